@@ -1,0 +1,6 @@
+"""The decoder slot: codes to image."""
+
+from openmagvit2.models.decoders.base import BaseDecoder
+from openmagvit2.models.decoders.cnn import CnnDecoder
+
+__all__ = ['BaseDecoder', 'CnnDecoder']

@@ -1,0 +1,35 @@
+"""Group normalisation whose scale and shift come from the quantized latent (spec §2.3)."""
+
+import torch
+from torch import Tensor, nn
+
+
+class AdaptiveGroupNorm(nn.Module):
+    """``gamma(std(codes)) * GN(x) + beta(mean(codes))``; the statistics are of the whole image, one number for each code channel.
+
+    The paper puts it at "the output of each residual block"; the official code, which we follow, once a level before its blocks.
+
+    Args:
+        channels: Width of the features.
+        code_dim: Channels of the codes.
+    """
+
+    def __init__(self, channels: int, code_dim: int) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(32, channels, eps=1e-6, affine=False)
+        self.gamma = nn.Linear(code_dim, channels)
+        self.beta = nn.Linear(code_dim, channels)
+
+    def forward(self, x: Tensor, codes: Tensor) -> Tensor:
+        """Features (B, C, H, W) and codes (B, D, h, w) to (B, C, H, W).
+
+        Raises:
+            ValueError: The codes have a single position, whose unbiased variance does not exist.
+        """
+        flat = codes.flatten(2)
+        if flat.shape[-1] < 2:
+            raise ValueError('Adaptive group norm needs at least two latent positions; use larger images.')
+        # The epsilon stands inside the root: a channel that is constant over the image must not give an infinite gradient.
+        scale = self.gamma(torch.sqrt(flat.var(-1) + 1e-6))[:, :, None, None]
+        shift = self.beta(flat.mean(-1))[:, :, None, None]
+        return scale * self.norm(x) + shift

@@ -1,0 +1,60 @@
+"""Samplers between the levels of an encoder or decoder; each is one row of the paper's Table 2."""
+
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+
+class PaddedConv(nn.Conv2d):
+    """Stride-2 convolution after a zero row and column at the bottom and right, as in taming's VQGAN (spec §2.5)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, channels, 3, stride=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, C, H/2, W/2)."""
+        return super().forward(F.pad(x, (0, 1, 0, 1)))
+
+
+class DepthToSpace(nn.Module):
+    """Learned upsampling: 3x3 convolution to four times the channels, which then fill a 2x2 square (spec §2.3)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, 4 * channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, C, 2H, 2W)."""
+        return depth_to_space(self.conv1(x))
+
+
+class NearestConv(nn.Module):
+    """Nearest-neighbour upsampling and a 3x3 convolution: what depth-to-space replaced."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, C, 2H, 2W)."""
+        return self.conv(F.interpolate(x, scale_factor=2, mode='nearest'))
+
+
+def depth_to_space(x: Tensor) -> Tensor:
+    """(B, 4C, H, W) to (B, C, 2H, 2W) in DCR order: not ``pixel_shuffle``, which would misread official weights."""
+    return rearrange(x, 'b (p q c) h w -> b c (h p) (w q)', p=2, q=2)
+
+
+DOWNSAMPLERS = {
+    'strided_conv': lambda channels: nn.Conv2d(channels, channels, 3, stride=2, padding=1),
+    'avg_pool': lambda channels: nn.AvgPool2d(2),
+    'padded_conv': PaddedConv,
+}
+UPSAMPLERS = {'depth_to_space': DepthToSpace, 'nearest_conv': NearestConv}
+
+
+def build_sampler(key: str, name: str, table: dict, channels: int) -> nn.Module:
+    """The sampler called ``name``; ``key`` is the config key that an error names."""
+    if name not in table:
+        raise ValueError(f'`{key}={name!r}` is not known; choose one of {", ".join(table)}.')
+    return table[name](channels)

@@ -1,0 +1,70 @@
+"""Contract of the quantizer slot."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass
+class QuantizerOutput:
+    """What a quantizer gives for one batch.
+
+    Attributes:
+        codes: Quantized vectors (B, D, *grid), in the dtype of ``z``; gradients pass straight through to ``z``.
+        indices: int64 (B, *grid) in [0, codebook_size).
+        losses: Unweighted, differentiable scalars by name; empty in eval mode.
+        stats: Detached scalars for the log by name.
+    """
+
+    codes: Tensor
+    indices: Tensor
+    losses: dict[str, Tensor] = field(default_factory=dict)
+    stats: dict[str, Tensor] = field(default_factory=dict)
+
+
+class BaseQuantizer(nn.Module, ABC):
+    """``quantizer(z (B, in_channels, *grid)) -> QuantizerOutput``.
+
+    A subclass implements :meth:`quantize`, :meth:`indices_to_codes` and :meth:`codes_to_indices` and sets the attributes. It is always
+    given float32, whatever the autocast: half-precision indices collapse.
+
+    Attributes:
+        in_channels: Channels wanted from the encoder.
+        code_dim: Channels of the codes.
+        codebook_size: Number of codes.
+        num_codebooks: 1, or the length of a last axis of the indices (residual and grouped quantizers).
+    """
+
+    in_channels: int
+    code_dim: int
+    codebook_size: int
+    num_codebooks: int = 1
+
+    def forward(self, z: Tensor) -> QuantizerOutput:
+        """Quantize (B, in_channels, *grid) in float32 and give the codes back in the dtype of ``z``."""
+        with torch.autocast(z.device.type, enabled=False):
+            out = self.quantize(z.float())
+        out.codes = out.codes.to(z.dtype)
+        return out
+
+    @abstractmethod
+    def quantize(self, z: Tensor) -> QuantizerOutput:
+        """The work of :meth:`forward`, on float32 (B, in_channels, *grid)."""
+
+    @abstractmethod
+    def indices_to_codes(self, indices: Tensor) -> Tensor:
+        """int64 (B, *grid) to float32 codes (B, code_dim, *grid)."""
+
+    @abstractmethod
+    def codes_to_indices(self, codes: Tensor) -> Tensor:
+        """Codes (B, code_dim, *grid), as from :meth:`indices_to_codes`, to int64 (B, *grid)."""
+
+
+def straight_through(z: Tensor, codes: Tensor) -> Tensor:
+    """``codes`` in the forward pass, the gradient of ``z`` in the backward pass.
+
+    The sum is kept as the official code has it: codes come out exact only up to rounding (1e-7 in float32).
+    """
+    return z + (codes - z).detach()

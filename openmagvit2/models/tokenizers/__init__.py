@@ -1,0 +1,6 @@
+"""Stage I models."""
+
+from openmagvit2.models.tokenizers.preprocessor import ImagePreprocessor
+from openmagvit2.models.tokenizers.visual_tokenizer import VisualTokenizer
+
+__all__ = ['ImagePreprocessor', 'VisualTokenizer']

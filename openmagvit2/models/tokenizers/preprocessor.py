@@ -1,0 +1,17 @@
+"""From what a data set gives to what the models speak."""
+
+from mmengine.model import BaseDataPreprocessor
+
+from openmagvit2.registry import MODELS
+
+
+@MODELS.register_module()
+class ImagePreprocessor(BaseDataPreprocessor):
+    """Moves a batch to the model's device and maps uint8 images to float32 ``v / 127.5 - 1`` in [-1, 1] (spec §6.1)."""
+
+    def forward(self, data: dict, training: bool = False) -> dict:
+        """A dict with ``image`` uint8 (B, 3, H, W) and other tensors, to the same dict on the device."""
+        data = self.cast_data(data)
+        if 'image' in data and not data['image'].is_floating_point():
+            data = dict(data, image=data['image'].float() / 127.5 - 1)
+        return data

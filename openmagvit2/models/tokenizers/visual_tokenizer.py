@@ -1,0 +1,213 @@
+"""Stage I: encoder, quantizer, decoder, and the losses and discriminator that train them (spec §3)."""
+
+import torch
+from mmengine.logging import MessageHub
+from mmengine.model import BaseModel
+from mmengine.optim import OptimWrapperDict
+from torch import Tensor, nn
+
+from openmagvit2.models.quantizers.base import QuantizerOutput
+from openmagvit2.registry import DECODERS, DISCRIMINATORS, ENCODERS, LOSSES, MODELS, QUANTIZERS
+
+DEFAULT_QUANTIZER_WEIGHTS = dict(entropy=0.1, commitment=0.25, codebook=1.0)
+
+
+class AutoEncoder(nn.Module):
+    """The part of a tokenizer with one optimizer, as data parallelism wraps it: image to reconstruction and quantizer output."""
+
+    def __init__(self, encoder: nn.Module, quantizer: nn.Module, decoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder, self.quantizer, self.decoder = encoder, quantizer, decoder
+
+    def forward(self, image: Tensor) -> tuple[Tensor, QuantizerOutput]:
+        """(B, 3, H, W) in [-1, 1] to a reconstruction of the same shape (not clamped) and the quantizer's output."""
+        out = self.quantizer(self.encoder(image))
+        return self.decoder(out.codes), out
+
+
+@MODELS.register_module()
+class VisualTokenizer(BaseModel):
+    """Image tokenizer assembled from slots; the quantizer decides the channel widths between them.
+
+    Args:
+        encoder, quantizer, decoder, discriminator: Configs of the slots; no discriminator means no adversarial training.
+        reconstruction_loss, perceptual_loss, adversarial_loss, lecam_loss: Configs of losses; the perceptual one may be None.
+        quantizer_loss_weights: Weight of each loss that the quantizer emits; one that is not named has weight 1.
+        reconstruction_weight, perceptual_weight, adversarial_weight, lecam_weight: Weights of the other losses.
+        disc_start: Iteration from which the discriminator takes part.
+        data_preprocessor: Config; maps uint8 batches to [-1, 1] by default.
+
+    Raises:
+        ValueError: ``quantizer_loss_weights`` names a loss that the quantizer does not emit, at another than its default weight.
+    """
+
+    def __init__(
+        self,
+        *,
+        encoder: dict,
+        quantizer: dict,
+        decoder: dict,
+        discriminator: dict | None = None,
+        reconstruction_loss: dict | None = None,
+        perceptual_loss: dict | None = None,
+        adversarial_loss: dict | None = None,
+        lecam_loss: dict | None = None,
+        quantizer_loss_weights: dict | None = None,
+        reconstruction_weight: float = 1.0,
+        perceptual_weight: float = 1.0,
+        adversarial_weight: float = 0.1,
+        lecam_weight: float = 0.05,
+        disc_start: int = 0,
+        data_preprocessor: dict | None = None,
+    ) -> None:
+        super().__init__(data_preprocessor or dict(type='ImagePreprocessor'))
+        self.quantizer = QUANTIZERS.build(quantizer)
+        self.encoder = ENCODERS.build(dict(encoder, out_channels=self.quantizer.in_channels))
+        self.decoder = DECODERS.build(dict(decoder, in_channels=self.quantizer.code_dim))
+        self.discriminator = DISCRIMINATORS.build(discriminator) if discriminator else None
+        self.reconstruction_loss = LOSSES.build(reconstruction_loss or dict(type='L1Loss'))
+        self.perceptual_loss = LOSSES.build(perceptual_loss) if perceptual_loss else None
+        self.adversarial_loss = LOSSES.build(adversarial_loss or dict(type='AdversarialLoss'))
+        self.lecam = LOSSES.build(lecam_loss or dict(type='LeCAM')) if discriminator else None
+        self.quantizer_loss_weights = DEFAULT_QUANTIZER_WEIGHTS | (quantizer_loss_weights or {})
+        self.reconstruction_weight = reconstruction_weight
+        self.perceptual_weight = perceptual_weight
+        self.adversarial_weight = adversarial_weight
+        self.lecam_weight = lecam_weight
+        self.disc_start = disc_start
+        # Not a child: the state dict names each parameter once.
+        object.__setattr__(self, 'autoencoder', AutoEncoder(self.encoder, self.quantizer, self.decoder))
+
+    def roles(self) -> dict[str, nn.Module]:
+        """The modules with an optimizer of their own, by name."""
+        roles = dict(autoencoder=self.autoencoder)
+        if self.discriminator is not None:
+            roles['discriminator'] = self.discriminator
+        return roles
+
+    def train(self, mode: bool = True) -> 'VisualTokenizer':
+        """Also sets the mode of the view that :meth:`roles` hands out."""
+        super().train(mode)
+        self.autoencoder.train(mode)
+        return self
+
+    def init_weights(self) -> None:
+        """Read what only training needs, before the first image is read; called by the Runner."""
+        if self.perceptual_loss is not None:
+            self.perceptual_loss.load_weights()
+
+    # ---- use --------------------------------------------------------------------------------------------------------------------
+    def encode(self, image: Tensor) -> QuantizerOutput:
+        """(B, 3, H, W) in [-1, 1], H and W divisible by ``encoder.downscale``, to codes and indices."""
+        return self.quantizer(self.encoder(image))
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Codes (B, D, *grid) to images around [-1, 1], not clamped."""
+        return self.decoder(codes)
+
+    def decode_indices(self, indices: Tensor) -> Tensor:
+        """int64 (B, *grid) to images around [-1, 1], not clamped."""
+        return self.decode(self.quantizer.indices_to_codes(indices))
+
+    def reconstruct(self, image: Tensor) -> Tensor:
+        """(B, 3, H, W) in [-1, 1] through the codes and back, not clamped."""
+        return self.decode(self.encode(image).codes)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """The same as :meth:`reconstruct`."""
+        return self.reconstruct(image)
+
+    @torch.no_grad()
+    def val_step(self, data: dict) -> list[dict]:
+        """One dict of batched tensors: ``image``, ``reconstruction`` (clamped to [-1, 1]), ``indices``, ``codebook_size``."""
+        image = self.data_preprocessor(data, False)['image']
+        reconstruction, out = self.autoencoder(image)
+        return [
+            dict(
+                image=image,
+                reconstruction=reconstruction.float().clamp(-1, 1),
+                indices=out.indices,
+                codebook_size=self.quantizer.codebook_size,
+            )
+        ]
+
+    test_step = val_step
+
+    # ---- training ---------------------------------------------------------------------------------------------------------------
+    def train_step(
+        self, data: dict, optim_wrapper: OptimWrapperDict, handles: dict[str, nn.Module] | None = None
+    ) -> dict[str, Tensor]:
+        """One step of the generator, then one of the discriminator on the same reconstruction (spec §3.4).
+
+        Args:
+            data: A batch of the data set.
+            optim_wrapper: One wrapper for each role.
+            handles: Data-parallel wrappers of the roles; the modules themselves in a single process.
+
+        Returns:
+            Detached scalars for the log.
+        """
+        handles = handles or self.roles()
+        image = self.data_preprocessor(data, True)['image']
+        adversarial = self.discriminator is not None and _iteration() >= self.disc_start
+
+        with optim_wrapper['autoencoder'].optim_context(handles['autoencoder']):
+            reconstruction, out = handles['autoencoder'](image)
+            losses = self.generator_losses(image, reconstruction, out, adversarial)
+            loss = sum(self._weight(name) * value for name, value in losses.items())
+        optim_wrapper['autoencoder'].update_params(loss)
+        log = dict(loss=loss, **losses, **out.stats)
+
+        if adversarial:
+            with optim_wrapper['discriminator'].optim_context(handles['discriminator']):
+                losses, stats = self.discriminator_losses(handles['discriminator'], image, reconstruction.detach())
+                loss = losses['disc_adversarial'] + self.lecam_weight * losses['lecam']
+            optim_wrapper['discriminator'].update_params(loss)
+            log.update(disc_loss=loss, **losses, **stats)
+        return {name: value.detach() for name, value in log.items()}
+
+    def generator_losses(
+        self, image: Tensor, reconstruction: Tensor, out: QuantizerOutput, adversarial: bool
+    ) -> dict[str, Tensor]:
+        """Unweighted losses of encoder, quantizer and decoder by name."""
+        with torch.autocast(image.device.type, enabled=False):
+            losses = dict(out.losses, reconstruction=self.reconstruction_loss(reconstruction.float(), image))
+            if self.perceptual_loss is not None:
+                losses['perceptual'] = self.perceptual_loss(reconstruction.float(), image)
+        self._check_weights(out.losses)
+        if adversarial:
+            # The discriminator only passes gradients on here; its own step follows.
+            self.discriminator.requires_grad_(False)
+            losses['adversarial'] = self.adversarial_loss.generator_loss(self.discriminator(reconstruction).float())
+            self.discriminator.requires_grad_(True)
+        return losses
+
+    def discriminator_losses(
+        self, discriminator: nn.Module, image: Tensor, reconstruction: Tensor
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Unweighted losses of the discriminator, and its mean logits, by name; ``reconstruction`` is detached."""
+        real, fake = discriminator(image).float(), discriminator(reconstruction).float()
+        losses = dict(disc_adversarial=self.adversarial_loss.discriminator_loss(real, fake), lecam=self.lecam(real, fake))
+        return losses, dict(logits_real=real.mean(), logits_fake=fake.mean())
+
+    def _weight(self, name: str) -> float:
+        own = dict(
+            reconstruction=self.reconstruction_weight,
+            perceptual=self.perceptual_weight,
+            adversarial=self.adversarial_weight,
+        )
+        return own.get(name, self.quantizer_loss_weights.get(name, 1.0))
+
+    def _check_weights(self, emitted: dict[str, Tensor]) -> None:
+        for name, weight in self.quantizer_loss_weights.items():
+            if name not in emitted and weight != DEFAULT_QUANTIZER_WEIGHTS.get(name):
+                raise ValueError(
+                    f'model.quantizer_loss_weights.{name}: {type(self.quantizer).__name__} emits no such loss '
+                    f'(it has: {", ".join(emitted) or "none"}); remove the key.'
+                )
+
+
+def _iteration() -> int:
+    """Iterations done so far; the Runner keeps the count in its message hub."""
+    hub = MessageHub.get_current_instance()
+    return hub.get_info('iter') if 'iter' in hub.runtime_info else 0

@@ -1,0 +1,114 @@
+"""Every slot of the code base, one line each: the table of contents.
+
+A component registers itself with ``@QUANTIZERS.register_module()`` and is named in a config by ``type='ClassName'``. The slots of the
+paper are *root* registries, so a head in the quantizer slot fails at build; what mmengine's Runner builds are children of mmengine's own.
+Modules are imported on first use through ``locations``: nobody imports for side effects.
+"""
+
+import difflib
+from typing import Any
+
+from mmengine import registry as mmengine_registry
+from mmengine.registry import Registry as MMEngineRegistry
+
+SCOPE = 'openmagvit2'
+
+
+class Registry(MMEngineRegistry):
+    """mmengine's registry with an error for unknown names that lists what there is, the nearest name first."""
+
+    def build(self, cfg: dict, *args, **kwargs) -> Any:
+        """Build ``cfg['type']`` with the other keys as keyword arguments.
+
+        Args:
+            cfg: A dict with a ``type``: a registered name, a dotted path, or a class.
+
+        Raises:
+            ValueError: ``type`` is missing, or no class of that name is in this slot.
+        """
+        kind = cfg.get('type') if isinstance(cfg, dict) else None
+        if kind is None and self.name in SLOTS:
+            raise ValueError(f'The {self.name} slot needs a dict with a `type`, got {cfg!r}.')
+        if isinstance(kind, str) and self.get(kind) is None:
+            raise ValueError(self.unknown(kind))
+        return super().build(cfg, *args, **kwargs)
+
+    def names(self) -> list[str]:
+        """Names of all classes of the slot, sorted."""
+        self.import_from_location()
+        return sorted(self.module_dict)
+
+    def unknown(self, kind: str) -> str:
+        """The error text for a name that is not in this slot."""
+        names = self.names()
+        near = difflib.get_close_matches(kind, names, n=max(len(names), 1), cutoff=0.5)
+        listed = ', '.join(near + [name for name in names if name not in near]) or 'nothing'
+        others = [slot.name for slot in SLOTS.values() if slot is not self and kind in slot.names()]
+        elsewhere = f' `{kind}` is in the {others[0]} slot.' if others else ''
+        return f'No `{kind}` in the {self.name} slot, which has: {listed}.{elsewhere}'
+
+
+SLOTS: dict[str, Registry] = {}
+
+
+def _slot(name: str, folder: str) -> Registry:
+    SLOTS[name] = Registry(name, scope=SCOPE, locations=[f'openmagvit2.{folder}'])
+    return SLOTS[name]
+
+
+def _child(name: str, *folders: str) -> Registry:
+    parent = getattr(mmengine_registry, name)
+    return Registry(parent.name, parent=parent, scope=SCOPE, locations=[f'openmagvit2.{folder}' for folder in folders])
+
+
+# ---- the slots of the paper -------------------------------------------------------------------------------------------------------
+# image -> z
+ENCODERS = _slot('encoder', 'models.encoders')
+# z -> codes, indices, losses
+QUANTIZERS = _slot('quantizer', 'models.quantizers')
+# codes -> image
+DECODERS = _slot('decoder', 'models.decoders')
+# image -> patch logits
+DISCRIMINATORS = _slot('discriminator', 'models.discriminators')
+# pixel, perceptual, adversarial and LeCAM losses
+LOSSES = _slot('loss', 'models.losses')
+# index <-> sub-indices
+FACTORIZATIONS = _slot('factorization', 'models.factorization')
+# token embeddings -> context
+BACKBONES = _slot('backbone', 'models.backbones')
+# context -> sub-token logits
+HEADS = _slot('head', 'models.heads')
+# logits -> sampled sub-tokens
+SAMPLERS = _slot('sampler', 'models.samplers')
+
+# ---- what mmengine's Runner builds ------------------------------------------------------------------------------------------------
+# whole models: tokenizers and generators
+MODELS = _child('MODELS', 'models.tokenizers', 'models.generators')
+# images and labels
+DATASETS = _child('DATASETS', 'datasets')
+# order of samples
+DATA_SAMPLERS = _child('DATA_SAMPLERS', 'engine')
+# per-sample image operations
+TRANSFORMS = _child('TRANSFORMS', 'datasets')
+# evaluators: composed by mmengine's Evaluator
+METRICS = _child('METRICS', 'evaluation')
+# what happens around iterations: averages, checkpoints, picture grids
+HOOKS = _child('HOOKS', 'engine')
+# training and validation loops
+LOOPS = _child('LOOPS', 'engine')
+# optimizer step: autocast, accumulation, clipping
+OPTIM_WRAPPERS = _child('OPTIM_WRAPPERS', 'engine')
+# one optimizer for each role of a model
+OPTIM_WRAPPER_CONSTRUCTORS = _child('OPTIM_WRAPPER_CONSTRUCTORS', 'engine')
+# learning-rate schedules
+PARAM_SCHEDULERS = _child('PARAM_SCHEDULERS', 'engine')
+# data-parallel wrappers
+MODEL_WRAPPERS = _child('MODEL_WRAPPERS', 'engine')
+# children without classes of our own, declared so that mmengine finds its own without a warning
+OPTIMIZERS = _child('OPTIMIZERS')
+VISUALIZERS = _child('VISUALIZERS')
+VISBACKENDS = _child('VISBACKENDS')
+LOG_PROCESSORS = _child('LOG_PROCESSORS')
+EVALUATOR = _child('EVALUATOR')
+FUNCTIONS = _child('FUNCTIONS')
+RUNNERS = _child('RUNNERS')
