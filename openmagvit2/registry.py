@@ -31,6 +31,9 @@ class Registry(MMEngineRegistry):
             raise ValueError(f'The {self.name} slot needs a dict with a `type`, got {cfg!r}.')
         if isinstance(kind, str) and self.get(kind) is None:
             raise ValueError(self.unknown(kind))
+        if isinstance(cfg, dict):
+            # Wherever this is called, names are looked up here first; mmengine's default scope may not be set yet.
+            cfg = dict(cfg, _scope_=cfg.get('_scope_', SCOPE))
         return super().build(cfg, *args, **kwargs)
 
     def names(self) -> list[str]:

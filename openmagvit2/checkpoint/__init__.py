@@ -1,0 +1,11 @@
+"""Safe loading of weights."""
+
+from openmagvit2.checkpoint.loading import (
+    choose_weights,
+    load_model_weights,
+    load_tokenizer_weights,
+    load_weights,
+    read_checkpoint,
+)
+
+__all__ = ['choose_weights', 'load_model_weights', 'load_tokenizer_weights', 'load_weights', 'read_checkpoint']

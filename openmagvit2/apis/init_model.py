@@ -1,0 +1,39 @@
+"""From a config file and a checkpoint to a model."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from torch import nn
+
+from openmagvit2.checkpoint import load_model_weights
+from openmagvit2.config import load_config
+from openmagvit2.registry import MODELS
+
+
+def init_model(
+    config: str | Path | Config,
+    checkpoint: str | Path | None = None,
+    device: str | torch.device | None = None,
+    cfg_options: dict[str, Any] | None = None,
+) -> nn.Module:
+    """Build the model of a config, in eval mode, with the averaged weights of a checkpoint where it has any.
+
+    Args:
+        config: Path of a config file, or a loaded config.
+        checkpoint: ``.pth`` or ``.safetensors``; None keeps random weights.
+        device: Defaults to the CPU.
+        cfg_options: Overrides by dotted path.
+
+    Raises:
+        ValueError: Unknown keys, a missing file, or weights that do not fit.
+    """
+    if not isinstance(config, Config):
+        config = load_config(config, cfg_options)
+    elif cfg_options:
+        raise ValueError('cfg_options go with a path; change the loaded config itself.')
+    model = MODELS.build(config.model)
+    if checkpoint is not None:
+        load_model_weights(model, checkpoint)
+    return model.to(device or 'cpu').eval()

@@ -1,0 +1,79 @@
+"""Reading weights from files, safely and strictly."""
+
+import pickle
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+
+def read_checkpoint(path: str | Path) -> dict:
+    """Read a ``.pth``, ``.ckpt`` or ``.safetensors`` file without executing anything in it.
+
+    Returns:
+        A dict with ``state_dict`` and whatever else the file has; a file of bare tensors becomes the ``state_dict``.
+
+    Raises:
+        ValueError: The file is missing, unreadable, or carries objects other than tensors and plain Python values.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f'Checkpoint {path} does not exist.')
+    try:
+        content = load_file(path) if path.suffix == '.safetensors' else torch.load(path, 'cpu', weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ValueError(f'Checkpoint {path} cannot be read safely: {first}') from error
+    return content if 'state_dict' in content else dict(state_dict=content)
+
+
+def choose_weights(checkpoint: dict, ema: bool = True) -> dict[str, Tensor]:
+    """The state dict, with averaged weights in the place of raw ones where there are any and ``ema`` is wanted."""
+    return checkpoint['state_dict'] | (checkpoint.get('ema_state_dict') or {} if ema else {})
+
+
+def load_weights(model: nn.Module, state: dict[str, Tensor], source: str, optional: tuple[str, ...] = ()) -> None:
+    """Load strictly: every tensor of the model is in ``state`` in its shape, and nothing else is.
+
+    Args:
+        model: Receives the weights.
+        state: Weights by name.
+        source: What the error calls them.
+        optional: Prefixes of what only training needs; these may be absent from either side.
+
+    Raises:
+        ValueError: Listing missing, unexpected and misshaped tensors; the model is left as it was.
+    """
+    own = model.state_dict()
+    missing = [k for k in own if k not in state and not k.startswith(optional or ('\0',))]
+    unexpected = [k for k in state if k not in own and not k.startswith(optional or ('\0',))]
+    shapes = [
+        f'{k} {tuple(state[k].shape)} instead of {tuple(own[k].shape)}'
+        for k in own
+        if k in state and state[k].shape != own[k].shape
+    ]
+    parts = dict(missing=missing, unexpected=unexpected, misshaped=shapes)
+    if any(parts.values()):
+        told = '; '.join(f'{len(v)} {name} ({", ".join(v[:3])}{", …" if len(v) > 3 else ""})' for name, v in parts.items() if v)
+        raise ValueError(f'{source} does not fit this config: {told}. Use the config it was trained with.')
+    model.load_state_dict({k: v for k, v in state.items() if k in own}, strict=False)
+
+
+TRAINING_ONLY = ('discriminator.', 'lecam.')
+
+
+def load_model_weights(model: nn.Module, path: str | Path, ema: bool = True) -> dict:
+    """Load a checkpoint into a tokenizer or generator; averaged weights where there are any; a discriminator is not needed.
+
+    Returns:
+        The checkpoint.
+    """
+    checkpoint = read_checkpoint(path)
+    load_weights(model, choose_weights(checkpoint, ema), f'Checkpoint {path}', TRAINING_ONLY)
+    return checkpoint
+
+
+def load_tokenizer_weights(tokenizer: nn.Module, path: str | Path) -> None:
+    """Load a frozen tokenizer of a generator from a tokenizer's checkpoint; raw weights where averaged ones are absent."""
+    load_model_weights(tokenizer, path)

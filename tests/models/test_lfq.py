@@ -1,0 +1,75 @@
+"""LFQ against the dense definition, its memory, and round trips."""
+
+import pytest
+import torch
+from torch.testing import assert_close
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from openmagvit2.models.quantizers import LFQ
+
+
+def dense_entropies(x: torch.Tensor, temperature: float, eps: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """The definition, with a table of tokens x codes (spec §1.1)."""
+    bits = x.shape[1]
+    table = (torch.arange(2**bits)[:, None] >> torch.arange(bits) & 1) * 2.0 - 1
+    logits = 2 * x @ table.to(x).T / temperature
+    p = logits.softmax(-1)
+    mean = p.mean(0)
+    return -(p * logits.log_softmax(-1)).sum(-1).mean(), -(mean * (mean + eps).log()).sum()
+
+
+@pytest.mark.parametrize('bits', [1, 2, 5, 8])
+@pytest.mark.parametrize('eps', [0.0, 1e-5])
+def test_equal_to_the_dense_form(bits, eps):
+    torch.manual_seed(bits)
+    x = (0.01 * torch.randn(40, bits, dtype=torch.float64)).requires_grad_()
+    results = LFQ(num_bits=bits, entropy_eps=eps).entropies(x), dense_entropies(x, 0.01, eps)
+    assert_close(*results, atol=1e-10, rtol=0)
+    for ours, dense in zip(*results, strict=True):
+        grads = [torch.autograd.grad(value, x, retain_graph=True)[0] for value in (ours, dense)]
+        assert_close(*grads, atol=1e-8, rtol=1e-8)
+
+
+class LargestTensor(TorchDispatchMode):
+    """Remembers the largest tensor that any operation makes."""
+
+    numel = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        self.numel = max([self.numel, *(t.numel() for t in tree_leaves(out) if isinstance(t, torch.Tensor))])
+        return out
+
+
+@pytest.mark.parametrize('bits', [20, 24])
+def test_largest_tensor(bits):
+    tokens = 64
+    z = torch.randn(1, bits, 8, 8, requires_grad=True)
+    with LargestTensor() as largest:
+        LFQ(num_bits=bits)(z).losses['entropy'].backward()
+    assert torch.isfinite(z.grad).all()
+    assert largest.numel <= max(2**bits, tokens * 2 ** (bits // 2 + 1))
+
+
+@pytest.mark.parametrize('order', ['lsb', 'msb'])
+def test_bit_order_and_round_trip(order):
+    lfq = LFQ(num_bits=4, bit_order=order)
+    indices = torch.arange(16).reshape(1, 4, 4)
+    codes = lfq.indices_to_codes(indices)
+    assert lfq.codes_to_indices(codes).equal(indices)
+    assert codes[0, :, 0, 1].tolist() == ([1, -1, -1, -1] if order == 'lsb' else [-1, -1, -1, 1])
+
+
+def test_largest_bit_count_round_trips():
+    lfq = LFQ(num_bits=62)
+    indices = torch.tensor([[0, 2**62 - 1, 123_456_789_012_345_678]])
+    assert lfq.codes_to_indices(lfq.indices_to_codes(indices)).equal(indices)
+
+
+def test_zero_is_negative_and_underflow_has_a_gradient():
+    lfq = LFQ(num_bits=3, entropy_eps=0.0)
+    assert lfq(torch.zeros(1, 3, 1, 1)).indices.item() == 0
+    z = (100 * torch.ones(1, 3, 2, 2)).requires_grad_()
+    lfq(z).losses['entropy'].backward()
+    assert torch.isfinite(z.grad).all()

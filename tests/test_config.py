@@ -1,0 +1,83 @@
+"""Loading, overrides and the change of a type."""
+
+import pytest
+
+from openmagvit2.config import load_config
+
+BASE = """
+model = dict(
+    type='VisualTokenizer',
+    encoder=dict(type='CnnEncoder', channels=32),
+    quantizer=dict(type='LFQ', num_bits=8, temperature=0.02),
+    decoder=dict(type='CnnDecoder', channels=32))
+train_dataloader = dict(num_workers=0)
+"""
+
+
+@pytest.fixture
+def config(tmp_path):
+    (tmp_path / 'base.py').write_text(BASE)
+    return tmp_path / 'base.py'
+
+
+def test_override_of_type_drops_inherited_keys(config):
+    loaded = load_config(config, {'model.quantizer.type': 'FSQ', 'model.quantizer.levels': [8, 5]})
+    assert loaded.model.quantizer.to_dict() == dict(type='FSQ', levels=[8, 5])
+
+
+def test_child_file_changes_a_type(config):
+    child = config.parent / 'child.py'
+    child.write_text("_base_ = './base.py'\nmodel = dict(quantizer=dict(type='VQ', code_dim=4))\n")
+    assert load_config(child).model.quantizer.to_dict() == dict(type='VQ', code_dim=4)
+
+
+def test_keys_written_with_the_new_type_are_errors(config):
+    with pytest.raises(ValueError, match='model.quantizer.temperature'):
+        load_config(config, {'model.quantizer.type': 'FSQ', 'model.quantizer.temperature': 1.0})
+
+
+@pytest.mark.parametrize(
+    ('key', 'nearest'),
+    [
+        ('model.quantizer.num_bit', 'num_bits'),
+        ('model.quantiser.num_bits', 'quantizer'),
+        ('train_dataloader.num_worker', 'num_workers'),
+        ('modle.type', 'model'),
+    ],
+)
+def test_misspelt_override_names_the_nearest(config, key, nearest):
+    with pytest.raises(ValueError, match=f'{key.split(".")[-2]}.*did you mean `{nearest}`'):
+        load_config(config, {key: 3})
+
+
+def test_unknown_type_in_a_file(config):
+    config.write_text(BASE.replace("'LFQ'", "'CnnDecoder'"))
+    with pytest.raises(ValueError, match='`CnnDecoder` is in the decoder slot'):
+        load_config(config)
+
+
+def test_batch_size_is_global(config):
+    with pytest.raises(ValueError, match='global_batch_size'):
+        load_config(config, {'train_dataloader.batch_size': 4})
+
+
+def test_environment_default(config, monkeypatch):
+    config.write_text("work_dir = '{{$OPENMAGVIT2_TEST_DIR:somewhere}}'\n")
+    assert load_config(config).work_dir == 'somewhere'
+    monkeypatch.setenv('OPENMAGVIT2_TEST_DIR', 'elsewhere')
+    assert load_config(config).work_dir == 'elsewhere'
+
+
+def test_custom_import_beside_the_config(config):
+    (config.parent / 'a_newcomer.py').write_text(
+        'from openmagvit2.models.quantizers import FSQ\nfrom openmagvit2.registry import QUANTIZERS\n\n\n'
+        '@QUANTIZERS.register_module()\nclass Newcomer(FSQ):\n    pass\n'
+    )
+    config.write_text("custom_imports = dict(imports=['a_newcomer'])\n" + BASE)
+    loaded = load_config(config, {'model.quantizer.type': 'Newcomer', 'model.quantizer.levels': [3, 3]})
+    assert loaded.model.quantizer.type == 'Newcomer'
+
+
+def test_missing_file():
+    with pytest.raises(ValueError, match='nowhere.py does not exist'):
+        load_config('nowhere.py')
