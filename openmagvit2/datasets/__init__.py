@@ -1,0 +1,8 @@
+"""Images and labels, and the transforms between file and batch."""
+
+from openmagvit2.datasets import transforms
+from openmagvit2.datasets.base import ImageDataset
+from openmagvit2.datasets.fashion_mnist import FashionMNIST
+from openmagvit2.datasets.images import ImageFolder, ImageList, ImageNet
+
+__all__ = ['FashionMNIST', 'ImageDataset', 'ImageFolder', 'ImageList', 'ImageNet', 'transforms']

@@ -1,0 +1,43 @@
+"""What all data sets of images share."""
+
+from abc import abstractmethod
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from openmagvit2.registry import TRANSFORMS
+
+
+class ImageDataset(Dataset):
+    """Images with optional labels; random transforms depend on (seed, epoch, index) alone, never on workers or on a resume.
+
+    Args:
+        pipeline: Configs of transforms, applied in order to ``dict(image=uint8 (H, W, 3), label, index, rng)``.
+        seed: Of the random transforms.
+    """
+
+    classes: list[str] | None = None
+
+    def __init__(self, *, pipeline: list[dict] | None = None, seed: int = 0) -> None:
+        self.pipeline = [TRANSFORMS.build(step) for step in pipeline or []]
+        self.seed = seed
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Number of images."""
+
+    @abstractmethod
+    def load(self, index: int) -> tuple[np.ndarray, int]:
+        """Image as uint8 (H, W, 3) RGB, and its label; 0 where there are no labels."""
+
+    def __getitem__(self, key: int | tuple[int, int]) -> dict:
+        """``dict(image=uint8 (3, H, W), label, index)`` for an index, or for (index, epoch) as the training sampler gives."""
+        index, epoch = key if isinstance(key, tuple) else (key, 0)
+        image, label = self.load(index)
+        rng = np.random.default_rng(np.random.SeedSequence((self.seed, epoch, index)))
+        sample = dict(image=image, label=label, index=index, rng=rng)
+        for step in self.pipeline:
+            sample = step(sample)
+        image = torch.from_numpy(np.ascontiguousarray(sample['image'])).permute(2, 0, 1).contiguous()
+        return dict(image=image, label=sample['label'], index=index)
