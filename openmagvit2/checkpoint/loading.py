@@ -1,6 +1,5 @@
 """Reading weights from files, safely and strictly."""
 
-import pickle
 from pathlib import Path
 
 import torch
@@ -22,7 +21,7 @@ def read_checkpoint(path: str | Path) -> dict:
         raise ValueError(f'Checkpoint {path} does not exist.')
     try:
         content = load_file(path) if path.suffix == '.safetensors' else torch.load(path, 'cpu', weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
+    except Exception as error:  # a broken file can fail in any way: KeyError, EOFError, UnpicklingError, …
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ValueError(f'Checkpoint {path} cannot be read safely: {first}') from error
     return content if 'state_dict' in content else dict(state_dict=content)

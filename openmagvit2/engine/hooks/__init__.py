@@ -1,0 +1,6 @@
+"""What happens around iterations."""
+
+from openmagvit2.engine.hooks.checkpoint import ResumableCheckpointHook, find_resume_checkpoint
+from openmagvit2.engine.hooks.ema import SubmoduleEMAHook
+
+__all__ = ['ResumableCheckpointHook', 'SubmoduleEMAHook', 'find_resume_checkpoint']

@@ -1,0 +1,17 @@
+# ImageNet: short side to 256 pixels, then a random crop (training) or the centre (validation); no flip (spec 6.1).
+global_batch_size = 256
+train_dataloader = dict(
+    num_workers=8, persistent_workers=True, pin_memory=True, collate_fn=dict(type='default_collate'),
+    sampler=dict(type='ResumableInfiniteSampler'),
+    dataset=dict(
+        type='ImageNet', data_root='{{$OPENMAGVIT2_DATA:data/imagenet}}', split='train',
+        pipeline=[dict(type='Resize', size=256), dict(type='RandomCrop', size=256)]))
+val_dataloader = dict(
+    batch_size=8, num_workers=4, collate_fn=dict(type='default_collate'),
+    sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
+    dataset=dict(
+        type='ImageNet', data_root='{{$OPENMAGVIT2_DATA:data/imagenet}}', split='val',
+        pipeline=[dict(type='Resize', size=256), dict(type='CenterCrop', size=256)]))
+val_evaluator = [dict(type='PSNR'), dict(type='SSIM'), dict(type='CodebookUsage')]
+test_dataloader = val_dataloader
+test_evaluator = val_evaluator

@@ -1,0 +1,11 @@
+# Everything that is the same for all trainings.
+seed = 0
+default_hooks = dict(
+    logger=dict(type='LoggerHook', interval=50),
+    checkpoint=dict(type='ResumableCheckpointHook', interval=5000, max_keep=2))
+log_processor = dict(type='LogProcessor', by_epoch=False, window_size=50)
+# With its scope: mmengine looks this one up before it knows the default scope.
+model_wrapper_cfg = dict(type='openmagvit2.RoleDDP')
+val_cfg = dict(type='ValidationLoop')
+test_cfg = dict(type='TestLoop')
+env_cfg = dict(cudnn_benchmark=False)

@@ -1,0 +1,133 @@
+"""Checkpoints that load safely, are never half written, and resume exactly."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.dist import all_gather_object, get_rank, is_main_process
+from mmengine.fileio import get_file_backend
+from mmengine.hooks import Hook
+from mmengine.logging import HistoryBuffer
+from mmengine.model import is_model_wrapper
+
+from openmagvit2.checkpoint import read_checkpoint
+from openmagvit2.engine import backend as _  # noqa: F401  (registers the 'atomic' backend)
+from openmagvit2.engine.random_state import get_random_state
+from openmagvit2.registry import HOOKS
+
+KEPT_VALUES = 200
+
+
+@HOOKS.register_module()
+class ResumableCheckpointHook(Hook):
+    """Writes ``iter_N.pth`` in the work directory at intervals, at the end, and at a stop.
+
+    A file holds tensors and plain Python values only, so it loads with ``weights_only=True``; it carries the random states of all
+    processes. It is written beside and renamed, and older ones are removed after that.
+
+    Args:
+        interval: Iterations between checkpoints; None saves at the end only.
+        max_keep: Checkpoints to keep.
+    """
+
+    # Last: it turns the finished checkpoint into plain values.
+    priority = 'LOWEST'
+
+    def __init__(self, interval: int | None = None, max_keep: int = 2) -> None:
+        if max_keep < 1:
+            raise ValueError(f'default_hooks.checkpoint.max_keep must be at least 1, got {max_keep}.')
+        self.interval = interval
+        self.max_keep = max_keep
+        self.saved: int | None = None
+
+    def before_train(self, runner) -> None:
+        """Remove what a killed writer left."""
+        if is_main_process():
+            for leftover in Path(runner.work_dir).glob('.tmp-*'):
+                leftover.unlink()
+
+    def before_train_iter(self, runner, batch_idx: int, data_batch: dict | None = None) -> None:
+        """Save here and not after the last iteration, so that a validation due in between is part of what is saved."""
+        if self.interval and batch_idx and batch_idx % self.interval == 0:
+            self.save(runner)
+
+    def after_train(self, runner) -> None:
+        """The end, or a stop."""
+        self.save(runner)
+
+    def save(self, runner) -> None:
+        """Write the state after ``runner.iter`` iterations, once; all processes take part."""
+        if self.saved == runner.iter:
+            return
+        self.saved = runner.iter
+        self._random_states = all_gather_object(get_random_state())
+        name = f'iter_{runner.iter}.pth'
+        # mmengine adds 1 to the iteration, as its own hook saves before it is counted.
+        meta = dict(iter=runner.iter, epoch=runner.epoch)
+        runner.save_checkpoint(runner.work_dir, name, meta=meta, by_epoch=True, backend_args=dict(backend='atomic'))
+        if is_main_process():
+            folder = Path(runner.work_dir)
+            get_file_backend(backend_args=dict(backend='atomic')).put_text(str(folder / name), folder / 'last_checkpoint')
+            for old in checkpoints(folder)[self.max_keep :]:
+                old.unlink()
+
+    def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Plain values only."""
+        hub = checkpoint['message_hub']
+        hub['log_scalars'] = {k: [v[-KEPT_VALUES:].tolist() for v in buffer.data] for k, buffer in hub['log_scalars'].items()}
+        hub['runtime_info'] = {k: v for k, v in hub['runtime_info'].items() if k != 'cfg'}
+        checkpoint['meta']['iter'] = runner.iter
+        checkpoint['meta']['epoch'] = runner.epoch
+        for key in ('meta', 'message_hub', 'optimizer', 'param_schedulers'):
+            if key in checkpoint:
+                checkpoint[key] = _plain(checkpoint[key])
+        checkpoint['random_states'] = self._random_states
+        checkpoint['validated_iter'] = runner.train_loop.validated_iter
+
+    def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
+        """The way back; a resume must fit the model key by key.
+
+        Raises:
+            ValueError: The checkpoint belongs to another model.
+        """
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        different = sorted(set(model.state_dict()) ^ set(checkpoint['state_dict']))
+        if different:
+            raise ValueError(f'The checkpoint to resume is of another model: {len(different)} keys differ, e.g. {different[0]}.')
+        hub = checkpoint.get('message_hub')
+        if hub:
+            hub['log_scalars'] = {k: HistoryBuffer(*v) for k, v in hub['log_scalars'].items()}
+        states = checkpoint.get('random_states', [])
+        loop = runner.train_loop
+        loop.resumed_random_state = states[get_rank()] if get_rank() < len(states) else None
+        loop.validated_iter = checkpoint.get('validated_iter', 0)
+        self.saved = checkpoint['meta']['iter']
+
+
+def checkpoints(work_dir: str | Path) -> list[Path]:
+    """Checkpoints of a work directory, the newest first."""
+    return sorted(Path(work_dir).glob('iter_*.pth'), key=lambda path: -int(path.stem.removeprefix('iter_')))
+
+
+def find_resume_checkpoint(work_dir: str | Path) -> Path | None:
+    """The newest checkpoint that can be read."""
+    for path in checkpoints(work_dir):
+        try:
+            read_checkpoint(path)
+        except ValueError:
+            continue
+        return path
+    return None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_plain(item) for item in value)
+    if isinstance(value, np.generic):
+        return value.item()
+    if value is None or isinstance(value, (str, int, float, bool, torch.Tensor)):
+        return value
+    return str(value)

@@ -1,0 +1,39 @@
+"""Start and end of a distributed run, on GPUs (nccl) and CPUs (gloo)."""
+
+import os
+import sys
+
+import torch
+import torch.distributed as dist
+from mmengine.dist import init_dist
+
+
+def start(launcher: str) -> None:
+    """Join the process group that the launcher describes in the environment; mmengine alone cannot do so on a CPU.
+
+    Args:
+        launcher: 'none', 'pytorch' (torchrun), or 'slurm'.
+    """
+    if launcher == 'none' or dist.is_initialized():
+        return
+    if torch.cuda.is_available():
+        init_dist(launcher, backend='nccl')
+        return
+    if launcher == 'slurm':
+        os.environ.setdefault('RANK', os.environ['SLURM_PROCID'])
+        os.environ.setdefault('WORLD_SIZE', os.environ['SLURM_NTASKS'])
+        os.environ.setdefault('LOCAL_RANK', os.environ.get('SLURM_LOCALID', '0'))
+    dist.init_process_group('gloo')
+
+
+def finish(code: int) -> None:
+    """Leave the process group and end the process with an exit code."""
+    distributed = dist.is_initialized()
+    if distributed:
+        dist.destroy_process_group()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if distributed and not torch.cuda.is_available():
+        # The interpreter's normal end sometimes aborts after gloo has been used.
+        os._exit(code)
+    sys.exit(code)

@@ -1,0 +1,168 @@
+"""One iteration-based training loop that resumes exactly, and a validation that leaves the training as it was."""
+
+import math
+from typing import Any
+
+import torch
+from mmengine.dist import get_world_size
+from mmengine.runner import BaseLoop, Runner, ValLoop
+
+from openmagvit2.engine.random_state import isolated_random_state, set_random_state
+from openmagvit2.engine.stop import StopRequest, TrainingStopped, listening
+from openmagvit2.registry import LOOPS
+
+
+@LOOPS.register_module()
+class IterationLoop(BaseLoop):
+    """An iteration is one optimizer step on one *global* batch, whatever the number of processes and micro-batches.
+
+    ``global_batch_size`` stands at the top level of the config; each process loads its share and the loop cuts that into
+    ``optim_wrapper.accumulative_counts`` micro-batches.
+
+    Args:
+        runner, dataloader: Given by mmengine.
+        max_iters, max_epochs: Length; exactly one of them. An epoch is a computed number of iterations.
+        val_interval: Iterations between validations; None validates at the end only.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        dataloader: dict,
+        max_iters: int | None = None,
+        max_epochs: int | None = None,
+        val_interval: int | None = None,
+    ) -> None:
+        if (max_iters is None) == (max_epochs is None):
+            raise ValueError('train_cfg: give exactly one of max_iters and max_epochs (set the other to None).')
+        self.micro_batches = runner.cfg.optim_wrapper.get('accumulative_counts', 1)
+        self.global_batch_size = runner.cfg.get('global_batch_size')
+        share = _share(self.global_batch_size, self.micro_batches)
+        super().__init__(runner, dict(dataloader, batch_size=share))
+        per_epoch = math.ceil(len(self.dataloader.dataset) / self.global_batch_size)
+        self._per_epoch = per_epoch
+        self._max_iters = max_iters if max_iters is not None else max_epochs * per_epoch
+        self._max_epochs = math.ceil(self._max_iters / per_epoch)
+        self.val_interval = val_interval or self._max_iters
+        self._iter = 0
+        self._epoch = 0
+        self.validated_iter = 0
+        self.resumed_random_state: dict | None = None
+        self.stop_training = False
+
+    @property
+    def iter(self) -> int:
+        """Iterations done."""
+        return self._iter
+
+    @property
+    def max_iters(self) -> int:
+        """Iterations in all."""
+        return self._max_iters
+
+    @property
+    def epoch(self) -> int:
+        """Epochs done, from the number of iterations."""
+        return self._iter // self._per_epoch
+
+    @property
+    def max_epochs(self) -> int:
+        """Epochs in all, the last perhaps in part."""
+        return self._max_epochs
+
+    def run(self) -> torch.nn.Module:
+        """Train to the end.
+
+        Raises:
+            TrainingStopped: A signal came; the state is saved.
+        """
+        runner = self.runner
+        with listening() as stop:
+            self.stop_request = stop
+            runner.call_hook('before_train')
+            self.dataloader.sampler.seek(self._iter * self.global_batch_size)
+            batches = iter(self.dataloader)
+            if self.resumed_random_state is not None:
+                # Making the iterator draws a number; the state of the checkpoint is from after that.
+                set_random_state(self.resumed_random_state)
+            runner.call_hook('before_train_epoch')
+            runner.model.train()
+            if self._iter and self._validation_is_due() and self.validated_iter != self._iter:
+                self._validate(stop)
+            while self._iter < self._max_iters and not stop.agreed() and not self.stop_training:
+                self.run_iter(next(batches))
+                if self._validation_is_due():
+                    self._validate(stop)
+            stopped = self._iter < self._max_iters and stop.agreed() or self._cut(stop)
+            runner.call_hook('after_train_epoch')
+            runner.call_hook('after_train')
+        if stopped:
+            raise TrainingStopped(self._iter, stop.signal_number)
+        return runner.model
+
+    def run_iter(self, batch: dict[str, Any]) -> None:
+        """One optimizer step on this process's share of a global batch."""
+        runner = self.runner
+        runner.call_hook('before_train_iter', batch_idx=self._iter, data_batch=batch)
+        logs: list[dict] = []
+        for micro in _chunks(batch, self.micro_batches):
+            logs.append(runner.model.train_step(micro, optim_wrapper=runner.optim_wrapper))
+        outputs = {name: sum(log[name] for log in logs) / len(logs) for name in logs[0]}
+        runner.call_hook('after_train_iter', batch_idx=self._iter, data_batch=batch, outputs=outputs)
+        self._iter += 1
+
+    def _validation_is_due(self) -> bool:
+        done = self._iter % self.val_interval == 0 or self._iter == self._max_iters
+        return self.runner.val_loop is not None and done
+
+    def _validate(self, stop: StopRequest) -> None:
+        self.runner.val_loop.run(stop)
+        if not stop.signal_number:
+            self.validated_iter = self._iter
+        self.runner.model.train()
+
+    def _cut(self, stop: StopRequest) -> bool:
+        """Whether the last validation was cut short."""
+        return bool(stop.signal_number) and self._validation_is_due() and self.validated_iter != self._iter
+
+
+@LOOPS.register_module()
+class ValidationLoop(ValLoop):
+    """mmengine's validation without a trace in the random states; a stop request ends it without metrics, averages swapped back."""
+
+    def run(self, stop: StopRequest | None = None) -> dict:
+        """Metrics by name; none where a stop request cut the validation short."""
+        runner, metrics = self.runner, {}
+        with isolated_random_state():
+            runner.call_hook('before_val')
+            runner.call_hook('before_val_epoch')
+            runner.model.eval()
+            for i, batch in enumerate(self.dataloader):
+                if stop is not None and stop.signal_number:
+                    break
+                self.run_iter(i, batch)
+            # All processes ask, however many batches each has had.
+            if stop is None or not stop.agreed():
+                metrics = self.evaluator.evaluate(len(self.dataloader.dataset))
+            runner.call_hook('after_val_epoch', metrics=metrics)
+            runner.call_hook('after_val')
+        return metrics
+
+
+def _share(global_batch_size: int | None, micro_batches: int) -> int:
+    if not global_batch_size:
+        raise ValueError('The config has no global_batch_size; set it at the top level.')
+    parts = get_world_size() * micro_batches
+    if global_batch_size % parts:
+        raise ValueError(
+            f'global_batch_size={global_batch_size} does not divide into {get_world_size()} processes with '
+            f'{micro_batches} micro-batches (optim_wrapper.accumulative_counts); choose a multiple of {parts}.'
+        )
+    return global_batch_size // get_world_size()
+
+
+def _chunks(batch: dict[str, Any], parts: int) -> list[dict[str, Any]]:
+    if parts == 1:
+        return [batch]
+    cut = {name: torch.chunk(value, parts) for name, value in batch.items()}
+    return [{name: values[i] for name, values in cut.items()} for i in range(parts)]

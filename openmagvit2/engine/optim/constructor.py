@@ -1,0 +1,46 @@
+"""One optimizer for each role of a model."""
+
+from mmengine.model import is_model_wrapper
+from mmengine.optim import OptimWrapperDict
+from torch import nn
+
+from openmagvit2.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
+
+COMMON = ('dtype', 'accumulative_counts', 'clip_grad')
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class RoleOptimConstructor:
+    """Builds an ``OptimWrapperDict`` over ``model.roles()``.
+
+    ``optim_wrapper`` has the common keys ``dtype``, ``accumulative_counts``, ``clip_grad`` and, under the name of each role,
+    ``dict(optimizer=…)`` and what differs there. ``no_decay_1d=True`` in a role frees tensors of one dimension from weight decay.
+    """
+
+    def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
+        if paramwise_cfg:
+            raise ValueError('optim_wrapper.paramwise_cfg is not used here; set no_decay_1d in a role.')
+        self.common = {key: optim_wrapper_cfg[key] for key in COMMON if key in optim_wrapper_cfg}
+        self.roles = {key: value for key, value in optim_wrapper_cfg.items() if key not in (*COMMON, 'type')}
+
+    def __call__(self, model: nn.Module) -> OptimWrapperDict:
+        """Raises ValueError for a role without an optimizer, or an optimizer without a role."""
+        roles = (model.module if is_model_wrapper(model) else model).roles()
+        for name in self.roles:
+            if name not in roles:
+                raise ValueError(f'optim_wrapper.{name}: the model has no such role, it has {", ".join(roles)}.')
+        for name in roles:
+            if name not in self.roles:
+                raise ValueError(f'optim_wrapper has no `{name}`; add optim_wrapper.{name}=dict(optimizer=dict(type=…)).')
+        return OptimWrapperDict(**{name: self._wrapper(name, module) for name, module in roles.items()})
+
+    def _wrapper(self, name: str, module: nn.Module):
+        cfg = dict(type='AutocastOptimWrapper', role=name) | self.common | self.roles[name]
+        no_decay_1d = cfg.pop('no_decay_1d', False)
+        parameters = [p for p in module.parameters() if p.requires_grad]
+        groups: list = parameters
+        if no_decay_1d:
+            small = [p for p in parameters if p.dim() < 2]
+            groups = [dict(params=[p for p in parameters if p.dim() >= 2]), dict(params=small, weight_decay=0.0)]
+        cfg['optimizer'] = OPTIMIZERS.build(dict(cfg['optimizer'], params=groups))
+        return OPTIM_WRAPPERS.build(cfg)

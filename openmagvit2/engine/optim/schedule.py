@@ -1,0 +1,61 @@
+"""Warm-up and decay by iteration, in closed form (spec §3.6 and §4.5)."""
+
+import math
+
+from mmengine.optim import _ParamScheduler
+from mmengine.optim.scheduler.lr_scheduler import LRSchedulerMixin
+
+from openmagvit2.registry import PARAM_SCHEDULERS
+
+SHAPES = ('constant', 'cosine', 'linear')
+
+
+def factor(t: int, total: int, warmup: int, warmup_start: float, hold: float, final: float, shape: str) -> float:
+    """The learning rate before iteration ``t`` of ``total``, in units of the peak."""
+    if t < warmup:
+        return warmup_start + (1 - warmup_start) * t / warmup
+    p = min((t - warmup) / max(total - 1 - warmup, 1), 1.0)
+    if shape == 'constant' or p < hold:
+        return 1.0
+    if shape == 'cosine':
+        p = (p - hold) / (1 - hold)
+        return final + (1 - final) * (0.5 + 0.5 * math.cos(math.pi * p))
+    return final + (1 - final) * (1 - p) / (1 - hold)
+
+
+@PARAM_SCHEDULERS.register_module()
+class WarmupDecayLR(LRSchedulerMixin, _ParamScheduler):
+    """Linear warm-up, a flat part, and a cosine or linear decay over the whole training.
+
+    Args:
+        optimizer: Given by the Runner.
+        warmup: Iterations of the warm-up.
+        warmup_start: Where it begins, in units of the peak.
+        hold: Flat part after the warm-up, as a fraction of the rest.
+        final: Where the decay ends, in units of the peak.
+        shape: 'constant', 'cosine', or 'linear'.
+        end: Iterations in all; the Runner gives the length of the training.
+    """
+
+    def __init__(
+        self,
+        optimizer,
+        warmup: int = 0,
+        warmup_start: float = 0.0,
+        hold: float = 0.0,
+        final: float = 0.0,
+        shape: str = 'cosine',
+        begin: int = 0,
+        end: int = 1_000_000_000,
+        last_step: int = -1,
+        by_epoch: bool = False,
+        verbose: bool = False,
+    ) -> None:
+        if shape not in SHAPES:
+            raise ValueError(f'param_scheduler.shape must be one of {", ".join(SHAPES)}, got {shape!r}.')
+        self.curve = dict(warmup=warmup, warmup_start=warmup_start, hold=hold, final=final, shape=shape)
+        super().__init__(optimizer, begin=begin, end=end, last_step=last_step, by_epoch=False, verbose=verbose)
+
+    def _get_value(self) -> list[float]:
+        now = factor(self.last_step, self.end, **self.curve)
+        return [base * now for base in self.base_values]

@@ -1,0 +1,66 @@
+"""PSNR and SSIM: means over images of values on 8-bit pixels (spec §6.2)."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from openmagvit2.evaluation.metrics.base import StreamingMetric
+from openmagvit2.registry import METRICS
+
+
+def to_unit(image: Tensor) -> Tensor:
+    """[-1, 1] to [0, 1], rounded to the 256 levels of an 8-bit file, float64."""
+    return ((image.double() + 1) * 127.5).round().clamp(0, 255) / 255
+
+
+def psnr(a: Tensor, b: Tensor) -> Tensor:
+    """Peak signal-to-noise ratio in dB of each image, (B,); two (B, C, H, W) in [0, 1]. Infinite for equal images."""
+    return -10 * torch.log10((a - b).square().flatten(1).mean(1))
+
+
+def ssim(a: Tensor, b: Tensor) -> Tensor:
+    """Structural similarity of each image, (B,); two (B, C, H, W) in [0, 1].
+
+    scikit-image's defaults: 7x7 uniform window, sample covariance, mean over channels and over positions where the window fits.
+    """
+    if min(a.shape[-2:]) < 7:
+        raise ValueError(f'SSIM needs images of at least 7x7 pixels, got {a.shape[-2]}x{a.shape[-1]}.')
+    count = 49
+    mean_a, mean_b, aa, bb, ab = (F.avg_pool2d(x, 7, stride=1) for x in (a, b, a * a, b * b, a * b))
+    scale = count / (count - 1)
+    var_a, var_b, cov = ((x - y) * scale for x, y in ((aa, mean_a**2), (bb, mean_b**2), (ab, mean_a * mean_b)))
+    c1, c2 = 0.01**2, 0.03**2
+    value = (2 * mean_a * mean_b + c1) * (2 * cov + c2) / ((mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2))
+    return value.flatten(1).mean(1)
+
+
+class _PixelMetric(StreamingMetric):
+    """Mean over images of a function of image and reconstruction."""
+
+    name: str
+
+    def __init__(self) -> None:
+        super().__init__(2)
+
+    def update(self, sample: dict) -> None:
+        values = self.measure(to_unit(sample['reconstruction']), to_unit(sample['image']))
+        self.total += torch.stack([values.sum().cpu(), torch.tensor(float(len(values)), dtype=torch.float64)])
+
+    def result(self, total: Tensor) -> dict[str, float]:
+        return {self.name: (total[0] / total[1]).item()}
+
+
+@METRICS.register_module()
+class PSNR(_PixelMetric):
+    """``psnr``: mean over images of the PSNR in dB, of whole images against their reconstructions, data range 1."""
+
+    name = 'psnr'
+    measure = staticmethod(psnr)
+
+
+@METRICS.register_module()
+class SSIM(_PixelMetric):
+    """``ssim``: mean over images of the SSIM."""
+
+    name = 'ssim'
+    measure = staticmethod(ssim)

@@ -1,0 +1,95 @@
+"""A training that is stopped and resumed ends bit for bit where one that never stopped ends."""
+
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.hooks import Hook
+
+from openmagvit2.apis.running import test as run_test
+from openmagvit2.apis.running import train
+from openmagvit2.checkpoint import read_checkpoint
+from openmagvit2.config import load_config
+from openmagvit2.engine.hooks import find_resume_checkpoint
+from openmagvit2.engine.stop import TrainingStopped
+from openmagvit2.registry import HOOKS
+
+CONFIG = Path(__file__).parents[2] / 'configs' / 'tiny' / 'lfq_32.py'
+
+
+@HOOKS.register_module()
+class SignalHook(Hook):
+    """Sends SIGTERM to this process after an iteration, or in a validation."""
+
+    def __init__(self, iteration: int, in_validation: bool = False) -> None:
+        self.iteration, self.in_validation = iteration, in_validation
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        if not self.in_validation and batch_idx + 1 == self.iteration:
+            signal.raise_signal(signal.SIGTERM)
+
+    def before_val_iter(self, runner, batch_idx, data_batch=None) -> None:
+        if self.in_validation and runner.iter == self.iteration and batch_idx == 1:
+            signal.raise_signal(signal.SIGTERM)
+
+
+def config(name: str, workers: int, counts: int, hook: dict | None = None):
+    options = {
+        'experiment_name': name,
+        'train_cfg.max_iters': 8,
+        'train_cfg.val_interval': 4,
+        'train_dataloader.num_workers': workers,
+        'optim_wrapper.accumulative_counts': counts,
+        'global_batch_size': 8,
+    }
+    loaded = load_config(CONFIG, options)
+    if hook:
+        loaded.custom_hooks.append(hook)
+    return loaded
+
+
+def assert_equal(a: object, b: object, path: str = '') -> None:
+    if isinstance(a, dict):
+        assert a.keys() == b.keys(), path
+        for key in a:
+            assert_equal(a[key], b[key], f'{path}.{key}')
+    elif isinstance(a, (list, tuple)):
+        for i, (x, y) in enumerate(zip(a, b, strict=True)):
+            assert_equal(x, y, f'{path}.{i}')
+    elif isinstance(a, torch.Tensor):
+        assert a.equal(b), path
+    else:
+        assert a == b, path
+
+
+@pytest.mark.parametrize(
+    ('iteration', 'in_validation', 'workers', 'counts'), [(3, False, 0, 1), (5, False, 2, 2), (4, True, 0, 1)]
+)
+def test_resume_is_exact(tmp_path, iteration, in_validation, workers, counts):
+    name = tmp_path.name
+    straight, halves = tmp_path / 'straight', tmp_path / 'halves'
+    train(config(f'{name}-a', workers, counts), str(straight))
+    hook = dict(type='SignalHook', iteration=iteration, in_validation=in_validation)
+    with pytest.raises(TrainingStopped) as stopped:
+        train(config(f'{name}-b', workers, counts, hook), str(halves))
+    assert stopped.value.iteration == iteration
+    assert find_resume_checkpoint(halves) == halves / f'iter_{iteration}.pth'
+    train(config(f'{name}-c', workers, counts), str(halves), resume=True)
+    a, b = (read_checkpoint(folder / 'iter_8.pth') for folder in (straight, halves))
+    for key in ('state_dict', 'ema_state_dict', 'optimizer', 'random_states', 'validated_iter'):
+        assert_equal(a[key], b[key], key)
+
+
+def test_a_broken_checkpoint_is_passed_over_and_metrics_need_no_override(tmp_path):
+    runner = train(config(tmp_path.name, 0, 1), str(tmp_path / 'run'))
+    merged = tmp_path / 'run' / 'lfq_32.py'
+    metrics = run_test(load_config(merged, {'experiment_name': f'{tmp_path.name}-t'}), str(tmp_path / 'run' / 'iter_8.pth'))
+    assert metrics == runner.val_loop.run()
+    (tmp_path / 'run' / 'iter_9.pth').write_bytes(b'half a file')
+    assert find_resume_checkpoint(tmp_path / 'run') == tmp_path / 'run' / 'iter_8.pth'
+
+
+def test_global_batch_must_divide(tmp_path):
+    with pytest.raises(ValueError, match='global_batch_size=8 does not divide'):
+        train(config(tmp_path.name, 0, 3), str(tmp_path))

@@ -1,0 +1,66 @@
+"""Schedules against the spec's figures, the sampler's arithmetic, and files that are never half written."""
+
+import os
+
+import pytest
+import torch
+
+from openmagvit2.engine.backend import AtomicLocalBackend
+from openmagvit2.engine.optim.schedule import WarmupDecayLR, factor
+from openmagvit2.engine.samplers import ResumableInfiniteSampler
+
+PRETRAIN = dict(total=1_500_000, warmup=5000, warmup_start=0.0, hold=0.0, final=0.01, shape='cosine')
+AR_XL = dict(total=584_150, warmup=11_683, warmup_start=0.005, hold=0.05, final=0.1, shape='linear')
+
+
+@pytest.mark.parametrize(('t', 'lr'), [(0, 0), (2500, 5e-5), (5000, 1e-4), (750_000, 5.076e-5), (1_499_999, 1e-6)])
+def test_pretrain_schedule(t, lr):
+    assert 1e-4 * factor(t, **PRETRAIN) == pytest.approx(lr, rel=1e-4)
+
+
+@pytest.mark.parametrize(('t', 'lr'), [(0, 1.2e-6), (11_683, 2.4e-4), (292_075, 1.40004e-4), (584_149, 2.4e-5)])
+def test_generator_schedule(t, lr):
+    assert 2.4e-4 * factor(t, **AR_XL) == pytest.approx(lr, rel=1e-5)
+
+
+def test_scheduler_follows_the_curve_even_when_shorter_than_its_warmup():
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=2.0)
+    scheduler = WarmupDecayLR(optimizer, warmup=4, warmup_start=0.1, end=3)
+    seen = []
+    for _ in range(3):
+        seen.append(optimizer.param_groups[0]['lr'])
+        optimizer.step()
+        scheduler.step()
+    assert seen == pytest.approx([0.2, 0.2 + 0.45, 0.2 + 0.9])
+
+
+def first(sampler: ResumableInfiniteSampler, count: int) -> list[tuple[int, int]]:
+    iterator = iter(sampler)
+    return [next(iterator) for _ in range(count)]
+
+
+def test_seek_equals_reading_on():
+    straight = first(ResumableInfiniteSampler(range(7), seed=1), 40)
+    sampler = ResumableInfiniteSampler(range(7), seed=1)
+    sampler.seek(17)
+    assert first(sampler, 23) == straight[17:]
+    assert sorted(i for i, epoch in straight if epoch == 1) == list(range(7))
+    assert [i for i, epoch in straight if epoch == 0] != [i for i, epoch in straight if epoch == 1]
+
+
+@pytest.mark.parametrize('world', [2, 3, 9])
+def test_processes_share_the_order(world):
+    whole = first(ResumableInfiniteSampler(range(7), seed=1), 36)
+    for rank in range(world):
+        sampler = ResumableInfiniteSampler(range(7), seed=1)
+        sampler.rank, sampler.world_size = rank, world
+        assert first(sampler, 36 // world) == whole[rank::world]
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+    backend, path = AtomicLocalBackend(), tmp_path / 'file'
+    backend.put(b'old', path)
+    monkeypatch.setattr(os, 'replace', lambda *_: (_ for _ in ()).throw(OSError('killed')))
+    with pytest.raises(OSError, match='killed'):
+        backend.put(b'new', path)
+    assert path.read_bytes() == b'old'

@@ -1,0 +1,36 @@
+"""Train a config: python tools/train.py configs/tiny/lfq_32.py [--work-dir DIR] [--resume [CKPT]] [--cfg-options K=V …]."""
+
+import argparse
+import sys
+
+from mmengine.config import DictAction
+
+from openmagvit2.apis.running import train
+from openmagvit2.config import load_config
+from openmagvit2.engine import launch
+from openmagvit2.engine.stop import TrainingStopped
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description='Train a tokenizer or a generator.')
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--work-dir', help='folder for logs and checkpoints; default work_dirs/<config name>')
+    parser.add_argument('--resume', nargs='?', const=True, default=False, help='a checkpoint; alone: the newest of the work directory')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='overrides, as train_cfg.max_iters=300')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm'], default='none')
+    args = parser.parse_args()
+    try:
+        config = load_config(args.config, args.cfg_options)
+        launch.start(args.launcher)
+        train(config, args.work_dir, args.resume, args.launcher)
+    except ValueError as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    except TrainingStopped as stopped:
+        print(f'{stopped}: saved; go on with --resume', file=sys.stderr)
+        return 128 + stopped.signal_number
+    return 0
+
+
+if __name__ == '__main__':
+    launch.finish(main())
