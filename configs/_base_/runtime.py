@@ -7,5 +7,4 @@ log_processor = dict(type='LogProcessor', by_epoch=False, window_size=50)
 # With its scope: mmengine looks this one up before it knows the default scope.
 model_wrapper_cfg = dict(type='openmagvit2.RoleDDP')
 val_cfg = dict(type='ValidationLoop')
-test_cfg = dict(type='TestLoop')
 env_cfg = dict(cudnn_benchmark=False)

@@ -50,6 +50,11 @@ def train(config: Config, work_dir: str | None = None, resume: str | bool = Fals
 def test(config: Config, checkpoint: str, work_dir: str | None = None, launcher: str = 'none') -> dict[str, float]:
     """Metrics of a checkpoint by the config's ``test_evaluator``; averaged weights where there are any."""
     read_checkpoint(checkpoint)
+    config = copy.deepcopy(config)
+    # A config tests on what it validates on, unless it says otherwise.
+    config.setdefault('test_dataloader', config.val_dataloader)
+    config.setdefault('test_evaluator', config.val_evaluator)
+    config.setdefault('test_cfg', dict(type='TestLoop'))
     runner = build_runner(config, work_dir, launcher)
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     load_model_weights(model, checkpoint)

@@ -8,5 +8,3 @@ val_dataloader = dict(
     sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
     dataset=dict(type='FashionMNIST', split='test', num_images=100, pipeline=[dict(type='Pad', size=32)]))
 val_evaluator = [dict(type='PSNR'), dict(type='SSIM'), dict(type='CodebookUsage')]
-test_dataloader = val_dataloader
-test_evaluator = val_evaluator

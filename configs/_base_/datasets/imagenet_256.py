@@ -13,5 +13,3 @@ val_dataloader = dict(
         type='ImageNet', data_root='{{$OPENMAGVIT2_DATA:data/imagenet}}', split='val',
         pipeline=[dict(type='Resize', size=256), dict(type='CenterCrop', size=256)]))
 val_evaluator = [dict(type='PSNR'), dict(type='SSIM'), dict(type='CodebookUsage')]
-test_dataloader = val_dataloader
-test_evaluator = val_evaluator

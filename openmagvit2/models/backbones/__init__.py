@@ -1,0 +1,5 @@
+"""The backbone slot: token embeddings to context."""
+
+from openmagvit2.models.backbones.llama import Llama
+
+__all__ = ['Llama']

@@ -1,0 +1,39 @@
+"""Llama-style transformer over the tokens of an image (paper Eq. 5, spec §4)."""
+
+from torch import Tensor, nn
+
+from openmagvit2.models.layers.rope import rope_table
+from openmagvit2.models.layers.transformer_block import TransformerBlock
+from openmagvit2.registry import BACKBONES
+
+
+@BACKBONES.register_module()
+class Llama(nn.Module):
+    """Class and token embeddings to context vectors; ends without a norm, which the head owns.
+
+    Args:
+        grid: Height and width of the token grid; the generator hands over its own.
+        dim, num_layers, num_heads: 1024, 24, 16 is the paper's B.
+        dropout: After attention and feed-forward.
+    """
+
+    def __init__(
+        self, *, grid: tuple[int, int] = (16, 16), dim: int = 1024, num_layers: int = 24, num_heads: int = 16, dropout: float = 0.1
+    ) -> None:
+        super().__init__()
+        self.dim, self.num_heads = dim, num_heads
+        self.blocks = nn.ModuleList(TransformerBlock(dim, num_heads, dropout) for _ in range(num_layers))
+        self.register_buffer('rope', rope_table(tuple(grid), dim // num_heads), persistent=False)
+        self.apply(init_normal)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, T, dim), the class first, with T up to 1 + h * w, to context of the same shape; position t predicts token t."""
+        for block in self.blocks:
+            x = block(x, self.rope[: x.shape[1]])
+        return x
+
+
+def init_normal(module: nn.Module) -> None:
+    """Normal weights of deviation 0.02 for linear layers and embeddings (spec §4.4)."""
+    if isinstance(module, (nn.Linear, nn.Embedding)):
+        nn.init.normal_(module.weight, 0.0, 0.02)
