@@ -35,6 +35,8 @@ class IterationLoop(BaseLoop):
     ) -> None:
         if (max_iters is None) == (max_epochs is None):
             raise ValueError('train_cfg: give exactly one of max_iters and max_epochs (set the other to None).')
+        if 'batch_size' in dataloader:
+            raise ValueError('train_dataloader.batch_size is not used; set global_batch_size at the top level.')
         self.micro_batches = runner.cfg.optim_wrapper.get('accumulative_counts', 1)
         self.global_batch_size = runner.cfg.get('global_batch_size')
         share = _share(self.global_batch_size, self.micro_batches)
@@ -93,7 +95,7 @@ class IterationLoop(BaseLoop):
                 self.run_iter(next(batches))
                 if self._validation_is_due():
                     self._validate(stop)
-            stopped = self._iter < self._max_iters and stop.agreed() or self._cut(stop)
+            stopped = self._iter < self._max_iters and stop.agreed() or self._cut()
             runner.call_hook('after_train_epoch')
             runner.call_hook('after_train')
         if stopped:
@@ -117,18 +119,21 @@ class IterationLoop(BaseLoop):
 
     def _validate(self, stop: StopRequest) -> None:
         self.runner.val_loop.run(stop)
-        if not stop.signal_number:
+        if self.runner.val_loop.completed:
             self.validated_iter = self._iter
         self.runner.model.train()
 
-    def _cut(self, stop: StopRequest) -> bool:
+    def _cut(self) -> bool:
         """Whether the last validation was cut short."""
-        return bool(stop.signal_number) and self._validation_is_due() and self.validated_iter != self._iter
+        return self._validation_is_due() and self.validated_iter != self._iter
 
 
 @LOOPS.register_module()
 class ValidationLoop(ValLoop):
     """mmengine's validation without a trace in the random states; a stop request ends it without metrics, averages swapped back."""
+
+    # Whether the last run came to its metrics; all processes agree on it.
+    completed = False
 
     def run(self, stop: StopRequest | None = None) -> dict:
         """Metrics by name; none where a stop request cut the validation short."""
@@ -142,7 +147,8 @@ class ValidationLoop(ValLoop):
                     break
                 self.run_iter(i, batch)
             # All processes ask, however many batches each has had.
-            if stop is None or not stop.agreed():
+            self.completed = stop is None or not stop.agreed()
+            if self.completed:
                 metrics = self.evaluator.evaluate(len(self.dataloader.dataset))
             runner.call_hook('after_val_epoch', metrics=metrics)
             runner.call_hook('after_val')

@@ -12,7 +12,7 @@ from openmagvit2.apis.running import train
 from openmagvit2.checkpoint import read_checkpoint
 from openmagvit2.config import load_config
 from openmagvit2.engine.hooks import find_resume_checkpoint
-from openmagvit2.engine.stop import TrainingStopped
+from openmagvit2.engine.stop import StopRequest, TrainingStopped
 from openmagvit2.registry import HOOKS
 
 CONFIG = Path(__file__).parents[2] / 'configs' / 'tiny' / 'lfq_32.py'
@@ -93,3 +93,49 @@ def test_a_broken_checkpoint_is_passed_over_and_metrics_need_no_override(tmp_pat
 def test_global_batch_must_divide(tmp_path):
     with pytest.raises(ValueError, match='global_batch_size=8 does not divide'):
         train(config(tmp_path.name, 0, 3), str(tmp_path))
+
+
+def test_resume_from_an_older_file_keeps_what_it_writes(tmp_path):
+    folder = tmp_path / 'run'
+    first = config(f'{tmp_path.name}-a', 0, 1)
+    first.default_hooks.checkpoint.update(interval=2, max_keep=4)
+    train(first, str(folder))
+    assert sorted(path.name for path in folder.glob('*.pth')) == ['iter_2.pth', 'iter_4.pth', 'iter_6.pth', 'iter_8.pth']
+    hook = dict(type='SignalHook', iteration=3)
+    with pytest.raises(TrainingStopped):
+        train(config(f'{tmp_path.name}-b', 0, 1, hook), str(folder), resume=str(folder / 'iter_2.pth'))
+    assert (folder / 'last_checkpoint').read_text() == str(folder / 'iter_3.pth')
+    assert (folder / 'iter_3.pth').is_file()
+
+
+def test_loading_weights_is_not_a_resume(tmp_path):
+    train(config(f'{tmp_path.name}-a', 0, 1), str(tmp_path / 'old'))
+    new = config(f'{tmp_path.name}-b', 0, 1)
+    new.load_from = str(tmp_path / 'old' / 'iter_8.pth')
+    train(new, str(tmp_path / 'new'))
+    old, weights = (read_checkpoint(tmp_path / name / 'iter_8.pth')['state_dict'] for name in ('old', 'new'))
+    assert any(not old[key].equal(weights[key]) for key in old)
+
+
+def test_a_role_has_no_accumulation_of_its_own(tmp_path):
+    loaded = config(tmp_path.name, 0, 1)
+    loaded.optim_wrapper.discriminator.accumulative_counts = 4
+    with pytest.raises(ValueError, match=r'optim_wrapper.discriminator.accumulative_counts: set optim_wrapper.accum'):
+        train(loaded, str(tmp_path))
+
+
+def test_batch_size_of_the_loader_is_refused(tmp_path):
+    loaded = config(tmp_path.name, 0, 1)
+    loaded.train_dataloader.batch_size = 4
+    with pytest.raises(ValueError, match='set global_batch_size'):
+        train(loaded, str(tmp_path))
+
+
+def test_a_signal_during_the_agreement_waits_for_the_next_question(monkeypatch):
+    request = StopRequest()
+    monkeypatch.setattr(torch.distributed, 'is_initialized', lambda: True)
+    monkeypatch.setattr(torch.distributed, 'get_world_size', lambda: 2)
+    monkeypatch.setattr(torch.distributed, 'new_group', lambda backend: 'group')
+    monkeypatch.setattr(torch.distributed, 'all_reduce', lambda flag, op, group: request(signal.SIGTERM, None))
+    assert not request.agreed()
+    assert request.agreed() and request.signal_number == signal.SIGTERM

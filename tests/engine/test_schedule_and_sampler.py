@@ -25,7 +25,7 @@ def test_generator_schedule(t, lr):
 
 def test_scheduler_follows_the_curve_even_when_shorter_than_its_warmup():
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=2.0)
-    scheduler = WarmupDecayLR(optimizer, warmup=4, warmup_start=0.1, end=3)
+    scheduler = WarmupDecayLR(optimizer, warmup=4, warmup_start=0.1, end=3, by_epoch=False)
     seen = []
     for _ in range(3):
         seen.append(optimizer.param_groups[0]['lr'])
@@ -64,3 +64,9 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     with pytest.raises(OSError, match='killed'):
         backend.put(b'new', path)
     assert path.read_bytes() == b'old'
+
+
+def test_schedule_by_epoch_is_refused():
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    with pytest.raises(ValueError, match='add by_epoch=False'):
+        WarmupDecayLR(optimizer)

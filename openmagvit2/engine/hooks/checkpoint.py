@@ -69,7 +69,9 @@ class ResumableCheckpointHook(Hook):
         if is_main_process():
             folder = Path(runner.work_dir)
             get_file_backend(backend_args=dict(backend='atomic')).put_text(str(folder / name), folder / 'last_checkpoint')
-            for old in checkpoints(folder)[self.max_keep :]:
+            # A resume from an older file may stand beside later ones: what was just written is never what goes.
+            others = [path for path in checkpoints(folder) if path.name != name]
+            for old in others[self.max_keep - 1 :]:
                 old.unlink()
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
@@ -95,6 +97,9 @@ class ResumableCheckpointHook(Hook):
         different = sorted(set(model.state_dict()) ^ set(checkpoint['state_dict']))
         if different:
             raise ValueError(f'The checkpoint to resume is of another model: {len(different)} keys differ, e.g. {different[0]}.')
+        if not runner.cfg.get('resume'):
+            # `load_from` takes weights into a new training; positions and random states are not its own.
+            return
         hub = checkpoint.get('message_hub')
         if hub:
             hub['log_scalars'] = {k: HistoryBuffer(*v) for k, v in hub['log_scalars'].items()}
@@ -102,7 +107,9 @@ class ResumableCheckpointHook(Hook):
         loop = runner.train_loop
         loop.resumed_random_state = states[get_rank()] if get_rank() < len(states) else None
         loop.validated_iter = checkpoint.get('validated_iter', 0)
-        self.saved = checkpoint['meta']['iter']
+        source = runner.cfg.get('load_from')
+        if source is None or Path(source).resolve().parent == Path(runner.work_dir).resolve():
+            self.saved = checkpoint['meta']['iter']
 
 
 def checkpoints(work_dir: str | Path) -> list[Path]:

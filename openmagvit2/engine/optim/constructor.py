@@ -21,6 +21,10 @@ class RoleOptimConstructor:
         if paramwise_cfg:
             raise ValueError('optim_wrapper.paramwise_cfg is not used here; set no_decay_1d in a role.')
         self.common = {key: optim_wrapper_cfg[key] for key in COMMON if key in optim_wrapper_cfg}
+        for key, value in optim_wrapper_cfg.items():
+            if isinstance(value, dict) and 'accumulative_counts' in value:
+                # The loop cuts one number of micro-batches for all roles.
+                raise ValueError(f'optim_wrapper.{key}.accumulative_counts: set optim_wrapper.accumulative_counts instead.')
         self.roles = {key: value for key, value in optim_wrapper_cfg.items() if key not in (*COMMON, 'type')}
 
     def __call__(self, model: nn.Module) -> OptimWrapperDict:

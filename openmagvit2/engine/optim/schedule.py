@@ -48,11 +48,14 @@ class WarmupDecayLR(LRSchedulerMixin, _ParamScheduler):
         begin: int = 0,
         end: int = 1_000_000_000,
         last_step: int = -1,
-        by_epoch: bool = False,
+        by_epoch: bool = True,
         verbose: bool = False,
     ) -> None:
         if shape not in SHAPES:
             raise ValueError(f'param_scheduler.shape must be one of {", ".join(SHAPES)}, got {shape!r}.')
+        if by_epoch:
+            # Without this key the Runner hands the number of epochs to `end`, and the decay is over at once.
+            raise ValueError('param_scheduler: WarmupDecayLR counts iterations; add by_epoch=False.')
         self.curve = dict(warmup=warmup, warmup_start=warmup_start, hold=hold, final=final, shape=shape)
         super().__init__(optimizer, begin=begin, end=end, last_step=last_step, by_epoch=False, verbose=verbose)
 
