@@ -55,7 +55,9 @@ SLOT_OF_KEY = dict(
     log_processor=registry.LOG_PROCESSORS,
 )
 # Keys beside the constructor's arguments: a frozen tokenizer names its weights in its own dict.
-EXTRA_KEYS = dict(param_scheduler={'convert_to_iter_based'}, tokenizer={'checkpoint'}, default_hooks={'priority'}, custom_hooks={'priority'})
+EXTRA_KEYS = dict(
+    param_scheduler={'convert_to_iter_based'}, tokenizer={'checkpoint', 'seed'}, default_hooks={'priority'}, custom_hooks={'priority'}
+)
 TOP_LEVEL = set(inspect.signature(Runner.__init__).parameters) - {'self'} | {
     'global_batch_size',
     'seed',

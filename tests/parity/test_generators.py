@@ -8,6 +8,7 @@ from appendix import check, golden, golden_weights
 from torch import nn
 from torch.testing import assert_close
 
+from openmagvit2.models.samplers import SubTokenSampler, decode_tokens
 from openmagvit2.registry import BACKBONES, HEADS
 
 OFFICIAL = {
@@ -77,6 +78,18 @@ def test_rope_rows():
     assert table.shape == (17, 8, 2) and table[0].abs().sum() == 0
     assert_close(table[7, :, 0], torch.tensor([0.5403, 0.995, 0.99995, 1, -0.41615, 0.98007, 0.9998, 1]), atol=1e-4, rtol=0)
     assert_close(table[7, :, 1], torch.tensor([0.84147, 0.09983, 0.01, 0.001, 0.9093, 0.19867, 0.02, 0.002]), atol=1e-4, rtol=0)
+
+
+def test_greedy_sampling_with_guidance():
+    model = fill_by_official_names(tiny())
+    sampler = SubTokenSampler(guidance=[2.0, 1.5], top_k=1)
+    labels = torch.tensor([3, 7, 10, 10])
+    uniform = torch.full((2,), 0.5, dtype=torch.float64)
+    sub = decode_tokens(
+        model.backbone, model.head, model.class_embedding(labels), 16, lambda logits, t, i: sampler(logits, i, uniform)
+    )
+    assert sub[0].tolist() == [[0, 6]] * 16
+    assert sub[1].tolist() == [[3, 2]] * 13 + [[1, 7], [2, 15], [0, 6]]
 
 
 def test_golden():

@@ -25,7 +25,8 @@ class RoleOptimConstructor:
             if isinstance(value, dict) and 'accumulative_counts' in value:
                 # The loop cuts one number of micro-batches for all roles.
                 raise ValueError(f'optim_wrapper.{key}.accumulative_counts: set optim_wrapper.accumulative_counts instead.')
-        self.roles = {key: value for key, value in optim_wrapper_cfg.items() if key not in (*COMMON, 'type')}
+        # A config that inherits a role which its model does not have sets it to None.
+        self.roles = {key: value for key, value in optim_wrapper_cfg.items() if key not in (*COMMON, 'type') and value is not None}
 
     def __call__(self, model: nn.Module) -> OptimWrapperDict:
         """Raises ValueError for a role without an optimizer, or an optimizer without a role."""

@@ -2,13 +2,15 @@
 
 from torch import Tensor, nn
 
+from openmagvit2.models.backbones.base import Backbone
+from openmagvit2.models.layers.kv_cache import LayerCache, new_cache
 from openmagvit2.models.layers.rope import rope_table
 from openmagvit2.models.layers.transformer_block import TransformerBlock
 from openmagvit2.registry import BACKBONES
 
 
 @BACKBONES.register_module()
-class Llama(nn.Module):
+class Llama(Backbone):
     """Class and token embeddings to context vectors; ends without a norm, which the head owns.
 
     Args:
@@ -26,10 +28,16 @@ class Llama(nn.Module):
         self.register_buffer('rope', rope_table(tuple(grid), dim // num_heads), persistent=False)
         self.apply(init_normal)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, T, dim), the class first, with T up to 1 + h * w, to context of the same shape; position t predicts token t."""
-        for block in self.blocks:
-            x = block(x, self.rope[: x.shape[1]])
+    def new_cache(self) -> list[LayerCache]:
+        """One cache a layer, with room for the class and all tokens but the last, which is never an input."""
+        return new_cache(len(self.blocks), len(self.rope) - 1)
+
+    def forward(self, x: Tensor, cache: list[LayerCache] | None = None, positions: Tensor | None = None) -> Tensor:
+        """(B, T, dim), the class first, with T up to h * w, to context of the same shape; position t predicts token t."""
+        start = cache[0].filled if cache else 0
+        rope = self.rope[start : start + x.shape[1]] if positions is None else self.rope[positions]
+        for block, own in zip(self.blocks, cache or [None] * len(self.blocks), strict=True):
+            x = block(x, rope, own)
         return x
 
 

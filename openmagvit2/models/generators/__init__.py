@@ -1,0 +1,5 @@
+"""Stage II models."""
+
+from openmagvit2.models.generators.class_conditional import ClassConditionalGenerator
+
+__all__ = ['ClassConditionalGenerator']

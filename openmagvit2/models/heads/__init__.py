@@ -1,5 +1,7 @@
 """The head slot: context to sub-token logits."""
 
 from openmagvit2.models.heads.next_sub_token import NextSubTokenHead
+from openmagvit2.models.heads.separate import SeparateHead
+from openmagvit2.models.heads.single import SingleHead
 
-__all__ = ['NextSubTokenHead']
+__all__ = ['NextSubTokenHead', 'SeparateHead', 'SingleHead']

@@ -1,18 +1,19 @@
 """Next sub-token prediction: a small transformer inside each token (paper Eq. 6, spec §4.1)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from openmagvit2.models.heads.base import Head
+from openmagvit2.models.layers.kv_cache import new_cache
 from openmagvit2.models.layers.rope import rope_table
-from openmagvit2.models.layers.transformer_block import RMSNorm, TransformerBlock
+from openmagvit2.models.layers.transformer_block import TransformerBlock
 from openmagvit2.registry import HEADS
 
 
 @HEADS.register_module()
-class NextSubTokenHead(nn.Module):
+class NextSubTokenHead(Head):
     """Predicts sub-token j of a token from its context vector and its sub-tokens before j.
 
     Args:
@@ -22,28 +23,17 @@ class NextSubTokenHead(nn.Module):
         dropout: In the blocks.
     """
 
-    joint = False
-
     def __init__(
         self, *, vocab_sizes: Sequence[int], dim: int = 1024, num_heads: int = 16, num_layers: int = 2, dropout: float = 0.1
     ) -> None:
-        super().__init__()
-        self.vocab_sizes = list(vocab_sizes)
-        self.embeddings = nn.ModuleList(nn.Embedding(size, dim) for size in self.vocab_sizes)
+        super().__init__(vocab_sizes, dim)
         self.blocks = nn.ModuleList(TransformerBlock(dim, num_heads, dropout) for _ in range(num_layers))
-        self.norm = RMSNorm(dim)
-        self.classifiers = nn.ModuleList(nn.Linear(dim, size, bias=False) for size in self.vocab_sizes)
         # The official model reuses the first rows of the image's table: the context at the zero row, then the top row of the grid.
         table = rope_table((1, max(len(self.vocab_sizes) - 1, 1)), dim // num_heads)
         self.register_buffer('rope', table, persistent=False)
-        for module in (*self.embeddings, *(m for m in self.blocks.modules() if isinstance(m, nn.Linear))):
-            nn.init.normal_(module.weight, 0.0, 0.02)
-        for classifier in self.classifiers:
-            nn.init.zeros_(classifier.weight)
-
-    def embed(self, sub_indices: Tensor) -> Tensor:
-        """int64 (B, T, k) to the sum of the sub-tokens' embeddings (B, T, dim)."""
-        return sum(table(sub_indices[..., i]) for i, table in enumerate(self.embeddings))
+        for module in self.blocks.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.normal_(module.weight, 0.0, 0.02)
 
     def logits(self, context: Tensor, sub_indices: Tensor) -> list[Tensor]:
         """Context (B, T, dim) and true sub-tokens (B, T, k) to logits (B, T, V_i) of each sub-token."""
@@ -54,7 +44,15 @@ class NextSubTokenHead(nn.Module):
         x = self.norm(x).unflatten(0, context.shape[:2])
         return [classifier(x[:, :, i]) for i, classifier in enumerate(self.classifiers)]
 
-    def loss(self, context: Tensor, sub_indices: Tensor) -> dict[str, Tensor]:
-        """Mean cross-entropy in nats of each sub-token, by name."""
-        logits = self.logits(context, sub_indices)
-        return {f'sub_token_{i}': F.cross_entropy(x.flatten(0, 1), sub_indices[..., i].flatten()) for i, x in enumerate(logits)}
+    def sample(self, context: Tensor, sampler: Callable[[Tensor, int], Tensor]) -> Tensor:
+        """See :meth:`Head.sample`; the intra cache has one slot for each sub-token."""
+        cache = new_cache(len(self.blocks), len(self.vocab_sizes))
+        x, drawn = context[:, None], []
+        for i, classifier in enumerate(self.classifiers):
+            if i:
+                # With guidance both halves go on with the same sub-token.
+                x = self.embeddings[i - 1](drawn[-1]).repeat(len(context) // len(drawn[-1]), 1)[:, None]
+            for block, own in zip(self.blocks, cache, strict=True):
+                x = block(x, self.rope[i : i + 1], own)
+            drawn.append(sampler(classifier(self.norm(x[:, 0])), i))
+        return torch.stack(drawn, -1)

@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from openmagvit2.models.layers.kv_cache import LayerCache, causal_mask
 from openmagvit2.models.layers.rope import apply_rope
 
 
@@ -33,11 +34,17 @@ class Attention(nn.Module):
         self.wqkv = nn.Linear(dim, 3 * dim, bias=False)
         self.wo = nn.Linear(dim, dim, bias=False)
 
-    def forward(self, x: Tensor, rope: Tensor) -> Tensor:
-        """(B, T, dim) with the table's rows (T, head_dim / 2, 2) to (B, T, dim)."""
+    def forward(self, x: Tensor, rope: Tensor, cache: LayerCache | None = None) -> Tensor:
+        """(B, T, dim) with the table's rows (T, head_dim / 2, 2) to (B, T, dim); positions in the cache come before."""
         q, k, v = (part.unflatten(-1, (self.num_heads, -1)) for part in self.wqkv(x).chunk(3, -1))
         q, k = apply_rope(q, rope), apply_rope(k, rope)
-        out = F.scaled_dot_product_attention(*(t.transpose(1, 2) for t in (q, k, v.type_as(q))), is_causal=True)
+        q, k, v = (t.transpose(1, 2) for t in (q, k, v.type_as(q)))
+        if cache is not None:
+            k, v = cache.append(k, v)
+        new, total = q.shape[2], k.shape[2]
+        # SDPA's own causal mask is aligned to the first key; a single query sees all keys, several behind a cache need a mask.
+        mask = causal_mask(new, total, x.device) if 1 < new < total else None
+        out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=new == total)
         out = self.wo(out.transpose(1, 2).flatten(-2).type_as(x))
         return F.dropout(out, self.dropout, self.training)
 
@@ -68,7 +75,7 @@ class TransformerBlock(nn.Module):
         self.attention_norm = RMSNorm(dim)
         self.ffn_norm = RMSNorm(dim)
 
-    def forward(self, x: Tensor, rope: Tensor) -> Tensor:
+    def forward(self, x: Tensor, rope: Tensor, cache: LayerCache | None = None) -> Tensor:
         """(B, T, dim) with the table's rows (T, head_dim / 2, 2) to (B, T, dim); position t sees positions up to t."""
-        x = x + self.attention(self.attention_norm(x), rope)
+        x = x + self.attention(self.attention_norm(x), rope, cache)
         return x + self.feed_forward(self.ffn_norm(x))

@@ -1,0 +1,33 @@
+# Stage II of tools/quickstart.py: next sub-token prediction (5 + 5 bits) over the 7x7 tokens of lfq_28.py, for two CPU cores.
+_base_ = ['../_base_/schedules/generator.py', '../_base_/runtime.py']
+model = dict(
+    type='ClassConditionalGenerator',
+    tokenizer=dict(
+        type='VisualTokenizer',
+        checkpoint='work_dirs/quickstart/tokenizer/last.pth',
+        encoder=dict(type='CnnEncoder', channels=24, channel_multipliers=(1, 2, 4), num_res_blocks=1, downsample='strided_conv'),
+        quantizer=dict(type='LFQ', num_bits=10, temperature=0.01),
+        decoder=dict(
+            type='CnnDecoder', channels=24, channel_multipliers=(1, 2, 4), num_res_blocks=1, upsample='depth_to_space',
+            adaptive_norm=True)),
+    factorization=dict(type='TokenFactorization', bits=[5, 5]),
+    backbone=dict(type='Llama', dim=192, num_layers=4, num_heads=6),
+    head=dict(type='NextSubTokenHead', num_layers=1),
+    num_classes=10,
+    grid=(7, 7))
+global_batch_size = 64
+train_dataloader = dict(
+    num_workers=0, collate_fn=dict(type='default_collate'), sampler=dict(type='ResumableInfiniteSampler'),
+    dataset=dict(type='FashionMNIST', split='train'))
+val_dataloader = dict(
+    batch_size=100, num_workers=0, collate_fn=dict(type='default_collate'),
+    sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
+    dataset=dict(type='FashionMNIST', split='test'))
+val_evaluator = [dict(type='NegativeLogLikelihood')]
+optim_wrapper = dict(dtype='bfloat16', transformer=dict(optimizer=dict(lr=1e-3)))
+param_scheduler = [
+    dict(type='WarmupDecayLR', warmup=50, warmup_start=0.005, hold=0.05, final=0.05, shape='linear', by_epoch=False)
+]
+train_cfg = dict(type='IterationLoop', max_iters=1000, max_epochs=None, val_interval=500)
+default_hooks = dict(checkpoint=dict(interval=250))
+eval_sampling = dict(guidance=2.0)

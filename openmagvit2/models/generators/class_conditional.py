@@ -1,0 +1,210 @@
+"""Stage II: a frozen tokenizer, a factorization, and a transformer that predicts its sub-tokens (paper §2.3, spec §4)."""
+
+import logging
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from mmengine.logging import print_log
+from mmengine.model import BaseModel
+from mmengine.optim import OptimWrapperDict
+from torch import Tensor, nn
+
+from openmagvit2.checkpoint import load_tokenizer_weights
+from openmagvit2.models.samplers import SubTokenSampler, decode_tokens, uniforms
+from openmagvit2.registry import BACKBONES, FACTORIZATIONS, HEADS, MODELS, SAMPLERS
+
+
+class Transformer(nn.Module):
+    """The part with an optimizer, as data parallelism wraps it: class embedding, backbone, head."""
+
+    def __init__(self, class_embedding: nn.Embedding, backbone: nn.Module, head: nn.Module, dropout: float) -> None:
+        super().__init__()
+        self.class_embedding, self.backbone, self.head, self.dropout = class_embedding, backbone, head, dropout
+
+    def context(self, sub_indices: Tensor, labels: Tensor) -> Tensor:
+        """Sub-tokens (B, T, k) and labels (B,) to context (B, T, dim): the class and all tokens but the last enter."""
+        tokens = self.head.embed(sub_indices)[:, :-1]
+        x = torch.cat([self.class_embedding(labels)[:, None], tokens], 1)
+        return self.backbone(F.dropout(x, self.dropout, self.training))
+
+    def forward(self, sub_indices: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """Losses by name."""
+        return self.head.loss(self.context(sub_indices, labels), sub_indices)
+
+
+@MODELS.register_module()
+class ClassConditionalGenerator(BaseModel):
+    """Auto-regressive transformer over the sub-tokens of a frozen tokenizer, conditioned on a class.
+
+    Args:
+        tokenizer: Config of a tokenizer; ``checkpoint`` in it names its weights, ``seed`` those of a random one where there is none.
+        factorization: Config; a head that predicts whole indices gets the trivial one instead.
+        backbone, head: Configs; ``grid``, ``dim``, ``num_heads`` and ``vocab_sizes`` are handed down.
+        num_classes: The embedding has one row more, the null class.
+        grid: Height and width of the token grid.
+        token_dropout: On the input sequence, class included.
+        class_dropout: Probability that a label becomes the null class in training.
+        data_preprocessor: Config; maps uint8 batches to [-1, 1] by default.
+    """
+
+    def __init__(
+        self,
+        *,
+        tokenizer: dict,
+        factorization: dict,
+        backbone: dict,
+        head: dict,
+        num_classes: int = 1000,
+        grid: Sequence[int] = (16, 16),
+        token_dropout: float = 0.1,
+        class_dropout: float = 0.1,
+        data_preprocessor: dict | None = None,
+    ) -> None:
+        super().__init__(data_preprocessor or dict(type='ImagePreprocessor'))
+        self.grid, self.num_classes, self.class_dropout = tuple(grid), num_classes, class_dropout
+        tokenizer = dict(tokenizer)
+        self.tokenizer_checkpoint, seed = tokenizer.pop('checkpoint', None), tokenizer.pop('seed', 0)
+        # Discriminator and perceptual network only train a tokenizer.
+        tokenizer.update(discriminator=None, perceptual_loss=None)
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            self.tokenizer = MODELS.build(tokenizer).requires_grad_(False).eval()
+        size = self.tokenizer.quantizer.codebook_size
+        head_class = HEADS.get(head['type']) if isinstance(head.get('type'), str) else head.get('type')
+        if head_class is not None and head_class.joint:
+            factorization = dict(type='TokenFactorization', vocab_sizes=[size])
+            print_log(f'model.factorization: {head_class.__name__} predicts whole indices, so it is [{size}].', 'current', logging.INFO)
+        self.factorization = FACTORIZATIONS.build(dict(factorization, codebook_size=size))
+        self.backbone = BACKBONES.build(dict(grid=self.grid) | backbone)
+        shared = dict(vocab_sizes=self.factorization.vocab_sizes, dim=self.backbone.dim)
+        if head_class is not None and 'num_heads' in head_class.__init__.__kwdefaults__:
+            shared['num_heads'] = self.backbone.num_heads
+        self.head = HEADS.build(shared | head)
+        self.class_embedding = nn.Embedding(num_classes + 1, self.backbone.dim)
+        nn.init.normal_(self.class_embedding.weight, 0.0, 0.02)
+        # Not a child: the state dict names each parameter once.
+        object.__setattr__(self, 'transformer', Transformer(self.class_embedding, self.backbone, self.head, token_dropout))
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens of an image."""
+        return self.grid[0] * self.grid[1]
+
+    def roles(self) -> dict[str, nn.Module]:
+        """The modules with an optimizer of their own, by name."""
+        return dict(transformer=self.transformer)
+
+    def train(self, mode: bool = True) -> 'ClassConditionalGenerator':
+        """The tokenizer stays in eval mode."""
+        super().train(mode)
+        self.transformer.train(mode)
+        self.tokenizer.eval()
+        return self
+
+    def init_weights(self) -> None:
+        """Read the tokenizer's weights, before the first image is read; called by the Runner."""
+        if self.tokenizer_checkpoint:
+            try:
+                load_tokenizer_weights(self.tokenizer, self.tokenizer_checkpoint)
+            except ValueError as error:
+                raise ValueError(f'model.tokenizer.checkpoint: {error}') from error
+
+    # ---- use --------------------------------------------------------------------------------------------------------------------
+    @torch.no_grad()
+    def tokenize(self, image: Tensor) -> Tensor:
+        """(B, 3, H, W) in [-1, 1] to sub-tokens int64 (B, h * w, k), rows first.
+
+        Raises:
+            ValueError: The image's grid is not the model's.
+        """
+        with torch.autocast(image.device.type, enabled=False):
+            indices = self.tokenizer.encode(image).indices
+        if indices.shape[1:] != self.grid:
+            raise ValueError(f'model.grid is {self.grid}, images of {tuple(image.shape[2:])} pixels make {tuple(indices.shape[1:])}.')
+        return self.factorization.split(indices.flatten(1))
+
+    def forward(self, sub_indices: Tensor, labels: Tensor) -> list[Tensor]:
+        """Sub-tokens (B, T, k) and labels (B,), ``num_classes`` or -1 for the null class, to logits (B, T, V_i) of each sub-token."""
+        return self.head.logits(self.transformer.context(sub_indices, self._null(labels)), sub_indices)
+
+    def loss(self, sub_indices: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """Mean nats of each sub-token, by name, without dropping labels."""
+        return self.transformer(sub_indices, self._null(labels))
+
+    @torch.no_grad()
+    def generate(
+        self, labels: Tensor, sampling: dict | SubTokenSampler | None = None, seed: int = 0, numbers: Sequence[int] | None = None
+    ) -> Tensor:
+        """Sample images' indices; sample ``number`` of a class with a seed has the same tokens in any batch.
+
+        Args:
+            labels: int64 (B,), from 0 to ``num_classes`` (the null class).
+            sampling: Settings of :class:`SubTokenSampler`, with another ``type`` where there is one.
+            seed: Of the samples.
+            numbers: Number of each sample within its class; counted in the order of ``labels`` by default.
+
+        Returns:
+            int64 (B, h, w).
+
+        Raises:
+            ValueError: A label or a setting is out of range.
+        """
+        device = self.class_embedding.weight.device
+        names = [int(label) for label in labels]
+        for label in names:
+            if not 0 <= label <= self.num_classes:
+                raise ValueError(f'labels must be from 0 to {self.num_classes - 1} (or {self.num_classes}: any class), got {label}.')
+        sampler = sampling if callable(sampling) else SAMPLERS.build(dict(type='SubTokenSampler') | (sampling or {}))
+        k = len(self.head.vocab_sizes)
+        sampler.check(k)
+        if numbers is None:
+            numbers = [names[:i].count(label) for i, label in enumerate(names)]
+        random = uniforms(seed, names, numbers, self.num_tokens, k).to(device)
+        labels = torch.tensor(names, device=device)
+        if sampler.guided:
+            labels = torch.cat([labels, torch.full_like(labels, self.num_classes)])
+        sub_indices = decode_tokens(
+            self.backbone,
+            self.head,
+            self.class_embedding(labels),
+            self.num_tokens,
+            lambda logits, t, i: sampler(logits, i, random[:, t, i]),
+        )
+        return self.factorization.merge(sub_indices).unflatten(1, self.grid)
+
+    @torch.no_grad()
+    def decode_indices(self, indices: Tensor) -> Tensor:
+        """int64 (B, h, w) to images (B, 3, H, W), clamped to [-1, 1]."""
+        return self.tokenizer.decode_indices(indices).float().clamp(-1, 1)
+
+    def _null(self, labels: Tensor) -> Tensor:
+        # Data sets without labels give -1.
+        return torch.where(labels < 0, self.num_classes, labels)
+
+    # ---- training ---------------------------------------------------------------------------------------------------------------
+    def train_step(
+        self, data: dict, optim_wrapper: OptimWrapperDict, handles: dict[str, nn.Module] | None = None
+    ) -> dict[str, Tensor]:
+        """One step on the sub-tokens of a batch; labels become the null class at random. Returns detached scalars for the log."""
+        handles = handles or self.roles()
+        data = self.data_preprocessor(data, True)
+        sub_indices, labels = self.tokenize(data['image']), self._null(data['label'])
+        dropped = torch.rand(labels.shape, device=labels.device) < self.class_dropout
+        labels = torch.where(dropped, self.num_classes, labels)
+        wrapper = optim_wrapper['transformer']
+        with wrapper.optim_context(handles['transformer']):
+            losses = handles['transformer'](sub_indices, labels)
+        loss = sum(losses.values())
+        wrapper.update_params(loss)
+        return {name: value.detach() for name, value in dict(loss=loss, **losses).items()}
+
+    @torch.no_grad()
+    def val_step(self, data: dict) -> list[dict]:
+        """One dict of batched tensors: ``nll`` in nats of each image (B,), ``label`` (B,)."""
+        data = self.data_preprocessor(data, False)
+        sub_indices, labels = self.tokenize(data['image']), self._null(data['label'])
+        context = self.transformer.context(sub_indices, labels)
+        return [dict(nll=self.head.losses_per_token(context, sub_indices).sum((1, 2)), label=data['label'])]
+
+    test_step = val_step

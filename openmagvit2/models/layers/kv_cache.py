@@ -1,0 +1,44 @@
+"""Keys and values of the positions that a decoding has passed."""
+
+import torch
+from torch import Tensor
+
+
+class LayerCache:
+    """Keys and values of one attention layer: allocated once, at the first append, and read sliced to what is filled.
+
+    Args:
+        length: Positions it has room for.
+    """
+
+    def __init__(self, length: int) -> None:
+        self.length = length
+        self.filled = 0
+        self.keys: Tensor | None = None
+        self.values: Tensor | None = None
+
+    def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Add (B, heads, T, head_dim) behind what is there; all of it comes back, as views."""
+        if self.keys is None:
+            shape = (*keys.shape[:2], self.length, keys.shape[3])
+            self.keys, self.values = keys.new_empty(shape), values.new_empty(shape)
+        end = self.filled + keys.shape[2]
+        assert end <= self.length, 'the cache is full'
+        self.keys[:, :, self.filled : end] = keys
+        self.values[:, :, self.filled : end] = values
+        self.filled = end
+        return self.keys[:, :, :end], self.values[:, :, :end]
+
+    def reset(self) -> None:
+        """Start again in the same memory."""
+        self.filled = 0
+
+
+def new_cache(layers: int, length: int) -> list[LayerCache]:
+    """One cache for each layer."""
+    return [LayerCache(length) for _ in range(layers)]
+
+
+def causal_mask(new: int, total: int, device: torch.device) -> Tensor:
+    """True where one of the last ``new`` of ``total`` positions may look: bool (new, total)."""
+    return torch.ones(new, total, dtype=torch.bool, device=device).tril(total - new)

@@ -1,0 +1,156 @@
+"""Generators: caches, samplers, heads, and what the config hands down."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from openmagvit2.apis import init_model
+from openmagvit2.config import load_config
+from openmagvit2.models.samplers import SubTokenSampler
+from openmagvit2.models.samplers.filters import draw, top_k, top_p
+from openmagvit2.registry import HEADS
+
+CONFIGS = Path(__file__).parents[2] / 'configs'
+HEAD_NAMES = HEADS.names()
+
+
+def tiny(head: str = 'NextSubTokenHead', **options):
+    torch.manual_seed(0)
+    small = {'model.grid': (2, 3), 'model.head.type': head, **options}
+    model = init_model(CONFIGS / 'tiny' / 'ar_32.py', cfg_options=small)
+    for classifier in model.head.classifiers:
+        torch.nn.init.normal_(classifier.weight, 0, 0.5)
+    return model
+
+
+@pytest.mark.parametrize('head', HEAD_NAMES)
+def test_cache_gives_the_same_context(head):
+    model = tiny(head)
+    x = torch.randn(3, 6, 64, generator=torch.Generator().manual_seed(1))
+    whole = model.backbone(x)
+    for parts in ([1] * 6, [2, 3, 1]):
+        cache = model.backbone.new_cache()
+        assert_close(torch.cat([model.backbone(part, cache) for part in x.split(parts, 1)], 1), whole, atol=1e-5, rtol=0)
+    assert_close(model.backbone(x, positions=torch.arange(6)), whole)
+
+
+@pytest.mark.parametrize('head', HEAD_NAMES)
+def test_sampled_tokens_are_the_largest_teacher_forced_logits(head):
+    model = tiny(head)
+    labels = torch.tensor([3, 7])
+    indices = model.generate(labels, dict(temperature=0))
+    sub = model.factorization.split(indices.flatten(1))
+    for i, logits in enumerate(model(sub, labels)):
+        assert logits.argmax(-1).equal(sub[..., i])
+
+
+@pytest.mark.parametrize('head', HEAD_NAMES)
+def test_the_same_tokens_in_any_batch(head):
+    model = tiny(head)
+    labels = torch.tensor([0, 1, 1, 2, 0, 9, 10])
+    sampling = dict(guidance=[2.0, 1.0] if len(model.head.vocab_sizes) > 1 else 2.0, top_k=5, top_p=0.9)
+    whole = model.generate(labels, sampling, seed=3)
+    assert whole.shape == (7, 2, 3) and 0 <= whole.min() and whole.max() < 256
+    numbers = [0, 0, 1, 0, 1, 0, 0]
+    parts = [model.generate(labels[i : i + 2], sampling, 3, numbers[i : i + 2]) for i in range(0, 7, 2)]
+    assert torch.cat(parts).equal(whole)
+    assert not model.generate(labels, sampling, seed=4).equal(whole)
+    assert not whole[0].equal(whole[4])
+
+
+@pytest.mark.parametrize('head', HEAD_NAMES)
+def test_contract_of_heads(head):
+    cls = HEADS.get(head)
+    sizes = [12] if cls.joint else [4, 3]
+    built = HEADS.build(dict(type=head, vocab_sizes=sizes, dim=64))
+    context = torch.randn(2, 5, 64, requires_grad=True)
+    sub = torch.stack([torch.randint(size, (2, 5)) for size in sizes], -1)
+    losses = built.loss(context, sub)
+    # A fresh head predicts the uniform distribution.
+    assert sum(losses.values()).item() == pytest.approx(math.log(12), abs=1e-5)
+    for classifier in built.classifiers:
+        torch.nn.init.normal_(classifier.weight)
+    built.eval()
+    logits = built.logits(context, sub)
+    assert [x.shape for x in logits] == [(2, 5, size) for size in sizes]
+    expected = [-x.log_softmax(-1).gather(-1, sub[..., i, None])[..., 0] for i, x in enumerate(logits)]
+    assert_close(built.losses_per_token(context, sub), torch.stack(expected, -1))
+    sum(built.loss(context, sub).values()).backward()
+    assert context.grad.abs().sum() > 0
+    assert built.embed(sub).shape == (2, 5, 64)
+
+
+def test_single_head_in_chunks():
+    whole, cut = (HEADS.build(dict(type='SingleHead', vocab_sizes=[64], dim=16, chunk_elements=n)) for n in (10**6, 192))
+    torch.nn.init.normal_(whole.classifiers[0].weight)
+    cut.load_state_dict(whole.state_dict())
+    context, target = torch.randn(3, 5, 16), torch.randint(64, (3, 5, 1))
+    gradients = []
+    for head in (whole, cut):
+        x = context.clone().requires_grad_()
+        head.loss(x, target)['sub_token_0'].backward()
+        gradients.append((x.grad, head.classifiers[0].weight.grad))
+    assert_close(gradients[0], gradients[1])
+
+
+def test_filters():
+    logits = torch.tensor([[2.0, 1.0, 1.0, 0.0]])
+    assert top_k(logits, 2).isfinite().tolist() == [[True, True, True, False]]
+    assert top_k(logits, 0) is logits and top_p(logits, 1.0) is logits
+    p = torch.tensor([[0.5, 0.3, 0.15, 0.05]]).log()
+    assert top_p(p, 0.6).isfinite().tolist() == [[True, True, False, False]]
+    assert top_p(p, 0.0).isfinite().tolist() == [[True, False, False, False]]
+    uniform = torch.rand(200_000, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    counts = torch.bincount(draw(p.expand(200_000, 4), uniform), minlength=4) / 200_000
+    assert_close(counts, p.exp()[0], atol=0.005, rtol=0)
+
+
+def test_guidance_formula_and_scale_one():
+    c, u = torch.tensor([[1.0, 0.0, 3.0]]), torch.tensor([[2.0, 1.0, 0.0]])
+    both = torch.cat([c, u])
+    sampler = SubTokenSampler(guidance=[1.0, 3.0], temperature=0)
+    assert sampler.guided and not SubTokenSampler().guided
+    uniform = torch.zeros(1, dtype=torch.float64)
+    assert sampler(both, 0, uniform).item() == c.argmax() and sampler(both, 1, uniform).item() == (u + 3 * (c - u)).argmax()
+
+
+def test_mistakes_are_named():
+    with pytest.raises(ValueError, match=r'sampling.top_p must be at least 0 and at most 1, got 2'):
+        SubTokenSampler(top_p=2)
+    model = tiny()
+    with pytest.raises(ValueError, match='one for each of 2 sub-tokens'):
+        model.generate(torch.tensor([1]), dict(guidance=[1.0, 2.0, 3.0]))
+    with pytest.raises(ValueError, match='labels must be from 0 to 9'):
+        model.generate(torch.tensor([11]))
+    with pytest.raises(ValueError, match='make 1024 tokens'):
+        tiny(**{'model.factorization.bits': [5, 5]})
+
+
+def test_tokenizer_is_frozen_and_in_the_state_dict():
+    model = tiny().train()
+    assert not model.tokenizer.training and not any(p.requires_grad for p in model.tokenizer.parameters())
+    assert any(key.startswith('tokenizer.encoder') for key in model.state_dict())
+    assert not any(key.startswith('transformer') for key in model.state_dict())
+    own = {id(p) for p in model.transformer.parameters()}
+    assert not own & {id(p) for p in model.tokenizer.parameters()}
+    a, b = (tiny(**{'model.tokenizer.seed': seed}).tokenizer.state_dict() for seed in (0, 1))
+    assert model.tokenizer.state_dict().keys() == a.keys()
+    assert all(a[key].equal(value) for key, value in model.tokenizer.state_dict().items())
+    assert any(not a[key].equal(b[key]) for key in a)
+
+
+def test_generator_configs_hold_the_tokenizers_they_name():
+    for generator, tokenizer in (('ar_b_256', 'lfq_256'), ('tiny/ar_32', 'tiny/lfq_32'), ('quickstart/ar_28', 'quickstart/lfq_28')):
+        own = load_config(CONFIGS / f'{generator}.py').model.tokenizer
+        named = load_config(CONFIGS / f'{tokenizer}.py').model
+        for slot in ('encoder', 'quantizer', 'decoder'):
+            assert own[slot] == named[slot], generator
+
+
+def test_full_size_parameters():
+    with torch.device('meta'):
+        model = init_model(CONFIGS / 'ar_b_256.py', device='meta')
+    assert sum(p.numel() for p in model.transformer.parameters()) == 343_570_432
