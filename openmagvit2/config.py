@@ -80,7 +80,6 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
     """
     path = Path(path)
     content = _read(path)
-    _import_custom(content, path)
     if options:
         _check_paths(content, options)
         content = merge(content, _nest(options))
@@ -155,7 +154,10 @@ def _read(path: Path) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         own = Path(folder) / path.name
         own.write_text(''.join(lines), encoding='utf-8')
-        return merge(content, Config.fromfile(own, lazy_import=False, import_custom_modules=False).to_dict())
+        written = Config.fromfile(own, lazy_import=False, import_custom_modules=False).to_dict()
+    # Before the merge, which looks up the classes of changed types.
+    _import_custom(written, path)
+    return merge(content, written)
 
 
 def _import_custom(content: dict, path: Path) -> None:

@@ -5,10 +5,10 @@ model = dict(
     tokenizer=dict(
         type='VisualTokenizer',
         checkpoint='work_dirs/quickstart/tokenizer/last.pth',
-        encoder=dict(type='CnnEncoder', channels=24, channel_multipliers=(1, 2, 4), num_res_blocks=1, downsample='strided_conv'),
+        encoder=dict(type='CnnEncoder', channels=32, channel_multipliers=(1, 2), num_res_blocks=1, downsample='strided_conv', patch_size=2),
         quantizer=dict(type='LFQ', num_bits=10, temperature=0.01),
         decoder=dict(
-            type='CnnDecoder', channels=24, channel_multipliers=(1, 2, 4), num_res_blocks=1, upsample='depth_to_space',
+            type='CnnDecoder', channels=32, channel_multipliers=(1, 2), num_res_blocks=1, upsample='depth_to_space', patch_size=2,
             adaptive_norm=True)),
     factorization=dict(type='TokenFactorization', bits=[5, 5]),
     backbone=dict(type='Llama', dim=192, num_layers=4, num_heads=6),

@@ -2,15 +2,16 @@
 _base_ = ['../_base_/schedules/tokenizer.py', '../_base_/runtime.py']
 model = dict(
     type='VisualTokenizer',
-    encoder=dict(type='CnnEncoder', channels=24, channel_multipliers=(1, 2, 4), num_res_blocks=1, downsample='strided_conv'),
+    encoder=dict(type='CnnEncoder', channels=32, channel_multipliers=(1, 2), num_res_blocks=1, downsample='strided_conv', patch_size=2),
     quantizer=dict(type='LFQ', num_bits=10, temperature=0.01),
     decoder=dict(
-        type='CnnDecoder', channels=24, channel_multipliers=(1, 2, 4), num_res_blocks=1, upsample='depth_to_space',
+        type='CnnDecoder', channels=32, channel_multipliers=(1, 2), num_res_blocks=1, upsample='depth_to_space', patch_size=2,
         adaptive_norm=True),
     discriminator=None,
     perceptual_loss=None,
     reconstruction_loss=dict(type='L2Loss'),
-    reconstruction_weight=5.0)
+    # Squared errors are small numbers beside the quantizer's losses.
+    reconstruction_weight=25.0)
 global_batch_size = 64
 train_dataloader = dict(
     num_workers=0, collate_fn=dict(type='default_collate'), sampler=dict(type='ResumableInfiniteSampler'),
@@ -20,8 +21,8 @@ val_dataloader = dict(
     sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
     dataset=dict(type='FashionMNIST', split='test'))
 val_evaluator = [dict(type='PSNR'), dict(type='SSIM'), dict(type='CodebookUsage')]
-optim_wrapper = dict(dtype='bfloat16', autoencoder=dict(optimizer=dict(lr=2e-3, betas=(0.9, 0.99))), discriminator=None)
+optim_wrapper = dict(dtype='bfloat16', autoencoder=dict(optimizer=dict(lr=3e-3, betas=(0.9, 0.99))), discriminator=None)
 param_scheduler = [dict(type='WarmupDecayLR', warmup=50, shape='cosine', final=0.02, by_epoch=False)]
-train_cfg = dict(type='IterationLoop', max_iters=2000, max_epochs=None, val_interval=500)
+train_cfg = dict(type='IterationLoop', max_iters=4000, max_epochs=None, val_interval=1000)
 default_hooks = dict(checkpoint=dict(interval=500))
 custom_hooks = [dict(type='SubmoduleEMAHook', modules=('encoder', 'quantizer', 'decoder'), momentum=0.01)]

@@ -1,5 +1,7 @@
 """The front door."""
 
+from openmagvit2.apis.generator import Generator
 from openmagvit2.apis.init_model import init_model
+from openmagvit2.apis.tokenizer import Tokenizer
 
-__all__ = ['init_model']
+__all__ = ['Generator', 'Tokenizer', 'init_model']

@@ -23,6 +23,11 @@ class ImageDataset(Dataset):
         self.pipeline = [TRANSFORMS.build(step) for step in pipeline or []]
         self.seed = seed
 
+    @property
+    def metainfo(self) -> dict:
+        """What mmengine hands to evaluators: the names of the classes, where they are known."""
+        return dict(classes=self.classes)
+
     @abstractmethod
     def __len__(self) -> int:
         """Number of images."""

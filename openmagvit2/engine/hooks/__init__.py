@@ -2,5 +2,6 @@
 
 from openmagvit2.engine.hooks.checkpoint import ResumableCheckpointHook, find_resume_checkpoint
 from openmagvit2.engine.hooks.ema import SubmoduleEMAHook
+from openmagvit2.engine.hooks.progress import ProgressBarHook
 
-__all__ = ['ResumableCheckpointHook', 'SubmoduleEMAHook', 'find_resume_checkpoint']
+__all__ = ['ProgressBarHook', 'ResumableCheckpointHook', 'SubmoduleEMAHook', 'find_resume_checkpoint']

@@ -12,6 +12,9 @@ class StreamingMetric(BaseMetric):
     A subclass implements :meth:`update` and :meth:`result`, and gives the shape of its sums to the constructor.
     """
 
+    # Names stand as they are; mmengine warns where there is no prefix at all.
+    default_prefix = ''
+
     def __init__(self, size: int, dtype: torch.dtype = torch.float64) -> None:
         super().__init__(collect_device='cpu')
         self.size, self.dtype = size, dtype

@@ -39,6 +39,7 @@ class CnnDecoder(BaseDecoder):
         num_res_blocks: Residual blocks a level, and at the start.
         upsample: 'depth_to_space' (the paper's) or 'nearest_conv'.
         adaptive_norm: Adaptive group norm at the entry of each level; the output then depends on the whole image.
+        patch_size: Pixels of a square that the last convolution makes at once; 1 is the paper's.
     """
 
     def __init__(
@@ -50,10 +51,12 @@ class CnnDecoder(BaseDecoder):
         num_res_blocks: int = 4,
         upsample: str = 'depth_to_space',
         adaptive_norm: bool = True,
+        patch_size: int = 1,
     ) -> None:
         super().__init__()
         self.in_channels = in_channels
-        self.upscale = 2 ** (len(channel_multipliers) - 1)
+        self.patch_size = patch_size
+        self.upscale = patch_size * 2 ** (len(channel_multipliers) - 1)
         out_widths = [channels * m for m in channel_multipliers]
         in_widths = out_widths[1:] + out_widths[-1:]
         self.conv_in = nn.Conv2d(in_channels, out_widths[-1], 3, padding=1)
@@ -65,7 +68,7 @@ class CnnDecoder(BaseDecoder):
         if adaptive_norm:
             self.adaptive = nn.ModuleList(AdaptiveGroupNorm(width, in_channels) for width in in_widths)
         self.norm_out = group_norm(out_widths[0])
-        self.conv_out = nn.Conv2d(out_widths[0], 3, 3, padding=1)
+        self.conv_out = nn.Conv2d(out_widths[0], 3 * patch_size**2, 3, padding=1)
 
     @property
     def last_layer(self) -> nn.Parameter:
@@ -81,4 +84,4 @@ class CnnDecoder(BaseDecoder):
             if hasattr(self, 'adaptive'):
                 x = self.adaptive[i](x, codes)
             x = self.up[i](x)
-        return self.conv_out(F.silu(self.norm_out(x)))
+        return F.pixel_shuffle(self.conv_out(F.silu(self.norm_out(x))), self.patch_size)

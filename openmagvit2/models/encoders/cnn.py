@@ -37,6 +37,7 @@ class CnnEncoder(BaseEncoder):
         channel_multipliers: Width of each level in units of ``channels``; each level but the last halves the image.
         num_res_blocks: Residual blocks a level, and at the end.
         downsample: 'strided_conv' (the paper's), 'avg_pool', or 'padded_conv' (taming's).
+        patch_size: Pixels of a square that the first convolution takes as channels; 1 is the paper's, 2 is about 4 times cheaper.
     """
 
     def __init__(
@@ -47,13 +48,15 @@ class CnnEncoder(BaseEncoder):
         channel_multipliers: Sequence[int] = (1, 1, 2, 2, 4),
         num_res_blocks: int = 4,
         downsample: str = 'strided_conv',
+        patch_size: int = 1,
     ) -> None:
         super().__init__()
         self.out_channels = out_channels
-        self.downscale = 2 ** (len(channel_multipliers) - 1)
+        self.patch_size = patch_size
+        self.downscale = patch_size * 2 ** (len(channel_multipliers) - 1)
         widths = [channels] + [channels * m for m in channel_multipliers]
         last = len(channel_multipliers) - 1
-        self.conv_in = nn.Conv2d(3, channels, 3, padding=1, bias=False)
+        self.conv_in = nn.Conv2d(3 * patch_size**2, channels, 3, padding=1, bias=False)
         self.down = nn.ModuleList(
             _Level(widths[i], widths[i + 1], num_res_blocks, downsample if i < last else None) for i in range(last + 1)
         )
@@ -72,7 +75,7 @@ class CnnEncoder(BaseEncoder):
                 f'The image is {image.shape[-2]}x{image.shape[-1]}; height and width must be divisible by {self.downscale} '
                 f'(the encoder has {len(self.down)} levels). Pad or resize it.'
             )
-        x = self.conv_in(image)
+        x = self.conv_in(F.pixel_unshuffle(image, self.patch_size))
         for level in self.down:
             x = level(x)
         for block in self.mid_block:

@@ -1,0 +1,60 @@
+"""Front door of stage II: labels to images."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from torch import Tensor, nn
+
+from openmagvit2.apis.images import to_uint8
+from openmagvit2.apis.init_model import init_model
+from openmagvit2.config import load_config
+
+
+class Generator:
+    """A trained generator with its tokenizer inside.
+
+    Args:
+        model: A ``ClassConditionalGenerator``; see :meth:`from_config`.
+        sampling: Default settings; the config's ``eval_sampling``.
+    """
+
+    def __init__(self, model: nn.Module, sampling: dict | None = None) -> None:
+        if not hasattr(model, 'generate'):
+            raise ValueError(f'Generator needs the config of a generator, this one makes a {type(model).__name__}.')
+        self.model, self.sampling = model.eval(), dict(sampling or {})
+
+    @classmethod
+    def from_config(
+        cls,
+        config: str | Path | Config,
+        checkpoint: str | Path | None = None,
+        device: str | torch.device | None = None,
+        cfg_options: dict[str, Any] | None = None,
+    ) -> 'Generator':
+        """See :func:`init_model`; the checkpoint holds the tokenizer too."""
+        if not isinstance(config, Config):
+            config, cfg_options = load_config(config, cfg_options), None
+        return cls(init_model(config, checkpoint, device, cfg_options), config.get('eval_sampling'))
+
+    def sample_indices(
+        self, labels: Sequence[int] | Tensor, seed: int = 0, numbers: Sequence[int] | None = None, **sampling: Any
+    ) -> Tensor:
+        """Labels (B,) to indices int64 (B, h, w); the arguments of :meth:`sample`."""
+        return self.model.generate(torch.as_tensor(labels), self.sampling | sampling, seed, numbers)
+
+    def sample(
+        self, labels: Sequence[int] | Tensor, seed: int = 0, numbers: Sequence[int] | None = None, **sampling: Any
+    ) -> np.ndarray:
+        """Labels (B,) to images uint8 (B, H, W, 3).
+
+        Args:
+            labels: Class of each image.
+            seed: Of the samples; (seed, class, number) alone decide one.
+            numbers: Number of each within its class; counted in order by default.
+            sampling: ``guidance``, ``temperature``, ``top_k``, ``top_p`` instead of the config's; one number, or one a sub-token.
+        """
+        return to_uint8(self.model.decode_indices(self.sample_indices(labels, seed, numbers, **sampling)))

@@ -1,0 +1,74 @@
+"""Front door of stage I: images to indices and back."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from mmengine.config import Config
+from torch import Tensor, nn
+
+from openmagvit2.apis.images import ImageLike, to_list, to_uint8
+from openmagvit2.apis.init_model import init_model
+
+
+class Tokenizer:
+    """A trained tokenizer. Images of any size are padded to its stride, and reconstructions cropped back.
+
+    Args:
+        model: A ``VisualTokenizer``; see :meth:`from_config`.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        if not hasattr(model, 'encoder'):
+            raise ValueError(f'Tokenizer needs the config of a tokenizer, this one makes a {type(model).__name__}.')
+        self.model = model.eval()
+        self.stride = model.encoder.downscale
+
+    @classmethod
+    def from_config(
+        cls,
+        config: str | Path | Config,
+        checkpoint: str | Path | None = None,
+        device: str | torch.device | None = None,
+        dtype: torch.dtype | None = None,
+        cfg_options: dict[str, Any] | None = None,
+    ) -> 'Tokenizer':
+        """See :func:`init_model`; ``dtype`` converts the weights."""
+        model = init_model(config, checkpoint, device, cfg_options)
+        return cls(model if dtype is None else model.to(dtype))
+
+    @torch.no_grad()
+    def encode(self, images: ImageLike | Sequence[ImageLike]) -> Tensor:
+        """Images (see :func:`openmagvit2.apis.images.to_list`) to indices int64 (B, h, w).
+
+        Raises:
+            ValueError: The images have different sizes; encode them one by one.
+        """
+        batch = [self._pad(image) for image in to_list(images)]
+        if len({image.shape for image in batch}) > 1:
+            raise ValueError('encode: the images have different sizes; encode them one by one.')
+        weight = next(self.model.parameters())
+        return self.model.encode(torch.stack(batch).to(weight.device, weight.dtype)).indices
+
+    @torch.no_grad()
+    def decode(self, indices: Tensor) -> np.ndarray:
+        """int64 (B, h, w) to uint8 (B, H, W, 3)."""
+        weight = next(self.model.parameters())
+        codes = self.model.quantizer.indices_to_codes(indices.to(weight.device))
+        return to_uint8(self.model.decode(codes.to(weight.dtype)))
+
+    def reconstruct(self, images: ImageLike | Sequence[ImageLike]) -> list[np.ndarray]:
+        """Images of any sizes through the codes and back: a uint8 (H, W, 3) for each."""
+        out = []
+        for image in to_list(images):
+            height, width = image.shape[1:]
+            out.append(self.decode(self.encode([image]))[0, :height, :width])
+        return out
+
+    def _pad(self, image: Tensor) -> Tensor:
+        height, width = image.shape[1:]
+        # The border repeats: a black one would cost code words.
+        return F.pad(image[None], (0, -width % self.stride, 0, -height % self.stride), mode='replicate')[0]

@@ -1,0 +1,32 @@
+"""Grids of images."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+
+def image_grid(rows: Sequence[Sequence[np.ndarray]], gap: int = 2, scale: int = 1) -> np.ndarray:
+    """Rows of uint8 images (H, W, 3) to one uint8 image on white; a cell is as large as the largest image.
+
+    Args:
+        rows: Images by row, from the top.
+        gap: White pixels between cells.
+        scale: Each pixel becomes a square of this side.
+    """
+    height = max(image.shape[0] for row in rows for image in row)
+    width = max(image.shape[1] for row in rows for image in row)
+    columns = max(len(row) for row in rows)
+    canvas = np.full((len(rows) * (height + gap) - gap, columns * (width + gap) - gap, 3), 255, np.uint8)
+    for i, row in enumerate(rows):
+        for j, image in enumerate(row):
+            top, left = i * (height + gap), j * (width + gap)
+            canvas[top : top + image.shape[0], left : left + image.shape[1]] = image
+    return canvas.repeat(scale, 0).repeat(scale, 1)
+
+
+def save_image(image: np.ndarray, path: str | Path) -> None:
+    """Write uint8 (H, W, 3); folders are made."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(image).save(path)

@@ -1,0 +1,32 @@
+"""From nothing to pictures: python tools/quickstart.py [--minutes N] [--work-dir DIR]."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from openmagvit2.engine.stop import TrainingStopped
+from openmagvit2.quickstart import run
+from openmagvit2.quickstart.pipeline import MINUTES
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description='Train a tokenizer and a generator on embedded images, and show what they make.')
+    parser.add_argument('--minutes', type=float, default=MINUTES, help='scales the trainings (default: %(default)g)')
+    parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/quickstart'))
+    args = parser.parse_args()
+    try:
+        metrics = run(Path(__file__).parents[1] / 'configs' / 'quickstart', args.work_dir, args.minutes)
+    except ValueError as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    except (TrainingStopped, KeyboardInterrupt):
+        print('\nstopped; the same command goes on from here', file=sys.stderr)
+        return 130
+    for name, value in metrics.items():
+        print(f'{name}: {value:.4g}' if isinstance(value, float) else f'{name}: {value}')
+    print(f'open {args.work_dir / "report.html"}')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
