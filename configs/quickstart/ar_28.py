@@ -11,8 +11,8 @@ model = dict(
             type='CnnDecoder', channels=32, channel_multipliers=(1, 2), num_res_blocks=1, upsample='depth_to_space', patch_size=2,
             adaptive_norm=True)),
     factorization=dict(type='TokenFactorization', bits=[5, 5]),
-    backbone=dict(type='Llama', dim=192, num_layers=4, num_heads=6),
-    head=dict(type='NextSubTokenHead', num_layers=1),
+    backbone=dict(type='Llama', dim=192, num_layers=4, num_heads=3, dropout=0.0),
+    head=dict(type='NextSubTokenHead', num_layers=1, dropout=0.0),
     num_classes=10,
     grid=(7, 7))
 global_batch_size = 64
@@ -24,10 +24,10 @@ val_dataloader = dict(
     sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
     dataset=dict(type='FashionMNIST', split='test'))
 val_evaluator = [dict(type='NegativeLogLikelihood')]
-optim_wrapper = dict(dtype='bfloat16', transformer=dict(optimizer=dict(lr=1e-3)))
+optim_wrapper = dict(dtype='bfloat16', transformer=dict(optimizer=dict(lr=1.5e-3)))
 param_scheduler = [
     dict(type='WarmupDecayLR', warmup=50, warmup_start=0.005, hold=0.05, final=0.05, shape='linear', by_epoch=False)
 ]
-train_cfg = dict(type='IterationLoop', max_iters=1000, max_epochs=None, val_interval=500)
-default_hooks = dict(checkpoint=dict(interval=250))
+train_cfg = dict(type='IterationLoop', max_iters=900, max_epochs=None, val_interval=450)
+default_hooks = dict(checkpoint=dict(interval=150))
 eval_sampling = dict(guidance=2.0)

@@ -23,6 +23,6 @@ val_dataloader = dict(
 val_evaluator = [dict(type='PSNR'), dict(type='SSIM'), dict(type='CodebookUsage')]
 optim_wrapper = dict(dtype='bfloat16', autoencoder=dict(optimizer=dict(lr=3e-3, betas=(0.9, 0.99))), discriminator=None)
 param_scheduler = [dict(type='WarmupDecayLR', warmup=50, shape='cosine', final=0.02, by_epoch=False)]
-train_cfg = dict(type='IterationLoop', max_iters=4000, max_epochs=None, val_interval=1000)
-default_hooks = dict(checkpoint=dict(interval=500))
+train_cfg = dict(type='IterationLoop', max_iters=3600, max_epochs=None, val_interval=900)
+default_hooks = dict(checkpoint=dict(interval=300))
 custom_hooks = [dict(type='SubmoduleEMAHook', modules=('encoder', 'quantizer', 'decoder'), momentum=0.01)]

@@ -1,5 +1,6 @@
 """The tools as a user calls them, in processes of their own."""
 
+import json
 import os
 import subprocess
 import sys
@@ -44,6 +45,40 @@ def test_two_processes_give_a_checkpoint_for_one(tmp_path):
     assert values[0].keys() >= {'psnr', 'ssim', 'usage'} and values[0].keys() == values[1].keys()
     for name in values[0]:
         assert float(values[0][name]) == pytest.approx(float(values[1][name]), rel=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.smoke
+def test_quickstart_then_sample_and_reconstruct(tmp_path):
+    start = [sys.executable, 'tools/quickstart.py', '--minutes', '0.05', '--work-dir', str(tmp_path)]
+    done = run(*start)
+    assert done.returncode == 0, done.stderr[-2000:]
+    metrics = json.loads((tmp_path / 'metrics.json').read_text())
+    assert 5 < metrics['psnr'] < 30 and metrics['judge_accuracy_on_real'] > 0.8
+    assert (metrics['tokens_per_image'], metrics['bits_per_token']) == (49, 10)
+    assert '<img' in (tmp_path / 'report.html').read_text()
+    again = run(*start)
+    assert again.returncode == 0 and 'tokenizer: finished before' in again.stdout
+    repeated = json.loads((tmp_path / 'metrics.json').read_text())
+    assert {k: v for k, v in repeated.items() if k != 'seconds'} == {k: v for k, v in metrics.items() if k != 'seconds'}
+    other = run(*start[:3], '7', *start[4:])
+    assert other.returncode == 2 and 'holds a run of --minutes 0.05' in other.stderr
+
+    (checkpoint,) = (tmp_path / 'generator').glob('iter_*.pth')
+    for out, batch in (('a', '1'), ('b', '5')):
+        arguments = ['configs/quickstart/ar_28.py', str(checkpoint), '--labels', '1,8', '--num', '3', '--batch-size', batch, '--guidance', '2', '1']
+        done = run(sys.executable, 'tools/sample.py', *arguments, '--out-dir', str(tmp_path / out))
+        assert done.returncode == 0, done.stderr[-2000:]
+    assert len(list((tmp_path / 'a').rglob('0*.png'))) == 6
+    assert (tmp_path / 'a' / 'grid.png').read_bytes() == (tmp_path / 'b' / 'grid.png').read_bytes()
+
+    (checkpoint,) = (tmp_path / 'tokenizer').glob('iter_*.pth')
+    arguments = ['configs/quickstart/lfq_28.py', str(checkpoint), '--out-dir', str(tmp_path / 'out')]
+    done = run(sys.executable, 'tools/reconstruct.py', *arguments, str(tmp_path / 'a' / 'class_0001'), str(tmp_path / 'a' / 'grid.png'))
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert len(list((tmp_path / 'out').glob('*.png'))) == 5
+    done = run(sys.executable, 'tools/reconstruct.py', *arguments, 'nothing.png')
+    assert done.returncode == 2 and 'nothing.png does not exist' in done.stderr
 
 
 @pytest.mark.slow

@@ -22,6 +22,17 @@ class RMSNorm(nn.Module):
         return (wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.eps)).type_as(x) * self.weight
 
 
+# Up to this length the fused kernels lose to plain sums: the intra-token blocks have thousands of sequences of 2.
+SHORT = 4
+
+
+def short_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Causal attention over (B, heads, T, head_dim) by elementwise products."""
+    scores = (q[:, :, :, None] * k[:, :, None]).sum(-1) * q.shape[-1] ** -0.5
+    scores = scores.masked_fill(~causal_mask(q.shape[2], q.shape[2], q.device), float('-inf'))
+    return (scores.softmax(-1)[..., None] * v[:, :, None]).sum(-2)
+
+
 class Attention(nn.Module):
     """Causal self-attention with rotary queries and keys, without biases."""
 
@@ -43,8 +54,11 @@ class Attention(nn.Module):
             k, v = cache.append(k, v)
         new, total = q.shape[2], k.shape[2]
         # SDPA's own causal mask is aligned to the first key; a single query sees all keys, several behind a cache need a mask.
-        mask = causal_mask(new, total, x.device) if 1 < new < total else None
-        out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=new == total)
+        if new == total <= SHORT:
+            out = short_attention(q, k, v)
+        else:
+            mask = causal_mask(new, total, x.device) if 1 < new < total else None
+            out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=new == total)
         out = self.wo(out.transpose(1, 2).flatten(-2).type_as(x))
         return F.dropout(out, self.dropout, self.training)
 
