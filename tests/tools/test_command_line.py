@@ -66,7 +66,8 @@ def test_quickstart_then_sample_and_reconstruct(tmp_path):
 
     (checkpoint,) = (tmp_path / 'generator').glob('iter_*.pth')
     for out, batch in (('a', '1'), ('b', '5')):
-        arguments = ['configs/quickstart/ar_28.py', str(checkpoint), '--labels', '1,8', '--num', '3', '--batch-size', batch, '--guidance', '2', '1']
+        arguments = ['configs/quickstart/ar_28.py', str(checkpoint), '--labels', '1,8', '--num', '3', '--batch-size', batch]
+        arguments += ['--guidance', '2', '1']
         done = run(sys.executable, 'tools/sample.py', *arguments, '--out-dir', str(tmp_path / out))
         assert done.returncode == 0, done.stderr[-2000:]
     assert len(list((tmp_path / 'a').rglob('0*.png'))) == 6

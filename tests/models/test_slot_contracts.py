@@ -1,0 +1,190 @@
+"""Every registered class of a slot keeps the slot's contract, found by itself; deliberately wrong ones are caught."""
+
+import pytest
+import torch
+from torch import nn
+
+from openmagvit2.models.backbones import Llama
+from openmagvit2.models.decoders import CnnDecoder
+from openmagvit2.models.discriminators import PatchGAN
+from openmagvit2.models.encoders import CnnEncoder
+from openmagvit2.models.factorization import TokenFactorization
+from openmagvit2.models.heads import SeparateHead
+from openmagvit2.models.losses import L1Loss
+from openmagvit2.models.samplers import SubTokenSampler
+from openmagvit2.registry import SLOTS
+
+
+def gradient(output, source) -> None:
+    assert output.requires_grad, 'the output must be differentiable'
+    (found,) = torch.autograd.grad(output.square().sum(), source)
+    assert found.abs().sum() > 0, 'the input must get a gradient'
+
+
+def check_encoder(cls) -> None:
+    encoder = cls(out_channels=6)
+    d = encoder.downscale
+    image = torch.randn(1, 3, 2 * d, 3 * d).clamp(-1, 1).requires_grad_()
+    z = encoder(image)
+    assert z.shape == (1, 6, 2, 3) and encoder.out_channels == 6
+    gradient(z, image)
+    with pytest.raises(ValueError, match='divisible'):
+        encoder(torch.zeros(1, 3, 2 * d + 1, 2 * d))
+
+
+def check_decoder(cls) -> None:
+    decoder = cls(in_channels=6)
+    codes = torch.randn(1, 6, 2, 3, requires_grad=True)
+    image = decoder(codes)
+    assert image.shape == (1, 3, 2 * decoder.upscale, 3 * decoder.upscale)
+    gradient(image, codes)
+
+
+def check_discriminator(cls) -> None:
+    image = torch.randn(2, 3, 64, 64, requires_grad=True)
+    logits = cls()(image)
+    assert logits.dim() == 4 and logits.shape[:2] == (2, 1) and min(logits.shape[2:]) > 1
+    gradient(logits, image)
+
+
+def check_loss(cls) -> None:
+    loss, shape = cls(), (2, 3, 8, 8)
+    a, b = torch.rand(shape, requires_grad=True), torch.rand(shape)
+    if hasattr(loss, 'load_weights'):
+        return  # Needs weights of its own; tests of the perceptual loss cover it.
+    if hasattr(loss, 'generator_loss'):
+        values = [loss.generator_loss(a), loss.discriminator_loss(a, b)]
+    else:
+        values = [loss.train()(a, b)]
+    for value in values:
+        assert value.dim() == 0 and value.isfinite()
+        assert value.requires_grad, 'a loss must be differentiable'
+
+
+def check_factorization(cls) -> None:
+    for sizes in ([7], [4, 16], [3, 5, 2]):
+        factorization = cls(vocab_sizes=sizes)
+        indices = torch.arange(torch.tensor(sizes).prod().item()).view(1, -1)
+        sub = factorization.split(indices)
+        assert sub.dtype == torch.int64 and sub.shape == (*indices.shape, len(sizes))
+        assert all(0 <= sub[..., i].min() and sub[..., i].max() == size - 1 for i, size in enumerate(sizes))
+        assert factorization.merge(sub).equal(indices), 'merge must invert split'
+
+
+def check_backbone(cls) -> None:
+    backbone = cls(grid=(2, 3), dim=32, num_layers=2, num_heads=2).eval()
+    x = torch.randn(2, 6, 32, requires_grad=True)
+    context = backbone(x)
+    assert context.shape == x.shape and (backbone.dim, backbone.num_heads) == (32, 2)
+    (found,) = torch.autograd.grad(context[:, 2].square().sum(), x)
+    assert not found[:, 3:].any(), 'position t must not see later ones'
+    assert found[:, :3].abs().sum() > 0
+    cache = backbone.new_cache()
+    steps = torch.cat([backbone(part, cache) for part in x.split(1, 1)], 1)
+    assert torch.allclose(steps, context, atol=1e-5), 'a cache must not change the numbers'
+
+
+def check_head(cls) -> None:
+    head = cls(vocab_sizes=[12] if cls.joint else [4, 3], dim=64).eval()
+    for classifier in head.classifiers:
+        nn.init.normal_(classifier.weight)
+    sub = torch.stack([torch.randint(size, (2, 5)) for size in head.vocab_sizes], -1)
+    context = torch.randn(2, 5, 64, requires_grad=True)
+    assert head.embed(sub).shape == (2, 5, 64)
+    assert [x.shape for x in head.logits(context, sub)] == [(2, 5, size) for size in head.vocab_sizes]
+    gradient(sum(head.loss(context, sub).values()), context)
+    drawn = head.sample(context[:, 0], lambda logits, i: logits.argmax(-1))
+    assert drawn.dtype == torch.int64 and drawn.shape == (2, len(head.vocab_sizes))
+    teacher = head.logits(context[:, :1], drawn[:, None])
+    assert all(x[:, 0].argmax(-1).equal(drawn[:, i]) for i, x in enumerate(teacher)), 'sample must follow the logits'
+
+
+def check_sampler(cls) -> None:
+    logits = torch.tensor([[0.0, 1.0, -1.0]]).expand(20_000, 3)
+    uniform = torch.rand(20_000, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    drawn = cls()(logits, 0, uniform)
+    assert drawn.dtype == torch.int64 and drawn.shape == (20_000,)
+    assert torch.allclose(torch.bincount(drawn, minlength=3) / 20_000, logits[0].softmax(-1), atol=0.015)
+
+
+CHECKS = dict(
+    encoder=check_encoder,
+    decoder=check_decoder,
+    discriminator=check_discriminator,
+    loss=check_loss,
+    factorization=check_factorization,
+    backbone=check_backbone,
+    head=check_head,
+    sampler=check_sampler,
+)
+CASES = [(slot, name) for slot in CHECKS for name in SLOTS[slot].names()]
+
+
+def test_every_slot_has_a_contract():
+    # That of the quantizers has a file of its own.
+    assert set(SLOTS) == {*CHECKS, 'quantizer'}
+
+
+@pytest.mark.parametrize(('slot', 'name'), CASES)
+def test_contract(slot, name):
+    torch.manual_seed(0)
+    CHECKS[slot](SLOTS[slot].get(name))
+
+
+class WrongGrid(CnnEncoder):
+    def forward(self, image):
+        return super().forward(image).transpose(2, 3)
+
+
+class DetachedImage(CnnDecoder):
+    def forward(self, codes):
+        return super().forward(codes).detach()
+
+
+class OneLogit(PatchGAN):
+    def forward(self, image):
+        return super().forward(image).mean((2, 3), keepdim=True)
+
+
+class DetachedLoss(L1Loss):
+    def forward(self, a, b):
+        return super().forward(a, b).detach()
+
+
+class HighestFirst(TokenFactorization):
+    def split(self, indices):
+        return super().split(indices).flip(-1)
+
+
+class LooksAhead(Llama):
+    def forward(self, x, cache=None, positions=None):
+        return super().forward(x, cache, positions) + x.mean(1, keepdim=True)
+
+
+class SamplesAnotherHead(SeparateHead):
+    def sample(self, context, sampler):
+        return super().sample(-context, sampler)
+
+
+class FloatTokens(SubTokenSampler):
+    def __call__(self, logits, i, uniform):
+        return super().__call__(logits, i, uniform).float()
+
+
+@pytest.mark.parametrize(
+    ('slot', 'wrong'),
+    [
+        ('encoder', WrongGrid),
+        ('decoder', DetachedImage),
+        ('discriminator', OneLogit),
+        ('loss', DetachedLoss),
+        ('factorization', HighestFirst),
+        ('backbone', LooksAhead),
+        ('head', SamplesAnotherHead),
+        ('sampler', FloatTokens),
+    ],
+)
+def test_wrong_classes_are_caught(slot, wrong):
+    torch.manual_seed(0)
+    with pytest.raises(AssertionError):
+        CHECKS[slot](wrong)
