@@ -17,7 +17,7 @@ from openmagvit2.registry import DATASETS
 from openmagvit2.visualization import image_grid, save_image
 
 # Of the two trainings and everything after them, on two idle CPU cores with bfloat16 units.
-MINUTES = 10.0
+MINUTES = 11.0
 PER_CLASS = 20
 
 
