@@ -47,41 +47,44 @@ def run(configs: Path, work_dir: Path, minutes: float = MINUTES) -> dict:
     generator_config, generator_file = _train(
         configs / 'ar_28.py', work_dir / 'generator', minutes / MINUTES, '2/4 generator', {'model.tokenizer.checkpoint': str(tokenizer_file)}
     )
+    result = _evaluate(work_dir, (tokenizer_config, tokenizer_file), (generator_config, generator_file))
+    result |= dict(seconds=round(time.time() - begin, 1), torch=torch.__version__)
+    (work_dir / 'metrics.json').write_text(json.dumps(result, indent=2) + '\n')
+    write_report(work_dir, result)
+    return result
+
+
+def _evaluate(work_dir: Path, tokenizer: tuple[Config, Path], generator: tuple[Config, Path]) -> dict:
+    """Numbers of the two trainings (config and checkpoint), and the pictures."""
     print('3/4 judge: a small classifier, trained on the real images')
-    real, test_images = (DATASETS.build(dict(type='FashionMNIST', split=split)) for split in ('train', 'test'))
+    real, test_set = (DATASETS.build(dict(type='FashionMNIST', split=split)) for split in ('train', 'test'))
     judge = train_judge(_rgb(real.images), real.labels, work_dir / 'judge.pth')
 
     print('4/4 evaluation, samples and report')
-    metrics = test(tokenizer_config, str(tokenizer_file), str(work_dir / 'tokenizer'))
-    metrics |= test(generator_config, str(generator_file), str(work_dir / 'generator'))
-    generator = Generator.from_config(generator_config, generator_file)
+    metrics = test(tokenizer[0], str(tokenizer[1]), str(work_dir / 'tokenizer'))
+    metrics |= test(generator[0], str(generator[1]), str(work_dir / 'generator'))
+    sampler = Generator.from_config(*generator)
     labels = np.repeat(np.arange(10), PER_CLASS)
-    samples = generator.sample(labels, seed=0)
-    shown = [next(i for i, label in enumerate(test_images.labels) if label == c) for c in range(10)]
-    originals = _rgb(test_images.images[shown])
-    reconstructions = Tokenizer.from_config(tokenizer_config, tokenizer_file).reconstruct(list(originals))
-    save_image(image_grid([list(originals), reconstructions], scale=3), work_dir / 'reconstructions.png')
+    samples = sampler.sample(labels, seed=0)
+    test_images = _rgb(test_set.images)
     save_image(image_grid([samples[labels == c] for c in range(10)], scale=2), work_dir / 'samples.png')
-
-    result = dict(
+    originals = [test_images[np.flatnonzero(test_set.labels == c)[0]] for c in range(10)]
+    reconstructions = Tokenizer.from_config(*tokenizer).reconstruct(originals)
+    save_image(image_grid([originals, reconstructions], scale=3), work_dir / 'reconstructions.png')
+    return dict(
         psnr=metrics['psnr'],
         ssim=metrics['ssim'],
         codebook_usage=metrics['usage'],
         perplexity=metrics['perplexity'],
-        tokens_per_image=generator.model.num_tokens,
-        bits_per_token=int(np.log2(generator.model.tokenizer.quantizer.codebook_size)),
+        tokens_per_image=sampler.model.num_tokens,
+        bits_per_token=int(np.log2(sampler.model.tokenizer.quantizer.codebook_size)),
         nll_nats_per_image=metrics['nll'],
-        judge_accuracy_on_real=accuracy(judge, _rgb(test_images.images), test_images.labels),
+        judge_accuracy_on_real=accuracy(judge, test_images, test_set.labels),
         judge_accuracy_on_samples=accuracy(judge, samples, labels),
         judge_accuracy_by_class={name: accuracy(judge, samples[labels == c], labels[labels == c]) for c, name in enumerate(real.classes)},
-        sample_diversity=diversity(samples, labels, _rgb(test_images.images), test_images.labels),
-        sampling=dict(generator.sampling),
-        seconds=round(time.time() - begin, 1),
-        torch=torch.__version__,
+        sample_diversity=diversity(samples, labels, test_images, test_set.labels),
+        sampling=dict(sampler.sampling),
     )
-    (work_dir / 'metrics.json').write_text(json.dumps(result, indent=2) + '\n')
-    write_report(work_dir, result)
-    return result
 
 
 def _check_plan(work_dir: Path, minutes: float) -> None:
