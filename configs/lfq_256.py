@@ -3,7 +3,7 @@
 _base_ = [
     './_base_/models/lfq_256.py', './_base_/datasets/imagenet_256.py', './_base_/schedules/tokenizer.py', './_base_/runtime.py'
 ]
-train_cfg = dict(type='IterationLoop', max_iters=None, max_epochs=270, val_interval=5005)
+train_cfg = dict(type='IterationLoop', max_epochs=270, val_interval=5005)
 param_scheduler = [
     dict(type='MultiStepLR', milestones=[200, 250], gamma=0.1, by_epoch=True, convert_to_iter_based=True)
 ]

@@ -58,6 +58,8 @@ SLOT_OF_KEY = dict(
 EXTRA_KEYS = dict(
     param_scheduler={'convert_to_iter_based'}, tokenizer={'checkpoint', 'seed'}, default_hooks={'priority'}, custom_hooks={'priority'}
 )
+# A training has one length: giving one takes the place of the other that was inherited.
+LENGTHS = dict(max_iters='max_epochs', max_epochs='max_iters')
 TOP_LEVEL = set(inspect.signature(Runner.__init__).parameters) - {'self'} | {
     'global_batch_size',
     'seed',
@@ -106,6 +108,9 @@ def merge(base: dict, child: dict, path: str = '') -> dict:
             result[key] = _merge_list(inherited, value, here)
         else:
             result[key] = value
+    for length, other in LENGTHS.items():
+        if child.get(length) is not None and length in result and other not in child and base.get(other) is not None:
+            result[other] = None
     return result
 
 

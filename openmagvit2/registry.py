@@ -96,7 +96,7 @@ TRANSFORMS = _child('TRANSFORMS', 'datasets')
 # evaluators: composed by mmengine's Evaluator
 METRICS = _child('METRICS', 'evaluation')
 # what happens around iterations: averages, checkpoints, picture grids
-HOOKS = _child('HOOKS', 'engine')
+HOOKS = _child('HOOKS', 'engine', 'visualization')
 # training and validation loops
 LOOPS = _child('LOOPS', 'engine')
 # optimizer step: autocast, accumulation, clipping

@@ -81,3 +81,10 @@ def test_custom_import_beside_the_config(config):
 def test_missing_file():
     with pytest.raises(ValueError, match='nowhere.py does not exist'):
         load_config('nowhere.py')
+
+
+def test_one_length_takes_the_place_of_the_other():
+    config = load_config(CONFIGS / 'lfq_256.py', {'train_cfg.max_iters': 2})
+    assert (config.train_cfg.max_iters, config.train_cfg.max_epochs) == (2, None)
+    config = load_config(CONFIGS / 'tiny' / 'lfq_32.py', {'train_cfg.max_epochs': 3})
+    assert (config.train_cfg.max_iters, config.train_cfg.max_epochs) == (None, 3)

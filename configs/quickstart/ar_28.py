@@ -1,5 +1,5 @@
 # Stage II of tools/quickstart.py: next sub-token prediction (5 + 5 bits) over the 7x7 tokens of lfq_28.py, for two CPU cores.
-_base_ = ['../_base_/schedules/generator.py', '../_base_/runtime.py']
+_base_ = ['../_base_/datasets/fashion_mnist_28.py', '../_base_/schedules/generator.py', '../_base_/runtime.py']
 model = dict(
     type='ClassConditionalGenerator',
     tokenizer=dict(
@@ -15,14 +15,6 @@ model = dict(
     head=dict(type='NextSubTokenHead', num_layers=1, dropout=0.0),
     num_classes=10,
     grid=(7, 7))
-global_batch_size = 64
-train_dataloader = dict(
-    num_workers=0, collate_fn=dict(type='default_collate'), sampler=dict(type='ResumableInfiniteSampler'),
-    dataset=dict(type='FashionMNIST', split='train'))
-val_dataloader = dict(
-    batch_size=100, num_workers=0, collate_fn=dict(type='default_collate'),
-    sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
-    dataset=dict(type='FashionMNIST', split='test'))
 val_evaluator = [dict(type='NegativeLogLikelihood')]
 optim_wrapper = dict(dtype='bfloat16', transformer=dict(optimizer=dict(lr=1.5e-3)))
 param_scheduler = [

@@ -1,5 +1,5 @@
 # Stage I of tools/quickstart.py: 28-pixel Fashion-MNIST to 7x7 tokens of 10 bits, for two CPU cores.
-_base_ = ['../_base_/schedules/tokenizer.py', '../_base_/runtime.py']
+_base_ = ['../_base_/datasets/fashion_mnist_28.py', '../_base_/schedules/tokenizer.py', '../_base_/runtime.py']
 model = dict(
     type='VisualTokenizer',
     encoder=dict(type='CnnEncoder', channels=32, channel_multipliers=(1, 2), num_res_blocks=1, downsample='strided_conv', patch_size=2),
@@ -12,17 +12,8 @@ model = dict(
     reconstruction_loss=dict(type='L2Loss'),
     # Squared errors are small numbers beside the quantizer's losses.
     reconstruction_weight=25.0)
-global_batch_size = 64
-train_dataloader = dict(
-    num_workers=0, collate_fn=dict(type='default_collate'), sampler=dict(type='ResumableInfiniteSampler'),
-    dataset=dict(type='FashionMNIST', split='train'))
-val_dataloader = dict(
-    batch_size=100, num_workers=0, collate_fn=dict(type='default_collate'),
-    sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
-    dataset=dict(type='FashionMNIST', split='test'))
-val_evaluator = [dict(type='PSNR'), dict(type='SSIM'), dict(type='CodebookUsage')]
 optim_wrapper = dict(dtype='bfloat16', autoencoder=dict(optimizer=dict(lr=3e-3, betas=(0.9, 0.99))), discriminator=None)
 param_scheduler = [dict(type='WarmupDecayLR', warmup=50, shape='cosine', final=0.02, by_epoch=False)]
 train_cfg = dict(type='IterationLoop', max_iters=3600, max_epochs=None, val_interval=900)
 default_hooks = dict(checkpoint=dict(interval=300))
-custom_hooks = [dict(type='SubmoduleEMAHook', modules=('encoder', 'quantizer', 'decoder'), momentum=0.01)]
+custom_hooks = {'0': dict(momentum=0.01)}

@@ -9,9 +9,10 @@ import torch
 from mmengine.config import Config
 from torch import Tensor, nn
 
-from openmagvit2.apis.images import to_uint8
 from openmagvit2.apis.init_model import init_model
+from openmagvit2.apis.models import config_path
 from openmagvit2.config import load_config
+from openmagvit2.visualization import to_uint8
 
 
 class Generator:
@@ -37,7 +38,7 @@ class Generator:
     ) -> 'Generator':
         """See :func:`init_model`; the checkpoint holds the tokenizer too."""
         if not isinstance(config, Config):
-            config, cfg_options = load_config(config, cfg_options), None
+            config, cfg_options = load_config(config_path(config), cfg_options), None
         return cls(init_model(config, checkpoint, device, cfg_options), config.get('eval_sampling'))
 
     def sample_indices(

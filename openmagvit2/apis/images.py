@@ -26,11 +26,6 @@ def to_list(images: ImageLike | Sequence[ImageLike]) -> list[Tensor]:
     return [_one(image) for image in (images if isinstance(images, (list, tuple)) else [images])]
 
 
-def to_uint8(images: Tensor) -> np.ndarray:
-    """Floats (B, 3, H, W) in [-1, 1] to uint8 (B, H, W, 3), clamped and rounded."""
-    return ((images.float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-
-
 def _one(image: ImageLike) -> Tensor:
     if isinstance(image, (str, Path)):
         try:

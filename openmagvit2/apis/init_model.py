@@ -7,6 +7,7 @@ import torch
 from mmengine.config import Config
 from torch import nn
 
+from openmagvit2.apis.models import config_path
 from openmagvit2.checkpoint import load_model_weights
 from openmagvit2.config import load_config
 from openmagvit2.registry import MODELS
@@ -21,7 +22,7 @@ def init_model(
     """Build the model of a config, in eval mode, with the averaged weights of a checkpoint where it has any.
 
     Args:
-        config: Path of a config file, or a loaded config.
+        config: Path of a config file, a name from :func:`list_models`, or a loaded config.
         checkpoint: ``.pth`` or ``.safetensors``; None keeps random weights.
         device: Defaults to the CPU.
         cfg_options: Overrides by dotted path.
@@ -30,7 +31,7 @@ def init_model(
         ValueError: Unknown keys, a missing file, or weights that do not fit.
     """
     if not isinstance(config, Config):
-        config = load_config(config, cfg_options)
+        config = load_config(config_path(config), cfg_options)
     elif cfg_options:
         raise ValueError('cfg_options go with a path; change the loaded config itself.')
     model = MODELS.build(config.model)

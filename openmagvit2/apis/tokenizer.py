@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from mmengine.config import Config
 from torch import Tensor, nn
 
-from openmagvit2.apis.images import ImageLike, to_list, to_uint8
+from openmagvit2.apis.images import ImageLike, to_list
 from openmagvit2.apis.init_model import init_model
+from openmagvit2.visualization import to_uint8
 
 
 class Tokenizer:

@@ -1,5 +1,6 @@
 """Pictures."""
 
-from openmagvit2.visualization.grids import image_grid, save_image
+from openmagvit2.visualization.grids import image_grid, save_image, to_uint8
+from openmagvit2.visualization.hooks import ReconstructionGridHook, SampleGridHook
 
-__all__ = ['image_grid', 'save_image']
+__all__ = ['ReconstructionGridHook', 'SampleGridHook', 'image_grid', 'save_image', 'to_uint8']

@@ -1,10 +1,14 @@
 """A training that is stopped and resumed ends bit for bit where one that never stopped ends."""
 
+import os
 import signal
 from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 
 from openmagvit2.apis.running import test as run_test
@@ -22,15 +26,16 @@ CONFIGS = Path(__file__).parents[2] / 'configs' / 'tiny'
 class SignalHook(Hook):
     """Sends SIGTERM to this process after an iteration, or in a validation."""
 
-    def __init__(self, iteration: int, in_validation: bool = False) -> None:
+    def __init__(self, iteration: int, in_validation: bool = False, rank: int = 0) -> None:
         self.iteration, self.in_validation = iteration, in_validation
+        self.here = rank == get_rank()
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
-        if not self.in_validation and batch_idx + 1 == self.iteration:
+        if self.here and not self.in_validation and batch_idx + 1 == self.iteration:
             signal.raise_signal(signal.SIGTERM)
 
     def before_val_iter(self, runner, batch_idx, data_batch=None) -> None:
-        if self.in_validation and runner.iter == self.iteration and batch_idx == 1:
+        if self.here and self.in_validation and runner.iter == self.iteration and batch_idx == 1:
             signal.raise_signal(signal.SIGTERM)
 
 
@@ -141,3 +146,35 @@ def test_a_signal_during_the_agreement_waits_for_the_next_question(monkeypatch):
     monkeypatch.setattr(torch.distributed, 'all_reduce', lambda flag, op, group: request(signal.SIGTERM, None))
     assert not request.agreed()
     assert request.agreed() and request.signal_number == signal.SIGTERM
+
+
+def _two_processes(rank: int, folder: str, family: str) -> None:
+    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='2', MASTER_ADDR='127.0.0.1', MASTER_PORT='29617')
+    torch.set_num_threads(1)
+    dist.init_process_group('gloo')
+    root = Path(folder)
+    # Stops: between windows, in a window of two micro-batches with loader workers, in a validation; signalled in one process only.
+    stops = [(3, False, 0, 1), (5, False, 2, 2), (4, True, 0, 1)]
+    for i, (iteration, in_validation, workers, counts) in enumerate(stops):
+        hook = dict(type='SignalHook', iteration=iteration, in_validation=in_validation, rank=i % 2)
+        train(config(f'{root.name}-{i}-a', workers, counts, family=family), str(root / f'straight_{i}'), launcher='pytorch')
+        try:
+            train(config(f'{root.name}-{i}-b', workers, counts, hook, family), str(root / f'halves_{i}'), launcher='pytorch')
+        except TrainingStopped as stopped:
+            assert stopped.iteration < 8
+        else:
+            raise AssertionError('the signal did not stop the training')
+        train(config(f'{root.name}-{i}-c', workers, counts, family=family), str(root / f'halves_{i}'), True, launcher='pytorch')
+    dist.destroy_process_group()
+
+
+@pytest.mark.slow
+@pytest.mark.smoke
+@pytest.mark.parametrize('family', ['lfq_32', 'ar_32'])
+def test_two_processes_resume(tmp_path, family):
+    mp.spawn(_two_processes, (str(tmp_path), family), nprocs=2)
+    for i in range(3):
+        a, b = (read_checkpoint(tmp_path / f'{name}_{i}' / 'iter_8.pth') for name in ('straight', 'halves'))
+        assert len(a['random_states']) == 2
+        for key in {'state_dict', 'ema_state_dict', 'optimizer', 'param_schedulers', 'random_states', 'validated_iter'} & a.keys():
+            assert_equal(a[key], b[key], f'{i}.{key}')

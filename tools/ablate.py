@@ -1,0 +1,56 @@
+"""Train configs with several seeds and make a table: python tools/ablate.py configs/ablations/table2_tiny --seeds 0 1 2 --work-dir DIR."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from mmengine.config import DictAction
+
+from openmagvit2.engine.stop import TrainingStopped
+from openmagvit2.studies import as_markdown, run_all, summarize
+
+
+def find(paths: list[str]) -> list[Path]:
+    """Files as they are, folders by the configs right in them."""
+    files: list[Path] = []
+    for path in map(Path, paths):
+        inside = sorted(path.glob('*.py')) if path.is_dir() else [path]
+        if not inside or not path.exists():
+            raise ValueError(f'{path} is no config and no folder of configs.')
+        files += inside
+    return files
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description='Train and test each config with each seed; a second start goes on.')
+    parser.add_argument('configs', nargs='+', help='config files, or folders of them')
+    parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
+    parser.add_argument('--work-dir', type=Path, required=True, help='receives all runs, table.json and table.md')
+    parser.add_argument('--jobs', type=int, default=1, help='trainings at a time')
+    parser.add_argument('--tokenizer', type=Path, help="config of a tokenizer to train first, for generators' configs")
+    parser.add_argument('--judge', action='store_true', help='Fashion-MNIST: accuracy of a classifier on samples, and their diversity')
+    parser.add_argument('--metrics', nargs='+', help='columns of the table; default: all')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='overrides for every config')
+    args = parser.parse_args()
+    try:
+        results = run_all(find(args.configs), args.seeds, args.work_dir, args.jobs, args.tokenizer, args.judge, args.cfg_options)
+        rows = summarize(results)
+        unknown = sorted(set(args.metrics or []) - set(rows[0]['metrics']))
+        if unknown:
+            raise ValueError(f'--metrics {unknown[0]}: the runs have {", ".join(rows[0]["metrics"])}.')
+    except ValueError as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    except (TrainingStopped, KeyboardInterrupt):
+        print('\nstopped; the same command goes on from here', file=sys.stderr)
+        return 130
+    (args.work_dir / 'table.json').write_text(json.dumps(rows, indent=2) + '\n')
+    table = as_markdown(rows, args.metrics)
+    (args.work_dir / 'table.md').write_text(table)
+    print(table)
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,28 @@
+"""Measure a part on this machine: python tools/benchmark.py lfq|sampling|evaluation [--help]."""
+
+import argparse
+import importlib
+import pkgutil
+import sys
+
+from openmagvit2 import benchmarks
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description='Measure time and memory of a part.')
+    commands = parser.add_subparsers(dest='part', required=True)
+    for found in pkgutil.iter_modules(benchmarks.__path__):
+        module = importlib.import_module(f'{benchmarks.__name__}.{found.name}')
+        command = commands.add_parser(found.name, help=module.__doc__.splitlines()[0], description=module.__doc__)
+        module.add_arguments(command)
+        command.set_defaults(run=module.run)
+    args = parser.parse_args()
+    try:
+        return args.run(args)
+    except ValueError as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+
+
+if __name__ == '__main__':
+    sys.exit(main())
