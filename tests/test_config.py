@@ -1,9 +1,12 @@
 """Loading, overrides and the change of a type."""
 
+from pathlib import Path
+
 import pytest
 
 from openmagvit2.config import load_config
 
+CONFIGS = Path(__file__).parents[1] / 'configs'
 BASE = """
 model = dict(
     type='VisualTokenizer',

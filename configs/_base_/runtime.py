@@ -1,7 +1,7 @@
 # Everything that is the same for all trainings.
 seed = 0
 default_hooks = dict(
-    logger=dict(type='LoggerHook', interval=50),
+    logger=dict(type='IterationLoggerHook', interval=50),
     checkpoint=dict(type='ResumableCheckpointHook', interval=5000, max_keep=2))
 log_processor = dict(type='LogProcessor', by_epoch=False, window_size=50)
 # With its scope: mmengine looks this one up before it knows the default scope.

@@ -40,7 +40,9 @@ def train(config: Config, work_dir: str | None = None, resume: str | bool = Fals
     folder = work_dir or config.get('work_dir') or os.path.join('work_dirs', Path(config.filename).stem)
     source = find_resume_checkpoint(folder) if resume is True else resume
     if source:
-        read_checkpoint(source)
+        if 'config' in read_checkpoint(source).get('meta', {}):
+            # mmengine would execute it.
+            raise ValueError(f'Checkpoint {source} carries a config in `meta.config`, which is not how we write them; remove the key.')
         config.resume, config.load_from = True, str(source)
     runner = build_runner(config, folder, launcher)
     runner.train()

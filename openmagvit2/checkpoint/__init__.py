@@ -6,6 +6,14 @@ from openmagvit2.checkpoint.loading import (
     load_tokenizer_weights,
     load_weights,
     read_checkpoint,
+    save_atomically,
 )
 
-__all__ = ['choose_weights', 'load_model_weights', 'load_tokenizer_weights', 'load_weights', 'read_checkpoint']
+__all__ = [
+    'choose_weights',
+    'load_model_weights',
+    'load_tokenizer_weights',
+    'load_weights',
+    'read_checkpoint',
+    'save_atomically',
+]

@@ -1,5 +1,6 @@
 """Reading weights from files, safely and strictly."""
 
+import os
 from pathlib import Path
 
 import torch
@@ -25,6 +26,17 @@ def read_checkpoint(path: str | Path) -> dict:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ValueError(f'Checkpoint {path} cannot be read safely: {first}') from error
     return content if 'state_dict' in content else dict(state_dict=content)
+
+
+def save_atomically(content: dict, path: Path) -> None:
+    """Write a ``.pth`` file beside and rename it; a kill in between leaves the old file and a ``.tmp-*`` one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f'.tmp-{path.name}-{os.getpid()}')
+    with open(temporary, 'wb') as file:
+        torch.save(content, file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
 
 
 def choose_weights(checkpoint: dict, ema: bool = True) -> dict[str, Tensor]:

@@ -30,6 +30,9 @@ def finish(code: int) -> None:
     """Leave the process group and end the process with an exit code."""
     distributed = dist.is_initialized()
     if distributed:
+        if code == 0:
+            # The store of the first process must outlive what the others still ask it.
+            dist.barrier()
         dist.destroy_process_group()
     sys.stdout.flush()
     sys.stderr.flush()

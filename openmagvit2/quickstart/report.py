@@ -14,7 +14,6 @@ CURVES = {
     'tokenizer': [('reconstruction', 'squared error'), ('psnr', 'PSNR on test images (dB)'), ('perplexity', 'codebook perplexity')],
     'generator': [('loss', 'training loss (nats per token)'), ('nll', 'test likelihood (nats per image)'), ('transformer.lr', 'learning rate')],
 }
-VALIDATED = ('psnr', 'perplexity', 'nll')
 MEANING = {
     'psnr': 'dB, mean over the 2,000 embedded test images: how close a reconstruction from the tokens is to its original.',
     'ssim': 'Structural similarity of the same pairs; 1 is equal.',
@@ -58,8 +57,7 @@ def write_report(work_dir: Path, metrics: dict) -> None:
             # A later start repeats what a stop has cut; its values win.
             points = sorted({s['step']: s[name] for s in scalars if name in s}.items())
             axis.plot([step for step, _ in points], [value for _, value in points], marker='o' if len(points) < 30 else None)
-            # mmengine logs validations by epoch.
-            axis.set(title=f'{part}: {title}', xlabel='epoch' if name in VALIDATED else 'iteration')
+            axis.set(title=f'{part}: {title}', xlabel='iteration')
             axis.grid(alpha=0.3)
     figure.savefig(work_dir / 'curves.png', dpi=90)
     plt.close(figure)

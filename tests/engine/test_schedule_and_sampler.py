@@ -5,7 +5,7 @@ import os
 import pytest
 import torch
 
-from openmagvit2.engine.backend import AtomicLocalBackend
+from openmagvit2.checkpoint import read_checkpoint, save_atomically
 from openmagvit2.engine.optim.schedule import WarmupDecayLR, factor
 from openmagvit2.engine.samplers import ResumableInfiniteSampler
 
@@ -58,12 +58,12 @@ def test_processes_share_the_order(world):
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
-    backend, path = AtomicLocalBackend(), tmp_path / 'file'
-    backend.put(b'old', path)
+    path = tmp_path / 'file.pth'
+    save_atomically(dict(state_dict=dict(value=1)), path)
     monkeypatch.setattr(os, 'replace', lambda *_: (_ for _ in ()).throw(OSError('killed')))
     with pytest.raises(OSError, match='killed'):
-        backend.put(b'new', path)
-    assert path.read_bytes() == b'old'
+        save_atomically(dict(state_dict=dict(value=2)), path)
+    assert read_checkpoint(path)['state_dict'] == dict(value=1)
 
 
 def test_schedule_by_epoch_is_refused():

@@ -2,6 +2,7 @@
 
 from openmagvit2.engine.hooks.checkpoint import ResumableCheckpointHook, find_resume_checkpoint
 from openmagvit2.engine.hooks.ema import SubmoduleEMAHook
+from openmagvit2.engine.hooks.logger import IterationLoggerHook
 from openmagvit2.engine.hooks.progress import ProgressBarHook
 
-__all__ = ['ProgressBarHook', 'ResumableCheckpointHook', 'SubmoduleEMAHook', 'find_resume_checkpoint']
+__all__ = ['IterationLoggerHook', 'ProgressBarHook', 'ResumableCheckpointHook', 'SubmoduleEMAHook', 'find_resume_checkpoint']

@@ -3,16 +3,15 @@
 from pathlib import Path
 from typing import Any
 
+import mmengine
 import numpy as np
 import torch
 from mmengine.dist import all_gather_object, get_rank, is_main_process
-from mmengine.fileio import get_file_backend
 from mmengine.hooks import Hook
 from mmengine.logging import HistoryBuffer
 from mmengine.model import is_model_wrapper
 
-from openmagvit2.checkpoint import read_checkpoint
-from openmagvit2.engine import backend as _  # noqa: F401  (registers the 'atomic' backend)
+from openmagvit2.checkpoint import read_checkpoint, save_atomically
 from openmagvit2.engine.random_state import get_random_state
 from openmagvit2.registry import HOOKS
 
@@ -61,31 +60,22 @@ class ResumableCheckpointHook(Hook):
         if self.saved == runner.iter:
             return
         self.saved = runner.iter
-        self._random_states = all_gather_object(get_random_state())
-        name = f'iter_{runner.iter}.pth'
-        # mmengine adds 1 to the iteration, as its own hook saves before it is counted.
-        meta = dict(iter=runner.iter, epoch=runner.epoch)
-        runner.save_checkpoint(runner.work_dir, name, meta=meta, by_epoch=True, backend_args=dict(backend='atomic'))
-        if is_main_process():
-            folder = Path(runner.work_dir)
-            get_file_backend(backend_args=dict(backend='atomic')).put_text(str(folder / name), folder / 'last_checkpoint')
-            # A resume from an older file may stand beside later ones: what was just written is never what goes.
-            others = [path for path in checkpoints(folder) if path.name != name]
-            for old in others[self.max_keep - 1 :]:
-                old.unlink()
+        random_states = all_gather_object(get_random_state())
+        if not is_main_process():
+            return
+        folder, name = Path(runner.work_dir), f'iter_{runner.iter}.pth'
+        checkpoint = _state(runner) | dict(random_states=random_states, validated_iter=runner.train_loop.validated_iter)
+        runner.call_hook('before_save_checkpoint', checkpoint=checkpoint)
+        save_atomically(checkpoint, folder / name)
+        # A resume from an older file may stand beside later ones: what was just written is never what goes.
+        others = [path for path in checkpoints(folder) if path.name != name]
+        for old in others[self.max_keep - 1 :]:
+            old.unlink()
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Plain values only."""
-        hub = checkpoint['message_hub']
-        hub['log_scalars'] = {k: [v[-KEPT_VALUES:].tolist() for v in buffer.data] for k, buffer in hub['log_scalars'].items()}
-        hub['runtime_info'] = {k: v for k, v in hub['runtime_info'].items() if k != 'cfg'}
-        checkpoint['meta']['iter'] = runner.iter
-        checkpoint['meta']['epoch'] = runner.epoch
+        """Plain values only, of other hooks too."""
         for key in ('meta', 'message_hub', 'optimizer', 'param_schedulers'):
-            if key in checkpoint:
-                checkpoint[key] = _plain(checkpoint[key])
-        checkpoint['random_states'] = self._random_states
-        checkpoint['validated_iter'] = runner.train_loop.validated_iter
+            checkpoint[key] = _plain(checkpoint[key])
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
         """The way back; a resume must fit the model key by key.
@@ -94,9 +84,11 @@ class ResumableCheckpointHook(Hook):
             ValueError: The checkpoint belongs to another model.
         """
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        different = sorted(set(model.state_dict()) ^ set(checkpoint['state_dict']))
-        if different:
-            raise ValueError(f'The checkpoint to resume is of another model: {len(different)} keys differ, e.g. {different[0]}.')
+        own, theirs = set(model.state_dict()), set(checkpoint['state_dict'])
+        if own != theirs:
+            sides = dict(missing=sorted(own - theirs), unexpected=sorted(theirs - own))
+            told = '; '.join(f'{len(keys)} {side} ({", ".join(keys[:3])}{", …" if keys[3:] else ""})' for side, keys in sides.items() if keys)
+            raise ValueError(f'The checkpoint to resume is of another model: {told}. Use the config it was trained with.')
         if not runner.cfg.get('resume'):
             # `load_from` takes weights into a new training; positions and random states are not its own.
             return
@@ -110,6 +102,30 @@ class ResumableCheckpointHook(Hook):
         source = runner.cfg.get('load_from')
         if source is None or Path(source).resolve().parent == Path(runner.work_dir).resolve():
             self.saved = checkpoint['meta']['iter']
+
+
+def _state(runner) -> dict:
+    """What mmengine's own checkpoint holds, under the same keys; written by a stream instead of by way of two copies in memory."""
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    hub = runner.message_hub.state_dict()
+    hub['log_scalars'] = {k: [v[-KEPT_VALUES:].tolist() for v in buffer.data] for k, buffer in hub['log_scalars'].items()}
+    hub['runtime_info'] = {k: v for k, v in hub['runtime_info'].items() if k != 'cfg'}
+    meta = dict(
+        iter=runner.iter,
+        epoch=runner.epoch,
+        cfg=runner.cfg.pretty_text,
+        seed=runner.seed,
+        experiment_name=runner.experiment_name,
+        mmengine_version=mmengine.__version__,
+        dataset_meta=getattr(runner.train_dataloader.dataset, 'metainfo', None),
+    )
+    schedulers = runner.param_schedulers
+    if isinstance(schedulers, dict):
+        schedulers = {name: [scheduler.state_dict() for scheduler in some] for name, some in schedulers.items()}
+    else:
+        schedulers = [scheduler.state_dict() for scheduler in schedulers or ()]
+    state = {name: value.detach().cpu() for name, value in model.state_dict().items()}
+    return dict(meta=meta, state_dict=state, message_hub=hub, optimizer=runner.optim_wrapper.state_dict(), param_schedulers=schedulers)
 
 
 def checkpoints(work_dir: str | Path) -> list[Path]:
@@ -135,6 +151,8 @@ def _plain(value: Any) -> Any:
         return type(value)(_plain(item) for item in value)
     if isinstance(value, np.generic):
         return value.item()
-    if value is None or isinstance(value, (str, int, float, bool, torch.Tensor)):
+    if isinstance(value, torch.Tensor):
+        return value.detach().cpu()
+    if value is None or isinstance(value, (str, int, float, bool)):
         return value
     return str(value)

@@ -1,0 +1,27 @@
+"""The text log by iteration."""
+
+from mmengine.hooks import LoggerHook
+
+from openmagvit2.registry import HOOKS
+
+
+@HOOKS.register_module()
+class IterationLoggerHook(LoggerHook):
+    """mmengine's log of an iteration-based training, with the first and the last iteration too: a run of two steps shows its losses.
+
+    Args:
+        interval: Iterations between two lines; values are means over the ``window_size`` of the log processor.
+    """
+
+    def __init__(self, interval: int = 50) -> None:
+        # Metrics of validations stand at their iteration, not at an epoch.
+        super().__init__(interval=interval, log_metric_by_epoch=False)
+
+    def after_train_iter(self, runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None) -> None:
+        """One line where one is due."""
+        done = batch_idx + 1
+        if done % self.interval and done not in (1, runner.max_iters):
+            return
+        tag, text = runner.log_processor.get_log_after_iter(runner, batch_idx, 'train')
+        runner.logger.info(text)
+        runner.visualizer.add_scalars(tag, step=done, file_path=self.json_log_path)

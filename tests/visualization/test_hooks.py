@@ -1,0 +1,50 @@
+"""Grids and log lines of a short training."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from openmagvit2.apis import Generator, Tokenizer
+from openmagvit2.apis.running import train
+from openmagvit2.config import load_config
+from openmagvit2.registry import DATASETS
+
+CONFIGS = Path(__file__).parents[2] / 'configs' / 'tiny'
+OPTIONS = {'train_cfg.max_iters': 3, 'train_cfg.val_interval': 2, 'global_batch_size': 8}
+
+
+def cells(path: Path, size: int = 32, gap: int = 2) -> np.ndarray:
+    """Rows and columns of a grid's images, (rows, columns, size, size, 3)."""
+    grid = np.array(Image.open(path))
+    step = size + gap
+    rows, columns = ((n + gap) // step for n in grid.shape[:2])
+    return np.array([[grid[i * step :][:size, j * step :][:, :size] for j in range(columns)] for i in range(rows)])
+
+
+def test_reconstructions_and_log(tmp_path):
+    config = load_config(CONFIGS / 'lfq_32.py', dict(OPTIONS, experiment_name=tmp_path.name))
+    train(config, str(tmp_path))
+    assert sorted(path.name for path in (tmp_path / 'grids').iterdir()) == ['reconstructions_iter_2.png', 'reconstructions_iter_3.png']
+    originals, reconstructions = cells(tmp_path / 'grids' / 'reconstructions_iter_3.png')
+    dataset = DATASETS.build(config.val_dataloader.dataset)
+    images = [dataset[i]['image'].permute(1, 2, 0).numpy() for i in range(8)]
+    assert np.array_equal(originals, images)
+    # The grid shows the averaged weights, which the checkpoint keeps and the front door loads.
+    tokenizer = Tokenizer.from_config(tmp_path / 'lfq_32.py', tmp_path / 'iter_3.pth')
+    again = tokenizer.decode(tokenizer.encode(images))
+    assert np.abs(reconstructions.astype(int) - again).max() <= 1
+    (log,) = tmp_path.glob('*/vis_data/scalars.json')
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [line['step'] for line in lines if 'loss' in line] == [1, 3]
+    assert [line['step'] for line in lines if 'psnr' in line] == [2, 3]
+
+
+def test_samples(tmp_path):
+    config = load_config(CONFIGS / 'ar_32.py', dict(OPTIONS, experiment_name=tmp_path.name))
+    train(config, str(tmp_path))
+    grid = cells(tmp_path / 'grids' / 'samples_iter_3.png')
+    assert grid.shape[:2] == (10, 4)
+    generator = Generator.from_config(tmp_path / 'ar_32.py', tmp_path / 'iter_3.pth')
+    assert np.abs(grid[7].astype(int) - generator.sample([7] * 4, seed=0)).max() <= 1
