@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from mmengine.config import Config
+from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
@@ -38,7 +39,10 @@ def train(config: Config, work_dir: str | None = None, resume: str | bool = Fals
     """
     config = copy.deepcopy(config)
     folder = work_dir or config.get('work_dir') or os.path.join('work_dirs', Path(config.filename).stem)
-    source = find_resume_checkpoint(folder) if resume is True else resume
+    # One process looks and tells the others: views of a shared file system can differ for a while.
+    found = [find_resume_checkpoint(folder) if resume is True and is_main_process() else resume]
+    broadcast_object_list(found)
+    source = found[0]
     if source:
         if 'config' in read_checkpoint(source).get('meta', {}):
             # mmengine would execute it.

@@ -155,9 +155,9 @@ def test_a_signal_during_the_agreement_waits_for_the_next_question(monkeypatch):
 
 
 def _two_processes(rank: int, folder: str, family: str) -> None:
-    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='2', MASTER_ADDR='127.0.0.1', MASTER_PORT='29617')
+    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='2')
     torch.set_num_threads(1)
-    dist.init_process_group('gloo')
+    dist.init_process_group('gloo', init_method=f'file://{folder}/rendezvous', rank=rank, world_size=2)
     root = Path(folder)
     # Stops: between windows, in a window of two micro-batches with loader workers, in a validation; signalled in one process only.
     stops = [(3, False, 0, 1), (5, False, 2, 2), (4, True, 0, 1)]

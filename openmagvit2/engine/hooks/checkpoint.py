@@ -6,7 +6,7 @@ from typing import Any
 import mmengine
 import numpy as np
 import torch
-from mmengine.dist import all_gather_object, get_rank, is_main_process
+from mmengine.dist import all_gather_object, barrier, get_rank, is_main_process
 from mmengine.hooks import Hook
 from mmengine.logging import HistoryBuffer
 from mmengine.model import is_model_wrapper
@@ -61,8 +61,12 @@ class ResumableCheckpointHook(Hook):
             return
         self.saved = runner.iter
         random_states = all_gather_object(get_random_state())
-        if not is_main_process():
-            return
+        if is_main_process():
+            self._write(runner, random_states)
+        # No process leaves, or starts anew, before the file is whole.
+        barrier()
+
+    def _write(self, runner, random_states: list[dict]) -> None:
         folder, name = Path(runner.work_dir), f'iter_{runner.iter}.pth'
         checkpoint = _state(runner) | dict(random_states=random_states, validated_iter=runner.train_loop.validated_iter)
         runner.call_hook('before_save_checkpoint', checkpoint=checkpoint)
