@@ -25,6 +25,8 @@ class LFQ(BaseQuantizer):
         entropy_eps: Added inside the logarithm of the codebook entropy; 1e-5 as the official code, 0 for the true entropy.
         bit_order: 'lsb': channel 0 is the lowest bit (paper Eq. 2, official v2); 'msb': the highest (official v1).
         entropy_sync: Average the code distribution over all processes, as one large batch; off in the official code.
+        spherical: Binary spherical quantization (Zhao et al., 2024): latents are brought to unit length and codes are ±1/sqrt(num_bits).
+            The distribution stays softmax(-|z - c|^2 / temperature), whose distances are smaller by num_bits: use a higher temperature.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class LFQ(BaseQuantizer):
         entropy_eps: float = 1e-5,
         bit_order: str = 'lsb',
         entropy_sync: bool = False,
+        spherical: bool = False,
     ) -> None:
         super().__init__()
         if not 1 <= num_bits <= 62:
@@ -47,10 +50,14 @@ class LFQ(BaseQuantizer):
         self.entropy_eps = entropy_eps
         self.bit_order = bit_order
         self.entropy_sync = entropy_sync
+        self.spherical = spherical
+        self.unit = num_bits**-0.5 if spherical else 1.0
 
     def quantize(self, z: Tensor) -> QuantizerOutput:
-        """Signs of ``z`` (B, num_bits, *grid); zero counts as negative."""
-        codes = torch.where(z > 0, 1.0, -1.0)
+        """Signs of ``z`` (B, num_bits, *grid), times ``unit``; zero counts as negative."""
+        if self.spherical:
+            z = F.normalize(z, dim=1)
+        codes = torch.where(z > 0, self.unit, -self.unit)
         out = QuantizerOutput(straight_through(z, codes), self.codes_to_indices(codes))
         if self.training:
             per_sample, codebook = self.entropies(rearrange(z, 'b d ... -> (b ...) d'))
@@ -60,8 +67,8 @@ class LFQ(BaseQuantizer):
 
     def entropies(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Per-sample and codebook entropy in nats of vectors (M, num_bits); both differentiable scalars."""
-        # -|x - c|^2 is 2<x, c> up to a constant; between the two values of a bit this differs by 4x.
-        logits = 4 * x / self.temperature
+        # -|x - c|^2 is 2<x, c> up to a constant; between the two values ±unit of a bit this differs by 4 x unit.
+        logits = 4 * self.unit * x / self.temperature
         prob = torch.sigmoid(logits)
         per_sample = (F.softplus(logits) - logits * prob).sum(-1).mean()
         half = self.num_bits // 2
@@ -76,7 +83,7 @@ class LFQ(BaseQuantizer):
     def indices_to_codes(self, indices: Tensor) -> Tensor:
         """int64 (B, *grid) to signs (B, num_bits, *grid)."""
         bits = indices.unsqueeze(1) >> _column(self._shifts(), indices.dim(), indices.device) & 1
-        return bits.float() * 2 - 1
+        return (bits.float() * 2 - 1) * self.unit
 
     def codes_to_indices(self, codes: Tensor) -> Tensor:
         """Signs (B, num_bits, *grid) to int64 (B, *grid)."""
