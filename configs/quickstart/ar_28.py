@@ -20,7 +20,7 @@ optim_wrapper = dict(dtype='bfloat16', transformer=dict(optimizer=dict(lr=1.5e-3
 param_scheduler = [
     dict(type='WarmupDecayLR', warmup=50, warmup_start=0.005, hold=0.05, final=0.05, shape='linear', by_epoch=False)
 ]
-train_cfg = dict(type='IterationLoop', max_iters=900, max_epochs=None, val_interval=450)
+train_cfg = dict(type='IterationLoop', max_iters=900, val_interval=450)
 default_hooks = dict(checkpoint=dict(interval=150))
 # Below 1.5 samples are more diverse and less clearly of their class.
 eval_sampling = dict(guidance=1.5)

@@ -14,6 +14,6 @@ model = dict(
     reconstruction_weight=25.0)
 optim_wrapper = dict(dtype='bfloat16', autoencoder=dict(optimizer=dict(lr=3e-3, betas=(0.9, 0.99))), discriminator=None)
 param_scheduler = [dict(type='WarmupDecayLR', warmup=50, shape='cosine', final=0.02, by_epoch=False)]
-train_cfg = dict(type='IterationLoop', max_iters=3600, max_epochs=None, val_interval=900)
+train_cfg = dict(type='IterationLoop', max_iters=3600, val_interval=900)
 default_hooks = dict(checkpoint=dict(interval=300))
 custom_hooks = {'0': dict(momentum=0.01)}

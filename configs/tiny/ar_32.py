@@ -19,7 +19,7 @@ model = dict(
     grid=(8, 8))
 optim_wrapper = dict(transformer=dict(optimizer=dict(lr=3e-3)))
 val_evaluator = [dict(type='NegativeLogLikelihood')]
-train_cfg = dict(type='IterationLoop', max_iters=20, max_epochs=None, val_interval=10)
+train_cfg = dict(type='IterationLoop', max_iters=20, val_interval=10)
 param_scheduler = [
     dict(type='WarmupDecayLR', warmup=2, warmup_start=0.005, hold=0.05, final=0.1, shape='linear', by_epoch=False)
 ]

@@ -4,5 +4,6 @@ from openmagvit2.datasets import transforms
 from openmagvit2.datasets.base import ImageDataset
 from openmagvit2.datasets.fashion_mnist import FashionMNIST
 from openmagvit2.datasets.images import ImageFolder, ImageList, ImageNet
+from openmagvit2.datasets.shards import TarShards
 
-__all__ = ['FashionMNIST', 'ImageDataset', 'ImageFolder', 'ImageList', 'ImageNet', 'transforms']
+__all__ = ['FashionMNIST', 'ImageDataset', 'ImageFolder', 'ImageList', 'ImageNet', 'TarShards', 'transforms']

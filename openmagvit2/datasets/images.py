@@ -1,5 +1,6 @@
 """Folders and lists of image files."""
 
+import fnmatch
 from pathlib import Path
 
 import numpy as np
@@ -50,14 +51,21 @@ def _images(folder: Path) -> list[Path]:
 
 @DATASETS.register_module()
 class ImageFolder(FileDataset):
-    """All images below a folder, sorted by path, without labels."""
+    """All images below a folder, sorted by path, without labels.
 
-    def __init__(self, *, data_root: str, pipeline: list[dict] | None = None, seed: int = 0) -> None:
+    Args:
+        data_root: The folder.
+        pattern: Shell pattern that a path below it must match; ``*`` crosses folders: ``'train*'`` takes ``train_1.png`` and
+            ``train/1.png``.
+        pipeline, seed: See :class:`ImageDataset`.
+    """
+
+    def __init__(self, *, data_root: str, pattern: str = '*', pipeline: list[dict] | None = None, seed: int = 0) -> None:
         super().__init__(pipeline=pipeline, seed=seed)
         folder = _folder(Path(data_root), 'images')
-        self.samples = [(path, 0) for path in _images(folder)]
+        self.samples = [(path, 0) for path in _images(folder) if fnmatch.fnmatch(path.relative_to(folder).as_posix(), pattern)]
         if not self.samples:
-            raise ValueError(f'Folder {folder} has no images ({", ".join(sorted(SUFFIXES))}).')
+            raise ValueError(f'Folder {folder} has no images ({", ".join(sorted(SUFFIXES))}) that match {pattern!r}.')
 
 
 @DATASETS.register_module()

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from mmengine.dist import get_world_size
 from mmengine.runner import BaseLoop, Runner, ValLoop
+from torch.utils.data import IterableDataset
 
 from openmagvit2.engine.random_state import isolated_random_state, set_random_state
 from openmagvit2.engine.stop import StopRequest, TrainingStopped, listening
@@ -41,7 +42,11 @@ class IterationLoop(BaseLoop):
         self.global_batch_size = runner.cfg.get('global_batch_size')
         share = _share(self.global_batch_size, self.micro_batches)
         super().__init__(runner, dict(dataloader, batch_size=share))
-        per_epoch = math.ceil(len(self.dataloader.dataset) / self.global_batch_size)
+        # An endless stream has no epochs: all of the training is one.
+        self.is_stream = isinstance(self.dataloader.dataset, IterableDataset)
+        if self.is_stream and max_iters is None:
+            raise ValueError(f'train_cfg.max_epochs: {type(self.dataloader.dataset).__name__} has no epochs; set train_cfg.max_iters instead.')
+        per_epoch = max_iters if self.is_stream else math.ceil(len(self.dataloader.dataset) / self.global_batch_size)
         self._per_epoch = per_epoch
         self._max_iters = max_iters if max_iters is not None else max_epochs * per_epoch
         self._max_epochs = math.ceil(self._max_iters / per_epoch)
@@ -82,7 +87,8 @@ class IterationLoop(BaseLoop):
         with listening() as stop:
             self.stop_request = stop
             runner.call_hook('before_train')
-            self.dataloader.sampler.seek(self._iter * self.global_batch_size)
+            source = self.dataloader.dataset if self.is_stream else self.dataloader.sampler
+            source.seek(self._iter * self.global_batch_size)
             batches = iter(self.dataloader)
             if self.resumed_random_state is not None:
                 # Making the iterator draws a number; the state of the checkpoint is from after that.

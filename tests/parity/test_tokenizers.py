@@ -6,12 +6,13 @@ from appendix import check, fill, golden, golden_weights, sine
 from torch.testing import assert_close
 
 from openmagvit2.models.decoders import CnnDecoder
-from openmagvit2.models.discriminators import PatchGAN
+from openmagvit2.models.discriminators import BlurPatchGAN, PatchGAN
 from openmagvit2.models.encoders import CnnEncoder
 from openmagvit2.models.layers.adaptive_group_norm import AdaptiveGroupNorm
 from openmagvit2.models.layers.resample import depth_to_space
 from openmagvit2.models.losses import AdversarialLoss, LeCAM
 from openmagvit2.models.quantizers import FSQ, LFQ
+from openmagvit2.registry import FACTORIZATIONS
 
 TINY = dict(channels=32, channel_multipliers=(1, 2))
 
@@ -40,6 +41,26 @@ def test_lfq_golden(bits):
     w = torch.linspace(-1, 1, x.numel()).reshape(x.shape)
     (out.losses['entropy'] + 0.25 * out.losses['commitment'] + (out.codes * w).mean()).backward()
     assert_close(x.grad, g['grad'], atol=1e-4, rtol=0)
+
+
+def test_factorized_indices():
+    x = sine(2, 6, 4, 4, step=0.37, shift=0.11, scale=0.02)
+    sub = FACTORIZATIONS.build(dict(type='TokenFactorization', bits=[2, 4], codebook_size=64)).split(LFQ(num_bits=6)(x).indices.flatten(1))
+    assert sub[..., 0].tolist() == [[1, 3, 3, 3, 3, 3, 3, 3, 3, 2, 0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0, 1, 3, 3, 3, 3, 3, 3, 3, 3, 2]]
+    assert sub[0, :, 1].tolist() == [0, 0, 1, 3, 7, 15, 15, 15, 15, 15, 15, 14, 12, 8, 0, 0]
+    assert sub[1, :, 1].tolist() == [14, 12, 8, 0, 0, 0, 0, 0, 1, 3, 7, 15, 15, 15, 15, 15]
+
+
+def test_factorized_golden():
+    g = golden('lfq_k10_factorized_4_6')
+    factorization = FACTORIZATIONS.build(dict(type='TokenFactorization', bits=[4, 6], codebook_size=1024))
+    out = LFQ(num_bits=10)(g['x'])
+    sub = factorization.split(out.indices.flatten())
+    assert sub[:, 0].equal(g['indices_pre']) and sub[:, 1].equal(g['indices_post'])
+    assert factorization.merge(sub).equal(out.indices.flatten())
+    figures = [out.losses['entropy'], out.losses['commitment'], out.stats['per_sample_entropy'], out.stats['codebook_entropy']]
+    wanted = [g[name] for name in ('entropy_loss', 'commitment', 'per_sample_entropy', 'codebook_entropy')]
+    assert_close(torch.stack(figures).detach(), torch.stack(wanted), atol=0, rtol=1e-4)
 
 
 def test_depth_to_space_is_dcr():
@@ -88,6 +109,33 @@ def test_patchgan_golden():
     discriminator = PatchGAN(channels=8).eval()
     discriminator.load_state_dict(golden_weights('patchgan'))
     assert_close(discriminator(g['x']), g['logits'], atol=1e-4, rtol=0)
+
+
+def test_blur_patchgan():
+    discriminator = fill(BlurPatchGAN(channels=32))
+    out = discriminator(sine(2, 3, 64, 64, step=0.017))
+    assert out.shape == (2, 1, 8, 8)
+    check(out, 0.084577, 0.042825, [0.15079, 0.14486, 0.1251, 0.12539])
+    assert sum(p.numel() for p in BlurPatchGAN().parameters()) == 1_909_889
+
+
+def test_blur_patchgan_golden():
+    g = golden('patchgan_blur')
+    discriminator = BlurPatchGAN(channels=32, num_stages=2)
+    discriminator.load_state_dict(golden_weights('patchgan_blur'))
+    assert_close(discriminator(g['x']), g['logits'], atol=1e-4, rtol=0)
+
+
+def test_adversarial_golden_over_successive_batches():
+    g, lecam = golden('adversarial'), LeCAM()
+    kinds = dict(hinge_d='hinge', vanilla_d='vanilla', non_saturating_d='non_saturating')
+    for i, (real, fake) in enumerate(zip(g['logits_real'], g['logits_fake'], strict=True)):
+        for name, kind in kinds.items():
+            assert_close(AdversarialLoss(discriminator=kind).discriminator_loss(real, fake).double(), g[name][i], atol=1e-5, rtol=0)
+        assert_close(AdversarialLoss().generator_loss(fake).double(), g['non_saturating_g'][i], atol=1e-5, rtol=0)
+        assert_close(lecam(real, fake).double(), g['lecam'][i], atol=1e-5, rtol=0)
+    assert_close(lecam.real_average.double(), g['lecam_real_ema'], atol=1e-6, rtol=0)
+    assert_close(lecam.fake_average.double(), g['lecam_fake_ema'], atol=1e-6, rtol=0)
 
 
 def test_adversarial_figures():

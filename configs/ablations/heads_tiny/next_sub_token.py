@@ -24,6 +24,6 @@ optim_wrapper = dict(dtype='bfloat16', transformer=dict(optimizer=dict(lr=1e-3))
 param_scheduler = [
     dict(type='WarmupDecayLR', warmup=50, warmup_start=0.005, hold=0.05, final=0.05, shape='linear', by_epoch=False)
 ]
-train_cfg = dict(type='IterationLoop', max_iters=800, max_epochs=None, val_interval=None)
+train_cfg = dict(type='IterationLoop', max_iters=800, val_interval=None)
 default_hooks = dict(checkpoint=dict(interval=200))
 eval_sampling = dict(guidance=1.5)

@@ -15,6 +15,6 @@ train_dataloader = dict(dataset=dict(pipeline=[dict(type='Pad', size=32), dict(t
 val_dataloader = dict(dataset=dict(pipeline=[dict(type='Pad', size=32)]))
 optim_wrapper = dict(dtype='bfloat16', autoencoder=dict(optimizer=dict(lr=3e-3, betas=(0.9, 0.99))), discriminator=None)
 param_scheduler = [dict(type='WarmupDecayLR', warmup=50, shape='cosine', final=0.02, by_epoch=False)]
-train_cfg = dict(type='IterationLoop', max_iters=3000, max_epochs=None, val_interval=1000)
+train_cfg = dict(type='IterationLoop', max_iters=3000, val_interval=1000)
 default_hooks = dict(checkpoint=dict(interval=500))
 custom_hooks = {'0': dict(momentum=0.01)}

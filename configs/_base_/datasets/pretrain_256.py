@@ -1,0 +1,7 @@
+# Web images in tar shards: short side to 256 pixels, centre crop, no flip (spec 6.1); ImageNet to validate.
+_base_ = './imagenet_256.py'
+train_dataloader = dict(
+    sampler=None,
+    dataset=dict(
+        _delete_=True, type='TarShards', urls='{{$OPENMAGVIT2_SHARDS:data/shards}}',
+        pipeline=[dict(type='Resize', size=256), dict(type='CenterCrop', size=256)]))

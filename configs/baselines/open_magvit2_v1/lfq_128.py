@@ -1,0 +1,10 @@
+# Open-MAGVIT2 v1 ("Base", June 2024), ImageNet 128x128: expect rFID 1.56; 63,571,093 parameters in encoder and decoder. Two residual blocks a
+# level, no adaptive norm, channel 0 the highest bit of an index, 150 epochs. The official learning-rate drops are not known: none here.
+_base_ = '../../lfq_128.py'
+model = dict(
+    encoder=dict(num_res_blocks=2),
+    quantizer=dict(bit_order='msb'),
+    decoder=dict(num_res_blocks=2, adaptive_norm=False),
+    lecam_weight=0.005)
+train_cfg = dict(max_epochs=150)
+param_scheduler = [dict(type='ConstantLR', factor=1.0, by_epoch=False)]

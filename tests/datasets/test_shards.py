@@ -1,0 +1,135 @@
+"""Tar shards that the tests write."""
+
+import io
+import itertools
+import json
+import logging
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from openmagvit2.apis.running import train
+from openmagvit2.checkpoint import read_checkpoint
+from openmagvit2.config import load_config
+from openmagvit2.datasets import TarShards
+from openmagvit2.datasets import shards as module
+
+CONFIG = Path(__file__).parents[2] / 'configs' / 'tiny' / 'lfq_32.py'
+
+
+def write(path: Path, files: dict[str, bytes]) -> None:
+    with tarfile.open(path, 'w') as tar:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+
+
+def png(value: int, size: int = 32) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(np.full((size, size, 3), value, np.uint8)).save(file, 'PNG')
+    return file.getvalue()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Four shards of five images, each of one value: 10 * shard + number."""
+    for shard in range(4):
+        files = {f'{shard}_{i}.{ending}': content for i in range(5) for ending, content in (('jpg', png(10 * shard + i)), ('txt', b'caption'))}
+        write(tmp_path / f'{shard:03d}.tar', files)
+    return tmp_path
+
+
+def values(dataset: TarShards, count: int) -> list[int]:
+    return [int(sample['image'][0, 0, 0]) for sample in itertools.islice(dataset, count)]
+
+
+EVERYTHING = sorted(10 * shard + i for shard in range(4) for i in range(5))
+
+
+def test_passes_hold_each_sample_once_and_differ(folder):
+    dataset = TarShards(urls=str(folder), resampled=False, shuffle=1)
+    seen = values(dataset, 40)
+    assert sorted(seen[:20]) == sorted(seen[20:]) == EVERYTHING
+    assert seen[:20] != seen[20:]
+    assert values(dataset, 40) == seen
+    dataset.seek(20)
+    assert values(dataset, 20) != seen[:20]
+
+
+def test_readers_share_the_shards_out(folder, monkeypatch):
+    parts = []
+    for rank in range(2):
+        monkeypatch.setattr(module, 'get_dist_info', lambda rank=rank: (rank, 2))
+        parts.append(set(values(TarShards(urls=str(folder), resampled=False, shuffle=1), 10)))
+    assert not parts[0] & parts[1] and sorted(parts[0] | parts[1]) == EVERYTHING
+    monkeypatch.setattr(module, 'get_dist_info', lambda: (0, 5))
+    with pytest.raises(ValueError, match='4 shards cannot be shared out to 5 readers'):
+        values(TarShards(urls=str(folder), resampled=False), 1)
+
+
+def test_loader_workers_share_too(folder):
+    loader = torch.utils.data.DataLoader(TarShards(urls=str(folder), resampled=False, shuffle=1), batch_size=5, num_workers=2)
+    seen = torch.cat([batch['image'][:, 0, 0, 0] for batch in itertools.islice(loader, 4)]).tolist()
+    assert sorted(seen) == EVERYTHING
+
+
+def test_resampled_readers_draw_for_themselves(folder, monkeypatch):
+    streams = []
+    for rank in range(2):
+        monkeypatch.setattr(module, 'get_dist_info', lambda rank=rank: (rank, 2))
+        streams.append(values(TarShards(urls=str(folder / '{000..003}.tar'), shuffle=8), 60))
+    assert streams[0] != streams[1]
+    assert all(set(stream) <= set(EVERYTHING) and len(set(stream)) > 5 for stream in streams)
+
+
+def test_keys_and_skipped_names(folder):
+    (folder / 'skip.json').write_text(json.dumps(['0_0', '3_4']))
+    seen = values(TarShards(urls=str(folder), resampled=False, skip=str(folder / 'skip.json')), 18)
+    # The buffer of 1,000 mixes passes, so only the set is certain.
+    assert not {0, 34} & set(seen)
+    write(folder / 'other.tar', {'a.jpeg.jpg': png(1), 'b.jpeg.jpg': png(2)})
+    assert set(values(TarShards(urls=[str(folder / 'other.tar')], keys=('jpeg.jpg',), shuffle=1), 4)) <= {1, 2}
+    with pytest.raises(ValueError, match='no readable image with an ending of webp'):
+        values(TarShards(urls=str(folder), keys=('webp',)), 1)
+
+
+def test_unreadable_samples_are_named(folder, monkeypatch):
+    told = []
+    monkeypatch.setattr(module, 'print_log', lambda text, logger, level: told.append((text, level)))
+    write(folder / 'broken.tar', {'good.png': png(7), 'bad.png': png(8)[:40], 'last.png': png(9)})
+    assert values(TarShards(urls=[str(folder / 'broken.tar')], resampled=False, shuffle=1), 2) == [7, 9]
+    assert 'broken.tar: bad cannot be read' in told[0][0] and told[0][1] == logging.WARNING
+    # Into the contents of the third of ten files.
+    cut = (folder / '000.tar').read_bytes()
+    (folder / 'cut.tar').write_bytes(cut[: 5 * 512 + 100])
+    told.clear()
+    values(TarShards(urls=[str(folder / 'cut.tar')], resampled=False, shuffle=1), 2)
+    assert any('cut.tar' in text for text, _ in told)
+
+
+def test_mistakes(tmp_path):
+    with pytest.raises(ValueError, match=r'no \*.tar in'):
+        TarShards(urls=str(tmp_path))
+    with pytest.raises(ValueError, match='nothing.tar does not exist; name a folder or files in OPENMAGVIT2_SHARDS'):
+        TarShards(urls=str(tmp_path / 'nothing.tar'))
+
+
+def test_training_from_shards(folder, tmp_path):
+    dataset = dict(_delete_=True, type='TarShards', urls=str(folder), pipeline=[dict(type='Resize', size=32)], shuffle=4)
+    options = {
+        'train_dataloader.dataset': dataset,
+        'train_dataloader.sampler': None,
+        'global_batch_size': 4,
+        'train_cfg.max_iters': 3,
+        'experiment_name': tmp_path.name,
+    }
+    train(load_config(CONFIG, options), str(tmp_path / 'run'))
+    assert read_checkpoint(tmp_path / 'run' / 'iter_3.pth')['meta']['iter'] == 3
+    options |= {'train_cfg.max_epochs': 2, 'train_cfg.max_iters': None, 'experiment_name': f'{tmp_path.name}-b'}
+    with pytest.raises(ValueError, match='TarShards has no epochs; set train_cfg.max_iters'):
+        train(load_config(CONFIG, options), str(tmp_path / 'other'))
