@@ -39,7 +39,11 @@ class Tokenizer:
     ) -> 'Tokenizer':
         """See :func:`init_model`; ``dtype`` converts the weights."""
         model = init_model(config, checkpoint, device, cfg_options)
-        return cls(model if dtype is None else model.to(dtype))
+        if dtype is not None:
+            model.to(dtype)
+            # Half-precision indices collapse; the quantizer always works in float32.
+            model.quantizer.float()
+        return cls(model)
 
     @torch.no_grad()
     def encode(self, images: ImageLike | Sequence[ImageLike]) -> Tensor:

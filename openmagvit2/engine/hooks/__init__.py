@@ -1,8 +1,16 @@
 """What happens around iterations."""
 
 from openmagvit2.engine.hooks.checkpoint import ResumableCheckpointHook, find_resume_checkpoint
+from openmagvit2.engine.hooks.codebook_usage import CodebookUsageHook
 from openmagvit2.engine.hooks.ema import SubmoduleEMAHook
 from openmagvit2.engine.hooks.logger import IterationLoggerHook
 from openmagvit2.engine.hooks.progress import ProgressBarHook
 
-__all__ = ['IterationLoggerHook', 'ProgressBarHook', 'ResumableCheckpointHook', 'SubmoduleEMAHook', 'find_resume_checkpoint']
+__all__ = [
+    'CodebookUsageHook',
+    'IterationLoggerHook',
+    'ProgressBarHook',
+    'ResumableCheckpointHook',
+    'SubmoduleEMAHook',
+    'find_resume_checkpoint',
+]

@@ -43,9 +43,11 @@ class BaseQuantizer(nn.Module, ABC):
     num_codebooks: int = 1
 
     def forward(self, z: Tensor) -> QuantizerOutput:
-        """Quantize (B, in_channels, *grid) in float32 and give the codes back in the dtype of ``z``."""
+        """Quantize (B, in_channels, *grid) in float32 and give the codes back in the dtype of ``z``; in training with a stat ``mean_abs_z``."""
         with torch.autocast(z.device.type, enabled=False):
             out = self.quantize(z.float())
+        if self.training:
+            out.stats['mean_abs_z'] = z.detach().float().abs().mean()
         out.codes = out.codes.to(z.dtype)
         return out
 

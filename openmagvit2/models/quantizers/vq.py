@@ -93,15 +93,17 @@ class VQ(BaseQuantizer):
 
     def indices_to_codes(self, indices: Tensor) -> Tensor:
         """int64 (B, *grid) to rows of the table, projected, (B, code_dim, *grid)."""
-        rows = rearrange(F.embedding(indices.flatten(1), self.table), 'b n d -> b d n')
-        return self.project_out(rows).unflatten(2, indices.shape[1:])
+        with torch.autocast(indices.device.type, enabled=False):
+            rows = rearrange(F.embedding(indices.flatten(1), self.table), 'b n d -> b d n')
+            return self.project_out(rows).unflatten(2, indices.shape[1:])
 
     @torch.no_grad()
     def codes_to_indices(self, codes: Tensor) -> Tensor:
         """Vectors (B, code_dim, *grid) to the nearest projected row, int64 (B, *grid)."""
         flat = rearrange(codes.float(), 'b d ... -> (b ...) d')
-        table = self.project_out(self.table.T[None])[0].T
-        return nearest(flat, table).reshape(codes.shape[0], *codes.shape[2:])
+        with torch.autocast(codes.device.type, enabled=False):
+            table = self.project_out(self.table.T[None])[0].T
+            return nearest(flat, table).reshape(codes.shape[0], *codes.shape[2:])
 
     def _losses(self, x: Tensor, codes: Tensor, table: Tensor) -> dict[str, Tensor]:
         losses = dict(codebook=F.mse_loss(codes, x.detach()), commitment=F.mse_loss(x, codes.detach()))

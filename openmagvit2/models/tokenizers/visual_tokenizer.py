@@ -185,10 +185,11 @@ class VisualTokenizer(BaseModel):
     def discriminator_losses(
         self, discriminator: nn.Module, image: Tensor, reconstruction: Tensor
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Unweighted losses of the discriminator, and its mean logits, by name; ``reconstruction`` is detached."""
+        """Unweighted losses of the discriminator, and its mean logits and LeCAM's averages, by name; ``reconstruction`` is detached."""
         real, fake = discriminator(image).float(), discriminator(reconstruction).float()
         losses = dict(disc_adversarial=self.adversarial_loss.discriminator_loss(real, fake), lecam=self.lecam(real, fake))
-        return losses, dict(logits_real=real.mean(), logits_fake=fake.mean())
+        averages = {f'lecam_{name}': value.clone() for name, value in self.lecam.named_buffers()}
+        return losses, dict(logits_real=real.mean(), logits_fake=fake.mean(), **averages)
 
     def _weight(self, name: str) -> float:
         own = dict(

@@ -1,0 +1,76 @@
+"""How much of the codebook the last training images use, in the log."""
+
+import logging
+from collections import deque
+
+import torch
+import torch.distributed as dist
+from mmengine.dist import get_world_size
+from mmengine.hooks import Hook
+from mmengine.logging import print_log
+from mmengine.model import is_model_wrapper
+from torch import Tensor
+
+from openmagvit2.registry import HOOKS
+
+
+@HOOKS.register_module()
+class CodebookUsageHook(Hook):
+    """Logs ``usage`` (fraction of the codes in the window) and ``perplexity``; warns of a collapse.
+
+    Unlike the evaluator of the same purpose this is a number of training crops under the raw weights. A resume starts an empty window.
+
+    Args:
+        window: Images to look back, over all processes.
+        interval: Iterations between two counts; the first iteration counts too.
+        warn_below: Warn when a full window uses less than this fraction of what its tokens could.
+    """
+
+    priority = 'NORMAL'
+
+    def __init__(self, window: int = 2048, interval: int = 50, warn_below: float = 0.1) -> None:
+        self.window, self.interval, self.warn_below = window, interval, warn_below
+
+    def before_train(self, runner) -> None:
+        """Watch what the quantizer gives in training."""
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        self.size = model.quantizer.codebook_size
+        self.share = max(self.window // get_world_size(), 1)
+        self.batches: deque[Tensor] = deque()
+        self.handle = model.quantizer.register_forward_hook(self._keep)
+
+    def after_train(self, runner) -> None:
+        """Stop watching."""
+        self.handle.remove()
+
+    def after_train_iter(self, runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None) -> None:
+        """Count where it is due; all processes take part."""
+        if batch_idx and (batch_idx + 1) % self.interval:
+            return
+        indices = torch.cat([batch.flatten() for batch in self.batches])
+        # int32 suffices for counts of a window, and halves what 2^18 codes send.
+        counts = torch.bincount(indices, minlength=self.size).int()
+        if dist.is_initialized() and get_world_size() > 1:
+            dist.all_reduce(counts)
+        tokens = int(counts.sum())
+        p = counts[counts > 0].double() / tokens
+        usage = len(p) / self.size
+        runner.message_hub.update_scalar('train/usage', usage)
+        runner.message_hub.update_scalar('train/perplexity', float((-(p * p.log()).sum()).exp()))
+        possible = len(p) / min(self.size, tokens)
+        if self._images() >= self.share and possible < self.warn_below:
+            print_log(
+                f'Codebook collapse? The last {self.window} images use {len(p)} of {self.size} codes, {possible:.1%} of what their tokens '
+                'could. Raise the entropy weight, or lower the learning rate.',
+                'current',
+                logging.WARNING,
+            )
+
+    def _keep(self, quantizer, inputs, out) -> None:
+        if quantizer.training:
+            self.batches.append(out.indices.detach())
+            while self._images() - len(self.batches[0]) >= self.share:
+                self.batches.popleft()
+
+    def _images(self) -> int:
+        return sum(len(batch) for batch in self.batches)
