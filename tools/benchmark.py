@@ -2,7 +2,6 @@
 
 import argparse
 import importlib
-import pkgutil
 import sys
 
 from openmagvit2 import benchmarks
@@ -11,9 +10,9 @@ from openmagvit2 import benchmarks
 def main() -> int:
     parser = argparse.ArgumentParser(description='Measure time and memory of a part.')
     commands = parser.add_subparsers(dest='part', required=True)
-    for found in pkgutil.iter_modules(benchmarks.__path__):
-        module = importlib.import_module(f'{benchmarks.__name__}.{found.name}')
-        command = commands.add_parser(found.name, help=module.__doc__.splitlines()[0], description=module.__doc__)
+    for name in benchmarks.COMMANDS:
+        module = importlib.import_module(f'{benchmarks.__name__}.{name}')
+        command = commands.add_parser(name, help=module.__doc__.splitlines()[0], description=module.__doc__)
         module.add_arguments(command)
         command.set_defaults(run=module.run)
     args = parser.parse_args()

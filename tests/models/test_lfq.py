@@ -6,17 +6,9 @@ from torch.testing import assert_close
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from openmagvit2.benchmarks.lfq import dense_entropies
+from openmagvit2.benchmarks.memory import PeakMemory
 from openmagvit2.models.quantizers import LFQ
-
-
-def dense_entropies(x: torch.Tensor, temperature: float, eps: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """The definition, with a table of tokens x codes (spec §1.1)."""
-    bits = x.shape[1]
-    table = (torch.arange(2**bits)[:, None] >> torch.arange(bits) & 1) * 2.0 - 1
-    logits = 2 * x @ table.to(x).T / temperature
-    p = logits.softmax(-1)
-    mean = p.mean(0)
-    return -(p * logits.log_softmax(-1)).sum(-1).mean(), -(mean * (mean + eps).log()).sum()
 
 
 @pytest.mark.parametrize('bits', [1, 2, 5, 8])
@@ -73,3 +65,20 @@ def test_zero_is_negative_and_underflow_has_a_gradient():
     z = (100 * torch.ones(1, 3, 2, 2)).requires_grad_()
     lfq(z).losses['entropy'].backward()
     assert torch.isfinite(z.grad).all()
+
+
+def test_memory_of_the_papers_codebook():
+    z = torch.randn(4, 18, 16, 16, requires_grad=True)
+    with PeakMemory() as memory:
+        sum(LFQ(num_bits=18)(z).losses.values()).backward()
+    assert memory.peak < 100e6
+
+
+def test_peak_memory_counts_what_the_graph_holds():
+    x = torch.zeros(1000, requires_grad=True)
+    with PeakMemory() as memory:
+        y = x
+        for _ in range(10):
+            y = y.exp()
+        y.sum().backward()
+    assert 10 * 4000 <= memory.peak <= 13 * 4000
