@@ -1,5 +1,6 @@
-"""Safe loading of weights."""
+"""Safe loading of weights, and the way between official checkpoints and ours."""
 
+from openmagvit2.checkpoint.convert import compare_tokenizers, encoder_and_decoder, to_official, to_ours
 from openmagvit2.checkpoint.loading import (
     choose_weights,
     load_model_weights,
@@ -7,13 +8,19 @@ from openmagvit2.checkpoint.loading import (
     load_weights,
     read_checkpoint,
     save_atomically,
+    write_checkpoint,
 )
 
 __all__ = [
     'choose_weights',
+    'compare_tokenizers',
+    'encoder_and_decoder',
     'load_model_weights',
     'load_tokenizer_weights',
     'load_weights',
     'read_checkpoint',
     'save_atomically',
+    'to_official',
+    'to_ours',
+    'write_checkpoint',
 ]

@@ -1,11 +1,18 @@
 """Reading weights from files, safely and strictly."""
 
+import logging
 import os
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
+from mmengine.logging import print_log
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+
+from openmagvit2.checkpoint.untrusted import read_pickle
+
+# Averaged weights in a .safetensors file, which has no dicts.
+EMA_PREFIX = 'ema_state_dict.'
 
 
 def read_checkpoint(path: str | Path) -> dict:
@@ -20,12 +27,36 @@ def read_checkpoint(path: str | Path) -> dict:
     path = Path(path)
     if not path.is_file():
         raise ValueError(f'Checkpoint {path} does not exist.')
+    if path.suffix != '.safetensors':
+        content = read_pickle(path)
+        return content if 'state_dict' in content else dict(state_dict=content)
     try:
-        content = load_file(path) if path.suffix == '.safetensors' else torch.load(path, 'cpu', weights_only=True)
-    except Exception as error:  # a broken file can fail in any way: KeyError, EOFError, UnpicklingError, …
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ValueError(f'Checkpoint {path} cannot be read safely: {first}') from error
-    return content if 'state_dict' in content else dict(state_dict=content)
+        tensors = load_file(path)
+    except Exception as error:
+        raise ValueError(f'Checkpoint {path} cannot be read safely: {error}') from error
+    averaged = {name.removeprefix(EMA_PREFIX): tensor for name, tensor in tensors.items() if name.startswith(EMA_PREFIX)}
+    raw = {name: tensor for name, tensor in tensors.items() if not name.startswith(EMA_PREFIX)}
+    return dict(state_dict=raw, ema_state_dict=averaged) if averaged else dict(state_dict=raw)
+
+
+def write_checkpoint(content: dict, path: str | Path) -> None:
+    """Write ``state_dict`` and, where there is one, ``ema_state_dict`` to a ``.pth`` or ``.safetensors`` file, beside and renamed.
+
+    Raises:
+        ValueError: Another ending.
+    """
+    path = Path(path)
+    if path.suffix == '.safetensors':
+        averaged = {f'{EMA_PREFIX}{name}': tensor for name, tensor in content.get('ema_state_dict', {}).items()}
+        tensors = {name: tensor.contiguous() for name, tensor in (content['state_dict'] | averaged).items()}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f'.tmp-{path.name}-{os.getpid()}')
+        save_file(tensors, temporary, metadata=dict(format='pt'))
+        os.replace(temporary, path)
+    elif path.suffix in ('.pth', '.ckpt', '.pt'):
+        save_atomically(content, path)
+    else:
+        raise ValueError(f'{path}: write a checkpoint as .pth or .safetensors.')
 
 
 def save_atomically(content: dict, path: Path) -> None:
@@ -81,7 +112,14 @@ def load_model_weights(model: nn.Module, path: str | Path, ema: bool = True) -> 
         The checkpoint.
     """
     checkpoint = read_checkpoint(path)
-    load_weights(model, choose_weights(checkpoint, ema), f'Checkpoint {path}', TRAINING_ONLY)
+    state, optional = choose_weights(checkpoint, ema), TRAINING_ONLY
+    if hasattr(model, 'tokenizer') and not any(name.startswith('tokenizer.') for name in state):
+        # A converted transformer without its tokenizer.
+        optional = (*optional, 'tokenizer.')
+        model.init_weights()
+        if not model.tokenizer_checkpoint:
+            print_log(f'Checkpoint {path} holds no tokenizer and the config names none: it keeps random weights.', 'current', logging.WARNING)
+    load_weights(model, state, f'Checkpoint {path}', optional)
     return checkpoint
 
 

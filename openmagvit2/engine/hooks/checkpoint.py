@@ -12,6 +12,7 @@ from mmengine.logging import HistoryBuffer
 from mmengine.model import is_model_wrapper
 
 from openmagvit2.checkpoint import read_checkpoint, save_atomically
+from openmagvit2.checkpoint.loading import TRAINING_ONLY
 from openmagvit2.engine.random_state import get_random_state
 from openmagvit2.registry import HOOKS
 
@@ -89,10 +90,13 @@ class ResumableCheckpointHook(Hook):
         """
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         own, theirs = set(model.state_dict()), set(checkpoint['state_dict'])
+        if not runner.cfg.get('resume'):
+            # Weights to start from may come without a discriminator, as converted ones do.
+            own, theirs = ({name for name in names if not name.startswith(TRAINING_ONLY)} for names in (own, theirs))
         if own != theirs:
             sides = dict(missing=sorted(own - theirs), unexpected=sorted(theirs - own))
             told = '; '.join(f'{len(keys)} {side} ({", ".join(keys[:3])}{", …" if keys[3:] else ""})' for side, keys in sides.items() if keys)
-            raise ValueError(f'The checkpoint to resume is of another model: {told}. Use the config it was trained with.')
+            raise ValueError(f'The checkpoint is of another model: {told}. Use the config it was trained with.')
         if not runner.cfg.get('resume'):
             # `load_from` takes weights into a new training; positions and random states are not its own.
             return

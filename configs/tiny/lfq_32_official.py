@@ -1,0 +1,7 @@
+# lfq_32.py in the shape of a small official model: 16x16 tokens of 8 bits, two levels, PatchGAN with three layers.
+# For tools/convert_checkpoint.py on small files.
+_base_ = './lfq_32.py'
+model = dict(
+    encoder=dict(channel_multipliers=(1, 2)),
+    decoder=dict(channel_multipliers=(1, 2)),
+    discriminator=dict(num_layers=3))

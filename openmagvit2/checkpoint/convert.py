@@ -1,0 +1,168 @@
+"""Official checkpoints to ours and back, strictly: every tensor is taken, or left out with a reason (spec §7)."""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from openmagvit2.checkpoint.official import DROPPED, EMA, EMA_SCALARS, ema_names, is_generator, official_names, same
+
+# Groups of which every tensor must have a place in the model.
+WEIGHTS = ('encoder.', 'decoder.', 'transformer.', 'first_stage_model.encoder.', 'first_stage_model.decoder.')
+
+
+@dataclass
+class Report:
+    """What became of the tensors of a file: (group, number, action)."""
+
+    rows: list[tuple[str, int, str]] = field(default_factory=list)
+
+    def add(self, group: str, count: int, action: str) -> None:
+        """One line; empty groups have none."""
+        if count:
+            self.rows.append((group, count, action))
+
+    def __str__(self) -> str:
+        width = max((len(group) for group, _, _ in self.rows), default=0)
+        return '\n'.join(f'{group:<{width}}  {count:>5}  {action}' for group, count, action in self.rows)
+
+
+def to_ours(state: dict[str, Tensor], model: nn.Module, weights: str = 'both') -> tuple[dict, Report]:
+    """Official ``state_dict`` to a checkpoint of ours.
+
+    Args:
+        state: Tensors by official name.
+        model: What the config builds; on the meta device it costs nothing.
+        weights: 'both': raw weights as ``state_dict``, averages as ``ema_state_dict``; 'raw' or 'ema': that one as ``state_dict``.
+
+    Raises:
+        ValueError: A tensor is missing, misshaped, or unexpected; averages are wanted and there are none.
+    """
+    report, left = Report(), dict(state)
+    own = model.state_dict()
+    raw = _take(left, own, official_names(model), 'raw', report, _optional(state, model))
+    names = {} if is_generator(model) else ema_names(model)
+    has_averages = any(name.startswith(EMA) for name in state)
+    # An average belongs to a part that is there raw.
+    averaged = _take(left, own, {k: v for k, v in names.items() if k in raw}, 'averages', report, ('discriminator.',)) if has_averages else {}
+    _account(left, report)
+    if weights == 'ema' and not averaged:
+        raise ValueError('The file has no averaged weights (model_ema.*): convert it with --weights raw or both.')
+    if not averaged and not is_generator(model):
+        report.add('averages', 1, 'not in the file: raw weights only')
+    if weights == 'both':
+        return dict(state_dict=raw, ema_state_dict=averaged) if averaged else dict(state_dict=raw), report
+    # Buffers have no average.
+    return dict(state_dict=raw if weights == 'raw' else raw | averaged), report
+
+
+def to_official(checkpoint: dict, model: nn.Module, weights: str = 'both') -> tuple[dict, Report]:
+    """A checkpoint of ours to ``dict(state_dict=…)`` under official names; see :func:`to_ours`."""
+    report, left = Report(), dict(checkpoint['state_dict'])
+    own, names = model.state_dict(), official_names(model)
+    identity = {name: name for name in names}
+    raw = _take(left, own, identity, 'raw', report, _optional({names[k]: None for k in left if k in names}, model))
+    _account(left, report)
+    averaged: dict[str, Tensor] = {}
+    if checkpoint.get('ema_state_dict') and not is_generator(model):
+        # The averages of a part may have buffers; official ones do not.
+        parameters = {name: name for name in ema_names(model) if name in raw}
+        rest = dict(checkpoint['ema_state_dict'])
+        averaged = _take(rest, own, parameters, 'averages', report, ('discriminator.',))
+    if weights == 'ema':
+        if not averaged:
+            raise ValueError('The file has no averaged weights (ema_state_dict): convert it with --weights raw or both.')
+        raw, averaged = raw | averaged, {}
+    state = {names[name]: tensor for name, tensor in raw.items()}
+    if averaged and weights == 'both':
+        keys = ema_names(model)
+        state |= dict(zip(EMA_SCALARS, (torch.tensor(0.999), torch.tensor(-1, dtype=torch.int32)), strict=True))
+        state |= {keys[name]: tensor for name, tensor in averaged.items()}
+    return dict(state_dict=state), report
+
+
+def compare_tokenizers(inside: dict[str, Tensor], raw: dict[str, Tensor], averaged: dict[str, Tensor]) -> str:
+    """Which weights of a tokenizer a generator holds: a sentence. All three are encoder and decoder by our names."""
+    kinds = [kind for kind, weights in (('raw', raw), ('averaged', averaged)) if same(inside, weights)]
+    if kinds:
+        return f'The tokenizer inside equals the {" and the ".join(kinds)} weights of the tokenizer file.'
+    return 'The tokenizer inside equals neither the raw nor the averaged weights of the tokenizer file.'
+
+
+def encoder_and_decoder(weights: dict[str, Tensor], prefix: str = '') -> dict[str, Tensor]:
+    """The part of some weights that makes codes and pixels, without ``prefix``."""
+    parts = (f'{prefix}encoder.', f'{prefix}decoder.')
+    return {name.removeprefix(prefix): tensor for name, tensor in weights.items() if name.startswith(parts)}
+
+
+def _optional(state: dict, model: nn.Module) -> tuple[str, ...]:
+    """Our prefixes of parts that a file may lack as a whole: a discriminator, the tokenizer of a transformer."""
+    absent = []
+    if not any(name.startswith('loss.discriminator.') for name in state):
+        absent.append('discriminator.')
+    if is_generator(model) and not any(name.startswith('first_stage_model.') for name in state):
+        absent.append('tokenizer.')
+    return tuple(absent)
+
+
+def _take(
+    left: dict[str, Tensor], own: dict[str, Tensor], names: dict[str, str], what: str, report: Report, optional: tuple[str, ...]
+) -> dict[str, Tensor]:
+    """Move tensors out of ``left`` under our names, checking that none is missing or misshaped."""
+    taken, wrong = {}, []
+    for name, key in names.items():
+        tensor = left.pop(key, None)
+        if tensor is None:
+            if not name.startswith(optional or ('\0',)):
+                wrong.append(f'{key} is missing')
+        elif tensor.shape != own[name].shape:
+            wrong.append(f'{key} is {tuple(tensor.shape)} instead of {tuple(own[name].shape)}')
+        else:
+            taken[name] = tensor
+    if wrong:
+        more = f' and {len(wrong) - 3} more' if len(wrong) > 3 else ''
+        raise ValueError(
+            f'The file does not fit this config ({what} weights): {"; ".join(wrong[:3])}{more}. '
+            'Give the config that belongs to it; --list shows those of the official files.'
+        )
+    groups: dict[str, int] = {}
+    for name in taken:
+        group = '.'.join(name.split('.')[: 2 if name.startswith('tokenizer.') else 1])
+        groups[group] = groups.get(group, 0) + 1
+    for group, count in groups.items():
+        report.add(group, count, f'taken, {what}')
+    for prefix in optional:
+        if any(name.startswith(prefix) for name in names) and not any(name.startswith(prefix) for name in taken):
+            report.add(prefix.rstrip('.'), sum(name.startswith(prefix) for name in names), f'not in the file, {what}')
+    return taken
+
+
+def _account(left: dict[str, Tensor], report: Report) -> None:
+    """Report what is left over; leftovers of encoder, decoder or transformer mean another config."""
+    groups = {prefix: [name for name in left if name.startswith(prefix)] for prefix in DROPPED}
+    groups |= {
+        'model_ema (scalars)': [name for name in EMA_SCALARS if name in left],
+        'loss.discriminator': [name for name in left if name.startswith('loss.discriminator.')],
+        'kv_cache': [name for name in left if '.kv_cache.' in name],
+    }
+    reasons = DROPPED | {
+        'model_ema (scalars)': 'decay and count: settings of the config',
+        'loss.discriminator': 'the config has no discriminator',
+        'kv_cache': 'left by a sampling run',
+    }
+    for group, names in groups.items():
+        report.add(group.rstrip('.'), len(names), f'dropped: {reasons[group]}')
+        for name in names:
+            del left[name]
+    foreign = [name for name in left if name.startswith(WEIGHTS)]
+    if foreign:
+        more = f' and {len(foreign) - 3} more' if len(foreign) > 3 else ''
+        raise ValueError(
+            f'The file has tensors that this config does not: {", ".join(foreign[:3])}{more}. '
+            'Give the config that belongs to it; --list shows those of the official files.'
+        )
+    unknown: dict[str, int] = {}
+    for name in left:
+        unknown['.'.join(name.split('.')[:2]) if name.startswith('loss.') else name.split('.')[0]] = 0
+    for group in unknown:
+        report.add(group, sum(name.startswith(group) for name in left), 'dropped: not part of the model')

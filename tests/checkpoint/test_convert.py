@@ -1,0 +1,197 @@
+"""The converter on files that the tests make in the official layout."""
+
+import os
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from openmagvit2.apis import Generator, Tokenizer, init_model
+from openmagvit2.apis.running import train
+from openmagvit2.checkpoint import read_checkpoint, to_official, to_ours, write_checkpoint
+from openmagvit2.checkpoint.official import ema_names, official_names
+from openmagvit2.config import load_config
+
+ROOT = Path(__file__).parents[2]
+TINY = ROOT / 'configs' / 'tiny' / 'lfq_32_official.py'
+TINY_AR = ROOT / 'configs' / 'tiny' / 'ar_32_official.py'
+
+
+def random_state(model: torch.nn.Module, averages: bool = True) -> dict:
+    """An official state dict of a model, filled with seeded numbers."""
+    generator = torch.Generator().manual_seed(0)
+    state = {official: torch.rand(model.state_dict()[name].shape, generator=generator) for name, official in official_names(model).items()}
+    if averages:
+        state |= {'model_ema.decay': torch.tensor(0.999), 'model_ema.num_updates': torch.tensor(-1, dtype=torch.int32)}
+        state |= {key: torch.rand(model.state_dict()[name].shape, generator=generator) for name, key in ema_names(model).items()}
+    for name in [name for name in state if name.endswith('num_batches_tracked')]:
+        state[name] = torch.tensor(6)
+    return state
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """The tool in this process: exit code, output, errors."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, 'argv', ['convert_checkpoint.py', *map(str, arguments)])
+        code = runpy.run_path(str(ROOT / 'tools' / 'convert_checkpoint.py'))['main']()
+        return code, *capsys.readouterr()
+
+    return call
+
+
+@pytest.fixture(scope='module')
+def model():
+    return init_model(TINY)
+
+
+COUNTS = [('lfq_256', (339, 22, 352)), ('lfq_128', (283, 22, 296)), ('lfq_256_16k_pretrain', (339, 21, 357))]
+
+
+@pytest.mark.parametrize(('name', 'counts'), COUNTS)
+def test_names_of_the_full_sizes(name, counts):
+    with torch.device('meta'):
+        model = init_model(name, device='meta')
+    names = official_names(model).values()
+    networks = sum(n.startswith(('encoder.', 'decoder.')) for n in names)
+    assert (networks, len(names) - networks, len(set(ema_names(model).values()))) == counts
+    assert {'decoder.adaptive.0.gamma.weight', 'encoder.down.1.block.0.conv1.weight'} <= set(names)
+    assert 'model_ema.encoderdown0block0norm1weight' in ema_names(model).values()
+
+
+def test_there_and_back_keeps_every_bit(model):
+    state = random_state(model)
+    ours, report = to_ours(state, model)
+    back, _ = to_official(ours, model)
+    assert back['state_dict'].keys() == state.keys()
+    for name, tensor in state.items():
+        assert back['state_dict'][name].equal(tensor) and back['state_dict'][name].dtype == tensor.dtype, name
+    again, _ = to_ours(back['state_dict'], model)
+    assert all(again[key][name].equal(ours[key][name]) for key in ours for name in ours[key])
+    assert ('decoder', 35, 'taken, averages') in report.rows
+
+
+@pytest.mark.parametrize('ending', ['pth', 'safetensors'])
+def test_command_writes_files_that_load_and_repeat(model, tmp_path, ending, run):
+    source = tmp_path / 'official.ckpt'
+    torch.save(dict(state_dict=random_state(model), epoch=3), source)
+    ours, back, again = tmp_path / f'ours.{ending}', tmp_path / 'back.ckpt', tmp_path / f'again.{ending}'
+    assert run(source, ours, '--config', TINY)[0] == 0
+    assert run(ours, back, '--config', TINY, '--to', 'official')[0] == 0
+    assert run(back, again, '--config', TINY)[0] == 0
+    assert ours.read_bytes() == again.read_bytes()
+    image = np.random.default_rng(0).integers(0, 255, (32, 32, 3), np.uint8)
+    averaged = Tokenizer.from_config(TINY, ours)
+    assert averaged.model.encoder.conv_in.weight.equal(read_checkpoint(source)['state_dict']['model_ema.encoderconv_inweight'])
+    assert averaged.reconstruct(image)[0].shape == (32, 32, 3)
+
+
+def test_weights_choose(model):
+    state = random_state(model)
+    for weights, key in (('raw', 'encoder.conv_in.weight'), ('ema', 'model_ema.encoderconv_inweight')):
+        ours, _ = to_ours(state, model, weights)
+        assert set(ours) == {'state_dict'} and ours['state_dict']['encoder.conv_in.weight'].equal(state[key])
+    without = random_state(model, averages=False)
+    assert 'ema_state_dict' not in to_ours(without, model)[0]
+    with pytest.raises(ValueError, match='no averaged weights'):
+        to_ours(without, model, 'ema')
+
+
+@pytest.mark.parametrize(
+    ('change', 'told'),
+    [
+        (lambda s: s.pop('decoder.conv_in.weight'), 'decoder.conv_in.weight is missing'),
+        (lambda s: s.update({'encoder.conv_out.bias': torch.zeros(9)}), r'encoder.conv_out.bias is \(9,\) instead of \(8,\)'),
+        (lambda s: s.pop('model_ema.decodernorm_outbias'), 'model_ema.decodernorm_outbias is missing'),
+        (lambda s: s.pop('loss.discriminator.main.0.bias'), 'loss.discriminator.main.0.bias is missing'),
+        (lambda s: s.update({'encoder.down.7.weight': torch.zeros(1)}), 'tensors that this config does not: encoder.down.7.weight'),
+    ],
+)
+def test_wrong_files_are_refused(model, change, told):
+    state = random_state(model)
+    change(state)
+    with pytest.raises(ValueError, match=told):
+        to_ours(state, model)
+
+
+def test_what_is_left_out_is_reported(model):
+    state = {name: tensor for name, tensor in random_state(model).items() if 'discriminator' not in name}
+    state |= {'loss.perceptual_loss.lin0.model.1.weight': torch.zeros(1), 'loss.logvar': torch.zeros(())}
+    ours, report = to_ours(state, model)
+    text = str(report)
+    assert 'discriminator' in text and 'not in the file' in text
+    assert 'perceptual' in text and 'loss.logvar' in text
+    assert not any('discriminator' in name for name in ours['state_dict'])
+
+
+def test_converted_weights_start_a_training(model, tmp_path):
+    ours, _ = to_ours(random_state(model), model)
+    write_checkpoint(ours, tmp_path / 'ours.pth')
+    config = load_config(TINY, {'train_cfg.max_iters': 1, 'load_from': str(tmp_path / 'ours.pth'), 'experiment_name': tmp_path.name})
+    config.optim_wrapper.autoencoder.optimizer.lr = 0.0
+    runner = train(config, str(tmp_path / 'run'))
+    assert runner.model.encoder.conv_in.weight.equal(ours['state_dict']['encoder.conv_in.weight'])
+
+
+class Malicious:
+    def __reduce__(self):
+        return os.system, ('touch executed',)
+
+
+class Unknown:
+    pass
+
+
+@pytest.mark.parametrize(('leftover', 'wanted'), [(Malicious(), 'system'), (Unknown(), 'Unknown')])
+def test_nothing_in_a_file_is_executed(model, tmp_path, monkeypatch, leftover, wanted):
+    monkeypatch.chdir(tmp_path)
+    torch.save(dict(state_dict=random_state(model), hyper_parameters=leftover), tmp_path / 'bad.ckpt')
+    with pytest.raises(ValueError, match=f'wants `[a-z_.]*{wanted}`, which could run code'):
+        read_checkpoint(tmp_path / 'bad.ckpt')
+    assert not (tmp_path / 'executed').exists()
+
+
+def test_harmless_leftovers_are_passed_over(model, tmp_path):
+    class AttributeDict(dict):
+        pass
+
+    AttributeDict.__module__, AttributeDict.__qualname__ = 'pytorch_lightning.utilities.parsing', 'AttributeDict'
+    modules = {'pytorch_lightning.utilities.parsing': type(sys)('parsing'), 'pytorch_lightning': type(sys)('pytorch_lightning')}
+    modules['pytorch_lightning.utilities'] = type(sys)('utilities')
+    modules['pytorch_lightning.utilities.parsing'].AttributeDict = AttributeDict
+    sys.modules.update(modules)
+    try:
+        torch.save(dict(state_dict=random_state(model), hyper_parameters=AttributeDict(lr=1)), tmp_path / 'file.ckpt')
+    finally:
+        for name in modules:
+            del sys.modules[name]
+    assert len(read_checkpoint(tmp_path / 'file.ckpt')['state_dict']) > 100
+
+
+def test_generator_there_and_back(tmp_path, run):
+    model = init_model(TINY_AR)
+    state = random_state(model, averages=False)
+    state['transformer.spatial_blocks.0.attention.kv_cache.k_cache'] = torch.zeros(2)
+    torch.save(dict(state_dict=state), tmp_path / 'ar.ckpt')
+    raw = {name.removeprefix('first_stage_model.'): tensor for name, tensor in state.items() if name.startswith('first_stage_model.')}
+    torch.save(dict(state_dict=raw), tmp_path / 'tokenizer.ckpt')
+    code, out, err = run(tmp_path / 'ar.ckpt', tmp_path / 'ar.pth', '--config', TINY_AR, '--tokenizer', tmp_path / 'tokenizer.ckpt')
+    assert code == 0, err
+    assert 'equals the raw weights' in out and 'left by a sampling run' in out
+    assert run(tmp_path / 'ar.pth', tmp_path / 'back.ckpt', '--config', TINY_AR, '--to', 'official')[0] == 0
+    back = read_checkpoint(tmp_path / 'back.ckpt')['state_dict']
+    del state['transformer.spatial_blocks.0.attention.kv_cache.k_cache']
+    assert back.keys() == state.keys() and all(back[name].equal(state[name]) for name in state)
+    assert Generator.from_config(TINY_AR, tmp_path / 'ar.pth').sample([1], seed=0).shape == (1, 32, 32, 3)
+
+
+def test_models_without_an_official_layout_are_refused(tmp_path, run):
+    with pytest.raises(ValueError, match='no place for quantizer'):
+        official_names(init_model('tiny/vq_32'))
+    code, _, err = run(tmp_path / 'nothing.ckpt', tmp_path / 'x.pth', '--config', TINY)
+    assert code == 2 and 'nothing.ckpt does not exist' in err
+    assert run('--list')[1].count('configs/') == 9
