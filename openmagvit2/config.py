@@ -273,7 +273,9 @@ def _check_typed(path: str, value: dict) -> None:
     accepted = _accepted(_slot_key(path), value['type'], path)
     for key in value:
         if accepted is not None and key not in accepted:
-            raise ValueError(_unknown(f'{path}.{key}', key, accepted - {'type'}, f' of {value["type"]}'))
+            slot, kind = SLOT_OF_KEY[_slot_key(path)], value['type']
+            hints = getattr(slot.get(kind) if isinstance(kind, str) else kind, 'KEY_HINTS', {})
+            raise ValueError(_unknown(f'{path}.{key}', key, accepted - {'type'}, f' of {kind}', hints.get(key)))
 
 
 def _check_dataloader(path: str, value: dict) -> None:
@@ -286,7 +288,7 @@ def _check_dataloader(path: str, value: dict) -> None:
             raise ValueError(_unknown(f'{path}.{key}', key, DATALOADER))
 
 
-def _unknown(path: str, key: str, known: set[str], where: str = '') -> str:
+def _unknown(path: str, key: str, known: set[str], where: str = '', hint: str | None = None) -> str:
     near = difflib.get_close_matches(key, known, n=1, cutoff=0)
-    hint = f' did you mean `{near[0]}`?' if near else ''
+    hint = f' {hint}.' if hint else f' did you mean `{near[0]}`?' if near else ''
     return f'Unknown config key `{path}`:{hint} Known{where or " there"}: {", ".join(sorted(known))}.'

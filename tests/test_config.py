@@ -91,3 +91,8 @@ def test_one_length_takes_the_place_of_the_other():
     assert (config.train_cfg.max_iters, config.train_cfg.max_epochs) == (2, None)
     config = load_config(CONFIGS / 'tiny' / 'lfq_32.py', {'train_cfg.max_epochs': 3})
     assert (config.train_cfg.max_iters, config.train_cfg.max_epochs) == (None, 3)
+
+
+def test_a_key_of_another_quantizer_is_explained():
+    with pytest.raises(ValueError, match=r'`model.quantizer.codebook_size`: LFQ has 2\^num_bits codes; set num_bits'):
+        load_config(CONFIGS / 'tiny' / 'lfq_32.py', {'model.quantizer.codebook_size': 1000})

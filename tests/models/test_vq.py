@@ -40,7 +40,7 @@ def test_legacy_puts_the_weight_of_the_commitment_on_the_table():
 
 
 def test_entropy_by_hand():
-    vq = VQ(codebook_size=8, code_dim=4, entropy=True, temperature=0.5)
+    vq = VQ(codebook_size=8, code_dim=4, entropy=True, entropy_temperature=0.5)
     z = latents(2, 4, 6)
     x, table = F.normalize(z.transpose(1, 2).reshape(-1, 4), dim=-1).double(), vq.table.detach().double()
     p = (-torch.cdist(x, table).square() / 0.5).softmax(-1)

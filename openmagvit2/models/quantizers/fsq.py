@@ -19,6 +19,8 @@ class FSQ(BaseQuantizer):
     """
 
     EPS = 1e-3
+    # What a config's error says of keys that other quantizers have.
+    KEY_HINTS = dict(codebook_size='FSQ has prod(levels) codes; set levels', num_bits='FSQ has prod(levels) codes; set levels')
 
     def __init__(self, *, levels: Sequence[int] = (8, 8, 8, 5, 5, 5)) -> None:
         super().__init__()

@@ -29,6 +29,9 @@ class LFQ(BaseQuantizer):
             The distribution stays softmax(-|z - c|^2 / temperature), whose distances are smaller by num_bits: use a higher temperature.
     """
 
+    # What a config's error says of keys that other quantizers have.
+    KEY_HINTS = dict(codebook_size='LFQ has 2^num_bits codes; set num_bits', levels='LFQ has two levels a channel; set num_bits')
+
     def __init__(
         self,
         *,

@@ -22,8 +22,8 @@ class VQ(BaseQuantizer):
         l2_norm: Compare unit vectors; latents and rows are normalised at every use.
         projection: Channels of encoder and decoder where they differ from ``code_dim``: a 1x1 convolution before the table and one after.
         legacy: taming's order: the two losses trade names, so that the weight of the commitment falls on the codebook term.
-        entropy: Emit LlamaGen's ``entropy`` loss of the distribution softmax(-distance / temperature); it needs tokens x codebook_size numbers.
-        temperature: Of that distribution.
+        entropy: Emit LlamaGen's ``entropy`` loss of the distribution softmax(-distance / entropy_temperature); it needs tokens x codebook_size numbers.
+        entropy_temperature: Of that distribution.
         ema_decay: Move rows to the running mean of their latents instead of by gradients; there is no ``codebook`` loss then.
         restart_after: A row that no token has chosen in so many training steps is set to a random latent of the batch; None: never.
     """
@@ -39,7 +39,7 @@ class VQ(BaseQuantizer):
         projection: int | None = None,
         legacy: bool = False,
         entropy: bool = False,
-        temperature: float = 0.01,
+        entropy_temperature: float = 0.01,
         ema_decay: float | None = None,
         restart_after: int | None = 100,
     ) -> None:
@@ -52,7 +52,7 @@ class VQ(BaseQuantizer):
             raise ValueError(f'model.quantizer.ema_decay must lie between 0 and 1, got {ema_decay}.')
         self.codebook_size = codebook_size
         self.in_channels = self.code_dim = projection or code_dim
-        self.l2_norm, self.legacy, self.entropy, self.temperature = l2_norm, legacy, entropy, temperature
+        self.l2_norm, self.legacy, self.entropy, self.entropy_temperature = l2_norm, legacy, entropy, entropy_temperature
         self.ema_decay, self.restart_after = ema_decay, restart_after
         self.project_in = nn.Conv1d(projection, code_dim, 1) if projection else nn.Identity()
         self.project_out = nn.Conv1d(code_dim, projection, 1) if projection else nn.Identity()
@@ -112,7 +112,7 @@ class VQ(BaseQuantizer):
         if self.ema_decay is not None:
             del losses['commitment' if self.legacy else 'codebook']
         if self.entropy:
-            logits = -_distances(x, table) / self.temperature
+            logits = -_distances(x, table) / self.entropy_temperature
             p = logits.softmax(-1)
             mean = p.mean(0)
             per_sample = -(p * logits.log_softmax(-1)).sum(-1).mean()
