@@ -1,3 +1,3 @@
-# ar_b_256.py with independent sub-tokens (paper Table 6 compares the heads; it names no number for this size).
+# ar_b_256.py with independent sub-tokens. No number of the paper belongs to it.
 _base_ = './ar_b_256.py'
 model = dict(head=dict(type='SeparateHead'))

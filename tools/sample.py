@@ -34,8 +34,10 @@ def main() -> int:
     parser.add_argument('--device', default=None)
     for name, kind in (('guidance', float), ('temperature', float), ('top-k', int), ('top-p', float)):
         parser.add_argument(f'--{name}', type=kind, nargs='+', help="one number, or one a sub-token; default: the config's eval_sampling")
+    parser.add_argument('--schedule', nargs='+', help='of the guidance: constant, linear, cosine, interval; one, or one a sub-token')
+    parser.add_argument('--interval', type=float, nargs=2, help='part of the decoding with guidance, for --schedule interval')
     args = parser.parse_args()
-    sampling = {name: getattr(args, name) for name in ('guidance', 'temperature', 'top_k', 'top_p')}
+    sampling = {name: getattr(args, name) for name in ('guidance', 'temperature', 'top_k', 'top_p', 'schedule', 'interval')}
     sampling = {name: value[0] if len(value) == 1 else value for name, value in sampling.items() if value is not None}
     try:
         if args.num < 1 or args.batch_size < 1:

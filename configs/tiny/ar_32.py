@@ -13,8 +13,9 @@ model = dict(
             type='CnnDecoder', channels=32, channel_multipliers=(1, 1, 2), num_res_blocks=1, upsample='depth_to_space',
             adaptive_norm=True)),
     factorization=dict(type='TokenFactorization', bits=[3, 5]),
-    backbone=dict(type='Llama', dim=64, num_layers=2, num_heads=4),
-    head=dict(type='NextSubTokenHead', num_layers=1),
+    backbone=dict(type='Llama', dim=64, num_layers=2, num_heads=4, dropout=0.0),
+    head=dict(type='NextSubTokenHead', num_layers=1, dropout=0.0),
+    token_dropout=0.0,
     num_classes=10,
     grid=(8, 8))
 optim_wrapper = dict(transformer=dict(optimizer=dict(lr=3e-3)))

@@ -56,6 +56,7 @@ class Generator:
             labels: Class of each image.
             seed: Of the samples; (seed, class, number) alone decide one.
             numbers: Number of each within its class; counted in order by default.
-            sampling: ``guidance``, ``temperature``, ``top_k``, ``top_p`` instead of the config's; one number, or one a sub-token.
+            sampling: ``guidance``, ``temperature``, ``top_k``, ``top_p``, ``schedule``, ``interval`` instead of the config's; one value, or
+                one a sub-token.
         """
         return to_uint8(self.model.decode_indices(self.sample_indices(labels, seed, numbers, **sampling)))

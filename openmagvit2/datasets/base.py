@@ -37,7 +37,7 @@ class ImageDataset(Dataset):
         """Image as uint8 (H, W, 3) RGB, and its label; 0 where there are no labels."""
 
     def __getitem__(self, key: int | tuple[int, int]) -> dict:
-        """``dict(image=uint8 (3, H, W), label, index)`` for an index, or for (index, epoch) as the training sampler gives."""
+        """``dict(image=uint8 (3, H, W), label, index, uniform)`` for an index, or for (index, epoch) as the training sampler gives."""
         index, epoch = key if isinstance(key, tuple) else (key, 0)
         image, label = self.load(index)
         rng = np.random.default_rng(np.random.SeedSequence((self.seed, epoch, index)))
@@ -45,4 +45,9 @@ class ImageDataset(Dataset):
         for step in self.pipeline:
             sample = step(sample)
         image = torch.from_numpy(np.ascontiguousarray(sample['image'])).permute(2, 0, 1).contiguous()
-        return dict(image=image, label=sample['label'], index=index)
+        return dict(image=image, label=sample['label'], index=index, uniform=uniform(self.seed, epoch, index))
+
+
+def uniform(seed: int, epoch: int, index: int) -> float:
+    """A number in [0, 1) for decisions of the model on a sample, as dropping its label; independent of the transforms' numbers."""
+    return float(np.random.default_rng(np.random.SeedSequence((seed, epoch, index, 1))).random())

@@ -102,17 +102,3 @@ class Pad:
         borders = (top, self.size - height - top), (left, self.size - width - left), (0, 0)
         sample['image'] = np.pad(sample['image'], borders)
         return sample
-
-
-@TRANSFORMS.register_module()
-class DropLabel:
-    """Label to -1, the null class, with probability ``prob``: what classifier-free guidance needs (spec §4.1)."""
-
-    def __init__(self, *, prob: float = 0.1) -> None:
-        self.prob = prob
-
-    def __call__(self, sample: dict) -> dict:
-        """Independent for each sample."""
-        if sample['rng'].random() < self.prob:
-            sample['label'] = -1
-        return sample

@@ -115,7 +115,7 @@ class IterationLoop(BaseLoop):
         logs: list[dict] = []
         for micro in _chunks(batch, self.micro_batches):
             logs.append(runner.model.train_step(micro, optim_wrapper=runner.optim_wrapper))
-        outputs = {name: sum(log[name] for log in logs) / len(logs) for name in logs[0]}
+        outputs = _mean_over_processes({name: sum(log[name] for log in logs) / len(logs) for name in logs[0]})
         runner.call_hook('after_train_iter', batch_idx=self._iter, data_batch=batch, outputs=outputs)
         self._iter += 1
 
@@ -171,6 +171,15 @@ def _share(global_batch_size: int | None, micro_batches: int) -> int:
             f'{micro_batches} micro-batches (optim_wrapper.accumulative_counts); choose a multiple of {parts}.'
         )
     return global_batch_size // get_world_size()
+
+
+def _mean_over_processes(outputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """So that the log shows the loss of the global batch."""
+    if get_world_size() == 1:
+        return outputs
+    stacked = torch.stack([value.float() for value in outputs.values()])
+    torch.distributed.all_reduce(stacked)
+    return dict(zip(outputs, stacked / get_world_size(), strict=True))
 
 
 def _chunks(batch: dict[str, Any], parts: int) -> list[dict[str, Any]]:

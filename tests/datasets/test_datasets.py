@@ -63,13 +63,24 @@ def test_broken_image_is_named(imagenet):
 
 
 def test_random_transforms_depend_on_seed_epoch_and_index():
-    pipeline = [dict(type='RandomCrop', size=20), dict(type='RandomFlip'), dict(type='DropLabel', prob=0.5)]
+    pipeline = [dict(type='RandomCrop', size=20), dict(type='RandomFlip')]
     first, second = FashionMNIST(pipeline=pipeline, seed=3), FashionMNIST(pipeline=pipeline, seed=3)
     first[5], first[6]
     assert first[7, 2]['image'].equal(second[7, 2]['image'])
     assert any(not first[7, e]['image'].equal(first[7, 0]['image']) for e in range(1, 4))
-    dropped = sum(first[i]['label'] == -1 for i in range(200))
-    assert 70 < dropped < 130
+    numbers = [first[i, epoch]['uniform'] for i in range(100) for epoch in range(2)]
+    assert len(set(numbers)) == 200 and 70 < sum(number < 0.5 for number in numbers) < 130
+    assert second[7, 1]['uniform'] == first[7, 1]['uniform']
+
+
+def test_flip_mirrors_half_of_the_images():
+    plain, flipped = FashionMNIST(), FashionMNIST(pipeline=[dict(type='RandomFlip')])
+    kinds = []
+    for i in range(60):
+        a, b = plain[i]['image'], flipped[i]['image']
+        assert b.equal(a) or b.equal(a.flip(-1))
+        kinds.append(b.equal(a))
+    assert 15 < sum(kinds) < 45
 
 
 @pytest.mark.parametrize('shape', [(70, 45), (33, 90), (31, 31)])

@@ -9,8 +9,10 @@ from torch.testing import assert_close
 
 from openmagvit2.apis import init_model
 from openmagvit2.config import load_config
+from openmagvit2.models.layers.kv_cache import LayerCache
 from openmagvit2.models.samplers import SubTokenSampler
 from openmagvit2.models.samplers.filters import draw, top_k, top_p
+from openmagvit2.models.samplers.guidance import scheduled
 from openmagvit2.registry import HEADS
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
@@ -154,3 +156,74 @@ def test_full_size_parameters():
     with torch.device('meta'):
         model = init_model(CONFIGS / 'ar_b_256.py', device='meta')
     assert sum(p.numel() for p in model.transformer.parameters()) == 343_570_432
+
+
+@pytest.mark.parametrize('p', [0.0, 0.3, 0.9, 0.999])
+def test_top_p_of_a_large_vocabulary_sorts_a_part_and_keeps_the_same(p):
+    generator = torch.Generator().manual_seed(0)
+    peaked, flat = (scale * torch.randn(3, 20_000, generator=generator) for scale in (4.0, 0.01))
+    ties = torch.randint(3, (3, 20_000), generator=generator).float()
+    for logits in (peaked, flat, ties):
+        values, order = logits.softmax(-1).sort(descending=True, stable=True)
+        kept = torch.zeros_like(logits, dtype=torch.bool).scatter(-1, order, values.cumsum(-1) - values <= p)
+        assert top_p(logits, p).isfinite().equal(kept)
+
+
+def test_schedules_of_guidance():
+    steps = [0.0, 0.25, 0.5, 1.0]
+    assert [scheduled(3.0, 'constant', t) for t in steps] == [3.0] * 4
+    assert [scheduled(3.0, 'linear', t) for t in steps] == [1.0, 1.5, 2.0, 3.0]
+    assert [scheduled(3.0, 'cosine', t) for t in steps] == pytest.approx([1.0, 1 + 2 * 0.14644661, 2.0, 3.0])
+    assert [scheduled(3.0, 'interval', t, (0.2, 0.5)) for t in steps] == [1.0, 3.0, 3.0, 1.0]
+    logits = torch.tensor([[0.0, 1.0], [1.0, 0.5]])
+    sampler = SubTokenSampler(guidance=[4.0, 2.0], temperature=0, schedule=['linear', 'constant'])
+    uniform = torch.zeros(1, dtype=torch.float64)
+    # Scale 1 at the start: the conditional logits (0, 1) decide. Scale 4 at the end: 1 + 4 (0 - 1) = -3 against 0.5 + 4 (1 - 0.5) = 2.5.
+    assert [sampler(logits, 0, uniform, t).item() for t in (0.0, 1.0)] == [1, 1]
+    assert sampler(torch.tensor([[0.0, 1.0], [-9.0, 5.0]]), 0, uniform, 1.0).item() == 0
+
+
+def test_schedule_changes_the_tokens():
+    model = tiny()
+    runs = [model.generate(torch.tensor([1, 2, 3]), dict(guidance=6.0, schedule=name), seed=1) for name in ('constant', 'linear')]
+    assert not runs[0].equal(runs[1])
+    nowhere = model.generate(torch.tensor([1, 2, 3]), dict(guidance=6.0, schedule='interval', interval=(0.99, 0.995)), seed=1)
+    assert nowhere.equal(model.generate(torch.tensor([1, 2, 3]), dict(guidance=1.0), seed=1))
+
+
+@pytest.mark.parametrize(
+    ('settings', 'told'), [(dict(schedule='quadratic'), 'schedule must be one of'), (dict(interval=(0.5, 0.2)), 'interval must be two numbers')]
+)
+def test_wrong_schedules_are_named(settings, told):
+    with pytest.raises(ValueError, match=told):
+        SubTokenSampler(**settings)
+
+
+def test_checkpointed_blocks_give_the_same_gradients():
+    grads = []
+    for flag in (False, True):
+        model = tiny(**{'model.backbone.checkpoint_blocks': flag, 'model.backbone.dropout': 0.2, 'model.token_dropout': 0.2}).train()
+        sub = torch.randint(8, (2, 6, 2), generator=torch.Generator().manual_seed(2))
+        torch.manual_seed(4)
+        sum(model.loss(sub, torch.tensor([1, 2])).values()).backward()
+        grads.append({name: p.grad for name, p in model.named_parameters() if p.grad is not None})
+    assert grads[0].keys() == grads[1].keys() and len(grads[0]) > 20
+    for name, grad in grads[0].items():
+        assert_close(grads[1][name], grad, atol=1e-7, rtol=1e-5)
+
+
+def test_caches_are_allocated_once(monkeypatch):
+    model, made = tiny(), []
+    append = LayerCache.append
+
+    def counting(self, keys, values):
+        fresh = self.keys is None
+        out = append(self, keys, values)
+        if fresh:
+            made.append(tuple(self.keys.shape))
+        return out
+
+    monkeypatch.setattr(LayerCache, 'append', counting)
+    model.generate(torch.tensor([1, 2]), dict(guidance=2.0))
+    # Two backbone blocks with room for all six inputs, one intra block with a slot for each sub-token; two rows doubled.
+    assert made == [(4, 4, 6, 16)] * 2 + [(4, 4, 2, 16)]

@@ -1,6 +1,8 @@
 """Llama-style transformer over the tokens of an image (paper Eq. 5, spec §4)."""
 
+import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from openmagvit2.models.backbones.base import Backbone
 from openmagvit2.models.layers.kv_cache import LayerCache, new_cache
@@ -17,16 +19,30 @@ class Llama(Backbone):
         grid: Height and width of the token grid; the generator hands over its own.
         dim, num_layers, num_heads: 1024, 24, 16 is the paper's B.
         dropout: After attention and feed-forward.
+        checkpoint_blocks: Keep the inputs of blocks only, and compute the rest again in the backward pass: less memory, same numbers.
+        compile_blocks: ``torch.compile`` each block; names in the state dict stay.
     """
 
     def __init__(
-        self, *, grid: tuple[int, int] = (16, 16), dim: int = 1024, num_layers: int = 24, num_heads: int = 16, dropout: float = 0.1
+        self,
+        *,
+        grid: tuple[int, int] = (16, 16),
+        dim: int = 1024,
+        num_layers: int = 24,
+        num_heads: int = 16,
+        dropout: float = 0.1,
+        checkpoint_blocks: bool = False,
+        compile_blocks: bool = False,
     ) -> None:
         super().__init__()
         self.dim, self.num_heads = dim, num_heads
         self.blocks = nn.ModuleList(TransformerBlock(dim, num_heads, dropout) for _ in range(num_layers))
         self.register_buffer('rope', rope_table(tuple(grid), dim // num_heads), persistent=False)
         self.apply(init_normal)
+        self.checkpoint_blocks = checkpoint_blocks
+        if compile_blocks:
+            for block in self.blocks:
+                block.compile()
 
     def new_cache(self) -> list[LayerCache]:
         """One cache a layer, with room for the class and all tokens but the last, which is never an input."""
@@ -37,7 +53,10 @@ class Llama(Backbone):
         start = cache[0].filled if cache else 0
         rope = self.rope[start : start + x.shape[1]] if positions is None else self.rope[positions]
         for block, own in zip(self.blocks, cache or [None] * len(self.blocks), strict=True):
-            x = block(x, rope, own)
+            if self.checkpoint_blocks and own is None and torch.is_grad_enabled():
+                x = checkpoint(block, x, rope, use_reentrant=False)
+            else:
+                x = block(x, rope, own)
         return x
 
 

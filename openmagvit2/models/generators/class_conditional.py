@@ -169,7 +169,7 @@ class ClassConditionalGenerator(BaseModel):
             self.head,
             self.class_embedding(labels),
             self.num_tokens,
-            lambda logits, t, i: sampler(logits, i, random[:, t, i]),
+            lambda logits, t, i: sampler(logits, i, random[:, t, i], t / max(self.num_tokens - 1, 1)),
         )
         return self.factorization.merge(sub_indices).unflatten(1, self.grid)
 
@@ -190,8 +190,9 @@ class ClassConditionalGenerator(BaseModel):
         handles = handles or self.roles()
         data = self.data_preprocessor(data, True)
         sub_indices, labels = self.tokenize(data['image']), self._null(data['label'])
-        dropped = torch.rand(labels.shape, device=labels.device) < self.class_dropout
-        labels = torch.where(dropped, self.num_classes, labels)
+        # Our data sets give a number for each (seed, epoch, index), so that the batch's split over processes does not matter.
+        uniform = data['uniform'] if 'uniform' in data else torch.rand(labels.shape, device=labels.device)
+        labels = torch.where(uniform < self.class_dropout, self.num_classes, labels)
         wrapper = optim_wrapper['transformer']
         with wrapper.optim_context(handles['transformer']):
             losses = handles['transformer'](sub_indices, labels)

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from openmagvit2.models.layers.kv_cache import LayerCache
 from openmagvit2.models.layers.transformer_block import RMSNorm
 
 
@@ -52,12 +53,19 @@ class Head(nn.Module):
         means = self.losses_per_token(context, sub_indices).mean((0, 1))
         return {f'sub_token_{i}': mean for i, mean in enumerate(means)}
 
-    def sample(self, context: Tensor, sampler: Callable[[Tensor, int], Tensor]) -> Tensor:
+    def new_cache(self) -> list[LayerCache] | None:
+        """What :meth:`sample` may reuse from position to position; None where there is nothing to keep."""
+        return None
+
+    def sample(
+        self, context: Tensor, sampler: Callable[[Tensor, int], Tensor], cache: list[LayerCache] | None = None
+    ) -> Tensor:
         """Context (B, dim) of one position to sub-tokens int64 (B, k).
 
         Args:
             context: (B, dim), or with guidance (2B, dim): the conditional half first, then the null half.
             sampler: Takes logits (B or 2B, V_i) and i, gives int64 (B,); asked once for each sub-token, in order.
+            cache: From :meth:`new_cache`; its memory is used again, its content is not.
         """
         raise NotImplementedError
 

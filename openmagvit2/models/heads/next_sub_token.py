@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from openmagvit2.models.heads.base import Head
-from openmagvit2.models.layers.kv_cache import new_cache
+from openmagvit2.models.layers.kv_cache import LayerCache, new_cache
 from openmagvit2.models.layers.rope import rope_table
 from openmagvit2.models.layers.transformer_block import TransformerBlock
 from openmagvit2.registry import HEADS
@@ -44,9 +44,17 @@ class NextSubTokenHead(Head):
         x = self.norm(x).unflatten(0, context.shape[:2])
         return [classifier(x[:, :, i]) for i, classifier in enumerate(self.classifiers)]
 
-    def sample(self, context: Tensor, sampler: Callable[[Tensor, int], Tensor]) -> Tensor:
-        """See :meth:`Head.sample`; the intra cache has one slot for each sub-token."""
-        cache = new_cache(len(self.blocks), len(self.vocab_sizes))
+    def new_cache(self) -> list[LayerCache]:
+        """One slot for each sub-token in each block."""
+        return new_cache(len(self.blocks), len(self.vocab_sizes))
+
+    def sample(
+        self, context: Tensor, sampler: Callable[[Tensor, int], Tensor], cache: list[LayerCache] | None = None
+    ) -> Tensor:
+        """See :meth:`Head.sample`."""
+        cache = cache or self.new_cache()
+        for layer in cache:
+            layer.reset()
         x, drawn = context[:, None], []
         for i, classifier in enumerate(self.classifiers):
             if i:

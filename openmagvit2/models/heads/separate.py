@@ -1,4 +1,4 @@
-"""Independent prediction of the sub-tokens (paper Table 6, second row)."""
+"""Independent prediction of the sub-tokens from one context: the plain way, which the paper improves on."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from openmagvit2.models.heads.base import Head
+from openmagvit2.models.layers.kv_cache import LayerCache
 from openmagvit2.registry import HEADS
 
 
@@ -26,7 +27,9 @@ class SeparateHead(Head):
         x = self.norm(context)
         return [classifier(x) for classifier in self.classifiers]
 
-    def sample(self, context: Tensor, sampler: Callable[[Tensor, int], Tensor]) -> Tensor:
+    def sample(
+        self, context: Tensor, sampler: Callable[[Tensor, int], Tensor], cache: list[LayerCache] | None = None
+    ) -> Tensor:
         """See :meth:`Head.sample`."""
         x = self.norm(context)
         return torch.stack([sampler(classifier(x), i) for i, classifier in enumerate(self.classifiers)], -1)

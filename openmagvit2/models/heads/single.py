@@ -1,4 +1,4 @@
-"""One classifier over the whole codebook (paper Table 6, first row)."""
+"""One classifier over the whole codebook at once, what the paper calls impractical at 2^18 codes."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from openmagvit2.models.heads.base import Head
+from openmagvit2.models.layers.kv_cache import LayerCache
 from openmagvit2.registry import HEADS
 
 
@@ -42,6 +43,8 @@ class SingleHead(Head):
     def _chunk(self, context: Tensor, target: Tensor) -> Tensor:
         return F.cross_entropy(self.classifiers[0](self.norm(context)).float(), target, reduction='none')
 
-    def sample(self, context: Tensor, sampler: Callable[[Tensor, int], Tensor]) -> Tensor:
+    def sample(
+        self, context: Tensor, sampler: Callable[[Tensor, int], Tensor], cache: list[LayerCache] | None = None
+    ) -> Tensor:
         """See :meth:`Head.sample`."""
         return sampler(self.classifiers[0](self.norm(context)), 0)[:, None]

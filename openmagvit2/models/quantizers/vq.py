@@ -22,7 +22,8 @@ class VQ(BaseQuantizer):
         l2_norm: Compare unit vectors; latents and rows are normalised at every use.
         projection: Channels of encoder and decoder where they differ from ``code_dim``: a 1x1 convolution before the table and one after.
         legacy: taming's order: the two losses trade names, so that the weight of the commitment falls on the codebook term.
-        entropy: Emit LlamaGen's ``entropy`` loss of the distribution softmax(-distance / entropy_temperature); it needs tokens x codebook_size numbers.
+        entropy: Emit LlamaGen's ``entropy`` loss, of the distribution softmax(-distance / entropy_temperature) over all rows.
+            It needs tokens x codebook_size numbers.
         entropy_temperature: Of that distribution.
         ema_decay: Move rows to the running mean of their latents instead of by gradients; there is no ``codebook`` loss then.
         restart_after: A row that no token has chosen in so many training steps is set to a random latent of the batch; None: never.

@@ -34,11 +34,11 @@ def decode_tokens(
     Returns:
         int64 (B, tokens, k).
     """
-    cache = backbone.new_cache()
+    cache, inner = backbone.new_cache(), head.new_cache()
     x, drawn = start[:, None], []
     for t in range(tokens):
         context = backbone(x, cache)[:, 0]
-        drawn.append(head.sample(context, lambda logits, i, t=t: draw(logits, t, i)))
+        drawn.append(head.sample(context, lambda logits, i, t=t: draw(logits, t, i), inner))
         embedding = head.embed(drawn[-1][:, None])
         x = embedding.repeat(len(start) // len(embedding), 1, 1)
     return torch.stack(drawn, 1)

@@ -3,6 +3,9 @@
 import torch
 from torch import Tensor
 
+# So many are sorted first for top-p; a large vocabulary is sorted as a whole only where its distribution is flat.
+FEW = 1024
+
 
 def top_k(logits: Tensor, k: int) -> Tensor:
     """Keep logits (..., V) that are not below the k-th largest, ties included; k = 0 keeps all."""
@@ -15,10 +18,28 @@ def top_p(logits: Tensor, p: float) -> Tensor:
     """Drop tokens before which, from the largest down, more than ``p`` of the probability lies; 1 keeps all."""
     if p >= 1:
         return logits
-    values, order = logits.sort(descending=True, stable=True)
-    probabilities = values.softmax(-1)
-    dropped = probabilities.cumsum(-1) - probabilities > p
-    return logits.masked_fill(dropped.scatter(-1, order, dropped), float('-inf'))
+    probabilities = logits.softmax(-1)
+    size, count = logits.shape[-1], FEW
+    while True:
+        count = min(count, size)
+        values, order = _largest(probabilities, count)
+        dropped = values.cumsum(-1) - values > p
+        # The rest is dropped too where the last one looked at is, unless an equal one beyond it should have stood in its place.
+        first = values.gather(-1, dropped.long().argmax(-1, keepdim=True))
+        if count == size or bool((dropped[..., -1:] & (first > values[..., -1:])).all()):
+            break
+        count *= 8
+    kept = torch.zeros_like(logits, dtype=torch.bool).scatter(-1, order, ~dropped)
+    return logits.masked_fill(~kept, float('-inf'))
+
+
+def _largest(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The ``count`` largest of the last axis, falling, equal ones by their position; and their positions."""
+    if count == values.shape[-1]:
+        return values.sort(descending=True, stable=True)
+    order = values.topk(count, sorted=False).indices.sort().values
+    found, rank = values.gather(-1, order).sort(descending=True, stable=True)
+    return found, order.gather(-1, rank)
 
 
 def draw(logits: Tensor, uniform: Tensor) -> Tensor:

@@ -1,6 +1,31 @@
 """Classifier-free guidance (paper §3.3, spec §5.1)."""
 
+import math
+from collections.abc import Sequence
+
 from torch import Tensor
+
+SCHEDULES = ('constant', 'linear', 'cosine', 'interval')
+
+
+def scheduled(scale: float, schedule: str, progress: float, interval: Sequence[float] = (0.0, 1.0)) -> float:
+    """The scale at a point of the decoding: ``1 + (scale - 1) * f``.
+
+    Args:
+        scale: The full scale.
+        schedule: 'constant': f = 1; 'linear': f = progress; 'cosine': f = (1 - cos(pi * progress)) / 2; 'interval': f = 1 inside, 0 outside.
+        progress: 0 at the first position, 1 at the last.
+        interval: First and last progress with guidance, for 'interval'.
+    """
+    f = 1.0
+    if schedule == 'linear':
+        f = progress
+    elif schedule == 'cosine':
+        f = (1 - math.cos(math.pi * progress)) / 2
+    elif schedule == 'interval':
+        f = float(interval[0] <= progress <= interval[1])
+    # Written so that a factor of 1 leaves the scale's bits alone.
+    return scale if f == 1 else 1 + (scale - 1) * f
 
 
 def guide(logits: Tensor, scale: float, batch: int) -> Tensor:

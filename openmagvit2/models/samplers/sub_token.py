@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from openmagvit2.models.samplers.filters import draw, top_k, top_p
-from openmagvit2.models.samplers.guidance import guide
+from openmagvit2.models.samplers.guidance import SCHEDULES, guide, scheduled
 from openmagvit2.registry import SAMPLERS
 
 Setting = float | Sequence[float]
@@ -20,12 +20,29 @@ class SubTokenSampler:
         temperature: 0 takes the largest logit.
         top_k: 0 is off.
         top_p: 1 is off.
+        schedule: Of the guidance over the positions, 'constant', 'linear', 'cosine' or 'interval'; see :func:`guidance.scheduled`.
+        interval: First and last part of the decoding with guidance, from 0 to 1, for 'interval'.
 
     Raises:
         ValueError: A setting out of its range, named.
     """
 
-    def __init__(self, *, guidance: Setting = 1.0, temperature: Setting = 1.0, top_k: Setting = 0, top_p: Setting = 1.0) -> None:
+    def __init__(
+        self,
+        *,
+        guidance: Setting = 1.0,
+        temperature: Setting = 1.0,
+        top_k: Setting = 0,
+        top_p: Setting = 1.0,
+        schedule: str | Sequence[str] = 'constant',
+        interval: Sequence[float] = (0.0, 1.0),
+    ) -> None:
+        self.schedules, self.interval = [schedule] if isinstance(schedule, str) else list(schedule), tuple(interval)
+        for name in self.schedules:
+            if name not in SCHEDULES:
+                raise ValueError(f'sampling.schedule must be one of {", ".join(SCHEDULES)}, got {name!r}.')
+        if len(self.interval) != 2 or not 0 <= self.interval[0] <= self.interval[1] <= 1:
+            raise ValueError(f'sampling.interval must be two numbers from 0 to 1 in order, got {self.interval}.')
         self.settings = dict(guidance=guidance, temperature=temperature, top_k=top_k, top_p=top_p)
         for name, low, high in (('guidance', 0, None), ('temperature', 0, None), ('top_k', 0, None), ('top_p', 0, 1)):
             for value in self._list(name):
@@ -38,6 +55,8 @@ class SubTokenSampler:
 
     def check(self, sub_tokens: int) -> None:
         """Raises ValueError where a list is not as long as there are sub-tokens."""
+        if len(self.schedules) not in (1, sub_tokens):
+            raise ValueError(f'sampling.schedule={self.schedules}: give one name, or one for each of {sub_tokens} sub-tokens.')
         for name in self.settings:
             if len(self._list(name)) not in (1, sub_tokens):
                 raise ValueError(f'sampling.{name}={self.settings[name]}: give one number, or one for each of {sub_tokens} sub-tokens.')
@@ -52,9 +71,11 @@ class SubTokenSampler:
         """Whether any sub-token needs the null half."""
         return any(scale != 1 for scale in self._list('guidance'))
 
-    def __call__(self, logits: Tensor, i: int, uniform: Tensor) -> Tensor:
-        """Logits (B or 2B, V_i) of sub-token i and uniform numbers float64 (B,) in [0, 1) to int64 (B,)."""
-        logits = guide(logits.float(), self.setting('guidance', i), len(uniform))
+    def __call__(self, logits: Tensor, i: int, uniform: Tensor, progress: float = 1.0) -> Tensor:
+        """Logits (B or 2B, V_i) of sub-token i and uniform numbers float64 (B,) in [0, 1) to int64 (B,); ``progress`` goes from 0 to 1."""
+        schedule = self.schedules[i if len(self.schedules) > 1 else 0]
+        scale = scheduled(self.setting('guidance', i), schedule, progress, self.interval)
+        logits = guide(logits.float(), scale, len(uniform))
         temperature = self.setting('temperature', i)
         if temperature == 0:
             return logits.argmax(-1)
