@@ -5,5 +5,6 @@ from openmagvit2.datasets.base import ImageDataset
 from openmagvit2.datasets.fashion_mnist import FashionMNIST
 from openmagvit2.datasets.images import ImageFolder, ImageList, ImageNet
 from openmagvit2.datasets.shards import TarShards
+from openmagvit2.datasets.tokens import TokenCache
 
-__all__ = ['FashionMNIST', 'ImageDataset', 'ImageFolder', 'ImageList', 'ImageNet', 'TarShards', 'transforms']
+__all__ = ['FashionMNIST', 'ImageDataset', 'ImageFolder', 'ImageList', 'ImageNet', 'TarShards', 'TokenCache', 'transforms']

@@ -73,6 +73,19 @@ class CenterCrop:
 
 
 @TRANSFORMS.register_module()
+class CornerCrop:
+    """A square of ``size`` pixels at ``corner``: 'top_left', 'top_right', 'bottom_left', or 'bottom_right'."""
+
+    def __init__(self, *, size: int, corner: str) -> None:
+        self.size, self.bottom, self.right = size, corner.startswith('bottom'), corner.endswith('right')
+
+    def __call__(self, sample: dict) -> dict:
+        """Raises ValueError for an image smaller than the crop."""
+        top, left = _margins(sample, self.size, 'CornerCrop')
+        return _crop(sample, self.size, top * self.bottom, left * self.right)
+
+
+@TRANSFORMS.register_module()
 class RandomFlip:
     """Left-right flip; the paper's recipes use none."""
 

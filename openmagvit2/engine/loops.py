@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from mmengine.dist import get_world_size
+from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop, Runner, ValLoop
 from torch.utils.data import IterableDataset
 
@@ -84,6 +85,10 @@ class IterationLoop(BaseLoop):
             TrainingStopped: A signal came; the state is saved.
         """
         runner = self.runner
+        for loader in filter(None, (self.dataloader, getattr(runner.val_loop, 'dataloader', None))):
+            if hasattr(loader.dataset, 'check_model'):
+                # Before the first sample: tokens of another tokenizer would train without a complaint.
+                loader.dataset.check_model(runner.model.module if is_model_wrapper(runner.model) else runner.model)
         with listening() as stop:
             self.stop_request = stop
             runner.call_hook('before_train')

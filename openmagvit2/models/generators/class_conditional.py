@@ -178,6 +178,14 @@ class ClassConditionalGenerator(BaseModel):
         """int64 (B, h, w) to images (B, 3, H, W), clamped to [-1, 1]."""
         return self.tokenizer.decode_indices(indices).float().clamp(-1, 1)
 
+    def _sub_indices(self, data: dict) -> Tensor:
+        """Of a batch of images, or of indices from a token cache."""
+        if 'indices' not in data:
+            return self.tokenize(data['image'])
+        if data['indices'].shape[1:] != self.grid:
+            raise ValueError(f'model.grid is {self.grid}, the token cache has {tuple(data["indices"].shape[1:])}.')
+        return self.factorization.split(data['indices'].flatten(1))
+
     def _null(self, labels: Tensor) -> Tensor:
         # Data sets without labels give -1.
         return torch.where(labels < 0, self.num_classes, labels)
@@ -189,7 +197,7 @@ class ClassConditionalGenerator(BaseModel):
         """One step on the sub-tokens of a batch; labels become the null class at random. Returns detached scalars for the log."""
         handles = handles or self.roles()
         data = self.data_preprocessor(data, True)
-        sub_indices, labels = self.tokenize(data['image']), self._null(data['label'])
+        sub_indices, labels = self._sub_indices(data), self._null(data['label'])
         # Our data sets give a number for each (seed, epoch, index), so that the batch's split over processes does not matter.
         uniform = data['uniform'] if 'uniform' in data else torch.rand(labels.shape, device=labels.device)
         labels = torch.where(uniform < self.class_dropout, self.num_classes, labels)
@@ -204,7 +212,7 @@ class ClassConditionalGenerator(BaseModel):
     def val_step(self, data: dict) -> list[dict]:
         """One dict of batched tensors: ``nll`` in nats of each image (B,), ``label`` (B,)."""
         data = self.data_preprocessor(data, False)
-        sub_indices, labels = self.tokenize(data['image']), self._null(data['label'])
+        sub_indices, labels = self._sub_indices(data), self._null(data['label'])
         context = self.transformer.context(sub_indices, labels)
         return [dict(nll=self.head.losses_per_token(context, sub_indices).sum((1, 2)), label=data['label'])]
 

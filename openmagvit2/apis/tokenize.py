@@ -1,0 +1,198 @@
+"""Tokens of a whole data set, once and for all trainings of generators."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dist import barrier, get_dist_info, is_main_process
+from torch.utils.data import DataLoader, Subset
+from tqdm import tqdm
+
+from openmagvit2.apis.init_model import init_model
+from openmagvit2.checkpoint.hashing import weights_hash
+from openmagvit2.datasets.tokens import HEADER, LABELS, open_tokens, token_dtype
+from openmagvit2.registry import DATASETS
+
+CORNERS = ('centre', 'top_left', 'top_right', 'bottom_left', 'bottom_right')
+
+
+def views_of(pipeline: list[dict], crops: str, flip: bool) -> list[tuple[list[dict], int]]:
+    """Pipelines and epochs whose images are the views of a picture.
+
+    Args:
+        pipeline: Of the config; its random crop is what ``crops`` replaces, a random flip is left out.
+        crops: 'centre'; 'ten': corners and centre, each also mirrored; 'random:N': the crops that a training sees in its first N epochs.
+        flip: Also mirror each view.
+
+    Raises:
+        ValueError: Another word, or no crop in the pipeline to replace.
+    """
+    steps = [dict(step) for step in pipeline if step['type'] != 'RandomFlip']
+    places = [i for i, step in enumerate(steps) if step['type'] in ('RandomCrop', 'CenterCrop')]
+    kind, _, count = crops.partition(':')
+    if kind == 'random' and count.isdigit() and int(count) > 0:
+        views = [(steps, epoch) for epoch in range(int(count))]
+    elif crops == 'centre':
+        views = [(_placed(steps, places, 'centre'), 0)]
+    elif crops == 'ten':
+        if not places:
+            raise ValueError('--crops ten: the pipeline of the data set has no RandomCrop or CenterCrop to replace.')
+        views, flip = [(_placed(steps, places, corner), 0) for corner in CORNERS], True
+    else:
+        raise ValueError(f"--crops must be 'centre', 'ten', or 'random:N', got {crops!r}.")
+    mirrored = [([*steps, dict(type='RandomFlip', prob=1.0)], epoch) for steps, epoch in views] if flip else []
+    return views + mirrored
+
+
+def tokenize(
+    config: Config,
+    checkpoint: str,
+    out: str | Path,
+    crops: str = 'centre',
+    flip: bool = False,
+    split: str = 'train',
+    batch_size: int = 64,
+    num_workers: int = 0,
+    device: str | None = None,
+    block: int = 1024,
+) -> dict:
+    """Write the token cache of a data set; a second start goes on where a killed one stopped, with the same bytes in the end.
+
+    Args:
+        config: Of a tokenizer; ``<split>_dataloader.dataset`` is what is read.
+        checkpoint: Its weights; averaged ones where there are any.
+        out: Receives ``tokens.bin``, ``labels.npy`` and ``header.json``.
+        crops, flip: See :func:`views_of`.
+        split: 'train' or 'val'.
+        batch_size, num_workers, device: Of this process.
+        block: Images between two marks of progress; processes take blocks in turn.
+
+    Returns:
+        The header.
+
+    Raises:
+        ValueError: ``out`` holds tokens of other settings; the config is of no tokenizer.
+    """
+    out = Path(out)
+    model = init_model(config, checkpoint, device)
+    if not hasattr(model, 'encoder'):
+        raise ValueError(f'tokenize needs the config of a tokenizer, this one makes a {type(model).__name__}.')
+    spec = config.to_dict()[f'{split}_dataloader']['dataset']
+    views = views_of(spec.get('pipeline') or [], crops, flip)
+    sets = [DATASETS.build(dict(spec, pipeline=steps)) for steps, _ in views]
+    header = _header(model, config, checkpoint, sets[0], views, dict(split=split, crops=crops, flip=flip, dataset=spec))
+    header |= dict(batch_size=batch_size, block=block)
+    if _begin(out, header):
+        return header | dict(finished=True)
+    rank, world = get_dist_info()
+    blocks = range(-(-header['num_images'] // block))
+    # Marks belong to blocks, not to processes: a second start may have another number of them.
+    left = [number for number in blocks if number % world == rank and not _mark(out, number).exists()]
+    tokens, labels = open_tokens(out, header, 'r+'), np.load(out / LABELS, mmap_mode='r+')
+    for number in tqdm(left, desc=f'blocks of {block} images', disable=not is_main_process()):
+        rows = range(number * block, min((number + 1) * block, header['num_images']))
+        for view, (dataset, (_, epoch)) in enumerate(zip(sets, views, strict=True)):
+            keys = Subset(_Epoch(dataset, epoch), rows)
+            start = rows[0]
+            for batch in DataLoader(keys, batch_size, num_workers=num_workers):
+                end = start + len(batch['label'])
+                tokens[start:end, view] = _encode(model, batch['image'])
+                labels[start:end] = batch['label'].numpy()
+                start = end
+        # The mark must not be on the disk before what it stands for.
+        tokens.flush()
+        labels.flush()
+        _write(_mark(out, number), 'done\n')
+    barrier()
+    if is_main_process():
+        for number in blocks:
+            assert _mark(out, number).exists(), 'every process has done its blocks'
+        _write(out / HEADER, json.dumps(header | dict(finished=True), indent=2, default=str) + '\n')
+        for number in blocks:
+            _mark(out, number).unlink()
+    barrier()
+    return header | dict(finished=True)
+
+
+class _Epoch(torch.utils.data.Dataset):
+    """A data set as it is in one epoch."""
+
+    def __init__(self, dataset, epoch: int) -> None:
+        self.dataset, self.epoch = dataset, epoch
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> dict:
+        return self.dataset[index, self.epoch]
+
+
+@torch.no_grad()
+def _encode(model: torch.nn.Module, image: torch.Tensor) -> np.ndarray:
+    image = model.data_preprocessor(dict(image=image), False)['image']
+    return model.encode(image).indices.cpu().numpy()
+
+
+def _header(model, config: Config, checkpoint: str, dataset, views: list, recipe: dict) -> dict:
+    sample = dataset[0]['image']
+    grid = [side // model.encoder.downscale for side in sample.shape[1:]]
+    size = model.quantizer.codebook_size
+    return dict(
+        format=1,
+        num_images=len(dataset),
+        num_views=len(views),
+        grid=grid,
+        dtype=str(token_dtype(size)),
+        codebook_size=size,
+        bit_order=getattr(model.quantizer, 'bit_order', None),
+        classes=dataset.metainfo['classes'],
+        recipe=json.loads(json.dumps(recipe, default=str)),
+        tokenizer=dict(config=json.loads(json.dumps(config.model.to_dict(), default=str)), checkpoint=str(checkpoint)),
+        tokenizer_hash=weights_hash(model.encoder, model.quantizer),
+        finished=False,
+    )
+
+
+def _begin(out: Path, header: dict) -> bool:
+    """Make or check the folder; whether everything is done."""
+    finished = [False]
+    if is_main_process():
+        if (out / HEADER).is_file():
+            old = json.loads((out / HEADER).read_text())
+            finished = [old['finished']]
+            # The same tokenizer may lie elsewhere.
+            known = {key: value for key, value in old.items() if key not in ('finished', 'tokenizer')}
+            other = [key for key, value in known.items() if header.get(key) != value]
+            if other:
+                raise ValueError(f'{out} holds tokens of other settings ({", ".join(other)}); give another --out, or remove it.')
+        else:
+            out.mkdir(parents=True, exist_ok=True)
+            open_tokens(out, header, 'w+').flush()
+            np.save(out / LABELS, np.zeros(header['num_images'], np.int64))
+            _write(out / HEADER, json.dumps(header, indent=2, default=str) + '\n')
+    barrier()
+    finished = [json.loads((out / HEADER).read_text())['finished']]
+    return finished[0]
+
+
+def _mark(out: Path, number: int) -> Path:
+    return out / f'.block-{number:06d}'
+
+
+def _write(path: Path, text: str) -> None:
+    beside = path.with_name(f'.tmp-{path.name}')
+    with open(beside, 'w', encoding='utf-8') as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(beside, path)
+
+
+def _placed(steps: list[dict], places: list[int], corner: str) -> list[dict]:
+    """The pipeline with its crop at a corner or in the centre."""
+    step = 'CenterCrop' if corner == 'centre' else 'CornerCrop'
+    extra = {} if corner == 'centre' else dict(corner=corner)
+    return [dict(type=step, size=old['size'], **extra) if i in places else old for i, old in enumerate(steps)]

@@ -1,0 +1,46 @@
+"""Tokens of a data set: python tools/tokenize_dataset.py CONFIG CKPT --out DIR [--crops centre|ten|random:N] [--flip]."""
+
+import argparse
+import sys
+
+from mmengine.config import DictAction
+from mmengine.dist import is_main_process
+
+from openmagvit2.apis.tokenize import tokenize
+from openmagvit2.config import load_config
+from openmagvit2.engine import launch
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description='Encode a data set once; a second start goes on where a killed one stopped.')
+    parser.add_argument('config', help='config file of a tokenizer; its data set is read')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--out', required=True, help='receives tokens.bin, labels.npy and header.json')
+    parser.add_argument('--crops', default='centre', help="'centre' (default), 'ten', or 'random:N'")
+    parser.add_argument('--flip', action='store_true', help='also mirror each view')
+    parser.add_argument('--split', choices=['train', 'val'], default='train')
+    parser.add_argument('--batch-size', type=int, default=64)
+    parser.add_argument('--num-workers', type=int, default=0)
+    parser.add_argument('--device', default=None)
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='overrides, as train_dataloader.dataset.data_root=DIR')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm'], default='none')
+    args = parser.parse_args()
+    try:
+        config = load_config(args.config, args.cfg_options)
+        launch.start(args.launcher)
+        recipe = (args.crops, args.flip, args.split, args.batch_size, args.num_workers, args.device)
+        header = tokenize(config, args.checkpoint, args.out, *recipe)
+    except ValueError as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print('\nstopped; the same command goes on from here', file=sys.stderr)
+        return 130
+    if is_main_process():
+        height, width = header['grid']
+        print(f'{args.out}: {header["num_images"]} images x {header["num_views"]} views x {height}x{width} tokens ({header["dtype"]})')
+    return 0
+
+
+if __name__ == '__main__':
+    launch.finish(main())
