@@ -1,13 +1,18 @@
-"""Sample images: python tools/sample.py CONFIG CKPT --labels 0-9 --num 16 --out-dir DIR [--seed N] [--guidance S …]."""
+"""Sample images: python tools/sample.py CONFIG CKPT --labels 0-9 (--num 16 --out-dir DIR | --npz FILE --num-per-class 50)."""
 
 import argparse
 import sys
 from pathlib import Path
 
+from mmengine.dist import is_main_process
 from tqdm import tqdm
 
 from openmagvit2.apis import Generator
+from openmagvit2.apis.npz import sample_npz
+from openmagvit2.engine import launch
 from openmagvit2.visualization import image_grid, save_image
+
+SETTINGS = ('guidance', 'temperature', 'top_k', 'top_p', 'schedule', 'interval')
 
 
 def parse_labels(text: str) -> list[int]:
@@ -22,13 +27,28 @@ def parse_labels(text: str) -> list[int]:
     return labels
 
 
+def sample_files(generator: Generator, args: argparse.Namespace, labels: list[int], sampling: dict) -> str:
+    """PNG files and a grid of them."""
+    jobs = [(label, number) for label in labels for number in range(args.num)]
+    images = []
+    for i in tqdm(range(0, len(jobs), args.batch_size), desc='batches'):
+        batch_labels, numbers = zip(*jobs[i : i + args.batch_size], strict=True)
+        images += list(generator.sample(batch_labels, args.seed, numbers, **sampling))
+    for (label, number), image in zip(jobs, images, strict=True):
+        save_image(image, Path(args.out_dir) / f'class_{label:04d}' / f'{number:05d}.png')
+    save_image(image_grid([images[i : i + args.num] for i in range(0, len(images), args.num)]), Path(args.out_dir) / 'grid.png')
+    return f'{len(images)} images and grid.png in {args.out_dir}'
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description='Sample images of classes from a generator.')
     parser.add_argument('config', help='config file of a generator')
     parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--labels', default='0-9', help='classes, as 0-9 or 1,5,7')
+    parser.add_argument('--labels', help='classes, as 0-9 or 1,5,7; default: 0-9, with --npz all')
     parser.add_argument('--num', type=int, default=16, help='images of each class')
     parser.add_argument('--out-dir', default='samples', help='receives class_<label>/<number>.png and grid.png')
+    parser.add_argument('--npz', help='write one npz instead (arr_0: images, arr_1: labels), in parts that a second start goes on with')
+    parser.add_argument('--num-per-class', type=int, default=50, help='images of each class in the npz')
     parser.add_argument('--batch-size', type=int, default=20)
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--device', default=None)
@@ -36,27 +56,34 @@ def main() -> int:
         parser.add_argument(f'--{name}', type=kind, nargs='+', help="one number, or one a sub-token; default: the config's eval_sampling")
     parser.add_argument('--schedule', nargs='+', help='of the guidance: constant, linear, cosine, interval; one, or one a sub-token')
     parser.add_argument('--interval', type=float, nargs=2, help='part of the decoding with guidance, for --schedule interval')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm'], default='none', help='with --npz: share the work out')
     args = parser.parse_args()
-    sampling = {name: getattr(args, name) for name in ('guidance', 'temperature', 'top_k', 'top_p', 'schedule', 'interval')}
+    sampling = {name: getattr(args, name) for name in SETTINGS}
     sampling = {name: value[0] if len(value) == 1 else value for name, value in sampling.items() if value is not None}
     try:
-        if args.num < 1 or args.batch_size < 1:
-            raise ValueError('--num and --batch-size must be at least 1.')
-        jobs = [(label, number) for label in parse_labels(args.labels) for number in range(args.num)]
+        if min(args.num, args.num_per_class, args.batch_size) < 1:
+            raise ValueError('--num, --num-per-class and --batch-size must be at least 1.')
+        if args.launcher != 'none' and not args.npz:
+            raise ValueError('--launcher goes with --npz.')
+        launch.start(args.launcher)
         generator = Generator.from_config(args.config, args.checkpoint, args.device)
-        images = []
-        for i in tqdm(range(0, len(jobs), args.batch_size), desc='batches'):
-            labels, numbers = zip(*jobs[i : i + args.batch_size], strict=True)
-            images += list(generator.sample(labels, args.seed, numbers, **sampling))
+        everything = f'0-{generator.model.num_classes - 1}' if args.npz else f'0-{min(generator.model.num_classes, 10) - 1}'
+        labels = parse_labels(args.labels or everything)
+        if args.npz:
+            count = sample_npz(generator, args.npz, labels, args.num_per_class, args.seed, args.batch_size, **sampling)
+            done = f'{count} images in {args.npz}'
+        else:
+            done = sample_files(generator, args, labels, sampling)
     except ValueError as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
-    for (label, number), image in zip(jobs, images, strict=True):
-        save_image(image, Path(args.out_dir) / f'class_{label:04d}' / f'{number:05d}.png')
-    save_image(image_grid([images[i : i + args.num] for i in range(0, len(images), args.num)]), Path(args.out_dir) / 'grid.png')
-    print(f'{len(images)} images and grid.png in {args.out_dir}')
+    except KeyboardInterrupt:
+        print('\nstopped; with --npz the same command goes on from here', file=sys.stderr)
+        return 130
+    if is_main_process():
+        print(done)
     return 0
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    launch.finish(main())

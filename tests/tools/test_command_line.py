@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from openmagvit2.checkpoint import read_checkpoint
@@ -72,6 +73,18 @@ def test_quickstart_then_sample_and_reconstruct(tmp_path):
         assert done.returncode == 0, done.stderr[-2000:]
     assert len(list((tmp_path / 'a').rglob('0*.png'))) == 6
     assert (tmp_path / 'a' / 'grid.png').read_bytes() == (tmp_path / 'b' / 'grid.png').read_bytes()
+
+    npz = [*arguments[:4], '--num-per-class', '4']
+    done = run(sys.executable, 'tools/sample.py', *npz, '--batch-size', '7', '--npz', str(tmp_path / 'one.npz'))
+    assert done.returncode == 0, done.stderr[-2000:]
+    done = run('bash', 'tools/dist_sample.sh', *npz[:2], '2', *npz[2:], '--npz', str(tmp_path / 'two.npz'))
+    assert done.returncode == 0, done.stderr[-2000:]
+    with np.load(tmp_path / 'one.npz') as one, np.load(tmp_path / 'two.npz') as two:
+        assert one['arr_0'].shape == (8, 28, 28, 3) and one['arr_1'].tolist() == [1] * 4 + [8] * 4
+        assert np.array_equal(one['arr_1'], two['arr_1'])
+        assert np.abs(one['arr_0'].astype(int) - two['arr_0']).max() <= 1
+    done = run(sys.executable, 'tools/sample.py', *npz, '--npz', str(tmp_path / 'one.npz'))
+    assert done.returncode == 2 and 'one.npz exists' in done.stderr
 
     (checkpoint,) = (tmp_path / 'tokenizer').glob('iter_*.pth')
     arguments = ['configs/quickstart/lfq_28.py', str(checkpoint), '--out-dir', str(tmp_path / 'out')]
