@@ -8,7 +8,7 @@ from pathlib import Path
 from mmengine.config import DictAction
 
 from openmagvit2.engine.stop import TrainingStopped
-from openmagvit2.studies import as_markdown, run_all, summarize
+from openmagvit2.studies import as_markdown, plot_rows, run_all, summarize
 
 
 def find(paths: list[str]) -> list[Path]:
@@ -26,7 +26,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description='Train and test each config with each seed; a second start goes on.')
     parser.add_argument('configs', nargs='+', help='config files, or folders of them')
     parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
-    parser.add_argument('--work-dir', type=Path, required=True, help='receives all runs, table.json and table.md')
+    parser.add_argument('--work-dir', type=Path, required=True, help='receives all runs, table.json, table.md and table.png')
     parser.add_argument('--jobs', type=int, default=1, help='trainings at a time')
     parser.add_argument('--tokenizer', type=Path, help="config of a tokenizer to train first, for generators' configs")
     parser.add_argument('--judge', action='store_true', help='Fashion-MNIST: accuracy of a classifier on samples, and their diversity')
@@ -48,6 +48,7 @@ def main() -> int:
     (args.work_dir / 'table.json').write_text(json.dumps(rows, indent=2) + '\n')
     table = as_markdown(rows, args.metrics)
     (args.work_dir / 'table.md').write_text(table)
+    plot_rows(rows, args.metrics or list(rows[0]['metrics']), args.work_dir / 'table.png')
     print(table)
     return 0
 
