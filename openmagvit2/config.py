@@ -43,6 +43,7 @@ SLOT_OF_KEY = dict(
     train_cfg=registry.LOOPS,
     val_cfg=registry.LOOPS,
     test_cfg=registry.LOOPS,
+    features=registry.FEATURES,
     val_evaluator=registry.METRICS,
     test_evaluator=registry.METRICS,
     default_hooks=registry.HOOKS,

@@ -83,6 +83,8 @@ BACKBONES = _slot('backbone', 'models.backbones')
 HEADS = _slot('head', 'models.heads')
 # logits -> sampled sub-tokens
 SAMPLERS = _slot('sampler', 'models.samplers')
+# images -> features, for distribution metrics
+FEATURES = _slot('features', 'evaluation.features')
 
 # ---- what mmengine's Runner builds ------------------------------------------------------------------------------------------------
 # whole models: tokenizers and generators

@@ -1,7 +1,10 @@
 """Training and testing of a config: what ``tools/train.py`` and ``tools/test.py`` do."""
 
 import copy
+import json
 import os
+from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 from mmengine.config import Config
@@ -10,7 +13,10 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from openmagvit2.checkpoint import load_model_weights, read_checkpoint
+from openmagvit2.checkpoint.weights import file_hash
 from openmagvit2.engine.hooks import find_resume_checkpoint
+from openmagvit2.evaluation.metrics import SHORT_NAMES
+from openmagvit2.registry import METRICS
 
 
 def build_runner(config: Config, work_dir: str | None = None, launcher: str = 'none') -> Runner:
@@ -53,15 +59,74 @@ def train(config: Config, work_dir: str | None = None, resume: str | bool = Fals
     return runner
 
 
-def test(config: Config, checkpoint: str, work_dir: str | None = None, launcher: str = 'none') -> dict[str, float]:
-    """Metrics of a checkpoint by the config's ``test_evaluator``; averaged weights where there are any."""
-    read_checkpoint(checkpoint)
+def test(
+    config: Config,
+    checkpoint: str,
+    work_dir: str | None = None,
+    launcher: str = 'none',
+    metrics: Sequence[str] | None = None,
+    size: int | str | None = None,
+    protocol: str | None = None,
+    pad: str | None = None,
+) -> dict[str, float]:
+    """Metrics of a checkpoint by the config's ``test_evaluator``; averaged weights where there are any.
+
+    Args:
+        config, checkpoint: Of a tokenizer or a generator.
+        work_dir: Receives logs and ``metrics.json``, which says what was measured how.
+        launcher: See :func:`train`.
+        metrics: Short names (``evaluation.metrics.SHORT_NAMES``) instead of the config's evaluators.
+        size: Side of resize and centre crop instead of the config's; 'original' measures images as they are, one by one.
+        protocol: 'official' or 'corrected', for the metrics that have both.
+        pad: 'gray' or 'black': border around images whose sides the stride does not divide.
+
+    Raises:
+        ValueError: An unknown name; weights of a metric that are not found (before anything is written).
+    """
+    checkpoint_content = read_checkpoint(checkpoint)
     config = copy.deepcopy(config)
     # A config tests on what it validates on, unless it says otherwise.
     config.setdefault('test_dataloader', config.val_dataloader)
     config.setdefault('test_evaluator', config.val_evaluator)
     config.setdefault('test_cfg', dict(type='TestLoop'))
+    if metrics is not None:
+        config.test_evaluator = [dict(_named(name)) for name in metrics]
+    if size is not None:
+        _resize(config.test_dataloader, size)
+    if pad is not None:
+        config.model.pad_value = dict(gray=0.0, black=-1.0)[pad]
+    for evaluator in config.test_evaluator:
+        if protocol is not None and evaluator.type in ('PSNR', 'SSIM'):
+            evaluator.protocol = protocol
+        # What is missing is told before the first image, and before anything is written.
+        METRICS.build(evaluator.to_dict()).prepare()
     runner = build_runner(config, work_dir, launcher)
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     load_model_weights(model, checkpoint)
-    return runner.test()
+    values = runner.test()
+    if is_main_process():
+        record = dict(
+            metrics=values,
+            images=len(runner.test_dataloader.dataset),
+            config=str(config.filename),
+            checkpoint=dict(file=str(checkpoint), sha256=file_hash(Path(checkpoint)), averaged='ema_state_dict' in checkpoint_content),
+            evaluators=[evaluator.to_dict() for evaluator in config.test_evaluator],
+            dataset=config.test_dataloader.dataset.to_dict(),
+            versions={name: version(name) for name in ('torch', 'mmengine', 'torch-fidelity', 'lpips')},
+        )
+        (Path(runner.work_dir) / 'metrics.json').write_text(json.dumps(record, indent=2, default=str) + '\n')
+    return values
+
+
+def _named(name: str) -> dict:
+    if name not in SHORT_NAMES:
+        raise ValueError(f'No metric `{name}`; choose of {", ".join(SHORT_NAMES)}.')
+    return SHORT_NAMES[name]
+
+
+def _resize(dataloader, size: int | str) -> None:
+    """Another side for the crops of a data loader's pipeline, or none at all."""
+    if size == 'original':
+        dataloader.dataset.pipeline, dataloader.batch_size = [], 1
+    else:
+        dataloader.dataset.pipeline = [dict(type='Resize', size=int(size)), dict(type='CenterCrop', size=int(size))]

@@ -85,7 +85,8 @@ class IterationLoop(BaseLoop):
             TrainingStopped: A signal came; the state is saved.
         """
         runner = self.runner
-        for loader in filter(None, (self.dataloader, getattr(runner.val_loop, 'dataloader', None))):
+        loaders = [self.dataloader, *([runner.val_loop.dataloader] if runner.val_loop is not None else [])]
+        for loader in loaders:
             if hasattr(loader.dataset, 'check_model'):
                 # Before the first sample: tokens of another tokenizer would train without a complaint.
                 loader.dataset.check_model(runner.model.module if is_model_wrapper(runner.model) else runner.model)

@@ -37,14 +37,30 @@ class StreamingMetric(BaseMetric):
         """Values by name from the sums over all processes."""
         raise NotImplementedError
 
+    def prepare(self) -> None:
+        """Read what the metric needs, before the first image; a missing file costs seconds then, and not the evaluation."""
+
     def evaluate(self, size: int) -> dict[str, float]:
-        """Sum over processes, give the values, and reset; ``size`` is not needed."""
+        """Sum over processes, give the values, and reset; ``size`` is not needed.
+
+        Raises:
+            ValueError: No process has had a batch.
+        """
+        # A process without a batch still has the shape of the others, which a metric may learn from its first batch.
+        lengths = [self.total.numel()]
+        if dist.is_initialized() and dist.get_world_size() > 1:
+            lengths = [0] * dist.get_world_size()
+            dist.all_gather_object(lengths, self.total.numel())
+        if not self.total.numel():
+            self.total = torch.zeros(max(lengths), dtype=self.total.dtype)
         total = self.total.clone()
         if dist.is_initialized() and dist.get_world_size() > 1:
             device = 'cuda' if dist.get_backend() == 'nccl' else 'cpu'
             total = total.to(device)
             dist.all_reduce(total)
         self.reset()
+        if not total.any():
+            raise ValueError(f'{type(self).__name__}: no image was evaluated; mend val_dataloader or test_dataloader.')
         return self.result(total.cpu())
 
     def compute_metrics(self, results: list) -> dict:

@@ -7,9 +7,16 @@ from torch import Tensor
 from openmagvit2.evaluation.metrics.base import StreamingMetric
 from openmagvit2.registry import METRICS
 
+PROTOCOLS = ('corrected', 'official')
 
-def to_unit(image: Tensor) -> Tensor:
-    """[-1, 1] to [0, 1], rounded to the 256 levels of an 8-bit file, float64."""
+
+def to_unit(image: Tensor, protocol: str = 'corrected') -> Tensor:
+    """[-1, 1] to the 256 levels of an 8-bit file in [0, 1], float64: rounded, or with 'official' truncated in float32.
+
+    Truncation moves 95 of the 256 levels of an original image, which are exact to rounding, one level down (spec §6.2).
+    """
+    if protocol == 'official':
+        return (255 * ((image.float() + 1) / 2)).clamp(0, 255).trunc().double() / 255
     return ((image.double() + 1) * 127.5).round().clamp(0, 255) / 255
 
 
@@ -35,18 +42,27 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
 
 
 class _PixelMetric(StreamingMetric):
-    """Mean over images of a function of image and reconstruction."""
+    """Mean over images of a function of image and reconstruction.
+
+    Args:
+        protocol: 'corrected' rounds both to 8 bits; 'official' truncates both, as the numbers of the paper's repository do.
+    """
 
     name: str
 
-    def __init__(self) -> None:
+    def __init__(self, *, protocol: str = 'corrected') -> None:
         super().__init__(2)
+        if protocol not in PROTOCOLS:
+            raise ValueError(f'{type(self).__name__}: protocol must be one of {", ".join(PROTOCOLS)}, got {protocol!r}.')
+        self.protocol = protocol
 
     def update(self, sample: dict) -> None:
-        values = self.measure(to_unit(sample['reconstruction']), to_unit(sample['image']))
+        """Fold a batch."""
+        values = self.measure(*(to_unit(sample[key], self.protocol) for key in ('reconstruction', 'image')))
         self.total += torch.stack([values.sum().cpu(), torch.tensor(float(len(values)), dtype=torch.float64)])
 
     def result(self, total: Tensor) -> dict[str, float]:
+        """From the sum and the count."""
         return {self.name: (total[0] / total[1]).item()}
 
 

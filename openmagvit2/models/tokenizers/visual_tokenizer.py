@@ -1,6 +1,7 @@
 """Stage I: encoder, quantizer, decoder, and the losses and discriminator that train them (spec §3)."""
 
 import torch
+import torch.nn.functional as F
 from mmengine.logging import MessageHub
 from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapperDict
@@ -35,6 +36,7 @@ class VisualTokenizer(BaseModel):
         quantizer_loss_weights: Weight of each loss that the quantizer emits; one that is not named has weight 1.
         reconstruction_weight, perceptual_weight, adversarial_weight, lecam_weight: Weights of the other losses.
         disc_start: Iteration from which the discriminator takes part.
+        pad_value: Border in evaluation around images whose sides the stride does not divide: 0 is gray, -1 is black (spec §6.3).
         data_preprocessor: Config; maps uint8 batches to [-1, 1] by default.
 
     Raises:
@@ -58,6 +60,7 @@ class VisualTokenizer(BaseModel):
         adversarial_weight: float = 0.1,
         lecam_weight: float = 0.05,
         disc_start: int = 0,
+        pad_value: float = 0.0,
         data_preprocessor: dict | None = None,
     ) -> None:
         super().__init__(data_preprocessor or dict(type='ImagePreprocessor'))
@@ -75,6 +78,7 @@ class VisualTokenizer(BaseModel):
         self.adversarial_weight = adversarial_weight
         self.lecam_weight = lecam_weight
         self.disc_start = disc_start
+        self.pad_value = pad_value
         # Not a child: the state dict names each parameter once.
         object.__setattr__(self, 'autoencoder', AutoEncoder(self.encoder, self.quantizer, self.decoder))
 
@@ -121,11 +125,16 @@ class VisualTokenizer(BaseModel):
     def val_step(self, data: dict) -> list[dict]:
         """One dict of batched tensors: ``image``, ``reconstruction`` (clamped to [-1, 1]), ``indices``, ``codebook_size``."""
         image = self.data_preprocessor(data, False)['image']
-        reconstruction, out = self.autoencoder(image)
+        height, width = image.shape[2:]
+        more = [-side % self.encoder.downscale for side in (width, height)]
+        # Half of the border, rounded down, to the left and above.
+        left, top = (side // 2 for side in more)
+        borders = (left, more[0] - left, top, more[1] - top)
+        reconstruction, out = self.autoencoder(F.pad(image, borders, value=self.pad_value))
         return [
             dict(
                 image=image,
-                reconstruction=reconstruction.float().clamp(-1, 1),
+                reconstruction=reconstruction[:, :, top : top + height, left : left + width].float().clamp(-1, 1),
                 indices=out.indices,
                 codebook_size=self.quantizer.codebook_size,
             )

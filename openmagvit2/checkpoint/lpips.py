@@ -1,0 +1,38 @@
+"""The LPIPS networks, as a loss and as a metric."""
+
+import warnings
+
+import lpips
+import torch
+from torch import nn
+
+from openmagvit2.checkpoint.untrusted import read_pickle
+from openmagvit2.checkpoint.weights import find_weights
+
+# The linear weights ship with the package; the ImageNet trunks are torchvision's.
+TRUNK_FILES = {'vgg': 'vgg16-397923af.pth', 'alex': 'alexnet-owt-7be5be79.pth'}
+
+
+def load_lpips(net: str, key: str, weights: str | None = None) -> nn.Module:
+    """LPIPS on 'vgg' or 'alex', frozen and in eval mode: two (B, 3, H, W) in [-1, 1] to (B, 1, 1, 1).
+
+    Args:
+        net: Which.
+        key: What the error names for another file.
+        weights: File of the trunk; see :func:`find_weights`.
+
+    Raises:
+        ValueError: The trunk's file is not found, or is of another network.
+    """
+    path = find_weights(TRUNK_FILES[net], "torchvision's ImageNet weights, for LPIPS", key, weights)
+    trunk = read_pickle(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # torchvision's deprecation of `pretrained=`, which lpips still passes
+        network = lpips.LPIPS(net=net, pnet_rand=True, verbose=False)
+    with torch.no_grad():
+        for name, parameter in network.net.named_parameters():
+            source = trunk.get(f'features.{name.split(".", 1)[1]}')
+            if source is None or source.shape != parameter.shape:
+                raise ValueError(f'{path} is not {TRUNK_FILES[net]}: features.{name.split(".", 1)[1]} is missing or misshaped.')
+            parameter.copy_(source)
+    return network.eval().requires_grad_(False)

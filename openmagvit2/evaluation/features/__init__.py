@@ -1,0 +1,7 @@
+"""The feature slot: networks that distribution metrics look through."""
+
+from openmagvit2.evaluation.features.base import FeatureExtractor
+from openmagvit2.evaluation.features.inception import FIDInception
+from openmagvit2.evaluation.features.timm_network import TimmFeatures
+
+__all__ = ['FIDInception', 'FeatureExtractor', 'TimmFeatures']

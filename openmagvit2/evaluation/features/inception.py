@@ -1,0 +1,45 @@
+"""The Inception network of FID (2015-12-05), by torch-fidelity."""
+
+import logging
+
+from mmengine.logging import print_log
+from torch import Tensor
+from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
+from openmagvit2.checkpoint.untrusted import read_pickle
+from openmagvit2.checkpoint.weights import file_hash, find_weights, is_published
+from openmagvit2.evaluation.features.base import FeatureExtractor
+from openmagvit2.registry import FEATURES
+
+FILE = 'weights-inception-2015-12-05-6726825d.pth'
+
+
+@FEATURES.register_module()
+class FIDInception(FeatureExtractor):
+    """2048 features of the last pooling, and 1008 logits without bias; images are resized to 299 as TensorFlow 1 does.
+
+    Args:
+        weights: File of the weights, as torch-fidelity publishes it; see :func:`find_weights` for where it is looked for.
+    """
+
+    name = 'fid_inception'
+    dim = 2048
+
+    def __init__(self, *, weights: str | None = None) -> None:
+        super().__init__()
+        self.weights = weights
+
+    def load_weights(self) -> None:
+        """Raises ValueError where the file is not found; another file than the published one is loaded with a warning."""
+        path = find_weights(FILE, 'the FID Inception network of torch-fidelity', 'the `weights` of FIDInception', self.weights)
+        # torch-fidelity reads it once more, in its own way: what could run code is refused here.
+        read_pickle(path)
+        self.network = FeatureExtractorInceptionV3('inception-v3-compat', ['2048', 'logits_unbiased'], str(path))
+        self.weights_info = dict(file=str(path), sha256=file_hash(path), published=is_published(path, FILE))
+        if not self.weights_info['published']:
+            print_log(f'{path} is not the published {FILE}: its numbers are no FID.', 'current', logging.WARNING)
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """See :class:`FeatureExtractor`."""
+        features, logits = self.network(images)
+        return dict(features=features, logits=logits)

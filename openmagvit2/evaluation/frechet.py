@@ -1,0 +1,38 @@
+"""Fréchet distance between two sets of features, from float64 sums."""
+
+import torch
+from torch import Tensor
+
+
+def moments(total: Tensor, dim: int) -> tuple[int, Tensor, Tensor]:
+    """Sums (1 + dim + dim^2,) of ones, features, and outer products to count, mean (dim,), and sample covariance (dim, dim)."""
+    count = int(total[0])
+    mean = total[1 : 1 + dim] / count
+    outer = total[1 + dim :].view(dim, dim)
+    return count, mean, (outer - count * torch.outer(mean, mean)) / max(count - 1, 1)
+
+
+def sums(features: Tensor) -> Tensor:
+    """Features (B, dim) to what :func:`moments` takes, float64."""
+    x = features.double()
+    return torch.cat([torch.tensor([float(len(x))], dtype=torch.float64, device=x.device), x.sum(0), (x.T @ x).flatten()])
+
+
+def frechet_distance(mean_1: Tensor, cov_1: Tensor, mean_2: Tensor, cov_2: Tensor) -> float:
+    """``|m1 - m2|^2 + tr(C1 + C2 - 2 sqrt(C1 C2))``, float64; exact for covariances without full rank too.
+
+    The trace of the root is the sum of the singular values of sqrt(C1) sqrt(C2): no root is taken of a rounding error, unlike where the
+    eigenvalues of C1 C2 are computed.
+    """
+    product = _root(cov_1).T @ _root(cov_2)
+    trace = torch.linalg.svdvals(product).sum()
+    distance = (mean_1 - mean_2).square().sum() + cov_1.trace() + cov_2.trace() - 2 * trace
+    # Two equal sets may come out below zero by rounding.
+    return max(distance.item(), 0.0)
+
+
+def _root(cov: Tensor) -> Tensor:
+    """B (dim, rank) with B Bᵀ = cov; directions within rounding of zero are left out."""
+    values, vectors = torch.linalg.eigh((cov + cov.T) / 2)
+    kept = values > values[-1].clamp_min(0) * len(values) * torch.finfo(cov.dtype).eps
+    return vectors[:, kept] * values[kept].sqrt()

@@ -1,0 +1,115 @@
+"""Sets of images to compare: an ADM npz, read by parts, or a folder."""
+
+import hashlib
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+SUFFIXES = {'.jpg', '.jpeg', '.png', '.webp', '.bmp'}
+
+
+class ImageSet:
+    """Images uint8 (B, H, W, 3) in batches, with constant memory.
+
+    Args:
+        path: An npz with ``arr_0`` uint8 (N, H, W, 3), or a folder of images of one size.
+        skip_broken: Leave out files of a folder that cannot be read; they stand in ``skipped``.
+
+    Raises:
+        ValueError: No such file; another layout or type; pickled objects; an empty folder.
+    """
+
+    def __init__(self, path: str | Path, skip_broken: bool = False) -> None:
+        self.path, self.skip_broken = Path(path), skip_broken
+        self.skipped: list[str] = []
+        self.files: list[Path] = []
+        if self.path.is_dir():
+            self.files = sorted(file for file in self.path.rglob('*') if file.suffix.lower() in SUFFIXES)
+            if not self.files:
+                raise ValueError(f'{path} holds no images ({", ".join(sorted(SUFFIXES))}).')
+            self.count = len(self.files)
+        else:
+            self.shape = self._header()
+            self.count = self.shape[0]
+
+    def __len__(self) -> int:
+        return self.count
+
+    def hash(self) -> str:
+        """SHA-256 over the file, or over names and contents of a folder's images."""
+        digest = hashlib.sha256()
+        for file in self.files or [self.path]:
+            digest.update(file.relative_to(self.path).as_posix().encode() if self.files else b'')
+            with open(file, 'rb') as opened:
+                for chunk in iter(lambda: opened.read(1 << 20), b''):
+                    digest.update(chunk)
+        return digest.hexdigest()
+
+    def batches(self, size: int) -> Iterator[np.ndarray]:
+        """In order.
+
+        Raises:
+            ValueError: A file of a folder is broken or of another size than the first; the npz ends early.
+        """
+        yield from self._from_files(size) if self.files else self._from_npz(size)
+
+    def _header(self) -> tuple[int, ...]:
+        try:
+            with zipfile.ZipFile(self.path) as archive, archive.open('arr_0.npy') as member:
+                shape, fortran, dtype = _read_header(member)
+        except FileNotFoundError:
+            raise ValueError(f'{self.path} does not exist.') from None
+        except KeyError:
+            raise ValueError(f'{self.path} has no arr_0, where the images belong (uint8, N x H x W x 3).') from None
+        except (zipfile.BadZipFile, ValueError, OSError) as error:
+            raise ValueError(f'{self.path} is not a readable npz: {error}') from None
+        if dtype.hasobject:
+            raise ValueError(f'{self.path}: arr_0 holds pickled objects, which are not read; save it as uint8.')
+        if dtype != np.uint8 or len(shape) != 4 or shape[3] != 3 or fortran or not shape[0]:
+            raise ValueError(f'{self.path}: arr_0 must be uint8 (N, H, W, 3), got {dtype} {shape}.')
+        return shape
+
+    def _from_npz(self, size: int) -> Iterator[np.ndarray]:
+        count, *image = self.shape
+        length = int(np.prod(image))
+        with zipfile.ZipFile(self.path) as archive, archive.open('arr_0.npy') as member:
+            _read_header(member)
+            for start in range(0, count, size):
+                rows = min(size, count - start)
+                data = member.read(rows * length)
+                if len(data) != rows * length:
+                    raise ValueError(f'{self.path} ends after {start + len(data) // length} of {count} images.')
+                yield np.frombuffer(data, np.uint8).reshape(rows, *image)
+
+    def _from_files(self, size: int) -> Iterator[np.ndarray]:
+        batch: list[np.ndarray] = []
+        first: tuple[int, ...] | None = None
+        for file in self.files:
+            try:
+                with Image.open(file) as opened:
+                    image = np.array(opened.convert('RGB'))
+            except Exception as error:  # Pillow fails in many ways
+                if not self.skip_broken:
+                    raise ValueError(f'Image {file} cannot be read: {error}. Remove it, or leave such files out with --skip-broken.') from None
+                self.skipped.append(str(file))
+                continue
+            first = first or image.shape
+            if image.shape != first:
+                sizes = f'{image.shape[0]}x{image.shape[1]}, the images before it {first[0]}x{first[1]}'
+                raise ValueError(f'{file} is {sizes}; give images of one size.')
+            batch.append(image)
+            if len(batch) == size:
+                yield np.stack(batch)
+                batch = []
+        if batch:
+            yield np.stack(batch)
+
+
+def _read_header(member) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, order and type of an npy stream, without its data."""
+    version = np.lib.format.read_magic(member)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    return read(member)

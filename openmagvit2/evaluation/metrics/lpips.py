@@ -1,0 +1,40 @@
+"""LPIPS between images and reconstructions (Zhang et al., 2018), by the ``lpips`` package."""
+
+import torch
+from torch import nn
+
+from openmagvit2.checkpoint.lpips import TRUNK_FILES, load_lpips
+from openmagvit2.evaluation.metrics.base import StreamingMetric
+from openmagvit2.registry import METRICS
+
+
+@METRICS.register_module()
+class LPIPS(StreamingMetric):
+    """``lpips_<net>``: mean over images, on [-1, 1] without rounding (spec §6.2).
+
+    Args:
+        net: 'alex' (the metric's usual) or 'vgg'.
+        weights: File of torchvision's trunk; by default where :func:`find_weights` looks.
+    """
+
+    def __init__(self, *, net: str = 'alex', weights: str | None = None) -> None:
+        super().__init__(2)
+        if net not in TRUNK_FILES:
+            raise ValueError(f"LPIPS: net must be 'vgg' or 'alex', got {net!r}.")
+        self.net, self.weights = net, weights
+        self._network: nn.Module | None = None
+
+    def prepare(self) -> None:
+        """Read the network before the first image."""
+        self._network = self._network or load_lpips(self.net, 'the `weights` of LPIPS', self.weights)
+
+    def update(self, sample: dict) -> None:
+        """Fold a batch."""
+        self.prepare()
+        network = self._network.to(sample['image'].device)
+        values = network(sample['image'].float(), sample['reconstruction'].float()).double().flatten()
+        self.total += torch.tensor([values.sum().item(), len(values)], dtype=torch.float64)
+
+    def result(self, total) -> dict[str, float]:
+        """From the sum and the count."""
+        return {f'lpips_{self.net}': (total[0] / total[1]).item()}
