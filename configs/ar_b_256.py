@@ -6,6 +6,7 @@ _base_ = [
 global_batch_size = 768
 optim_wrapper = dict(dtype='bfloat16')
 val_evaluator = [dict(type='NegativeLogLikelihood')]
+test_evaluator = [dict(type='NegativeLogLikelihood')]
 train_cfg = dict(type='IterationLoop', max_epochs=300, val_interval=5007)
 param_scheduler = [
     dict(type='WarmupDecayLR', warmup=10014, warmup_start=0.005, hold=0.05, final=0.1, shape='linear', by_epoch=False)

@@ -31,7 +31,7 @@ class FileDataset(ImageDataset):
         path, label = self.samples[index]
         try:
             with Image.open(path) as image:
-                return np.asarray(image.convert('RGB')), label
+                return np.array(image.convert('RGB')), label
         except (OSError, SyntaxError) as error:
             raise ValueError(f'Image {path} cannot be read: {error}. Remove or replace the file.') from error
 

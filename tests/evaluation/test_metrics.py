@@ -2,11 +2,16 @@
 
 import math
 
+import lpips
 import numpy as np
 import pytest
+import scipy.linalg
 import torch
+import torchvision
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from openmagvit2.evaluation.features import FeatureExtractor
+from openmagvit2.evaluation.metrics.pixels import to_unit
 from openmagvit2.registry import METRICS
 
 
@@ -42,3 +47,72 @@ def test_codebook_usage():
     assert values['usage'] == 3 / 16 and values['usage_of_possible'] == 3 / 4
     entropy = -(0.25 * math.log(0.25) * 2 + 0.5 * math.log(0.5))
     assert values['perplexity'] == pytest.approx(math.exp(entropy))
+
+
+def test_official_protocol_moves_95_levels_of_the_original():
+    levels = torch.arange(256) / 127.5 - 1
+    assert (to_unit(levels, 'official') * 255 != torch.arange(256)).sum() == 95
+    assert (to_unit(levels) * 255).round().equal(torch.arange(256).double())
+    a, b = images(3, 20, 20)
+    values = []
+    for protocol in ('official', 'corrected'):
+        metric = METRICS.build(dict(type='PSNR', protocol=protocol))
+        metric.process({}, [dict(image=a, reconstruction=b)])
+        values.append(metric.evaluate(3)['psnr'])
+    assert values[0] != values[1] and values[0] == pytest.approx(values[1], abs=0.1)
+
+
+@pytest.mark.parametrize('name', ['PSNR', 'SSIM', 'CodebookUsage', 'NegativeLogLikelihood'])
+def test_no_image_is_an_error(name):
+    with pytest.raises(ValueError, match='no image was evaluated; mend val_dataloader'):
+        METRICS.build(dict(type=name)).evaluate(0)
+
+
+@pytest.fixture(scope='module')
+def trunk(tmp_path_factory):
+    """AlexNet with random weights, as torchvision's file would hold it."""
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp('weights') / 'alexnet-owt-7be5be79.pth'
+    torch.save(torchvision.models.alexnet().state_dict(), path)
+    return path
+
+
+def test_lpips_equals_the_package(trunk, monkeypatch):
+    a, b = images(5, 40, 48)
+    monkeypatch.setenv('OPENMAGVIT2_WEIGHTS', str(trunk.parent))
+    metric = METRICS.build(dict(type='LPIPS', net='alex'))
+    for rows in (slice(0, 2), slice(2, 5)):
+        metric.process({}, [dict(image=a[rows].float(), reconstruction=b[rows].float())])
+    network = lpips.LPIPS(net='alex', pnet_rand=True, verbose=False)
+    state = {k.removeprefix('features.'): v for k, v in torch.load(trunk).items() if k.startswith('features.')}
+    for name, parameter in network.net.named_parameters():
+        parameter.data.copy_(state[name.split('.', 1)[1]])
+    expected = network(a.float(), b.float()).mean().item()
+    assert metric.evaluate(5)['lpips_alex'] == pytest.approx(expected, rel=1e-5)
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: '/nowhere')
+    with pytest.raises(ValueError, match='vgg16-397923af.pth .* put the file there'):
+        METRICS.build(dict(type='LPIPS', net='vgg')).prepare()
+
+
+class TileMeans(FeatureExtractor):
+    """Colour means of tiles: features without a file."""
+
+    name, dim = 'tile_means', 12
+
+    def load_weights(self) -> None:
+        pass
+
+    def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+        return dict(features=torch.nn.functional.adaptive_avg_pool2d(images.float(), 2).flatten(1))
+
+
+def test_reconstruction_frechet_is_that_of_all_features_at_once():
+    a, b = images(40, 16, 16)
+    metric = METRICS.build(dict(type='ReconstructionFrechet', features=dict(type=TileMeans)))
+    for start in range(0, 40, 7):
+        metric.process({}, [dict(image=a[start : start + 7], reconstruction=b[start : start + 7])])
+    sets = [TileMeans()(((x + 1) * 127.5).round().byte())['features'].double().numpy() for x in (a, b)]
+    means, covs = [s.mean(0) for s in sets], [np.cov(s, rowvar=False) for s in sets]
+    root = scipy.linalg.sqrtm(covs[0] @ covs[1]).real
+    expected = ((means[0] - means[1]) ** 2).sum() + np.trace(covs[0] + covs[1] - 2 * root)
+    assert metric.evaluate(40)['rfd_tile_means'] == pytest.approx(expected, abs=1e-6 * np.trace(covs[0] + covs[1]))

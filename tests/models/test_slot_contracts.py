@@ -107,6 +107,19 @@ def check_sampler(cls) -> None:
     assert torch.allclose(torch.bincount(drawn, minlength=3) / 20_000, logits[0].softmax(-1), atol=0.015)
 
 
+def check_features(cls) -> None:
+    extractor = cls()
+    assert extractor.distance_name.startswith(('fid_', 'fd_')), 'a distance is named after its network'
+    try:
+        extractor.prepare('cpu')
+    except ValueError as error:
+        assert '.pth' in str(error) or 'pip install' in str(error), 'missing weights must be named'
+        return
+    out = extractor(torch.zeros(2, 3, 40, 50, dtype=torch.uint8))
+    assert out['features'].shape == (2, extractor.dim) and out['features'].dtype == torch.float32
+    assert not out['features'].requires_grad
+
+
 CHECKS = dict(
     encoder=check_encoder,
     decoder=check_decoder,
@@ -116,6 +129,7 @@ CHECKS = dict(
     backbone=check_backbone,
     head=check_head,
     sampler=check_sampler,
+    features=check_features,
 )
 CASES = [(slot, name) for slot in CHECKS for name in SLOTS[slot].names()]
 

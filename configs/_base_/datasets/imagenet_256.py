@@ -13,3 +13,7 @@ val_dataloader = dict(
         type='ImageNet', data_root='{{$OPENMAGVIT2_DATA:data/imagenet}}', split='val',
         pipeline=[dict(type='Resize', size=256), dict(type='CenterCrop', size=256)]))
 val_evaluator = [dict(type='PSNR'), dict(type='SSIM'), dict(type='CodebookUsage')]
+# Every column of the paper's tables; LPIPS and rFID need weights of their own (docs/guides/evaluate.md).
+test_evaluator = [
+    dict(type='PSNR'), dict(type='SSIM'), dict(type='CodebookUsage'), dict(type='LPIPS', net='alex'), dict(type='LPIPS', net='vgg'),
+    dict(type='ReconstructionFrechet', features=dict(type='FIDInception'))]

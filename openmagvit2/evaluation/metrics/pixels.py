@@ -16,7 +16,10 @@ def to_unit(image: Tensor, protocol: str = 'corrected') -> Tensor:
     Truncation moves 95 of the 256 levels of an original image, which are exact to rounding, one level down (spec §6.2).
     """
     if protocol == 'official':
-        return (255 * ((image.float() + 1) / 2)).clamp(0, 255).trunc().double() / 255
+        # The official loader divides in float64: which levels fall below a whole number hangs on the last bit.
+        levels = (((image.double() + 1) * 127.5).round() / 127.5 - 1).float()
+        image = torch.where((image - levels).abs() < 1e-6, levels, image.float())
+        return (255 * ((image + 1) / 2)).clamp(0, 255).trunc().double() / 255
     return ((image.double() + 1) * 127.5).round().clamp(0, 255) / 255
 
 

@@ -1,0 +1,98 @@
+"""Evaluation of a checkpoint: sizes, geometry, choices, and the record."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from openmagvit2.apis import init_model
+from openmagvit2.apis.running import test as run_test
+from openmagvit2.checkpoint import write_checkpoint
+from openmagvit2.config import load_config
+from openmagvit2.models.quantizers.base import QuantizerOutput
+
+CONFIG = Path(__file__).parents[2] / 'configs' / 'tiny' / 'lfq_32.py'
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Photographs of mixed sizes in the layout of COCO."""
+    rng = np.random.default_rng(0)
+    for i, (height, width) in enumerate([(33, 47), (64, 40), (50, 50), (41, 90), (32, 32)]):
+        path = tmp_path / 'coco' / 'val2017' / f'{i:012d}.png'
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8)).save(path)
+    return tmp_path / 'coco' / 'val2017'
+
+
+def config(folder: Path, name: str):
+    dataset = dict(_delete_=True, type='ImageFolder', data_root=str(folder), pipeline=[])
+    return load_config(CONFIG, {'val_dataloader.dataset': dataset, 'experiment_name': name})
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    torch.manual_seed(0)
+    write_checkpoint(dict(state_dict=init_model(CONFIG).state_dict()), tmp_path / 'model.pth')
+    return str(tmp_path / 'model.pth')
+
+
+def test_sizes_metrics_and_record(folder, checkpoint, tmp_path):
+    values = run_test(config(folder, f'{tmp_path.name}-a'), checkpoint, str(tmp_path / 'a'), metrics=['psnr', 'usage'], size='original')
+    assert set(values) == {'psnr', 'usage', 'usage_of_possible', 'perplexity'}
+    record = json.loads((tmp_path / 'a' / 'metrics.json').read_text())
+    assert record['images'] == 5 and record['metrics'] == values and len(record['checkpoint']['sha256']) == 64
+    small = run_test(config(folder, f'{tmp_path.name}-b'), checkpoint, str(tmp_path / 'b'), metrics=['psnr'], size='32')
+    assert small['psnr'] != values['psnr']
+    black = run_test(config(folder, f'{tmp_path.name}-c'), checkpoint, str(tmp_path / 'c'), metrics=['psnr'], size='original', pad='black')
+    assert black['psnr'] != values['psnr']
+    official = run_test(config(folder, f'{tmp_path.name}-d'), checkpoint, str(tmp_path / 'd'), metrics=['psnr'], size='32', protocol='official')
+    assert official['psnr'] != small['psnr']
+
+
+def test_unknown_and_missing(folder, checkpoint, tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match='No metric `rfidd`; choose of psnr'):
+        run_test(config(folder, tmp_path.name), checkpoint, str(tmp_path / 'x'), metrics=['rfidd'])
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
+    with pytest.raises(ValueError, match='weights-inception-2015-12-05-6726825d.pth'):
+        run_test(config(folder, tmp_path.name), checkpoint, str(tmp_path / 'x'), metrics=['psnr', 'rfid'])
+    assert not (tmp_path / 'x').exists()
+
+
+class Identity(nn.Module):
+    """Encoder, quantizer and decoder in one: pixels pass as they are."""
+
+    downscale = 16
+    codebook_size = 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[torch.Tensor] = []
+
+    def forward(self, image):
+        self.seen.append(image)
+        return image, QuantizerOutput(image, torch.zeros(len(image), 1, 1, dtype=torch.int64))
+
+
+@pytest.mark.parametrize('pad_value', [0.0, -1.0])
+@pytest.mark.parametrize('size', [(33, 47), (32, 16), (40, 90)])
+def test_original_resolution_crops_back_what_it_pads(size, pad_value):
+    model = init_model(CONFIG, cfg_options={'model.pad_value': pad_value})
+    identity = Identity()
+    object.__setattr__(model, 'autoencoder', identity)
+    model.encoder, model.quantizer = identity, identity
+    image = torch.randint(0, 256, (1, 3, *size), dtype=torch.uint8)
+    (out,) = model.val_step(dict(image=image))
+    assert out['reconstruction'].equal(image / 127.5 - 1) and out['image'].equal(out['reconstruction'])
+    (padded,) = identity.seen
+    height, width = padded.shape[2:]
+    assert height % 16 == width % 16 == 0 and height - size[0] < 16 and width - size[1] < 16
+    top, left = (height - size[0]) // 2, (width - size[1]) // 2
+    assert padded[:, :, top : top + size[0], left : left + size[1]].equal(image / 127.5 - 1)
+    border = torch.ones(height, width, dtype=torch.bool)
+    border[top : top + size[0], left : left + size[1]] = False
+    assert (padded[:, :, border] == pad_value).all()
