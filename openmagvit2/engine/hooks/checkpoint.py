@@ -29,12 +29,19 @@ class ResumableCheckpointHook(Hook):
     Args:
         interval: Iterations between checkpoints; None saves at the end only.
         max_keep: Checkpoints to keep.
+        save_best: Metric of the validation whose best weights stay in ``best_<metric>.pth``; None keeps none.
+        rule: 'greater' or 'less': which value is the better one.
     """
 
     # Last: it turns the finished checkpoint into plain values.
     priority = 'LOWEST'
 
-    def __init__(self, interval: int | None = None, max_keep: int = 2) -> None:
+    def __init__(
+        self, interval: int | None = None, max_keep: int = 2, save_best: str | None = None, rule: str = 'greater'
+    ) -> None:
+        if rule not in ('greater', 'less'):
+            raise ValueError(f"default_hooks.checkpoint.rule must be 'greater' or 'less', got {rule!r}.")
+        self.save_best, self.rule = save_best, rule
         if max_keep < 1:
             raise ValueError(f'default_hooks.checkpoint.max_keep must be at least 1, got {max_keep}.')
         self.interval = interval
@@ -52,6 +59,22 @@ class ResumableCheckpointHook(Hook):
         if self.interval and batch_idx and batch_idx % self.interval == 0:
             self.save(runner)
 
+    def after_val_epoch(self, runner, metrics: dict[str, float] | None = None) -> None:
+        """Keep the best; a validation that was cut short has no metrics."""
+        if self.save_best is None or not metrics:
+            return
+        if self.save_best not in metrics:
+            raise ValueError(f'default_hooks.checkpoint.save_best={self.save_best!r}: the validation has {", ".join(metrics)}.')
+        # In the message hub, which a resume brings back.
+        key, value, hub = f'best_{self.save_best}', metrics[self.save_best], runner.message_hub
+        best = hub.get_info(key) if key in hub.runtime_info else None
+        if best is None or (value > best if self.rule == 'greater' else value < best):
+            hub.update_info(key, value)
+            random_states = all_gather_object(get_random_state())
+            if is_main_process():
+                self._write(runner, random_states, f'{key}.pth')
+            barrier()
+
     def after_train(self, runner) -> None:
         """The end, or a stop."""
         self.save(runner)
@@ -63,15 +86,17 @@ class ResumableCheckpointHook(Hook):
         self.saved = runner.iter
         random_states = all_gather_object(get_random_state())
         if is_main_process():
-            self._write(runner, random_states)
+            self._write(runner, random_states, f'iter_{runner.iter}.pth')
         # No process leaves, or starts anew, before the file is whole.
         barrier()
 
-    def _write(self, runner, random_states: list[dict]) -> None:
-        folder, name = Path(runner.work_dir), f'iter_{runner.iter}.pth'
+    def _write(self, runner, random_states: list[dict], name: str) -> None:
+        folder = Path(runner.work_dir)
         checkpoint = _state(runner) | dict(random_states=random_states, validated_iter=runner.train_loop.validated_iter)
         runner.call_hook('before_save_checkpoint', checkpoint=checkpoint)
         save_atomically(checkpoint, folder / name)
+        if name.startswith('best_'):
+            return
         # A resume from an older file may stand beside later ones: what was just written is never what goes.
         others = [path for path in checkpoints(folder) if path.name != name]
         for old in others[self.max_keep - 1 :]:
