@@ -24,10 +24,18 @@ def build_runner(config: Config, work_dir: str | None = None, launcher: str = 'n
     config = copy.deepcopy(config)
     config.work_dir = work_dir or config.get('work_dir') or os.path.join('work_dirs', Path(config.filename).stem)
     config.launcher = launcher
+    _set_test(config)
     # The Runner takes its seed from here, and hands it to the sampler; random transforms get the same.
     config.randomness = dict(seed=config.get('seed', 0))
     config.train_dataloader.dataset.setdefault('seed', config.get('seed', 0))
     return Runner.from_cfg(config)
+
+
+def _set_test(config: Config) -> None:
+    """A config tests on what it validates on, unless it says otherwise; mmengine wants all three keys or none."""
+    config.setdefault('test_dataloader', config.val_dataloader)
+    config.setdefault('test_evaluator', config.val_evaluator)
+    config.setdefault('test_cfg', dict(type='TestLoop'))
 
 
 def train(config: Config, work_dir: str | None = None, resume: str | bool = False, launcher: str = 'none') -> Runner:
@@ -85,10 +93,7 @@ def test(
     """
     checkpoint_content = read_checkpoint(checkpoint)
     config = copy.deepcopy(config)
-    # A config tests on what it validates on, unless it says otherwise.
-    config.setdefault('test_dataloader', config.val_dataloader)
-    config.setdefault('test_evaluator', config.val_evaluator)
-    config.setdefault('test_cfg', dict(type='TestLoop'))
+    _set_test(config)
     if metrics is not None:
         config.test_evaluator = [dict(_named(name)) for name in metrics]
     if size is not None:

@@ -1,3 +1,3 @@
 """Measurements of parts on the machine at hand; each module is a command of ``tools/benchmark.py``."""
 
-COMMANDS = ('evaluation', 'lfq')
+COMMANDS = ('evaluation', 'lfq', 'sampling')
