@@ -67,13 +67,11 @@ def sample_npz(
     left = [number for number in numbers if number % world == rank and not _part(folder, number).exists()]
     for number in tqdm(left, desc=f'parts of {part} images', disable=not is_main_process()):
         mine = jobs[number * part : (number + 1) * part]
-        images = []
-        for start in range(0, len(mine), batch_size):
-            batch_labels, batch_numbers = zip(*mine[start : start + batch_size], strict=True)
-            images.append(generator.sample(batch_labels, seed, batch_numbers, **sampling))
+        batches = [zip(*mine[start : start + batch_size], strict=True) for start in range(0, len(mine), batch_size)]
+        images = np.concatenate([generator.sample(names, seed, places, **sampling) for names, places in batches])
         beside = folder / f'.tmp-{number}'
         with open(beside, 'wb') as file:
-            np.save(file, np.concatenate(images))
+            np.save(file, images)
         os.replace(beside, _part(folder, number))
     barrier()
     if is_main_process():

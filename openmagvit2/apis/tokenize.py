@@ -95,13 +95,8 @@ def tokenize(
     for number in tqdm(left, desc=f'blocks of {block} images', disable=not is_main_process()):
         rows = range(number * block, min((number + 1) * block, header['num_images']))
         for view, (dataset, (_, epoch)) in enumerate(zip(sets, views, strict=True)):
-            keys = Subset(_Epoch(dataset, epoch), rows)
-            start = rows[0]
-            for batch in DataLoader(keys, batch_size, num_workers=num_workers):
-                end = start + len(batch['label'])
-                tokens[start:end, view] = _encode(model, batch['image'])
-                labels[start:end] = batch['label'].numpy()
-                start = end
+            loader = DataLoader(Subset(_Epoch(dataset, epoch), rows), batch_size, num_workers=num_workers)
+            _encode_rows(model, loader, rows[0], tokens[:, view], labels)
         # The mark must not be on the disk before what it stands for.
         tokens.flush()
         labels.flush()
@@ -131,9 +126,14 @@ class _Epoch(torch.utils.data.Dataset):
 
 
 @torch.no_grad()
-def _encode(model: torch.nn.Module, image: torch.Tensor) -> np.ndarray:
-    image = model.data_preprocessor(dict(image=image), False)['image']
-    return model.encode(image).indices.cpu().numpy()
+def _encode_rows(model: torch.nn.Module, loader: DataLoader, start: int, tokens: np.ndarray, labels: np.ndarray) -> None:
+    """Tokens and labels of a loader's images into the rows from ``start``."""
+    for batch in loader:
+        end = start + len(batch['label'])
+        image = model.data_preprocessor(dict(image=batch['image']), False)['image']
+        tokens[start:end] = model.encode(image).indices.cpu().numpy()
+        labels[start:end] = batch['label'].numpy()
+        start = end
 
 
 def _header(model, config: Config, checkpoint: str, dataset, views: list, recipe: dict) -> dict:

@@ -9,6 +9,7 @@ from PIL import Image
 from openmagvit2.apis import Generator, Tokenizer
 from openmagvit2.apis.running import train
 from openmagvit2.config import load_config
+from openmagvit2.engine.hooks import IterationLoggerHook
 from openmagvit2.registry import DATASETS
 
 CONFIGS = Path(__file__).parents[2] / 'configs' / 'tiny'
@@ -39,6 +40,14 @@ def test_reconstructions_and_log(tmp_path):
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     assert [line['step'] for line in lines if 'loss' in line] == [1, 3]
     assert [line['step'] for line in lines if 'psnr' in line] == [2, 3]
+
+
+def test_histories_stay_short(tmp_path, monkeypatch):
+    monkeypatch.setattr(IterationLoggerHook, 'kept', 3)
+    options = {'train_cfg.max_iters': 12, 'global_batch_size': 2, 'default_hooks.logger.interval': 4, 'experiment_name': tmp_path.name}
+    runner = train(load_config(CONFIGS / 'lfq_32.py', dict(options, **{'val_dataloader.dataset.num_images': 10})), str(tmp_path))
+    lengths = {len(buffer.data[0]) for name, buffer in runner.message_hub.log_scalars.items() if name.endswith('loss')}
+    assert lengths == {3}
 
 
 def test_samples(tmp_path):

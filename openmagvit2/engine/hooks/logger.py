@@ -1,6 +1,7 @@
 """The text log by iteration."""
 
 from mmengine.hooks import LoggerHook
+from mmengine.logging import HistoryBuffer
 
 from openmagvit2.registry import HOOKS
 
@@ -12,6 +13,9 @@ class IterationLoggerHook(LoggerHook):
     Args:
         interval: Iterations between two lines; values are means over the ``window_size`` of the log processor.
     """
+
+    # Values that stay of each history; the log processor averages over fewer.
+    kept = 1000
 
     def __init__(self, interval: int = 50) -> None:
         # Metrics of validations stand at their iteration, not at an epoch.
@@ -25,3 +29,9 @@ class IterationLoggerHook(LoggerHook):
         tag, text = runner.log_processor.get_log_after_iter(runner, batch_idx, 'train')
         runner.logger.info(text)
         runner.visualizer.add_scalars(tag, step=done, file_path=self.json_log_path)
+        # mmengine copies a value's whole history at every append: milliseconds each after some hundred thousand iterations.
+        histories = runner.message_hub.log_scalars
+        for name, buffer in list(histories.items()):
+            values, counts = buffer.data
+            if len(values) > 2 * self.kept:
+                histories[name] = HistoryBuffer(values[-self.kept :], counts[-self.kept :])
