@@ -9,24 +9,67 @@ from mmengine.config import DictAction
 
 from openmagvit2.apis import init_model
 from openmagvit2.checkpoint import compare_tokenizers, encoder_and_decoder, read_checkpoint, to_official, to_ours, write_checkpoint
-from openmagvit2.checkpoint.official import FILES, is_generator
+from openmagvit2.checkpoint.official import FILES, is_generator, is_official, is_ours
 
 
-def compare(inside: dict, path: str, config, weights: str) -> str:
-    """Which weights of the tokenizer file ``path``, official or ours, stand in a converted generator."""
+def compare(inside: dict, path: str, tokenizer: torch.nn.Module) -> str:
+    """Which weights of the tokenizer file ``path``, official or ours, stand in a generator of ours."""
+    weights = encoder_and_decoder(inside, 'tokenizer.')
+    if not weights:
+        return f'There is no tokenizer inside to compare with {path}.'
     file = read_checkpoint(path)
-    with torch.device('meta'):
-        model = init_model(config, device='meta').tokenizer
-    if any(name.startswith('model_ema.') for name in file['state_dict']):
-        file = to_ours(file['state_dict'], model)[0]
+    try:
+        if is_official(file['state_dict']):
+            file = to_ours(file['state_dict'], tokenizer)[0]
+    except ValueError as error:
+        raise ValueError(f'--tokenizer {path}: {error}') from error
     parts = [encoder_and_decoder(file.get(key) or {}) for key in ('state_dict', 'ema_state_dict')]
-    return compare_tokenizers(encoder_and_decoder(inside, 'tokenizer.'), *parts)
+    return compare_tokenizers(weights, *parts)
+
+
+def bit_order_note(model: torch.nn.Module, state: dict) -> str:
+    """Pixels come out right in either order of bits, indices do not; v1 files have no adaptive norm."""
+    order = getattr(getattr(model, 'quantizer', None), 'bit_order', None)
+    expected = 'lsb' if any(name.startswith('decoder.adaptive.') for name in state) else 'msb'
+    if order in (None, expected):
+        return ''
+    version = 'with adaptive norm (v2)' if expected == 'lsb' else 'without adaptive norm (v1)'
+    return f"note: official tokenizers {version} count indices with model.quantizer.bit_order='{expected}'; the config has '{order}'."
+
+
+def convert(args: argparse.Namespace) -> None:
+    """Convert, print the report, write."""
+    source, target = Path(args.source), Path(args.target)
+    if target.suffix not in ('.pth', '.safetensors') and not (target.suffix == '.ckpt' and args.to == 'official'):
+        raise ValueError(f'{target}: write a checkpoint as .pth or .safetensors (official ones as .ckpt too).')
+    if source.exists() and target.exists() and source.samefile(target):
+        raise ValueError(f'{target} is the source itself; name another file to write.')
+    file = read_checkpoint(source)
+    with torch.device('meta'):
+        model = init_model(args.config, device='meta', cfg_options=args.cfg_options or None)
+    if args.tokenizer and not is_generator(model):
+        raise ValueError('--tokenizer goes with the file of a generator.')
+    if args.to == 'official':
+        converted, report = to_official(file, model, args.weights)
+    elif is_ours(file):
+        raise ValueError('The file is a checkpoint of ours already; --to official goes the other way.')
+    else:
+        converted, report = to_ours(file['state_dict'], model, args.weights)
+    beside = [str(key) for key in file if key not in ('state_dict', 'ema_state_dict')]
+    report.add(', '.join(beside), len(beside), 'dropped: entries beside the weights')
+    print(report)
+    ours = file if args.to == 'official' else converted
+    if args.tokenizer:
+        print(compare(ours['state_dict'], args.tokenizer, model.tokenizer))
+    if note := bit_order_note(model, ours['state_dict']):
+        print(note)
+    write_checkpoint(converted, target)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description='Convert a checkpoint between the official layout and ours.')
     parser.add_argument('source', nargs='?', metavar='SRC', help='file to read; nothing in it is executed')
-    parser.add_argument('target', nargs='?', metavar='DST', help='file to write, .pth or .safetensors; an old one is replaced')
+    parser.add_argument('target', nargs='?', metavar='DST', help='file to write, or to replace: .pth or .safetensors; official: .ckpt too')
     parser.add_argument('--config', help='config of the model')
     parser.add_argument('--weights', choices=['both', 'ema', 'raw'], default='both', help='which weights to write')
     parser.add_argument('--to', choices=['ours', 'official'], default='ours')
@@ -41,21 +84,7 @@ def main() -> int:
     if not (args.source and args.target and args.config):
         parser.error('SRC, DST and --config are needed (or --list)')
     try:
-        if Path(args.target).suffix not in ('.pth', '.safetensors', '.ckpt'):
-            raise ValueError(f'{args.target}: write a checkpoint as .pth or .safetensors.')
-        file = read_checkpoint(args.source)
-        with torch.device('meta'):
-            model = init_model(args.config, device='meta', cfg_options=args.cfg_options or None)
-        if args.to == 'official':
-            converted, report = to_official(file, model, args.weights)
-        else:
-            converted, report = to_ours(file['state_dict'], model, args.weights)
-        print(report)
-        if args.tokenizer and args.to == 'ours':
-            if not is_generator(model):
-                raise ValueError('--tokenizer goes with the file of a generator.')
-            print(compare(converted['state_dict'], args.tokenizer, args.config, args.weights))
-        write_checkpoint(converted, args.target)
+        convert(args)
     except ValueError as error:
         print(f'error: {args.source}: {error}' if str(args.source) not in str(error) else f'error: {error}', file=sys.stderr)
         return 2

@@ -12,7 +12,7 @@ from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
-from openmagvit2.checkpoint import load_model_weights, read_checkpoint
+from openmagvit2.checkpoint import TRAINING_ONLY, check_weights, choose_weights, load_model_weights, read_checkpoint
 from openmagvit2.checkpoint.weights import file_hash
 from openmagvit2.engine.hooks import find_resume_checkpoint
 from openmagvit2.evaluation.metrics import SHORT_NAMES
@@ -58,13 +58,29 @@ def train(config: Config, work_dir: str | None = None, resume: str | bool = Fals
     broadcast_object_list(found)
     source = found[0]
     if source:
-        if 'config' in read_checkpoint(source).get('meta', {}):
+        content = read_checkpoint(source)
+        if not {'meta', 'optimizer'} <= content.keys():
+            raise ValueError(f'Checkpoint {source} holds weights only: start from them with --cfg-options load_from={source}.')
+        if 'config' in content['meta']:
             # mmengine would execute it.
             raise ValueError(f'Checkpoint {source} carries a config in `meta.config`, which is not how we write them; remove the key.')
         config.resume, config.load_from = True, str(source)
     runner = build_runner(config, folder, launcher)
+    if config.get('load_from') and '://' not in config.load_from:
+        _check_start(runner, config.load_from, resume=bool(source))
     runner.train()
     return runner
+
+
+def _check_start(runner: Runner, path: str, resume: bool) -> None:
+    """Check the weights to start from before the first image is read; averages too."""
+    if not resume and Path(path).suffix == '.safetensors':
+        raise ValueError(f'load_from={path}: a training starts from a .pth file; tools/convert_checkpoint.py writes one from the original.')
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    content = read_checkpoint(path)
+    what, optional = (f'Checkpoint {path}', ()) if resume else (f'load_from={path}', TRAINING_ONLY)
+    for averaged in (False, True):
+        check_weights(model, choose_weights(content, averaged), what, optional)
 
 
 def test(

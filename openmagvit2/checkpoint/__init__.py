@@ -2,6 +2,8 @@
 
 from openmagvit2.checkpoint.convert import compare_tokenizers, encoder_and_decoder, to_official, to_ours
 from openmagvit2.checkpoint.loading import (
+    TRAINING_ONLY,
+    check_weights,
     choose_weights,
     load_model_weights,
     load_tokenizer_weights,
@@ -12,6 +14,8 @@ from openmagvit2.checkpoint.loading import (
 )
 
 __all__ = [
+    'TRAINING_ONLY',
+    'check_weights',
     'choose_weights',
     'compare_tokenizers',
     'encoder_and_decoder',

@@ -5,10 +5,22 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from openmagvit2.checkpoint.official import DROPPED, EMA, EMA_SCALARS, ema_names, is_generator, official_names, same
+from openmagvit2.checkpoint.official import (
+    DROPPED,
+    EMA,
+    EMA_SCALARS,
+    ema_names,
+    is_generator,
+    is_official,
+    is_ours,
+    mend,
+    official_names,
+    same,
+)
 
-# Groups of which every tensor must have a place in the model.
-WEIGHTS = ('encoder.', 'decoder.', 'transformer.', 'first_stage_model.encoder.', 'first_stage_model.decoder.')
+# Groups of which every tensor must have a place in the model; codebooks and their projections are of other systems, as LFQ has none.
+WEIGHTS = ('encoder.', 'decoder.', 'loss.discriminator.', EMA, 'transformer.', 'first_stage_model.encoder.', 'first_stage_model.decoder.')
+CODEBOOKS = ('quantize.', 'quant_conv.', 'post_quant_conv.')
 
 
 @dataclass
@@ -38,14 +50,17 @@ def to_ours(state: dict[str, Tensor], model: nn.Module, weights: str = 'both') -
     Raises:
         ValueError: A tensor is missing, misshaped, or unexpected; averages are wanted and there are none.
     """
+    if is_ours(dict(state_dict=state)):
+        raise ValueError('The file is a checkpoint of ours already; --to official goes the other way.')
     report, left = Report(), dict(state)
     own = model.state_dict()
-    raw = _take(left, own, official_names(model), 'raw', report, _optional(state, model))
+    raw = _take(left, own, official_names(model), 'raw', report, _optional(state, model), state)
     names = {} if is_generator(model) else ema_names(model)
     has_averages = any(name.startswith(EMA) for name in state)
     # An average belongs to a part that is there raw.
-    averaged = _take(left, own, {k: v for k, v in names.items() if k in raw}, 'averages', report, ('discriminator.',)) if has_averages else {}
-    _account(left, report)
+    names = {name: key for name, key in names.items() if name in raw and has_averages}
+    averaged = _take(left, own, names, 'averages', report, ('discriminator.',), state)
+    _account(left, report, state, model)
     if weights == 'ema' and not averaged:
         raise ValueError('The file has no averaged weights (model_ema.*): convert it with --weights raw or both.')
     if not averaged and not is_generator(model):
@@ -58,17 +73,19 @@ def to_ours(state: dict[str, Tensor], model: nn.Module, weights: str = 'both') -
 
 def to_official(checkpoint: dict, model: nn.Module, weights: str = 'both') -> tuple[dict, Report]:
     """A checkpoint of ours to ``dict(state_dict=…)`` under official names; see :func:`to_ours`."""
+    if is_official(checkpoint['state_dict']):
+        raise ValueError('The file is an official one already; without --to official it becomes ours.')
     report, left = Report(), dict(checkpoint['state_dict'])
     own, names = model.state_dict(), official_names(model)
     identity = {name: name for name in names}
-    raw = _take(left, own, identity, 'raw', report, _optional({names[k]: None for k in left if k in names}, model))
-    _account(left, report)
+    raw = _take(left, own, identity, 'raw', report, _optional({names[k]: None for k in left if k in names}, model), checkpoint['state_dict'])
+    _account(left, report, checkpoint['state_dict'], model)
     averaged: dict[str, Tensor] = {}
     if checkpoint.get('ema_state_dict') and not is_generator(model):
         # The averages of a part may have buffers; official ones do not.
         parameters = {name: name for name in ema_names(model) if name in raw}
         rest = dict(checkpoint['ema_state_dict'])
-        averaged = _take(rest, own, parameters, 'averages', report, ('discriminator.',))
+        averaged = _take(rest, own, parameters, 'averages', report, ('discriminator.',), checkpoint['state_dict'])
     if weights == 'ema':
         if not averaged:
             raise ValueError('The file has no averaged weights (ema_state_dict): convert it with --weights raw or both.')
@@ -106,7 +123,13 @@ def _optional(state: dict, model: nn.Module) -> tuple[str, ...]:
 
 
 def _take(
-    left: dict[str, Tensor], own: dict[str, Tensor], names: dict[str, str], what: str, report: Report, optional: tuple[str, ...]
+    left: dict[str, Tensor],
+    own: dict[str, Tensor],
+    names: dict[str, str],
+    what: str,
+    report: Report,
+    optional: tuple[str, ...],
+    state: dict[str, Tensor],
 ) -> dict[str, Tensor]:
     """Move tensors out of ``left`` under our names, checking that none is missing or misshaped."""
     taken, wrong = {}, []
@@ -115,6 +138,8 @@ def _take(
         if tensor is None:
             if not name.startswith(optional or ('\0',)):
                 wrong.append(f'{key} is missing')
+        elif not isinstance(tensor, Tensor):
+            wrong.append(f'{key} is a {type(tensor).__name__} instead of a tensor')
         elif tensor.shape != own[name].shape:
             wrong.append(f'{key} is {tuple(tensor.shape)} instead of {tuple(own[name].shape)}')
         else:
@@ -122,8 +147,7 @@ def _take(
     if wrong:
         more = f' and {len(wrong) - 3} more' if len(wrong) > 3 else ''
         raise ValueError(
-            f'The file does not fit this config ({what} weights): {"; ".join(wrong[:3])}{more}. '
-            'Give the config that belongs to it; --list shows those of the official files.'
+            f'The file does not fit this config ({what} weights): {"; ".join(wrong[:3])}{more}. {mend(state)}'
         )
     groups: dict[str, int] = {}
     for name in taken:
@@ -137,32 +161,27 @@ def _take(
     return taken
 
 
-def _account(left: dict[str, Tensor], report: Report) -> None:
-    """Report what is left over; leftovers of encoder, decoder or transformer mean another config."""
-    groups = {prefix: [name for name in left if name.startswith(prefix)] for prefix in DROPPED}
-    groups |= {
-        'model_ema (scalars)': [name for name in EMA_SCALARS if name in left],
-        'loss.discriminator': [name for name in left if name.startswith('loss.discriminator.')],
-        'kv_cache': [name for name in left if '.kv_cache.' in name],
-    }
-    reasons = DROPPED | {
-        'model_ema (scalars)': 'decay and count: settings of the config',
-        'loss.discriminator': 'the config has no discriminator',
-        'kv_cache': 'left by a sampling run',
-    }
-    for group, names in groups.items():
-        report.add(group.rstrip('.'), len(names), f'dropped: {reasons[group]}')
+def _account(left: dict[str, Tensor], report: Report, state: dict[str, Tensor], model: nn.Module) -> None:
+    """Report what is left over; leftovers of networks mean another config."""
+    groups = {prefix: (why, [name for name in left if name.startswith(prefix)]) for prefix, why in DROPPED.items()}
+    groups['model_ema (scalars)'] = ('decay and count: settings of the config', [name for name in EMA_SCALARS if name in left])
+    groups['kv_cache'] = ('left by a sampling run', [name for name in left if '.kv_cache.' in name])
+    configured = getattr(model, 'discriminator', None) is not None
+    if not (configured and any(name.startswith(('discriminator.', 'loss.discriminator.')) for name in state)):
+        why = f'{"the file" if configured else "the config"} has no discriminator'
+        for prefix in ('discriminator.', 'loss.discriminator.', f'{EMA}lossdiscriminator'):
+            groups[prefix] = (why, [name for name in left if name.startswith(prefix)])
+    for group, (why, names) in groups.items():
+        report.add(group.rstrip('.'), len(names), f'dropped: {why}')
         for name in names:
             del left[name]
-    foreign = [name for name in left if name.startswith(WEIGHTS)]
+    foreign = [name for name in left if name.startswith(WEIGHTS + CODEBOOKS)]
     if foreign:
         more = f' and {len(foreign) - 3} more' if len(foreign) > 3 else ''
-        raise ValueError(
-            f'The file has tensors that this config does not: {", ".join(foreign[:3])}{more}. '
-            'Give the config that belongs to it; --list shows those of the official files.'
-        )
+        raise ValueError(f'The file has tensors that this config does not: {", ".join(foreign[:3])}{more}. {mend(state)}')
     unknown: dict[str, int] = {}
     for name in left:
-        unknown['.'.join(name.split('.')[:2]) if name.startswith('loss.') else name.split('.')[0]] = 0
-    for group in unknown:
-        report.add(group, sum(name.startswith(group) for name in left), 'dropped: not part of the model')
+        group = '.'.join(name.split('.')[:2]) if name.startswith('loss.') else name.split('.')[0]
+        unknown[group] = unknown.get(group, 0) + 1
+    for group, count in unknown.items():
+        report.add(group, count, 'dropped: not part of the model')

@@ -9,6 +9,7 @@ from mmengine.logging import print_log
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from openmagvit2.checkpoint.official import is_official
 from openmagvit2.checkpoint.untrusted import read_pickle
 
 # Averaged weights in a .safetensors file, which has no dicts.
@@ -29,7 +30,11 @@ def read_checkpoint(path: str | Path) -> dict:
         raise ValueError(f'Checkpoint {path} does not exist.')
     if path.suffix != '.safetensors':
         content = read_pickle(path)
-        return content if 'state_dict' in content else dict(state_dict=content)
+        content = content if isinstance(content, dict) and 'state_dict' in content else dict(state_dict=content)
+        state = content['state_dict']
+        if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
+            raise ValueError(f'Checkpoint {path} holds no tensors by name, but a {type(state).__name__} of other things.')
+        return content
     try:
         tensors = load_file(path)
     except Exception as error:
@@ -75,30 +80,38 @@ def choose_weights(checkpoint: dict, ema: bool = True) -> dict[str, Tensor]:
     return checkpoint['state_dict'] | (checkpoint.get('ema_state_dict') or {} if ema else {})
 
 
-def load_weights(model: nn.Module, state: dict[str, Tensor], source: str, optional: tuple[str, ...] = ()) -> None:
-    """Load strictly: every tensor of the model is in ``state`` in its shape, and nothing else is.
+def check_weights(model: nn.Module, state: dict[str, Tensor], source: str, optional: tuple[str, ...] = ()) -> None:
+    """Check that every tensor of the model is in ``state`` in its shape, and nothing else is.
 
     Args:
-        model: Receives the weights.
+        model: What the weights are for.
         state: Weights by name.
         source: What the error calls them.
         optional: Prefixes of what only training needs; these may be absent from either side.
 
     Raises:
-        ValueError: Listing missing, unexpected and misshaped tensors; the model is left as it was.
+        ValueError: Listing missing, unexpected and misshaped tensors, or telling that the file is an official one.
     """
+    if is_official(state):
+        raise ValueError(f'{source} is an official one: convert it first, python tools/convert_checkpoint.py FILE OUT.pth --config CONFIG.')
     own = model.state_dict()
     missing = [k for k in own if k not in state and not k.startswith(optional or ('\0',))]
     unexpected = [k for k in state if k not in own and not k.startswith(optional or ('\0',))]
     shapes = [
-        f'{k} {tuple(state[k].shape)} instead of {tuple(own[k].shape)}'
+        f'{k} {tuple(getattr(state[k], "shape", ()))} instead of {tuple(own[k].shape)}'
         for k in own
-        if k in state and state[k].shape != own[k].shape
+        if k in state and (not isinstance(state[k], Tensor) or state[k].shape != own[k].shape)
     ]
     parts = dict(missing=missing, unexpected=unexpected, misshaped=shapes)
     if any(parts.values()):
         told = '; '.join(f'{len(v)} {name} ({", ".join(v[:3])}{", …" if len(v) > 3 else ""})' for name, v in parts.items() if v)
         raise ValueError(f'{source} does not fit this config: {told}. Use the config it was trained with.')
+
+
+def load_weights(model: nn.Module, state: dict[str, Tensor], source: str, optional: tuple[str, ...] = ()) -> None:
+    """Load what :func:`check_weights` lets pass; where it raises, the model is left as it was."""
+    check_weights(model, state, source, optional)
+    own = model.state_dict()
     model.load_state_dict({k: v for k, v in state.items() if k in own}, strict=False)
 
 

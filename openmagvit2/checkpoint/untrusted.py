@@ -1,6 +1,8 @@
 """Reading files of other programs without executing anything in them."""
 
+import pickletools
 import re
+import warnings
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
@@ -63,14 +65,42 @@ def read_pickle(path: Path) -> Any:
         ValueError: The file is broken, or wants a class or function that is not on the short list; the text names it.
     """
     try:
-        with torch.serialization.safe_globals(STAND_INS):
+        with torch.serialization.safe_globals(STAND_INS), warnings.catch_warnings():
+            warnings.simplefilter('ignore')  # on pickle protocols that torch then refuses
             return torch.load(path, 'cpu', weights_only=True, mmap=zipfile.is_zipfile(path))
     except Exception as error:  # a broken file can fail in any way: KeyError, EOFError, UnpicklingError, …
         wanted = re.search(r'(?:GLOBAL|global) `?([\w.]+)`? was not an allowed|Trying to (?:load|call) unsupported GLOBAL ([\w.]+)', str(error))
         if wanted:
             name = wanted.group(1) or wanted.group(2)
             raise ValueError(f'Checkpoint {path} cannot be read safely: it wants `{name}`, which could run code. Refused.') from None
+        names = _named(path) if 'Unsupported operand' in str(error) else ''
+        if names:
+            raise ValueError(f'Checkpoint {path} cannot be read safely: it wants `{names}`, which could run code. Refused.') from None
         # torch's own advice, to load without the check, comes first in its text.
         told = re.search(r'WeightsUnpickler error:\s*(.+)', str(error))
         first = told.group(1) if told else str(error).strip().partition('\n')[0] or type(error).__name__
         raise ValueError(f'Checkpoint {path} cannot be read safely: {first}') from error
+
+
+def _named(path: Path) -> str:
+    """Classes and functions named by a pickle of a newer protocol, which torch does not read safely; told from its text alone."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            data = next((archive.read(name) for name in archive.namelist() if name.endswith('data.pkl')), b'')
+    else:
+        with open(path, 'rb') as file:
+            data = file.read(1 << 20)
+    names, strings, memo = set(), [], []
+    try:
+        for operation, argument, _ in pickletools.genops(data):
+            if operation.name == 'STACK_GLOBAL':
+                names.add('.'.join(strings[-2:]))
+            elif operation.name == 'MEMOIZE':
+                memo.append(strings[-1] if strings else '')
+            elif operation.name in ('BINGET', 'LONG_BINGET') and argument < len(memo):
+                strings.append(memo[argument])
+            elif isinstance(argument, str):
+                strings.append(argument)
+    except ValueError:
+        pass  # cut off
+    return ', '.join(sorted(name for name in names if not name.startswith(('torch.', 'collections.')) and name not in HARMLESS))

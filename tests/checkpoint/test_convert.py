@@ -1,6 +1,7 @@
 """The converter on files that the tests make in the official layout."""
 
 import os
+import pickle
 import runpy
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import torch
 from openmagvit2.apis import Generator, Tokenizer, init_model
 from openmagvit2.apis.running import train
 from openmagvit2.checkpoint import read_checkpoint, to_official, to_ours, write_checkpoint
-from openmagvit2.checkpoint.official import ema_names, official_names
+from openmagvit2.checkpoint.official import FILES, LAYOUTS, ema_names, official_names
 from openmagvit2.config import load_config
 
 ROOT = Path(__file__).parents[2]
@@ -109,6 +110,10 @@ def test_weights_choose(model):
         (lambda s: s.pop('model_ema.decodernorm_outbias'), 'model_ema.decodernorm_outbias is missing'),
         (lambda s: s.pop('loss.discriminator.main.0.bias'), 'loss.discriminator.main.0.bias is missing'),
         (lambda s: s.update({'encoder.down.7.weight': torch.zeros(1)}), 'tensors that this config does not: encoder.down.7.weight'),
+        (lambda s: s.update({'model_ema.encoderextra': torch.zeros(1)}), 'tensors that this config does not: model_ema.encoderextra'),
+        (lambda s: s.update({'loss.discriminator.main.20.bias': torch.zeros(1)}), 'does not: loss.discriminator.main.20.bias'),
+        (lambda s: s.update({'quantize.embedding.weight': torch.zeros(4, 4)}), 'does not: quantize.embedding.weight'),
+        (lambda s: s.update({'decoder.conv_out.bias': 3}), 'decoder.conv_out.bias is a int instead of a tensor'),
     ],
 )
 def test_wrong_files_are_refused(model, change, told):
@@ -116,6 +121,47 @@ def test_wrong_files_are_refused(model, change, told):
     change(state)
     with pytest.raises(ValueError, match=told):
         to_ours(state, model)
+
+
+@pytest.mark.parametrize('file', LAYOUTS)
+def test_a_file_of_another_config_is_named(model, file):
+    config = next(config for name, _, config in FILES if name == file)
+    with torch.device('meta'):
+        full = init_model(ROOT / config, device='meta')
+    state = {official: tensor for name, tensor in full.state_dict().items() if (official := official_names(full).get(name))}
+    with pytest.raises(ValueError, match=f'It looks like .*{file}.*: give .*{config}'):
+        to_ours(state, model)
+
+
+def test_each_form_is_taken_for_itself_only(model, tmp_path, run):
+    official, ours = tmp_path / 'official.ckpt', tmp_path / 'ours.pth'
+    torch.save(dict(state_dict=random_state(model)), official)
+    assert run(official, tmp_path / 'x.pth', '--config', TINY, '--to', 'official')[0] == 2
+    assert run(official, ours, '--config', TINY)[0] == 0
+    before = ours.read_bytes()
+    for target in (tmp_path / 'x.pth', ours):
+        code, _, err = run(ours, target, '--config', TINY)
+        assert code == 2 and ('of ours already' in err or 'the source itself' in err)
+    assert ours.read_bytes() == before and not (tmp_path / 'x.pth').exists()
+    with pytest.raises(ValueError, match='is an official one: convert it first'):
+        init_model(TINY, official)
+
+
+def test_a_file_without_discriminator_has_no_averages_of_one(model):
+    state = {name: tensor for name, tensor in random_state(model).items() if not name.startswith('loss.')}
+    ours, report = to_ours(state, model)
+    assert {name.split('.')[0] for name in ours['ema_state_dict']} == {'encoder', 'decoder'}
+    assert ('model_ema.lossdiscriminator', 13, 'dropped: the file has no discriminator') in report.rows
+
+
+def test_bit_order_of_the_first_version_is_noted(tmp_path, run):
+    old = {'model.decoder.adaptive_norm': False}
+    torch.save(dict(state_dict=random_state(init_model(TINY, cfg_options=old)), epoch=3), tmp_path / 'old.ckpt')
+    options = [tmp_path / 'old.ckpt', tmp_path / 'old.pth', '--config', TINY, '--cfg-options', 'model.decoder.adaptive_norm=False']
+    code, out, _ = run(*options)
+    assert code == 0 and "bit_order='msb'; the config has 'lsb'" in out and 'epoch' in out
+    code, out, _ = run(*options, 'model.quantizer.bit_order=msb')
+    assert code == 0 and 'note' not in out
 
 
 def test_what_is_left_out_is_reported(model):
@@ -137,6 +183,38 @@ def test_converted_weights_start_a_training(model, tmp_path):
     assert runner.model.encoder.conv_in.weight.equal(ours['state_dict']['encoder.conv_in.weight'])
 
 
+@pytest.mark.parametrize(
+    ('change', 'told'),
+    [
+        (lambda c: c['state_dict'].update({'encoder.conv_out.bias': torch.zeros(2)}), r'encoder.conv_out.bias \(2,\) instead of \(8,\)'),
+        (lambda c: c['ema_state_dict'].update({'encoder.conv_out.bias': torch.zeros(2)}), r'encoder.conv_out.bias \(2,\) instead'),
+        (lambda c: c['state_dict'].pop('encoder.conv_out.bias'), '1 missing'),
+    ],
+)
+def test_a_training_refuses_weights_that_do_not_fit(model, tmp_path, change, told):
+    ours, _ = to_ours(random_state(model), model)
+    change(ours)
+    if 'missing' in told:
+        del ours['ema_state_dict']
+    write_checkpoint(ours, tmp_path / 'ours.pth')
+    config = load_config(TINY, {'train_cfg.max_iters': 1, 'load_from': str(tmp_path / 'ours.pth'), 'experiment_name': tmp_path.name})
+    with pytest.raises(ValueError, match=told):
+        train(config, str(tmp_path / 'run'))
+
+
+def test_weights_alone_are_no_training_to_resume(model, tmp_path):
+    write_checkpoint(to_ours(random_state(model), model)[0], tmp_path / 'ours.pth')
+    with pytest.raises(ValueError, match='holds weights only: start from them with --cfg-options load_from='):
+        train(load_config(TINY), str(tmp_path / 'run'), resume=str(tmp_path / 'ours.pth'))
+
+
+@pytest.mark.parametrize('content', [[torch.zeros(1)], dict(state_dict=[1]), {3: torch.zeros(1)}])
+def test_files_without_names_are_refused(tmp_path, content):
+    torch.save(content, tmp_path / 'list.pth')
+    with pytest.raises(ValueError, match='holds no tensors by name'):
+        read_checkpoint(tmp_path / 'list.pth')
+
+
 class Malicious:
     def __reduce__(self):
         return os.system, ('touch executed',)
@@ -146,10 +224,16 @@ class Unknown:
     pass
 
 
+@pytest.mark.parametrize('protocol', [2, 4, 5])
+@pytest.mark.parametrize('archive', [True, False])
 @pytest.mark.parametrize(('leftover', 'wanted'), [(Malicious(), 'system'), (Unknown(), 'Unknown')])
-def test_nothing_in_a_file_is_executed(model, tmp_path, monkeypatch, leftover, wanted):
+def test_nothing_in_a_file_is_executed(model, tmp_path, monkeypatch, leftover, wanted, archive, protocol):
     monkeypatch.chdir(tmp_path)
-    torch.save(dict(state_dict=random_state(model), hyper_parameters=leftover), tmp_path / 'bad.ckpt')
+    content = dict(state_dict=random_state(model) if archive else {}, hyper_parameters=leftover)
+    if archive:
+        torch.save(content, tmp_path / 'bad.ckpt', pickle_protocol=protocol)
+    else:
+        (tmp_path / 'bad.ckpt').write_bytes(pickle.dumps(content, protocol))
     with pytest.raises(ValueError, match=f'wants `[a-z_.]*{wanted}`, which could run code'):
         read_checkpoint(tmp_path / 'bad.ckpt')
     assert not (tmp_path / 'executed').exists()
@@ -182,6 +266,13 @@ def test_generator_there_and_back(tmp_path, run):
     code, out, err = run(tmp_path / 'ar.ckpt', tmp_path / 'ar.pth', '--config', TINY_AR, '--tokenizer', tmp_path / 'tokenizer.ckpt')
     assert code == 0, err
     assert 'equals the raw weights' in out and 'left by a sampling run' in out
+    torch.save(dict(state_dict={name: tensor + 1 for name, tensor in raw.items()}), tmp_path / 'other.ckpt')
+    arguments = [tmp_path / 'ar.pth', tmp_path / 'x.ckpt', '--config', TINY_AR, '--to', 'official', '--tokenizer']
+    assert 'equals neither' in run(*arguments, tmp_path / 'other.ckpt')[1]
+    del raw['encoder.conv_in.weight']
+    torch.save(dict(state_dict=raw | {'model_ema.decay': torch.tensor(1.0)}), tmp_path / 'short.ckpt')
+    code, _, err = run(*arguments, tmp_path / 'short.ckpt')
+    assert code == 2 and 'short.ckpt: The file does not fit this config' in err
     assert run(tmp_path / 'ar.pth', tmp_path / 'back.ckpt', '--config', TINY_AR, '--to', 'official')[0] == 0
     back = read_checkpoint(tmp_path / 'back.ckpt')['state_dict']
     del state['transformer.spatial_blocks.0.attention.kv_cache.k_cache']
