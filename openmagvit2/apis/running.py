@@ -59,11 +59,11 @@ def train(config: Config, work_dir: str | None = None, resume: str | bool = Fals
     source = found[0]
     if source:
         content = read_checkpoint(source)
-        if not {'meta', 'optimizer'} <= content.keys():
-            raise ValueError(f'Checkpoint {source} holds weights only: start from them with --cfg-options load_from={source}.')
-        if 'config' in content['meta']:
+        if 'config' in content.get('meta', {}):
             # mmengine would execute it.
             raise ValueError(f'Checkpoint {source} carries a config in `meta.config`, which is not how we write them; remove the key.')
+        if not {'meta', 'optimizer'} <= content.keys():
+            raise ValueError(f'Checkpoint {source} holds weights only: start from them with --cfg-options load_from={source}.')
         config.resume, config.load_from = True, str(source)
     runner = build_runner(config, folder, launcher)
     if config.get('load_from') and '://' not in config.load_from:
