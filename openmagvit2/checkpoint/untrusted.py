@@ -5,6 +5,8 @@ import re
 import warnings
 import zipfile
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +58,18 @@ def _stand_in(name: str) -> type:
 STAND_INS = [_stand_in(name) for name in HARMLESS]
 
 
+@contextmanager
+def _allowed(classes: list[type]) -> Iterator[None]:
+    """Classes that ``weights_only`` lets pass inside; torch's own context for this is younger than torch 2.4."""
+    before = torch.serialization.get_safe_globals()
+    torch.serialization.add_safe_globals(classes)
+    try:
+        yield
+    finally:
+        torch.serialization.clear_safe_globals()
+        torch.serialization.add_safe_globals(before)
+
+
 def read_pickle(path: Path) -> Any:
     """The content of a ``torch.save`` file: tensors and plain values; harmless leftovers become inert objects.
 
@@ -65,7 +79,7 @@ def read_pickle(path: Path) -> Any:
         ValueError: The file is broken, or wants a class or function that is not on the short list; the text names it.
     """
     try:
-        with torch.serialization.safe_globals(STAND_INS), warnings.catch_warnings():
+        with _allowed(STAND_INS), warnings.catch_warnings():
             warnings.simplefilter('ignore')  # on pickle protocols that torch then refuses
             return torch.load(path, 'cpu', weights_only=True, mmap=zipfile.is_zipfile(path))
     except Exception as error:  # a broken file can fail in any way: KeyError, EOFError, UnpicklingError, …

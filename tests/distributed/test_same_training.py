@@ -23,10 +23,15 @@ OPTIONS = {
 }
 
 
+# A tokenizer stops after the iterations that are compared.
+LENGTHS = dict(ar_32=10, lfq_32=3)
+
+
 def run(family: str, folder: Path, counts: int = 1, launcher: str = 'none') -> None:
     options = {
-        'train_cfg.max_iters': 10,
-        'train_cfg.val_interval': 10,
+        'train_cfg.max_iters': LENGTHS[family],
+        'train_cfg.val_interval': LENGTHS[family],
+        'val_dataloader.dataset.num_images': 10,
         'optim_wrapper.accumulative_counts': counts,
         'default_hooks.logger.interval': 1,
         'experiment_name': f'{folder.parent.name}-{folder.name}',
@@ -71,4 +76,4 @@ def test_a_tokenizer_trains_the_same_until_a_code_flips(tmp_path):
     """
     run('lfq_32', tmp_path / 'one')
     mp.spawn(_two, ('lfq_32', str(tmp_path)), nprocs=2)
-    assert losses(tmp_path / 'two')[:3] == pytest.approx(losses(tmp_path / 'one')[:3], rel=1e-5)
+    assert losses(tmp_path / 'two') == pytest.approx(losses(tmp_path / 'one'), rel=1e-5)

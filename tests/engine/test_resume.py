@@ -175,8 +175,7 @@ def _two_processes(rank: int, folder: str, family: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.smoke
-@pytest.mark.parametrize('family', ['lfq_32', 'ar_32'])
+@pytest.mark.parametrize('family', [pytest.param('lfq_32', marks=pytest.mark.smoke), 'ar_32'])
 def test_two_processes_resume(tmp_path, family):
     mp.spawn(_two_processes, (str(tmp_path), family), nprocs=2)
     for i in range(3):

@@ -96,7 +96,6 @@ def test_quickstart_then_sample_and_reconstruct(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.smoke
 @pytest.mark.parametrize('config', ['vq_32', 'fsq_32'])
 def test_tiny_configs_train_and_test(config, tmp_path):
     done = run(sys.executable, 'tools/train.py', f'configs/tiny/{config}.py', '--work-dir', str(tmp_path))
