@@ -22,5 +22,5 @@ param_scheduler = [
 ]
 train_cfg = dict(type='IterationLoop', max_iters=900, val_interval=450)
 default_hooks = dict(checkpoint=dict(interval=150))
-# Below 1.5 samples are more diverse and less clearly of their class.
-eval_sampling = dict(guidance=1.5)
+# Below this samples are more diverse and less clearly of their class.
+eval_sampling = dict(guidance=1.75)
