@@ -85,19 +85,6 @@ def test_contract_of_heads(head):
     assert built.embed(sub).shape == (2, 5, 64)
 
 
-def test_single_head_in_chunks():
-    whole, cut = (HEADS.build(dict(type='SingleHead', vocab_sizes=[64], dim=16, chunk_elements=n)) for n in (10**6, 192))
-    torch.nn.init.normal_(whole.classifiers[0].weight)
-    cut.load_state_dict(whole.state_dict())
-    context, target = torch.randn(3, 5, 16), torch.randint(64, (3, 5, 1))
-    gradients = []
-    for head in (whole, cut):
-        x = context.clone().requires_grad_()
-        head.loss(x, target)['sub_token_0'].backward()
-        gradients.append((x.grad, head.classifiers[0].weight.grad))
-    assert_close(gradients[0], gradients[1])
-
-
 def test_filters():
     logits = torch.tensor([[2.0, 1.0, 1.0, 0.0]])
     assert top_k(logits, 2).isfinite().tolist() == [[True, True, True, False]]

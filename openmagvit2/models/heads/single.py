@@ -2,19 +2,17 @@
 
 from collections.abc import Callable, Sequence
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
 from openmagvit2.models.heads.base import Head
+from openmagvit2.models.heads.chunked_cross_entropy import linear_cross_entropy
 from openmagvit2.models.layers.kv_cache import LayerCache
 from openmagvit2.registry import HEADS
 
 
 @HEADS.register_module()
 class SingleHead(Head):
-    """Predicts the index itself; 2^18 codes train through a cross-entropy in chunks, whose logits never stand side by side.
+    """Predicts the index itself; 2^18 codes train through a cross-entropy over slices, whose logits never stand side by side.
 
     Args:
         vocab_sizes: A list of one size.
@@ -24,7 +22,7 @@ class SingleHead(Head):
 
     joint = True
 
-    def __init__(self, *, vocab_sizes: Sequence[int], dim: int = 1024, chunk_elements: int = 2**26) -> None:
+    def __init__(self, *, vocab_sizes: Sequence[int], dim: int = 1024, chunk_elements: int = 2**25) -> None:
         if len(vocab_sizes) != 1:
             raise ValueError(f'model.head.vocab_sizes: SingleHead predicts one index, got {list(vocab_sizes)}.')
         super().__init__(vocab_sizes, dim)
@@ -35,13 +33,9 @@ class SingleHead(Head):
         return [self.classifiers[0](self.norm(context))]
 
     def losses_per_token(self, context: Tensor, sub_indices: Tensor) -> Tensor:
-        """Cross-entropy in nats, float32 (B, T, 1), by chunks that the backward pass computes again."""
-        rows = max(self.chunk_elements // self.vocab_sizes[0], 1)
-        parts = zip(context.flatten(0, 1).split(rows), sub_indices.flatten().split(rows), strict=True)
-        return torch.cat([checkpoint(self._chunk, x, y, use_reentrant=False) for x, y in parts]).view(sub_indices.shape)
-
-    def _chunk(self, context: Tensor, target: Tensor) -> Tensor:
-        return F.cross_entropy(self.classifiers[0](self.norm(context)).float(), target, reduction='none')
+        """Cross-entropy in nats, float32 (B, T, 1), by slices of the vocabulary that the backward pass computes again."""
+        x, target = self.norm(context).flatten(0, 1), sub_indices.flatten()
+        return linear_cross_entropy(x, self.classifiers[0].weight, target, self.chunk_elements).view(sub_indices.shape)
 
     def sample(
         self, context: Tensor, sampler: Callable[[Tensor, int], Tensor], cache: list[LayerCache] | None = None

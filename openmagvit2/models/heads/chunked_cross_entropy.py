@@ -1,0 +1,85 @@
+"""Linear layer and cross-entropy in one, over slices of the vocabulary: logits of a large codebook never stand side by side."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+
+def linear_cross_entropy(x: Tensor, weight: Tensor, target: Tensor, chunk_elements: int = 2**25) -> Tensor:
+    """Cross-entropy in nats of the logits ``x @ weight.T``, float32 (N,).
+
+    Forward and backward pass hold a few tables of ``chunk_elements`` numbers each, beside the gradients of ``x`` and ``weight``; each slice
+    of the latter is written once. Logits are computed twice. Under autocast the products are in its dtype, the rest is in float32, as with
+    a linear layer and ``cross_entropy``.
+
+    Args:
+        x: (N, dim).
+        weight: (V, dim).
+        target: int64 (N,) in [0, V).
+        chunk_elements: Logits held at once.
+    """
+    kind = x.device.type
+    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
+    return _LinearCrossEntropy.apply(x, weight, target, dtype, chunk_elements)
+
+
+class _LinearCrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x: Tensor, weight: Tensor, target: Tensor, dtype: torch.dtype, chunk_elements: int) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            rows = x.to(dtype)
+            total = x.new_full((len(x),), float('-inf'), dtype=torch.float32)
+            hit = x.new_zeros((len(x),), dtype=torch.float32)
+            for first, part in _slices(weight, len(x), chunk_elements):
+                logits = _logits(rows, part)
+                total = torch.logaddexp(total, logits.logsumexp(1))
+                index, inside = _inside(target, first, len(part))
+                hit += torch.where(inside, logits.gather(1, index)[:, 0], 0.0)
+        ctx.save_for_backward(x, weight, target, total)
+        ctx.dtype, ctx.chunk_elements = dtype, chunk_elements
+        return total - hit
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, target, total = ctx.saved_tensors
+        need_x, need_weight = ctx.needs_input_grad[:2]
+        with torch.autocast(x.device.type, enabled=False):
+            rows = x.to(ctx.dtype)
+            grad_x = torch.zeros_like(x, dtype=torch.float32) if need_x else None
+            grad_weight = torch.empty_like(weight) if need_weight else None
+            for first, part in _slices(weight, len(x), ctx.chunk_elements):
+                logits = _logits(rows, part)
+                # softmax - one-hot, in the memory of the logits.
+                delta = logits.sub_(total[:, None]).exp_()
+                index, inside = _inside(target, first, len(part))
+                delta.scatter_add_(1, index, -inside.to(delta)[:, None])
+                delta = delta.mul_(grad[:, None]).to(ctx.dtype)
+                if need_x:
+                    grad_x += (delta @ part.to(ctx.dtype)).float()
+                if need_weight:
+                    out = grad_weight[first : first + len(part)]
+                    if ctx.dtype == out.dtype:
+                        torch.mm(delta.T, rows, out=out)
+                    else:
+                        out.copy_(delta.T @ rows)
+        return grad_x.to(x.dtype) if need_x else None, grad_weight, None, None, None
+
+
+def _slices(weight: Tensor, rows: int, chunk_elements: int) -> Iterator[tuple[int, Tensor]]:
+    size = max(chunk_elements // max(rows, 1), 1)
+    for first in range(0, len(weight), size):
+        yield first, weight[first : first + size]
+
+
+def _logits(rows: Tensor, part: Tensor) -> Tensor:
+    return (rows @ part.to(rows.dtype).T).float()
+
+
+def _inside(target: Tensor, first: int, size: int) -> tuple[Tensor, Tensor]:
+    """Column (N, 1) of the target within a slice, any where it is not inside, and whether it is (N,)."""
+    index = target - first
+    inside = (index >= 0) & (index < size)
+    return index.clamp(0, size - 1)[:, None], inside
