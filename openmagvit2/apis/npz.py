@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from mmengine.dist import barrier, get_dist_info, is_main_process
+from mmengine.dist import barrier, broadcast_object_list, get_dist_info, is_main_process
 from tqdm import tqdm
 
 from openmagvit2.apis.generator import Generator
@@ -44,17 +44,22 @@ def sample_npz(
         Images in the file.
 
     Raises:
-        ValueError: The file exists, or parts of other settings do.
+        ValueError: The file exists, or parts of other settings do; a label is out of range or twice there, or a setting is wrong.
     """
-    out = Path(out)
+    out, labels = Path(out), list(labels)
     if out.suffix != '.npz':
         raise ValueError(f'{out}: the name of the file must end in .npz.')
     if out.exists():
         raise ValueError(f'{out} exists; remove it or give another name.')
+    twice = sorted({label for label in labels if labels.count(label) > 1})
+    if twice:
+        raise ValueError(f'labels: class {twice[0]} is there more than once, and would give the same images again.')
+    # Before a folder is made: mistakes leave nothing behind.
+    generator.model.check(labels, generator.sampling | sampling)
     jobs = [(label, number) for label in labels for number in range(num_per_class)]
     folder = out.with_name(f'{out.name}.parts')
     settings = dict(
-        labels=list(labels),
+        labels=labels,
         num_per_class=num_per_class,
         seed=seed,
         part=part,
@@ -86,15 +91,27 @@ def _part(folder: Path, number: int) -> Path:
 
 
 def _begin(folder: Path, settings: dict) -> None:
+    """Make the folder, or find it with the same settings; all processes get the same answer."""
+    told = [_claim(folder, settings) if is_main_process() else None]
+    broadcast_object_list(told)
+    if told[0]:
+        raise ValueError(told[0])
+
+
+def _claim(folder: Path, settings: dict) -> str | None:
+    """What is wrong with the folder, if anything."""
     file = folder / 'settings.json'
-    if is_main_process():
-        folder.mkdir(parents=True, exist_ok=True)
-        if file.is_file() and json.loads(file.read_text()) != settings:
-            old = json.loads(file.read_text())
-            other = ', '.join(key for key in settings if old.get(key) != settings[key])
-            raise ValueError(f'{folder} holds parts of other settings ({other}); remove it, or give another name.')
-        file.write_text(json.dumps(settings))
-    barrier()
+    if file.is_file():
+        old = json.loads(file.read_text())
+        other = [key for key in settings if old.get(key) != settings[key]]
+        return f'{folder} holds parts of other settings ({", ".join(other)}); remove it, or give another name.' if other else None
+    if any(folder.glob('part_*.npy')):
+        return f'{folder} holds parts, but no settings.json that says whose; remove it, or give another name.'
+    folder.mkdir(parents=True, exist_ok=True)
+    beside = folder / '.tmp-settings'
+    beside.write_text(json.dumps(settings))
+    os.replace(beside, file)
+    return None
 
 
 def _merge(folder: Path, out: Path, labels: list[int], parts: int) -> None:

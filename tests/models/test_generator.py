@@ -1,6 +1,7 @@
 """Generators: caches, samplers, heads, and what the config hands down."""
 
 import math
+import shutil
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,42 @@ def test_guidance_formula_and_scale_one():
     assert sampler.guided and not SubTokenSampler().guided
     uniform = torch.zeros(1, dtype=torch.float64)
     assert sampler(both, 0, uniform).item() == c.argmax() and sampler(both, 1, uniform).item() == (u + 3 * (c - u)).argmax()
+
+
+def test_scales_zero_and_one(monkeypatch):
+    """Scale 1 runs on a batch that is not doubled; scale 0 is the null class, whatever the labels; mixed scales are each sub-token's own."""
+    model, rows = tiny(), []
+    forward = model.backbone.forward
+    monkeypatch.setattr(model.backbone, 'forward', lambda x, *rest: rows.append(len(x)) or forward(x, *rest))
+    labels, null, greedy = torch.tensor([3, 7]), torch.tensor([10, 10]), dict(temperature=0)
+    runs = {}
+    for name, scale in (('one', 1.0), ('ones', [1.0, 1.0]), ('zero', 0.0), ('mixed', [1.0, 0.0]), ('two', 2.0)):
+        rows.clear()
+        runs[name] = model.generate(labels, greedy | dict(guidance=scale))
+        assert set(rows) == ({2} if name.startswith('one') else {4}), name
+    rows.clear()
+    assert model.generate(labels, greedy | dict(guidance=1.0, schedule='cosine')).equal(runs['one']) and set(rows) == {2}
+    assert runs['ones'].equal(runs['one']) and not runs['one'].equal(runs['two']) and not runs['one'].equal(runs['zero'])
+    assert runs['zero'].equal(model.generate(null, greedy))
+    # Teacher-forced: the first sub-token is the class's choice, the second the null class's.
+    sub = model.factorization.split(runs['mixed'].flatten(1))
+    assert model(sub, labels)[0].argmax(-1).equal(sub[..., 0]) and model(sub, null)[1].argmax(-1).equal(sub[..., 1])
+
+
+def test_ties_and_the_first_token_of_top_p():
+    """By hand: probabilities 0.4, 0.3, 0.2, 0.1; what is dropped has *more* than p before it, so the one that crosses p stays."""
+    p = torch.tensor([[0.1, 0.4, 0.2, 0.3]]).log()
+    for threshold, kept in ((0.0, [1]), (0.39, [1]), (0.41, [1, 3]), (0.69, [1, 3]), (0.71, [1, 2, 3]), (0.95, [0, 1, 2, 3])):
+        assert top_p(p, threshold)[0].isfinite().nonzero()[:, 0].tolist() == kept
+    tied = torch.tensor([[1.0, 3.0, 2.0, 2.0, 2.0, 0.0]])
+    for k, kept in ((1, [1]), (2, [1, 2, 3, 4]), (4, [1, 2, 3, 4]), (5, [0, 1, 2, 3, 4]), (6, [0, 1, 2, 3, 4, 5]), (99, [0, 1, 2, 3, 4, 5])):
+        assert top_k(tied, k)[0].isfinite().nonzero()[:, 0].tolist() == kept
+    # Guidance, then temperature, then the filters: null + 3 (class - null) = (4, 1, -2), halved to (2, 0.5, -1); p = 0.8 keeps the first two.
+    logits = torch.tensor([[2.0, 1.0, 0.0], [1.0, 1.0, 1.0]])
+    sampler = SubTokenSampler(guidance=3.0, temperature=2.0, top_p=0.8)
+    first = math.exp(2) / (math.exp(2) + math.exp(0.5))
+    for uniform, token in ((first - 0.001, 0), (first + 0.001, 1), (0.9999, 1)):
+        assert sampler(logits, 0, torch.tensor([uniform], dtype=torch.float64)).item() == token
 
 
 def test_mistakes_are_named():
@@ -214,3 +251,26 @@ def test_caches_are_allocated_once(monkeypatch):
     model.generate(torch.tensor([1, 2]), dict(guidance=2.0))
     # Two backbone blocks with room for all six inputs, one intra block with a slot for each sub-token; two rows doubled.
     assert made == [(4, 4, 6, 16)] * 2 + [(4, 4, 2, 16)]
+
+
+def test_compiled_blocks_keep_names_and_numbers():
+    plain, compiled = tiny(), tiny(**{'model.backbone.compile_blocks': True})
+    assert plain.state_dict().keys() == compiled.state_dict().keys()
+    assert not any(block._compiled_call_impl for block in plain.backbone.blocks)
+    assert all(block._compiled_call_impl for block in compiled.backbone.blocks)
+    # Sampling does not compile.
+    labels = torch.tensor([1, 2])
+    assert plain.generate(labels, dict(guidance=2.0), seed=1).equal(compiled.generate(labels, dict(guidance=2.0), seed=1))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which('g++') is None, reason='torch.compile needs a compiler')
+def test_compiled_blocks_train_the_same():
+    sub, grads = torch.randint(8, (2, 6, 2), generator=torch.Generator().manual_seed(2)), []
+    for flag in (False, True):
+        model = tiny(**{'model.backbone.compile_blocks': flag}).train()
+        sum(model.loss(sub, torch.tensor([1, 2])).values()).backward()
+        grads.append({name: p.grad for name, p in model.named_parameters() if p.grad is not None})
+    assert grads[0].keys() == grads[1].keys()
+    for name, grad in grads[0].items():
+        assert_close(grads[1][name], grad, atol=1e-5, rtol=1e-4)

@@ -20,7 +20,8 @@ class Llama(Backbone):
         dim, num_layers, num_heads: 1024, 24, 16 is the paper's B.
         dropout: After attention and feed-forward.
         checkpoint_blocks: Keep the inputs of blocks only, and compute the rest again in the backward pass: less memory, same numbers.
-        compile_blocks: ``torch.compile`` each block; names in the state dict stay.
+        compile_blocks: ``torch.compile`` each block for training and likelihoods; names in the state dict stay, and sampling with a cache
+            runs as without. A machine without a compiler fails at the first batch, with torch's words.
     """
 
     def __init__(
@@ -55,8 +56,11 @@ class Llama(Backbone):
         for block, own in zip(self.blocks, cache or [None] * len(self.blocks), strict=True):
             if self.checkpoint_blocks and own is None and torch.is_grad_enabled():
                 x = checkpoint(block, x, rope, use_reentrant=False)
+            elif own is None:
+                x = block(x, rope)
             else:
-                x = block(x, rope, own)
+                # Past the compiled call: a cache is longer at each step, and each length would be compiled anew.
+                x = block.forward(x, rope, own)
         return x
 
 

@@ -152,12 +152,7 @@ class ClassConditionalGenerator(BaseModel):
         """
         device = self.class_embedding.weight.device
         names = [int(label) for label in labels]
-        for label in names:
-            if not 0 <= label <= self.num_classes:
-                raise ValueError(f'labels must be from 0 to {self.num_classes - 1} (or {self.num_classes}: any class), got {label}.')
-        sampler = sampling if callable(sampling) else SAMPLERS.build(dict(type='SubTokenSampler') | (sampling or {}))
-        k = len(self.head.vocab_sizes)
-        sampler.check(k)
+        sampler, k = self.check(names, sampling), len(self.head.vocab_sizes)
         if numbers is None:
             numbers = [names[:i].count(label) for i, label in enumerate(names)]
         random = uniforms(seed, names, numbers, self.num_tokens, k).to(device)
@@ -172,6 +167,22 @@ class ClassConditionalGenerator(BaseModel):
             lambda logits, t, i: sampler(logits, i, random[:, t, i], t / max(self.num_tokens - 1, 1)),
         )
         return self.factorization.merge(sub_indices).unflatten(1, self.grid)
+
+    def check(self, labels: Sequence[int], sampling: dict | SubTokenSampler | None = None) -> SubTokenSampler:
+        """The sampler of settings, as :meth:`generate` takes them.
+
+        Raises:
+            ValueError: A label or a setting is out of range, or the number of values is not that of the sub-tokens.
+        """
+        for label in labels:
+            if not 0 <= label <= self.num_classes:
+                raise ValueError(f'labels must be from 0 to {self.num_classes - 1} (or {self.num_classes}: any class), got {label}.')
+        try:
+            sampler = sampling if callable(sampling) else SAMPLERS.build(dict(type='SubTokenSampler') | (sampling or {}))
+        except TypeError as error:
+            raise ValueError(f'sampling: {error}; mend the key.') from error
+        sampler.check(len(self.head.vocab_sizes))
+        return sampler
 
     @torch.no_grad()
     def decode_indices(self, indices: Tensor) -> Tensor:
