@@ -1,6 +1,7 @@
 """Reconstruct images: python tools/reconstruct.py CONFIG CKPT IMAGE_OR_FOLDER… --out-dir DIR."""
 
 import argparse
+import glob
 import sys
 from pathlib import Path
 
@@ -15,10 +16,13 @@ SUFFIXES = {'.jpg', '.jpeg', '.png', '.webp', '.bmp'}
 
 
 def find(paths: list[str]) -> list[Path]:
-    """Files as they are, folders by their images."""
+    """Files as they are, folders by their images, patterns by what matches."""
     files: list[Path] = []
     for path in map(Path, paths):
-        if path.is_dir():
+        matches = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))] if glob.has_magic(str(path)) else []
+        if matches and not path.exists():
+            files += [match for match in matches if match.suffix.lower() in SUFFIXES]
+        elif path.is_dir():
             inside = sorted(p for p in path.rglob('*') if p.suffix.lower() in SUFFIXES)
             if not inside:
                 raise ValueError(f'{path} holds no images ({", ".join(sorted(SUFFIXES))}).')
@@ -34,7 +38,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description='Reconstruct images with a tokenizer, and print the PSNR of each.')
     parser.add_argument('config', help='config file of a tokenizer')
     parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('images', nargs='+', help='images or folders')
+    parser.add_argument('images', nargs='+', help="images, folders, or patterns as 'photos/**/*.jpg'")
     parser.add_argument('--out-dir', default='reconstructions', help='receives the reconstructions as PNG, and grid.png (originals above)')
     parser.add_argument('--device', default=None)
     args = parser.parse_args()

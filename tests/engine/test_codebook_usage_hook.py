@@ -1,0 +1,58 @@
+"""The log's usage and perplexity, and the warning of a collapse, by hand."""
+
+import logging
+import math
+from types import SimpleNamespace
+
+import pytest
+import torch
+from mmengine.logging import MessageHub
+
+from openmagvit2.engine.hooks import CodebookUsageHook, codebook_usage
+from openmagvit2.models.quantizers import LFQ
+
+
+@pytest.fixture
+def told(monkeypatch):
+    texts: list[tuple[str, int]] = []
+    monkeypatch.setattr(codebook_usage, 'print_log', lambda text, logger, level: texts.append((text, level)))
+    return texts
+
+
+def start(name: str, hook: CodebookUsageHook) -> SimpleNamespace:
+    quantizer = LFQ(num_bits=4)
+    runner = SimpleNamespace(model=SimpleNamespace(quantizer=quantizer), message_hub=MessageHub.get_instance(name))
+    hook.before_train(runner)
+    return runner
+
+
+def signs(*rows: list[int]) -> torch.Tensor:
+    return torch.tensor(rows, dtype=torch.float32)[:, :, None]
+
+
+def test_counts_of_the_last_images(tmp_path, told):
+    hook = CodebookUsageHook(window=2, interval=1, warn_below=0.5)
+    runner = start(tmp_path.name, hook)
+    quantizer = runner.model.quantizer
+    # Four images of one token each; the window holds the last two.
+    for row in ([1, 1, 1, 1], [-1, -1, 1, 1], [1, -1, -1, -1], [-1, -1, -1, -1]):
+        quantizer(signs(row))
+    quantizer.eval()(signs([1, 1, -1, -1]))
+    hook.after_train_iter(runner, 0)
+    values = {name: runner.message_hub.get_scalar(f'train/{name}').current() for name in ('usage', 'perplexity')}
+    assert values == pytest.approx(dict(usage=2 / 16, perplexity=math.exp(math.log(2))))
+    assert not told
+    hook.after_train(runner)
+    quantizer.train()(signs([1, 1, 1, 1]))
+    assert len(hook.batches) == 2
+
+
+def test_a_collapse_is_told_once_the_window_is_full(tmp_path, told):
+    hook = CodebookUsageHook(window=4, interval=1, warn_below=0.5)
+    runner = start(tmp_path.name, hook)
+    for step in range(4):
+        runner.model.quantizer(signs([1, 1, 1, 1]))
+        hook.after_train_iter(runner, step)
+        assert bool(told) == (step == 3)
+    text, level = told[0]
+    assert 'use 1 of 16 codes, 25.0%' in text and level == logging.WARNING
