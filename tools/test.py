@@ -33,7 +33,7 @@ def main() -> int:
         names = args.metrics.split(',') if args.metrics else None
         metrics = test(config, args.checkpoint, args.work_dir, args.launcher, names, args.size, args.protocol, args.pad)
     except ValueError as error:
-        print(f'error: {error}', file=sys.stderr)
+        print(f'error: {launch.sentence(error)}', file=sys.stderr)
         return 2
     if is_main_process():
         for name, value in metrics.items():

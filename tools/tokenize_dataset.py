@@ -31,7 +31,7 @@ def main() -> int:
         recipe = (args.crops, args.flip, args.split, args.batch_size, args.num_workers, args.device)
         header = tokenize(config, args.checkpoint, args.out, *recipe)
     except ValueError as error:
-        print(f'error: {error}', file=sys.stderr)
+        print(f'error: {launch.sentence(error)}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print('\nstopped; the same command goes on from here', file=sys.stderr)

@@ -24,7 +24,7 @@ def main() -> int:
         launch.start(args.launcher)
         train(config, args.work_dir, args.resume, args.launcher)
     except ValueError as error:
-        print(f'error: {error}', file=sys.stderr)
+        print(f'error: {launch.sentence(error)}', file=sys.stderr)
         return 2
     except TrainingStopped as stopped:
         print(f'{stopped}: saved; go on with --resume', file=sys.stderr)

@@ -3,8 +3,8 @@
 from openmagvit2.datasets import transforms
 from openmagvit2.datasets.base import ImageDataset
 from openmagvit2.datasets.fashion_mnist import FashionMNIST
-from openmagvit2.datasets.images import ImageFolder, ImageList, ImageNet
+from openmagvit2.datasets.images import Coco, ImageFolder, ImageList, ImageNet
 from openmagvit2.datasets.shards import TarShards
 from openmagvit2.datasets.tokens import TokenCache
 
-__all__ = ['FashionMNIST', 'ImageDataset', 'ImageFolder', 'ImageList', 'ImageNet', 'TarShards', 'TokenCache', 'transforms']
+__all__ = ['Coco', 'FashionMNIST', 'ImageDataset', 'ImageFolder', 'ImageList', 'ImageNet', 'TarShards', 'TokenCache', 'transforms']

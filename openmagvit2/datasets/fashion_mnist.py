@@ -4,6 +4,8 @@ The embedded file holds the first 1,000 training and 200 test images of each cla
 """
 
 import gzip
+import math
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -45,8 +47,14 @@ class FashionMNIST(ImageDataset):
                 self.images, self.labels = data[f'{split}_images'], data[f'{split}_labels']
         else:
             prefix = dict(train='train', test='t10k')[split]
-            self.images = _read(data_root, f'{prefix}-images-idx3-ubyte', 16).reshape(-1, 28, 28)
-            self.labels = _read(data_root, f'{prefix}-labels-idx1-ubyte', 8)
+            self.images = _read_idx(_find(data_root, f'{prefix}-images-idx3-ubyte'), (28, 28))
+            self.labels = _read_idx(_find(data_root, f'{prefix}-labels-idx1-ubyte'), ())
+            if len(self.images) != len(self.labels):
+                raise ValueError(
+                    f'FashionMNIST: {data_root} holds {len(self.images)} images and {len(self.labels)} labels of {prefix}; replace both files.'
+                )
+            if self.labels.max(initial=0) >= len(self.classes):
+                raise ValueError(f'FashionMNIST: {data_root} has a label {self.labels.max()} in {prefix}-labels-idx1-ubyte, they end at 9.')
         if num_images is not None:
             if not 0 < num_images <= len(self.images):
                 raise ValueError(f'FashionMNIST: num_images must be from 1 to {len(self.images)}, got {num_images}.')
@@ -69,10 +77,28 @@ def _classes_in_turn(labels: np.ndarray) -> np.ndarray:
     return np.lexsort((labels, rank))
 
 
-def _read(data_root: str, name: str, header: int) -> np.ndarray:
+def _find(data_root: str, name: str) -> Path:
     for folder in (Path(data_root), Path(data_root) / 'FashionMNIST' / 'raw'):
-        for path, opener in ((folder / f'{name}.gz', gzip.open), (folder / name, open)):
+        for path in (folder / f'{name}.gz', folder / name):
             if path.is_file():
-                with opener(path, 'rb') as file:
-                    return np.frombuffer(file.read(), np.uint8, offset=header)
+                return path
     raise ValueError(f'FashionMNIST: no {name}.gz in {data_root}; put the four standard files there or set data_root=None.')
+
+
+def _read_idx(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    """uint8 (N, *shape) of an idx file: two zeros, 8 for bytes, the number of axes, their lengths big-endian, the data."""
+    try:
+        with (gzip.open if path.suffix == '.gz' else open)(path, 'rb') as file:
+            content = file.read()
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError(f'FashionMNIST: {path} cannot be read: {error}; replace the file.') from error
+    axes = 1 + len(shape)
+    header = 4 + 4 * axes
+    if len(content) < header or content[:4] != bytes([0, 0, 8, axes]):
+        raise ValueError(f'FashionMNIST: {path} is not an idx file of bytes with {axes} axes; replace the file.')
+    lengths = np.frombuffer(content, '>u4', axes, offset=4).tolist()
+    if tuple(lengths[1:]) != shape:
+        raise ValueError(f'FashionMNIST: {path} holds images of {lengths[1:]} pixels instead of {list(shape)}; replace the file.')
+    if len(content) - header != math.prod(lengths):
+        raise ValueError(f'FashionMNIST: {path} announces {math.prod(lengths)} bytes and holds {len(content) - header}; replace the file.')
+    return np.frombuffer(content, np.uint8, offset=header).reshape(lengths)

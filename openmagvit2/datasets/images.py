@@ -1,9 +1,12 @@
 """Folders and lists of image files."""
 
 import fnmatch
+import logging
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+from mmengine.logging import print_log
 from PIL import Image
 
 from openmagvit2.datasets.base import ImageDataset
@@ -15,9 +18,25 @@ EXCLUDED = {'n06596364_9591.JPEG'}
 
 
 class FileDataset(ImageDataset):
-    """Images read from ``self.samples``, a list of (path, label)."""
+    """Images read from files.
 
-    samples: list[tuple[Path, int]]
+    Args:
+        samples: (path, label) of each image.
+        on_error: What a file that cannot be read does. 'raise': its first use ends the run. 'skip': every file is read once at the start;
+            those that cannot be are counted and named in the log and left out, so that ``len`` is the same exact number in every process.
+        pipeline, seed: See :class:`ImageDataset`.
+
+    Raises:
+        ValueError: Another word for ``on_error``; no file can be read.
+    """
+
+    def __init__(
+        self, *, samples: list[tuple[Path, int]], on_error: str = 'raise', pipeline: list[dict] | None = None, seed: int = 0
+    ) -> None:
+        super().__init__(pipeline=pipeline, seed=seed)
+        if on_error not in ('raise', 'skip'):
+            raise ValueError(f"{type(self).__name__}: on_error must be 'raise' or 'skip', got {on_error!r}.")
+        self.samples = _readable(samples) if on_error == 'skip' else samples
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -29,11 +48,39 @@ class FileDataset(ImageDataset):
             ValueError: The file is not a readable image; the text names it.
         """
         path, label = self.samples[index]
+        return _read(path), label
+
+
+def _read(path: Path) -> np.ndarray:
+    try:
+        with Image.open(path) as image:
+            return np.array(image.convert('RGB'))
+    except Exception as error:  # Pillow fails in many ways
+        raise ValueError(f"Image {path} cannot be read: {error}. Replace or remove the file, or set the data set's on_error='skip'.") from error
+
+
+def _readable(samples: list[tuple[Path, int]]) -> list[tuple[Path, int]]:
+    """The samples without those that cannot be read, which the log names.
+
+    All are read before the first is used: a file that is left out halfway would make another data set of each process and batch size.
+    """
+
+    def error_of(sample: tuple[Path, int]) -> str | None:
         try:
-            with Image.open(path) as image:
-                return np.array(image.convert('RGB')), label
-        except (OSError, SyntaxError) as error:
-            raise ValueError(f'Image {path} cannot be read: {error}. Remove or replace the file.') from error
+            _read(sample[0])
+        except ValueError as error:
+            return str(error.__cause__)
+        return None
+
+    with ThreadPoolExecutor() as pool:
+        errors = list(pool.map(error_of, samples))
+    broken = [f'{path}: {error}' for (path, _), error in zip(samples, errors, strict=True) if error is not None]
+    if broken:
+        listed = ''.join(f'\n  {line}' for line in broken)
+        print_log(f"on_error='skip' leaves out {len(broken)} of {len(samples)} images:{listed}", 'current', logging.WARNING)
+    if len(broken) == len(samples):
+        raise ValueError(f'None of the {len(samples)} images can be read, the first is {broken[0]}.')
+    return [sample for sample, error in zip(samples, errors, strict=True) if error is None]
 
 
 def _folder(path: Path, what: str) -> Path:
@@ -57,51 +104,103 @@ class ImageFolder(FileDataset):
         data_root: The folder.
         pattern: Shell pattern that a path below it must match; ``*`` crosses folders: ``'train*'`` takes ``train_1.png`` and
             ``train/1.png``.
+        on_error: See :class:`FileDataset`.
         pipeline, seed: See :class:`ImageDataset`.
     """
 
-    def __init__(self, *, data_root: str, pattern: str = '*', pipeline: list[dict] | None = None, seed: int = 0) -> None:
-        super().__init__(pipeline=pipeline, seed=seed)
+    def __init__(
+        self, *, data_root: str, pattern: str = '*', on_error: str = 'raise', pipeline: list[dict] | None = None, seed: int = 0
+    ) -> None:
         folder = _folder(Path(data_root), 'images')
-        self.samples = [(path, 0) for path in _images(folder) if fnmatch.fnmatch(path.relative_to(folder).as_posix(), pattern)]
-        if not self.samples:
+        samples = [(path, 0) for path in _images(folder) if fnmatch.fnmatch(path.relative_to(folder).as_posix(), pattern)]
+        if not samples:
             raise ValueError(f'Folder {folder} has no images ({", ".join(sorted(SUFFIXES))}) that match {pattern!r}.')
+        super().__init__(samples=samples, on_error=on_error, pipeline=pipeline, seed=seed)
 
 
 @DATASETS.register_module()
 class ImageList(FileDataset):
-    """Images named in a text file: a path, relative to ``data_root``, and optionally a label, on each line."""
+    """Images named in a text file: a path and optionally, after spaces or a tab, a whole number as label, on each line.
 
-    def __init__(self, *, list_file: str, data_root: str = '.', pipeline: list[dict] | None = None, seed: int = 0) -> None:
-        super().__init__(pipeline=pipeline, seed=seed)
+    Args:
+        list_file: The text file; empty lines do not count.
+        data_root: Folder that the paths are relative to.
+        on_error: See :class:`FileDataset`; a file that does not exist is an error either way.
+        pipeline, seed: See :class:`ImageDataset`.
+    """
+
+    def __init__(
+        self, *, list_file: str, data_root: str = '.', on_error: str = 'raise', pipeline: list[dict] | None = None, seed: int = 0
+    ) -> None:
         if not Path(list_file).is_file():
             raise ValueError(f'List file {list_file} does not exist.')
-        self.samples = []
+        samples, missing = [], []
         for number, line in enumerate(Path(list_file).read_text(encoding='utf-8').splitlines(), 1):
             if line.strip():
-                name, _, label = line.strip().rpartition(' ')
-                name, label = (name, label) if name and label.lstrip('-').isdigit() else (line.strip(), '0')
+                # Names may hold spaces: only a whole number at the end is a label.
+                name, *label = line.strip().rsplit(maxsplit=1)
+                name, label = (name, label[0]) if label and label[0].removeprefix('-').isdecimal() else (line.strip(), '0')
                 path = Path(data_root) / name
+                samples.append((path, int(label)))
                 if not path.is_file():
-                    raise ValueError(f'{list_file}, line {number}: {path} does not exist.')
-                self.samples.append((path, int(label)))
-        if not self.samples:
+                    missing.append(f'line {number}: {path}')
+        if missing:
+            raise ValueError(f'{list_file} names {len(missing)} files that do not exist ({_first(missing)}); mend the list or data_root.')
+        if not samples:
             raise ValueError(f'List file {list_file} names no image.')
+        super().__init__(samples=samples, on_error=on_error, pipeline=pipeline, seed=seed)
 
 
 @DATASETS.register_module()
 class ImageNet(FileDataset):
-    """``data_root/<split>/<class folder>/*``; the label is the rank of the class folder's sorted name."""
+    """``data_root/<split>/<class folder>/*``; the label is the rank of the class folder's sorted name.
 
-    def __init__(self, *, data_root: str, split: str = 'train', pipeline: list[dict] | None = None, seed: int = 0) -> None:
-        super().__init__(pipeline=pipeline, seed=seed)
+    Args:
+        data_root: Folder with the splits.
+        split: Name of a folder below it; 'train' leaves out ``EXCLUDED``, as the official runs do.
+        on_error: See :class:`FileDataset`.
+        pipeline, seed: See :class:`ImageDataset`.
+    """
+
+    def __init__(
+        self, *, data_root: str, split: str = 'train', on_error: str = 'raise', pipeline: list[dict] | None = None, seed: int = 0
+    ) -> None:
         folder = _folder(Path(data_root) / split, 'ImageNet, a folder of images for each class,')
         self.classes = sorted(path.name for path in folder.iterdir() if path.is_dir())
-        self.samples = [
-            (path, label)
-            for label, name in enumerate(self.classes)
-            for path in _images(folder / name)
-            if path.name not in EXCLUDED
-        ]
-        if not self.samples:
-            raise ValueError(f'Folder {folder} has no class folders with images in them.')
+        images = {name: _images(folder / name) for name in self.classes}
+        if not any(images.values()):
+            raise ValueError(f'Folder {folder} has no class folders with images ({", ".join(sorted(SUFFIXES))}) in them.')
+        empty = [name for name in self.classes if not images[name]]
+        if empty:
+            # A class may be empty on purpose, but a stray folder shifts the labels of all classes after it.
+            text = f'{folder}: {len(empty)} of {len(images)} folders hold no images and count as classes: {_first(empty)}'
+            print_log(text, 'current', logging.WARNING)
+        excluded = EXCLUDED if split == 'train' else set()
+        samples = [(path, label) for label, paths in enumerate(images.values()) for path in paths if path.name not in excluded]
+        super().__init__(samples=samples, on_error=on_error, pipeline=pipeline, seed=seed)
+
+
+@DATASETS.register_module()
+class Coco(FileDataset):
+    """The images of MS-COCO, ``data_root/<split>/*``, sorted by name, without labels; annotations are neither needed nor read.
+
+    Args:
+        data_root: Folder with the splits.
+        split: Name of a folder below it.
+        on_error: See :class:`FileDataset`.
+        pipeline, seed: See :class:`ImageDataset`.
+    """
+
+    def __init__(
+        self, *, data_root: str, split: str = 'val2017', on_error: str = 'raise', pipeline: list[dict] | None = None, seed: int = 0
+    ) -> None:
+        folder = _folder(Path(data_root) / split, f'the images of COCO {split}')
+        samples = [(path, 0) for path in _images(folder)]
+        if not samples:
+            raise ValueError(f'Folder {folder} has no images ({", ".join(sorted(SUFFIXES))}).')
+        super().__init__(samples=samples, on_error=on_error, pipeline=pipeline, seed=seed)
+
+
+def _first(names: list[str]) -> str:
+    """The first few."""
+    return ', '.join(names[:3]) + (', …' if len(names) > 3 else '')

@@ -30,7 +30,7 @@ class Resize:
         if short != self.size:
             to = (self.size * width // short, self.size * height // short)
             image = Image.fromarray(sample['image']).resize(to, FILTERS[self.interpolation])
-            sample['image'] = np.asarray(image)
+            sample['image'] = np.array(image)
         return sample
 
 

@@ -1,4 +1,4 @@
-"""Start and end of a distributed run, on GPUs (nccl) and CPUs (gloo)."""
+"""Start and end of a run in one or several processes, on GPUs (nccl) and CPUs (gloo)."""
 
 import os
 import sys
@@ -24,6 +24,12 @@ def start(launcher: str) -> None:
         os.environ.setdefault('WORLD_SIZE', os.environ['SLURM_NTASKS'])
         os.environ.setdefault('LOCAL_RANK', os.environ.get('SLURM_LOCALID', '0'))
     dist.init_process_group('gloo')
+
+
+def sentence(error: ValueError) -> str:
+    """A user's mistake without the traceback that a loader's worker process puts around it."""
+    text = str(error)
+    return text.rpartition('\nValueError: ')[2].strip() if text.startswith('Caught ') else text
 
 
 def finish(code: int) -> None:

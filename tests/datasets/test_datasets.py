@@ -1,11 +1,15 @@
 """Data sets and transforms: counts, labels, and randomness by (seed, epoch, index)."""
 
+import gzip
+import logging
+
 import numpy as np
 import pytest
 from PIL import Image
 from torchvision import transforms as tv
 
-from openmagvit2.datasets import FashionMNIST, ImageFolder, ImageList, ImageNet
+from openmagvit2.datasets import Coco, FashionMNIST, ImageFolder, ImageList, ImageNet
+from openmagvit2.datasets import images as module
 from openmagvit2.registry import TRANSFORMS
 
 
@@ -41,12 +45,52 @@ def test_imagenet_layout(imagenet):
     assert len(ImageFolder(data_root=str(imagenet / 'val'))) == 2
 
 
+def test_excluded_file_counts_in_validation(imagenet):
+    (imagenet / 'val' / 'n01' / 'n06596364_9591.JPEG').write_bytes((imagenet / 'val' / 'n01' / '0.png').read_bytes())
+    names = [[path.name for path, _ in ImageNet(data_root=str(imagenet), split=split).samples] for split in ('train', 'val')]
+    assert names == [['0.png', '1.png'] * 2, ['0.png', '1.png', 'n06596364_9591.JPEG']]
+
+
+def test_coco_layout(tmp_path):
+    (tmp_path / 'annotations').mkdir()
+    (tmp_path / 'val2017').mkdir()
+    for number in (30, 7, 112):
+        Image.fromarray(np.full((9, 8, 3), number, np.uint8)).save(tmp_path / 'val2017' / f'{number:012d}.png')
+    data = Coco(data_root=str(tmp_path))
+    assert [(int(data[i]['image'][0, 0, 0]), data[i]['label']) for i in range(len(data))] == [(7, 0), (30, 0), (112, 0)]
+    with pytest.raises(ValueError, match='train2017 does not exist; put the images of COCO train2017 there'):
+        Coco(data_root=str(tmp_path), split='train2017')
+
+
+def test_pattern(imagenet):
+    assert [path.name for path, _ in ImageFolder(data_root=str(imagenet), pattern='val/*1.png').samples] == ['1.png']
+    with pytest.raises(ValueError, match="no images .* that match 'test"):
+        ImageFolder(data_root=str(imagenet), pattern='test*')
+
+
+def test_folders_without_images(tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr(module, 'print_log', lambda text, logger, level: told.append((text, level)))
+    (tmp_path / 'val2017' / 'n02').mkdir(parents=True)
+    (tmp_path / 'val2017' / 'n01').mkdir()
+    (tmp_path / 'val2017' / 'readme.txt').write_text('none')
+    for data, arguments in ((ImageFolder, {}), (Coco, {}), (ImageNet, dict(split='val2017'))):
+        with pytest.raises(ValueError, match='has no (images|class folders)'):
+            data(data_root=str(tmp_path), **arguments)
+    Image.new('RGB', (4, 4)).save(tmp_path / 'val2017' / 'n02' / '0.png')
+    assert ImageNet(data_root=str(tmp_path), split='val2017').samples[0][1] == 1
+    assert told[0][0].endswith('1 of 2 folders hold no images and count as classes: n01') and told[0][1] == logging.WARNING
+
+
 def test_list_file(imagenet):
     listing = imagenet / 'list.txt'
-    listing.write_text('train/n01/0.png 7\nval/n01/1.png\n')
-    assert [label for _, label in ImageList(list_file=str(listing), data_root=str(imagenet)).samples] == [7, 0]
-    listing.write_text('train/nothing.png\n')
-    with pytest.raises(ValueError, match='line 1'):
+    (imagenet / 'a name.png').write_bytes((imagenet / 'val' / 'n01' / '0.png').read_bytes())
+    listing.write_text('train/n01/0.png 7\nval/n01/1.png\n\nval/n01/0.png\t12\na name.png\na name.png  3\na name.png -1\n')
+    samples = ImageList(list_file=str(listing), data_root=str(imagenet)).samples
+    assert [label for _, label in samples] == [7, 0, 12, 0, 3, -1]
+    assert [path.name for path, _ in samples[2:4]] == ['0.png', 'a name.png']
+    listing.write_text('val/n01/1.png\n' + ''.join(f'train/{i}.png\n' for i in range(5)))
+    with pytest.raises(ValueError, match=r'names 5 files that do not exist \(line 2: .*0.png, line 3: .*1.png, line 4: .*2.png, …\)'):
         ImageList(list_file=str(listing), data_root=str(imagenet))
 
 
@@ -55,11 +99,89 @@ def test_missing_folder_says_what_to_do(tmp_path):
         ImageNet(data_root=str(tmp_path / 'none'))
 
 
-def test_broken_image_is_named(imagenet):
-    broken = imagenet / 'val' / 'n01' / '0.png'
-    broken.write_bytes(broken.read_bytes()[:100])
-    with pytest.raises(ValueError, match='0.png'):
-        ImageFolder(data_root=str(imagenet / 'val'))[0]
+def photograph(path, size):
+    path.parent.mkdir(exist_ok=True)
+    Image.fromarray(np.random.default_rng(size).integers(0, 256, (size, size, 3), dtype=np.uint8)).save(path)
+
+
+@pytest.fixture
+def broken(tmp_path):
+    """Five JPEGs of 61 to 65 pixels, the third cut in the middle, the fourth not an image."""
+    for i in range(5):
+        photograph(tmp_path / 'broken' / f'{i}.jpg', 61 + i)
+    cut = (tmp_path / 'broken' / '2.jpg').read_bytes()
+    (tmp_path / 'broken' / '2.jpg').write_bytes(cut[: len(cut) // 2])
+    (tmp_path / 'broken' / '3.jpg').write_text('<html>')
+    return tmp_path / 'broken'
+
+
+def test_broken_image_is_named(broken, monkeypatch):
+    data = ImageFolder(data_root=str(broken))
+    assert len(data) == 5
+    for i, reason in ((2, 'truncated'), (3, 'cannot identify')):
+        with pytest.raises(ValueError, match=f"{i}.jpg cannot be read: .*{reason}.* or set the data set's on_error='skip'"):
+            data[i]
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 50)
+    with pytest.raises(ValueError, match='0.jpg cannot be read: .*decompression bomb'):
+        data[0]
+
+
+def test_broken_images_are_left_out_counted_and_listed(broken, tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr(module, 'print_log', lambda text, logger, level: told.append((text, level)))
+    data = ImageFolder(data_root=str(broken), on_error='skip')
+    assert [data[i]['image'].shape[1] for i in range(len(data))] == [61, 62, 65]
+    ((text, level),) = told
+    assert 'leaves out 2 of 5 images' in text and f'\n  {broken / "2.jpg"}: ' in text and '3.jpg: ' in text and '4.jpg' not in text
+    assert level == logging.WARNING
+    for i in (0, 1, 4):
+        (broken / f'{i}.jpg').unlink()
+    with pytest.raises(ValueError, match='None of the 2 images can be read, the first is .*2.jpg'):
+        ImageFolder(data_root=str(broken), on_error='skip')
+    with pytest.raises(ValueError, match="on_error must be 'raise' or 'skip', got 'ignore'"):
+        ImageFolder(data_root=str(broken), on_error='ignore')
+
+
+def idx(array):
+    return bytes([0, 0, 8, array.ndim]) + np.array(array.shape, '>u4').tobytes() + array.tobytes()
+
+
+def test_external_files(tmp_path):
+    rng = np.random.default_rng(2)
+    images, labels = rng.integers(0, 256, (6, 28, 28), dtype=np.uint8), np.array([3, 0, 9, 3, 1, 0], np.uint8)
+    (tmp_path / 'FashionMNIST' / 'raw').mkdir(parents=True)
+    (tmp_path / 'FashionMNIST' / 'raw' / 't10k-images-idx3-ubyte').write_bytes(idx(images))
+    (tmp_path / 't10k-labels-idx1-ubyte.gz').write_bytes(gzip.compress(idx(labels)))
+    data = FashionMNIST(data_root=str(tmp_path), split='test')
+    assert [data[i]['label'] for i in range(6)] == labels.tolist()
+    assert all(np.array_equal(data[i]['image'][channel], images[i]) for i in range(6) for channel in range(3))
+    with pytest.raises(ValueError, match='no train-images-idx3-ubyte.gz'):
+        FashionMNIST(data_root=str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ('images', 'labels', 'text'),
+    [
+        (idx(np.zeros((2, 28, 28), np.uint8)), idx(np.zeros(3, np.uint8)), 'holds 2 images and 3 labels of train'),
+        (idx(np.zeros((2, 28, 28), np.uint8))[:-1], b'', 'train-images-idx3-ubyte announces 1568 bytes and holds 1567'),
+        (idx(np.zeros((2, 28, 28), np.uint8))[:9], b'', 'is not an idx file of bytes with 3 axes'),
+        (idx(np.zeros((2, 32, 32), np.uint8)), b'', r'images of \[32, 32\] pixels'),
+        (idx(np.zeros(2, np.uint8)), b'', 'train-images-idx3-ubyte is not an idx file of bytes with 3 axes'),
+        (idx(np.zeros((2, 28, 28), np.uint8)), idx(np.zeros((2, 28, 28), np.uint8)), 'train-labels-idx1-ubyte is not an idx file'),
+        (idx(np.zeros((2, 28, 28), np.uint8)), idx(np.array([0, 12], np.uint8)), 'has a label 12'),
+    ],
+)
+def test_wrong_external_files(tmp_path, images, labels, text):
+    (tmp_path / 'train-images-idx3-ubyte').write_bytes(images)
+    (tmp_path / 'train-labels-idx1-ubyte').write_bytes(labels)
+    with pytest.raises(ValueError, match=text):
+        FashionMNIST(data_root=str(tmp_path))
+
+
+def test_truncated_zipped_file(tmp_path):
+    (tmp_path / 'train-images-idx3-ubyte.gz').write_bytes(gzip.compress(idx(np.zeros((2, 28, 28), np.uint8)))[:-12])
+    with pytest.raises(ValueError, match='train-images-idx3-ubyte.gz cannot be read'):
+        FashionMNIST(data_root=str(tmp_path))
 
 
 def test_random_transforms_depend_on_seed_epoch_and_index():
