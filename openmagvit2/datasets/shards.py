@@ -1,40 +1,44 @@
 """Images in tar shards, as a stream (spec §6.1), by the ``webdataset`` package."""
 
 import io
+import itertools
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from mmengine.dist import get_dist_info
 from mmengine.logging import print_log
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from torch.utils.data import IterableDataset, get_worker_info
 
 from openmagvit2.registry import DATASETS, TRANSFORMS
+
+# So many samples in a row that cannot be read are no accident.
+MAX_UNREADABLE = 1000
 
 
 @DATASETS.register_module()
 class TarShards(IterableDataset):
     """An endless stream of the images of tar files; a training needs ``train_cfg.max_iters`` and ``train_dataloader.sampler=None``.
 
-    Every process and loader worker reads shards of its own. A resumed training does not repeat the order it had: the stream is a function of
-    (seed, process, worker, samples seen before), which is not bit for bit the stream of a training that never stopped.
+    All processes and loader workers draw the same order of shards from (seed, samples seen before, pass), and each reads its own part of it. A
+    resumed training thus goes on with another order than it had, not bit for bit with the rest of the old one. Samples that cannot be read are
+    named and counted in the log of the process that met them, as errors, since mmengine keeps mere warnings of all processes but the first.
 
     Args:
         urls: A folder of ``*.tar``, a pattern as ``shards/{000..127}.tar``, or a list of files.
         keys: Endings that hold an image, the first that a sample has: ``a.jpeg.jpg`` has the ending ``jpeg.jpg``.
-        resampled: Each reader draws shards with replacement, as the official runs do; False: readers share the shards out, shuffled anew in
-            every pass, and each sample comes once a pass.
-        shuffle: Samples in the buffer that each reader draws from; 1 keeps the order of a shard.
+        resampled: Shards are drawn with replacement, as in the official runs; False: each shard, and so each sample, comes once in a pass.
+        shuffle: Samples in the buffer of encoded images that each reader draws from; 1 keeps the order of a shard.
         skip: A JSON list, or a text file with a line for each, of samples' names to leave out.
         pipeline: Configs of transforms.
         seed: Of shards, buffer and random transforms.
 
     Raises:
-        ValueError: No shards; fewer shards than readers without resampling; shards without a usable sample.
+        ValueError: No shards; fewer shards than readers without resampling; a shard without an ending of ``keys``; nothing that can be read.
     """
 
     def __init__(
@@ -60,6 +64,12 @@ class TarShards(IterableDataset):
         """Classes are not known."""
         return dict(classes=None)
 
+    def __len__(self) -> int:
+        raise ValueError(
+            'TarShards is an endless stream: a training needs train_dataloader.sampler=None with it; to validate or to tokenize, name a data '
+            'set of files.'
+        )
+
     def seek(self, samples: int) -> None:
         """Begin another stream, that of a training which has seen so many samples."""
         self.start = samples
@@ -71,69 +81,98 @@ class TarShards(IterableDataset):
         workers = worker.num_workers if worker else 1
         reader = rank * workers + (worker.id if worker else 0)
         rng = np.random.default_rng(np.random.SeedSequence((self.seed, self.start, reader)))
-        samples = self._shuffled(self._decoded(self._order(rng, reader, world * workers)), rng)
-        for index, image in enumerate(samples):
+        report = _Report(reader)
+        encoded = self._shuffled(self._encoded(self._passes(reader, world * workers), report), rng)
+        for index, image in enumerate(_decoded(encoded, report)):
             sample = dict(image=image, label=0, index=index, rng=rng)
             for step in self.pipeline:
                 sample = step(sample)
             image = torch.from_numpy(np.ascontiguousarray(sample['image'])).permute(2, 0, 1).contiguous()
             yield dict(image=image, label=sample['label'], index=index)
 
-    def _order(self, rng: np.random.Generator, reader: int, readers: int) -> Iterator[list[str]]:
-        """Passes over shards."""
-        if self.resampled:
-            while True:
-                yield [self.shards[i] for i in rng.integers(len(self.shards), size=len(self.shards))]
-        if len(self.shards) < readers:
+    def _passes(self, reader: int, readers: int) -> Iterator[list[str]]:
+        """A reader's shards of each pass: every so many of an order that all readers draw alike."""
+        count = len(self.shards)
+        if count < readers and not self.resampled:
             raise ValueError(
-                f'TarShards: {len(self.shards)} shards cannot be shared out to {readers} readers (processes x num_workers); '
+                f'TarShards: {count} shards cannot be shared out to {readers} readers (processes x num_workers); '
                 'set resampled=True, use fewer workers, or cut the data into more shards.'
             )
-        epoch = 0
-        while True:
-            # All readers draw the same order, and each takes every so many shards of it.
-            order = np.random.default_rng(np.random.SeedSequence((self.seed, self.start, epoch))).permutation(len(self.shards))
+        for epoch in itertools.count():
+            rng = np.random.default_rng(np.random.SeedSequence((self.seed, self.start, epoch)))
+            order = rng.integers(count, size=max(count, readers)) if self.resampled else rng.permutation(count)
             yield [self.shards[i] for i in order[reader::readers]]
-            epoch += 1
 
-    def _decoded(self, passes: Iterator[list[str]]) -> Iterator[np.ndarray]:
-        """Images uint8 (H, W, 3); what cannot be read is counted and named in the log."""
-        unreadable = 0
+    def _encoded(self, passes: Iterator[list[str]], report: '_Report') -> Iterator[tuple[str, bytes]]:
+        """Names and files of the images that are wanted."""
         for shards in passes:
-            given = 0
-            for sample in _samples(shards):
-                name = f'{sample["__url__"]}: {sample["__key__"]}'
-                error = sample.get('error')
-                if error is None and sample['__key__'] in self.skip:
-                    given += 1  # left out on purpose
-                    continue
-                key = next((key for key in self.keys if key in sample), None)
-                if error is None and key is None:
-                    continue
-                if error is None:
-                    try:
-                        with Image.open(io.BytesIO(sample[key])) as image:
-                            decoded = np.array(image.convert('RGB'))
-                    except Exception as failure:  # Pillow fails in many ways
-                        error = failure
-                if error is not None:
-                    unreadable += 1
-                    print_log(f'TarShards: {name} cannot be read ({error}); {unreadable} so far in this reader.', 'current', logging.WARNING)
-                    continue
-                given += 1
-                yield decoded
-            if not given:
-                endings = ', '.join(self.keys)
-                raise ValueError(f'TarShards: no readable image with an ending of {endings} in {", ".join(shards[:3])}; mend `keys`.')
+            found = 0
+            for shard in shards:
+                found += yield from self._of_shard(shard, report)
+            if not found:
+                raise ValueError(f'TarShards: nothing in {", ".join(shards[:3])} can be read; replace the files.')
 
-    def _shuffled(self, images: Iterator[np.ndarray], rng: np.random.Generator) -> Iterator[np.ndarray]:
-        buffer: list[np.ndarray] = []
-        for image in images:
-            buffer.append(image)
+    def _of_shard(self, shard: str, report: '_Report') -> Generator[tuple[str, bytes], None, int]:
+        """Names and files of its images; returns how many samples it has, those left out on purpose included."""
+        count, broken = 0, False
+        without: list[str] = []
+        for sample in _samples(shard):
+            key = next((key for key in self.keys if key in sample), None)
+            if '__error__' in sample:
+                broken = True
+                report.tell(f'the rest of shard {shard}', sample['__error__'])
+            elif sample['__key__'] in self.skip:
+                count += 1
+            elif key is None:
+                without.append(sample['__key__'])
+            else:
+                count += 1
+                yield f'{shard}: {sample["__key__"]}', sample[key]
+        endings = ', '.join(self.keys)
+        if not count and not broken:
+            raise ValueError(f'TarShards: {shard} has no sample with an ending of {endings}; mend `keys` or `urls`.')
+        if without:
+            report.tell(f'{shard}: {without[0]}', f'no ending of {endings}', len(without))
+        return count
+
+    def _shuffled(self, samples: Iterator[tuple[str, bytes]], rng: np.random.Generator) -> Iterator[tuple[str, bytes]]:
+        buffer: list[tuple[str, bytes]] = []
+        for sample in samples:
+            buffer.append(sample)
             if len(buffer) >= self.shuffle:
                 place = int(rng.integers(len(buffer)))
                 buffer[place], buffer[-1] = buffer[-1], buffer[place]
                 yield buffer.pop()
+
+
+class _Report:
+    """Counts and names what a reader could not read."""
+
+    def __init__(self, reader: int) -> None:
+        self.reader, self.count = reader, 0
+
+    def tell(self, name: str, reason: object, count: int = 1) -> None:
+        self.count += count
+        more = f' and {count - 1} more there' if count > 1 else ''
+        text = f'TarShards: {name}{more} cannot be read ({reason}); {self.count} so far in reader {self.reader}.'
+        print_log(text, 'current', logging.ERROR)
+
+
+def _decoded(samples: Iterator[tuple[str, bytes]], report: _Report) -> Iterator[np.ndarray]:
+    """Images uint8 (H, W, 3) of those that can be read."""
+    in_a_row = 0
+    for name, content in samples:
+        try:
+            with Image.open(io.BytesIO(content)) as image:
+                decoded = np.array(image.convert('RGB'))
+        except Exception as error:  # Pillow fails in many ways
+            in_a_row += 1
+            report.tell(name, 'no image format that Pillow knows' if isinstance(error, UnidentifiedImageError) else error)
+            if in_a_row == MAX_UNREADABLE:
+                raise ValueError(f'TarShards: the last {in_a_row} samples could not be read, as {name}; mend `keys` or the files.') from error
+            continue
+        in_a_row = 0
+        yield decoded
 
 
 def find_shards(urls: str | Sequence[str]) -> list[str]:
@@ -150,26 +189,25 @@ def find_shards(urls: str | Sequence[str]) -> list[str]:
         found = sorted(str(path) for path in Path(urls).glob('*.tar'))
     else:
         found = [path for url in ([urls] if isinstance(urls, str) else urls) for path in expand_urls(url)]
-    missing = [path for path in found if '://' not in path and not Path(path).is_file()]
+    missing = [path for path in found if '://' not in path and not path.startswith('pipe:') and not Path(path).is_file()]
     if missing or not found:
         what = f'shard {missing[0]} does not exist' if missing else f'no *.tar in {urls}'
         raise ValueError(f'TarShards: {what}; name a folder or files in OPENMAGVIT2_SHARDS or in `train_dataloader.dataset.urls`.')
     return found
 
 
-def _samples(shards: list[str]) -> Iterator[dict]:
-    """Samples of shards in order; a shard that breaks off gives a dict with an ``error`` in the place of the rest."""
+def _samples(shard: str) -> Iterator[dict]:
+    """Samples of a shard in order; where it breaks off, a dict with an ``__error__`` stands for the rest."""
     from webdataset.tariterators import group_by_keys, tar_file_expander, url_opener
 
-    for shard in shards:
-        try:
-            yield from group_by_keys(tar_file_expander(url_opener([dict(url=shard)])))
-        except Exception as error:  # tarfile and the openers fail in many ways
-            yield dict(__url__=shard, __key__='rest of the shard', error=str(error.args[0] if error.args else error))
+    try:
+        yield from group_by_keys(tar_file_expander(url_opener([dict(url=shard)])))
+    except Exception as error:  # tarfile and the openers fail in many ways
+        yield dict(__key__='', __error__=str(error.args[0] if error.args else error))
 
 
 def _names(path: str) -> frozenset[str]:
     if not Path(path).is_file():
         raise ValueError(f'TarShards: skip={path!r} does not exist.')
     text = Path(path).read_text(encoding='utf-8')
-    return frozenset(json.loads(text) if path.endswith('.json') else text.split('\n'))
+    return frozenset(json.loads(text) if path.endswith('.json') else text.splitlines())

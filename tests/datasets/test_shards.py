@@ -61,13 +61,17 @@ def test_passes_hold_each_sample_once_and_differ(folder):
     assert values(dataset, 20) != seen[:20]
 
 
+def as_rank(monkeypatch, rank: int, world: int) -> None:
+    monkeypatch.setattr(module, 'get_dist_info', lambda: (rank, world))
+
+
 def test_readers_share_the_shards_out(folder, monkeypatch):
     parts = []
     for rank in range(2):
-        monkeypatch.setattr(module, 'get_dist_info', lambda rank=rank: (rank, 2))
+        as_rank(monkeypatch, rank, 2)
         parts.append(set(values(TarShards(urls=str(folder), resampled=False, shuffle=1), 10)))
     assert not parts[0] & parts[1] and sorted(parts[0] | parts[1]) == EVERYTHING
-    monkeypatch.setattr(module, 'get_dist_info', lambda: (0, 5))
+    as_rank(monkeypatch, 0, 5)
     with pytest.raises(ValueError, match='4 shards cannot be shared out to 5 readers'):
         values(TarShards(urls=str(folder), resampled=False), 1)
 
@@ -78,13 +82,21 @@ def test_loader_workers_share_too(folder):
     assert sorted(seen) == EVERYTHING
 
 
-def test_resampled_readers_draw_for_themselves(folder, monkeypatch):
-    streams = []
-    for rank in range(2):
-        monkeypatch.setattr(module, 'get_dist_info', lambda rank=rank: (rank, 2))
-        streams.append(values(TarShards(urls=str(folder / '{000..003}.tar'), shuffle=8), 60))
-    assert streams[0] != streams[1]
-    assert all(set(stream) <= set(EVERYTHING) and len(set(stream)) > 5 for stream in streams)
+def test_resampled_readers_take_parts_of_one_order(folder, monkeypatch):
+    """With shuffle=1 the shards of a stream can be read off its samples: five each."""
+    urls = str(folder / '{000..003}.tar')
+
+    def shards(rank: int, world: int, count: int) -> list[int]:
+        as_rank(monkeypatch, rank, world)
+        return [value // 10 for value in values(TarShards(urls=urls, shuffle=1), 5 * count)[::5]]
+
+    whole = shards(0, 1, 200)
+    # Passes of four draws with replacement: 4! / 4^4 = 9% of them hold all four shards.
+    passes = [set(whole[i : i + 4]) for i in range(0, 200, 4)]
+    assert 0 < sum(len(each) == 4 for each in passes) < 15
+    assert [whole.count(shard) for shard in range(4)] == pytest.approx([50] * 4, abs=20)
+    assert shards(0, 2, 100) == whole[::2] and shards(1, 2, 100) == whole[1::2]
+    assert len(shards(4, 5, 20)) == 20
 
 
 def test_keys_and_skipped_names(folder):
@@ -94,22 +106,50 @@ def test_keys_and_skipped_names(folder):
     assert not {0, 34} & set(seen)
     write(folder / 'other.tar', {'a.jpeg.jpg': png(1), 'b.jpeg.jpg': png(2)})
     assert set(values(TarShards(urls=[str(folder / 'other.tar')], keys=('jpeg.jpg',), shuffle=1), 4)) <= {1, 2}
-    with pytest.raises(ValueError, match='no readable image with an ending of webp'):
+    # The first that a sample has, in the order of `keys`.
+    write(folder / 'both.tar', {'a.png': png(3), 'a.webp': png(4), 'b.png': png(5)})
+    assert values(TarShards(urls=[str(folder / 'both.tar')], keys=('webp', 'png'), shuffle=1), 2) == [4, 5]
+    (folder / 'skip.txt').write_text('a\n')
+    assert values(TarShards(urls=[str(folder / 'both.tar')], skip=str(folder / 'skip.txt'), shuffle=1), 3) == [5] * 3
+
+
+def test_shard_without_a_key(folder, monkeypatch):
+    told = []
+    monkeypatch.setattr(module, 'print_log', lambda text, logger, level: told.append(text))
+    with pytest.raises(ValueError, match=r'\d.tar has no sample with an ending of webp; mend `keys`'):
         values(TarShards(urls=str(folder), keys=('webp',)), 1)
+    assert not told
+    write(folder / 'some.tar', {'a.txt': b'', 'b.png': png(1), 'c.gif': b'', 'd.png': png(2)})
+    assert values(TarShards(urls=[str(folder / 'some.tar')], keys=('png',), shuffle=1), 3) == [1, 2, 1]
+    assert len(told) == 1 and 'some.tar: a and 1 more there cannot be read (no ending of png); 2 so far in reader 0' in told[0]
 
 
 def test_unreadable_samples_are_named(folder, monkeypatch):
     told = []
     monkeypatch.setattr(module, 'print_log', lambda text, logger, level: told.append((text, level)))
-    write(folder / 'broken.tar', {'good.png': png(7), 'bad.png': png(8)[:40], 'last.png': png(9)})
-    assert values(TarShards(urls=[str(folder / 'broken.tar')], resampled=False, shuffle=1), 2) == [7, 9]
-    assert 'broken.tar: bad cannot be read' in told[0][0] and told[0][1] == logging.WARNING
+    write(folder / 'broken.tar', {'good.png': png(7), 'bad.png': png(8)[:40], 'text.jpg': b'<html>', 'last.png': png(9)})
+    assert values(TarShards(urls=[str(folder / 'broken.tar')], resampled=False, shuffle=1), 4) == [7, 9, 7, 9]
+    assert [text.partition('broken.tar: ')[2].split(' ')[0] for text, _ in told] == ['bad', 'text'] * 2
+    assert told[-1][0].endswith('cannot be read (no image format that Pillow knows); 4 so far in reader 0.')
+    # mmengine drops anything below an error in all processes but the first.
+    assert {level for _, level in told} == {logging.ERROR}
     # Into the contents of the third of ten files.
     cut = (folder / '000.tar').read_bytes()
     (folder / 'cut.tar').write_bytes(cut[: 5 * 512 + 100])
     told.clear()
     values(TarShards(urls=[str(folder / 'cut.tar')], resampled=False, shuffle=1), 2)
-    assert any('cut.tar' in text for text, _ in told)
+    assert any('the rest of shard' in text and 'cut.tar' in text for text, _ in told)
+
+
+def test_nothing_readable_is_an_error_not_an_endless_loop(folder, monkeypatch):
+    monkeypatch.setattr(module, 'print_log', lambda *_: None)
+    monkeypatch.setattr(module, 'MAX_UNREADABLE', 20)
+    write(folder / 'bad.tar', {f'{i}.png': b'bad' for i in range(7)})
+    with pytest.raises(ValueError, match='the last 20 samples could not be read, as .*bad.tar: 5; mend'):
+        values(TarShards(urls=[str(folder / 'bad.tar')], shuffle=1), 1)
+    (folder / 'none.tar').write_bytes(b'<html>' * 1000)
+    with pytest.raises(ValueError, match='nothing in .*none.tar can be read'):
+        values(TarShards(urls=[str(folder / 'none.tar')]), 1)
 
 
 def test_mistakes(tmp_path):
@@ -130,6 +170,12 @@ def test_training_from_shards(folder, tmp_path):
     }
     train(load_config(CONFIG, options), str(tmp_path / 'run'))
     assert read_checkpoint(tmp_path / 'run' / 'iter_3.pth')['meta']['iter'] == 3
-    options |= {'train_cfg.max_epochs': 2, 'train_cfg.max_iters': None, 'experiment_name': f'{tmp_path.name}-b'}
+    options |= {'train_cfg.max_iters': 5, 'experiment_name': f'{tmp_path.name}-a'}
+    train(load_config(CONFIG, options), str(tmp_path / 'run'), resume=True)
+    assert read_checkpoint(tmp_path / 'run' / 'iter_5.pth')['meta']['iter'] == 5
+    wrong = options | {'train_dataloader.sampler': dict(type='ResumableInfiniteSampler'), 'experiment_name': f'{tmp_path.name}-b'}
+    with pytest.raises(ValueError, match='endless stream: a training needs train_dataloader.sampler=None'):
+        train(load_config(CONFIG, wrong), str(tmp_path / 'other'))
+    options |= {'train_cfg.max_epochs': 2, 'train_cfg.max_iters': None, 'experiment_name': f'{tmp_path.name}-c'}
     with pytest.raises(ValueError, match='TarShards has no epochs; set train_cfg.max_iters'):
         train(load_config(CONFIG, options), str(tmp_path / 'other'))
