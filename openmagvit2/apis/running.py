@@ -1,14 +1,18 @@
 """Training and testing of a config: what ``tools/train.py`` and ``tools/test.py`` do."""
 
 import copy
+import inspect
 import json
+import logging
 import os
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from mmengine.config import Config
-from mmengine.dist import broadcast_object_list, is_main_process
+from mmengine.config import Config, ConfigDict
+from mmengine.dist import broadcast_object_list, get_world_size, is_main_process
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
@@ -16,7 +20,7 @@ from openmagvit2.checkpoint import TRAINING_ONLY, check_weights, choose_weights,
 from openmagvit2.checkpoint.weights import file_hash
 from openmagvit2.engine.hooks import find_resume_checkpoint
 from openmagvit2.evaluation.metrics import SHORT_NAMES
-from openmagvit2.registry import METRICS
+from openmagvit2.registry import DATASETS, METRICS, MODELS, Registry
 
 
 def build_runner(config: Config, work_dir: str | None = None, launcher: str = 'none') -> Runner:
@@ -25,6 +29,7 @@ def build_runner(config: Config, work_dir: str | None = None, launcher: str = 'n
     config.work_dir = work_dir or config.get('work_dir') or os.path.join('work_dirs', Path(config.filename).stem)
     config.launcher = launcher
     _set_test(config)
+    _count_once(config)
     # The Runner takes its seed from here, and hands it to the sampler; random transforms get the same.
     config.randomness = dict(seed=config.get('seed', 0))
     config.train_dataloader.dataset.setdefault('seed', config.get('seed', 0))
@@ -36,6 +41,28 @@ def _set_test(config: Config) -> None:
     config.setdefault('test_dataloader', config.val_dataloader)
     config.setdefault('test_evaluator', config.val_evaluator)
     config.setdefault('test_cfg', dict(type='TestLoop'))
+
+
+def _count_once(config: Config) -> None:
+    """Samplers of evaluations must not pad: mmengine's repeats images, by default, until all processes have as many."""
+    for name in ('val_dataloader', 'test_dataloader'):
+        sampler = config[name].get('sampler') or {}
+        if str(sampler.get('type')).endswith('DefaultSampler') and sampler.get('round_up', True):
+            sampler.round_up = False
+            print_log(f'{name}.sampler.round_up is set to False: some images would count twice.', 'current', logging.WARNING)
+
+
+def _prepare(evaluators: ConfigDict | Sequence[ConfigDict]) -> list[BaseMetric]:
+    """Evaluators with their networks read: what is missing is told before the first image, and before anything is written."""
+    metrics = [METRICS.build(evaluator.to_dict()) for evaluator in _listed(evaluators)]
+    for metric in metrics:
+        if hasattr(metric, 'prepare'):
+            metric.prepare()
+    return metrics
+
+
+def _listed(evaluators: ConfigDict | Sequence[ConfigDict]) -> Sequence[ConfigDict]:
+    return [evaluators] if isinstance(evaluators, dict) else evaluators
 
 
 def train(config: Config, work_dir: str | None = None, resume: str | bool = False, launcher: str = 'none') -> Runner:
@@ -65,6 +92,8 @@ def train(config: Config, work_dir: str | None = None, resume: str | bool = Fals
         if not {'meta', 'optimizer'} <= content.keys():
             raise ValueError(f'Checkpoint {source} holds weights only: start from them with --cfg-options load_from={source}.')
         config.resume, config.load_from = True, str(source)
+    if config.get('val_evaluator'):
+        _prepare(config.val_evaluator)
     runner = build_runner(config, folder, launcher)
     if config.get('load_from') and '://' not in config.load_from:
         _check_start(runner, config.load_from, resume=bool(source))
@@ -110,17 +139,18 @@ def test(
     checkpoint_content = read_checkpoint(checkpoint)
     config = copy.deepcopy(config)
     _set_test(config)
+    _count_once(config)
     if metrics is not None:
         config.test_evaluator = [dict(_named(name)) for name in metrics]
     if size is not None:
         _resize(config.test_dataloader, size)
     if pad is not None:
+        _require(MODELS, config.model, 'pad_value', '--pad goes with tokenizers')
         config.model.pad_value = dict(gray=0.0, black=-1.0)[pad]
-    for evaluator in config.test_evaluator:
+    for evaluator in _listed(config.test_evaluator):
         if protocol is not None and evaluator.type in ('PSNR', 'SSIM'):
             evaluator.protocol = protocol
-        # What is missing is told before the first image, and before anything is written.
-        METRICS.build(evaluator.to_dict()).prepare()
+    prepared = _prepare(config.test_evaluator)
     runner = build_runner(config, work_dir, launcher)
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     load_model_weights(model, checkpoint)
@@ -131,9 +161,13 @@ def test(
             images=len(runner.test_dataloader.dataset),
             config=str(config.filename),
             checkpoint=dict(file=str(checkpoint), sha256=file_hash(Path(checkpoint)), averaged='ema_state_dict' in checkpoint_content),
-            evaluators=[evaluator.to_dict() for evaluator in config.test_evaluator],
+            evaluators=[evaluator.to_dict() for evaluator in _listed(config.test_evaluator)],
+            protocol=[f'{type(metric).__name__}: {metric.statement()}' for metric in prepared if hasattr(metric, 'statement')],
             dataset=config.test_dataloader.dataset.to_dict(),
-            versions={name: version(name) for name in ('torch', 'mmengine', 'torch-fidelity', 'lpips')},
+            size=size or "the config's",
+            pad_value=config.model.get('pad_value', 0.0),
+            processes=get_world_size(),
+            versions={name: version(name) for name in ('torch', 'torchvision', 'mmengine', 'torch-fidelity', 'lpips', 'timm')},
         )
         (Path(runner.work_dir) / 'metrics.json').write_text(json.dumps(record, indent=2, default=str) + '\n')
     return values
@@ -145,8 +179,14 @@ def _named(name: str) -> dict:
     return SHORT_NAMES[name]
 
 
+def _require(registry: Registry, built: dict, key: str, told: str) -> None:
+    if key not in inspect.signature(registry.get(built['type'])).parameters:
+        raise ValueError(f'{told}; {built["type"]} has no {key}.')
+
+
 def _resize(dataloader, size: int | str) -> None:
     """Another side for the crops of a data loader's pipeline, or none at all."""
+    _require(DATASETS, dataloader.dataset, 'pipeline', '--size goes with data sets of images')
     if size == 'original':
         dataloader.dataset.pipeline, dataloader.batch_size = [], 1
     else:

@@ -1,13 +1,15 @@
 """The LPIPS networks, as a loss and as a metric."""
 
+import logging
 import warnings
 
 import lpips
 import torch
+from mmengine.logging import print_log
 from torch import nn
 
 from openmagvit2.checkpoint.untrusted import read_pickle
-from openmagvit2.checkpoint.weights import find_weights
+from openmagvit2.checkpoint.weights import find_weights, is_published
 
 # The linear weights ship with the package; the ImageNet trunks are torchvision's.
 TRUNK_FILES = {'vgg': 'vgg16-397923af.pth', 'alex': 'alexnet-owt-7be5be79.pth'}
@@ -22,10 +24,12 @@ def load_lpips(net: str, key: str, weights: str | None = None) -> nn.Module:
         weights: File of the trunk; see :func:`find_weights`.
 
     Raises:
-        ValueError: The trunk's file is not found, or is of another network.
+        ValueError: The trunk's file is not found, or is of another network. Other weights than the published ones are used with a warning.
     """
     path = find_weights(TRUNK_FILES[net], "torchvision's ImageNet weights, for LPIPS", key, weights)
     trunk = read_pickle(path)
+    if not is_published(path, TRUNK_FILES[net]):
+        print_log(f'{path} is not the published {TRUNK_FILES[net]}: distances through it are no LPIPS.', 'current', logging.WARNING)
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')  # torchvision's deprecation of `pretrained=`, which lpips still passes
         network = lpips.LPIPS(net=net, pnet_rand=True, verbose=False)

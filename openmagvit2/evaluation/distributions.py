@@ -1,54 +1,77 @@
-"""Two sets of images through one network: Fréchet distance, Inception score, precision and recall, KID.
-
-Definitions are those of the ADM evaluator where torch-fidelity's functions have them: generated set first, precision and recall with the 3rd
-neighbour, the Inception score in consecutive splits of 5,000.
-"""
+"""Statistics of one set of images through one network: collected, read from a file, or kept in a cache."""
 
 import os
 import warnings
+import zipfile
+import zlib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch_fidelity.metric_isc import isc_features_to_metric
-from torch_fidelity.metric_kid import kid_features_to_metric
-from torch_fidelity.metric_prc import prc_features_to_metric
 from tqdm import tqdm
 
 from openmagvit2.evaluation.features import FeatureExtractor
-from openmagvit2.evaluation.frechet import frechet_distance, moments, sums
+from openmagvit2.evaluation.frechet import moments, sums
 from openmagvit2.evaluation.images import ImageSet
+from openmagvit2.evaluation.metrics.inception_score import InceptionScore
 
-METRICS = ('fd', 'is', 'precision_recall', 'kid')
-# Fewer images than these make a number that means little.
-ENOUGH = dict(fd=10_000, precision_recall=10_000, kid=1_000)
-SPLIT = 5000
-NEIGHBOURS = 3
+
+class Images(Protocol):
+    """What is measured: an :class:`ImageSet`, or anything else that gives batches of images, as a generator."""
+
+    name: str
+    skipped: list[str]
+
+    def __len__(self) -> int:
+        """How many, before any is skipped."""
+
+    def batches(self, size: int) -> Iterator[np.ndarray]:
+        """Arrays uint8 (B, H, W, 3)."""
 
 
 class Statistics:
-    """What metrics need of one set: sums for the Fréchet distance; features and logits only where a metric compares images.
+    """What metrics need of one set: sums for the Fréchet distance; single images only where a metric compares them.
 
     Args:
         dim: Length of a feature.
-        keep_features, keep_logits: Whether to keep them, in float32: 50,000 of 2048 are 410 MB.
+        keep: Number of images whose features are kept, float32: 50,000 of 2048 are 410 MB.
+        score: Takes the logits, where the Inception score is wanted.
     """
 
-    def __init__(self, dim: int, keep_features: bool = False, keep_logits: bool = False) -> None:
-        self.dim, self.total = dim, torch.zeros(1 + dim + dim * dim, dtype=torch.float64)
-        self.keep_features, self.keep_logits = keep_features, keep_logits
-        self.features: list[Tensor] = []
-        self.logits: list[Tensor] = []
+    def __init__(self, dim: int, keep: int = 0, score: InceptionScore | None = None) -> None:
+        self.dim, self.score, self.count = dim, score, 0
+        self.total = torch.zeros(1 + dim + dim * dim, dtype=torch.float64)
+        # One block from the start: joining parts at the end would hold everything twice.
+        self._features = torch.empty(keep, dim) if keep else None
         self._moments: tuple[int, Tensor, Tensor] | None = None
+
+    @classmethod
+    def known(cls, count: int, mean: np.ndarray, cov: np.ndarray) -> 'Statistics':
+        """From moments that somebody has computed; ``count`` is 0 where it is not known."""
+        statistics = cls(len(mean))
+        statistics.count, statistics._moments = count, (count, torch.from_numpy(mean), torch.from_numpy(cov))
+        return statistics
 
     def update(self, out: dict[str, Tensor]) -> None:
         """Fold what an extractor gives for a batch."""
-        self.total += sums(out['features']).cpu()
-        if self.keep_features:
-            self.features.append(out['features'].cpu())
-        if self.keep_logits:
-            self.logits.append(out['logits'].cpu())
+        features = out['features']
+        self.total += sums(features).cpu()
+        if self._features is not None:
+            self._features[self.count : self.count + len(features)] = features
+        self.count += len(features)
+        if self.score is not None:
+            if 'logits' not in out:
+                raise ValueError('The Inception score needs a network that classifies; this one gives features only.')
+            self.score.update(out['logits'])
+
+    @property
+    def features(self) -> Tensor:
+        """(count, dim) float32, where they were kept."""
+        assert self._features is not None
+        return self._features[: self.count]
 
     @property
     def moments(self) -> tuple[int, Tensor, Tensor]:
@@ -60,48 +83,49 @@ def read_statistics(path: Path, dim: int) -> Statistics | None:
     """An npz of ``mu`` and ``sigma`` (ADM's reference files have them beside the images); None where it is another kind of file.
 
     Raises:
-        ValueError: They are of another network.
+        ValueError: The file is no npz, or its statistics are of another network.
     """
     if path.is_dir() or path.suffix != '.npz' or not path.is_file():
         return None
-    with np.load(path, allow_pickle=False) as data:
-        if not {'mu', 'sigma'} <= set(data.files):
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = set(archive.namelist())
+        if not {'mu.npy', 'sigma.npy'} <= names:
             return None
-        mean, cov = (torch.from_numpy(np.asarray(data[key], np.float64)) for key in ('mu', 'sigma'))
+        with np.load(path, allow_pickle=False) as data:
+            mean, cov = (np.asarray(data[key], np.float64) for key in ('mu', 'sigma'))
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:
+        raise ValueError(f'{path} is not a readable npz: {error}') from None
     if mean.shape != (dim,) or cov.shape != (dim, dim):
-        raise ValueError(f'{path}: mu has {tuple(mean.shape)} numbers, the network {dim} features: these are statistics of another network.')
-    statistics = Statistics(dim)
+        raise ValueError(f'{path}: mu has {mean.shape} numbers, the network {dim} features: these are statistics of another network.')
+    if not (np.isfinite(mean).all() and np.isfinite(cov).all()):
+        raise ValueError(f'{path}: mu or sigma is not finite.')
     # The count is not written in such files.
-    statistics._moments = (0, mean, cov)
-    return statistics
+    return Statistics.known(0, mean, cov)
 
 
-def collect(images: ImageSet, extractor: FeatureExtractor, batch_size: int, device: str, statistics: Statistics) -> Statistics:
+def collect(images: Images, extractor: FeatureExtractor, batch_size: int, device: str, statistics: Statistics) -> Statistics:
     """All images of a set through the network."""
     extractor.prepare(device)
-    bar = tqdm(total=len(images), desc=images.path.name, unit='image')
-    for batch in images.batches(batch_size):
-        with warnings.catch_warnings():
-            warnings.simplefilter('ignore')  # of arrays that are not writable; they are only read
-            tensor = torch.from_numpy(batch).permute(0, 3, 1, 2).to(device)
-        with torch.no_grad():
-            statistics.update(extractor(tensor))
-        bar.update(len(batch))
-    bar.close()
+    with tqdm(total=len(images), desc=images.name, unit='image') as bar:
+        for batch in images.batches(batch_size):
+            with warnings.catch_warnings():
+                warnings.simplefilter('ignore')  # of arrays that are not writable; they are only read
+                tensor = torch.from_numpy(batch).permute(0, 3, 1, 2).to(device)
+            with torch.no_grad():
+                statistics.update(extractor(tensor))
+            bar.update(len(batch))
     return statistics
 
 
 def cached_moments(images: ImageSet, extractor: FeatureExtractor, batch_size: int, device: str) -> Statistics:
-    """Moments of a reference set, kept by the hashes of images and weights below ``$OPENMAGVIT2_CACHE`` (or ``~/.cache/openmagvit2``)."""
+    """Moments of a reference set, kept by the hashes of images and network below ``$OPENMAGVIT2_CACHE`` (or ``~/.cache/openmagvit2``)."""
     extractor.prepare(device)
     folder = Path(os.environ.get('OPENMAGVIT2_CACHE', Path.home() / '.cache' / 'openmagvit2'))
-    weights = str(extractor.weights_info.get('sha256', extractor.weights_info.get('file')))
-    kept = folder / f'{extractor.name}_{weights[:12]}_{images.hash()[:24]}.npz'
+    kept = folder / f'{extractor.name}_{extractor.key()[:16]}_{images.hash()[:24]}.npz'
     if kept.is_file():
         with np.load(kept, allow_pickle=False) as data:
-            statistics = Statistics(extractor.dim)
-            statistics._moments = (int(data['count']), torch.from_numpy(data['mu']), torch.from_numpy(data['sigma']))
-            return statistics
+            return Statistics.known(int(data['count']), data['mu'], data['sigma'])
     statistics = collect(images, extractor, batch_size, device, Statistics(extractor.dim))
     count, mean, cov = statistics.moments
     if not images.skipped:
@@ -110,24 +134,3 @@ def cached_moments(images: ImageSet, extractor: FeatureExtractor, batch_size: in
         np.savez(beside, count=count, mu=mean.numpy(), sigma=cov.numpy())
         os.replace(beside, kept)
     return statistics
-
-
-def compare(samples: Statistics, reference: Statistics, extractor: FeatureExtractor, metrics: tuple[str, ...]) -> dict[str, float]:
-    """Values by name; the samples are the generated set."""
-    values: dict[str, float] = {}
-    if 'fd' in metrics:
-        values[extractor.distance_name] = frechet_distance(*samples.moments[1:], *reference.moments[1:])
-    if 'is' in metrics:
-        logits = torch.cat(samples.logits)
-        score = isc_features_to_metric(logits, splits=max(len(logits) // SPLIT, 1), shuffle=False)
-        values |= dict(inception_score=score['inception_score_mean'], inception_score_std=score['inception_score_std'])
-    if 'precision_recall' in metrics or 'kid' in metrics:
-        pair = torch.cat(samples.features), torch.cat(reference.features)
-    if 'precision_recall' in metrics:
-        out = prc_features_to_metric(*pair, prc_neighborhood=NEIGHBOURS, prc_batch_size=2000, save_cpu_ram=True, verbose=False)
-        values |= dict(precision=out['precision'], recall=out['recall'])
-    if 'kid' in metrics:
-        size = min(1000, *map(len, pair))
-        out = kid_features_to_metric(*pair, kid_subsets=100, kid_subset_size=size, rng_seed=2020, verbose=False)
-        values |= dict(kid=out['kernel_inception_distance_mean'], kid_std=out['kernel_inception_distance_std'])
-    return values

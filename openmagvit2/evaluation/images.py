@@ -2,6 +2,7 @@
 
 import hashlib
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,7 +25,11 @@ class ImageSet:
 
     def __init__(self, path: str | Path, skip_broken: bool = False) -> None:
         self.path, self.skip_broken = Path(path), skip_broken
+        self.name = self.path.name
         self.skipped: list[str] = []
+        # (H, W) of an image, known for a folder once one is read.
+        self.size: tuple[int, int] | None = None
+        self._hash: str | None = None
         self.files: list[Path] = []
         if self.path.is_dir():
             self.files = sorted(file for file in self.path.rglob('*') if file.suffix.lower() in SUFFIXES)
@@ -33,13 +38,17 @@ class ImageSet:
             self.count = len(self.files)
         else:
             self.shape = self._header()
-            self.count = self.shape[0]
+            self.count, self.size = self.shape[0], self.shape[1:3]
 
     def __len__(self) -> int:
         return self.count
 
     def hash(self) -> str:
         """SHA-256 over the file, or over names and contents of a folder's images."""
+        self._hash = self._hash or self._digest()
+        return self._hash
+
+    def _digest(self) -> str:
         digest = hashlib.sha256()
         for file in self.files or [self.path]:
             digest.update(file.relative_to(self.path).as_posix().encode() if self.files else b'')
@@ -52,9 +61,18 @@ class ImageSet:
         """In order.
 
         Raises:
-            ValueError: A file of a folder is broken or of another size than the first; the npz ends early.
+            ValueError: A file of a folder is broken or of another size than the first, or all are broken; the npz is damaged or ends early.
         """
-        yield from self._from_files(size) if self.files else self._from_npz(size)
+        self.skipped = []
+        if self.files:
+            yield from self._from_files(size)
+            if len(self.skipped) == self.count:
+                raise ValueError(f'{self.path}: none of its {self.count} images can be read.')
+            return
+        try:
+            yield from self._from_npz(size)
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+            raise ValueError(f'{self.path} is damaged: {error}') from None
 
     def _header(self) -> tuple[int, ...]:
         try:
@@ -64,7 +82,7 @@ class ImageSet:
             raise ValueError(f'{self.path} does not exist.') from None
         except KeyError:
             raise ValueError(f'{self.path} has no arr_0, where the images belong (uint8, N x H x W x 3).') from None
-        except (zipfile.BadZipFile, ValueError, OSError) as error:
+        except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError) as error:
             raise ValueError(f'{self.path} is not a readable npz: {error}') from None
         if dtype.hasobject:
             raise ValueError(f'{self.path}: arr_0 holds pickled objects, which are not read; save it as uint8.')
@@ -97,6 +115,7 @@ class ImageSet:
                 self.skipped.append(str(file))
                 continue
             first = first or image.shape
+            self.size = first[:2]
             if image.shape != first:
                 sizes = f'{image.shape[0]}x{image.shape[1]}, the images before it {first[0]}x{first[1]}'
                 raise ValueError(f'{file} is {sizes}; give images of one size.')

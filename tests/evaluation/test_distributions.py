@@ -17,10 +17,12 @@ from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics
 from torch_fidelity.metric_isc import isc_features_to_metric
 from torch_fidelity.metric_prc import prc_features_to_metric
 
-from openmagvit2.evaluation.distributions import Statistics, compare
+from openmagvit2.evaluation.comparison import measure
+from openmagvit2.evaluation.distributions import Statistics
 from openmagvit2.evaluation.features import FeatureExtractor, FIDInception, TimmFeatures
 from openmagvit2.evaluation.frechet import frechet_distance, moments, sums
 from openmagvit2.evaluation.images import ImageSet
+from openmagvit2.evaluation.metrics.inception_score import InceptionScore
 
 ROOT = Path(__file__).parents[2]
 
@@ -68,11 +70,11 @@ def test_scores_equal_torch_fidelitys():
     extractor = Means().prepare('cpu')
     sets = []
     for images in (x, y):
-        statistics = Statistics(24, keep_features=True, keep_logits=True)
+        statistics = Statistics(24, keep=300, score=InceptionScore())
         for part in images.split(64):
             statistics.update(extractor(part))
         sets.append(statistics)
-    values = compare(*sets, extractor, ('fd', 'is', 'precision_recall', 'kid'))
+    values = measure(*sets, extractor, ('fd', 'is', 'precision_recall', 'kid'))
     full = [extractor(images) for images in (x, y)]
     prc = prc_features_to_metric(
         *(f['features'] for f in full), prc_neighborhood=3, prc_batch_size=300, save_cpu_ram=False, verbose=False

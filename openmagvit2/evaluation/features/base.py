@@ -1,5 +1,7 @@
 """Contract of the feature slot."""
 
+import hashlib
+import json
 from abc import ABC, abstractmethod
 
 import torch
@@ -14,11 +16,15 @@ class FeatureExtractor(nn.Module, ABC):
     Attributes:
         name: Results carry it: ``fd_<name>``; 'fid_inception' alone may call its distance FID.
         dim: Length of a feature.
+        layer: Which of the network's outputs the features are.
+        preprocessing: What happens to an image before the network.
         weights_info: After loading: file and hash, for the record.
     """
 
     name: str
     dim: int
+    layer: str = ''
+    preprocessing: str = ''
 
     def __init__(self) -> None:
         super().__init__()
@@ -29,6 +35,18 @@ class FeatureExtractor(nn.Module, ABC):
     def distance_name(self) -> str:
         """What a Fréchet distance over these features is called."""
         return self.name if self.name.startswith('fid_') else f'fd_{self.name}'
+
+    def describe(self) -> dict[str, str | int | bool]:
+        """Network, layer, preprocessing and weights, for the record; whole after :meth:`load_weights`."""
+        parts = dict(name=self.name, layer=self.layer, preprocessing=self.preprocessing, dim=self.dim)
+        return {key: value for key, value in parts.items() if value} | self.weights_info
+
+    def key(self) -> str:
+        """Tells features apart: equal for the same network, layer, preprocessing and weights, wherever their file lies."""
+        parts = self.describe()
+        if 'sha256' in parts:
+            parts.pop('file', None)
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def prepare(self, device: torch.device | str) -> 'FeatureExtractor':
         """Load the weights where that has not been done, and move to a device.

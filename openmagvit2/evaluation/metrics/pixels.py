@@ -52,12 +52,18 @@ class _PixelMetric(StreamingMetric):
     """
 
     name: str
+    definition: str
 
     def __init__(self, *, protocol: str = 'corrected') -> None:
         super().__init__(2)
         if protocol not in PROTOCOLS:
             raise ValueError(f'{type(self).__name__}: protocol must be one of {", ".join(PROTOCOLS)}, got {protocol!r}.')
         self.protocol = protocol
+
+    def statement(self) -> str:
+        """See :class:`StreamingMetric`."""
+        how = dict(corrected='rounded', official='truncated, the original too')[self.protocol]
+        return f'{self.protocol}: mean over images, on 8 bits ({how}), data range 1, {self.definition}'
 
     def update(self, sample: dict) -> None:
         """Fold a batch."""
@@ -73,7 +79,7 @@ class _PixelMetric(StreamingMetric):
 class PSNR(_PixelMetric):
     """``psnr``: mean over images of the PSNR in dB, of whole images against their reconstructions, data range 1."""
 
-    name = 'psnr'
+    name, definition = 'psnr', '10 log10(1 / mean squared error)'
     measure = staticmethod(psnr)
 
 
@@ -81,5 +87,5 @@ class PSNR(_PixelMetric):
 class SSIM(_PixelMetric):
     """``ssim``: mean over images of the SSIM."""
 
-    name = 'ssim'
+    name, definition = 'ssim', "scikit-image's defaults: uniform 7x7 window, sample covariance"
     measure = staticmethod(ssim)

@@ -1,0 +1,169 @@
+"""A generated set against a reference: which of the reference's parts each metric is compared with, the values, and the record of it.
+
+Definitions are those of the ADM evaluator where torch-fidelity's functions have them: generated set first, precision and recall with the 3rd
+neighbour, the Inception score in consecutive splits of 5,000, the Fréchet distance to the statistics of the reference file where it has any
+(in ADM's files these are of the whole training set, and its images, 10,000 of them, serve precision and recall alone).
+"""
+
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from openmagvit2.evaluation.distributions import Images, Statistics, cached_moments, collect, read_statistics
+from openmagvit2.evaluation.features import FeatureExtractor
+from openmagvit2.evaluation.frechet import frechet_distance
+from openmagvit2.evaluation.images import ImageSet
+from openmagvit2.evaluation.metrics.inception_score import InceptionScore
+from openmagvit2.evaluation.metrics.precision_recall import kernel_distance, precision_recall
+
+METRICS = ('fd', 'is', 'precision_recall', 'kid')
+# Those that compare single images of both sets.
+PAIRED = {'precision_recall', 'kid'}
+# Fewer images than these make a number that means little.
+ENOUGH = dict(fd=10_000, precision_recall=10_000, kid=1_000)
+ENOUGH_SAMPLES = ENOUGH | {'is': 5_000}
+
+
+class Reference:
+    """What samples are compared with: images, statistics, or both.
+
+    Args:
+        path: An npz of images, of statistics (``mu``, ``sigma``), or of both; or a folder.
+        dim: Length of the network's features.
+        skip_broken: See :class:`ImageSet`.
+
+    Raises:
+        ValueError: It is none of these.
+    """
+
+    def __init__(self, path: str | Path, dim: int, skip_broken: bool = False) -> None:
+        path = Path(path)
+        self.given = read_statistics(path, dim)
+        self.images = None if self.given and not _has_images(path) else ImageSet(path, skip_broken)
+
+
+def _has_images(path: Path) -> bool:
+    with zipfile.ZipFile(path) as archive:
+        return 'arr_0.npy' in archive.namelist()
+
+
+@dataclass
+class Result:
+    """Values by name, and what they are of."""
+
+    values: dict[str, float]
+    samples: dict
+    reference: dict
+    network: dict
+    protocol: dict[str, str]
+    versions: dict[str, str] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    skipped: dict[str, list[str]] = field(default_factory=dict)
+
+
+def choose_metrics(names: tuple[str, ...] | None, reference: Reference) -> tuple[str, ...]:
+    """Names checked against what there is to compare; by default all that the reference allows, but KID.
+
+    Raises:
+        ValueError: An unknown name, or one that needs images of a reference that has none.
+    """
+    if names is None:
+        return ('fd', 'is', 'precision_recall') if reference.images else ('fd', 'is')
+    for name in names:
+        if name not in METRICS:
+            raise ValueError(f'--metrics {name}: choose of {", ".join(METRICS)}.')
+        if name in PAIRED and not reference.images:
+            raise ValueError(f'--metrics {name} compares images: the reference must hold arr_0, or be a folder, not statistics alone.')
+    return names
+
+
+def compare(
+    samples: Images, reference: Reference, extractor: FeatureExtractor, metrics: tuple[str, ...], batch_size: int = 50, device: str = 'cpu'
+) -> Result:
+    """Measure; memory for a batch, sums, and where single images are compared the features of both sets.
+
+    Raises:
+        ValueError: An image or file that cannot be read, or too few of them for a metric.
+    """
+    extractor.prepare(device)
+    paired = bool(PAIRED & set(metrics))
+    score = InceptionScore() if 'is' in metrics else None
+    ours = collect(samples, extractor, batch_size, device, Statistics(extractor.dim, len(samples) if paired else 0, score))
+    theirs = _reference_statistics(reference, extractor, batch_size, device, paired, 'fd' in metrics)
+    values = measure(ours, theirs, extractor, metrics, reference.given)
+    return Result(
+        values=values,
+        samples=dict(count=ours.count),
+        reference=dict(images=theirs.count if theirs else None, statistics=bool(reference.given)),
+        network=extractor.describe(),
+        protocol=_protocol(metrics, reference),
+        warnings=_warnings(metrics, samples, ours, reference, theirs),
+        skipped=dict(samples=samples.skipped, reference=reference.images.skipped if reference.images else []),
+    )
+
+
+def _reference_statistics(
+    reference: Reference, extractor: FeatureExtractor, batch_size: int, device: str, paired: bool, distance: bool
+) -> Statistics | None:
+    """Of the reference's images, where a metric looks at them."""
+    if paired:
+        return collect(reference.images, extractor, batch_size, device, Statistics(extractor.dim, len(reference.images)))
+    if distance and not reference.given:
+        return cached_moments(reference.images, extractor, batch_size, device)
+    return None
+
+
+def measure(
+    ours: Statistics, theirs: Statistics | None, extractor: FeatureExtractor, metrics: tuple[str, ...], given: Statistics | None = None
+) -> dict[str, float]:
+    """Values by name.
+
+    Args:
+        ours: Of the generated set.
+        theirs: Of the reference's images.
+        extractor: Names the distance.
+        metrics: Of ``METRICS``.
+        given: Statistics that the reference file holds: the Fréchet distance is to these.
+    """
+    values: dict[str, float] = {}
+    if 'fd' in metrics:
+        values[extractor.distance_name] = frechet_distance(*ours.moments[1:], *(given or theirs).moments[1:])
+    if 'is' in metrics:
+        values |= ours.score.result()
+    if 'precision_recall' in metrics:
+        values |= precision_recall(ours.features, theirs.features)
+    if 'kid' in metrics:
+        values |= kernel_distance(ours.features, theirs.features)
+    return values
+
+
+def _protocol(metrics: tuple[str, ...], reference: Reference) -> dict[str, str]:
+    """What each number is of."""
+    of = "the reference file's statistics (mu, sigma)" if reference.given else 'the statistics of all images of the reference'
+    texts = dict(
+        fd=f'Fréchet distance to {of}',
+        precision_recall="generated set first, 3rd neighbour, against the reference's images",
+        kid="100 subsets of at most 1,000, cubic kernel, against the reference's images",
+    )
+    texts['is'] = 'consecutive splits of 5,000, not shuffled; the reference plays no part'
+    return {name: texts[name] for name in metrics}
+
+
+def _warnings(
+    metrics: tuple[str, ...], samples: Images, ours: Statistics, reference: Reference, theirs: Statistics | None
+) -> list[str]:
+    told = [
+        f'{ours.count} samples are few for {name}; below {least} it depends on their number.'
+        for name, least in ENOUGH_SAMPLES.items()
+        if name in metrics and ours.count < least
+    ]
+    told += [
+        f'{theirs.count} reference images are few for {name}; below {least} it depends on their number.'
+        for name, least in ENOUGH.items()
+        if theirs and name in metrics and theirs.count < least and not (name == 'fd' and reference.given)
+    ]
+    sizes = [getattr(images, 'size', None) for images in (samples, reference.images)]
+    if all(sizes) and sizes[0] != sizes[1]:
+        (height, width), (other_height, other_width) = sizes
+        told.append(f'samples are {height}x{width} pixels, reference images {other_height}x{other_width}: a resize stands between them.')
+    return told

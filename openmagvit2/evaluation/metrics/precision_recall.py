@@ -1,0 +1,47 @@
+"""Metrics that compare single images of two sets: precision and recall, KID; torch-fidelity's functions."""
+
+from torch import Tensor
+from torch_fidelity.metric_kid import kid_features_to_metric
+from torch_fidelity.metric_prc import prc_features_to_metric
+
+# Rows whose distances to all others are held at once: 500 x 50,000 are 100 MB.
+PART = 500
+
+
+def precision_recall(generated: Tensor, reference: Tensor, neighbours: int = 3) -> dict[str, float]:
+    """Improved precision and recall (Kynkäänniemi et al., 2019).
+
+    ``precision`` is the part of the generated images that lie within the distance of some reference image to its k-th neighbour among the
+    reference images; ``recall`` is the same with the sets exchanged.
+
+    Args:
+        generated, reference: Features (N, dim) and (M, dim), float32.
+        neighbours: k; the ADM evaluator takes 3.
+
+    Raises:
+        ValueError: A set has no k-th neighbours.
+    """
+    if min(len(generated), len(reference)) <= neighbours:
+        raise ValueError(f'Precision and recall need more than {neighbours} images in each set, got {len(generated)} and {len(reference)}.')
+    out = prc_features_to_metric(
+        generated, reference, prc_neighborhood=neighbours, prc_batch_size=PART, save_cpu_ram=True, verbose=False
+    )
+    return dict(precision=out['precision'], recall=out['recall'])
+
+
+def kernel_distance(generated: Tensor, reference: Tensor, subsets: int = 100, size: int = 1000, seed: int = 2020) -> dict[str, float]:
+    """KID: unbiased squared MMD with torch-fidelity's cubic kernel, mean and standard deviation over subsets drawn from ``seed``.
+
+    Args:
+        generated, reference: Features (N, dim) and (M, dim).
+        subsets, size: How many subsets of how many images; a smaller set makes smaller subsets.
+        seed: Of the draws.
+
+    Raises:
+        ValueError: A set has fewer than two images.
+    """
+    size = min(size, len(generated), len(reference))
+    if size < 2:
+        raise ValueError(f'KID needs at least 2 images in each set, got {len(generated)} and {len(reference)}.')
+    out = kid_features_to_metric(generated, reference, kid_subsets=subsets, kid_subset_size=size, rng_seed=seed, verbose=False)
+    return dict(kid=out['kernel_inception_distance_mean'], kid_std=out['kernel_inception_distance_std'])
