@@ -1,44 +1,67 @@
-"""Metrics in two processes, of which one may have nothing to do, against one process."""
+"""Metrics in two processes, of which one may have nothing to do, against one process, in batches of any size."""
 
 import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+import torchvision
 
+from openmagvit2.evaluation.features import FeatureExtractor
 from openmagvit2.registry import METRICS
 
-NAMES = ('PSNR', 'SSIM', 'CodebookUsage')
+COUNT = 13
+EXACT = ('usage', 'usage_of_possible', 'perplexity')
+
+
+class Tiles(FeatureExtractor):
+    """Colour means of tiles: features without a file."""
+
+    name, dim = 'tiles', 12
+
+    def load_weights(self) -> None:
+        pass
+
+    def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+        return dict(features=torch.nn.functional.adaptive_avg_pool2d(images.float(), 2).flatten(1))
 
 
 def samples() -> dict:
     generator = torch.Generator().manual_seed(0)
-    image = torch.rand(13, 3, 12, 15, generator=generator) * 2 - 1
-    noise = 0.1 * torch.randn(13, 3, 12, 15, generator=generator)
-    return dict(image=image, reconstruction=(image + noise).clamp(-1, 1), indices=torch.randint(50, (13, 4), generator=generator))
+    image = torch.rand(COUNT, 3, 40, 45, generator=generator) * 2 - 1
+    noise = 0.1 * torch.randn(COUNT, 3, 40, 45, generator=generator)
+    return dict(image=image, reconstruction=(image + noise).clamp(-1, 1), indices=torch.randint(50, (COUNT, 4), generator=generator))
 
 
-def values(rows: list[int], batch: int) -> dict[str, float]:
-    metrics = [METRICS.build(dict(type=name)) for name in NAMES]
+def values(rows: list[int], batch: int, folder: str) -> dict[str, float]:
+    metrics = [METRICS.build(dict(type=name)) for name in ('PSNR', 'SSIM', 'CodebookUsage')]
+    metrics.append(METRICS.build(dict(type='LPIPS', net='alex', weights=f'{folder}/alexnet.pth')))
+    metrics.append(METRICS.build(dict(type='ReconstructionFrechet', features=dict(type=Tiles))))
     for start in range(0, len(rows), batch):
         part = {name: tensor[rows[start : start + batch]] for name, tensor in samples().items()}
         for metric in metrics:
             metric.process({}, [dict(part, codebook_size=50)])
-    return {name: value for metric in metrics for name, value in metric.evaluate(13).items()}
+    return {name: value for metric in metrics for name, value in metric.evaluate(COUNT).items()}
 
 
 def _work(rank: int, folder: str) -> None:
+    torch.set_num_threads(1)
     dist.init_process_group('gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2)
-    uneven = values(list(range(13))[rank::2], 4)
-    alone = values(list(range(13)) if rank == 0 else [], 5)
-    torch.save((uneven, alone), f'{folder}/{rank}.pt')
+    everything = list(range(COUNT))
+    found = [values(everything[rank::2], batch, folder) for batch in (1, 4, 64)]
+    found.append(values(everything if rank == 0 else [], 5, folder))
+    torch.save(found, f'{folder}/{rank}.pt')
     dist.destroy_process_group()
 
 
 def test_two_processes_and_batch_sizes(tmp_path):
+    torch.manual_seed(0)
+    trunk = torchvision.models.alexnet().features.state_dict(prefix='features.')
+    torch.save(trunk, tmp_path / 'alexnet.pth')
     mp.spawn(_work, (str(tmp_path),), nprocs=2)
-    expected = values(list(range(13)), 13)
+    everything = list(range(COUNT))
+    expected = values(everything, COUNT, str(tmp_path))
+    assert set(expected) == {'psnr', 'ssim', *EXACT, 'lpips_alex', 'rfd_tiles'} and min(expected.values()) > 0
     others = [part for rank in range(2) for part in torch.load(tmp_path / f'{rank}.pt')]
-    for other in [*others, values(list(range(13)), 1), values(list(range(13)), 7)]:
-        assert other.keys() == expected.keys()
-        assert {k: other[k] for k in ('usage', 'usage_of_possible')} == {k: expected[k] for k in ('usage', 'usage_of_possible')}
+    for other in [*others, *(values(everything, batch, str(tmp_path)) for batch in (1, 7, 64))]:
+        assert {name: other[name] for name in EXACT} == {name: expected[name] for name in EXACT}
         assert other == pytest.approx(expected, rel=1e-5)

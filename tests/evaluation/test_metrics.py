@@ -6,6 +6,7 @@ import lpips
 import numpy as np
 import pytest
 import scipy.linalg
+import skimage.data
 import torch
 import torchvision
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
@@ -37,6 +38,25 @@ def test_psnr_and_ssim_equal_scikit_image(batch, size):
     assert metrics[0].evaluate(7)['psnr'] == pytest.approx(psnr, abs=5e-6)
     assert metrics[1].evaluate(7)['ssim'] == pytest.approx(ssim, abs=5e-6)
     assert metrics[0].total.sum() == 0
+
+
+def test_psnr_and_ssim_on_photographs_of_odd_sizes():
+    metrics = [METRICS.build(dict(type=name)) for name in ('PSNR', 'SSIM')]
+    expected = []
+    for name, (height, width) in dict(astronaut=(131, 97), coffee=(55, 203), chelsea=(199, 77)).items():
+        photo = getattr(skimage.data, name)()
+        pairs = [(photo[at : at + height, at : at + width], photo[at + 1 : at + 1 + height, at : at + width]) for at in range(0, 60, 20)]
+        originals, others = (np.stack(side) for side in zip(*pairs, strict=True))
+        expected += [
+            (peak_signal_noise_ratio(a, b, data_range=255), structural_similarity(a, b, data_range=255, channel_axis=-1))
+            for a, b in pairs
+        ]
+        tensors = [torch.from_numpy(x).permute(0, 3, 1, 2) / 127.5 - 1 for x in (originals, others)]
+        for metric in metrics:
+            metric.process({}, [dict(image=tensors[0], reconstruction=tensors[1])])
+    psnr, ssim = np.mean(expected, 0)
+    assert metrics[0].evaluate(9)['psnr'] == pytest.approx(psnr, abs=5e-6)
+    assert metrics[1].evaluate(9)['ssim'] == pytest.approx(ssim, abs=5e-6)
 
 
 def test_codebook_usage():
@@ -73,7 +93,7 @@ def trunk(tmp_path_factory):
     """AlexNet with random weights, as torchvision's file would hold it."""
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp('weights') / 'alexnet-owt-7be5be79.pth'
-    torch.save(torchvision.models.alexnet().state_dict(), path)
+    torch.save(torchvision.models.alexnet().features.state_dict(prefix='features.'), path)
     return path
 
 
@@ -89,6 +109,8 @@ def test_lpips_equals_the_package(trunk, monkeypatch):
         parameter.data.copy_(state[name.split('.', 1)[1]])
     expected = network(a.float(), b.float()).mean().item()
     assert metric.evaluate(5)['lpips_alex'] == pytest.approx(expected, rel=1e-5)
+    # A random trunk is told.
+    assert 'NOT the published one' in metric.statement()
     monkeypatch.setattr(torch.hub, 'get_dir', lambda: '/nowhere')
     with pytest.raises(ValueError, match='vgg16-397923af.pth .* put the file there'):
         METRICS.build(dict(type='LPIPS', net='vgg')).prepare()

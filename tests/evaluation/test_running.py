@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mmengine.evaluator import BaseMetric
 from PIL import Image
 from torch import nn
 
@@ -14,8 +15,11 @@ from openmagvit2.apis.running import test as run_test
 from openmagvit2.checkpoint import write_checkpoint
 from openmagvit2.config import load_config
 from openmagvit2.models.quantizers.base import QuantizerOutput
+from openmagvit2.models.tokenizers.visual_tokenizer import AutoEncoder
+from openmagvit2.registry import METRICS
 
-CONFIG = Path(__file__).parents[2] / 'configs' / 'tiny' / 'lfq_32.py'
+ROOT = Path(__file__).parents[2]
+CONFIG = ROOT / 'configs' / 'tiny' / 'lfq_32.py'
 
 
 @pytest.fixture
@@ -61,6 +65,67 @@ def test_unknown_and_missing(folder, checkpoint, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match='weights-inception-2015-12-05-6726825d.pth'):
         run_test(config(folder, tmp_path.name), checkpoint, str(tmp_path / 'x'), metrics=['psnr', 'rfid'])
     assert not (tmp_path / 'x').exists()
+
+
+class Plain(BaseMetric):
+    """One of mmengine's kind, which counts images."""
+
+    default_prefix = ''
+
+    def process(self, data_batch, data_samples) -> None:
+        self.results += [len(sample['image']) for sample in data_samples]
+
+    def compute_metrics(self, results) -> dict:
+        return dict(images=sum(results))
+
+
+def test_other_evaluators_and_padding_samplers(folder, checkpoint, tmp_path):
+    plain = config(folder, f'{tmp_path.name}-plain')
+    METRICS.register_module(module=Plain, force=True)
+    plain.test_evaluator = dict(type='Plain')
+    plain.val_dataloader.sampler = dict(type='DefaultSampler', shuffle=False)
+    assert run_test(plain, checkpoint, str(tmp_path / 'plain'), size='32') == dict(images=5)
+    written = load_config(next((tmp_path / 'plain').rglob('*.py')))
+    assert written.test_dataloader.sampler.round_up is False
+
+
+def test_record_states_the_protocol(folder, checkpoint, tmp_path):
+    run_test(config(folder, tmp_path.name), checkpoint, str(tmp_path / 'a'), metrics=['psnr', 'usage'], size='32', protocol='official')
+    record = json.loads((tmp_path / 'a' / 'metrics.json').read_text())
+    assert record['protocol'][0].startswith('PSNR: official: mean over images, on 8 bits (truncated')
+    assert record['size'] == '32' and record['pad_value'] == 0 and record['versions']['torch'] in torch.__version__
+
+
+def test_choices_that_do_not_fit(checkpoint, tmp_path):
+    generator = load_config(ROOT / 'configs' / 'tiny' / 'ar_32.py')
+    with pytest.raises(ValueError, match='--pad goes with tokenizers; ClassConditionalGenerator has no pad_value'):
+        run_test(generator, checkpoint, str(tmp_path / 'x'), pad='gray')
+    assert not (tmp_path / 'x').exists()
+
+
+@pytest.mark.parametrize('layout', ['coco', 'imagenet'])
+def test_original_resolution_of_forty_files(layout, checkpoint, tmp_path, monkeypatch):
+    """With a model that changes nothing, crops that give the input back have no error, whatever the border."""
+    rng = np.random.default_rng(0)
+    for i in range(40):
+        place = f'val2017/{i:012d}.png' if layout == 'coco' else f'val/n{i % 3:08d}/{i}.png'
+        path = tmp_path / layout / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (*rng.integers(16, 70, 2), 3), dtype=np.uint8)).save(path)
+    seen = []
+
+    def unchanged(self, image):
+        seen.append(tuple(image.shape[2:]))
+        return image, QuantizerOutput(image, torch.zeros(1, 1, 1, dtype=torch.int64))
+
+    monkeypatch.setattr(AutoEncoder, 'forward', unchanged)
+    kind, root = ('ImageFolder', tmp_path / layout / 'val2017') if layout == 'coco' else ('ImageNet', tmp_path / layout)
+    dataset = dict(type=kind, data_root=str(root), pipeline=[]) | (dict(split='val') if layout == 'imagenet' else {})
+    for pad in ('gray', 'black'):
+        settings = load_config(CONFIG, {'val_dataloader.dataset': dataset, 'experiment_name': f'{tmp_path.name}-{pad}'})
+        values = run_test(settings, checkpoint, str(tmp_path / pad), metrics=['psnr', 'ssim', 'usage'], size='original', pad=pad)
+        assert values['psnr'] == float('inf') and values['ssim'] == pytest.approx(1, abs=1e-12)
+    assert len(seen) == 80 and len(set(seen)) > 20 and all(side % 4 == 0 for shape in seen for side in shape)
 
 
 class Identity(nn.Module):

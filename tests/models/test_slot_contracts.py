@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from openmagvit2.evaluation.features import FeatureExtractor
 from openmagvit2.models.backbones import Llama
 from openmagvit2.models.decoders import CnnDecoder
 from openmagvit2.models.discriminators import PatchGAN
@@ -118,6 +119,9 @@ def check_features(cls) -> None:
     out = extractor(torch.zeros(2, 3, 40, 50, dtype=torch.uint8))
     assert out['features'].shape == (2, extractor.dim) and out['features'].dtype == torch.float32
     assert not out['features'].requires_grad
+    noise = torch.randint(0, 256, (3, 3, 40, 50), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    alone = torch.cat([extractor(image[None])['features'] for image in noise])
+    assert torch.allclose(extractor(noise)['features'], alone, rtol=1e-3, atol=1e-4), 'an image must not depend on its batch'
 
 
 CHECKS = dict(
@@ -185,6 +189,17 @@ class FloatTokens(SubTokenSampler):
         return super().__call__(logits, i, uniform).float()
 
 
+class BatchFeatures(FeatureExtractor):
+    name, dim = 'batch', 3
+
+    def load_weights(self):
+        pass
+
+    def forward(self, images):
+        means = images.float().mean((2, 3))
+        return dict(features=means - means.mean(0))
+
+
 @pytest.mark.parametrize(
     ('slot', 'wrong'),
     [
@@ -196,6 +211,7 @@ class FloatTokens(SubTokenSampler):
         ('backbone', LooksAhead),
         ('head', SamplesAnotherHead),
         ('sampler', FloatTokens),
+        ('features', BatchFeatures),
     ],
 )
 def test_wrong_classes_are_caught(slot, wrong):
