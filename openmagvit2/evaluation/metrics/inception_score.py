@@ -1,4 +1,4 @@
-"""Inception score of a generated set, by torch-fidelity's function."""
+"""Inception score of a generated set."""
 
 import numpy as np
 import torch
@@ -9,16 +9,16 @@ from torch_fidelity.metric_isc import isc_features_to_metric
 class InceptionScore:
     """``inception_score``: mean over splits of exp of the mean KL divergence of an image's classes from those of its split.
 
-    Splits of a size that are not shuffled are scored as they fill, so that 5,000 rows are all that is kept. A shorter last split counts as
-    one, as in the ADM evaluator; 50,000 images have none.
+    Consecutive splits of a size are folded into float64 sums; logits are kept only where torch-fidelity's function needs all of them. A
+    shorter last split counts as one, as in the ADM evaluator; 50,000 images have none.
 
     Args:
         splits: ``dict(size=5000)``, the ADM evaluator's consecutive splits, or ``dict(number=10)``, torch-fidelity's.
-        shuffle: Whether rows are permuted first, as torch-fidelity does.
+        shuffle: Whether images are permuted first, as torch-fidelity does; goes with ``number``.
         seed: Of the permutation.
 
     Raises:
-        ValueError: ``splits`` is neither of the two.
+        ValueError: ``splits`` is neither of the two, or ``shuffle`` stands beside a size.
     """
 
     def __init__(self, *, splits: dict[str, int] | None = None, shuffle: bool = False, seed: int = 2020) -> None:
@@ -26,21 +26,37 @@ class InceptionScore:
         (kind, count), *more = self.splits.items()
         if more or kind not in ('size', 'number') or count < 1:
             raise ValueError(f'InceptionScore: splits must be dict(size=N) or dict(number=N) with N above 0, got {splits!r}.')
+        if shuffle and kind == 'size':
+            raise ValueError('InceptionScore: shuffle=True goes with splits=dict(number=N).')
         self.shuffle, self.seed = shuffle, seed
-        self.rows: list[Tensor] = []
-        self.waiting = 0
+        self.logits: list[Tensor] = []
         self.scores: list[float] = []
+        self._begin()
+
+    def _begin(self) -> None:
+        # Of the split at hand: images, sum of p log p, and sum of p.
+        self.count, self.entropy, self.classes = 0, 0.0, torch.zeros(())
 
     def update(self, logits: Tensor) -> None:
         """Fold the logits (B, classes) of a batch."""
-        self.rows.append(logits.cpu())
-        self.waiting += len(logits)
-        size = self.splits.get('size')
-        while size and not self.shuffle and self.waiting >= size:
-            rows = torch.cat(self.rows)
-            self.scores.append(_score(rows[:size]))
-            # A copy: a view would hold on to all rows.
-            self.rows, self.waiting = [rows[size:].clone()], len(rows) - size
+        if 'number' in self.splits:
+            self.logits.append(logits.cpu())
+            return
+        size = self.splits['size']
+        while len(logits):
+            part, logits = logits[: size - self.count], logits[size - self.count :]
+            log_p = part.cpu().double().log_softmax(1)
+            self.count += len(part)
+            self.entropy += (log_p.exp() * log_p).sum().item()
+            self.classes = self.classes + log_p.exp().sum(0)
+            if self.count == size:
+                self.scores.append(self._score())
+                self._begin()
+
+    def _score(self) -> float:
+        """Of the split at hand: mean p log p, less sum of q log q, where q is the mean of p."""
+        q = self.classes / self.count
+        return float(np.exp(self.entropy / self.count - torch.special.xlogy(q, q).sum().item()))
 
     def result(self) -> dict[str, float]:
         """Mean and standard deviation over splits.
@@ -48,17 +64,13 @@ class InceptionScore:
         Raises:
             ValueError: No image, or more splits than images.
         """
-        scores, rows = list(self.scores), torch.cat(self.rows) if self.waiting else torch.zeros(0, 1)
-        if not scores and len(rows) < self.splits.get('number', 1):
-            raise ValueError(f'The Inception score of {len(rows)} images cannot be taken in {self.splits}.')
         if 'number' in self.splits:
-            out = isc_features_to_metric(rows, self.splits['number'], self.shuffle, self.seed)
+            images = sum(map(len, self.logits))
+            if images < self.splits['number']:
+                raise ValueError(f'The Inception score of {images} images cannot be taken in {self.splits["number"]} splits.')
+            out = isc_features_to_metric(torch.cat(self.logits), self.splits['number'], self.shuffle, self.seed)
             return dict(inception_score=out['inception_score_mean'], inception_score_std=out['inception_score_std'])
-        if self.shuffle:
-            rows = rows[np.random.RandomState(self.seed).permutation(len(rows))]
-        scores += [_score(part) for part in rows.split(self.splits['size']) if len(part)]
+        scores = self.scores + ([self._score()] if self.count else [])
+        if not scores:
+            raise ValueError('The Inception score needs images.')
         return dict(inception_score=float(np.mean(scores)), inception_score_std=float(np.std(scores)))
-
-
-def _score(logits: Tensor) -> float:
-    return isc_features_to_metric(logits, splits=1, shuffle=False)['inception_score_mean']
