@@ -119,7 +119,11 @@ class IterationLoop(BaseLoop):
         runner = self.runner
         runner.call_hook('before_train_iter', batch_idx=self._iter, data_batch=batch)
         logs: list[dict] = []
-        for micro in _chunks(batch, self.micro_batches):
+        micro_batches = _chunks(batch, self.micro_batches)
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        if self.micro_batches > 1 and hasattr(model, 'begin_step'):
+            model.begin_step(micro_batches, runner.optim_wrapper)
+        for micro in micro_batches:
             logs.append(runner.model.train_step(micro, optim_wrapper=runner.optim_wrapper))
         outputs = _mean_over_processes({name: sum(log[name] for log in logs) / len(logs) for name in logs[0]})
         runner.call_hook('after_train_iter', batch_idx=self._iter, data_batch=batch, outputs=outputs)

@@ -82,3 +82,21 @@ def test_peak_memory_counts_what_the_graph_holds():
             y = y.exp()
         y.sum().backward()
     assert 10 * 4000 <= memory.peak <= 13 * 4000
+
+
+@pytest.mark.parametrize('spherical', [False, True])
+def test_a_batch_in_parts_has_the_entropy_of_the_whole(spherical):
+    z = 0.02 * torch.randn(6, 6, 3, 3, generator=torch.Generator().manual_seed(0))
+    whole, parts = (LFQ(num_bits=6, entropy_sync=True, spherical=spherical).train() for _ in range(2))
+    one, cut = z.clone().requires_grad_(), z.clone().requires_grad_()
+    expected = whole(one)
+    expected.losses['entropy'].backward()
+    parts.begin_step(list(z.chunk(3)))
+    outs = [parts(part) for part in cut.chunk(3)]
+    (sum(out.losses['entropy'] for out in outs) / 3).backward()
+    for out in outs:
+        assert_close(out.stats['codebook_entropy'], expected.stats['codebook_entropy'])
+    assert_close(sum(out.losses['entropy'] for out in outs) / 3, expected.losses['entropy'])
+    assert_close(cut.grad, one.grad, atol=1e-5, rtol=1e-4)
+    # The next batch is one again.
+    assert_close(parts(z).losses['entropy'], expected.losses['entropy'])

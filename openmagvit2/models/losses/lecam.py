@@ -22,14 +22,23 @@ class LeCAM(nn.Module):
     def __init__(self, *, decay: float = 0.999) -> None:
         super().__init__()
         self.decay = decay
+        # Parts of a batch whose means the averages have had already.
+        self.parts_left = 0
         self.register_buffer('real_average', torch.zeros(()))
         self.register_buffer('fake_average', torch.zeros(()))
 
     def forward(self, real: Tensor, fake: Tensor) -> Tensor:
         """Update the averages in training mode, then the penalty: logits (B, 1, h, w) twice to a scalar."""
-        if self.training:
+        if self.training and self.parts_left:
+            self.parts_left -= 1
+        elif self.training:
             self._update(real, fake)
         return F.relu(real - self.fake_average).square().mean() + F.relu(self.real_average - fake).square().mean()
+
+    def begin_step(self, real: Tensor, fake: Tensor, parts: int) -> None:
+        """Update the averages with the logits of a whole batch, whose parts will come one after the other."""
+        self._update(real, fake)
+        self.parts_left = parts
 
     @torch.no_grad()
     def _update(self, real: Tensor, fake: Tensor) -> None:

@@ -24,7 +24,8 @@ class LFQ(BaseQuantizer):
         temperature: Of the code distribution.
         entropy_eps: Added inside the logarithm of the codebook entropy; 1e-5 as the official code, 0 for the true entropy.
         bit_order: 'lsb': channel 0 is the lowest bit (paper Eq. 2, official v2); 'msb': the highest (official v1).
-        entropy_sync: Average the code distribution over all processes, as one large batch; off in the official code.
+        entropy_sync: Average the code distribution over all processes and micro-batches, as one large batch; off in the official code. With
+            micro-batches it costs a forward pass more.
         spherical: Binary spherical quantization (Zhao et al., 2024): latents are brought to unit length and codes are ±1/sqrt(num_bits).
             The distribution stays softmax(-|z - c|^2 / temperature), whose distances are smaller by num_bits: use a higher temperature.
     """
@@ -52,32 +53,42 @@ class LFQ(BaseQuantizer):
         self.temperature = temperature
         self.entropy_eps = entropy_eps
         self.bit_order = bit_order
-        self.entropy_sync = entropy_sync
+        self.entropy_sync = self.whole_batch = entropy_sync
+        # Mean distribution of a batch in parts, and how many parts are still to come.
+        self.batch_mean: Tensor | None = None
+        self.parts_left = 0
         self.spherical = spherical
         self.unit = num_bits**-0.5 if spherical else 1.0
 
     def quantize(self, z: Tensor) -> QuantizerOutput:
         """Signs of ``z`` (B, num_bits, *grid), times ``unit``; zero counts as negative."""
-        if self.spherical:
-            z = F.normalize(z, dim=1)
+        z = self._prepared(z)
         codes = torch.where(z > 0, self.unit, -self.unit)
         out = QuantizerOutput(straight_through(z, codes), self.codes_to_indices(codes))
         if self.training:
-            per_sample, codebook = self.entropies(rearrange(z, 'b d ... -> (b ...) d'))
+            per_sample, codebook = self.entropies(_rows(z))
             out.losses = dict(entropy=per_sample - codebook, commitment=F.mse_loss(z, codes))
             out.stats = dict(per_sample_entropy=per_sample.detach(), codebook_entropy=codebook.detach())
         return out
 
+    @torch.no_grad()
+    def begin_step(self, latents: list[Tensor]) -> None:
+        """See :meth:`BaseQuantizer.begin_step`."""
+        with torch.autocast(latents[0].device.type, enabled=False):
+            parts = [_mean_distribution(torch.sigmoid(self._logits(_rows(self._prepared(z.float()))))) for z in latents]
+            self.batch_mean, self.parts_left = all_reduce_mean(sum(parts) / len(parts)), len(parts)
+
     def entropies(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Per-sample and codebook entropy in nats of vectors (M, num_bits); both differentiable scalars."""
-        # -|x - c|^2 is 2<x, c> up to a constant; between the two values ±unit of a bit this differs by 4 x unit.
-        logits = 4 * self.unit * x / self.temperature
+        logits = self._logits(x)
         prob = torch.sigmoid(logits)
         per_sample = (F.softplus(logits) - logits * prob).sum(-1).mean()
-        half = self.num_bits // 2
-        low, high = _half_distribution(prob[:, :half]), _half_distribution(prob[:, half:])
-        mean = high.T @ low / len(x)
-        if self.entropy_sync:
+        mean = _mean_distribution(prob)
+        if self.parts_left:
+            # The value of the whole batch; the gradients of the parts add up to its own.
+            self.parts_left -= 1
+            mean = self.batch_mean + (mean - mean.detach())
+        elif self.entropy_sync:
             mean = all_reduce_mean(mean)
         # The clamp keeps the gradient finite where a probability underflows to zero and entropy_eps is 0.
         log_mean = (mean + self.entropy_eps).clamp_min(torch.finfo(mean.dtype).tiny).log()
@@ -93,6 +104,13 @@ class LFQ(BaseQuantizer):
         weights = 2 ** _column(self._shifts(), codes.dim() - 1, codes.device)
         return ((codes > 0).long() * weights).sum(1)
 
+    def _prepared(self, z: Tensor) -> Tensor:
+        return F.normalize(z, dim=1) if self.spherical else z
+
+    def _logits(self, x: Tensor) -> Tensor:
+        # -|x - c|^2 is 2<x, c> up to a constant; between the two values ±unit of a bit this differs by 4 x unit.
+        return 4 * self.unit * x / self.temperature
+
     def _shifts(self) -> list[int]:
         shifts = list(range(self.num_bits))
         return shifts if self.bit_order == 'lsb' else shifts[::-1]
@@ -101,6 +119,17 @@ class LFQ(BaseQuantizer):
 def _column(values: list[int], ndim: int, device: torch.device) -> Tensor:
     """Values along axis 1 of an (ndim + 1)-dimensional tensor of ones elsewhere."""
     return torch.tensor(values, device=device).reshape(1, -1, *[1] * (ndim - 1))
+
+
+def _rows(z: Tensor) -> Tensor:
+    return rearrange(z, 'b d ... -> (b ...) d')
+
+
+def _mean_distribution(prob: Tensor) -> Tensor:
+    """Probabilities of a bit being 1 (M, num_bits) to the mean distribution over codes (2^(high half), 2^(low half))."""
+    half = prob.shape[1] // 2
+    low, high = _half_distribution(prob[:, :half]), _half_distribution(prob[:, half:])
+    return high.T @ low / len(prob)
 
 
 def _half_distribution(prob: Tensor) -> Tensor:

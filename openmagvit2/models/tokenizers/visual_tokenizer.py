@@ -175,6 +175,28 @@ class VisualTokenizer(BaseModel):
             log.update(disc_loss=loss, **losses, **stats)
         return {name: value.detach() for name, value in log.items()}
 
+    @torch.no_grad()
+    def begin_step(self, micro_batches: list[dict], optim_wrapper: OptimWrapperDict) -> None:
+        """Before the micro-batches of one step: what losses over the whole batch must know of it, at the cost of a forward pass.
+
+        Only where the quantizer asks for it (``whole_batch``); LeCAM's averages then also see the batch as one. So an iteration is the same
+        with micro-batches and without, up to rounding.
+        """
+        if not self.quantizer.whole_batch:
+            return
+        adversarial = self.discriminator is not None and _iteration() >= self.disc_start
+        images = [self.data_preprocessor(data, True)['image'] for data in micro_batches]
+        with optim_wrapper['autoencoder'].optim_context(self.autoencoder):
+            latents = [self.encoder(image) for image in images]
+            self.quantizer.begin_step(latents)
+            if adversarial:
+                # In eval mode it leaves the losses, and what was just noted, alone.
+                self.quantizer.eval()
+                fakes = [self.discriminator(self.decoder(self.quantizer(z).codes)).float() for z in latents]
+                self.quantizer.train()
+                reals = [self.discriminator(image).float() for image in images]
+                self.lecam.begin_step(torch.cat(reals), torch.cat(fakes), len(images))
+
     def generator_losses(
         self, image: Tensor, reconstruction: Tensor, out: QuantizerOutput, adversarial: bool
     ) -> dict[str, Tensor]:
