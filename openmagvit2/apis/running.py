@@ -154,6 +154,10 @@ def test(
     runner = build_runner(config, work_dir, launcher)
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     load_model_weights(model, checkpoint)
+    dataset = runner.test_loop.dataloader.dataset
+    if hasattr(dataset, 'check_model'):
+        # As a training does.
+        dataset.check_model(model)
     values = runner.test()
     if is_main_process():
         record = dict(

@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.dist import barrier, get_dist_info, is_main_process
+from mmengine.dist import barrier, broadcast_object_list, get_dist_info, is_main_process
 from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
 from openmagvit2.apis.init_model import init_model
 from openmagvit2.checkpoint.hashing import weights_hash
-from openmagvit2.datasets.tokens import HEADER, LABELS, open_tokens, token_dtype
+from openmagvit2.datasets import ImageDataset
+from openmagvit2.datasets.tokens import FORMAT, HEADER, LABELS, check_sizes, open_tokens, read_header, token_dtype
 from openmagvit2.registry import DATASETS
 
 CORNERS = ('centre', 'top_left', 'top_right', 'bottom_left', 'bottom_right')
@@ -74,18 +75,26 @@ def tokenize(
         The header.
 
     Raises:
-        ValueError: ``out`` holds tokens of other settings; the config is of no tokenizer.
+        ValueError: ``out`` holds tokens of other settings; the config is of no tokenizer; its data set has no images by number.
     """
     out = Path(out)
     model = init_model(config, checkpoint, device)
     if not hasattr(model, 'encoder'):
         raise ValueError(f'tokenize needs the config of a tokenizer, this one makes a {type(model).__name__}.')
-    spec = config.to_dict()[f'{split}_dataloader']['dataset']
+    # The seed that a training's random crops have.
+    spec = dict(seed=config.get('seed', 0)) | config.to_dict()[f'{split}_dataloader']['dataset']
+    dataset = DATASETS.build(spec)
+    if not isinstance(dataset, ImageDataset):
+        raise ValueError(f'{split}_dataloader.dataset: tokens need images that can be read by number; {spec["type"]} has none.')
     views = views_of(spec.get('pipeline') or [], crops, flip)
-    sets = [DATASETS.build(dict(spec, pipeline=steps)) for steps, _ in views]
+    sets = [dataset.with_pipeline(steps) for steps, _ in views]
     header = _header(model, config, checkpoint, sets[0], views, dict(split=split, crops=crops, flip=flip, dataset=spec))
     header |= dict(batch_size=batch_size, block=block)
-    if _begin(out, header):
+    begun = [_begin(out, header) if is_main_process() else None]
+    broadcast_object_list(begun)
+    if isinstance(begun[0], ValueError):
+        raise begun[0]
+    if begun[0] == 'finished':
         return header | dict(finished=True)
     rank, world = get_dist_info()
     blocks = range(-(-header['num_images'] // block))
@@ -141,7 +150,7 @@ def _header(model, config: Config, checkpoint: str, dataset, views: list, recipe
     grid = [side // model.encoder.downscale for side in sample.shape[1:]]
     size = model.quantizer.codebook_size
     return dict(
-        format=1,
+        format=FORMAT,
         num_images=len(dataset),
         num_views=len(views),
         grid=grid,
@@ -156,26 +165,30 @@ def _header(model, config: Config, checkpoint: str, dataset, views: list, recipe
     )
 
 
-def _begin(out: Path, header: dict) -> bool:
-    """Make or check the folder; whether everything is done."""
-    finished = [False]
-    if is_main_process():
-        if (out / HEADER).is_file():
-            old = json.loads((out / HEADER).read_text())
-            finished = [old['finished']]
-            # The same tokenizer may lie elsewhere.
-            known = {key: value for key, value in old.items() if key not in ('finished', 'tokenizer')}
-            other = [key for key, value in known.items() if header.get(key) != value]
-            if other:
-                raise ValueError(f'{out} holds tokens of other settings ({", ".join(other)}); give another --out, or remove it.')
-        else:
-            out.mkdir(parents=True, exist_ok=True)
-            open_tokens(out, header, 'w+').flush()
-            np.save(out / LABELS, np.zeros(header['num_images'], np.int64))
-            _write(out / HEADER, json.dumps(header, indent=2, default=str) + '\n')
-    barrier()
-    finished = [json.loads((out / HEADER).read_text())['finished']]
-    return finished[0]
+def _begin(out: Path, header: dict) -> str | ValueError:
+    """Make or check the folder; 'begun', 'finished', or what is wrong, for all processes to raise."""
+    if not (out / HEADER).is_file():
+        out.mkdir(parents=True, exist_ok=True)
+        open_tokens(out, header, 'w+').flush()
+        np.save(out / LABELS, np.zeros(header['num_images'], np.int64))
+        # Last, since it says that the others are there.
+        _write(out / HEADER, json.dumps(header, indent=2, default=str) + '\n')
+        return 'begun'
+    try:
+        old = read_header(out)
+        # The same tokenizer may lie elsewhere.
+        known = {key: value for key, value in old.items() if key not in ('finished', 'tokenizer')}
+        other = [key for key, value in known.items() if header.get(key) != value]
+        if other:
+            raise ValueError(f'{out} holds tokens of other settings ({", ".join(other)}); give another --out, or remove it.')
+        check_sizes(out, old)
+    except ValueError as error:
+        return error
+    if old['finished']:
+        # A kill may have come between the end and the clearing up.
+        for mark in out.glob('.block-*'):
+            mark.unlink()
+    return 'finished' if old['finished'] else 'begun'
 
 
 def _mark(out: Path, number: int) -> Path:

@@ -1,5 +1,6 @@
 """What all data sets of images share."""
 
+import copy
 from abc import abstractmethod
 
 import numpy as np
@@ -27,6 +28,12 @@ class ImageDataset(Dataset):
     def metainfo(self) -> dict:
         """What mmengine hands to evaluators: the names of the classes, where they are known."""
         return dict(classes=self.classes)
+
+    def with_pipeline(self, pipeline: list[dict]) -> 'ImageDataset':
+        """The same images, not looked for again, through other transforms."""
+        other = copy.copy(self)
+        other.pipeline = [TRANSFORMS.build(step) for step in pipeline]
+        return other
 
     @abstractmethod
     def __len__(self) -> int:

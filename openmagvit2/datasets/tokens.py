@@ -1,6 +1,7 @@
 """A data set as the tokens of a tokenizer: what ``tools/tokenize_dataset.py`` writes."""
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ from openmagvit2.datasets.base import uniform
 from openmagvit2.registry import DATASETS
 
 HEADER, TOKENS, LABELS = 'header.json', 'tokens.bin', 'labels.npy'
+# Of the header and the files beside it.
+FORMAT = 1
 
 
 def token_dtype(codebook_size: int) -> np.dtype:
@@ -26,6 +29,38 @@ def open_tokens(folder: Path, header: dict, mode: str = 'r') -> np.memmap:
     return np.memmap(folder / TOKENS, np.dtype(header['dtype']), mode, shape=shape)
 
 
+def read_header(folder: Path) -> dict:
+    """The header of a token cache.
+
+    Raises:
+        ValueError: There is none, or it is not one of ours.
+    """
+    path = folder / HEADER
+    if not path.is_file():
+        raise ValueError(f'TokenCache: no {HEADER} in {folder}; make it with tools/tokenize_dataset.py.')
+    try:
+        header = json.loads(path.read_text(encoding='utf-8'))
+    except ValueError as error:
+        raise ValueError(f'TokenCache: {path} cannot be read: {error}; remove the folder and tokenize again.') from error
+    if not isinstance(header, dict) or header.get('format') != FORMAT:
+        raise ValueError(f'TokenCache: {path} is not a header of format {FORMAT}, which this version writes; tokenize again.')
+    return header
+
+
+def check_sizes(folder: Path, header: dict) -> None:
+    """Whether the files are as long as the header says.
+
+    Raises:
+        ValueError: They are not, as after a copy that broke off.
+    """
+    tokens = header['num_images'] * header['num_views'] * math.prod(header['grid']) * np.dtype(header['dtype']).itemsize
+    # A .npy file of int64 has a header of 128 bytes.
+    for name, size in ((TOKENS, tokens), (LABELS, 128 + 8 * header['num_images'])):
+        found = (folder / name).stat().st_size if (folder / name).is_file() else 0
+        if found != size:
+            raise ValueError(f'TokenCache: {folder / name} has {found} of {size} bytes; copy it again, or make the folder anew.')
+
+
 @DATASETS.register_module()
 class TokenCache(Dataset):
     """Indices int64 (h, w) and label of each image; one of its views (crops, mirrored ones) by (seed, epoch, index).
@@ -35,16 +70,15 @@ class TokenCache(Dataset):
         seed: Of the choice of views.
 
     Raises:
-        ValueError: The folder is none of a token cache, or is not finished.
+        ValueError: The folder is none of a token cache, is not finished, or lacks a part.
     """
 
     def __init__(self, *, data_root: str, seed: int = 0) -> None:
         self.folder, self.seed = Path(data_root), seed
-        if not (self.folder / HEADER).is_file():
-            raise ValueError(f'TokenCache: no {HEADER} in {data_root}; make it with tools/tokenize_dataset.py.')
-        self.header = json.loads((self.folder / HEADER).read_text())
+        self.header = read_header(self.folder)
         if not self.header['finished']:
             raise ValueError(f'TokenCache: {data_root} is not finished; start tools/tokenize_dataset.py again with the same arguments.')
+        check_sizes(self.folder, self.header)
         self.labels = np.load(self.folder / LABELS, allow_pickle=False)
         # Opened by each loader worker for itself.
         self._tokens: np.memmap | None = None

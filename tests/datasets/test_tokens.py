@@ -5,14 +5,17 @@ import os
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from openmagvit2.apis import init_model
+from openmagvit2.apis.running import test as run_test
 from openmagvit2.apis.running import train
 from openmagvit2.apis.tokenize import tokenize, views_of
 from openmagvit2.checkpoint import write_checkpoint
@@ -63,6 +66,58 @@ def test_another_tokenizer_is_refused(checkpoint, tmp_path):
         TokenCache(data_root=str(tmp_path))
 
 
+def test_evaluation_refuses_another_tokenizer_too(checkpoint, tmp_path):
+    lfq = load_config(TINY / 'lfq_32.py', {'val_dataloader.dataset.num_images': 20})
+    tokenize(lfq, str(checkpoint), tmp_path / 'tokens', split='val')
+    cache = {'val_dataloader.dataset': dict(_delete_=True, type='TokenCache', data_root=str(tmp_path / 'tokens'))}
+    values = {}
+    for name, options in (('images', {'val_dataloader.dataset.num_images': 20}), ('cached', cache)):
+        options = dict(options, **{'model.tokenizer.checkpoint': str(checkpoint), 'experiment_name': f'{tmp_path.name}-{name}'})
+        config = load_config(TINY / 'ar_32.py', options)
+        if name == 'images':
+            model = init_model(config)
+            model.init_weights()
+            write_checkpoint(dict(state_dict=model.state_dict()), tmp_path / 'ar.pth')
+        values[name] = run_test(config, str(tmp_path / 'ar.pth'), str(tmp_path / name))
+    assert values['cached'] == pytest.approx(values['images'], rel=1e-6)
+    other = init_model(TINY / 'ar_32.py', cfg_options={'model.tokenizer.seed': 5})
+    write_checkpoint(dict(state_dict=other.state_dict()), tmp_path / 'other.pth')
+    config.experiment_name += '-other'
+    with pytest.raises(ValueError, match='was made by another tokenizer'):
+        run_test(config, str(tmp_path / 'other.pth'), str(tmp_path / 'other'))
+
+
+def test_damaged_caches(checkpoint, tmp_path):
+    config = load_config(TINY / 'lfq_32.py', {'train_dataloader.dataset.num_images': 20})
+    out = tmp_path / 'tokens'
+    tokenize(config, str(checkpoint), out)
+    whole = {name: (out / name).read_bytes() for name in ('tokens.bin', 'labels.npy', 'header.json')}
+    for name, content, told in (
+        ('tokens.bin', whole['tokens.bin'][:-1], 'tokens.bin has 1279 of 1280 bytes'),
+        ('labels.npy', b'', 'labels.npy has 0 of 288 bytes'),
+        ('header.json', whole['header.json'][:50], 'header.json cannot be read'),
+        ('header.json', whole['header.json'].replace(b'"format": 1', b'"format": 2'), 'not a header of format 1'),
+    ):
+        (out / name).write_bytes(content)
+        for use in (lambda: TokenCache(data_root=str(out)), lambda: tokenize(config, str(checkpoint), out)):
+            with pytest.raises(ValueError, match=told):
+                use()
+        (out / name).write_bytes(whole[name])
+    # Killed between the end and the clearing up; nothing is made again.
+    (out / '.block-000000').write_text('done')
+    before = (out / 'tokens.bin').stat().st_mtime_ns
+    assert tokenize(config, str(checkpoint), out)['finished']
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == whole and (out / 'tokens.bin').stat().st_mtime_ns == before
+
+
+def test_streams_have_no_tokens(checkpoint, tmp_path):
+    with tarfile.open(tmp_path / '0.tar', 'w'):
+        pass
+    shards = dict(_delete_=True, type='TarShards', urls=str(tmp_path))
+    with pytest.raises(ValueError, match='train_dataloader.dataset: tokens need images that can be read by number; TarShards has none'):
+        tokenize(load_config(TINY / 'lfq_32.py', {'train_dataloader.dataset': shards}), str(checkpoint), tmp_path / 'tokens')
+
+
 def test_views(checkpoint, tmp_path):
     pipeline = [dict(type='Pad', size=40), dict(type='RandomCrop', size=32), dict(type='RandomFlip')]
     options = {'train_dataloader.dataset.num_images': 12, 'train_dataloader.dataset.pipeline': pipeline}
@@ -98,6 +153,38 @@ def test_a_killed_run_ends_with_the_same_bytes(checkpoint, tmp_path):
         assert (tmp_path / 'whole' / name).read_bytes() == (tmp_path / 'killed' / name).read_bytes(), name
     assert not list((tmp_path / 'killed').glob('.block-*'))
     assert len(np.unique(np.fromfile(tmp_path / 'whole' / 'tokens.bin', np.uint8))) > 10
+
+
+@pytest.mark.slow
+def test_two_processes_write_the_same_bytes(checkpoint, tmp_path):
+    folder = tmp_path / 'images'
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for i in range(31):
+        Image.fromarray(rng.integers(0, 256, (40 + i, 50, 3), dtype=np.uint8)).save(folder / f'{i:02d}.png')
+    (folder / '07.png').write_bytes((folder / '07.png').read_bytes()[:300])
+    config = tmp_path / 'photos.py'
+    config.write_text(PHOTOS.format(base=TINY / 'lfq_32.py', folder=folder))
+    tool = ['tools/tokenize_dataset.py', str(config), str(checkpoint), '--crops', 'ten', '--batch-size', '4', '--out']
+    environment = dict(os.environ, OMP_NUM_THREADS='1', PYTHONPATH=str(ROOT))
+    two = [sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node=2', '--master_port=29613', *tool, str(tmp_path / 'two')]
+    for command in ([sys.executable, *tool, str(tmp_path / 'one')], [*two, '--launcher', 'pytorch']):
+        done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=200)
+        assert done.returncode == 0, done.stderr[-2000:]
+        assert '30 images x 10 views x 8x8 tokens (uint8)' in done.stdout
+        assert 'leaves out 1 of 31 images' in done.stdout + done.stderr
+    for name in ('tokens.bin', 'labels.npy', 'header.json'):
+        assert (tmp_path / 'one' / name).read_bytes() == (tmp_path / 'two' / name).read_bytes(), name
+    # A refusal is told by every process, and none waits for another.
+    done = subprocess.run([*two, '--flip', '--launcher', 'pytorch'], env=environment, cwd=ROOT, capture_output=True, text=True, timeout=100)
+    assert done.returncode != 0 and 'holds tokens of other settings (recipe)' in done.stderr
+
+
+PHOTOS = """
+_base_ = '{base}'
+train_dataloader = dict(dataset=dict(_delete_=True, type='ImageFolder', data_root='{folder}', on_error='skip', pipeline=[
+    dict(type='Resize', size=36), dict(type='RandomCrop', size=32)]))
+"""
 
 
 KILLED = """
