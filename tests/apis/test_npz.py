@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
+from two_processes import run_in_two
 
 from openmagvit2.apis import Generator, init_model
 from openmagvit2.apis.npz import sample_npz
@@ -91,8 +91,6 @@ def test_parts_without_settings_are_not_taken(generator, tmp_path):
 
 
 def _two(rank: int, folder: str) -> None:
-    torch.set_num_threads(1)
-    dist.init_process_group('gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2)
     generator = make()
     sample_npz(generator, Path(folder) / 'two.npz', [2, 0, 1], 3, seed=5, batch_size=2, part=2)
     # Parts of other settings: each process is told, and none waits for another.
@@ -102,12 +100,10 @@ def _two(rank: int, folder: str) -> None:
     dist.barrier()
     with pytest.raises(ValueError, match='other settings'):
         sample_npz(generator, Path(folder) / 'y.npz', [0], 1)
-    dist.barrier()
-    dist.destroy_process_group()
 
 
 def test_two_processes_write_the_same_file(generator, tmp_path):
-    mp.spawn(_two, (str(tmp_path),), nprocs=2)
+    run_in_two(_two, tmp_path)
     sample_npz(generator, tmp_path / 'one.npz', [2, 0, 1], 3, seed=5, batch_size=20)
     one, two = (np.load(tmp_path / f'{name}.npz', allow_pickle=False) for name in ('one', 'two'))
     assert one['arr_1'].tolist() == two['arr_1'].tolist()

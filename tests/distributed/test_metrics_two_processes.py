@@ -2,9 +2,8 @@
 
 import pytest
 import torch
-import torch.distributed as dist
-import torch.multiprocessing as mp
 import torchvision
+from two_processes import run_in_two
 
 from openmagvit2.evaluation.features import FeatureExtractor
 from openmagvit2.registry import METRICS
@@ -44,20 +43,17 @@ def values(rows: list[int], batch: int, folder: str) -> dict[str, float]:
 
 
 def _work(rank: int, folder: str) -> None:
-    torch.set_num_threads(1)
-    dist.init_process_group('gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2)
     everything = list(range(COUNT))
     found = [values(everything[rank::2], batch, folder) for batch in (1, 4, 64)]
     found.append(values(everything if rank == 0 else [], 5, folder))
     torch.save(found, f'{folder}/{rank}.pt')
-    dist.destroy_process_group()
 
 
 def test_two_processes_and_batch_sizes(tmp_path):
     torch.manual_seed(0)
     trunk = torchvision.models.alexnet().features.state_dict(prefix='features.')
     torch.save(trunk, tmp_path / 'alexnet.pth')
-    mp.spawn(_work, (str(tmp_path),), nprocs=2)
+    run_in_two(_work, tmp_path)
     everything = list(range(COUNT))
     expected = values(everything, COUNT, str(tmp_path))
     assert set(expected) == {'psnr', 'ssim', *EXACT, 'lpips_alex', 'rfd_tiles'} and min(expected.values()) > 0

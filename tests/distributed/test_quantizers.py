@@ -2,9 +2,8 @@
 
 import pytest
 import torch
-import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch.testing import assert_close
+from two_processes import run_in_two
 
 from openmagvit2.models.quantizers import LFQ, VQ
 
@@ -19,7 +18,6 @@ def make_vq() -> VQ:
 
 
 def _work(rank: int, folder: str) -> None:
-    dist.init_process_group('gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2)
     z = batch()[2 * rank : 2 * rank + 2].requires_grad_()
     out = LFQ(num_bits=6, entropy_sync=True)(z)
     (grad,) = torch.autograd.grad(out.losses['entropy'], z)
@@ -28,13 +26,12 @@ def _work(rank: int, folder: str) -> None:
         vq(batch()[2 * rank : 2 * rank + 2])
     entropies = dict(codebook=out.stats['codebook_entropy'], per_sample=out.stats['per_sample_entropy'])
     torch.save(dict(entropies, grad=grad, vq=vq.state_dict()), f'{folder}/{rank}.pt')
-    dist.destroy_process_group()
 
 
 @pytest.fixture(scope='module')
 def two(tmp_path_factory):
     folder = tmp_path_factory.mktemp('two')
-    mp.spawn(_work, (str(folder),), nprocs=2)
+    run_in_two(_work, folder)
     return [torch.load(folder / f'{rank}.pt') for rank in range(2)]
 
 

@@ -1,19 +1,18 @@
 """One training, the same numbers: in one process, in two, and with micro-batches."""
 
 import json
-import os
 from pathlib import Path
 
 import pytest
-import torch
-import torch.distributed as dist
-import torch.multiprocessing as mp
+from two_processes import run_in_two
 
 from openmagvit2.apis.running import train
 from openmagvit2.checkpoint import read_checkpoint
 from openmagvit2.config import load_config
 
 TINY = Path(__file__).parents[2] / 'configs' / 'tiny'
+
+
 def run(family: str, folder: Path, counts: int = 1, launcher: str = 'none') -> None:
     options = {
         'train_cfg.max_iters': 10,
@@ -26,12 +25,8 @@ def run(family: str, folder: Path, counts: int = 1, launcher: str = 'none') -> N
     train(load_config(TINY / f'{family}.py', options), str(folder), launcher=launcher)
 
 
-def _two(rank: int, family: str, folder: str) -> None:
-    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='2')
-    torch.set_num_threads(1)
-    dist.init_process_group('gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2)
+def _two(rank: int, folder: str, family: str) -> None:
     run(family, Path(folder) / 'two', launcher='pytorch')
-    dist.destroy_process_group()
 
 
 def losses(folder: Path) -> list[float]:
@@ -45,7 +40,7 @@ def losses(folder: Path) -> list[float]:
 def test_the_same_losses_and_weights(family, tmp_path):
     run(family, tmp_path / 'one')
     run(family, tmp_path / 'micro', counts=2)
-    mp.spawn(_two, (family, str(tmp_path)), nprocs=2)
+    run_in_two(_two, tmp_path, family)
     one = read_checkpoint(tmp_path / 'one' / 'iter_10.pth')['state_dict']
     for way in ('two', 'micro'):
         other = read_checkpoint(tmp_path / way / 'iter_10.pth')['state_dict']

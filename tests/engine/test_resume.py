@@ -1,15 +1,13 @@
 """A training that is stopped and resumed ends bit for bit where one that never stopped ends."""
 
-import os
 import signal
 from pathlib import Path
 
 import pytest
 import torch
-import torch.distributed as dist
-import torch.multiprocessing as mp
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
+from two_processes import run_in_two
 
 from openmagvit2.apis.running import test as run_test
 from openmagvit2.apis.running import train
@@ -155,9 +153,6 @@ def test_a_signal_during_the_agreement_waits_for_the_next_question(monkeypatch):
 
 
 def _two_processes(rank: int, folder: str, family: str) -> None:
-    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='2')
-    torch.set_num_threads(1)
-    dist.init_process_group('gloo', init_method=f'file://{folder}/rendezvous', rank=rank, world_size=2)
     root = Path(folder)
     # Stops: between windows, in a window of two micro-batches with loader workers, in a validation; signalled in one process only.
     stops = [(3, False, 0, 1), (5, False, 2, 2), (4, True, 0, 1)]
@@ -171,13 +166,12 @@ def _two_processes(rank: int, folder: str, family: str) -> None:
         else:
             raise AssertionError('the signal did not stop the training')
         train(config(f'{root.name}-{i}-c', workers, counts, family=family), str(root / f'halves_{i}'), True, launcher='pytorch')
-    dist.destroy_process_group()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize('family', [pytest.param('lfq_32', marks=pytest.mark.smoke), 'ar_32'])
 def test_two_processes_resume(tmp_path, family):
-    mp.spawn(_two_processes, (str(tmp_path), family), nprocs=2)
+    run_in_two(_two_processes, tmp_path, family)
     for i in range(3):
         a, b = (read_checkpoint(tmp_path / f'{name}_{i}' / 'iter_8.pth') for name in ('straight', 'halves'))
         assert len(a['random_states']) == 2
