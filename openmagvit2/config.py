@@ -180,9 +180,7 @@ def _import_custom(content: dict, path: Path) -> None:
         except ModuleNotFoundError as error:
             if error.name != name.split('.')[0] and error.name != name:
                 raise
-            raise ValueError(
-                f'custom_imports: no module `{name}` in the current directory, beside {path.name}, or installed.'
-            ) from error
+            raise ValueError(f'custom_imports: no module `{name}` in the current directory, beside {path.name}, or installed.') from error
 
 
 def _accepted(key: str, kind: str | type, path: str) -> set[str] | None:

@@ -41,15 +41,11 @@ class Generator:
             config, cfg_options = load_config(config_path(config), cfg_options), None
         return cls(init_model(config, checkpoint, device, cfg_options), config.get('eval_sampling'))
 
-    def sample_indices(
-        self, labels: Sequence[int] | Tensor, seed: int = 0, numbers: Sequence[int] | None = None, **sampling: Any
-    ) -> Tensor:
+    def sample_indices(self, labels: Sequence[int] | Tensor, seed: int = 0, numbers: Sequence[int] | None = None, **sampling: Any) -> Tensor:
         """Labels (B,) to indices int64 (B, h, w); the arguments of :meth:`sample`."""
         return self.model.generate(torch.as_tensor(labels), self.sampling | sampling, seed, numbers)
 
-    def sample(
-        self, labels: Sequence[int] | Tensor, seed: int = 0, numbers: Sequence[int] | None = None, **sampling: Any
-    ) -> np.ndarray:
+    def sample(self, labels: Sequence[int] | Tensor, seed: int = 0, numbers: Sequence[int] | None = None, **sampling: Any) -> np.ndarray:
         """Labels (B,) to images uint8 (B, H, W, 3).
 
         Args:

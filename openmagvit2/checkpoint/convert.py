@@ -146,9 +146,7 @@ def _take(
             taken[name] = tensor
     if wrong:
         more = f' and {len(wrong) - 3} more' if len(wrong) > 3 else ''
-        raise ValueError(
-            f'The file does not fit this config ({what} weights): {"; ".join(wrong[:3])}{more}. {mend(state)}'
-        )
+        raise ValueError(f'The file does not fit this config ({what} weights): {"; ".join(wrong[:3])}{more}. {mend(state)}')
     groups: dict[str, int] = {}
     for name in taken:
         group = '.'.join(name.split('.')[: 2 if name.startswith('tokenizer.') else 1])

@@ -30,9 +30,7 @@ class FileDataset(ImageDataset):
         ValueError: Another word for ``on_error``; no file can be read.
     """
 
-    def __init__(
-        self, *, samples: list[tuple[Path, int]], on_error: str = 'raise', pipeline: list[dict] | None = None, seed: int = 0
-    ) -> None:
+    def __init__(self, *, samples: list[tuple[Path, int]], on_error: str = 'raise', pipeline: list[dict] | None = None, seed: int = 0) -> None:
         super().__init__(pipeline=pipeline, seed=seed)
         if on_error not in ('raise', 'skip'):
             raise ValueError(f"{type(self).__name__}: on_error must be 'raise' or 'skip', got {on_error!r}.")

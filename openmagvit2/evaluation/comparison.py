@@ -149,9 +149,7 @@ def _protocol(metrics: tuple[str, ...], reference: Reference) -> dict[str, str]:
     return {name: texts[name] for name in metrics}
 
 
-def _warnings(
-    metrics: tuple[str, ...], samples: Images, ours: Statistics, reference: Reference, theirs: Statistics | None
-) -> list[str]:
+def _warnings(metrics: tuple[str, ...], samples: Images, ours: Statistics, reference: Reference, theirs: Statistics | None) -> list[str]:
     told = [
         f'{ours.count} samples are few for {name}; below {least} it depends on their number.'
         for name, least in ENOUGH_SAMPLES.items()

@@ -21,7 +21,7 @@ MEANING = {
     'perplexity': 'How many codes are in use, weighted by their frequency; at most the size of the codebook.',
     'tokens_per_image': 'Tokens that stand for an image.',
     'bits_per_token': 'log2 of the size of the codebook.',
-    'nll_nats_per_image': 'Negative log-likelihood of the test images\' tokens under the generator, given the class.',
+    'nll_nats_per_image': "Negative log-likelihood of the test images' tokens under the generator, given the class.",
     'judge_accuracy_on_real': 'A small classifier, trained on the real training images, on the real test images.',
     'judge_accuracy_on_samples': 'The same classifier on 200 samples: how often it sees the class that was asked for.',
     'judge_accuracy_by_class': 'The same for each class.',

@@ -34,9 +34,7 @@ def test_batches_and_parts_do_not_matter(generator, tmp_path):
     for other in files[1:]:
         assert np.abs(files[0]['arr_0'].astype(int) - other['arr_0']).max() <= 1
     labels, numbers = [2, 2, 2, 0, 0, 0, 1, 1, 1], [0, 1, 2] * 3
-    tokens = [
-        torch.cat([generator.sample_indices(labels[i : i + n], 5, numbers[i : i + n]) for i in range(0, 9, n)]) for n in (1, 7, 20)
-    ]
+    tokens = [torch.cat([generator.sample_indices(labels[i : i + n], 5, numbers[i : i + n]) for i in range(0, 9, n)]) for n in (1, 7, 20)]
     assert tokens[0].equal(tokens[1]) and tokens[0].equal(tokens[2])
 
 

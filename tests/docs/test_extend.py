@@ -19,6 +19,9 @@ def test_the_page_trains(tmp_path):
     done = subprocess.run(
         [sys.executable, str(ROOT / 'tools' / 'train.py'), str(tmp_path / 'sign_32.py'), '--work-dir', str(tmp_path / 'run')]
         + ['--cfg-options', 'train_cfg.max_iters=2'],
-        cwd=ROOT, capture_output=True, text=True, timeout=200,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=200,
     )
     assert (tmp_path / 'run' / 'iter_2.pth').is_file(), done.stderr[-2000:]

@@ -67,9 +67,7 @@ def assert_equal(a: object, b: object, path: str = '') -> None:
 
 
 @pytest.mark.parametrize('family', ['lfq_32', 'ar_32'])
-@pytest.mark.parametrize(
-    ('iteration', 'in_validation', 'workers', 'counts'), [(3, False, 0, 1), (5, False, 2, 2), (4, True, 0, 1)]
-)
+@pytest.mark.parametrize(('iteration', 'in_validation', 'workers', 'counts'), [(3, False, 0, 1), (5, False, 2, 2), (4, True, 0, 1)])
 def test_resume_is_exact(tmp_path, iteration, in_validation, workers, counts, family):
     name = tmp_path.name
     straight, halves = tmp_path / 'straight', tmp_path / 'halves'

@@ -80,9 +80,7 @@ def test_scores_equal_torch_fidelitys():
         sets.append(statistics)
     values = measure(*sets, extractor, ('fd', 'is', 'precision_recall', 'kid'))
     full = [extractor(images) for images in (x, y)]
-    prc = prc_features_to_metric(
-        *(f['features'] for f in full), prc_neighborhood=3, prc_batch_size=300, save_cpu_ram=False, verbose=False
-    )
+    prc = prc_features_to_metric(*(f['features'] for f in full), prc_neighborhood=3, prc_batch_size=300, save_cpu_ram=False, verbose=False)
     assert (values['precision'], values['recall']) == pytest.approx((prc['precision'], prc['recall']))
     isc = isc_features_to_metric(full[0]['logits'], splits=1, shuffle=False)
     assert values['inception_score'] == pytest.approx(isc['inception_score_mean'])

@@ -48,8 +48,7 @@ def test_psnr_and_ssim_on_photographs_of_odd_sizes():
         pairs = [(photo[at : at + height, at : at + width], photo[at + 1 : at + 1 + height, at : at + width]) for at in range(0, 60, 20)]
         originals, others = (np.stack(side) for side in zip(*pairs, strict=True))
         expected += [
-            (peak_signal_noise_ratio(a, b, data_range=255), structural_similarity(a, b, data_range=255, channel_axis=-1))
-            for a, b in pairs
+            (peak_signal_noise_ratio(a, b, data_range=255), structural_similarity(a, b, data_range=255, channel_axis=-1)) for a, b in pairs
         ]
         tensors = [torch.from_numpy(x).permute(0, 3, 1, 2) / 127.5 - 1 for x in (originals, others)]
         for metric in metrics:

@@ -14,9 +14,7 @@ def small(quantizer: dict, **kwargs) -> torch.nn.Module:
     return MODELS.build(dict(type='VisualTokenizer', encoder=encoder, quantizer=quantizer, decoder=decoder, **kwargs))
 
 
-@pytest.mark.parametrize(
-    'quantizer', [dict(type='LFQ', num_bits=8), dict(type='VQ', codebook_size=64), dict(type='FSQ', levels=[5, 4, 3])]
-)
+@pytest.mark.parametrize('quantizer', [dict(type='LFQ', num_bits=8), dict(type='VQ', codebook_size=64), dict(type='FSQ', levels=[5, 4, 3])])
 def test_quantizers_swap_without_other_changes(quantizer):
     model = small(quantizer).eval()
     image = torch.rand(2, 3, 16, 24) * 2 - 1

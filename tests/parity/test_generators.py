@@ -29,9 +29,7 @@ class Transformer(nn.Module):
         super().__init__()
         self.class_embedding = nn.Embedding(num_classes + 1, dim)
         self.backbone = BACKBONES.build(dict(type='Llama', grid=grid, dim=dim, num_layers=num_layers, num_heads=num_heads))
-        self.head = HEADS.build(
-            dict(type='NextSubTokenHead', vocab_sizes=vocab_sizes, dim=dim, num_heads=num_heads, num_layers=intra_layers)
-        )
+        self.head = HEADS.build(dict(type='NextSubTokenHead', vocab_sizes=vocab_sizes, dim=dim, num_heads=num_heads, num_layers=intra_layers))
 
     def forward(self, sub_indices, labels):
         return self.head.logits(self.context(sub_indices, labels), sub_indices)
@@ -85,9 +83,7 @@ def test_greedy_sampling_with_guidance():
     sampler = SubTokenSampler(guidance=[2.0, 1.5], top_k=1)
     labels = torch.tensor([3, 7, 10, 10])
     uniform = torch.full((2,), 0.5, dtype=torch.float64)
-    sub = decode_tokens(
-        model.backbone, model.head, model.class_embedding(labels), 16, lambda logits, t, i: sampler(logits, i, uniform)
-    )
+    sub = decode_tokens(model.backbone, model.head, model.class_embedding(labels), 16, lambda logits, t, i: sampler(logits, i, uniform))
     assert sub[0].tolist() == [[0, 6]] * 16
     assert sub[1].tolist() == [[3, 2]] * 13 + [[1, 7], [2, 15], [0, 6]]
 

@@ -36,9 +36,7 @@ class ResumableCheckpointHook(Hook):
     # Last: it turns the finished checkpoint into plain values.
     priority = 'LOWEST'
 
-    def __init__(
-        self, interval: int | None = None, max_keep: int = 2, save_best: str | None = None, rule: str = 'greater'
-    ) -> None:
+    def __init__(self, interval: int | None = None, max_keep: int = 2, save_best: str | None = None, rule: str = 'greater') -> None:
         if rule not in ('greater', 'less'):
             raise ValueError(f"default_hooks.checkpoint.rule must be 'greater' or 'less', got {rule!r}.")
         self.save_best, self.rule = save_best, rule

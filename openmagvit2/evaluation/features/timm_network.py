@@ -78,7 +78,7 @@ class TimmFeatures(FeatureExtractor):
             try:
                 self.network.load_state_dict(timm.create_model(self.model_name, pretrained=True).state_dict())
             except Exception as error:  # a download fails in many ways
-                raise ValueError(f"TimmFeatures: timm gives no weights of {self.model_name} ({error}); set weights to a file.") from error
+                raise ValueError(f'TimmFeatures: timm gives no weights of {self.model_name} ({error}); set weights to a file.') from error
             self.weights_info = dict(file=f'timm: {self.model_name}', sha256=weights_hash(self.network))
             return
         path = self._package_file() if self.weights == 'package' else Path(self.weights)

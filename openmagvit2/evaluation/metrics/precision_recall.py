@@ -23,9 +23,7 @@ def precision_recall(generated: Tensor, reference: Tensor, neighbours: int = 3) 
     """
     if min(len(generated), len(reference)) <= neighbours:
         raise ValueError(f'Precision and recall need more than {neighbours} images in each set, got {len(generated)} and {len(reference)}.')
-    out = prc_features_to_metric(
-        generated, reference, prc_neighborhood=neighbours, prc_batch_size=PART, save_cpu_ram=True, verbose=False
-    )
+    out = prc_features_to_metric(generated, reference, prc_neighborhood=neighbours, prc_batch_size=PART, save_cpu_ram=True, verbose=False)
     return dict(precision=out['precision'], recall=out['recall'])
 
 

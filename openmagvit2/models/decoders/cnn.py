@@ -62,8 +62,7 @@ class CnnDecoder(BaseDecoder):
         self.conv_in = nn.Conv2d(in_channels, out_widths[-1], 3, padding=1)
         self.mid_block = nn.ModuleList(ResidualBlock(out_widths[-1], out_widths[-1]) for _ in range(num_res_blocks))
         self.up = nn.ModuleList(
-            _Level(a, b, num_res_blocks, upsample if i else None)
-            for i, (a, b) in enumerate(zip(in_widths, out_widths, strict=True))
+            _Level(a, b, num_res_blocks, upsample if i else None) for i, (a, b) in enumerate(zip(in_widths, out_widths, strict=True))
         )
         if adaptive_norm:
             self.adaptive = nn.ModuleList(AdaptiveGroupNorm(width, in_channels) for width in in_widths)

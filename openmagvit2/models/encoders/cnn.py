@@ -57,9 +57,7 @@ class CnnEncoder(BaseEncoder):
         widths = [channels] + [channels * m for m in channel_multipliers]
         last = len(channel_multipliers) - 1
         self.conv_in = nn.Conv2d(3 * patch_size**2, channels, 3, padding=1, bias=False)
-        self.down = nn.ModuleList(
-            _Level(widths[i], widths[i + 1], num_res_blocks, downsample if i < last else None) for i in range(last + 1)
-        )
+        self.down = nn.ModuleList(_Level(widths[i], widths[i + 1], num_res_blocks, downsample if i < last else None) for i in range(last + 1))
         self.mid_block = nn.ModuleList(ResidualBlock(widths[-1], widths[-1]) for _ in range(num_res_blocks))
         self.norm_out = group_norm(widths[-1])
         self.conv_out = nn.Conv2d(widths[-1], out_channels, 1)

@@ -202,9 +202,7 @@ class ClassConditionalGenerator(BaseModel):
         return torch.where(labels < 0, self.num_classes, labels)
 
     # ---- training ---------------------------------------------------------------------------------------------------------------
-    def train_step(
-        self, data: dict, optim_wrapper: OptimWrapperDict, handles: dict[str, nn.Module] | None = None
-    ) -> dict[str, Tensor]:
+    def train_step(self, data: dict, optim_wrapper: OptimWrapperDict, handles: dict[str, nn.Module] | None = None) -> dict[str, Tensor]:
         """One step on the sub-tokens of a batch; labels become the null class at random. Returns detached scalars for the log."""
         handles = handles or self.roles()
         data = self.data_preprocessor(data, True)

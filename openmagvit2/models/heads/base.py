@@ -57,9 +57,7 @@ class Head(nn.Module):
         """What :meth:`sample` may reuse from position to position; None where there is nothing to keep."""
         return None
 
-    def sample(
-        self, context: Tensor, sampler: Callable[[Tensor, int], Tensor], cache: list[LayerCache] | None = None
-    ) -> Tensor:
+    def sample(self, context: Tensor, sampler: Callable[[Tensor, int], Tensor], cache: list[LayerCache] | None = None) -> Tensor:
         """Context (B, dim) of one position to sub-tokens int64 (B, k).
 
         Args:

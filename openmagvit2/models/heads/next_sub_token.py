@@ -23,9 +23,7 @@ class NextSubTokenHead(Head):
         dropout: In the blocks.
     """
 
-    def __init__(
-        self, *, vocab_sizes: Sequence[int], dim: int = 1024, num_heads: int = 16, num_layers: int = 2, dropout: float = 0.1
-    ) -> None:
+    def __init__(self, *, vocab_sizes: Sequence[int], dim: int = 1024, num_heads: int = 16, num_layers: int = 2, dropout: float = 0.1) -> None:
         super().__init__(vocab_sizes, dim)
         self.blocks = nn.ModuleList(TransformerBlock(dim, num_heads, dropout) for _ in range(num_layers))
         # The official model reuses the first rows of the image's table: the context at the zero row, then the top row of the grid.
@@ -48,9 +46,7 @@ class NextSubTokenHead(Head):
         """One slot for each sub-token in each block."""
         return new_cache(len(self.blocks), len(self.vocab_sizes))
 
-    def sample(
-        self, context: Tensor, sampler: Callable[[Tensor, int], Tensor], cache: list[LayerCache] | None = None
-    ) -> Tensor:
+    def sample(self, context: Tensor, sampler: Callable[[Tensor, int], Tensor], cache: list[LayerCache] | None = None) -> Tensor:
         """See :meth:`Head.sample`."""
         cache = cache or self.new_cache()
         for layer in cache:

@@ -27,9 +27,7 @@ class SeparateHead(Head):
         x = self.norm(context)
         return [classifier(x) for classifier in self.classifiers]
 
-    def sample(
-        self, context: Tensor, sampler: Callable[[Tensor, int], Tensor], cache: list[LayerCache] | None = None
-    ) -> Tensor:
+    def sample(self, context: Tensor, sampler: Callable[[Tensor, int], Tensor], cache: list[LayerCache] | None = None) -> Tensor:
         """See :meth:`Head.sample`."""
         x = self.norm(context)
         return torch.stack([sampler(classifier(x), i) for i, classifier in enumerate(self.classifiers)], -1)

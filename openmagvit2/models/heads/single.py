@@ -37,8 +37,6 @@ class SingleHead(Head):
         x, target = self.norm(context).flatten(0, 1), sub_indices.flatten()
         return linear_cross_entropy(x, self.classifiers[0].weight, target, self.chunk_elements).view(sub_indices.shape)
 
-    def sample(
-        self, context: Tensor, sampler: Callable[[Tensor, int], Tensor], cache: list[LayerCache] | None = None
-    ) -> Tensor:
+    def sample(self, context: Tensor, sampler: Callable[[Tensor, int], Tensor], cache: list[LayerCache] | None = None) -> Tensor:
         """See :meth:`Head.sample`."""
         return sampler(self.classifiers[0](self.norm(context)), 0)[:, None]

@@ -35,9 +35,7 @@ class AdversarialLoss(nn.Module):
     def __init__(self, *, discriminator: str = 'hinge') -> None:
         super().__init__()
         if discriminator not in DISCRIMINATOR_LOSSES:
-            raise ValueError(
-                f'model.adversarial_loss.discriminator must be one of {", ".join(DISCRIMINATOR_LOSSES)}, got {discriminator!r}.'
-            )
+            raise ValueError(f'model.adversarial_loss.discriminator must be one of {", ".join(DISCRIMINATOR_LOSSES)}, got {discriminator!r}.')
         self.discriminator = discriminator
 
     def generator_loss(self, fake: Tensor) -> Tensor:

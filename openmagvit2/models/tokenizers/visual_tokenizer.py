@@ -143,9 +143,7 @@ class VisualTokenizer(BaseModel):
     test_step = val_step
 
     # ---- training ---------------------------------------------------------------------------------------------------------------
-    def train_step(
-        self, data: dict, optim_wrapper: OptimWrapperDict, handles: dict[str, nn.Module] | None = None
-    ) -> dict[str, Tensor]:
+    def train_step(self, data: dict, optim_wrapper: OptimWrapperDict, handles: dict[str, nn.Module] | None = None) -> dict[str, Tensor]:
         """One step of the generator, then one of the discriminator on the same reconstruction (spec §3.4).
 
         Args:
@@ -197,9 +195,7 @@ class VisualTokenizer(BaseModel):
                 reals = [self.discriminator(image).float() for image in images]
                 self.lecam.begin_step(torch.cat(reals), torch.cat(fakes), len(images))
 
-    def generator_losses(
-        self, image: Tensor, reconstruction: Tensor, out: QuantizerOutput, adversarial: bool
-    ) -> dict[str, Tensor]:
+    def generator_losses(self, image: Tensor, reconstruction: Tensor, out: QuantizerOutput, adversarial: bool) -> dict[str, Tensor]:
         """Unweighted losses of encoder, quantizer and decoder by name."""
         with torch.autocast(image.device.type, enabled=False):
             losses = dict(out.losses, reconstruction=self.reconstruction_loss(reconstruction.float(), image))
