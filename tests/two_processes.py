@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
@@ -13,7 +14,9 @@ from openmagvit2.engine import launch
 def _member(rank: int, work: Callable, folder: str, args: tuple) -> None:
     os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='2')
     torch.set_num_threads(1)
-    dist.init_process_group('gloo', init_method=f'file://{folder}/rendezvous', rank=rank, world_size=2)
+    # Where one process is lost, the other is to say so rather than wait for half an hour.
+    store = f'file://{folder}/rendezvous'
+    dist.init_process_group('gloo', init_method=store, rank=rank, world_size=2, timeout=timedelta(minutes=3))
     work(rank, folder, *args)
     launch.finish(0)
 
