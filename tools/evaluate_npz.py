@@ -30,6 +30,8 @@ def main() -> int:
     try:
         if args.out and not Path(args.out).resolve().parent.is_dir():
             raise ValueError(f'--out {args.out}: its folder does not exist.')
+        if args.out and Path(args.out).is_dir():
+            raise ValueError(f'--out {args.out}: this is a folder; name a file.')
         result = compare_sets(
             args.samples,
             args.reference,

@@ -83,23 +83,35 @@ def read_statistics(path: Path, dim: int) -> Statistics | None:
     """An npz of ``mu`` and ``sigma`` (ADM's reference files have them beside the images); None where it is another kind of file.
 
     Raises:
-        ValueError: The file is no npz, or its statistics are of another network.
+        ValueError: The file is no npz, has one of the two alone, or they are no mean and covariance of this network's features.
     """
-    if path.is_dir() or path.suffix != '.npz' or not path.is_file():
+    if path.suffix.lower() != '.npz' or not path.is_file():
         return None
     try:
         with zipfile.ZipFile(path) as archive:
             names = set(archive.namelist())
-        if not {'mu.npy', 'sigma.npy'} <= names:
+        present = {'mu.npy', 'sigma.npy'} & names
+        if not present:
             return None
         with np.load(path, allow_pickle=False) as data:
-            mean, cov = (np.asarray(data[key], np.float64) for key in ('mu', 'sigma'))
+            arrays = {name: data[name] for name in ('mu', 'sigma') if f'{name}.npy' in present}
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:
         raise ValueError(f'{path} is not a readable npz: {error}') from None
-    if mean.shape != (dim,) or cov.shape != (dim, dim):
-        raise ValueError(f'{path}: mu has {mean.shape} numbers, the network {dim} features: these are statistics of another network.')
+    if len(arrays) < 2:
+        raise ValueError(f'{path} has {next(iter(arrays))} alone: statistics are mu and sigma.')
+    length = arrays['mu'].size
+    for name, shape in dict(mu=(length,), sigma=(length, length)).items():
+        array = arrays[name]
+        if array.dtype.kind not in 'fiu' or array.shape != shape:
+            raise ValueError(f'{path}: mu must be real numbers (D,), sigma (D, D); {name} is {array.dtype} {array.shape}.')
+    mean, cov = (array.astype(np.float64) for array in arrays.values())
+    if len(mean) != dim:
+        raise ValueError(f'{path}: mu has {len(mean)} numbers, the network {dim} features: these are statistics of another network.')
     if not (np.isfinite(mean).all() and np.isfinite(cov).all()):
         raise ValueError(f'{path}: mu or sigma is not finite.')
+    # Files in single precision are off by their rounding.
+    if (cov.diagonal() < 0).any() or np.abs(cov - cov.T).max() > 1e-5 * np.abs(cov).max():
+        raise ValueError(f'{path}: sigma is no covariance: it is not symmetric, or has a negative variance.')
     # The count is not written in such files.
     return Statistics.known(0, mean, cov)
 

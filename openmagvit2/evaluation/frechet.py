@@ -5,11 +5,17 @@ from torch import Tensor
 
 
 def moments(total: Tensor, dim: int) -> tuple[int, Tensor, Tensor]:
-    """Sums (1 + dim + dim^2,) of ones, features, and outer products to count, mean (dim,), and sample covariance (dim, dim)."""
+    """Sums (1 + dim + dim^2,) of ones, features, and outer products to count, mean (dim,), and sample covariance (dim, dim).
+
+    Raises:
+        ValueError: Of fewer than two images, which have no covariance.
+    """
     count = int(total[0])
+    if count < 2:
+        raise ValueError(f'A Fréchet distance needs at least 2 images in each set, got {count}.')
     mean = total[1 : 1 + dim] / count
     outer = total[1 + dim :].view(dim, dim)
-    return count, mean, (outer - count * torch.outer(mean, mean)) / max(count - 1, 1)
+    return count, mean, (outer - count * torch.outer(mean, mean)) / (count - 1)
 
 
 def sums(features: Tensor) -> Tensor:

@@ -76,11 +76,15 @@ class ImageSet:
 
     def _header(self) -> tuple[int, ...]:
         try:
-            with zipfile.ZipFile(self.path) as archive, archive.open('arr_0.npy') as member:
-                shape, fortran, dtype = _read_header(member)
+            with zipfile.ZipFile(self.path) as archive:
+                names = set(archive.namelist())
+                with archive.open('arr_0.npy') as member:
+                    shape, fortran, dtype = _read_header(member)
         except FileNotFoundError:
             raise ValueError(f'{self.path} does not exist.') from None
         except KeyError:
+            if {'mu.npy', 'sigma.npy'} <= names:
+                raise ValueError(f'{self.path} holds statistics (mu, sigma) where images are needed (arr_0).') from None
             raise ValueError(f'{self.path} has no arr_0, where the images belong (uint8, N x H x W x 3).') from None
         except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError) as error:
             raise ValueError(f'{self.path} is not a readable npz: {error}') from None

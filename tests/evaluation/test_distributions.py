@@ -20,7 +20,7 @@ from torch_fidelity.metric_isc import isc_features_to_metric
 from torch_fidelity.metric_prc import prc_features_to_metric
 
 from openmagvit2.evaluation.comparison import Reference, choose_metrics, compare, measure
-from openmagvit2.evaluation.distributions import Statistics, cached_moments
+from openmagvit2.evaluation.distributions import Statistics, cached_moments, read_statistics
 from openmagvit2.evaluation.features import FeatureExtractor, TimmFeatures
 from openmagvit2.evaluation.frechet import frechet_distance, moments, sums
 from openmagvit2.evaluation.images import ImageSet
@@ -215,6 +215,43 @@ def test_bad_sets_are_explained(tmp_path):
         list(ImageSet(tmp_path / 'short.npz').batches(4))
 
 
+def test_bad_statistics_are_explained(tmp_path):
+    mean, cov = np.zeros(4), np.eye(4)
+    broken = cov.copy()
+    broken[1, 2] = np.nan
+    cases = [
+        (dict(mu=mean), 'has mu alone'),
+        (dict(sigma=cov), 'has sigma alone'),
+        (dict(mu=mean, arr_0=random_images(2)), 'has mu alone'),
+        (dict(mu=mean, sigma=cov[:, :3]), r'sigma is float64 \(4, 3\)'),
+        (dict(mu=mean[None], sigma=cov), r'mu is float64 \(1, 4\)'),
+        (dict(mu=np.array(0.0), sigma=cov), r'mu is float64 \(\)'),
+        (dict(mu=mean, sigma=cov + 1j), 'sigma is complex128'),
+        (dict(mu=mean.astype(str), sigma=cov), 'mu is <U'),
+        (dict(mu=mean[:3], sigma=cov[:3, :3]), 'statistics of another network'),
+        (dict(mu=mean, sigma=broken), 'not finite'),
+        (dict(mu=mean, sigma=cov + np.triu(np.ones((4, 4)), 1)), 'no covariance'),
+        (dict(mu=mean, sigma=-cov), 'no covariance'),
+    ]
+    for name in ('x.npz', 'x.NPZ'):
+        for arrays, told in cases:
+            with open(tmp_path / name, 'wb') as file:
+                np.savez(file, **arrays)
+            with pytest.raises(ValueError, match=told):
+                read_statistics(tmp_path / name, 4)
+    np.savez(tmp_path / 'single.npz', mu=mean.astype(np.float32), sigma=cov.astype(np.float32))
+    assert read_statistics(tmp_path / 'single.npz', 4).moments[2].equal(torch.eye(4, dtype=torch.float64))
+    with pytest.raises(ValueError, match=r'single.npz holds statistics \(mu, sigma\) where images are needed'):
+        ImageSet(tmp_path / 'single.npz')
+
+
+def test_one_image_has_no_covariance():
+    statistics = Statistics(4)
+    statistics.update(dict(features=torch.ones(1, 4)))
+    with pytest.raises(ValueError, match='at least 2 images in each set, got 1'):
+        _ = statistics.moments
+
+
 def test_a_damaged_npz_and_a_truncated_jpeg(tmp_path):
     np.savez_compressed(tmp_path / 'x.npz', arr_0=np.zeros((50, 16, 16, 3), np.uint8) + random_images(1))
     content = bytearray((tmp_path / 'x.npz').read_bytes())
@@ -285,6 +322,7 @@ def test_mistakes_are_told_before_an_image_is_read(run, tmp_path):
         ([samples, samples, '--features', 'Inception'], 'No `Inception` in the features slot'),
         ([samples, samples, '--features-options', 'weight=x'], '--features-options: '),
         ([samples, samples, '--out', tmp_path / 'no' / 'result.json'], 'its folder does not exist'),
+        ([samples, samples, '--out', tmp_path], 'this is a folder'),
     ]
     for arguments, told in cases:
         code, out, err = run(*arguments)
