@@ -1,11 +1,12 @@
 """Training and testing of a config: what ``tools/train.py`` and ``tools/test.py`` do."""
 
+import contextlib
 import copy
 import inspect
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -97,8 +98,23 @@ def train(config: Config, work_dir: str | None = None, resume: str | bool = Fals
     runner = build_runner(config, folder, launcher)
     if config.get('load_from') and '://' not in config.load_from:
         _check_start(runner, config.load_from, resume=bool(source))
-    runner.train()
+    with _mixed_sizes_told():
+        runner.train()
     return runner
+
+
+@contextlib.contextmanager
+def _mixed_sizes_told() -> Iterator[None]:
+    """What torch says of a batch that cannot be stacked, as the user's mistake that it is."""
+    try:
+        yield
+    except RuntimeError as error:
+        _, found, sizes = str(error).rpartition('stack expects each tensor to be equal size, but got ')
+        if not found:
+            raise
+        raise ValueError(
+            f"Images of one batch differ in size ({sizes.strip()}); set the data set's pipeline to Resize and a crop, or test with --size."
+        ) from error
 
 
 def _check_start(runner: Runner, path: str, resume: bool) -> None:
@@ -128,7 +144,8 @@ def test(
         config, checkpoint: Of a tokenizer or a generator.
         work_dir: Receives logs and ``metrics.json``, which says what was measured how.
         launcher: See :func:`train`.
-        metrics: Short names (``evaluation.metrics.SHORT_NAMES``) instead of the config's evaluators.
+        metrics: Short names (``evaluation.metrics.SHORT_NAMES``) instead of all the config's evaluators; one that the config has keeps its
+            settings, as a protocol or a file of weights.
         size: Side of resize and centre crop instead of the config's; 'original' measures images as they are, one by one.
         protocol: 'official' or 'corrected', for the metrics that have both.
         pad: 'gray' or 'black': border around images whose sides the stride does not divide.
@@ -141,7 +158,7 @@ def test(
     _set_test(config)
     _count_once(config)
     if metrics is not None:
-        config.test_evaluator = [dict(_named(name)) for name in metrics]
+        config.test_evaluator = [_named(name, _listed(config.test_evaluator)) for name in metrics]
     if size is not None:
         _resize(config.test_dataloader, size)
     if pad is not None:
@@ -158,7 +175,8 @@ def test(
     if hasattr(dataset, 'check_model'):
         # As a training does.
         dataset.check_model(model)
-    values = runner.test()
+    with _mixed_sizes_told():
+        values = runner.test()
     if is_main_process():
         record = dict(
             metrics=values,
@@ -177,10 +195,17 @@ def test(
     return values
 
 
-def _named(name: str) -> dict:
+def _named(name: str, evaluators: Sequence[dict]) -> dict:
+    """The config's evaluator of a short name, or the plain one."""
     if name not in SHORT_NAMES:
         raise ValueError(f'No metric `{name}`; choose of {", ".join(SHORT_NAMES)}.')
-    return SHORT_NAMES[name]
+    plain = SHORT_NAMES[name]
+    return copy.deepcopy(next((evaluator for evaluator in evaluators if _within(plain, evaluator)), plain))
+
+
+def _within(part: dict, whole: dict) -> bool:
+    """Whether ``whole`` has all that ``part`` says."""
+    return all(_within(value, whole.get(key) or {}) if isinstance(value, dict) else whole.get(key) == value for key, value in part.items())
 
 
 def _require(registry: Registry, built: dict, key: str, told: str) -> None:

@@ -96,6 +96,31 @@ def test_record_states_the_protocol(folder, checkpoint, tmp_path):
     assert record['size'] == '32' and record['pad_value'] == 0 and record['versions']['torch'] in torch.__version__
 
 
+def test_named_metrics_keep_what_the_config_says_of_them(folder, checkpoint, tmp_path, monkeypatch):
+    settings = config(folder, tmp_path.name)
+    settings.test_evaluator = [
+        dict(type='PSNR', protocol='official'),
+        dict(type='LPIPS', net='vgg', weights='/nowhere/vgg.pth'),
+        dict(type='ReconstructionFrechet', features=dict(type='FIDInception', weights='/nowhere/inception.pth')),
+    ]
+    run_test(settings, checkpoint, str(tmp_path / 'a'), metrics=['psnr', 'ssim'], size='32')
+    record = json.loads((tmp_path / 'a' / 'metrics.json').read_text())
+    assert record['evaluators'] == [dict(type='PSNR', protocol='official'), dict(type='SSIM')]
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
+    for name, place in dict(lpips_vgg='/nowhere/vgg', rfid='/nowhere/inception', lpips_alex=f'{tmp_path}/checkpoints/alexnet').items():
+        with pytest.raises(ValueError, match=f'not in {place}'):
+            run_test(settings, checkpoint, str(tmp_path / 'x'), metrics=[name])
+
+
+@pytest.mark.parametrize('workers', [0, 1])
+def test_images_of_mixed_sizes_are_told(workers, folder, checkpoint, tmp_path):
+    settings = config(folder, f'{tmp_path.name}-{workers}')
+    settings.val_dataloader.num_workers = workers
+    with pytest.raises(ValueError, match=r'differ in size \(\[3, 33, 47\] at entry 0'):
+        run_test(settings, checkpoint, str(tmp_path / 'x'), metrics=['psnr'])
+    assert not list(tmp_path.rglob('metrics.json'))
+
+
 def test_choices_that_do_not_fit(checkpoint, tmp_path):
     generator = load_config(ROOT / 'configs' / 'tiny' / 'ar_32.py')
     with pytest.raises(ValueError, match='--pad goes with tokenizers; ClassConditionalGenerator has no pad_value'):
