@@ -1,5 +1,6 @@
 """Statistics of one set of images through one network: collected, read from a file, or kept in a cache."""
 
+import logging
 import os
 import warnings
 import zipfile
@@ -10,6 +11,7 @@ from typing import Protocol
 
 import numpy as np
 import torch
+from mmengine.logging import print_log
 from torch import Tensor
 from tqdm import tqdm
 
@@ -135,14 +137,33 @@ def cached_moments(images: ImageSet, extractor: FeatureExtractor, batch_size: in
     extractor.prepare(device)
     folder = Path(os.environ.get('OPENMAGVIT2_CACHE', Path.home() / '.cache' / 'openmagvit2'))
     kept = folder / f'{extractor.name}_{extractor.key()[:16]}_{images.hash()[:24]}.npz'
-    if kept.is_file():
+    known = _kept_moments(kept)
+    if known:
+        return known
+    statistics = collect(images, extractor, batch_size, device, Statistics(extractor.dim))
+    if not images.skipped:
+        _keep_moments(kept, *statistics.moments)
+    return statistics
+
+
+def _kept_moments(kept: Path) -> Statistics | None:
+    """None where the file is not there or damaged: it is then written anew."""
+    if not kept.is_file():
+        return None
+    try:
         with np.load(kept, allow_pickle=False) as data:
             return Statistics.known(int(data['count']), data['mu'], data['sigma'])
-    statistics = collect(images, extractor, batch_size, device, Statistics(extractor.dim))
-    count, mean, cov = statistics.moments
-    if not images.skipped:
-        folder.mkdir(parents=True, exist_ok=True)
-        beside = kept.with_name(f'.tmp-{os.getpid()}-{kept.name}')
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, KeyError, ValueError) as error:
+        print_log(f'{kept} is damaged ({error}); the statistics are computed again.', 'current', logging.WARNING)
+        return None
+
+
+def _keep_moments(kept: Path, count: int, mean: Tensor, cov: Tensor) -> None:
+    """A folder that cannot be written costs the next run time, and this one nothing."""
+    beside = kept.with_name(f'.tmp-{os.getpid()}-{kept.name}')
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
         np.savez(beside, count=count, mu=mean.numpy(), sigma=cov.numpy())
         os.replace(beside, kept)
-    return statistics
+    except OSError as error:
+        print_log(f'Statistics are not kept for the next run: {error}. OPENMAGVIT2_CACHE names another folder.', 'current', logging.WARNING)

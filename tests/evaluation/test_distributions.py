@@ -172,6 +172,20 @@ def test_kept_statistics_tell_networks_apart(tmp_path, monkeypatch):
     assert means[1].equal(2 * means[0]) and means[2].equal(means[0]) and means[3].equal(means[1])
 
 
+def test_a_damaged_or_unwritable_cache_costs_only_time(tmp_path, monkeypatch):
+    monkeypatch.setenv('OPENMAGVIT2_CACHE', str(tmp_path / 'cache'))
+    images = ImageSet(save_npz(tmp_path / 'x.npz', random_images(5)))
+    mean = cached_moments(images, Means(), 3, 'cpu').moments[1]
+    (kept,) = (tmp_path / 'cache').iterdir()
+    whole = kept.stat().st_size
+    kept.write_bytes(kept.read_bytes()[:100])
+    assert cached_moments(images, Means(), 3, 'cpu').moments[1].equal(mean)
+    assert [file.stat().st_size for file in (tmp_path / 'cache').iterdir()] == [whole]
+    (tmp_path / 'file').touch()
+    monkeypatch.setenv('OPENMAGVIT2_CACHE', str(tmp_path / 'file'))
+    assert cached_moments(images, Means(), 3, 'cpu').moments[1].equal(mean)
+
+
 def save_npz(path: Path, images: np.ndarray) -> Path:
     np.savez(path, arr_0=images)
     return path

@@ -11,16 +11,18 @@ PROTOCOLS = ('corrected', 'official')
 
 
 def to_unit(image: Tensor, protocol: str = 'corrected') -> Tensor:
-    """[-1, 1] to the 256 levels of an 8-bit file in [0, 1], float64: rounded, or with 'official' truncated in float32.
-
-    Truncation moves 95 of the 256 levels of an original image, which are exact to rounding, one level down (spec §6.2).
-    """
+    """[-1, 1] to the 256 levels of an 8-bit file in [0, 1], float64: rounded, or with 'official' truncated in float32."""
     if protocol == 'official':
-        # The official loader divides in float64: which levels fall below a whole number hangs on the last bit.
-        levels = (((image.double() + 1) * 127.5).round() / 127.5 - 1).float()
-        image = torch.where((image - levels).abs() < 1e-6, levels, image.float())
-        return (255 * ((image + 1) / 2)).clamp(0, 255).trunc().double() / 255
+        return (255 * ((image.float() + 1) / 2)).clamp(0, 255).trunc().double() / 255
     return ((image.double() + 1) * 127.5).round().clamp(0, 255) / 255
+
+
+def official_original(image: Tensor) -> Tensor:
+    """Original images in [-1, 1] as the official loader makes them of their 8 bits: divided in float64, then float32.
+
+    Which levels truncation moves down hangs on the last bit: 95 of the 256 (spec §6.2).
+    """
+    return (((image.double() + 1) * 127.5).round() / 127.5 - 1).float()
 
 
 def psnr(a: Tensor, b: Tensor) -> Tensor:
@@ -67,7 +69,12 @@ class _PixelMetric(StreamingMetric):
 
     def update(self, sample: dict) -> None:
         """Fold a batch."""
-        values = self.measure(*(to_unit(sample[key], self.protocol) for key in ('reconstruction', 'image')))
+        image, reconstruction = sample['image'], sample['reconstruction']
+        if self.protocol == 'official':
+            exact = official_original(image)
+            # What a model hands through stays equal to its original.
+            image, reconstruction = exact, torch.where(reconstruction == image, exact, reconstruction.float())
+        values = self.measure(*(to_unit(x, self.protocol) for x in (reconstruction, image)))
         self.total += torch.stack([values.sum().cpu(), torch.tensor(float(len(values)), dtype=torch.float64)])
 
     def result(self, total: Tensor) -> dict[str, float]:
