@@ -14,6 +14,9 @@ from openmagvit2.checkpoint import load_tokenizer_weights
 from openmagvit2.models.samplers import SubTokenSampler, decode_tokens, uniforms
 from openmagvit2.registry import BACKBONES, FACTORIZATIONS, HEADS, MODELS, SAMPLERS
 
+# Below this many rows matrix products round in another way, and a draw near a boundary gives another token.
+LEAST_ROWS = 4
+
 
 class Transformer(nn.Module):
     """The part with an optimizer, as data parallelism wraps it: class embedding, backbone, head."""
@@ -138,6 +141,8 @@ class ClassConditionalGenerator(BaseModel):
     ) -> Tensor:
         """Sample images' indices; sample ``number`` of a class with a seed has the same tokens in any batch.
 
+        Rounding can depend on the number of rows: a uniform number within about 1e-6 of the boundary of two tokens can still fall to the other.
+
         Args:
             labels: int64 (B,), from 0 to ``num_classes`` (the null class).
             sampling: Settings of :class:`SubTokenSampler`, with another ``type`` where there is one.
@@ -155,6 +160,8 @@ class ClassConditionalGenerator(BaseModel):
         sampler, k = self.check(names, sampling), len(self.head.vocab_sizes)
         if numbers is None:
             numbers = [names[:i].count(label) for i, label in enumerate(names)]
+        count, more = len(names), max(LEAST_ROWS - len(names), 0)
+        names, numbers = [*names, *names[-1:] * more], [*numbers, *list(numbers)[-1:] * more]
         random = uniforms(seed, names, numbers, self.num_tokens, k).to(device)
         labels = torch.tensor(names, device=device)
         if sampler.guided:
@@ -166,7 +173,7 @@ class ClassConditionalGenerator(BaseModel):
             self.num_tokens,
             lambda logits, t, i: sampler(logits, i, random[:, t, i], t / max(self.num_tokens - 1, 1)),
         )
-        return self.factorization.merge(sub_indices).unflatten(1, self.grid)
+        return self.factorization.merge(sub_indices[:count]).unflatten(1, self.grid)
 
     def check(self, labels: Sequence[int], sampling: dict | SubTokenSampler | None = None) -> SubTokenSampler:
         """The sampler of settings, as :meth:`generate` takes them.
