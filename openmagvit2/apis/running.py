@@ -178,21 +178,28 @@ def test(
     with _mixed_sizes_told():
         values = runner.test()
     if is_main_process():
-        record = dict(
-            metrics=values,
-            images=len(runner.test_dataloader.dataset),
-            config=str(config.filename),
-            checkpoint=dict(file=str(checkpoint), sha256=file_hash(Path(checkpoint)), averaged='ema_state_dict' in checkpoint_content),
-            evaluators=[evaluator.to_dict() for evaluator in _listed(config.test_evaluator)],
-            protocol=[f'{type(metric).__name__}: {metric.statement()}' for metric in prepared if hasattr(metric, 'statement')],
-            dataset=config.test_dataloader.dataset.to_dict(),
-            size=size or "the config's",
-            pad_value=config.model.get('pad_value', 0.0),
-            processes=get_world_size(),
-            versions={name: version(name) for name in ('torch', 'torchvision', 'mmengine', 'torch-fidelity', 'lpips', 'timm')},
-        )
-        (Path(runner.work_dir) / 'metrics.json').write_text(json.dumps(record, indent=2, default=str) + '\n')
+        averaged = 'ema_state_dict' in checkpoint_content
+        source = dict(file=str(checkpoint), sha256=file_hash(Path(checkpoint)), averaged=averaged)
+        _write_record(runner, config, values, source, prepared, size or "the config's")
     return values
+
+
+def _write_record(runner: Runner, config: Config, values: dict[str, float], checkpoint: dict, metrics: Sequence, size: int | str) -> None:
+    """``metrics.json``: the values, and what was measured how."""
+    record = dict(
+        metrics=values,
+        images=len(runner.test_dataloader.dataset),
+        config=str(config.filename),
+        checkpoint=checkpoint,
+        evaluators=[evaluator.to_dict() for evaluator in _listed(config.test_evaluator)],
+        protocol=[f'{type(metric).__name__}: {metric.statement()}' for metric in metrics if hasattr(metric, 'statement')],
+        dataset=config.test_dataloader.dataset.to_dict(),
+        size=size,
+        pad_value=config.model.get('pad_value', 0.0),
+        processes=get_world_size(),
+        versions={name: version(name) for name in ('torch', 'torchvision', 'mmengine', 'torch-fidelity', 'lpips', 'timm')},
+    )
+    (Path(runner.work_dir) / 'metrics.json').write_text(json.dumps(record, indent=2, default=str) + '\n')
 
 
 def _named(name: str, evaluators: Sequence[dict]) -> dict:

@@ -111,14 +111,20 @@ def tokenize(
         labels.flush()
         _write(_mark(out, number), 'done\n')
     barrier()
+    header |= dict(finished=True)
     if is_main_process():
-        for number in blocks:
-            assert _mark(out, number).exists(), 'every process has done its blocks'
-        _write(out / HEADER, json.dumps(header | dict(finished=True), indent=2, default=str) + '\n')
-        for number in blocks:
-            _mark(out, number).unlink()
+        _finish(out, header, blocks)
     barrier()
-    return header | dict(finished=True)
+    return header
+
+
+def _finish(out: Path, header: dict, blocks: range) -> None:
+    """The header says so first; then the marks are of no use."""
+    for number in blocks:
+        assert _mark(out, number).exists(), 'every process has done its blocks'
+    _write(out / HEADER, json.dumps(header, indent=2, default=str) + '\n')
+    for number in blocks:
+        _mark(out, number).unlink()
 
 
 class _Epoch(torch.utils.data.Dataset):
