@@ -19,7 +19,7 @@ def main() -> int:
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--metrics', help=f"instead of the config's, with commas: {', '.join(SHORT_NAMES)}")
     parser.add_argument('--size', help="side of resize and centre crop, or 'original': images as they are, padded to the stride")
-    parser.add_argument('--protocol', choices=PROTOCOLS, help="PSNR and SSIM: 'official' truncates to 8 bits as the paper's repository does")
+    parser.add_argument('--protocol', choices=PROTOCOLS, help="official: PSNR, SSIM and rFID to the letter of the paper's repository")
     parser.add_argument('--pad', choices=['gray', 'black'], help='border for --size original; default: gray')
     parser.add_argument('--work-dir', help='folder for logs and metrics.json; default work_dirs/<config name>')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='overrides, as test_dataloader.batch_size=4')

@@ -164,9 +164,8 @@ def test(
     if pad is not None:
         _require(MODELS, config.model, 'pad_value', '--pad goes with tokenizers')
         config.model.pad_value = dict(gray=0.0, black=-1.0)[pad]
-    for evaluator in _listed(config.test_evaluator):
-        if protocol is not None and evaluator.type in ('PSNR', 'SSIM'):
-            evaluator.protocol = protocol
+    if protocol is not None:
+        _set_protocol(_listed(config.test_evaluator), protocol)
     prepared = _prepare(config.test_evaluator)
     runner = build_runner(config, work_dir, launcher)
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
@@ -215,9 +214,24 @@ def _within(part: dict, whole: dict) -> bool:
     return all(_within(value, whole.get(key) or {}) if isinstance(value, dict) else whole.get(key) == value for key, value in part.items())
 
 
+def _takes(registry: Registry, built: dict, key: str) -> bool:
+    """Whether the class of a config has an argument; one that does not exist is told when it is built."""
+    kind = registry.get(built['type'])
+    return kind is not None and key in inspect.signature(kind).parameters
+
+
 def _require(registry: Registry, built: dict, key: str, told: str) -> None:
-    if key not in inspect.signature(registry.get(built['type'])).parameters:
+    if not _takes(registry, built, key):
         raise ValueError(f'{told}; {built["type"]} has no {key}.')
+
+
+def _set_protocol(evaluators: Sequence[dict], protocol: str) -> None:
+    """For the evaluators that have more than one."""
+    having = [evaluator for evaluator in evaluators if _takes(METRICS, evaluator, 'protocol')]
+    if not having:
+        raise ValueError('--protocol goes with PSNR, SSIM and rFID; none of them is measured here.')
+    for evaluator in having:
+        evaluator['protocol'] = protocol
 
 
 def _resize(dataloader, size: int | str) -> None:

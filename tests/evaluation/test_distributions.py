@@ -14,6 +14,7 @@ import scipy.linalg
 import scipy.special
 import torch
 from PIL import Image
+from pytorch_fid.inception import InceptionV3 as PytorchFID
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 from torch_fidelity.metric_isc import isc_features_to_metric
@@ -400,6 +401,20 @@ def test_networks_through_the_command(run, tmp_path, network, request):
     np.savez(tmp_path / 'other.npz', mu=np.zeros(5), sigma=np.eye(5))
     code, _, err = run(files[0], tmp_path / 'other.npz', *options)
     assert code == 2 and 'statistics of another network' in err
+
+
+def test_official_features_equal_pytorch_fid(inception, monkeypatch):
+    monkeypatch.setattr('pytorch_fid.inception.load_state_dict_from_url', lambda url, progress: torch.load(inception, weights_only=True))
+    images = torch.rand(2, 3, 65, 48)
+    ours = FEATURES.build(dict(type='FIDInception', weights=str(inception))).prepare('cpu')
+    with torch.no_grad():
+        expected = PytorchFID().eval()(images)[0].flatten(1)
+        features = ours.unrounded(images)
+        rounded = ours((images * 255).round().byte())['features']
+    assert (features - expected).norm() <= 1e-5 * expected.norm()
+    # The corrected protocol is another resize of other images.
+    assert (rounded - expected).norm() > 1e-3 * expected.norm()
+    assert ours.describe(unrounded=True)['preprocessing'] == 'bilinear to 299 as pytorch-fid'
 
 
 def test_timm_features_and_missing_package(tmp_path, monkeypatch):

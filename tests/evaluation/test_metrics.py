@@ -158,3 +158,27 @@ def test_reconstruction_frechet_is_that_of_all_features_at_once():
     root = scipy.linalg.sqrtm(covs[0] @ covs[1]).real
     expected = ((means[0] - means[1]) ** 2).sum() + np.trace(covs[0] + covs[1] - 2 * root)
     assert metric.evaluate(40)['rfd_tile_means'] == pytest.approx(expected, abs=1e-6 * np.trace(covs[0] + covs[1]))
+
+
+class UnroundedTileMeans(TileMeans):
+    """The same of floats."""
+
+    def unrounded(self, images: torch.Tensor) -> torch.Tensor:
+        return self(images * 255)['features']
+
+
+def test_official_reconstruction_frechet_does_not_round():
+    """A quarter of a level is nothing on 8 bits; on floats it moves every mean by as much."""
+    a, _ = images(40, 16, 16)
+    values = {}
+    for protocol in ('corrected', 'official'):
+        metric = METRICS.build(dict(type='ReconstructionFrechet', features=dict(type=UnroundedTileMeans), protocol=protocol))
+        metric.process({}, [dict(image=a, reconstruction=(a * 127.5 - 0.25) / 127.5)])
+        values[protocol] = metric.evaluate(40)['rfd_tile_means']
+    # Where a level is 0 the float is clamped: a little less than 12 means squared.
+    assert values['corrected'] == pytest.approx(0, abs=1e-4) and values['official'] == pytest.approx(12 / 16, rel=0.02)
+    with pytest.raises(ValueError, match='TileMeans takes images of 8 bits only: use protocol="corrected"'):
+        metric = METRICS.build(dict(type='ReconstructionFrechet', features=dict(type=TileMeans), protocol='official'))
+        metric.process({}, [dict(image=a, reconstruction=a)])
+    with pytest.raises(ValueError, match='ReconstructionFrechet: protocol must be one of corrected, official'):
+        METRICS.build(dict(type='ReconstructionFrechet', features=dict(type=TileMeans), protocol='exact'))

@@ -123,6 +123,8 @@ def test_images_of_mixed_sizes_are_told(workers, folder, checkpoint, tmp_path):
 
 def test_choices_that_do_not_fit(checkpoint, tmp_path):
     generator = load_config(ROOT / 'configs' / 'tiny' / 'ar_32.py')
+    with pytest.raises(ValueError, match='--protocol goes with PSNR, SSIM and rFID'):
+        run_test(generator, checkpoint, str(tmp_path / 'x'), protocol='official')
     with pytest.raises(ValueError, match='--pad goes with tokenizers; ClassConditionalGenerator has no pad_value'):
         run_test(generator, checkpoint, str(tmp_path / 'x'), pad='gray')
     assert not (tmp_path / 'x').exists()

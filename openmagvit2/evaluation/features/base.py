@@ -18,6 +18,7 @@ class FeatureExtractor(nn.Module, ABC):
         dim: Length of a feature.
         layer: Which of the network's outputs the features are.
         preprocessing: What happens to an image before the network.
+        unrounded_preprocessing: The same of :meth:`unrounded`, where it differs.
         weights_info: After loading: file and hash, for the record.
     """
 
@@ -25,6 +26,7 @@ class FeatureExtractor(nn.Module, ABC):
     dim: int
     layer: str = ''
     preprocessing: str = ''
+    unrounded_preprocessing: str = ''
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,9 +38,10 @@ class FeatureExtractor(nn.Module, ABC):
         """What a Fréchet distance over these features is called."""
         return self.name if self.name.startswith('fid_') else f'fd_{self.name}'
 
-    def describe(self) -> dict[str, str | int | bool]:
+    def describe(self, unrounded: bool = False) -> dict[str, str | int | bool]:
         """Network, layer, preprocessing and weights, for the record; whole after :meth:`load_weights`."""
-        parts = dict(name=self.name, layer=self.layer, preprocessing=self.preprocessing, dim=self.dim)
+        preprocessing = unrounded and self.unrounded_preprocessing or self.preprocessing
+        parts = dict(name=self.name, layer=self.layer, preprocessing=preprocessing, dim=self.dim)
         return {key: value for key, value in parts.items() if value} | self.weights_info
 
     def key(self) -> str:
@@ -67,3 +70,11 @@ class FeatureExtractor(nn.Module, ABC):
     @abstractmethod
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Images uint8 (B, 3, H, W) of any size to features."""
+
+    def unrounded(self, images: Tensor) -> Tensor:
+        """Float images (B, 3, H, W) in [0, 1], which were never rounded to 8 bits, to features (B, dim).
+
+        Raises:
+            ValueError: The network takes 8 bits only.
+        """
+        raise ValueError(f'{type(self).__name__} takes images of 8 bits only: use protocol="corrected".')

@@ -2,6 +2,7 @@
 
 import logging
 
+import torch.nn.functional as F
 from mmengine.logging import print_log
 from torch import Tensor
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
@@ -12,11 +13,18 @@ from openmagvit2.evaluation.features.base import FeatureExtractor
 from openmagvit2.registry import FEATURES
 
 FILE = 'weights-inception-2015-12-05-6726825d.pth'
+# torch-fidelity's names of the parts, in their order.
+PARTS = (
+    'Conv2d_1a_3x3 Conv2d_2a_3x3 Conv2d_2b_3x3 MaxPool_1 Conv2d_3b_1x1 Conv2d_4a_3x3 MaxPool_2 Mixed_5b Mixed_5c Mixed_5d '
+    'Mixed_6a Mixed_6b Mixed_6c Mixed_6d Mixed_6e Mixed_7a Mixed_7b Mixed_7c AvgPool'
+).split()
 
 
 @FEATURES.register_module()
 class FIDInception(FeatureExtractor):
     """2048 features of the last pooling, and 1008 logits without bias; images are resized to 299 as TensorFlow 1 does.
+
+    :meth:`unrounded` is pytorch-fid's way into the same network: torch's resize, on floats (spec §6.2).
 
     Args:
         weights: File of the weights, as torch-fidelity publishes it; see :func:`find_weights` for where it is looked for.
@@ -26,6 +34,7 @@ class FIDInception(FeatureExtractor):
     dim = 2048
     layer = 'pool3 (2048), logits without bias'
     preprocessing = 'bilinear to 299 as TensorFlow 1'
+    unrounded_preprocessing = 'bilinear to 299 as pytorch-fid'
 
     def __init__(self, *, weights: str | None = None) -> None:
         super().__init__()
@@ -45,3 +54,10 @@ class FIDInception(FeatureExtractor):
         """See :class:`FeatureExtractor`."""
         features, logits = self.network(images)
         return dict(features=features, logits=logits)
+
+    def unrounded(self, images: Tensor) -> Tensor:
+        """See :class:`FeatureExtractor`."""
+        x = 2 * F.interpolate(images.float(), size=(299, 299), mode='bilinear', align_corners=False) - 1
+        for part in PARTS:
+            x = getattr(self.network, part)(x)
+        return x.flatten(1)

@@ -112,6 +112,10 @@ class TimmFeatures(FeatureExtractor):
         logits = self.network((x - self.mean) / self.std)
         return dict(features=self._features(), logits=logits.float())
 
+    def unrounded(self, images: Tensor) -> Tensor:
+        """See :class:`FeatureExtractor`."""
+        return self(images * 255)['features']
+
     def _features(self) -> Tensor:
         """(B, dim) of the last forward pass."""
         outputs = [self._kept.pop(layer).float() for layer in self.layers]

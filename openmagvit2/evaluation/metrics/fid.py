@@ -1,12 +1,14 @@
 """What rFID compares: the images of an evaluation set, cropped and resized as the model gets them, with the model's reconstructions of the
-same images, both rounded to 8 bits; features of the FID Inception network, folded into float64 sums over all processes. It is neither
-FID of samples against training statistics, nor comparable across resolutions or sets (docs/guides/evaluate.md).
+same images; features of the FID Inception network, folded into float64 sums over all processes. It is neither FID of samples against
+training statistics, nor comparable across resolutions or sets (docs/guides/evaluate.md).
 """
 
 import torch
 
+from openmagvit2.evaluation.features import FeatureExtractor
 from openmagvit2.evaluation.frechet import frechet_distance, moments, sums
 from openmagvit2.evaluation.metrics.base import StreamingMetric
+from openmagvit2.evaluation.metrics.pixels import check_protocol
 from openmagvit2.registry import FEATURES, METRICS
 
 
@@ -16,9 +18,12 @@ class ReconstructionFrechet(StreamingMetric):
 
     Args:
         features: Config of the network.
+        protocol: 'corrected' rounds both to 8 bits, as files of images are; 'official' leaves both unrounded, as the numbers of the paper's
+            repository do, which also come by another resize before the network (spec §6.2).
     """
 
-    def __init__(self, *, features: dict | None = None) -> None:
+    def __init__(self, *, features: dict | None = None, protocol: str = 'corrected') -> None:
+        self.protocol = check_protocol(self, protocol)
         self.extractor = FEATURES.build(features or dict(type='FIDInception'))
         dim = self.extractor.dim
         super().__init__(2 * (1 + dim + dim * dim))
@@ -29,21 +34,25 @@ class ReconstructionFrechet(StreamingMetric):
 
     def statement(self) -> str:
         """See :class:`StreamingMetric`."""
-        network = ', '.join(f'{key} {value}' for key, value in self.extractor.describe().items())
-        return f'evaluation images as the model gets them against their reconstructions, both rounded to 8 bits; {network}'
+        official = self.protocol == 'official'
+        how = 'not rounded' if official else 'both rounded to 8 bits'
+        network = ', '.join(f'{key} {value}' for key, value in self.extractor.describe(unrounded=official).items())
+        return f'{self.protocol}: evaluation images as the model gets them against their reconstructions, {how}; {network}'
 
     def update(self, sample: dict) -> None:
         """Fold a batch of images and reconstructions in [-1, 1]."""
         extractor = self.extractor.prepare(sample['image'].device)
-        parts = [sums(extractor(_to_bytes(sample[key]))['features']) for key in ('image', 'reconstruction')]
+        parts = [sums(self._features(extractor, sample[key])) for key in ('image', 'reconstruction')]
         self.total += torch.cat(parts).cpu()
+
+    def _features(self, extractor: FeatureExtractor, image: torch.Tensor) -> torch.Tensor:
+        """Images in [-1, 1] to (B, dim)."""
+        unit = (image.float() + 1) / 2
+        if self.protocol == 'official':
+            return extractor.unrounded(unit.clamp(0, 1))
+        return extractor((unit * 255).round().clamp(0, 255).byte())['features']
 
     def result(self, total) -> dict[str, float]:
         """From the sums of both sets."""
         (_, *first), (_, *second) = (moments(half, self.extractor.dim) for half in total.chunk(2))
         return {f'r{self.extractor.distance_name}': frechet_distance(*first, *second)}
-
-
-def _to_bytes(image: torch.Tensor) -> torch.Tensor:
-    """[-1, 1] to uint8, rounded."""
-    return ((image.float() + 1) * 127.5).round().clamp(0, 255).byte()

@@ -10,6 +10,13 @@ from openmagvit2.registry import METRICS
 PROTOCOLS = ('corrected', 'official')
 
 
+def check_protocol(metric: StreamingMetric, protocol: str) -> str:
+    """The protocol; raises ValueError where there is no such one."""
+    if protocol not in PROTOCOLS:
+        raise ValueError(f'{type(metric).__name__}: protocol must be one of {", ".join(PROTOCOLS)}, got {protocol!r}.')
+    return protocol
+
+
 def to_unit(image: Tensor, protocol: str = 'corrected') -> Tensor:
     """[-1, 1] to the 256 levels of an 8-bit file in [0, 1], float64: rounded, or with 'official' truncated in float32."""
     if protocol == 'official':
@@ -58,9 +65,7 @@ class _PixelMetric(StreamingMetric):
 
     def __init__(self, *, protocol: str = 'corrected') -> None:
         super().__init__(2)
-        if protocol not in PROTOCOLS:
-            raise ValueError(f'{type(self).__name__}: protocol must be one of {", ".join(PROTOCOLS)}, got {protocol!r}.')
-        self.protocol = protocol
+        self.protocol = check_protocol(self, protocol)
 
     def statement(self) -> str:
         """See :class:`StreamingMetric`."""
