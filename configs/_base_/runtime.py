@@ -2,7 +2,8 @@
 seed = 0
 default_hooks = dict(
     logger=dict(type='IterationLoggerHook', interval=50),
-    checkpoint=dict(type='ResumableCheckpointHook', interval=5000, max_keep=2))
+    checkpoint=dict(type='ResumableCheckpointHook', interval=5000, max_keep=2),
+    record=dict(type='MetricsRecordHook'))
 log_processor = dict(type='LogProcessor', by_epoch=False, window_size=50)
 # With its scope: mmengine looks this one up before it knows the default scope.
 model_wrapper_cfg = dict(type='openmagvit2.RoleDDP')

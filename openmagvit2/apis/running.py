@@ -3,15 +3,13 @@
 import contextlib
 import copy
 import inspect
-import json
 import logging
 import os
 from collections.abc import Iterator, Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 from mmengine.config import Config, ConfigDict
-from mmengine.dist import broadcast_object_list, get_world_size, is_main_process
+from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
@@ -21,6 +19,7 @@ from openmagvit2.checkpoint import TRAINING_ONLY, check_weights, choose_weights,
 from openmagvit2.checkpoint.weights import file_hash
 from openmagvit2.engine.hooks import find_resume_checkpoint
 from openmagvit2.evaluation.metrics import SHORT_NAMES
+from openmagvit2.evaluation.record import write_record
 from openmagvit2.registry import DATASETS, METRICS, MODELS, Registry
 
 
@@ -179,26 +178,11 @@ def test(
     if is_main_process():
         averaged = 'ema_state_dict' in checkpoint_content
         source = dict(file=str(checkpoint), sha256=file_hash(Path(checkpoint)), averaged=averaged)
-        _write_record(runner, config, values, source, prepared, size or "the config's")
+        images, size = len(runner.test_dataloader.dataset), size or "the config's"
+        write_record(
+            runner.work_dir, values, config=config, stage='test', metrics=prepared, images=images, model=model, checkpoint=source, size=size
+        )
     return values
-
-
-def _write_record(runner: Runner, config: Config, values: dict[str, float], checkpoint: dict, metrics: Sequence, size: int | str) -> None:
-    """``metrics.json``: the values, and what was measured how."""
-    record = dict(
-        metrics=values,
-        images=len(runner.test_dataloader.dataset),
-        config=str(config.filename),
-        checkpoint=checkpoint,
-        evaluators=[evaluator.to_dict() for evaluator in _listed(config.test_evaluator)],
-        protocol=[f'{type(metric).__name__}: {metric.statement()}' for metric in metrics if hasattr(metric, 'statement')],
-        dataset=config.test_dataloader.dataset.to_dict(),
-        size=size,
-        pad_value=config.model.get('pad_value', 0.0),
-        processes=get_world_size(),
-        versions={name: version(name) for name in ('torch', 'torchvision', 'mmengine', 'torch-fidelity', 'lpips', 'timm')},
-    )
-    (Path(runner.work_dir) / 'metrics.json').write_text(json.dumps(record, indent=2, default=str) + '\n')
 
 
 def _named(name: str, evaluators: Sequence[dict]) -> dict:

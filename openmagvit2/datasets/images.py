@@ -192,7 +192,7 @@ class Coco(FileDataset):
     def __init__(
         self, *, data_root: str, split: str = 'val2017', on_error: str = 'raise', pipeline: list[dict] | None = None, seed: int = 0
     ) -> None:
-        folder = _folder(Path(data_root) / split, f'the images of COCO {split}')
+        folder = _folder(Path(data_root) / split, f'the images of COCO {split} (another folder below {data_root}: `dataset.split`)')
         samples = [(path, 0) for path in _images(folder)]
         if not samples:
             raise ValueError(f'Folder {folder} has no images ({", ".join(sorted(SUFFIXES))}).')

@@ -5,10 +5,12 @@ from openmagvit2.engine.hooks.codebook_usage import CodebookUsageHook
 from openmagvit2.engine.hooks.ema import SubmoduleEMAHook
 from openmagvit2.engine.hooks.logger import IterationLoggerHook
 from openmagvit2.engine.hooks.progress import ProgressBarHook
+from openmagvit2.engine.hooks.record import MetricsRecordHook
 
 __all__ = [
     'CodebookUsageHook',
     'IterationLoggerHook',
+    'MetricsRecordHook',
     'ProgressBarHook',
     'ResumableCheckpointHook',
     'SubmoduleEMAHook',

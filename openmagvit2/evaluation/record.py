@@ -1,0 +1,63 @@
+"""``metrics.json``: values, and what was measured how."""
+
+import json
+import os
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.dist import get_world_size
+from mmengine.evaluator import BaseMetric
+from torch import nn
+
+from openmagvit2.checkpoint import TRAINING_ONLY
+from openmagvit2.checkpoint.hashing import weights_hash
+
+PACKAGES = ('torch', 'torchvision', 'mmengine', 'torch-fidelity', 'lpips', 'timm')
+
+
+def write_record(
+    folder: str | Path,
+    values: dict[str, float],
+    *,
+    config: Config,
+    stage: str,
+    metrics: Sequence[BaseMetric],
+    images: int,
+    model: nn.Module,
+    checkpoint: dict[str, Any],
+    size: int | str = "the config's",
+) -> None:
+    """Write the record of one evaluation, beside and renamed.
+
+    Args:
+        folder: Gets ``metrics.json``.
+        values: Metrics by name.
+        config: Of the Runner; its file, model and ``<stage>_evaluator``, ``<stage>_dataloader`` are told.
+        stage: 'val' or 'test'.
+        metrics: The evaluators, whose statements tell protocol, network and weights.
+        images: How many were evaluated.
+        model: As evaluated; the hash of its weights, those that only training needs aside, ties validations of a training to its files.
+        checkpoint: What else is known of the weights.
+        size: See :func:`openmagvit2.apis.running.test`.
+    """
+    evaluators = config[f'{stage}_evaluator']
+    record = dict(
+        metrics=values,
+        images=images,
+        config=str(config.filename),
+        checkpoint=dict(checkpoint, weights_sha256=weights_hash(model, without=TRAINING_ONLY)),
+        evaluators=[part.to_dict() for part in ([evaluators] if isinstance(evaluators, dict) else evaluators)],
+        protocol=[f'{type(metric).__name__}: {metric.statement()}' for metric in metrics if hasattr(metric, 'statement')],
+        dataset=config[f'{stage}_dataloader'].dataset.to_dict(),
+        size=size,
+        pad_value=config.model.get('pad_value', 0.0),
+        processes=get_world_size(),
+        versions={name: version(name) for name in PACKAGES},
+    )
+    path = Path(folder) / 'metrics.json'
+    beside = path.with_name(f'.tmp-{path.name}')
+    beside.write_text(json.dumps(record, indent=2, default=str) + '\n')
+    os.replace(beside, path)

@@ -1,0 +1,81 @@
+"""The best checkpoint by a metric of the validation, and the record of the last one."""
+
+import json
+from pathlib import Path
+
+import pytest
+from mmengine.evaluator import BaseMetric
+
+from openmagvit2.apis.running import test as run_test
+from openmagvit2.apis.running import train
+from openmagvit2.checkpoint import read_checkpoint, write_checkpoint
+from openmagvit2.config import load_config
+from openmagvit2.registry import METRICS
+
+CONFIG = Path(__file__).parents[2] / 'configs' / 'tiny' / 'lfq_32.py'
+
+
+@METRICS.register_module()
+class Scripted(BaseMetric):
+    """Gives 3, 5, 4 in turn."""
+
+    default_prefix = ''
+    values = [3.0, 5.0, 4.0]
+
+    def process(self, data_batch, data_samples) -> None:
+        self.results.append(0)
+
+    def compute_metrics(self, results) -> dict:
+        return dict(score=type(self).values.pop(0))
+
+
+@pytest.mark.parametrize(('rule', 'best'), [('greater', 2), ('less', 1)])
+def test_the_best_stays(tmp_path, rule, best):
+    Scripted.values = [3.0, 5.0, 4.0]
+    options = {
+        'train_cfg.max_iters': 3,
+        'train_cfg.val_interval': 1,
+        'global_batch_size': 4,
+        'default_hooks.checkpoint.save_best': 'score',
+        'default_hooks.checkpoint.rule': rule,
+        'val_evaluator': [dict(type='Scripted')],
+        'val_dataloader.dataset.num_images': 10,
+        'experiment_name': tmp_path.name,
+    }
+    train(load_config(CONFIG, options), str(tmp_path))
+    assert read_checkpoint(tmp_path / 'best_score.pth')['meta']['iter'] == best
+    assert 'ema_state_dict' in read_checkpoint(tmp_path / 'best_score.pth')
+
+
+def test_the_record_of_a_training_is_that_of_its_checkpoint(tmp_path):
+    options = {
+        'train_cfg.max_iters': 3,
+        'train_cfg.val_interval': 2,
+        'global_batch_size': 4,
+        'val_evaluator': [dict(type='PSNR', protocol='official'), dict(type='CodebookUsage')],
+        'val_dataloader.dataset.num_images': 10,
+        'experiment_name': tmp_path.name,
+    }
+    config = load_config(CONFIG, options)
+    train(config, str(tmp_path / 'a'))
+    config.experiment_name += '-b'
+    ours = json.loads((tmp_path / 'a' / 'metrics.json').read_text())
+    run_test(config, str(tmp_path / 'a' / 'iter_3.pth'), str(tmp_path / 'b'))
+    theirs = json.loads((tmp_path / 'b' / 'metrics.json').read_text())
+    averaged = ours.pop('checkpoint'), theirs.pop('checkpoint')
+    assert averaged[0] == dict(iteration=3, averaged=True, weights_sha256=averaged[1]['weights_sha256']) and averaged[1]['averaged']
+    assert ours == theirs and ours['images'] == 10 and ours['metrics'].keys() >= {'psnr', 'usage'}
+    assert ours['protocol'][0].startswith('PSNR: official') and ours['dataset']['type'] == 'FashionMNIST'
+    # Other weights have another hash: the raw ones of the same file.
+    raw = {'state_dict': read_checkpoint(tmp_path / 'a' / 'iter_3.pth')['state_dict']}
+    write_checkpoint(raw, tmp_path / 'raw.pth')
+    config.experiment_name += '-c'
+    run_test(config, str(tmp_path / 'raw.pth'), str(tmp_path / 'c'))
+    other = json.loads((tmp_path / 'c' / 'metrics.json').read_text())['checkpoint']
+    assert other['weights_sha256'] != averaged[0]['weights_sha256'] and not other['averaged']
+
+
+def test_a_metric_that_is_not_there(tmp_path):
+    options = {'train_cfg.max_iters': 1, 'default_hooks.checkpoint.save_best': 'fid', 'experiment_name': tmp_path.name}
+    with pytest.raises(ValueError, match="save_best='fid': the validation has psnr"):
+        train(load_config(CONFIG, options), str(tmp_path))
