@@ -1,6 +1,7 @@
 """Sample images: python tools/sample.py CONFIG CKPT --labels 0-9 (--num 16 --out-dir DIR | --npz FILE --num-per-class 50)."""
 
 import argparse
+import re
 import sys
 from pathlib import Path
 
@@ -10,25 +11,35 @@ from tqdm import tqdm
 from openmagvit2.apis import Generator
 from openmagvit2.apis.npz import sample_npz
 from openmagvit2.engine import launch
+from openmagvit2.folders import make_folder
 from openmagvit2.visualization import image_grid, save_image
 
 SETTINGS = ('guidance', 'temperature', 'top_k', 'top_p', 'schedule', 'interval')
 
 
-def parse_labels(text: str) -> list[int]:
-    """'0-2,7' to [0, 1, 2, 7]."""
+def parse_labels(text: str, num_classes: int) -> list[int]:
+    """'0-2,7' to [0, 1, 2, 7].
+
+    Raises:
+        ValueError: Something else, a range that falls, or a class above ``num_classes`` (which itself is any class).
+    """
     labels: list[int] = []
     for part in text.split(','):
-        first, _, last = part.partition('-')
-        try:
-            labels += range(int(first), int(last or first) + 1)
-        except ValueError:
-            raise ValueError(f'--labels {text!r}: write classes as 0-9 or 1,5,7.') from None
+        match = re.fullmatch(r'\s*(\d+)(?:-(\d+))?\s*', part)
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+        if first > last:
+            raise ValueError(f'--labels {text!r}: write classes as 0-9 or 1,5,7.')
+        # Told here, since a range may be longer than memory.
+        if last > num_classes:
+            raise ValueError(f'--labels {text!r}: classes go from 0 to {num_classes - 1} (or {num_classes}: any class), got {last}.')
+        labels += range(first, last + 1)
     return labels
 
 
 def sample_files(generator: Generator, args: argparse.Namespace, labels: list[int], sampling: dict) -> str:
-    """PNG files and a grid of them."""
+    """PNG files and a grid of them; mistakes are told before anything is written."""
+    generator.model.check(labels, generator.sampling | sampling, args.seed, once=True)
+    make_folder(args.out_dir)
     jobs = [(label, number) for label in labels for number in range(args.num)]
     images = []
     for i in tqdm(range(0, len(jobs), args.batch_size), desc='batches'):
@@ -68,7 +79,7 @@ def main() -> int:
         launch.start(args.launcher)
         generator = Generator.from_config(args.config, args.checkpoint, args.device)
         everything = f'0-{generator.model.num_classes - 1}' if args.npz else f'0-{min(generator.model.num_classes, 10) - 1}'
-        labels = parse_labels(args.labels or everything)
+        labels = parse_labels(everything if args.labels is None else args.labels, generator.model.num_classes)
         if args.npz:
             count = sample_npz(generator, args.npz, labels, args.num_per_class, args.seed, args.batch_size, **sampling)
             done = f'{count} images in {args.npz}'

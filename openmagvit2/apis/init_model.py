@@ -28,8 +28,9 @@ def init_model(
         cfg_options: Overrides by dotted path.
 
     Raises:
-        ValueError: Unknown keys, a missing file, or weights that do not fit.
+        ValueError: Unknown keys, a device that is not there, a missing file, or weights that do not fit.
     """
+    device = _device(device or 'cpu')
     if not isinstance(config, Config):
         config = load_config(config_path(config), cfg_options)
     elif cfg_options:
@@ -37,4 +38,14 @@ def init_model(
     model = MODELS.build(config.model)
     if checkpoint is not None:
         load_model_weights(model, checkpoint)
-    return model.to(device or 'cpu').eval()
+    return model.to(device).eval()
+
+
+def _device(name: str | torch.device) -> torch.device:
+    """The device, once something has been put on it: before a checkpoint is read."""
+    try:
+        return torch.empty(0, device=name).device
+    # AssertionError: a torch that was built without CUDA.
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).partition('\n')[0].rstrip('.')
+        raise ValueError(f'device {str(name)!r} cannot be used here ({reason}); leave it out for the CPU.') from error

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from openmagvit2.apis.generator import Generator
 from openmagvit2.checkpoint.hashing import weights_hash
+from openmagvit2.folders import make_folder
 
 
 def sample_npz(
@@ -44,18 +45,16 @@ def sample_npz(
         Images in the file.
 
     Raises:
-        ValueError: The file exists, or parts of other settings do; a label is out of range or twice there, or a setting is wrong.
+        ValueError: The file exists, or parts of other settings do; it cannot be written; a label is out of range or twice there, or a
+            setting is wrong.
     """
     out, labels = Path(out), list(labels)
     if out.suffix != '.npz':
         raise ValueError(f'{out}: the name of the file must end in .npz.')
     if out.exists():
         raise ValueError(f'{out} exists; remove it or give another name.')
-    twice = sorted({label for label in labels if labels.count(label) > 1})
-    if twice:
-        raise ValueError(f'labels: class {twice[0]} is there more than once, and would give the same images again.')
     # Before a folder is made: mistakes leave nothing behind.
-    generator.model.check(labels, generator.sampling | sampling)
+    generator.model.check(labels, generator.sampling | sampling, seed, once=True)
     jobs = [(label, number) for label in labels for number in range(num_per_class)]
     folder = out.with_name(f'{out.name}.parts')
     settings = dict(
@@ -107,7 +106,10 @@ def _claim(folder: Path, settings: dict) -> str | None:
         return f'{folder} holds parts of other settings ({", ".join(other)}); remove it, or give another name.' if other else None
     if any(folder.glob('part_*.npy')):
         return f'{folder} holds parts, but no settings.json that says whose; remove it, or give another name.'
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        make_folder(folder)
+    except ValueError as error:
+        return str(error)
     beside = folder / '.tmp-settings'
     beside.write_text(json.dumps(settings))
     os.replace(beside, file)

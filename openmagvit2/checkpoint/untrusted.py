@@ -92,7 +92,8 @@ def read_pickle(path: Path) -> Any:
             raise ValueError(f'Checkpoint {path} cannot be read safely: it wants `{names}`, which could run code. Refused.') from None
         # torch's own advice, to load without the check, comes first in its text.
         told = re.search(r'WeightsUnpickler error:\s*(.+)', str(error))
-        first = told.group(1) if told else str(error).strip().partition('\n')[0] or type(error).__name__
+        first = told.group(1) if told else str(error).strip().partition('\n')[0]
+        first = first if ' ' in first else f'it is damaged, or no file of torch.save ({type(error).__name__}{f": {first}" if first else ""})'
         raise ValueError(f'Checkpoint {path} cannot be read safely: {first}') from error
 
 

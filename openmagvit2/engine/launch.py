@@ -7,15 +7,24 @@ import torch
 import torch.distributed as dist
 from mmengine.dist import init_dist
 
+# What each launcher's own variables are told by.
+NEEDED = dict(pytorch=('RANK', 'WORLD_SIZE'), slurm=('SLURM_PROCID', 'SLURM_NTASKS'))
+
 
 def start(launcher: str) -> None:
     """Join the process group that the launcher describes in the environment; mmengine alone cannot do so on a CPU.
 
     Args:
         launcher: 'none', 'pytorch' (torchrun), or 'slurm'.
+
+    Raises:
+        ValueError: The environment is not that of the launcher.
     """
     if launcher == 'none' or dist.is_initialized():
         return
+    for name in NEEDED[launcher]:
+        if name not in os.environ:
+            raise ValueError(f'--launcher {launcher}: {name} is not set; start with tools/dist_*.sh or torchrun, tools/slurm_*.sh or srun.')
     if torch.cuda.is_available():
         init_dist(launcher, backend='nccl')
         return

@@ -13,3 +13,10 @@ def test_a_mistake_is_one_sentence_with_and_without_workers(num_workers):
     with pytest.raises(ValueError) as caught:
         next(iter(DataLoader(data, num_workers=num_workers)))
     assert launch.sentence(caught.value) == 'CenterCrop(size=64) got an image of 28x28; put Resize(size=64) before it.'
+
+
+@pytest.mark.parametrize(('launcher', 'name'), [('pytorch', 'RANK'), ('slurm', 'SLURM_PROCID')])
+def test_a_launcher_outside_its_environment(launcher, name, monkeypatch):
+    monkeypatch.delenv(name, raising=False)
+    with pytest.raises(ValueError, match=f'--launcher {launcher}: {name} is not set'):
+        launch.start(launcher)

@@ -1,6 +1,7 @@
 """Stage II: a frozen tokenizer, a factorization, and a transformer that predicts its sub-tokens (paper §2.3, spec §4)."""
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 
 import torch
@@ -153,11 +154,11 @@ class ClassConditionalGenerator(BaseModel):
             int64 (B, h, w).
 
         Raises:
-            ValueError: A label or a setting is out of range.
+            ValueError: A label, the seed or a setting is out of range.
         """
         device = self.class_embedding.weight.device
         names = [int(label) for label in labels]
-        sampler, k = self.check(names, sampling), len(self.head.vocab_sizes)
+        sampler, k = self.check(names, sampling, seed), len(self.head.vocab_sizes)
         if numbers is None:
             numbers = [names[:i].count(label) for i, label in enumerate(names)]
         count, more = len(names), max(LEAST_ROWS - len(names), 0)
@@ -175,15 +176,26 @@ class ClassConditionalGenerator(BaseModel):
         )
         return self.factorization.merge(sub_indices[:count]).unflatten(1, self.grid)
 
-    def check(self, labels: Sequence[int], sampling: dict | SubTokenSampler | None = None) -> SubTokenSampler:
+    def check(
+        self, labels: Sequence[int], sampling: dict | SubTokenSampler | None = None, seed: int = 0, once: bool = False
+    ) -> SubTokenSampler:
         """The sampler of settings, as :meth:`generate` takes them.
 
+        Args:
+            labels, sampling, seed: Of :meth:`generate`.
+            once: Each label may be there once only.
+
         Raises:
-            ValueError: A label or a setting is out of range, or the number of values is not that of the sub-tokens.
+            ValueError: A label, the seed or a setting is out of range, or the number of values is not that of the sub-tokens.
         """
+        if seed < 0:
+            raise ValueError(f'seed must be at least 0, got {seed}.')
         for label in labels:
             if not 0 <= label <= self.num_classes:
                 raise ValueError(f'labels must be from 0 to {self.num_classes - 1} (or {self.num_classes}: any class), got {label}.')
+        twice = next((label for label, count in Counter(labels).items() if count > 1), None)
+        if once and twice is not None:
+            raise ValueError(f'labels: class {twice} is there more than once, and would give the same images again.')
         try:
             sampler = sampling if callable(sampling) else SAMPLERS.build(dict(type='SubTokenSampler') | (sampling or {}))
         except TypeError as error:

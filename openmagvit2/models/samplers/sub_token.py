@@ -1,5 +1,6 @@
 """From logits to one sub-token: guidance, temperature, top-k, top-p, draw (spec §5.1)."""
 
+import math
 from collections.abc import Sequence
 
 from torch import Tensor
@@ -19,7 +20,7 @@ class SubTokenSampler:
         guidance: 1 is off; the model then runs without its null half.
         temperature: 0 takes the largest logit.
         top_k: 0 is off.
-        top_p: 1 is off.
+        top_p: 1 is off, 0 takes the largest logit.
         schedule: Of the guidance over the positions, 'constant', 'linear', 'cosine' or 'interval'; see :func:`guidance.scheduled`.
         interval: First and last part of the decoding with guidance, from 0 to 1, for 'interval'.
 
@@ -48,6 +49,8 @@ class SubTokenSampler:
             for value in self._list(name):
                 if not value >= low or (high is not None and value > high):
                     raise ValueError(f'sampling.{name} must be at least {low}{f" and at most {high}" if high else ""}, got {value}.')
+                if math.isinf(value):
+                    raise ValueError(f'sampling.{name} must be a finite number, got {value}.')
 
     def _list(self, name: str) -> list[float]:
         value = self.settings[name]

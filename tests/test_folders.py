@@ -1,0 +1,16 @@
+"""Folders that results go to."""
+
+import pytest
+
+from openmagvit2.folders import make_folder
+
+
+def test_folders_are_made_and_left_empty(tmp_path):
+    assert make_folder(tmp_path / 'a' / 'b') == tmp_path / 'a' / 'b'
+    assert not list((tmp_path / 'a' / 'b').iterdir())
+
+
+def test_a_place_below_a_file_is_named(tmp_path):
+    (tmp_path / 'file').write_text('x')
+    with pytest.raises(ValueError, match='below cannot be written to .Not a directory.; give another folder'):
+        make_folder(tmp_path / 'file' / 'below')
