@@ -10,6 +10,7 @@ from mmengine.config import DictAction
 from openmagvit2.apis import init_model
 from openmagvit2.checkpoint import compare_tokenizers, encoder_and_decoder, read_checkpoint, to_official, to_ours, write_checkpoint
 from openmagvit2.checkpoint.official import FILES, is_generator, is_official, is_ours
+from openmagvit2.folders import make_folder
 
 
 def compare(inside: dict, path: str, tokenizer: torch.nn.Module) -> str:
@@ -63,6 +64,7 @@ def convert(args: argparse.Namespace) -> None:
         print(compare(ours['state_dict'], args.tokenizer, model.tokenizer))
     if note := bit_order_note(model, ours['state_dict']):
         print(note)
+    make_folder(target.parent)
     write_checkpoint(converted, target)
 
 

@@ -10,6 +10,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from openmagvit2.apis import Tokenizer
+from openmagvit2.folders import make_folder
 from openmagvit2.visualization import image_grid, save_image
 
 SUFFIXES = {'.jpg', '.jpeg', '.png', '.webp', '.bmp'}
@@ -46,6 +47,7 @@ def main() -> int:
     try:
         files = find(args.images)
         tokenizer = Tokenizer.from_config(args.config, args.checkpoint, args.device)
+        make_folder(args.out_dir)
         for i, path in enumerate(tqdm(files, desc='images')):
             out = tokenizer.reconstruct(path)[0]
             with Image.open(path) as opened:

@@ -20,6 +20,7 @@ from openmagvit2.checkpoint.weights import file_hash
 from openmagvit2.engine.hooks import find_resume_checkpoint
 from openmagvit2.evaluation.metrics import SHORT_NAMES
 from openmagvit2.evaluation.record import write_record
+from openmagvit2.folders import make_folder
 from openmagvit2.registry import DATASETS, METRICS, MODELS, Registry
 
 
@@ -27,6 +28,7 @@ def build_runner(config: Config, work_dir: str | None = None, launcher: str = 'n
     """mmengine's Runner of a config; the work directory defaults to ``work_dirs/<config name>``."""
     config = copy.deepcopy(config)
     config.work_dir = work_dir or config.get('work_dir') or os.path.join('work_dirs', Path(config.filename).stem)
+    make_folder(config.work_dir)
     config.launcher = launcher
     _set_test(config)
     _count_once(config)

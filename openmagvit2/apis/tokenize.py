@@ -15,6 +15,7 @@ from openmagvit2.apis.init_model import init_model
 from openmagvit2.checkpoint.hashing import weights_hash
 from openmagvit2.datasets import ImageDataset
 from openmagvit2.datasets.tokens import FORMAT, HEADER, LABELS, check_sizes, open_tokens, read_header, token_dtype
+from openmagvit2.folders import make_folder
 from openmagvit2.registry import DATASETS
 
 CORNERS = ('centre', 'top_left', 'top_right', 'bottom_left', 'bottom_right')
@@ -78,6 +79,8 @@ def tokenize(
         ValueError: ``out`` holds tokens of other settings; the config is of no tokenizer; its data set has no images by number.
     """
     out = Path(out)
+    if batch_size < 1:
+        raise ValueError(f'--batch-size must be at least 1, got {batch_size}.')
     model = init_model(config, checkpoint, device)
     if not hasattr(model, 'encoder'):
         raise ValueError(f'tokenize needs the config of a tokenizer, this one makes a {type(model).__name__}.')
@@ -174,7 +177,10 @@ def _header(model, config: Config, checkpoint: str, dataset, views: list, recipe
 def _begin(out: Path, header: dict) -> str | ValueError:
     """Make or check the folder; 'begun', 'finished', or what is wrong, for all processes to raise."""
     if not (out / HEADER).is_file():
-        out.mkdir(parents=True, exist_ok=True)
+        try:
+            make_folder(out)
+        except ValueError as error:
+            return error
         open_tokens(out, header, 'w+').flush()
         np.save(out / LABELS, np.zeros(header['num_images'], np.int64))
         # Last, since it says that the others are there.

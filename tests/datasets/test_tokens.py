@@ -66,6 +66,18 @@ def test_another_tokenizer_is_refused(checkpoint, tmp_path):
         TokenCache(data_root=str(tmp_path))
 
 
+def test_mistakes_leave_nothing_behind(checkpoint, tmp_path):
+    (tmp_path / 'file').touch()
+    config = load_config(TINY / 'lfq_32.py', {'train_dataloader.dataset.num_images': 20})
+    with pytest.raises(ValueError, match='--batch-size must be at least 1, got 0'):
+        tokenize(config, str(checkpoint), tmp_path / 'tokens', batch_size=0)
+    with pytest.raises(ValueError, match='tokens cannot be written to'):
+        tokenize(config, str(checkpoint), tmp_path / 'file' / 'tokens')
+    with pytest.raises(ValueError, match='run cannot be written to'):
+        train(load_config(TINY / 'ar_32.py'), str(tmp_path / 'file' / 'run'))
+    assert [path.name for path in tmp_path.iterdir()] == ['file']
+
+
 def test_evaluation_refuses_another_tokenizer_too(checkpoint, tmp_path):
     lfq = load_config(TINY / 'lfq_32.py', {'val_dataloader.dataset.num_images': 20})
     tokenize(lfq, str(checkpoint), tmp_path / 'tokens', split='val')
