@@ -85,7 +85,7 @@ def _folder(path: Path, what: str) -> Path:
     if not path.is_dir():
         raise ValueError(
             f'Folder {path} does not exist; put {what} there, or name another folder in OPENMAGVIT2_DATA or in '
-            '`train_dataloader.dataset.data_root` and `val_dataloader.dataset.data_root`.'
+            '`train_dataloader.dataset.data_root` and `val_dataloader.dataset.data_root`, or another `split` there.'
         )
     return path
 
@@ -192,7 +192,7 @@ class Coco(FileDataset):
     def __init__(
         self, *, data_root: str, split: str = 'val2017', on_error: str = 'raise', pipeline: list[dict] | None = None, seed: int = 0
     ) -> None:
-        folder = _folder(Path(data_root) / split, f'the images of COCO {split} (another folder below {data_root}: `dataset.split`)')
+        folder = _folder(Path(data_root) / split, f'the images of COCO {split}')
         samples = [(path, 0) for path in _images(folder)]
         if not samples:
             raise ValueError(f'Folder {folder} has no images ({", ".join(sorted(SUFFIXES))}).')

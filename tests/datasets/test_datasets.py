@@ -58,7 +58,7 @@ def test_coco_layout(tmp_path):
         Image.fromarray(np.full((9, 8, 3), number, np.uint8)).save(tmp_path / 'val2017' / f'{number:012d}.png')
     data = Coco(data_root=str(tmp_path))
     assert [(int(data[i]['image'][0, 0, 0]), data[i]['label']) for i in range(len(data))] == [(7, 0), (30, 0), (112, 0)]
-    with pytest.raises(ValueError, match='train2017 does not exist; put the images of COCO train2017 there'):
+    with pytest.raises(ValueError, match='train2017 does not exist; put the images of COCO train2017 there.*or another `split` there'):
         Coco(data_root=str(tmp_path), split='train2017')
 
 
