@@ -14,12 +14,15 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config
+from mmengine.config import Config, DictAction
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from openmagvit2 import registry
+from openmagvit2.errors import UserError
+
+__all__ = ['DictAction', 'check', 'load_config', 'merge']
 
 # Which slot a dict with a `type` belongs to is told by its key.
 SLOT_OF_KEY = dict(
@@ -79,7 +82,7 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
         options: Overrides by dotted path, as ``--cfg-options`` gives them.
 
     Raises:
-        ValueError: The file is missing or does not parse; a key is unknown (the text names the nearest known one).
+        UserError: The file is missing or does not parse; a key is unknown (the text names the nearest known one).
     """
     path = Path(path)
     content = _read(path)
@@ -119,12 +122,12 @@ def check(config: dict, path: str = '') -> None:
     """Check each dict with a ``type`` against the constructor of its class, and the other keys that have a known set.
 
     Raises:
-        ValueError: Naming the key and the nearest known one.
+        UserError: Naming the key and the nearest known one.
     """
     for key, value in config.items():
         here = f'{path}.{key}' if path else key
         if not path and key not in TOP_LEVEL and difflib.get_close_matches(key, TOP_LEVEL, n=1, cutoff=0.85):
-            raise ValueError(_unknown(here, key, TOP_LEVEL))
+            raise UserError(_unknown(here, key, TOP_LEVEL))
         if key.endswith('_dataloader') and isinstance(value, dict):
             _check_dataloader(here, value)
         for suffix, item in _dicts(key, value):
@@ -136,12 +139,12 @@ def check(config: dict, path: str = '') -> None:
 def _read(path: Path) -> dict:
     """The content of one file merged into that of its bases."""
     if not path.is_file():
-        raise ValueError(f'Config file {path} does not exist.')
+        raise UserError(f'Config file {path} does not exist.')
     text = path.read_text(encoding='utf-8')
     try:
         tree = ast.parse(text.replace('{{', '  ').replace('}}', '  '), filename=str(path))
     except SyntaxError as error:
-        raise ValueError(f'Config file {path}, line {error.lineno}: {error.msg}.') from error
+        raise UserError(f'Config file {path}, line {error.lineno}: {error.msg}.') from error
     bases: list[str] = []
     lines = text.splitlines(keepends=True)
     for node in tree.body:
@@ -154,7 +157,7 @@ def _read(path: Path) -> dict:
         part = _read(path.parent / base)
         twice = sorted(set(part) & set(content))
         if twice:
-            raise ValueError(f'{path}: `{twice[0]}` is in more than one of its _base_ files.')
+            raise UserError(f'{path}: `{twice[0]}` is in more than one of its _base_ files.')
         content.update(part)
     # mmengine reads the file's own part, without its bases, so that what is inherited and what is written can be told apart.
     with tempfile.TemporaryDirectory() as folder:
@@ -180,7 +183,7 @@ def _import_custom(content: dict, path: Path) -> None:
         except ModuleNotFoundError as error:
             if error.name != name.split('.')[0] and error.name != name:
                 raise
-            raise ValueError(f'custom_imports: no module `{name}` in the current directory, beside {path.name}, or installed.') from error
+            raise UserError(f'custom_imports: no module `{name}` in the current directory, beside {path.name}, or installed.') from error
 
 
 def _accepted(key: str, kind: str | type, path: str) -> set[str] | None:
@@ -190,7 +193,7 @@ def _accepted(key: str, kind: str | type, path: str) -> set[str] | None:
         return None
     cls = slot.get(kind) if isinstance(kind, str) else kind
     if cls is None:
-        raise ValueError(f'{path}: {slot.unknown(kind)}')
+        raise UserError(f'{path}: {slot.unknown(kind)}')
     names: set[str] = set()
     for base in inspect.getmro(cls) if inspect.isclass(cls) else [cls]:
         parameters = inspect.signature(base.__init__ if inspect.isclass(base) else base).parameters.values()
@@ -220,7 +223,7 @@ def _merge_list(inherited: list | tuple, items: dict, path: str) -> list:
     result = list(inherited)
     for key, value in items.items():
         if not key.isdigit() or int(key) >= len(result):
-            raise ValueError(f'{path}.{key}: `{path}` is a list of {len(result)}; name an element by its position.')
+            raise UserError(f'{path}.{key}: `{path}` is a list of {len(result)}; name an element by its position.')
         old = result[int(key)]
         both = isinstance(old, dict) and isinstance(value, dict)
         result[int(key)] = merge(old, value, f'{path}.{key}') if both else value
@@ -251,7 +254,7 @@ def _check_paths(content: dict, options: dict[str, Any]) -> None:
             if 'type' not in node and part not in known and part != '_delete_' and not _typed_below(node, options, parts[:i]):
                 if parts[0].endswith('_dataloader') and i == 1 and part in DATALOADER:
                     break
-                raise ValueError(_unknown(path, part, known))
+                raise UserError(_unknown(path, part, known))
             node = node.get(part)
 
 
@@ -274,17 +277,15 @@ def _check_typed(path: str, value: dict) -> None:
         if accepted is not None and key not in accepted:
             slot, kind = SLOT_OF_KEY[_slot_key(path)], value['type']
             hints = getattr(slot.get(kind) if isinstance(kind, str) else kind, 'KEY_HINTS', {})
-            raise ValueError(_unknown(f'{path}.{key}', key, accepted - {'type'}, f' of {kind}', hints.get(key)))
+            raise UserError(_unknown(f'{path}.{key}', key, accepted - {'type'}, f' of {kind}', hints.get(key)))
 
 
 def _check_dataloader(path: str, value: dict) -> None:
     if path == 'train_dataloader' and 'batch_size' in value:
-        raise ValueError(
-            'train_dataloader.batch_size is not a key here: set global_batch_size, which is divided by processes and accumulation.'
-        )
+        raise UserError('train_dataloader.batch_size is not a key here: set global_batch_size, which is divided by processes and accumulation.')
     for key in value:
         if key not in DATALOADER:
-            raise ValueError(_unknown(f'{path}.{key}', key, DATALOADER))
+            raise UserError(_unknown(f'{path}.{key}', key, DATALOADER))
 
 
 def _unknown(path: str, key: str, known: set[str], where: str = '', hint: str | None = None) -> str:

@@ -3,12 +3,14 @@
 import tempfile
 from pathlib import Path
 
+from openmagvit2.errors import UserError
+
 
 def make_folder(folder: str | Path) -> Path:
     """Make a folder that files can be written in, before the work whose results it is for.
 
     Raises:
-        ValueError: It cannot be made, or nothing can be written in it.
+        UserError: It cannot be made, or nothing can be written in it.
     """
     folder = Path(folder)
     try:
@@ -16,5 +18,5 @@ def make_folder(folder: str | Path) -> Path:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise ValueError(f'{folder} cannot be written to ({error.strerror}); give another folder.') from error
+        raise UserError(f'{folder} cannot be written to ({error.strerror}); give another folder.') from error
     return folder

@@ -11,6 +11,8 @@ from typing import Any
 from mmengine import registry as mmengine_registry
 from mmengine.registry import Registry as MMEngineRegistry
 
+from openmagvit2.errors import UserError
+
 SCOPE = 'openmagvit2'
 
 
@@ -24,13 +26,13 @@ class Registry(MMEngineRegistry):
             cfg: A dict with a ``type``: a registered name, a dotted path, or a class.
 
         Raises:
-            ValueError: ``type`` is missing, or no class of that name is in this slot.
+            UserError: ``type`` is missing, or no class of that name is in this slot.
         """
         kind = cfg.get('type') if isinstance(cfg, dict) else None
         if kind is None and self.name in SLOTS:
-            raise ValueError(f'The {self.name} slot needs a dict with a `type`, got {cfg!r}.')
+            raise UserError(f'The {self.name} slot needs a dict with a `type`, got {cfg!r}.')
         if isinstance(kind, str) and self.get(kind) is None:
-            raise ValueError(self.unknown(kind))
+            raise UserError(self.unknown(kind))
         if isinstance(cfg, dict):
             # Wherever this is called, names are looked up here first; mmengine's default scope may not be set yet.
             cfg = dict(cfg, _scope_=cfg.get('_scope_', SCOPE))

@@ -5,9 +5,9 @@ import json
 import sys
 from pathlib import Path
 
-from mmengine.config import DictAction
-
+from openmagvit2.config import DictAction
 from openmagvit2.engine.stop import TrainingStopped
+from openmagvit2.errors import UserError
 from openmagvit2.studies import as_markdown, plot_rows, run_all, summarize
 
 
@@ -17,7 +17,7 @@ def find(paths: list[str]) -> list[Path]:
     for path in map(Path, paths):
         inside = sorted(path.glob('*.py')) if path.is_dir() else [path]
         if not inside or not path.exists():
-            raise ValueError(f'{path} is no config and no folder of configs.')
+            raise UserError(f'{path} is no config and no folder of configs.')
         files += inside
     return files
 
@@ -38,8 +38,8 @@ def main() -> int:
         rows = summarize(results)
         unknown = sorted(set(args.metrics or []) - set(rows[0]['metrics']))
         if unknown:
-            raise ValueError(f'--metrics {unknown[0]}: the runs have {", ".join(rows[0]["metrics"])}.')
-    except ValueError as error:
+            raise UserError(f'--metrics {unknown[0]}: the runs have {", ".join(rows[0]["metrics"])}.')
+    except UserError as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
     except (TrainingStopped, KeyboardInterrupt):

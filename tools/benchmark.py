@@ -5,6 +5,7 @@ import importlib
 import sys
 
 from openmagvit2 import benchmarks
+from openmagvit2.errors import UserError
 
 
 def main() -> int:
@@ -18,7 +19,7 @@ def main() -> int:
     args = parser.parse_args()
     try:
         return args.run(args)
-    except ValueError as error:
+    except UserError as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
 

@@ -3,17 +3,20 @@
 import argparse
 import sys
 from pathlib import Path
-
-import torch
-from mmengine.config import DictAction
+from typing import TYPE_CHECKING
 
 from openmagvit2.apis import init_model
 from openmagvit2.checkpoint import compare_tokenizers, encoder_and_decoder, read_checkpoint, to_official, to_ours, write_checkpoint
 from openmagvit2.checkpoint.official import FILES, is_generator, is_official, is_ours
+from openmagvit2.config import DictAction
+from openmagvit2.errors import UserError
 from openmagvit2.folders import make_folder
 
+if TYPE_CHECKING:
+    from torch import nn
 
-def compare(inside: dict, path: str, tokenizer: torch.nn.Module) -> str:
+
+def compare(inside: dict, path: str, tokenizer: 'nn.Module') -> str:
     """Which weights of the tokenizer file ``path``, official or ours, stand in a generator of ours."""
     weights = encoder_and_decoder(inside, 'tokenizer.')
     if not weights:
@@ -22,13 +25,13 @@ def compare(inside: dict, path: str, tokenizer: torch.nn.Module) -> str:
     try:
         if is_official(file['state_dict']):
             file = to_ours(file['state_dict'], tokenizer)[0]
-    except ValueError as error:
-        raise ValueError(f'--tokenizer {path}: {error}') from error
+    except UserError as error:
+        raise UserError(f'--tokenizer {path}: {error}') from error
     parts = [encoder_and_decoder(file.get(key) or {}) for key in ('state_dict', 'ema_state_dict')]
     return compare_tokenizers(weights, *parts)
 
 
-def bit_order_note(model: torch.nn.Module, state: dict) -> str:
+def bit_order_note(model: 'nn.Module', state: dict) -> str:
     """Pixels come out right in either order of bits, indices do not; v1 files have no adaptive norm."""
     order = getattr(getattr(model, 'quantizer', None), 'bit_order', None)
     expected = 'lsb' if any(name.startswith('decoder.adaptive.') for name in state) else 'msb'
@@ -42,18 +45,17 @@ def convert(args: argparse.Namespace) -> None:
     """Convert, print the report, write."""
     source, target = Path(args.source), Path(args.target)
     if target.suffix not in ('.pth', '.safetensors') and not (target.suffix == '.ckpt' and args.to == 'official'):
-        raise ValueError(f'{target}: write a checkpoint as .pth or .safetensors (official ones as .ckpt too).')
+        raise UserError(f'{target}: write a checkpoint as .pth or .safetensors (official ones as .ckpt too).')
     if source.exists() and target.exists() and source.samefile(target):
-        raise ValueError(f'{target} is the source itself; name another file to write.')
+        raise UserError(f'{target} is the source itself; name another file to write.')
     file = read_checkpoint(source)
-    with torch.device('meta'):
-        model = init_model(args.config, device='meta', cfg_options=args.cfg_options or None)
+    model = init_model(args.config, device='meta', cfg_options=args.cfg_options or None)
     if args.tokenizer and not is_generator(model):
-        raise ValueError('--tokenizer goes with the file of a generator.')
+        raise UserError('--tokenizer goes with the file of a generator.')
     if args.to == 'official':
         converted, report = to_official(file, model, args.weights)
     elif is_ours(file):
-        raise ValueError('The file is a checkpoint of ours already; --to official goes the other way.')
+        raise UserError('The file is a checkpoint of ours already; --to official goes the other way.')
     else:
         converted, report = to_ours(file['state_dict'], model, args.weights)
     beside = [str(key) for key in file if key not in ('state_dict', 'ema_state_dict')]
@@ -87,7 +89,7 @@ def main() -> int:
         parser.error('SRC, DST and --config are needed (or --list)')
     try:
         convert(args)
-    except ValueError as error:
+    except UserError as error:
         print(f'error: {args.source}: {error}' if str(args.source) not in str(error) else f'error: {error}', file=sys.stderr)
         return 2
     print(f'wrote {args.target}')

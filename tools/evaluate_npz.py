@@ -6,9 +6,9 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from mmengine.config import DictAction
-
 from openmagvit2.apis.comparing import compare_sets
+from openmagvit2.config import DictAction
+from openmagvit2.errors import UserError
 from openmagvit2.evaluation.comparison import METRICS
 
 
@@ -29,9 +29,9 @@ def main() -> int:
     args = parser.parse_args()
     try:
         if args.out and not Path(args.out).resolve().parent.is_dir():
-            raise ValueError(f'--out {args.out}: its folder does not exist.')
+            raise UserError(f'--out {args.out}: its folder does not exist.')
         if args.out and Path(args.out).is_dir():
-            raise ValueError(f'--out {args.out}: this is a folder; name a file.')
+            raise UserError(f'--out {args.out}: this is a folder; name a file.')
         result = compare_sets(
             args.samples,
             args.reference,
@@ -44,7 +44,7 @@ def main() -> int:
             num_per_class=args.num_per_class,
             seed=args.seed,
         )
-    except ValueError as error:
+    except UserError as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
     for name, files in result.skipped.items():

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from openmagvit2.engine.stop import TrainingStopped
+from openmagvit2.errors import UserError
 from openmagvit2.quickstart import run
 from openmagvit2.quickstart.pipeline import MINUTES
 
@@ -16,7 +17,7 @@ def main() -> int:
     args = parser.parse_args()
     try:
         metrics = run(Path(__file__).parents[1] / 'configs' / 'quickstart', args.work_dir, args.minutes)
-    except ValueError as error:
+    except UserError as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
     except (TrainingStopped, KeyboardInterrupt):

@@ -10,6 +10,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from openmagvit2.apis import Tokenizer
+from openmagvit2.errors import UserError
 from openmagvit2.folders import make_folder
 from openmagvit2.visualization import image_grid, save_image
 
@@ -26,12 +27,12 @@ def find(paths: list[str]) -> list[Path]:
         elif path.is_dir():
             inside = sorted(p for p in path.rglob('*') if p.suffix.lower() in SUFFIXES)
             if not inside:
-                raise ValueError(f'{path} holds no images ({", ".join(sorted(SUFFIXES))}).')
+                raise UserError(f'{path} holds no images ({", ".join(sorted(SUFFIXES))}).')
             files += inside
         elif path.is_file():
             files.append(path)
         else:
-            raise ValueError(f'{path} does not exist.')
+            raise UserError(f'{path} does not exist.')
     return files
 
 
@@ -58,7 +59,7 @@ def main() -> int:
             save_image(out, Path(args.out_dir) / f'{i:05d}_{path.stem}.png')
             if len(pairs) < 8:
                 pairs.append((original, out))
-    except ValueError as error:
+    except UserError as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
     save_image(image_grid([[a for a, _ in pairs], [b for _, b in pairs]]), Path(args.out_dir) / 'grid.png')

@@ -5,12 +5,12 @@ import re
 import sys
 from pathlib import Path
 
-from mmengine.dist import is_main_process
 from tqdm import tqdm
 
 from openmagvit2.apis import Generator
 from openmagvit2.apis.npz import sample_npz
 from openmagvit2.engine import launch
+from openmagvit2.errors import UserError
 from openmagvit2.folders import make_folder
 from openmagvit2.visualization import image_grid, save_image
 
@@ -21,17 +21,17 @@ def parse_labels(text: str, num_classes: int) -> list[int]:
     """'0-2,7' to [0, 1, 2, 7].
 
     Raises:
-        ValueError: Something else, a range that falls, or a class above ``num_classes`` (which itself is any class).
+        UserError: Something else, a range that falls, or a class above ``num_classes`` (which itself is any class).
     """
     labels: list[int] = []
     for part in text.split(','):
         match = re.fullmatch(r'\s*(\d+)(?:-(\d+))?\s*', part)
         first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
         if first > last:
-            raise ValueError(f'--labels {text!r}: write classes as 0-9 or 1,5,7.')
+            raise UserError(f'--labels {text!r}: write classes as 0-9 or 1,5,7.')
         # Told here, since a range may be longer than memory.
         if last > num_classes:
-            raise ValueError(f'--labels {text!r}: classes go from 0 to {num_classes - 1} (or {num_classes}: any class), got {last}.')
+            raise UserError(f'--labels {text!r}: classes go from 0 to {num_classes - 1} (or {num_classes}: any class), got {last}.')
         labels += range(first, last + 1)
     return labels
 
@@ -73,9 +73,9 @@ def main() -> int:
     sampling = {name: value[0] if len(value) == 1 else value for name, value in sampling.items() if value is not None}
     try:
         if min(args.num, args.num_per_class, args.batch_size) < 1:
-            raise ValueError('--num, --num-per-class and --batch-size must be at least 1.')
+            raise UserError('--num, --num-per-class and --batch-size must be at least 1.')
         if args.launcher != 'none' and not args.npz:
-            raise ValueError('--launcher goes with --npz.')
+            raise UserError('--launcher goes with --npz.')
         launch.start(args.launcher)
         generator = Generator.from_config(args.config, args.checkpoint, args.device)
         everything = f'0-{generator.model.num_classes - 1}' if args.npz else f'0-{min(generator.model.num_classes, 10) - 1}'
@@ -85,13 +85,13 @@ def main() -> int:
             done = f'{count} images in {args.npz}'
         else:
             done = sample_files(generator, args, labels, sampling)
-    except ValueError as error:
+    except UserError as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print('\nstopped; with --npz the same command goes on from here', file=sys.stderr)
         return 130
-    if is_main_process():
+    if launch.is_main_process():
         print(done)
     return 0
 

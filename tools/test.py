@@ -3,12 +3,10 @@
 import argparse
 import sys
 
-from mmengine.config import DictAction
-from mmengine.dist import is_main_process
-
 from openmagvit2.apis.running import test
-from openmagvit2.config import load_config
+from openmagvit2.config import DictAction, load_config
 from openmagvit2.engine import launch
+from openmagvit2.errors import UserError
 from openmagvit2.evaluation.metrics import SHORT_NAMES
 from openmagvit2.evaluation.metrics.pixels import PROTOCOLS
 
@@ -29,13 +27,13 @@ def main() -> int:
         config = load_config(args.config, args.cfg_options)
         launch.start(args.launcher)
         if args.size is not None and args.size != 'original' and not (args.size.isdigit() and int(args.size)):
-            raise ValueError(f"--size must be a number of pixels or 'original', got {args.size!r}.")
+            raise UserError(f"--size must be a number of pixels or 'original', got {args.size!r}.")
         names = args.metrics.split(',') if args.metrics else None
         metrics = test(config, args.checkpoint, args.work_dir, args.launcher, names, args.size, args.protocol, args.pad)
-    except ValueError as error:
+    except UserError as error:
         print(f'error: {launch.sentence(error)}', file=sys.stderr)
         return 2
-    if is_main_process():
+    if launch.is_main_process():
         for name, value in metrics.items():
             print(f'{name}: {value:.6g}')
     return 0

@@ -3,12 +3,10 @@
 import argparse
 import sys
 
-from mmengine.config import DictAction
-from mmengine.dist import is_main_process
-
 from openmagvit2.apis.tokenize import tokenize
-from openmagvit2.config import load_config
+from openmagvit2.config import DictAction, load_config
 from openmagvit2.engine import launch
+from openmagvit2.errors import UserError
 
 
 def main() -> int:
@@ -30,13 +28,13 @@ def main() -> int:
         launch.start(args.launcher)
         recipe = (args.crops, args.flip, args.split, args.batch_size, args.num_workers, args.device)
         header = tokenize(config, args.checkpoint, args.out, *recipe)
-    except ValueError as error:
+    except UserError as error:
         print(f'error: {launch.sentence(error)}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print('\nstopped; the same command goes on from here', file=sys.stderr)
         return 130
-    if is_main_process():
+    if launch.is_main_process():
         height, width = header['grid']
         print(f'{args.out}: {header["num_images"]} images x {header["num_views"]} views x {height}x{width} tokens ({header["dtype"]})')
     return 0

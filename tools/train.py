@@ -3,12 +3,11 @@
 import argparse
 import sys
 
-from mmengine.config import DictAction
-
 from openmagvit2.apis.running import train
-from openmagvit2.config import load_config
+from openmagvit2.config import DictAction, load_config
 from openmagvit2.engine import launch
 from openmagvit2.engine.stop import TrainingStopped
+from openmagvit2.errors import UserError
 
 
 def main() -> int:
@@ -23,7 +22,7 @@ def main() -> int:
         config = load_config(args.config, args.cfg_options)
         launch.start(args.launcher)
         train(config, args.work_dir, args.resume, args.launcher)
-    except ValueError as error:
+    except UserError as error:
         print(f'error: {launch.sentence(error)}', file=sys.stderr)
         return 2
     except TrainingStopped as stopped:

@@ -9,6 +9,7 @@ import torch
 
 from openmagvit2.apis.generator import Generator
 from openmagvit2.checkpoint.weights import file_hash
+from openmagvit2.errors import UserError
 from openmagvit2.evaluation.comparison import Reference, Result, choose_metrics, compare
 from openmagvit2.evaluation.images import ImageSet
 from openmagvit2.registry import FEATURES
@@ -64,15 +65,15 @@ def compare_sets(
         num_per_class, seed: See :class:`SampledImages`.
 
     Raises:
-        ValueError: A user's mistake, told in one sentence, before the first image where it can be seen there.
+        UserError: A user's mistake, told in one sentence, before the first image where it can be seen there.
     """
     if min(batch_size, num_per_class) < 1:
-        raise ValueError('--batch-size and --num-per-class must be at least 1.')
+        raise UserError('--batch-size and --num-per-class must be at least 1.')
     _check_device(device)
     try:
         extractor = FEATURES.build(features or dict(type='FIDInception'))
     except TypeError as error:
-        raise ValueError(f'--features-options: {error}') from None
+        raise UserError(f'--features-options: {error}') from None
     against = Reference(reference, extractor.dim, skip_broken)
     chosen = choose_metrics(metrics, against)
     # What is missing is told before a generator samples for hours.
@@ -95,4 +96,4 @@ def _check_device(device: str) -> None:
     try:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise ValueError(f'--device {device}: {str(error).splitlines()[0]}') from None
+        raise UserError(f'--device {device}: {str(error).splitlines()[0]}') from None

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from openmagvit2.apis.init_model import init_model
 from openmagvit2.apis.models import config_path
 from openmagvit2.config import load_config
+from openmagvit2.errors import UserError
 from openmagvit2.visualization import to_uint8
 
 
@@ -25,7 +26,7 @@ class Generator:
 
     def __init__(self, model: nn.Module, sampling: dict | None = None) -> None:
         if not hasattr(model, 'generate'):
-            raise ValueError(f'Generator needs the config of a generator, this one makes a {type(model).__name__}.')
+            raise UserError(f'Generator needs the config of a generator, this one makes a {type(model).__name__}.')
         self.model, self.sampling = model.eval(), dict(sampling or {})
 
     @classmethod

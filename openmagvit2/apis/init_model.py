@@ -1,5 +1,6 @@
 """From a config file and a checkpoint to a model."""
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from torch import nn
 from openmagvit2.apis.models import config_path
 from openmagvit2.checkpoint import load_model_weights
 from openmagvit2.config import load_config
+from openmagvit2.errors import UserError
 from openmagvit2.registry import MODELS
 
 
@@ -28,14 +30,16 @@ def init_model(
         cfg_options: Overrides by dotted path.
 
     Raises:
-        ValueError: Unknown keys, a device that is not there, a missing file, or weights that do not fit.
+        UserError: Unknown keys, a device that is not there, a missing file, or weights that do not fit.
     """
     device = _device(device or 'cpu')
     if not isinstance(config, Config):
         config = load_config(config_path(config), cfg_options)
     elif cfg_options:
-        raise ValueError('cfg_options go with a path; change the loaded config itself.')
-    model = MODELS.build(config.model)
+        raise UserError('cfg_options go with a path; change the loaded config itself.')
+    # On 'meta' nothing is allocated, whatever the size.
+    with device if device.type == 'meta' else contextlib.nullcontext():
+        model = MODELS.build(config.model)
     if checkpoint is not None:
         load_model_weights(model, checkpoint)
     return model.to(device).eval()
@@ -48,4 +52,4 @@ def _device(name: str | torch.device) -> torch.device:
     # AssertionError: a torch that was built without CUDA.
     except (RuntimeError, AssertionError) as error:
         reason = str(error).partition('\n')[0].rstrip('.')
-        raise ValueError(f'device {str(name)!r} cannot be used here ({reason}); leave it out for the CPU.') from error
+        raise UserError(f'device {str(name)!r} cannot be used here ({reason}); leave it out for the CPU.') from error

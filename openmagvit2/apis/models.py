@@ -3,6 +3,8 @@
 import fnmatch
 from pathlib import Path
 
+from openmagvit2.errors import UserError
+
 CONFIGS = Path(__file__).parents[2] / 'configs'
 
 
@@ -13,10 +15,10 @@ def list_models(pattern: str = '*') -> list[str]:
         pattern: Shell pattern over the whole name, as ``'ar_*'`` or ``'*fsq*'``; ``'*'`` crosses folders.
 
     Raises:
-        ValueError: The package stands without its ``configs`` folder.
+        UserError: The package stands without its ``configs`` folder.
     """
     if not CONFIGS.is_dir():
-        raise ValueError(f'{CONFIGS} does not exist: install from a clone with `pip install -e .`, or give paths of configs.')
+        raise UserError(f'{CONFIGS} does not exist: install from a clone with `pip install -e .`, or give paths of configs.')
     names = [path.relative_to(CONFIGS).with_suffix('').as_posix() for path in CONFIGS.rglob('*.py')]
     return sorted(name for name in names if not name.startswith('_base_/') and fnmatch.fnmatch(name, pattern))
 

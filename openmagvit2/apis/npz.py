@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from openmagvit2.apis.generator import Generator
 from openmagvit2.checkpoint.hashing import weights_hash
+from openmagvit2.errors import UserError
 from openmagvit2.folders import make_folder
 
 
@@ -45,14 +46,14 @@ def sample_npz(
         Images in the file.
 
     Raises:
-        ValueError: The file exists, or parts of other settings do; it cannot be written; a label is out of range or twice there, or a
+        UserError: The file exists, or parts of other settings do; it cannot be written; a label is out of range or twice there, or a
             setting is wrong.
     """
     out, labels = Path(out), list(labels)
     if out.suffix != '.npz':
-        raise ValueError(f'{out}: the name of the file must end in .npz.')
+        raise UserError(f'{out}: the name of the file must end in .npz.')
     if out.exists():
-        raise ValueError(f'{out} exists; remove it or give another name.')
+        raise UserError(f'{out} exists; remove it or give another name.')
     # Before a folder is made: mistakes leave nothing behind.
     generator.model.check(labels, generator.sampling | sampling, seed, once=True)
     jobs = [(label, number) for label in labels for number in range(num_per_class)]
@@ -94,7 +95,7 @@ def _begin(folder: Path, settings: dict) -> None:
     told = [_claim(folder, settings) if is_main_process() else None]
     broadcast_object_list(told)
     if told[0]:
-        raise ValueError(told[0])
+        raise UserError(told[0])
 
 
 def _claim(folder: Path, settings: dict) -> str | None:
@@ -108,7 +109,7 @@ def _claim(folder: Path, settings: dict) -> str | None:
         return f'{folder} holds parts, but no settings.json that says whose; remove it, or give another name.'
     try:
         make_folder(folder)
-    except ValueError as error:
+    except UserError as error:
         return str(error)
     beside = folder / '.tmp-settings'
     beside.write_text(json.dumps(settings))

@@ -18,6 +18,7 @@ from mmengine.runner import Runner
 from openmagvit2.checkpoint import TRAINING_ONLY, check_weights, choose_weights, load_model_weights, read_checkpoint
 from openmagvit2.checkpoint.weights import file_hash
 from openmagvit2.engine.hooks import find_resume_checkpoint
+from openmagvit2.errors import UserError
 from openmagvit2.evaluation.metrics import SHORT_NAMES
 from openmagvit2.evaluation.record import write_record
 from openmagvit2.folders import make_folder
@@ -77,7 +78,7 @@ def train(config: Config, work_dir: str | None = None, resume: str | bool = Fals
         launcher: 'none', 'pytorch', or 'slurm'; the process group exists already.
 
     Raises:
-        ValueError: A user's mistake, told in one sentence.
+        UserError: A user's mistake, told in one sentence.
         TrainingStopped: A signal came; the state is saved.
     """
     config = copy.deepcopy(config)
@@ -90,9 +91,9 @@ def train(config: Config, work_dir: str | None = None, resume: str | bool = Fals
         content = read_checkpoint(source)
         if 'config' in content.get('meta', {}):
             # mmengine would execute it.
-            raise ValueError(f'Checkpoint {source} carries a config in `meta.config`, which is not how we write them; remove the key.')
+            raise UserError(f'Checkpoint {source} carries a config in `meta.config`, which is not how we write them; remove the key.')
         if not {'meta', 'optimizer'} <= content.keys():
-            raise ValueError(f'Checkpoint {source} holds weights only: start from them with --cfg-options load_from={source}.')
+            raise UserError(f'Checkpoint {source} holds weights only: start from them with --cfg-options load_from={source}.')
         config.resume, config.load_from = True, str(source)
     if config.get('val_evaluator'):
         _prepare(config.val_evaluator)
@@ -113,7 +114,7 @@ def _mixed_sizes_told() -> Iterator[None]:
         _, found, sizes = str(error).rpartition('stack expects each tensor to be equal size, but got ')
         if not found:
             raise
-        raise ValueError(
+        raise UserError(
             f"Images of one batch differ in size ({sizes.strip()}); set the data set's pipeline to Resize and a crop, or test with --size."
         ) from error
 
@@ -121,7 +122,7 @@ def _mixed_sizes_told() -> Iterator[None]:
 def _check_start(runner: Runner, path: str, resume: bool) -> None:
     """Check the weights to start from before the first image is read; averages too."""
     if not resume and Path(path).suffix == '.safetensors':
-        raise ValueError(f'load_from={path}: a training starts from a .pth file; tools/convert_checkpoint.py writes one from the original.')
+        raise UserError(f'load_from={path}: a training starts from a .pth file; tools/convert_checkpoint.py writes one from the original.')
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     content = read_checkpoint(path)
     what, optional = (f'Checkpoint {path}', ()) if resume else (f'load_from={path}', TRAINING_ONLY)
@@ -152,7 +153,7 @@ def test(
         pad: 'gray' or 'black': border around images whose sides the stride does not divide.
 
     Raises:
-        ValueError: An unknown name; weights of a metric that are not found (before anything is written).
+        UserError: An unknown name; weights of a metric that are not found (before anything is written).
     """
     checkpoint_content = read_checkpoint(checkpoint)
     config = copy.deepcopy(config)
@@ -190,7 +191,7 @@ def test(
 def _named(name: str, evaluators: Sequence[dict]) -> dict:
     """The config's evaluator of a short name, or the plain one."""
     if name not in SHORT_NAMES:
-        raise ValueError(f'No metric `{name}`; choose of {", ".join(SHORT_NAMES)}.')
+        raise UserError(f'No metric `{name}`; choose of {", ".join(SHORT_NAMES)}.')
     plain = SHORT_NAMES[name]
     return copy.deepcopy(next((evaluator for evaluator in evaluators if _within(plain, evaluator)), plain))
 
@@ -208,14 +209,14 @@ def _takes(registry: Registry, built: dict, key: str) -> bool:
 
 def _require(registry: Registry, built: dict, key: str, told: str) -> None:
     if not _takes(registry, built, key):
-        raise ValueError(f'{told}; {built["type"]} has no {key}.')
+        raise UserError(f'{told}; {built["type"]} has no {key}.')
 
 
 def _set_protocol(evaluators: Sequence[dict], protocol: str) -> None:
     """For the evaluators that have more than one."""
     having = [evaluator for evaluator in evaluators if _takes(METRICS, evaluator, 'protocol')]
     if not having:
-        raise ValueError('--protocol goes with PSNR, SSIM and rFID; none of them is measured here.')
+        raise UserError('--protocol goes with PSNR, SSIM and rFID; none of them is measured here.')
     for evaluator in having:
         evaluator['protocol'] = protocol
 

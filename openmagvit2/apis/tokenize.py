@@ -15,6 +15,7 @@ from openmagvit2.apis.init_model import init_model
 from openmagvit2.checkpoint.hashing import weights_hash
 from openmagvit2.datasets import ImageDataset
 from openmagvit2.datasets.tokens import FORMAT, HEADER, LABELS, check_sizes, open_tokens, read_header, token_dtype
+from openmagvit2.errors import UserError
 from openmagvit2.folders import make_folder
 from openmagvit2.registry import DATASETS
 
@@ -30,7 +31,7 @@ def views_of(pipeline: list[dict], crops: str, flip: bool) -> list[tuple[list[di
         flip: Also mirror each view.
 
     Raises:
-        ValueError: Another word, or no crop in the pipeline to replace.
+        UserError: Another word, or no crop in the pipeline to replace.
     """
     steps = [dict(step) for step in pipeline if step['type'] != 'RandomFlip']
     places = [i for i, step in enumerate(steps) if step['type'] in ('RandomCrop', 'CenterCrop')]
@@ -41,10 +42,10 @@ def views_of(pipeline: list[dict], crops: str, flip: bool) -> list[tuple[list[di
         views = [(_placed(steps, places, 'centre'), 0)]
     elif crops == 'ten':
         if not places:
-            raise ValueError('--crops ten: the pipeline of the data set has no RandomCrop or CenterCrop to replace.')
+            raise UserError('--crops ten: the pipeline of the data set has no RandomCrop or CenterCrop to replace.')
         views, flip = [(_placed(steps, places, corner), 0) for corner in CORNERS], True
     else:
-        raise ValueError(f"--crops must be 'centre', 'ten', or 'random:N', got {crops!r}.")
+        raise UserError(f"--crops must be 'centre', 'ten', or 'random:N', got {crops!r}.")
     mirrored = [([*steps, dict(type='RandomFlip', prob=1.0)], epoch) for steps, epoch in views] if flip else []
     return views + mirrored
 
@@ -76,26 +77,26 @@ def tokenize(
         The header.
 
     Raises:
-        ValueError: ``out`` holds tokens of other settings; the config is of no tokenizer; its data set has no images by number.
+        UserError: ``out`` holds tokens of other settings; the config is of no tokenizer; its data set has no images by number.
     """
     out = Path(out)
     if batch_size < 1:
-        raise ValueError(f'--batch-size must be at least 1, got {batch_size}.')
+        raise UserError(f'--batch-size must be at least 1, got {batch_size}.')
     model = init_model(config, checkpoint, device)
     if not hasattr(model, 'encoder'):
-        raise ValueError(f'tokenize needs the config of a tokenizer, this one makes a {type(model).__name__}.')
+        raise UserError(f'tokenize needs the config of a tokenizer, this one makes a {type(model).__name__}.')
     # The seed that a training's random crops have.
     spec = dict(seed=config.get('seed', 0)) | config.to_dict()[f'{split}_dataloader']['dataset']
     dataset = DATASETS.build(spec)
     if not isinstance(dataset, ImageDataset):
-        raise ValueError(f'{split}_dataloader.dataset: tokens need images that can be read by number; {spec["type"]} has none.')
+        raise UserError(f'{split}_dataloader.dataset: tokens need images that can be read by number; {spec["type"]} has none.')
     views = views_of(spec.get('pipeline') or [], crops, flip)
     sets = [dataset.with_pipeline(steps) for steps, _ in views]
     header = _header(model, config, checkpoint, sets[0], views, dict(split=split, crops=crops, flip=flip, dataset=spec))
     header |= dict(batch_size=batch_size, block=block)
     begun = [_begin(out, header) if is_main_process() else None]
     broadcast_object_list(begun)
-    if isinstance(begun[0], ValueError):
+    if isinstance(begun[0], UserError):
         raise begun[0]
     if begun[0] == 'finished':
         return header | dict(finished=True)
@@ -174,12 +175,12 @@ def _header(model, config: Config, checkpoint: str, dataset, views: list, recipe
     )
 
 
-def _begin(out: Path, header: dict) -> str | ValueError:
+def _begin(out: Path, header: dict) -> str | UserError:
     """Make or check the folder; 'begun', 'finished', or what is wrong, for all processes to raise."""
     if not (out / HEADER).is_file():
         try:
             make_folder(out)
-        except ValueError as error:
+        except UserError as error:
             return error
         open_tokens(out, header, 'w+').flush()
         np.save(out / LABELS, np.zeros(header['num_images'], np.int64))
@@ -192,9 +193,9 @@ def _begin(out: Path, header: dict) -> str | ValueError:
         known = {key: value for key, value in old.items() if key not in ('finished', 'tokenizer')}
         other = [key for key, value in known.items() if header.get(key) != value]
         if other:
-            raise ValueError(f'{out} holds tokens of other settings ({", ".join(other)}); give another --out, or remove it.')
+            raise UserError(f'{out} holds tokens of other settings ({", ".join(other)}); give another --out, or remove it.')
         check_sizes(out, old)
-    except ValueError as error:
+    except UserError as error:
         return error
     if old['finished']:
         # A kill may have come between the end and the clearing up.

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from openmagvit2.apis.images import ImageLike, to_list
 from openmagvit2.apis.init_model import init_model
+from openmagvit2.errors import UserError
 from openmagvit2.visualization import to_uint8
 
 
@@ -24,7 +25,7 @@ class Tokenizer:
 
     def __init__(self, model: nn.Module) -> None:
         if not hasattr(model, 'encoder'):
-            raise ValueError(f'Tokenizer needs the config of a tokenizer, this one makes a {type(model).__name__}.')
+            raise UserError(f'Tokenizer needs the config of a tokenizer, this one makes a {type(model).__name__}.')
         self.model = model.eval()
         self.stride = model.encoder.downscale
 
@@ -50,11 +51,11 @@ class Tokenizer:
         """Images (see :func:`openmagvit2.apis.images.to_list`) to indices int64 (B, h, w).
 
         Raises:
-            ValueError: The images have different sizes; encode them one by one.
+            UserError: The images have different sizes; encode them one by one.
         """
         batch = [self._pad(image) for image in to_list(images)]
         if len({image.shape for image in batch}) > 1:
-            raise ValueError('encode: the images have different sizes; encode them one by one.')
+            raise UserError('encode: the images have different sizes; encode them one by one.')
         weight = next(self.model.parameters())
         return self.model.encode(torch.stack(batch).to(weight.device, weight.dtype)).indices
 

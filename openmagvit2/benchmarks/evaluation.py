@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 
 from openmagvit2.apis import init_model
+from openmagvit2.errors import UserError
 from openmagvit2.evaluation.metrics import SHORT_NAMES
 from openmagvit2.registry import METRICS
 
@@ -39,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
         metric = METRICS.build(SHORT_NAMES[name])
         try:
             metric.prepare()
-        except ValueError as error:
+        except UserError as error:
             print(f'{name}: not timed, {error}')
             continue
         seconds = _seconds(lambda metric=metric: metric.process(data, samples), args.batches) / images

@@ -11,6 +11,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from openmagvit2.apis import Generator
+from openmagvit2.errors import UserError
 from openmagvit2.models.samplers import decode_tokens, uniforms
 
 # Peak memory by the bytes of weights and caches.
@@ -35,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     weights = sum(t.numel() * t.element_size() for t in (*model.parameters(), *model.buffers()))
     steps = model.num_tokens if args.steps is None else args.steps
     if not 1 <= steps <= model.num_tokens:
-        raise ValueError(f'--steps must be from 1 to {model.num_tokens}, got {steps}.')
+        raise UserError(f'--steps must be from 1 to {model.num_tokens}, got {steps}.')
     rows = args.batch_size * (2 if args.guidance != 1 else 1)
     begin = time.perf_counter()
     with _Allocations() as made:

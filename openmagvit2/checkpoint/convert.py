@@ -17,6 +17,7 @@ from openmagvit2.checkpoint.official import (
     official_names,
     same,
 )
+from openmagvit2.errors import UserError
 
 # Groups of which every tensor must have a place in the model; codebooks and their projections are of other systems, as LFQ has none.
 WEIGHTS = ('encoder.', 'decoder.', 'loss.discriminator.', EMA, 'transformer.', 'first_stage_model.encoder.', 'first_stage_model.decoder.')
@@ -48,10 +49,10 @@ def to_ours(state: dict[str, Tensor], model: nn.Module, weights: str = 'both') -
         weights: 'both': raw weights as ``state_dict``, averages as ``ema_state_dict``; 'raw' or 'ema': that one as ``state_dict``.
 
     Raises:
-        ValueError: A tensor is missing, misshaped, or unexpected; averages are wanted and there are none.
+        UserError: A tensor is missing, misshaped, or unexpected; averages are wanted and there are none.
     """
     if is_ours(dict(state_dict=state)):
-        raise ValueError('The file is a checkpoint of ours already; --to official goes the other way.')
+        raise UserError('The file is a checkpoint of ours already; --to official goes the other way.')
     report, left = Report(), dict(state)
     own = model.state_dict()
     raw = _take(left, own, official_names(model), 'raw', report, _optional(state, model), state)
@@ -62,7 +63,7 @@ def to_ours(state: dict[str, Tensor], model: nn.Module, weights: str = 'both') -
     averaged = _take(left, own, names, 'averages', report, ('discriminator.',), state)
     _account(left, report, state, model)
     if weights == 'ema' and not averaged:
-        raise ValueError('The file has no averaged weights (model_ema.*): convert it with --weights raw or both.')
+        raise UserError('The file has no averaged weights (model_ema.*): convert it with --weights raw or both.')
     if not averaged and not is_generator(model):
         report.add('averages', 1, 'not in the file: raw weights only')
     if weights == 'both':
@@ -74,7 +75,7 @@ def to_ours(state: dict[str, Tensor], model: nn.Module, weights: str = 'both') -
 def to_official(checkpoint: dict, model: nn.Module, weights: str = 'both') -> tuple[dict, Report]:
     """A checkpoint of ours to ``dict(state_dict=…)`` under official names; see :func:`to_ours`."""
     if is_official(checkpoint['state_dict']):
-        raise ValueError('The file is an official one already; without --to official it becomes ours.')
+        raise UserError('The file is an official one already; without --to official it becomes ours.')
     report, left = Report(), dict(checkpoint['state_dict'])
     own, names = model.state_dict(), official_names(model)
     identity = {name: name for name in names}
@@ -88,7 +89,7 @@ def to_official(checkpoint: dict, model: nn.Module, weights: str = 'both') -> tu
         averaged = _take(rest, own, parameters, 'averages', report, ('discriminator.',), checkpoint['state_dict'])
     if weights == 'ema':
         if not averaged:
-            raise ValueError('The file has no averaged weights (ema_state_dict): convert it with --weights raw or both.')
+            raise UserError('The file has no averaged weights (ema_state_dict): convert it with --weights raw or both.')
         raw, averaged = raw | averaged, {}
     state = {names[name]: tensor for name, tensor in raw.items()}
     if averaged and weights == 'both':
@@ -146,7 +147,7 @@ def _take(
             taken[name] = tensor
     if wrong:
         more = f' and {len(wrong) - 3} more' if len(wrong) > 3 else ''
-        raise ValueError(f'The file does not fit this config ({what} weights): {"; ".join(wrong[:3])}{more}. {mend(state)}')
+        raise UserError(f'The file does not fit this config ({what} weights): {"; ".join(wrong[:3])}{more}. {mend(state)}')
     groups: dict[str, int] = {}
     for name in taken:
         group = '.'.join(name.split('.')[: 2 if name.startswith('tokenizer.') else 1])
@@ -176,7 +177,7 @@ def _account(left: dict[str, Tensor], report: Report, state: dict[str, Tensor], 
     foreign = [name for name in left if name.startswith(WEIGHTS + CODEBOOKS)]
     if foreign:
         more = f' and {len(foreign) - 3} more' if len(foreign) > 3 else ''
-        raise ValueError(f'The file has tensors that this config does not: {", ".join(foreign[:3])}{more}. {mend(state)}')
+        raise UserError(f'The file has tensors that this config does not: {", ".join(foreign[:3])}{more}. {mend(state)}')
     unknown: dict[str, int] = {}
     for name in left:
         group = '.'.join(name.split('.')[:2]) if name.startswith('loss.') else name.split('.')[0]

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from openmagvit2.checkpoint.official import is_official
 from openmagvit2.checkpoint.untrusted import read_pickle
+from openmagvit2.errors import UserError
 
 # Averaged weights in a .safetensors file, which has no dicts.
 EMA_PREFIX = 'ema_state_dict.'
@@ -23,22 +24,22 @@ def read_checkpoint(path: str | Path) -> dict:
         A dict with ``state_dict`` and whatever else the file has; a file of bare tensors becomes the ``state_dict``.
 
     Raises:
-        ValueError: The file is missing, unreadable, or carries objects other than tensors and plain Python values.
+        UserError: The file is missing, unreadable, or carries objects other than tensors and plain Python values.
     """
     path = Path(path)
     if not path.is_file():
-        raise ValueError(f'Checkpoint {path} does not exist.')
+        raise UserError(f'Checkpoint {path} does not exist.')
     if path.suffix != '.safetensors':
         content = read_pickle(path)
         content = content if isinstance(content, dict) and 'state_dict' in content else dict(state_dict=content)
         state = content['state_dict']
         if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
-            raise ValueError(f'Checkpoint {path} holds no tensors by name, but a {type(state).__name__} of other things.')
+            raise UserError(f'Checkpoint {path} holds no tensors by name, but a {type(state).__name__} of other things.')
         return content
     try:
         tensors = load_file(path)
     except Exception as error:
-        raise ValueError(f'Checkpoint {path} cannot be read safely: {error}') from error
+        raise UserError(f'Checkpoint {path} cannot be read safely: {error}') from error
     averaged = {name.removeprefix(EMA_PREFIX): tensor for name, tensor in tensors.items() if name.startswith(EMA_PREFIX)}
     raw = {name: tensor for name, tensor in tensors.items() if not name.startswith(EMA_PREFIX)}
     return dict(state_dict=raw, ema_state_dict=averaged) if averaged else dict(state_dict=raw)
@@ -48,7 +49,7 @@ def write_checkpoint(content: dict, path: str | Path) -> None:
     """Write ``state_dict`` and, where there is one, ``ema_state_dict`` to a ``.pth`` or ``.safetensors`` file, beside and renamed.
 
     Raises:
-        ValueError: Another ending.
+        UserError: Another ending.
     """
     path = Path(path)
     if path.suffix == '.safetensors':
@@ -61,7 +62,7 @@ def write_checkpoint(content: dict, path: str | Path) -> None:
     elif path.suffix in ('.pth', '.ckpt', '.pt'):
         save_atomically(content, path)
     else:
-        raise ValueError(f'{path}: write a checkpoint as .pth or .safetensors.')
+        raise UserError(f'{path}: write a checkpoint as .pth or .safetensors.')
 
 
 def save_atomically(content: dict, path: Path) -> None:
@@ -90,10 +91,10 @@ def check_weights(model: nn.Module, state: dict[str, Tensor], source: str, optio
         optional: Prefixes of what only training needs; these may be absent from either side.
 
     Raises:
-        ValueError: Listing missing, unexpected and misshaped tensors, or telling that the file is an official one.
+        UserError: Listing missing, unexpected and misshaped tensors, or telling that the file is an official one.
     """
     if is_official(state):
-        raise ValueError(f'{source} is an official one: convert it first, python tools/convert_checkpoint.py FILE OUT.pth --config CONFIG.')
+        raise UserError(f'{source} is an official one: convert it first, python tools/convert_checkpoint.py FILE OUT.pth --config CONFIG.')
     own = model.state_dict()
     missing = [k for k in own if k not in state and not k.startswith(optional or ('\0',))]
     unexpected = [k for k in state if k not in own and not k.startswith(optional or ('\0',))]
@@ -105,7 +106,7 @@ def check_weights(model: nn.Module, state: dict[str, Tensor], source: str, optio
     parts = dict(missing=missing, unexpected=unexpected, misshaped=shapes)
     if any(parts.values()):
         told = '; '.join(f'{len(v)} {name} ({", ".join(v[:3])}{", …" if len(v) > 3 else ""})' for name, v in parts.items() if v)
-        raise ValueError(f'{source} does not fit this config: {told}. Use the config it was trained with.')
+        raise UserError(f'{source} does not fit this config: {told}. Use the config it was trained with.')
 
 
 def load_weights(model: nn.Module, state: dict[str, Tensor], source: str, optional: tuple[str, ...] = ()) -> None:

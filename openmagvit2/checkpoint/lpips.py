@@ -10,6 +10,7 @@ from torch import nn
 
 from openmagvit2.checkpoint.untrusted import read_pickle
 from openmagvit2.checkpoint.weights import find_weights, is_published
+from openmagvit2.errors import UserError
 
 # The linear weights ship with the package; the ImageNet trunks are torchvision's.
 TRUNK_FILES = {'vgg': 'vgg16-397923af.pth', 'alex': 'alexnet-owt-7be5be79.pth'}
@@ -24,7 +25,7 @@ def load_lpips(net: str, key: str, weights: str | None = None) -> nn.Module:
         weights: File of the trunk; see :func:`find_weights`.
 
     Raises:
-        ValueError: The trunk's file is not found, or is of another network. Other weights than the published ones are used with a warning.
+        UserError: The trunk's file is not found, or is of another network. Other weights than the published ones are used with a warning.
     """
     path = find_weights(TRUNK_FILES[net], "torchvision's ImageNet weights, for LPIPS", key, weights)
     trunk = read_pickle(path)
@@ -37,6 +38,6 @@ def load_lpips(net: str, key: str, weights: str | None = None) -> nn.Module:
         for name, parameter in network.net.named_parameters():
             source = trunk.get(f'features.{name.split(".", 1)[1]}')
             if source is None or source.shape != parameter.shape:
-                raise ValueError(f'{path} is not {TRUNK_FILES[net]}: features.{name.split(".", 1)[1]} is missing or misshaped.')
+                raise UserError(f'{path} is not {TRUNK_FILES[net]}: features.{name.split(".", 1)[1]} is missing or misshaped.')
             parameter.copy_(source)
     return network.eval().requires_grad_(False)

@@ -4,6 +4,8 @@ import re
 
 from torch import Tensor, nn
 
+from openmagvit2.errors import UserError
+
 # File, repository of TencentARC on Hugging Face, config here.
 FILES = (
     ('imagenet_128_L.ckpt', 'Open-MAGVIT2-Tokenizer-128-resolution', 'configs/lfq_128.py'),
@@ -62,7 +64,7 @@ def official_names(model: nn.Module) -> dict[str, str]:
     """Our name to the official one for every tensor of a model that the official layout has a place for.
 
     Raises:
-        ValueError: The model has weights without a place: another head than the next-sub-token one, a learned codebook.
+        UserError: The model has weights without a place: another head than the next-sub-token one, a learned codebook.
     """
     table = GENERATOR if is_generator(model) else TOKENIZER
     names, homeless = {}, []
@@ -75,7 +77,7 @@ def official_names(model: nn.Module) -> dict[str, str]:
     if is_generator(model) and len(model.head.vocab_sizes) != 2:
         homeless.append(f'head of {len(model.head.vocab_sizes)} sub-tokens')
     if homeless:
-        raise ValueError(f'The official layout has no place for {homeless[0]} ({len(homeless)} such); the config is of no official model.')
+        raise UserError(f'The official layout has no place for {homeless[0]} ({len(homeless)} such); the config is of no official model.')
     return names
 
 

@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 
+from openmagvit2.errors import UserError
+
 # Leftovers of a Lightning file that carry no weights: settings and callbacks. They are replaced by objects that do nothing.
 HARMLESS = (
     'argparse.Namespace',
@@ -76,7 +78,7 @@ def read_pickle(path: Path) -> Any:
     Tensors of a zip file are mapped, not read: a file of several models costs the memory of what is used.
 
     Raises:
-        ValueError: The file is broken, or wants a class or function that is not on the short list; the text names it.
+        UserError: The file is broken, or wants a class or function that is not on the short list; the text names it.
     """
     try:
         with _allowed(STAND_INS), warnings.catch_warnings():
@@ -86,15 +88,15 @@ def read_pickle(path: Path) -> Any:
         wanted = re.search(r'(?:GLOBAL|global) `?([\w.]+)`? was not an allowed|Trying to (?:load|call) unsupported GLOBAL ([\w.]+)', str(error))
         if wanted:
             name = wanted.group(1) or wanted.group(2)
-            raise ValueError(f'Checkpoint {path} cannot be read safely: it wants `{name}`, which could run code. Refused.') from None
+            raise UserError(f'Checkpoint {path} cannot be read safely: it wants `{name}`, which could run code. Refused.') from None
         names = _named(path) if 'Unsupported operand' in str(error) else ''
         if names:
-            raise ValueError(f'Checkpoint {path} cannot be read safely: it wants `{names}`, which could run code. Refused.') from None
+            raise UserError(f'Checkpoint {path} cannot be read safely: it wants `{names}`, which could run code. Refused.') from None
         # torch's own advice, to load without the check, comes first in its text.
         told = re.search(r'WeightsUnpickler error:\s*(.+)', str(error))
         first = told.group(1) if told else str(error).strip().partition('\n')[0]
         first = first if ' ' in first else f'it is damaged, or no file of torch.save ({type(error).__name__}{f": {first}" if first else ""})'
-        raise ValueError(f'Checkpoint {path} cannot be read safely: {first}') from error
+        raise UserError(f'Checkpoint {path} cannot be read safely: {first}') from error
 
 
 def _named(path: Path) -> str:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import torch
 
+from openmagvit2.errors import UserError
+
 
 def find_weights(name: str, what: str, key: str, given: str | None = None) -> Path:
     """The file ``name``: ``given`` where that is not None, else in ``$OPENMAGVIT2_WEIGHTS``, else in torch hub's cache.
@@ -17,7 +19,7 @@ def find_weights(name: str, what: str, key: str, given: str | None = None) -> Pa
         given: That file.
 
     Raises:
-        ValueError: It is nowhere; the text says where it was looked for and where it may be put.
+        UserError: It is nowhere; the text says where it was looked for and where it may be put.
     """
     places = [Path(given)] if given else []
     if not places:
@@ -27,7 +29,7 @@ def find_weights(name: str, what: str, key: str, given: str | None = None) -> Pa
     for place in places:
         if place.is_file():
             return place
-    raise ValueError(
+    raise UserError(
         f'{name} ({what}) is needed and not in {" or ".join(map(str, places))}; put the file there, into the folder that '
         f'OPENMAGVIT2_WEIGHTS names, or name it in {key}.'
     )

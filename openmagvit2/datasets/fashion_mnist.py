@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from openmagvit2.datasets.base import ImageDataset
+from openmagvit2.errors import UserError
 from openmagvit2.registry import DATASETS
 
 EMBEDDED = Path(__file__).parent / 'embedded' / 'fashion_mnist_subset.npz'
@@ -41,7 +42,7 @@ class FashionMNIST(ImageDataset):
     ) -> None:
         super().__init__(pipeline=pipeline, seed=seed)
         if split not in ('train', 'test'):
-            raise ValueError(f"FashionMNIST: split must be 'train' or 'test', got {split!r}.")
+            raise UserError(f"FashionMNIST: split must be 'train' or 'test', got {split!r}.")
         if data_root is None:
             with np.load(EMBEDDED) as data:
                 self.images, self.labels = data[f'{split}_images'], data[f'{split}_labels']
@@ -50,14 +51,14 @@ class FashionMNIST(ImageDataset):
             self.images = _read_idx(_find(data_root, f'{prefix}-images-idx3-ubyte'), (28, 28))
             self.labels = _read_idx(_find(data_root, f'{prefix}-labels-idx1-ubyte'), ())
             if len(self.images) != len(self.labels):
-                raise ValueError(
+                raise UserError(
                     f'FashionMNIST: {data_root} holds {len(self.images)} images and {len(self.labels)} labels of {prefix}; replace both files.'
                 )
             if self.labels.max(initial=0) >= len(self.classes):
-                raise ValueError(f'FashionMNIST: {data_root} has a label {self.labels.max()} in {prefix}-labels-idx1-ubyte, they end at 9.')
+                raise UserError(f'FashionMNIST: {data_root} has a label {self.labels.max()} in {prefix}-labels-idx1-ubyte, they end at 9.')
         if num_images is not None:
             if not 0 < num_images <= len(self.images):
-                raise ValueError(f'FashionMNIST: num_images must be from 1 to {len(self.images)}, got {num_images}.')
+                raise UserError(f'FashionMNIST: num_images must be from 1 to {len(self.images)}, got {num_images}.')
             keep = _classes_in_turn(self.labels)[:num_images]
             self.images, self.labels = self.images[keep], self.labels[keep]
 
@@ -82,7 +83,7 @@ def _find(data_root: str, name: str) -> Path:
         for path in (folder / f'{name}.gz', folder / name):
             if path.is_file():
                 return path
-    raise ValueError(f'FashionMNIST: no {name}.gz in {data_root}; put the four standard files there or set data_root=None.')
+    raise UserError(f'FashionMNIST: no {name}.gz in {data_root}; put the four standard files there or set data_root=None.')
 
 
 def _read_idx(path: Path, shape: tuple[int, ...]) -> np.ndarray:
@@ -91,14 +92,14 @@ def _read_idx(path: Path, shape: tuple[int, ...]) -> np.ndarray:
         with (gzip.open if path.suffix == '.gz' else open)(path, 'rb') as file:
             content = file.read()
     except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(f'FashionMNIST: {path} cannot be read: {error}; replace the file.') from error
+        raise UserError(f'FashionMNIST: {path} cannot be read: {error}; replace the file.') from error
     axes = 1 + len(shape)
     header = 4 + 4 * axes
     if len(content) < header or content[:4] != bytes([0, 0, 8, axes]):
-        raise ValueError(f'FashionMNIST: {path} is not an idx file of bytes with {axes} axes; replace the file.')
+        raise UserError(f'FashionMNIST: {path} is not an idx file of bytes with {axes} axes; replace the file.')
     lengths = np.frombuffer(content, '>u4', axes, offset=4).tolist()
     if tuple(lengths[1:]) != shape:
-        raise ValueError(f'FashionMNIST: {path} holds images of {lengths[1:]} pixels instead of {list(shape)}; replace the file.')
+        raise UserError(f'FashionMNIST: {path} holds images of {lengths[1:]} pixels instead of {list(shape)}; replace the file.')
     if len(content) - header != math.prod(lengths):
-        raise ValueError(f'FashionMNIST: {path} announces {math.prod(lengths)} bytes and holds {len(content) - header}; replace the file.')
+        raise UserError(f'FashionMNIST: {path} announces {math.prod(lengths)} bytes and holds {len(content) - header}; replace the file.')
     return np.frombuffer(content, np.uint8, offset=header).reshape(lengths)

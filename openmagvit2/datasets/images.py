@@ -10,6 +10,7 @@ from mmengine.logging import print_log
 from PIL import Image
 
 from openmagvit2.datasets.base import ImageDataset
+from openmagvit2.errors import UserError
 from openmagvit2.registry import DATASETS
 
 SUFFIXES = {'.jpg', '.jpeg', '.png', '.webp', '.bmp'}
@@ -27,13 +28,13 @@ class FileDataset(ImageDataset):
         pipeline, seed: See :class:`ImageDataset`.
 
     Raises:
-        ValueError: Another word for ``on_error``; no file can be read.
+        UserError: Another word for ``on_error``; no file can be read.
     """
 
     def __init__(self, *, samples: list[tuple[Path, int]], on_error: str = 'raise', pipeline: list[dict] | None = None, seed: int = 0) -> None:
         super().__init__(pipeline=pipeline, seed=seed)
         if on_error not in ('raise', 'skip'):
-            raise ValueError(f"{type(self).__name__}: on_error must be 'raise' or 'skip', got {on_error!r}.")
+            raise UserError(f"{type(self).__name__}: on_error must be 'raise' or 'skip', got {on_error!r}.")
         self.samples = _readable(samples) if on_error == 'skip' else samples
 
     def __len__(self) -> int:
@@ -43,7 +44,7 @@ class FileDataset(ImageDataset):
         """uint8 (H, W, 3) RGB and the label.
 
         Raises:
-            ValueError: The file is not a readable image; the text names it.
+            UserError: The file is not a readable image; the text names it.
         """
         path, label = self.samples[index]
         return _read(path), label
@@ -54,7 +55,7 @@ def _read(path: Path) -> np.ndarray:
         with Image.open(path) as image:
             return np.array(image.convert('RGB'))
     except Exception as error:  # Pillow fails in many ways
-        raise ValueError(f"Image {path} cannot be read: {error}. Replace or remove the file, or set the data set's on_error='skip'.") from error
+        raise UserError(f"Image {path} cannot be read: {error}. Replace or remove the file, or set the data set's on_error='skip'.") from error
 
 
 def _readable(samples: list[tuple[Path, int]]) -> list[tuple[Path, int]]:
@@ -66,7 +67,7 @@ def _readable(samples: list[tuple[Path, int]]) -> list[tuple[Path, int]]:
     def error_of(sample: tuple[Path, int]) -> str | None:
         try:
             _read(sample[0])
-        except ValueError as error:
+        except UserError as error:
             return str(error.__cause__)
         return None
 
@@ -77,13 +78,13 @@ def _readable(samples: list[tuple[Path, int]]) -> list[tuple[Path, int]]:
         listed = ''.join(f'\n  {line}' for line in broken)
         print_log(f"on_error='skip' leaves out {len(broken)} of {len(samples)} images:{listed}", 'current', logging.WARNING)
     if len(broken) == len(samples):
-        raise ValueError(f'None of the {len(samples)} images can be read, the first is {broken[0]}.')
+        raise UserError(f'None of the {len(samples)} images can be read, the first is {broken[0]}.')
     return [sample for sample, error in zip(samples, errors, strict=True) if error is None]
 
 
 def _folder(path: Path, what: str) -> Path:
     if not path.is_dir():
-        raise ValueError(
+        raise UserError(
             f'Folder {path} does not exist; put {what} there, or name another folder in OPENMAGVIT2_DATA or in '
             '`train_dataloader.dataset.data_root` and `val_dataloader.dataset.data_root`, or another `split` there.'
         )
@@ -112,7 +113,7 @@ class ImageFolder(FileDataset):
         folder = _folder(Path(data_root), 'images')
         samples = [(path, 0) for path in _images(folder) if fnmatch.fnmatch(path.relative_to(folder).as_posix(), pattern)]
         if not samples:
-            raise ValueError(f'Folder {folder} has no images ({", ".join(sorted(SUFFIXES))}) that match {pattern!r}.')
+            raise UserError(f'Folder {folder} has no images ({", ".join(sorted(SUFFIXES))}) that match {pattern!r}.')
         super().__init__(samples=samples, on_error=on_error, pipeline=pipeline, seed=seed)
 
 
@@ -131,7 +132,7 @@ class ImageList(FileDataset):
         self, *, list_file: str, data_root: str = '.', on_error: str = 'raise', pipeline: list[dict] | None = None, seed: int = 0
     ) -> None:
         if not Path(list_file).is_file():
-            raise ValueError(f'List file {list_file} does not exist.')
+            raise UserError(f'List file {list_file} does not exist.')
         samples, missing = [], []
         for number, line in enumerate(Path(list_file).read_text(encoding='utf-8').splitlines(), 1):
             if line.strip():
@@ -143,9 +144,9 @@ class ImageList(FileDataset):
                 if not path.is_file():
                     missing.append(f'line {number}: {path}')
         if missing:
-            raise ValueError(f'{list_file} names {len(missing)} files that do not exist ({_first(missing)}); mend the list or data_root.')
+            raise UserError(f'{list_file} names {len(missing)} files that do not exist ({_first(missing)}); mend the list or data_root.')
         if not samples:
-            raise ValueError(f'List file {list_file} names no image.')
+            raise UserError(f'List file {list_file} names no image.')
         super().__init__(samples=samples, on_error=on_error, pipeline=pipeline, seed=seed)
 
 
@@ -167,7 +168,7 @@ class ImageNet(FileDataset):
         self.classes = sorted(path.name for path in folder.iterdir() if path.is_dir())
         images = {name: _images(folder / name) for name in self.classes}
         if not any(images.values()):
-            raise ValueError(f'Folder {folder} has no class folders with images ({", ".join(sorted(SUFFIXES))}) in them.')
+            raise UserError(f'Folder {folder} has no class folders with images ({", ".join(sorted(SUFFIXES))}) in them.')
         empty = [name for name in self.classes if not images[name]]
         if empty:
             # A class may be empty on purpose, but a stray folder shifts the labels of all classes after it.
@@ -195,7 +196,7 @@ class Coco(FileDataset):
         folder = _folder(Path(data_root) / split, f'the images of COCO {split}')
         samples = [(path, 0) for path in _images(folder)]
         if not samples:
-            raise ValueError(f'Folder {folder} has no images ({", ".join(sorted(SUFFIXES))}).')
+            raise UserError(f'Folder {folder} has no images ({", ".join(sorted(SUFFIXES))}).')
         super().__init__(samples=samples, on_error=on_error, pipeline=pipeline, seed=seed)
 
 

@@ -14,6 +14,7 @@ from mmengine.logging import print_log
 from PIL import Image, UnidentifiedImageError
 from torch.utils.data import IterableDataset, get_worker_info
 
+from openmagvit2.errors import UserError
 from openmagvit2.registry import DATASETS, TRANSFORMS
 
 # So many samples in a row that cannot be read are no accident.
@@ -38,7 +39,7 @@ class TarShards(IterableDataset):
         seed: Of shards, buffer and random transforms.
 
     Raises:
-        ValueError: No shards; fewer shards than readers without resampling; a shard without an ending of ``keys``; nothing that can be read.
+        UserError: No shards; fewer shards than readers without resampling; a shard without an ending of ``keys``; nothing that can be read.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class TarShards(IterableDataset):
         return dict(classes=None)
 
     def __len__(self) -> int:
-        raise ValueError(
+        raise UserError(
             'TarShards is an endless stream: a training needs train_dataloader.sampler=None with it; to validate or to tokenize, name a data '
             'set of files.'
         )
@@ -94,7 +95,7 @@ class TarShards(IterableDataset):
         """A reader's shards of each pass: every so many of an order that all readers draw alike."""
         count = len(self.shards)
         if count < readers and not self.resampled:
-            raise ValueError(
+            raise UserError(
                 f'TarShards: {count} shards cannot be shared out to {readers} readers (processes x num_workers); '
                 'set resampled=True, use fewer workers, or cut the data into more shards.'
             )
@@ -110,7 +111,7 @@ class TarShards(IterableDataset):
             for shard in shards:
                 found += yield from self._of_shard(shard, report)
             if not found:
-                raise ValueError(f'TarShards: nothing in {", ".join(shards[:3])} can be read; replace the files.')
+                raise UserError(f'TarShards: nothing in {", ".join(shards[:3])} can be read; replace the files.')
 
     def _of_shard(self, shard: str, report: '_Report') -> Generator[tuple[str, bytes], None, int]:
         """Names and files of its images; returns how many samples it has, those left out on purpose included."""
@@ -130,7 +131,7 @@ class TarShards(IterableDataset):
                 yield f'{shard}: {sample["__key__"]}', sample[key]
         endings = ', '.join(self.keys)
         if not count and not broken:
-            raise ValueError(f'TarShards: {shard} has no sample with an ending of {endings}; mend `keys` or `urls`.')
+            raise UserError(f'TarShards: {shard} has no sample with an ending of {endings}; mend `keys` or `urls`.')
         if without:
             report.tell(f'{shard}: {without[0]}', f'no ending of {endings}', len(without))
         return count
@@ -169,7 +170,7 @@ def _decoded(samples: Iterator[tuple[str, bytes]], report: _Report) -> Iterator[
             in_a_row += 1
             report.tell(name, 'no image format that Pillow knows' if isinstance(error, UnidentifiedImageError) else error)
             if in_a_row == MAX_UNREADABLE:
-                raise ValueError(f'TarShards: the last {in_a_row} samples could not be read, as {name}; mend `keys` or the files.') from error
+                raise UserError(f'TarShards: the last {in_a_row} samples could not be read, as {name}; mend `keys` or the files.') from error
             continue
         in_a_row = 0
         yield decoded
@@ -179,12 +180,12 @@ def find_shards(urls: str | Sequence[str]) -> list[str]:
     """Paths of the shards that ``urls`` of :class:`TarShards` names, sorted within a folder.
 
     Raises:
-        ValueError: There are none, or the package is not installed.
+        UserError: There are none, or the package is not installed.
     """
     try:
         from webdataset.shardlists import expand_urls
     except ImportError as error:
-        raise ValueError('TarShards needs the package webdataset: pip install -e ".[optional]".') from error
+        raise UserError('TarShards needs the package webdataset: pip install -e ".[optional]".') from error
     if isinstance(urls, str) and Path(urls).is_dir():
         found = sorted(str(path) for path in Path(urls).glob('*.tar'))
     else:
@@ -192,7 +193,7 @@ def find_shards(urls: str | Sequence[str]) -> list[str]:
     missing = [path for path in found if '://' not in path and not path.startswith('pipe:') and not Path(path).is_file()]
     if missing or not found:
         what = f'shard {missing[0]} does not exist' if missing else f'no *.tar in {urls}'
-        raise ValueError(f'TarShards: {what}; name a folder or files in OPENMAGVIT2_SHARDS or in `train_dataloader.dataset.urls`.')
+        raise UserError(f'TarShards: {what}; name a folder or files in OPENMAGVIT2_SHARDS or in `train_dataloader.dataset.urls`.')
     return found
 
 
@@ -208,6 +209,6 @@ def _samples(shard: str) -> Iterator[dict]:
 
 def _names(path: str) -> frozenset[str]:
     if not Path(path).is_file():
-        raise ValueError(f'TarShards: skip={path!r} does not exist.')
+        raise UserError(f'TarShards: skip={path!r} does not exist.')
     text = Path(path).read_text(encoding='utf-8')
     return frozenset(json.loads(text) if path.endswith('.json') else text.splitlines())

@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 
 from openmagvit2.checkpoint.hashing import weights_hash
 from openmagvit2.datasets.base import uniform
+from openmagvit2.errors import UserError
 from openmagvit2.registry import DATASETS
 
 HEADER, TOKENS, LABELS = 'header.json', 'tokens.bin', 'labels.npy'
@@ -33,17 +34,17 @@ def read_header(folder: Path) -> dict:
     """The header of a token cache.
 
     Raises:
-        ValueError: There is none, or it is not one of ours.
+        UserError: There is none, or it is not one of ours.
     """
     path = folder / HEADER
     if not path.is_file():
-        raise ValueError(f'TokenCache: no {HEADER} in {folder}; make it with tools/tokenize_dataset.py.')
+        raise UserError(f'TokenCache: no {HEADER} in {folder}; make it with tools/tokenize_dataset.py.')
     try:
         header = json.loads(path.read_text(encoding='utf-8'))
     except ValueError as error:
-        raise ValueError(f'TokenCache: {path} cannot be read: {error}; remove the folder and tokenize again.') from error
+        raise UserError(f'TokenCache: {path} cannot be read: {error}; remove the folder and tokenize again.') from error
     if not isinstance(header, dict) or header.get('format') != FORMAT:
-        raise ValueError(f'TokenCache: {path} is not a header of format {FORMAT}, which this version writes; tokenize again.')
+        raise UserError(f'TokenCache: {path} is not a header of format {FORMAT}, which this version writes; tokenize again.')
     return header
 
 
@@ -51,14 +52,14 @@ def check_sizes(folder: Path, header: dict) -> None:
     """Whether the files are as long as the header says.
 
     Raises:
-        ValueError: They are not, as after a copy that broke off.
+        UserError: They are not, as after a copy that broke off.
     """
     tokens = header['num_images'] * header['num_views'] * math.prod(header['grid']) * np.dtype(header['dtype']).itemsize
     # A .npy file of int64 has a header of 128 bytes.
     for name, size in ((TOKENS, tokens), (LABELS, 128 + 8 * header['num_images'])):
         found = (folder / name).stat().st_size if (folder / name).is_file() else 0
         if found != size:
-            raise ValueError(f'TokenCache: {folder / name} has {found} of {size} bytes; copy it again, or make the folder anew.')
+            raise UserError(f'TokenCache: {folder / name} has {found} of {size} bytes; copy it again, or make the folder anew.')
 
 
 @DATASETS.register_module()
@@ -70,14 +71,14 @@ class TokenCache(Dataset):
         seed: Of the choice of views.
 
     Raises:
-        ValueError: The folder is none of a token cache, is not finished, or lacks a part.
+        UserError: The folder is none of a token cache, is not finished, or lacks a part.
     """
 
     def __init__(self, *, data_root: str, seed: int = 0) -> None:
         self.folder, self.seed = Path(data_root), seed
         self.header = read_header(self.folder)
         if not self.header['finished']:
-            raise ValueError(f'TokenCache: {data_root} is not finished; start tools/tokenize_dataset.py again with the same arguments.')
+            raise UserError(f'TokenCache: {data_root} is not finished; start tools/tokenize_dataset.py again with the same arguments.')
         check_sizes(self.folder, self.header)
         self.labels = np.load(self.folder / LABELS, allow_pickle=False)
         # Opened by each loader worker for itself.
@@ -105,13 +106,13 @@ class TokenCache(Dataset):
         """Whether a generator's tokenizer is the one that made the tokens.
 
         Raises:
-            ValueError: It is another.
+            UserError: It is another.
         """
         tokenizer = getattr(model, 'tokenizer', None)
         if tokenizer is None:
-            raise ValueError('TokenCache holds tokens, not images: it trains generators only.')
+            raise UserError('TokenCache holds tokens, not images: it trains generators only.')
         if weights_hash(tokenizer.encoder, tokenizer.quantizer) != self.header['tokenizer_hash']:
-            raise ValueError(
+            raise UserError(
                 f'TokenCache: {self.folder} was made by another tokenizer ({self.header["tokenizer"]["checkpoint"]}); name that one in '
                 'model.tokenizer.checkpoint, or run tools/tokenize_dataset.py with this one.'
             )

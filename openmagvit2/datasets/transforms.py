@@ -3,6 +3,7 @@
 import numpy as np
 from PIL import Image
 
+from openmagvit2.errors import UserError
 from openmagvit2.registry import TRANSFORMS
 
 FILTERS = dict(
@@ -19,7 +20,7 @@ class Resize:
 
     def __init__(self, *, size: int, interpolation: str = 'bilinear') -> None:
         if interpolation not in FILTERS:
-            raise ValueError(f'Resize: interpolation must be one of {", ".join(FILTERS)}, got {interpolation!r}.')
+            raise UserError(f'Resize: interpolation must be one of {", ".join(FILTERS)}, got {interpolation!r}.')
         self.size = size
         self.interpolation = interpolation
 
@@ -42,7 +43,7 @@ def _crop(sample: dict, size: int, top: int, left: int) -> dict:
 def _margins(sample: dict, size: int, name: str) -> tuple[int, int]:
     height, width = sample['image'].shape[:2]
     if height < size or width < size:
-        raise ValueError(f'{name}(size={size}) got an image of {height}x{width}; put Resize(size={size}) before it.')
+        raise UserError(f'{name}(size={size}) got an image of {height}x{width}; put Resize(size={size}) before it.')
     return height - size, width - size
 
 
@@ -54,7 +55,7 @@ class RandomCrop:
         self.size = size
 
     def __call__(self, sample: dict) -> dict:
-        """Raises ValueError for an image smaller than the crop."""
+        """Raises UserError for an image smaller than the crop."""
         margins = _margins(sample, self.size, 'RandomCrop')
         return _crop(sample, self.size, *(int(sample['rng'].integers(margin + 1)) for margin in margins))
 
@@ -67,7 +68,7 @@ class CenterCrop:
         self.size = size
 
     def __call__(self, sample: dict) -> dict:
-        """Raises ValueError for an image smaller than the crop."""
+        """Raises UserError for an image smaller than the crop."""
         margins = _margins(sample, self.size, 'CenterCrop')
         return _crop(sample, self.size, *(round(margin / 2) for margin in margins))
 
@@ -80,7 +81,7 @@ class CornerCrop:
         self.size, self.bottom, self.right = size, corner.startswith('bottom'), corner.endswith('right')
 
     def __call__(self, sample: dict) -> dict:
-        """Raises ValueError for an image smaller than the crop."""
+        """Raises UserError for an image smaller than the crop."""
         top, left = _margins(sample, self.size, 'CornerCrop')
         return _crop(sample, self.size, top * self.bottom, left * self.right)
 
@@ -107,10 +108,10 @@ class Pad:
         self.size = size
 
     def __call__(self, sample: dict) -> dict:
-        """Raises ValueError for an image larger than ``size``."""
+        """Raises UserError for an image larger than ``size``."""
         height, width = sample['image'].shape[:2]
         if max(height, width) > self.size:
-            raise ValueError(f'Pad(size={self.size}) got an image of {height}x{width}.')
+            raise UserError(f'Pad(size={self.size}) got an image of {height}x{width}.')
         top, left = (self.size - height) // 2, (self.size - width) // 2
         borders = (top, self.size - height - top), (left, self.size - width - left), (0, 0)
         sample['image'] = np.pad(sample['image'], borders)

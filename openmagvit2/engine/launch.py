@@ -5,7 +5,11 @@ import sys
 
 import torch
 import torch.distributed as dist
-from mmengine.dist import init_dist
+from mmengine.dist import init_dist, is_main_process
+
+from openmagvit2.errors import UserError
+
+__all__ = ['finish', 'is_main_process', 'sentence', 'start']
 
 # What each launcher's own variables are told by.
 NEEDED = dict(pytorch=('RANK', 'WORLD_SIZE'), slurm=('SLURM_PROCID', 'SLURM_NTASKS'))
@@ -18,13 +22,13 @@ def start(launcher: str) -> None:
         launcher: 'none', 'pytorch' (torchrun), or 'slurm'.
 
     Raises:
-        ValueError: The environment is not that of the launcher.
+        UserError: The environment is not that of the launcher.
     """
     if launcher == 'none' or dist.is_initialized():
         return
     for name in NEEDED[launcher]:
         if name not in os.environ:
-            raise ValueError(f'--launcher {launcher}: {name} is not set; start with tools/dist_*.sh or torchrun, tools/slurm_*.sh or srun.')
+            raise UserError(f'--launcher {launcher}: {name} is not set; start with tools/dist_*.sh or torchrun, tools/slurm_*.sh or srun.')
     if torch.cuda.is_available():
         init_dist(launcher, backend='nccl')
         return
@@ -35,10 +39,10 @@ def start(launcher: str) -> None:
     dist.init_process_group('gloo')
 
 
-def sentence(error: ValueError) -> str:
+def sentence(error: UserError) -> str:
     """A user's mistake without the traceback that a loader's worker process puts around it."""
     text = str(error)
-    return text.rpartition('\nValueError: ')[2].strip() if text.startswith('Caught ') else text
+    return text.rpartition(f'\n{UserError.__module__}.{UserError.__name__}: ')[2].strip() if text.startswith('Caught ') else text
 
 
 def finish(code: int) -> None:

@@ -11,6 +11,7 @@ from torch.utils.data import IterableDataset
 
 from openmagvit2.engine.random_state import isolated_random_state, set_random_state
 from openmagvit2.engine.stop import StopRequest, TrainingStopped, listening
+from openmagvit2.errors import UserError
 from openmagvit2.registry import LOOPS
 
 
@@ -36,9 +37,9 @@ class IterationLoop(BaseLoop):
         val_interval: int | None = None,
     ) -> None:
         if (max_iters is None) == (max_epochs is None):
-            raise ValueError('train_cfg: give exactly one of max_iters and max_epochs (set the other to None).')
+            raise UserError('train_cfg: give exactly one of max_iters and max_epochs (set the other to None).')
         if 'batch_size' in dataloader:
-            raise ValueError('train_dataloader.batch_size is not used; set global_batch_size at the top level.')
+            raise UserError('train_dataloader.batch_size is not used; set global_batch_size at the top level.')
         self.micro_batches = runner.cfg.optim_wrapper.get('accumulative_counts', 1)
         self.global_batch_size = runner.cfg.get('global_batch_size')
         share = _share(self.global_batch_size, self.micro_batches)
@@ -46,7 +47,7 @@ class IterationLoop(BaseLoop):
         # An endless stream has no epochs: all of the training is one.
         self.is_stream = isinstance(self.dataloader.dataset, IterableDataset)
         if self.is_stream and max_iters is None:
-            raise ValueError(f'train_cfg.max_epochs: {type(self.dataloader.dataset).__name__} has no epochs; set train_cfg.max_iters instead.')
+            raise UserError(f'train_cfg.max_epochs: {type(self.dataloader.dataset).__name__} has no epochs; set train_cfg.max_iters instead.')
         per_epoch = max_iters if self.is_stream else math.ceil(len(self.dataloader.dataset) / self.global_batch_size)
         self._per_epoch = per_epoch
         self._max_iters = max_iters if max_iters is not None else max_epochs * per_epoch
@@ -173,10 +174,10 @@ class ValidationLoop(ValLoop):
 
 def _share(global_batch_size: int | None, micro_batches: int) -> int:
     if not global_batch_size:
-        raise ValueError('The config has no global_batch_size; set it at the top level.')
+        raise UserError('The config has no global_batch_size; set it at the top level.')
     parts = get_world_size() * micro_batches
     if global_batch_size % parts:
-        raise ValueError(
+        raise UserError(
             f'global_batch_size={global_batch_size} does not divide into {get_world_size()} processes with '
             f'{micro_batches} micro-batches (optim_wrapper.accumulative_counts); choose a multiple of {parts}.'
         )

@@ -9,6 +9,7 @@ import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from openmagvit2.errors import UserError
 from openmagvit2.evaluation.distributions import Images, Statistics, cached_moments, collect, read_statistics
 from openmagvit2.evaluation.features import FeatureExtractor
 from openmagvit2.evaluation.frechet import frechet_distance
@@ -33,7 +34,7 @@ class Reference:
         skip_broken: See :class:`ImageSet`.
 
     Raises:
-        ValueError: It is none of these.
+        UserError: It is none of these.
     """
 
     def __init__(self, path: str | Path, dim: int, skip_broken: bool = False) -> None:
@@ -65,15 +66,15 @@ def choose_metrics(names: tuple[str, ...] | None, reference: Reference) -> tuple
     """Names checked against what there is to compare; by default all that the reference allows, but KID.
 
     Raises:
-        ValueError: An unknown name, or one that needs images of a reference that has none.
+        UserError: An unknown name, or one that needs images of a reference that has none.
     """
     if names is None:
         return ('fd', 'is', 'precision_recall') if reference.images else ('fd', 'is')
     for name in names:
         if name not in METRICS:
-            raise ValueError(f'--metrics {name}: choose of {", ".join(METRICS)}.')
+            raise UserError(f'--metrics {name}: choose of {", ".join(METRICS)}.')
         if name in PAIRED and not reference.images:
-            raise ValueError(f'--metrics {name} compares images: the reference must hold arr_0, or be a folder, not statistics alone.')
+            raise UserError(f'--metrics {name} compares images: the reference must hold arr_0, or be a folder, not statistics alone.')
     return names
 
 
@@ -83,7 +84,7 @@ def compare(
     """Measure; memory for a batch, sums, and where single images are compared the features of both sets.
 
     Raises:
-        ValueError: An image or file that cannot be read, or too few of them for a metric.
+        UserError: An image or file that cannot be read, or too few of them for a metric.
     """
     extractor.prepare(device)
     paired = bool(PAIRED & set(metrics))

@@ -15,6 +15,7 @@ from mmengine.logging import print_log
 from torch import Tensor
 from tqdm import tqdm
 
+from openmagvit2.errors import UserError
 from openmagvit2.evaluation.features import FeatureExtractor
 from openmagvit2.evaluation.frechet import moments, sums
 from openmagvit2.evaluation.images import ImageSet
@@ -66,7 +67,7 @@ class Statistics:
         self.count += len(features)
         if self.score is not None:
             if 'logits' not in out:
-                raise ValueError('The Inception score needs a network that classifies; this one gives features only.')
+                raise UserError('The Inception score needs a network that classifies; this one gives features only.')
             self.score.update(out['logits'])
 
     @property
@@ -85,7 +86,7 @@ def read_statistics(path: Path, dim: int) -> Statistics | None:
     """An npz of ``mu`` and ``sigma`` (ADM's reference files have them beside the images); None where it is another kind of file.
 
     Raises:
-        ValueError: The file is no npz, has one of the two alone, or they are no mean and covariance of this network's features.
+        UserError: The file is no npz, has one of the two alone, or they are no mean and covariance of this network's features.
     """
     if path.suffix.lower() != '.npz' or not path.is_file():
         return None
@@ -98,22 +99,22 @@ def read_statistics(path: Path, dim: int) -> Statistics | None:
         with np.load(path, allow_pickle=False) as data:
             arrays = {name: data[name] for name in ('mu', 'sigma') if f'{name}.npy' in present}
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:
-        raise ValueError(f'{path} is not a readable npz: {error}') from None
+        raise UserError(f'{path} is not a readable npz: {error}') from None
     if len(arrays) < 2:
-        raise ValueError(f'{path} has {next(iter(arrays))} alone: statistics are mu and sigma.')
+        raise UserError(f'{path} has {next(iter(arrays))} alone: statistics are mu and sigma.')
     length = arrays['mu'].size
     for name, shape in dict(mu=(length,), sigma=(length, length)).items():
         array = arrays[name]
         if array.dtype.kind not in 'fiu' or array.shape != shape:
-            raise ValueError(f'{path}: mu must be real numbers (D,), sigma (D, D); {name} is {array.dtype} {array.shape}.')
+            raise UserError(f'{path}: mu must be real numbers (D,), sigma (D, D); {name} is {array.dtype} {array.shape}.')
     mean, cov = (array.astype(np.float64) for array in arrays.values())
     if len(mean) != dim:
-        raise ValueError(f'{path}: mu has {len(mean)} numbers, the network {dim} features: these are statistics of another network.')
+        raise UserError(f'{path}: mu has {len(mean)} numbers, the network {dim} features: these are statistics of another network.')
     if not (np.isfinite(mean).all() and np.isfinite(cov).all()):
-        raise ValueError(f'{path}: mu or sigma is not finite.')
+        raise UserError(f'{path}: mu or sigma is not finite.')
     # Files in single precision are off by their rounding.
     if (cov.diagonal() < 0).any() or np.abs(cov - cov.T).max() > 1e-5 * np.abs(cov).max():
-        raise ValueError(f'{path}: sigma is no covariance: it is not symmetric, or has a negative variance.')
+        raise UserError(f'{path}: sigma is no covariance: it is not symmetric, or has a negative variance.')
     # The count is not written in such files.
     return Statistics.known(0, mean, cov)
 

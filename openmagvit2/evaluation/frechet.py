@@ -3,16 +3,18 @@
 import torch
 from torch import Tensor
 
+from openmagvit2.errors import UserError
+
 
 def moments(total: Tensor, dim: int) -> tuple[int, Tensor, Tensor]:
     """Sums (1 + dim + dim^2,) of ones, features, and outer products to count, mean (dim,), and sample covariance (dim, dim).
 
     Raises:
-        ValueError: Of fewer than two images, which have no covariance.
+        UserError: Of fewer than two images, which have no covariance.
     """
     count = int(total[0])
     if count < 2:
-        raise ValueError(f'A Fréchet distance needs at least 2 images in each set, got {count}.')
+        raise UserError(f'A Fréchet distance needs at least 2 images in each set, got {count}.')
     mean = total[1 : 1 + dim] / count
     outer = total[1 + dim :].view(dim, dim)
     return count, mean, (outer - count * torch.outer(mean, mean)) / (count - 1)

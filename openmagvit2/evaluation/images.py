@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from openmagvit2.errors import UserError
+
 SUFFIXES = {'.jpg', '.jpeg', '.png', '.webp', '.bmp'}
 
 
@@ -20,7 +22,7 @@ class ImageSet:
         skip_broken: Leave out files of a folder that cannot be read; they stand in ``skipped``.
 
     Raises:
-        ValueError: No such file; another layout or type; pickled objects; an empty folder.
+        UserError: No such file; another layout or type; pickled objects; an empty folder.
     """
 
     def __init__(self, path: str | Path, skip_broken: bool = False) -> None:
@@ -34,7 +36,7 @@ class ImageSet:
         if self.path.is_dir():
             self.files = sorted(file for file in self.path.rglob('*') if file.suffix.lower() in SUFFIXES)
             if not self.files:
-                raise ValueError(f'{path} holds no images ({", ".join(sorted(SUFFIXES))}).')
+                raise UserError(f'{path} holds no images ({", ".join(sorted(SUFFIXES))}).')
             self.count = len(self.files)
         else:
             self.shape = self._header()
@@ -61,18 +63,18 @@ class ImageSet:
         """In order.
 
         Raises:
-            ValueError: A file of a folder is broken or of another size than the first, or all are broken; the npz is damaged or ends early.
+            UserError: A file of a folder is broken or of another size than the first, or all are broken; the npz is damaged or ends early.
         """
         self.skipped = []
         if self.files:
             yield from self._from_files(size)
             if len(self.skipped) == self.count:
-                raise ValueError(f'{self.path}: none of its {self.count} images can be read.')
+                raise UserError(f'{self.path}: none of its {self.count} images can be read.')
             return
         try:
             yield from self._from_npz(size)
         except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
-            raise ValueError(f'{self.path} is damaged: {error}') from None
+            raise UserError(f'{self.path} is damaged: {error}') from None
 
     def _header(self) -> tuple[int, ...]:
         try:
@@ -81,17 +83,17 @@ class ImageSet:
                 with archive.open('arr_0.npy') as member:
                     shape, fortran, dtype = _read_header(member)
         except FileNotFoundError:
-            raise ValueError(f'{self.path} does not exist.') from None
+            raise UserError(f'{self.path} does not exist.') from None
         except KeyError:
             if {'mu.npy', 'sigma.npy'} <= names:
-                raise ValueError(f'{self.path} holds statistics (mu, sigma) where images are needed (arr_0).') from None
-            raise ValueError(f'{self.path} has no arr_0, where the images belong (uint8, N x H x W x 3).') from None
+                raise UserError(f'{self.path} holds statistics (mu, sigma) where images are needed (arr_0).') from None
+            raise UserError(f'{self.path} has no arr_0, where the images belong (uint8, N x H x W x 3).') from None
         except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError) as error:
-            raise ValueError(f'{self.path} is not a readable npz: {error}') from None
+            raise UserError(f'{self.path} is not a readable npz: {error}') from None
         if dtype.hasobject:
-            raise ValueError(f'{self.path}: arr_0 holds pickled objects, which are not read; save it as uint8.')
+            raise UserError(f'{self.path}: arr_0 holds pickled objects, which are not read; save it as uint8.')
         if dtype != np.uint8 or len(shape) != 4 or shape[3] != 3 or fortran or not shape[0]:
-            raise ValueError(f'{self.path}: arr_0 must be uint8 (N, H, W, 3), got {dtype} {shape}.')
+            raise UserError(f'{self.path}: arr_0 must be uint8 (N, H, W, 3), got {dtype} {shape}.')
         return shape
 
     def _from_npz(self, size: int) -> Iterator[np.ndarray]:
@@ -103,7 +105,7 @@ class ImageSet:
                 rows = min(size, count - start)
                 data = member.read(rows * length)
                 if len(data) != rows * length:
-                    raise ValueError(f'{self.path} ends after {start + len(data) // length} of {count} images.')
+                    raise UserError(f'{self.path} ends after {start + len(data) // length} of {count} images.')
                 yield np.frombuffer(data, np.uint8).reshape(rows, *image)
 
     def _from_files(self, size: int) -> Iterator[np.ndarray]:
@@ -115,14 +117,14 @@ class ImageSet:
                     image = np.array(opened.convert('RGB'))
             except Exception as error:  # Pillow fails in many ways
                 if not self.skip_broken:
-                    raise ValueError(f'Image {file} cannot be read: {error}. Remove it, or leave such files out with --skip-broken.') from None
+                    raise UserError(f'Image {file} cannot be read: {error}. Remove it, or leave such files out with --skip-broken.') from None
                 self.skipped.append(str(file))
                 continue
             first = first or image.shape
             self.size = first[:2]
             if image.shape != first:
                 sizes = f'{image.shape[0]}x{image.shape[1]}, the images before it {first[0]}x{first[1]}'
-                raise ValueError(f'{file} is {sizes}; give images of one size.')
+                raise UserError(f'{file} is {sizes}; give images of one size.')
             batch.append(image)
             if len(batch) == size:
                 yield np.stack(batch)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from openmagvit2.errors import UserError
 from openmagvit2.registry import FACTORIZATIONS
 
 
@@ -19,7 +20,7 @@ class TokenFactorization(nn.Module):
         codebook_size: When given, the product must equal it; the generator passes its tokenizer's.
 
     Raises:
-        ValueError: Neither or both of the two are given, or the product does not fit.
+        UserError: Neither or both of the two are given, or the product does not fit.
     """
 
     def __init__(
@@ -31,13 +32,13 @@ class TokenFactorization(nn.Module):
     ) -> None:
         super().__init__()
         if (bits is None) == (vocab_sizes is None):
-            raise ValueError('model.factorization: give exactly one of `bits` and `vocab_sizes`.')
+            raise UserError('model.factorization: give exactly one of `bits` and `vocab_sizes`.')
         self.vocab_sizes = [2**b for b in bits] if bits is not None else [int(v) for v in vocab_sizes]
         if not self.vocab_sizes or min(self.vocab_sizes) < 1:
-            raise ValueError(f'model.factorization: every sub-vocabulary needs a positive size, got {self.vocab_sizes}.')
+            raise UserError(f'model.factorization: every sub-vocabulary needs a positive size, got {self.vocab_sizes}.')
         product = math.prod(self.vocab_sizes)
         if codebook_size is not None and product != codebook_size:
-            raise ValueError(
+            raise UserError(
                 f'model.factorization: sub-vocabularies {self.vocab_sizes} make {product} tokens, the tokenizer has '
                 f'{codebook_size}; mend `bits` or `vocab_sizes`.'
             )

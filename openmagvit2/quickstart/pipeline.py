@@ -11,6 +11,7 @@ from mmengine.config import Config
 from openmagvit2.apis import Generator, Tokenizer
 from openmagvit2.apis.running import test, train
 from openmagvit2.config import load_config
+from openmagvit2.errors import UserError
 from openmagvit2.quickstart.judge import accuracy, diversity, train_judge
 from openmagvit2.quickstart.report import write_report
 from openmagvit2.registry import DATASETS
@@ -33,11 +34,11 @@ def run(configs: Path, work_dir: Path, minutes: float = MINUTES) -> dict:
         What ``metrics.json`` holds.
 
     Raises:
-        ValueError: ``work_dir`` holds a run of another length.
+        UserError: ``work_dir`` holds a run of another length.
         TrainingStopped: A signal came; a second call goes on.
     """
     if not minutes > 0:
-        raise ValueError(f'--minutes must be positive, got {minutes}.')
+        raise UserError(f'--minutes must be positive, got {minutes}.')
     begin = time.time()
     # Chosen once for all configs of a run, so that a second start with another length cannot mix the two.
     _check_plan(work_dir, minutes)
@@ -93,7 +94,7 @@ def _check_plan(work_dir: Path, minutes: float) -> None:
     if plan.is_file():
         planned = json.loads(plan.read_text())['minutes']
         if planned != minutes:
-            raise ValueError(f'{work_dir} holds a run of --minutes {planned:g}; give the same, or another --work-dir.')
+            raise UserError(f'{work_dir} holds a run of --minutes {planned:g}; give the same, or another --work-dir.')
     plan.write_text(json.dumps(dict(minutes=minutes)) + '\n')
 
 

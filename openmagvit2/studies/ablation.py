@@ -14,6 +14,7 @@ from tqdm import tqdm
 from openmagvit2.apis import Generator, init_model
 from openmagvit2.apis.running import test, train
 from openmagvit2.config import load_config
+from openmagvit2.errors import UserError
 from openmagvit2.quickstart.judge import accuracy, diversity, train_judge
 from openmagvit2.quickstart.report import read_scalars
 from openmagvit2.registry import DATASETS
@@ -71,7 +72,7 @@ def run_one(path: Path, seed: int, work_dir: Path, options: dict, judge: bool) -
     if kept.is_file():
         result = json.loads(kept.read_text())
         if result['settings'] != settings:
-            raise ValueError(f'{folder} holds a run with other settings ({result["settings"]}); give another --work-dir.')
+            raise UserError(f'{folder} holds a run with other settings ({result["settings"]}); give another --work-dir.')
         return result
     config.log_level = 'WARNING'
     # mmengine wants another name for each of the trainings in a process.

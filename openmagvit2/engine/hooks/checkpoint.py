@@ -14,6 +14,7 @@ from mmengine.model import is_model_wrapper
 from openmagvit2.checkpoint import read_checkpoint, save_atomically
 from openmagvit2.checkpoint.loading import TRAINING_ONLY
 from openmagvit2.engine.random_state import get_random_state
+from openmagvit2.errors import UserError
 from openmagvit2.registry import HOOKS
 
 KEPT_VALUES = 200
@@ -38,10 +39,10 @@ class ResumableCheckpointHook(Hook):
 
     def __init__(self, interval: int | None = None, max_keep: int = 2, save_best: str | None = None, rule: str = 'greater') -> None:
         if rule not in ('greater', 'less'):
-            raise ValueError(f"default_hooks.checkpoint.rule must be 'greater' or 'less', got {rule!r}.")
+            raise UserError(f"default_hooks.checkpoint.rule must be 'greater' or 'less', got {rule!r}.")
         self.save_best, self.rule = save_best, rule
         if max_keep < 1:
-            raise ValueError(f'default_hooks.checkpoint.max_keep must be at least 1, got {max_keep}.')
+            raise UserError(f'default_hooks.checkpoint.max_keep must be at least 1, got {max_keep}.')
         self.interval = interval
         self.max_keep = max_keep
         self.saved: int | None = None
@@ -62,7 +63,7 @@ class ResumableCheckpointHook(Hook):
         if self.save_best is None or not metrics:
             return
         if self.save_best not in metrics:
-            raise ValueError(f'default_hooks.checkpoint.save_best={self.save_best!r}: the validation has {", ".join(metrics)}.')
+            raise UserError(f'default_hooks.checkpoint.save_best={self.save_best!r}: the validation has {", ".join(metrics)}.')
         # In the message hub, which a resume brings back.
         key, value, hub = f'best_{self.save_best}', metrics[self.save_best], runner.message_hub
         best = hub.get_info(key) if key in hub.runtime_info else None
@@ -109,7 +110,7 @@ class ResumableCheckpointHook(Hook):
         """The way back; a resume must fit the model key by key.
 
         Raises:
-            ValueError: The checkpoint belongs to another model.
+            UserError: The checkpoint belongs to another model.
         """
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         own, theirs = set(model.state_dict()), set(checkpoint['state_dict'])
@@ -119,7 +120,7 @@ class ResumableCheckpointHook(Hook):
         if own != theirs:
             sides = dict(missing=sorted(own - theirs), unexpected=sorted(theirs - own))
             told = '; '.join(f'{len(keys)} {side} ({", ".join(keys[:3])}{", …" if keys[3:] else ""})' for side, keys in sides.items() if keys)
-            raise ValueError(f'The checkpoint is of another model: {told}. Use the config it was trained with.')
+            raise UserError(f'The checkpoint is of another model: {told}. Use the config it was trained with.')
         if not runner.cfg.get('resume'):
             # `load_from` takes weights into a new training; positions and random states are not its own.
             return
@@ -169,7 +170,7 @@ def find_resume_checkpoint(work_dir: str | Path) -> Path | None:
     for path in checkpoints(work_dir):
         try:
             read_checkpoint(path)
-        except ValueError:
+        except UserError:
             continue
         return path
     return None

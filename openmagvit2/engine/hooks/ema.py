@@ -8,6 +8,7 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from torch import nn
 
+from openmagvit2.errors import UserError
 from openmagvit2.registry import HOOKS
 
 
@@ -33,7 +34,7 @@ class SubmoduleEMAHook(Hook):
         self.model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         for name in self.modules:
             if not isinstance(getattr(self.model, name, None), nn.Module):
-                raise ValueError(f'SubmoduleEMAHook: the model has no part `{name}`; mend custom_hooks.*.modules.')
+                raise UserError(f'SubmoduleEMAHook: the model has no part `{name}`; mend custom_hooks.*.modules.')
         self.averages = {name: copy.deepcopy(getattr(self.model, name)).requires_grad_(False) for name in self.modules}
 
     def before_train(self, runner) -> None:

@@ -4,6 +4,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapperDict
 from torch import nn
 
+from openmagvit2.errors import UserError
 from openmagvit2.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
 
 COMMON = ('dtype', 'accumulative_counts', 'clip_grad')
@@ -19,24 +20,24 @@ class RoleOptimConstructor:
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
         if paramwise_cfg:
-            raise ValueError('optim_wrapper.paramwise_cfg is not used here; set no_decay_1d in a role.')
+            raise UserError('optim_wrapper.paramwise_cfg is not used here; set no_decay_1d in a role.')
         self.common = {key: optim_wrapper_cfg[key] for key in COMMON if key in optim_wrapper_cfg}
         for key, value in optim_wrapper_cfg.items():
             if isinstance(value, dict) and 'accumulative_counts' in value:
                 # The loop cuts one number of micro-batches for all roles.
-                raise ValueError(f'optim_wrapper.{key}.accumulative_counts: set optim_wrapper.accumulative_counts instead.')
+                raise UserError(f'optim_wrapper.{key}.accumulative_counts: set optim_wrapper.accumulative_counts instead.')
         # A config that inherits a role which its model does not have sets it to None.
         self.roles = {key: value for key, value in optim_wrapper_cfg.items() if key not in (*COMMON, 'type') and value is not None}
 
     def __call__(self, model: nn.Module) -> OptimWrapperDict:
-        """Raises ValueError for a role without an optimizer, or an optimizer without a role."""
+        """Raises UserError for a role without an optimizer, or an optimizer without a role."""
         roles = (model.module if is_model_wrapper(model) else model).roles()
         for name in self.roles:
             if name not in roles:
-                raise ValueError(f'optim_wrapper.{name}: the model has no such role, it has {", ".join(roles)}.')
+                raise UserError(f'optim_wrapper.{name}: the model has no such role, it has {", ".join(roles)}.')
         for name in roles:
             if name not in self.roles:
-                raise ValueError(f'optim_wrapper has no `{name}`; add optim_wrapper.{name}=dict(optimizer=dict(type=…)).')
+                raise UserError(f'optim_wrapper has no `{name}`; add optim_wrapper.{name}=dict(optimizer=dict(type=…)).')
         return OptimWrapperDict(**{name: self._wrapper(name, module) for name, module in roles.items()})
 
     def _wrapper(self, name: str, module: nn.Module):

@@ -5,6 +5,7 @@ import math
 from mmengine.optim import _ParamScheduler
 from mmengine.optim.scheduler.lr_scheduler import LRSchedulerMixin
 
+from openmagvit2.errors import UserError
 from openmagvit2.registry import PARAM_SCHEDULERS
 
 SHAPES = ('constant', 'cosine', 'linear')
@@ -52,10 +53,10 @@ class WarmupDecayLR(LRSchedulerMixin, _ParamScheduler):
         verbose: bool = False,
     ) -> None:
         if shape not in SHAPES:
-            raise ValueError(f'param_scheduler.shape must be one of {", ".join(SHAPES)}, got {shape!r}.')
+            raise UserError(f'param_scheduler.shape must be one of {", ".join(SHAPES)}, got {shape!r}.')
         if by_epoch:
             # Without this key the Runner hands the number of epochs to `end`, and the decay is over at once.
-            raise ValueError('param_scheduler: WarmupDecayLR counts iterations; add by_epoch=False.')
+            raise UserError('param_scheduler: WarmupDecayLR counts iterations; add by_epoch=False.')
         self.curve = dict(warmup=warmup, warmup_start=warmup_start, hold=hold, final=final, shape=shape)
         super().__init__(optimizer, begin=begin, end=end, last_step=last_step, by_epoch=False, verbose=verbose)
 

@@ -8,6 +8,7 @@ from mmengine.optim import OptimWrapper
 from torch import Tensor
 from torch.optim import Optimizer
 
+from openmagvit2.errors import UserError
 from openmagvit2.registry import OPTIM_WRAPPERS
 
 DTYPES = {None: None, 'float32': None, 'bfloat16': torch.bfloat16, 'float16': torch.float16}
@@ -35,11 +36,11 @@ class AutocastOptimWrapper(OptimWrapper):
     ) -> None:
         super().__init__(optimizer, accumulative_counts=accumulative_counts, clip_grad=clip_grad)
         if dtype not in DTYPES:
-            raise ValueError(f'optim_wrapper.dtype must be one of {", ".join(map(str, DTYPES))}, got {dtype!r}.')
+            raise UserError(f'optim_wrapper.dtype must be one of {", ".join(map(str, DTYPES))}, got {dtype!r}.')
         self.device_type = torch.device(get_device()).type
         self.dtype = DTYPES[dtype]
         if self.dtype is torch.float16 and self.device_type == 'cpu':
-            raise ValueError("optim_wrapper.dtype='float16' needs a GPU; use 'bfloat16' on a CPU.")
+            raise UserError("optim_wrapper.dtype='float16' needs a GPU; use 'bfloat16' on a CPU.")
         self.scaler = torch.amp.GradScaler(self.device_type) if self.dtype is torch.float16 else None
         self.grad_name = f'{role}.grad_norm'
 

@@ -7,6 +7,8 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
+from openmagvit2.errors import UserError
+
 
 class FeatureExtractor(nn.Module, ABC):
     """``extractor(images uint8 (B, 3, H, W)) -> {'features': float32 (B, dim)}``, and 'logits' (B, classes) where it classifies.
@@ -55,7 +57,7 @@ class FeatureExtractor(nn.Module, ABC):
         """Load the weights where that has not been done, and move to a device.
 
         Raises:
-            ValueError: Their file is not found.
+            UserError: Their file is not found.
         """
         if not self.loaded:
             self.load_weights()
@@ -75,6 +77,6 @@ class FeatureExtractor(nn.Module, ABC):
         """Float images (B, 3, H, W) in [0, 1], which were never rounded to 8 bits, to features (B, dim).
 
         Raises:
-            ValueError: The network takes 8 bits only.
+            UserError: The network takes 8 bits only.
         """
-        raise ValueError(f'{type(self).__name__} takes images of 8 bits only: use protocol="corrected".')
+        raise UserError(f'{type(self).__name__} takes images of 8 bits only: use protocol="corrected".')

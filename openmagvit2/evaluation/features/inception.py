@@ -41,7 +41,7 @@ class FIDInception(FeatureExtractor):
         self.weights = weights
 
     def load_weights(self) -> None:
-        """Raises ValueError where the file is not found; another file than the published one is loaded with a warning."""
+        """Raises UserError where the file is not found; another file than the published one is loaded with a warning."""
         path = find_weights(FILE, 'the FID Inception network of torch-fidelity', 'the `weights` of FIDInception', self.weights)
         # torch-fidelity reads it once more, in its own way: what could run code is refused here.
         read_pickle(path)

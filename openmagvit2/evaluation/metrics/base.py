@@ -5,6 +5,8 @@ import torch.distributed as dist
 from mmengine.evaluator import BaseMetric
 from torch import Tensor
 
+from openmagvit2.errors import UserError
+
 
 class StreamingMetric(BaseMetric):
     """Folds batches into ``self.total``, which is summed over processes: constant memory, any batch size, uneven last batches.
@@ -48,7 +50,7 @@ class StreamingMetric(BaseMetric):
         """Sum over processes, give the values, and reset; ``size`` is not needed.
 
         Raises:
-            ValueError: No process has had a batch.
+            UserError: No process has had a batch.
         """
         # A process without a batch still has the shape of the others, which a metric may learn from its first batch.
         lengths = [self.total.numel()]
@@ -64,7 +66,7 @@ class StreamingMetric(BaseMetric):
             dist.all_reduce(total)
         self.reset()
         if not total.any():
-            raise ValueError(f'{type(self).__name__}: no image was evaluated; mend val_dataloader or test_dataloader.')
+            raise UserError(f'{type(self).__name__}: no image was evaluated; mend val_dataloader or test_dataloader.')
         return self.result(total.cpu())
 
     def compute_metrics(self, results: list) -> dict:

@@ -5,6 +5,8 @@ import torch
 from torch import Tensor
 from torch_fidelity.metric_isc import isc_features_to_metric
 
+from openmagvit2.errors import UserError
+
 
 class InceptionScore:
     """``inception_score``: mean over splits of exp of the mean KL divergence of an image's classes from those of its split.
@@ -18,16 +20,16 @@ class InceptionScore:
         seed: Of the permutation.
 
     Raises:
-        ValueError: ``splits`` is neither of the two, or ``shuffle`` stands beside a size.
+        UserError: ``splits`` is neither of the two, or ``shuffle`` stands beside a size.
     """
 
     def __init__(self, *, splits: dict[str, int] | None = None, shuffle: bool = False, seed: int = 2020) -> None:
         self.splits = splits or dict(size=5000)
         (kind, count), *more = self.splits.items()
         if more or kind not in ('size', 'number') or count < 1:
-            raise ValueError(f'InceptionScore: splits must be dict(size=N) or dict(number=N) with N above 0, got {splits!r}.')
+            raise UserError(f'InceptionScore: splits must be dict(size=N) or dict(number=N) with N above 0, got {splits!r}.')
         if shuffle and kind == 'size':
-            raise ValueError('InceptionScore: shuffle=True goes with splits=dict(number=N).')
+            raise UserError('InceptionScore: shuffle=True goes with splits=dict(number=N).')
         self.shuffle, self.seed = shuffle, seed
         self.logits: list[Tensor] = []
         self.scores: list[float] = []
@@ -62,15 +64,15 @@ class InceptionScore:
         """Mean and standard deviation over splits.
 
         Raises:
-            ValueError: No image, or more splits than images.
+            UserError: No image, or more splits than images.
         """
         if 'number' in self.splits:
             images = sum(map(len, self.logits))
             if images < self.splits['number']:
-                raise ValueError(f'The Inception score of {images} images cannot be taken in {self.splits["number"]} splits.')
+                raise UserError(f'The Inception score of {images} images cannot be taken in {self.splits["number"]} splits.')
             out = isc_features_to_metric(torch.cat(self.logits), self.splits['number'], self.shuffle, self.seed)
             return dict(inception_score=out['inception_score_mean'], inception_score_std=out['inception_score_std'])
         scores = self.scores + ([self._score()] if self.count else [])
         if not scores:
-            raise ValueError('The Inception score needs images.')
+            raise UserError('The Inception score needs images.')
         return dict(inception_score=float(np.mean(scores)), inception_score_std=float(np.std(scores)))

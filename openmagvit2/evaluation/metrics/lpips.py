@@ -5,6 +5,7 @@ from torch import nn
 
 from openmagvit2.checkpoint.lpips import TRUNK_FILES, load_lpips
 from openmagvit2.checkpoint.weights import file_hash, find_weights, is_published
+from openmagvit2.errors import UserError
 from openmagvit2.evaluation.metrics.base import StreamingMetric
 from openmagvit2.registry import METRICS
 
@@ -21,7 +22,7 @@ class LPIPS(StreamingMetric):
     def __init__(self, *, net: str = 'alex', weights: str | None = None) -> None:
         super().__init__(2)
         if net not in TRUNK_FILES:
-            raise ValueError(f"LPIPS: net must be 'vgg' or 'alex', got {net!r}.")
+            raise UserError(f"LPIPS: net must be 'vgg' or 'alex', got {net!r}.")
         self.net, self.weights = net, weights
         self._network: nn.Module | None = None
 

@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from openmagvit2.errors import UserError
 from openmagvit2.evaluation.metrics.base import StreamingMetric
 from openmagvit2.registry import METRICS
 
@@ -11,9 +12,9 @@ PROTOCOLS = ('corrected', 'official')
 
 
 def check_protocol(metric: StreamingMetric, protocol: str) -> str:
-    """The protocol; raises ValueError where there is no such one."""
+    """The protocol; raises UserError where there is no such one."""
     if protocol not in PROTOCOLS:
-        raise ValueError(f'{type(metric).__name__}: protocol must be one of {", ".join(PROTOCOLS)}, got {protocol!r}.')
+        raise UserError(f'{type(metric).__name__}: protocol must be one of {", ".join(PROTOCOLS)}, got {protocol!r}.')
     return protocol
 
 
@@ -43,7 +44,7 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
     scikit-image's defaults: 7x7 uniform window, sample covariance, mean over channels and over positions where the window fits.
     """
     if min(a.shape[-2:]) < 7:
-        raise ValueError(f'SSIM needs images of at least 7x7 pixels, got {a.shape[-2]}x{a.shape[-1]}.')
+        raise UserError(f'SSIM needs images of at least 7x7 pixels, got {a.shape[-2]}x{a.shape[-1]}.')
     count = 49
     mean_a, mean_b, aa, bb, ab = (F.avg_pool2d(x, 7, stride=1) for x in (a, b, a * a, b * b, a * b))
     scale = count / (count - 1)

@@ -4,6 +4,8 @@ from torch import Tensor
 from torch_fidelity.metric_kid import kid_features_to_metric
 from torch_fidelity.metric_prc import prc_features_to_metric
 
+from openmagvit2.errors import UserError
+
 # Rows whose distances to all others are held at once: 500 x 50,000 are 100 MB.
 PART = 500
 
@@ -19,10 +21,10 @@ def precision_recall(generated: Tensor, reference: Tensor, neighbours: int = 3) 
         neighbours: k; the ADM evaluator takes 3.
 
     Raises:
-        ValueError: A set has no k-th neighbours.
+        UserError: A set has no k-th neighbours.
     """
     if min(len(generated), len(reference)) <= neighbours:
-        raise ValueError(f'Precision and recall need more than {neighbours} images in each set, got {len(generated)} and {len(reference)}.')
+        raise UserError(f'Precision and recall need more than {neighbours} images in each set, got {len(generated)} and {len(reference)}.')
     out = prc_features_to_metric(generated, reference, prc_neighborhood=neighbours, prc_batch_size=PART, save_cpu_ram=True, verbose=False)
     return dict(precision=out['precision'], recall=out['recall'])
 
@@ -36,10 +38,10 @@ def kernel_distance(generated: Tensor, reference: Tensor, subsets: int = 100, si
         seed: Of the draws.
 
     Raises:
-        ValueError: A set has fewer than two images.
+        UserError: A set has fewer than two images.
     """
     size = min(size, len(generated), len(reference))
     if size < 2:
-        raise ValueError(f'KID needs at least 2 images in each set, got {len(generated)} and {len(reference)}.')
+        raise UserError(f'KID needs at least 2 images in each set, got {len(generated)} and {len(reference)}.')
     out = kid_features_to_metric(generated, reference, kid_subsets=subsets, kid_subset_size=size, rng_seed=seed, verbose=False)
     return dict(kid=out['kernel_inception_distance_mean'], kid_std=out['kernel_inception_distance_std'])

@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from openmagvit2.errors import UserError
 from openmagvit2.models.discriminators.base import BaseDiscriminator
 from openmagvit2.registry import DISCRIMINATORS
 
@@ -17,7 +18,7 @@ class BlurDownsample(nn.Module):
     def __init__(self, kernel_size: int) -> None:
         super().__init__()
         if kernel_size not in BINOMIAL:
-            raise ValueError(f'model.discriminator.blur must be one of {", ".join(map(str, BINOMIAL))}, got {kernel_size}.')
+            raise UserError(f'model.discriminator.blur must be one of {", ".join(map(str, BINOMIAL))}, got {kernel_size}.')
         row = torch.tensor(BINOMIAL[kernel_size])
         kernel = torch.outer(row, row)
         self.register_buffer('kernel', (kernel / kernel.sum())[None, None])
@@ -48,7 +49,7 @@ class BlurPatchGAN(BaseDiscriminator):
     def __init__(self, *, channels: int = 128, num_stages: int = 3, blur: int = 4) -> None:
         super().__init__()
         if channels % 32:
-            raise ValueError(f'model.discriminator.channels must be a multiple of 32 for GroupNorm(32), got {channels}.')
+            raise UserError(f'model.discriminator.channels must be a multiple of 32 for GroupNorm(32), got {channels}.')
         self.block_in = nn.Sequential(nn.Conv2d(3, channels, 5, padding=2), nn.LeakyReLU(0.1))
         widths = [channels, *(channels * 2**stage for stage in range(num_stages))]
         self.blocks = nn.ModuleList(

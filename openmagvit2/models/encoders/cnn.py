@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from openmagvit2.errors import UserError
 from openmagvit2.models.encoders.base import BaseEncoder
 from openmagvit2.models.layers.resample import DOWNSAMPLERS, build_sampler
 from openmagvit2.models.layers.residual import ResidualBlock, group_norm
@@ -66,10 +67,10 @@ class CnnEncoder(BaseEncoder):
         """(B, 3, H, W) in [-1, 1] to (B, out_channels, H / downscale, W / downscale).
 
         Raises:
-            ValueError: H or W is not divisible by ``downscale``.
+            UserError: H or W is not divisible by ``downscale``.
         """
         if image.shape[-1] % self.downscale or image.shape[-2] % self.downscale:
-            raise ValueError(
+            raise UserError(
                 f'The image is {image.shape[-2]}x{image.shape[-1]}; height and width must be divisible by {self.downscale} '
                 f'(the encoder has {len(self.down)} levels). Pad or resize it.'
             )

@@ -12,6 +12,7 @@ from mmengine.optim import OptimWrapperDict
 from torch import Tensor, nn
 
 from openmagvit2.checkpoint import load_tokenizer_weights
+from openmagvit2.errors import UserError
 from openmagvit2.models.samplers import SubTokenSampler, decode_tokens, uniforms
 from openmagvit2.registry import BACKBONES, FACTORIZATIONS, HEADS, MODELS, SAMPLERS
 
@@ -111,8 +112,8 @@ class ClassConditionalGenerator(BaseModel):
         if self.tokenizer_checkpoint:
             try:
                 load_tokenizer_weights(self.tokenizer, self.tokenizer_checkpoint)
-            except ValueError as error:
-                raise ValueError(f'model.tokenizer.checkpoint: {error}') from error
+            except UserError as error:
+                raise UserError(f'model.tokenizer.checkpoint: {error}') from error
 
     # ---- use --------------------------------------------------------------------------------------------------------------------
     @torch.no_grad()
@@ -120,12 +121,12 @@ class ClassConditionalGenerator(BaseModel):
         """(B, 3, H, W) in [-1, 1] to sub-tokens int64 (B, h * w, k), rows first.
 
         Raises:
-            ValueError: The image's grid is not the model's.
+            UserError: The image's grid is not the model's.
         """
         with torch.autocast(image.device.type, enabled=False):
             indices = self.tokenizer.encode(image).indices
         if indices.shape[1:] != self.grid:
-            raise ValueError(f'model.grid is {self.grid}, images of {tuple(image.shape[2:])} pixels make {tuple(indices.shape[1:])}.')
+            raise UserError(f'model.grid is {self.grid}, images of {tuple(image.shape[2:])} pixels make {tuple(indices.shape[1:])}.')
         return self.factorization.split(indices.flatten(1))
 
     def forward(self, sub_indices: Tensor, labels: Tensor) -> list[Tensor]:
@@ -154,7 +155,7 @@ class ClassConditionalGenerator(BaseModel):
             int64 (B, h, w).
 
         Raises:
-            ValueError: A label, the seed or a setting is out of range.
+            UserError: A label, the seed or a setting is out of range.
         """
         device = self.class_embedding.weight.device
         names = [int(label) for label in labels]
@@ -186,20 +187,20 @@ class ClassConditionalGenerator(BaseModel):
             once: Each label may be there once only.
 
         Raises:
-            ValueError: A label, the seed or a setting is out of range, or the number of values is not that of the sub-tokens.
+            UserError: A label, the seed or a setting is out of range, or the number of values is not that of the sub-tokens.
         """
         if seed < 0:
-            raise ValueError(f'seed must be at least 0, got {seed}.')
+            raise UserError(f'seed must be at least 0, got {seed}.')
         for label in labels:
             if not 0 <= label <= self.num_classes:
-                raise ValueError(f'labels must be from 0 to {self.num_classes - 1} (or {self.num_classes}: any class), got {label}.')
+                raise UserError(f'labels must be from 0 to {self.num_classes - 1} (or {self.num_classes}: any class), got {label}.')
         twice = next((label for label, count in Counter(labels).items() if count > 1), None)
         if once and twice is not None:
-            raise ValueError(f'labels: class {twice} is there more than once, and would give the same images again.')
+            raise UserError(f'labels: class {twice} is there more than once, and would give the same images again.')
         try:
             sampler = sampling if callable(sampling) else SAMPLERS.build(dict(type='SubTokenSampler') | (sampling or {}))
         except TypeError as error:
-            raise ValueError(f'sampling: {error}; mend the key.') from error
+            raise UserError(f'sampling: {error}; mend the key.') from error
         sampler.check(len(self.head.vocab_sizes))
         return sampler
 
@@ -213,7 +214,7 @@ class ClassConditionalGenerator(BaseModel):
         if 'indices' not in data:
             return self.tokenize(data['image'])
         if data['indices'].shape[1:] != self.grid:
-            raise ValueError(f'model.grid is {self.grid}, the token cache has {tuple(data["indices"].shape[1:])}.')
+            raise UserError(f'model.grid is {self.grid}, the token cache has {tuple(data["indices"].shape[1:])}.')
         return self.factorization.split(data['indices'].flatten(1))
 
     def _null(self, labels: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
+from openmagvit2.errors import UserError
 from openmagvit2.models.heads.base import Head
 from openmagvit2.models.heads.chunked_cross_entropy import linear_cross_entropy
 from openmagvit2.models.layers.kv_cache import LayerCache
@@ -24,7 +25,7 @@ class SingleHead(Head):
 
     def __init__(self, *, vocab_sizes: Sequence[int], dim: int = 1024, chunk_elements: int = 2**25) -> None:
         if len(vocab_sizes) != 1:
-            raise ValueError(f'model.head.vocab_sizes: SingleHead predicts one index, got {list(vocab_sizes)}.')
+            raise UserError(f'model.head.vocab_sizes: SingleHead predicts one index, got {list(vocab_sizes)}.')
         super().__init__(vocab_sizes, dim)
         self.chunk_elements = chunk_elements
 

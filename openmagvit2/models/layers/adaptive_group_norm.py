@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from openmagvit2.errors import UserError
+
 
 class AdaptiveGroupNorm(nn.Module):
     """``gamma(std(codes)) * GN(x) + beta(mean(codes))``; the statistics are of the whole image, one number for each code channel.
@@ -24,11 +26,11 @@ class AdaptiveGroupNorm(nn.Module):
         """Features (B, C, H, W) and codes (B, D, h, w) to (B, C, H, W).
 
         Raises:
-            ValueError: The codes have a single position, whose unbiased variance does not exist.
+            UserError: The codes have a single position, whose unbiased variance does not exist.
         """
         flat = codes.flatten(2)
         if flat.shape[-1] < 2:
-            raise ValueError('Adaptive group norm needs at least two latent positions; use larger images.')
+            raise UserError('Adaptive group norm needs at least two latent positions; use larger images.')
         # The epsilon stands inside the root: a channel that is constant over the image must not give an infinite gradient.
         scale = self.gamma(torch.sqrt(flat.var(-1) + 1e-6))[:, :, None, None]
         shift = self.beta(flat.mean(-1))[:, :, None, None]

@@ -3,11 +3,13 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from openmagvit2.errors import UserError
+
 
 def group_norm(channels: int) -> nn.GroupNorm:
     """GroupNorm as the paper's networks use it: 32 groups, eps 1e-6, affine."""
     if channels % 32:
-        raise ValueError(f'Channel widths must be multiples of 32 for GroupNorm(32), got {channels}: mend `channels`.')
+        raise UserError(f'Channel widths must be multiples of 32 for GroupNorm(32), got {channels}: mend `channels`.')
     return nn.GroupNorm(32, channels, eps=1e-6)
 
 

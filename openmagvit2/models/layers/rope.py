@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from openmagvit2.errors import UserError
+
 
 def rope_table(grid: tuple[int, int], head_dim: int, base: float = 10000.0) -> Tensor:
     """Cosines and sines for a class token and a grid, float32 (1 + h * w, head_dim / 2, 2).
@@ -11,7 +13,7 @@ def rope_table(grid: tuple[int, int], head_dim: int, base: float = 10000.0) -> T
     makes its query and key vanish: official weights depend on it.
     """
     if head_dim % 4:
-        raise ValueError(f'The width of an attention head must be a multiple of 4 for 2-D RoPE, got {head_dim}.')
+        raise UserError(f'The width of an attention head must be a multiple of 4 for 2-D RoPE, got {head_dim}.')
     theta = base ** (-torch.arange(0, head_dim, 4, dtype=torch.float32) / head_dim)
     rows, columns = torch.meshgrid(*(torch.arange(n, dtype=torch.float32) for n in grid), indexing='ij')
     angles = torch.cat([torch.outer(axis.flatten(), theta) for axis in (rows, columns)], 1)

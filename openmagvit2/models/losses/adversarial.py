@@ -3,6 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from openmagvit2.errors import UserError
 from openmagvit2.registry import LOSSES
 
 
@@ -35,7 +36,7 @@ class AdversarialLoss(nn.Module):
     def __init__(self, *, discriminator: str = 'hinge') -> None:
         super().__init__()
         if discriminator not in DISCRIMINATOR_LOSSES:
-            raise ValueError(f'model.adversarial_loss.discriminator must be one of {", ".join(DISCRIMINATOR_LOSSES)}, got {discriminator!r}.')
+            raise UserError(f'model.adversarial_loss.discriminator must be one of {", ".join(DISCRIMINATOR_LOSSES)}, got {discriminator!r}.')
         self.discriminator = discriminator
 
     def generator_loss(self, fake: Tensor) -> Tensor:

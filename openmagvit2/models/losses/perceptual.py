@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from openmagvit2.checkpoint.lpips import TRUNK_FILES, load_lpips
+from openmagvit2.errors import UserError
 from openmagvit2.registry import LOSSES
 
 
@@ -21,7 +22,7 @@ class LPIPSLoss(nn.Module):
     def __init__(self, *, net: str = 'vgg', weights: str | None = None) -> None:
         super().__init__()
         if net not in TRUNK_FILES:
-            raise ValueError(f"model.perceptual_loss.net must be 'vgg' or 'alex', got {net!r}.")
+            raise UserError(f"model.perceptual_loss.net must be 'vgg' or 'alex', got {net!r}.")
         self.net = net
         self.weights = weights
         # In a tuple, so that it is neither a child (state dict, DDP) nor trained.
@@ -31,7 +32,7 @@ class LPIPSLoss(nn.Module):
         """Build the network and read the trunk.
 
         Raises:
-            ValueError: The trunk's file is not found; the text says which file to put where.
+            UserError: The trunk's file is not found; the text says which file to put where.
         """
         self._network = (load_lpips(self.net, 'model.perceptual_loss.weights, or set model.perceptual_loss=None', self.weights),)
 

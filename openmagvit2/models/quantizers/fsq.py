@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from openmagvit2.errors import UserError
 from openmagvit2.models.quantizers.base import BaseQuantizer, QuantizerOutput, straight_through
 from openmagvit2.registry import QUANTIZERS
 
@@ -26,7 +27,7 @@ class FSQ(BaseQuantizer):
         super().__init__()
         levels = [int(level) for level in levels]
         if not levels or min(levels) < 2:
-            raise ValueError(f'model.quantizer.levels must be integers of at least 2, got {levels}.')
+            raise UserError(f'model.quantizer.levels must be integers of at least 2, got {levels}.')
         self.levels = levels
         self.in_channels = self.code_dim = len(levels)
         self.codebook_size = math.prod(levels)

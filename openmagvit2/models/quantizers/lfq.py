@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
+from openmagvit2.errors import UserError
 from openmagvit2.models.quantizers.base import BaseQuantizer, QuantizerOutput, straight_through
 from openmagvit2.models.quantizers.sync import all_reduce_mean
 from openmagvit2.registry import QUANTIZERS
@@ -45,9 +46,9 @@ class LFQ(BaseQuantizer):
     ) -> None:
         super().__init__()
         if not 1 <= num_bits <= 62:
-            raise ValueError(f'model.quantizer.num_bits must be from 1 to 62 (an index is an int64), got {num_bits}.')
+            raise UserError(f'model.quantizer.num_bits must be from 1 to 62 (an index is an int64), got {num_bits}.')
         if bit_order not in ('lsb', 'msb'):
-            raise ValueError(f"model.quantizer.bit_order must be 'lsb' or 'msb', got {bit_order!r}.")
+            raise UserError(f"model.quantizer.bit_order must be 'lsb' or 'msb', got {bit_order!r}.")
         self.in_channels = self.code_dim = self.num_bits = num_bits
         self.codebook_size = 2**num_bits
         self.temperature = temperature

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from openmagvit2.errors import UserError
 from openmagvit2.models.quantizers.base import BaseQuantizer, QuantizerOutput, straight_through
 from openmagvit2.models.quantizers.sync import all_reduce_sum, broadcast
 from openmagvit2.registry import QUANTIZERS
@@ -46,11 +47,11 @@ class VQ(BaseQuantizer):
     ) -> None:
         super().__init__()
         if codebook_size < 2 or code_dim < 1:
-            raise ValueError(f'model.quantizer needs codebook_size >= 2 and code_dim >= 1, got {codebook_size} and {code_dim}.')
+            raise UserError(f'model.quantizer needs codebook_size >= 2 and code_dim >= 1, got {codebook_size} and {code_dim}.')
         if restart_after is not None and restart_after < 1:
-            raise ValueError(f'model.quantizer.restart_after must be at least 1, or None for no restarts, got {restart_after}.')
+            raise UserError(f'model.quantizer.restart_after must be at least 1, or None for no restarts, got {restart_after}.')
         if ema_decay is not None and not 0 < ema_decay < 1:
-            raise ValueError(f'model.quantizer.ema_decay must lie between 0 and 1, got {ema_decay}.')
+            raise UserError(f'model.quantizer.ema_decay must lie between 0 and 1, got {ema_decay}.')
         self.codebook_size = codebook_size
         self.in_channels = self.code_dim = projection or code_dim
         self.l2_norm, self.legacy, self.entropy, self.entropy_temperature = l2_norm, legacy, entropy, entropy_temperature

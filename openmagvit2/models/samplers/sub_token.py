@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from openmagvit2.errors import UserError
 from openmagvit2.models.samplers.filters import draw, top_k, top_p
 from openmagvit2.models.samplers.guidance import SCHEDULES, guide, scheduled
 from openmagvit2.registry import SAMPLERS
@@ -25,7 +26,7 @@ class SubTokenSampler:
         interval: First and last part of the decoding with guidance, from 0 to 1, for 'interval'.
 
     Raises:
-        ValueError: A setting out of its range, named.
+        UserError: A setting out of its range, named.
     """
 
     def __init__(
@@ -41,28 +42,28 @@ class SubTokenSampler:
         self.schedules, self.interval = [schedule] if isinstance(schedule, str) else list(schedule), tuple(interval)
         for name in self.schedules:
             if name not in SCHEDULES:
-                raise ValueError(f'sampling.schedule must be one of {", ".join(SCHEDULES)}, got {name!r}.')
+                raise UserError(f'sampling.schedule must be one of {", ".join(SCHEDULES)}, got {name!r}.')
         if len(self.interval) != 2 or not 0 <= self.interval[0] <= self.interval[1] <= 1:
-            raise ValueError(f'sampling.interval must be two numbers from 0 to 1 in order, got {self.interval}.')
+            raise UserError(f'sampling.interval must be two numbers from 0 to 1 in order, got {self.interval}.')
         self.settings = dict(guidance=guidance, temperature=temperature, top_k=top_k, top_p=top_p)
         for name, low, high in (('guidance', 0, None), ('temperature', 0, None), ('top_k', 0, None), ('top_p', 0, 1)):
             for value in self._list(name):
                 if not value >= low or (high is not None and value > high):
-                    raise ValueError(f'sampling.{name} must be at least {low}{f" and at most {high}" if high else ""}, got {value}.')
+                    raise UserError(f'sampling.{name} must be at least {low}{f" and at most {high}" if high else ""}, got {value}.')
                 if math.isinf(value):
-                    raise ValueError(f'sampling.{name} must be a finite number, got {value}.')
+                    raise UserError(f'sampling.{name} must be a finite number, got {value}.')
 
     def _list(self, name: str) -> list[float]:
         value = self.settings[name]
         return list(value) if isinstance(value, (list, tuple)) else [value]
 
     def check(self, sub_tokens: int) -> None:
-        """Raises ValueError where a list is not as long as there are sub-tokens."""
+        """Raises UserError where a list is not as long as there are sub-tokens."""
         if len(self.schedules) not in (1, sub_tokens):
-            raise ValueError(f'sampling.schedule={self.schedules}: give one name, or one for each of {sub_tokens} sub-tokens.')
+            raise UserError(f'sampling.schedule={self.schedules}: give one name, or one for each of {sub_tokens} sub-tokens.')
         for name in self.settings:
             if len(self._list(name)) not in (1, sub_tokens):
-                raise ValueError(f'sampling.{name}={self.settings[name]}: give one number, or one for each of {sub_tokens} sub-tokens.')
+                raise UserError(f'sampling.{name}={self.settings[name]}: give one number, or one for each of {sub_tokens} sub-tokens.')
 
     def setting(self, name: str, i: int) -> float:
         """Value of a setting for sub-token i."""

@@ -7,6 +7,7 @@ from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapperDict
 from torch import Tensor, nn
 
+from openmagvit2.errors import UserError
 from openmagvit2.models.quantizers.base import QuantizerOutput
 from openmagvit2.registry import DECODERS, DISCRIMINATORS, ENCODERS, LOSSES, MODELS, QUANTIZERS
 
@@ -40,7 +41,7 @@ class VisualTokenizer(BaseModel):
         data_preprocessor: Config; maps uint8 batches to [-1, 1] by default.
 
     Raises:
-        ValueError: ``quantizer_loss_weights`` names a loss that the quantizer does not emit, at another than its default weight.
+        UserError: ``quantizer_loss_weights`` names a loss that the quantizer does not emit, at another than its default weight.
     """
 
     def __init__(
@@ -229,7 +230,7 @@ class VisualTokenizer(BaseModel):
     def _check_weights(self, emitted: dict[str, Tensor]) -> None:
         for name, weight in self.quantizer_loss_weights.items():
             if name not in emitted and weight != DEFAULT_QUANTIZER_WEIGHTS.get(name):
-                raise ValueError(
+                raise UserError(
                     f'model.quantizer_loss_weights.{name}: {type(self.quantizer).__name__} emits no such loss '
                     f'(it has: {", ".join(emitted) or "none"}); remove the key.'
                 )
