@@ -16,7 +16,7 @@ model = dict(
     num_classes=10,
     grid=(7, 7))
 val_evaluator = [dict(type='NegativeLogLikelihood')]
-optim_wrapper = dict(dtype='bfloat16', transformer=dict(optimizer=dict(lr=1.5e-3)))
+optim_wrapper = dict(dtype='auto', transformer=dict(optimizer=dict(lr=1.5e-3)))
 param_scheduler = [
     dict(type='WarmupDecayLR', warmup=50, warmup_start=0.005, hold=0.05, final=0.05, shape='linear', by_epoch=False)
 ]

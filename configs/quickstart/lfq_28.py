@@ -12,7 +12,7 @@ model = dict(
     reconstruction_loss=dict(type='L2Loss'),
     # Squared errors are small numbers beside the quantizer's losses.
     reconstruction_weight=25.0)
-optim_wrapper = dict(dtype='bfloat16', autoencoder=dict(optimizer=dict(lr=3e-3, betas=(0.9, 0.99))), discriminator=None)
+optim_wrapper = dict(dtype='auto', autoencoder=dict(optimizer=dict(lr=3e-3, betas=(0.9, 0.99))), discriminator=None)
 param_scheduler = [dict(type='WarmupDecayLR', warmup=50, shape='cosine', final=0.02, by_epoch=False)]
 train_cfg = dict(type='IterationLoop', max_iters=3600, val_interval=900)
 default_hooks = dict(checkpoint=dict(interval=300))

@@ -18,7 +18,7 @@ model = dict(
     token_dropout=0.0,
     num_classes=10,
     grid=(8, 8))
-optim_wrapper = dict(transformer=dict(optimizer=dict(lr=3e-3)))
+optim_wrapper = dict(dtype='auto', transformer=dict(optimizer=dict(lr=3e-3)))
 val_evaluator = [dict(type='NegativeLogLikelihood')]
 train_cfg = dict(type='IterationLoop', max_iters=20, val_interval=10)
 param_scheduler = [

@@ -3,7 +3,7 @@ _base_ = [
     '../_base_/models/lfq_tiny.py', '../_base_/datasets/fashion_mnist_32.py', '../_base_/schedules/tokenizer.py',
     '../_base_/runtime.py'
 ]
-optim_wrapper = dict(autoencoder=dict(optimizer=dict(lr=1e-3)))
+optim_wrapper = dict(dtype='auto', autoencoder=dict(optimizer=dict(lr=1e-3)))
 train_cfg = dict(type='IterationLoop', max_iters=20, val_interval=10)
 default_hooks = dict(logger=dict(interval=5), checkpoint=dict(interval=10))
 # A short training needs a short average; '0' is the first hook of the inherited list.

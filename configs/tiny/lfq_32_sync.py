@@ -5,4 +5,5 @@ _base_ = './lfq_32.py'
 model = dict(
     quantizer=dict(entropy_sync=True), discriminator=dict(_delete_=True, type='BlurPatchGAN', channels=32, num_stages=2))
 optim_wrapper = dict(
+    dtype='float32',
     autoencoder=dict(optimizer=dict(lr=3e-6, eps=1e-5)), discriminator=dict(optimizer=dict(lr=3e-6, eps=1e-5)))

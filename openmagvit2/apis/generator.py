@@ -36,11 +36,12 @@ class Generator:
         checkpoint: str | Path | None = None,
         device: str | torch.device | None = None,
         cfg_options: dict[str, Any] | None = None,
+        dtype: torch.dtype | str | None = None,
     ) -> 'Generator':
         """See :func:`init_model`; the checkpoint holds the tokenizer too."""
         if not isinstance(config, Config):
             config, cfg_options = load_config(config_path(config), cfg_options), None
-        return cls(init_model(config, checkpoint, device, cfg_options), config.get('eval_sampling'))
+        return cls(init_model(config, checkpoint, device, cfg_options, dtype), config.get('eval_sampling'))
 
     def sample_indices(self, labels: Sequence[int] | Tensor, seed: int = 0, numbers: Sequence[int] | None = None, **sampling: Any) -> Tensor:
         """Labels (B,) to indices int64 (B, h, w); the arguments of :meth:`sample`."""

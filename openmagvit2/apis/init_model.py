@@ -6,12 +6,15 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.logging import print_log
 from torch import nn
 
 from openmagvit2.apis.models import config_path
 from openmagvit2.checkpoint import load_model_weights
 from openmagvit2.config import load_config
+from openmagvit2.engine.precision import fastest_precision
 from openmagvit2.errors import UserError
+from openmagvit2.models.quantizers.base import BaseQuantizer
 from openmagvit2.registry import MODELS
 
 
@@ -20,6 +23,7 @@ def init_model(
     checkpoint: str | Path | None = None,
     device: str | torch.device | None = None,
     cfg_options: dict[str, Any] | None = None,
+    dtype: torch.dtype | str | None = None,
 ) -> nn.Module:
     """Build the model of a config, in eval mode, with the averaged weights of a checkpoint where it has any.
 
@@ -28,6 +32,9 @@ def init_model(
         checkpoint: ``.pth`` or ``.safetensors``; None keeps random weights.
         device: Defaults to the CPU.
         cfg_options: Overrides by dotted path.
+        dtype: Type of the weights and of what is computed: 'float32' (the default), 'bfloat16', 'float16', a
+            ``torch.dtype``, or 'auto': bfloat16 where the device computes it faster (:func:`fastest_precision`).
+            Quantizers stay in float32: indices of lower precision collapse.
 
     Raises:
         UserError: Unknown keys, a device that is not there, a missing file, or weights that do not fit.
@@ -42,7 +49,28 @@ def init_model(
         model = MODELS.build(config.model)
     if checkpoint is not None:
         load_model_weights(model, checkpoint)
-    return model.to(device).eval()
+    model = model.to(device).eval()
+    return convert_weights(model, _dtype(dtype, device))
+
+
+def convert_weights(model: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """Convert the weights of a model in place, those of its quantizer aside."""
+    model.to(dtype)
+    for module in model.modules():
+        if isinstance(module, BaseQuantizer):
+            module.float()
+    return model
+
+
+def _dtype(name: torch.dtype | str | None, device: torch.device) -> torch.dtype:
+    if name == 'auto':
+        precision = fastest_precision(device)
+        print_log(f'dtype=auto: {precision}', 'current')
+        name = precision.dtype
+    dtype = getattr(torch, name, None) if isinstance(name, str) else name or torch.float32
+    if dtype not in (torch.float32, torch.bfloat16, torch.float16):
+        raise UserError(f"dtype must be 'auto', 'float32', 'bfloat16' or 'float16', got {name!r}.")
+    return dtype
 
 
 def _device(name: str | torch.device) -> torch.device:

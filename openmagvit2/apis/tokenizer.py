@@ -35,16 +35,11 @@ class Tokenizer:
         config: str | Path | Config,
         checkpoint: str | Path | None = None,
         device: str | torch.device | None = None,
-        dtype: torch.dtype | None = None,
+        dtype: torch.dtype | str | None = None,
         cfg_options: dict[str, Any] | None = None,
     ) -> 'Tokenizer':
-        """See :func:`init_model`; ``dtype`` converts the weights."""
-        model = init_model(config, checkpoint, device, cfg_options)
-        if dtype is not None:
-            model.to(dtype)
-            # Half-precision indices collapse; the quantizer always works in float32.
-            model.quantizer.float()
-        return cls(model)
+        """See :func:`init_model`."""
+        return cls(init_model(config, checkpoint, device, cfg_options, dtype))
 
     @torch.no_grad()
     def encode(self, images: ImageLike | Sequence[ImageLike]) -> Tensor:
@@ -56,15 +51,13 @@ class Tokenizer:
         batch = [self._pad(image) for image in to_list(images)]
         if len({image.shape for image in batch}) > 1:
             raise UserError('encode: the images have different sizes; encode them one by one.')
-        weight = next(self.model.parameters())
+        weight = next(self.model.encoder.parameters())
         return self.model.encode(torch.stack(batch).to(weight.device, weight.dtype)).indices
 
     @torch.no_grad()
     def decode(self, indices: Tensor) -> np.ndarray:
         """int64 (B, h, w) to uint8 (B, H, W, 3)."""
-        weight = next(self.model.parameters())
-        codes = self.model.quantizer.indices_to_codes(indices.to(weight.device))
-        return to_uint8(self.model.decode(codes.to(weight.dtype)))
+        return to_uint8(self.model.decode_indices(indices.to(next(self.model.parameters()).device)))
 
     def reconstruct(self, images: ImageLike | Sequence[ImageLike]) -> list[np.ndarray]:
         """Images of any sizes through the codes and back: a uint8 (H, W, 3) for each."""

@@ -3,9 +3,10 @@
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmengine.config import Config
 from mmengine.dist import get_world_size
@@ -14,6 +15,9 @@ from torch import nn
 
 from openmagvit2.checkpoint import TRAINING_ONLY
 from openmagvit2.checkpoint.hashing import weights_hash
+
+if TYPE_CHECKING:
+    from openmagvit2.engine.precision import Precision
 
 PACKAGES = ('torch', 'torchvision', 'mmengine', 'torch-fidelity', 'lpips', 'timm')
 
@@ -29,6 +33,7 @@ def write_record(
     model: nn.Module,
     checkpoint: dict[str, Any],
     size: int | str = "the config's",
+    trained_in: 'dict[str, Precision] | None' = None,
 ) -> None:
     """Write the record of one evaluation, beside and renamed.
 
@@ -42,6 +47,7 @@ def write_record(
         model: As evaluated; the hash of its weights, those that only training needs aside, ties validations of a training to its files.
         checkpoint: What else is known of the weights.
         size: See :func:`openmagvit2.apis.running.test`.
+        trained_in: Compute type of each role in a training; evaluations compute in float32.
     """
     evaluators = config[f'{stage}_evaluator']
     record = dict(
@@ -55,6 +61,7 @@ def write_record(
         size=size,
         pad_value=config.model.get('pad_value', 0.0),
         processes=get_world_size(),
+        precision=dict(evaluation='float32', training={name: asdict(own) for name, own in (trained_in or {}).items()}),
         versions={name: version(name) for name in PACKAGES},
     )
     path = Path(folder) / 'metrics.json'

@@ -20,7 +20,7 @@ global_batch_size = 32
 train_dataloader = dict(dataset=dict(pipeline=[dict(type='Pad', size=32), dict(type='RandomFlip')]))
 val_dataloader = dict(dataset=dict(pipeline=[dict(type='Pad', size=32)]))
 val_evaluator = [dict(type='NegativeLogLikelihood')]
-optim_wrapper = dict(dtype='bfloat16', transformer=dict(optimizer=dict(lr=1e-3)))
+optim_wrapper = dict(dtype='auto', transformer=dict(optimizer=dict(lr=1e-3)))
 param_scheduler = [
     dict(type='WarmupDecayLR', warmup=50, warmup_start=0.005, hold=0.05, final=0.05, shape='linear', by_epoch=False)
 ]

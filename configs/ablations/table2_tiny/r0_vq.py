@@ -21,7 +21,7 @@ val_dataloader = dict(
     dataset=dict(
         type='ImageFolder', data_root='{{$OPENMAGVIT2_DATA:data/photos}}', pattern='val*', pipeline=[dict(type='CenterCrop', size=64)]))
 val_evaluator = [dict(type='PSNR'), dict(type='SSIM'), dict(type='CodebookUsage')]
-optim_wrapper = dict(dtype='bfloat16', autoencoder=dict(optimizer=dict(lr=1e-3, betas=(0.9, 0.99))), discriminator=None)
+optim_wrapper = dict(dtype='auto', autoencoder=dict(optimizer=dict(lr=1e-3, betas=(0.9, 0.99))), discriminator=None)
 param_scheduler = [dict(type='WarmupDecayLR', warmup=50, shape='cosine', final=0.02, by_epoch=False)]
 train_cfg = dict(type='IterationLoop', max_iters=800, val_interval=None)
 default_hooks = dict(checkpoint=dict(interval=200))

@@ -29,4 +29,5 @@ class MetricsRecordHook(Hook):
             images=len(runner.val_dataloader.dataset),
             model=runner.model.module if is_model_wrapper(runner.model) else runner.model,
             checkpoint=dict(iteration=runner.iter, averaged=any(isinstance(hook, SubmoduleEMAHook) for hook in runner.hooks)),
+            trained_in={name: wrapper.precision for name, wrapper in runner.optim_wrapper.items()},
         )

@@ -1,9 +1,10 @@
 """One optimizer for each role of a model."""
 
+from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
-from mmengine.optim import OptimWrapperDict
 from torch import nn
 
+from openmagvit2.engine.optim.wrapper import RoleOptimWrappers
 from openmagvit2.errors import UserError
 from openmagvit2.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
 
@@ -12,7 +13,7 @@ COMMON = ('dtype', 'accumulative_counts', 'clip_grad')
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class RoleOptimConstructor:
-    """Builds an ``OptimWrapperDict`` over ``model.roles()``.
+    """Builds a ``RoleOptimWrappers`` over ``model.roles()``.
 
     ``optim_wrapper`` has the common keys ``dtype``, ``accumulative_counts``, ``clip_grad`` and, under the name of each role,
     ``dict(optimizer=…)`` and what differs there. ``no_decay_1d=True`` in a role frees tensors of one dimension from weight decay.
@@ -29,7 +30,7 @@ class RoleOptimConstructor:
         # A config that inherits a role which its model does not have sets it to None.
         self.roles = {key: value for key, value in optim_wrapper_cfg.items() if key not in (*COMMON, 'type') and value is not None}
 
-    def __call__(self, model: nn.Module) -> OptimWrapperDict:
+    def __call__(self, model: nn.Module) -> RoleOptimWrappers:
         """Raises UserError for a role without an optimizer, or an optimizer without a role."""
         roles = (model.module if is_model_wrapper(model) else model).roles()
         for name in self.roles:
@@ -38,7 +39,10 @@ class RoleOptimConstructor:
         for name in roles:
             if name not in self.roles:
                 raise UserError(f'optim_wrapper has no `{name}`; add optim_wrapper.{name}=dict(optimizer=dict(type=…)).')
-        return OptimWrapperDict(**{name: self._wrapper(name, module) for name, module in roles.items()})
+        wrappers = RoleOptimWrappers(**{name: self._wrapper(name, module) for name, module in roles.items()})
+        for precision in dict.fromkeys(wrapper.precision for wrapper in wrappers.values() if wrapper.automatic):
+            print_log(f'optim_wrapper.dtype=auto: {precision}', 'current')
+        return wrappers
 
     def _wrapper(self, name: str, module: nn.Module):
         cfg = dict(type='AutocastOptimWrapper', role=name) | self.common | self.roles[name]

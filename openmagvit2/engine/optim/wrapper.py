@@ -4,14 +4,16 @@ from contextlib import contextmanager
 
 import torch
 from mmengine.device import get_device
-from mmengine.optim import OptimWrapper
+from mmengine.logging import print_log
+from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import Tensor
 from torch.optim import Optimizer
 
+from openmagvit2.engine.precision import Precision, fastest_precision
 from openmagvit2.errors import UserError
 from openmagvit2.registry import OPTIM_WRAPPERS
 
-DTYPES = {None: None, 'float32': None, 'bfloat16': torch.bfloat16, 'float16': torch.float16}
+DTYPES = {'float32': None, 'bfloat16': torch.bfloat16, 'float16': torch.float16}
 
 
 @OPTIM_WRAPPERS.register_module()
@@ -20,7 +22,8 @@ class AutocastOptimWrapper(OptimWrapper):
 
     Args:
         optimizer: The optimizer.
-        dtype: None (float32), 'bfloat16', or 'float16' (GPU only).
+        dtype: 'float32' (or None), 'bfloat16', 'float16' (GPU only), or 'auto': what this device computes faster
+            (:func:`fastest_precision`), and on resume what the checkpoint was trained in.
         accumulative_counts: Micro-batches of one step.
         clip_grad: Arguments of ``clip_grad_norm_``, as ``dict(max_norm=1.0)``.
         role: Prefix of the logged gradient norm.
@@ -35,14 +38,21 @@ class AutocastOptimWrapper(OptimWrapper):
         role: str = 'model',
     ) -> None:
         super().__init__(optimizer, accumulative_counts=accumulative_counts, clip_grad=clip_grad)
-        if dtype not in DTYPES:
-            raise UserError(f'optim_wrapper.dtype must be one of {", ".join(map(str, DTYPES))}, got {dtype!r}.')
+        if dtype not in (None, 'auto', *DTYPES):
+            raise UserError(f'optim_wrapper.dtype must be one of auto, {", ".join(DTYPES)}, got {dtype!r}.')
         self.device_type = torch.device(get_device()).type
-        self.dtype = DTYPES[dtype]
-        if self.dtype is torch.float16 and self.device_type == 'cpu':
-            raise UserError("optim_wrapper.dtype='float16' needs a GPU; use 'bfloat16' on a CPU.")
-        self.scaler = torch.amp.GradScaler(self.device_type) if self.dtype is torch.float16 else None
+        self.automatic = dtype == 'auto'
+        if self.automatic:
+            self._compute_in(fastest_precision(get_device()))
+        else:
+            self._compute_in(Precision(dtype or 'float32', 'set by optim_wrapper.dtype'))
         self.grad_name = f'{role}.grad_norm'
+
+    def _compute_in(self, precision: Precision) -> None:
+        self.precision, self.dtype = precision, DTYPES[precision.dtype]
+        if self.dtype is torch.float16 and self.device_type == 'cpu':
+            raise UserError("optim_wrapper.dtype='float16' needs a GPU; use 'auto' on a CPU.")
+        self.scaler = torch.amp.GradScaler(self.device_type) if self.dtype is torch.float16 else None
 
     @contextmanager
     def optim_context(self, model: torch.nn.Module):
@@ -68,16 +78,42 @@ class AutocastOptimWrapper(OptimWrapper):
         self.scaler.update()
 
     def state_dict(self) -> dict:
-        """Of the optimizer, with the scaler's."""
-        state = super().state_dict()
+        """State of the optimizer and of the gradient scaler, and the compute type."""
+        state = super().state_dict() | dict(dtype=self.precision.dtype)
         if self.scaler is not None:
             state['scaler'] = self.scaler.state_dict()
         return state
 
     def load_state_dict(self, state_dict: dict) -> None:
-        """The way back."""
+        """Load what :meth:`state_dict` gave, but for the compute type: see :meth:`adopt`."""
         state_dict = dict(state_dict)
         scaler = state_dict.pop('scaler', None)
+        state_dict.pop('dtype', None)
         if self.scaler is not None and scaler is not None:
             self.scaler.load_state_dict(scaler)
+        super().load_state_dict(state_dict)
+
+    def adopt(self, dtype: str) -> str | None:
+        """Go on from a checkpoint trained in ``dtype``; 'auto' takes that type, a type set by the user stays.
+
+        Returns:
+            A line for the log where the type of the checkpoint is not the one of before; None where it is.
+        """
+        if dtype == self.precision.dtype:
+            return None
+        if not self.automatic:
+            return f'optim_wrapper.dtype={self.precision.dtype} takes the place of the {dtype} of the checkpoint.'
+        self._compute_in(Precision(dtype, 'the type of the checkpoint'))
+        return f'optim_wrapper.dtype=auto: {self.precision}'
+
+
+class RoleOptimWrappers(OptimWrapperDict):
+    """The wrappers of all roles, which say once what holds for all."""
+
+    def load_state_dict(self, state_dict: dict) -> None:
+        """Load the state of each role; log each change of the compute type once."""
+        # Files of older versions do not say which type they were trained in.
+        known = {name: state['dtype'] for name, state in state_dict.items() if 'dtype' in state}
+        for line in sorted({line for name, dtype in known.items() if (line := self[name].adopt(dtype))}):
+            print_log(line, 'current')
         super().load_state_dict(state_dict)

@@ -107,8 +107,9 @@ class VisualTokenizer(BaseModel):
         return self.quantizer(self.encoder(image))
 
     def decode(self, codes: Tensor) -> Tensor:
-        """Codes (B, D, *grid) to images around [-1, 1], not clamped."""
-        return self.decoder(codes)
+        """Codes (B, D, *grid) of any float type to images around [-1, 1], not clamped."""
+        # Codes of indices are float32, weights may be of a lower precision.
+        return self.decoder(codes.to(next(self.decoder.parameters()).dtype))
 
     def decode_indices(self, indices: Tensor) -> Tensor:
         """int64 (B, *grid) to images around [-1, 1], not clamped."""

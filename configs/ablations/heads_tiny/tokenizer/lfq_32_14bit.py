@@ -13,7 +13,7 @@ model = dict(
     reconstruction_weight=25.0)
 train_dataloader = dict(dataset=dict(pipeline=[dict(type='Pad', size=32), dict(type='RandomFlip')]))
 val_dataloader = dict(dataset=dict(pipeline=[dict(type='Pad', size=32)]))
-optim_wrapper = dict(dtype='bfloat16', autoencoder=dict(optimizer=dict(lr=3e-3, betas=(0.9, 0.99))), discriminator=None)
+optim_wrapper = dict(dtype='auto', autoencoder=dict(optimizer=dict(lr=3e-3, betas=(0.9, 0.99))), discriminator=None)
 param_scheduler = [dict(type='WarmupDecayLR', warmup=50, shape='cosine', final=0.02, by_epoch=False)]
 train_cfg = dict(type='IterationLoop', max_iters=3000, val_interval=1000)
 default_hooks = dict(checkpoint=dict(interval=500))
