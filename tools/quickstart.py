@@ -7,12 +7,11 @@ from pathlib import Path
 from openmagvit2.engine.stop import TrainingStopped
 from openmagvit2.errors import UserError
 from openmagvit2.quickstart import run
-from openmagvit2.quickstart.pipeline import MINUTES
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description='Train a tokenizer and a generator on embedded images, and show what they make.')
-    parser.add_argument('--minutes', type=float, default=MINUTES, help='scales the trainings (default: %(default)g)')
+    parser.add_argument('--minutes', type=float, help='budget in minutes of this machine; default: the full trainings')
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/quickstart'))
     args = parser.parse_args()
     try:

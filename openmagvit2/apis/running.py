@@ -11,6 +11,7 @@ from pathlib import Path
 from mmengine.config import Config, ConfigDict
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.evaluator import BaseMetric
+from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
@@ -68,7 +69,13 @@ def _listed(evaluators: ConfigDict | Sequence[ConfigDict]) -> Sequence[ConfigDic
     return [evaluators] if isinstance(evaluators, dict) else evaluators
 
 
-def train(config: Config, work_dir: str | None = None, resume: str | bool = False, launcher: str = 'none') -> Runner:
+def train(
+    config: Config,
+    work_dir: str | None = None,
+    resume: str | bool = False,
+    launcher: str = 'none',
+    hooks: Sequence[Hook] = (),
+) -> Runner:
     """Train a config to its end.
 
     Args:
@@ -76,6 +83,7 @@ def train(config: Config, work_dir: str | None = None, resume: str | bool = Fals
         work_dir: Receives logs, the merged config and checkpoints.
         resume: A checkpoint, or True for the newest readable one of the work directory (a fresh start where there is none).
         launcher: 'none', 'pytorch', or 'slurm'; the process group exists already.
+        hooks: Hooks beside those of the config, as objects.
 
     Raises:
         UserError: A user's mistake, told in one sentence.
@@ -98,6 +106,8 @@ def train(config: Config, work_dir: str | None = None, resume: str | bool = Fals
     if config.get('val_evaluator'):
         _prepare(config.val_evaluator)
     runner = build_runner(config, folder, launcher)
+    for hook in hooks:
+        runner.register_hook(hook)
     if config.get('load_from') and '://' not in config.load_from:
         _check_start(runner, config.load_from, resume=bool(source))
     with _mixed_sizes_told():

@@ -9,18 +9,20 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from openmagvit2.checkpoint import read_checkpoint
+from openmagvit2.engine.precision import fastest_precision
 
 
 class Judge(nn.Sequential):
     """Gray images (B, 1, 28, 28) in [-1, 1] to logits (B, 10)."""
 
     def __init__(self) -> None:
-        def block(a: int, b: int, stride: int) -> list[nn.Module]:
-            return [nn.Conv2d(a, b, 3, stride, 1, bias=False), nn.BatchNorm2d(b), nn.ReLU()]
+        def block(a: int, b: int) -> list[nn.Module]:
+            return [nn.Conv2d(a, b, 3, padding=1, bias=False), nn.BatchNorm2d(b), nn.ReLU(), nn.MaxPool2d(2)]
 
-        widths = [(1, 32, 1), (32, 32, 2), (32, 64, 1), (64, 64, 2), (64, 128, 1)]
-        blocks = [layer for width in widths for layer in block(*width)]
-        super().__init__(*blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.2), nn.Linear(128, 10))
+        # Clothes stand in the same place in all images: a layer over all positions tells them apart at a tenth of the
+        # operations of more convolutions.
+        classifier = [nn.Flatten(), nn.Dropout(0.2), nn.Linear(32 * 7 * 7, 128), nn.ReLU(), nn.Linear(128, 10)]
+        super().__init__(*block(1, 16), *block(16, 32), *classifier)
 
 
 def to_gray(images: np.ndarray) -> Tensor:
@@ -37,6 +39,7 @@ def train_judge(images: np.ndarray, labels: np.ndarray, path: Path, epochs: int 
             judge.load_state_dict(read_checkpoint(path)['state_dict'])
             return judge.eval()
         x, y = to_gray(images), torch.from_numpy(labels).long()
+        lower = fastest_precision('cpu').dtype == 'bfloat16'
         steps = epochs * (len(x) // 100)
         optimizer = torch.optim.AdamW(judge.parameters(), weight_decay=0.01)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, steps)
@@ -46,7 +49,7 @@ def train_judge(images: np.ndarray, labels: np.ndarray, path: Path, epochs: int 
                 batch = x[rows].flip(-1) if torch.rand(()) < 0.5 else x[rows]
                 top, left = torch.randint(5, (2,)).tolist()
                 batch = F.pad(batch, (2, 2, 2, 2), value=-1)[:, :, top : top + 28, left : left + 28]
-                with torch.autocast('cpu', torch.bfloat16):
+                with torch.autocast('cpu', torch.bfloat16, enabled=lower):
                     logits = judge(batch)
                 loss = F.cross_entropy(logits.float(), y[rows])
                 optimizer.zero_grad()

@@ -3,114 +3,163 @@
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from mmengine.config import Config
 
 from openmagvit2.apis import Generator, Tokenizer
 from openmagvit2.apis.running import test, train
+from openmagvit2.apis.tokenize import tokenize
 from openmagvit2.config import load_config
+from openmagvit2.datasets import FashionMNIST
+from openmagvit2.engine.hooks import ProgressBarHook
+from openmagvit2.engine.precision import fastest_precision
 from openmagvit2.errors import UserError
+from openmagvit2.folders import make_folder
+from openmagvit2.quickstart.hooks import LivePictureHook, PaceHook
 from openmagvit2.quickstart.judge import accuracy, diversity, train_judge
+from openmagvit2.quickstart.pictures import draw_reconstructions, draw_samples, to_rgb
+from openmagvit2.quickstart.plan import MINUTES, RATE, Pace, Plan, Stage, likely_cause, read_plan
 from openmagvit2.quickstart.report import write_report
-from openmagvit2.registry import DATASETS
-from openmagvit2.visualization import image_grid, save_image
+from openmagvit2.quickstart.speed import CpuShare, convolution_rate, step_time
 
-# Of the two trainings and everything after them, on two idle CPU cores with bfloat16 units.
-MINUTES = 11.0
 PER_CLASS = 20
+TITLES = dict(tokenizer='1/5 tokenizer', tokens='2/5 tokens', generator='3/5 generator', judge='4/5 judge')
 
 
-def run(configs: Path, work_dir: Path, minutes: float = MINUTES) -> dict:
-    """The whole pipeline; what an earlier start has finished is not done again.
+class Quickstart:
+    """The whole path on embedded images; what an earlier start has finished is not done again.
 
     Args:
-        configs: Folder with ``lfq_28.py`` and ``ar_28.py``.
+        configs: Folder with ``fsq_28.py`` and ``ar_28.py``.
         work_dir: Receives everything.
-        minutes: Scales the numbers of steps; the default leaves them as the configs have them.
-
-    Returns:
-        What ``metrics.json`` holds.
+        minutes: Budget in minutes of this machine; None trains as long as the configs say.
 
     Raises:
-        UserError: ``work_dir`` holds a run of another length.
-        TrainingStopped: A signal came; a second call goes on.
+        UserError: ``minutes`` is not positive; ``work_dir`` holds a run of another length.
     """
-    if not minutes > 0:
-        raise UserError(f'--minutes must be positive, got {minutes}.')
-    begin = time.time()
-    # Chosen once for all configs of a run, so that a second start with another length cannot mix the two.
-    _check_plan(work_dir, minutes)
-    print(f'Quickstart: about {minutes:.0f} minutes on two idle CPU cores, and longer where other programs run. Ctrl-C is safe: start again.')
-    print(f'Everything goes to {work_dir}.')
-    tokenizer_config, tokenizer_file = _train(configs / 'lfq_28.py', work_dir / 'tokenizer', minutes / MINUTES, '1/4 tokenizer')
-    generator_config, generator_file = _train(
-        configs / 'ar_28.py', work_dir / 'generator', minutes / MINUTES, '2/4 generator', {'model.tokenizer.checkpoint': str(tokenizer_file)}
-    )
-    result = _evaluate(work_dir, (tokenizer_config, tokenizer_file), (generator_config, generator_file))
-    result |= dict(seconds=round(time.time() - begin, 1), torch=torch.__version__)
-    (work_dir / 'metrics.json').write_text(json.dumps(result, indent=2) + '\n')
-    write_report(work_dir, result)
-    return result
+
+    def __init__(self, configs: Path, work_dir: Path, minutes: float | None = None) -> None:
+        if minutes is not None and not minutes > 0:
+            raise UserError(f'--minutes must be positive, got {minutes}.')
+        self.work_dir = make_folder(work_dir)
+        tokens = {f'{split}_dataloader.dataset.data_root': str(work_dir / 'tokens' / split) for split in ('train', 'val')}
+        self.configs = dict(
+            tokenizer=load_config(configs / 'fsq_28.py'),
+            generator=load_config(configs / 'ar_28.py', {'model.tokenizer.checkpoint': None} | tokens),
+        )
+        self.train_set, self.test_set = FashionMNIST(split='train'), FashionMNIST(split='test')
+        self.pace = self._plan(minutes)
+        for name, stage in self.pace.plan.stages.items():
+            self.configs[name].train_cfg.max_iters = stage.steps
+
+    def run(self) -> dict:
+        """Train, evaluate and draw.
+
+        Returns:
+            What ``metrics.json`` holds.
+
+        Raises:
+            TrainingStopped: A signal came; a second start goes on.
+        """
+        begin = time.perf_counter()
+        tokenizer = self._train('tokenizer', self._draw_reconstructions)
+        self._tokenize(tokenizer)
+        self.configs['generator'].model.tokenizer.checkpoint = str(tokenizer)
+        generator = self._train('generator', self._draw_samples)
+        result = self._evaluate(tokenizer, generator)
+        result |= dict(seconds=round(time.perf_counter() - begin, 1), torch=torch.__version__)
+        (self.work_dir / 'metrics.json').write_text(json.dumps(result, indent=2) + '\n', encoding='utf-8')
+        write_report(self.work_dir, result, 'Finished.')
+        return result
+
+    def _plan(self, minutes: float | None) -> Pace:
+        """Measure this machine, fix the numbers of steps, and announce."""
+        path, fastest = self.work_dir / 'plan.json', fastest_precision('cpu')
+        clock = CpuShare()
+        rate, share = convolution_rate(), clock.value()
+        print(f'This machine: {rate:.0f} GFLOP/s (3x3 convolution, {torch.get_num_threads()} threads); {fastest}.')
+        if path.is_file():
+            plan = read_plan(path, minutes)
+        else:
+            stages = {name: Stage(config.train_cfg.max_iters, self._step_time(name)) for name, config in self.configs.items()}
+            plan = Plan(None, rate, stages)
+            plan = plan if minutes is None else plan.within(minutes)
+            plan.write(path)
+        promised = minutes or MINUTES * max(1.0, RATE / rate)
+        cause = likely_cause(share, fastest.dtype, fastest.dtype)
+        print(f'Quickstart: {Pace(plan, promised).report(plan.total_minutes, cause)}')
+        print(f'Everything goes to {self.work_dir}. Ctrl-C is safe: the same command goes on. report.html grows with the run.')
+        return Pace(plan, plan.total_minutes)
+
+    def _step_time(self, name: str) -> float:
+        config = self.configs[name]
+        batch: dict[str, Any] = dict(label=torch.zeros(config.global_batch_size, dtype=torch.long))
+        if name == 'tokenizer':
+            batch['image'] = torch.zeros(config.global_batch_size, 3, 28, 28, dtype=torch.uint8)
+        else:
+            batch['indices'] = torch.zeros(config.global_batch_size, *config.model.grid, dtype=torch.long)
+        return step_time(config, batch)
+
+    def _train(self, name: str, draw) -> Path:
+        config, title = self.configs[name], TITLES[name]
+        last = self.work_dir / name / f'iter_{config.train_cfg.max_iters}.pth'
+        if last.is_file():
+            print(f'{title}: finished before')
+            return last
+        config.log_level = 'WARNING'
+        hooks = [ProgressBarHook(title), PaceHook(self.pace, name), LivePictureHook(draw)]
+        train(config, str(self.work_dir / name), resume=True, hooks=hooks)
+        return last
+
+    def _tokenize(self, checkpoint: Path) -> None:
+        print(f'{TITLES["tokens"]}: the images and their mirror images, once and for all steps of the generator')
+        for split in ('train', 'val'):
+            out = self.work_dir / 'tokens' / split
+            tokenize(self.configs['tokenizer'], str(checkpoint), out, flip=split == 'train', split=split, batch_size=200)
+
+    def _draw_reconstructions(self, model: torch.nn.Module, done: int, steps: int) -> None:
+        path = self.work_dir / 'reconstructions.png'
+        draw_reconstructions(Tokenizer(model), to_rgb(self.test_set.images), self.test_set.labels, path)
+        write_report(self.work_dir, {}, f'Training the tokenizer: {done} of {steps} steps.')
+
+    def _draw_samples(self, model: torch.nn.Module, done: int, steps: int) -> None:
+        draw_samples(Generator(model, self.configs['generator'].eval_sampling), 4, self.work_dir / 'samples.png')
+        write_report(self.work_dir, {}, f'Training the generator: {done} of {steps} steps.')
+
+    def _evaluate(self, tokenizer: Path, generator: Path) -> dict:
+        """Numbers of the two trainings, and the pictures."""
+        print(f'{TITLES["judge"]}: a small classifier, trained on the real images')
+        real, labels = to_rgb(self.train_set.images), self.train_set.labels
+        judge = train_judge(real, labels, self.work_dir / 'judge.pth')
+        print('5/5 evaluation, samples and report')
+        files = dict(tokenizer=tokenizer, generator=generator)
+        metrics: dict[str, float] = {}
+        for name, file in files.items():
+            metrics |= test(self.configs[name], str(file), str(self.work_dir / name))
+        test_images, test_labels = to_rgb(self.test_set.images), self.test_set.labels
+        loaded = Tokenizer.from_config(self.configs['tokenizer'], tokenizer)
+        draw_reconstructions(loaded, test_images, test_labels, self.work_dir / 'reconstructions.png')
+        sampler = Generator.from_config(self.configs['generator'], generator)
+        samples, asked = draw_samples(sampler, PER_CLASS, self.work_dir / 'samples.png')
+        by_class = {name: accuracy(judge, samples[asked == c], asked[asked == c]) for c, name in enumerate(self.train_set.classes)}
+        return dict(
+            psnr=metrics['psnr'],
+            ssim=metrics['ssim'],
+            codebook_usage=metrics['usage'],
+            perplexity=metrics['perplexity'],
+            tokens_per_image=sampler.model.num_tokens,
+            bits_per_token=round(float(np.log2(sampler.model.tokenizer.quantizer.codebook_size)), 2),
+            nll_nats_per_image=metrics['nll'],
+            judge_accuracy_on_real=accuracy(judge, test_images, test_labels),
+            judge_accuracy_on_samples=accuracy(judge, samples, asked),
+            judge_accuracy_by_class=by_class,
+            sample_diversity=diversity(samples, asked, test_images, test_labels),
+            sampling=dict(sampler.sampling),
+        )
 
 
-def _evaluate(work_dir: Path, tokenizer: tuple[Config, Path], generator: tuple[Config, Path]) -> dict:
-    """Numbers of the two trainings (config and checkpoint), and the pictures."""
-    print('3/4 judge: a small classifier, trained on the real images')
-    real, test_set = (DATASETS.build(dict(type='FashionMNIST', split=split)) for split in ('train', 'test'))
-    judge = train_judge(_rgb(real.images), real.labels, work_dir / 'judge.pth')
-
-    print('4/4 evaluation, samples and report')
-    metrics = test(tokenizer[0], str(tokenizer[1]), str(work_dir / 'tokenizer'))
-    metrics |= test(generator[0], str(generator[1]), str(work_dir / 'generator'))
-    sampler = Generator.from_config(*generator)
-    labels = np.repeat(np.arange(10), PER_CLASS)
-    samples = sampler.sample(labels, seed=0)
-    test_images = _rgb(test_set.images)
-    save_image(image_grid([samples[labels == c] for c in range(10)], scale=2), work_dir / 'samples.png')
-    originals = [test_images[np.flatnonzero(test_set.labels == c)[0]] for c in range(10)]
-    reconstructions = Tokenizer.from_config(*tokenizer).reconstruct(originals)
-    save_image(image_grid([originals, reconstructions], scale=3), work_dir / 'reconstructions.png')
-    return dict(
-        psnr=metrics['psnr'],
-        ssim=metrics['ssim'],
-        codebook_usage=metrics['usage'],
-        perplexity=metrics['perplexity'],
-        tokens_per_image=sampler.model.num_tokens,
-        bits_per_token=int(np.log2(sampler.model.tokenizer.quantizer.codebook_size)),
-        nll_nats_per_image=metrics['nll'],
-        judge_accuracy_on_real=accuracy(judge, test_images, test_set.labels),
-        judge_accuracy_on_samples=accuracy(judge, samples, labels),
-        judge_accuracy_by_class={name: accuracy(judge, samples[labels == c], labels[labels == c]) for c, name in enumerate(real.classes)},
-        sample_diversity=diversity(samples, labels, test_images, test_set.labels),
-        sampling=dict(sampler.sampling),
-    )
-
-
-def _check_plan(work_dir: Path, minutes: float) -> None:
-    work_dir.mkdir(parents=True, exist_ok=True)
-    plan = work_dir / 'plan.json'
-    if plan.is_file():
-        planned = json.loads(plan.read_text())['minutes']
-        if planned != minutes:
-            raise UserError(f'{work_dir} holds a run of --minutes {planned:g}; give the same, or another --work-dir.')
-    plan.write_text(json.dumps(dict(minutes=minutes)) + '\n')
-
-
-def _train(path: Path, work_dir: Path, scale: float, title: str, options: dict | None = None) -> tuple[Config, Path]:
-    config = load_config(path, options)
-    config.train_cfg.max_iters = max(round(config.train_cfg.max_iters * scale), 10)
-    config.log_level = 'WARNING'
-    config.custom_hooks = [*config.get('custom_hooks', []), dict(type='ProgressBarHook', title=title)]
-    last = work_dir / f'iter_{config.train_cfg.max_iters}.pth'
-    if last.is_file():
-        print(f'{title}: finished before')
-    else:
-        train(config, str(work_dir), resume=True)
-    return config, last
-
-
-def _rgb(images: np.ndarray) -> np.ndarray:
-    """uint8 (N, 28, 28) to (N, 28, 28, 3)."""
-    return np.repeat(images[..., None], 3, -1)
+def run(configs: Path, work_dir: Path, minutes: float | None = None) -> dict:
+    """The whole pipeline; see :class:`Quickstart`."""
+    return Quickstart(configs, work_dir, minutes).run()

@@ -10,6 +10,8 @@ import matplotlib
 matplotlib.use('Agg')
 import matplotlib.pyplot as plt  # noqa: E402  (after the choice of a backend without a display)
 
+from openmagvit2.datasets import FashionMNIST  # noqa: E402
+
 CURVES = {
     'tokenizer': [('reconstruction', 'squared error'), ('psnr', 'PSNR on test images (dB)'), ('perplexity', 'codebook perplexity')],
     'generator': [('loss', 'training loss (nats per token)'), ('nll', 'test likelihood (nats per image)'), ('transformer.lr', 'learning rate')],
@@ -34,12 +36,16 @@ PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>openmagvit
 <style>body{{font:16px/1.5 sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem}}img{{max-width:100%}}
 td,th{{text-align:left;padding:.2rem .8rem;border-bottom:1px solid #ddd;vertical-align:top}}</style>
 <h1>openmagvit2 quickstart</h1>
-<p>A tokenizer turned 28x28 images into {tokens_per_image} tokens of {bits_per_token} bits, and a transformer
-learned to write such tokens, class by class. Trained on the 10,000 embedded Fashion-MNIST images, judged on the 2,000 test images.</p>
-<h2>Reconstructions</h2><p>Above: test images. Below: the same, from their tokens alone.</p>{reconstructions}
-<h2>Samples</h2><p>A row for each class: {classes}. None was picked.</p>{samples}
-<h2>Curves</h2>{curves}<h2>Numbers</h2><table>{rows}</table></html>
+<p>A tokenizer turns 28x28 images into a grid of tokens, and a transformer learns to write such tokens, class by
+class. Both are trained on the 10,000 embedded Fashion-MNIST images and judged on the 2,000 test images.</p>
+<p><b>{state}</b></p>
+{sections}</html>
 """
+SECTIONS = dict(
+    reconstructions=('Reconstructions', 'Above: test images. Below: the same, from their tokens alone.'),
+    samples=('Samples', 'A row for each class: {classes}. None was picked.'),
+    curves=('Curves', ''),
+)
 
 
 def read_scalars(work_dir: Path) -> list[dict]:
@@ -48,8 +54,32 @@ def read_scalars(work_dir: Path) -> list[dict]:
     return [json.loads(line) for line in lines]
 
 
-def write_report(work_dir: Path, metrics: dict) -> None:
-    """Write ``curves.png`` and ``report.html``, which holds its pictures inside."""
+def write_report(work_dir: Path, metrics: dict, state: str) -> None:
+    """Write ``curves.png`` and ``report.html``, which holds its pictures inside.
+
+    Args:
+        work_dir: Folder of the run; its pictures are shown as far as they are there.
+        metrics: Numbers of a finished run, or none.
+        state: How far the run is.
+    """
+    _draw_curves(work_dir)
+    classes = ', '.join(FashionMNIST.classes)
+    sections = [
+        f'<h2>{title}</h2><p>{text.format(classes=html.escape(classes))}</p>{_image(work_dir / f"{name}.png")}'
+        for name, (title, text) in SECTIONS.items()
+        if (work_dir / f'{name}.png').is_file()
+    ]
+    if metrics:
+        rows = (
+            f'<tr><th>{name}</th><td>{html.escape(_text(value))}</td><td>{html.escape(MEANING[name])}</td></tr>'
+            for name, value in metrics.items()
+        )
+        sections.append(f'<h2>Numbers</h2><table>{"".join(rows)}</table>')
+    page = PAGE.format(state=html.escape(state), sections='\n'.join(sections))
+    (work_dir / 'report.html').write_text(page, encoding='utf-8')
+
+
+def _draw_curves(work_dir: Path) -> None:
     figure, axes = plt.subplots(2, 3, figsize=(13, 6.5), constrained_layout=True)
     for row, (part, curves) in zip(axes, CURVES.items(), strict=True):
         scalars = read_scalars(work_dir / part)
@@ -61,16 +91,6 @@ def write_report(work_dir: Path, metrics: dict) -> None:
             axis.grid(alpha=0.3)
     figure.savefig(work_dir / 'curves.png', dpi=90)
     plt.close(figure)
-    rows = ''.join(
-        f'<tr><th>{name}</th><td>{html.escape(_text(value))}</td><td>{html.escape(MEANING[name])}</td></tr>' for name, value in metrics.items()
-    )
-    page = PAGE.format(
-        **{name: _image(work_dir / f'{name}.png') for name in ('reconstructions', 'samples', 'curves')},
-        rows=rows,
-        classes=html.escape(', '.join(metrics['judge_accuracy_by_class'])),
-        **{name: metrics[name] for name in ('tokens_per_image', 'bits_per_token')},
-    )
-    (work_dir / 'report.html').write_text(page, encoding='utf-8')
 
 
 def _text(value: object) -> str:

@@ -64,6 +64,8 @@ def test_the_record_of_a_training_is_that_of_its_checkpoint(tmp_path):
     theirs = json.loads((tmp_path / 'b' / 'metrics.json').read_text())
     averaged = ours.pop('checkpoint'), theirs.pop('checkpoint')
     assert averaged[0] == dict(iteration=3, averaged=True, weights_sha256=averaged[1]['weights_sha256']) and averaged[1]['averaged']
+    # A test knows nothing of the type that its checkpoint was trained in.
+    assert ours.pop('precision')['training'].keys() == {'autoencoder', 'discriminator'} and not theirs.pop('precision')['training']
     assert ours == theirs and ours['images'] == 10 and ours['metrics'].keys() >= {'psnr', 'usage'}
     assert ours['protocol'][0].startswith('PSNR: official') and ours['dataset']['type'] == 'FashionMNIST'
     # Other weights have another hash: the raw ones of the same file.

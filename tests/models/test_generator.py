@@ -172,7 +172,7 @@ def test_tokenizer_is_frozen_and_in_the_state_dict():
 
 
 def test_generator_configs_hold_the_tokenizers_they_name():
-    for generator, tokenizer in (('ar_b_256', 'lfq_256'), ('tiny/ar_32', 'tiny/lfq_32'), ('quickstart/ar_28', 'quickstart/lfq_28')):
+    for generator, tokenizer in (('ar_b_256', 'lfq_256'), ('tiny/ar_32', 'tiny/lfq_32'), ('quickstart/ar_28', 'quickstart/fsq_28')):
         own = load_config(CONFIGS / f'{generator}.py').model.tokenizer
         named = load_config(CONFIGS / f'{tokenizer}.py').model
         for slot in ('encoder', 'quantizer', 'decoder'):
