@@ -76,6 +76,13 @@ def save_atomically(content: dict, path: Path) -> None:
     os.replace(temporary, path)
 
 
+def dataset_meta(checkpoint: dict) -> dict:
+    """What a checkpoint keeps of its training's data set, such as ``classes``; empty if nothing."""
+    meta = checkpoint.get('meta')
+    found = meta.get('dataset_meta') if isinstance(meta, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
 def choose_weights(checkpoint: dict, ema: bool = True) -> dict[str, Tensor]:
     """The state dict, with averaged weights in the place of raw ones where there are any and ``ema`` is wanted."""
     return checkpoint['state_dict'] | (checkpoint.get('ema_state_dict') or {} if ema else {})
