@@ -145,5 +145,12 @@ def load_model_weights(model: nn.Module, path: str | Path, ema: bool = True) -> 
 
 
 def load_tokenizer_weights(tokenizer: nn.Module, path: str | Path) -> None:
-    """Load a frozen tokenizer of a generator from a tokenizer's checkpoint; raw weights where averaged ones are absent."""
+    """Load a frozen tokenizer of a generator from a tokenizer's checkpoint; raw weights where averaged ones are absent.
+
+    Raises:
+        UserError: The file does not fit, or its weights are not finite: a training would not show it.
+    """
     load_model_weights(tokenizer, path)
+    for name, value in tokenizer.state_dict().items():
+        if value.is_floating_point() and not value.isfinite().all():
+            raise UserError(f'Checkpoint {path}: {name} has NaN or infinite numbers; use another checkpoint.')

@@ -44,13 +44,16 @@ class ImageDataset(Dataset):
         """What errors call an image."""
         return f'image {index}'
 
-    def check_model(self, model: nn.Module) -> None:
+    def check_model(self, model: nn.Module) -> str | None:
         """Check the labels against the classes of a model; called before a training or a test.
+
+        Returns:
+            What a training would not learn, as classes without images; None where it learns all.
 
         Raises:
             UserError: A label is none of the model's classes.
         """
-        check_labels(self, model)
+        return check_labels(self, model)
 
     def with_pipeline(self, pipeline: list[dict]) -> 'ImageDataset':
         """The same images, not looked for again, through other transforms."""

@@ -1,10 +1,8 @@
 """Labels of a data set against the classes of a model, before the first batch."""
 
-import logging
 from typing import Protocol
 
 import numpy as np
-from mmengine.logging import print_log
 from torch import nn
 
 from openmagvit2.errors import UserError
@@ -25,10 +23,13 @@ class Labelled(Protocol):
         """What errors call an image: its file, where it has one."""
 
 
-def check_labels(dataset: Labelled, model: nn.Module) -> None:
-    """Check that labels are -1 or classes of the model; warn of classes that the data set lacks.
+def check_labels(dataset: Labelled, model: nn.Module) -> str | None:
+    """Check that labels are -1 or classes of the model.
 
     A model without ``num_classes``, such as a tokenizer, reads no labels.
+
+    Returns:
+        What a training on the data set would not learn, for the log; None where it learns all.
 
     Raises:
         UserError: A label is outside of -1 to ``num_classes - 1``, or the data set has more classes
@@ -36,7 +37,7 @@ def check_labels(dataset: Labelled, model: nn.Module) -> None:
     """
     classes = getattr(model, 'num_classes', None)
     if classes is None:
-        return
+        return None
     name, own, labels = type(dataset).__name__, dataset.num_classes, dataset.all_labels()
     if labels is None:
         if own is not None and own > classes:
@@ -45,14 +46,14 @@ def check_labels(dataset: Labelled, model: nn.Module) -> None:
         _check_range(dataset, np.asarray(labels), classes)
         largest = int(np.max(labels))
         if largest == UNLABELLED:
-            _warn(
-                f'{name}: all {len(labels)} images are without a label ({UNLABELLED}): '
-                'the generator learns its null class alone, that is, without classes.'
+            return (
+                f'{name}: none of the {len(labels)} images has a label (all are {UNLABELLED}), '
+                'so the training is unconditional: it learns the null class alone.'
             )
-            return
         own = largest + 1 if own is None else own
-    if own is not None and own < classes:
-        _warn(f'{name} has {own} classes, the model {classes} (model.num_classes): classes without images are not learned.')
+    if own is None or own >= classes:
+        return None
+    return f'{name} has {own} classes, the model {classes} (model.num_classes): classes without images are not learned.'
 
 
 def _check_range(dataset: Labelled, labels: np.ndarray, classes: int) -> None:
@@ -69,7 +70,3 @@ def _check_range(dataset: Labelled, labels: np.ndarray, classes: int) -> None:
         f'but the {classes} classes of the model (model.num_classes) go from 0 to {classes - 1}; '
         f'{remedy}.'
     )
-
-
-def _warn(text: str) -> None:
-    print_log(text, 'current', logging.WARNING)

@@ -117,8 +117,11 @@ class TokenCache(Dataset):
         indices = torch.from_numpy(self._tokens[index, view].astype(np.int64))
         return dict(indices=indices, label=int(self.labels[index]), index=index, uniform=uniform(self.seed, epoch, index))
 
-    def check_model(self, model: nn.Module) -> None:
+    def check_model(self, model: nn.Module) -> str | None:
         """Check that a generator has the tokenizer that made the tokens, and classes for all labels.
+
+        Returns:
+            See :meth:`ImageDataset.check_model`.
 
         Raises:
             UserError: It is another tokenizer, or a label is none of the model's classes.
@@ -131,4 +134,4 @@ class TokenCache(Dataset):
                 f'TokenCache: {self.folder} was made by another tokenizer ({self.header["tokenizer"]["checkpoint"]}); name that one in '
                 'model.tokenizer.checkpoint, or run tools/tokenize_dataset.py with this one.'
             )
-        check_labels(self, model)
+        return check_labels(self, model)

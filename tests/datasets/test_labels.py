@@ -9,20 +9,9 @@ from PIL import Image
 
 from openmagvit2.apis.running import train
 from openmagvit2.config import load_config
-from openmagvit2.datasets import FashionMNIST, ImageList, labels
+from openmagvit2.datasets import FashionMNIST, ImageList
 from openmagvit2.datasets.base import ImageDataset
-
-
-@pytest.fixture
-def told(monkeypatch):
-    texts: list[str] = []
-
-    def keep(text, logger, level) -> None:
-        assert level == logging.WARNING
-        texts.append(text)
-
-    monkeypatch.setattr(labels, 'print_log', keep)
-    return texts
+from openmagvit2.engine import checks
 
 
 def model(num_classes: int) -> SimpleNamespace:
@@ -38,7 +27,7 @@ def image_list(folder, *classes: int) -> ImageList:
     return ImageList(list_file=str(folder / 'list.txt'), data_root=str(folder))
 
 
-def test_known_labels_are_checked_exactly(tmp_path, told):
+def test_known_labels_are_checked_exactly(tmp_path):
     data = image_list(tmp_path, 0, 9, 10, 13, -1)
     with pytest.raises(
         ValueError,
@@ -47,8 +36,7 @@ def test_known_labels_are_checked_exactly(tmp_path, told):
         data.check_model(model(10))
     with pytest.raises(ValueError, match=r'3\.png has the label 13'):
         data.check_model(model(13))
-    data.check_model(model(14))
-    assert not told
+    assert data.check_model(model(14)) is None
     with pytest.raises(
         ValueError,
         match=r'1\.png has the label -2, .*; correct the labels; -1 stands for no class\.',
@@ -60,19 +48,26 @@ def test_known_labels_are_checked_exactly(tmp_path, told):
     data.check_model(SimpleNamespace())
 
 
-def test_what_is_never_learned_is_one_warning(tmp_path, told):
+def test_what_is_never_learned_is_said(tmp_path):
     assert FashionMNIST(num_images=3).num_classes == 10
-    FashionMNIST(num_images=3).check_model(model(1000))
-    assert len(told) == 1 and told[0].startswith('FashionMNIST has 10 classes, the model 1000')
-    told.clear()
+    assert FashionMNIST(num_images=3).check_model(model(1000)).startswith('FashionMNIST has 10 classes, the model 1000')
     # Without names of classes, the largest label counts.
     data = image_list(tmp_path, 0, 4)
     assert data.num_classes is None
-    data.check_model(model(6))
-    assert len(told) == 1 and told[0].startswith('ImageList has 5 classes, the model 6')
-    told.clear()
-    image_list(tmp_path, -1, -1, -1).check_model(model(10))
-    assert len(told) == 1 and told[0].startswith('ImageList: all 3 images are without a label (-1)')
+    assert data.check_model(model(6)).startswith('ImageList has 5 classes, the model 6 ')
+    assert image_list(tmp_path, 4, -1).check_model(model(5)) is None
+    assert image_list(tmp_path, -1, -1, -1).check_model(model(10)).startswith('ImageList: none of the 3 images has a label')
+
+
+@pytest.mark.parametrize('key', ['train_dataloader', 'val_dataloader', 'test_dataloader'])
+def test_a_training_warns_in_one_line(key, monkeypatch):
+    told = []
+    monkeypatch.setattr(checks, 'print_log', lambda text, logger, level: told.append((text, level)))
+    loader = SimpleNamespace(dataset=FashionMNIST(num_images=3))
+    checks.check_datasets({key: loader, 'other': SimpleNamespace(dataset=[])}, model(12))
+    assert len(told) == (key == 'train_dataloader')
+    for text, level in told:
+        assert text.startswith('train_dataloader: FashionMNIST has 10 classes, the model 12') and level == logging.WARNING
 
 
 class Unread(ImageDataset):
@@ -87,11 +82,10 @@ class Unread(ImageDataset):
         raise NotImplementedError
 
 
-def test_unknown_labels_fall_back_to_the_number_of_classes(told):
+def test_unknown_labels_fall_back_to_the_number_of_classes():
     with pytest.raises(ValueError, match='Unread has 3 classes, the model 2; set model.num_classes=3'):
         Unread().check_model(model(2))
-    Unread().check_model(model(3))
-    assert not told
+    assert Unread().check_model(model(3)) is None
 
 
 @pytest.mark.parametrize('side', ['train', 'val'])

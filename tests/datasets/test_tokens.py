@@ -176,6 +176,9 @@ def test_a_damaged_encoder_makes_no_tokens(value, tmp_path):
     config = load_config(TINY / 'lfq_32.py', {'train_dataloader.dataset.num_images': 20})
     with pytest.raises(ValueError, match=rf'NaN or infinite numbers for images 0 to 7 with the weights of {path}: the weights'):
         tokenize(config, str(path), tmp_path / 'tokens', batch_size=8)
+    generator = init_model(TINY / 'ar_32.py', cfg_options={'model.tokenizer.checkpoint': str(path)})
+    with pytest.raises(ValueError, match=rf'model.tokenizer.checkpoint: Checkpoint {path}: encoder\..* has NaN or infinite'):
+        generator.init_weights()
     # A second start does not take what is there for finished.
     with pytest.raises(ValueError, match='NaN or infinite'):
         tokenize(config, str(path), tmp_path / 'tokens', batch_size=8)

@@ -22,7 +22,10 @@ def class_numbers(labels: Sequence[int] | np.ndarray | Tensor, num_classes: int)
     Raises:
         UserError: There is no label, one is no whole number or out of range, or they are no list.
     """
-    labels = torch.as_tensor(labels)
+    try:
+        labels = torch.as_tensor(labels)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise UserError(f'labels must be a list of whole numbers: {error}.') from error
     if labels.dim() != 1 or not len(labels):
         raise UserError(f'labels must be a list of at least one class, got the shape {tuple(labels.shape)}.')
     if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:

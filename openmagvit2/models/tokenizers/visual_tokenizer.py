@@ -132,8 +132,7 @@ class VisualTokenizer(BaseModel):
         axes = ('B', 'h', 'w') if books == 1 else ('B', 'h', 'w', str(books))
         if indices.dim() != len(axes):
             raise UserError(
-                f'indices must have the shape ({", ".join(axes)}), got {tuple(indices.shape)}; '
-                'a single image has a first axis of length 1.'
+                f'indices must have the shape ({", ".join(axes)}), got {tuple(indices.shape)}; a single image has a first axis of length 1.'
             )
         return self.quantizer.check_indices(indices)
 

@@ -76,6 +76,8 @@ def test_null_class_and_kinds_of_labels(model):
         ([[1, 2]], r'got the shape \(1, 2\)'),
         ([11], r'labels must be from 0 to 9 \(or -1 or 10: the null class, any class\), got 11'),
         ([-2], 'got -2'),
+        (['Bag'], 'labels must be a list of whole numbers'),
+        ([1, [2, 3]], 'labels must be a list of whole numbers'),
     ],
 )
 def test_wrong_labels_are_one_sentence(model, labels, told):
