@@ -1,8 +1,10 @@
 """Sample images: python tools/sample.py CONFIG CKPT --labels 0-9 (--num 16 --out-dir DIR | --npz FILE --num-per-class 50)."""
 
 import argparse
+import difflib
 import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from tqdm import tqdm
@@ -14,26 +16,56 @@ from openmagvit2.errors import UserError
 from openmagvit2.folders import make_folder
 from openmagvit2.visualization import image_grid, save_image
 
+# Classes that one line lists.
+SHOWN = 20
 SETTINGS = ('guidance', 'temperature', 'top_k', 'top_p', 'schedule', 'interval')
 
 
-def parse_labels(text: str, num_classes: int) -> list[int]:
-    """'0-2,7' to [0, 1, 2, 7].
+def parse_labels(text: str, num_classes: int, names: list[str] | None = None) -> list[int]:
+    """Classes by number and range, or by their exact name: '0-2,7,Bag' to [0, 1, 2, 7, 8].
+
+    Args:
+        text: Parts with commas between them; -1 and ``num_classes`` are the null class: any class.
+        num_classes: Of the model.
+        names: Of the classes, where they are known. A part that is a number is never a name.
 
     Raises:
-        UserError: Something else, a range that falls, or a class above ``num_classes`` (which itself is any class).
+        UserError: Something else, a range that falls, or a class above ``num_classes``.
     """
-    labels: list[int] = []
-    for part in text.split(','):
-        match = re.fullmatch(r'\s*(\d+)(?:-(\d+))?\s*', part)
-        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
-        if first > last:
-            raise UserError(f'--labels {text!r}: write classes as 0-9 or 1,5,7.')
-        # Told here, since a range may be longer than memory.
-        if last > num_classes:
-            raise UserError(f'--labels {text!r}: classes go from 0 to {num_classes - 1} (or {num_classes}: any class), got {last}.')
-        labels += range(first, last + 1)
-    return labels
+    # A single name may hold commas.
+    parts = [text] if text in (names or ()) else text.split(',')
+    return [label for part in parts for label in _labels_of(part.strip(), text, num_classes, names)]
+
+
+def _labels_of(part: str, text: str, num_classes: int, names: list[str] | None) -> Iterable[int]:
+    match = re.fullmatch(r'(\d+)(?:-(\d+))?', part)
+    if part == '-1':
+        return [num_classes]
+    if match is None and part in (names or ()):
+        return [names.index(part)]
+    first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+    if first > last:
+        raise UserError(f'--labels {text!r}: write classes as 0-9 or 1,5,7{_or_by_name(part, names)}.')
+    # Checked here, since a range may be longer than memory.
+    if last > num_classes:
+        raise UserError(f'--labels {text!r}: classes go from 0 to {num_classes - 1} (or {num_classes}: any class), got {last}.')
+    return range(first, last + 1)
+
+
+def _or_by_name(part: str, names: list[str] | None) -> str:
+    """What the error says of names: the nearest ones where there are any."""
+    if names is None:
+        return ' (this checkpoint keeps no names of classes)'
+    near = {name.lower(): name for name in names}
+    found = [near[name] for name in difflib.get_close_matches(part.lower(), near, n=3)]
+    return f', or by name; no class is called {part!r}' + (f', near: {", ".join(found)}' if found else '')
+
+
+def named(labels: list[int], num_classes: int, names: list[str] | None) -> str:
+    """Classes by number and, where known, by name, the first twenty of them, for the output."""
+    told = dict(enumerate(names or ())) | {num_classes: '(null class: any class)'}
+    listed = [f'{label} {told.get(label, "")}'.strip() for label in labels[:SHOWN]]
+    return ', '.join(listed) + (f', … ({len(labels)} in all)' if len(labels) > SHOWN else '')
 
 
 def sample_files(generator: Generator, args: argparse.Namespace, labels: list[int], sampling: dict) -> str:
@@ -55,7 +87,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description='Sample images of classes from a generator.')
     parser.add_argument('config', help='config file of a generator')
     parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--labels', help='classes, as 0-9 or 1,5,7; default: 0-9, with --npz all')
+    parser.add_argument('--labels', help='classes, as 0-9 or 1,5,7, or by name; -1: any class; default: 0-9, with --npz all')
     parser.add_argument('--num', type=int, default=16, help='images of each class')
     parser.add_argument('--out-dir', default='samples', help='receives class_<label>/<number>.png and grid.png')
     parser.add_argument('--npz', help='write one npz instead (arr_0: images, arr_1: labels), in parts that a second start goes on with')
@@ -79,7 +111,10 @@ def main() -> int:
         launch.start(args.launcher)
         generator = Generator.from_config(args.config, args.checkpoint, args.device)
         everything = f'0-{generator.model.num_classes - 1}' if args.npz else f'0-{min(generator.model.num_classes, 10) - 1}'
-        labels = parse_labels(everything if args.labels is None else args.labels, generator.model.num_classes)
+        num_classes, names = generator.model.num_classes, generator.class_names
+        labels = parse_labels(everything if args.labels is None else args.labels, num_classes, names)
+        if launch.is_main_process():
+            print(f'classes: {named(labels, num_classes, names)}')
         if args.npz:
             count = sample_npz(generator, args.npz, labels, args.num_per_class, args.seed, args.batch_size, **sampling)
             done = f'{count} images in {args.npz}'

@@ -15,6 +15,8 @@ from openmagvit2.config import load_config
 from openmagvit2.errors import UserError
 from openmagvit2.visualization import to_uint8
 
+Labels = Sequence[int] | np.ndarray | Tensor
+
 
 class Generator:
     """A trained generator with its tokenizer inside.
@@ -43,18 +45,28 @@ class Generator:
             config, cfg_options = load_config(config_path(config), cfg_options), None
         return cls(init_model(config, checkpoint, device, cfg_options, dtype), config.get('eval_sampling'))
 
-    def sample_indices(self, labels: Sequence[int] | Tensor, seed: int = 0, numbers: Sequence[int] | None = None, **sampling: Any) -> Tensor:
-        """Labels (B,) to indices int64 (B, h, w); the arguments of :meth:`sample`."""
-        return self.model.generate(torch.as_tensor(labels), self.sampling | sampling, seed, numbers)
+    @property
+    def class_names(self) -> list[str] | None:
+        """Name of each class, by its label; None where the checkpoint keeps none (converted ones)."""
+        names = getattr(self.model, 'dataset_meta', {}).get('classes')
+        return [str(name) for name in names] if isinstance(names, (list, tuple)) else None
 
-    def sample(self, labels: Sequence[int] | Tensor, seed: int = 0, numbers: Sequence[int] | None = None, **sampling: Any) -> np.ndarray:
+    def sample_indices(self, labels: Labels, seed: int = 0, numbers: Sequence[int] | None = None, **sampling: Any) -> Tensor:
+        """Labels (B,) to indices int64 (B, h, w); the arguments of :meth:`sample`."""
+        return self.model.generate(labels, self.sampling | sampling, seed, numbers)
+
+    def sample(self, labels: Labels, seed: int = 0, numbers: Sequence[int] | None = None, **sampling: Any) -> np.ndarray:
         """Labels (B,) to images uint8 (B, H, W, 3).
 
         Args:
-            labels: Class of each image.
+            labels: Class of each image, whole numbers from 0 in a list, an array or a tensor; -1 is
+                the null class: any class.
             seed: Of the samples; (seed, class, number) alone decide one.
             numbers: Number of each within its class; counted in order by default.
             sampling: ``guidance``, ``temperature``, ``top_k``, ``top_p``, ``schedule``, ``interval`` instead of the config's; one value, or
                 one a sub-token.
+
+        Raises:
+            UserError: A label or a setting is out of range; the model's logits are not finite.
         """
         return to_uint8(self.model.decode_indices(self.sample_indices(labels, seed, numbers, **sampling)))

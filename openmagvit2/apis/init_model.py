@@ -10,7 +10,7 @@ from mmengine.logging import print_log
 from torch import nn
 
 from openmagvit2.apis.models import config_path
-from openmagvit2.checkpoint import load_model_weights
+from openmagvit2.checkpoint import dataset_meta, load_model_weights
 from openmagvit2.config import load_config
 from openmagvit2.engine.precision import fastest_precision
 from openmagvit2.errors import UserError
@@ -36,6 +36,10 @@ def init_model(
             ``torch.dtype``, or 'auto': bfloat16 where the device computes it faster (:func:`fastest_precision`).
             Quantizers stay in float32: indices of lower precision collapse.
 
+    Returns:
+        The model. With a checkpoint it has a dict ``dataset_meta`` of what the training's data set
+        said of itself, such as ``classes``.
+
     Raises:
         UserError: Unknown keys, a device that is not there, a missing file, or weights that do not fit.
     """
@@ -48,7 +52,8 @@ def init_model(
     with device if device.type == 'meta' else contextlib.nullcontext():
         model = MODELS.build(config.model)
     if checkpoint is not None:
-        load_model_weights(model, checkpoint)
+        # As mmengine's other libraries keep it: names of the classes, where the training knew them.
+        model.dataset_meta = dataset_meta(load_model_weights(model, checkpoint))
     model = model.to(device).eval()
     return convert_weights(model, _dtype(dtype, device))
 

@@ -15,6 +15,7 @@ from openmagvit2.apis.generator import Generator
 from openmagvit2.checkpoint.hashing import weights_hash
 from openmagvit2.errors import UserError
 from openmagvit2.folders import make_folder
+from openmagvit2.models.generators.labels import class_numbers
 
 
 def sample_npz(
@@ -35,7 +36,7 @@ def sample_npz(
     Args:
         generator: Samples.
         out: File to write.
-        labels: Classes, in the order of the file.
+        labels: Classes, in the order of the file; -1 is the null class, ``num_classes`` in the file.
         num_per_class: Images of each.
         seed: Of the samples.
         batch_size: Of one call of the generator.
@@ -49,13 +50,14 @@ def sample_npz(
         UserError: The file exists, or parts of other settings do; it cannot be written; a label is out of range or twice there, or a
             setting is wrong.
     """
-    out, labels = Path(out), list(labels)
+    out = Path(out)
     if out.suffix != '.npz':
         raise UserError(f'{out}: the name of the file must end in .npz.')
     if out.exists():
         raise UserError(f'{out} exists; remove it or give another name.')
     # Before a folder is made: mistakes leave nothing behind.
     generator.model.check(labels, generator.sampling | sampling, seed, once=True)
+    labels = class_numbers(labels, generator.model.num_classes)
     jobs = [(label, number) for label in labels for number in range(num_per_class)]
     folder = out.with_name(f'{out.name}.parts')
     settings = dict(

@@ -18,10 +18,12 @@ from mmengine.runner import Runner
 
 from openmagvit2.checkpoint import TRAINING_ONLY, check_weights, choose_weights, load_model_weights, read_checkpoint
 from openmagvit2.checkpoint.weights import file_hash
+from openmagvit2.engine.checks import check_datasets
 from openmagvit2.engine.hooks import find_resume_checkpoint
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.metrics import SHORT_NAMES
 from openmagvit2.evaluation.record import write_record
+from openmagvit2.evaluation.stages import check_stages
 from openmagvit2.folders import make_folder
 from openmagvit2.registry import DATASETS, METRICS, MODELS, Registry
 
@@ -104,6 +106,7 @@ def train(
             raise UserError(f'Checkpoint {source} holds weights only: start from them with --cfg-options load_from={source}.')
         config.resume, config.load_from = True, str(source)
     if config.get('val_evaluator'):
+        check_stages(_listed(config.val_evaluator), config.model, config.filename)
         _prepare(config.val_evaluator)
     runner = build_runner(config, folder, launcher)
     for hook in hooks:
@@ -163,7 +166,8 @@ def test(
         pad: 'gray' or 'black': border around images whose sides the stride does not divide.
 
     Raises:
-        UserError: An unknown name; weights of a metric that are not found (before anything is written).
+        UserError: An unknown name; a metric of the other kind of model; weights of a metric that
+            are not found (before anything is written); labels that the model does not have.
     """
     checkpoint_content = read_checkpoint(checkpoint)
     config = copy.deepcopy(config)
@@ -171,6 +175,7 @@ def test(
     _count_once(config)
     if metrics is not None:
         config.test_evaluator = [_named(name, _listed(config.test_evaluator)) for name in metrics]
+    check_stages(_listed(config.test_evaluator), config.model, config.filename)
     if size is not None:
         _resize(config.test_dataloader, size)
     if pad is not None:
@@ -182,10 +187,7 @@ def test(
     runner = build_runner(config, work_dir, launcher)
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     load_model_weights(model, checkpoint)
-    dataset = runner.test_loop.dataloader.dataset
-    if hasattr(dataset, 'check_model'):
-        # As a training does.
-        dataset.check_model(model)
+    check_datasets(dict(test_dataloader=runner.test_loop.dataloader), model)
     with _mixed_sizes_told():
         values = runner.test()
     if is_main_process():

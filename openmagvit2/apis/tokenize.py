@@ -77,7 +77,8 @@ def tokenize(
         The header.
 
     Raises:
-        UserError: ``out`` holds tokens of other settings; the config is of no tokenizer; its data set has no images by number.
+        UserError: ``out`` holds tokens of other settings; the config is of no tokenizer; its data set has no images by number; the
+            checkpoint's encoder gives NaN or infinite numbers.
     """
     out = Path(out)
     if batch_size < 1:
@@ -109,7 +110,7 @@ def tokenize(
         rows = range(number * block, min((number + 1) * block, header['num_images']))
         for view, (dataset, (_, epoch)) in enumerate(zip(sets, views, strict=True)):
             loader = DataLoader(Subset(_Epoch(dataset, epoch), rows), batch_size, num_workers=num_workers)
-            _encode_rows(model, loader, rows[0], tokens[:, view], labels)
+            _encode_rows(model, loader, rows[0], tokens[:, view], labels, str(checkpoint))
         # The mark must not be on the disk before what it stands for.
         tokens.flush()
         labels.flush()
@@ -145,12 +146,25 @@ class _Epoch(torch.utils.data.Dataset):
 
 
 @torch.no_grad()
-def _encode_rows(model: torch.nn.Module, loader: DataLoader, start: int, tokens: np.ndarray, labels: np.ndarray) -> None:
-    """Tokens and labels of a loader's images into the rows from ``start``."""
+def _encode_rows(
+    model: torch.nn.Module,
+    loader: DataLoader,
+    start: int,
+    tokens: np.ndarray,
+    labels: np.ndarray,
+    checkpoint: str,
+) -> None:
+    """Tokens and labels of a loader's images into the rows from ``start``.
+
+    Raises:
+        UserError: The encoder gives NaN or infinite numbers, whose tokens would look like any others.
+    """
     for batch in loader:
         end = start + len(batch['label'])
         image = model.data_preprocessor(dict(image=batch['image']), False)['image']
-        tokens[start:end] = model.encode(image).indices.cpu().numpy()
+        out = model.encode(image)
+        out.check_finite(f'images {start} to {end - 1} with the weights of {checkpoint}')
+        tokens[start:end] = out.indices.cpu().numpy()
         labels[start:end] = batch['label'].numpy()
         start = end
 

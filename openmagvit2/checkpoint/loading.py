@@ -76,6 +76,13 @@ def save_atomically(content: dict, path: Path) -> None:
     os.replace(temporary, path)
 
 
+def dataset_meta(checkpoint: dict) -> dict:
+    """What a checkpoint keeps of its training's data set, such as ``classes``; empty if nothing."""
+    meta = checkpoint.get('meta')
+    found = meta.get('dataset_meta') if isinstance(meta, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
 def choose_weights(checkpoint: dict, ema: bool = True) -> dict[str, Tensor]:
     """The state dict, with averaged weights in the place of raw ones where there are any and ``ema`` is wanted."""
     return checkpoint['state_dict'] | (checkpoint.get('ema_state_dict') or {} if ema else {})
@@ -138,5 +145,12 @@ def load_model_weights(model: nn.Module, path: str | Path, ema: bool = True) -> 
 
 
 def load_tokenizer_weights(tokenizer: nn.Module, path: str | Path) -> None:
-    """Load a frozen tokenizer of a generator from a tokenizer's checkpoint; raw weights where averaged ones are absent."""
+    """Load a frozen tokenizer of a generator from a tokenizer's checkpoint; raw weights where averaged ones are absent.
+
+    Raises:
+        UserError: The file does not fit, or its weights are not finite: a training would not show it.
+    """
     load_model_weights(tokenizer, path)
+    for name, value in tokenizer.state_dict().items():
+        if value.is_floating_point() and not value.isfinite().all():
+            raise UserError(f'Checkpoint {path}: {name} has NaN or infinite numbers; use another checkpoint.')

@@ -5,8 +5,10 @@ from abc import abstractmethod
 
 import numpy as np
 import torch
+from torch import nn
 from torch.utils.data import Dataset
 
+from openmagvit2.datasets.labels import check_labels
 from openmagvit2.registry import TRANSFORMS
 
 
@@ -28,6 +30,30 @@ class ImageDataset(Dataset):
     def metainfo(self) -> dict:
         """What mmengine hands to evaluators: the names of the classes, where they are known."""
         return dict(classes=self.classes)
+
+    @property
+    def num_classes(self) -> int | None:
+        """Number of classes, or None where they are not known."""
+        return len(self.classes) if self.classes is not None else None
+
+    def all_labels(self) -> np.ndarray | None:
+        """Label of each image (N,), or None where only reading the images tells them."""
+        return None
+
+    def describe(self, index: int) -> str:
+        """What errors call an image."""
+        return f'image {index}'
+
+    def check_model(self, model: nn.Module) -> str | None:
+        """Check the labels against the classes of a model; called before a training or a test.
+
+        Returns:
+            What a training would not learn, as classes without images; None where it learns all.
+
+        Raises:
+            UserError: A label is none of the model's classes.
+        """
+        return check_labels(self, model)
 
     def with_pipeline(self, pipeline: list[dict]) -> 'ImageDataset':
         """The same images, not looked for again, through other transforms."""

@@ -65,6 +65,10 @@ class FashionMNIST(ImageDataset):
     def __len__(self) -> int:
         return len(self.images)
 
+    def all_labels(self) -> np.ndarray:
+        """uint8 (N,)."""
+        return self.labels
+
     def load(self, index: int) -> tuple[np.ndarray, int]:
         """uint8 (28, 28, 3) and the class."""
         return np.repeat(self.images[index][:, :, None], 3, axis=2), int(self.labels[index])

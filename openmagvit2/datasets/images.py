@@ -40,6 +40,14 @@ class FileDataset(ImageDataset):
     def __len__(self) -> int:
         return len(self.samples)
 
+    def all_labels(self) -> np.ndarray:
+        """Integers (N,)."""
+        return np.array([label for _, label in self.samples])
+
+    def describe(self, index: int) -> str:
+        """The file of an image."""
+        return str(self.samples[index][0])
+
     def load(self, index: int) -> tuple[np.ndarray, int]:
         """uint8 (H, W, 3) RGB and the label.
 

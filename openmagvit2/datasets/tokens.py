@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 
 from openmagvit2.checkpoint.hashing import weights_hash
 from openmagvit2.datasets.base import uniform
+from openmagvit2.datasets.labels import check_labels
 from openmagvit2.errors import UserError
 from openmagvit2.registry import DATASETS
 
@@ -89,6 +90,20 @@ class TokenCache(Dataset):
         """Names of the classes, where they are known."""
         return dict(classes=self.header['classes'])
 
+    @property
+    def num_classes(self) -> int | None:
+        """Number of classes, or None where they are not known."""
+        classes = self.header['classes']
+        return len(classes) if classes is not None else None
+
+    def all_labels(self) -> np.ndarray:
+        """int64 (N,)."""
+        return self.labels
+
+    def describe(self, index: int) -> str:
+        """What errors call an image."""
+        return f'image {index} of {self.folder}'
+
     def __len__(self) -> int:
         return self.header['num_images']
 
@@ -102,11 +117,14 @@ class TokenCache(Dataset):
         indices = torch.from_numpy(self._tokens[index, view].astype(np.int64))
         return dict(indices=indices, label=int(self.labels[index]), index=index, uniform=uniform(self.seed, epoch, index))
 
-    def check_model(self, model: nn.Module) -> None:
-        """Whether a generator's tokenizer is the one that made the tokens.
+    def check_model(self, model: nn.Module) -> str | None:
+        """Check that a generator has the tokenizer that made the tokens, and classes for all labels.
+
+        Returns:
+            See :meth:`ImageDataset.check_model`.
 
         Raises:
-            UserError: It is another.
+            UserError: It is another tokenizer, or a label is none of the model's classes.
         """
         tokenizer = getattr(model, 'tokenizer', None)
         if tokenizer is None:
@@ -116,3 +134,4 @@ class TokenCache(Dataset):
                 f'TokenCache: {self.folder} was made by another tokenizer ({self.header["tokenizer"]["checkpoint"]}); name that one in '
                 'model.tokenizer.checkpoint, or run tools/tokenize_dataset.py with this one.'
             )
+        return check_labels(self, model)

@@ -9,6 +9,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop, Runner, ValLoop
 from torch.utils.data import IterableDataset
 
+from openmagvit2.engine.checks import check_datasets
 from openmagvit2.engine.random_state import isolated_random_state, set_random_state
 from openmagvit2.engine.stop import StopRequest, TrainingStopped, listening
 from openmagvit2.errors import UserError
@@ -86,11 +87,10 @@ class IterationLoop(BaseLoop):
             TrainingStopped: A signal came; the state is saved.
         """
         runner = self.runner
-        loaders = [self.dataloader, *([runner.val_loop.dataloader] if runner.val_loop is not None else [])]
-        for loader in loaders:
-            if hasattr(loader.dataset, 'check_model'):
-                # Before the first sample: tokens of another tokenizer would train without a complaint.
-                loader.dataset.check_model(runner.model.module if is_model_wrapper(runner.model) else runner.model)
+        loaders = dict(train_dataloader=self.dataloader)
+        if runner.val_loop is not None:
+            loaders['val_dataloader'] = runner.val_loop.dataloader
+        check_datasets(loaders, runner.model)
         with listening() as stop:
             self.stop_request = stop
             runner.call_hook('before_train')

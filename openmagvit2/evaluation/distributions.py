@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.features import FeatureExtractor
+from openmagvit2.evaluation.finite import check_finite
 from openmagvit2.evaluation.frechet import moments, sums
 from openmagvit2.evaluation.images import ImageSet
 from openmagvit2.evaluation.metrics.inception_score import InceptionScore
@@ -120,7 +121,11 @@ def read_statistics(path: Path, dim: int) -> Statistics | None:
 
 
 def collect(images: Images, extractor: FeatureExtractor, batch_size: int, device: str, statistics: Statistics) -> Statistics:
-    """All images of a set through the network."""
+    """All images of a set through the network.
+
+    Raises:
+        UserError: The network gives NaN or infinite numbers.
+    """
     extractor.prepare(device)
     with tqdm(total=len(images), desc=images.name, unit='image') as bar:
         for batch in images.batches(batch_size):
@@ -128,7 +133,10 @@ def collect(images: Images, extractor: FeatureExtractor, batch_size: int, device
                 warnings.simplefilter('ignore')  # of arrays that are not writable; they are only read
                 tensor = torch.from_numpy(batch).permute(0, 3, 1, 2).to(device)
             with torch.no_grad():
-                statistics.update(extractor(tensor))
+                out = extractor(tensor)
+            for kind, values in out.items():
+                check_finite(values, f'{kind.capitalize()} of {extractor.name} for images of {images.name}')
+            statistics.update(out)
             bar.update(len(batch))
     return statistics
 

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from openmagvit2.errors import UserError
+from openmagvit2.evaluation.finite import check_finite
 
 
 def moments(total: Tensor, dim: int) -> tuple[int, Tensor, Tensor]:
@@ -31,7 +32,12 @@ def frechet_distance(mean_1: Tensor, cov_1: Tensor, mean_2: Tensor, cov_2: Tenso
 
     The trace of the root is the sum of the singular values of sqrt(C1) sqrt(C2): no root is taken of a rounding error, unlike where the
     eigenvalues of C1 C2 are computed.
+
+    Raises:
+        UserError: A mean or a covariance is not finite.
     """
+    for values, name in ((mean_1, 'first'), (cov_1, 'first'), (mean_2, 'second'), (cov_2, 'second')):
+        check_finite(values, f'Mean and covariance of the {name} set')
     product = _root(cov_1).T @ _root(cov_2)
     trace = torch.linalg.svdvals(product).sum()
     distance = (mean_1 - mean_2).square().sum() + cov_1.trace() + cov_2.trace() - 2 * trace

@@ -14,13 +14,13 @@ import pytest
 import torch
 from PIL import Image
 
-from openmagvit2.apis import init_model
+from openmagvit2.apis import Generator, init_model
 from openmagvit2.apis.running import test as run_test
 from openmagvit2.apis.running import train
 from openmagvit2.apis.tokenize import tokenize, views_of
 from openmagvit2.checkpoint import write_checkpoint
 from openmagvit2.config import load_config
-from openmagvit2.datasets import TokenCache
+from openmagvit2.datasets import FashionMNIST, TokenCache
 
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / 'configs' / 'tiny'
@@ -143,6 +143,45 @@ def test_views(checkpoint, tmp_path):
     assert [steps[1]['type'] for steps, _ in views_of(pipeline, 'centre', False)] == ['CenterCrop']
     with pytest.raises(ValueError, match='--crops must be'):
         views_of(pipeline, 'random:x', False)
+
+
+def test_labels_and_names_of_classes(checkpoint, tmp_path):
+    """From the images by way of the cache into the checkpoint of a generator, and to those who sample from it."""
+    out, classes = tmp_path / 'tokens', FashionMNIST.classes
+    images = {'train_dataloader.dataset.num_images': 20}
+    tokenize(load_config(TINY / 'lfq_32.py', images), str(checkpoint), out)
+    cache = TokenCache(data_root=str(out))
+    assert cache.num_classes == 10 and cache.metainfo == dict(classes=classes)
+    tokens = {'train_dataloader.dataset': dict(_delete_=True, type='TokenCache', data_root=str(out))}
+    for name, data in dict(images=images, tokens=tokens).items():
+        options = {'model.tokenizer.checkpoint': str(checkpoint), 'global_batch_size': 4, 'train_cfg.max_iters': 1}
+        options |= {'val_dataloader.dataset.num_images': 4, 'custom_hooks': [], 'experiment_name': f'{tmp_path.name}-{name}'} | data
+        config = load_config(TINY / 'ar_32.py', options)
+        train(config, str(tmp_path / name))
+        assert Generator.from_config(config, tmp_path / name / 'iter_1.pth').class_names == classes
+    assert Generator.from_config(TINY / 'ar_32.py').class_names is None
+    np.save(out / 'labels.npy', np.array([*cache.labels[:19], 13]))
+    generator = init_model(config)
+    generator.init_weights()
+    with pytest.raises(ValueError, match=rf'^TokenCache: image 19 of {out} has the label 13, .* set model.num_classes=14'):
+        TokenCache(data_root=str(out)).check_model(generator)
+
+
+@pytest.mark.parametrize('value', [float('nan'), float('-inf')])
+def test_a_damaged_encoder_makes_no_tokens(value, tmp_path):
+    model = init_model(TINY / 'lfq_32.py')
+    list(model.encoder.parameters())[-1].data[0] = value
+    path = tmp_path / 'damaged.pth'
+    write_checkpoint(dict(state_dict=model.state_dict()), path)
+    config = load_config(TINY / 'lfq_32.py', {'train_dataloader.dataset.num_images': 20})
+    with pytest.raises(ValueError, match=rf'NaN or infinite numbers for images 0 to 7 with the weights of {path}: the weights'):
+        tokenize(config, str(path), tmp_path / 'tokens', batch_size=8)
+    generator = init_model(TINY / 'ar_32.py', cfg_options={'model.tokenizer.checkpoint': str(path)})
+    with pytest.raises(ValueError, match=rf'model.tokenizer.checkpoint: Checkpoint {path}: encoder\..* has NaN or infinite'):
+        generator.init_weights()
+    # A second start does not take what is there for finished.
+    with pytest.raises(ValueError, match='NaN or infinite'):
+        tokenize(config, str(path), tmp_path / 'tokens', batch_size=8)
 
 
 @pytest.mark.slow

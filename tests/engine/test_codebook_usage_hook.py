@@ -56,3 +56,11 @@ def test_a_collapse_is_told_once_the_window_is_full(tmp_path, told):
         assert bool(told) == (step == 3)
     text, level = told[0]
     assert 'use 1 of 16 codes, 25.0%' in text and level == logging.WARNING
+
+
+def test_indices_beyond_the_codebook(tmp_path):
+    hook = CodebookUsageHook(window=4, interval=1)
+    runner = start(tmp_path.name, hook)
+    hook.batches.append(torch.tensor([[3, 15], [16, 2]]))
+    with pytest.raises(ValueError, match='gave the index 16, but its codebook_size is 16'):
+        hook.after_train_iter(runner, 0)

@@ -89,6 +89,13 @@ def test_codebook_usage():
     assert values['perplexity'] == pytest.approx(math.exp(entropy))
 
 
+@pytest.mark.parametrize('index', [16, 300, -1])
+def test_codebook_usage_of_indices_beyond_the_codebook(index):
+    metric = METRICS.build(dict(type='CodebookUsage'))
+    with pytest.raises(ValueError, match=f'gave the index {index}, but its codebook_size is 16'):
+        metric.process({}, [dict(indices=torch.tensor([[0, index]]), codebook_size=16)])
+
+
 def test_official_protocol_moves_95_levels_of_the_original():
     levels = torch.arange(256) / 127.5 - 1
     assert (to_unit(official_original(levels), 'official') * 255 != torch.arange(256)).sum() == 95

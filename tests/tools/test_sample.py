@@ -4,6 +4,7 @@ import runpy
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -28,7 +29,52 @@ def checkpoint(tmp_path_factory) -> Path:
 
 def test_lists_and_ranges_of_labels():
     parse = runpy.run_path(str(TOOL))['parse_labels']
-    assert parse('0-2,7', 10) == [0, 1, 2, 7] and parse('10', 10) == [10]
+    assert parse('0-2,7', 10) == [0, 1, 2, 7] and parse('10', 10) == [10] and parse('-1,3', 10) == [10, 3]
+
+
+NAMES = ['tabby, tabby cat', 'Bag', 'T-shirt', '7']
+
+
+def test_classes_by_name():
+    parse = runpy.run_path(str(TOOL))['parse_labels']
+    assert parse('T-shirt, Bag,0', 4, NAMES) == [2, 1, 0]
+    # Alone, a name may hold commas; a number is a number, whatever the classes are called.
+    assert parse('tabby, tabby cat', 4, NAMES) == [0] and parse('3', 4, NAMES) == [3]
+    for text, told in (
+        ('Bags', r"or by name; no class is called 'Bags', near: Bag\.$"),
+        ('bag', 'near: Bag'),
+        ('1,zebra', r"no class is called 'zebra'\.$"),
+        ('7', 'classes go from 0 to 3'),
+    ):
+        with pytest.raises(ValueError, match=told):
+            parse(text, 4, NAMES)
+    with pytest.raises(ValueError, match='this checkpoint keeps no names of classes'):
+        parse('Bag', 4)
+
+
+def test_the_classes_are_printed(main, checkpoint, tmp_path, monkeypatch, capsys):
+    content = torch.load(checkpoint, weights_only=True)
+    classes = ['T-shirt', 'Trouser', *map(str, range(8))]
+    write_checkpoint(dict(content, meta=dict(dataset_meta=dict(classes=classes))), tmp_path / 'x.pth')
+    monkeypatch.chdir(TOOL.parents[1])
+    for options, files in (
+        (['--out-dir', str(tmp_path / 'out')], ['class_0001', 'class_0010', 'grid.png']),
+        (['--npz', str(tmp_path / 'x.npz'), '--num-per-class', '1'], None),
+    ):
+        arguments = ['configs/tiny/ar_32.py', str(tmp_path / 'x.pth'), '--num', '1', *options]
+        monkeypatch.setattr(sys, 'argv', ['sample.py', *arguments, '--labels', 'Trouser,-1'])
+        assert main() == 0
+        assert capsys.readouterr().out.startswith('classes: 1 Trouser, 10 (null class: any class)\n')
+        if files:
+            assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == files
+    assert np.load(tmp_path / 'x.npz')['arr_1'].tolist() == [1, 10]
+
+
+def test_many_classes_are_one_short_line():
+    named = runpy.run_path(str(TOOL))['named']
+    assert named([3, 0], 10, None) == '3, 0'
+    line = named(list(range(1000)), 1000, [f'n{i:08d}' for i in range(1000)])
+    assert line.startswith('0 n00000000, 1 n00000001') and line.endswith('19 n00000019, … (1000 in all)')
 
 
 @pytest.mark.parametrize(
@@ -37,7 +83,10 @@ def test_lists_and_ranges_of_labels():
         (['--labels', '0-'], 'write classes as'),
         (['--labels', '5-2'], 'write classes as'),
         (['--labels', ''], 'write classes as'),
-        (['--labels=-1'], 'write classes as'),
+        (['--labels=-2'], 'write classes as'),
+        (['--labels=-1,10'], 'class 10 is there more than once'),
+        (['--labels', 'Bag'], 'this checkpoint keeps no names of classes'),
+        (['--guidance', '1e30'], 'guidance must be at least 0 and at most 1000000'),
         (['--labels', '0-99999999999'], 'classes go from 0 to 9'),
         (['--labels', '1,1'], 'class 1 is there more than once'),
         (['--seed=-1'], 'seed must be at least 0'),

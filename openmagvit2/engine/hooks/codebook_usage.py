@@ -11,6 +11,7 @@ from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from torch import Tensor
 
+from openmagvit2.errors import UserError
 from openmagvit2.registry import HOOKS
 
 
@@ -44,12 +45,21 @@ class CodebookUsageHook(Hook):
         self.handle.remove()
 
     def after_train_iter(self, runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None) -> None:
-        """Count where it is due; all processes take part."""
+        """Count where it is due; all processes take part.
+
+        Raises:
+            UserError: An index is not in the codebook: the quantizer or its ``codebook_size`` is wrong.
+        """
         if batch_idx and (batch_idx + 1) % self.interval:
             return
         indices = torch.cat([batch.flatten() for batch in self.batches])
         # int32 suffices for counts of a window, and halves what 2^18 codes send.
         counts = torch.bincount(indices, minlength=self.size).int()
+        if len(counts) > self.size:
+            raise UserError(
+                f'CodebookUsageHook: the quantizer gave the index {len(counts) - 1}, '
+                f'but its codebook_size is {self.size}; correct one of the two.'
+            )
         if dist.is_initialized() and get_world_size() > 1:
             dist.all_reduce(counts)
         tokens = int(counts.sum())

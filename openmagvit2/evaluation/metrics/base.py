@@ -16,6 +16,8 @@ class StreamingMetric(BaseMetric):
 
     # Names stand as they are; mmengine warns where there is no prefix at all.
     default_prefix = ''
+    # 'tokenizer' or 'generator': whose output it measures; None measures either.
+    stage: str | None = None
 
     def __init__(self, size: int, dtype: torch.dtype = torch.float64) -> None:
         super().__init__(collect_device='cpu')

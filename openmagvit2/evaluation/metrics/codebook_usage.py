@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from openmagvit2.errors import UserError
 from openmagvit2.evaluation.metrics.base import StreamingMetric
 from openmagvit2.registry import METRICS
 
@@ -15,14 +16,27 @@ class CodebookUsage(StreamingMetric):
     smaller of the two numbers.
     """
 
+    stage = 'tokenizer'
+
     def __init__(self) -> None:
         super().__init__(0, torch.int64)
 
     def update(self, sample: dict) -> None:
-        """Count the indices of a batch."""
+        """Count the indices of a batch.
+
+        Raises:
+            UserError: An index is not in the codebook: the quantizer or its ``codebook_size`` is wrong.
+        """
+        size = sample['codebook_size']
         if not len(self.total):
-            self.total = torch.zeros(sample['codebook_size'], dtype=torch.int64)
-        self.total += torch.bincount(sample['indices'].flatten().cpu(), minlength=len(self.total))
+            self.total = torch.zeros(size, dtype=torch.int64)
+        indices = sample['indices'].flatten().cpu()
+        wrong = indices[(indices < 0) | (indices >= size)]
+        if len(wrong):
+            raise UserError(
+                f'CodebookUsage: the quantizer gave the index {wrong[0].item()}, but its codebook_size is {size}; correct one of the two.'
+            )
+        self.total += torch.bincount(indices, minlength=len(self.total))
 
     def result(self, total: Tensor) -> dict[str, float]:
         """From counts (codebook_size,)."""

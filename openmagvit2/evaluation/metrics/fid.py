@@ -6,6 +6,7 @@ training statistics, nor comparable across resolutions or sets (docs/guides/eval
 import torch
 
 from openmagvit2.evaluation.features import FeatureExtractor
+from openmagvit2.evaluation.finite import check_finite
 from openmagvit2.evaluation.frechet import frechet_distance, moments, sums
 from openmagvit2.evaluation.metrics.base import StreamingMetric
 from openmagvit2.evaluation.metrics.pixels import check_protocol
@@ -21,6 +22,8 @@ class ReconstructionFrechet(StreamingMetric):
         protocol: 'corrected' rounds both to 8 bits, as files of images are; 'official' leaves both unrounded, as the numbers of the paper's
             repository do, which also come by another resize before the network (spec §6.2).
     """
+
+    stage = 'tokenizer'
 
     def __init__(self, *, features: dict | None = None, protocol: str = 'corrected') -> None:
         self.protocol = check_protocol(self, protocol)
@@ -40,9 +43,15 @@ class ReconstructionFrechet(StreamingMetric):
         return f'{self.protocol}: evaluation images as the model gets them against their reconstructions, {how}; {network}'
 
     def update(self, sample: dict) -> None:
-        """Fold a batch of images and reconstructions in [-1, 1]."""
-        extractor = self.extractor.prepare(sample['image'].device)
-        parts = [sums(self._features(extractor, sample[key])) for key in ('image', 'reconstruction')]
+        """Fold a batch of images and reconstructions in [-1, 1].
+
+        Raises:
+            UserError: The network gives NaN or infinite features.
+        """
+        extractor, parts = self.extractor.prepare(sample['image'].device), []
+        for key in ('image', 'reconstruction'):
+            features = self._features(extractor, sample[key])
+            parts.append(sums(check_finite(features, f'Features of {extractor.name} for the {key}s')))
         self.total += torch.cat(parts).cpu()
 
     def _features(self, extractor: FeatureExtractor, image: torch.Tensor) -> torch.Tensor:

@@ -6,6 +6,7 @@ from torch import Tensor
 from torch_fidelity.metric_isc import isc_features_to_metric
 
 from openmagvit2.errors import UserError
+from openmagvit2.evaluation.finite import check_finite
 
 
 class InceptionScore:
@@ -40,7 +41,12 @@ class InceptionScore:
         self.count, self.entropy, self.classes = 0, 0.0, torch.zeros(())
 
     def update(self, logits: Tensor) -> None:
-        """Fold the logits (B, classes) of a batch."""
+        """Fold the logits (B, classes) of a batch.
+
+        Raises:
+            UserError: They are not finite.
+        """
+        check_finite(logits, 'Logits of the generated set')
         if 'number' in self.splits:
             self.logits.append(logits.cpu())
             return

@@ -11,6 +11,8 @@ from openmagvit2.registry import METRICS
 class NegativeLogLikelihood(StreamingMetric):
     """``nll``: mean nats per image, summed over its tokens and sub-tokens, given its class; comparable for one tokenizer only."""
 
+    stage = 'generator'
+
     def __init__(self) -> None:
         super().__init__(2)
 

@@ -19,6 +19,8 @@ class LPIPS(StreamingMetric):
         weights: File of torchvision's trunk; by default where :func:`find_weights` looks.
     """
 
+    stage = 'tokenizer'
+
     def __init__(self, *, net: str = 'alex', weights: str | None = None) -> None:
         super().__init__(2)
         if net not in TRUNK_FILES:

@@ -61,6 +61,7 @@ class _PixelMetric(StreamingMetric):
         protocol: 'corrected' rounds both to 8 bits; 'official' truncates both, as the numbers of the paper's repository do.
     """
 
+    stage = 'tokenizer'
     name: str
     definition: str
 

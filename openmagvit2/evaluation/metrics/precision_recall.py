@@ -5,6 +5,7 @@ from torch_fidelity.metric_kid import kid_features_to_metric
 from torch_fidelity.metric_prc import prc_features_to_metric
 
 from openmagvit2.errors import UserError
+from openmagvit2.evaluation.finite import check_finite
 
 # Rows whose distances to all others are held at once: 500 x 50,000 are 100 MB.
 PART = 500
@@ -21,10 +22,11 @@ def precision_recall(generated: Tensor, reference: Tensor, neighbours: int = 3) 
         neighbours: k; the ADM evaluator takes 3.
 
     Raises:
-        UserError: A set has no k-th neighbours.
+        UserError: A set has no k-th neighbours, or features that are not finite.
     """
     if min(len(generated), len(reference)) <= neighbours:
         raise UserError(f'Precision and recall need more than {neighbours} images in each set, got {len(generated)} and {len(reference)}.')
+    _check(generated, reference)
     out = prc_features_to_metric(generated, reference, prc_neighborhood=neighbours, prc_batch_size=PART, save_cpu_ram=True, verbose=False)
     return dict(precision=out['precision'], recall=out['recall'])
 
@@ -38,10 +40,17 @@ def kernel_distance(generated: Tensor, reference: Tensor, subsets: int = 100, si
         seed: Of the draws.
 
     Raises:
-        UserError: A set has fewer than two images.
+        UserError: A set has fewer than two images, or features that are not finite.
     """
     size = min(size, len(generated), len(reference))
     if size < 2:
         raise UserError(f'KID needs at least 2 images in each set, got {len(generated)} and {len(reference)}.')
+    _check(generated, reference)
     out = kid_features_to_metric(generated, reference, kid_subsets=subsets, kid_subset_size=size, rng_seed=seed, verbose=False)
     return dict(kid=out['kernel_inception_distance_mean'], kid_std=out['kernel_inception_distance_std'])
+
+
+def _check(generated: Tensor, reference: Tensor) -> None:
+    """Distances to NaN are larger than none and smaller than none: both numbers would be 0."""
+    for features, name in ((generated, 'generated'), (reference, 'reference')):
+        check_finite(features, f'Features of the {name} set')

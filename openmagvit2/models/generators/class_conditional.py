@@ -4,6 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from mmengine.logging import print_log
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 from openmagvit2.checkpoint import load_tokenizer_weights
 from openmagvit2.errors import UserError
+from openmagvit2.models.generators.labels import check_batch, class_numbers
 from openmagvit2.models.samplers import SubTokenSampler, decode_tokens, uniforms
 from openmagvit2.registry import BACKBONES, FACTORIZATIONS, HEADS, MODELS, SAMPLERS
 
@@ -52,6 +54,9 @@ class ClassConditionalGenerator(BaseModel):
         class_dropout: Probability that a label becomes the null class in training.
         data_preprocessor: Config; maps uint8 batches to [-1, 1] by default.
     """
+
+    # What metrics measure: see `evaluation.stages`.
+    stage = 'generator'
 
     def __init__(
         self,
@@ -121,10 +126,15 @@ class ClassConditionalGenerator(BaseModel):
         """(B, 3, H, W) in [-1, 1] to sub-tokens int64 (B, h * w, k), rows first.
 
         Raises:
-            UserError: The image's grid is not the model's.
+            UserError: The image's grid is not the model's, or outside of training the encoder gives
+                NaN or infinite numbers.
         """
         with torch.autocast(image.device.type, enabled=False):
-            indices = self.tokenizer.encode(image).indices
+            out = self.tokenizer.encode(image)
+        if not self.training:
+            # Reading the answer waits for the device, which a training step must not.
+            out.check_finite('images')
+        indices = out.indices
         if indices.shape[1:] != self.grid:
             raise UserError(f'model.grid is {self.grid}, images of {tuple(image.shape[2:])} pixels make {tuple(indices.shape[1:])}.')
         return self.factorization.split(indices.flatten(1))
@@ -139,14 +149,19 @@ class ClassConditionalGenerator(BaseModel):
 
     @torch.no_grad()
     def generate(
-        self, labels: Tensor, sampling: dict | SubTokenSampler | None = None, seed: int = 0, numbers: Sequence[int] | None = None
+        self,
+        labels: Sequence[int] | np.ndarray | Tensor,
+        sampling: dict | SubTokenSampler | None = None,
+        seed: int = 0,
+        numbers: Sequence[int] | None = None,
     ) -> Tensor:
         """Sample images' indices; sample ``number`` of a class with a seed has the same tokens in any batch.
 
         Rounding can depend on the number of rows: a uniform number within about 1e-6 of the boundary of two tokens can still fall to the other.
 
         Args:
-            labels: int64 (B,), from 0 to ``num_classes`` (the null class).
+            labels: Whole numbers (B,) in a list, an array or a tensor: classes from 0, or -1 or
+                ``num_classes`` for the null class.
             sampling: Settings of :class:`SubTokenSampler`, with another ``type`` where there is one.
             seed: Of the samples.
             numbers: Number of each sample within its class; counted in the order of ``labels`` by default.
@@ -155,13 +170,15 @@ class ClassConditionalGenerator(BaseModel):
             int64 (B, h, w).
 
         Raises:
-            UserError: A label, the seed or a setting is out of range.
+            UserError: A label, the seed or a setting is out of range; the logits are not finite.
         """
         device = self.class_embedding.weight.device
-        names = [int(label) for label in labels]
-        sampler, k = self.check(names, sampling, seed), len(self.head.vocab_sizes)
+        sampler, k = self.check(labels, sampling, seed), len(self.head.vocab_sizes)
+        names = class_numbers(labels, self.num_classes)
         if numbers is None:
             numbers = [names[:i].count(label) for i, label in enumerate(names)]
+        if len(numbers) != len(names) or min(numbers) < 0:
+            raise UserError(f'numbers must be {len(names)} whole numbers from 0, one for each label, got {list(numbers)}.')
         count, more = len(names), max(LEAST_ROWS - len(names), 0)
         names, numbers = [*names, *names[-1:] * more], [*numbers, *list(numbers)[-1:] * more]
         random = uniforms(seed, names, numbers, self.num_tokens, k).to(device)
@@ -178,7 +195,11 @@ class ClassConditionalGenerator(BaseModel):
         return self.factorization.merge(sub_indices[:count]).unflatten(1, self.grid)
 
     def check(
-        self, labels: Sequence[int], sampling: dict | SubTokenSampler | None = None, seed: int = 0, once: bool = False
+        self,
+        labels: Sequence[int] | np.ndarray | Tensor,
+        sampling: dict | SubTokenSampler | None = None,
+        seed: int = 0,
+        once: bool = False,
     ) -> SubTokenSampler:
         """The sampler of settings, as :meth:`generate` takes them.
 
@@ -191,10 +212,8 @@ class ClassConditionalGenerator(BaseModel):
         """
         if seed < 0:
             raise UserError(f'seed must be at least 0, got {seed}.')
-        for label in labels:
-            if not 0 <= label <= self.num_classes:
-                raise UserError(f'labels must be from 0 to {self.num_classes - 1} (or {self.num_classes}: any class), got {label}.')
-        twice = next((label for label, count in Counter(labels).items() if count > 1), None)
+        names = class_numbers(labels, self.num_classes)
+        twice = next((label for label, count in Counter(names).items() if count > 1), None)
         if once and twice is not None:
             raise UserError(f'labels: class {twice} is there more than once, and would give the same images again.')
         try:
@@ -208,6 +227,11 @@ class ClassConditionalGenerator(BaseModel):
     def decode_indices(self, indices: Tensor) -> Tensor:
         """int64 (B, h, w) to images (B, 3, H, W), clamped to [-1, 1]."""
         return self.tokenizer.decode_indices(indices).float().clamp(-1, 1)
+
+    def _prepared(self, data: dict, training: bool) -> dict:
+        """A batch on the model's device, its labels checked before they go there."""
+        check_batch(data['label'], self.num_classes)
+        return self.data_preprocessor(data, training)
 
     def _sub_indices(self, data: dict) -> Tensor:
         """Of a batch of images, or of indices from a token cache."""
@@ -225,7 +249,7 @@ class ClassConditionalGenerator(BaseModel):
     def train_step(self, data: dict, optim_wrapper: OptimWrapperDict, handles: dict[str, nn.Module] | None = None) -> dict[str, Tensor]:
         """One step on the sub-tokens of a batch; labels become the null class at random. Returns detached scalars for the log."""
         handles = handles or self.roles()
-        data = self.data_preprocessor(data, True)
+        data = self._prepared(data, True)
         sub_indices, labels = self._sub_indices(data), self._null(data['label'])
         # Our data sets give a number for each (seed, epoch, index), so that the batch's split over processes does not matter.
         uniform = data['uniform'] if 'uniform' in data else torch.rand(labels.shape, device=labels.device)
@@ -240,7 +264,7 @@ class ClassConditionalGenerator(BaseModel):
     @torch.no_grad()
     def val_step(self, data: dict) -> list[dict]:
         """One dict of batched tensors: ``nll`` in nats of each image (B,), ``label`` (B,)."""
-        data = self.data_preprocessor(data, False)
+        data = self._prepared(data, False)
         sub_indices, labels = self._sub_indices(data), self._null(data['label'])
         context = self.transformer.context(sub_indices, labels)
         return [dict(nll=self.head.losses_per_token(context, sub_indices).sum((1, 2)), label=data['label'])]

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from openmagvit2.errors import UserError
+
 
 @dataclass
 class QuantizerOutput:
@@ -16,12 +18,29 @@ class QuantizerOutput:
         indices: int64 (B, *grid) in [0, codebook_size).
         losses: Unweighted, differentiable scalars by name; empty in eval mode.
         stats: Detached scalars for the log by name.
+        finite: In eval mode, whether all of ``z`` was finite: a bool scalar on the device.
     """
 
     codes: Tensor
     indices: Tensor
     losses: dict[str, Tensor] = field(default_factory=dict)
     stats: dict[str, Tensor] = field(default_factory=dict)
+    finite: Tensor | None = None
+
+    def check_finite(self, what: str) -> None:
+        """Check that the encoder gave finite numbers; waits for the device.
+
+        Args:
+            what: Of which images, and where known of which weights, for the error.
+
+        Raises:
+            UserError: Some were NaN or infinite, whose indices would look like any others.
+        """
+        if self.finite is not None and not self.finite:
+            raise UserError(
+                f'The encoder gives NaN or infinite numbers for {what}: the weights are damaged, '
+                'or their training has diverged; use another checkpoint.'
+            )
 
 
 class BaseQuantizer(nn.Module, ABC):
@@ -48,10 +67,33 @@ class BaseQuantizer(nn.Module, ABC):
         """Quantize (B, in_channels, *grid) in float32 and give the codes back in the dtype of ``z``; in training with a stat ``mean_abs_z``."""
         with torch.autocast(z.device.type, enabled=False):
             out = self.quantize(z.float())
-        if self.training:
+        if not self.training:
+            out.finite = z.isfinite().all()
+        else:
             out.stats['mean_abs_z'] = z.detach().float().abs().mean()
         out.codes = out.codes.to(z.dtype)
         return out
+
+    def check_indices(self, indices: Tensor) -> Tensor:
+        """Indices from outside as int64, checked: most quantizers read a wrong one as another code.
+
+        Waits for the device, so it stands where users hand indices in, not in training.
+
+        Args:
+            indices: Whole numbers of any shape from 0 to ``codebook_size - 1``.
+
+        Raises:
+            UserError: They are no whole numbers, or one is out of range.
+        """
+        if indices.is_floating_point() or indices.is_complex() or indices.dtype == torch.bool:
+            raise UserError(f'indices must be whole numbers (int64), got {indices.dtype}; convert them with .long().')
+        indices = indices.long()
+        wrong = indices[(indices < 0) | (indices >= self.codebook_size)]
+        if wrong.numel():
+            raise UserError(
+                f'indices must be from 0 to {self.codebook_size - 1} (the codebook has {self.codebook_size} codes), got {wrong[0].item()}.'
+            )
+        return indices
 
     def begin_step(self, latents: list[Tensor]) -> None:
         """Look at a batch whose parts of equal size, each a ``z``, will come one after the other (gradient accumulation)."""

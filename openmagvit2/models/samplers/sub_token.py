@@ -12,14 +12,20 @@ from openmagvit2.registry import SAMPLERS
 
 Setting = float | Sequence[float]
 
+# Below this a division of float32 logits can overflow, and no two different logits of ordinary size
+# are close enough for a draw to differ from the largest.
+LEAST_TEMPERATURE = 1e-20
+# A larger scale says no more than this one, and overflows.
+LARGEST_GUIDANCE = 1_000_000
+
 
 @SAMPLERS.register_module()
 class SubTokenSampler:
     """Settings are one number, or one for each sub-token.
 
     Args:
-        guidance: 1 is off; the model then runs without its null half.
-        temperature: 0 takes the largest logit.
+        guidance: 1 is off; the model then runs without its null half. At most 1,000,000.
+        temperature: 0 (and anything below 1e-20) takes the largest logit.
         top_k: 0 is off.
         top_p: 1 is off, 0 takes the largest logit.
         schedule: Of the guidance over the positions, 'constant', 'linear', 'cosine' or 'interval'; see :func:`guidance.scheduled`.
@@ -46,12 +52,12 @@ class SubTokenSampler:
         if len(self.interval) != 2 or not 0 <= self.interval[0] <= self.interval[1] <= 1:
             raise UserError(f'sampling.interval must be two numbers from 0 to 1 in order, got {self.interval}.')
         self.settings = dict(guidance=guidance, temperature=temperature, top_k=top_k, top_p=top_p)
-        for name, low, high in (('guidance', 0, None), ('temperature', 0, None), ('top_k', 0, None), ('top_p', 0, 1)):
+        for name, low, high in (('guidance', 0, LARGEST_GUIDANCE), ('temperature', 0, None), ('top_k', 0, None), ('top_p', 0, 1)):
             for value in self._list(name):
+                if value == math.inf:
+                    raise UserError(f'sampling.{name} must be a finite number, got {value}.')
                 if not value >= low or (high is not None and value > high):
                     raise UserError(f'sampling.{name} must be at least {low}{f" and at most {high}" if high else ""}, got {value}.')
-                if math.isinf(value):
-                    raise UserError(f'sampling.{name} must be a finite number, got {value}.')
 
     def _list(self, name: str) -> list[float]:
         value = self.settings[name]
@@ -81,7 +87,7 @@ class SubTokenSampler:
         scale = scheduled(self.setting('guidance', i), schedule, progress, self.interval)
         logits = guide(logits.float(), scale, len(uniform))
         temperature = self.setting('temperature', i)
-        if temperature == 0:
+        if temperature < LEAST_TEMPERATURE:
             return logits.argmax(-1)
         logits = top_p(top_k(logits / temperature, int(self.setting('top_k', i))), self.setting('top_p', i))
         return draw(logits, uniform)

@@ -44,6 +44,9 @@ class VisualTokenizer(BaseModel):
         UserError: ``quantizer_loss_weights`` names a loss that the quantizer does not emit, at another than its default weight.
     """
 
+    # What metrics measure: see `evaluation.stages`.
+    stage = 'tokenizer'
+
     def __init__(
         self,
         *,
@@ -112,8 +115,26 @@ class VisualTokenizer(BaseModel):
         return self.decoder(codes.to(next(self.decoder.parameters()).dtype))
 
     def decode_indices(self, indices: Tensor) -> Tensor:
-        """int64 (B, *grid) to images around [-1, 1], not clamped."""
-        return self.decode(self.quantizer.indices_to_codes(indices))
+        """int64 (B, *grid) to images around [-1, 1], not clamped.
+
+        Raises:
+            UserError: See :meth:`check_indices`.
+        """
+        return self.decode(self.quantizer.indices_to_codes(self.check_indices(indices)))
+
+    def check_indices(self, indices: Tensor) -> Tensor:
+        """Indices (B, h, w), with several codebooks (B, h, w, codebooks), as int64, checked.
+
+        Raises:
+            UserError: Another shape, no whole numbers, or one that is not in the codebook.
+        """
+        books = self.quantizer.num_codebooks
+        axes = ('B', 'h', 'w') if books == 1 else ('B', 'h', 'w', str(books))
+        if indices.dim() != len(axes):
+            raise UserError(
+                f'indices must have the shape ({", ".join(axes)}), got {tuple(indices.shape)}; a single image has a first axis of length 1.'
+            )
+        return self.quantizer.check_indices(indices)
 
     def reconstruct(self, image: Tensor) -> Tensor:
         """(B, 3, H, W) in [-1, 1] through the codes and back, not clamped."""
@@ -125,7 +146,11 @@ class VisualTokenizer(BaseModel):
 
     @torch.no_grad()
     def val_step(self, data: dict) -> list[dict]:
-        """One dict of batched tensors: ``image``, ``reconstruction`` (clamped to [-1, 1]), ``indices``, ``codebook_size``."""
+        """One dict of batched tensors: ``image``, ``reconstruction`` (clamped to [-1, 1]), ``indices``, ``codebook_size``.
+
+        Raises:
+            UserError: Encoder or decoder gives NaN or infinite numbers, which 8 bits would hide.
+        """
         image = self.data_preprocessor(data, False)['image']
         height, width = image.shape[2:]
         more = [-side % self.encoder.downscale for side in (width, height)]
@@ -133,6 +158,10 @@ class VisualTokenizer(BaseModel):
         left, top = (side // 2 for side in more)
         borders = (left, more[0] - left, top, more[1] - top)
         reconstruction, out = self.autoencoder(F.pad(image, borders, value=self.pad_value))
+        what = _named(data.get('index'))
+        out.check_finite(what)
+        if not reconstruction.isfinite().all():
+            raise UserError(f'The decoder gives NaN or infinite numbers for {what}; use another checkpoint.')
         return [
             dict(
                 image=image,
@@ -235,6 +264,14 @@ class VisualTokenizer(BaseModel):
                     f'model.quantizer_loss_weights.{name}: {type(self.quantizer).__name__} emits no such loss '
                     f'(it has: {", ".join(emitted) or "none"}); remove the key.'
                 )
+
+
+def _named(index: Tensor | None) -> str:
+    """What errors call a batch: the numbers of its images in the data set, where they are known."""
+    if index is None:
+        return 'a batch of images'
+    numbers = torch.as_tensor(index).flatten().tolist()
+    return f'the batch of images {", ".join(map(str, numbers[:3]))}{", …" if len(numbers) > 3 else ""}'
 
 
 def _iteration() -> int:

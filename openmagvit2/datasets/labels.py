@@ -1,0 +1,72 @@
+"""Labels of a data set against the classes of a model, before the first batch."""
+
+from typing import Protocol
+
+import numpy as np
+from torch import nn
+
+from openmagvit2.errors import UserError
+
+# The label of an image without a class; generators train the null class on it.
+UNLABELLED = -1
+
+
+class Labelled(Protocol):
+    """What :func:`check_labels` asks of a data set."""
+
+    num_classes: int | None
+
+    def all_labels(self) -> np.ndarray | None:
+        """Label of each image (N,), or None where only reading the images tells them."""
+
+    def describe(self, index: int) -> str:
+        """What errors call an image: its file, where it has one."""
+
+
+def check_labels(dataset: Labelled, model: nn.Module) -> str | None:
+    """Check that labels are -1 or classes of the model.
+
+    A model without ``num_classes``, such as a tokenizer, reads no labels.
+
+    Returns:
+        What a training on the data set would not learn, for the log; None where it learns all.
+
+    Raises:
+        UserError: A label is outside of -1 to ``num_classes - 1``, or the data set has more classes
+            than the model and its labels are not known before reading it.
+    """
+    classes = getattr(model, 'num_classes', None)
+    if classes is None:
+        return None
+    name, own, labels = type(dataset).__name__, dataset.num_classes, dataset.all_labels()
+    if labels is None:
+        if own is not None and own > classes:
+            raise UserError(f'{name} has {own} classes, the model {classes}; set model.num_classes={own}.')
+    elif len(labels):
+        _check_range(dataset, np.asarray(labels), classes)
+        largest = int(np.max(labels))
+        if largest == UNLABELLED:
+            return (
+                f'{name}: none of the {len(labels)} images has a label (all are {UNLABELLED}), '
+                'so the training is unconditional: it learns the null class alone.'
+            )
+        own = largest + 1 if own is None else own
+    if own is None or own >= classes:
+        return None
+    return f'{name} has {own} classes, the model {classes} (model.num_classes): classes without images are not learned.'
+
+
+def _check_range(dataset: Labelled, labels: np.ndarray, classes: int) -> None:
+    wrong = (labels < UNLABELLED) | (labels >= classes)
+    if not wrong.any():
+        return
+    first = int(wrong.argmax())
+    label, largest = int(labels[first]), int(labels.max())
+    remedy = f'set model.num_classes={largest + 1}, or correct the labels'
+    if largest < classes:
+        remedy = f'correct the labels; {UNLABELLED} stands for no class'
+    raise UserError(
+        f'{type(dataset).__name__}: {dataset.describe(first)} has the label {label}, '
+        f'but the {classes} classes of the model (model.num_classes) go from 0 to {classes - 1}; '
+        f'{remedy}.'
+    )

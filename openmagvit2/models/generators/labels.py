@@ -1,0 +1,57 @@
+"""Labels that enter a class-conditional generator: which numbers there are, and what -1 means."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from openmagvit2.errors import UserError
+
+
+def class_numbers(labels: Sequence[int] | np.ndarray | Tensor, num_classes: int) -> list[int]:
+    """Labels to sample as numbers of the class embedding's rows.
+
+    Args:
+        labels: Whole numbers (B,) from -1 to ``num_classes``; both ends are the null class.
+        num_classes: Classes of the model.
+
+    Returns:
+        Plain integers from 0 to ``num_classes``.
+
+    Raises:
+        UserError: There is no label, one is no whole number or out of range, or they are no list.
+    """
+    try:
+        labels = torch.as_tensor(labels)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise UserError(f'labels must be a list of whole numbers: {error}.') from error
+    if labels.dim() != 1 or not len(labels):
+        raise UserError(f'labels must be a list of at least one class, got the shape {tuple(labels.shape)}.')
+    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
+        raise UserError(f'labels must be whole numbers, got {labels.dtype}.')
+    # One transfer for all of them.
+    numbers = labels.tolist()
+    for label in numbers:
+        if not -1 <= label <= num_classes:
+            raise UserError(f'labels must be from 0 to {num_classes - 1} (or -1 or {num_classes}: the null class, any class), got {label}.')
+    return [num_classes if label == -1 else label for label in numbers]
+
+
+def check_batch(labels: Tensor, num_classes: int) -> None:
+    """Check the labels (B,) that a data loader gives, -1 to ``num_classes - 1``.
+
+    Labels that are already on an accelerator are not looked at: that would wait for the device.
+
+    Raises:
+        UserError: One is out of range.
+    """
+    if labels.device.type != 'cpu' or not labels.numel():
+        return
+    for label in (labels.min().item(), labels.max().item()):
+        if not -1 <= label < num_classes:
+            raise UserError(
+                f'The data set gives the label {label}; the {num_classes} classes of the model go '
+                f'from 0 to {num_classes - 1}, and -1 stands for no class: '
+                'set model.num_classes to the number of classes, or correct the labels.'
+            )

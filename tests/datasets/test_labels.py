@@ -1,0 +1,100 @@
+"""Labels against the classes of a model: exact errors before the first step, one warning line, -1 for no class."""
+
+import logging
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from openmagvit2.apis.running import train
+from openmagvit2.config import load_config
+from openmagvit2.datasets import FashionMNIST, ImageList
+from openmagvit2.datasets.base import ImageDataset
+from openmagvit2.engine import checks
+
+
+def model(num_classes: int) -> SimpleNamespace:
+    return SimpleNamespace(num_classes=num_classes)
+
+
+def image_list(folder, *classes: int) -> ImageList:
+    lines = []
+    for i, label in enumerate(classes):
+        Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(folder / f'{i}.png')
+        lines.append(f'{i}.png {label}')
+    (folder / 'list.txt').write_text('\n'.join(lines))
+    return ImageList(list_file=str(folder / 'list.txt'), data_root=str(folder))
+
+
+def test_known_labels_are_checked_exactly(tmp_path):
+    data = image_list(tmp_path, 0, 9, 10, 13, -1)
+    with pytest.raises(
+        ValueError,
+        match=r'^ImageList: .*2\.png has the label 10, .* go from 0 to 9; set model.num_classes=14, or correct',
+    ):
+        data.check_model(model(10))
+    with pytest.raises(ValueError, match=r'3\.png has the label 13'):
+        data.check_model(model(13))
+    assert data.check_model(model(14)) is None
+    with pytest.raises(
+        ValueError,
+        match=r'1\.png has the label -2, .*; correct the labels; -1 stands for no class\.',
+    ):
+        image_list(tmp_path, 3, -2).check_model(model(4))
+    with pytest.raises(ValueError, match='FashionMNIST: image 9 has the label 9'):
+        FashionMNIST(num_images=30).check_model(model(9))
+    # A tokenizer reads no labels.
+    data.check_model(SimpleNamespace())
+
+
+def test_what_is_never_learned_is_said(tmp_path):
+    assert FashionMNIST(num_images=3).num_classes == 10
+    assert FashionMNIST(num_images=3).check_model(model(1000)).startswith('FashionMNIST has 10 classes, the model 1000')
+    # Without names of classes, the largest label counts.
+    data = image_list(tmp_path, 0, 4)
+    assert data.num_classes is None
+    assert data.check_model(model(6)).startswith('ImageList has 5 classes, the model 6 ')
+    assert image_list(tmp_path, 4, -1).check_model(model(5)) is None
+    assert image_list(tmp_path, -1, -1, -1).check_model(model(10)).startswith('ImageList: none of the 3 images has a label')
+
+
+@pytest.mark.parametrize('key', ['train_dataloader', 'val_dataloader', 'test_dataloader'])
+def test_a_training_warns_in_one_line(key, monkeypatch):
+    told = []
+    monkeypatch.setattr(checks, 'print_log', lambda text, logger, level: told.append((text, level)))
+    loader = SimpleNamespace(dataset=FashionMNIST(num_images=3))
+    checks.check_datasets({key: loader, 'other': SimpleNamespace(dataset=[])}, model(12))
+    assert len(told) == (key == 'train_dataloader')
+    for text, level in told:
+        assert text.startswith('train_dataloader: FashionMNIST has 10 classes, the model 12') and level == logging.WARNING
+
+
+class Unread(ImageDataset):
+    """Class names alone are known before the images are read."""
+
+    classes = ['a', 'b', 'c']
+
+    def __len__(self) -> int:
+        return 2
+
+    def load(self, index):
+        raise NotImplementedError
+
+
+def test_unknown_labels_fall_back_to_the_number_of_classes():
+    with pytest.raises(ValueError, match='Unread has 3 classes, the model 2; set model.num_classes=3'):
+        Unread().check_model(model(2))
+    assert Unread().check_model(model(3)) is None
+
+
+@pytest.mark.parametrize('side', ['train', 'val'])
+def test_a_training_stops_before_its_first_step(side, tmp_path):
+    """Nine classes of ten: the tenth would train as the null class."""
+    options = {'model.num_classes': 9, 'experiment_name': f'{tmp_path.name}-{side}'}
+    if side == 'val':
+        # The first nine training images are of the first nine classes.
+        options['train_dataloader.dataset.num_images'] = 9
+    with pytest.raises(ValueError, match=f'^{side}_dataloader: FashionMNIST: image 9 has the label 9'):
+        train(load_config('configs/tiny/ar_32.py', options), str(tmp_path / 'run'))
+    assert not list(tmp_path.rglob('*.pth'))

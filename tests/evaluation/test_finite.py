@@ -1,0 +1,78 @@
+"""Features that are not finite are an error of every distribution metric, and never a number."""
+
+import numpy as np
+import pytest
+import torch
+
+from openmagvit2.evaluation.comparison import Reference, compare
+from openmagvit2.evaluation.features import FeatureExtractor
+from openmagvit2.evaluation.frechet import frechet_distance
+from openmagvit2.evaluation.images import ImageSet
+from openmagvit2.evaluation.metrics.inception_score import InceptionScore
+from openmagvit2.evaluation.metrics.precision_recall import kernel_distance, precision_recall
+from openmagvit2.registry import METRICS
+
+TOLD = r'are not finite \(NaN or infinite\), so no metric can be taken of them'
+
+
+class Roots(FeatureExtractor):
+    """NaN for dark images, as of a network whose weights overflow."""
+
+    name, dim = 'roots', 3
+
+    def load_weights(self) -> None:
+        pass
+
+    def forward(self, images):
+        features = (images.float().mean((2, 3)) - 50).sqrt()
+        return dict(features=features, logits=features)
+
+
+@pytest.mark.parametrize('value', [float('nan'), float('inf')])
+@pytest.mark.parametrize('measure', [precision_recall, kernel_distance])
+def test_sets_of_features(measure, value):
+    good = torch.randn(20, 4, generator=torch.Generator().manual_seed(0))
+    bad = good.clone()
+    bad[7, 2] = value
+    with pytest.raises(ValueError, match=f'Features of the generated set {TOLD}'):
+        measure(bad, good)
+    with pytest.raises(ValueError, match=f'Features of the reference set {TOLD}'):
+        measure(good, bad)
+
+
+def test_moments_and_logits():
+    mean, cov = torch.zeros(3, dtype=torch.float64), torch.eye(3, dtype=torch.float64)
+    with pytest.raises(ValueError, match=f'of the second set {TOLD}'):
+        frechet_distance(mean, cov, mean * float('nan'), cov)
+    with pytest.raises(ValueError, match=f'of the first set {TOLD}'):
+        frechet_distance(mean, cov / 0, mean, cov)
+    for splits in (dict(size=4), dict(number=2)):
+        with pytest.raises(ValueError, match=f'Logits of the generated set {TOLD}'):
+            InceptionScore(splits=splits).update(torch.tensor([[0.0, float('nan')]]))
+
+
+def test_the_network_and_the_set_are_named(tmp_path, monkeypatch):
+    monkeypatch.setenv('OPENMAGVIT2_CACHE', str(tmp_path / 'cache'))
+    bright = np.random.default_rng(0).integers(100, 256, (12, 8, 8, 3), dtype=np.uint8)
+    dark = bright.copy()
+    dark[5] = 0
+    for name, images in dict(bright=bright, dark=dark).items():
+        np.savez(tmp_path / f'{name}.npz', images)
+    bright, dark = tmp_path / 'bright.npz', tmp_path / 'dark.npz'
+    for metric in ('fd', 'is', 'precision_recall', 'kid'):
+        for samples, reference in ((dark, bright), (bright, dark)):
+            if metric == 'is' and reference is dark:
+                continue  # the Inception score has no reference
+            with pytest.raises(ValueError, match=rf'Features of roots for images of dark\.npz {TOLD}'):
+                compare(ImageSet(samples), Reference(reference, 3), Roots(), (metric,), 5)
+    assert not list(tmp_path.rglob('cache/*dark*')) and len(list(tmp_path.rglob('cache/*.npz'))) <= 1
+
+
+def test_reconstructions():
+    metric = METRICS.build(dict(type='ReconstructionFrechet', features=dict(type=Roots)))
+    bright, dark = torch.ones(2, 3, 8, 8), -torch.ones(2, 3, 8, 8)
+    metric.update(dict(image=bright, reconstruction=bright))
+    with pytest.raises(ValueError, match=f'Features of roots for the reconstructions {TOLD}'):
+        metric.update(dict(image=bright, reconstruction=dark))
+    with pytest.raises(ValueError, match=f'Features of roots for the images {TOLD}'):
+        metric.update(dict(image=dark, reconstruction=bright))

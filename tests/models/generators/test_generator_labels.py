@@ -1,0 +1,91 @@
+"""Labels of class-conditional generators: -1 is the null class in training and sampling, others are errors."""
+
+import numpy as np
+import pytest
+import torch
+from mmengine.optim import OptimWrapper, OptimWrapperDict
+
+from openmagvit2.apis import Generator, init_model
+from openmagvit2.models.generators.labels import class_numbers
+
+
+@pytest.fixture(scope='module')
+def model():
+    torch.manual_seed(0)
+    model = init_model('tiny/ar_32', cfg_options={'model.grid': (2, 3), 'model.class_dropout': 0.0})
+    for classifier in model.head.classifiers:
+        torch.nn.init.normal_(classifier.weight, 0, 0.5)
+    return model
+
+
+def batch(*labels: int) -> dict:
+    indices = torch.randint(256, (len(labels), 2, 3), generator=torch.Generator().manual_seed(1))
+    return dict(indices=indices, label=torch.tensor(labels), uniform=torch.full((len(labels),), 0.5))
+
+
+def step(model, *labels: int) -> None:
+    optimizer = torch.optim.SGD(model.transformer.parameters(), lr=0.0)
+    model.train_step(batch(*labels), OptimWrapperDict(transformer=OptimWrapper(optimizer)))
+
+
+def test_unlabelled_images_train_the_null_class(model, monkeypatch):
+    # The wrapper would clear the gradients before and after its step.
+    monkeypatch.setattr(OptimWrapper, 'zero_grad', lambda self: None)
+    for labels, rows in (((-1, -1), [10]), ((3, -1), [3, 10])):
+        model.zero_grad()
+        step(model.train(), *labels)
+        moved = model.class_embedding.weight.grad.abs().sum(1).nonzero().flatten().tolist()
+        assert moved == rows
+    model.zero_grad()
+    nll = model.eval().val_step(batch(-1, 3))[0]['nll']
+    sub = model.factorization.split(batch(-1, 3)['indices'].flatten(1))
+    expected = [model.head.losses_per_token(model.transformer.context(sub, torch.tensor([10, 3])), sub).sum((1, 2))]
+    assert nll.tolist() == pytest.approx(expected[0].tolist())
+
+
+@pytest.mark.parametrize('label', [10, 13, -2])
+def test_labels_of_a_stream_are_checked_by_batch(model, label):
+    with pytest.raises(ValueError, match=f'gives the label {label}; the 10 classes of the model go from 0 to 9'):
+        step(model, 3, label)
+    with pytest.raises(ValueError, match=f'gives the label {label}'):
+        model.val_step(batch(label, 3))
+
+
+def test_null_class_and_kinds_of_labels(model):
+    sampling = dict(guidance=2.0)
+    expected = model.generate(torch.tensor([3, 10, 10]), sampling, seed=2)
+    for labels in (
+        [3, -1, 10],
+        np.array([3, -1, -1]),
+        [np.int64(3), np.int32(10), np.int8(-1)],
+        torch.tensor([3, -1, 10], dtype=torch.int16),
+    ):
+        assert model.generate(labels, sampling, seed=2).equal(expected)
+    images = Generator(model).sample(np.array([3, -1], np.int8), seed=2)
+    assert images.shape[0] == 2 and (images == Generator(model).sample([3, 10], seed=2)).all()
+    assert class_numbers(np.array([0, 9], np.uint8), 10) == [0, 9]
+
+
+@pytest.mark.parametrize(
+    ('labels', 'told'),
+    [
+        ([1.5], 'labels must be whole numbers, got torch.float32'),
+        ([True], 'labels must be whole numbers, got torch.bool'),
+        (3, r'labels must be a list of at least one class, got the shape \(\)'),
+        ([], r'got the shape \(0,\)'),
+        ([[1, 2]], r'got the shape \(1, 2\)'),
+        ([11], r'labels must be from 0 to 9 \(or -1 or 10: the null class, any class\), got 11'),
+        ([-2], 'got -2'),
+        (['Bag'], 'labels must be a list of whole numbers'),
+        ([1, [2, 3]], 'labels must be a list of whole numbers'),
+    ],
+)
+def test_wrong_labels_are_one_sentence(model, labels, told):
+    with pytest.raises(ValueError, match=told):
+        Generator(model).sample(labels)
+
+
+def test_wrong_numbers_are_one_sentence(model):
+    for numbers in ([0], [0, -1]):
+        with pytest.raises(ValueError, match='numbers must be 2 whole numbers from 0'):
+            model.generate([1, 2], numbers=numbers)
