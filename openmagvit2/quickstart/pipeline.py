@@ -69,7 +69,12 @@ class Quickstart:
         self.configs['generator'].model.tokenizer.checkpoint = str(tokenizer)
         generator = self._train('generator', self._draw_samples)
         result = self._evaluate(tokenizer, generator)
-        result |= dict(seconds=round(time.perf_counter() - begin, 1), torch=torch.__version__)
+        result |= dict(
+            seconds=round(time.perf_counter() - begin, 1),
+            gflops=round(self.pace.plan.rate, 1),
+            compute_type=str(fastest_precision('cpu')),
+            torch=torch.__version__,
+        )
         (self.work_dir / 'metrics.json').write_text(json.dumps(result, indent=2) + '\n', encoding='utf-8')
         write_report(self.work_dir, result, 'Finished.')
         return result

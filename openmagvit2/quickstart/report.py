@@ -29,7 +29,9 @@ MEANING = {
     'judge_accuracy_by_class': 'The same for each class.',
     'sample_diversity': 'Mean distance between samples of a class over that between real test images of the class; 1 is as diverse as reality.',
     'sampling': 'Settings of the sampler; guidance above 1 trades diversity for likeness to the class.',
-    'seconds': 'Of this start; what an earlier one had finished was not done again.',
+    'seconds': 'Time of this start; what an earlier one had finished was not done again.',
+    'gflops': 'GFLOP/s of a 3x3 convolution in float32 on this machine, measured at the first start.',
+    'compute_type': 'What the trainings compute in, and why.',
     'torch': 'Version.',
 }
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>openmagvit2 quickstart</title>
