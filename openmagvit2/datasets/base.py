@@ -11,20 +11,31 @@ from torch.utils.data import Dataset
 from openmagvit2.datasets.labels import check_labels
 from openmagvit2.registry import TRANSFORMS
 
+# Label of an image without a class.
+NO_LABEL = -1
+
 
 class ImageDataset(Dataset):
-    """Images with optional labels; random transforms depend on (seed, epoch, index) alone, never on workers or on a resume.
+    """Images with optional labels.
+
+    Random transforms depend on (seed, epoch, index) alone, never on workers or on a resume.
 
     Args:
         pipeline: Configs of transforms, applied in order to ``dict(image=uint8 (H, W, 3), label, index, rng)``.
         seed: Of the random transforms.
     """
 
+    # Names of the classes, where they are known.
     classes: list[str] | None = None
 
     def __init__(self, *, pipeline: list[dict] | None = None, seed: int = 0) -> None:
         self.pipeline = [TRANSFORMS.build(step) for step in pipeline or []]
         self.seed = seed
+
+    @property
+    def num_classes(self) -> int | None:
+        """All labels are below it; None where images have no labels. Known before any is read."""
+        return len(self.classes) if self.classes else None
 
     @property
     def metainfo(self) -> dict:
@@ -67,7 +78,7 @@ class ImageDataset(Dataset):
 
     @abstractmethod
     def load(self, index: int) -> tuple[np.ndarray, int]:
-        """Image as uint8 (H, W, 3) RGB, and its label; 0 where there are no labels."""
+        """Image as uint8 (H, W, 3) RGB, and its label; -1 where there is none."""
 
     def __getitem__(self, key: int | tuple[int, int]) -> dict:
         """``dict(image=uint8 (3, H, W), label, index, uniform)`` for an index, or for (index, epoch) as the training sampler gives."""

@@ -116,7 +116,7 @@ def test_keys_and_skipped_names(folder):
 def test_shard_without_a_key(folder, monkeypatch):
     told = []
     monkeypatch.setattr(module, 'print_log', lambda text, logger, level: told.append(text))
-    with pytest.raises(ValueError, match=r'\d.tar has no sample with an ending of webp; mend `keys`'):
+    with pytest.raises(ValueError, match=r'\d.tar has no sample with an ending of webp; correct `keys`'):
         values(TarShards(urls=str(folder), keys=('webp',)), 1)
     assert not told
     write(folder / 'some.tar', {'a.txt': b'', 'b.png': png(1), 'c.gif': b'', 'd.png': png(2)})
@@ -145,7 +145,7 @@ def test_nothing_readable_is_an_error_not_an_endless_loop(folder, monkeypatch):
     monkeypatch.setattr(module, 'print_log', lambda *_: None)
     monkeypatch.setattr(module, 'MAX_UNREADABLE', 20)
     write(folder / 'bad.tar', {f'{i}.png': b'bad' for i in range(7)})
-    with pytest.raises(ValueError, match='the last 20 samples could not be read, as .*bad.tar: 5; mend'):
+    with pytest.raises(ValueError, match='the last 20 samples could not be read, as .*bad.tar: 5; correct'):
         values(TarShards(urls=[str(folder / 'bad.tar')], shuffle=1), 1)
     (folder / 'none.tar').write_bytes(b'<html>' * 1000)
     with pytest.raises(ValueError, match='nothing in .*none.tar can be read'):
