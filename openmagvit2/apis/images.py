@@ -73,7 +73,7 @@ def to_indices(indices: Tensor | np.ndarray, codebook_size: int) -> Tensor:
             f'got {kind}{shape}.'
         )
     indices = indices.long() if indices.ndim == 3 else indices.long()[None]
-    least, most = torch.stack(torch.aminmax(indices)).tolist()
+    least, most = torch.stack([indices.min(), indices.max()]).tolist()
     if least < 0 or most >= codebook_size:
         raise UserError(
             f'Indices must lie in the codebook, from 0 to {codebook_size - 1}, '
@@ -126,7 +126,7 @@ def _to_range(image: Tensor, low: float, high: float, named: bool) -> Tensor:
         return image.float() / 127.5 - 1
     image = image.float()
     # These two are NaN where a value is.
-    least, most = torch.stack(torch.aminmax(image)).tolist()
+    least, most = torch.stack([image.min(), image.max()]).tolist()
     if not (math.isfinite(least) and math.isfinite(most)):
         raise UserError('An image of floats has values that are infinite or NaN.')
     slack = SLACK * (high - low) / 2
