@@ -54,32 +54,25 @@ def one_by_one(images: ImageLike | Sequence[ImageLike]) -> Sequence[ImageLike]:
     return images if isinstance(images, (list, tuple)) else [images]
 
 
-def to_indices(indices: Tensor | np.ndarray, codebook_size: int) -> Tensor:
-    """Whole numbers of any type, (B, h, w) or (h, w), to int64 (B, h, w).
+def to_indices(indices: Tensor | np.ndarray, axes: int) -> Tensor:
+    """Indices as a tensor, with a first axis of length 1 where one is missing.
+
+    Args:
+        indices: Whole numbers of any type, (B, *token_shape) or *token_shape.
+        axes: Number of axes with B.
 
     Raises:
-        UserError: Another type or shape, or a number outside the codebook.
+        UserError: They are no tensor or array of whole numbers, or empty. The model checks the
+            rest: shapes, and numbers outside the codebook.
     """
     if isinstance(indices, np.ndarray) and indices.dtype.kind in 'iu':
         indices = torch.from_numpy(indices.astype(np.int64))
-    whole = isinstance(indices, Tensor) and not (
-        indices.is_floating_point() or indices.is_complex() or indices.dtype == torch.bool
-    )
-    if not whole or indices.ndim not in (2, 3) or not indices.numel():
-        kind = f'{getattr(indices, "dtype", None) or type(indices).__name__}'
-        shape = f' {tuple(indices.shape)}' if hasattr(indices, 'shape') else ''
-        raise UserError(
-            'Indices must be whole numbers in a tensor or an array, (B, h, w) or (h, w), '
-            f'got {kind}{shape}.'
-        )
-    indices = indices.long() if indices.ndim == 3 else indices.long()[None]
-    least, most = torch.stack([indices.min(), indices.max()]).tolist()
-    if least < 0 or most >= codebook_size:
-        raise UserError(
-            f'Indices must lie in the codebook, from 0 to {codebook_size - 1}, '
-            f'got {least if least < 0 else most}.'
-        )
-    return indices
+    if not isinstance(indices, Tensor):
+        kind = getattr(indices, 'dtype', None) or type(indices).__name__
+        raise UserError(f'Indices must be whole numbers in a tensor or an array, got {kind}.')
+    if not indices.numel():
+        raise UserError(f'Indices must be those of an image, got none: {tuple(indices.shape)}.')
+    return indices[None] if indices.ndim == axes - 1 else indices
 
 
 def _to_tensor(image: ImageLike, background: Colour) -> Tensor:

@@ -73,13 +73,15 @@ class Tokenizer:
         """Indices to images uint8 (B, H, W, 3).
 
         Args:
-            indices: Whole numbers of any type, (B, h, w), or (h, w) for one image (then B is 1), as
-                a tensor or an array.
+            indices: Whole numbers of any type as a tensor or an array, (B, h, w), with several
+                codebooks (B, h, w, codebooks); of a single image also without B, which is then 1.
 
         Raises:
             UserError: They have another type or shape, or lie outside the codebook.
         """
-        indices = to_indices(indices, self.model.quantizer.codebook_size)
+        # One index a codebook at each position.
+        axes = 3 if self.model.quantizer.num_codebooks == 1 else 4
+        indices = to_indices(indices, axes)
         device = next(self.model.parameters()).device
         return to_uint8(self.model.decode_indices(indices.to(device)))
 

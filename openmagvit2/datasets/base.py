@@ -11,9 +11,6 @@ from torch.utils.data import Dataset
 from openmagvit2.datasets.labels import check_labels
 from openmagvit2.registry import TRANSFORMS
 
-# Label of an image without a class.
-NO_LABEL = -1
-
 
 class ImageDataset(Dataset):
     """Images with optional labels.
@@ -33,18 +30,13 @@ class ImageDataset(Dataset):
         self.seed = seed
 
     @property
-    def num_classes(self) -> int | None:
-        """All labels are below it; None where images have no labels. Known before any is read."""
-        return len(self.classes) if self.classes else None
-
-    @property
     def metainfo(self) -> dict:
         """What mmengine hands to evaluators: the names of the classes, where they are known."""
         return dict(classes=self.classes)
 
     @property
     def num_classes(self) -> int | None:
-        """Number of classes, or None where they are not known."""
+        """Number of classes, or None where they are not known; before any image is read."""
         return len(self.classes) if self.classes is not None else None
 
     def all_labels(self) -> np.ndarray | None:

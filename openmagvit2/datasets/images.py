@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from mmengine.logging import print_log
 
-from openmagvit2.datasets.base import NO_LABEL, ImageDataset
+from openmagvit2.datasets.base import ImageDataset
+from openmagvit2.datasets.labels import UNLABELLED
 from openmagvit2.errors import UserError
 from openmagvit2.io.image_files import find_folders, find_images
 from openmagvit2.io.images import Colour, UnreadableImage, read_image, to_colour
@@ -135,7 +136,7 @@ class ImageFolder(FileDataset):
     ) -> None:
         folder = _folder(Path(data_root), 'images')
         samples = [
-            (path, NO_LABEL)
+            (path, UNLABELLED)
             for path in find_images(folder)
             if fnmatch.fnmatchcase(path.relative_to(folder).as_posix(), pattern)
         ]
@@ -162,7 +163,7 @@ class ImageList(FileDataset):
 
     Raises:
         UserError: The list is missing, empty or not UTF-8, or names files that do not exist; some
-            lines have a label and others none; a label is below -1.
+            lines have a label and others none.
     """
 
     def __init__(
@@ -182,7 +183,7 @@ class ImageList(FileDataset):
             raise UserError(f'List file {list_file} names no image.')
         _check_labels(list_file, [(number, label) for number, _, label in lines])
         samples = [
-            (Path(data_root) / name, NO_LABEL if label is None else label)
+            (Path(data_root) / name, UNLABELLED if label is None else label)
             for _, name, label in lines
         ]
         missing = [
@@ -203,7 +204,7 @@ class ImageList(FileDataset):
     @property
     def num_classes(self) -> int | None:
         """The largest label of the list + 1; None without labels."""
-        return None if self.max_label == NO_LABEL else self.max_label + 1
+        return self.max_label + 1 if self.max_label >= 0 else None
 
 
 def _name_and_label(line: str) -> tuple[str, int | None]:
@@ -221,10 +222,6 @@ def _check_labels(list_file: str, labels: list[tuple[int, int | None]]) -> None:
             raise UserError(
                 f'{list_file}, line {number} has {has} and line {first} has {other}; '
                 'give every line a label (-1 for none), or no line.'
-            )
-        if label is not None and label < NO_LABEL:
-            raise UserError(
-                f'{list_file}, line {number}: label {label}; classes begin at 0, -1 is no class.'
             )
 
 
@@ -299,7 +296,7 @@ class Coco(FileDataset):
         seed: int = 0,
     ) -> None:
         folder = _folder(Path(data_root) / split, f'the images of COCO {split}')
-        samples = [(path, NO_LABEL) for path in find_images(folder)]
+        samples = [(path, UNLABELLED) for path in find_images(folder)]
         super().__init__(
             samples=samples, on_error=on_error, background=background, pipeline=pipeline, seed=seed
         )

@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from mmengine.dist import get_dist_info
 from mmengine.logging import print_log
+from torch import nn
 from torch.utils.data import IterableDataset, get_worker_info
 
-from openmagvit2.datasets.base import NO_LABEL
+from openmagvit2.datasets.labels import UNLABELLED
 from openmagvit2.errors import UserError
 from openmagvit2.io.image_files import ENDINGS, is_hidden
 from openmagvit2.io.images import Colour, UnreadableImage, read_image, to_colour
@@ -72,6 +73,12 @@ class TarShards(IterableDataset):
     # As other data sets: nothing is known of classes.
     classes = num_classes = None
 
+    def check_model(self, model: nn.Module) -> str | None:
+        """What a training on the stream would not learn; see :meth:`ImageDataset.check_model`."""
+        if getattr(model, 'num_classes', None) is None:
+            return None
+        return f'TarShards: images have no labels (all are {UNLABELLED}), so the training is unconditional: it learns the null class alone.'
+
     @property
     def metainfo(self) -> dict:
         """Classes are not known."""
@@ -97,7 +104,7 @@ class TarShards(IterableDataset):
         report = _Report(reader)
         encoded = self._shuffled(self._encoded(self._passes(reader, world * workers), report), rng)
         for index, image in enumerate(self._decoded(encoded, report)):
-            sample = dict(image=image, label=NO_LABEL, index=index, rng=rng)
+            sample = dict(image=image, label=UNLABELLED, index=index, rng=rng)
             for step in self.pipeline:
                 sample = step(sample)
             image = torch.from_numpy(np.ascontiguousarray(sample['image'])).permute(2, 0, 1).contiguous()

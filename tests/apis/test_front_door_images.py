@@ -142,14 +142,14 @@ def test_indices_of_any_kind(tokenizer):
 @pytest.mark.parametrize(
     ('given', 'told'),
     [
-        (torch.zeros(1, 2, 2), r'must be whole numbers .*, got torch.float32 \(1, 2, 2\)'),
+        (torch.zeros(1, 2, 2), 'must be whole numbers .*, got torch.float32'),
         (torch.zeros(1, 2, 2, dtype=torch.bool), 'must be whole numbers .*, got torch.bool'),
         (np.zeros((1, 2, 2)), 'must be whole numbers .*, got float64'),
-        (np.zeros(4, int), r'\(B, h, w\) or \(h, w\), got torch.int64 \(4,\)'),
-        (np.zeros((0, 2, 2), int), r'got torch.int64 \(0, 2, 2\)'),
-        ([[1, 2], [3, 4]], 'in a tensor or an array, .* got list'),
-        (np.full((2, 2), -1), 'from 0 to 255, got -1'),
-        (np.full((2, 2), 256), 'from 0 to 255, got 256'),
+        (np.zeros(4, int), r'must have the shape \(B, h, w\), got \(4,\)'),
+        (np.zeros((0, 2, 2), int), r'those of an image, got none: \(0, 2, 2\)'),
+        ([[1, 2], [3, 4]], 'in a tensor or an array, got list'),
+        (np.full((2, 2), -1), 'from 0 to 255 .* got -1'),
+        (np.full((2, 2), 256), 'from 0 to 255 .* got 256'),
     ],
 )
 def test_mistakes_in_indices(tokenizer, given, told):

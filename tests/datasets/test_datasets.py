@@ -127,7 +127,6 @@ def test_lists_of_every_editor(tmp_path, content, labels):
     [
         (b'a.png 3\n\nb.png\na.png 5\n', r'list.txt, line 3 has no label and line 1 has a label'),
         (b'a.png\nb.png\na.png 5\n', r'list.txt, line 3 has a label and line 1 has none'),
-        (b'a.png 0\nb.png -2\n', 'list.txt, line 2: label -2; classes begin at 0'),
         ('a.png\nä.png\n'.encode('latin-1'), 'list.txt, line 2: this is not UTF-8; save'),
         ('a.png\nb.png\n'.encode('utf-16'), 'list.txt, line 1: this is not UTF-8; save'),
         ('a.png\nb.png\n'.encode('utf-16-be'), 'list.txt, line 1: this is not UTF-8; save'),
