@@ -22,6 +22,7 @@ def main() -> int:
     parser.add_argument('--batch-size', type=int, default=50)
     parser.add_argument('--device', default='cpu')
     parser.add_argument('--skip-broken', action='store_true', help='leave out files of a folder that cannot be read; they are listed')
+    parser.add_argument('--background', default='white', help='colour behind transparent pixels of files; default: white')
     parser.add_argument('--config', help='of a generator: its images are sampled as they are measured, and kept nowhere')
     parser.add_argument('--num-per-class', type=int, default=50, help='images of each class, with --config')
     parser.add_argument('--seed', type=int, default=0, help='of the samples, with --config')
@@ -43,6 +44,7 @@ def main() -> int:
             config=args.config,
             num_per_class=args.num_per_class,
             seed=args.seed,
+            background=args.background,
         )
     except UserError as error:
         print(f'error: {error}', file=sys.stderr)

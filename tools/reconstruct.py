@@ -1,70 +1,99 @@
-"""Reconstruct images: python tools/reconstruct.py CONFIG CKPT IMAGE_OR_FOLDER… --out-dir DIR."""
+"""Reconstruct images: python tools/reconstruct.py CONFIG CKPT IMAGE_OR_FOLDER… --out-dir DIR.
+
+Exit codes: 0, all is done; 1, some files could not be read and are listed, the rest is done;
+2, a mistake before the first image, as a path that does not exist.
+"""
 
 import argparse
-import glob
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
 from openmagvit2.apis import Tokenizer
 from openmagvit2.errors import UserError
 from openmagvit2.folders import make_folder
-from openmagvit2.visualization import image_grid, save_image
+from openmagvit2.io import UnreadableImage, gather_images, read_image, to_colour
+from openmagvit2.visualization import save_grid, save_image
 
-SUFFIXES = {'.jpg', '.jpeg', '.png', '.webp', '.bmp'}
+GRID_COLUMNS = 8
+# File systems allow 255 bytes for a name, and a letter takes up to 4.
+LONGEST_NAME = 60
 
 
-def find(paths: list[str]) -> list[Path]:
-    """Files as they are, folders by their images, patterns by what matches."""
-    files: list[Path] = []
-    for path in map(Path, paths):
-        matches = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))] if glob.has_magic(str(path)) else []
-        if matches and not path.exists():
-            files += [match for match in matches if match.suffix.lower() in SUFFIXES]
-        elif path.is_dir():
-            inside = sorted(p for p in path.rglob('*') if p.suffix.lower() in SUFFIXES)
-            if not inside:
-                raise UserError(f'{path} holds no images ({", ".join(sorted(SUFFIXES))}).')
-            files += inside
-        elif path.is_file():
-            files.append(path)
-        else:
-            raise UserError(f'{path} does not exist.')
-    return files
+def psnr(image: np.ndarray, other: np.ndarray) -> float:
+    """In dB, of two uint8 images."""
+    error = np.square(image.astype(np.float64) - other).mean()
+    return 10 * np.log10(255**2 / error) if error else float('inf')
+
+
+def reconstruct(
+    tokenizer: Tokenizer, files: Sequence[Path], out_dir: Path, background: str
+) -> list[UnreadableImage]:
+    """Write the reconstructions and the grid; returns what could not be read."""
+    pairs, broken = [], []
+    for i, path in enumerate(tqdm(files, desc='images')):
+        try:
+            image = read_image(path, background)
+        except UnreadableImage as error:
+            broken.append(error)
+            continue
+        (out,) = tokenizer.reconstruct(image)
+        tqdm.write(f'{ascii_if_needed(path)}: {psnr(image, out):.2f} dB')
+        # The number keeps files of one name in different folders apart.
+        save_image(out, out_dir / f'{i:05d}_{path.stem[:LONGEST_NAME]}.png')
+        if len(pairs) < GRID_COLUMNS:
+            pairs.append((image, out))
+    if pairs:
+        save_grid([[image for image, _ in pairs], [out for _, out in pairs]], out_dir)
+    return broken
+
+
+def ascii_if_needed(path: Path) -> str:
+    """The path, with escapes where its name is no text or the terminal cannot show it."""
+    encoding = sys.stdout.encoding or 'utf-8'
+    return str(path).encode(encoding, 'backslashreplace').decode(encoding)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description='Reconstruct images with a tokenizer, and print the PSNR of each.')
+    parser = argparse.ArgumentParser(
+        description='Reconstruct images with a tokenizer, and print the PSNR of each.'
+    )
     parser.add_argument('config', help='config file of a tokenizer')
     parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('images', nargs='+', help="images, folders, or patterns as 'photos/**/*.jpg'")
-    parser.add_argument('--out-dir', default='reconstructions', help='receives the reconstructions as PNG, and grid.png (originals above)')
+    parser.add_argument(
+        'images', nargs='+', help="images, folders, or patterns as 'photos/**/*.jpg'"
+    )
+    parser.add_argument(
+        '--out-dir',
+        default='reconstructions',
+        help='receives the reconstructions as PNG, and grid.png (originals above)',
+    )
+    parser.add_argument(
+        '--background',
+        default='white',
+        help="colour behind transparent pixels, as black or '#808080'; default: white",
+    )
     parser.add_argument('--device', default=None)
     args = parser.parse_args()
-    pairs = []
     try:
-        files = find(args.images)
+        to_colour(args.background)
+        files = gather_images(args.images)
         tokenizer = Tokenizer.from_config(args.config, args.checkpoint, args.device)
         make_folder(args.out_dir)
-        for i, path in enumerate(tqdm(files, desc='images')):
-            out = tokenizer.reconstruct(path)[0]
-            with Image.open(path) as opened:
-                original = np.array(opened.convert('RGB'))
-            error = np.square(original.astype(np.float64) - out).mean()
-            tqdm.write(f'{path}: {10 * np.log10(255**2 / error) if error else float("inf"):.2f} dB')
-            # The number keeps files of one name in different folders apart.
-            save_image(out, Path(args.out_dir) / f'{i:05d}_{path.stem}.png')
-            if len(pairs) < 8:
-                pairs.append((original, out))
+        broken = reconstruct(tokenizer, files, Path(args.out_dir), args.background)
     except UserError as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
-    save_image(image_grid([[a for a, _ in pairs], [b for _, b in pairs]]), Path(args.out_dir) / 'grid.png')
-    print(f'{len(files)} reconstructions and grid.png in {args.out_dir}')
-    return 0
+    for error in broken:
+        print(f'error: {error}', file=sys.stderr)
+    if broken:
+        print(f'error: {len(broken)} of {len(files)} images cannot be read', file=sys.stderr)
+    grid = ' and grid.png' if len(broken) < len(files) else ''
+    print(f'{len(files) - len(broken)} reconstructions{grid} in {args.out_dir}')
+    return 1 if broken else 0
 
 
 if __name__ == '__main__':

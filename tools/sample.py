@@ -14,7 +14,7 @@ from openmagvit2.apis.npz import sample_npz
 from openmagvit2.engine import launch
 from openmagvit2.errors import UserError
 from openmagvit2.folders import make_folder
-from openmagvit2.visualization import image_grid, save_image
+from openmagvit2.visualization import save_grid, save_image
 
 # Classes that one line lists.
 SHOWN = 20
@@ -79,7 +79,7 @@ def sample_files(generator: Generator, args: argparse.Namespace, labels: list[in
         images += list(generator.sample(batch_labels, args.seed, numbers, **sampling))
     for (label, number), image in zip(jobs, images, strict=True):
         save_image(image, Path(args.out_dir) / f'class_{label:04d}' / f'{number:05d}.png')
-    save_image(image_grid([images[i : i + args.num] for i in range(0, len(images), args.num)]), Path(args.out_dir) / 'grid.png')
+    save_grid([images[i : i + args.num] for i in range(0, len(images), args.num)], args.out_dir)
     return f'{len(images)} images and grid.png in {args.out_dir}'
 
 

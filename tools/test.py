@@ -26,8 +26,6 @@ def main() -> int:
     try:
         config = load_config(args.config, args.cfg_options)
         launch.start(args.launcher)
-        if args.size is not None and args.size != 'original' and not (args.size.isdigit() and int(args.size)):
-            raise UserError(f"--size must be a number of pixels or 'original', got {args.size!r}.")
         names = args.metrics.split(',') if args.metrics else None
         metrics = test(config, args.checkpoint, args.work_dir, args.launcher, names, args.size, args.protocol, args.pad)
     except UserError as error:

@@ -12,6 +12,7 @@ from openmagvit2.checkpoint.weights import file_hash
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.comparison import Reference, Result, choose_metrics, compare
 from openmagvit2.evaluation.images import ImageSet
+from openmagvit2.io.images import Colour
 from openmagvit2.registry import FEATURES
 
 
@@ -50,6 +51,7 @@ def compare_sets(
     config: str | Path | None = None,
     num_per_class: int = 50,
     seed: int = 0,
+    background: Colour = 'white',
 ) -> Result:
     """Values of ``samples`` against ``reference``, with files, hashes, counts, network and versions.
 
@@ -63,6 +65,7 @@ def compare_sets(
         skip_broken: Leave out files of a folder that cannot be read.
         config: Of the generator.
         num_per_class, seed: See :class:`SampledImages`.
+        background: Colour behind transparent pixels of a folder's files.
 
     Raises:
         UserError: A user's mistake, told in one sentence, before the first image where it can be seen there.
@@ -74,12 +77,12 @@ def compare_sets(
         extractor = FEATURES.build(features or dict(type='FIDInception'))
     except TypeError as error:
         raise UserError(f'--features-options: {error}') from None
-    against = Reference(reference, extractor.dim, skip_broken)
+    against = Reference(reference, extractor.dim, skip_broken, background)
     chosen = choose_metrics(metrics, against)
     # What is missing is told before a generator samples for hours.
     extractor.prepare(device)
     if config is None:
-        images, more = ImageSet(samples, skip_broken), {}
+        images, more = ImageSet(samples, skip_broken, background), {}
     else:
         generator = Generator.from_config(config, samples, device)
         images = SampledImages(generator, num_per_class, seed)

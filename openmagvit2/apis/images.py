@@ -1,7 +1,12 @@
 """Images in and out of the front door."""
 
+import functools
+import math
+import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -9,42 +14,129 @@ from PIL import Image
 from torch import Tensor
 
 from openmagvit2.errors import UserError
+from openmagvit2.io.images import Colour, read_image
 
-ImageLike = str | Path | Image.Image | np.ndarray | Tensor
+ImageLike = str | Path | bytes | BinaryIO | Image.Image | np.ndarray | Tensor
+# How far a float may lie outside its range, of half the range: what rounding does.
+SLACK = 1e-3
 
 
-def to_list(images: ImageLike | Sequence[ImageLike]) -> list[Tensor]:
+def to_list(
+    images: ImageLike | Sequence[ImageLike],
+    background: Colour = 'white',
+    value_range: tuple[float, float] | None = None,
+) -> list[Tensor]:
     """Images to float tensors (3, H, W) in [-1, 1].
 
     Args:
-        images: A path, a PIL image, a uint8 array (H, W, 3), a tensor (3, H, W) of uint8 or of floats in [-1, 1]; a batch of arrays
-            or tensors with one axis in front; or a list of any of these.
+        images: A path, the bytes of a file or an open file, or a PIL image (read by
+            :func:`openmagvit2.io.read_image`); an array (H, W), (H, W, 1) or (H, W, 3) or a tensor
+            (H, W), (1, H, W) or (3, H, W), of uint8 or floats; a batch of arrays or tensors with
+            one axis in front (4 axes); or a list of any of these.
+        background: Colour behind transparent pixels of files and PIL images.
+        value_range: Black and white of floats: (-1, 1), which is also the default, or (0, 1), or
+            any other two numbers. Named, it keeps a warning about doubtful images away.
 
     Raises:
-        UserError: An image cannot be read, or has another shape or range.
+        UserError: An image cannot be read, or has another type, shape or range.
     """
+    low, high = value_range or (-1.0, 1.0)
+    if not low < high:
+        raise UserError(f'value_range must be black and white of floats, got {value_range}.')
+    tensors = [_to_tensor(image, background) for image in one_by_one(images)]
+    return [_to_range(image, low, high, named=value_range is not None) for image in tensors]
+
+
+def one_by_one(images: ImageLike | Sequence[ImageLike]) -> Sequence[ImageLike]:
+    """The images of a batch or a list, or the only one, as they are."""
     if isinstance(images, (np.ndarray, Tensor)) and images.ndim == 4:
-        images = list(images)
-    return [_one(image) for image in (images if isinstance(images, (list, tuple)) else [images])]
+        return list(images)
+    return images if isinstance(images, (list, tuple)) else [images]
 
 
-def _one(image: ImageLike) -> Tensor:
-    if isinstance(image, (str, Path)):
-        try:
-            with Image.open(image) as opened:
-                image = opened.convert('RGB')
-        except Exception as error:  # Pillow fails in many ways: OSError, SyntaxError, DecompressionBombError, …
-            raise UserError(f'Image {image} cannot be read: {error}') from error
-    if isinstance(image, Image.Image):
-        image = np.array(image.convert('RGB'))
+def to_indices(indices: Tensor | np.ndarray, axes: int) -> Tensor:
+    """Indices as a tensor, with a first axis of length 1 where one is missing.
+
+    Args:
+        indices: Whole numbers of any type, (B, *token_shape) or *token_shape.
+        axes: Number of axes with B.
+
+    Raises:
+        UserError: They are no tensor or array of whole numbers, or empty. The model checks the
+            rest: shapes, and numbers outside the codebook.
+    """
+    if isinstance(indices, np.ndarray) and indices.dtype.kind in 'iu':
+        indices = torch.from_numpy(indices.astype(np.int64))
+    if not isinstance(indices, Tensor):
+        kind = getattr(indices, 'dtype', None) or type(indices).__name__
+        raise UserError(f'Indices must be whole numbers in a tensor or an array, got {kind}.')
+    if not indices.numel():
+        raise UserError(f'Indices must be those of an image, got none: {tuple(indices.shape)}.')
+    return indices[None] if indices.ndim == axes - 1 else indices
+
+
+def _to_tensor(image: ImageLike, background: Colour) -> Tensor:
+    """(3, H, W), uint8 or floats, not yet scaled."""
+    is_file = isinstance(image, (str, os.PathLike, bytes, Image.Image)) or hasattr(image, 'read')
+    if is_file:
+        image = read_image(image, background)
     if isinstance(image, np.ndarray):
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-            raise UserError(f'An image as an array must be uint8 (H, W, 3), got {image.dtype} {image.shape}.')
-        image = torch.from_numpy(image).permute(2, 0, 1)
-    if image.ndim != 3 or image.shape[0] != 3:
-        raise UserError(f'An image as a tensor must be (3, H, W), got {tuple(image.shape)}.')
+        image = _array_to_tensor(image)
+    elif not isinstance(image, Tensor):
+        name = type(image).__name__
+        raise UserError(f'An image must be a path, a PIL image, an array or a tensor, got {name}.')
+    if image.ndim == 2:
+        image = image[None]
+    if image.ndim != 3 or image.shape[0] not in (1, 3):
+        raise UserError(
+            'An image as a tensor must be (3, H, W), or gray as (1, H, W) or (H, W), '
+            f'got {tuple(image.shape)}.'
+        )
+    if image.dtype != torch.uint8 and not image.is_floating_point():
+        raise UserError(f'An image as a tensor must be uint8 or floats, got {image.dtype}.')
+    if not image.numel():
+        raise UserError(f'An image must have pixels, got {tuple(image.shape)}.')
+    return image.expand(3, -1, -1)
+
+
+def _array_to_tensor(array: np.ndarray) -> Tensor:
+    gray = array.ndim == 2
+    colour = array.ndim == 3 and array.shape[2] in (1, 3)
+    if not (gray or colour) or (array.dtype != np.uint8 and array.dtype.kind != 'f'):
+        raise UserError(
+            'An image as an array must be uint8 or floats, (H, W, 3), or gray as (H, W, 1) or (H, W), '
+            f'got {array.dtype} {array.shape}.'
+        )
+    if colour:
+        array = array.transpose(2, 0, 1)
+    # A copy, for arrays may be read-only, of either byte order, and views with negative strides.
+    kind = np.uint8 if array.dtype == np.uint8 else np.float32
+    return torch.from_numpy(np.array(array, dtype=kind, order='C'))
+
+
+def _to_range(image: Tensor, low: float, high: float, named: bool) -> Tensor:
     if image.dtype == torch.uint8:
         return image.float() / 127.5 - 1
-    if not image.is_floating_point() or image.abs().max() > 1.001:
-        raise UserError(f'An image as a tensor must be uint8, or floats in [-1, 1]; got {image.dtype} up to {image.abs().max():g}.')
-    return image.float()
+    image = image.float()
+    # These two are NaN where a value is.
+    least, most = torch.stack([image.min(), image.max()]).tolist()
+    if not (math.isfinite(least) and math.isfinite(most)):
+        raise UserError('An image of floats has values that are infinite or NaN.')
+    slack = SLACK * (high - low) / 2
+    if least < low - slack or most > high + slack:
+        raise UserError(
+            f'An image of floats must lie in [{low:g}, {high:g}], got values from {least:g} to '
+            f'{most:g}; scale it, or name its range with value_range.'
+        )
+    if not named and 0 <= least < most <= 1:
+        _warn_once()
+    return (image - (low + high) / 2) / ((high - low) / 2)
+
+
+@functools.cache
+def _warn_once() -> None:
+    warnings.warn(
+        'An image of floats lies within [0, 1] and is taken to be in [-1, 1], from black to white; '
+        'if white is 1 and black is 0, say value_range=(0, 1), else value_range=(-1, 1).',
+        stacklevel=2,
+    )

@@ -236,7 +236,11 @@ def _set_protocol(evaluators: Sequence[dict], protocol: str) -> None:
 def _resize(dataloader, size: int | str) -> None:
     """Another side for the crops of a data loader's pipeline, or none at all."""
     _require(DATASETS, dataloader.dataset, 'pipeline', '--size goes with data sets of images')
+    if isinstance(size, str) and size.isdigit():
+        size = int(size)
     if size == 'original':
         dataloader.dataset.pipeline, dataloader.batch_size = [], 1
+    elif type(size) is int and size > 0:
+        dataloader.dataset.pipeline = [dict(type='Resize', size=size), dict(type='CenterCrop', size=size)]
     else:
-        dataloader.dataset.pipeline = [dict(type='Resize', size=int(size)), dict(type='CenterCrop', size=int(size))]
+        raise UserError(f"--size must be one number of pixels (the crops are square) or 'original', got {size!r}.")

@@ -93,6 +93,7 @@ def tokenize(
         raise UserError(f'{split}_dataloader.dataset: tokens need images that can be read by number; {spec["type"]} has none.')
     views = views_of(spec.get('pipeline') or [], crops, flip)
     sets = [dataset.with_pipeline(steps) for steps, _ in views]
+    shape = sets[0][0]['image'].shape
     header = _header(model, config, checkpoint, sets[0], views, dict(split=split, crops=crops, flip=flip, dataset=spec))
     header |= dict(batch_size=batch_size, block=block)
     begun = [_begin(out, header) if is_main_process() else None]
@@ -109,7 +110,7 @@ def tokenize(
     for number in tqdm(left, desc=f'blocks of {block} images', disable=not is_main_process()):
         rows = range(number * block, min((number + 1) * block, header['num_images']))
         for view, (dataset, (_, epoch)) in enumerate(zip(sets, views, strict=True)):
-            loader = DataLoader(Subset(_Epoch(dataset, epoch), rows), batch_size, num_workers=num_workers)
+            loader = DataLoader(Subset(_Epoch(dataset, epoch, shape), rows), batch_size, num_workers=num_workers)
             _encode_rows(model, loader, rows[0], tokens[:, view], labels, str(checkpoint))
         # The mark must not be on the disk before what it stands for.
         tokens.flush()
@@ -133,16 +134,23 @@ def _finish(out: Path, header: dict, blocks: range) -> None:
 
 
 class _Epoch(torch.utils.data.Dataset):
-    """A data set as it is in one epoch."""
+    """A data set as it is in one epoch, every image of the same shape."""
 
-    def __init__(self, dataset, epoch: int) -> None:
-        self.dataset, self.epoch = dataset, epoch
+    def __init__(self, dataset, epoch: int, shape: torch.Size) -> None:
+        self.dataset, self.epoch, self.shape = dataset, epoch, shape
 
     def __len__(self) -> int:
         return len(self.dataset)
 
     def __getitem__(self, index: int) -> dict:
-        return self.dataset[index, self.epoch]
+        sample = self.dataset[index, self.epoch]
+        if sample['image'].shape != self.shape:
+            (height, width), (first_height, first_width) = sample['image'].shape[1:], self.shape[1:]
+            raise UserError(
+                f'Image {index} of the data set is {height}x{width}, the first {first_height}x{first_width}; '
+                "tokens need one size: set the data set's pipeline to Resize and a crop."
+            )
+        return sample
 
 
 @torch.no_grad()

@@ -1,5 +1,6 @@
 """Front door of stage I: images to indices and back."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from mmengine.config import Config
+from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from openmagvit2.apis.images import ImageLike, to_list
+from openmagvit2.apis.images import ImageLike, one_by_one, to_indices, to_list
 from openmagvit2.apis.init_model import init_model
 from openmagvit2.errors import UserError
+from openmagvit2.io.images import Colour, UnreadableImage
 from openmagvit2.visualization import to_uint8
 
 
@@ -42,30 +45,81 @@ class Tokenizer:
         return cls(init_model(config, checkpoint, device, cfg_options, dtype))
 
     @torch.no_grad()
-    def encode(self, images: ImageLike | Sequence[ImageLike]) -> Tensor:
-        """Images (see :func:`openmagvit2.apis.images.to_list`) to indices int64 (B, h, w).
+    def encode(
+        self,
+        images: ImageLike | Sequence[ImageLike],
+        background: Colour = 'white',
+        value_range: tuple[float, float] | None = None,
+    ) -> Tensor:
+        """Images to indices int64 (B, h, w).
+
+        Args:
+            images, background, value_range: See :func:`openmagvit2.apis.images.to_list`.
 
         Raises:
-            UserError: The images have different sizes; encode them one by one.
+            UserError: There are no images, or they differ in size: encode them one by one.
         """
-        batch = [self._pad(image) for image in to_list(images)]
+        batch = [self._pad(image) for image in to_list(images, background, value_range)]
+        if not batch:
+            raise UserError('encode: there are no images.')
         if len({image.shape for image in batch}) > 1:
             raise UserError('encode: the images have different sizes; encode them one by one.')
         weight = next(self.model.encoder.parameters())
-        return self.model.encode(torch.stack(batch).to(weight.device, weight.dtype)).indices
+        batch = [image.to(weight.device, weight.dtype) for image in batch]
+        return self.model.encode(torch.stack(batch)).indices
 
     @torch.no_grad()
-    def decode(self, indices: Tensor) -> np.ndarray:
-        """int64 (B, h, w) to uint8 (B, H, W, 3)."""
-        return to_uint8(self.model.decode_indices(indices.to(next(self.model.parameters()).device)))
+    def decode(self, indices: Tensor | np.ndarray) -> np.ndarray:
+        """Indices to images uint8 (B, H, W, 3).
 
-    def reconstruct(self, images: ImageLike | Sequence[ImageLike]) -> list[np.ndarray]:
-        """Images of any sizes through the codes and back: a uint8 (H, W, 3) for each."""
-        out = []
-        for image in to_list(images):
-            height, width = image.shape[1:]
-            out.append(self.decode(self.encode([image]))[0, :height, :width])
-        return out
+        Args:
+            indices: Whole numbers of any type as a tensor or an array, (B, h, w), with several
+                codebooks (B, h, w, codebooks); of a single image also without B, which is then 1.
+
+        Raises:
+            UserError: They have another type or shape, or lie outside the codebook.
+        """
+        # One index a codebook at each position.
+        axes = 3 if self.model.quantizer.num_codebooks == 1 else 4
+        indices = to_indices(indices, axes)
+        device = next(self.model.parameters()).device
+        return to_uint8(self.model.decode_indices(indices.to(device)))
+
+    def reconstruct(
+        self,
+        images: ImageLike | Sequence[ImageLike],
+        background: Colour = 'white',
+        value_range: tuple[float, float] | None = None,
+        on_error: str = 'raise',
+    ) -> list[np.ndarray | None]:
+        """Images of any sizes through the codes and back: a uint8 (H, W, 3) for each.
+
+        All images are read before the first goes through the model.
+
+        Args:
+            images, background, value_range: See :func:`openmagvit2.apis.images.to_list`.
+            on_error: What a file that cannot be read does. 'raise': it ends the call. 'skip': it is
+                named in the log, and None stands in its place.
+
+        Raises:
+            UserError: An image cannot be read or has another type, shape or range.
+        """
+        if on_error not in ('raise', 'skip'):
+            raise UserError(f"reconstruct: on_error must be 'raise' or 'skip', got {on_error!r}.")
+        read: list[Tensor | None] = []
+        for image in one_by_one(images):
+            try:
+                read += to_list([image], background, value_range)
+            except UnreadableImage as error:
+                if on_error == 'raise':
+                    raise
+                print_log(str(error), 'current', logging.WARNING)
+                read.append(None)
+        return [None if image is None else self._reconstruct(image) for image in read]
+
+    def _reconstruct(self, image: Tensor) -> np.ndarray:
+        height, width = image.shape[1:]
+        return self.decode(self.encode(image, value_range=(-1, 1)))[0, :height, :width]
 
     def _pad(self, image: Tensor) -> Tensor:
         height, width = image.shape[1:]

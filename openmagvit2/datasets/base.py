@@ -13,13 +13,16 @@ from openmagvit2.registry import TRANSFORMS
 
 
 class ImageDataset(Dataset):
-    """Images with optional labels; random transforms depend on (seed, epoch, index) alone, never on workers or on a resume.
+    """Images with optional labels.
+
+    Random transforms depend on (seed, epoch, index) alone, never on workers or on a resume.
 
     Args:
         pipeline: Configs of transforms, applied in order to ``dict(image=uint8 (H, W, 3), label, index, rng)``.
         seed: Of the random transforms.
     """
 
+    # Names of the classes, where they are known.
     classes: list[str] | None = None
 
     def __init__(self, *, pipeline: list[dict] | None = None, seed: int = 0) -> None:
@@ -33,7 +36,7 @@ class ImageDataset(Dataset):
 
     @property
     def num_classes(self) -> int | None:
-        """Number of classes, or None where they are not known."""
+        """Number of classes, or None where they are not known; before any image is read."""
         return len(self.classes) if self.classes is not None else None
 
     def all_labels(self) -> np.ndarray | None:
@@ -67,7 +70,7 @@ class ImageDataset(Dataset):
 
     @abstractmethod
     def load(self, index: int) -> tuple[np.ndarray, int]:
-        """Image as uint8 (H, W, 3) RGB, and its label; 0 where there are no labels."""
+        """Image as uint8 (H, W, 3) RGB, and its label; -1 where there is none."""
 
     def __getitem__(self, key: int | tuple[int, int]) -> dict:
         """``dict(image=uint8 (3, H, W), label, index, uniform)`` for an index, or for (index, epoch) as the training sampler gives."""

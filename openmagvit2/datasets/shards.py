@@ -1,24 +1,30 @@
 """Images in tar shards, as a stream (spec §6.1), by the ``webdataset`` package."""
 
-import io
 import itertools
 import json
 import logging
 from collections.abc import Generator, Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import torch
 from mmengine.dist import get_dist_info
 from mmengine.logging import print_log
-from PIL import Image, UnidentifiedImageError
+from torch import nn
 from torch.utils.data import IterableDataset, get_worker_info
 
+from openmagvit2.datasets.labels import UNLABELLED
 from openmagvit2.errors import UserError
+from openmagvit2.io.image_files import ENDINGS, is_hidden
+from openmagvit2.io.images import Colour, UnreadableImage, read_image, to_colour
+from openmagvit2.io.text import read_lines
 from openmagvit2.registry import DATASETS, TRANSFORMS
 
 # So many samples in a row that cannot be read are no accident.
 MAX_UNREADABLE = 1000
+# The first of these that a sample has is its image.
+KEYS = ('jpg', 'jpeg.jpg', 'jpg.jpg', 'jpeg', 'png', 'webp')
+KEYS += tuple(ending[1:] for ending in ENDINGS if ending[1:] not in KEYS)
 
 
 @DATASETS.register_module()
@@ -31,10 +37,12 @@ class TarShards(IterableDataset):
 
     Args:
         urls: A folder of ``*.tar``, a pattern as ``shards/{000..127}.tar``, or a list of files.
-        keys: Endings that hold an image, the first that a sample has: ``a.jpeg.jpg`` has the ending ``jpeg.jpg``.
+        keys: Endings that hold an image, in small letters, the first that a sample has: ``a.jpeg.jpg`` has the ending ``jpeg.jpg``. By
+            default all endings of images.
         resampled: Shards are drawn with replacement, as in the official runs; False: each shard, and so each sample, comes once in a pass.
         shuffle: Samples in the buffer of encoded images that each reader draws from; 1 keeps the order of a shard.
         skip: A JSON list, or a text file with a line for each, of samples' names to leave out.
+        background: Colour behind transparent pixels: a name or code, or three numbers up to 255.
         pipeline: Configs of transforms.
         seed: Of shards, buffer and random transforms.
 
@@ -46,10 +54,11 @@ class TarShards(IterableDataset):
         self,
         *,
         urls: str | Sequence[str],
-        keys: Sequence[str] = ('jpg', 'jpeg.jpg', 'jpg.jpg', 'jpeg', 'png', 'webp'),
+        keys: Sequence[str] = KEYS,
         resampled: bool = True,
         shuffle: int = 1000,
         skip: str | None = None,
+        background: Colour = 'white',
         pipeline: list[dict] | None = None,
         seed: int = 0,
     ) -> None:
@@ -57,8 +66,18 @@ class TarShards(IterableDataset):
         self.keys = tuple(keys)
         self.resampled, self.shuffle, self.seed = resampled, shuffle, seed
         self.skip = _names(skip) if skip else frozenset()
+        self.background = to_colour(background)
         self.pipeline = [TRANSFORMS.build(step) for step in pipeline or []]
         self.start = 0
+
+    # As other data sets: nothing is known of classes.
+    classes = num_classes = None
+
+    def check_model(self, model: nn.Module) -> str | None:
+        """What a training on the stream would not learn; see :meth:`ImageDataset.check_model`."""
+        if getattr(model, 'num_classes', None) is None:
+            return None
+        return f'TarShards: images have no labels (all are {UNLABELLED}), so the training is unconditional: it learns the null class alone.'
 
     @property
     def metainfo(self) -> dict:
@@ -76,7 +95,7 @@ class TarShards(IterableDataset):
         self.start = samples
 
     def __iter__(self) -> Iterator[dict]:
-        """``dict(image=uint8 (3, H, W), label=0, index)``; the index counts what this reader gave."""
+        """``dict(image=uint8 (3, H, W), label=-1, index)``; the index counts what this reader gave."""
         rank, world = get_dist_info()
         worker = get_worker_info()
         workers = worker.num_workers if worker else 1
@@ -84,8 +103,8 @@ class TarShards(IterableDataset):
         rng = np.random.default_rng(np.random.SeedSequence((self.seed, self.start, reader)))
         report = _Report(reader)
         encoded = self._shuffled(self._encoded(self._passes(reader, world * workers), report), rng)
-        for index, image in enumerate(_decoded(encoded, report)):
-            sample = dict(image=image, label=0, index=index, rng=rng)
+        for index, image in enumerate(self._decoded(encoded, report)):
+            sample = dict(image=image, label=UNLABELLED, index=index, rng=rng)
             for step in self.pipeline:
                 sample = step(sample)
             image = torch.from_numpy(np.ascontiguousarray(sample['image'])).permute(2, 0, 1).contiguous()
@@ -131,7 +150,7 @@ class TarShards(IterableDataset):
                 yield f'{shard}: {sample["__key__"]}', sample[key]
         endings = ', '.join(self.keys)
         if not count and not broken:
-            raise UserError(f'TarShards: {shard} has no sample with an ending of {endings}; mend `keys` or `urls`.')
+            raise UserError(f'TarShards: {shard} has no sample with an ending of {endings}; correct `keys` or `urls`.')
         if without:
             report.tell(f'{shard}: {without[0]}', f'no ending of {endings}', len(without))
         return count
@@ -145,6 +164,23 @@ class TarShards(IterableDataset):
                 buffer[place], buffer[-1] = buffer[-1], buffer[place]
                 yield buffer.pop()
 
+    def _decoded(self, samples: Iterator[tuple[str, bytes]], report: '_Report') -> Iterator[np.ndarray]:
+        """Images uint8 (H, W, 3) of those that can be read."""
+        in_a_row = 0
+        for name, content in samples:
+            try:
+                decoded = read_image(content, self.background, name)
+            except UnreadableImage as error:
+                in_a_row += 1
+                report.tell(name, error.reason)
+                if in_a_row == MAX_UNREADABLE:
+                    raise UserError(
+                        f'TarShards: the last {in_a_row} samples could not be read, as {name}; correct `keys` or the files.'
+                    ) from error
+                continue
+            in_a_row = 0
+            yield decoded
+
 
 class _Report:
     """Counts and names what a reader could not read."""
@@ -157,23 +193,6 @@ class _Report:
         more = f' and {count - 1} more there' if count > 1 else ''
         text = f'TarShards: {name}{more} cannot be read ({reason}); {self.count} so far in reader {self.reader}.'
         print_log(text, 'current', logging.ERROR)
-
-
-def _decoded(samples: Iterator[tuple[str, bytes]], report: _Report) -> Iterator[np.ndarray]:
-    """Images uint8 (H, W, 3) of those that can be read."""
-    in_a_row = 0
-    for name, content in samples:
-        try:
-            with Image.open(io.BytesIO(content)) as image:
-                decoded = np.array(image.convert('RGB'))
-        except Exception as error:  # Pillow fails in many ways
-            in_a_row += 1
-            report.tell(name, 'no image format that Pillow knows' if isinstance(error, UnidentifiedImageError) else error)
-            if in_a_row == MAX_UNREADABLE:
-                raise UserError(f'TarShards: the last {in_a_row} samples could not be read, as {name}; mend `keys` or the files.') from error
-            continue
-        in_a_row = 0
-        yield decoded
 
 
 def find_shards(urls: str | Sequence[str]) -> list[str]:
@@ -202,13 +221,25 @@ def _samples(shard: str) -> Iterator[dict]:
     from webdataset.tariterators import group_by_keys, tar_file_expander, url_opener
 
     try:
-        yield from group_by_keys(tar_file_expander(url_opener([dict(url=shard)])))
+        yield from group_by_keys(tar_file_expander(url_opener([dict(url=shard)]), select_files=_is_wanted))
     except Exception as error:  # tarfile and the openers fail in many ways
         yield dict(__key__='', __error__=str(error.args[0] if error.args else error))
+
+
+def _is_wanted(name: str) -> bool:
+    """Whether no folder on the way to a file, nor the file itself, is hidden."""
+    return not any(map(is_hidden, PurePosixPath(name).parts))
 
 
 def _names(path: str) -> frozenset[str]:
     if not Path(path).is_file():
         raise UserError(f'TarShards: skip={path!r} does not exist.')
-    text = Path(path).read_text(encoding='utf-8')
-    return frozenset(json.loads(text) if path.endswith('.json') else text.splitlines())
+    if not path.endswith('.json'):
+        return frozenset(line for _, line in read_lines(path))
+    try:
+        names = json.loads(Path(path).read_text(encoding='utf-8-sig'))
+    except ValueError as error:
+        raise UserError(f'TarShards: skip={path!r} is not JSON ({error}).') from error
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise UserError(f'TarShards: skip={path!r} must hold a list of names.')
+    return frozenset(names)

@@ -1,4 +1,6 @@
-"""Image transforms (spec §6.1): each maps a sample dict to a sample dict; ``image`` is uint8 (H, W, 3)."""
+"""Image transforms (spec §6.1): sample dict to sample dict; ``image`` is uint8 (H, W, 3)."""
+
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
@@ -12,78 +14,104 @@ FILTERS = dict(
     lanczos=Image.Resampling.LANCZOS,
     nearest=Image.Resampling.NEAREST,
 )
+CORNERS = ('top_left', 'top_right', 'bottom_left', 'bottom_right')
 
 
 @TRANSFORMS.register_module()
 class Resize:
-    """Short side to ``size`` pixels with Pillow's antialiased filters; OpenCV's bilinear has no antialias and moves rFID."""
+    """Resize with Pillow's antialiased filters; OpenCV's bilinear has no antialias and moves rFID.
 
-    def __init__(self, *, size: int, interpolation: str = 'bilinear') -> None:
+    Args:
+        size: Pixels of the short side, the long one in proportion; or [height, width].
+        interpolation: Of ``FILTERS``.
+    """
+
+    def __init__(self, *, size: int | Sequence[int], interpolation: str = 'bilinear') -> None:
         if interpolation not in FILTERS:
-            raise UserError(f'Resize: interpolation must be one of {", ".join(FILTERS)}, got {interpolation!r}.')
-        self.size = size
+            words = ', '.join(FILTERS)
+            raise UserError(f'Resize: interpolation must be one of {words}, got {interpolation!r}.')
+        self.height, self.width = _height_and_width(size, 'Resize')
+        self.keep_proportions = isinstance(size, int)
         self.interpolation = interpolation
 
     def __call__(self, sample: dict) -> dict:
         """The long side is truncated to whole pixels, as torchvision does."""
         height, width = sample['image'].shape[:2]
-        short = min(height, width)
-        if short != self.size:
-            to = (self.size * width // short, self.size * height // short)
-            image = Image.fromarray(sample['image']).resize(to, FILTERS[self.interpolation])
-            sample['image'] = np.array(image)
+        to = (self.height, self.width)
+        if self.keep_proportions:
+            short = min(height, width)
+            to = (self.height * height // short, self.height * width // short)
+        if to != (height, width):
+            image = Image.fromarray(sample['image'])
+            sample['image'] = np.array(image.resize(to[::-1], FILTERS[self.interpolation]))
         return sample
 
 
-def _crop(sample: dict, size: int, top: int, left: int) -> dict:
-    sample['image'] = sample['image'][top : top + size, left : left + size]
-    return sample
+class _Crop:
+    """What crops share.
 
+    Args:
+        size: Pixels of a square's side, or [height, width].
+    """
 
-def _margins(sample: dict, size: int, name: str) -> tuple[int, int]:
-    height, width = sample['image'].shape[:2]
-    if height < size or width < size:
-        raise UserError(f'{name}(size={size}) got an image of {height}x{width}; put Resize(size={size}) before it.')
-    return height - size, width - size
+    def __init__(self, *, size: int | Sequence[int]) -> None:
+        self.size, (self.height, self.width) = size, _height_and_width(size, type(self).__name__)
 
+    def margins(self, sample: dict) -> tuple[int, int]:
+        """Rows and columns that are cut off.
 
-@TRANSFORMS.register_module()
-class RandomCrop:
-    """A square of ``size`` pixels at a uniform place."""
+        Raises:
+            UserError: The image is smaller than the crop.
+        """
+        height, width = sample['image'].shape[:2]
+        if height < self.height or width < self.width:
+            raise UserError(
+                f'{type(self).__name__}(size={self.size}) got an image of {height}x{width}; '
+                f'put Resize(size={self.size}) before it.'
+            )
+        return height - self.height, width - self.width
 
-    def __init__(self, *, size: int) -> None:
-        self.size = size
-
-    def __call__(self, sample: dict) -> dict:
-        """Raises UserError for an image smaller than the crop."""
-        margins = _margins(sample, self.size, 'RandomCrop')
-        return _crop(sample, self.size, *(int(sample['rng'].integers(margin + 1)) for margin in margins))
-
-
-@TRANSFORMS.register_module()
-class CenterCrop:
-    """A square of ``size`` pixels in the middle."""
-
-    def __init__(self, *, size: int) -> None:
-        self.size = size
-
-    def __call__(self, sample: dict) -> dict:
-        """Raises UserError for an image smaller than the crop."""
-        margins = _margins(sample, self.size, 'CenterCrop')
-        return _crop(sample, self.size, *(round(margin / 2) for margin in margins))
+    def cut(self, sample: dict, top: int, left: int) -> dict:
+        """The sample with the part of its image that begins there."""
+        sample['image'] = sample['image'][top : top + self.height, left : left + self.width]
+        return sample
 
 
 @TRANSFORMS.register_module()
-class CornerCrop:
-    """A square of ``size`` pixels at ``corner``: 'top_left', 'top_right', 'bottom_left', or 'bottom_right'."""
-
-    def __init__(self, *, size: int, corner: str) -> None:
-        self.size, self.bottom, self.right = size, corner.startswith('bottom'), corner.endswith('right')
+class RandomCrop(_Crop):
+    """A part of ``size`` at a uniform place."""
 
     def __call__(self, sample: dict) -> dict:
         """Raises UserError for an image smaller than the crop."""
-        top, left = _margins(sample, self.size, 'CornerCrop')
-        return _crop(sample, self.size, top * self.bottom, left * self.right)
+        places = (int(sample['rng'].integers(margin + 1)) for margin in self.margins(sample))
+        return self.cut(sample, *places)
+
+
+@TRANSFORMS.register_module()
+class CenterCrop(_Crop):
+    """A part of ``size`` in the middle."""
+
+    def __call__(self, sample: dict) -> dict:
+        """Raises UserError for an image smaller than the crop."""
+        return self.cut(sample, *(round(margin / 2) for margin in self.margins(sample)))
+
+
+@TRANSFORMS.register_module()
+class CornerCrop(_Crop):
+    """A part of ``size`` at ``corner``, one of ``CORNERS``."""
+
+    def __init__(self, *, size: int | Sequence[int], corner: str) -> None:
+        super().__init__(size=size)
+        if corner not in CORNERS:
+            raise UserError(
+                f'CornerCrop: corner must be one of {", ".join(CORNERS)}, got {corner!r}.'
+            )
+        self.bottom, self.right = corner.startswith('bottom'), corner.endswith('right')
+
+    def __call__(self, sample: dict) -> dict:
+        """Raises UserError for an image smaller than the crop."""
+        top, left = self.margins(sample)
+        return self.cut(sample, top * self.bottom, left * self.right)
 
 
 @TRANSFORMS.register_module()
@@ -102,17 +130,31 @@ class RandomFlip:
 
 @TRANSFORMS.register_module()
 class Pad:
-    """Zero border (black) up to a square of ``size`` pixels, the image in the middle."""
+    """Zero border (black) up to ``size``, the image in the middle.
 
-    def __init__(self, *, size: int) -> None:
-        self.size = size
+    Args:
+        size: Pixels of a square's side, or [height, width].
+    """
+
+    def __init__(self, *, size: int | Sequence[int]) -> None:
+        self.size, (self.height, self.width) = size, _height_and_width(size, 'Pad')
 
     def __call__(self, sample: dict) -> dict:
         """Raises UserError for an image larger than ``size``."""
         height, width = sample['image'].shape[:2]
-        if max(height, width) > self.size:
+        if height > self.height or width > self.width:
             raise UserError(f'Pad(size={self.size}) got an image of {height}x{width}.')
-        top, left = (self.size - height) // 2, (self.size - width) // 2
-        borders = (top, self.size - height - top), (left, self.size - width - left), (0, 0)
+        top, left = (self.height - height) // 2, (self.width - width) // 2
+        borders = (top, self.height - height - top), (left, self.width - width - left), (0, 0)
         sample['image'] = np.pad(sample['image'], borders)
         return sample
+
+
+def _height_and_width(size: int | Sequence[int], name: str) -> tuple[int, int]:
+    """Of a square's side, or of [height, width]."""
+    sides = tuple(size) if isinstance(size, (list, tuple)) else (size, size)
+    if len(sides) != 2 or not all(type(side) is int and side > 0 for side in sides):
+        raise UserError(
+            f'{name}: size must be a number of pixels, or [height, width], got {size!r}.'
+        )
+    return sides

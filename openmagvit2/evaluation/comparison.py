@@ -16,6 +16,7 @@ from openmagvit2.evaluation.frechet import frechet_distance
 from openmagvit2.evaluation.images import ImageSet
 from openmagvit2.evaluation.metrics.inception_score import InceptionScore
 from openmagvit2.evaluation.metrics.precision_recall import kernel_distance, precision_recall
+from openmagvit2.io.images import Colour
 
 METRICS = ('fd', 'is', 'precision_recall', 'kid')
 # Those that compare single images of both sets.
@@ -31,16 +32,16 @@ class Reference:
     Args:
         path: An npz of images, of statistics (``mu``, ``sigma``), or of both; or a folder.
         dim: Length of the network's features.
-        skip_broken: See :class:`ImageSet`.
+        skip_broken, background: See :class:`ImageSet`.
 
     Raises:
         UserError: It is none of these.
     """
 
-    def __init__(self, path: str | Path, dim: int, skip_broken: bool = False) -> None:
+    def __init__(self, path: str | Path, dim: int, skip_broken: bool = False, background: Colour = 'white') -> None:
         path = Path(path)
         self.given = read_statistics(path, dim)
-        self.images = None if self.given and not _has_images(path) else ImageSet(path, skip_broken)
+        self.images = None if self.given and not _has_images(path) else ImageSet(path, skip_broken, background)
 
 
 def _has_images(path: Path) -> bool:

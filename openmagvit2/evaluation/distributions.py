@@ -142,10 +142,14 @@ def collect(images: Images, extractor: FeatureExtractor, batch_size: int, device
 
 
 def cached_moments(images: ImageSet, extractor: FeatureExtractor, batch_size: int, device: str) -> Statistics:
-    """Moments of a reference set, kept by the hashes of images and network below ``$OPENMAGVIT2_CACHE`` (or ``~/.cache/openmagvit2``)."""
+    """Moments of a reference set.
+
+    They are kept by the hashes of images (as they are read) and network below ``$OPENMAGVIT2_CACHE``
+    (or ``~/.cache/openmagvit2``).
+    """
     extractor.prepare(device)
     folder = Path(os.environ.get('OPENMAGVIT2_CACHE', Path.home() / '.cache' / 'openmagvit2'))
-    kept = folder / f'{extractor.name}_{extractor.key()[:16]}_{images.hash()[:24]}.npz'
+    kept = folder / f'{extractor.name}_{extractor.key()[:16]}_{images.key()[:24]}.npz'
     known = _kept_moments(kept)
     if known:
         return known

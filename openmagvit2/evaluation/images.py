@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from openmagvit2.errors import UserError
-
-SUFFIXES = {'.jpg', '.jpeg', '.png', '.webp', '.bmp'}
+from openmagvit2.io.image_files import find_images
+from openmagvit2.io.images import RULES, Colour, UnreadableImage, read_image, to_colour
 
 
 class ImageSet:
@@ -20,13 +19,14 @@ class ImageSet:
     Args:
         path: An npz with ``arr_0`` uint8 (N, H, W, 3), or a folder of images of one size.
         skip_broken: Leave out files of a folder that cannot be read; they stand in ``skipped``.
+        background: Colour behind transparent pixels of a folder's files: a name or code, or three numbers up to 255.
 
     Raises:
         UserError: No such file; another layout or type; pickled objects; an empty folder.
     """
 
-    def __init__(self, path: str | Path, skip_broken: bool = False) -> None:
-        self.path, self.skip_broken = Path(path), skip_broken
+    def __init__(self, path: str | Path, skip_broken: bool = False, background: Colour = 'white') -> None:
+        self.path, self.skip_broken, self.background = Path(path), skip_broken, to_colour(background)
         self.name = self.path.name
         self.skipped: list[str] = []
         # (H, W) of an image, known for a folder once one is read.
@@ -34,9 +34,7 @@ class ImageSet:
         self._hash: str | None = None
         self.files: list[Path] = []
         if self.path.is_dir():
-            self.files = sorted(file for file in self.path.rglob('*') if file.suffix.lower() in SUFFIXES)
-            if not self.files:
-                raise UserError(f'{path} holds no images ({", ".join(sorted(SUFFIXES))}).')
+            self.files = find_images(self.path)
             self.count = len(self.files)
         else:
             self.shape = self._header()
@@ -50,13 +48,26 @@ class ImageSet:
         self._hash = self._hash or self._digest()
         return self._hash
 
+    def key(self) -> str:
+        """A name for its pixels: the hash, and of a folder also what else they depend on."""
+        if not self.files:
+            return self.hash()
+        return hashlib.sha256(f'{self.hash()} {RULES} {self.background}'.encode()).hexdigest()
+
     def _digest(self) -> str:
         digest = hashlib.sha256()
         for file in self.files or [self.path]:
-            digest.update(file.relative_to(self.path).as_posix().encode() if self.files else b'')
-            with open(file, 'rb') as opened:
-                for chunk in iter(lambda: opened.read(1 << 20), b''):
-                    digest.update(chunk)
+            # Names that are not UTF-8 come with surrogates.
+            name = file.relative_to(self.path).as_posix() if self.files else ''
+            digest.update(name.encode('utf-8', 'surrogateescape'))
+            try:
+                with open(file, 'rb') as opened:
+                    for chunk in iter(lambda: opened.read(1 << 20), b''):
+                        digest.update(chunk)
+            except OSError as error:
+                if not self.skip_broken:
+                    way = 'remove it, or leave such files out with --skip-broken'
+                    raise UserError(f'{file} cannot be read: {error.strerror}; {way}.') from None
         return digest.hexdigest()
 
     def batches(self, size: int) -> Iterator[np.ndarray]:
@@ -113,11 +124,10 @@ class ImageSet:
         first: tuple[int, ...] | None = None
         for file in self.files:
             try:
-                with Image.open(file) as opened:
-                    image = np.array(opened.convert('RGB'))
-            except Exception as error:  # Pillow fails in many ways
+                image = read_image(file, self.background)
+            except UnreadableImage as error:
                 if not self.skip_broken:
-                    raise UserError(f'Image {file} cannot be read: {error}. Remove it, or leave such files out with --skip-broken.') from None
+                    raise error.with_way_out('leave such files out with --skip-broken') from None
                 self.skipped.append(str(file))
                 continue
             first = first or image.shape

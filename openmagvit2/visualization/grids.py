@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, PngImagePlugin
 from torch import Tensor
+
+from openmagvit2.io.image_files import GRID_MARK, GRID_NAME
 
 
 def to_uint8(images: Tensor) -> np.ndarray:
@@ -36,3 +38,11 @@ def save_image(image: np.ndarray, path: str | Path) -> None:
     """Write uint8 (H, W, 3); folders are made."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(image).save(path)
+
+
+def save_grid(rows: Sequence[Sequence[np.ndarray]], folder: str | Path) -> Path:
+    """Write :func:`image_grid` of the rows as ``grid.png``, marked as none of the folder's images."""
+    path, info = Path(folder) / GRID_NAME, PngImagePlugin.PngInfo()
+    info.add_text(*GRID_MARK)
+    Image.fromarray(image_grid(rows)).save(path, pnginfo=info)
+    return path

@@ -43,7 +43,8 @@ class ReconstructionGridHook(Hook):
     def after_val_epoch(self, runner, metrics: dict | None = None) -> None:
         """Write the grid; a validation that was cut short has no metrics and gives none."""
         if metrics and self.pairs and is_main_process():
-            rows = [list(to_uint8(torch.stack(images))) for images in zip(*self.pairs, strict=True)]
+            # One by one: images of a validation may differ in size.
+            rows = [[to_uint8(image[None])[0] for image in images] for images in zip(*self.pairs, strict=True)]
             save_image(image_grid(rows), _path(runner, 'reconstructions'))
 
 

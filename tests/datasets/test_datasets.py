@@ -2,14 +2,17 @@
 
 import gzip
 import logging
+import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
 from torchvision import transforms as tv
+from torchvision.datasets import ImageFolder as ImageFolderOfTorchvision
 
 from openmagvit2.datasets import Coco, FashionMNIST, ImageFolder, ImageList, ImageNet
 from openmagvit2.datasets import images as module
+from openmagvit2.errors import UserError
 from openmagvit2.registry import TRANSFORMS
 
 
@@ -57,14 +60,14 @@ def test_coco_layout(tmp_path):
     for number in (30, 7, 112):
         Image.fromarray(np.full((9, 8, 3), number, np.uint8)).save(tmp_path / 'val2017' / f'{number:012d}.png')
     data = Coco(data_root=str(tmp_path))
-    assert [(int(data[i]['image'][0, 0, 0]), data[i]['label']) for i in range(len(data))] == [(7, 0), (30, 0), (112, 0)]
+    assert [(int(data[i]['image'][0, 0, 0]), data[i]['label']) for i in range(len(data))] == [(7, -1), (30, -1), (112, -1)]
     with pytest.raises(ValueError, match='train2017 does not exist; put the images of COCO train2017 there.*or another `split` there'):
         Coco(data_root=str(tmp_path), split='train2017')
 
 
 def test_pattern(imagenet):
     assert [path.name for path, _ in ImageFolder(data_root=str(imagenet), pattern='val/*1.png').samples] == ['1.png']
-    with pytest.raises(ValueError, match="no images .* that match 'test"):
+    with pytest.raises(ValueError, match="no images that match 'test"):
         ImageFolder(data_root=str(imagenet), pattern='test*')
 
 
@@ -75,7 +78,7 @@ def test_folders_without_images(tmp_path, monkeypatch):
     (tmp_path / 'val2017' / 'n01').mkdir()
     (tmp_path / 'val2017' / 'readme.txt').write_text('none')
     for data, arguments in ((ImageFolder, {}), (Coco, {}), (ImageNet, dict(split='val2017'))):
-        with pytest.raises(ValueError, match='has no (images|class folders)'):
+        with pytest.raises(ValueError, match='(holds no images|has no class folders)'):
             data(data_root=str(tmp_path), **arguments)
     Image.new('RGB', (4, 4)).save(tmp_path / 'val2017' / 'n02' / '0.png')
     assert ImageNet(data_root=str(tmp_path), split='val2017').samples[0][1] == 1
@@ -85,13 +88,78 @@ def test_folders_without_images(tmp_path, monkeypatch):
 def test_list_file(imagenet):
     listing = imagenet / 'list.txt'
     (imagenet / 'a name.png').write_bytes((imagenet / 'val' / 'n01' / '0.png').read_bytes())
-    listing.write_text('train/n01/0.png 7\nval/n01/1.png\n\nval/n01/0.png\t12\na name.png\na name.png  3\na name.png -1\n')
-    samples = ImageList(list_file=str(listing), data_root=str(imagenet)).samples
-    assert [label for _, label in samples] == [7, 0, 12, 0, 3, -1]
-    assert [path.name for path, _ in samples[2:4]] == ['0.png', 'a name.png']
+    listing.write_text('train/n01/0.png 7\n\nval/n01/0.png\t12\na name.png  3\na name.png -1\n')
+    data = ImageList(list_file=str(listing), data_root=str(imagenet))
+    assert [label for _, label in data.samples] == [7, 12, 3, -1] and data.num_classes == 13
+    assert [path.name for path, _ in data.samples[1:3]] == ['0.png', 'a name.png']
     listing.write_text('val/n01/1.png\n' + ''.join(f'train/{i}.png\n' for i in range(5)))
-    with pytest.raises(ValueError, match=r'names 5 files that do not exist \(line 2: .*0.png, line 3: .*1.png, line 4: .*2.png, …\)'):
+    with pytest.raises(
+        ValueError,
+        match=r'names 5 files that do not exist \(line 2: .*0.png, line 3: .*1.png, line 4: .*2.png, …\)',
+    ):
         ImageList(list_file=str(listing), data_root=str(imagenet))
+
+
+@pytest.mark.parametrize(
+    'content',
+    [
+        b'\xef\xbb\xbfa\xc3\xa9.png\nb.png\n',
+        b'a\xc3\xa9.png\r\nb.png\r\n',
+        b'a\xc3\xa9.png   \n  b.png\t\n\n   \n',
+        b'a\xc3\xa9.png\rb.png',
+    ],
+)
+@pytest.mark.parametrize('labels', [(), (4, 0)])
+def test_lists_of_every_editor(tmp_path, content, labels):
+    for name in ('aé.png', 'b.png'):
+        Image.new('RGB', (4, 4)).save(tmp_path / name)
+    for label in labels:
+        content = content.replace(b'.png', f'._png {label}'.encode(), 1)
+    (tmp_path / 'list.txt').write_bytes(content.replace(b'._png', b'.png'))
+    data = ImageList(list_file=str(tmp_path / 'list.txt'), data_root=str(tmp_path))
+    expected = list(labels) or [-1, -1]
+    assert [(path.name, label) for path, label in data.samples] == list(zip(['aé.png', 'b.png'], expected, strict=True))
+    assert data.num_classes == (5 if labels else None)
+
+
+@pytest.mark.parametrize(
+    ('content', 'told'),
+    [
+        (b'a.png 3\n\nb.png\na.png 5\n', r'list.txt, line 3 has no label and line 1 has a label'),
+        (b'a.png\nb.png\na.png 5\n', r'list.txt, line 3 has a label and line 1 has none'),
+        ('a.png\nä.png\n'.encode('latin-1'), 'list.txt, line 2: this is not UTF-8; save'),
+        ('a.png\nb.png\n'.encode('utf-16'), 'list.txt, line 1: this is not UTF-8; save'),
+        ('a.png\nb.png\n'.encode('utf-16-be'), 'list.txt, line 1: this is not UTF-8; save'),
+        (b' \n', 'list.txt names no image'),
+    ],
+)
+def test_mistakes_in_lists(tmp_path, content, told):
+    for name in ('a.png', 'b.png'):
+        Image.new('RGB', (4, 4)).save(tmp_path / name)
+    (tmp_path / 'list.txt').write_bytes(content)
+    with pytest.raises(UserError, match=told):
+        ImageList(list_file=str(tmp_path / 'list.txt'), data_root=str(tmp_path))
+
+
+def test_what_is_known_of_classes(imagenet):
+    assert ImageNet(data_root=str(imagenet)).num_classes == 2
+    assert FashionMNIST(num_images=10).num_classes == 10
+    folder = ImageFolder(data_root=str(imagenet / 'val'))
+    assert folder.num_classes is None and folder.classes is None and folder[0]['label'] == -1
+
+
+def test_class_folders_are_ranked_as_torchvision_ranks_them(tmp_path):
+    for name in ('2', '11', '0', '10', '1', '.ipynb_checkpoints', 'B', 'a'):
+        (tmp_path / 'train' / name / 'part').mkdir(parents=True)
+        Image.new('RGB', (4, 4)).save(tmp_path / 'train' / name / 'part' / 'x.jpg')
+    (tmp_path / 'elsewhere').mkdir()
+    Image.new('RGB', (4, 4)).save(tmp_path / 'elsewhere' / 'y.jpg')
+    (tmp_path / 'train' / 'linked').symlink_to(tmp_path / 'elsewhere')
+    data = ImageNet(data_root=str(tmp_path))
+    assert data.classes == ['0', '1', '10', '11', '2', 'B', 'a', 'linked']
+    shutil.rmtree(tmp_path / 'train' / '.ipynb_checkpoints')
+    theirs = ImageFolderOfTorchvision(tmp_path / 'train')
+    assert [(str(path), label) for path, label in data.samples] == theirs.samples
 
 
 def test_missing_folder_says_what_to_do(tmp_path):
@@ -118,8 +186,8 @@ def broken(tmp_path):
 def test_broken_image_is_named(broken, monkeypatch):
     data = ImageFolder(data_root=str(broken))
     assert len(data) == 5
-    for i, reason in ((2, 'truncated'), (3, 'cannot identify')):
-        with pytest.raises(ValueError, match=f"{i}.jpg cannot be read: .*{reason}.* or set the data set's on_error='skip'"):
+    for i, reason in ((2, 'truncated'), (3, 'no image format')):
+        with pytest.raises(ValueError, match=f"{i}.jpg cannot be read: .*{reason}.*, or set the data set's on_error='skip'"):
             data[i]
     monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 50)
     with pytest.raises(ValueError, match='0.jpg cannot be read: .*decompression bomb'):
@@ -212,6 +280,40 @@ def test_resize_and_centre_crop_equal_torchvision(shape):
     ours = TRANSFORMS.build(dict(type='CenterCrop', size=32))(sample)['image']
     theirs = tv.Compose([tv.Resize(32), tv.CenterCrop(32)])(Image.fromarray(image))
     assert np.array_equal(ours, np.asarray(theirs))
+
+
+@pytest.mark.parametrize('size', [[24, 40], (40, 24)])
+def test_sizes_of_two_sides(size):
+    image = np.random.default_rng(1).integers(0, 256, (50, 60, 3), dtype=np.uint8)
+    resized = TRANSFORMS.build(dict(type='Resize', size=size))(dict(image=image))['image']
+    assert np.array_equal(resized, np.asarray(tv.Resize(size)(Image.fromarray(image))))
+    rng = np.random.default_rng(0)
+    height, width = size
+    for name, more, part in (
+        ('CenterCrop', {}, image[(50 - height) // 2 :, (60 - width) // 2 :]),
+        ('CornerCrop', dict(corner='bottom_right'), image[50 - height :, 60 - width :]),
+        ('RandomCrop', {}, None),
+    ):
+        step = TRANSFORMS.build(dict(type=name, size=size, **more))
+        cut = step(dict(image=image, rng=rng))['image']
+        assert cut.shape == (height, width, 3)
+        assert part is None or np.array_equal(cut, part[:height, :width])
+    padded = TRANSFORMS.build(dict(type='Pad', size=[52, 66]))(dict(image=image))['image']
+    assert padded.shape == (52, 66, 3) and np.array_equal(padded[1:51, 3:63], image)
+
+
+@pytest.mark.parametrize('name', ['Resize', 'CenterCrop', 'RandomCrop', 'CornerCrop', 'Pad'])
+@pytest.mark.parametrize('size', [[32], [1, 2, 3], 0, '32', 2.5, [32, None], True])
+def test_sizes_that_are_none(name, size):
+    more = dict(corner='top_left') if name == 'CornerCrop' else {}
+    told = rf'{name}: size must be a number of pixels, or \[height, width\], got'
+    with pytest.raises(UserError, match=told):
+        TRANSFORMS.build(dict(type=name, size=size, **more))
+
+
+def test_corners_have_names():
+    with pytest.raises(UserError, match="corner must be one of top_left, .*, got 'middle'"):
+        TRANSFORMS.build(dict(type='CornerCrop', size=4, corner='middle'))
 
 
 def test_crop_of_a_small_image():

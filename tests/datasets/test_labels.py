@@ -53,7 +53,7 @@ def test_what_is_never_learned_is_said(tmp_path):
     assert FashionMNIST(num_images=3).check_model(model(1000)).startswith('FashionMNIST has 10 classes, the model 1000')
     # Without names of classes, the largest label counts.
     data = image_list(tmp_path, 0, 4)
-    assert data.num_classes is None
+    assert data.num_classes == 5
     assert data.check_model(model(6)).startswith('ImageList has 5 classes, the model 6 ')
     assert image_list(tmp_path, 4, -1).check_model(model(5)) is None
     assert image_list(tmp_path, -1, -1, -1).check_model(model(10)).startswith('ImageList: none of the 3 images has a label')

@@ -6,6 +6,7 @@ import json
 import logging
 import tarfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -116,7 +117,7 @@ def test_keys_and_skipped_names(folder):
 def test_shard_without_a_key(folder, monkeypatch):
     told = []
     monkeypatch.setattr(module, 'print_log', lambda text, logger, level: told.append(text))
-    with pytest.raises(ValueError, match=r'\d.tar has no sample with an ending of webp; mend `keys`'):
+    with pytest.raises(ValueError, match=r'\d.tar has no sample with an ending of webp; correct `keys`'):
         values(TarShards(urls=str(folder), keys=('webp',)), 1)
     assert not told
     write(folder / 'some.tar', {'a.txt': b'', 'b.png': png(1), 'c.gif': b'', 'd.png': png(2)})
@@ -145,11 +146,29 @@ def test_nothing_readable_is_an_error_not_an_endless_loop(folder, monkeypatch):
     monkeypatch.setattr(module, 'print_log', lambda *_: None)
     monkeypatch.setattr(module, 'MAX_UNREADABLE', 20)
     write(folder / 'bad.tar', {f'{i}.png': b'bad' for i in range(7)})
-    with pytest.raises(ValueError, match='the last 20 samples could not be read, as .*bad.tar: 5; mend'):
+    with pytest.raises(ValueError, match='the last 20 samples could not be read, as .*bad.tar: 5; correct'):
         values(TarShards(urls=[str(folder / 'bad.tar')], shuffle=1), 1)
     (folder / 'none.tar').write_bytes(b'<html>' * 1000)
     with pytest.raises(ValueError, match='nothing in .*none.tar can be read'):
         values(TarShards(urls=[str(folder / 'none.tar')]), 1)
+
+
+def test_streams_have_no_labels(folder):
+    dataset = TarShards(urls=str(folder))
+    assert dataset.num_classes is None and next(iter(dataset))['label'] == -1
+    assert 'so the training is unconditional' in dataset.check_model(SimpleNamespace(num_classes=10))
+    assert dataset.check_model(SimpleNamespace()) is None
+
+
+def test_lists_of_names_to_skip(folder):
+    (folder / 'skip.txt').write_bytes(b'\xef\xbb\xbf0_0\r\n3_4  \r\n\r\n')
+    (folder / 'skip.json').write_bytes(b'\xef\xbb\xbf["0_0", "3_4"]')
+    for name in ('skip.txt', 'skip.json'):
+        assert TarShards(urls=str(folder), skip=str(folder / name)).skip == {'0_0', '3_4'}
+    for content, told in ((b'{', 'is not JSON'), (b'{"0_0": 1}', 'must hold a list of names')):
+        (folder / 'skip.json').write_bytes(content)
+        with pytest.raises(ValueError, match=told):
+            TarShards(urls=str(folder), skip=str(folder / 'skip.json'))
 
 
 def test_mistakes(tmp_path):

@@ -302,6 +302,26 @@ def test_broken_and_odd_files_of_a_folder(tmp_path):
         list(ImageSet(tmp_path, skip_broken=True).batches(2))
 
 
+def test_names_of_pixels_follow_the_background(tmp_path):
+    pixels = np.dstack([random_images(1)[0], np.full((16, 16), 100, np.uint8)])
+    Image.fromarray(pixels).save(tmp_path / 'a.png')
+    black, white = (ImageSet(tmp_path, background=name) for name in ('black', 'white'))
+    assert black.hash() == white.hash() and black.key() != white.key()
+    assert white.key() == ImageSet(tmp_path, background=(255, 255, 255)).key()
+    images = save_npz(tmp_path / 'x.npz', random_images(2))
+    assert ImageSet(images, background='black').key() == ImageSet(images).hash()
+
+
+def test_links_to_nothing_are_broken_files(tmp_path):
+    Image.fromarray(random_images(1)[0]).save(tmp_path / 'a.png')
+    (tmp_path / 'b.png').symlink_to(tmp_path / 'gone.png')
+    with pytest.raises(ValueError, match='b.png cannot be read: No such file.*with --skip-broken'):
+        ImageSet(tmp_path).hash()
+    lenient = ImageSet(tmp_path, skip_broken=True)
+    assert len(lenient.hash()) == 64 and sum(map(len, lenient.batches(2))) == 1
+    assert lenient.skipped == [str(tmp_path / 'b.png')]
+
+
 @pytest.fixture
 def run(monkeypatch, capsys, tmp_path):
     monkeypatch.setenv('OPENMAGVIT2_CACHE', str(tmp_path / 'cache'))

@@ -58,6 +58,14 @@ def test_sizes_metrics_and_record(folder, checkpoint, tmp_path):
     assert official['psnr'] != small['psnr']
 
 
+@pytest.mark.parametrize('size', [[32, 64], '0', '32x64', 0, True])
+def test_sizes_that_are_none(folder, checkpoint, tmp_path, size):
+    told = r"--size must be one number of pixels \(the crops are square\) or 'original', got"
+    with pytest.raises(ValueError, match=told):
+        run_test(config(folder, tmp_path.name), checkpoint, str(tmp_path / 'x'), size=size)
+    assert not (tmp_path / 'x').exists()
+
+
 def test_unknown_and_missing(folder, checkpoint, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match='No metric `rfidd`; choose of psnr'):
         run_test(config(folder, tmp_path.name), checkpoint, str(tmp_path / 'x'), metrics=['rfidd'])

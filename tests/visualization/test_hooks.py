@@ -2,8 +2,10 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import torch
 from PIL import Image
 
 from openmagvit2.apis import Generator, Tokenizer
@@ -11,6 +13,7 @@ from openmagvit2.apis.running import train
 from openmagvit2.config import load_config
 from openmagvit2.engine.hooks import IterationLoggerHook
 from openmagvit2.registry import DATASETS
+from openmagvit2.visualization import ReconstructionGridHook
 
 CONFIGS = Path(__file__).parents[2] / 'configs' / 'tiny'
 OPTIONS = {'train_cfg.max_iters': 3, 'train_cfg.val_interval': 2, 'global_batch_size': 8}
@@ -57,3 +60,15 @@ def test_samples(tmp_path):
     assert grid.shape[:2] == (10, 4)
     generator = Generator.from_config(tmp_path / 'ar_32.py', tmp_path / 'iter_3.pth')
     assert np.abs(grid[7].astype(int) - generator.sample([7] * 4, seed=0)).max() <= 1
+
+
+def test_images_of_several_sizes(tmp_path):
+    hook, runner = ReconstructionGridHook(), SimpleNamespace(work_dir=str(tmp_path), iter=3)
+    hook.before_val_epoch(runner)
+    for height, width, value in ((4, 6, -1.0), (8, 3, 0.0)):
+        image = torch.full((1, 3, height, width), value)
+        hook.after_val_iter(runner, 0, outputs=[dict(image=image, reconstruction=image)])
+    hook.after_val_epoch(runner, dict(psnr=1.0))
+    grid = np.asarray(Image.open(tmp_path / 'grids' / 'reconstructions_iter_3.png'))
+    assert grid.shape == (8 + 2 + 8, 6 + 2 + 6, 3)
+    assert (grid[10:14, :6] == 0).all() and (grid[10:, 8:11] == 128).all()

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from openmagvit2.errors import UserError
+from openmagvit2.models.layers.norm import GroupNorm
 
 
 class AdaptiveGroupNorm(nn.Module):
@@ -18,20 +18,16 @@ class AdaptiveGroupNorm(nn.Module):
 
     def __init__(self, channels: int, code_dim: int) -> None:
         super().__init__()
-        self.norm = nn.GroupNorm(32, channels, eps=1e-6, affine=False)
+        self.norm = GroupNorm(32, channels, eps=1e-6, affine=False)
         self.gamma = nn.Linear(code_dim, channels)
         self.beta = nn.Linear(code_dim, channels)
 
     def forward(self, x: Tensor, codes: Tensor) -> Tensor:
-        """Features (B, C, H, W) and codes (B, D, h, w) to (B, C, H, W).
-
-        Raises:
-            UserError: The codes have a single position, whose unbiased variance does not exist.
-        """
+        """Features (B, C, H, W) and codes (B, D, h, w) to (B, C, H, W)."""
         flat = codes.flatten(2)
-        if flat.shape[-1] < 2:
-            raise UserError('Adaptive group norm needs at least two latent positions; use larger images.')
+        # The unbiased variance of a single position does not exist; its codes differ from nothing.
+        variance = flat.var(-1) if flat.shape[-1] > 1 else torch.zeros_like(flat[..., 0])
         # The epsilon stands inside the root: a channel that is constant over the image must not give an infinite gradient.
-        scale = self.gamma(torch.sqrt(flat.var(-1) + 1e-6))[:, :, None, None]
+        scale = self.gamma(torch.sqrt(variance + 1e-6))[:, :, None, None]
         shift = self.beta(flat.mean(-1))[:, :, None, None]
         return scale * self.norm(x) + shift

@@ -4,13 +4,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
+from openmagvit2.models.layers.norm import GroupNorm
 
 
 def group_norm(channels: int) -> nn.GroupNorm:
     """GroupNorm as the paper's networks use it: 32 groups, eps 1e-6, affine."""
     if channels % 32:
         raise UserError(f'Channel widths must be multiples of 32 for GroupNorm(32), got {channels}: mend `channels`.')
-    return nn.GroupNorm(32, channels, eps=1e-6)
+    return GroupNorm(32, channels, eps=1e-6)
 
 
 class ResidualBlock(nn.Module):

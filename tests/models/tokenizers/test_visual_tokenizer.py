@@ -34,7 +34,7 @@ def test_indices_are_checked(quantizer):
         for wrong, told in (
             (good.float(), r'whole numbers \(int64\), got torch.float32'),
             (good.bool(), 'got torch.bool'),
-            (good[0], r'must have the shape \(B, h, w\), got \(2, 2\)'),
+            (good[0, 0], r'must have the shape \(B, h, w\), got \(2,\)'),
             (good[None], r'got \(1, 1, 2, 2\)'),
         ):
             with pytest.raises(ValueError, match=told):

@@ -1,0 +1,15 @@
+"""Files in and out: one reader of images, one scanner of folders, one reader of lists."""
+
+from openmagvit2.io.image_files import ENDINGS, find_images, gather_images
+from openmagvit2.io.images import UnreadableImage, read_image, to_colour
+from openmagvit2.io.text import read_lines
+
+__all__ = [
+    'ENDINGS',
+    'UnreadableImage',
+    'find_images',
+    'gather_images',
+    'read_image',
+    'read_lines',
+    'to_colour',
+]

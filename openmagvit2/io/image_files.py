@@ -1,0 +1,164 @@
+"""The one scanner of folders: which files below a folder are its images, and in which order.
+
+An image is a file whose name ends in one of ``ENDINGS``, in any case. Left out are hidden files and
+folders, folders that systems and programs keep for themselves (``SYSTEM``), and the ``grid.png``
+that our own tools write beside their images. Linked folders are followed, unless they lead back to
+a folder that they lie in. The order is that of the names, folder by folder, by code points
+('10' before '2', 'B' before 'a'), on every machine.
+"""
+
+import glob
+import logging
+import os
+import unicodedata
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from mmengine.logging import print_log
+
+from openmagvit2.errors import UserError
+
+ENDINGS = (
+    '.apng',
+    '.avif',
+    '.bmp',
+    '.gif',
+    '.jfif',
+    '.jpe',
+    '.jpeg',
+    '.jpg',
+    '.pgm',
+    '.png',
+    '.ppm',
+    '.tif',
+    '.tiff',
+    '.webp',
+)
+SYSTEM = {
+    '@eaDir',
+    '#recycle',
+    '__MACOSX',
+    '$RECYCLE.BIN',
+    'System Volume Information',
+    'lost+found',
+}
+# A grid of our tools carries this text, so that a picture of the user's with this name is an image.
+GRID_NAME, GRID_MARK = 'grid.png', ('openmagvit2', 'grid')
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of this name is passed over."""
+    return (name.startswith('.') and name not in ('.', '..')) or name in SYSTEM
+
+
+def has_ending(name: str) -> bool:
+    """Whether the name is that of an image."""
+    return name.lower().endswith(ENDINGS)
+
+
+def by_name(name: str) -> tuple[str, str]:
+    """Key to sort by: file systems differ in how they store accents."""
+    return unicodedata.normalize('NFC', name), name
+
+
+def find_images(folder: str | Path, least: int = 1) -> list[Path]:
+    """All images below a folder, in order.
+
+    Raises:
+        UserError: There are fewer than ``least`` (0 or 1), or a folder cannot be listed.
+    """
+    found = [Path(path) for path in _walk(os.fspath(folder), ())]
+    if len(found) < least:
+        raise UserError(f'Folder {folder} holds no images ({", ".join(ENDINGS)}).')
+    return found
+
+
+def find_folders(folder: str | Path) -> list[str]:
+    """Names of the folders in a folder, linked ones too, in order."""
+    return [entry.name for entry in _entries(os.fspath(folder)) if _is_folder(entry)]
+
+
+def gather_images(paths: Sequence[str | Path]) -> list[Path]:
+    """Images that a command line names.
+
+    Args:
+        paths: Files, which are taken as they are; folders, by their images; or patterns as
+            ``photos/**/*.jpg``, by the images that match. What exists is never a pattern.
+
+    Raises:
+        UserError: A path does not exist; a folder holds no images, or nothing matches a pattern.
+    """
+    files: list[Path] = []
+    for path in map(Path, paths):
+        if path.is_dir():
+            files += find_images(path)
+        elif path.exists():
+            files.append(path)
+        elif glob.has_magic(str(path)):
+            files += _matching(path)
+        else:
+            raise UserError(f'{path} does not exist.')
+    return files
+
+
+def _matching(pattern: Path) -> list[Path]:
+    matches = [Path(name) for name in glob.glob(str(pattern), recursive=True)]
+    # A hidden folder that the pattern itself names is wanted.
+    files = [
+        path
+        for path in matches
+        if not any(is_hidden(part) and part not in pattern.parts for part in path.parts)
+        and has_ending(path.name)
+        and not path.is_dir()
+        and not is_own_grid(path)
+    ]
+    if not files:
+        raise UserError(f'{pattern} does not exist, and as a pattern it matches no image.')
+    return sorted(files, key=lambda path: [by_name(part) for part in path.parts])
+
+
+def is_own_grid(path: str | Path) -> bool:
+    """Whether a file is a grid that one of our tools wrote."""
+    if os.path.basename(path) != GRID_NAME:
+        return False
+    # Pillow writes the text right after the header.
+    text = '\0'.join(GRID_MARK)
+    try:
+        with open(path, 'rb') as file:
+            return f'tEXt{text}'.encode() in file.read(256)
+    except OSError:  # for the reader to report
+        return False
+
+
+def _walk(folder: str, above: tuple[str, ...]) -> Iterator[str]:
+    """Paths of the images below; ``above``: the folders on the way here, links resolved."""
+    here = os.path.realpath(folder)
+    if here in above:
+        return
+    for entry in _entries(folder):
+        if _is_folder(entry):
+            yield from _walk(entry.path, (*above, here))
+        elif has_ending(entry.name):
+            # A link to nothing is for the reader to report: it stands for an image.
+            broken_link = entry.is_symlink() and not os.path.exists(entry.path)
+            if broken_link or (entry.is_file() and not is_own_grid(entry.path)):
+                yield entry.path
+        elif entry.is_symlink() and not os.path.exists(entry.path):
+            print_log(
+                f'{entry.path} links to nothing and is passed over.', 'current', logging.WARNING
+            )
+
+
+def _entries(folder: str) -> list[os.DirEntry]:
+    """What is not hidden, in order."""
+    try:
+        with os.scandir(folder) as entries:
+            seen = [entry for entry in entries if not is_hidden(entry.name)]
+    except OSError as error:
+        raise UserError(f'Folder {folder} cannot be listed: {error.strerror}.') from error
+    return sorted(seen, key=lambda entry: by_name(entry.name))
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    # DirEntry.is_dir fails on a link that leads to itself.
+    return os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()

@@ -1,0 +1,86 @@
+"""tools/reconstruct.py as a command: exit codes, names, and what it leaves behind."""
+
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from openmagvit2.apis import Tokenizer, init_model
+from openmagvit2.checkpoint import write_checkpoint
+from openmagvit2.evaluation.images import ImageSet
+
+TOOL = Path(__file__).parents[2] / 'tools' / 'reconstruct.py'
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    torch.manual_seed(0)
+    checkpoint = tmp_path / 'model.pth'
+    write_checkpoint(dict(state_dict=init_model('tiny/lfq_32').state_dict()), checkpoint)
+    main = runpy.run_path(str(TOOL))['main']
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        out = ['--out-dir', str(tmp_path / 'out')]
+        command = ['reconstruct.py', 'tiny/lfq_32', checkpoint, *arguments, *out]
+        monkeypatch.setattr(sys, 'argv', list(map(str, command)))
+        code = main()
+        return code, *capsys.readouterr()
+
+    return call
+
+
+def photograph(path: Path, seed: int = 0) -> np.ndarray:
+    image = np.random.default_rng(seed).integers(0, 256, (9, 7, 3), dtype=np.uint8)
+    path.parent.mkdir(exist_ok=True)
+    Image.fromarray(image).save(path)
+    return image
+
+
+def test_a_broken_file_does_not_stop_the_rest(run, tmp_path):
+    photos = tmp_path / 'photos'
+    images = [photograph(photos / name, i) for i, name in enumerate(('a.png', 'c [1].png'))]
+    (photos / 'b.jpg').write_text('<html>')
+    (photos / '._a.png').write_text('')
+    code, out, errors = run(photos)
+    assert code == 1 and '2 reconstructions and grid.png in' in out
+    lines = [line for line in errors.splitlines() if line.startswith('error: ')]
+    assert len(lines) == 2 and 'b.jpg cannot be read: no image format' in lines[0]
+    assert lines[1] == 'error: 1 of 3 images cannot be read'
+    # The numbers are those of the inputs; the folder is one that evaluate_npz reads.
+    files = sorted((tmp_path / 'out').glob('0*.png'))
+    assert [path.name for path in files] == ['00000_a.png', '00002_c [1].png']
+    tokenizer = Tokenizer.from_config('tiny/lfq_32', tmp_path / 'model.pth')
+    (batch,) = ImageSet(tmp_path / 'out').batches(10)
+    assert np.array_equal(batch, tokenizer.reconstruct(images))
+
+
+def test_nothing_can_be_read(run, tmp_path):
+    (tmp_path / 'b.jpg').write_text('')
+    code, out, errors = run(tmp_path / 'b.jpg')
+    assert (
+        code == 1
+        and '0 reconstructions in' in out
+        and 'b.jpg cannot be read: it is empty' in errors
+    )
+
+
+def test_mistakes_come_before_the_work(run, tmp_path):
+    photograph(tmp_path / 'photos' / 'a.png')
+    for arguments, told in (
+        ([tmp_path / 'photos', tmp_path / 'nothing.png'], 'nothing.png does not exist'),
+        ([tmp_path / 'photos', '--background', 'whitte'], "background='whitte' is no colour"),
+    ):
+        code, _, errors = run(*arguments)
+        assert code == 2 and told in errors
+    assert not (tmp_path / 'out').exists()
+
+
+def test_long_names(run, tmp_path):
+    name = 'ü' * 120
+    photograph(tmp_path / 'photos' / f'{name}.png')
+    code, _, _ = run(tmp_path / 'photos')
+    assert code == 0 and (tmp_path / 'out' / f'00000_{name[:60]}.png').is_file()
