@@ -29,9 +29,7 @@ def psnr(image: np.ndarray, other: np.ndarray) -> float:
     return 10 * np.log10(255**2 / error) if error else float('inf')
 
 
-def reconstruct(
-    tokenizer: Tokenizer, files: Sequence[Path], out_dir: Path, background: str
-) -> list[UnreadableImage]:
+def reconstruct(tokenizer: Tokenizer, files: Sequence[Path], out_dir: Path, background: str) -> list[UnreadableImage]:
     """Write the reconstructions and the grid; returns what could not be read."""
     pairs, broken = [], []
     for i, path in enumerate(tqdm(files, desc='images')):
@@ -58,14 +56,10 @@ def ascii_if_needed(path: Path) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description='Reconstruct images with a tokenizer, and print the PSNR of each.'
-    )
+    parser = argparse.ArgumentParser(description='Reconstruct images with a tokenizer, and print the PSNR of each.')
     parser.add_argument('config', help='config file of a tokenizer')
     parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument(
-        'images', nargs='+', help="images, folders, or patterns as 'photos/**/*.jpg'"
-    )
+    parser.add_argument('images', nargs='+', help="images, folders, or patterns as 'photos/**/*.jpg'")
     parser.add_argument(
         '--out-dir',
         default='reconstructions',

@@ -5,17 +5,18 @@ model = dict(
     type='ClassConditionalGenerator',
     tokenizer=dict(
         type='VisualTokenizer',
-        checkpoint='work_dirs/quickstart/tokenizer/iter_4500.pth',
+        checkpoint='work_dirs/quickstart/tokenizer/iter_3200.pth',
         encoder=dict(type='CnnEncoder', channels=64, channel_multipliers=(1,), num_res_blocks=1, patch_size=4),
         quantizer=dict(type='FSQ', levels=(8, 5, 5, 5)),
         decoder=dict(type='CnnDecoder', channels=64, channel_multipliers=(1,), num_res_blocks=1, adaptive_norm=True, patch_size=4)),
     factorization=dict(type='TokenFactorization', vocab_sizes=[40, 25]),
-    backbone=dict(type='Llama', dim=96, num_layers=4, num_heads=2, dropout=0.0),
+    backbone=dict(type='Llama', dim=96, num_layers=4, num_heads=2, dropout=0.0, learned_positions=True),
     head=dict(type='NextSubTokenHead', num_layers=1, dropout=0.0),
+    token_dropout=0.0,
     num_classes=10,
     grid=(7, 7))
 global_batch_size = 16
-# tools/quickstart.py writes them; mirror images are in the first one.
+# tools/quickstart.py writes them.
 train_dataloader = dict(dataset=dict(_delete_=True, type='TokenCache', data_root='work_dirs/quickstart/tokens/train'))
 val_dataloader = dict(dataset=dict(_delete_=True, type='TokenCache', data_root='work_dirs/quickstart/tokens/val'))
 val_evaluator = [dict(type='NegativeLogLikelihood')]
@@ -23,7 +24,7 @@ optim_wrapper = dict(dtype='auto', transformer=dict(optimizer=dict(lr=3e-3)))
 param_scheduler = [
     dict(type='WarmupDecayLR', warmup=50, warmup_start=0.005, hold=0.05, final=0.05, shape='linear', by_epoch=False)
 ]
-train_cfg = dict(type='IterationLoop', max_iters=2200, val_interval=1100)
+train_cfg = dict(type='IterationLoop', max_iters=2600, val_interval=1300)
 default_hooks = dict(checkpoint=dict(interval=250))
 # Below this samples are more diverse and less clearly of their class.
-eval_sampling = dict(guidance=2.0)
+eval_sampling = dict(guidance=2.5)

@@ -13,6 +13,6 @@ model = dict(
 global_batch_size = 16
 optim_wrapper = dict(dtype='auto', autoencoder=dict(optimizer=dict(lr=2e-3, betas=(0.9, 0.99))), discriminator=None)
 param_scheduler = [dict(type='WarmupDecayLR', warmup=50, shape='cosine', final=0.02, by_epoch=False)]
-train_cfg = dict(type='IterationLoop', max_iters=4500, val_interval=1500)
+train_cfg = dict(type='IterationLoop', max_iters=3200, val_interval=1600)
 default_hooks = dict(checkpoint=dict(interval=500))
 custom_hooks = {'0': dict(momentum=0.01)}

@@ -30,7 +30,7 @@ def to_gray(images: np.ndarray) -> Tensor:
     return torch.from_numpy(images).float().mean(-1)[:, None] / 127.5 - 1
 
 
-def train_judge(images: np.ndarray, labels: np.ndarray, path: Path, epochs: int = 8, seed: int = 0) -> Judge:
+def train_judge(images: np.ndarray, labels: np.ndarray, path: Path, epochs: int = 6, seed: int = 0) -> Judge:
     """Train on uint8 (N, 28, 28, 3), or read ``path`` where a finished one is; images are mirrored and shifted by up to 2 pixels."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)

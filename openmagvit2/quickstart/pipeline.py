@@ -119,10 +119,10 @@ class Quickstart:
         return last
 
     def _tokenize(self, checkpoint: Path) -> None:
-        print(f'{TITLES["tokens"]}: the images and their mirror images, once and for all steps of the generator')
+        print(f'{TITLES["tokens"]}: of all images, once for all steps of the generator')
         for split in ('train', 'val'):
             out = self.work_dir / 'tokens' / split
-            tokenize(self.configs['tokenizer'], str(checkpoint), out, flip=split == 'train', split=split, batch_size=200)
+            tokenize(self.configs['tokenizer'], str(checkpoint), out, split=split, batch_size=200)
 
     def _draw_reconstructions(self, model: torch.nn.Module, done: int, steps: int) -> None:
         path = self.work_dir / 'reconstructions.png'

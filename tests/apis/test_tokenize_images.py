@@ -31,9 +31,7 @@ def config(tmp_path):
 
 
 def test_images_without_labels(config, tmp_path):
-    header = tokenize(
-        config([dict(type='Resize', size=[32, 24])]), tmp_path / 'x.pth', tmp_path / 'out'
-    )
+    header = tokenize(config([dict(type='Resize', size=[32, 24])]), tmp_path / 'x.pth', tmp_path / 'out')
     assert header['grid'] == [8, 6] and header['classes'] is None
     assert np.load(tmp_path / 'out' / 'labels.npy').tolist() == [-1, -1, -1]
 

@@ -29,15 +29,25 @@ def tiny(head: str = 'NextSubTokenHead', **options):
     return model
 
 
+@pytest.mark.parametrize('learned', [False, True])
 @pytest.mark.parametrize('head', HEAD_NAMES)
-def test_cache_gives_the_same_context(head):
-    model = tiny(head)
+def test_cache_gives_the_same_context(head, learned):
+    model = tiny(head, **{'model.backbone.learned_positions': learned})
     x = torch.randn(3, 6, 64, generator=torch.Generator().manual_seed(1))
     whole = model.backbone(x)
     for parts in ([1] * 6, [2, 3, 1]):
         cache = model.backbone.new_cache()
         assert_close(torch.cat([model.backbone(part, cache) for part in x.split(parts, 1)], 1), whole, atol=1e-5, rtol=0)
     assert_close(model.backbone(x, positions=torch.arange(6)), whole)
+
+
+def test_learned_positions_are_vectors_added_to_the_input():
+    plain, learned = (tiny(**{'model.backbone.learned_positions': flag}).backbone for flag in (False, True))
+    assert 'position_embedding.weight' not in plain.state_dict()
+    plain.load_state_dict({name: value for name, value in learned.state_dict().items() if name in plain.state_dict()})
+    x = torch.randn(2, 6, 64, generator=torch.Generator().manual_seed(1))
+    assert_close(learned(x), plain(x + learned.position_embedding.weight[:6]))
+    assert (learned(x) - plain(x)).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize('head', HEAD_NAMES)

@@ -22,6 +22,8 @@ class Llama(Backbone):
         checkpoint_blocks: Keep the inputs of blocks only, and compute the rest again in the backward pass: less memory, same numbers.
         compile_blocks: ``torch.compile`` each block for training and likelihoods; names in the state dict stay, and sampling with a cache
             runs as without. A machine without a compiler fails at the first batch, with torch's words.
+        learned_positions: Also add a learned vector of each position to the input. Rotary embeddings know distances alone; where images
+            are aligned, as small data sets of centred objects are, absolute places save a quarter of a short training.
     """
 
     def __init__(
@@ -34,11 +36,13 @@ class Llama(Backbone):
         dropout: float = 0.1,
         checkpoint_blocks: bool = False,
         compile_blocks: bool = False,
+        learned_positions: bool = False,
     ) -> None:
         super().__init__()
         self.dim, self.num_heads = dim, num_heads
         self.blocks = nn.ModuleList(TransformerBlock(dim, num_heads, dropout) for _ in range(num_layers))
         self.register_buffer('rope', rope_table(tuple(grid), dim // num_heads), persistent=False)
+        self.position_embedding = nn.Embedding(len(self.rope), dim) if learned_positions else None
         self.apply(init_normal)
         self.checkpoint_blocks = checkpoint_blocks
         if compile_blocks:
@@ -52,7 +56,10 @@ class Llama(Backbone):
     def forward(self, x: Tensor, cache: list[LayerCache] | None = None, positions: Tensor | None = None) -> Tensor:
         """(B, T, dim), the class first, with T up to h * w, to context of the same shape; position t predicts token t."""
         start = cache[0].filled if cache else 0
-        rope = self.rope[start : start + x.shape[1]] if positions is None else self.rope[positions]
+        rows = slice(start, start + x.shape[1]) if positions is None else positions
+        rope = self.rope[rows]
+        if self.position_embedding is not None:
+            x = x + self.position_embedding.weight[rows]
         for block, own in zip(self.blocks, cache or [None] * len(self.blocks), strict=True):
             if self.checkpoint_blocks and own is None and torch.is_grad_enabled():
                 x = checkpoint(block, x, rope, use_reentrant=False)
