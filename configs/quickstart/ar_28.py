@@ -24,7 +24,7 @@ optim_wrapper = dict(dtype='auto', transformer=dict(optimizer=dict(lr=3e-3)))
 param_scheduler = [
     dict(type='WarmupDecayLR', warmup=50, warmup_start=0.005, hold=0.05, final=0.05, shape='linear', by_epoch=False)
 ]
-train_cfg = dict(type='IterationLoop', max_iters=2600, val_interval=1300)
+train_cfg = dict(type='IterationLoop', max_iters=2800, val_interval=1400)
 default_hooks = dict(checkpoint=dict(interval=250))
 # Below this samples are more diverse and less clearly of their class.
-eval_sampling = dict(guidance=2.5)
+eval_sampling = dict(guidance=2.0)
