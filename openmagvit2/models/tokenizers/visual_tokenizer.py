@@ -83,8 +83,11 @@ class VisualTokenizer(BaseModel):
         self.lecam_weight = lecam_weight
         self.disc_start = disc_start
         self.pad_value = pad_value
-        # Not a child: the state dict names each parameter once.
-        object.__setattr__(self, 'autoencoder', AutoEncoder(self.encoder, self.quantizer, self.decoder))
+
+    @property
+    def autoencoder(self) -> AutoEncoder:
+        """A view of the parts as they are now; the state dict names each parameter once."""
+        return AutoEncoder(self.encoder, self.quantizer, self.decoder)
 
     def roles(self) -> dict[str, nn.Module]:
         """The modules with an optimizer of their own, by name."""
@@ -92,12 +95,6 @@ class VisualTokenizer(BaseModel):
         if self.discriminator is not None:
             roles['discriminator'] = self.discriminator
         return roles
-
-    def train(self, mode: bool = True) -> 'VisualTokenizer':
-        """Also sets the mode of the view that :meth:`roles` hands out."""
-        super().train(mode)
-        self.autoencoder.train(mode)
-        return self
 
     def init_weights(self) -> None:
         """Read what only training needs, before the first image is read; called by the Runner."""
@@ -171,7 +168,9 @@ class VisualTokenizer(BaseModel):
             )
         ]
 
-    test_step = val_step
+    def test_step(self, data: dict) -> list[dict]:
+        """The same as :meth:`val_step`, a subclass's too."""
+        return self.val_step(data)
 
     # ---- training ---------------------------------------------------------------------------------------------------------------
     def train_step(self, data: dict, optim_wrapper: OptimWrapperDict, handles: dict[str, nn.Module] | None = None) -> dict[str, Tensor]:
