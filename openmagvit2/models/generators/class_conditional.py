@@ -215,18 +215,27 @@ class ClassConditionalGenerator(BaseModel):
         Raises:
             UserError: A label, the seed or a setting is out of range, or the number of values is not that of the sub-tokens.
         """
-        if seed < 0:
-            raise UserError(f'seed must be at least 0, got {seed}.')
+        if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+            raise UserError(f'seed must be a whole number from 0, got {seed!r}.')
         names = class_numbers(labels, self.num_classes)
         twice = next((label for label, count in Counter(names).items() if count > 1), None)
         if once and twice is not None:
             raise UserError(f'labels: class {twice} is there more than once, and would give the same images again.')
-        try:
-            sampler = sampling if callable(sampling) else SAMPLERS.build(dict(type='SubTokenSampler') | (sampling or {}))
-        except TypeError as error:
-            raise UserError(f'sampling: {error}; mend the key.') from error
+        sampler = sampling if callable(sampling) else self._sampler(sampling or {})
         sampler.check(len(self.head.vocab_sizes))
         return sampler
+
+    @staticmethod
+    def _sampler(settings: dict) -> SubTokenSampler:
+        settings = dict(type='SubTokenSampler') | settings
+        kind = settings['type']
+        cls = SAMPLERS.get(kind) if isinstance(kind, str) else kind
+        known = accepted(cls) | {'type'} if cls is not None else set(settings)
+        wrong = [key for key in settings if key not in known]
+        if wrong:
+            listed = ', '.join(sorted(known - {'type'}))
+            raise UserError(f'sampling: {kind} has no setting `{wrong[0]}`; it has {listed}.')
+        return SAMPLERS.build(settings)
 
     @torch.no_grad()
     def decode_indices(self, indices: Tensor) -> Tensor:
