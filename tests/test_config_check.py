@@ -68,7 +68,8 @@ def test_a_variable_of_the_base_that_a_child_only_writes(load):
     assert load('', base=base).train_dataloader.dataset.data_root == 'a'
     with pytest.raises(UserError, match='did you mean `train_dataloader.dataset.data_root`'):
         load("data_root = 'b'", base=base)
-    assert load("train_dataloader = dict(dataset=dict(data_root='{{_base_.data_root}}/b'))", base=base).train_dataloader.dataset.data_root == 'a/b'
+    below = load("train_dataloader = dict(dataset=dict(data_root='{{_base_.data_root}}/b'))", base=base)
+    assert below.train_dataloader.dataset.data_root == 'a/b'
 
 
 def test_merged_configs_of_before_show_no_use_of_a_variable(load):

@@ -42,12 +42,12 @@ def test_values_of_the_bases(write):
     child = write(
         'child.py',
         "_base_ = ['./base.py']\n"
-        "my_bare = {{_base_.my_part}}\nmy_text = '{{ _base_.my_part.num_bits }}'\nmy_in_text = 'n{{_base_.my_size}}'\n"
+        "my_bare = dict(a={{_base_.my_part}})\nmy_text = '{{ _base_.my_part.num_bits }}'\nmy_in_text = 'n{{_base_.my_size}}'\n"
         "my_twice = {{_base_.my_size}} * 2\nmy_plain = _base_.my_part.num_bits + _base_['my_size']\nmy_item = {{_base_.my_levels.1}}\n"
         "my_levels = _base_.my_levels + [7]\n",
     )
     loaded = load_config(child).to_dict()
-    assert loaded['my_bare'] == dict(type='LFQ', num_bits=4)
+    assert loaded['my_bare'] == dict(a=dict(type='LFQ', num_bits=4))
     assert (loaded['my_text'], loaded['my_in_text'], loaded['my_twice']) == (4, 'n8', 16)
     assert (loaded['my_plain'], loaded['my_item'], loaded['my_levels']) == (12, 5, [3, 5, 7])
 
@@ -106,8 +106,12 @@ def test_a_file_that_is_its_own_base(write):
 
 
 def test_functions_and_imports_of_a_file_work(write):
-    text = 'import math\n\ndef my_square(x):\n    return x * my_side\n\nmy_side = 3\nmy_area = [my_square(i) for i in range(3)] + [math.floor(2.5)]\n'
-    assert load_config(write('a.py', text)).to_dict() == dict(my_side=3, my_area=[0, 3, 6, 2], default_scope='openmagvit2')
+    text = (
+        'import math\n\ndef my_times(x):\n    return x * my_side\n\n'
+        'my_side = 3\nmy_area = [my_times(i) for i in range(3)] + [math.floor(2.5)]\n'
+    )
+    loaded = load_config(write('a.py', text)).to_dict()
+    assert loaded == dict(my_side=3, my_area=[0, 3, 6, 2], default_scope='openmagvit2')
 
 
 def test_templates_in_overrides(write, tmp_path):

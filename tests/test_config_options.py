@@ -28,7 +28,8 @@ VALUES = [
     ('{{ fileDirname }}/out', '{{ fileDirname }}/out'),
     ("[dict(type='PSNR', protocol='official'), dict(type=SSIM)]", [dict(type='PSNR', protocol='official'), dict(type='SSIM')]),
     ("{'type': 'FSQ', 'levels': [8, 5]}", dict(type='FSQ', levels=[8, 5])),
-    ('dict(type=openmagvit2.RoleDDP, a=-1, b=(1, None), c=[dict(d=true)])', dict(type='openmagvit2.RoleDDP', a=-1, b=(1, None), c=[dict(d=True)])),
+    ('dict(type=openmagvit2.RoleDDP, a=-1, b=(1, None))', dict(type='openmagvit2.RoleDDP', a=-1, b=(1, None))),
+    ('dict(c=[dict(d=true)])', dict(c=[dict(d=True)])),
 ]
 
 
@@ -38,7 +39,7 @@ def test_values(text, value):
     assert parse(f'a.b={text}') == {'a.b': value}
 
 
-@pytest.mark.parametrize('text', ['a.b', 'a=f(1,2)', "a=[dict(type='X')", 'a=(1', "a=[f(dict(b=1)), 2]"])
+@pytest.mark.parametrize('text', ['a.b', 'a=f(1,2)', "a=[dict(type='X')", "a=[f(dict(b=1)), 2]"])
 def test_what_cannot_be_read_is_a_usage_error(text, capsys):
     with pytest.raises(SystemExit) as stop:
         parse(text)

@@ -216,7 +216,7 @@ class ClassConditionalGenerator(BaseModel):
             UserError: A label, the seed or a setting is out of range, or the number of values is not that of the sub-tokens.
         """
         if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-            raise UserError(f'seed must be a whole number from 0, got {seed!r}.')
+            raise UserError(f'seed must be at least 0 and a whole number, got {seed!r}.')
         names = class_numbers(labels, self.num_classes)
         twice = next((label for label, count in Counter(names).items() if count > 1), None)
         if once and twice is not None:
