@@ -249,10 +249,7 @@ def _check_seed(path: str, value: Any) -> None:
 
 def _check_dataloader(path: str, value: dict) -> None:
     if path == 'train_dataloader' and 'batch_size' in value:
-        raise UserError(
-            'train_dataloader.batch_size is not a key here: set global_batch_size, '
-            'which is divided by processes and accumulation.'
-        )
+        raise UserError('train_dataloader.batch_size is not a key here: set global_batch_size, which is divided by processes and accumulation.')
     for key in value:
         if key not in DATALOADER:
             raise UserError(unknown(f'{path}.{key}', key, DATALOADER))

@@ -39,7 +39,7 @@ def load(tmp_path):
         ("my_quantizer = dict(type='FSQ', levels=[3])", r'`my_quantizer` at the top level: a dict with a `type` there is built by nobody'),
         ("my_list = [dict(type='FSQ', levels=[3])]", r'`my_list` at the top level: a dict with a `type`'),
         ("model = dict(quantizer_loss_weights=dict(x=dict(type='LFQ')))", r'`model.quantizer_loss_weights.x`: a dict with a `type` \(LFQ\)'),
-        ("env_cfg = dict(mp_cfg=dict(mp_start=3))", r'env_cfg.mp_cfg.mp_start.*did you mean `mp_start_method`'),
+        ('env_cfg = dict(mp_cfg=dict(mp_start=3))', r'env_cfg.mp_cfg.mp_start.*did you mean `mp_start_method`'),
     ],
 )
 def test_keys_that_do_nothing_are_errors(load, text, told):

@@ -44,7 +44,7 @@ def test_values_of_the_bases(write):
         "_base_ = ['./base.py']\n"
         "my_bare = dict(a={{_base_.my_part}})\nmy_text = '{{ _base_.my_part.num_bits }}'\nmy_in_text = 'n{{_base_.my_size}}'\n"
         "my_twice = {{_base_.my_size}} * 2\nmy_plain = _base_.my_part.num_bits + _base_['my_size']\nmy_item = {{_base_.my_levels.1}}\n"
-        "my_levels = _base_.my_levels + [7]\n",
+        'my_levels = _base_.my_levels + [7]\n',
     )
     loaded = load_config(child).to_dict()
     assert loaded['my_bare'] == dict(a=dict(type='LFQ', num_bits=4))

@@ -59,4 +59,3 @@ class RoleDDP(nn.Module):
     def test_step(self, data: dict) -> list[dict]:
         """The model's."""
         return self.module.test_step(data)
-

@@ -39,9 +39,7 @@ def tokenizer() -> nn.Module:
 
 
 def optimizers(model: nn.Module) -> RoleOptimWrappers:
-    return RoleOptimWrappers(
-        **{name: AutocastOptimWrapper(torch.optim.SGD(role.parameters(), lr=1.0)) for name, role in model.roles().items()}
-    )
+    return RoleOptimWrappers(**{name: AutocastOptimWrapper(torch.optim.SGD(role.parameters(), lr=1.0)) for name, role in model.roles().items()})
 
 
 def images() -> dict:

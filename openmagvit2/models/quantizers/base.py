@@ -68,10 +68,7 @@ class BaseQuantizer(nn.Module, ABC):
         with torch.autocast(z.device.type, enabled=False):
             out = self.quantize(z.float())
         if not isinstance(out, QuantizerOutput):
-            raise TypeError(
-                f'{type(self).__name__}.quantize must return a QuantizerOutput, '
-                f'got a {type(out).__name__}.'
-            )
+            raise TypeError(f'{type(self).__name__}.quantize must return a QuantizerOutput, got a {type(out).__name__}.')
         if not self.training:
             out.finite = z.isfinite().all()
         else:
