@@ -5,6 +5,7 @@ import json
 import sys
 from pathlib import Path
 
+from openmagvit2 import console
 from openmagvit2.config import DictAction
 from openmagvit2.engine.stop import TrainingStopped
 from openmagvit2.errors import UserError
@@ -23,6 +24,7 @@ def find(paths: list[str]) -> list[Path]:
 
 
 def main() -> int:
+    console.forgive()
     parser = argparse.ArgumentParser(description='Train and test each config with each seed; a second start goes on.')
     parser.add_argument('configs', nargs='+', help='config files, or folders of them')
     parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
@@ -47,7 +49,7 @@ def main() -> int:
         return 130
     (args.work_dir / 'table.json').write_text(json.dumps(rows, indent=2) + '\n')
     table = as_markdown(rows, args.metrics)
-    (args.work_dir / 'table.md').write_text(table)
+    (args.work_dir / 'table.md').write_text(table, encoding='utf-8')
     plot_rows(rows, args.metrics or list(rows[0]['metrics']), args.work_dir / 'table.png')
     print(table)
     return 0

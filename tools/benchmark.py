@@ -4,11 +4,12 @@ import argparse
 import importlib
 import sys
 
-from openmagvit2 import benchmarks
+from openmagvit2 import benchmarks, console
 from openmagvit2.errors import UserError
 
 
 def main() -> int:
+    console.forgive()
     parser = argparse.ArgumentParser(description='Measure time and memory of a part.')
     commands = parser.add_subparsers(dest='part', required=True)
     for name in benchmarks.COMMANDS:

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from openmagvit2 import console
 from openmagvit2.apis import init_model
 from openmagvit2.checkpoint import compare_tokenizers, encoder_and_decoder, read_checkpoint, to_official, to_ours, write_checkpoint
 from openmagvit2.checkpoint.official import FILES, is_generator, is_official, is_ours
@@ -71,6 +72,7 @@ def convert(args: argparse.Namespace) -> None:
 
 
 def main() -> int:
+    console.forgive()
     parser = argparse.ArgumentParser(description='Convert a checkpoint between the official layout and ours.')
     parser.add_argument('source', nargs='?', metavar='SRC', help='file to read; nothing in it is executed')
     parser.add_argument('target', nargs='?', metavar='DST', help='file to write, or to replace: .pth or .safetensors; official: .ckpt too')

@@ -6,6 +6,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from openmagvit2 import console
 from openmagvit2.apis.comparing import compare_sets
 from openmagvit2.config import DictAction
 from openmagvit2.errors import UserError
@@ -13,6 +14,7 @@ from openmagvit2.evaluation.comparison import METRICS
 
 
 def main() -> int:
+    console.forgive()
     parser = argparse.ArgumentParser(description='Fréchet distance, Inception score, precision and recall, KID of SAMPLES against REFERENCE.')
     parser.add_argument('samples', help='npz with arr_0 (uint8, N x H x W x 3), or a folder; with --config the checkpoint of a generator')
     parser.add_argument('reference', help='npz of images, npz of statistics (mu, sigma), or a folder')
@@ -49,6 +51,9 @@ def main() -> int:
     except UserError as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
+    # Before anything is printed: a terminal that fails must not lose the result.
+    if args.out:
+        Path(args.out).write_text(json.dumps(asdict(result), indent=2, ensure_ascii=False) + '\n', encoding='utf-8')
     for name, files in result.skipped.items():
         for file in files:
             print(f'skipped, cannot be read ({name}): {file}', file=sys.stderr)
@@ -63,8 +68,6 @@ def main() -> int:
         print(f'{key}: ' + ', '.join(f'{name} {value}' for name, value in getattr(result, key).items()))
     for name, value in result.values.items():
         print(f'{name}: {value:.6g}')
-    if args.out:
-        Path(args.out).write_text(json.dumps(asdict(result), indent=2, ensure_ascii=False) + '\n', encoding='utf-8')
     return 0
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from openmagvit2 import console
 from openmagvit2.apis import Tokenizer
 from openmagvit2.errors import UserError
 from openmagvit2.folders import make_folder
@@ -56,6 +57,7 @@ def ascii_if_needed(path: Path) -> str:
 
 
 def main() -> int:
+    console.forgive()
     parser = argparse.ArgumentParser(description='Reconstruct images with a tokenizer, and print the PSNR of each.')
     parser.add_argument('config', help='config file of a tokenizer')
     parser.add_argument('checkpoint', help='checkpoint file')

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from openmagvit2 import console
 from openmagvit2.apis import Generator
 from openmagvit2.apis.npz import sample_npz
 from openmagvit2.engine import launch
@@ -84,6 +85,7 @@ def sample_files(generator: Generator, args: argparse.Namespace, labels: list[in
 
 
 def main() -> int:
+    console.forgive()
     parser = argparse.ArgumentParser(description='Sample images of classes from a generator.')
     parser.add_argument('config', help='config file of a generator')
     parser.add_argument('checkpoint', help='checkpoint file')

@@ -3,6 +3,7 @@
 import argparse
 import sys
 
+from openmagvit2 import console
 from openmagvit2.apis.running import test
 from openmagvit2.config import DictAction, load_config
 from openmagvit2.engine import launch
@@ -12,6 +13,7 @@ from openmagvit2.evaluation.metrics.pixels import PROTOCOLS
 
 
 def main() -> int:
+    console.forgive()
     parser = argparse.ArgumentParser(description="Print a config's test metrics for a checkpoint.")
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')

@@ -3,6 +3,7 @@
 import argparse
 import sys
 
+from openmagvit2 import console
 from openmagvit2.apis.tokenize import tokenize
 from openmagvit2.config import DictAction, load_config
 from openmagvit2.engine import launch
@@ -10,6 +11,7 @@ from openmagvit2.errors import UserError
 
 
 def main() -> int:
+    console.forgive()
     parser = argparse.ArgumentParser(description='Encode a data set once; a second start goes on where a killed one stopped.')
     parser.add_argument('config', help='config file of a tokenizer; its data set is read')
     parser.add_argument('checkpoint', help='checkpoint file')

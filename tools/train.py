@@ -3,6 +3,7 @@
 import argparse
 import sys
 
+from openmagvit2 import console
 from openmagvit2.apis.running import train
 from openmagvit2.config import DictAction, load_config
 from openmagvit2.engine import launch
@@ -11,6 +12,7 @@ from openmagvit2.errors import UserError
 
 
 def main() -> int:
+    console.forgive()
     parser = argparse.ArgumentParser(description='Train a tokenizer or a generator.')
     parser.add_argument('config', help='config file')
     parser.add_argument('--work-dir', help='folder for logs and checkpoints; default work_dirs/<config name>')

@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from openmagvit2.checkpoint.official import is_official
+from openmagvit2.checkpoint.prefixes import unwrapped
 from openmagvit2.checkpoint.untrusted import read_pickle
 from openmagvit2.errors import UserError
 
@@ -22,6 +23,7 @@ def read_checkpoint(path: str | Path) -> dict:
 
     Returns:
         A dict with ``state_dict`` and whatever else the file has; a file of bare tensors becomes the ``state_dict``.
+        Prefixes of torch.compile and of data parallelism are taken off names, with a printed line.
 
     Raises:
         UserError: The file is missing, unreadable, or carries objects other than tensors and plain Python values.
@@ -35,14 +37,29 @@ def read_checkpoint(path: str | Path) -> dict:
         state = content['state_dict']
         if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
             raise UserError(f'Checkpoint {path} holds no tensors by name, but a {type(state).__name__} of other things.')
-        return content
+        return _unwrapped(content, path)
     try:
         tensors = load_file(path)
     except Exception as error:
         raise UserError(f'Checkpoint {path} cannot be read safely: {error}') from error
     averaged = {name.removeprefix(EMA_PREFIX): tensor for name, tensor in tensors.items() if name.startswith(EMA_PREFIX)}
     raw = {name: tensor for name, tensor in tensors.items() if not name.startswith(EMA_PREFIX)}
-    return dict(state_dict=raw, ema_state_dict=averaged) if averaged else dict(state_dict=raw)
+    content = dict(state_dict=raw, ema_state_dict=averaged) if averaged else dict(state_dict=raw)
+    return _unwrapped(content, path)
+
+
+def _unwrapped(content: dict, path: Path) -> dict:
+    """Without the prefixes of wrappers in the names of raw and averaged weights."""
+    told: list[str] = []
+    for key in ('state_dict', 'ema_state_dict'):
+        if isinstance(content.get(key), dict):
+            state, found = unwrapped(content[key])
+            if found:
+                content, told = content | {key: state}, told + found
+    if told:
+        names = ' and '.join(f'`{prefix}`' for prefix in dict.fromkeys(told))
+        print_log(f'Checkpoint {path}: names are read without {names}.', 'current', logging.INFO)
+    return content
 
 
 def write_checkpoint(content: dict, path: str | Path) -> None:

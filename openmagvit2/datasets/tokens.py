@@ -81,7 +81,10 @@ class TokenCache(Dataset):
         if not self.header['finished']:
             raise UserError(f'TokenCache: {data_root} is not finished; start tools/tokenize_dataset.py again with the same arguments.')
         check_sizes(self.folder, self.header)
-        self.labels = np.load(self.folder / LABELS, allow_pickle=False)
+        try:
+            self.labels = np.load(self.folder / LABELS, allow_pickle=False)
+        except (ValueError, EOFError) as error:
+            raise UserError(f'TokenCache: {self.folder / LABELS} cannot be read: {error}') from None
         # Opened by each loader worker for itself.
         self._tokens: np.memmap | None = None
 

@@ -17,26 +17,40 @@ class RoleDDP(nn.Module):
     def __init__(self, module: nn.Module, find_unused_parameters: bool = False) -> None:
         super().__init__()
         self.module = module
-        handles = {}
-        for name, role in module.roles().items():
-            device = next(role.parameters()).device
-            ids = [device.index or torch.cuda.current_device()] if device.type == 'cuda' else None
-            # Buffers stay local: BatchNorm of the discriminator is per process, as in the official runs.
-            handles[name] = DistributedDataParallel(
-                role, device_ids=ids, broadcast_buffers=False, find_unused_parameters=find_unused_parameters
-            )
-        object.__setattr__(self, 'handles', handles)
+        self.find_unused_parameters = find_unused_parameters
+        # In a dict, which is no child: the state dict names each parameter once.
+        self._wrapped: dict[str, tuple[list, DistributedDataParallel]] = {}
+        self.handles()
 
-    def train(self, mode: bool = True) -> 'RoleDDP':
-        """Also sets the mode of the handles."""
-        super().train(mode)
-        for handle in self.handles.values():
-            handle.train(mode)
-        return self
+    def handles(self) -> dict[str, nn.Module]:
+        """The wrapper of each role of the model as it is now.
+
+        A role with other modules than at the last call (``model.decoder = …``) is wrapped anew; all
+        processes must change it in the same iteration.
+        """
+        now = {}
+        for name, role in self.module.roles().items():
+            parts = [*role.modules()][1:] + [*role.parameters()]
+            old, handle = self._wrapped.get(name, ([], None))
+            same = len(old) == len(parts) and all(a is b for a, b in zip(old, parts, strict=True))
+            now[name] = (parts, handle if same else self._wrap(role))
+        self._wrapped = now
+        return {name: handle for name, (_, handle) in now.items()}
+
+    def _wrap(self, role: nn.Module) -> DistributedDataParallel:
+        device = next(role.parameters()).device
+        ids = [device.index or torch.cuda.current_device()] if device.type == 'cuda' else None
+        # Buffers stay local: BatchNorm of the discriminator is per process, as in official runs.
+        return DistributedDataParallel(
+            role,
+            device_ids=ids,
+            broadcast_buffers=False,
+            find_unused_parameters=self.find_unused_parameters,
+        )
 
     def train_step(self, data: dict, optim_wrapper) -> dict[str, Tensor]:
         """The model's, with the handles."""
-        return self.module.train_step(data, optim_wrapper, self.handles)
+        return self.module.train_step(data, optim_wrapper, self.handles())
 
     def val_step(self, data: dict) -> list[dict]:
         """The model's."""

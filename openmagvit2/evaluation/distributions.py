@@ -1,6 +1,7 @@
 """Statistics of one set of images through one network: collected, read from a file, or kept in a cache."""
 
 import logging
+import math
 import os
 import warnings
 import zipfile
@@ -19,7 +20,7 @@ from openmagvit2.errors import UserError
 from openmagvit2.evaluation.features import FeatureExtractor
 from openmagvit2.evaluation.finite import check_finite
 from openmagvit2.evaluation.frechet import moments, sums
-from openmagvit2.evaluation.images import ImageSet
+from openmagvit2.evaluation.images import ImageSet, read_header
 from openmagvit2.evaluation.metrics.inception_score import InceptionScore
 
 
@@ -97,8 +98,11 @@ def read_statistics(path: Path, dim: int) -> Statistics | None:
         present = {'mu.npy', 'sigma.npy'} & names
         if not present:
             return None
+        _check_length(path, present, dim)
         with np.load(path, allow_pickle=False) as data:
             arrays = {name: data[name] for name in ('mu', 'sigma') if f'{name}.npy' in present}
+    except UserError:
+        raise
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:
         raise UserError(f'{path} is not a readable npz: {error}') from None
     if len(arrays) < 2:
@@ -118,6 +122,17 @@ def read_statistics(path: Path, dim: int) -> Statistics | None:
         raise UserError(f'{path}: sigma is no covariance: it is not symmetric, or has a negative variance.')
     # The count is not written in such files.
     return Statistics.known(0, mean, cov)
+
+
+def _check_length(path: Path, members: set[str], dim: int) -> None:
+    """Look at the headers before the arrays are read: a small file can say, or unpack to, terabytes."""
+    with zipfile.ZipFile(path) as archive:
+        for name in sorted(members):
+            with archive.open(name) as member:
+                shape, _, _ = read_header(member)
+            # Twice as long is another network's, which has an error of its own.
+            if math.prod(shape) > max(2 * dim, 4096) ** 2:
+                raise UserError(f'{path}: {name} has the shape {shape}, the network {dim} features.')
 
 
 def collect(images: Images, extractor: FeatureExtractor, batch_size: int, device: str, statistics: Statistics) -> Statistics:

@@ -92,7 +92,7 @@ class ImageSet:
             with zipfile.ZipFile(self.path) as archive:
                 names = set(archive.namelist())
                 with archive.open('arr_0.npy') as member:
-                    shape, fortran, dtype = _read_header(member)
+                    shape, fortran, dtype = read_header(member)
         except FileNotFoundError:
             raise UserError(f'{self.path} does not exist.') from None
         except KeyError:
@@ -111,7 +111,7 @@ class ImageSet:
         count, *image = self.shape
         length = int(np.prod(image))
         with zipfile.ZipFile(self.path) as archive, archive.open('arr_0.npy') as member:
-            _read_header(member)
+            read_header(member)
             for start in range(0, count, size):
                 rows = min(size, count - start)
                 data = member.read(rows * length)
@@ -143,7 +143,7 @@ class ImageSet:
             yield np.stack(batch)
 
 
-def _read_header(member) -> tuple[tuple[int, ...], bool, np.dtype]:
+def read_header(member) -> tuple[tuple[int, ...], bool, np.dtype]:
     """Shape, order and type of an npy stream, without its data."""
     version = np.lib.format.read_magic(member)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0

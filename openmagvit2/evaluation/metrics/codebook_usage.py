@@ -25,9 +25,15 @@ class CodebookUsage(StreamingMetric):
         """Count the indices of a batch.
 
         Raises:
-            UserError: An index is not in the codebook: the quantizer or its ``codebook_size`` is wrong.
+            UserError: An index is not in the codebook: the quantizer or its ``codebook_size`` is
+                wrong; the indices are of several codebooks, which one table would mix.
         """
-        size = sample['codebook_size']
+        size, books = sample['codebook_size'], sample.get('num_codebooks', 1)
+        if books > 1:
+            raise UserError(
+                f'CodebookUsage counts one codebook, and the quantizer has {books}; '
+                'leave it out of the evaluators, or write a metric that counts each.'
+            )
         if not len(self.total):
             self.total = torch.zeros(size, dtype=torch.int64)
         indices = sample['indices'].flatten().cpu()

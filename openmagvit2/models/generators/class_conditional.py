@@ -17,6 +17,7 @@ from openmagvit2.errors import UserError
 from openmagvit2.models.generators.labels import check_batch, class_numbers
 from openmagvit2.models.samplers import SubTokenSampler, decode_tokens, uniforms
 from openmagvit2.registry import BACKBONES, FACTORIZATIONS, HEADS, MODELS, SAMPLERS
+from openmagvit2.signatures import accepted
 
 # Below this many rows matrix products round in another way, and a draw near a boundary gives another token.
 LEAST_ROWS = 4
@@ -33,7 +34,8 @@ class Transformer(nn.Module):
         """Sub-tokens (B, T, k) and labels (B,) to context (B, T, dim): the class and all tokens but the last enter."""
         tokens = self.head.embed(sub_indices)[:, :-1]
         x = torch.cat([self.class_embedding(labels)[:, None], tokens], 1)
-        return self.backbone(F.dropout(x, self.dropout, self.training))
+        # The mode of the backbone: a view has none of its own.
+        return self.backbone(F.dropout(x, self.dropout, self.backbone.training))
 
     def forward(self, sub_indices: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """Losses by name."""
@@ -88,13 +90,17 @@ class ClassConditionalGenerator(BaseModel):
         self.factorization = FACTORIZATIONS.build(dict(factorization, codebook_size=size))
         self.backbone = BACKBONES.build(dict(grid=self.grid) | backbone)
         shared = dict(vocab_sizes=self.factorization.vocab_sizes, dim=self.backbone.dim)
-        if head_class is not None and 'num_heads' in head_class.__init__.__kwdefaults__:
+        if head_class is not None and 'num_heads' in accepted(head_class):
             shared['num_heads'] = self.backbone.num_heads
         self.head = HEADS.build(shared | head)
         self.class_embedding = nn.Embedding(num_classes + 1, self.backbone.dim)
         nn.init.normal_(self.class_embedding.weight, 0.0, 0.02)
-        # Not a child: the state dict names each parameter once.
-        object.__setattr__(self, 'transformer', Transformer(self.class_embedding, self.backbone, self.head, token_dropout))
+        self.token_dropout = token_dropout
+
+    @property
+    def transformer(self) -> Transformer:
+        """A view of the parts as they are now; the state dict names each parameter once."""
+        return Transformer(self.class_embedding, self.backbone, self.head, self.token_dropout)
 
     @property
     def num_tokens(self) -> int:
@@ -108,7 +114,6 @@ class ClassConditionalGenerator(BaseModel):
     def train(self, mode: bool = True) -> 'ClassConditionalGenerator':
         """The tokenizer stays in eval mode."""
         super().train(mode)
-        self.transformer.train(mode)
         self.tokenizer.eval()
         return self
 
@@ -210,18 +215,27 @@ class ClassConditionalGenerator(BaseModel):
         Raises:
             UserError: A label, the seed or a setting is out of range, or the number of values is not that of the sub-tokens.
         """
-        if seed < 0:
-            raise UserError(f'seed must be at least 0, got {seed}.')
+        if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+            raise UserError(f'seed must be at least 0 and a whole number, got {seed!r}.')
         names = class_numbers(labels, self.num_classes)
         twice = next((label for label, count in Counter(names).items() if count > 1), None)
         if once and twice is not None:
             raise UserError(f'labels: class {twice} is there more than once, and would give the same images again.')
-        try:
-            sampler = sampling if callable(sampling) else SAMPLERS.build(dict(type='SubTokenSampler') | (sampling or {}))
-        except TypeError as error:
-            raise UserError(f'sampling: {error}; mend the key.') from error
+        sampler = sampling if callable(sampling) else self._sampler(sampling or {})
         sampler.check(len(self.head.vocab_sizes))
         return sampler
+
+    @staticmethod
+    def _sampler(settings: dict) -> SubTokenSampler:
+        settings = dict(type='SubTokenSampler') | settings
+        kind = settings['type']
+        cls = SAMPLERS.get(kind) if isinstance(kind, str) else kind
+        known = accepted(cls) | {'type'} if cls is not None else set(settings)
+        wrong = [key for key in settings if key not in known]
+        if wrong:
+            listed = ', '.join(sorted(known - {'type'}))
+            raise UserError(f'sampling: {kind} has no setting `{wrong[0]}`; it has {listed}.')
+        return SAMPLERS.build(settings)
 
     @torch.no_grad()
     def decode_indices(self, indices: Tensor) -> Tensor:
@@ -269,4 +283,6 @@ class ClassConditionalGenerator(BaseModel):
         context = self.transformer.context(sub_indices, labels)
         return [dict(nll=self.head.losses_per_token(context, sub_indices).sum((1, 2)), label=data['label'])]
 
-    test_step = val_step
+    def test_step(self, data: dict) -> list[dict]:
+        """The same as :meth:`val_step`, a subclass's too."""
+        return self.val_step(data)

@@ -67,6 +67,8 @@ class BaseQuantizer(nn.Module, ABC):
         """Quantize (B, in_channels, *grid) in float32 and give the codes back in the dtype of ``z``; in training with a stat ``mean_abs_z``."""
         with torch.autocast(z.device.type, enabled=False):
             out = self.quantize(z.float())
+        if not isinstance(out, QuantizerOutput):
+            raise TypeError(f'{type(self).__name__}.quantize must return a QuantizerOutput, got a {type(out).__name__}.')
         if not self.training:
             out.finite = z.isfinite().all()
         else:

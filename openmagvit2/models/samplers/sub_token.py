@@ -1,6 +1,7 @@
 """From logits to one sub-token: guidance, temperature, top-k, top-p, draw (spec §5.1)."""
 
 import math
+import numbers
 from collections.abc import Sequence
 
 from torch import Tensor
@@ -54,6 +55,8 @@ class SubTokenSampler:
         self.settings = dict(guidance=guidance, temperature=temperature, top_k=top_k, top_p=top_p)
         for name, low, high in (('guidance', 0, LARGEST_GUIDANCE), ('temperature', 0, None), ('top_k', 0, None), ('top_p', 0, 1)):
             for value in self._list(name):
+                if isinstance(value, bool) or not isinstance(value, numbers.Real):
+                    raise UserError(f'sampling.{name} must be a number, got {value!r}.')
                 if value == math.inf:
                     raise UserError(f'sampling.{name} must be a finite number, got {value}.')
                 if not value >= low or (high is not None and value > high):

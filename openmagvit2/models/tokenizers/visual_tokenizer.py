@@ -83,8 +83,11 @@ class VisualTokenizer(BaseModel):
         self.lecam_weight = lecam_weight
         self.disc_start = disc_start
         self.pad_value = pad_value
-        # Not a child: the state dict names each parameter once.
-        object.__setattr__(self, 'autoencoder', AutoEncoder(self.encoder, self.quantizer, self.decoder))
+
+    @property
+    def autoencoder(self) -> AutoEncoder:
+        """A view of the parts as they are now; the state dict names each parameter once."""
+        return AutoEncoder(self.encoder, self.quantizer, self.decoder)
 
     def roles(self) -> dict[str, nn.Module]:
         """The modules with an optimizer of their own, by name."""
@@ -92,12 +95,6 @@ class VisualTokenizer(BaseModel):
         if self.discriminator is not None:
             roles['discriminator'] = self.discriminator
         return roles
-
-    def train(self, mode: bool = True) -> 'VisualTokenizer':
-        """Also sets the mode of the view that :meth:`roles` hands out."""
-        super().train(mode)
-        self.autoencoder.train(mode)
-        return self
 
     def init_weights(self) -> None:
         """Read what only training needs, before the first image is read; called by the Runner."""
@@ -146,7 +143,8 @@ class VisualTokenizer(BaseModel):
 
     @torch.no_grad()
     def val_step(self, data: dict) -> list[dict]:
-        """One dict of batched tensors: ``image``, ``reconstruction`` (clamped to [-1, 1]), ``indices``, ``codebook_size``.
+        """One dict of batched tensors: ``image``, ``reconstruction`` (clamped to [-1, 1]), ``indices``,
+        ``codebook_size`` and ``num_codebooks`` (ints).
 
         Raises:
             UserError: Encoder or decoder gives NaN or infinite numbers, which 8 bits would hide.
@@ -168,10 +166,14 @@ class VisualTokenizer(BaseModel):
                 reconstruction=reconstruction[:, :, top : top + height, left : left + width].float().clamp(-1, 1),
                 indices=out.indices,
                 codebook_size=self.quantizer.codebook_size,
+                # Quantizers of other origin may not say.
+                num_codebooks=getattr(self.quantizer, 'num_codebooks', 1),
             )
         ]
 
-    test_step = val_step
+    def test_step(self, data: dict) -> list[dict]:
+        """The same as :meth:`val_step`, a subclass's too."""
+        return self.val_step(data)
 
     # ---- training ---------------------------------------------------------------------------------------------------------------
     def train_step(self, data: dict, optim_wrapper: OptimWrapperDict, handles: dict[str, nn.Module] | None = None) -> dict[str, Tensor]:

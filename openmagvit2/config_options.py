@@ -1,0 +1,81 @@
+"""Overrides on the command line: ``--cfg-options KEY=VALUE …``."""
+
+import argparse
+import ast
+from typing import Any
+
+from mmengine.config import DictAction as MMEngineDictAction
+
+from openmagvit2.config_file import TEMPLATE
+from openmagvit2.errors import UserError
+
+
+class DictAction(MMEngineDictAction):
+    """mmengine's action, which also reads dicts: ``custom_hooks="[dict(type='A', n=3)]"``.
+
+    Inside of dicts values are written as in Python; a bare word is a string, as it is outside.
+    """
+
+    def __call__(self, parser, namespace, values, option_string=None) -> None:
+        """Add the values to the options; what cannot be read ends the program with the usage."""
+        options = dict(getattr(namespace, self.dest, None) or {})
+        for pair in values:
+            key, sign, text = pair.partition('=')
+            if not sign or not key:
+                raise argparse.ArgumentError(self, f'{pair!r} is not of the form KEY=VALUE')
+            try:
+                options[key] = parse_value(text)
+            except (SyntaxError, AssertionError, RecursionError) as error:
+                told = f'{key}: {text!r} cannot be read; write lists and dicts as in Python'
+                raise argparse.ArgumentError(self, told) from error
+        setattr(namespace, self.dest, options)
+
+
+def parse_value(text: str) -> Any:
+    """The value of an override.
+
+    Raises:
+        SyntaxError, AssertionError, RecursionError: Brackets do not match.
+    """
+    bare = TEMPLATE.sub('', text)
+    if '{' in bare or 'dict(' in bare:
+        return _value(ast.parse(text.strip(), mode='eval').body, text.strip())
+    if any(sign in bare for sign in ',[('):
+        return MMEngineDictAction._parse_iterable(text)
+    # mmengine takes out spaces, of paths too.
+    return MMEngineDictAction._parse_int_float_bool(text.strip('\'"'))
+
+
+def _value(node: ast.AST, text: str) -> Any:
+    if isinstance(node, (ast.List, ast.Tuple)):
+        items = [_value(item, text) for item in node.elts]
+        return items if isinstance(node, ast.List) else tuple(items)
+    if isinstance(node, ast.Dict):
+        keys = [_value(key, text) for key in node.keys]
+        return dict(zip(keys, (_value(value, text) for value in node.values), strict=True))
+    is_dict = isinstance(node, ast.Call) and getattr(node.func, 'id', None) == 'dict'
+    if is_dict and not node.args and all(keyword.arg for keyword in node.keywords):
+        return {keyword.arg: _value(keyword.value, text) for keyword in node.keywords}
+    if isinstance(node, ast.Call):
+        raise SyntaxError('a call')
+    if isinstance(node, ast.Constant):
+        return node.value
+    return MMEngineDictAction._parse_int_float_bool(ast.get_source_segment(text, node))
+
+
+def nest(options: dict[str, Any]) -> dict:
+    """Dotted paths to nested dicts.
+
+    Raises:
+        UserError: One option is a value, another names a key below it.
+    """
+    result: dict = {}
+    for path, value in options.items():
+        node = result
+        *parents, last = path.split('.')
+        for part in parents:
+            node = node.setdefault(part, {})
+            if not isinstance(node, dict):
+                raise UserError(f'{path}: another override gives `{part}` a value; join the two.')
+        node[last] = value
+    return result

@@ -1,0 +1,95 @@
+"""Which keys and values a config may have."""
+
+import pytest
+
+from openmagvit2.config import load_config
+from openmagvit2.errors import UserError
+
+BASE = """
+model = dict(
+    type='VisualTokenizer',
+    encoder=dict(type='CnnEncoder', channels=32),
+    quantizer=dict(type='LFQ', num_bits=8),
+    decoder=dict(type='CnnDecoder', channels=32))
+train_cfg = dict(type='IterationLoop', max_iters=3)
+train_dataloader = dict(num_workers=0, dataset=dict(type='ImageFolder', data_root='a'))
+"""
+
+
+@pytest.fixture
+def load(tmp_path):
+    """Loads the text of a file, with overrides."""
+
+    def call(text: str, options: dict | None = None, base: str = BASE):
+        (tmp_path / 'base.py').write_text(base)
+        (tmp_path / 'a.py').write_text("_base_ = './base.py'\n" + text)
+        return load_config(tmp_path / 'a.py', options)
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ('text', 'told'),
+    [
+        ('max_iters = 5', r'`max_iters` at the top level: it is an argument of IterationLoop; did you mean `train_cfg.max_iters`'),
+        ("quantizer = dict(type='FSQ', levels=[3])", r'did you mean `model.quantizer`'),
+        ('num_bits = 4', r'did you mean `model.quantizer.num_bits`'),
+        ("data_root = 'x'", r'did you mean `train_dataloader.dataset.data_root`'),
+        ('defualt_hooks = dict()', r'did you mean `default_hooks`'),
+        ("my_quantizer = dict(type='FSQ', levels=[3])", r'`my_quantizer` at the top level: a dict with a `type` there is built by nobody'),
+        ("my_list = [dict(type='FSQ', levels=[3])]", r'`my_list` at the top level: a dict with a `type`'),
+        ("model = dict(quantizer_loss_weights=dict(x=dict(type='LFQ')))", r'`model.quantizer_loss_weights.x`: a dict with a `type` \(LFQ\)'),
+        ('env_cfg = dict(mp_cfg=dict(mp_start=3))', r'env_cfg.mp_cfg.mp_start.*did you mean `mp_start_method`'),
+    ],
+)
+def test_keys_that_do_nothing_are_errors(load, text, told):
+    with pytest.raises(UserError, match=told):
+        load(text)
+
+
+def test_variables_are_free(load):
+    loaded = load('my_note = "a"\nmy_sizes = [3, 4]\nmy_dict = dict(a=1)\n')
+    assert (loaded.my_note, loaded.my_sizes, loaded.my_dict.a) == ('a', [3, 4], 1)
+
+
+def test_variables_that_a_file_uses_may_have_any_name(load, tmp_path):
+    text = "data_root = 'b'\npart = dict(type='FSQ', levels=[3])\ntrain_dataloader = dict(dataset=dict(data_root=data_root))\n"
+    loaded = load(text + 'model = dict(quantizer=part)\n')
+    assert loaded.train_dataloader.dataset.data_root == 'b' and loaded.model.quantizer.levels == [3]
+    # An override of the variable would change nothing.
+    with pytest.raises(UserError, match='`data_root` is a variable of the config file'):
+        load(text, {'data_root': 'c'})
+    loaded.dump(tmp_path / 'merged.py')
+    assert load_config(tmp_path / 'merged.py').to_dict() == loaded.to_dict()
+
+
+def test_a_variable_of_the_base_that_a_child_only_writes(load):
+    base = "data_root = 'a'\n" + BASE.replace("data_root='a'", 'data_root=data_root')
+    assert load('', base=base).train_dataloader.dataset.data_root == 'a'
+    with pytest.raises(UserError, match='did you mean `train_dataloader.dataset.data_root`'):
+        load("data_root = 'b'", base=base)
+    below = load("train_dataloader = dict(dataset=dict(data_root='{{_base_.data_root}}/b'))", base=base)
+    assert below.train_dataloader.dataset.data_root == 'a/b'
+
+
+def test_merged_configs_of_before_show_no_use_of_a_variable(load):
+    assert load("data_root = 'a'\n").data_root == 'a'
+
+
+@pytest.mark.parametrize('seed', [-1, 2**32, 1.5, 'x', None, True])
+def test_seeds(load, seed):
+    with pytest.raises(UserError, match=r'^seed must be a whole number from 0 to 4294967295, got '):
+        load(f'seed = {seed!r}')
+    if seed is not None:
+        with pytest.raises(UserError, match=r'^train_dataloader.dataset.seed must be'):
+            load('', {'train_dataloader.dataset.seed': seed})
+    assert load(f'seed = {2**32 - 1}').seed == 2**32 - 1
+
+
+@pytest.mark.parametrize(('key', 'value'), [('persistent_workers', True), ('prefetch_factor', 2), ('timeout', 3)])
+def test_settings_of_workers_need_workers(load, key, value):
+    with pytest.raises(UserError, match=f'train_dataloader.{key}={value} needs worker processes, and train_dataloader.num_workers is 0'):
+        load(f'train_dataloader = dict({key}={value})')
+    assert load(f'train_dataloader = dict({key}={value}, num_workers=2)').train_dataloader[key] == value
+    with pytest.raises(UserError, match='train_dataloader.num_workers must be a whole number'):
+        load('train_dataloader = dict(num_workers=-1)')

@@ -1,0 +1,205 @@
+"""Files made to do harm: the table of SECURITY.md, row by row.
+
+Each payload would leave a file behind; none may, and each is refused in one sentence that names the
+file, or its harmful part is not looked at.
+"""
+
+import io
+import pickle
+import struct
+import tarfile
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from openmagvit2.apis.images import to_list
+from openmagvit2.checkpoint import read_checkpoint
+from openmagvit2.datasets.tokens import TokenCache
+from openmagvit2.errors import UserError
+from openmagvit2.evaluation.distributions import read_statistics
+from openmagvit2.evaluation.images import ImageSet
+
+
+class Payload:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self):
+        return open, (str(self.target), 'w')
+
+
+@pytest.fixture
+def target(tmp_path):
+    """What a payload would make; checked at the end of the test."""
+    path = tmp_path / 'executed'
+    yield path
+    assert not path.exists(), 'the payload ran'
+
+
+def test_the_payload_would_run(tmp_path):
+    pickle.loads(pickle.dumps(Payload(tmp_path / 'control')))
+    assert (tmp_path / 'control').exists()
+
+
+@pytest.mark.parametrize('protocol', range(pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize('ending', ['pth', 'ckpt', 'pt', 'bin', 'safetensors'])
+def test_bare_pickles(tmp_path, target, ending, protocol):
+    path = tmp_path / f'a.{ending}'
+    path.write_bytes(pickle.dumps(dict(state_dict=Payload(target)), protocol))
+    with pytest.raises(UserError, match=f'a.{ending} cannot be read safely'):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize('new', [True, False], ids=['zip', 'old format'])
+@pytest.mark.parametrize('where', ['state_dict', 'meta', 'message_hub'])
+def test_files_of_torch_save(tmp_path, target, where, new):
+    content = dict(state_dict=dict(a=torch.ones(1))) | {where: Payload(target)}
+    torch.save(content, tmp_path / 'a.pth', _use_new_zipfile_serialization=new)
+    with pytest.raises(UserError, match='a.pth cannot be read safely'):
+        read_checkpoint(tmp_path / 'a.pth')
+
+
+def test_torchscript(tmp_path):
+    """A .jit archive holds code; it is not run, and is no checkpoint."""
+    path = tmp_path / 'a.pth'
+    with zipfile.ZipFile(path, 'w') as archive:
+        archive.writestr('a/constants.pkl', b'\x80\x02N.')
+        archive.writestr('a/data.pkl', b'\x80\x02c__torch__\nNet\n)R.')
+        archive.writestr('a/code/__torch__.py', 'open("executed", "w")')
+        archive.writestr('a/version', '3\n')
+    with pytest.raises(UserError, match='a.pth'):
+        read_checkpoint(path)
+
+
+def object_array(path: Path, target: Path, **others: np.ndarray) -> Path:
+    array = np.empty(2, dtype=object)
+    array[:] = [Payload(target), 0]
+    np.savez(path, arr_0=array, **others)
+    return path
+
+
+def test_npz_of_images_with_objects(tmp_path, target):
+    with pytest.raises(UserError, match='a.npz: arr_0 holds pickled objects'):
+        ImageSet(object_array(tmp_path / 'a.npz', target))
+
+
+@pytest.mark.parametrize('name', ['mu', 'sigma'])
+def test_npz_of_statistics_with_objects(tmp_path, target, name):
+    array = np.empty(2, dtype=object)
+    array[:] = [Payload(target), 0]
+    arrays = dict(mu=np.zeros(2), sigma=np.eye(2)) | {name: array}
+    np.savez(tmp_path / 'a.npz', **arrays)
+    with pytest.raises(UserError, match='a.npz is not a readable npz'):
+        read_statistics(tmp_path / 'a.npz', 2)
+
+
+def test_labels_of_a_token_cache_with_objects(tmp_path, target, monkeypatch):
+    from openmagvit2.datasets import tokens
+
+    array = np.empty(2, dtype=object)
+    array[:] = [Payload(target), 0]
+    np.save(tmp_path / tokens.LABELS, array)
+    monkeypatch.setattr(tokens, 'read_header', lambda folder: dict(finished=True))
+    monkeypatch.setattr(tokens, 'check_sizes', lambda folder, header: None)
+    with pytest.raises(UserError, match='labels.npy cannot be read'):
+        TokenCache(data_root=str(tmp_path))
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG of few bytes that says it is large."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
+
+    header = struct.pack('>IIBBBBB', width, height, 8, 2, 0, 0, 0)
+    return b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', header) + chunk(b'IDAT', zlib.compress(b'\0')) + chunk(b'IEND', b'')
+
+
+def test_an_image_that_would_fill_the_memory(tmp_path):
+    (tmp_path / 'a.png').write_bytes(png_header(60_000, 60_000))
+    with pytest.raises(UserError, match='a.png cannot be read: .* pixels, as a decompression bomb has'):
+        to_list(str(tmp_path / 'a.png'))
+
+
+def test_an_npz_that_says_it_is_large(tmp_path):
+    """A header of a terabyte over a few bytes: nothing of that size is reserved."""
+    with zipfile.ZipFile(tmp_path / 'a.npz', 'w', zipfile.ZIP_DEFLATED) as archive, archive.open('arr_0.npy', 'w') as file:
+        header = dict(descr='|u1', fortran_order=False, shape=(10_000_000, 256, 256, 3))
+        np.lib.format.write_array_header_1_0(file, header)
+        file.write(b'\0' * 1000)
+    images = ImageSet(tmp_path / 'a.npz')
+    with pytest.raises(UserError, match='a.npz'):
+        next(images.batches(4))
+
+
+def test_statistics_that_say_they_are_large(tmp_path):
+    with zipfile.ZipFile(tmp_path / 'a.npz', 'w', zipfile.ZIP_DEFLATED) as archive:
+        for name, shape in (('mu', (2,)), ('sigma', (10**6, 10**6))):
+            with archive.open(f'{name}.npy', 'w') as file:
+                np.lib.format.write_array_header_1_0(file, dict(descr='<f8', fortran_order=False, shape=shape))
+                file.write(b'\0' * 16)
+    with pytest.raises(UserError, match=r'a.npz: sigma.npy has the shape \(1000000, 1000000\)'):
+        read_statistics(tmp_path / 'a.npz', 2)
+
+
+def test_a_config_inside_a_checkpoint_is_not_executed(tmp_path, target):
+    from openmagvit2.apis.running import train
+    from openmagvit2.config import load_config
+
+    code = f'open({str(target)!r}, "w")\n'
+    state = dict(state_dict={}, optimizer={}, meta=dict(config=code))
+    torch.save(state, tmp_path / 'a.pth')
+    config = load_config('configs/tiny/lfq_32.py')
+    with pytest.raises(UserError, match='carries a config in `meta.config`'):
+        train(config, str(tmp_path / 'run'), resume=str(tmp_path / 'a.pth'))
+
+
+def tar(path: Path, *members: tuple[tarfile.TarInfo, bytes]) -> Path:
+    with tarfile.open(path, 'w') as archive:
+        for member, content in members:
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return path
+
+
+def test_tar_shards_with_paths_and_links(tmp_path, target):
+    """Members are read in memory: no path of an archive is opened or made."""
+    pytest.importorskip('webdataset')
+    from openmagvit2.datasets.shards import TarShards
+
+    file = io.BytesIO()
+    Image.new('RGB', (8, 8), (7, 7, 7)).save(file, 'PNG')
+    secret = tmp_path / 'secret.png'
+    Image.new('RGB', (8, 8), (200, 0, 0)).save(secret)
+    up, absolute = tarfile.TarInfo('../executed.png'), tarfile.TarInfo(f'{target}.png')
+    symbolic, hard = tarfile.TarInfo('link.png'), tarfile.TarInfo('hard.png')
+    symbolic.type, symbolic.linkname = tarfile.SYMTYPE, str(secret)
+    hard.type, hard.linkname = tarfile.LNKTYPE, '../secret.png'
+    good = tarfile.TarInfo('good.png')
+    folder = tmp_path / 'shards'
+    folder.mkdir()
+    contents = [(up, file.getvalue()), (absolute, file.getvalue()), (symbolic, b''), (hard, b''), (good, file.getvalue())]
+    tar(folder / '0.tar', *contents)
+    dataset = TarShards(urls=str(folder), keys=['png'], resampled=False, shuffle=1)
+    seen = {int(sample['image'][0, 0, 0]) for _, sample in zip(range(6), dataset, strict=False)}
+    assert seen == {7}, 'only images inside of the archive'
+    assert not list(tmp_path.rglob('executed*'))
+
+
+def test_pickles_in_a_shard_stay_bytes(tmp_path, target):
+    pytest.importorskip('webdataset')
+    from openmagvit2.datasets.shards import TarShards
+
+    file = io.BytesIO()
+    Image.new('RGB', (8, 8), (7, 7, 7)).save(file, 'PNG')
+    members = [(tarfile.TarInfo(f'a.{ending}'), pickle.dumps(Payload(target))) for ending in ('pkl', 'pyd', 'pth')]
+    tar(tmp_path / '0.tar', *members, (tarfile.TarInfo('a.png'), file.getvalue()))
+    dataset = TarShards(urls=str(tmp_path), keys=['png'], resampled=False, shuffle=1)
+    assert int(next(iter(dataset))['image'][0, 0, 0]) == 7

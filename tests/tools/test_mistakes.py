@@ -1,0 +1,91 @@
+"""Users' mistakes are one sentence; bugs in users' parts keep their traceback; terminals lose nothing."""
+
+import io
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+from openmagvit2 import console
+from openmagvit2.evaluation.comparison import Result
+from openmagvit2.registry import QUANTIZERS
+
+ROOT = Path(__file__).parents[2]
+
+PART = """
+from openmagvit2.models.quantizers import FSQ
+from openmagvit2.models.quantizers.base import QuantizerOutput
+from openmagvit2.registry import QUANTIZERS
+
+
+@QUANTIZERS.register_module(name='Faulty', force=True)
+class Faulty(FSQ):
+    def quantize(self, z):
+        {body}
+"""
+BUGS = [
+    ('a, b = (1, 2, 3)', ValueError, 'too many values to unpack'),
+    ("raise ValueError('a sentence of my own')", ValueError, 'a sentence of my own'),
+    ('return z, z', TypeError, 'Faulty.quantize must return a QuantizerOutput, got a tuple'),
+]
+
+
+@pytest.mark.parametrize(('body', 'kind', 'text'), BUGS)
+def test_bugs_in_a_part_keep_their_traceback(tmp_path, monkeypatch, body, kind, text):
+    name = f'faulty_{abs(hash(body))}'
+    (tmp_path / f'{name}.py').write_text(PART.format(body=body))
+    (tmp_path / 'a.py').write_text(
+        f"_base_ = '{ROOT}/configs/tiny/fsq_32.py'\ncustom_imports = dict(imports='{name}')\nmodel = dict(quantizer=dict(type='Faulty'))\n"
+    )
+    monkeypatch.setattr(sys, 'path', list(sys.path))
+    monkeypatch.setattr(sys, 'argv', ['train.py', str(tmp_path / 'a.py'), '--work-dir', str(tmp_path / 'run')])
+    try:
+        with pytest.raises(kind, match=text) as caught:
+            runpy.run_path(str(ROOT / 'tools' / 'train.py'))['main']()
+    finally:
+        QUANTIZERS.module_dict.pop('Faulty', None)
+    assert type(caught.value) is kind
+    if kind is ValueError:
+        assert any(entry.path.name == f'{name}.py' for entry in caught.traceback)
+
+
+def test_a_terminal_without_the_letters(monkeypatch):
+    stream = io.TextIOWrapper(io.BytesIO(), encoding='ascii')
+    monkeypatch.setattr(sys, 'stdout', stream)
+    console.forgive()
+    print('FSQ → VQ: é.png')
+    stream.flush()
+    assert stream.buffer.getvalue() == b'FSQ ? VQ: ?.png\n'
+
+
+@pytest.mark.parametrize('tool', sorted((ROOT / 'tools').glob('*.py')), ids=lambda path: path.stem)
+def test_all_tools_forgive_the_terminal(tool, monkeypatch, tmp_path):
+    stream = io.TextIOWrapper(io.BytesIO(), encoding='ascii', errors='strict')
+    monkeypatch.setattr(sys, 'stdout', stream)
+    monkeypatch.setattr(sys, 'argv', [tool.name, '--help'])
+    with pytest.raises(SystemExit):
+        runpy.run_path(str(tool))['main']()
+    assert stream.errors == 'replace'
+
+
+def test_an_evaluation_is_written_before_it_is_printed(tmp_path, monkeypatch):
+    class Full(io.StringIO):
+        def write(self, text):
+            raise OSError('the pipe is closed')
+
+    tool = runpy.run_path(str(ROOT / 'tools' / 'evaluate_npz.py'))
+    fake = Result(
+        values=dict(fd=1.5),
+        samples=dict(count=8),
+        reference=dict(images=8, statistics=False),
+        network=dict(name='n'),
+        protocol={},
+    )
+    tool['main'].__globals__['compare_sets'] = lambda *args, **kwargs: fake
+    monkeypatch.setattr(sys, 'argv', ['evaluate_npz.py', 'a', 'b', '--out', str(tmp_path / 'out.json')])
+    monkeypatch.setattr(sys, 'stdout', Full())
+    with pytest.raises(OSError, match='pipe'):
+        tool['main']()
+    assert json.loads((tmp_path / 'out.json').read_text(encoding='utf-8'))['values'] == dict(fd=1.5)
