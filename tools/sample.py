@@ -12,9 +12,10 @@ from tqdm import tqdm
 from openmagvit2 import console
 from openmagvit2.apis import Generator
 from openmagvit2.apis.npz import sample_npz
+from openmagvit2.checkpoint.hashing import weights_hash
 from openmagvit2.engine import launch
 from openmagvit2.errors import UserError
-from openmagvit2.folders import make_folder
+from openmagvit2.folders import claim
 from openmagvit2.visualization import save_grid, save_image
 
 # Classes that one line lists.
@@ -72,7 +73,9 @@ def named(labels: list[int], num_classes: int, names: list[str] | None) -> str:
 def sample_files(generator: Generator, args: argparse.Namespace, labels: list[int], sampling: dict) -> str:
     """PNG files and a grid of them; mistakes are told before anything is written."""
     generator.model.check(labels, generator.sampling | sampling, args.seed, once=True)
-    make_folder(args.out_dir)
+    settings = dict(weights=weights_hash(generator.model), seed=args.seed, sampling=generator.sampling | sampling)
+    if claim(args.out_dir, settings, 'samples.json', 'class_*', 'samples'):
+        print(f'{args.out_dir} has samples of the same settings; those of these classes are made anew.')
     jobs = [(label, number) for label in labels for number in range(args.num)]
     images = []
     for i in tqdm(range(0, len(jobs), args.batch_size), desc='batches'):
@@ -91,7 +94,7 @@ def main() -> int:
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--labels', help='classes, as 0-9 or 1,5,7, or by name; -1: any class; default: 0-9, with --npz all')
     parser.add_argument('--num', type=int, default=16, help='images of each class')
-    parser.add_argument('--out-dir', default='samples', help='receives class_<label>/<number>.png and grid.png')
+    parser.add_argument('--out-dir', default='samples', help='receives class_<label>/<number>.png, grid.png and samples.json')
     parser.add_argument('--npz', help='write one npz instead (arr_0: images, arr_1: labels), in parts that a second start goes on with')
     parser.add_argument('--num-per-class', type=int, default=50, help='images of each class in the npz')
     parser.add_argument('--batch-size', type=int, default=20)

@@ -21,7 +21,7 @@ def main() -> int:
     parser.add_argument('--size', help="side of resize and centre crop, or 'original': images as they are, padded to the stride")
     parser.add_argument('--protocol', choices=PROTOCOLS, help="official: PSNR, SSIM and rFID to the letter of the paper's repository")
     parser.add_argument('--pad', choices=['gray', 'black'], help='border for --size original; default: gray')
-    parser.add_argument('--work-dir', help='folder for logs and metrics.json; default work_dirs/<config name>')
+    parser.add_argument('--work-dir', help='folder for logs and metrics.json; default work_dirs/<path below configs/>')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='overrides, as test_dataloader.batch_size=4')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm'], default='none')
     args = parser.parse_args()

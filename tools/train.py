@@ -15,8 +15,9 @@ def main() -> int:
     console.forgive()
     parser = argparse.ArgumentParser(description='Train a tokenizer or a generator.')
     parser.add_argument('config', help='config file')
-    parser.add_argument('--work-dir', help='folder for logs and checkpoints; default work_dirs/<config name>')
-    parser.add_argument('--resume', nargs='?', const=True, default=False, help='a checkpoint; alone: the newest of the work directory')
+    parser.add_argument('--work-dir', help='folder for logs and checkpoints; default work_dirs/<path below configs/>')
+    resumed = 'a checkpoint, or a folder for its newest; alone: the newest of the work directory'
+    parser.add_argument('--resume', nargs='?', const=True, default=False, help=resumed)
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='overrides, as train_cfg.max_iters=300')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm'], default='none')
     args = parser.parse_args()

@@ -1,7 +1,6 @@
 """Samples as one ADM-style npz: what the evaluators of the field read."""
 
 import json
-import os
 import shutil
 import zipfile
 from collections.abc import Sequence
@@ -14,7 +13,8 @@ from tqdm import tqdm
 from openmagvit2.apis.generator import Generator
 from openmagvit2.checkpoint.hashing import weights_hash
 from openmagvit2.errors import UserError
-from openmagvit2.folders import make_folder
+from openmagvit2.folders import claim
+from openmagvit2.io import write_atomically
 from openmagvit2.models.generators.labels import class_numbers
 
 
@@ -76,10 +76,8 @@ def sample_npz(
         mine = jobs[number * part : (number + 1) * part]
         batches = [zip(*mine[start : start + batch_size], strict=True) for start in range(0, len(mine), batch_size)]
         images = np.concatenate([generator.sample(names, seed, places, **sampling) for names, places in batches])
-        beside = folder / f'.tmp-{number}'
-        with open(beside, 'wb') as file:
+        with write_atomically(_part(folder, number)) as file:
             np.save(file, images)
-        os.replace(beside, _part(folder, number))
     barrier()
     if is_main_process():
         _merge(folder, out, [label for label, _ in jobs], len(numbers))
@@ -102,28 +100,17 @@ def _begin(folder: Path, settings: dict) -> None:
 
 def _claim(folder: Path, settings: dict) -> str | None:
     """What is wrong with the folder, if anything."""
-    file = folder / 'settings.json'
-    if file.is_file():
-        old = json.loads(file.read_text())
-        other = [key for key in settings if old.get(key) != settings[key]]
-        return f'{folder} holds parts of other settings ({", ".join(other)}); remove it, or give another name.' if other else None
-    if any(folder.glob('part_*.npy')):
-        return f'{folder} holds parts, but no settings.json that says whose; remove it, or give another name.'
     try:
-        make_folder(folder)
+        claim(folder, settings, 'settings.json', 'part_*.npy', 'parts')
     except UserError as error:
         return str(error)
-    beside = folder / '.tmp-settings'
-    beside.write_text(json.dumps(settings))
-    os.replace(beside, file)
     return None
 
 
 def _merge(folder: Path, out: Path, labels: list[int], parts: int) -> None:
     """Stream the parts into the zip file: memory for one part."""
     shape = np.load(_part(folder, 0), mmap_mode='r').shape
-    beside = out.with_name(f'.tmp-{out.name}')
-    with zipfile.ZipFile(beside, 'w', zipfile.ZIP_STORED, allowZip64=True) as archive:
+    with write_atomically(out) as whole, zipfile.ZipFile(whole, 'w', zipfile.ZIP_STORED, allowZip64=True) as archive:
         with archive.open('arr_0.npy', 'w', force_zip64=True) as file:
             header = dict(descr='|u1', fortran_order=False, shape=(len(labels), *shape[1:]))
             np.lib.format.write_array_header_1_0(file, header)
@@ -131,4 +118,3 @@ def _merge(folder: Path, out: Path, labels: list[int], parts: int) -> None:
                 file.write(np.load(_part(folder, number)).tobytes())
         with archive.open('arr_1.npy', 'w') as file:
             np.lib.format.write_array(file, np.asarray(labels, np.int64))
-    os.replace(beside, out)

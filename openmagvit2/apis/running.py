@@ -4,9 +4,9 @@ import contextlib
 import copy
 import inspect
 import logging
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config, ConfigDict
 from mmengine.dist import broadcast_object_list, is_main_process
@@ -19,7 +19,9 @@ from mmengine.runner import Runner
 from openmagvit2.checkpoint import TRAINING_ONLY, check_weights, choose_weights, load_model_weights, read_checkpoint
 from openmagvit2.checkpoint.weights import file_hash
 from openmagvit2.engine.checks import check_datasets
-from openmagvit2.engine.hooks import find_resume_checkpoint
+from openmagvit2.engine.hooks import ResumableCheckpointHook
+from openmagvit2.engine.lock import lock
+from openmagvit2.engine.run_folder import Run, begin, default_folder, default_or_old, go_on, newest
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.metrics import SHORT_NAMES
 from openmagvit2.evaluation.record import write_record
@@ -29,9 +31,9 @@ from openmagvit2.registry import DATASETS, METRICS, MODELS, Registry
 
 
 def build_runner(config: Config, work_dir: str | None = None, launcher: str = 'none') -> Runner:
-    """mmengine's Runner of a config; the work directory defaults to ``work_dirs/<config name>``."""
+    """mmengine's Runner of a config; the work directory defaults to :func:`default_folder`."""
     config = copy.deepcopy(config)
-    config.work_dir = work_dir or config.get('work_dir') or os.path.join('work_dirs', Path(config.filename).stem)
+    config.work_dir = str(work_dir or config.get('work_dir') or default_folder(config))
     make_folder(config.work_dir)
     config.launcher = launcher
     _set_test(config)
@@ -82,21 +84,20 @@ def train(
 
     Args:
         config: A loaded config.
-        work_dir: Receives logs, the merged config and checkpoints.
-        resume: A checkpoint, or True for the newest readable one of the work directory (a fresh start where there is none).
+        work_dir: Receives logs, the merged config, checkpoints and ``run.json``, the run's identity; default: :func:`default_folder`.
+        resume: A checkpoint; a folder for the newest readable one in it; or True for that of the work directory (a fresh start
+            where there is none).
         launcher: 'none', 'pytorch', or 'slurm'; the process group exists already.
         hooks: Hooks beside those of the config, as objects.
 
     Raises:
-        UserError: A user's mistake, told in one sentence.
+        UserError: A user's mistake, told in one sentence; the work directory holds another run's results, or one runs there.
         TrainingStopped: A signal came; the state is saved.
     """
     config = copy.deepcopy(config)
-    folder = work_dir or config.get('work_dir') or os.path.join('work_dirs', Path(config.filename).stem)
     # One process looks and tells the others: views of a shared file system can differ for a while.
-    found = [find_resume_checkpoint(folder) if resume is True and is_main_process() else resume]
-    broadcast_object_list(found)
-    source = found[0]
+    folder, source = _on_main(lambda: _find(config, work_dir, resume))
+    content: dict = {}
     if source:
         content = read_checkpoint(source)
         if 'config' in content.get('meta', {}):
@@ -108,14 +109,59 @@ def train(
     if config.get('val_evaluator'):
         check_stages(_listed(config.val_evaluator), config.model, config.filename)
         _prepare(config.val_evaluator)
-    runner = build_runner(config, folder, launcher)
-    for hook in hooks:
-        runner.register_hook(hook)
-    if config.get('load_from') and '://' not in config.load_from:
-        _check_start(runner, config.load_from, resume=bool(source))
-    with _mixed_sizes_told():
-        runner.train()
+    with contextlib.ExitStack() as stack:
+        run = _on_main(lambda: _claim(stack, folder, config, source, content))
+        content = {}
+        runner = build_runner(config, str(folder), launcher)
+        for hook in hooks:
+            runner.register_hook(hook)
+        for hook in runner.hooks:
+            if isinstance(hook, ResumableCheckpointHook):
+                hook.run = run
+        if config.get('load_from') and '://' not in config.load_from:
+            _check_start(runner, config.load_from, resume=bool(source))
+        if is_main_process():
+            run.write(folder)
+        with _mixed_sizes_told():
+            runner.train()
     return runner
+
+
+def _on_main(function: Callable[[], Any]) -> Any:
+    """What a function returns in the main process, in all of them; a user's mistake is raised in all."""
+    answer: list = [None]
+    if is_main_process():
+        try:
+            answer = [function()]
+        except UserError as error:
+            answer = [error]
+    broadcast_object_list(answer)
+    if isinstance(answer[0], UserError):
+        raise answer[0]
+    return answer[0]
+
+
+def _find(config: Config, work_dir: str | None, resume: str | bool) -> tuple[Path, Path | None]:
+    """The folder of a training, and the checkpoint that it goes on from."""
+    folder = Path(work_dir or config.get('work_dir') or default_or_old(config, resume))
+    if not resume:
+        return folder, None
+    if resume is not True and not Path(resume).is_dir():
+        return folder, Path(resume)
+    where = folder if resume is True else Path(resume)
+    found = newest(where)
+    if found is None and resume is not True:
+        raise UserError(f'--resume {where}: there is no checkpoint iter_<number>.pth in it.')
+    if found is None:
+        print_log(f'Nothing to resume in {folder}: a fresh start.', 'current')
+    return folder, found[0] if found else None
+
+
+def _claim(stack: contextlib.ExitStack, folder: Path, config: Config, source: Path | None, content: dict) -> Run:
+    """Hold the folder until the end, for the run that it is of."""
+    make_folder(folder)
+    stack.enter_context(lock(folder))
+    return go_on(folder, config, source, content) if source else begin(folder, config)
 
 
 @contextlib.contextmanager
@@ -191,6 +237,8 @@ def test(
     with _mixed_sizes_told():
         values = runner.test()
     if is_main_process():
+        if (Path(runner.work_dir) / 'metrics.json').is_file():
+            print_log(f'{runner.work_dir}/metrics.json was there and is written anew.', 'current')
         averaged = 'ema_state_dict' in checkpoint_content
         source = dict(file=str(checkpoint), sha256=file_hash(Path(checkpoint)), averaged=averaged)
         images, size = len(runner.test_dataloader.dataset), size or "the config's"

@@ -1,22 +1,34 @@
 """Tokens of a whole data set, once and for all trainings of generators."""
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dist import barrier, broadcast_object_list, get_dist_info, is_main_process
+from mmengine.logging import print_log
 from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
 from openmagvit2.apis.init_model import init_model
 from openmagvit2.checkpoint.hashing import weights_hash
 from openmagvit2.datasets import ImageDataset
-from openmagvit2.datasets.tokens import FORMAT, HEADER, LABELS, check_sizes, open_tokens, read_header, token_dtype
+from openmagvit2.datasets.tokens import (
+    FORMAT,
+    HEADER,
+    LABELS,
+    TOKENS,
+    check_sizes,
+    fingerprint,
+    open_tokens,
+    read_header,
+    token_bytes,
+    token_dtype,
+)
 from openmagvit2.errors import UserError
 from openmagvit2.folders import make_folder
+from openmagvit2.io import reserve, write_atomically, write_text
 from openmagvit2.registry import DATASETS
 
 CORNERS = ('centre', 'top_left', 'top_right', 'bottom_left', 'bottom_right')
@@ -101,6 +113,7 @@ def tokenize(
     if isinstance(begun[0], UserError):
         raise begun[0]
     if begun[0] == 'finished':
+        print_log(f'{out} is finished already, with these settings and images.', 'current')
         return header | dict(finished=True)
     rank, world = get_dist_info()
     blocks = range(-(-header['num_images'] // block))
@@ -115,7 +128,7 @@ def tokenize(
         # The mark must not be on the disk before what it stands for.
         tokens.flush()
         labels.flush()
-        _write(_mark(out, number), 'done\n')
+        write_text(_mark(out, number), 'done\n')
     barrier()
     header |= dict(finished=True)
     if is_main_process():
@@ -128,7 +141,7 @@ def _finish(out: Path, header: dict, blocks: range) -> None:
     """The header says so first; then the marks are of no use."""
     for number in blocks:
         assert _mark(out, number).exists(), 'every process has done its blocks'
-    _write(out / HEADER, json.dumps(header, indent=2, default=str) + '\n')
+    write_text(out / HEADER, json.dumps(header, indent=2, default=str) + '\n')
     for number in blocks:
         _mark(out, number).unlink()
 
@@ -184,6 +197,7 @@ def _header(model, config: Config, checkpoint: str, dataset, views: list, recipe
     return dict(
         format=FORMAT,
         num_images=len(dataset),
+        fingerprint=fingerprint(dataset),
         num_views=len(views),
         grid=grid,
         dtype=str(token_dtype(size)),
@@ -202,18 +216,24 @@ def _begin(out: Path, header: dict) -> str | UserError:
     if not (out / HEADER).is_file():
         try:
             make_folder(out)
+            # A map of a file without room ends the process at some write.
+            reserve(out / TOKENS, token_bytes(header))
+            with write_atomically(out / LABELS) as file:
+                np.save(file, np.zeros(header['num_images'], np.int64))
+            # Last, since it says that the others are there.
+            write_text(out / HEADER, json.dumps(header, indent=2, default=str) + '\n')
         except UserError as error:
             return error
-        open_tokens(out, header, 'w+').flush()
-        np.save(out / LABELS, np.zeros(header['num_images'], np.int64))
-        # Last, since it says that the others are there.
-        _write(out / HEADER, json.dumps(header, indent=2, default=str) + '\n')
         return 'begun'
     try:
         old = read_header(out)
         # The same tokenizer may lie elsewhere.
         known = {key: value for key, value in old.items() if key not in ('finished', 'tokenizer')}
         other = [key for key, value in known.items() if header.get(key) != value]
+        if other == ['fingerprint']:
+            raise UserError(f'{out} holds tokens of images that have changed since (names, sizes or times); give another --out, or remove it.')
+        # Other settings may choose other images.
+        other = [key for key in other if key != 'fingerprint']
         if other:
             raise UserError(f'{out} holds tokens of other settings ({", ".join(other)}); give another --out, or remove it.')
         check_sizes(out, old)
@@ -228,15 +248,6 @@ def _begin(out: Path, header: dict) -> str | UserError:
 
 def _mark(out: Path, number: int) -> Path:
     return out / f'.block-{number:06d}'
-
-
-def _write(path: Path, text: str) -> None:
-    beside = path.with_name(f'.tmp-{path.name}')
-    with open(beside, 'w', encoding='utf-8') as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(beside, path)
 
 
 def _placed(steps: list[dict], places: list[int], corner: str) -> list[dict]:

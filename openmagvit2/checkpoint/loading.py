@@ -1,11 +1,12 @@
 """Reading weights from files, safely and strictly."""
 
+import errno
 import logging
-import os
 from pathlib import Path
 
 import torch
 from mmengine.logging import print_log
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -13,6 +14,7 @@ from openmagvit2.checkpoint.official import is_official
 from openmagvit2.checkpoint.prefixes import unwrapped
 from openmagvit2.checkpoint.untrusted import read_pickle
 from openmagvit2.errors import UserError
+from openmagvit2.io import write_atomically
 
 # Averaged weights in a .safetensors file, which has no dicts.
 EMA_PREFIX = 'ema_state_dict.'
@@ -72,10 +74,11 @@ def write_checkpoint(content: dict, path: str | Path) -> None:
     if path.suffix == '.safetensors':
         averaged = {f'{EMA_PREFIX}{name}': tensor for name, tensor in content.get('ema_state_dict', {}).items()}
         tensors = {name: tensor.contiguous() for name, tensor in (content['state_dict'] | averaged).items()}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f'.tmp-{path.name}-{os.getpid()}')
-        save_file(tensors, temporary, metadata=dict(format='pt'))
-        os.replace(temporary, path)
+        with write_atomically(path) as file:
+            try:
+                save_file(tensors, file.name, metadata=dict(format='pt'))
+            except SafetensorError as error:
+                raise OSError(errno.EIO, str(error)) from error
     elif path.suffix in ('.pth', '.ckpt', '.pt'):
         save_atomically(content, path)
     else:
@@ -83,14 +86,9 @@ def write_checkpoint(content: dict, path: str | Path) -> None:
 
 
 def save_atomically(content: dict, path: Path) -> None:
-    """Write a ``.pth`` file beside and rename it; a kill in between leaves the old file and a ``.tmp-*`` one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.tmp-{path.name}-{os.getpid()}')
-    with open(temporary, 'wb') as file:
+    """Write a ``.pth`` file beside and rename it; see :func:`openmagvit2.io.write_atomically`."""
+    with write_atomically(path) as file:
         torch.save(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
 
 
 def dataset_meta(checkpoint: dict) -> dict:

@@ -1,5 +1,6 @@
 """A data set as the tokens of a tokenizer: what ``tools/tokenize_dataset.py`` writes."""
 
+import hashlib
 import json
 import math
 from pathlib import Path
@@ -49,15 +50,33 @@ def read_header(folder: Path) -> dict:
     return header
 
 
+def token_bytes(header: dict) -> int:
+    """Length of the file of tokens."""
+    return header['num_images'] * header['num_views'] * math.prod(header['grid']) * np.dtype(header['dtype']).itemsize
+
+
+def fingerprint(dataset: Dataset) -> str | None:
+    """A hash that changes with the images: of the names, sizes and times of files, or of images in memory; None for others."""
+    digest = hashlib.sha256()
+    if hasattr(dataset, 'samples'):
+        for path, _ in dataset.samples:
+            found = Path(path).stat()
+            digest.update(f'{path}\0{found.st_size}\0{found.st_mtime_ns}\n'.encode('utf-8', 'surrogateescape'))
+    elif isinstance(getattr(dataset, 'images', None), np.ndarray):
+        digest.update(np.ascontiguousarray(dataset.images))
+    else:
+        return None
+    return digest.hexdigest()
+
+
 def check_sizes(folder: Path, header: dict) -> None:
     """Whether the files are as long as the header says.
 
     Raises:
         UserError: They are not, as after a copy that broke off.
     """
-    tokens = header['num_images'] * header['num_views'] * math.prod(header['grid']) * np.dtype(header['dtype']).itemsize
     # A .npy file of int64 has a header of 128 bytes.
-    for name, size in ((TOKENS, tokens), (LABELS, 128 + 8 * header['num_images'])):
+    for name, size in ((TOKENS, token_bytes(header)), (LABELS, 128 + 8 * header['num_images'])):
         found = (folder / name).stat().st_size if (folder / name).is_file() else 0
         if found != size:
             raise UserError(f'TokenCache: {folder / name} has {found} of {size} bytes; copy it again, or make the folder anew.')

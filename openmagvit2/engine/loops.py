@@ -1,15 +1,21 @@
 """One iteration-based training loop that resumes exactly, and a validation that leaves the training as it was."""
 
+import logging
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import torch
+from mmengine.device import get_device
 from mmengine.dist import get_world_size
+from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
+from mmengine.optim import OptimWrapperDict
 from mmengine.runner import BaseLoop, Runner, ValLoop
 from torch.utils.data import IterableDataset
 
 from openmagvit2.engine.checks import check_datasets
+from openmagvit2.engine.finite import FiniteWatch, NonFiniteError
 from openmagvit2.engine.random_state import isolated_random_state, set_random_state
 from openmagvit2.engine.stop import StopRequest, TrainingStopped, listening
 from openmagvit2.errors import UserError
@@ -27,6 +33,10 @@ class IterationLoop(BaseLoop):
         runner, dataloader: Given by mmengine.
         max_iters, max_epochs: Length; exactly one of them. An epoch is a computed number of iterations.
         val_interval: Iterations between validations; None validates at the end only.
+        non_finite: 'stop' ends the training at a NaN or infinite loss or gradient, with its name and its images; 'skip' leaves
+            such an optimizer step out (one wait for the device a step). On an accelerator a stop comes up to 20 iterations late,
+            but before anything is saved or validated.
+        max_skips: Iterations that 'skip' leaves out before it stops too.
     """
 
     def __init__(
@@ -36,7 +46,11 @@ class IterationLoop(BaseLoop):
         max_iters: int | None = None,
         max_epochs: int | None = None,
         val_interval: int | None = None,
+        non_finite: str = 'stop',
+        max_skips: int = 10,
     ) -> None:
+        if non_finite not in ('stop', 'skip'):
+            raise UserError(f"train_cfg.non_finite must be 'stop' or 'skip', got {non_finite!r}.")
         if (max_iters is None) == (max_epochs is None):
             raise UserError('train_cfg: give exactly one of max_iters and max_epochs (set the other to None).')
         if 'batch_size' in dataloader:
@@ -56,9 +70,16 @@ class IterationLoop(BaseLoop):
         self.val_interval = val_interval or self._max_iters
         self._iter = 0
         self._epoch = 0
+        # Over all processes; a resume with another batch goes on at the same image.
+        self.samples_seen = 0
         self.validated_iter = 0
         self.resumed_random_state: dict | None = None
         self.stop_training = False
+        self.skip_non_finite, self.max_skips, self.skips = non_finite == 'skip', max_skips, 0
+        describe = getattr(self.dataloader.dataset, 'describe', 'image {}'.format)
+        self.watch = FiniteWatch(torch.device(get_device()).type, describe)
+        # Whether an iteration has begun and not ended: its state is neither the one before nor the one after.
+        self.within = False
 
     @property
     def iter(self) -> int:
@@ -95,19 +116,19 @@ class IterationLoop(BaseLoop):
             self.stop_request = stop
             runner.call_hook('before_train')
             source = self.dataloader.dataset if self.is_stream else self.dataloader.sampler
-            source.seek(self._iter * self.global_batch_size)
+            source.seek(self.samples_seen)
             batches = iter(self.dataloader)
             if self.resumed_random_state is not None:
                 # Making the iterator draws a number; the state of the checkpoint is from after that.
                 set_random_state(self.resumed_random_state)
             runner.call_hook('before_train_epoch')
             runner.model.train()
-            if self._iter and self._validation_is_due() and self.validated_iter != self._iter:
-                self._validate(stop)
-            while self._iter < self._max_iters and not stop.agreed() and not self.stop_training:
-                self.run_iter(next(batches))
-                if self._validation_is_due():
-                    self._validate(stop)
+            self._set_skipping()
+            try:
+                self._iterate(batches, stop)
+            except Exception as error:
+                self._rescue(error)
+                raise
             stopped = self._iter < self._max_iters and stop.agreed() or self._cut()
             runner.call_hook('after_train_epoch')
             runner.call_hook('after_train')
@@ -115,26 +136,95 @@ class IterationLoop(BaseLoop):
             raise TrainingStopped(self._iter, stop.signal_number)
         return runner.model
 
+    def _iterate(self, batches: Iterator[dict], stop: StopRequest) -> None:
+        if self._iter and self._validation_is_due() and self.validated_iter != self._iter:
+            self._validate(stop)
+        while self._iter < self._max_iters and not stop.agreed() and not self.stop_training:
+            self.run_iter(next(batches))
+            if self._validation_is_due():
+                self._validate(stop)
+        self.watch.check()
+
     def run_iter(self, batch: dict[str, Any]) -> None:
         """One optimizer step on this process's share of a global batch."""
         runner = self.runner
         runner.call_hook('before_train_iter', batch_idx=self._iter, data_batch=batch)
+        self.steps_before, self.within = self._steps(), True
+        outputs = self._train_on(batch)
+        runner.call_hook('after_train_iter', batch_idx=self._iter, data_batch=batch, outputs=outputs)
+        self._iter += 1
+        self.samples_seen += self.global_batch_size
+        self.within = False
+
+    def _train_on(self, batch: dict[str, Any]) -> dict[str, torch.Tensor]:
+        """The means of what ``train_step`` gives, over micro-batches and processes."""
+        runner = self.runner
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        buffers = {name: value.clone() for name, value in model.named_buffers()} if self.skip_non_finite else {}
+        skipped = self._skipped()
         logs: list[dict] = []
         micro_batches = _chunks(batch, self.micro_batches)
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         if self.micro_batches > 1 and hasattr(model, 'begin_step'):
             model.begin_step(micro_batches, runner.optim_wrapper)
         for micro in micro_batches:
             logs.append(runner.model.train_step(micro, optim_wrapper=runner.optim_wrapper))
         outputs = _mean_over_processes({name: sum(log[name] for log in logs) / len(logs) for name in logs[0]})
-        runner.call_hook('after_train_iter', batch_idx=self._iter, data_batch=batch, outputs=outputs)
-        self._iter += 1
+        if self._skipped() > skipped and self.skips < self.max_skips:
+            self._skip(model, buffers)
+            return {name: torch.nan_to_num(value) for name, value in outputs.items()}
+        gradients = {name: getattr(wrapper, 'finite', None) for name, wrapper in self._wrappers()}
+        self.watch.note(self._iter + 1, outputs, gradients, batch)
+        return outputs
+
+    def _wrappers(self) -> list[tuple[str, Any]]:
+        wrappers = self.runner.optim_wrapper
+        return list(wrappers.items()) if isinstance(wrappers, OptimWrapperDict) else [('the model', wrappers)]
+
+    def _set_skipping(self) -> None:
+        for _, wrapper in self._wrappers():
+            wrapper.skip_non_finite = self.skip_non_finite
+
+    def _skipped(self) -> int:
+        return sum(getattr(wrapper, 'skipped', 0) for _, wrapper in self._wrappers())
+
+    def _steps(self) -> int:
+        return sum(getattr(wrapper, 'steps', 0) for _, wrapper in self._wrappers())
+
+    @torch.no_grad()
+    def _skip(self, model: torch.nn.Module, buffers: dict[str, torch.Tensor]) -> None:
+        """Take back what the forward pass left in averages and tables."""
+        self.skips += 1
+        for name, value in model.named_buffers():
+            if name in buffers:
+                value.copy_(buffers[name])
+        print_log(
+            f'Iteration {self._iter + 1} is left out: NaN or infinite gradients ({self.skips} of at most {self.max_skips}).',
+            'current',
+            logging.WARNING,
+        )
+
+    def _rescue(self, error: Exception) -> None:
+        """Save the last finished iteration before an error ends the training.
+
+        Outside of an iteration (reading images, validation) this is what any checkpoint is. An iteration that fails before its first
+        optimizer step loses itself alone, though averages that the forward pass keeps may have seen it. One that fails later is
+        neither done nor undone: then the last checkpoint stays the last.
+        """
+        counted = all(hasattr(wrapper, 'steps') for _, wrapper in self._wrappers())
+        between = self.within and not (counted and self._steps() == self.steps_before)
+        if between or isinstance(error, NonFiniteError):
+            print_log('The error came within an iteration, whose state is not saved; the last checkpoint stays.', 'current', logging.ERROR)
+            return
+        for hook in self.runner.hooks:
+            if hasattr(hook, 'save_alone'):
+                hook.save_alone(self.runner)
 
     def _validation_is_due(self) -> bool:
         done = self._iter % self.val_interval == 0 or self._iter == self._max_iters
         return self.runner.val_loop is not None and done
 
     def _validate(self, stop: StopRequest) -> None:
+        self.watch.check()
         self.runner.val_loop.run(stop)
         if self.runner.val_loop.completed:
             self.validated_iter = self._iter
@@ -154,22 +244,29 @@ class ValidationLoop(ValLoop):
 
     def run(self, stop: StopRequest | None = None) -> dict:
         """Metrics by name; none where a stop request cut the validation short."""
-        runner, metrics = self.runner, {}
+        runner = self.runner
         with isolated_random_state():
             runner.call_hook('before_val')
             runner.call_hook('before_val_epoch')
             runner.model.eval()
-            for i, batch in enumerate(self.dataloader):
-                if stop is not None and stop.signal_number:
-                    break
-                self.run_iter(i, batch)
-            # All processes ask, however many batches each has had.
-            self.completed = stop is None or not stop.agreed()
-            if self.completed:
-                metrics = self.evaluator.evaluate(len(self.dataloader.dataset))
+            try:
+                metrics = self._measure(stop)
+            except Exception:
+                # As where it is cut short: averages go out of the model before its state is saved.
+                runner.call_hook('after_val_epoch', metrics={})
+                raise
             runner.call_hook('after_val_epoch', metrics=metrics)
             runner.call_hook('after_val')
         return metrics
+
+    def _measure(self, stop: StopRequest | None) -> dict:
+        for i, batch in enumerate(self.dataloader):
+            if stop is not None and stop.signal_number:
+                break
+            self.run_iter(i, batch)
+        # All processes ask, however many batches each has had.
+        self.completed = stop is None or not stop.agreed()
+        return self.evaluator.evaluate(len(self.dataloader.dataset)) if self.completed else {}
 
 
 def _share(global_batch_size: int | None, micro_batches: int) -> int:

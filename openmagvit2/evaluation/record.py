@@ -1,7 +1,6 @@
 """``metrics.json``: values, and what was measured how."""
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import version
@@ -15,6 +14,7 @@ from torch import nn
 
 from openmagvit2.checkpoint import TRAINING_ONLY
 from openmagvit2.checkpoint.hashing import weights_hash
+from openmagvit2.io import write_text
 
 if TYPE_CHECKING:
     from openmagvit2.engine.precision import Precision
@@ -65,6 +65,4 @@ def write_record(
         versions={name: version(name) for name in PACKAGES},
     )
     path = Path(folder) / 'metrics.json'
-    beside = path.with_name(f'.tmp-{path.name}')
-    beside.write_text(json.dumps(record, indent=2, default=str) + '\n')
-    os.replace(beside, path)
+    write_text(path, json.dumps(record, indent=2, default=str) + '\n')

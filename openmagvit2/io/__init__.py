@@ -1,5 +1,6 @@
-"""Files in and out: one reader of images, one scanner of folders, one reader of lists."""
+"""Files in and out: one atomic writer, one reader of images, one scanner of folders, one reader of lists."""
 
+from openmagvit2.io.atomic import remove_leftovers, reserve, write_atomically, write_text
 from openmagvit2.io.image_files import ENDINGS, find_images, gather_images
 from openmagvit2.io.images import UnreadableImage, read_image, to_colour
 from openmagvit2.io.text import read_lines
@@ -11,5 +12,9 @@ __all__ = [
     'gather_images',
     'read_image',
     'read_lines',
+    'remove_leftovers',
+    'reserve',
     'to_colour',
+    'write_atomically',
+    'write_text',
 ]

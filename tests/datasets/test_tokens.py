@@ -1,5 +1,6 @@
 """Token caches: the same training as from images, killed runs, views, and mistakes."""
 
+import errno
 import json
 import os
 import signal
@@ -165,6 +166,28 @@ def test_labels_and_names_of_classes(checkpoint, tmp_path):
     generator.init_weights()
     with pytest.raises(ValueError, match=rf'^TokenCache: image 19 of {out} has the label 13, .* set model.num_classes=14'):
         TokenCache(data_root=str(out)).check_model(generator)
+
+
+def test_images_that_have_changed_and_a_full_disk(checkpoint, tmp_path, monkeypatch):
+    folder = tmp_path / 'images'
+    folder.mkdir()
+    for i in range(3):
+        Image.new('RGB', (40, 40), (80 * i, 0, 0)).save(folder / f'{i}.png')
+    (tmp_path / 'photos.py').write_text(PHOTOS.format(base=TINY / 'lfq_32.py', folder=folder))
+    config = load_config(tmp_path / 'photos.py')
+    tokenize(config, str(checkpoint), tmp_path / 'out')
+    assert tokenize(config, str(checkpoint), tmp_path / 'out')['finished']
+    Image.new('RGB', (40, 40), (0, 99, 0)).save(folder / '1.png')
+    with pytest.raises(ValueError, match='holds tokens of images that have changed since'):
+        tokenize(config, str(checkpoint), tmp_path / 'out')
+
+    def full(*args):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setattr(os, 'posix_fallocate', full)
+    with pytest.raises(ValueError, match=r'tokens.bin cannot be written: 192 bytes are needed \(No space'):
+        tokenize(config, str(checkpoint), tmp_path / 'full')
+    assert not list((tmp_path / 'full').iterdir())
 
 
 @pytest.mark.parametrize('value', [float('nan'), float('-inf')])

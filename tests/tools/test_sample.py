@@ -58,7 +58,7 @@ def test_the_classes_are_printed(main, checkpoint, tmp_path, monkeypatch, capsys
     write_checkpoint(dict(content, meta=dict(dataset_meta=dict(classes=classes))), tmp_path / 'x.pth')
     monkeypatch.chdir(TOOL.parents[1])
     for options, files in (
-        (['--out-dir', str(tmp_path / 'out')], ['class_0001', 'class_0010', 'grid.png']),
+        (['--out-dir', str(tmp_path / 'out')], ['class_0001', 'class_0010', 'grid.png', 'samples.json']),
         (['--npz', str(tmp_path / 'x.npz'), '--num-per-class', '1'], None),
     ):
         arguments = ['configs/tiny/ar_32.py', str(tmp_path / 'x.pth'), '--num', '1', *options]
@@ -68,6 +68,25 @@ def test_the_classes_are_printed(main, checkpoint, tmp_path, monkeypatch, capsys
         if files:
             assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == files
     assert np.load(tmp_path / 'x.npz')['arr_1'].tolist() == [1, 10]
+
+
+def test_samples_are_not_mixed(main, checkpoint, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(TOOL.parents[1])
+
+    def start(*options: str) -> tuple[int, str]:
+        arguments = ['configs/tiny/ar_32.py', str(checkpoint), '--num', '1', '--out-dir', str(tmp_path), *options]
+        monkeypatch.setattr(sys, 'argv', ['sample.py', *arguments])
+        return main(), ''.join(capsys.readouterr())
+
+    assert start('--labels', '0')[0] == 0
+    code, told = start('--labels', '1')
+    assert code == 0 and 'has samples of the same settings' in told
+    for options, key in ((['--seed', '1'], 'seed'), (['--top-k', '5'], 'sampling')):
+        code, told = start('--labels', '0', *options)
+        assert code == 2 and f'holds samples of other settings ({key})' in told
+    (tmp_path / 'samples.json').unlink()
+    code, told = start('--labels', '0')
+    assert code == 2 and 'no samples.json that says whose' in told
 
 
 def test_many_classes_are_one_short_line():

@@ -1,11 +1,12 @@
 """What happens around iterations."""
 
-from openmagvit2.engine.hooks.checkpoint import ResumableCheckpointHook, find_resume_checkpoint
+from openmagvit2.engine.hooks.checkpoint import ResumableCheckpointHook
 from openmagvit2.engine.hooks.codebook_usage import CodebookUsageHook
 from openmagvit2.engine.hooks.ema import SubmoduleEMAHook
 from openmagvit2.engine.hooks.logger import IterationLoggerHook
 from openmagvit2.engine.hooks.progress import ProgressBarHook
 from openmagvit2.engine.hooks.record import MetricsRecordHook
+from openmagvit2.engine.run_folder import find_resume_checkpoint
 
 __all__ = [
     'CodebookUsageHook',

@@ -1,5 +1,7 @@
 """Checkpoints that load safely, are never half written, and resume exactly."""
 
+import logging
+import math
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +10,17 @@ import numpy as np
 import torch
 from mmengine.dist import all_gather_object, barrier, get_rank, is_main_process
 from mmengine.hooks import Hook
-from mmengine.logging import HistoryBuffer
+from mmengine.logging import HistoryBuffer, print_log
 from mmengine.model import is_model_wrapper
 
-from openmagvit2.checkpoint import read_checkpoint, save_atomically
+from openmagvit2.checkpoint import save_atomically
 from openmagvit2.checkpoint.loading import TRAINING_ONLY
+from openmagvit2.engine.finite import check_parameters
 from openmagvit2.engine.random_state import get_random_state
+from openmagvit2.engine.resuming import adopt_position
+from openmagvit2.engine.run_folder import Run, checkpoints
 from openmagvit2.errors import UserError
+from openmagvit2.io import remove_leftovers
 from openmagvit2.registry import HOOKS
 
 KEPT_VALUES = 200
@@ -46,12 +52,14 @@ class ResumableCheckpointHook(Hook):
         self.interval = interval
         self.max_keep = max_keep
         self.saved: int | None = None
+        # Set by who starts the training; files are named and removed as of this run.
+        self.run = Run()
+        self._written: set[Path] = set()
 
     def before_train(self, runner) -> None:
         """Remove what a killed writer left."""
         if is_main_process():
-            for leftover in Path(runner.work_dir).glob('.tmp-*'):
-                leftover.unlink()
+            remove_leftovers(runner.work_dir)
 
     def before_train_iter(self, runner, batch_idx: int, data_batch: dict | None = None) -> None:
         """Save here and not after the last iteration, so that a validation due in between is part of what is saved."""
@@ -67,12 +75,37 @@ class ResumableCheckpointHook(Hook):
         # In the message hub, which a resume brings back.
         key, value, hub = f'best_{self.save_best}', metrics[self.save_best], runner.message_hub
         best = hub.get_info(key) if key in hub.runtime_info else None
-        if best is None or (value > best if self.rule == 'greater' else value < best):
+        if self._is_better(value, best):
             hub.update_info(key, value)
             random_states = all_gather_object(get_random_state())
             if is_main_process():
                 self._write(runner, random_states, f'{key}.pth')
             barrier()
+
+    def _is_better(self, value: float, best: float | None) -> bool:
+        """NaN is the worst value of all."""
+        if math.isnan(value):
+            return False
+        if best is None or math.isnan(best):
+            return True
+        return value > best if self.rule == 'greater' else value < best
+
+    def save_alone(self, runner) -> None:
+        """Save when an error ends the training, without the other processes, which may be elsewhere or gone.
+
+        Their random states are missing then: with several processes such a file resumes, but not bit for bit.
+        """
+        if self.saved == runner.iter or not is_main_process():
+            return
+        try:
+            self._write(runner, [get_random_state()], f'iter_{runner.iter}.pth')
+        except (UserError, RuntimeError) as error:
+            # A device that has failed cannot be read; the first error is the one to show.
+            print_log(f'{error} The last checkpoint stays.', 'current', logging.ERROR)
+        else:
+            print_log(
+                f'An error ends the training; iter_{runner.iter}.pth holds what is done, go on with --resume.', 'current', logging.WARNING
+            )
 
     def after_train(self, runner) -> None:
         """The end, or a stop."""
@@ -82,24 +115,35 @@ class ResumableCheckpointHook(Hook):
         """Write the state after ``runner.iter`` iterations, once; all processes take part."""
         if self.saved == runner.iter:
             return
-        self.saved = runner.iter
+        runner.train_loop.watch.check()
         random_states = all_gather_object(get_random_state())
         if is_main_process():
             self._write(runner, random_states, f'iter_{runner.iter}.pth')
+        self.saved = runner.iter
         # No process leaves, or starts anew, before the file is whole.
         barrier()
 
     def _write(self, runner, random_states: list[dict], name: str) -> None:
         folder = Path(runner.work_dir)
         checkpoint = _state(runner) | dict(random_states=random_states, validated_iter=runner.train_loop.validated_iter)
+        checkpoint['meta']['run'] = self.run.id
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        check_parameters(model, checkpoint['state_dict'], runner.iter)
         runner.call_hook('before_save_checkpoint', checkpoint=checkpoint)
         save_atomically(checkpoint, folder / name)
         if name.startswith('best_'):
             return
+        self._written.add(folder / name)
         # A resume from an older file may stand beside later ones: what was just written is never what goes.
-        others = [path for path in checkpoints(folder) if path.name != name]
+        others = [path for path in checkpoints(folder) if path.name != name and self._is_own(path)]
         for old in others[self.max_keep - 1 :]:
             old.unlink()
+
+    def _is_own(self, path: Path) -> bool:
+        """Whether a checkpoint is of this run; one that cannot be read is nobody's."""
+        if path not in self._written and self.run.owns(path):
+            self._written.add(path)
+        return path in self._written
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
         """Plain values only, of other hooks too."""
@@ -124,6 +168,7 @@ class ResumableCheckpointHook(Hook):
         if not runner.cfg.get('resume'):
             # `load_from` takes weights into a new training; positions and random states are not its own.
             return
+        adopt_position(runner, checkpoint)
         hub = checkpoint.get('message_hub')
         if hub:
             hub['log_scalars'] = {k: HistoryBuffer(*v) for k, v in hub['log_scalars'].items()}
@@ -144,6 +189,7 @@ def _state(runner) -> dict:
     hub['runtime_info'] = {k: v for k, v in hub['runtime_info'].items() if k != 'cfg'}
     meta = dict(
         iter=runner.iter,
+        samples_seen=runner.train_loop.samples_seen,
         epoch=runner.epoch,
         cfg=runner.cfg.pretty_text,
         seed=runner.seed,
@@ -158,22 +204,6 @@ def _state(runner) -> dict:
         schedulers = [scheduler.state_dict() for scheduler in schedulers or ()]
     state = {name: value.detach().cpu() for name, value in model.state_dict().items()}
     return dict(meta=meta, state_dict=state, message_hub=hub, optimizer=runner.optim_wrapper.state_dict(), param_schedulers=schedulers)
-
-
-def checkpoints(work_dir: str | Path) -> list[Path]:
-    """Checkpoints of a work directory, the newest first."""
-    return sorted(Path(work_dir).glob('iter_*.pth'), key=lambda path: -int(path.stem.removeprefix('iter_')))
-
-
-def find_resume_checkpoint(work_dir: str | Path) -> Path | None:
-    """The newest checkpoint that can be read."""
-    for path in checkpoints(work_dir):
-        try:
-            read_checkpoint(path)
-        except UserError:
-            continue
-        return path
-    return None
 
 
 def _plain(value: Any) -> Any:

@@ -63,3 +63,13 @@ class WarmupDecayLR(LRSchedulerMixin, _ParamScheduler):
     def _get_value(self) -> list[float]:
         now = factor(self.last_step, self.end, **self.curve)
         return [base * now for base in self.base_values]
+
+    def load_state_dict(self, state_dict: dict) -> None:
+        """Take the position alone: peak, curve and length are the config's, and the rate at the position follows from them."""
+        # Not `last_step`, which stops at the end: a longer training goes on.
+        self._global_step = state_dict['_global_step']
+        self.last_step = max(min(self._global_step, self.end - 1) - self.begin, -1)
+        if self.last_step >= 0:
+            for group, value in zip(self.optimizer.param_groups, self._get_value(), strict=True):
+                group[self.param_name] = value
+        self._last_value = [group[self.param_name] for group in self.optimizer.param_groups]

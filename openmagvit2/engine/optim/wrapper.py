@@ -13,6 +13,8 @@ from openmagvit2.engine.precision import Precision, fastest_precision
 from openmagvit2.errors import UserError
 from openmagvit2.registry import OPTIM_WRAPPERS
 
+# Settings of an optimizer that may change in the middle of a training: its state means the same.
+CHANGEABLE = ('lr', 'initial_lr', 'weight_decay', 'betas', 'eps', 'momentum', 'dampening', 'nesterov')
 DTYPES = {'float32': None, 'bfloat16': torch.bfloat16, 'float16': torch.float16}
 
 
@@ -47,6 +49,11 @@ class AutocastOptimWrapper(OptimWrapper):
         else:
             self._compute_in(Precision(dtype or 'float32', 'set by optim_wrapper.dtype'))
         self.grad_name = f'{role}.grad_norm'
+        self.steps = 0
+        # Whether the last gradients were finite numbers, on the device; set by the loop: whether others are left out.
+        self.finite: Tensor | None = None
+        self.skip_non_finite = False
+        self.skipped = 0
 
     def _compute_in(self, precision: Precision) -> None:
         self.precision, self.dtype = precision, DTYPES[precision.dtype]
@@ -67,31 +74,69 @@ class AutocastOptimWrapper(OptimWrapper):
         super().backward(loss, **kwargs)
 
     def step(self, **kwargs) -> None:
-        """Unscale, clip, step."""
+        """Unscale, clip, step; with ``skip_non_finite`` (one wait for the device a step) not on gradients with NaN or infinite numbers."""
         if self.scaler is None:
+            # The scaler looks for itself, and leaves steps out.
+            self.finite = self._gradients_are_finite()
+            if self.skip_non_finite and self.finite is not None and not bool(self.finite):
+                self.skipped += 1
+                return
+            self.steps += 1
             super().step(**kwargs)
             return
+        self.steps += 1
         if self.clip_grad_kwargs:
             self.scaler.unscale_(self.optimizer)
             self._clip_grad()
         self.scaler.step(self.optimizer, **kwargs)
         self.scaler.update()
 
+    @torch.no_grad()
+    def _gradients_are_finite(self) -> Tensor | None:
+        grads = [p.grad for group in self.optimizer.param_groups for p in group['params'] if p.grad is not None]
+        return torch.stack([norm.float() for norm in torch._foreach_norm(grads)]).isfinite().all() if grads else None
+
     def state_dict(self) -> dict:
-        """State of the optimizer and of the gradient scaler, and the compute type."""
-        state = super().state_dict() | dict(dtype=self.precision.dtype)
+        """State of the optimizer, with its type, and of the gradient scaler, and the compute type."""
+        state = super().state_dict() | dict(dtype=self.precision.dtype, kind=type(self.optimizer).__name__)
         if self.scaler is not None:
             state['scaler'] = self.scaler.state_dict()
         return state
 
     def load_state_dict(self, state_dict: dict) -> None:
-        """Load what :meth:`state_dict` gave, but for the compute type: see :meth:`adopt`."""
+        """Load what :meth:`state_dict` gave, but for the compute type (see :meth:`adopt`) and the optimizer's settings.
+
+        Raises:
+            UserError: The state is that of another kind of optimizer, or of other groups of parameters.
+        """
         state_dict = dict(state_dict)
+        own = [{key: group[key] for key in CHANGEABLE if key in group} for group in self.optimizer.param_groups]
+        self._check(state_dict)
         scaler = state_dict.pop('scaler', None)
         state_dict.pop('dtype', None)
         if self.scaler is not None and scaler is not None:
             self.scaler.load_state_dict(scaler)
         super().load_state_dict(state_dict)
+        for group, settings in zip(self.optimizer.param_groups, own, strict=True):
+            # A schedule, loaded after this, sets the rate of its position.
+            group.update(settings)
+
+    def _check(self, state: dict) -> None:
+        role, kind = self.grad_name.partition('.')[0], type(self.optimizer).__name__
+        saved = state.pop('kind', kind)
+        if saved != kind:
+            raise UserError(
+                f'optim_wrapper.{role}.optimizer.type={kind}: the checkpoint has the state of {saved}; set that, or start from its '
+                'weights with load_from.'
+            )
+        groups = [[len(group['params']) for group in groups] for groups in (self.optimizer.param_groups, state['param_groups'])]
+        if groups[0] != groups[1]:
+            raise UserError(
+                f'optim_wrapper.{role}: groups of {groups[0]} parameters, the checkpoint has {groups[1]}; set no_decay_1d as it was.'
+            )
+        for mine, theirs in zip(self.optimizer.param_groups, state['param_groups'], strict=True):
+            if mine.get('amsgrad') != theirs.get('amsgrad'):
+                raise UserError(f'optim_wrapper.{role}.optimizer.amsgrad={mine.get("amsgrad")}: the checkpoint has another; set that.')
 
     def adopt(self, dtype: str) -> str | None:
         """Go on from a checkpoint trained in ``dtype``; 'auto' takes that type, a type set by the user stays.

@@ -1,0 +1,103 @@
+"""One training at a time in a folder."""
+
+import contextlib
+import json
+import os
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from openmagvit2.errors import UserError
+from openmagvit2.io.process import alive, host, started
+
+LOCK = '.running.json'
+# Seconds between two signs of life, and how long their absence lasts that tells a death on another machine.
+BEAT, DEAD = 15.0, 120.0
+_held: set[Path] = set()
+
+
+@contextmanager
+def lock(folder: str | Path) -> Iterator[None]:
+    """Hold a folder against other trainings.
+
+    The file names process and machine. A process of this machine that is gone holds nothing; one of another machine shows by the
+    file's time that it lives, so a job that was killed there is over after two minutes. This needs no locks of the file system, which
+    network file systems may lack, and which worker processes of a killed training would go on holding.
+
+    Raises:
+        UserError: Another training runs there.
+    """
+    path = Path(folder).resolve() / LOCK
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _take(path)
+    _held.add(path)
+    end = threading.Event()
+    beat = threading.Thread(target=_beat, args=(path, end), daemon=True)
+    beat.start()
+    try:
+        yield
+    finally:
+        end.set()
+        beat.join()
+        _held.discard(path)
+        path.unlink(missing_ok=True)
+
+
+def _take(path: Path) -> None:
+    content = json.dumps(dict(host=host(), pid=os.getpid(), started=started(os.getpid()))).encode()
+    for _ in range(3):
+        with contextlib.suppress(FileExistsError):
+            descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+            with os.fdopen(descriptor, 'wb') as file:
+                file.write(content)
+            return
+        with contextlib.suppress(FileNotFoundError):
+            _remove_stale(path)
+    raise UserError(f'{path.parent} is taken by another training that starts at this moment; give another --work-dir.')
+
+
+def _remove_stale(path: Path) -> None:
+    """Raises UserError if the holder lives."""
+    text = path.read_bytes()
+    holder = _holder(text)
+    age = time.time() - path.stat().st_mtime
+    here = holder.get('host') == host()
+    lives = _lives_here(path, holder) if here else abs(age) < DEAD
+    if lives:
+        wait = '' if here else f' (or remove {path}, or wait two minutes, if that training is over)'
+        raise UserError(
+            f'{path.parent}: a training runs there, process {holder.get("pid", "unknown")} on {holder.get("host", "an unknown machine")}; '
+            f'give another --work-dir, or end that one{wait}.'
+        )
+    aside = path.with_name(f'{path.name}.{uuid.uuid4().hex}')
+    os.replace(path, aside)
+    if aside.read_bytes() != text:
+        # Another process took it in between: give it back.
+        os.replace(aside, path)
+    else:
+        aside.unlink()
+
+
+def _holder(text: bytes) -> dict:
+    try:
+        holder = json.loads(text)
+    except ValueError:
+        # Written at this moment, or cut off by a crash of the machine: its age tells.
+        return {}
+    return holder if isinstance(holder, dict) else {}
+
+
+def _lives_here(path: Path, holder: dict) -> bool:
+    pid = holder.get('pid')
+    if pid == os.getpid():
+        return path in _held
+    return isinstance(pid, int) and alive(pid, holder.get('started'))
+
+
+def _beat(path: Path, end: threading.Event) -> None:
+    while not end.wait(BEAT):
+        with contextlib.suppress(OSError):
+            os.utime(path)

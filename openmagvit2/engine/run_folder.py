@@ -1,0 +1,198 @@
+"""Whose results a folder holds, and what a training in it starts from."""
+
+import json
+import logging
+import os
+import re
+import time
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.logging import print_log
+
+from openmagvit2.checkpoint import read_checkpoint
+from openmagvit2.engine.settings import read_settings
+from openmagvit2.errors import UserError
+from openmagvit2.io import write_text
+from openmagvit2.io.process import host
+
+RUN = 'run.json'
+NAME = re.compile(r'iter_(\d+)\.pth')
+WAYS_OUT = 'go on with --resume, or give another --work-dir'
+
+
+def default_folder(config: Config) -> Path:
+    """``work_dirs`` and the config's path below ``configs/``; outside of such a folder, its name."""
+    path = Path(config.filename).with_suffix('')
+    parts = path.parts
+    if 'configs' in parts[:-1]:
+        parts = parts[len(parts) - 1 - parts[::-1].index('configs') + 1 :]
+        return Path('work_dirs', *parts)
+    return Path('work_dirs', path.name)
+
+
+def checkpoints(folder: str | Path) -> list[Path]:
+    """Files ``iter_<digits>.pth`` of a folder, the newest first."""
+    found = [path for path in Path(folder).glob('iter_*.pth') if NAME.fullmatch(path.name)]
+    return sorted(found, key=lambda path: -iteration(path))
+
+
+def iteration(path: Path) -> int:
+    """The number in a checkpoint's name."""
+    return int(NAME.fullmatch(path.name)[1])
+
+
+@dataclass
+class Run:
+    """A training with all its resumes.
+
+    Attributes:
+        id: In ``run.json`` and in the ``meta.run`` of each checkpoint.
+        config: File that it was started with.
+        parent: ``[id, iteration]`` of the run of which this one is a branch: a resume from an older file.
+    """
+
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    config: str = ''
+    parent: list | None = None
+
+    def has(self, path: Path, content: dict[str, Any]) -> bool:
+        """Whether a checkpoint is of this run; one of an earlier version, without an identity, is."""
+        owner = _meta(content).get('run')
+        if owner in (None, self.id):
+            return self.parent is None or owner is not None or iteration(path) <= self.parent[1]
+        return self.parent is not None and owner == self.parent[0] and iteration(path) <= self.parent[1]
+
+    def write(self, folder: str | Path) -> None:
+        """``run.json``."""
+        now = time.strftime('%Y-%m-%d %H:%M:%S')
+        content = dict(id=self.id, config=self.config, parent=self.parent, host=host(), pid=os.getpid(), started=now)
+        write_text(Path(folder) / RUN, json.dumps(content, indent=2) + '\n')
+
+    def owns(self, path: Path) -> bool:
+        """Whether a file is a checkpoint of this run; one that cannot be read is nobody's."""
+        try:
+            return self.has(path, read_checkpoint(path))
+        except UserError:
+            return False
+
+
+def read_run(folder: str | Path) -> Run | None:
+    """The run of a folder, or None where it has no identity."""
+    path = Path(folder) / RUN
+    if not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_text(encoding='utf-8'))
+        return Run(str(content['id']), str(content.get('config', '')), content.get('parent'))
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f'{path} cannot be read ({error}); give another --work-dir, or remove the file if all checkpoints are of one run.'
+        ) from error
+
+
+def _meta(content: dict[str, Any]) -> dict[str, Any]:
+    meta = content.get('meta')
+    return meta if isinstance(meta, dict) else {}
+
+
+def newest(folder: str | Path, run: Run | None = None) -> tuple[Path, dict[str, Any]] | None:
+    """The newest checkpoint of a folder that can be read, and what it holds; None where there is none at all.
+
+    Args:
+        folder: Where to look.
+        run: Only its own checkpoints count; None takes the run of the folder.
+
+    Raises:
+        UserError: There are checkpoints, but none that can be read is of the run.
+    """
+    run = run or read_run(folder)
+    found, passed = checkpoints(folder), []
+    for path in found:
+        try:
+            content = read_checkpoint(path)
+        except UserError as error:
+            passed.append(path.name)
+            print_log(f'{error} It is passed over.', 'current', logging.WARNING)
+            continue
+        if run is None or run.has(path, content):
+            return path, content
+        passed.append(path.name)
+        print_log(f'{path} is of another run than {folder}; it is passed over.', 'current', logging.WARNING)
+    if found:
+        raise UserError(
+            f'{folder}: none of its checkpoints can be read as one of its run ({", ".join(passed)}); '
+            'give a checkpoint to --resume, or another --work-dir to start anew.'
+        )
+    return None
+
+
+def find_resume_checkpoint(folder: str | Path) -> Path | None:
+    """The newest checkpoint of a folder that can be read; see :func:`newest`."""
+    found = newest(folder)
+    return found[0] if found else None
+
+
+def default_or_old(config: Config, resume: str | bool) -> Path:
+    """The default folder; a resume takes the one of version 1, named by the config alone, where only that has this config's run."""
+    folder, old = default_folder(config), Path('work_dirs', Path(config.filename).stem)
+    if resume is True and old != folder and not checkpoints(folder) and checkpoints(old) and _is_of(old, config):
+        print_log(f'{folder} has nothing to resume; {old} has a run of this config, which goes on there.', 'current')
+        return old
+    return folder
+
+
+def _is_of(folder: Path, config: Config) -> bool:
+    """Whether the run in a folder has the model of a config."""
+    found = newest(folder)
+    before = read_settings(str(_meta(found[1]).get('cfg', ''))) if found else {}
+    return bool(before) and before.get('model') == read_settings(config.pretty_text).get('model')
+
+
+def begin(folder: Path, config: Config) -> Run:
+    """A new run in a folder.
+
+    Raises:
+        UserError: The folder holds the results of another one.
+    """
+    old, results = read_run(folder), checkpoints(folder)
+    whose = f' of {old.config}' if old and old.config else ''
+    if results:
+        raise UserError(f'{folder} holds the results of another run{whose} ({results[0].name}); {WAYS_OUT}.')
+    if old:
+        print_log(f'{folder} holds a run{whose} that ended before its first checkpoint; a new one takes its place.', 'current')
+    return Run(config=str(config.filename))
+
+
+def go_on(folder: Path, config: Config, source: Path, content: dict[str, Any]) -> Run:
+    """The run of a checkpoint, to go on in a folder.
+
+    Raises:
+        UserError: The folder holds the results of another run.
+    """
+    at_home = source.resolve().parent == folder.resolve()
+    old, owner = read_run(folder), _meta(content).get('run')
+    others = [path for path in checkpoints(folder) if path.resolve() != source.resolve()]
+    if not at_home and others and (old is None or old.id != owner):
+        raise UserError(f'{folder} holds the results of another run ({others[0].name}) than {source}; give another --work-dir.')
+    if old is None and at_home:
+        _check_config(folder, config)
+    run = old if at_home and old else Run(id=owner or uuid.uuid4().hex, config=str(config.filename))
+    done = _meta(content).get('iter', 0)
+    later = [path.name for path in others if iteration(path) > done and run.owns(path)]
+    if later:
+        run = Run(config=run.config, parent=[run.id, done])
+        print_log(
+            f'{folder}: the run branches off at iteration {done}; later files stay until it writes the same ({", ".join(later)}).', 'current'
+        )
+    return run
+
+
+def _check_config(folder: Path, config: Config) -> None:
+    """A folder without an identity is the run of the config that lies in it."""
+    lying = sorted(path.stem for path in folder.glob('*.py'))
+    if lying and Path(config.filename).stem not in lying:
+        raise UserError(f'{folder} holds the run of {lying[0]}.py, not of {Path(config.filename).name}; give another --work-dir.')

@@ -1,0 +1,97 @@
+"""The one way to write a file: beside, to the disk, renamed."""
+
+import errno
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from openmagvit2.errors import UserError
+from openmagvit2.io.process import alive, host
+
+# What a killed writer leaves names the process; without the machine: what version 1 left.
+LEFTOVER = re.compile(r'\.tmp-(?:.+@(?P<host>[^@]+)|[^@]+)-(?P<pid>\d+)')
+ZEROS = 1 << 20
+
+
+@contextmanager
+def write_atomically(path: str | Path) -> Iterator[IO[bytes]]:
+    """Open a temporary file beside ``path``, which takes its place when all is on the disk.
+
+    Whatever fails, the old file stays and the temporary one goes; only a kill leaves it (:func:`remove_leftovers`).
+
+    Raises:
+        UserError: The file cannot be written, as on a full disk; the text names it.
+    """
+    path = Path(path)
+    beside = path.with_name(f'.tmp-{path.name}@{host()}-{os.getpid()}')
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(beside, 'wb') as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except BaseException as error:
+        beside.unlink(missing_ok=True)
+        cause = _system_error(error)
+        if cause is None:
+            raise
+        raise UserError(
+            f'{path} cannot be written ({cause.strerror or cause}); what was there before is kept. Free space, or give another folder.'
+        ) from error
+
+
+def _system_error(error: BaseException) -> OSError | None:
+    """The system's error behind another: torch's zip writer fails on closing, after and because of the one that tells why."""
+    if isinstance(error, RuntimeError):
+        error = error.__cause__ or error.__context__ or error
+    return error if isinstance(error, OSError) else None
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write UTF-8 text; see :func:`write_atomically`."""
+    with write_atomically(path) as file:
+        file.write(text.encode())
+
+
+def reserve(path: str | Path, size: int) -> None:
+    """Make a file of ``size`` zero bytes that the disk has room for: writing to a map of it then cannot fail.
+
+    Raises:
+        UserError: There is no room, or the file cannot be written; none is left.
+    """
+    path = Path(path)
+    try:
+        with open(path, 'wb') as file:
+            if not _allocate(file.fileno(), size):
+                for start in range(0, size, ZEROS):
+                    file.write(bytes(min(ZEROS, size - start)))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise UserError(f'{path} cannot be written: {size} bytes are needed ({error.strerror}). Free space, or give another folder.') from error
+
+
+def _allocate(descriptor: int, size: int) -> bool:
+    """Whether the file system can reserve, and has."""
+    if not hasattr(os, 'posix_fallocate') or not size:
+        return False
+    try:
+        os.posix_fallocate(descriptor, 0, size)
+    except OSError as error:
+        if error.errno in (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL):
+            return False
+        raise
+    return True
+
+
+def remove_leftovers(folder: str | Path) -> None:
+    """Remove the temporary files of writers that this machine knows to be dead; all others stay."""
+    for path in Path(folder).glob('.tmp-*'):
+        match = LEFTOVER.fullmatch(path.name)
+        if match and match['host'] in (None, host()) and not alive(int(match['pid'])) and path.is_file():
+            path.unlink(missing_ok=True)

@@ -1,0 +1,93 @@
+"""Errors and numbers that are not finite do not lose a run."""
+
+import math
+from pathlib import Path
+
+import pytest
+from mmengine.hooks import Hook
+from test_run_folder import config
+
+from openmagvit2.apis.running import train
+from openmagvit2.checkpoint import read_checkpoint
+from openmagvit2.engine.hooks import ResumableCheckpointHook
+from openmagvit2.errors import UserError
+
+
+class Fail(Hook):
+    """Raises at a point of the loop."""
+
+    def __init__(self, where: str, iteration: int) -> None:
+        self.where, self.iteration = where, iteration
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
+        if self.where == 'before' and batch_idx == self.iteration:
+            raise UserError('Image x cannot be read.')
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        if self.where == 'after' and batch_idx == self.iteration:
+            raise UserError('Image x cannot be read.')
+
+    def before_val_iter(self, runner, batch_idx, data_batch=None) -> None:
+        if self.where == 'validation' and runner.iter == self.iteration:
+            raise UserError('Image x cannot be read.')
+
+
+class Poison(Hook):
+    """Puts a NaN into an image of one iteration."""
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
+        if batch_idx == 2:
+            data_batch['image'] = data_batch['image'].float()
+            data_batch['image'][0] = math.nan
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.glob('*.pth'))
+
+
+EMA = dict(type='SubmoduleEMAHook', momentum=0.5)
+
+
+@pytest.mark.parametrize(('where', 'kept'), [('before', ['iter_3.pth']), ('validation', ['iter_3.pth']), ('after', [])])
+def test_an_error_saves_the_last_finished_iteration(tmp_path, where, kept):
+    options = {'train_cfg.val_interval': 3, 'custom_hooks': [EMA]}
+    with pytest.raises(UserError, match='Image x'):
+        train(config(f'{tmp_path.name}-a', 4, 9, **options), str(tmp_path / 'a'), hooks=[Fail(where, 3)])
+    assert files(tmp_path / 'a') == kept
+    if kept:
+        train(config(f'{tmp_path.name}-b', 4, 9, **options), str(tmp_path / 'a'), resume=True)
+        train(config(f'{tmp_path.name}-c', 4, 9, **options), str(tmp_path / 'b'))
+        a, b = (read_checkpoint(tmp_path / name / 'iter_4.pth') for name in 'ab')
+        for key in ('state_dict', 'ema_state_dict'):
+            assert all(a[key][name].equal(b[key][name]) for name in b[key]), key
+
+
+def test_a_rate_beyond_all_bounds_stops_with_the_last_finite_checkpoint(tmp_path):
+    options = {'optim_wrapper.autoencoder.optimizer.lr': 1e30}
+    with pytest.raises(UserError, match=r'^Iteration \d: .*NaN or infinite'):
+        train(config(tmp_path.name, 5, **options), str(tmp_path))
+    for path in tmp_path.glob('*.pth'):
+        assert all(value.isfinite().all() for value in read_checkpoint(path)['state_dict'].values() if value.is_floating_point())
+
+
+def test_the_loss_and_the_images_are_named(tmp_path):
+    with pytest.raises(UserError, match=r'Iteration 3: NaN or infinite loss.*reconstruction.*gradient of autoencoder.*, on image \d+, image'):
+        train(config(tmp_path.name, 5, 9), str(tmp_path), hooks=[Poison()])
+    assert files(tmp_path) == []
+
+
+def test_steps_are_left_out_as_configured(tmp_path):
+    options = {'train_cfg.non_finite': 'skip'}
+    train(config(f'{tmp_path.name}-a', 4, 9, **options), str(tmp_path / 'a'), hooks=[Poison()])
+    state = read_checkpoint(tmp_path / 'a' / 'iter_4.pth')['state_dict']
+    assert all(value.isfinite().all() for value in state.values() if value.is_floating_point())
+    options |= {'train_cfg.max_skips': 0}
+    with pytest.raises(UserError, match='Iteration 3'):
+        train(config(f'{tmp_path.name}-b', 4, 9, **options), str(tmp_path / 'b'), hooks=[Poison()])
+
+
+def test_nan_is_the_worst_value():
+    for rule, better in (('greater', 2.0), ('less', 0.0)):
+        hook = ResumableCheckpointHook(rule=rule)
+        assert not hook._is_better(math.nan, None) and not hook._is_better(math.nan, 1.0)
+        assert hook._is_better(1.0, None) and hook._is_better(1.0, math.nan) and hook._is_better(better, 1.0)

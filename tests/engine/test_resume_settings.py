@@ -1,0 +1,85 @@
+"""What the config says on resume holds, is one printed line, or is refused by name."""
+
+from pathlib import Path
+
+import pytest
+from test_run_folder import config
+
+from openmagvit2.apis.running import train
+from openmagvit2.checkpoint import read_checkpoint
+from openmagvit2.engine.optim.schedule import factor
+from openmagvit2.engine.settings import differences, read_settings
+
+CURVE = {'param_scheduler': [dict(type='WarmupDecayLR', by_epoch=False, shape='linear')]}
+
+
+@pytest.fixture(scope='module')
+def half(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp('half')
+    train(config(folder.name, 2, param_scheduler=CURVE['param_scheduler']), str(folder))
+    return folder / 'iter_2.pth'
+
+
+def resumed(half: Path, tmp_path: Path, iterations: int = 4, **options) -> dict:
+    options = CURVE | options
+    train(config(tmp_path.name, iterations, **options), str(tmp_path), resume=str(half))
+    return read_checkpoint(tmp_path / f'iter_{iterations}.pth')
+
+
+def test_the_config_wins(half, tmp_path, capfd):
+    role = 'optim_wrapper.autoencoder.optimizer'
+    options = {f'{role}.lr': 1e-4, f'{role}.betas': (0.8, 0.95), f'{role}.weight_decay': 0.01, 'global_batch_size': 8}
+    content = resumed(half, tmp_path, 5, **options)
+    (group,) = content['optimizer']['autoencoder']['param_groups']
+    assert tuple(group['betas']) == (0.8, 0.95) and group['weight_decay'] == 0.01 and group['initial_lr'] == 1e-4
+    # The rate after the fifth step, on the curve of five.
+    assert group['lr'] == pytest.approx(1e-4 * factor(5, 5, 0, 0, 0, 0, 'linear'))
+    # Two batches of 4, three of 8.
+    assert content['meta']['samples_seen'] == 32
+    told = capfd.readouterr()
+    for line in (f'resume: {role}.lr=0.0001 takes the place of 0.001.', 'global_batch_size=8 takes the place of 4.', 'max_iters=5 takes'):
+        assert line in told.out + told.err
+
+
+def test_equal_is_finished_and_fewer_is_an_error(half, tmp_path, capfd):
+    before = read_checkpoint(half)['state_dict']
+    after = resumed(half, tmp_path, 2)['state_dict']
+    assert all(before[key].equal(after[key]) for key in before)
+    assert 'Finished already: the checkpoint has all 2 iterations' in ''.join(capfd.readouterr())
+    with pytest.raises(ValueError, match=r'train_cfg.max_iters=1: the checkpoint has 2 iterations'):
+        resumed(half, tmp_path / 'fewer', 1)
+
+
+@pytest.mark.parametrize(
+    ('options', 'told'),
+    [
+        ({'seed': 7}, 'seed=7: the training began with 0'),
+        ({'optim_wrapper.autoencoder.optimizer.type': 'SGD', 'optim_wrapper.autoencoder.optimizer.betas': None}, 'type=SGD'),
+        ({'param_scheduler': None}, 'param_scheduler: 0 for autoencoder, the checkpoint has 1'),
+        ({'train_cfg.max_iters': None, 'train_cfg.max_epochs': 1, 'global_batch_size': 8}, 'global_batch_size=8 instead of 4'),
+    ],
+)
+def test_what_is_refused(half, tmp_path, options, told):
+    options = dict(options)
+    if 'optim_wrapper.autoencoder.optimizer.type' in options:
+        options = {'optim_wrapper.autoencoder.optimizer': dict(_delete_=True, type='SGD', lr=0.1)}
+    with pytest.raises(ValueError, match=told):
+        resumed(half, tmp_path, **options)
+
+
+def test_other_groups_of_parameters_are_refused(half, tmp_path):
+    other = config(tmp_path.name, 4, **CURVE)
+    other.optim_wrapper.autoencoder.no_decay_1d = True
+    with pytest.raises(ValueError, match='set no_decay_1d as it was'):
+        train(other, str(tmp_path), resume=str(half))
+
+
+def test_texts_are_read_without_executing_them():
+    old = read_settings("a = dict(b=[1, dict(c=(2, 3))], d='x')\nwork_dir = 'y'\nopen('z')")
+    assert old == dict(a=dict(b=[1, dict(c=[2, 3])], d='x'), work_dir='y') and read_settings('a = (') == {}
+    new = read_settings("a = dict(b=[1, dict(c=(2, 4))], e=open('z'))")
+    assert differences(old, new) == [
+        'a.b.1.c.1=4 takes the place of 3.',
+        "a.d=None takes the place of 'x'.",
+        'a.e="open(\'z\')" takes the place of None.',
+    ]

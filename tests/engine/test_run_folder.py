@@ -1,0 +1,123 @@
+"""A results folder has an owner, and what is resumed is its run."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.hooks import Hook
+
+from openmagvit2.apis.running import train
+from openmagvit2.checkpoint import read_checkpoint
+from openmagvit2.config import load_config
+from openmagvit2.engine import run_folder
+from openmagvit2.engine.lock import LOCK, lock
+
+CONFIGS = Path(__file__).parents[2] / 'configs'
+
+
+class Break(Hook):
+    """Ends a training as a kill does."""
+
+    def __init__(self, iteration: int) -> None:
+        self.iteration = iteration
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        if batch_idx + 1 == self.iteration:
+            raise KeyboardInterrupt
+
+
+def config(name: str, iterations: int = 2, interval: int = 1, **options):
+    settings = {'train_cfg.max_iters': iterations, 'default_hooks.checkpoint.interval': interval, 'experiment_name': name}
+    settings |= {'global_batch_size': 4, 'val_dataloader.dataset.num_images': 4, 'custom_hooks': [], 'optim_wrapper.dtype': 'float32'}
+    return load_config(CONFIGS / 'tiny' / 'lfq_32.py', settings | options)
+
+
+def test_a_folder_belongs_to_its_run(tmp_path):
+    name, folder = tmp_path.name, tmp_path / 'run'
+    train(config(f'{name}-a'), str(folder), resume=True)
+    run = json.loads((folder / 'run.json').read_text())
+    assert read_checkpoint(folder / 'iter_2.pth')['meta']['run'] == run['id'] and not (folder / LOCK).exists()
+    with pytest.raises(ValueError, match=r'holds the results of another run of .*lfq_32.py \(iter_2.pth\); go on with --resume, or give'):
+        train(config(f'{name}-b'), str(folder))
+    # A file of the user's is no checkpoint; another run's, of a higher number, is neither taken nor removed.
+    (folder / 'iter_10_good.pth').write_bytes((folder / 'iter_2.pth').read_bytes())
+    other = read_checkpoint(folder / 'iter_2.pth')
+    other['meta']['run'] = 'other'
+    torch.save(other, folder / 'iter_9.pth')
+    (folder / 'iter_1.pth').write_bytes(b'torn')
+    train(config(f'{name}-c', 4), str(folder), resume=True)
+    names = ['iter_1.pth', 'iter_10_good.pth', 'iter_3.pth', 'iter_4.pth', 'iter_9.pth']
+    assert sorted(path.name for path in folder.glob('*.pth')) == names
+    assert json.loads((folder / 'run.json').read_text())['id'] == run['id']
+
+
+def test_a_run_without_checkpoints_leaves_its_folder(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        train(config(f'{tmp_path.name}-a', 4, 4), str(tmp_path), hooks=[Break(1)])
+    first = json.loads((tmp_path / 'run.json').read_text())['id']
+    train(config(f'{tmp_path.name}-b', 1), str(tmp_path))
+    assert json.loads((tmp_path / 'run.json').read_text())['id'] != first
+
+
+def test_torn_files(tmp_path):
+    for number in (2, 10):
+        (tmp_path / f'iter_{number}.pth').write_bytes(b'half a file')
+    with pytest.raises(ValueError, match=r'none of its checkpoints can be read .*\(iter_10.pth, iter_2.pth\)'):
+        train(config(tmp_path.name), str(tmp_path), resume=True)
+    with pytest.raises(ValueError, match='there is no checkpoint iter_<number>.pth in it'):
+        train(config(tmp_path.name), str(tmp_path / 'run'), resume=str(CONFIGS))
+
+
+def test_one_training_at_a_time(tmp_path):
+    with lock(tmp_path), pytest.raises(ValueError, match=f'a training runs there, process {os.getpid()}'):
+        train(config(tmp_path.name), str(tmp_path))
+    file = tmp_path / LOCK
+    for holder, age, holds in (
+        (dict(host='elsewhere', pid=1), 0, True),
+        (dict(host='elsewhere', pid=1), 1000, False),
+        (dict(host=run_folder.host(), pid=os.getpid(), started='1'), 0, False),
+        (dict(host=run_folder.host(), pid=2**22 + 1), 0, False),
+    ):
+        file.write_text(json.dumps(holder))
+        os.utime(file, (time.time() - age,) * 2)
+        if holds:
+            with pytest.raises(ValueError, match='a training runs there'), lock(tmp_path):
+                pass
+        else:
+            with lock(tmp_path):
+                assert json.loads(file.read_text())['pid'] == os.getpid()
+    assert not list(tmp_path.iterdir())
+
+
+def test_default_folders_differ():
+    files = [path for path in CONFIGS.rglob('*.py') if '_base_' not in path.parts]
+    folders = {run_folder.default_folder(type('Config', (), dict(filename=str(path)))) for path in files}
+    assert len(folders) == len(files) and Path('work_dirs/tiny/lfq_32') in folders and Path('work_dirs/lfq_256') in folders
+    assert run_folder.default_folder(type('Config', (), dict(filename='/x/mine.py'))) == Path('work_dirs/mine')
+
+
+def test_the_folder_of_version_1(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    old, mine = Path('work_dirs/lfq_32'), config(f'{tmp_path.name}-a')
+    train(mine, str(old))
+    assert run_folder.default_or_old(mine, False) == Path('work_dirs/tiny/lfq_32')
+    assert run_folder.default_or_old(mine, True) == old
+    # Another model: another config's run.
+    other = config(f'{tmp_path.name}-b', **{'model.encoder.channels': 8})
+    assert run_folder.default_or_old(other, True) == Path('work_dirs/tiny/lfq_32')
+    # Without an identity the folder is the run of the config that lies in it.
+    (old / 'run.json').unlink()
+    (old / 'lfq_32.py').rename(old / 'theirs.py')
+    with pytest.raises(ValueError, match='holds the run of theirs.py, not of lfq_32.py'):
+        train(config(f'{tmp_path.name}-c', 3), str(old), resume=True)
+
+
+def test_a_branch_of_a_run(tmp_path):
+    train(config(f'{tmp_path.name}-a', 3, **{'default_hooks.checkpoint.max_keep': 3}), str(tmp_path))
+    with pytest.raises(KeyboardInterrupt):
+        train(config(f'{tmp_path.name}-b', 3), str(tmp_path), resume=str(tmp_path / 'iter_1.pth'), hooks=[Break(2)])
+    # Its newest is not the first branch's.
+    assert run_folder.find_resume_checkpoint(tmp_path) == tmp_path / 'iter_1.pth'

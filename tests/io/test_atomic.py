@@ -1,0 +1,79 @@
+"""A file is written whole or not at all, and only dead writers' leftovers go."""
+
+import errno
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from openmagvit2.checkpoint import save_atomically
+from openmagvit2.io import atomic, remove_leftovers, reserve, write_atomically, write_text
+from openmagvit2.io.process import alive, host, started
+
+
+def full(*args):
+    raise OSError(errno.ENOSPC, 'No space left on device')
+
+
+def test_a_full_disk_keeps_the_old_file_and_removes_the_new(tmp_path, monkeypatch):
+    path = tmp_path / 'iter_3.pth'
+    save_atomically(dict(x=torch.ones(3)), path)
+    monkeypatch.setattr(atomic.os, 'fsync', full)
+    with pytest.raises(ValueError, match=r'iter_3\.pth cannot be written \(No space left on device\)'):
+        save_atomically(dict(x=torch.zeros(3)), path)
+    assert list(tmp_path.iterdir()) == [path] and torch.load(path, weights_only=True)['x'].equal(torch.ones(3))
+
+
+LIMITED = """
+import resource, signal, sys, torch
+from openmagvit2.checkpoint import save_atomically
+from pathlib import Path
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+try:
+    save_atomically(dict(x=torch.zeros(100_000)), Path(sys.argv[1]))
+except ValueError as error:
+    print(error)
+"""
+
+
+@pytest.mark.slow
+def test_a_real_limit(tmp_path):
+    done = subprocess.run([sys.executable, '-c', LIMITED, str(tmp_path / 'x.pth')], capture_output=True, text=True)
+    assert f'{tmp_path / "x.pth"} cannot be written (File too large)' in done.stdout, done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_other_errors_stay_what_they_are(tmp_path):
+    with pytest.raises(KeyError), write_atomically(tmp_path / 'x') as file:
+        file.write(b'half')
+        raise KeyError('bug')
+    assert not list(tmp_path.iterdir())
+
+
+def test_only_dead_writers_leave_leftovers(tmp_path):
+    dead = subprocess.Popen([sys.executable, '-c', ''])
+    dead.wait()
+    mine, gone = os.getpid(), dead.pid
+    kept = [f'.tmp-iter_1.pth@{host()}-{mine}', f'.tmp-iter_1.pth@elsewhere-{gone}', '.tmp-notes', f'.tmp-iter_2.pth-{mine}', 'iter_7.pth']
+    for name in [*kept, f'.tmp-iter_1.pth@{host()}-{gone}', f'.tmp-iter_2.pth-{gone}']:
+        write_text(tmp_path / name, 'x')
+    remove_leftovers(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)
+    assert alive(mine, started(mine)) and not alive(gone)
+    # The number of a dead process may belong to another one by now.
+    assert started(mine) is None or not alive(mine, '1')
+
+
+def test_space_is_reserved_or_refused(tmp_path, monkeypatch):
+    reserve(tmp_path / 'a', 3_000_000)
+    assert (tmp_path / 'a').stat().st_size == 3_000_000 and (tmp_path / 'a').stat().st_blocks * 512 >= 3_000_000
+    monkeypatch.setattr(atomic.os, 'posix_fallocate', full, raising=False)
+    with pytest.raises(ValueError, match=r'b cannot be written: 9 bytes are needed \(No space left'):
+        reserve(tmp_path / 'b', 9)
+    assert not (tmp_path / 'b').exists()
+    monkeypatch.delattr(atomic.os, 'posix_fallocate')
+    reserve(tmp_path / 'c', 3_000_000)
+    assert (tmp_path / 'c').read_bytes() == bytes(3_000_000)
