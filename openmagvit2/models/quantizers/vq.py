@@ -6,6 +6,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
+from openmagvit2.models.layers.precision import exact_matmul
 from openmagvit2.models.quantizers.base import BaseQuantizer, QuantizerOutput, straight_through
 from openmagvit2.models.quantizers.sync import all_reduce_sum, broadcast
 from openmagvit2.registry import QUANTIZERS
@@ -160,4 +161,5 @@ def nearest(x: Tensor, table: Tensor, max_elements: int = 2**25) -> Tensor:
     norms = table.square().sum(-1)
     # |x|^2 is the same for all rows of the table, so it is left out.
     blocks = x.split(max(max_elements // len(table), 1))
-    return torch.cat([(norms - 2 * block @ table.T).argmin(-1) for block in blocks])
+    with exact_matmul():
+        return torch.cat([(norms - 2 * block @ table.T).argmin(-1) for block in blocks])
