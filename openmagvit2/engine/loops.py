@@ -10,6 +10,7 @@ from mmengine.runner import BaseLoop, Runner, ValLoop
 from torch.utils.data import IterableDataset
 
 from openmagvit2.engine.checks import check_datasets
+from openmagvit2.engine.iteration import finish_iteration
 from openmagvit2.engine.random_state import isolated_random_state, set_random_state
 from openmagvit2.engine.stop import StopRequest, TrainingStopped, listening
 from openmagvit2.errors import UserError
@@ -126,6 +127,7 @@ class IterationLoop(BaseLoop):
             model.begin_step(micro_batches, runner.optim_wrapper)
         for micro in micro_batches:
             logs.append(runner.model.train_step(micro, optim_wrapper=runner.optim_wrapper))
+        finish_iteration(model)
         outputs = _mean_over_processes({name: sum(log[name] for log in logs) / len(logs) for name in logs[0]})
         runner.call_hook('after_train_iter', batch_idx=self._iter, data_batch=batch, outputs=outputs)
         self._iter += 1
