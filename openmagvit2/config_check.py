@@ -64,7 +64,7 @@ TOP_LEVEL = set(inspect.signature(Runner.__init__).parameters) - {'self'} | {
 DATALOADER = accepted(DataLoader) | {'num_batch_per_epoch'}
 # Dicts without a `type` whose keys are known: mmengine's.
 KNOWN_KEYS = {
-    'env_cfg': {'cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'},
+    'env_cfg': {'cudnn_benchmark', 'float32_matmul_precision', 'mp_cfg', 'dist_cfg', 'resource_limit'},
     'env_cfg.mp_cfg': {'mp_start_method', 'opencv_num_threads'},
     'custom_imports': {'imports', 'allow_failed_imports'},
 }

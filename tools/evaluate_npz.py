@@ -22,7 +22,7 @@ def main() -> int:
     parser.add_argument('--features', default='FIDInception', help='network: FIDInception, TimmFeatures, or a class of your own')
     parser.add_argument('--features-options', nargs='+', action=DictAction, default={}, help='of the network, as weights=FILE')
     parser.add_argument('--batch-size', type=int, default=50)
-    parser.add_argument('--device', default='cpu')
+    parser.add_argument('--device', help='as cuda:1, mps, cpu; default: the accelerator, where there is one')
     parser.add_argument('--skip-broken', action='store_true', help='leave out files of a folder that cannot be read; they are listed')
     parser.add_argument('--background', default='white', help='colour behind transparent pixels of files; default: white')
     parser.add_argument('--config', help='of a generator: its images are sampled as they are measured, and kept nowhere')

@@ -72,7 +72,7 @@ def main() -> int:
         default='white',
         help="colour behind transparent pixels, as black or '#808080'; default: white",
     )
-    parser.add_argument('--device', default=None)
+    parser.add_argument('--device', help='as cuda:1, mps, cpu; default: the accelerator, where there is one')
     args = parser.parse_args()
     try:
         to_colour(args.background)

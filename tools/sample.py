@@ -99,7 +99,7 @@ def main() -> int:
     parser.add_argument('--num-per-class', type=int, default=50, help='images of each class in the npz')
     parser.add_argument('--batch-size', type=int, default=20)
     parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--device', default=None)
+    parser.add_argument('--device', help='as cuda:1, mps, cpu; default: the accelerator, where there is one')
     for name, kind in (('guidance', float), ('temperature', float), ('top-k', int), ('top-p', float)):
         parser.add_argument(f'--{name}', type=kind, nargs='+', help="one number, or one a sub-token; default: the config's eval_sampling")
     parser.add_argument('--schedule', nargs='+', help='of the guidance: constant, linear, cosine, interval; one, or one a sub-token')

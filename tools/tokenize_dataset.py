@@ -21,7 +21,7 @@ def main() -> int:
     parser.add_argument('--split', choices=['train', 'val'], default='train')
     parser.add_argument('--batch-size', type=int, default=64)
     parser.add_argument('--num-workers', type=int, default=0)
-    parser.add_argument('--device', default=None)
+    parser.add_argument('--device', help='as cuda:1, mps, cpu; default: the accelerator, where there is one')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='overrides, as train_dataloader.dataset.data_root=DIR')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm'], default='none')
     args = parser.parse_args()

@@ -9,6 +9,7 @@ import torch
 
 from openmagvit2.apis.generator import Generator
 from openmagvit2.checkpoint.weights import file_hash
+from openmagvit2.engine.device import default_device
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.comparison import Reference, Result, choose_metrics, compare
 from openmagvit2.evaluation.images import ImageSet
@@ -46,7 +47,7 @@ def compare_sets(
     metrics: tuple[str, ...] | None = None,
     features: dict | None = None,
     batch_size: int = 50,
-    device: str = 'cpu',
+    device: str | None = None,
     skip_broken: bool = False,
     config: str | Path | None = None,
     num_per_class: int = 50,
@@ -61,7 +62,7 @@ def compare_sets(
         metrics: Of ``comparison.METRICS``; by default all that the reference allows, but KID.
         features: Config of the network; the FID Inception by default.
         batch_size: Images at a time.
-        device: Of network and generator.
+        device: Of network and generator; the default is that of :func:`init_model`.
         skip_broken: Leave out files of a folder that cannot be read.
         config: Of the generator.
         num_per_class, seed: See :class:`SampledImages`.
@@ -72,6 +73,7 @@ def compare_sets(
     """
     if min(batch_size, num_per_class) < 1:
         raise UserError('--batch-size and --num-per-class must be at least 1.')
+    device = device or default_device()
     _check_device(device)
     try:
         extractor = FEATURES.build(features or dict(type='FIDInception'))

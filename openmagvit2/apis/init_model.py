@@ -12,6 +12,7 @@ from torch import nn
 from openmagvit2.apis.models import config_path
 from openmagvit2.checkpoint import dataset_meta, load_model_weights
 from openmagvit2.config import load_config
+from openmagvit2.engine.device import default_device
 from openmagvit2.engine.precision import fastest_precision
 from openmagvit2.errors import UserError
 from openmagvit2.models.quantizers.base import BaseQuantizer
@@ -30,7 +31,8 @@ def init_model(
     Args:
         config: Path of a config file, a name from :func:`list_models`, or a loaded config.
         checkpoint: ``.pth`` or ``.safetensors``; None keeps random weights.
-        device: Defaults to the CPU.
+        device: Defaults to the accelerator, under a launcher that of the local rank; the CPU where
+            there is none.
         cfg_options: Overrides by dotted path.
         dtype: Type of the weights and of what is computed: 'float32' (the default), 'bfloat16', 'float16', a
             ``torch.dtype``, or 'auto': bfloat16 where the device computes it faster (:func:`fastest_precision`).
@@ -43,7 +45,7 @@ def init_model(
     Raises:
         UserError: Unknown keys, a device that is not there, a missing file, or weights that do not fit.
     """
-    device = _device(device or 'cpu')
+    device = _device(device or default_device())
     if not isinstance(config, Config):
         config = load_config(config_path(config), cfg_options)
     elif cfg_options:
@@ -85,4 +87,4 @@ def _device(name: str | torch.device) -> torch.device:
     # AssertionError: a torch that was built without CUDA.
     except (RuntimeError, AssertionError) as error:
         reason = str(error).partition('\n')[0].rstrip('.')
-        raise UserError(f'device {str(name)!r} cannot be used here ({reason}); leave it out for the CPU.') from error
+        raise UserError(f'device {str(name)!r} cannot be used here ({reason}); leave it out for the default.') from error

@@ -18,9 +18,10 @@ from mmengine.runner import Runner
 
 from openmagvit2.checkpoint import TRAINING_ONLY, check_weights, choose_weights, load_model_weights, read_checkpoint
 from openmagvit2.checkpoint.weights import file_hash
-from openmagvit2.engine.checks import check_datasets
+from openmagvit2.engine.checks import check_datasets, check_schedulers
 from openmagvit2.engine.hooks import ResumableCheckpointHook
 from openmagvit2.engine.lock import lock
+from openmagvit2.engine.numerics import set_numerics
 from openmagvit2.engine.run_folder import Run, begin, default_folder, default_or_old, go_on, newest
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.metrics import SHORT_NAMES
@@ -39,8 +40,9 @@ def build_runner(config: Config, work_dir: str | None = None, launcher: str = 'n
     _set_test(config)
     _count_once(config)
     # The Runner takes its seed from here, and hands it to the sampler; random transforms get the same.
-    config.randomness = dict(seed=config.get('seed', 0))
-    config.train_dataloader.dataset.setdefault('seed', config.get('seed', 0))
+    config.randomness = set_numerics(config)
+    config.train_dataloader.dataset.setdefault('seed', config.randomness['seed'])
+    check_schedulers(config.get('param_scheduler'))
     return Runner.from_cfg(config)
 
 

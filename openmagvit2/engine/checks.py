@@ -1,7 +1,9 @@
 """Data sets against the model, before the first sample: a mismatch must not train silently."""
 
+import inspect
 import logging
 from collections.abc import Mapping
+from typing import Any
 
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
@@ -9,6 +11,34 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from openmagvit2.errors import UserError
+from openmagvit2.registry import PARAM_SCHEDULERS
+
+
+def check_schedulers(schedulers: Any) -> None:
+    """Check that each scheduler of a config steps by iteration, as the training loop does.
+
+    Args:
+        schedulers: ``param_scheduler``: a config, a list, a dict of roles, or None.
+
+    Raises:
+        UserError: One counts epochs, as mmengine's do by default; it would never step.
+    """
+    if isinstance(schedulers, Mapping) and 'type' in schedulers:
+        kind = schedulers['type']
+        kind = PARAM_SCHEDULERS.get(kind) if isinstance(kind, str) else kind
+        known = inspect.signature(kind).parameters if kind is not None else {}
+        # mmengine's own hide it behind **kwargs.
+        default = known['by_epoch'].default if 'by_epoch' in known else True
+        if schedulers.get('by_epoch', default):
+            raise UserError(
+                f'param_scheduler: {schedulers["type"]} counts epochs and would never step, '
+                'for the training counts iterations; add by_epoch=False.'
+            )
+    elif isinstance(schedulers, Mapping):
+        check_schedulers(list(schedulers.values()))
+    else:
+        for scheduler in schedulers or ():
+            check_schedulers(scheduler)
 
 
 def check_datasets(loaders: Mapping[str, DataLoader], model: nn.Module) -> None:

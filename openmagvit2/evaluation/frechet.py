@@ -5,6 +5,7 @@ from torch import Tensor
 
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.finite import check_finite
+from openmagvit2.models.layers.precision import as_double
 
 
 def moments(total: Tensor, dim: int) -> tuple[int, Tensor, Tensor]:
@@ -23,7 +24,7 @@ def moments(total: Tensor, dim: int) -> tuple[int, Tensor, Tensor]:
 
 def sums(features: Tensor) -> Tensor:
     """Features (B, dim) to what :func:`moments` takes, float64."""
-    x = features.double()
+    x = as_double(features)
     return torch.cat([torch.tensor([float(len(x))], dtype=torch.float64, device=x.device), x.sum(0), (x.T @ x).flatten()])
 
 

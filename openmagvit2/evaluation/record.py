@@ -14,6 +14,7 @@ from torch import nn
 
 from openmagvit2.checkpoint import TRAINING_ONLY
 from openmagvit2.checkpoint.hashing import weights_hash
+from openmagvit2.engine.numerics import numerics
 from openmagvit2.io import write_text
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def write_record(
         pad_value=config.model.get('pad_value', 0.0),
         processes=get_world_size(),
         precision=dict(evaluation='float32', training={name: asdict(own) for name, own in (trained_in or {}).items()}),
+        numerics=numerics(),
         versions={name: version(name) for name in PACKAGES},
     )
     path = Path(folder) / 'metrics.json'

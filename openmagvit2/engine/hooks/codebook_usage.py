@@ -63,6 +63,7 @@ class CodebookUsageHook(Hook):
         if dist.is_initialized() and get_world_size() > 1:
             dist.all_reduce(counts)
         tokens = int(counts.sum())
+        counts = counts.cpu()
         p = counts[counts > 0].double() / tokens
         usage = len(p) / self.size
         runner.message_hub.update_scalar('train/usage', usage)

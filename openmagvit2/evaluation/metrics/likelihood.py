@@ -18,7 +18,7 @@ class NegativeLogLikelihood(StreamingMetric):
 
     def update(self, sample: dict) -> None:
         """Fold ``nll`` (B,)."""
-        nll = sample['nll'].double().cpu()
+        nll = sample['nll'].cpu().double()
         self.total += torch.stack([nll.sum(), torch.tensor(float(len(nll)), dtype=torch.float64)])
 
     def result(self, total: Tensor) -> dict[str, float]:

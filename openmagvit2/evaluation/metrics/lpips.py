@@ -42,7 +42,7 @@ class LPIPS(StreamingMetric):
         """Fold a batch."""
         self.prepare()
         network = self._network.to(sample['image'].device)
-        values = network(sample['image'].float(), sample['reconstruction'].float()).double().flatten()
+        values = network(sample['image'].float(), sample['reconstruction'].float()).cpu().double().flatten()
         self.total += torch.tensor([values.sum().item(), len(values)], dtype=torch.float64)
 
     def result(self, total) -> dict[str, float]:

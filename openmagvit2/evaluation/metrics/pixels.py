@@ -6,6 +6,7 @@ from torch import Tensor
 
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.metrics.base import StreamingMetric
+from openmagvit2.models.layers.precision import as_double
 from openmagvit2.registry import METRICS
 
 PROTOCOLS = ('corrected', 'official')
@@ -21,8 +22,8 @@ def check_protocol(metric: StreamingMetric, protocol: str) -> str:
 def to_unit(image: Tensor, protocol: str = 'corrected') -> Tensor:
     """[-1, 1] to the 256 levels of an 8-bit file in [0, 1], float64: rounded, or with 'official' truncated in float32."""
     if protocol == 'official':
-        return (255 * ((image.float() + 1) / 2)).clamp(0, 255).trunc().double() / 255
-    return ((image.double() + 1) * 127.5).round().clamp(0, 255) / 255
+        return as_double((255 * ((image.float() + 1) / 2)).clamp(0, 255).trunc()) / 255
+    return ((as_double(image) + 1) * 127.5).round().clamp(0, 255) / 255
 
 
 def official_original(image: Tensor) -> Tensor:
@@ -30,7 +31,7 @@ def official_original(image: Tensor) -> Tensor:
 
     Which levels truncation moves down hangs on the last bit: 95 of the 256 (spec §6.2).
     """
-    return (((image.double() + 1) * 127.5).round() / 127.5 - 1).float()
+    return (((as_double(image) + 1) * 127.5).round() / 127.5 - 1).float()
 
 
 def psnr(a: Tensor, b: Tensor) -> Tensor:
@@ -78,7 +79,7 @@ class _PixelMetric(StreamingMetric):
         """Fold a batch."""
         image, reconstruction = sample['image'], sample['reconstruction']
         if self.protocol == 'official':
-            exact = official_original(image)
+            exact = official_original(image).to(image.device)
             # What a model hands through stays equal to its original.
             image, reconstruction = exact, torch.where(reconstruction == image, exact, reconstruction.float())
         values = self.measure(*(to_unit(x, self.protocol) for x in (reconstruction, image)))

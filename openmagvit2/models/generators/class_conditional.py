@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from openmagvit2.checkpoint import load_tokenizer_weights
 from openmagvit2.errors import UserError
 from openmagvit2.models.generators.labels import check_batch, class_numbers
+from openmagvit2.models.layers.precision import uniform_to
 from openmagvit2.models.samplers import SubTokenSampler, decode_tokens, uniforms
 from openmagvit2.registry import BACKBONES, FACTORIZATIONS, HEADS, MODELS, SAMPLERS
 from openmagvit2.signatures import accepted
@@ -186,7 +187,7 @@ class ClassConditionalGenerator(BaseModel):
             raise UserError(f'numbers must be {len(names)} whole numbers from 0, one for each label, got {list(numbers)}.')
         count, more = len(names), max(LEAST_ROWS - len(names), 0)
         names, numbers = [*names, *names[-1:] * more], [*numbers, *list(numbers)[-1:] * more]
-        random = uniforms(seed, names, numbers, self.num_tokens, k).to(device)
+        random = uniform_to(uniforms(seed, names, numbers, self.num_tokens, k), device)
         labels = torch.tensor(names, device=device)
         if sampler.guided:
             labels = torch.cat([labels, torch.full_like(labels, self.num_classes)])

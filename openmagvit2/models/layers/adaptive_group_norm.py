@@ -24,10 +24,11 @@ class AdaptiveGroupNorm(nn.Module):
 
     def forward(self, x: Tensor, codes: Tensor) -> Tensor:
         """Features (B, C, H, W) and codes (B, D, h, w) to (B, C, H, W)."""
-        flat = codes.flatten(2)
+        # In float32: half precision has no 1e-6 beside a variance.
+        flat = codes.flatten(2).float()
         # The unbiased variance of a single position does not exist; its codes differ from nothing.
         variance = flat.var(-1) if flat.shape[-1] > 1 else torch.zeros_like(flat[..., 0])
         # The epsilon stands inside the root: a channel that is constant over the image must not give an infinite gradient.
-        scale = self.gamma(torch.sqrt(variance + 1e-6))[:, :, None, None]
-        shift = self.beta(flat.mean(-1))[:, :, None, None]
+        scale = self.gamma(torch.sqrt(variance + 1e-6).to(codes.dtype))[:, :, None, None]
+        shift = self.beta(flat.mean(-1).to(codes.dtype))[:, :, None, None]
         return scale * self.norm(x) + shift

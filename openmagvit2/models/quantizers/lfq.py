@@ -6,6 +6,7 @@ from einops import rearrange
 from torch import Tensor
 
 from openmagvit2.errors import UserError
+from openmagvit2.models.layers.precision import exact_matmul
 from openmagvit2.models.quantizers.base import BaseQuantizer, QuantizerOutput, straight_through
 from openmagvit2.models.quantizers.sync import all_reduce_mean
 from openmagvit2.registry import QUANTIZERS
@@ -130,7 +131,8 @@ def _mean_distribution(prob: Tensor) -> Tensor:
     """Probabilities of a bit being 1 (M, num_bits) to the mean distribution over codes (2^(high half), 2^(low half))."""
     half = prob.shape[1] // 2
     low, high = _half_distribution(prob[:, :half]), _half_distribution(prob[:, half:])
-    return high.T @ low / len(prob)
+    with exact_matmul():
+        return high.T @ low / len(prob)
 
 
 def _half_distribution(prob: Tensor) -> Tensor:

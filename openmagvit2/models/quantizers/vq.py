@@ -6,6 +6,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
+from openmagvit2.models.layers.precision import exact_matmul
 from openmagvit2.models.quantizers.base import BaseQuantizer, QuantizerOutput, straight_through
 from openmagvit2.models.quantizers.sync import all_reduce_sum, broadcast
 from openmagvit2.registry import QUANTIZERS
@@ -27,7 +28,7 @@ class VQ(BaseQuantizer):
             It needs tokens x codebook_size numbers.
         entropy_temperature: Of that distribution.
         ema_decay: Move rows to the running mean of their latents instead of by gradients; there is no ``codebook`` loss then.
-        restart_after: A row that no token has chosen in so many training steps is set to a random latent of the batch; None: never.
+        restart_after: A row that no token has chosen in so many iterations is set to a random latent of the batch; None: never.
     """
 
     EPS = 1e-5
@@ -66,6 +67,8 @@ class VQ(BaseQuantizer):
             self.embedding.weight.requires_grad_(False)
             self.register_buffer('code_count', torch.ones(codebook_size))
             self.register_buffer('code_sum', self.embedding.weight.detach().clone())
+        # Latents and their rows since the last iteration: what `finish_iteration` looks at.
+        self.seen: list[tuple[Tensor, Tensor]] = []
         if restart_after is not None:
             self.register_buffer('steps_unused', torch.zeros(codebook_size, dtype=torch.int64))
 
@@ -80,9 +83,6 @@ class VQ(BaseQuantizer):
         x = rearrange(self.project_in(z.flatten(2)), 'b d n -> (b n) d')
         if self.l2_norm:
             x = F.normalize(x, dim=-1)
-        if self.training and self.restart_after is not None:
-            # Before the rows are used: a change in between would spoil the gradients.
-            self._restart(x.detach())
         table = self.table
         rows = nearest(x.detach(), table.detach())
         codes = F.embedding(rows, table)
@@ -90,7 +90,8 @@ class VQ(BaseQuantizer):
         out = QuantizerOutput(self.project_out(quantized).unflatten(2, grid), rows.view(len(z), *grid))
         if self.training:
             out.losses = self._losses(x, codes, table)
-            self._count(x.detach(), rows)
+            if self.restart_after is not None or self.ema_decay is not None:
+                self.seen.append((x.detach(), rows))
         return out
 
     def indices_to_codes(self, indices: Tensor) -> Tensor:
@@ -122,10 +123,21 @@ class VQ(BaseQuantizer):
         return losses
 
     @torch.no_grad()
+    def finish_iteration(self) -> None:
+        """Move averaged rows and restart dead ones, once for all micro-batches, after the optimizer's step.
+
+        The rows must not change between a forward pass and its gradients.
+        """
+        if not self.seen:
+            return
+        x, rows = (torch.cat(parts) for parts in zip(*self.seen, strict=True))
+        self.seen = []
+        self._count(x, rows)
+        if self.restart_after is not None:
+            self._restart(x)
+
     def _count(self, x: Tensor, rows: Tensor) -> None:
         """What the batch of all processes says about the rows: which are in use, and where their latents lie."""
-        if self.restart_after is None and self.ema_decay is None:
-            return
         counts = all_reduce_sum(torch.bincount(rows, minlength=self.codebook_size).to(x.dtype))
         if self.restart_after is not None:
             self.steps_unused.add_(1).masked_fill_(counts > 0, 0)
@@ -136,7 +148,6 @@ class VQ(BaseQuantizer):
             # A row without latents keeps its place: count and sum shrink together.
             self.embedding.weight.copy_(self.code_sum / self.code_count.clamp_min(self.EPS)[:, None])
 
-    @torch.no_grad()
     def _restart(self, x: Tensor) -> None:
         dead = self.steps_unused >= self.restart_after
         if not dead.any():
@@ -160,4 +171,5 @@ def nearest(x: Tensor, table: Tensor, max_elements: int = 2**25) -> Tensor:
     norms = table.square().sum(-1)
     # |x|^2 is the same for all rows of the table, so it is left out.
     blocks = x.split(max(max_elements // len(table), 1))
-    return torch.cat([(norms - 2 * block @ table.T).argmin(-1) for block in blocks])
+    with exact_matmul():
+        return torch.cat([(norms - 2 * block @ table.T).argmin(-1) for block in blocks])

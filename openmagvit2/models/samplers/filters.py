@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from openmagvit2.models.layers.precision import has_float64
+
 # So many are sorted first for top-p; a large vocabulary is sorted as a whole only where its distribution is flat.
 FEW = 1024
 
@@ -43,10 +45,13 @@ def _largest(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
 
 
 def draw(logits: Tensor, uniform: Tensor) -> Tensor:
-    """The inverse of the cumulative distribution of logits (B, V) at uniform numbers (B,), in float64: int64 (B,).
+    """The inverse of the cumulative distribution of logits (B, V) at uniform numbers (B,): int64 (B,).
+
+    In float64 where the device has it, and in float32 elsewhere, which costs no wait for the CPU.
 
     A uniform number that belongs to the sample, and not a generator shared by the batch, makes a sample the same in any batch.
     """
-    cumulative = logits.double().softmax(-1).cumsum(-1)
+    dtype = torch.float64 if has_float64(logits.device) else torch.float32
+    cumulative = logits.to(dtype).softmax(-1).cumsum(-1)
     index = torch.searchsorted(cumulative, uniform[:, None] * cumulative[:, -1:], right=True)[:, 0]
     return index.clamp_max(logits.shape[-1] - 1)

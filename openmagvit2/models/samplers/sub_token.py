@@ -85,7 +85,7 @@ class SubTokenSampler:
         return any(scale != 1 for scale in self._list('guidance'))
 
     def __call__(self, logits: Tensor, i: int, uniform: Tensor, progress: float = 1.0) -> Tensor:
-        """Logits (B or 2B, V_i) of sub-token i and uniform numbers float64 (B,) in [0, 1) to int64 (B,); ``progress`` goes from 0 to 1."""
+        """Logits (B or 2B, V_i) of sub-token i and uniform numbers (B,) in [0, 1) to int64 (B,); ``progress`` goes from 0 to 1."""
         schedule = self.schedules[i if len(self.schedules) > 1 else 0]
         scale = scheduled(self.setting('guidance', i), schedule, progress, self.interval)
         logits = guide(logits.float(), scale, len(uniform))

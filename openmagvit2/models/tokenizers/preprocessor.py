@@ -2,6 +2,7 @@
 
 from mmengine.model import BaseDataPreprocessor
 
+from openmagvit2.models.layers.precision import uniform_to
 from openmagvit2.registry import MODELS
 
 
@@ -11,6 +12,9 @@ class ImagePreprocessor(BaseDataPreprocessor):
 
     def forward(self, data: dict, training: bool = False) -> dict:
         """A dict with ``image`` uint8 (B, 3, H, W) and other tensors, to the same dict on the device."""
+        if 'uniform' in data:
+            # Python's floats are collated to float64, which not every device has.
+            data = dict(data, uniform=uniform_to(data['uniform'], self.device))
         data = self.cast_data(data)
         if 'image' in data and not data['image'].is_floating_point():
             data = dict(data, image=data['image'].float() / 127.5 - 1)

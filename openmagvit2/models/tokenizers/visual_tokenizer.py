@@ -237,9 +237,12 @@ class VisualTokenizer(BaseModel):
         self._check_weights(out.losses)
         if adversarial:
             # The discriminator only passes gradients on here; its own step follows.
+            trained = [p for p in self.discriminator.parameters() if p.requires_grad]
             self.discriminator.requires_grad_(False)
             losses['adversarial'] = self.adversarial_loss.generator_loss(self.discriminator(reconstruction).float())
-            self.discriminator.requires_grad_(True)
+            # What the user froze stays frozen.
+            for parameter in trained:
+                parameter.requires_grad_(True)
         return losses
 
     def discriminator_losses(

@@ -1,0 +1,36 @@
+"""Where float64 exists, and where float32 must be exact."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+
+def has_float64(device: torch.device | str) -> bool:
+    """Whether a device computes in float64; Apple's 'mps' does not."""
+    return torch.device(device).type != 'mps'
+
+
+def as_double(x: Tensor) -> Tensor:
+    """A tensor in float64, on its own device where that has float64, otherwise on the CPU."""
+    return (x if has_float64(x.device) else x.cpu()).double()
+
+
+def uniform_to(uniform: Tensor, device: torch.device) -> Tensor:
+    """Uniform numbers in [0, 1) on a device: float64, or float32 below 1 where there is no float64."""
+    if has_float64(device) or uniform.dtype != torch.float64:
+        return uniform.to(device)
+    # Rounded to the nearest, one in 2^25 would be 1.
+    return uniform.float().clamp_max(1 - 2**-24).to(device)
+
+
+@contextmanager
+def exact_matmul() -> Iterator[None]:
+    """Matrix products of float32 in float32, without TF32 or bfloat16; restores what was set."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision('highest')
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)

@@ -1,0 +1,54 @@
+"""Which device is taken where none is named."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+
+from openmagvit2.apis import init_model
+from openmagvit2.engine import device
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    ('name', 'rank', 'cards', 'expected'),
+    [
+        ('cpu', '3', 0, 'cpu'),
+        ('mps', None, 0, 'mps'),
+        ('cuda', None, 8, 'cuda'),
+        ('cuda', '3', 8, 'cuda:3'),
+        # Each process sees its own card alone.
+        ('cuda', '3', 1, 'cuda:0'),
+    ],
+)
+def test_the_accelerator_of_the_local_rank(name, rank, cards, expected, monkeypatch):
+    monkeypatch.setattr(device, 'get_device', lambda: name)
+    monkeypatch.setattr(torch.cuda, 'device_count', lambda: cards)
+    monkeypatch.delenv('LOCAL_RANK', raising=False)
+    if rank:
+        monkeypatch.setenv('LOCAL_RANK', rank)
+    assert device.default_device() == expected
+
+
+def test_models_go_where_trainings_do(monkeypatch):
+    # Any device but the CPU shows that the default is asked for.
+    monkeypatch.setattr(device, 'get_device', lambda: 'meta')
+    assert next(init_model('tiny/lfq_32').parameters()).device.type == 'meta'
+
+
+@pytest.mark.parametrize('script', ['dist_train', 'dist_test', 'dist_sample'])
+def test_scripts_start_with_the_interpreter_by_its_path(script, tmp_path):
+    python = tmp_path / 'python'
+    python.write_text('#!/bin/sh\necho "$@"\n')
+    python.chmod(0o755)
+    run = subprocess.run(
+        ['bash', f'tools/{script}.sh', 'a', '2', '3'],
+        env=dict(os.environ, PYTHON=str(python), PATH='/usr/bin:/bin'),
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    assert run.returncode == 0 and run.stdout.startswith('-m torch.distributed.run ')

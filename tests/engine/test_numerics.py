@@ -1,0 +1,46 @@
+"""Knobs of the numbers in a config: honoured, recorded, refused where they would do nothing."""
+
+import pytest
+import torch
+
+from openmagvit2.engine.checks import check_schedulers
+from openmagvit2.engine.numerics import numerics, set_numerics
+
+
+@pytest.fixture(autouse=True)
+def restored():
+    before = torch.get_float32_matmul_precision()
+    yield
+    torch.set_float32_matmul_precision(before)
+
+
+def test_knobs_are_honoured_and_recorded():
+    config = dict(
+        seed=3,
+        randomness=dict(deterministic=True),
+        env_cfg=dict(float32_matmul_precision='high'),
+    )
+    assert set_numerics(config) == dict(seed=3, deterministic=True)
+    assert numerics()['float32_matmul_precision'] == 'high'
+    assert set_numerics(dict(randomness=dict(seed=5))) == dict(seed=5)
+
+
+@pytest.mark.parametrize(
+    ('config', 'told'),
+    [
+        (dict(env_cfg=dict(float32_matmul_precision='tf32')), 'one of highest, high, medium'),
+        (dict(seed=1, randomness=dict(seed=2)), r'randomness\.seed=2 and seed=1'),
+    ],
+)
+def test_mistakes(config, told):
+    with pytest.raises(ValueError, match=told):
+        set_numerics(config)
+
+
+def test_schedulers_that_would_never_step_are_refused():
+    step = dict(type='MultiStepLR', milestones=[10])
+    for config in (step, [step], dict(autoencoder=[step])):
+        with pytest.raises(ValueError, match='MultiStepLR counts epochs .* add by_epoch=False'):
+            check_schedulers(config)
+    check_schedulers([dict(step, by_epoch=False)])
+    check_schedulers(None)
