@@ -1,4 +1,4 @@
-"""How exactly float32 is computed: the knobs of a config, and what holds in a process."""
+"""How exactly float32 is computed: the knobs of a config."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -38,13 +38,3 @@ def set_numerics(config: Mapping[str, Any]) -> dict[str, Any]:
     matmul = torch.get_float32_matmul_precision()
     print_log(f'deterministic={deterministic}, float32_matmul_precision={matmul}', 'current')
     return randomness | dict(seed=seed)
-
-
-def numerics() -> dict[str, Any]:
-    """What holds in this process, for records."""
-    return dict(
-        deterministic=torch.are_deterministic_algorithms_enabled(),
-        float32_matmul_precision=torch.get_float32_matmul_precision(),
-        cudnn_tf32=torch.backends.cudnn.allow_tf32,
-        cudnn_benchmark=torch.backends.cudnn.benchmark,
-    )

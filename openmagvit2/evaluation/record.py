@@ -7,6 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 from mmengine.config import Config
 from mmengine.dist import get_world_size
 from mmengine.evaluator import BaseMetric
@@ -14,7 +15,6 @@ from torch import nn
 
 from openmagvit2.checkpoint import TRAINING_ONLY
 from openmagvit2.checkpoint.hashing import weights_hash
-from openmagvit2.engine.numerics import numerics
 from openmagvit2.io import write_text
 
 if TYPE_CHECKING:
@@ -68,3 +68,13 @@ def write_record(
     )
     path = Path(folder) / 'metrics.json'
     write_text(path, json.dumps(record, indent=2, default=str) + '\n')
+
+
+def numerics() -> dict[str, Any]:
+    """How exactly this process computes float32."""
+    return dict(
+        deterministic=torch.are_deterministic_algorithms_enabled(),
+        float32_matmul_precision=torch.get_float32_matmul_precision(),
+        cudnn_tf32=torch.backends.cudnn.allow_tf32,
+        cudnn_benchmark=torch.backends.cudnn.benchmark,
+    )

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from openmagvit2.engine.checks import check_schedulers
-from openmagvit2.engine.numerics import numerics, set_numerics
+from openmagvit2.engine.numerics import set_numerics
+from openmagvit2.evaluation.record import numerics
 
 
 @pytest.fixture(autouse=True)
