@@ -16,7 +16,6 @@ from torch.utils.data import IterableDataset
 
 from openmagvit2.engine.checks import check_datasets
 from openmagvit2.engine.finite import FiniteWatch, NonFiniteError
-from openmagvit2.engine.iteration import finish_iteration
 from openmagvit2.engine.random_state import isolated_random_state, set_random_state
 from openmagvit2.engine.stop import StopRequest, TrainingStopped, listening
 from openmagvit2.errors import UserError
@@ -169,7 +168,6 @@ class IterationLoop(BaseLoop):
             model.begin_step(micro_batches, runner.optim_wrapper)
         for micro in micro_batches:
             logs.append(runner.model.train_step(micro, optim_wrapper=runner.optim_wrapper))
-        finish_iteration(model)
         outputs = _mean_over_processes({name: sum(log[name] for log in logs) / len(logs) for name in logs[0]})
         if self._skipped() > skipped and self.skips < self.max_skips:
             self._skip(model, buffers)

@@ -17,19 +17,4 @@ def test_parts_of_a_batch_see_the_averages_of_the_whole():
     assert_close(parts.state_dict(), whole.state_dict())
     assert_close(whole.real_average, 0.5 * real.mean())
     # The next batch is one again.
-    whole.finish_iteration()
-    parts.finish_iteration()
     assert_close(parts(fake, real), whole(fake, real))
-
-
-def test_micro_batches_move_the_averages_once():
-    generator = torch.Generator().manual_seed(0)
-    whole, parts = LeCAM(decay=0.5).train(), LeCAM(decay=0.5).train()
-    for _ in range(2):
-        real, fake = (torch.randn(6, 1, 2, 2, generator=generator) for _ in range(2))
-        whole(real, fake)
-        for pair in zip(real.chunk(3), fake.chunk(3), strict=True):
-            parts(*pair)
-        whole.finish_iteration()
-        parts.finish_iteration()
-        assert_close(parts.state_dict(), whole.state_dict())

@@ -55,7 +55,6 @@ def test_averaged_table_follows_its_latents():
     vq.code_sum.copy_(vq.embedding.weight)
     z = torch.tensor([[2.0, 0.1], [4.0, -0.1], [0.0, 3.0]]).T[None]
     out = vq(z)
-    vq.finish_iteration()
     assert set(out.losses) == {'commitment'} and out.indices.tolist() == [[0, 0, 1]]
     # Counts 1 -> (1 + 2) / 2 and (1 + 1) / 2; sums (1, 0) -> (1 + 6, 0) / 2 and (0, 1) -> (0, 1 + 3) / 2.
     assert_close(vq.embedding.weight, torch.tensor([[3.5 / 1.5, 0.0], [0.0, 2.0]]))
@@ -83,35 +82,7 @@ def test_restarts_mend_a_collapsed_codebook(ema_decay):
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        vq.finish_iteration()
     assert usage(vq, z) > 0.9
-
-
-def test_micro_batches_count_as_one_iteration():
-    torch.manual_seed(0)
-    settings = dict(codebook_size=16, code_dim=4, ema_decay=0.8, restart_after=3)
-    whole, parts = VQ(**settings), VQ(**settings)
-    parts.load_state_dict(whole.state_dict())
-    for seed in range(6):
-        z = latents(4, 4, 2, 2, seed=seed)
-        whole(z)
-        for part in z.split(1):
-            parts(part)
-        for vq in (whole, parts):
-            torch.manual_seed(seed)
-            vq.finish_iteration()
-    assert_close(parts.state_dict(), whole.state_dict())
-
-
-def test_gradients_of_two_forward_passes_with_restarts():
-    with torch.enable_grad():
-        vq = VQ(codebook_size=16, code_dim=4, restart_after=1)
-        loss = sum(sum(vq(latents(1, 4, 2, 2, seed=seed)).losses.values()) for seed in range(3))
-        loss.backward()
-    before = vq.embedding.weight.detach().clone()
-    vq.finish_iteration()
-    # 12 tokens leave some of the 16 rows unused; those are new.
-    assert not vq.embedding.weight.equal(before)
 
 
 def test_projections_are_part_of_the_codes():

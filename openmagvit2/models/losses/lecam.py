@@ -24,9 +24,6 @@ class LeCAM(nn.Module):
         self.decay = decay
         # Parts of a batch whose means the averages have had already.
         self.parts_left = 0
-        # Means of the micro-batches since the last iteration, and the averages from before them.
-        self.parts: list[Tensor] = []
-        self.before: Tensor | None = None
         self.register_buffer('real_average', torch.zeros(()))
         self.register_buffer('fake_average', torch.zeros(()))
 
@@ -49,14 +46,5 @@ class LeCAM(nn.Module):
         if dist.is_initialized() and dist.get_world_size() > 1:
             dist.all_reduce(means)
             means /= dist.get_world_size()
-        if self.before is None:
-            self.before = torch.stack([self.real_average, self.fake_average])
-        # A micro-batch sees the mean of those until it; the last one leaves that of the batch.
-        self.parts.append(means)
-        new = self.before.lerp(torch.stack(self.parts).mean(0), 1 - self.decay)
-        self.real_average.copy_(new[0])
-        self.fake_average.copy_(new[1])
-
-    def finish_iteration(self) -> None:
-        """Begin a new batch: micro-batches until now have moved the averages as one."""
-        self.parts, self.before = [], None
+        self.real_average.lerp_(means[0], 1 - self.decay)
+        self.fake_average.lerp_(means[1], 1 - self.decay)

@@ -28,7 +28,7 @@ class VQ(BaseQuantizer):
             It needs tokens x codebook_size numbers.
         entropy_temperature: Of that distribution.
         ema_decay: Move rows to the running mean of their latents instead of by gradients; there is no ``codebook`` loss then.
-        restart_after: A row that no token has chosen in so many iterations is set to a random latent of the batch; None: never.
+        restart_after: A row that no token has chosen in so many training steps is set to a random latent of the batch; None: never.
     """
 
     EPS = 1e-5
@@ -67,8 +67,6 @@ class VQ(BaseQuantizer):
             self.embedding.weight.requires_grad_(False)
             self.register_buffer('code_count', torch.ones(codebook_size))
             self.register_buffer('code_sum', self.embedding.weight.detach().clone())
-        # Latents and their rows since the last iteration: what `finish_iteration` looks at.
-        self.seen: list[tuple[Tensor, Tensor]] = []
         if restart_after is not None:
             self.register_buffer('steps_unused', torch.zeros(codebook_size, dtype=torch.int64))
 
@@ -83,6 +81,9 @@ class VQ(BaseQuantizer):
         x = rearrange(self.project_in(z.flatten(2)), 'b d n -> (b n) d')
         if self.l2_norm:
             x = F.normalize(x, dim=-1)
+        if self.training and self.restart_after is not None:
+            # Before the rows are used: a change in between would spoil the gradients.
+            self._restart(x.detach())
         table = self.table
         rows = nearest(x.detach(), table.detach())
         codes = F.embedding(rows, table)
@@ -90,8 +91,7 @@ class VQ(BaseQuantizer):
         out = QuantizerOutput(self.project_out(quantized).unflatten(2, grid), rows.view(len(z), *grid))
         if self.training:
             out.losses = self._losses(x, codes, table)
-            if self.restart_after is not None or self.ema_decay is not None:
-                self.seen.append((x.detach(), rows))
+            self._count(x.detach(), rows)
         return out
 
     def indices_to_codes(self, indices: Tensor) -> Tensor:
@@ -123,21 +123,10 @@ class VQ(BaseQuantizer):
         return losses
 
     @torch.no_grad()
-    def finish_iteration(self) -> None:
-        """Move averaged rows and restart dead ones, once for all micro-batches, after the optimizer's step.
-
-        The rows must not change between a forward pass and its gradients.
-        """
-        if not self.seen:
-            return
-        x, rows = (torch.cat(parts) for parts in zip(*self.seen, strict=True))
-        self.seen = []
-        self._count(x, rows)
-        if self.restart_after is not None:
-            self._restart(x)
-
     def _count(self, x: Tensor, rows: Tensor) -> None:
         """What the batch of all processes says about the rows: which are in use, and where their latents lie."""
+        if self.restart_after is None and self.ema_decay is None:
+            return
         counts = all_reduce_sum(torch.bincount(rows, minlength=self.codebook_size).to(x.dtype))
         if self.restart_after is not None:
             self.steps_unused.add_(1).masked_fill_(counts > 0, 0)
@@ -148,6 +137,7 @@ class VQ(BaseQuantizer):
             # A row without latents keeps its place: count and sum shrink together.
             self.embedding.weight.copy_(self.code_sum / self.code_count.clamp_min(self.EPS)[:, None])
 
+    @torch.no_grad()
     def _restart(self, x: Tensor) -> None:
         dead = self.steps_unused >= self.restart_after
         if not dead.any():
