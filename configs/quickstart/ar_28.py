@@ -27,4 +27,4 @@ param_scheduler = [
 train_cfg = dict(type='IterationLoop', max_iters=2800, val_interval=1400)
 default_hooks = dict(checkpoint=dict(interval=250))
 # Below this samples are more diverse and less clearly of their class.
-eval_sampling = dict(guidance=2.0)
+eval_sampling = dict(guidance=2.5)

@@ -53,6 +53,7 @@ class Quickstart:
         self.pace = self._plan(minutes)
         for name, stage in self.pace.plan.stages.items():
             self.configs[name].train_cfg.max_iters = stage.steps
+            self.configs[name].log_level = 'WARNING'
 
     def run(self) -> dict:
         """Train, evaluate and draw.
@@ -113,7 +114,6 @@ class Quickstart:
         if last.is_file():
             print(f'{title}: finished before')
             return last
-        config.log_level = 'WARNING'
         hooks = [ProgressBarHook(title), PaceHook(self.pace, name), LivePictureHook(draw)]
         train(config, str(self.work_dir / name), resume=True, hooks=hooks)
         return last
