@@ -29,10 +29,10 @@ def check_schedulers(schedulers: Any) -> None:
         known = inspect.signature(kind).parameters if kind is not None else {}
         # mmengine's own hide it behind **kwargs.
         default = known['by_epoch'].default if 'by_epoch' in known else True
-        if schedulers.get('by_epoch', default):
+        if schedulers.get('by_epoch', default) and not schedulers.get('convert_to_iter_based'):
             raise UserError(
-                f'param_scheduler: {schedulers["type"]} counts epochs and would never step, '
-                'for the training counts iterations; add by_epoch=False.'
+                f'param_scheduler: {schedulers["type"]} counts epochs and would never step, for the training counts '
+                'iterations; add by_epoch=False, or convert_to_iter_based=True.'
             )
     elif isinstance(schedulers, Mapping):
         check_schedulers(list(schedulers.values()))

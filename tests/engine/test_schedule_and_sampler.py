@@ -8,6 +8,7 @@ import torch
 from openmagvit2.checkpoint import read_checkpoint, save_atomically
 from openmagvit2.engine.optim.schedule import WarmupDecayLR, factor
 from openmagvit2.engine.samplers import ResumableInfiniteSampler
+from openmagvit2.errors import UserError
 
 PRETRAIN = dict(total=1_500_000, warmup=5000, warmup_start=0.0, hold=0.0, final=0.01, shape='cosine')
 AR_XL = dict(total=584_150, warmup=11_683, warmup_start=0.005, hold=0.05, final=0.1, shape='linear')
@@ -61,7 +62,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / 'file.pth'
     save_atomically(dict(state_dict=dict(value=1)), path)
     monkeypatch.setattr(os, 'replace', lambda *_: (_ for _ in ()).throw(OSError('killed')))
-    with pytest.raises(OSError, match='killed'):
+    with pytest.raises(UserError, match=r'file\.pth cannot be written \(killed\); what was there before is kept'):
         save_atomically(dict(state_dict=dict(value=2)), path)
     assert read_checkpoint(path)['state_dict'] == dict(value=1)
 
