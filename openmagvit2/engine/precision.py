@@ -86,4 +86,4 @@ def _least_time(operation: Callable[[], Tensor], device: torch.device) -> float:
 
 def _synchronize(device: torch.device) -> None:
     if device.type != 'cpu':
-        torch.get_device_module(device).synchronize()
+        getattr(torch, device.type).synchronize()

@@ -22,8 +22,8 @@ class Llama(Backbone):
         checkpoint_blocks: Keep the inputs of blocks only, and compute the rest again in the backward pass: less memory, same numbers.
         compile_blocks: ``torch.compile`` each block for training and likelihoods; names in the state dict stay, and sampling with a cache
             runs as without. A machine without a compiler fails at the first batch, with torch's words.
-        learned_positions: Also add a learned vector of each position to the input. Rotary embeddings know distances alone; where images
-            are aligned, as small data sets of centred objects are, absolute places save a quarter of a short training.
+        learned_positions: Also add a learned vector of each position to the input. Rotary embeddings know distances
+            alone; where images are aligned, absolute places shorten a small training (docs/quickstart.md).
     """
 
     def __init__(
