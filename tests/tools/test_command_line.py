@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from openmagvit2.checkpoint import read_checkpoint
 
@@ -74,9 +73,7 @@ def test_quickstart_then_sample_and_reconstruct(tmp_path):
         done = run(sys.executable, 'tools/sample.py', *arguments, '--out-dir', str(tmp_path / out))
         assert done.returncode == 0, done.stderr[-2000:]
     assert len(list((tmp_path / 'a').rglob('0*.png'))) == 6
-    # Tokens are equal in any batch (tests/models/test_generator.py); the decoder's rounding may move a pixel by one level, as in an npz.
-    grids = [np.array(Image.open(tmp_path / name / 'grid.png')).astype(int) for name in 'ab']
-    assert grids[0].shape == grids[1].shape and np.abs(grids[0] - grids[1]).max() <= 1
+    assert (tmp_path / 'a' / 'grid.png').read_bytes() == (tmp_path / 'b' / 'grid.png').read_bytes()
 
     npz = [*arguments[:4], '--num-per-class', '4']
     done = run(sys.executable, 'tools/sample.py', *npz, '--batch-size', '7', '--npz', str(tmp_path / 'one.npz'))

@@ -240,8 +240,9 @@ class ClassConditionalGenerator(BaseModel):
 
     @torch.no_grad()
     def decode_indices(self, indices: Tensor) -> Tensor:
-        """int64 (B, h, w) to images (B, 3, H, W), clamped to [-1, 1]."""
-        return self.tokenizer.decode_indices(indices).float().clamp(-1, 1)
+        """int64 (B, h, w) to images (B, 3, H, W), clamped to [-1, 1]; filled up as in :meth:`generate`, for the same pixels in any batch."""
+        filled = torch.cat([indices, indices[-1:].expand(max(LEAST_ROWS - len(indices), 0), -1, -1)])
+        return self.tokenizer.decode_indices(filled)[: len(indices)].float().clamp(-1, 1)
 
     def _prepared(self, data: dict, training: bool) -> dict:
         """A batch on the model's device, its labels checked before they go there."""
