@@ -2,8 +2,9 @@
 
 import os
 
-# Threads that wait for each other sleep instead of spinning: beside another busy program, spinning makes a step ten
-# times as long. OpenMP reads the variable when torch is imported, so the tools import this package before torch.
+# Threads that wait for each other sleep instead of spinning: beside another busy program, spinning
+# makes a step ten times as long. OpenMP reads the variable when torch is imported, so the tools
+# import this package before torch.
 os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
 
 __version__ = '0.1.0'

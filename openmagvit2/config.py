@@ -99,7 +99,11 @@ def _join(base: dict, written: dict, path: Path) -> dict:
 
 def _without_used(content: dict, variables: set[str]) -> dict:
     """Without variables that have done their work and would be mistaken for keys."""
-    done = {key for key, value in content.items() if key in variables and is_suspicious(key, value, content)}
+    done = {
+        key
+        for key, value in content.items()
+        if key in variables and is_suspicious(key, value, content)
+    }
     return {key: value for key, value in content.items() if key not in done}
 
 
@@ -153,7 +157,10 @@ def _merge_list(inherited: list | tuple, items: dict, path: str) -> list:
     result = list(inherited)
     for key, value in items.items():
         if not key.isdigit() or int(key) >= len(result):
-            raise UserError(f'{path}.{key}: `{path}` is a list of {len(result)}; name an element by its position.')
+            raise UserError(
+                f'{path}.{key}: `{path}` is a list of {len(result)}; name an element by its '
+                f'position.'
+            )
         old = result[int(key)]
         both = isinstance(old, dict) and isinstance(value, dict)
         result[int(key)] = merge(old, value, f'{path}.{key}') if both else value

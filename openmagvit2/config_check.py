@@ -64,7 +64,13 @@ TOP_LEVEL = set(inspect.signature(Runner.__init__).parameters) - {'self'} | {
 DATALOADER = accepted(DataLoader) | {'num_batch_per_epoch'}
 # Dicts without a `type` whose keys are known: mmengine's.
 KNOWN_KEYS = {
-    'env_cfg': {'cudnn_benchmark', 'float32_matmul_precision', 'mp_cfg', 'dist_cfg', 'resource_limit'},
+    'env_cfg': {
+        'cudnn_benchmark',
+        'float32_matmul_precision',
+        'mp_cfg',
+        'dist_cfg',
+        'resource_limit',
+    },
     'env_cfg.mp_cfg': {'mp_start_method', 'opencv_num_threads'},
     'custom_imports': {'imports', 'allow_failed_imports'},
 }
@@ -249,7 +255,10 @@ def _check_seed(path: str, value: Any) -> None:
 
 def _check_dataloader(path: str, value: dict) -> None:
     if path == 'train_dataloader' and 'batch_size' in value:
-        raise UserError('train_dataloader.batch_size is not a key here: set global_batch_size, which is divided by processes and accumulation.')
+        raise UserError(
+            'train_dataloader.batch_size is not a key here: set global_batch_size, which is '
+            'divided by processes and accumulation.'
+        )
     for key in value:
         if key not in DATALOADER:
             raise UserError(unknown(f'{path}.{key}', key, DATALOADER))

@@ -156,7 +156,9 @@ class _Fill(ast.NodeTransformer):
         return self.generic_visit(node)
 
 
-def read_file(path: Path, join: Callable[[dict, dict, Path], dict], chain: tuple[Path, ...] = ()) -> tuple[dict, set[str]]:
+def read_file(
+    path: Path, join: Callable[[dict, dict, Path], dict], chain: tuple[Path, ...] = ()
+) -> tuple[dict, set[str]]:
     """The content of a file and its bases.
 
     Args:
@@ -243,7 +245,9 @@ def _bases(tree: ast.Module, templates: Templates) -> list[str]:
             try:
                 value = ast.literal_eval(_Fill(templates).visit(node.value))
             except ValueError as error:
-                raise UserError(f'Config file {templates.path}: _base_ must be a name or a list of names.') from error
+                raise UserError(
+                    f'Config file {templates.path}: _base_ must be a name or a list of names.'
+                ) from error
             bases = [value] if isinstance(value, str) else list(value)
     return bases
 

@@ -21,7 +21,9 @@ def make_folder(folder: str | Path) -> Path:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise UserError(f'{folder} cannot be written to ({error.strerror}); give another folder.') from error
+        raise UserError(
+            f'{folder} cannot be written to ({error.strerror}); give another folder.'
+        ) from error
     return folder
 
 
@@ -39,7 +41,8 @@ def claim(folder: str | Path, settings: dict[str, Any], name: str, results: str,
         Whether it was there.
 
     Raises:
-        UserError: The folder holds results of other settings, or of unknown ones; it cannot be written to.
+        UserError: The folder holds results of other settings, or of unknown ones; it cannot be
+            written to.
     """
     folder, settings = Path(folder), json.loads(json.dumps(settings))
     file = folder / name
@@ -47,13 +50,21 @@ def claim(folder: str | Path, settings: dict[str, Any], name: str, results: str,
         try:
             old = json.loads(file.read_text(encoding='utf-8'))
         except ValueError as error:
-            raise UserError(f'{file} cannot be read: {error}; remove {folder}, or give another name.') from error
+            raise UserError(
+                f'{file} cannot be read: {error}; remove {folder}, or give another name.'
+            ) from error
         other = [key for key in settings if old.get(key) != settings[key]]
         if other:
-            raise UserError(f'{folder} holds {what} of other settings ({", ".join(other)}); remove it, or give another name.')
+            raise UserError(
+                f'{folder} holds {what} of other settings ({", ".join(other)}); remove it, or '
+                f'give another name.'
+            )
         return True
     if folder.is_dir() and any(folder.glob(results)):
-        raise UserError(f'{folder} holds {what}, but no {name} that says whose; remove it, or give another name.')
+        raise UserError(
+            f'{folder} holds {what}, but no {name} that says whose; remove it, or give '
+            f'another name.'
+        )
     make_folder(folder)
     write_text(file, json.dumps(settings, indent=2) + '\n')
     return False

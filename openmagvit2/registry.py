@@ -1,8 +1,9 @@
 """Every slot of the code base, one line each: the table of contents.
 
-A component registers itself with ``@QUANTIZERS.register_module()`` and is named in a config by ``type='ClassName'``. The slots of the
-paper are *root* registries, so a head in the quantizer slot fails at build; what mmengine's Runner builds are children of mmengine's own.
-Modules are imported on first use through ``locations``: nobody imports for side effects.
+A component registers itself with ``@QUANTIZERS.register_module()`` and is named in a config by
+``type='ClassName'``. The slots of the paper are *root* registries, so a head in the quantizer slot
+fails at build; what mmengine's Runner builds are children of mmengine's own. Modules are imported
+on first use through ``locations``: nobody imports for side effects.
 """
 
 import difflib
@@ -17,7 +18,9 @@ SCOPE = 'openmagvit2'
 
 
 class Registry(MMEngineRegistry):
-    """mmengine's registry with an error for unknown names that lists what there is, the nearest name first."""
+    """mmengine's registry with an error for unknown names that lists what there is, the nearest
+    name first.
+    """
 
     def build(self, cfg: dict, *args, **kwargs) -> Any:
         """Build ``cfg['type']`` with the other keys as keyword arguments.
@@ -34,7 +37,8 @@ class Registry(MMEngineRegistry):
         if isinstance(kind, str) and self.get(kind) is None:
             raise UserError(self.unknown(kind))
         if isinstance(cfg, dict):
-            # Wherever this is called, names are looked up here first; mmengine's default scope may not be set yet.
+            # Wherever this is called, names are looked up here first; mmengine's default scope may
+            # not be set yet.
             cfg = dict(cfg, _scope_=cfg.get('_scope_', SCOPE))
         return super().build(cfg, *args, **kwargs)
 
@@ -63,10 +67,15 @@ def _slot(name: str, folder: str) -> Registry:
 
 def _child(name: str, *folders: str) -> Registry:
     parent = getattr(mmengine_registry, name)
-    return Registry(parent.name, parent=parent, scope=SCOPE, locations=[f'openmagvit2.{folder}' for folder in folders])
+    return Registry(
+        parent.name,
+        parent=parent,
+        scope=SCOPE,
+        locations=[f'openmagvit2.{folder}' for folder in folders],
+    )
 
 
-# ---- the slots of the paper -------------------------------------------------------------------------------------------------------
+# ---- the slots of the paper ----------------------------------------------------------------------
 # image -> z
 ENCODERS = _slot('encoder', 'models.encoders')
 # z -> codes, indices, losses
@@ -88,7 +97,7 @@ SAMPLERS = _slot('sampler', 'models.samplers')
 # images -> features, for distribution metrics
 FEATURES = _slot('features', 'evaluation.features')
 
-# ---- what mmengine's Runner builds ------------------------------------------------------------------------------------------------
+# ---- what mmengine's Runner builds ---------------------------------------------------------------
 # whole models: tokenizers and generators
 MODELS = _child('MODELS', 'models.tokenizers', 'models.generators')
 # images and labels

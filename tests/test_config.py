@@ -73,11 +73,14 @@ def test_environment_default(config, monkeypatch):
 
 def test_custom_import_beside_the_config(config):
     (config.parent / 'a_newcomer.py').write_text(
-        'from openmagvit2.models.quantizers import FSQ\nfrom openmagvit2.registry import QUANTIZERS\n\n\n'
+        'from openmagvit2.models.quantizers import FSQ\nfrom openmagvit2.registry import '
+        'QUANTIZERS\n\n\n'
         '@QUANTIZERS.register_module()\nclass Newcomer(FSQ):\n    pass\n'
     )
     config.write_text("custom_imports = dict(imports=['a_newcomer'])\n" + BASE)
-    loaded = load_config(config, {'model.quantizer.type': 'Newcomer', 'model.quantizer.levels': [3, 3]})
+    loaded = load_config(
+        config, {'model.quantizer.type': 'Newcomer', 'model.quantizer.levels': [3, 3]}
+    )
     assert loaded.model.quantizer.type == 'Newcomer'
 
 
@@ -94,5 +97,8 @@ def test_one_length_takes_the_place_of_the_other():
 
 
 def test_a_key_of_another_quantizer_is_explained():
-    with pytest.raises(ValueError, match=r'`model.quantizer.codebook_size`: LFQ has 2\^num_bits codes; set num_bits'):
+    with pytest.raises(
+        ValueError,
+        match=r'`model.quantizer.codebook_size`: LFQ has 2\^num_bits codes; set num_bits',
+    ):
         load_config(CONFIGS / 'tiny' / 'lfq_32.py', {'model.quantizer.codebook_size': 1000})

@@ -31,15 +31,33 @@ def load(tmp_path):
 @pytest.mark.parametrize(
     ('text', 'told'),
     [
-        ('max_iters = 5', r'`max_iters` at the top level: it is an argument of IterationLoop; did you mean `train_cfg.max_iters`'),
+        (
+            'max_iters = 5',
+            (
+                r'`max_iters` at the top level: it is an argument of IterationLoop; did you mean '
+                r'`train_cfg.max_iters`'
+            ),
+        ),
         ("quantizer = dict(type='FSQ', levels=[3])", r'did you mean `model.quantizer`'),
         ('num_bits = 4', r'did you mean `model.quantizer.num_bits`'),
         ("data_root = 'x'", r'did you mean `train_dataloader.dataset.data_root`'),
         ('defualt_hooks = dict()', r'did you mean `default_hooks`'),
-        ("my_quantizer = dict(type='FSQ', levels=[3])", r'`my_quantizer` at the top level: a dict with a `type` there is built by nobody'),
-        ("my_list = [dict(type='FSQ', levels=[3])]", r'`my_list` at the top level: a dict with a `type`'),
-        ("model = dict(quantizer_loss_weights=dict(x=dict(type='LFQ')))", r'`model.quantizer_loss_weights.x`: a dict with a `type` \(LFQ\)'),
-        ('env_cfg = dict(mp_cfg=dict(mp_start=3))', r'env_cfg.mp_cfg.mp_start.*did you mean `mp_start_method`'),
+        (
+            "my_quantizer = dict(type='FSQ', levels=[3])",
+            r'`my_quantizer` at the top level: a dict with a `type` there is built by nobody',
+        ),
+        (
+            "my_list = [dict(type='FSQ', levels=[3])]",
+            r'`my_list` at the top level: a dict with a `type`',
+        ),
+        (
+            "model = dict(quantizer_loss_weights=dict(x=dict(type='LFQ')))",
+            r'`model.quantizer_loss_weights.x`: a dict with a `type` \(LFQ\)',
+        ),
+        (
+            'env_cfg = dict(mp_cfg=dict(mp_start=3))',
+            r'env_cfg.mp_cfg.mp_start.*did you mean `mp_start_method`',
+        ),
     ],
 )
 def test_keys_that_do_nothing_are_errors(load, text, told):
@@ -53,7 +71,10 @@ def test_variables_are_free(load):
 
 
 def test_variables_that_a_file_uses_may_have_any_name(load, tmp_path):
-    text = "data_root = 'b'\npart = dict(type='FSQ', levels=[3])\ntrain_dataloader = dict(dataset=dict(data_root=data_root))\n"
+    text = (
+        "data_root = 'b'\npart = dict(type='FSQ', levels=[3])\ntrain_dataloader = "
+        'dict(dataset=dict(data_root=data_root))\n'
+    )
     loaded = load(text + 'model = dict(quantizer=part)\n')
     assert loaded.train_dataloader.dataset.data_root == 'b' and loaded.model.quantizer.levels == [3]
     # An override of the variable would change nothing.
@@ -68,7 +89,9 @@ def test_a_variable_of_the_base_that_a_child_only_writes(load):
     assert load('', base=base).train_dataloader.dataset.data_root == 'a'
     with pytest.raises(UserError, match='did you mean `train_dataloader.dataset.data_root`'):
         load("data_root = 'b'", base=base)
-    below = load("train_dataloader = dict(dataset=dict(data_root='{{_base_.data_root}}/b'))", base=base)
+    below = load(
+        "train_dataloader = dict(dataset=dict(data_root='{{_base_.data_root}}/b'))", base=base
+    )
     assert below.train_dataloader.dataset.data_root == 'a/b'
 
 
@@ -86,10 +109,21 @@ def test_seeds(load, seed):
     assert load(f'seed = {2**32 - 1}').seed == 2**32 - 1
 
 
-@pytest.mark.parametrize(('key', 'value'), [('persistent_workers', True), ('prefetch_factor', 2), ('timeout', 3)])
+@pytest.mark.parametrize(
+    ('key', 'value'), [('persistent_workers', True), ('prefetch_factor', 2), ('timeout', 3)]
+)
 def test_settings_of_workers_need_workers(load, key, value):
-    with pytest.raises(UserError, match=f'train_dataloader.{key}={value} needs worker processes, and train_dataloader.num_workers is 0'):
+    with pytest.raises(
+        UserError,
+        match=(
+            f'train_dataloader.{key}={value} needs worker processes, and '
+            f'train_dataloader.num_workers is 0'
+        ),
+    ):
         load(f'train_dataloader = dict({key}={value})')
-    assert load(f'train_dataloader = dict({key}={value}, num_workers=2)').train_dataloader[key] == value
+    assert (
+        load(f'train_dataloader = dict({key}={value}, num_workers=2)').train_dataloader[key]
+        == value
+    )
     with pytest.raises(UserError, match='train_dataloader.num_workers must be a whole number'):
         load('train_dataloader = dict(num_workers=-1)')

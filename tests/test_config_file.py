@@ -25,16 +25,24 @@ def write(tmp_path):
 def test_predefined_names_are_those_of_the_file(write, tmp_path):
     text = (
         "work_dir = '{{ fileDirname }}/runs/{{fileBasenameNoExtension}}'\n"
-        "experiment_name = '{{ fileBasename }}'\nmy_end = f'{{ fileExtname }}'\nmy_name = {{ fileBasename }}\n"
+        "experiment_name = '{{ fileBasename }}'\nmy_end = f'{{ fileExtname }}'\nmy_name = {{ "
+        'fileBasename }}\n'
     )
     loaded = load_config(write('some where/a.config.py', text))
     assert loaded.work_dir == f'{tmp_path.as_posix()}/some where/runs/a.config'
-    assert (loaded.experiment_name, loaded.my_end, loaded.my_name) == ('a.config.py', '.py', 'a.config.py')
+    assert (loaded.experiment_name, loaded.my_end, loaded.my_name) == (
+        'a.config.py',
+        '.py',
+        'a.config.py',
+    )
 
 
 def test_predefined_names_in_a_base_are_of_the_base(write, tmp_path):
     write('bases/base.py', "work_dir = '{{ fileDirname }}'\n")
-    assert load_config(write('child.py', "_base_ = '{{ fileDirname }}/bases/base.py'\n")).work_dir == f'{tmp_path}/bases'
+    assert (
+        load_config(write('child.py', "_base_ = '{{ fileDirname }}/bases/base.py'\n")).work_dir
+        == f'{tmp_path}/bases'
+    )
 
 
 def test_values_of_the_bases(write):
@@ -42,8 +50,10 @@ def test_values_of_the_bases(write):
     child = write(
         'child.py',
         "_base_ = ['./base.py']\n"
-        "my_bare = dict(a={{_base_.my_part}})\nmy_text = '{{ _base_.my_part.num_bits }}'\nmy_in_text = 'n{{_base_.my_size}}'\n"
-        "my_twice = {{_base_.my_size}} * 2\nmy_plain = _base_.my_part.num_bits + _base_['my_size']\nmy_item = {{_base_.my_levels.1}}\n"
+        "my_bare = dict(a={{_base_.my_part}})\nmy_text = '{{ _base_.my_part.num_bits "
+        "}}'\nmy_in_text = 'n{{_base_.my_size}}'\n"
+        'my_twice = {{_base_.my_size}} * 2\nmy_plain = _base_.my_part.num_bits + '
+        "_base_['my_size']\nmy_item = {{_base_.my_levels.1}}\n"
         'my_levels = _base_.my_levels + [7]\n',
     )
     loaded = load_config(child).to_dict()
@@ -54,14 +64,22 @@ def test_values_of_the_bases(write):
 
 def test_a_value_that_no_base_has(write):
     write('base.py', 'my_size = 8\n')
-    with pytest.raises(UserError, match=r'child.py: \{\{_base_.my_sise\}\}: no _base_ has `my_sise`'):
+    with pytest.raises(
+        UserError, match=r'child.py: \{\{_base_.my_sise\}\}: no _base_ has `my_sise`'
+    ):
         load_config(write('child.py', "_base_ = './base.py'\nmy_a = {{_base_.my_sise}}\n"))
 
 
 @pytest.mark.parametrize('value', [r'C:\new\table', "it's here", 'say "so"', r'\1 {x}', 'a b'])
 def test_environment_variables_may_have_any_letters(write, monkeypatch, value):
     monkeypatch.setenv('OPENMAGVIT2_TEST_DIR', value)
-    config = write('a.py', "work_dir = '{{$OPENMAGVIT2_TEST_DIR:none}}/x'\nmy_bare = {{'$OPENMAGVIT2_TEST_DIR:none'}}\n")
+    config = write(
+        'a.py',
+        (
+            "work_dir = '{{$OPENMAGVIT2_TEST_DIR:none}}/x'\nmy_bare = "
+            "{{'$OPENMAGVIT2_TEST_DIR:none'}}\n"
+        ),
+    )
     assert load_config(config).work_dir == f'{value}/x'
     assert load_config(config).my_bare == value
 
@@ -77,7 +95,10 @@ def test_an_environment_variable_that_is_missing(write):
     with pytest.raises(UserError, match='OPENMAGVIT2_TEST_NOTHING is not set'):
         load_config(write('a.py', "work_dir = '{{$OPENMAGVIT2_TEST_NOTHING:}}'\n"))
     # Comments and docstrings only speak of it.
-    text = '"""For {{$OPENMAGVIT2_TEST_NOTHING:}}."""\n# {{$OPENMAGVIT2_TEST_NOTHING:}}\nwork_dir = "a"\n'
+    text = (
+        '"""For {{$OPENMAGVIT2_TEST_NOTHING:}}."""\n# '
+        '{{$OPENMAGVIT2_TEST_NOTHING:}}\nwork_dir = "a"\n'
+    )
     assert load_config(write('b.py', text)).work_dir == 'a'
 
 
@@ -85,7 +106,13 @@ def test_several_bases_and_another_directory(write):
     write('x/one.py', 'optim_wrapper = dict(dtype="float32", clip_grad=dict(max_norm=1.0))\n')
     write('y/two.py', "_base_ = '../x/three.py'\n")
     write('x/three.py', 'global_batch_size = 3\n')
-    child = write('z/child.py', "_base_ = ['../x/one.py', '../y/two.py']\noptim_wrapper = dict(clip_grad=dict(_delete_=True, max_value=2))\n")
+    child = write(
+        'z/child.py',
+        (
+            "_base_ = ['../x/one.py', '../y/two.py']\noptim_wrapper = "
+            'dict(clip_grad=dict(_delete_=True, max_value=2))\n'
+        ),
+    )
     loaded = load_config(child)
     assert loaded.global_batch_size == 3
     assert loaded.optim_wrapper.to_dict() == dict(dtype='float32', clip_grad=dict(max_value=2))
@@ -95,7 +122,13 @@ def test_several_bases_and_another_directory(write):
 
 
 def test_delete_where_nothing_is_inherited(write):
-    config = write('a.py', "model = dict(type='VisualTokenizer', quantizer=dict(_delete_=True, type='FSQ', levels=[3]))\n")
+    config = write(
+        'a.py',
+        (
+            "model = dict(type='VisualTokenizer', quantizer=dict(_delete_=True, type='FSQ', "
+            'levels=[3]))\n'
+        ),
+    )
     assert load_config(config).model.quantizer.to_dict() == dict(type='FSQ', levels=[3])
 
 
@@ -116,7 +149,10 @@ def test_functions_and_imports_of_a_file_work(write):
 
 def test_templates_in_overrides(write, tmp_path):
     config = write('a.py', "global_batch_size = 4\nwork_dir = 'x'\n")
-    options = {'work_dir': '{{ fileDirname }}/out', 'experiment_name': 'n{{_base_.global_batch_size}}'}
+    options = {
+        'work_dir': '{{ fileDirname }}/out',
+        'experiment_name': 'n{{_base_.global_batch_size}}',
+    }
     loaded = load_config(config, options)
     assert (loaded.work_dir, loaded.experiment_name) == (f'{tmp_path}/out', 'n4')
 
@@ -138,4 +174,8 @@ def test_custom_imports_come_last_in_the_path(write, monkeypatch):
     assert sys.path[: len(before)] == before
     with pytest.raises(UserError, match='custom_imports: no module `not_there_at_all`'):
         load_config(write('b.py', "custom_imports = dict(imports='not_there_at_all')\n"))
-    load_config(write('c.py', "custom_imports = dict(imports='not_there_at_all', allow_failed_imports=True)\n"))
+    load_config(
+        write(
+            'c.py', "custom_imports = dict(imports='not_there_at_all', allow_failed_imports=True)\n"
+        )
+    )

@@ -26,9 +26,15 @@ VALUES = [
     ('true', True),
     ('/data/my images', '/data/my images'),
     ('{{ fileDirname }}/out', '{{ fileDirname }}/out'),
-    ("[dict(type='PSNR', protocol='official'), dict(type=SSIM)]", [dict(type='PSNR', protocol='official'), dict(type='SSIM')]),
+    (
+        "[dict(type='PSNR', protocol='official'), dict(type=SSIM)]",
+        [dict(type='PSNR', protocol='official'), dict(type='SSIM')],
+    ),
     ("{'type': 'FSQ', 'levels': [8, 5]}", dict(type='FSQ', levels=[8, 5])),
-    ('dict(type=openmagvit2.RoleDDP, a=-1, b=(1, None))', dict(type='openmagvit2.RoleDDP', a=-1, b=(1, None))),
+    (
+        'dict(type=openmagvit2.RoleDDP, a=-1, b=(1, None))',
+        dict(type='openmagvit2.RoleDDP', a=-1, b=(1, None)),
+    ),
     ('dict(c=[dict(d=true)])', dict(c=[dict(d=True)])),
 ]
 
@@ -47,15 +53,23 @@ def test_what_cannot_be_read_is_a_usage_error(text, capsys):
 
 
 def test_lists_of_dicts_override_a_config():
-    options = parse("val_evaluator=[dict(type='PSNR', protocol='official'), dict(type='CodebookUsage')]")
+    options = parse(
+        "val_evaluator=[dict(type='PSNR', protocol='official'), dict(type='CodebookUsage')]"
+    )
     loaded = load_config('configs/tiny/lfq_32.py', options)
     assert [metric.type for metric in loaded.val_evaluator] == ['PSNR', 'CodebookUsage']
     with pytest.raises(UserError, match=r'val_evaluator.0.protokoll.*did you mean `protocol`'):
-        load_config('configs/tiny/lfq_32.py', parse("val_evaluator=[dict(type='PSNR', protokoll='official')]"))
+        load_config(
+            'configs/tiny/lfq_32.py',
+            parse("val_evaluator=[dict(type='PSNR', protokoll='official')]"),
+        )
 
 
 def test_settings_of_processes():
-    loaded = load_config('configs/tiny/lfq_32.py', parse('env_cfg.mp_cfg.mp_start_method=spawn', 'env_cfg.mp_cfg.opencv_num_threads=0'))
+    loaded = load_config(
+        'configs/tiny/lfq_32.py',
+        parse('env_cfg.mp_cfg.mp_start_method=spawn', 'env_cfg.mp_cfg.opencv_num_threads=0'),
+    )
     assert loaded.env_cfg.mp_cfg.to_dict() == dict(mp_start_method='spawn', opencv_num_threads=0)
     with pytest.raises(UserError, match=r'env_cfg.mp_cfg.mp_start.*did you mean `mp_start_method`'):
         load_config('configs/tiny/lfq_32.py', parse('env_cfg.mp_cfg.mp_start=spawn'))

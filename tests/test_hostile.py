@@ -116,21 +116,33 @@ def png_header(width: int, height: int) -> bytes:
     """A PNG of few bytes that says it is large."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
+        return (
+            struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
+        )
 
     header = struct.pack('>IIBBBBB', width, height, 8, 2, 0, 0, 0)
-    return b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', header) + chunk(b'IDAT', zlib.compress(b'\0')) + chunk(b'IEND', b'')
+    return (
+        b'\x89PNG\r\n\x1a\n'
+        + chunk(b'IHDR', header)
+        + chunk(b'IDAT', zlib.compress(b'\0'))
+        + chunk(b'IEND', b'')
+    )
 
 
 def test_an_image_that_would_fill_the_memory(tmp_path):
     (tmp_path / 'a.png').write_bytes(png_header(60_000, 60_000))
-    with pytest.raises(UserError, match='a.png cannot be read: .* pixels, as a decompression bomb has'):
+    with pytest.raises(
+        UserError, match='a.png cannot be read: .* pixels, as a decompression bomb has'
+    ):
         to_list(str(tmp_path / 'a.png'))
 
 
 def test_an_npz_that_says_it_is_large(tmp_path):
     """A header of a terabyte over a few bytes: nothing of that size is reserved."""
-    with zipfile.ZipFile(tmp_path / 'a.npz', 'w', zipfile.ZIP_DEFLATED) as archive, archive.open('arr_0.npy', 'w') as file:
+    with (
+        zipfile.ZipFile(tmp_path / 'a.npz', 'w', zipfile.ZIP_DEFLATED) as archive,
+        archive.open('arr_0.npy', 'w') as file,
+    ):
         header = dict(descr='|u1', fortran_order=False, shape=(10_000_000, 256, 256, 3))
         np.lib.format.write_array_header_1_0(file, header)
         file.write(b'\0' * 1000)
@@ -143,15 +155,17 @@ def test_statistics_that_say_they_are_large(tmp_path):
     with zipfile.ZipFile(tmp_path / 'a.npz', 'w', zipfile.ZIP_DEFLATED) as archive:
         for name, shape in (('mu', (2,)), ('sigma', (10**6, 10**6))):
             with archive.open(f'{name}.npy', 'w') as file:
-                np.lib.format.write_array_header_1_0(file, dict(descr='<f8', fortran_order=False, shape=shape))
+                np.lib.format.write_array_header_1_0(
+                    file, dict(descr='<f8', fortran_order=False, shape=shape)
+                )
                 file.write(b'\0' * 16)
     with pytest.raises(UserError, match=r'a.npz: sigma.npy has the shape \(1000000, 1000000\)'):
         read_statistics(tmp_path / 'a.npz', 2)
 
 
 def test_a_config_inside_a_checkpoint_is_not_executed(tmp_path, target):
-    from openmagvit2.apis.running import train
     from openmagvit2.config import load_config
+    from openmagvit2.workflows.train import train
 
     code = f'open({str(target)!r}, "w")\n'
     state = dict(state_dict={}, optimizer={}, meta=dict(config=code))
@@ -185,7 +199,13 @@ def test_tar_shards_with_paths_and_links(tmp_path, target):
     good = tarfile.TarInfo('good.png')
     folder = tmp_path / 'shards'
     folder.mkdir()
-    contents = [(up, file.getvalue()), (absolute, file.getvalue()), (symbolic, b''), (hard, b''), (good, file.getvalue())]
+    contents = [
+        (up, file.getvalue()),
+        (absolute, file.getvalue()),
+        (symbolic, b''),
+        (hard, b''),
+        (good, file.getvalue()),
+    ]
     tar(folder / '0.tar', *contents)
     dataset = TarShards(urls=str(folder), keys=['png'], resampled=False, shuffle=1)
     seen = {int(sample['image'][0, 0, 0]) for _, sample in zip(range(6), dataset, strict=False)}
@@ -199,7 +219,10 @@ def test_pickles_in_a_shard_stay_bytes(tmp_path, target):
 
     file = io.BytesIO()
     Image.new('RGB', (8, 8), (7, 7, 7)).save(file, 'PNG')
-    members = [(tarfile.TarInfo(f'a.{ending}'), pickle.dumps(Payload(target))) for ending in ('pkl', 'pyd', 'pth')]
+    members = [
+        (tarfile.TarInfo(f'a.{ending}'), pickle.dumps(Payload(target)))
+        for ending in ('pkl', 'pyd', 'pth')
+    ]
     tar(tmp_path / '0.tar', *members, (tarfile.TarInfo('a.png'), file.getvalue()))
     dataset = TarShards(urls=str(tmp_path), keys=['png'], resampled=False, shuffle=1)
     assert int(next(iter(dataset))['image'][0, 0, 0]) == 7

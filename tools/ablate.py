@@ -1,4 +1,6 @@
-"""Train configs with several seeds and make a table: python tools/ablate.py configs/ablations/table2_tiny --seeds 0 1 2 --work-dir DIR."""
+"""Train configs with several seeds and make a table: python tools/ablate.py
+configs/ablations/table2_tiny --seeds 0 1 2 --work-dir DIR.
+"""
 
 import argparse
 import json
@@ -9,7 +11,7 @@ from openmagvit2 import console
 from openmagvit2.config import DictAction
 from openmagvit2.engine.stop import TrainingStopped
 from openmagvit2.errors import UserError
-from openmagvit2.studies import as_markdown, plot_rows, run_all, summarize
+from studies import as_markdown, plot_rows, run_all, summarize
 
 
 def find(paths: list[str]) -> list[Path]:
@@ -25,22 +27,49 @@ def find(paths: list[str]) -> list[Path]:
 
 def main() -> int:
     console.forgive()
-    parser = argparse.ArgumentParser(description='Train and test each config with each seed; a second start goes on.')
+    parser = argparse.ArgumentParser(
+        description='Train and test each config with each seed; a second start goes on.'
+    )
     parser.add_argument('configs', nargs='+', help='config files, or folders of them')
     parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
-    parser.add_argument('--work-dir', type=Path, required=True, help='receives all runs, table.json, table.md and table.png')
+    parser.add_argument(
+        '--work-dir',
+        type=Path,
+        required=True,
+        help='receives all runs, table.json, table.md and table.png',
+    )
     parser.add_argument('--jobs', type=int, default=1, help='trainings at a time')
-    parser.add_argument('--tokenizer', type=Path, help="config of a tokenizer to train first, for generators' configs")
-    parser.add_argument('--judge', action='store_true', help='Fashion-MNIST: accuracy of a classifier on samples, and their diversity')
+    parser.add_argument(
+        '--tokenizer',
+        type=Path,
+        help="config of a tokenizer to train first, for generators' configs",
+    )
+    parser.add_argument(
+        '--judge',
+        action='store_true',
+        help='Fashion-MNIST: accuracy of a classifier on samples, and their diversity',
+    )
     parser.add_argument('--metrics', nargs='+', help='columns of the table; default: all')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='overrides for every config')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, default={}, help='overrides for every config'
+    )
     args = parser.parse_args()
     try:
-        results = run_all(find(args.configs), args.seeds, args.work_dir, args.jobs, args.tokenizer, args.judge, args.cfg_options)
+        results = run_all(
+            find(args.configs),
+            args.seeds,
+            args.work_dir,
+            args.jobs,
+            args.tokenizer,
+            args.judge,
+            args.cfg_options,
+        )
         rows = summarize(results)
         unknown = sorted(set(args.metrics or []) - set(rows[0]['metrics']))
         if unknown:
-            raise UserError(f'--metrics {unknown[0]}: the runs have {", ".join(rows[0]["metrics"])}.')
+            raise UserError(
+                f'--metrics {unknown[0]}: the runs have {", ".join(rows[0]["metrics"])}.'
+            )
     except UserError as error:
         print(f'error: {error}', file=sys.stderr)
         return 2

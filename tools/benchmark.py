@@ -4,7 +4,8 @@ import argparse
 import importlib
 import sys
 
-from openmagvit2 import benchmarks, console
+import benchmarks
+from openmagvit2 import console
 from openmagvit2.errors import UserError
 
 
@@ -14,7 +15,9 @@ def main() -> int:
     commands = parser.add_subparsers(dest='part', required=True)
     for name in benchmarks.COMMANDS:
         module = importlib.import_module(f'{benchmarks.__name__}.{name}')
-        command = commands.add_parser(name, help=module.__doc__.splitlines()[0], description=module.__doc__)
+        command = commands.add_parser(
+            name, help=module.__doc__.splitlines()[0], description=module.__doc__
+        )
         module.add_arguments(command)
         command.set_defaults(run=module.run)
     args = parser.parse_args()

@@ -1,4 +1,6 @@
-"""Official checkpoints to ours and back: python tools/convert_checkpoint.py SRC DST --config CONFIG [--to official]."""
+"""Official checkpoints to ours and back: python tools/convert_checkpoint.py SRC DST --config CONFIG
+[--to official].
+"""
 
 import argparse
 import sys
@@ -7,7 +9,14 @@ from typing import TYPE_CHECKING
 
 from openmagvit2 import console
 from openmagvit2.apis import init_model
-from openmagvit2.checkpoint import compare_tokenizers, encoder_and_decoder, read_checkpoint, to_official, to_ours, write_checkpoint
+from openmagvit2.checkpoint import (
+    compare_tokenizers,
+    encoder_and_decoder,
+    read_checkpoint,
+    to_official,
+    to_ours,
+    write_checkpoint,
+)
 from openmagvit2.checkpoint.official import FILES, is_generator, is_official, is_ours
 from openmagvit2.config import DictAction
 from openmagvit2.errors import UserError
@@ -18,7 +27,9 @@ if TYPE_CHECKING:
 
 
 def compare(inside: dict, path: str, tokenizer: 'nn.Module') -> str:
-    """Which weights of the tokenizer file ``path``, official or ours, stand in a generator of ours."""
+    """Which weights of the tokenizer file ``path``, official or ours, stand in a generator of
+    ours.
+    """
     weights = encoder_and_decoder(inside, 'tokenizer.')
     if not weights:
         return f'There is no tokenizer inside to compare with {path}.'
@@ -33,20 +44,29 @@ def compare(inside: dict, path: str, tokenizer: 'nn.Module') -> str:
 
 
 def bit_order_note(model: 'nn.Module', state: dict) -> str:
-    """Pixels come out right in either order of bits, indices do not; v1 files have no adaptive norm."""
+    """Pixels come out right in either order of bits, indices do not; v1 files have no adaptive
+    norm.
+    """
     order = getattr(getattr(model, 'quantizer', None), 'bit_order', None)
     expected = 'lsb' if any(name.startswith('decoder.adaptive.') for name in state) else 'msb'
     if order in (None, expected):
         return ''
     version = 'with adaptive norm (v2)' if expected == 'lsb' else 'without adaptive norm (v1)'
-    return f"note: official tokenizers {version} count indices with model.quantizer.bit_order='{expected}'; the config has '{order}'."
+    return (
+        f'note: official tokenizers {version} count indices with '
+        f"model.quantizer.bit_order='{expected}'; the config has '{order}'."
+    )
 
 
 def convert(args: argparse.Namespace) -> None:
     """Convert, print the report, write."""
     source, target = Path(args.source), Path(args.target)
-    if target.suffix not in ('.pth', '.safetensors') and not (target.suffix == '.ckpt' and args.to == 'official'):
-        raise UserError(f'{target}: write a checkpoint as .pth or .safetensors (official ones as .ckpt too).')
+    if target.suffix not in ('.pth', '.safetensors') and not (
+        target.suffix == '.ckpt' and args.to == 'official'
+    ):
+        raise UserError(
+            f'{target}: write a checkpoint as .pth or .safetensors (official ones as .ckpt too).'
+        )
     if source.exists() and target.exists() and source.samefile(target):
         raise UserError(f'{target} is the source itself; name another file to write.')
     file = read_checkpoint(source)
@@ -56,7 +76,9 @@ def convert(args: argparse.Namespace) -> None:
     if args.to == 'official':
         converted, report = to_official(file, model, args.weights)
     elif is_ours(file):
-        raise UserError('The file is a checkpoint of ours already; --to official goes the other way.')
+        raise UserError(
+            'The file is a checkpoint of ours already; --to official goes the other way.'
+        )
     else:
         converted, report = to_ours(file['state_dict'], model, args.weights)
     beside = [str(key) for key in file if key not in ('state_dict', 'ema_state_dict')]
@@ -73,15 +95,32 @@ def convert(args: argparse.Namespace) -> None:
 
 def main() -> int:
     console.forgive()
-    parser = argparse.ArgumentParser(description='Convert a checkpoint between the official layout and ours.')
-    parser.add_argument('source', nargs='?', metavar='SRC', help='file to read; nothing in it is executed')
-    parser.add_argument('target', nargs='?', metavar='DST', help='file to write, or to replace: .pth or .safetensors; official: .ckpt too')
+    parser = argparse.ArgumentParser(
+        description='Convert a checkpoint between the official layout and ours.'
+    )
+    parser.add_argument(
+        'source', nargs='?', metavar='SRC', help='file to read; nothing in it is executed'
+    )
+    parser.add_argument(
+        'target',
+        nargs='?',
+        metavar='DST',
+        help='file to write, or to replace: .pth or .safetensors; official: .ckpt too',
+    )
     parser.add_argument('--config', help='config of the model')
-    parser.add_argument('--weights', choices=['both', 'ema', 'raw'], default='both', help='which weights to write')
+    parser.add_argument(
+        '--weights', choices=['both', 'ema', 'raw'], default='both', help='which weights to write'
+    )
     parser.add_argument('--to', choices=['ours', 'official'], default='ours')
-    parser.add_argument('--tokenizer', help="generators: say which weights of this tokenizer's file are inside")
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='overrides for the config')
-    parser.add_argument('--list', action='store_true', help='the official files, where they are, and their configs')
+    parser.add_argument(
+        '--tokenizer', help="generators: say which weights of this tokenizer's file are inside"
+    )
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, default={}, help='overrides for the config'
+    )
+    parser.add_argument(
+        '--list', action='store_true', help='the official files, where they are, and their configs'
+    )
     args = parser.parse_args()
     if args.list:
         for file, repository, config in FILES:
@@ -92,7 +131,12 @@ def main() -> int:
     try:
         convert(args)
     except UserError as error:
-        print(f'error: {args.source}: {error}' if str(args.source) not in str(error) else f'error: {error}', file=sys.stderr)
+        print(
+            f'error: {args.source}: {error}'
+            if str(args.source) not in str(error)
+            else f'error: {error}',
+            file=sys.stderr,
+        )
         return 2
     print(f'wrote {args.target}')
     return 0

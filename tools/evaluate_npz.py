@@ -1,4 +1,6 @@
-"""Compare two sets of images: python tools/evaluate_npz.py SAMPLES REFERENCE [--metrics fd,is,precision_recall,kid]."""
+"""Compare two sets of images: python tools/evaluate_npz.py SAMPLES REFERENCE [--metrics
+fd,is,precision_recall,kid].
+"""
 
 import argparse
 import json
@@ -7,26 +9,69 @@ from dataclasses import asdict
 from pathlib import Path
 
 from openmagvit2 import console
-from openmagvit2.apis.comparing import compare_sets
 from openmagvit2.config import DictAction
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.comparison import METRICS
+from openmagvit2.workflows.compare import compare_sets
 
 
 def main() -> int:
     console.forgive()
-    parser = argparse.ArgumentParser(description='Fréchet distance, Inception score, precision and recall, KID of SAMPLES against REFERENCE.')
-    parser.add_argument('samples', help='npz with arr_0 (uint8, N x H x W x 3), or a folder; with --config the checkpoint of a generator')
-    parser.add_argument('reference', help='npz of images, npz of statistics (mu, sigma), or a folder')
-    parser.add_argument('--metrics', help=f'with commas, of {", ".join(METRICS)}; default: all that the reference allows, but kid')
-    parser.add_argument('--features', default='FIDInception', help='network: FIDInception, TimmFeatures, or a class of your own')
-    parser.add_argument('--features-options', nargs='+', action=DictAction, default={}, help='of the network, as weights=FILE')
+    parser = argparse.ArgumentParser(
+        description=(
+            'Fréchet distance, Inception score, precision and recall, KID of SAMPLES '
+            'against REFERENCE.'
+        )
+    )
+    parser.add_argument(
+        'samples',
+        help=(
+            'npz with arr_0 (uint8, N x H x W x 3), or a folder; with --config the checkpoint of '
+            'a generator'
+        ),
+    )
+    parser.add_argument(
+        'reference', help='npz of images, npz of statistics (mu, sigma), or a folder'
+    )
+    parser.add_argument(
+        '--metrics',
+        help=(
+            f'with commas, of {", ".join(METRICS)}; default: all that the reference allows, but kid'
+        ),
+    )
+    parser.add_argument(
+        '--features',
+        default='FIDInception',
+        help='network: FIDInception, TimmFeatures, or a class of your own',
+    )
+    parser.add_argument(
+        '--features-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        help='of the network, as weights=FILE',
+    )
     parser.add_argument('--batch-size', type=int, default=50)
-    parser.add_argument('--device', help='as cuda:1, mps, cpu; default: the accelerator, where there is one')
-    parser.add_argument('--skip-broken', action='store_true', help='leave out files of a folder that cannot be read; they are listed')
-    parser.add_argument('--background', default='white', help='colour behind transparent pixels of files; default: white')
-    parser.add_argument('--config', help='of a generator: its images are sampled as they are measured, and kept nowhere')
-    parser.add_argument('--num-per-class', type=int, default=50, help='images of each class, with --config')
+    parser.add_argument(
+        '--device', help='as cuda:1, mps, cpu; default: the accelerator, where there is one'
+    )
+    parser.add_argument(
+        '--skip-broken',
+        action='store_true',
+        help='leave out files of a folder that cannot be read; they are listed',
+    )
+    parser.add_argument(
+        '--background',
+        default='white',
+        help='colour behind transparent pixels of files; default: white',
+    )
+    parser.add_argument(
+        '--config',
+        help='of a generator: its images are sampled as they are measured, and kept nowhere',
+    )
+    parser.add_argument(
+        '--num-per-class', type=int, default=50, help='images of each class, with --config'
+    )
     parser.add_argument('--seed', type=int, default=0, help='of the samples, with --config')
     parser.add_argument('--out', help='also write the result as JSON')
     args = parser.parse_args()
@@ -53,7 +98,9 @@ def main() -> int:
         return 2
     # Before anything is printed: a terminal that fails must not lose the result.
     if args.out:
-        Path(args.out).write_text(json.dumps(asdict(result), indent=2, ensure_ascii=False) + '\n', encoding='utf-8')
+        Path(args.out).write_text(
+            json.dumps(asdict(result), indent=2, ensure_ascii=False) + '\n', encoding='utf-8'
+        )
     for name, files in result.skipped.items():
         for file in files:
             print(f'skipped, cannot be read ({name}): {file}', file=sys.stderr)
@@ -63,9 +110,15 @@ def main() -> int:
         print(f'warning: {text}', file=sys.stderr)
     counts = [f'{result.samples["count"]} images', f'{result.reference["images"] or "no"} images']
     counts[1] += ' and statistics of its own' if result.reference['statistics'] else ''
-    print(f'{args.samples} ({counts[0]}) against {args.reference} ({counts[1]}) through {result.network["name"]}')
+    print(
+        f'{args.samples} ({counts[0]}) against {args.reference} ({counts[1]}) through '
+        f'{result.network["name"]}'
+    )
     for key in ('samples', 'reference', 'network', 'protocol', 'versions'):
-        print(f'{key}: ' + ', '.join(f'{name} {value}' for name, value in getattr(result, key).items()))
+        print(
+            f'{key}: '
+            + ', '.join(f'{name} {value}' for name, value in getattr(result, key).items())
+        )
     for name, value in result.values.items():
         print(f'{name}: {value:.6g}')
     return 0

@@ -7,17 +7,25 @@ from pathlib import Path
 from openmagvit2 import console
 from openmagvit2.engine.stop import TrainingStopped
 from openmagvit2.errors import UserError
-from openmagvit2.quickstart import run
+from quickstart_lib import run
 
 
 def main() -> int:
     console.forgive()
-    parser = argparse.ArgumentParser(description='Train a tokenizer and a generator on embedded images, and show what they make.')
-    parser.add_argument('--minutes', type=float, help='budget in minutes of this machine; default: the full trainings')
+    parser = argparse.ArgumentParser(
+        description='Train a tokenizer and a generator on embedded images, and show what they make.'
+    )
+    parser.add_argument(
+        '--minutes',
+        type=float,
+        help='budget in minutes of this machine; default: the full trainings',
+    )
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/quickstart'))
     args = parser.parse_args()
     try:
-        metrics = run(Path(__file__).parents[1] / 'configs' / 'quickstart', args.work_dir, args.minutes)
+        metrics = run(
+            Path(__file__).parents[1] / 'configs' / 'quickstart', args.work_dir, args.minutes
+        )
     except UserError as error:
         print(f'error: {error}', file=sys.stderr)
         return 2

@@ -30,7 +30,9 @@ def psnr(image: np.ndarray, other: np.ndarray) -> float:
     return 10 * np.log10(255**2 / error) if error else float('inf')
 
 
-def reconstruct(tokenizer: Tokenizer, files: Sequence[Path], out_dir: Path, background: str) -> list[UnreadableImage]:
+def reconstruct(
+    tokenizer: Tokenizer, files: Sequence[Path], out_dir: Path, background: str
+) -> list[UnreadableImage]:
     """Write the reconstructions and the grid; returns what could not be read."""
     pairs, broken = [], []
     for i, path in enumerate(tqdm(files, desc='images')):
@@ -58,10 +60,14 @@ def ascii_if_needed(path: Path) -> str:
 
 def main() -> int:
     console.forgive()
-    parser = argparse.ArgumentParser(description='Reconstruct images with a tokenizer, and print the PSNR of each.')
+    parser = argparse.ArgumentParser(
+        description='Reconstruct images with a tokenizer, and print the PSNR of each.'
+    )
     parser.add_argument('config', help='config file of a tokenizer')
     parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('images', nargs='+', help="images, folders, or patterns as 'photos/**/*.jpg'")
+    parser.add_argument(
+        'images', nargs='+', help="images, folders, or patterns as 'photos/**/*.jpg'"
+    )
     parser.add_argument(
         '--out-dir',
         default='reconstructions',
@@ -72,7 +78,9 @@ def main() -> int:
         default='white',
         help="colour behind transparent pixels, as black or '#808080'; default: white",
     )
-    parser.add_argument('--device', help='as cuda:1, mps, cpu; default: the accelerator, where there is one')
+    parser.add_argument(
+        '--device', help='as cuda:1, mps, cpu; default: the accelerator, where there is one'
+    )
     args = parser.parse_args()
     try:
         to_colour(args.background)

@@ -1,4 +1,6 @@
-"""Sample images: python tools/sample.py CONFIG CKPT --labels 0-9 (--num 16 --out-dir DIR | --npz FILE --num-per-class 50)."""
+"""Sample images: python tools/sample.py CONFIG CKPT --labels 0-9 (--num 16 --out-dir DIR | --npz
+FILE --num-per-class 50).
+"""
 
 import argparse
 import difflib
@@ -11,12 +13,12 @@ from tqdm import tqdm
 
 from openmagvit2 import console
 from openmagvit2.apis import Generator
-from openmagvit2.apis.npz import sample_npz
 from openmagvit2.checkpoint.hashing import weights_hash
 from openmagvit2.engine import launch
 from openmagvit2.errors import UserError
 from openmagvit2.folders import claim
 from openmagvit2.visualization import save_grid, save_image
+from openmagvit2.workflows.sample import sample_npz
 
 # Classes that one line lists.
 SHOWN = 20
@@ -47,10 +49,15 @@ def _labels_of(part: str, text: str, num_classes: int, names: list[str] | None) 
         return [names.index(part)]
     first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
     if first > last:
-        raise UserError(f'--labels {text!r}: write classes as 0-9 or 1,5,7{_or_by_name(part, names)}.')
+        raise UserError(
+            f'--labels {text!r}: write classes as 0-9 or 1,5,7{_or_by_name(part, names)}.'
+        )
     # Checked here, since a range may be longer than memory.
     if last > num_classes:
-        raise UserError(f'--labels {text!r}: classes go from 0 to {num_classes - 1} (or {num_classes}: any class), got {last}.')
+        raise UserError(
+            f'--labels {text!r}: classes go from 0 to {num_classes - 1} (or {num_classes}: any '
+            f'class), got {last}.'
+        )
     return range(first, last + 1)
 
 
@@ -60,7 +67,9 @@ def _or_by_name(part: str, names: list[str] | None) -> str:
         return ' (this checkpoint keeps no names of classes)'
     near = {name.lower(): name for name in names}
     found = [near[name] for name in difflib.get_close_matches(part.lower(), near, n=3)]
-    return f', or by name; no class is called {part!r}' + (f', near: {", ".join(found)}' if found else '')
+    return f', or by name; no class is called {part!r}' + (
+        f', near: {", ".join(found)}' if found else ''
+    )
 
 
 def named(labels: list[int], num_classes: int, names: list[str] | None) -> str:
@@ -70,12 +79,21 @@ def named(labels: list[int], num_classes: int, names: list[str] | None) -> str:
     return ', '.join(listed) + (f', … ({len(labels)} in all)' if len(labels) > SHOWN else '')
 
 
-def sample_files(generator: Generator, args: argparse.Namespace, labels: list[int], sampling: dict) -> str:
+def sample_files(
+    generator: Generator, args: argparse.Namespace, labels: list[int], sampling: dict
+) -> str:
     """PNG files and a grid of them; mistakes are told before anything is written."""
     generator.model.check(labels, generator.sampling | sampling, args.seed, once=True)
-    settings = dict(weights=weights_hash(generator.model), seed=args.seed, sampling=generator.sampling | sampling)
+    settings = dict(
+        weights=weights_hash(generator.model),
+        seed=args.seed,
+        sampling=generator.sampling | sampling,
+    )
     if claim(args.out_dir, settings, 'samples.json', 'class_*', 'samples'):
-        print(f'{args.out_dir} has samples of the same settings; those of these classes are made anew.')
+        print(
+            f'{args.out_dir} has samples of the same settings; those of these classes are '
+            f'made anew.'
+        )
     jobs = [(label, number) for label in labels for number in range(args.num)]
     images = []
     for i in tqdm(range(0, len(jobs), args.batch_size), desc='batches'):
@@ -92,22 +110,67 @@ def main() -> int:
     parser = argparse.ArgumentParser(description='Sample images of classes from a generator.')
     parser.add_argument('config', help='config file of a generator')
     parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--labels', help='classes, as 0-9 or 1,5,7, or by name; -1: any class; default: 0-9, with --npz all')
+    parser.add_argument(
+        '--labels',
+        help='classes, as 0-9 or 1,5,7, or by name; -1: any class; default: 0-9, with --npz all',
+    )
     parser.add_argument('--num', type=int, default=16, help='images of each class')
-    parser.add_argument('--out-dir', default='samples', help='receives class_<label>/<number>.png, grid.png and samples.json')
-    parser.add_argument('--npz', help='write one npz instead (arr_0: images, arr_1: labels), in parts that a second start goes on with')
-    parser.add_argument('--num-per-class', type=int, default=50, help='images of each class in the npz')
+    parser.add_argument(
+        '--out-dir',
+        default='samples',
+        help='receives class_<label>/<number>.png, grid.png and samples.json',
+    )
+    parser.add_argument(
+        '--npz',
+        help=(
+            'write one npz instead (arr_0: images, arr_1: labels), in parts that a second start '
+            'goes on with'
+        ),
+    )
+    parser.add_argument(
+        '--num-per-class', type=int, default=50, help='images of each class in the npz'
+    )
     parser.add_argument('--batch-size', type=int, default=20)
     parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--device', help='as cuda:1, mps, cpu; default: the accelerator, where there is one')
-    for name, kind in (('guidance', float), ('temperature', float), ('top-k', int), ('top-p', float)):
-        parser.add_argument(f'--{name}', type=kind, nargs='+', help="one number, or one a sub-token; default: the config's eval_sampling")
-    parser.add_argument('--schedule', nargs='+', help='of the guidance: constant, linear, cosine, interval; one, or one a sub-token')
-    parser.add_argument('--interval', type=float, nargs=2, help='part of the decoding with guidance, for --schedule interval')
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm'], default='none', help='with --npz: share the work out')
+    parser.add_argument(
+        '--device', help='as cuda:1, mps, cpu; default: the accelerator, where there is one'
+    )
+    for name, kind in (
+        ('guidance', float),
+        ('temperature', float),
+        ('top-k', int),
+        ('top-p', float),
+    ):
+        parser.add_argument(
+            f'--{name}',
+            type=kind,
+            nargs='+',
+            help="one number, or one a sub-token; default: the config's eval_sampling",
+        )
+    parser.add_argument(
+        '--schedule',
+        nargs='+',
+        help='of the guidance: constant, linear, cosine, interval; one, or one a sub-token',
+    )
+    parser.add_argument(
+        '--interval',
+        type=float,
+        nargs=2,
+        help='part of the decoding with guidance, for --schedule interval',
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm'],
+        default='none',
+        help='with --npz: share the work out',
+    )
     args = parser.parse_args()
     sampling = {name: getattr(args, name) for name in SETTINGS}
-    sampling = {name: value[0] if len(value) == 1 else value for name, value in sampling.items() if value is not None}
+    sampling = {
+        name: value[0] if len(value) == 1 else value
+        for name, value in sampling.items()
+        if value is not None
+    }
     try:
         if min(args.num, args.num_per_class, args.batch_size) < 1:
             raise UserError('--num, --num-per-class and --batch-size must be at least 1.')
@@ -115,13 +178,27 @@ def main() -> int:
             raise UserError('--launcher goes with --npz.')
         launch.start(args.launcher)
         generator = Generator.from_config(args.config, args.checkpoint, args.device)
-        everything = f'0-{generator.model.num_classes - 1}' if args.npz else f'0-{min(generator.model.num_classes, 10) - 1}'
+        everything = (
+            f'0-{generator.model.num_classes - 1}'
+            if args.npz
+            else f'0-{min(generator.model.num_classes, 10) - 1}'
+        )
         num_classes, names = generator.model.num_classes, generator.class_names
-        labels = parse_labels(everything if args.labels is None else args.labels, num_classes, names)
+        labels = parse_labels(
+            everything if args.labels is None else args.labels, num_classes, names
+        )
         if launch.is_main_process():
             print(f'classes: {named(labels, num_classes, names)}')
         if args.npz:
-            count = sample_npz(generator, args.npz, labels, args.num_per_class, args.seed, args.batch_size, **sampling)
+            count = sample_npz(
+                generator,
+                args.npz,
+                labels,
+                args.num_per_class,
+                args.seed,
+                args.batch_size,
+                **sampling,
+            )
             done = f'{count} images in {args.npz}'
         else:
             done = sample_files(generator, args, labels, sampling)

@@ -1,28 +1,44 @@
-"""Tokens of a data set: python tools/tokenize_dataset.py CONFIG CKPT --out DIR [--crops centre|ten|random:N] [--flip]."""
+"""Tokens of a data set: python tools/tokenize_dataset.py CONFIG CKPT --out DIR [--crops
+centre|ten|random:N] [--flip].
+"""
 
 import argparse
 import sys
 
 from openmagvit2 import console
-from openmagvit2.apis.tokenize import tokenize
 from openmagvit2.config import DictAction, load_config
 from openmagvit2.engine import launch
 from openmagvit2.errors import UserError
+from openmagvit2.workflows.tokenize import tokenize
 
 
 def main() -> int:
     console.forgive()
-    parser = argparse.ArgumentParser(description='Encode a data set once; a second start goes on where a killed one stopped.')
+    parser = argparse.ArgumentParser(
+        description='Encode a data set once; a second start goes on where a killed one stopped.'
+    )
     parser.add_argument('config', help='config file of a tokenizer; its data set is read')
     parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--out', required=True, help='receives tokens.bin, labels.npy and header.json')
-    parser.add_argument('--crops', default='centre', help="'centre' (default), 'ten', or 'random:N'")
+    parser.add_argument(
+        '--out', required=True, help='receives tokens.bin, labels.npy and header.json'
+    )
+    parser.add_argument(
+        '--crops', default='centre', help="'centre' (default), 'ten', or 'random:N'"
+    )
     parser.add_argument('--flip', action='store_true', help='also mirror each view')
     parser.add_argument('--split', choices=['train', 'val'], default='train')
     parser.add_argument('--batch-size', type=int, default=64)
     parser.add_argument('--num-workers', type=int, default=0)
-    parser.add_argument('--device', help='as cuda:1, mps, cpu; default: the accelerator, where there is one')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='overrides, as train_dataloader.dataset.data_root=DIR')
+    parser.add_argument(
+        '--device', help='as cuda:1, mps, cpu; default: the accelerator, where there is one'
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        help='overrides, as train_dataloader.dataset.data_root=DIR',
+    )
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm'], default='none')
     args = parser.parse_args()
     try:
@@ -38,7 +54,10 @@ def main() -> int:
         return 130
     if launch.is_main_process():
         height, width = header['grid']
-        print(f'{args.out}: {header["num_images"]} images x {header["num_views"]} views x {height}x{width} tokens ({header["dtype"]})')
+        print(
+            f'{args.out}: {header["num_images"]} images x {header["num_views"]} views x '
+            f'{height}x{width} tokens ({header["dtype"]})'
+        )
     return 0
 
 

@@ -1,24 +1,35 @@
-"""Train a config: python tools/train.py configs/tiny/lfq_32.py [--work-dir DIR] [--resume [CKPT]] [--cfg-options K=V …]."""
+"""Train a config: python tools/train.py configs/tiny/lfq_32.py [--work-dir DIR] [--resume [CKPT]]
+[--cfg-options K=V …].
+"""
 
 import argparse
 import sys
 
 from openmagvit2 import console
-from openmagvit2.apis.running import train
 from openmagvit2.config import DictAction, load_config
 from openmagvit2.engine import launch
 from openmagvit2.engine.stop import TrainingStopped
 from openmagvit2.errors import UserError
+from openmagvit2.workflows.train import train
 
 
 def main() -> int:
     console.forgive()
     parser = argparse.ArgumentParser(description='Train a tokenizer or a generator.')
     parser.add_argument('config', help='config file')
-    parser.add_argument('--work-dir', help='folder for logs and checkpoints; default work_dirs/<path below configs/>')
+    parser.add_argument(
+        '--work-dir',
+        help='folder for logs and checkpoints; default work_dirs/<path below configs/>',
+    )
     resumed = 'a checkpoint, or a folder for its newest; alone: the newest of the work directory'
     parser.add_argument('--resume', nargs='?', const=True, default=False, help=resumed)
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='overrides, as train_cfg.max_iters=300')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        help='overrides, as train_cfg.max_iters=300',
+    )
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm'], default='none')
     args = parser.parse_args()
     try:

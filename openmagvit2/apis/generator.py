@@ -28,7 +28,10 @@ class Generator:
 
     def __init__(self, model: nn.Module, sampling: dict | None = None) -> None:
         if not hasattr(model, 'generate'):
-            raise UserError(f'Generator needs the config of a generator, this one makes a {type(model).__name__}.')
+            raise UserError(
+                f'Generator needs the config of a generator, this one makes a '
+                f'{type(model).__name__}.'
+            )
         self.model, self.sampling = model.eval(), dict(sampling or {})
 
     @classmethod
@@ -43,19 +46,27 @@ class Generator:
         """See :func:`init_model`; the checkpoint holds the tokenizer too."""
         if not isinstance(config, Config):
             config, cfg_options = load_config(config_path(config), cfg_options), None
-        return cls(init_model(config, checkpoint, device, cfg_options, dtype), config.get('eval_sampling'))
+        return cls(
+            init_model(config, checkpoint, device, cfg_options, dtype), config.get('eval_sampling')
+        )
 
     @property
     def class_names(self) -> list[str] | None:
-        """Name of each class, by its label; None where the checkpoint keeps none (converted ones)."""
+        """Name of each class, by its label; None where the checkpoint keeps none (converted
+        ones).
+        """
         names = getattr(self.model, 'dataset_meta', {}).get('classes')
         return [str(name) for name in names] if isinstance(names, (list, tuple)) else None
 
-    def sample_indices(self, labels: Labels, seed: int = 0, numbers: Sequence[int] | None = None, **sampling: Any) -> Tensor:
+    def sample_indices(
+        self, labels: Labels, seed: int = 0, numbers: Sequence[int] | None = None, **sampling: Any
+    ) -> Tensor:
         """Labels (B,) to indices int64 (B, h, w); the arguments of :meth:`sample`."""
         return self.model.generate(labels, self.sampling | sampling, seed, numbers)
 
-    def sample(self, labels: Labels, seed: int = 0, numbers: Sequence[int] | None = None, **sampling: Any) -> np.ndarray:
+    def sample(
+        self, labels: Labels, seed: int = 0, numbers: Sequence[int] | None = None, **sampling: Any
+    ) -> np.ndarray:
         """Labels (B,) to images uint8 (B, H, W, 3).
 
         Args:
@@ -63,10 +74,12 @@ class Generator:
                 the null class: any class.
             seed: Of the samples; (seed, class, number) alone decide one.
             numbers: Number of each within its class; counted in order by default.
-            sampling: ``guidance``, ``temperature``, ``top_k``, ``top_p``, ``schedule``, ``interval`` instead of the config's; one value, or
-                one a sub-token.
+            sampling: ``guidance``, ``temperature``, ``top_k``, ``top_p``, ``schedule``,
+                ``interval`` instead of the config's; one value, or one a sub-token.
 
         Raises:
             UserError: A label or a setting is out of range; the model's logits are not finite.
         """
-        return to_uint8(self.model.decode_indices(self.sample_indices(labels, seed, numbers, **sampling)))
+        return to_uint8(
+            self.model.decode_indices(self.sample_indices(labels, seed, numbers, **sampling))
+        )

@@ -88,7 +88,10 @@ def _to_tensor(image: ImageLike, background: Colour) -> Tensor:
     if image.ndim == 2:
         image = image[None]
     if image.ndim != 3 or image.shape[0] not in (1, 3):
-        raise UserError(f'An image as a tensor must be (3, H, W), or gray as (1, H, W) or (H, W), got {tuple(image.shape)}.')
+        raise UserError(
+            f'An image as a tensor must be (3, H, W), or gray as (1, H, W) or (H, W), got '
+            f'{tuple(image.shape)}.'
+        )
     if image.dtype != torch.uint8 and not image.is_floating_point():
         raise UserError(f'An image as a tensor must be uint8 or floats, got {image.dtype}.')
     if not image.numel():
@@ -101,7 +104,8 @@ def _array_to_tensor(array: np.ndarray) -> Tensor:
     colour = array.ndim == 3 and array.shape[2] in (1, 3)
     if not (gray or colour) or (array.dtype != np.uint8 and array.dtype.kind != 'f'):
         raise UserError(
-            f'An image as an array must be uint8 or floats, (H, W, 3), or gray as (H, W, 1) or (H, W), got {array.dtype} {array.shape}.'
+            f'An image as an array must be uint8 or floats, (H, W, 3), or gray as (H, W, 1) or '
+            f'(H, W), got {array.dtype} {array.shape}.'
         )
     if colour:
         array = array.transpose(2, 0, 1)

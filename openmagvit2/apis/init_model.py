@@ -26,7 +26,8 @@ def init_model(
     cfg_options: dict[str, Any] | None = None,
     dtype: torch.dtype | str | None = None,
 ) -> nn.Module:
-    """Build the model of a config, in eval mode, with the averaged weights of a checkpoint where it has any.
+    """Build the model of a config, in eval mode, with the averaged weights of a checkpoint where it
+    has any.
 
     Args:
         config: Path of a config file, a name from :func:`list_models`, or a loaded config.
@@ -34,16 +35,18 @@ def init_model(
         device: Defaults to the accelerator, under a launcher that of the local rank; the CPU where
             there is none.
         cfg_options: Overrides by dotted path.
-        dtype: Type of the weights and of what is computed: 'float32' (the default), 'bfloat16', 'float16', a
-            ``torch.dtype``, or 'auto': bfloat16 where the device computes it faster (:func:`fastest_precision`).
-            Quantizers stay in float32: indices of lower precision collapse.
+        dtype: Type of the weights and of what is computed: 'float32' (the default), 'bfloat16',
+            'float16', a ``torch.dtype``, or 'auto': bfloat16 where the device computes it faster
+            (:func:`fastest_precision`). Quantizers stay in float32: indices of lower precision
+            collapse.
 
     Returns:
         The model. With a checkpoint it has a dict ``dataset_meta`` of what the training's data set
         said of itself, such as ``classes``.
 
     Raises:
-        UserError: Unknown keys, a device that is not there, a missing file, or weights that do not fit.
+        UserError: Unknown keys, a device that is not there, a missing file, or weights that do not
+            fit.
     """
     device = _device(device or default_device())
     if not isinstance(config, Config):
@@ -87,4 +90,6 @@ def _device(name: str | torch.device) -> torch.device:
     # AssertionError: a torch that was built without CUDA.
     except (RuntimeError, AssertionError) as error:
         reason = str(error).partition('\n')[0].rstrip('.')
-        raise UserError(f'device {str(name)!r} cannot be used here ({reason}); leave it out for the default.') from error
+        raise UserError(
+            f'device {str(name)!r} cannot be used here ({reason}); leave it out for the default.'
+        ) from error

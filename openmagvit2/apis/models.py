@@ -9,18 +9,25 @@ CONFIGS = Path(__file__).parents[2] / 'configs'
 
 
 def list_models(pattern: str = '*') -> list[str]:
-    """Names of the shipped configs, sorted; each stands in the place of a config's path in :func:`init_model` and the front door.
+    """Names of the shipped configs, sorted; each stands in the place of a config's path in
+    :func:`init_model` and the front door.
 
     Args:
-        pattern: Shell pattern over the whole name, as ``'ar_*'`` or ``'*fsq*'``; ``'*'`` crosses folders.
+        pattern: Shell pattern over the whole name, as ``'ar_*'`` or ``'*fsq*'``; ``'*'`` crosses
+            folders.
 
     Raises:
         UserError: The package stands without its ``configs`` folder.
     """
     if not CONFIGS.is_dir():
-        raise UserError(f'{CONFIGS} does not exist: install from a clone with `pip install -e .`, or give paths of configs.')
+        raise UserError(
+            f'{CONFIGS} does not exist: install from a clone with `pip install -e .`, or give '
+            f'paths of configs.'
+        )
     names = [path.relative_to(CONFIGS).with_suffix('').as_posix() for path in CONFIGS.rglob('*.py')]
-    return sorted(name for name in names if not name.startswith('_base_/') and fnmatch.fnmatch(name, pattern))
+    return sorted(
+        name for name in names if not name.startswith('_base_/') and fnmatch.fnmatch(name, pattern)
+    )
 
 
 def config_path(config: str | Path) -> Path:

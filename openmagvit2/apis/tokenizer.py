@@ -20,7 +20,8 @@ from openmagvit2.visualization import to_uint8
 
 
 class Tokenizer:
-    """A trained tokenizer. Images of any size are padded to its stride, and reconstructions cropped back.
+    """A trained tokenizer. Images of any size are padded to its stride, and reconstructions cropped
+    back.
 
     Args:
         model: A ``VisualTokenizer``; see :meth:`from_config`.
@@ -28,7 +29,10 @@ class Tokenizer:
 
     def __init__(self, model: nn.Module) -> None:
         if not hasattr(model, 'encoder'):
-            raise UserError(f'Tokenizer needs the config of a tokenizer, this one makes a {type(model).__name__}.')
+            raise UserError(
+                f'Tokenizer needs the config of a tokenizer, this one makes a '
+                f'{type(model).__name__}.'
+            )
         self.model = model.eval()
         self.stride = model.encoder.downscale
 
@@ -124,4 +128,6 @@ class Tokenizer:
     def _pad(self, image: Tensor) -> Tensor:
         height, width = image.shape[1:]
         # The border repeats: a black one would cost code words.
-        return F.pad(image[None], (0, -width % self.stride, 0, -height % self.stride), mode='replicate')[0]
+        return F.pad(
+            image[None], (0, -width % self.stride, 0, -height % self.stride), mode='replicate'
+        )[0]

@@ -1,6 +1,11 @@
 """Safe loading of weights, and the way between official checkpoints and ours."""
 
-from openmagvit2.checkpoint.convert import compare_tokenizers, encoder_and_decoder, to_official, to_ours
+from openmagvit2.checkpoint.convert import (
+    compare_tokenizers,
+    encoder_and_decoder,
+    to_official,
+    to_ours,
+)
 from openmagvit2.checkpoint.loading import (
     TRAINING_ONLY,
     check_weights,

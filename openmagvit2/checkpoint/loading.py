@@ -24,27 +24,40 @@ def read_checkpoint(path: str | Path) -> dict:
     """Read a ``.pth``, ``.ckpt`` or ``.safetensors`` file without executing anything in it.
 
     Returns:
-        A dict with ``state_dict`` and whatever else the file has; a file of bare tensors becomes the ``state_dict``.
-        Prefixes of torch.compile and of data parallelism are taken off names, with a printed line.
+        A dict with ``state_dict`` and whatever else the file has; a file of bare tensors becomes
+        the ``state_dict``. Prefixes of torch.compile and of data parallelism are taken off names,
+        with a printed line.
 
     Raises:
-        UserError: The file is missing, unreadable, or carries objects other than tensors and plain Python values.
+        UserError: The file is missing, unreadable, or carries objects other than tensors and plain
+            Python values.
     """
     path = Path(path)
     if not path.is_file():
         raise UserError(f'Checkpoint {path} does not exist.')
     if path.suffix != '.safetensors':
         content = read_pickle(path)
-        content = content if isinstance(content, dict) and 'state_dict' in content else dict(state_dict=content)
+        content = (
+            content
+            if isinstance(content, dict) and 'state_dict' in content
+            else dict(state_dict=content)
+        )
         state = content['state_dict']
         if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
-            raise UserError(f'Checkpoint {path} holds no tensors by name, but a {type(state).__name__} of other things.')
+            raise UserError(
+                f'Checkpoint {path} holds no tensors by name, but a {type(state).__name__} of '
+                f'other things.'
+            )
         return _unwrapped(content, path)
     try:
         tensors = load_file(path)
     except Exception as error:
         raise UserError(f'Checkpoint {path} cannot be read safely: {error}') from error
-    averaged = {name.removeprefix(EMA_PREFIX): tensor for name, tensor in tensors.items() if name.startswith(EMA_PREFIX)}
+    averaged = {
+        name.removeprefix(EMA_PREFIX): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(EMA_PREFIX)
+    }
     raw = {name: tensor for name, tensor in tensors.items() if not name.startswith(EMA_PREFIX)}
     content = dict(state_dict=raw, ema_state_dict=averaged) if averaged else dict(state_dict=raw)
     return _unwrapped(content, path)
@@ -65,15 +78,21 @@ def _unwrapped(content: dict, path: Path) -> dict:
 
 
 def write_checkpoint(content: dict, path: str | Path) -> None:
-    """Write ``state_dict`` and, where there is one, ``ema_state_dict`` to a ``.pth`` or ``.safetensors`` file, beside and renamed.
+    """Write ``state_dict`` and, where there is one, ``ema_state_dict`` to a ``.pth`` or
+    ``.safetensors`` file, beside and renamed.
 
     Raises:
         UserError: Another ending.
     """
     path = Path(path)
     if path.suffix == '.safetensors':
-        averaged = {f'{EMA_PREFIX}{name}': tensor for name, tensor in content.get('ema_state_dict', {}).items()}
-        tensors = {name: tensor.contiguous() for name, tensor in (content['state_dict'] | averaged).items()}
+        averaged = {
+            f'{EMA_PREFIX}{name}': tensor
+            for name, tensor in content.get('ema_state_dict', {}).items()
+        }
+        tensors = {
+            name: tensor.contiguous() for name, tensor in (content['state_dict'] | averaged).items()
+        }
         with write_atomically(path) as file:
             try:
                 save_file(tensors, file.name, metadata=dict(format='pt'))
@@ -99,11 +118,15 @@ def dataset_meta(checkpoint: dict) -> dict:
 
 
 def choose_weights(checkpoint: dict, ema: bool = True) -> dict[str, Tensor]:
-    """The state dict, with averaged weights in the place of raw ones where there are any and ``ema`` is wanted."""
+    """The state dict, with averaged weights in the place of raw ones where there are any and
+    ``ema`` is wanted.
+    """
     return checkpoint['state_dict'] | (checkpoint.get('ema_state_dict') or {} if ema else {})
 
 
-def check_weights(model: nn.Module, state: dict[str, Tensor], source: str, optional: tuple[str, ...] = ()) -> None:
+def check_weights(
+    model: nn.Module, state: dict[str, Tensor], source: str, optional: tuple[str, ...] = ()
+) -> None:
     """Check that every tensor of the model is in ``state`` in its shape, and nothing else is.
 
     Args:
@@ -113,10 +136,14 @@ def check_weights(model: nn.Module, state: dict[str, Tensor], source: str, optio
         optional: Prefixes of what only training needs; these may be absent from either side.
 
     Raises:
-        UserError: Listing missing, unexpected and misshaped tensors, or telling that the file is an official one.
+        UserError: Listing missing, unexpected and misshaped tensors, or telling that the file is an
+            official one.
     """
     if is_official(state):
-        raise UserError(f'{source} is an official one: convert it first, python tools/convert_checkpoint.py FILE OUT.pth --config CONFIG.')
+        raise UserError(
+            f'{source} is an official one: convert it first, python tools/convert_checkpoint.py '
+            f'FILE OUT.pth --config CONFIG.'
+        )
     own = model.state_dict()
     missing = [k for k in own if k not in state and not k.startswith(optional or ('\0',))]
     unexpected = [k for k in state if k not in own and not k.startswith(optional or ('\0',))]
@@ -127,11 +154,19 @@ def check_weights(model: nn.Module, state: dict[str, Tensor], source: str, optio
     ]
     parts = dict(missing=missing, unexpected=unexpected, misshaped=shapes)
     if any(parts.values()):
-        told = '; '.join(f'{len(v)} {name} ({", ".join(v[:3])}{", …" if len(v) > 3 else ""})' for name, v in parts.items() if v)
-        raise UserError(f'{source} does not fit this config: {told}. Use the config it was trained with.')
+        told = '; '.join(
+            f'{len(v)} {name} ({", ".join(v[:3])}{", …" if len(v) > 3 else ""})'
+            for name, v in parts.items()
+            if v
+        )
+        raise UserError(
+            f'{source} does not fit this config: {told}. Use the config it was trained with.'
+        )
 
 
-def load_weights(model: nn.Module, state: dict[str, Tensor], source: str, optional: tuple[str, ...] = ()) -> None:
+def load_weights(
+    model: nn.Module, state: dict[str, Tensor], source: str, optional: tuple[str, ...] = ()
+) -> None:
     """Load what :func:`check_weights` lets pass; where it raises, the model is left as it was."""
     check_weights(model, state, source, optional)
     own = model.state_dict()
@@ -142,7 +177,8 @@ TRAINING_ONLY = ('discriminator.', 'lecam.')
 
 
 def load_model_weights(model: nn.Module, path: str | Path, ema: bool = True) -> dict:
-    """Load a checkpoint into a tokenizer or generator; averaged weights where there are any; a discriminator is not needed.
+    """Load a checkpoint into a tokenizer or generator; averaged weights where there are any; a
+    discriminator is not needed.
 
     Returns:
         The checkpoint.
@@ -154,18 +190,29 @@ def load_model_weights(model: nn.Module, path: str | Path, ema: bool = True) -> 
         optional = (*optional, 'tokenizer.')
         model.init_weights()
         if not model.tokenizer_checkpoint:
-            print_log(f'Checkpoint {path} holds no tokenizer and the config names none: it keeps random weights.', 'current', logging.WARNING)
+            print_log(
+                (
+                    f'Checkpoint {path} holds no tokenizer and the config names none: it keeps '
+                    f'random weights.'
+                ),
+                'current',
+                logging.WARNING,
+            )
     load_weights(model, state, f'Checkpoint {path}', optional)
     return checkpoint
 
 
 def load_tokenizer_weights(tokenizer: nn.Module, path: str | Path) -> None:
-    """Load a frozen tokenizer of a generator from a tokenizer's checkpoint; raw weights where averaged ones are absent.
+    """Load a frozen tokenizer of a generator from a tokenizer's checkpoint; raw weights where
+    averaged ones are absent.
 
     Raises:
-        UserError: The file does not fit, or its weights are not finite: a training would not show it.
+        UserError: The file does not fit, or its weights are not finite: a training would not show
+            it.
     """
     load_model_weights(tokenizer, path)
     for name, value in tokenizer.state_dict().items():
         if value.is_floating_point() and not value.isfinite().all():
-            raise UserError(f'Checkpoint {path}: {name} has NaN or infinite numbers; use another checkpoint.')
+            raise UserError(
+                f'Checkpoint {path}: {name} has NaN or infinite numbers; use another checkpoint.'
+            )

@@ -17,7 +17,8 @@ TRUNK_FILES = {'vgg': 'vgg16-397923af.pth', 'alex': 'alexnet-owt-7be5be79.pth'}
 
 
 def load_lpips(net: str, key: str, weights: str | None = None) -> nn.Module:
-    """LPIPS on 'vgg' or 'alex', frozen and in eval mode: two (B, 3, H, W) in [-1, 1] to (B, 1, 1, 1).
+    """LPIPS on 'vgg' or 'alex', frozen and in eval mode: two (B, 3, H, W) in [-1, 1] to (B, 1, 1,
+    1).
 
     Args:
         net: Which.
@@ -25,19 +26,29 @@ def load_lpips(net: str, key: str, weights: str | None = None) -> nn.Module:
         weights: File of the trunk; see :func:`find_weights`.
 
     Raises:
-        UserError: The trunk's file is not found, or is of another network. Other weights than the published ones are used with a warning.
+        UserError: The trunk's file is not found, or is of another network. Other weights than the
+            published ones are used with a warning.
     """
     path = find_weights(TRUNK_FILES[net], "torchvision's ImageNet weights, for LPIPS", key, weights)
     trunk = read_pickle(path)
     if not is_published(path, TRUNK_FILES[net]):
-        print_log(f'{path} is not the published {TRUNK_FILES[net]}: distances through it are no LPIPS.', 'current', logging.WARNING)
+        print_log(
+            f'{path} is not the published {TRUNK_FILES[net]}: distances through it are no LPIPS.',
+            'current',
+            logging.WARNING,
+        )
     with warnings.catch_warnings():
-        warnings.simplefilter('ignore')  # torchvision's deprecation of `pretrained=`, which lpips still passes
+        warnings.simplefilter(
+            'ignore'
+        )  # torchvision's deprecation of `pretrained=`, which lpips still passes
         network = lpips.LPIPS(net=net, pnet_rand=True, verbose=False)
     with torch.no_grad():
         for name, parameter in network.net.named_parameters():
             source = trunk.get(f'features.{name.split(".", 1)[1]}')
             if source is None or source.shape != parameter.shape:
-                raise UserError(f'{path} is not {TRUNK_FILES[net]}: features.{name.split(".", 1)[1]} is missing or misshaped.')
+                raise UserError(
+                    f'{path} is not {TRUNK_FILES[net]}: features.{name.split(".", 1)[1]} is '
+                    f'missing or misshaped.'
+                )
             parameter.copy_(source)
     return network.eval().requires_grad_(False)

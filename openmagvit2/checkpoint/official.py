@@ -1,4 +1,6 @@
-"""Names of the official checkpoints (spec §7): files, groups of tensors, and the way between their names and ours."""
+"""Names of the official checkpoints (spec §7): files, groups of tensors, and the way between their
+names and ours.
+"""
 
 import re
 
@@ -10,8 +12,16 @@ from openmagvit2.errors import UserError
 FILES = (
     ('imagenet_128_L.ckpt', 'Open-MAGVIT2-Tokenizer-128-resolution', 'configs/lfq_128.py'),
     ('imagenet_256_L.ckpt', 'Open-MAGVIT2-Tokenizer-256-resolution', 'configs/lfq_256.py'),
-    ('pretrain256_16384.ckpt', 'Open-MAGVIT2-Tokenizer-16384-Pretrain', 'configs/lfq_256_16k_pretrain.py'),
-    ('pretrain256_262144.ckpt', 'Open-MAGVIT2-Tokenizer-262144-Pretrain', 'configs/lfq_256_262k_pretrain.py'),
+    (
+        'pretrain256_16384.ckpt',
+        'Open-MAGVIT2-Tokenizer-16384-Pretrain',
+        'configs/lfq_256_16k_pretrain.py',
+    ),
+    (
+        'pretrain256_262144.ckpt',
+        'Open-MAGVIT2-Tokenizer-262144-Pretrain',
+        'configs/lfq_256_262k_pretrain.py',
+    ),
     ('imagenet_128_B.ckpt', 'Open-MAGVIT2 (v1)', 'configs/baselines/open_magvit2_v1/lfq_128.py'),
     ('imagenet_256_B.ckpt', 'Open-MAGVIT2 (v1)', 'configs/baselines/open_magvit2_v1/lfq_256.py'),
     ('AR_256_B.ckpt', 'Open-MAGVIT2-AR-B-256-resolution', 'configs/ar_b_256.py'),
@@ -36,7 +46,11 @@ ONLY_OURS = ('discriminator.', 'lecam.', 'backbone.', 'head.', 'class_embedding.
 EMA = 'model_ema.'
 # What LitEma writes beside the averages: the decay, and -1 for "no warm-up".
 EMA_SCALARS = ('model_ema.decay', 'model_ema.num_updates')
-TOKENIZER = {'encoder.': 'encoder.', 'decoder.': 'decoder.', 'discriminator.': 'loss.discriminator.'}
+TOKENIZER = {
+    'encoder.': 'encoder.',
+    'decoder.': 'decoder.',
+    'discriminator.': 'loss.discriminator.',
+}
 GENERATOR = {
     'backbone.blocks.': 'transformer.spatial_blocks.',
     'head.blocks.': 'transformer.factorized_blocks.',
@@ -61,10 +75,12 @@ def is_generator(model: nn.Module) -> bool:
 
 
 def official_names(model: nn.Module) -> dict[str, str]:
-    """Our name to the official one for every tensor of a model that the official layout has a place for.
+    """Our name to the official one for every tensor of a model that the official layout has a place
+    for.
 
     Raises:
-        UserError: The model has weights without a place: another head than the next-sub-token one, a learned codebook.
+        UserError: The model has weights without a place: another head than the next-sub-token one,
+            a learned codebook.
     """
     table = GENERATOR if is_generator(model) else TOKENIZER
     names, homeless = {}, []
@@ -77,14 +93,23 @@ def official_names(model: nn.Module) -> dict[str, str]:
     if is_generator(model) and len(model.head.vocab_sizes) != 2:
         homeless.append(f'head of {len(model.head.vocab_sizes)} sub-tokens')
     if homeless:
-        raise UserError(f'The official layout has no place for {homeless[0]} ({len(homeless)} such); the config is of no official model.')
+        raise UserError(
+            f'The official layout has no place for {homeless[0]} ({len(homeless)} such); the '
+            f'config is of no official model.'
+        )
     return names
 
 
 def ema_names(model: nn.Module) -> dict[str, str]:
-    """Our name of each parameter to the key of its average: the official name without dots, made forward as it cannot be parsed back."""
+    """Our name of each parameter to the key of its average: the official name without dots, made
+    forward as it cannot be parsed back.
+    """
     parameters = {name for name, _ in model.named_parameters()}
-    return {name: EMA + official.replace('.', '') for name, official in official_names(model).items() if name in parameters}
+    return {
+        name: EMA + official.replace('.', '')
+        for name, official in official_names(model).items()
+        if name in parameters
+    }
 
 
 def is_official(state: dict[str, Tensor]) -> bool:
@@ -94,32 +119,52 @@ def is_official(state: dict[str, Tensor]) -> bool:
 
 def is_ours(checkpoint: dict) -> bool:
     """Whether a checkpoint has names that only ours have."""
-    return 'ema_state_dict' in checkpoint or any(name.startswith(ONLY_OURS) for name in checkpoint['state_dict'])
+    return 'ema_state_dict' in checkpoint or any(
+        name.startswith(ONLY_OURS) for name in checkpoint['state_dict']
+    )
 
 
 def layout(state: dict[str, Tensor]) -> tuple | None:
-    """('tokenizer', bits, levels, blocks, adaptive norm) or ('generator', width, layers) of an official state dict."""
+    """('tokenizer', bits, levels, blocks, adaptive norm) or ('generator', width, layers) of an
+    official state dict.
+    """
     shapes = {name: value.shape for name, value in state.items() if isinstance(value, Tensor)}
     if 'transformer.pre_emb.weight' in shapes:
-        return 'generator', shapes['transformer.pre_emb.weight'][-1], _count(state, r'transformer\.spatial_blocks\.(\d+)\.')
+        return (
+            'generator',
+            shapes['transformer.pre_emb.weight'][-1],
+            _count(state, r'transformer\.spatial_blocks\.(\d+)\.'),
+        )
     if 'encoder.conv_out.bias' in shapes:
         adaptive = any(name.startswith('decoder.adaptive.') for name in state)
         blocks = _count(state, r'encoder\.mid_block\.(\d+)\.')
-        return 'tokenizer', shapes['encoder.conv_out.bias'].numel(), _count(state, r'encoder\.down\.(\d+)\.'), blocks, adaptive
+        return (
+            'tokenizer',
+            shapes['encoder.conv_out.bias'].numel(),
+            _count(state, r'encoder\.down\.(\d+)\.'),
+            blocks,
+            adaptive,
+        )
     return None
 
 
 def mend(state: dict[str, Tensor]) -> str:
-    """A sentence on what to do with a file that does not fit: the config of the official file that it looks like, where it does."""
+    """A sentence on what to do with a file that does not fit: the config of the official file that
+    it looks like, where it does.
+    """
     found = [(file, config) for file, _, config in FILES if LAYOUTS[file] == layout(state)]
     if not found:
         return 'Give the config that belongs to it; --list shows those of the official files.'
     files, configs = (' or '.join(part) for part in zip(*found, strict=True))
-    return f'It looks like {files}: give {configs}, or fetch the file again if that is what you gave.'
+    return (
+        f'It looks like {files}: give {configs}, or fetch the file again if that is what you gave.'
+    )
 
 
 def _count(state: dict[str, Tensor], pattern: str) -> int:
-    return 1 + max((int(match[1]) for match in map(re.compile(pattern).match, state) if match), default=-1)
+    return 1 + max(
+        (int(match[1]) for match in map(re.compile(pattern).match, state) if match), default=-1
+    )
 
 
 def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:

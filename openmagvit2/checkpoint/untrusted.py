@@ -14,7 +14,8 @@ import torch
 
 from openmagvit2.errors import UserError
 
-# Leftovers of a Lightning file that carry no weights: settings and callbacks. They are replaced by objects that do nothing.
+# Leftovers of a Lightning file that carry no weights: settings and callbacks. They are replaced by
+# objects that do nothing.
 HARMLESS = (
     'argparse.Namespace',
     'lightning.fabric.utilities.data.AttributeDict',
@@ -54,7 +55,11 @@ class _InertDict:
 
 def _stand_in(name: str) -> type:
     module, _, cls = name.rpartition('.')
-    return type(cls, (_InertDict if cls == 'AttributeDict' else _Inert,), dict(__module__=module, __qualname__=cls))
+    return type(
+        cls,
+        (_InertDict if cls == 'AttributeDict' else _Inert,),
+        dict(__module__=module, __qualname__=cls),
+    )
 
 
 STAND_INS = [_stand_in(name) for name in HARMLESS]
@@ -62,7 +67,9 @@ STAND_INS = [_stand_in(name) for name in HARMLESS]
 
 @contextmanager
 def _allowed(classes: list[type]) -> Iterator[None]:
-    """Classes that ``weights_only`` lets pass inside; torch's own context for this is younger than torch 2.4."""
+    """Classes that ``weights_only`` lets pass inside; torch's own context for this is younger than
+    torch 2.4.
+    """
     before = torch.serialization.get_safe_globals()
     torch.serialization.add_safe_globals(classes)
     try:
@@ -73,37 +80,66 @@ def _allowed(classes: list[type]) -> Iterator[None]:
 
 
 def read_pickle(path: Path) -> Any:
-    """The content of a ``torch.save`` file: tensors and plain values; harmless leftovers become inert objects.
+    """The content of a ``torch.save`` file: tensors and plain values; harmless leftovers become
+    inert objects.
 
-    Tensors of a zip file are mapped, not read: a file of several models costs the memory of what is used.
+    Tensors of a zip file are mapped, not read: a file of several models costs the memory of what is
+        used.
 
     Raises:
-        UserError: The file is broken, or wants a class or function that is not on the short list; the text names it.
+        UserError: The file is broken, or wants a class or function that is not on the short list;
+            the text names it.
     """
     try:
         with _allowed(STAND_INS), warnings.catch_warnings():
             warnings.simplefilter('ignore')  # on pickle protocols that torch then refuses
             return torch.load(path, 'cpu', weights_only=True, mmap=zipfile.is_zipfile(path))
-    except Exception as error:  # a broken file can fail in any way: KeyError, EOFError, UnpicklingError, …
-        wanted = re.search(r'(?:GLOBAL|global) `?([\w.]+)`? was not an allowed|Trying to (?:load|call) unsupported GLOBAL ([\w.]+)', str(error))
+    except (
+        Exception
+    ) as error:  # a broken file can fail in any way: KeyError, EOFError, UnpicklingError, …
+        wanted = re.search(
+            (
+                r'(?:GLOBAL|global) `?([\w.]+)`? was not an allowed|Trying to (?:load|call) '
+                r'unsupported GLOBAL ([\w.]+)'
+            ),
+            str(error),
+        )
         if wanted:
             name = wanted.group(1) or wanted.group(2)
-            raise UserError(f'Checkpoint {path} cannot be read safely: it wants `{name}`, which could run code. Refused.') from None
+            raise UserError(
+                f'Checkpoint {path} cannot be read safely: it wants `{name}`, which could run '
+                f'code. Refused.'
+            ) from None
         names = _named(path) if 'Unsupported operand' in str(error) else ''
         if names:
-            raise UserError(f'Checkpoint {path} cannot be read safely: it wants `{names}`, which could run code. Refused.') from None
+            raise UserError(
+                f'Checkpoint {path} cannot be read safely: it wants `{names}`, which could run '
+                f'code. Refused.'
+            ) from None
         # torch's own advice, to load without the check, comes first in its text.
         told = re.search(r'WeightsUnpickler error:\s*(.+)', str(error))
         first = told.group(1) if told else str(error).strip().partition('\n')[0]
-        first = first if ' ' in first else f'it is damaged, or no file of torch.save ({type(error).__name__}{f": {first}" if first else ""})'
+        first = (
+            first
+            if ' ' in first
+            else (
+                f'it is damaged, or no file of torch.save '
+                f'({type(error).__name__}{f": {first}" if first else ""})'
+            )
+        )
         raise UserError(f'Checkpoint {path} cannot be read safely: {first}') from error
 
 
 def _named(path: Path) -> str:
-    """Classes and functions named by a pickle of a newer protocol, which torch does not read safely; told from its text alone."""
+    """Classes and functions named by a pickle of a newer protocol, which torch does not read
+    safely; told from its text alone.
+    """
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
-            data = next((archive.read(name) for name in archive.namelist() if name.endswith('data.pkl')), b'')
+            data = next(
+                (archive.read(name) for name in archive.namelist() if name.endswith('data.pkl')),
+                b'',
+            )
     else:
         with open(path, 'rb') as file:
             data = file.read(1 << 20)
@@ -120,4 +156,10 @@ def _named(path: Path) -> str:
                 strings.append(argument)
     except ValueError:
         pass  # cut off
-    return ', '.join(sorted(name for name in names if not name.startswith(('torch.', 'collections.')) and name not in HARMLESS))
+    return ', '.join(
+        sorted(
+            name
+            for name in names
+            if not name.startswith(('torch.', 'collections.')) and name not in HARMLESS
+        )
+    )

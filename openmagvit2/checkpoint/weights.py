@@ -1,4 +1,6 @@
-"""Finding the weights of networks that only measure: files that a machine without a network has been given."""
+"""Finding the weights of networks that only measure: files that a machine without a network has
+been given.
+"""
 
 import hashlib
 import os
@@ -10,7 +12,8 @@ from openmagvit2.errors import UserError
 
 
 def find_weights(name: str, what: str, key: str, given: str | None = None) -> Path:
-    """The file ``name``: ``given`` where that is not None, else in ``$OPENMAGVIT2_WEIGHTS``, else in torch hub's cache.
+    """The file ``name``: ``given`` where that is not None, else in ``$OPENMAGVIT2_WEIGHTS``, else
+    in torch hub's cache.
 
     Args:
         name: File name as its authors publish it.
@@ -30,7 +33,8 @@ def find_weights(name: str, what: str, key: str, given: str | None = None) -> Pa
         if place.is_file():
             return place
     raise UserError(
-        f'{name} ({what}) is needed and not in {" or ".join(map(str, places))}; put the file there, into the folder that '
+        f'{name} ({what}) is needed and not in {" or ".join(map(str, places))}; put the file '
+        f'there, into the folder that '
         f'OPENMAGVIT2_WEIGHTS names, or name it in {key}.'
     )
 
@@ -38,7 +42,11 @@ def find_weights(name: str, what: str, key: str, given: str | None = None) -> Pa
 def file_hash(path: Path) -> str:
     """SHA-256 of a file."""
     with open(path, 'rb') as file:
-        return hashlib.file_digest(file, 'sha256').hexdigest() if hasattr(hashlib, 'file_digest') else _digest(file)
+        return (
+            hashlib.file_digest(file, 'sha256').hexdigest()
+            if hasattr(hashlib, 'file_digest')
+            else _digest(file)
+        )
 
 
 def _digest(file) -> str:
@@ -49,5 +57,7 @@ def _digest(file) -> str:
 
 
 def is_published(path: Path, name: str) -> bool:
-    """Whether a file has the hash that its published name ends in, as ``vgg16-397923af.pth`` does."""
+    """Whether a file has the hash that its published name ends in, as ``vgg16-397923af.pth``
+    does.
+    """
     return file_hash(path).startswith(name.rsplit('-', 1)[-1].split('.')[0])

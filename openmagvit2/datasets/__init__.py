@@ -7,4 +7,14 @@ from openmagvit2.datasets.images import Coco, ImageFolder, ImageList, ImageNet
 from openmagvit2.datasets.shards import TarShards
 from openmagvit2.datasets.tokens import TokenCache
 
-__all__ = ['Coco', 'FashionMNIST', 'ImageDataset', 'ImageFolder', 'ImageList', 'ImageNet', 'TarShards', 'TokenCache', 'transforms']
+__all__ = [
+    'Coco',
+    'FashionMNIST',
+    'ImageDataset',
+    'ImageFolder',
+    'ImageList',
+    'ImageNet',
+    'TarShards',
+    'TokenCache',
+    'transforms',
+]

@@ -18,7 +18,8 @@ class ImageDataset(Dataset):
     Random transforms depend on (seed, epoch, index) alone, never on workers or on a resume.
 
     Args:
-        pipeline: Configs of transforms, applied in order to ``dict(image=uint8 (H, W, 3), label, index, rng)``.
+        pipeline: Configs of transforms, applied in order to ``dict(image=uint8 (H, W, 3), label,
+            index, rng)``.
         seed: Of the random transforms.
     """
 
@@ -73,17 +74,28 @@ class ImageDataset(Dataset):
         """Image as uint8 (H, W, 3) RGB, and its label; -1 where there is none."""
 
     def __getitem__(self, key: int | tuple[int, int]) -> dict:
-        """``dict(image=uint8 (3, H, W), label, index, uniform)`` for an index, or for (index, epoch) as the training sampler gives."""
+        """``dict(image=uint8 (3, H, W), label, index, uniform)`` for an index, or for (index,
+        epoch) as the training sampler gives.
+        """
         index, epoch = key if isinstance(key, tuple) else (key, 0)
         image, label = self.load(index)
         rng = np.random.default_rng(np.random.SeedSequence((self.seed, epoch, index)))
         sample = dict(image=image, label=label, index=index, rng=rng)
         for step in self.pipeline:
             sample = step(sample)
-        image = torch.from_numpy(np.ascontiguousarray(sample['image'])).permute(2, 0, 1).contiguous()
-        return dict(image=image, label=sample['label'], index=index, uniform=uniform(self.seed, epoch, index))
+        image = (
+            torch.from_numpy(np.ascontiguousarray(sample['image'])).permute(2, 0, 1).contiguous()
+        )
+        return dict(
+            image=image,
+            label=sample['label'],
+            index=index,
+            uniform=uniform(self.seed, epoch, index),
+        )
 
 
 def uniform(seed: int, epoch: int, index: int) -> float:
-    """A number in [0, 1) for decisions of the model on a sample, as dropping its label; independent of the transforms' numbers."""
+    """A number in [0, 1) for decisions of the model on a sample, as dropping its label; independent
+    of the transforms' numbers.
+    """
     return float(np.random.default_rng(np.random.SeedSequence((seed, epoch, index, 1))).random())

@@ -1,6 +1,7 @@
 """Fashion-MNIST (Xiao et al., 2017): the data set that needs no download.
 
-The embedded file holds the first 1,000 training and 200 test images of each class, in the order of the original files.
+The embedded file holds the first 1,000 training and 200 test images of each class, in the order of
+the original files.
 """
 
 import gzip
@@ -23,13 +24,25 @@ class FashionMNIST(ImageDataset):
 
     Args:
         split: 'train' or 'test'.
-        data_root: Folder with the four standard files (``train-images-idx3-ubyte.gz`` …, zipped or not, also in torchvision's
-            ``FashionMNIST/raw`` below it). None takes the embedded 10,000 and 2,000 images, so that numbers are the same everywhere.
+        data_root: Folder with the four standard files (``train-images-idx3-ubyte.gz`` …, zipped or
+            not, also in torchvision's ``FashionMNIST/raw`` below it). None takes the embedded
+            10,000 and 2,000 images, so that numbers are the same everywhere.
         num_images: Only the first so many, the classes in turn; all by default.
         pipeline, seed: See :class:`ImageDataset`.
     """
 
-    classes = ['T-shirt', 'Trouser', 'Pullover', 'Dress', 'Coat', 'Sandal', 'Shirt', 'Sneaker', 'Bag', 'Boot']
+    classes = [
+        'T-shirt',
+        'Trouser',
+        'Pullover',
+        'Dress',
+        'Coat',
+        'Sandal',
+        'Shirt',
+        'Sneaker',
+        'Bag',
+        'Boot',
+    ]
 
     def __init__(
         self,
@@ -52,13 +65,20 @@ class FashionMNIST(ImageDataset):
             self.labels = _read_idx(_find(data_root, f'{prefix}-labels-idx1-ubyte'), ())
             if len(self.images) != len(self.labels):
                 raise UserError(
-                    f'FashionMNIST: {data_root} holds {len(self.images)} images and {len(self.labels)} labels of {prefix}; replace both files.'
+                    f'FashionMNIST: {data_root} holds {len(self.images)} images and '
+                    f'{len(self.labels)} labels of {prefix}; replace both files.'
                 )
             if self.labels.max(initial=0) >= len(self.classes):
-                raise UserError(f'FashionMNIST: {data_root} has a label {self.labels.max()} in {prefix}-labels-idx1-ubyte, they end at 9.')
+                raise UserError(
+                    f'FashionMNIST: {data_root} has a label {self.labels.max()} in '
+                    f'{prefix}-labels-idx1-ubyte, they end at 9.'
+                )
         if num_images is not None:
             if not 0 < num_images <= len(self.images):
-                raise UserError(f'FashionMNIST: num_images must be from 1 to {len(self.images)}, got {num_images}.')
+                raise UserError(
+                    f'FashionMNIST: num_images must be from 1 to {len(self.images)}, got '
+                    f'{num_images}.'
+                )
             keep = _classes_in_turn(self.labels)[:num_images]
             self.images, self.labels = self.images[keep], self.labels[keep]
 
@@ -87,23 +107,38 @@ def _find(data_root: str, name: str) -> Path:
         for path in (folder / f'{name}.gz', folder / name):
             if path.is_file():
                 return path
-    raise UserError(f'FashionMNIST: no {name}.gz in {data_root}; put the four standard files there or set data_root=None.')
+    raise UserError(
+        f'FashionMNIST: no {name}.gz in {data_root}; put the four standard files there or set '
+        f'data_root=None.'
+    )
 
 
 def _read_idx(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    """uint8 (N, *shape) of an idx file: two zeros, 8 for bytes, the number of axes, their lengths big-endian, the data."""
+    """uint8 (N, *shape) of an idx file: two zeros, 8 for bytes, the number of axes, their lengths
+    big-endian, the data.
+    """
     try:
         with (gzip.open if path.suffix == '.gz' else open)(path, 'rb') as file:
             content = file.read()
     except (OSError, EOFError, zlib.error) as error:
-        raise UserError(f'FashionMNIST: {path} cannot be read: {error}; replace the file.') from error
+        raise UserError(
+            f'FashionMNIST: {path} cannot be read: {error}; replace the file.'
+        ) from error
     axes = 1 + len(shape)
     header = 4 + 4 * axes
     if len(content) < header or content[:4] != bytes([0, 0, 8, axes]):
-        raise UserError(f'FashionMNIST: {path} is not an idx file of bytes with {axes} axes; replace the file.')
+        raise UserError(
+            f'FashionMNIST: {path} is not an idx file of bytes with {axes} axes; replace the file.'
+        )
     lengths = np.frombuffer(content, '>u4', axes, offset=4).tolist()
     if tuple(lengths[1:]) != shape:
-        raise UserError(f'FashionMNIST: {path} holds images of {lengths[1:]} pixels instead of {list(shape)}; replace the file.')
+        raise UserError(
+            f'FashionMNIST: {path} holds images of {lengths[1:]} pixels instead of {list(shape)}; '
+            f'replace the file.'
+        )
     if len(content) - header != math.prod(lengths):
-        raise UserError(f'FashionMNIST: {path} announces {math.prod(lengths)} bytes and holds {len(content) - header}; replace the file.')
+        raise UserError(
+            f'FashionMNIST: {path} announces {math.prod(lengths)} bytes and holds '
+            f'{len(content) - header}; replace the file.'
+        )
     return np.frombuffer(content, np.uint8, offset=header).reshape(lengths)

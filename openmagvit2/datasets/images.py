@@ -135,10 +135,16 @@ class ImageFolder(FileDataset):
         seed: int = 0,
     ) -> None:
         folder = _folder(Path(data_root), 'images')
-        samples = [(path, UNLABELLED) for path in find_images(folder) if fnmatch.fnmatchcase(path.relative_to(folder).as_posix(), pattern)]
+        samples = [
+            (path, UNLABELLED)
+            for path in find_images(folder)
+            if fnmatch.fnmatchcase(path.relative_to(folder).as_posix(), pattern)
+        ]
         if not samples:
             raise UserError(f'Folder {folder} holds no images that match {pattern!r}.')
-        super().__init__(samples=samples, on_error=on_error, background=background, pipeline=pipeline, seed=seed)
+        super().__init__(
+            samples=samples, on_error=on_error, background=background, pipeline=pipeline, seed=seed
+        )
 
 
 @DATASETS.register_module()
@@ -176,12 +182,24 @@ class ImageList(FileDataset):
         if not lines:
             raise UserError(f'List file {list_file} names no image.')
         _check_labels(list_file, [(number, label) for number, _, label in lines])
-        samples = [(Path(data_root) / name, UNLABELLED if label is None else label) for _, name, label in lines]
-        missing = [f'line {number}: {path}' for (number, *_), (path, _) in zip(lines, samples, strict=True) if not path.is_file()]
+        samples = [
+            (Path(data_root) / name, UNLABELLED if label is None else label)
+            for _, name, label in lines
+        ]
+        missing = [
+            f'line {number}: {path}'
+            for (number, *_), (path, _) in zip(lines, samples, strict=True)
+            if not path.is_file()
+        ]
         if missing:
-            raise UserError(f'{list_file} names {len(missing)} files that do not exist ({_first(missing)}); correct the list or data_root.')
+            raise UserError(
+                f'{list_file} names {len(missing)} files that do not exist ({_first(missing)}); '
+                f'correct the list or data_root.'
+            )
         self.max_label = max(label for _, label in samples)
-        super().__init__(samples=samples, on_error=on_error, background=background, pipeline=pipeline, seed=seed)
+        super().__init__(
+            samples=samples, on_error=on_error, background=background, pipeline=pipeline, seed=seed
+        )
 
     @property
     def num_classes(self) -> int | None:
@@ -202,7 +220,8 @@ def _check_labels(list_file: str, labels: list[tuple[int, int | None]]) -> None:
             has = 'no label' if label is None else 'a label'
             other = 'a label' if label is None else 'none'
             raise UserError(
-                f'{list_file}, line {number} has {has} and line {first} has {other}; give every line a label (-1 for none), or no line.'
+                f'{list_file}, line {number} has {has} and line {first} has {other}; give every '
+                f'line a label (-1 for none), or no line.'
             )
 
 
@@ -242,8 +261,15 @@ class ImageNet(FileDataset):
             text = f'{folder}: {len(empty)} of {len(images)} folders hold no images and count as '
             print_log(f'{text}classes: {_first(empty)}', 'current', logging.WARNING)
         excluded = EXCLUDED if split == 'train' else set()
-        samples = [(path, label) for label, paths in enumerate(images.values()) for path in paths if path.name not in excluded]
-        super().__init__(samples=samples, on_error=on_error, background=background, pipeline=pipeline, seed=seed)
+        samples = [
+            (path, label)
+            for label, paths in enumerate(images.values())
+            for path in paths
+            if path.name not in excluded
+        ]
+        super().__init__(
+            samples=samples, on_error=on_error, background=background, pipeline=pipeline, seed=seed
+        )
 
 
 @DATASETS.register_module()
@@ -271,7 +297,9 @@ class Coco(FileDataset):
     ) -> None:
         folder = _folder(Path(data_root) / split, f'the images of COCO {split}')
         samples = [(path, UNLABELLED) for path in find_images(folder)]
-        super().__init__(samples=samples, on_error=on_error, background=background, pipeline=pipeline, seed=seed)
+        super().__init__(
+            samples=samples, on_error=on_error, background=background, pipeline=pipeline, seed=seed
+        )
 
 
 def _first(names: list[str]) -> str:

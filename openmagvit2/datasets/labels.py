@@ -41,7 +41,9 @@ def check_labels(dataset: Labelled, model: nn.Module) -> str | None:
     name, own, labels = type(dataset).__name__, dataset.num_classes, dataset.all_labels()
     if labels is None:
         if own is not None and own > classes:
-            raise UserError(f'{name} has {own} classes, the model {classes}; set model.num_classes={own}.')
+            raise UserError(
+                f'{name} has {own} classes, the model {classes}; set model.num_classes={own}.'
+            )
     elif len(labels):
         _check_range(dataset, np.asarray(labels), classes)
         largest = int(np.max(labels))
@@ -53,7 +55,10 @@ def check_labels(dataset: Labelled, model: nn.Module) -> str | None:
         own = largest + 1 if own is None else own
     if own is None or own >= classes:
         return None
-    return f'{name} has {own} classes, the model {classes} (model.num_classes): classes without images are not learned.'
+    return (
+        f'{name} has {own} classes, the model {classes} (model.num_classes): classes without '
+        f'images are not learned.'
+    )
 
 
 def _check_range(dataset: Labelled, labels: np.ndarray, classes: int) -> None:

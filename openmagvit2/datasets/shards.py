@@ -29,25 +29,31 @@ KEYS += tuple(ending[1:] for ending in ENDINGS if ending[1:] not in KEYS)
 
 @DATASETS.register_module()
 class TarShards(IterableDataset):
-    """An endless stream of the images of tar files; a training needs ``train_cfg.max_iters`` and ``train_dataloader.sampler=None``.
+    """An endless stream of the images of tar files; a training needs ``train_cfg.max_iters`` and
+    ``train_dataloader.sampler=None``.
 
-    All processes and loader workers draw the same order of shards from (seed, samples seen before, pass), and each reads its own part of it. A
-    resumed training thus goes on with another order than it had, not bit for bit with the rest of the old one. Samples that cannot be read are
-    named and counted in the log of the process that met them, as errors, since mmengine keeps mere warnings of all processes but the first.
+    All processes and loader workers draw the same order of shards from (seed, samples seen before,
+    pass), and each reads its own part of it. A resumed training thus goes on with another order
+    than it had, not bit for bit with the rest of the old one. Samples that cannot be read are named
+    and counted in the log of the process that met them, as errors, since mmengine keeps mere
+    warnings of all processes but the first.
 
     Args:
         urls: A folder of ``*.tar``, a pattern as ``shards/{000..127}.tar``, or a list of files.
-        keys: Endings that hold an image, in small letters, the first that a sample has: ``a.jpeg.jpg`` has the ending ``jpeg.jpg``. By
-            default all endings of images.
-        resampled: Shards are drawn with replacement, as in the official runs; False: each shard, and so each sample, comes once in a pass.
-        shuffle: Samples in the buffer of encoded images that each reader draws from; 1 keeps the order of a shard.
+        keys: Endings that hold an image, in small letters, the first that a sample has:
+            ``a.jpeg.jpg`` has the ending ``jpeg.jpg``. By default all endings of images.
+        resampled: Shards are drawn with replacement, as in the official runs; False: each shard,
+            and so each sample, comes once in a pass.
+        shuffle: Samples in the buffer of encoded images that each reader draws from; 1 keeps the
+            order of a shard.
         skip: A JSON list, or a text file with a line for each, of samples' names to leave out.
         background: Colour behind transparent pixels: a name or code, or three numbers up to 255.
         pipeline: Configs of transforms.
         seed: Of shards, buffer and random transforms.
 
     Raises:
-        UserError: No shards; fewer shards than readers without resampling; a shard without an ending of ``keys``; nothing that can be read.
+        UserError: No shards; fewer shards than readers without resampling; a shard without an
+            ending of ``keys``; nothing that can be read.
     """
 
     def __init__(
@@ -77,7 +83,10 @@ class TarShards(IterableDataset):
         """What a training on the stream would not learn; see :meth:`ImageDataset.check_model`."""
         if getattr(model, 'num_classes', None) is None:
             return None
-        return f'TarShards: images have no labels (all are {UNLABELLED}), so the training is unconditional: it learns the null class alone.'
+        return (
+            f'TarShards: images have no labels (all are {UNLABELLED}), so the training is '
+            f'unconditional: it learns the null class alone.'
+        )
 
     @property
     def metainfo(self) -> dict:
@@ -86,7 +95,8 @@ class TarShards(IterableDataset):
 
     def __len__(self) -> int:
         raise UserError(
-            'TarShards is an endless stream: a training needs train_dataloader.sampler=None with it; to validate or to tokenize, name a data '
+            'TarShards is an endless stream: a training needs train_dataloader.sampler=None with '
+            'it; to validate or to tokenize, name a data '
             'set of files.'
         )
 
@@ -95,7 +105,9 @@ class TarShards(IterableDataset):
         self.start = samples
 
     def __iter__(self) -> Iterator[dict]:
-        """``dict(image=uint8 (3, H, W), label=-1, index)``; the index counts what this reader gave."""
+        """``dict(image=uint8 (3, H, W), label=-1, index)``; the index counts what this reader
+        gave.
+        """
         rank, world = get_dist_info()
         worker = get_worker_info()
         workers = worker.num_workers if worker else 1
@@ -107,7 +119,11 @@ class TarShards(IterableDataset):
             sample = dict(image=image, label=UNLABELLED, index=index, rng=rng)
             for step in self.pipeline:
                 sample = step(sample)
-            image = torch.from_numpy(np.ascontiguousarray(sample['image'])).permute(2, 0, 1).contiguous()
+            image = (
+                torch.from_numpy(np.ascontiguousarray(sample['image']))
+                .permute(2, 0, 1)
+                .contiguous()
+            )
             yield dict(image=image, label=sample['label'], index=index)
 
     def _passes(self, reader: int, readers: int) -> Iterator[list[str]]:
@@ -115,25 +131,36 @@ class TarShards(IterableDataset):
         count = len(self.shards)
         if count < readers and not self.resampled:
             raise UserError(
-                f'TarShards: {count} shards cannot be shared out to {readers} readers (processes x num_workers); '
+                f'TarShards: {count} shards cannot be shared out to {readers} readers (processes '
+                f'x num_workers); '
                 'set resampled=True, use fewer workers, or cut the data into more shards.'
             )
         for epoch in itertools.count():
             rng = np.random.default_rng(np.random.SeedSequence((self.seed, self.start, epoch)))
-            order = rng.integers(count, size=max(count, readers)) if self.resampled else rng.permutation(count)
+            order = (
+                rng.integers(count, size=max(count, readers))
+                if self.resampled
+                else rng.permutation(count)
+            )
             yield [self.shards[i] for i in order[reader::readers]]
 
-    def _encoded(self, passes: Iterator[list[str]], report: '_Report') -> Iterator[tuple[str, bytes]]:
+    def _encoded(
+        self, passes: Iterator[list[str]], report: '_Report'
+    ) -> Iterator[tuple[str, bytes]]:
         """Names and files of the images that are wanted."""
         for shards in passes:
             found = 0
             for shard in shards:
                 found += yield from self._of_shard(shard, report)
             if not found:
-                raise UserError(f'TarShards: nothing in {", ".join(shards[:3])} can be read; replace the files.')
+                raise UserError(
+                    f'TarShards: nothing in {", ".join(shards[:3])} can be read; replace the files.'
+                )
 
     def _of_shard(self, shard: str, report: '_Report') -> Generator[tuple[str, bytes], None, int]:
-        """Names and files of its images; returns how many samples it has, those left out on purpose included."""
+        """Names and files of its images; returns how many samples it has, those left out on purpose
+        included.
+        """
         count, broken = 0, False
         without: list[str] = []
         for sample in _samples(shard):
@@ -150,12 +177,17 @@ class TarShards(IterableDataset):
                 yield f'{shard}: {sample["__key__"]}', sample[key]
         endings = ', '.join(self.keys)
         if not count and not broken:
-            raise UserError(f'TarShards: {shard} has no sample with an ending of {endings}; correct `keys` or `urls`.')
+            raise UserError(
+                f'TarShards: {shard} has no sample with an ending of {endings}; correct `keys` '
+                f'or `urls`.'
+            )
         if without:
             report.tell(f'{shard}: {without[0]}', f'no ending of {endings}', len(without))
         return count
 
-    def _shuffled(self, samples: Iterator[tuple[str, bytes]], rng: np.random.Generator) -> Iterator[tuple[str, bytes]]:
+    def _shuffled(
+        self, samples: Iterator[tuple[str, bytes]], rng: np.random.Generator
+    ) -> Iterator[tuple[str, bytes]]:
         buffer: list[tuple[str, bytes]] = []
         for sample in samples:
             buffer.append(sample)
@@ -164,7 +196,9 @@ class TarShards(IterableDataset):
                 buffer[place], buffer[-1] = buffer[-1], buffer[place]
                 yield buffer.pop()
 
-    def _decoded(self, samples: Iterator[tuple[str, bytes]], report: '_Report') -> Iterator[np.ndarray]:
+    def _decoded(
+        self, samples: Iterator[tuple[str, bytes]], report: '_Report'
+    ) -> Iterator[np.ndarray]:
         """Images uint8 (H, W, 3) of those that can be read."""
         in_a_row = 0
         for name, content in samples:
@@ -175,7 +209,8 @@ class TarShards(IterableDataset):
                 report.tell(name, error.reason)
                 if in_a_row == MAX_UNREADABLE:
                     raise UserError(
-                        f'TarShards: the last {in_a_row} samples could not be read, as {name}; correct `keys` or the files.'
+                        f'TarShards: the last {in_a_row} samples could not be read, as {name}; '
+                        f'correct `keys` or the files.'
                     ) from error
                 continue
             in_a_row = 0
@@ -191,7 +226,10 @@ class _Report:
     def tell(self, name: str, reason: object, count: int = 1) -> None:
         self.count += count
         more = f' and {count - 1} more there' if count > 1 else ''
-        text = f'TarShards: {name}{more} cannot be read ({reason}); {self.count} so far in reader {self.reader}.'
+        text = (
+            f'TarShards: {name}{more} cannot be read ({reason}); {self.count} so far in reader '
+            f'{self.reader}.'
+        )
         print_log(text, 'current', logging.ERROR)
 
 
@@ -204,24 +242,39 @@ def find_shards(urls: str | Sequence[str]) -> list[str]:
     try:
         from webdataset.shardlists import expand_urls
     except ImportError as error:
-        raise UserError('TarShards needs the package webdataset: pip install -e ".[optional]".') from error
+        raise UserError(
+            'TarShards needs the package webdataset: pip install -e ".[optional]".'
+        ) from error
     if isinstance(urls, str) and Path(urls).is_dir():
         found = sorted(str(path) for path in Path(urls).glob('*.tar'))
     else:
-        found = [path for url in ([urls] if isinstance(urls, str) else urls) for path in expand_urls(url)]
-    missing = [path for path in found if '://' not in path and not path.startswith('pipe:') and not Path(path).is_file()]
+        found = [
+            path for url in ([urls] if isinstance(urls, str) else urls) for path in expand_urls(url)
+        ]
+    missing = [
+        path
+        for path in found
+        if '://' not in path and not path.startswith('pipe:') and not Path(path).is_file()
+    ]
     if missing or not found:
         what = f'shard {missing[0]} does not exist' if missing else f'no *.tar in {urls}'
-        raise UserError(f'TarShards: {what}; name a folder or files in OPENMAGVIT2_SHARDS or in `train_dataloader.dataset.urls`.')
+        raise UserError(
+            f'TarShards: {what}; name a folder or files in OPENMAGVIT2_SHARDS or in '
+            f'`train_dataloader.dataset.urls`.'
+        )
     return found
 
 
 def _samples(shard: str) -> Iterator[dict]:
-    """Samples of a shard in order; where it breaks off, a dict with an ``__error__`` stands for the rest."""
+    """Samples of a shard in order; where it breaks off, a dict with an ``__error__`` stands for the
+    rest.
+    """
     from webdataset.tariterators import group_by_keys, tar_file_expander, url_opener
 
     try:
-        yield from group_by_keys(tar_file_expander(url_opener([dict(url=shard)]), select_files=_is_wanted))
+        yield from group_by_keys(
+            tar_file_expander(url_opener([dict(url=shard)]), select_files=_is_wanted)
+        )
     except Exception as error:  # tarfile and the openers fail in many ways
         yield dict(__key__='', __error__=str(error.args[0] if error.args else error))
 

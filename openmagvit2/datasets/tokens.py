@@ -23,7 +23,11 @@ FORMAT = 1
 
 def token_dtype(codebook_size: int) -> np.dtype:
     """The smallest unsigned integer that holds every index."""
-    return next(np.dtype(kind) for kind in (np.uint8, np.uint16, np.uint32, np.uint64) if codebook_size - 1 <= np.iinfo(kind).max)
+    return next(
+        np.dtype(kind)
+        for kind in (np.uint8, np.uint16, np.uint32, np.uint64)
+        if codebook_size - 1 <= np.iinfo(kind).max
+    )
 
 
 def open_tokens(folder: Path, header: dict, mode: str = 'r') -> np.memmap:
@@ -40,28 +44,44 @@ def read_header(folder: Path) -> dict:
     """
     path = folder / HEADER
     if not path.is_file():
-        raise UserError(f'TokenCache: no {HEADER} in {folder}; make it with tools/tokenize_dataset.py.')
+        raise UserError(
+            f'TokenCache: no {HEADER} in {folder}; make it with tools/tokenize_dataset.py.'
+        )
     try:
         header = json.loads(path.read_text(encoding='utf-8'))
     except ValueError as error:
-        raise UserError(f'TokenCache: {path} cannot be read: {error}; remove the folder and tokenize again.') from error
+        raise UserError(
+            f'TokenCache: {path} cannot be read: {error}; remove the folder and tokenize again.'
+        ) from error
     if not isinstance(header, dict) or header.get('format') != FORMAT:
-        raise UserError(f'TokenCache: {path} is not a header of format {FORMAT}, which this version writes; tokenize again.')
+        raise UserError(
+            f'TokenCache: {path} is not a header of format {FORMAT}, which this version writes; '
+            f'tokenize again.'
+        )
     return header
 
 
 def token_bytes(header: dict) -> int:
     """Length of the file of tokens."""
-    return header['num_images'] * header['num_views'] * math.prod(header['grid']) * np.dtype(header['dtype']).itemsize
+    return (
+        header['num_images']
+        * header['num_views']
+        * math.prod(header['grid'])
+        * np.dtype(header['dtype']).itemsize
+    )
 
 
 def fingerprint(dataset: Dataset) -> str | None:
-    """A hash that changes with the images: of the names, sizes and times of files, or of images in memory; None for others."""
+    """A hash that changes with the images: of the names, sizes and times of files, or of images in
+    memory; None for others.
+    """
     digest = hashlib.sha256()
     if hasattr(dataset, 'samples'):
         for path, _ in dataset.samples:
             found = Path(path).stat()
-            digest.update(f'{path}\0{found.st_size}\0{found.st_mtime_ns}\n'.encode('utf-8', 'surrogateescape'))
+            digest.update(
+                f'{path}\0{found.st_size}\0{found.st_mtime_ns}\n'.encode('utf-8', 'surrogateescape')
+            )
     elif isinstance(getattr(dataset, 'images', None), np.ndarray):
         digest.update(np.ascontiguousarray(dataset.images))
     else:
@@ -79,12 +99,16 @@ def check_sizes(folder: Path, header: dict) -> None:
     for name, size in ((TOKENS, token_bytes(header)), (LABELS, 128 + 8 * header['num_images'])):
         found = (folder / name).stat().st_size if (folder / name).is_file() else 0
         if found != size:
-            raise UserError(f'TokenCache: {folder / name} has {found} of {size} bytes; copy it again, or make the folder anew.')
+            raise UserError(
+                f'TokenCache: {folder / name} has {found} of {size} bytes; copy it again, or make '
+                f'the folder anew.'
+            )
 
 
 @DATASETS.register_module()
 class TokenCache(Dataset):
-    """Indices int64 (h, w) and label of each image; one of its views (crops, mirrored ones) by (seed, epoch, index).
+    """Indices int64 (h, w) and label of each image; one of its views (crops, mirrored ones) by
+    (seed, epoch, index).
 
     Args:
         data_root: Folder with ``header.json``, ``tokens.bin`` and ``labels.npy``.
@@ -98,7 +122,11 @@ class TokenCache(Dataset):
         self.folder, self.seed = Path(data_root), seed
         self.header = read_header(self.folder)
         if not self.header['finished']:
-            raise UserError(f'TokenCache: {data_root} is not finished; start tools/tokenize_dataset.py again with the same arguments.')
+            raise UserError(
+                f'TokenCache: {data_root} is not finished; start '
+                f'tools/tokenize_dataset.py again '
+                f'with the same arguments.'
+            )
         check_sizes(self.folder, self.header)
         try:
             self.labels = np.load(self.folder / LABELS, allow_pickle=False)
@@ -130,17 +158,33 @@ class TokenCache(Dataset):
         return self.header['num_images']
 
     def __getitem__(self, key: int | tuple[int, int]) -> dict:
-        """``dict(indices int64 (h, w), label, index, uniform)`` for an index, or for (index, epoch) as the training sampler gives."""
+        """``dict(indices int64 (h, w), label, index, uniform)`` for an index, or for (index, epoch)
+        as the training sampler gives.
+        """
         index, epoch = key if isinstance(key, tuple) else (key, 0)
         if self._tokens is None:
             self._tokens = open_tokens(self.folder, self.header)
         views = self.header['num_views']
-        view = int(np.random.default_rng(np.random.SeedSequence((self.seed, epoch, index))).integers(views)) if views > 1 else 0
+        view = (
+            int(
+                np.random.default_rng(np.random.SeedSequence((self.seed, epoch, index))).integers(
+                    views
+                )
+            )
+            if views > 1
+            else 0
+        )
         indices = torch.from_numpy(self._tokens[index, view].astype(np.int64))
-        return dict(indices=indices, label=int(self.labels[index]), index=index, uniform=uniform(self.seed, epoch, index))
+        return dict(
+            indices=indices,
+            label=int(self.labels[index]),
+            index=index,
+            uniform=uniform(self.seed, epoch, index),
+        )
 
     def check_model(self, model: nn.Module) -> str | None:
-        """Check that a generator has the tokenizer that made the tokens, and classes for all labels.
+        """Check that a generator has the tokenizer that made the tokens, and classes for all
+        labels.
 
         Returns:
             See :meth:`ImageDataset.check_model`.
@@ -153,7 +197,8 @@ class TokenCache(Dataset):
             raise UserError('TokenCache holds tokens, not images: it trains generators only.')
         if weights_hash(tokenizer.encoder, tokenizer.quantizer) != self.header['tokenizer_hash']:
             raise UserError(
-                f'TokenCache: {self.folder} was made by another tokenizer ({self.header["tokenizer"]["checkpoint"]}); name that one in '
+                f'TokenCache: {self.folder} was made by another tokenizer '
+                f'({self.header["tokenizer"]["checkpoint"]}); name that one in '
                 'model.tokenizer.checkpoint, or run tools/tokenize_dataset.py with this one.'
             )
         return check_labels(self, model)

@@ -66,7 +66,8 @@ class _Crop:
         height, width = sample['image'].shape[:2]
         if height < self.height or width < self.width:
             raise UserError(
-                f'{type(self).__name__}(size={self.size}) got an image of {height}x{width}; put Resize(size={self.size}) before it.'
+                f'{type(self).__name__}(size={self.size}) got an image of {height}x{width}; put '
+                f'Resize(size={self.size}) before it.'
             )
         return height - self.height, width - self.width
 
@@ -102,7 +103,9 @@ class CornerCrop(_Crop):
     def __init__(self, *, size: int | Sequence[int], corner: str) -> None:
         super().__init__(size=size)
         if corner not in CORNERS:
-            raise UserError(f'CornerCrop: corner must be one of {", ".join(CORNERS)}, got {corner!r}.')
+            raise UserError(
+                f'CornerCrop: corner must be one of {", ".join(CORNERS)}, got {corner!r}.'
+            )
         self.bottom, self.right = corner.startswith('bottom'), corner.endswith('right')
 
     def __call__(self, sample: dict) -> dict:
@@ -151,5 +154,7 @@ def _height_and_width(size: int | Sequence[int], name: str) -> tuple[int, int]:
     """Of a square's side, or of [height, width]."""
     sides = tuple(size) if isinstance(size, (list, tuple)) else (size, size)
     if len(sides) != 2 or not all(type(side) is int and side > 0 for side in sides):
-        raise UserError(f'{name}: size must be a number of pixels, or [height, width], got {size!r}.')
+        raise UserError(
+            f'{name}: size must be a number of pixels, or [height, width], got {size!r}.'
+        )
     return sides

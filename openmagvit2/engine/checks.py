@@ -31,7 +31,8 @@ def check_schedulers(schedulers: Any) -> None:
         default = known['by_epoch'].default if 'by_epoch' in known else True
         if schedulers.get('by_epoch', default) and not schedulers.get('convert_to_iter_based'):
             raise UserError(
-                f'param_scheduler: {schedulers["type"]} counts epochs and would never step, for the training counts '
+                f'param_scheduler: {schedulers["type"]} counts epochs and would never step, for '
+                f'the training counts '
                 'iterations; add by_epoch=False, or convert_to_iter_based=True.'
             )
     elif isinstance(schedulers, Mapping):

@@ -18,9 +18,11 @@ class NonFiniteError(UserError):
 
 
 class FiniteWatch:
-    """Notes on the device whether losses and gradients are finite; looks now and then, so that no iteration waits for it.
+    """Notes on the device whether losses and gradients are finite; looks now and then, so that no
+    iteration waits for it.
 
-    Every value whose name ends in ``loss`` counts, as does each role's gradient; the message also names what else was not finite.
+    Every value whose name ends in ``loss`` counts, as does each role's gradient; the message also
+    names what else was not finite.
 
     Args:
         device_type: A CPU is looked at after each iteration, others every 20.
@@ -32,10 +34,20 @@ class FiniteWatch:
         self.describe = describe
         self.noted: list[tuple[int, list[str], Tensor, Any]] = []
 
-    def note(self, iteration: int, losses: Mapping[str, Tensor], gradients: Mapping[str, Tensor | None], batch: Mapping[str, Any]) -> None:
-        """Keep the flags of an iteration; raises NonFiniteError as :meth:`check` where a look is due."""
+    def note(
+        self,
+        iteration: int,
+        losses: Mapping[str, Tensor],
+        gradients: Mapping[str, Tensor | None],
+        batch: Mapping[str, Any],
+    ) -> None:
+        """Keep the flags of an iteration; raises NonFiniteError as :meth:`check` where a look is
+        due.
+        """
         flags = {name: torch.as_tensor(value).isfinite().all() for name, value in losses.items()}
-        flags |= {f'gradient of {role}': flag for role, flag in gradients.items() if flag is not None}
+        flags |= {
+            f'gradient of {role}': flag for role, flag in gradients.items() if flag is not None
+        }
         if flags:
             device = next(iter(flags.values())).device
             stacked = torch.stack([flag.to(device) for flag in flags.values()])
@@ -47,7 +59,8 @@ class FiniteWatch:
         """Look at what was noted.
 
         Raises:
-            NonFiniteError: The first iteration that was not finite, by number, with its losses and its images.
+            NonFiniteError: The first iteration that was not finite, by number, with its losses and
+                its images.
         """
         noted, self.noted = self.noted, []
         if not noted or bool(torch.stack([flags.all() for _, _, flags, _ in noted]).all()):
@@ -56,14 +69,20 @@ class FiniteWatch:
             bad = [name for name, flag in zip(names, flags.tolist(), strict=True) if not flag]
             if any(name.endswith('loss') or name.startswith('gradient') for name in bad):
                 raise NonFiniteError(
-                    f'Iteration {iteration}: NaN or infinite {", ".join(bad)}, on {self._images(index)}. The last checkpoint with finite '
-                    'numbers is kept; go on from it with a lower learning rate, or with train_cfg.non_finite=skip.'
+                    f'Iteration {iteration}: NaN or infinite {", ".join(bad)}, on '
+                    f'{self._images(index)}. The last checkpoint with finite '
+                    'numbers is kept; go on from it with a lower learning rate, or with '
+                    'train_cfg.non_finite=skip.'
                 )
 
     def _images(self, index: Any) -> str:
-        numbers = [int(i) for i in torch.as_tensor(index).flatten().tolist()] if index is not None else []
+        numbers = (
+            [int(i) for i in torch.as_tensor(index).flatten().tolist()] if index is not None else []
+        )
         names = [self.describe(i) for i in numbers[:SHOWN]]
-        return (', '.join(names) + (f' and {len(numbers) - SHOWN} more' if len(numbers) > SHOWN else '')) or 'images without an index'
+        return (
+            ', '.join(names) + (f' and {len(numbers) - SHOWN} more' if len(numbers) > SHOWN else '')
+        ) or 'images without an index'
 
 
 def check_parameters(model: nn.Module, state: Mapping[str, Tensor], iteration: int) -> None:
@@ -73,8 +92,13 @@ def check_parameters(model: nn.Module, state: Mapping[str, Tensor], iteration: i
         NonFiniteError: One is not finite.
     """
     for name, _ in model.named_parameters():
-        if name in state and state[name].is_floating_point() and not bool(state[name].isfinite().all()):
+        if (
+            name in state
+            and state[name].is_floating_point()
+            and not bool(state[name].isfinite().all())
+        ):
             raise NonFiniteError(
-                f'Iteration {iteration}: {name} has NaN or infinite numbers and is not saved; the last checkpoint with finite numbers '
+                f'Iteration {iteration}: {name} has NaN or infinite numbers and is not saved; the '
+                f'last checkpoint with finite numbers '
                 'is kept. Go on from it with a lower learning rate.'
             )

@@ -16,7 +16,8 @@ NEEDED = dict(pytorch=('RANK', 'WORLD_SIZE'), slurm=('SLURM_PROCID', 'SLURM_NTAS
 
 
 def start(launcher: str) -> None:
-    """Join the process group that the launcher describes in the environment; mmengine alone cannot do so on a CPU.
+    """Join the process group that the launcher describes in the environment; mmengine alone cannot
+    do so on a CPU.
 
     Args:
         launcher: 'none', 'pytorch' (torchrun), or 'slurm'.
@@ -28,7 +29,10 @@ def start(launcher: str) -> None:
         return
     for name in NEEDED[launcher]:
         if name not in os.environ:
-            raise UserError(f'--launcher {launcher}: {name} is not set; start with tools/dist_*.sh or torchrun, tools/slurm_*.sh or srun.')
+            raise UserError(
+                f'--launcher {launcher}: {name} is not set; start with tools/dist_*.sh or '
+                f'torchrun, tools/slurm_*.sh or srun.'
+            )
     if torch.cuda.is_available():
         init_dist(launcher, backend='nccl')
         return
@@ -42,7 +46,11 @@ def start(launcher: str) -> None:
 def sentence(error: UserError) -> str:
     """A user's mistake without the traceback that a loader's worker process puts around it."""
     text = str(error)
-    return text.rpartition(f'\n{UserError.__module__}.{UserError.__name__}: ')[2].strip() if text.startswith('Caught ') else text
+    return (
+        text.rpartition(f'\n{UserError.__module__}.{UserError.__name__}: ')[2].strip()
+        if text.startswith('Caught ')
+        else text
+    )
 
 
 def finish(code: int) -> None:

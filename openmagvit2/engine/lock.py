@@ -14,7 +14,8 @@ from openmagvit2.errors import UserError
 from openmagvit2.io.process import alive, host, started
 
 LOCK = '.running.json'
-# Seconds between two signs of life, and how long their absence lasts that tells a death on another machine.
+# Seconds between two signs of life, and how long their absence lasts that tells a death on another
+# machine.
 BEAT, DEAD = 15.0, 120.0
 _held: set[Path] = set()
 
@@ -23,9 +24,10 @@ _held: set[Path] = set()
 def lock(folder: str | Path) -> Iterator[None]:
     """Hold a folder against other trainings.
 
-    The file names process and machine. A process of this machine that is gone holds nothing; one of another machine shows by the
-    file's time that it lives, so a job that was killed there is over after two minutes. This needs no locks of the file system, which
-    network file systems may lack, and which worker processes of a killed training would go on holding.
+    The file names process and machine. A process of this machine that is gone holds nothing; one of
+    another machine shows by the file's time that it lives, so a job that was killed there is over
+    after two minutes. This needs no locks of the file system, which network file systems may lack,
+    and which worker processes of a killed training would go on holding.
 
     Raises:
         UserError: Another training runs there.
@@ -56,7 +58,10 @@ def _take(path: Path) -> None:
             return
         with contextlib.suppress(FileNotFoundError):
             _remove_stale(path)
-    raise UserError(f'{path.parent} is taken by another training that starts at this moment; give another --work-dir.')
+    raise UserError(
+        f'{path.parent} is taken by another training that starts at this moment; give another '
+        f'--work-dir.'
+    )
 
 
 def _remove_stale(path: Path) -> None:
@@ -69,7 +74,8 @@ def _remove_stale(path: Path) -> None:
     if lives:
         wait = '' if here else f' (or remove {path}, or wait two minutes, if that training is over)'
         raise UserError(
-            f'{path.parent}: a training runs there, process {holder.get("pid", "unknown")} on {holder.get("host", "an unknown machine")}; '
+            f'{path.parent}: a training runs there, process {holder.get("pid", "unknown")} on '
+            f'{holder.get("host", "an unknown machine")}; '
             f'give another --work-dir, or end that one{wait}.'
         )
     aside = path.with_name(f'{path.name}.{uuid.uuid4().hex}')

@@ -1,4 +1,6 @@
-"""One iteration-based training loop that resumes exactly, and a validation that leaves the training as it was."""
+"""One iteration-based training loop that resumes exactly, and a validation that leaves the training
+as it was.
+"""
 
 import logging
 import math
@@ -24,18 +26,21 @@ from openmagvit2.registry import LOOPS
 
 @LOOPS.register_module()
 class IterationLoop(BaseLoop):
-    """An iteration is one optimizer step on one *global* batch, whatever the number of processes and micro-batches.
+    """An iteration is one optimizer step on one *global* batch, whatever the number of processes
+    and micro-batches.
 
-    ``global_batch_size`` stands at the top level of the config; each process loads its share and the loop cuts that into
-    ``optim_wrapper.accumulative_counts`` micro-batches.
+    ``global_batch_size`` stands at the top level of the config; each process loads its share and
+    the loop cuts that into ``optim_wrapper.accumulative_counts`` micro-batches.
 
     Args:
         runner, dataloader: Given by mmengine.
-        max_iters, max_epochs: Length; exactly one of them. An epoch is a computed number of iterations.
+        max_iters, max_epochs: Length; exactly one of them. An epoch is a computed number of
+            iterations.
         val_interval: Iterations between validations; None validates at the end only.
-        non_finite: 'stop' ends the training at a NaN or infinite loss or gradient, with its name and its images; 'skip' leaves
-            such an optimizer step out (one wait for the device a step). On an accelerator a stop comes up to 20 iterations late,
-            but before anything is saved or validated.
+        non_finite: 'stop' ends the training at a NaN or infinite loss or gradient, with its name
+            and its images; 'skip' leaves such an optimizer step out (one wait for the device a
+            step). On an accelerator a stop comes up to 20 iterations late, but before anything is
+            saved or validated.
         max_skips: Iterations that 'skip' leaves out before it stops too.
     """
 
@@ -52,9 +57,13 @@ class IterationLoop(BaseLoop):
         if non_finite not in ('stop', 'skip'):
             raise UserError(f"train_cfg.non_finite must be 'stop' or 'skip', got {non_finite!r}.")
         if (max_iters is None) == (max_epochs is None):
-            raise UserError('train_cfg: give exactly one of max_iters and max_epochs (set the other to None).')
+            raise UserError(
+                'train_cfg: give exactly one of max_iters and max_epochs (set the other to None).'
+            )
         if 'batch_size' in dataloader:
-            raise UserError('train_dataloader.batch_size is not used; set global_batch_size at the top level.')
+            raise UserError(
+                'train_dataloader.batch_size is not used; set global_batch_size at the top level.'
+            )
         self.micro_batches = runner.cfg.optim_wrapper.get('accumulative_counts', 1)
         self.global_batch_size = runner.cfg.get('global_batch_size')
         share = _share(self.global_batch_size, self.micro_batches)
@@ -62,8 +71,15 @@ class IterationLoop(BaseLoop):
         # An endless stream has no epochs: all of the training is one.
         self.is_stream = isinstance(self.dataloader.dataset, IterableDataset)
         if self.is_stream and max_iters is None:
-            raise UserError(f'train_cfg.max_epochs: {type(self.dataloader.dataset).__name__} has no epochs; set train_cfg.max_iters instead.')
-        per_epoch = max_iters if self.is_stream else math.ceil(len(self.dataloader.dataset) / self.global_batch_size)
+            raise UserError(
+                f'train_cfg.max_epochs: {type(self.dataloader.dataset).__name__} has no epochs; '
+                f'set train_cfg.max_iters instead.'
+            )
+        per_epoch = (
+            max_iters
+            if self.is_stream
+            else math.ceil(len(self.dataloader.dataset) / self.global_batch_size)
+        )
         self._per_epoch = per_epoch
         self._max_iters = max_iters if max_iters is not None else max_epochs * per_epoch
         self._max_epochs = math.ceil(self._max_iters / per_epoch)
@@ -78,7 +94,8 @@ class IterationLoop(BaseLoop):
         self.skip_non_finite, self.max_skips, self.skips = non_finite == 'skip', max_skips, 0
         describe = getattr(self.dataloader.dataset, 'describe', 'image {}'.format)
         self.watch = FiniteWatch(torch.device(get_device()).type, describe)
-        # Whether an iteration has begun and not ended: its state is neither the one before nor the one after.
+        # Whether an iteration has begun and not ended: its state is neither the one before nor the
+        # one after.
         self.within = False
 
     @property
@@ -119,7 +136,8 @@ class IterationLoop(BaseLoop):
             source.seek(self.samples_seen)
             batches = iter(self.dataloader)
             if self.resumed_random_state is not None:
-                # Making the iterator draws a number; the state of the checkpoint is from after that.
+                # Making the iterator draws a number; the state of the checkpoint is from after
+                # that.
                 set_random_state(self.resumed_random_state)
             runner.call_hook('before_train_epoch')
             runner.model.train()
@@ -151,7 +169,9 @@ class IterationLoop(BaseLoop):
         runner.call_hook('before_train_iter', batch_idx=self._iter, data_batch=batch)
         self.steps_before, self.within = self._steps(), True
         outputs = self._train_on(batch)
-        runner.call_hook('after_train_iter', batch_idx=self._iter, data_batch=batch, outputs=outputs)
+        runner.call_hook(
+            'after_train_iter', batch_idx=self._iter, data_batch=batch, outputs=outputs
+        )
         self._iter += 1
         self.samples_seen += self.global_batch_size
         self.within = False
@@ -160,7 +180,11 @@ class IterationLoop(BaseLoop):
         """The means of what ``train_step`` gives, over micro-batches and processes."""
         runner = self.runner
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        buffers = {name: value.clone() for name, value in model.named_buffers()} if self.skip_non_finite else {}
+        buffers = (
+            {name: value.clone() for name, value in model.named_buffers()}
+            if self.skip_non_finite
+            else {}
+        )
         skipped = self._skipped()
         logs: list[dict] = []
         micro_batches = _chunks(batch, self.micro_batches)
@@ -168,7 +192,9 @@ class IterationLoop(BaseLoop):
             model.begin_step(micro_batches, runner.optim_wrapper)
         for micro in micro_batches:
             logs.append(runner.model.train_step(micro, optim_wrapper=runner.optim_wrapper))
-        outputs = _mean_over_processes({name: sum(log[name] for log in logs) / len(logs) for name in logs[0]})
+        outputs = _mean_over_processes(
+            {name: sum(log[name] for log in logs) / len(logs) for name in logs[0]}
+        )
         if self._skipped() > skipped and self.skips < self.max_skips:
             self._skip(model, buffers)
             return {name: torch.nan_to_num(value) for name, value in outputs.items()}
@@ -178,7 +204,11 @@ class IterationLoop(BaseLoop):
 
     def _wrappers(self) -> list[tuple[str, Any]]:
         wrappers = self.runner.optim_wrapper
-        return list(wrappers.items()) if isinstance(wrappers, OptimWrapperDict) else [('the model', wrappers)]
+        return (
+            list(wrappers.items())
+            if isinstance(wrappers, OptimWrapperDict)
+            else [('the model', wrappers)]
+        )
 
     def _set_skipping(self) -> None:
         for _, wrapper in self._wrappers():
@@ -198,7 +228,11 @@ class IterationLoop(BaseLoop):
             if name in buffers:
                 value.copy_(buffers[name])
         print_log(
-            f'Iteration {self._iter + 1} is left out: NaN or infinite gradients ({self.skips} of at most {self.max_skips}).',
+            (
+                f'Iteration {self._iter + 1} is left out: NaN or infinite gradients '
+                f'({self.skips} of '
+                f'at most {self.max_skips}).'
+            ),
             'current',
             logging.WARNING,
         )
@@ -206,14 +240,22 @@ class IterationLoop(BaseLoop):
     def _rescue(self, error: Exception) -> None:
         """Save the last finished iteration before an error ends the training.
 
-        Outside of an iteration (reading images, validation) this is what any checkpoint is. An iteration that fails before its first
-        optimizer step loses itself alone, though averages that the forward pass keeps may have seen it. One that fails later is
-        neither done nor undone: then the last checkpoint stays the last.
+        Outside of an iteration (reading images, validation) this is what any checkpoint is. An
+        iteration that fails before its first optimizer step loses itself alone, though averages
+        that the forward pass keeps may have seen it. One that fails later is neither done nor
+        undone: then the last checkpoint stays the last.
         """
         counted = all(hasattr(wrapper, 'steps') for _, wrapper in self._wrappers())
         between = self.within and not (counted and self._steps() == self.steps_before)
         if between or isinstance(error, NonFiniteError):
-            print_log('The error came within an iteration, whose state is not saved; the last checkpoint stays.', 'current', logging.ERROR)
+            print_log(
+                (
+                    'The error came within an iteration, whose state is not saved; the last '
+                    'checkpoint stays.'
+                ),
+                'current',
+                logging.ERROR,
+            )
             return
         for hook in self.runner.hooks:
             if hasattr(hook, 'save_alone'):
@@ -237,7 +279,9 @@ class IterationLoop(BaseLoop):
 
 @LOOPS.register_module()
 class ValidationLoop(ValLoop):
-    """mmengine's validation without a trace in the random states; a stop request ends it without metrics, averages swapped back."""
+    """mmengine's validation without a trace in the random states; a stop request ends it without
+    metrics, averages swapped back.
+    """
 
     # Whether the last run came to its metrics; all processes agree on it.
     completed = False
@@ -275,8 +319,10 @@ def _share(global_batch_size: int | None, micro_batches: int) -> int:
     parts = get_world_size() * micro_batches
     if global_batch_size % parts:
         raise UserError(
-            f'global_batch_size={global_batch_size} does not divide into {get_world_size()} processes with '
-            f'{micro_batches} micro-batches (optim_wrapper.accumulative_counts); choose a multiple of {parts}.'
+            f'global_batch_size={global_batch_size} does not divide into {get_world_size()} '
+            f'processes with '
+            f'{micro_batches} micro-batches (optim_wrapper.accumulative_counts); choose a '
+            f'multiple of {parts}.'
         )
     return global_batch_size // get_world_size()
 

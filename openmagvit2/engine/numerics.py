@@ -27,7 +27,9 @@ def set_numerics(config: Mapping[str, Any]) -> dict[str, Any]:
     if wanted is not None:
         if wanted not in PRECISIONS:
             names = ', '.join(PRECISIONS)
-            raise UserError(f'env_cfg.float32_matmul_precision must be one of {names}, got {wanted!r}.')
+            raise UserError(
+                f'env_cfg.float32_matmul_precision must be one of {names}, got {wanted!r}.'
+            )
         torch.set_float32_matmul_precision(wanted)
     randomness = dict(config.get('randomness') or {})
     seed = config.get('seed', randomness.get('seed') or 0)

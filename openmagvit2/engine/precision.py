@@ -34,9 +34,11 @@ class Precision:
 def fastest_precision(device: str | torch.device) -> Precision:
     """bfloat16 where a device computes it at least 1.2 times as fast as float32, float32 elsewhere.
 
-    A convolution and a matrix product are timed in both types, forward and backward: a few milliseconds, once a
-    process and device. No list of processor names could be complete, and emulated bfloat16 is ten times slower than
-    float32. The first process decides for all, since all must compute alike; every process has to call this.
+    A convolution and a matrix product are timed in both types, forward and backward: a few
+        milliseconds, once a
+    process and device. No list of processor names could be complete, and emulated bfloat16 is ten
+    times slower than float32. The first process decides for all, since all must compute alike;
+    every process has to call this.
 
     Args:
         device: Where the model runs.
@@ -52,16 +54,27 @@ def _measured(device: torch.device) -> Precision:
         seconds = {dtype: _seconds(device, dtype) for dtype in (torch.float32, torch.bfloat16)}
     except (RuntimeError, TypeError, NotImplementedError) as error:
         # Some backends have no bfloat16 at all.
-        return Precision('float32', f'bfloat16 does not work on {device}: {str(error).splitlines()[0]}')
+        return Precision(
+            'float32', f'bfloat16 does not work on {device}: {str(error).splitlines()[0]}'
+        )
     gain = seconds[torch.float32] / seconds[torch.bfloat16]
-    times = ', '.join(f'{str(dtype).removeprefix("torch.")} {1e3 * value:.2f} ms' for dtype, value in seconds.items())
+    times = ', '.join(
+        f'{str(dtype).removeprefix("torch.")} {1e3 * value:.2f} ms'
+        for dtype, value in seconds.items()
+    )
     if gain >= LEAST_GAIN:
-        return Precision('bfloat16', f'bfloat16 is {gain:.1f} times as fast on this {device.type}: {times}')
-    return Precision('float32', f'bfloat16 is no {LEAST_GAIN} times as fast on this {device.type}: {times}')
+        return Precision(
+            'bfloat16', f'bfloat16 is {gain:.1f} times as fast on this {device.type}: {times}'
+        )
+    return Precision(
+        'float32', f'bfloat16 is no {LEAST_GAIN} times as fast on this {device.type}: {times}'
+    )
 
 
 def _seconds(device: torch.device, dtype: torch.dtype) -> float:
-    """Time of both operations; the least of some repeats, since other programs only ever make it longer."""
+    """Time of both operations; the least of some repeats, since other programs only ever make it
+    longer.
+    """
     # Small operations would only time how fast a GPU is asked.
     batch = 4 if device.type == 'cpu' else 512
     x, weight, left, right = (

@@ -1,4 +1,6 @@
-"""Random states of Python, numpy and torch as plain values and tensors, so that any file with them loads safely."""
+"""Random states of Python, numpy and torch as plain values and tensors, so that any file with them
+loads safely.
+"""
 
 import random
 from collections.abc import Iterator
@@ -14,7 +16,13 @@ def get_random_state() -> dict:
     name, keys, position, has_gauss, cached = np.random.get_state()
     state = dict(
         python=[version, list(numbers), gauss],
-        numpy=[name, torch.from_numpy(keys.astype(np.int64)), int(position), int(has_gauss), float(cached)],
+        numpy=[
+            name,
+            torch.from_numpy(keys.astype(np.int64)),
+            int(position),
+            int(has_gauss),
+            float(cached),
+        ],
         torch=torch.get_rng_state(),
     )
     if torch.cuda.is_available():

@@ -1,4 +1,6 @@
-"""What a resume changes: the config wins where that is well defined, each difference is one line, the rest is refused."""
+"""What a resume changes: the config wins where that is well defined, each difference is one line,
+the rest is refused.
+"""
 
 from typing import Any
 
@@ -16,20 +18,28 @@ def adopt_position(runner, checkpoint: dict[str, Any]) -> None:
     """Set what the loop has seen, and say what is not as it was when the checkpoint was written.
 
     Raises:
-        UserError: A change that has no meaning in the middle of a training: the seed, fewer iterations than done, another batch with
-            ``max_epochs``, another schedule of mmengine's chained kind.
+        UserError: A change that has no meaning in the middle of a training: the seed, fewer
+            iterations than done, another batch with ``max_epochs``, another schedule of mmengine's
+            chained kind.
     """
     meta, loop = checkpoint['meta'], runner.train_loop
     before, now = (read_settings(text) for text in (meta.get('cfg', ''), runner.cfg.pretty_text))
     done, batch = meta['iter'], before.get('global_batch_size') or loop.global_batch_size
     if meta.get('seed', runner.seed) not in (None, runner.seed):
-        raise UserError(f'seed={runner.seed}: the training began with {meta["seed"]}, which orders its images; set seed={meta["seed"]}.')
+        raise UserError(
+            f'seed={runner.seed}: the training began with {meta["seed"]}, which orders its '
+            f'images; set seed={meta["seed"]}.'
+        )
     if done > loop.max_iters:
         raise UserError(
-            f'train_cfg.max_iters={loop.max_iters}: the checkpoint has {done} iterations; give more, or an older checkpoint to --resume.'
+            f'train_cfg.max_iters={loop.max_iters}: the checkpoint has {done} iterations; give '
+            f'more, or an older checkpoint to --resume.'
         )
     if batch != loop.global_batch_size and runner.cfg.train_cfg.get('max_epochs'):
-        raise UserError(f'global_batch_size={loop.global_batch_size} instead of {batch}: set train_cfg.max_iters in place of max_epochs.')
+        raise UserError(
+            f'global_batch_size={loop.global_batch_size} instead of {batch}: set '
+            f'train_cfg.max_iters in place of max_epochs.'
+        )
     _check_schedulers(runner.param_schedulers, checkpoint.get('param_schedulers', []))
     # Files of version 1 count iterations only.
     loop.samples_seen = meta.get('samples_seen', done * batch)
@@ -39,16 +49,26 @@ def adopt_position(runner, checkpoint: dict[str, Any]) -> None:
         if not (key.startswith('optim_wrapper.') and key.endswith('.dtype')):
             print_log(f'resume: {line}', 'current')
     if done == loop.max_iters:
-        print_log(f'Finished already: the checkpoint has all {done} iterations of train_cfg.max_iters.', 'current')
+        print_log(
+            f'Finished already: the checkpoint has all {done} iterations of train_cfg.max_iters.',
+            'current',
+        )
 
 
 def _check_schedulers(own: Any, theirs: Any) -> None:
-    """Schedules in closed form follow the config; of the others only the position is known how to go on."""
-    own, theirs = (value if isinstance(value, dict) else {'': value or []} for value in (own, theirs))
+    """Schedules in closed form follow the config; of the others only the position is known how to
+    go on.
+    """
+    own, theirs = (
+        value if isinstance(value, dict) else {'': value or []} for value in (own, theirs)
+    )
     for role in dict.fromkeys([*own, *theirs]):
         mine, saved = own.get(role, []), theirs.get(role, [])
         if len(mine) != len(saved):
-            raise UserError(f'param_scheduler: {len(mine)} for {role or "the model"}, the checkpoint has {len(saved)}; use the same.')
+            raise UserError(
+                f'param_scheduler: {len(mine)} for {role or "the model"}, the checkpoint has '
+                f'{len(saved)}; use the same.'
+            )
         for scheduler, state in zip(mine, saved, strict=True):
             if isinstance(scheduler, WarmupDecayLR) and 'curve' in state:
                 continue
@@ -62,6 +82,7 @@ def _check_same(scheduler: Any, state: dict[str, Any]) -> None:
         if key in state and state[key] != value:
             name = 'the learning rate' if key == 'base_values' else key
             raise UserError(
-                f'param_scheduler {type(scheduler).__name__}: {name} was {state[key]!r} and is {value!r}, which it cannot go on from; '
+                f'param_scheduler {type(scheduler).__name__}: {name} was {state[key]!r} and is '
+                f'{value!r}, which it cannot go on from; '
                 'use WarmupDecayLR, or start from the weights with load_from.'
             )

@@ -25,7 +25,9 @@ WAYS_OUT = 'go on with --resume, or give another --work-dir'
 
 
 def default_folder(config: Config) -> Path:
-    """``work_dirs`` and the config's path below ``configs/``; outside of such a folder, its name."""
+    """``work_dirs`` and the config's path below ``configs/``; outside of such a folder, its
+    name.
+    """
     path = Path(config.filename).with_suffix('')
     parts = path.parts
     if 'configs' in parts[:-1]:
@@ -52,7 +54,8 @@ class Run:
     Attributes:
         id: In ``run.json`` and in the ``meta.run`` of each checkpoint.
         config: File that it was started with.
-        parent: ``[id, iteration]`` of the run of which this one is a branch: a resume from an older file.
+        parent: ``[id, iteration]`` of the run of which this one is a branch: a resume from an older
+            file.
     """
 
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
@@ -60,16 +63,29 @@ class Run:
     parent: list | None = None
 
     def has(self, path: Path, content: dict[str, Any]) -> bool:
-        """Whether a checkpoint is of this run; one of an earlier version, without an identity, is."""
+        """Whether a checkpoint is of this run; one of an earlier version, without an identity,
+        is.
+        """
         owner = _meta(content).get('run')
         if owner in (None, self.id):
             return self.parent is None or owner is not None or iteration(path) <= self.parent[1]
-        return self.parent is not None and owner == self.parent[0] and iteration(path) <= self.parent[1]
+        return (
+            self.parent is not None
+            and owner == self.parent[0]
+            and iteration(path) <= self.parent[1]
+        )
 
     def write(self, folder: str | Path) -> None:
         """``run.json``."""
         now = time.strftime('%Y-%m-%d %H:%M:%S')
-        content = dict(id=self.id, config=self.config, parent=self.parent, host=host(), pid=os.getpid(), started=now)
+        content = dict(
+            id=self.id,
+            config=self.config,
+            parent=self.parent,
+            host=host(),
+            pid=os.getpid(),
+            started=now,
+        )
         write_text(Path(folder) / RUN, json.dumps(content, indent=2) + '\n')
 
     def owns(self, path: Path) -> bool:
@@ -90,7 +106,8 @@ def read_run(folder: str | Path) -> Run | None:
         return Run(str(content['id']), str(content.get('config', '')), content.get('parent'))
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(
-            f'{path} cannot be read ({error}); give another --work-dir, or remove the file if all checkpoints are of one run.'
+            f'{path} cannot be read ({error}); give another --work-dir, or remove the file if all '
+            f'checkpoints are of one run.'
         ) from error
 
 
@@ -100,7 +117,8 @@ def _meta(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def newest(folder: str | Path, run: Run | None = None) -> tuple[Path, dict[str, Any]] | None:
-    """The newest checkpoint of a folder that can be read, and what it holds; None where there is none at all.
+    """The newest checkpoint of a folder that can be read, and what it holds; None where there is
+    none at all.
 
     Args:
         folder: Where to look.
@@ -121,10 +139,15 @@ def newest(folder: str | Path, run: Run | None = None) -> tuple[Path, dict[str, 
         if run is None or run.has(path, content):
             return path, content
         passed.append(path.name)
-        print_log(f'{path} is of another run than {folder}; it is passed over.', 'current', logging.WARNING)
+        print_log(
+            f'{path} is of another run than {folder}; it is passed over.',
+            'current',
+            logging.WARNING,
+        )
     if found:
         raise UserError(
-            f'{folder}: none of its checkpoints can be read as one of its run ({", ".join(passed)}); '
+            f'{folder}: none of its checkpoints can be read as one of its run '
+            f'({", ".join(passed)}); '
             'give a checkpoint to --resume, or another --work-dir to start anew.'
         )
     return None
@@ -137,10 +160,21 @@ def find_resume_checkpoint(folder: str | Path) -> Path | None:
 
 
 def default_or_old(config: Config, resume: str | bool) -> Path:
-    """The default folder; a resume takes the one of version 1, named by the config alone, where only that has this config's run."""
+    """The default folder; a resume takes the one of version 1, named by the config alone, where
+    only that has this config's run.
+    """
     folder, old = default_folder(config), Path('work_dirs', Path(config.filename).stem)
-    if resume is True and old != folder and not checkpoints(folder) and checkpoints(old) and _is_of(old, config):
-        print_log(f'{folder} has nothing to resume; {old} has a run of this config, which goes on there.', 'current')
+    if (
+        resume is True
+        and old != folder
+        and not checkpoints(folder)
+        and checkpoints(old)
+        and _is_of(old, config)
+    ):
+        print_log(
+            f'{folder} has nothing to resume; {old} has a run of this config, which goes on there.',
+            'current',
+        )
         return old
     return folder
 
@@ -161,9 +195,18 @@ def begin(folder: Path, config: Config) -> Run:
     old, results = read_run(folder), checkpoints(folder)
     whose = f' of {old.config}' if old and old.config else ''
     if results:
-        raise UserError(f'{folder} holds the results of another run{whose} ({results[0].name}); {WAYS_OUT}.')
+        raise UserError(
+            f'{folder} holds the results of another run{whose} ({results[0].name}); {WAYS_OUT}.'
+        )
     if old:
-        print_log(f'{folder} holds a run{whose} that ended before its first checkpoint; a new one takes its place.', 'current')
+        print_log(
+            (
+                f'{folder} holds a run{whose} that ended before its first checkpoint; a new '
+                f'one takes '
+                f'its place.'
+            ),
+            'current',
+        )
     return Run(config=str(config.filename))
 
 
@@ -177,7 +220,10 @@ def go_on(folder: Path, config: Config, source: Path, content: dict[str, Any]) -
     old, owner = read_run(folder), _meta(content).get('run')
     others = [path for path in checkpoints(folder) if path.resolve() != source.resolve()]
     if not at_home and others and (old is None or old.id != owner):
-        raise UserError(f'{folder} holds the results of another run ({others[0].name}) than {source}; give another --work-dir.')
+        raise UserError(
+            f'{folder} holds the results of another run ({others[0].name}) than {source}; give '
+            f'another --work-dir.'
+        )
     if old is None and at_home:
         _check_config(folder, config)
     run = old if at_home and old else Run(id=owner or uuid.uuid4().hex, config=str(config.filename))
@@ -186,7 +232,11 @@ def go_on(folder: Path, config: Config, source: Path, content: dict[str, Any]) -
     if later:
         run = Run(config=run.config, parent=[run.id, done])
         print_log(
-            f'{folder}: the run branches off at iteration {done}; later files stay until it writes the same ({", ".join(later)}).', 'current'
+            (
+                f'{folder}: the run branches off at iteration {done}; later files stay until it '
+                f'writes the same ({", ".join(later)}).'
+            ),
+            'current',
         )
     return run
 
@@ -195,4 +245,8 @@ def _check_config(folder: Path, config: Config) -> None:
     """A folder without an identity is the run of the config that lies in it."""
     lying = sorted(path.stem for path in folder.glob('*.py'))
     if lying and Path(config.filename).stem not in lying:
-        raise UserError(f'{folder} holds the run of {lying[0]}.py, not of {Path(config.filename).name}; give another --work-dir.')
+        raise UserError(
+            f'{folder} holds the run of {lying[0]}.py, not of '
+            f'{Path(config.filename).name}; give '
+            f'another --work-dir.'
+        )

@@ -12,10 +12,12 @@ from openmagvit2.registry import DATA_SAMPLERS
 
 @DATA_SAMPLERS.register_module()
 class ResumableInfiniteSampler(Sampler):
-    """Endless shuffled order that is a function of (seed, epoch, position): a resume seeks by arithmetic and reads nothing twice.
+    """Endless shuffled order that is a function of (seed, epoch, position): a resume seeks by
+    arithmetic and reads nothing twice.
 
-    The position counts samples over all processes; process r of W takes the positions that leave r when divided by W, so a global batch
-    holds the same samples whatever the number of processes. Yields (index, epoch).
+    The position counts samples over all processes; process r of W takes the positions that leave r
+    when divided by W, so a global batch holds the same samples whatever the number of processes.
+    Yields (index, epoch).
 
     Args:
         dataset: Anything with a length.
@@ -52,4 +54,6 @@ class ResumableInfiniteSampler(Sampler):
     def _order(self, epoch: int) -> list[int]:
         if not self.shuffle:
             return list(range(self.size))
-        return torch.randperm(self.size, generator=torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)).tolist()
+        return torch.randperm(
+            self.size, generator=torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
+        ).tolist()

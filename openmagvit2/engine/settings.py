@@ -1,15 +1,27 @@
-"""Configs of earlier starts, as the text that a checkpoint keeps: read without executing anything."""
+"""Configs of earlier starts, as the text that a checkpoint keeps: read without executing
+anything.
+"""
 
 import ast
 from collections.abc import Iterator
 from typing import Any
 
 # Where and how a run is started, not what it computes.
-CIRCUMSTANCES = ('work_dir', 'load_from', 'resume', 'launcher', 'experiment_name', 'log_level', 'randomness')
+CIRCUMSTANCES = (
+    'work_dir',
+    'load_from',
+    'resume',
+    'launcher',
+    'experiment_name',
+    'log_level',
+    'randomness',
+)
 
 
 def read_settings(text: str) -> dict[str, Any]:
-    """The top-level names of a config's text; what is no plain value stays as its text, a text of another kind is empty."""
+    """The top-level names of a config's text; what is no plain value stays as its text, a text of
+    another kind is empty.
+    """
     try:
         statements = ast.parse(text).body
     except (SyntaxError, ValueError):
@@ -22,10 +34,19 @@ def read_settings(text: str) -> dict[str, Any]:
 
 
 def _value(node: ast.expr) -> Any:
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == 'dict' and not node.args:
+    if (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == 'dict'
+        and not node.args
+    ):
         return {item.arg: _value(item.value) for item in node.keywords}
     if isinstance(node, ast.Dict):
-        return {_value(key): _value(value) for key, value in zip(node.keys, node.values, strict=True) if key is not None}
+        return {
+            _value(key): _value(value)
+            for key, value in zip(node.keys, node.values, strict=True)
+            if key is not None
+        }
     if isinstance(node, (ast.List, ast.Tuple)):
         return [_value(item) for item in node.elts]
     try:
@@ -36,14 +57,19 @@ def _value(node: ast.expr) -> Any:
 
 def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """One sentence for each setting that is not what it was."""
-    old, new = ({key: value for key, value in settings.items() if key not in CIRCUMSTANCES} for settings in (before, now))
+    old, new = (
+        {key: value for key, value in settings.items() if key not in CIRCUMSTANCES}
+        for settings in (before, now)
+    )
     return list(_differences(old, new, ''))
 
 
 def _differences(old: Any, new: Any, key: str) -> Iterator[str]:
     if isinstance(old, dict) and isinstance(new, dict):
         for name in dict.fromkeys([*old, *new]):
-            yield from _differences(old.get(name), new.get(name), f'{key}.{name}' if key else str(name))
+            yield from _differences(
+                old.get(name), new.get(name), f'{key}.{name}' if key else str(name)
+            )
     elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         for i, (a, b) in enumerate(zip(old, new, strict=True)):
             yield from _differences(a, b, f'{key}.{i}')

@@ -42,7 +42,8 @@ class StopRequest:
             self._group = self._group or dist.new_group(backend='gloo')
             flag = torch.tensor([self.signal_number])
             dist.all_reduce(flag, dist.ReduceOp.MAX, group=self._group)
-            # A signal that came while waiting stays for the next call; this answer must be the same everywhere.
+            # A signal that came while waiting stays for the next call; this answer must be the same
+            # everywhere.
             self.signal_number = self.signal_number or int(flag)
             return bool(flag)
         return self.signal_number != 0

@@ -1,8 +1,11 @@
-"""A generated set against a reference: which of the reference's parts each metric is compared with, the values, and the record of it.
+"""A generated set against a reference: which of the reference's parts each metric is compared with,
+the values, and the record of it.
 
-Definitions are those of the ADM evaluator where torch-fidelity's functions have them: generated set first, precision and recall with the 3rd
-neighbour, the Inception score in consecutive splits of 5,000, the Fréchet distance to the statistics of the reference file where it has any
-(in ADM's files these are of the whole training set, and its images, 10,000 of them, serve precision and recall alone).
+Definitions are those of the ADM evaluator where torch-fidelity's functions have them: generated set
+first, precision and recall with the 3rd neighbour, the Inception score in consecutive splits of
+5,000, the Fréchet distance to the statistics of the reference file where it has any (in ADM's files
+these are of the whole training set, and its images, 10,000 of them, serve precision and recall
+alone).
 """
 
 import zipfile
@@ -10,7 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from openmagvit2.errors import UserError
-from openmagvit2.evaluation.distributions import Images, Statistics, cached_moments, collect, read_statistics
+from openmagvit2.evaluation.distributions import (
+    Images,
+    Statistics,
+    cached_moments,
+    collect,
+    read_statistics,
+)
 from openmagvit2.evaluation.features import FeatureExtractor
 from openmagvit2.evaluation.frechet import frechet_distance
 from openmagvit2.evaluation.images import ImageSet
@@ -38,10 +47,16 @@ class Reference:
         UserError: It is none of these.
     """
 
-    def __init__(self, path: str | Path, dim: int, skip_broken: bool = False, background: Colour = 'white') -> None:
+    def __init__(
+        self, path: str | Path, dim: int, skip_broken: bool = False, background: Colour = 'white'
+    ) -> None:
         path = Path(path)
         self.given = read_statistics(path, dim)
-        self.images = None if self.given and not _has_images(path) else ImageSet(path, skip_broken, background)
+        self.images = (
+            None
+            if self.given and not _has_images(path)
+            else ImageSet(path, skip_broken, background)
+        )
 
 
 def _has_images(path: Path) -> bool:
@@ -64,7 +79,8 @@ class Result:
 
 
 def choose_metrics(names: tuple[str, ...] | None, reference: Reference) -> tuple[str, ...]:
-    """Names checked against what there is to compare; by default all that the reference allows, but KID.
+    """Names checked against what there is to compare; by default all that the reference allows, but
+    KID.
 
     Raises:
         UserError: An unknown name, or one that needs images of a reference that has none.
@@ -75,14 +91,23 @@ def choose_metrics(names: tuple[str, ...] | None, reference: Reference) -> tuple
         if name not in METRICS:
             raise UserError(f'--metrics {name}: choose of {", ".join(METRICS)}.')
         if name in PAIRED and not reference.images:
-            raise UserError(f'--metrics {name} compares images: the reference must hold arr_0, or be a folder, not statistics alone.')
+            raise UserError(
+                f'--metrics {name} compares images: the reference must hold arr_0, or be a '
+                f'folder, not statistics alone.'
+            )
     return names
 
 
 def compare(
-    samples: Images, reference: Reference, extractor: FeatureExtractor, metrics: tuple[str, ...], batch_size: int = 50, device: str = 'cpu'
+    samples: Images,
+    reference: Reference,
+    extractor: FeatureExtractor,
+    metrics: tuple[str, ...],
+    batch_size: int = 50,
+    device: str = 'cpu',
 ) -> Result:
-    """Measure; memory for a batch, sums, and where single images are compared the features of both sets.
+    """Measure; memory for a batch, sums, and where single images are compared the features of both
+    sets.
 
     Raises:
         UserError: An image or file that cannot be read, or too few of them for a metric.
@@ -90,8 +115,16 @@ def compare(
     extractor.prepare(device)
     paired = bool(PAIRED & set(metrics))
     score = InceptionScore() if 'is' in metrics else None
-    ours = collect(samples, extractor, batch_size, device, Statistics(extractor.dim, len(samples) if paired else 0, score))
-    theirs = _reference_statistics(reference, extractor, batch_size, device, paired, 'fd' in metrics)
+    ours = collect(
+        samples,
+        extractor,
+        batch_size,
+        device,
+        Statistics(extractor.dim, len(samples) if paired else 0, score),
+    )
+    theirs = _reference_statistics(
+        reference, extractor, batch_size, device, paired, 'fd' in metrics
+    )
     values = measure(ours, theirs, extractor, metrics, reference.given)
     return Result(
         values=values,
@@ -100,23 +133,40 @@ def compare(
         network=extractor.describe(),
         protocol=_protocol(metrics, reference),
         warnings=_warnings(metrics, samples, ours, reference, theirs),
-        skipped=dict(samples=samples.skipped, reference=reference.images.skipped if reference.images else []),
+        skipped=dict(
+            samples=samples.skipped, reference=reference.images.skipped if reference.images else []
+        ),
     )
 
 
 def _reference_statistics(
-    reference: Reference, extractor: FeatureExtractor, batch_size: int, device: str, paired: bool, distance: bool
+    reference: Reference,
+    extractor: FeatureExtractor,
+    batch_size: int,
+    device: str,
+    paired: bool,
+    distance: bool,
 ) -> Statistics | None:
     """Of the reference's images, where a metric looks at them."""
     if paired:
-        return collect(reference.images, extractor, batch_size, device, Statistics(extractor.dim, len(reference.images)))
+        return collect(
+            reference.images,
+            extractor,
+            batch_size,
+            device,
+            Statistics(extractor.dim, len(reference.images)),
+        )
     if distance and not reference.given:
         return cached_moments(reference.images, extractor, batch_size, device)
     return None
 
 
 def measure(
-    ours: Statistics, theirs: Statistics | None, extractor: FeatureExtractor, metrics: tuple[str, ...], given: Statistics | None = None
+    ours: Statistics,
+    theirs: Statistics | None,
+    extractor: FeatureExtractor,
+    metrics: tuple[str, ...],
+    given: Statistics | None = None,
 ) -> dict[str, float]:
     """Values by name.
 
@@ -129,7 +179,9 @@ def measure(
     """
     values: dict[str, float] = {}
     if 'fd' in metrics:
-        values[extractor.distance_name] = frechet_distance(*ours.moments[1:], *(given or theirs).moments[1:])
+        values[extractor.distance_name] = frechet_distance(
+            *ours.moments[1:], *(given or theirs).moments[1:]
+        )
     if 'is' in metrics:
         values |= ours.score.result()
     if 'precision_recall' in metrics:
@@ -141,7 +193,11 @@ def measure(
 
 def _protocol(metrics: tuple[str, ...], reference: Reference) -> dict[str, str]:
     """What each number is of."""
-    of = "the reference file's statistics (mu, sigma)" if reference.given else 'the statistics of all images of the reference'
+    of = (
+        "the reference file's statistics (mu, sigma)"
+        if reference.given
+        else 'the statistics of all images of the reference'
+    )
     texts = dict(
         fd=f'Fréchet distance to {of}',
         precision_recall="generated set first, 3rd neighbour, against the reference's images",
@@ -151,19 +207,34 @@ def _protocol(metrics: tuple[str, ...], reference: Reference) -> dict[str, str]:
     return {name: texts[name] for name in metrics}
 
 
-def _warnings(metrics: tuple[str, ...], samples: Images, ours: Statistics, reference: Reference, theirs: Statistics | None) -> list[str]:
+def _warnings(
+    metrics: tuple[str, ...],
+    samples: Images,
+    ours: Statistics,
+    reference: Reference,
+    theirs: Statistics | None,
+) -> list[str]:
     told = [
         f'{ours.count} samples are few for {name}; below {least} it depends on their number.'
         for name, least in ENOUGH_SAMPLES.items()
         if name in metrics and ours.count < least
     ]
     told += [
-        f'{theirs.count} reference images are few for {name}; below {least} it depends on their number.'
+        (
+            f'{theirs.count} reference images are few for {name}; below {least} it depends on '
+            f'their number.'
+        )
         for name, least in ENOUGH.items()
-        if theirs and name in metrics and theirs.count < least and not (name == 'fd' and reference.given)
+        if theirs
+        and name in metrics
+        and theirs.count < least
+        and not (name == 'fd' and reference.given)
     ]
     sizes = [getattr(images, 'size', None) for images in (samples, reference.images)]
     if all(sizes) and sizes[0] != sizes[1]:
         (height, width), (other_height, other_width) = sizes
-        told.append(f'samples are {height}x{width} pixels, reference images {other_height}x{other_width}: a resize stands between them.')
+        told.append(
+            f'samples are {height}x{width} pixels, reference images {other_height}x{other_width}: '
+            f'a resize stands between them.'
+        )
     return told

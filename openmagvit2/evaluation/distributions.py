@@ -1,4 +1,6 @@
-"""Statistics of one set of images through one network: collected, read from a file, or kept in a cache."""
+"""Statistics of one set of images through one network: collected, read from a file, or kept in a
+cache.
+"""
 
 import logging
 import math
@@ -25,7 +27,9 @@ from openmagvit2.evaluation.metrics.inception_score import InceptionScore
 
 
 class Images(Protocol):
-    """What is measured: an :class:`ImageSet`, or anything else that gives batches of images, as a generator."""
+    """What is measured: an :class:`ImageSet`, or anything else that gives batches of images, as a
+    generator.
+    """
 
     name: str
     skipped: list[str]
@@ -38,7 +42,8 @@ class Images(Protocol):
 
 
 class Statistics:
-    """What metrics need of one set: sums for the Fréchet distance; single images only where a metric compares them.
+    """What metrics need of one set: sums for the Fréchet distance; single images only where a
+    metric compares them.
 
     Args:
         dim: Length of a feature.
@@ -57,7 +62,10 @@ class Statistics:
     def known(cls, count: int, mean: np.ndarray, cov: np.ndarray) -> 'Statistics':
         """From moments that somebody has computed; ``count`` is 0 where it is not known."""
         statistics = cls(len(mean))
-        statistics.count, statistics._moments = count, (count, torch.from_numpy(mean), torch.from_numpy(cov))
+        statistics.count, statistics._moments = (
+            count,
+            (count, torch.from_numpy(mean), torch.from_numpy(cov)),
+        )
         return statistics
 
     def update(self, out: dict[str, Tensor]) -> None:
@@ -69,7 +77,10 @@ class Statistics:
         self.count += len(features)
         if self.score is not None:
             if 'logits' not in out:
-                raise UserError('The Inception score needs a network that classifies; this one gives features only.')
+                raise UserError(
+                    'The Inception score needs a network that classifies; this one gives '
+                    'features only.'
+                )
             self.score.update(out['logits'])
 
     @property
@@ -85,10 +96,12 @@ class Statistics:
 
 
 def read_statistics(path: Path, dim: int) -> Statistics | None:
-    """An npz of ``mu`` and ``sigma`` (ADM's reference files have them beside the images); None where it is another kind of file.
+    """An npz of ``mu`` and ``sigma`` (ADM's reference files have them beside the images); None
+    where it is another kind of file.
 
     Raises:
-        UserError: The file is no npz, has one of the two alone, or they are no mean and covariance of this network's features.
+        UserError: The file is no npz, has one of the two alone, or they are no mean and covariance
+            of this network's features.
     """
     if path.suffix.lower() != '.npz' or not path.is_file():
         return None
@@ -111,31 +124,49 @@ def read_statistics(path: Path, dim: int) -> Statistics | None:
     for name, shape in dict(mu=(length,), sigma=(length, length)).items():
         array = arrays[name]
         if array.dtype.kind not in 'fiu' or array.shape != shape:
-            raise UserError(f'{path}: mu must be real numbers (D,), sigma (D, D); {name} is {array.dtype} {array.shape}.')
+            raise UserError(
+                f'{path}: mu must be real numbers (D,), sigma (D, D); {name} is {array.dtype} '
+                f'{array.shape}.'
+            )
     mean, cov = (array.astype(np.float64) for array in arrays.values())
     if len(mean) != dim:
-        raise UserError(f'{path}: mu has {len(mean)} numbers, the network {dim} features: these are statistics of another network.')
+        raise UserError(
+            f'{path}: mu has {len(mean)} numbers, the network {dim} features: these are '
+            f'statistics of another network.'
+        )
     if not (np.isfinite(mean).all() and np.isfinite(cov).all()):
         raise UserError(f'{path}: mu or sigma is not finite.')
     # Files in single precision are off by their rounding.
     if (cov.diagonal() < 0).any() or np.abs(cov - cov.T).max() > 1e-5 * np.abs(cov).max():
-        raise UserError(f'{path}: sigma is no covariance: it is not symmetric, or has a negative variance.')
+        raise UserError(
+            f'{path}: sigma is no covariance: it is not symmetric, or has a negative variance.'
+        )
     # The count is not written in such files.
     return Statistics.known(0, mean, cov)
 
 
 def _check_length(path: Path, members: set[str], dim: int) -> None:
-    """Look at the headers before the arrays are read: a small file can say, or unpack to, terabytes."""
+    """Look at the headers before the arrays are read: a small file can say, or unpack to,
+    terabytes.
+    """
     with zipfile.ZipFile(path) as archive:
         for name in sorted(members):
             with archive.open(name) as member:
                 shape, _, _ = read_header(member)
             # Twice as long is another network's, which has an error of its own.
             if math.prod(shape) > max(2 * dim, 4096) ** 2:
-                raise UserError(f'{path}: {name} has the shape {shape}, the network {dim} features.')
+                raise UserError(
+                    f'{path}: {name} has the shape {shape}, the network {dim} features.'
+                )
 
 
-def collect(images: Images, extractor: FeatureExtractor, batch_size: int, device: str, statistics: Statistics) -> Statistics:
+def collect(
+    images: Images,
+    extractor: FeatureExtractor,
+    batch_size: int,
+    device: str,
+    statistics: Statistics,
+) -> Statistics:
     """All images of a set through the network.
 
     Raises:
@@ -145,22 +176,28 @@ def collect(images: Images, extractor: FeatureExtractor, batch_size: int, device
     with tqdm(total=len(images), desc=images.name, unit='image') as bar:
         for batch in images.batches(batch_size):
             with warnings.catch_warnings():
-                warnings.simplefilter('ignore')  # of arrays that are not writable; they are only read
+                warnings.simplefilter(
+                    'ignore'
+                )  # of arrays that are not writable; they are only read
                 tensor = torch.from_numpy(batch).permute(0, 3, 1, 2).to(device)
             with torch.no_grad():
                 out = extractor(tensor)
             for kind, values in out.items():
-                check_finite(values, f'{kind.capitalize()} of {extractor.name} for images of {images.name}')
+                check_finite(
+                    values, f'{kind.capitalize()} of {extractor.name} for images of {images.name}'
+                )
             statistics.update(out)
             bar.update(len(batch))
     return statistics
 
 
-def cached_moments(images: ImageSet, extractor: FeatureExtractor, batch_size: int, device: str) -> Statistics:
+def cached_moments(
+    images: ImageSet, extractor: FeatureExtractor, batch_size: int, device: str
+) -> Statistics:
     """Moments of a reference set.
 
-    They are kept by the hashes of images (as they are read) and network below ``$OPENMAGVIT2_CACHE``
-    (or ``~/.cache/openmagvit2``).
+    They are kept by the hashes of images (as they are read) and network below
+    ``$OPENMAGVIT2_CACHE`` (or ``~/.cache/openmagvit2``).
     """
     extractor.prepare(device)
     folder = Path(os.environ.get('OPENMAGVIT2_CACHE', Path.home() / '.cache' / 'openmagvit2'))
@@ -182,7 +219,11 @@ def _kept_moments(kept: Path) -> Statistics | None:
         with np.load(kept, allow_pickle=False) as data:
             return Statistics.known(int(data['count']), data['mu'], data['sigma'])
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, KeyError, ValueError) as error:
-        print_log(f'{kept} is damaged ({error}); the statistics are computed again.', 'current', logging.WARNING)
+        print_log(
+            f'{kept} is damaged ({error}); the statistics are computed again.',
+            'current',
+            logging.WARNING,
+        )
         return None
 
 
@@ -194,4 +235,11 @@ def _keep_moments(kept: Path, count: int, mean: Tensor, cov: Tensor) -> None:
         np.savez(beside, count=count, mu=mean.numpy(), sigma=cov.numpy())
         os.replace(beside, kept)
     except OSError as error:
-        print_log(f'Statistics are not kept for the next run: {error}. OPENMAGVIT2_CACHE names another folder.', 'current', logging.WARNING)
+        print_log(
+            (
+                f'Statistics are not kept for the next run: {error}. OPENMAGVIT2_CACHE names '
+                f'another folder.'
+            ),
+            'current',
+            logging.WARNING,
+        )

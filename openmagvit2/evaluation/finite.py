@@ -1,4 +1,6 @@
-"""Numbers that enter a metric must be finite: comparisons with NaN give 0, which looks like a result."""
+"""Numbers that enter a metric must be finite: comparisons with NaN give 0, which looks like a
+result.
+"""
 
 from torch import Tensor
 
@@ -17,6 +19,7 @@ def check_finite(values: Tensor, what: str) -> Tensor:
     """
     if not values.isfinite().all():
         raise UserError(
-            f"{what} are not finite (NaN or infinite), so no metric can be taken of them; check the network's weights and the images."
+            f'{what} are not finite (NaN or infinite), so no metric can be taken of them; check '
+            f"the network's weights and the images."
         )
     return values

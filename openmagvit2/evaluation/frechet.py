@@ -9,7 +9,8 @@ from openmagvit2.models.layers.precision import as_double
 
 
 def moments(total: Tensor, dim: int) -> tuple[int, Tensor, Tensor]:
-    """Sums (1 + dim + dim^2,) of ones, features, and outer products to count, mean (dim,), and sample covariance (dim, dim).
+    """Sums (1 + dim + dim^2,) of ones, features, and outer products to count, mean (dim,), and
+    sample covariance (dim, dim).
 
     Raises:
         UserError: Of fewer than two images, which have no covariance.
@@ -25,19 +26,31 @@ def moments(total: Tensor, dim: int) -> tuple[int, Tensor, Tensor]:
 def sums(features: Tensor) -> Tensor:
     """Features (B, dim) to what :func:`moments` takes, float64."""
     x = as_double(features)
-    return torch.cat([torch.tensor([float(len(x))], dtype=torch.float64, device=x.device), x.sum(0), (x.T @ x).flatten()])
+    return torch.cat(
+        [
+            torch.tensor([float(len(x))], dtype=torch.float64, device=x.device),
+            x.sum(0),
+            (x.T @ x).flatten(),
+        ]
+    )
 
 
 def frechet_distance(mean_1: Tensor, cov_1: Tensor, mean_2: Tensor, cov_2: Tensor) -> float:
-    """``|m1 - m2|^2 + tr(C1 + C2 - 2 sqrt(C1 C2))``, float64; exact for covariances without full rank too.
+    """``|m1 - m2|^2 + tr(C1 + C2 - 2 sqrt(C1 C2))``, float64; exact for covariances without full
+    rank too.
 
-    The trace of the root is the sum of the singular values of sqrt(C1) sqrt(C2): no root is taken of a rounding error, unlike where the
-    eigenvalues of C1 C2 are computed.
+    The trace of the root is the sum of the singular values of sqrt(C1) sqrt(C2): no root is taken
+    of a rounding error, unlike where the eigenvalues of C1 C2 are computed.
 
     Raises:
         UserError: A mean or a covariance is not finite.
     """
-    for values, name in ((mean_1, 'first'), (cov_1, 'first'), (mean_2, 'second'), (cov_2, 'second')):
+    for values, name in (
+        (mean_1, 'first'),
+        (cov_1, 'first'),
+        (mean_2, 'second'),
+        (cov_2, 'second'),
+    ):
         check_finite(values, f'Mean and covariance of the {name} set')
     product = _root(cov_1).T @ _root(cov_2)
     trace = torch.linalg.svdvals(product).sum()

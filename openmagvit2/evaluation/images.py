@@ -19,14 +19,21 @@ class ImageSet:
     Args:
         path: An npz with ``arr_0`` uint8 (N, H, W, 3), or a folder of images of one size.
         skip_broken: Leave out files of a folder that cannot be read; they stand in ``skipped``.
-        background: Colour behind transparent pixels of a folder's files: a name or code, or three numbers up to 255.
+        background: Colour behind transparent pixels of a folder's files: a name or code, or three
+            numbers up to 255.
 
     Raises:
         UserError: No such file; another layout or type; pickled objects; an empty folder.
     """
 
-    def __init__(self, path: str | Path, skip_broken: bool = False, background: Colour = 'white') -> None:
-        self.path, self.skip_broken, self.background = Path(path), skip_broken, to_colour(background)
+    def __init__(
+        self, path: str | Path, skip_broken: bool = False, background: Colour = 'white'
+    ) -> None:
+        self.path, self.skip_broken, self.background = (
+            Path(path),
+            skip_broken,
+            to_colour(background),
+        )
         self.name = self.path.name
         self.skipped: list[str] = []
         # (H, W) of an image, known for a folder once one is read.
@@ -74,7 +81,8 @@ class ImageSet:
         """In order.
 
         Raises:
-            UserError: A file of a folder is broken or of another size than the first, or all are broken; the npz is damaged or ends early.
+            UserError: A file of a folder is broken or of another size than the first, or all are
+                broken; the npz is damaged or ends early.
         """
         self.skipped = []
         if self.files:
@@ -97,12 +105,18 @@ class ImageSet:
             raise UserError(f'{self.path} does not exist.') from None
         except KeyError:
             if {'mu.npy', 'sigma.npy'} <= names:
-                raise UserError(f'{self.path} holds statistics (mu, sigma) where images are needed (arr_0).') from None
-            raise UserError(f'{self.path} has no arr_0, where the images belong (uint8, N x H x W x 3).') from None
+                raise UserError(
+                    f'{self.path} holds statistics (mu, sigma) where images are needed (arr_0).'
+                ) from None
+            raise UserError(
+                f'{self.path} has no arr_0, where the images belong (uint8, N x H x W x 3).'
+            ) from None
         except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError) as error:
             raise UserError(f'{self.path} is not a readable npz: {error}') from None
         if dtype.hasobject:
-            raise UserError(f'{self.path}: arr_0 holds pickled objects, which are not read; save it as uint8.')
+            raise UserError(
+                f'{self.path}: arr_0 holds pickled objects, which are not read; save it as uint8.'
+            )
         if dtype != np.uint8 or len(shape) != 4 or shape[3] != 3 or fortran or not shape[0]:
             raise UserError(f'{self.path}: arr_0 must be uint8 (N, H, W, 3), got {dtype} {shape}.')
         return shape
@@ -116,7 +130,9 @@ class ImageSet:
                 rows = min(size, count - start)
                 data = member.read(rows * length)
                 if len(data) != rows * length:
-                    raise UserError(f'{self.path} ends after {start + len(data) // length} of {count} images.')
+                    raise UserError(
+                        f'{self.path} ends after {start + len(data) // length} of {count} images.'
+                    )
                 yield np.frombuffer(data, np.uint8).reshape(rows, *image)
 
     def _from_files(self, size: int) -> Iterator[np.ndarray]:
@@ -133,7 +149,9 @@ class ImageSet:
             first = first or image.shape
             self.size = first[:2]
             if image.shape != first:
-                sizes = f'{image.shape[0]}x{image.shape[1]}, the images before it {first[0]}x{first[1]}'
+                sizes = (
+                    f'{image.shape[0]}x{image.shape[1]}, the images before it {first[0]}x{first[1]}'
+                )
                 raise UserError(f'{file} is {sizes}; give images of one size.')
             batch.append(image)
             if len(batch) == size:
@@ -146,5 +164,9 @@ class ImageSet:
 def read_header(member) -> tuple[tuple[int, ...], bool, np.dtype]:
     """Shape, order and type of an npy stream, without its data."""
     version = np.lib.format.read_magic(member)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    read = (
+        np.lib.format.read_array_header_1_0
+        if version == (1, 0)
+        else np.lib.format.read_array_header_2_0
+    )
     return read(member)

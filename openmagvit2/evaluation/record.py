@@ -41,13 +41,15 @@ def write_record(
     Args:
         folder: Gets ``metrics.json``.
         values: Metrics by name.
-        config: Of the Runner; its file, model and ``<stage>_evaluator``, ``<stage>_dataloader`` are told.
+        config: Of the Runner; its file, model and ``<stage>_evaluator``, ``<stage>_dataloader`` are
+            told.
         stage: 'val' or 'test'.
         metrics: The evaluators, whose statements tell protocol, network and weights.
         images: How many were evaluated.
-        model: As evaluated; the hash of its weights, those that only training needs aside, ties validations of a training to its files.
+        model: As evaluated; the hash of its weights, those that only training needs aside, ties
+            validations of a training to its files.
         checkpoint: What else is known of the weights.
-        size: See :func:`openmagvit2.apis.running.test`.
+        size: See :func:`openmagvit2.workflows.test.test`.
         trained_in: Compute type of each role in a training; evaluations compute in float32.
     """
     evaluators = config[f'{stage}_evaluator']
@@ -56,13 +58,23 @@ def write_record(
         images=images,
         config=str(config.filename),
         checkpoint=dict(checkpoint, weights_sha256=weights_hash(model, without=TRAINING_ONLY)),
-        evaluators=[part.to_dict() for part in ([evaluators] if isinstance(evaluators, dict) else evaluators)],
-        protocol=[f'{type(metric).__name__}: {metric.statement()}' for metric in metrics if hasattr(metric, 'statement')],
+        evaluators=[
+            part.to_dict()
+            for part in ([evaluators] if isinstance(evaluators, dict) else evaluators)
+        ],
+        protocol=[
+            f'{type(metric).__name__}: {metric.statement()}'
+            for metric in metrics
+            if hasattr(metric, 'statement')
+        ],
         dataset=config[f'{stage}_dataloader'].dataset.to_dict(),
         size=size,
         pad_value=config.model.get('pad_value', 0.0),
         processes=get_world_size(),
-        precision=dict(evaluation='float32', training={name: asdict(own) for name, own in (trained_in or {}).items()}),
+        precision=dict(
+            evaluation='float32',
+            training={name: asdict(own) for name, own in (trained_in or {}).items()},
+        ),
         numerics=numerics(),
         versions={name: version(name) for name in PACKAGES},
     )

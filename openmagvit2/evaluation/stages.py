@@ -24,8 +24,13 @@ def check_stages(evaluators: Sequence[dict], model: dict, source: str) -> None:
     for evaluator in evaluators:
         wanted = _stage(METRICS, evaluator)
         if None not in (own, wanted) and own != wanted:
-            having = [name for name, metric in SHORT_NAMES.items() if _stage(METRICS, metric) == own]
-            raise UserError(f'{_name(evaluator)} needs a {wanted}; {source} is of a {own}, which has {", ".join(having)}.')
+            having = [
+                name for name, metric in SHORT_NAMES.items() if _stage(METRICS, metric) == own
+            ]
+            raise UserError(
+                f'{_name(evaluator)} needs a {wanted}; {source} is of a {own}, which has '
+                f'{", ".join(having)}.'
+            )
 
 
 def _stage(registry: Registry, built: dict) -> str | None:

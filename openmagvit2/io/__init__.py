@@ -1,4 +1,6 @@
-"""Files in and out: one atomic writer, one reader of images, one scanner of folders, one reader of lists."""
+"""Files in and out: one atomic writer, one reader of images, one scanner of folders, one reader of
+lists.
+"""
 
 from openmagvit2.io.atomic import remove_leftovers, reserve, write_atomically, write_text
 from openmagvit2.io.image_files import ENDINGS, find_images, gather_images

@@ -20,7 +20,8 @@ ZEROS = 1 << 20
 def write_atomically(path: str | Path) -> Iterator[IO[bytes]]:
     """Open a temporary file beside ``path``, which takes its place when all is on the disk.
 
-    Whatever fails, the old file stays and the temporary one goes; only a kill leaves it (:func:`remove_leftovers`).
+    Whatever fails, the old file stays and the temporary one goes; only a kill leaves it
+    (:func:`remove_leftovers`).
 
     Raises:
         UserError: The file cannot be written, as on a full disk; the text names it.
@@ -40,12 +41,15 @@ def write_atomically(path: str | Path) -> Iterator[IO[bytes]]:
         if cause is None:
             raise
         raise UserError(
-            f'{path} cannot be written ({cause.strerror or cause}); what was there before is kept. Free space, or give another folder.'
+            f'{path} cannot be written ({cause.strerror or cause}); what was there before is '
+            f'kept. Free space, or give another folder.'
         ) from error
 
 
 def _system_error(error: BaseException) -> OSError | None:
-    """The system's error behind another: torch's zip writer fails on closing, after and because of the one that tells why."""
+    """The system's error behind another: torch's zip writer fails on closing, after and because of
+    the one that tells why.
+    """
     if isinstance(error, RuntimeError):
         error = error.__cause__ or error.__context__ or error
     return error if isinstance(error, OSError) else None
@@ -58,7 +62,8 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def reserve(path: str | Path, size: int) -> None:
-    """Make a file of ``size`` zero bytes that the disk has room for: writing to a map of it then cannot fail.
+    """Make a file of ``size`` zero bytes that the disk has room for: writing to a map of it then
+    cannot fail.
 
     Raises:
         UserError: There is no room, or the file cannot be written; none is left.
@@ -73,7 +78,10 @@ def reserve(path: str | Path, size: int) -> None:
             os.fsync(file.fileno())
     except OSError as error:
         path.unlink(missing_ok=True)
-        raise UserError(f'{path} cannot be written: {size} bytes are needed ({error.strerror}). Free space, or give another folder.') from error
+        raise UserError(
+            f'{path} cannot be written: {size} bytes are needed ({error.strerror}). Free space, '
+            f'or give another folder.'
+        ) from error
 
 
 def _allocate(descriptor: int, size: int) -> bool:
@@ -93,5 +101,10 @@ def remove_leftovers(folder: str | Path) -> None:
     """Remove the temporary files of writers that this machine knows to be dead; all others stay."""
     for path in Path(folder).glob('.tmp-*'):
         match = LEFTOVER.fullmatch(path.name)
-        if match and match['host'] in (None, host()) and not alive(int(match['pid'])) and path.is_file():
+        if (
+            match
+            and match['host'] in (None, host())
+            and not alive(int(match['pid']))
+            and path.is_file()
+        ):
             path.unlink(missing_ok=True)

@@ -144,7 +144,9 @@ def _walk(folder: str, above: tuple[str, ...]) -> Iterator[str]:
             if broken_link or (entry.is_file() and not is_own_grid(entry.path)):
                 yield entry.path
         elif entry.is_symlink() and not os.path.exists(entry.path):
-            print_log(f'{entry.path} links to nothing and is passed over.', 'current', logging.WARNING)
+            print_log(
+                f'{entry.path} links to nothing and is passed over.', 'current', logging.WARNING
+            )
 
 
 def _entries(folder: str) -> list[os.DirEntry]:

@@ -106,7 +106,10 @@ def to_colour(background: Colour) -> tuple[int, int, int]:
     elif isinstance(background, Sequence) and len(background) == 3:
         if all(isinstance(value, int) and 0 <= value <= 255 for value in background):
             return tuple(background)
-    raise UserError(f'background={background!r} is no colour; give a name or a code as white or #808080, or three whole numbers from 0 to 255.')
+    raise UserError(
+        f'background={background!r} is no colour; give a name or a code as white or #808080, or '
+        f'three whole numbers from 0 to 255.'
+    )
 
 
 def _decode(source: Source) -> tuple[Image.Image, int]:
@@ -114,7 +117,9 @@ def _decode(source: Source) -> tuple[Image.Image, int]:
     if isinstance(source, bytes):
         source = io.BytesIO(source)
     # A caller's image stays open.
-    opened = contextlib.nullcontext(source) if isinstance(source, Image.Image) else Image.open(source)
+    opened = (
+        contextlib.nullcontext(source) if isinstance(source, Image.Image) else Image.open(source)
+    )
     with opened as image:
         limit = Image.MAX_IMAGE_PIXELS
         if limit and image.width * image.height > limit:
@@ -141,7 +146,11 @@ def _why(error: Exception, source: Source) -> tuple[str, str]:
     if isinstance(error, UnidentifiedImageError):
         if (source == b'') if path is None else os.path.getsize(path) == 0:
             return 'it is empty', remedy
-        if path is not None and os.fspath(path).lower().endswith('.avif') and 'AVIF' not in Image.OPEN:
+        if (
+            path is not None
+            and os.fspath(path).lower().endswith('.avif')
+            and 'AVIF' not in Image.OPEN
+        ):
             return 'this Pillow has no AVIF', 'install Pillow 11.3 or later'
         return 'no image format that Pillow knows', remedy
     return str(error) or type(error).__name__, remedy

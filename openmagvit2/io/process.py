@@ -11,7 +11,9 @@ def host() -> str:
 
 
 def started(pid: int) -> str | None:
-    """When a process of this machine was started, in ticks since the boot; None where that is not known."""
+    """When a process of this machine was started, in ticks since the boot; None where that is not
+    known.
+    """
     try:
         stat = Path(f'/proc/{pid}/stat').read_text()
     except OSError:
@@ -25,7 +27,8 @@ def alive(pid: int, start: str | None = None) -> bool:
 
     Args:
         pid: Its number.
-        start: What :func:`started` gave for it; another process that got the number later is another one.
+        start: What :func:`started` gave for it; another process that got the number later is
+            another one.
     """
     try:
         os.kill(pid, 0)

@@ -12,11 +12,14 @@ from openmagvit2.io.image_files import GRID_MARK, GRID_NAME
 
 def to_uint8(images: Tensor) -> np.ndarray:
     """Floats (B, 3, H, W) in [-1, 1] to uint8 (B, H, W, 3), clamped and rounded."""
-    return ((images.float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+    return (
+        ((images.float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+    )
 
 
 def image_grid(rows: Sequence[Sequence[np.ndarray]], gap: int = 2, scale: int = 1) -> np.ndarray:
-    """Rows of uint8 images (H, W, 3) to one uint8 image on white; a cell is as large as the largest image.
+    """Rows of uint8 images (H, W, 3) to one uint8 image on white; a cell is as large as the largest
+    image.
 
     Args:
         rows: Images by row, from the top.
@@ -26,7 +29,9 @@ def image_grid(rows: Sequence[Sequence[np.ndarray]], gap: int = 2, scale: int = 
     height = max(image.shape[0] for row in rows for image in row)
     width = max(image.shape[1] for row in rows for image in row)
     columns = max(len(row) for row in rows)
-    canvas = np.full((len(rows) * (height + gap) - gap, columns * (width + gap) - gap, 3), 255, np.uint8)
+    canvas = np.full(
+        (len(rows) * (height + gap) - gap, columns * (width + gap) - gap, 3), 255, np.uint8
+    )
     for i, row in enumerate(rows):
         for j, image in enumerate(row):
             top, left = i * (height + gap), j * (width + gap)
@@ -41,7 +46,9 @@ def save_image(image: np.ndarray, path: str | Path) -> None:
 
 
 def save_grid(rows: Sequence[Sequence[np.ndarray]], folder: str | Path) -> Path:
-    """Write :func:`image_grid` of the rows as ``grid.png``, marked as none of the folder's images."""
+    """Write :func:`image_grid` of the rows as ``grid.png``, marked as none of the folder's
+    images.
+    """
     path, info = Path(folder) / GRID_NAME, PngImagePlugin.PngInfo()
     info.add_text(*GRID_MARK)
     Image.fromarray(image_grid(rows)).save(path, pnginfo=info)

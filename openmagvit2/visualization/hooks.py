@@ -1,4 +1,6 @@
-"""Grids of images at every validation of a training, below ``<work_dir>/grids``; averaged weights where there are any."""
+"""Grids of images at every validation of a training, below ``<work_dir>/grids``; averaged weights
+where there are any.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,23 +36,35 @@ class ReconstructionGridHook(Hook):
         """Start anew."""
         self.pairs: list[tuple[Tensor, Tensor]] = []
 
-    def after_val_iter(self, runner, batch_idx: int, data_batch: dict | None = None, outputs: Sequence[dict] | None = None) -> None:
+    def after_val_iter(
+        self,
+        runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: Sequence[dict] | None = None,
+    ) -> None:
         """Keep images until there are enough."""
         for sample in outputs or ():
             wanted = self.num_images - len(self.pairs)
-            self.pairs += list(zip(sample['image'][:wanted], sample['reconstruction'][:wanted], strict=True))
+            self.pairs += list(
+                zip(sample['image'][:wanted], sample['reconstruction'][:wanted], strict=True)
+            )
 
     def after_val_epoch(self, runner, metrics: dict | None = None) -> None:
         """Write the grid; a validation that was cut short has no metrics and gives none."""
         if metrics and self.pairs and is_main_process():
             # One by one: images of a validation may differ in size.
-            rows = [[to_uint8(image[None])[0] for image in images] for images in zip(*self.pairs, strict=True)]
+            rows = [
+                [to_uint8(image[None])[0] for image in images]
+                for images in zip(*self.pairs, strict=True)
+            ]
             save_image(image_grid(rows), _path(runner, 'reconstructions'))
 
 
 @HOOKS.register_module()
 class SampleGridHook(Hook):
-    """Writes samples, a row for each class, with the config's ``eval_sampling``; the same seeds each time.
+    """Writes samples, a row for each class, with the config's ``eval_sampling``; the same seeds
+    each time.
 
     Args:
         labels: Classes to show; the first ten by default.
@@ -61,17 +75,23 @@ class SampleGridHook(Hook):
     # Before averaged weights leave the model again.
     priority = 'HIGH'
 
-    def __init__(self, labels: Sequence[int] | None = None, num_per_class: int = 4, seed: int = 0) -> None:
+    def __init__(
+        self, labels: Sequence[int] | None = None, num_per_class: int = 4, seed: int = 0
+    ) -> None:
         self.labels, self.num_per_class, self.seed = labels, num_per_class, seed
 
     def after_val_epoch(self, runner, metrics: dict | None = None) -> None:
-        """Sample and write, in the main process alone; nothing after a validation that was cut short."""
+        """Sample and write, in the main process alone; nothing after a validation that was cut
+        short.
+        """
         if not metrics or not is_main_process():
             return
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         labels = list(self.labels if self.labels is not None else range(min(10, model.num_classes)))
         wanted = torch.tensor(labels).repeat_interleave(self.num_per_class)
         # mmengine's ConfigDict is a dict of another class; the sampler wants a plain one.
-        images = model.decode_indices(model.generate(wanted, dict(runner.cfg.get('eval_sampling') or {}), self.seed))
+        images = model.decode_indices(
+            model.generate(wanted, dict(runner.cfg.get('eval_sampling') or {}), self.seed)
+        )
         rows = to_uint8(images).reshape(len(labels), self.num_per_class, *images.shape[2:], 3)
         save_image(image_grid([list(row) for row in rows]), _path(runner, 'samples'))

@@ -111,7 +111,9 @@ def holding(value: float) -> np.ndarray:
 def test_mistakes_in_images(image, told):
     with pytest.raises(UserError, match=told):
         to_list(image)
-    with pytest.raises(UserError, match=r'value_range must be black and white of floats, got \(1, 0\)'):
+    with pytest.raises(
+        UserError, match=r'value_range must be black and white of floats, got \(1, 0\)'
+    ):
         to_list(IMAGE, value_range=(1, 0))
 
 

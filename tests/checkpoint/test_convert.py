@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from openmagvit2.apis import Generator, Tokenizer, init_model
-from openmagvit2.apis.running import train
 from openmagvit2.checkpoint import read_checkpoint, to_official, to_ours, write_checkpoint
 from openmagvit2.checkpoint.official import FILES, LAYOUTS, ema_names, official_names
 from openmagvit2.config import load_config
+from openmagvit2.workflows.train import train
 
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / 'configs' / 'tiny' / 'lfq_32_official.py'
@@ -24,10 +24,19 @@ TINY_AR = ROOT / 'configs' / 'tiny' / 'ar_32_official.py'
 def random_state(model: torch.nn.Module, averages: bool = True) -> dict:
     """An official state dict of a model, filled with seeded numbers."""
     generator = torch.Generator().manual_seed(0)
-    state = {official: torch.rand(model.state_dict()[name].shape, generator=generator) for name, official in official_names(model).items()}
+    state = {
+        official: torch.rand(model.state_dict()[name].shape, generator=generator)
+        for name, official in official_names(model).items()
+    }
     if averages:
-        state |= {'model_ema.decay': torch.tensor(0.999), 'model_ema.num_updates': torch.tensor(-1, dtype=torch.int32)}
-        state |= {key: torch.rand(model.state_dict()[name].shape, generator=generator) for name, key in ema_names(model).items()}
+        state |= {
+            'model_ema.decay': torch.tensor(0.999),
+            'model_ema.num_updates': torch.tensor(-1, dtype=torch.int32),
+        }
+        state |= {
+            key: torch.rand(model.state_dict()[name].shape, generator=generator)
+            for name, key in ema_names(model).items()
+        }
     for name in [name for name in state if name.endswith('num_batches_tracked')]:
         state[name] = torch.tensor(6)
     return state
@@ -50,7 +59,11 @@ def model():
     return init_model(TINY)
 
 
-COUNTS = [('lfq_256', (339, 22, 352)), ('lfq_128', (283, 22, 296)), ('lfq_256_16k_pretrain', (339, 21, 357))]
+COUNTS = [
+    ('lfq_256', (339, 22, 352)),
+    ('lfq_128', (283, 22, 296)),
+    ('lfq_256_16k_pretrain', (339, 21, 357)),
+]
 
 
 @pytest.mark.parametrize(('name', 'counts'), COUNTS)
@@ -70,7 +83,10 @@ def test_there_and_back_keeps_every_bit(model):
     back, _ = to_official(ours, model)
     assert back['state_dict'].keys() == state.keys()
     for name, tensor in state.items():
-        assert back['state_dict'][name].equal(tensor) and back['state_dict'][name].dtype == tensor.dtype, name
+        assert (
+            back['state_dict'][name].equal(tensor)
+            and back['state_dict'][name].dtype == tensor.dtype
+        ), name
     again, _ = to_ours(back['state_dict'], model)
     assert all(again[key][name].equal(ours[key][name]) for key in ours for name in ours[key])
     assert ('decoder', 35, 'taken, averages') in report.rows
@@ -80,22 +96,33 @@ def test_there_and_back_keeps_every_bit(model):
 def test_command_writes_files_that_load_and_repeat(model, tmp_path, ending, run):
     source = tmp_path / 'official.ckpt'
     torch.save(dict(state_dict=random_state(model), epoch=3), source)
-    ours, back, again = tmp_path / f'ours.{ending}', tmp_path / 'back.ckpt', tmp_path / f'again.{ending}'
+    ours, back, again = (
+        tmp_path / f'ours.{ending}',
+        tmp_path / 'back.ckpt',
+        tmp_path / f'again.{ending}',
+    )
     assert run(source, ours, '--config', TINY)[0] == 0
     assert run(ours, back, '--config', TINY, '--to', 'official')[0] == 0
     assert run(back, again, '--config', TINY)[0] == 0
     assert ours.read_bytes() == again.read_bytes()
     image = np.random.default_rng(0).integers(0, 255, (32, 32, 3), np.uint8)
     averaged = Tokenizer.from_config(TINY, ours)
-    assert averaged.model.encoder.conv_in.weight.equal(read_checkpoint(source)['state_dict']['model_ema.encoderconv_inweight'])
+    assert averaged.model.encoder.conv_in.weight.equal(
+        read_checkpoint(source)['state_dict']['model_ema.encoderconv_inweight']
+    )
     assert averaged.reconstruct(image)[0].shape == (32, 32, 3)
 
 
 def test_weights_choose(model):
     state = random_state(model)
-    for weights, key in (('raw', 'encoder.conv_in.weight'), ('ema', 'model_ema.encoderconv_inweight')):
+    for weights, key in (
+        ('raw', 'encoder.conv_in.weight'),
+        ('ema', 'model_ema.encoderconv_inweight'),
+    ):
         ours, _ = to_ours(state, model, weights)
-        assert set(ours) == {'state_dict'} and ours['state_dict']['encoder.conv_in.weight'].equal(state[key])
+        assert set(ours) == {'state_dict'} and ours['state_dict']['encoder.conv_in.weight'].equal(
+            state[key]
+        )
     without = random_state(model, averages=False)
     assert 'ema_state_dict' not in to_ours(without, model)[0]
     with pytest.raises(ValueError, match='no averaged weights'):
@@ -106,14 +133,38 @@ def test_weights_choose(model):
     ('change', 'told'),
     [
         (lambda s: s.pop('decoder.conv_in.weight'), 'decoder.conv_in.weight is missing'),
-        (lambda s: s.update({'encoder.conv_out.bias': torch.zeros(9)}), r'encoder.conv_out.bias is \(9,\) instead of \(8,\)'),
-        (lambda s: s.pop('model_ema.decodernorm_outbias'), 'model_ema.decodernorm_outbias is missing'),
-        (lambda s: s.pop('loss.discriminator.main.0.bias'), 'loss.discriminator.main.0.bias is missing'),
-        (lambda s: s.update({'encoder.down.7.weight': torch.zeros(1)}), 'tensors that this config does not: encoder.down.7.weight'),
-        (lambda s: s.update({'model_ema.encoderextra': torch.zeros(1)}), 'tensors that this config does not: model_ema.encoderextra'),
-        (lambda s: s.update({'loss.discriminator.main.20.bias': torch.zeros(1)}), 'does not: loss.discriminator.main.20.bias'),
-        (lambda s: s.update({'quantize.embedding.weight': torch.zeros(4, 4)}), 'does not: quantize.embedding.weight'),
-        (lambda s: s.update({'decoder.conv_out.bias': 3}), 'decoder.conv_out.bias is a int instead of a tensor'),
+        (
+            lambda s: s.update({'encoder.conv_out.bias': torch.zeros(9)}),
+            r'encoder.conv_out.bias is \(9,\) instead of \(8,\)',
+        ),
+        (
+            lambda s: s.pop('model_ema.decodernorm_outbias'),
+            'model_ema.decodernorm_outbias is missing',
+        ),
+        (
+            lambda s: s.pop('loss.discriminator.main.0.bias'),
+            'loss.discriminator.main.0.bias is missing',
+        ),
+        (
+            lambda s: s.update({'encoder.down.7.weight': torch.zeros(1)}),
+            'tensors that this config does not: encoder.down.7.weight',
+        ),
+        (
+            lambda s: s.update({'model_ema.encoderextra': torch.zeros(1)}),
+            'tensors that this config does not: model_ema.encoderextra',
+        ),
+        (
+            lambda s: s.update({'loss.discriminator.main.20.bias': torch.zeros(1)}),
+            'does not: loss.discriminator.main.20.bias',
+        ),
+        (
+            lambda s: s.update({'quantize.embedding.weight': torch.zeros(4, 4)}),
+            'does not: quantize.embedding.weight',
+        ),
+        (
+            lambda s: s.update({'decoder.conv_out.bias': 3}),
+            'decoder.conv_out.bias is a int instead of a tensor',
+        ),
     ],
 )
 def test_wrong_files_are_refused(model, change, told):
@@ -128,7 +179,11 @@ def test_a_file_of_another_config_is_named(model, file):
     config = next(config for name, _, config in FILES if name == file)
     with torch.device('meta'):
         full = init_model(ROOT / config, device='meta')
-    state = {official: tensor for name, tensor in full.state_dict().items() if (official := official_names(full).get(name))}
+    state = {
+        official: tensor
+        for name, tensor in full.state_dict().items()
+        if (official := official_names(full).get(name))
+    }
     with pytest.raises(ValueError, match=f'It looks like .*{file}.*: give .*{config}'):
         to_ours(state, model)
 
@@ -148,16 +203,32 @@ def test_each_form_is_taken_for_itself_only(model, tmp_path, run):
 
 
 def test_a_file_without_discriminator_has_no_averages_of_one(model):
-    state = {name: tensor for name, tensor in random_state(model).items() if not name.startswith('loss.')}
+    state = {
+        name: tensor for name, tensor in random_state(model).items() if not name.startswith('loss.')
+    }
     ours, report = to_ours(state, model)
     assert {name.split('.')[0] for name in ours['ema_state_dict']} == {'encoder', 'decoder'}
-    assert ('model_ema.lossdiscriminator', 13, 'dropped: the file has no discriminator') in report.rows
+    assert (
+        'model_ema.lossdiscriminator',
+        13,
+        'dropped: the file has no discriminator',
+    ) in report.rows
 
 
 def test_bit_order_of_the_first_version_is_noted(tmp_path, run):
     old = {'model.decoder.adaptive_norm': False}
-    torch.save(dict(state_dict=random_state(init_model(TINY, cfg_options=old)), epoch=3), tmp_path / 'old.ckpt')
-    options = [tmp_path / 'old.ckpt', tmp_path / 'old.pth', '--config', TINY, '--cfg-options', 'model.decoder.adaptive_norm=False']
+    torch.save(
+        dict(state_dict=random_state(init_model(TINY, cfg_options=old)), epoch=3),
+        tmp_path / 'old.ckpt',
+    )
+    options = [
+        tmp_path / 'old.ckpt',
+        tmp_path / 'old.pth',
+        '--config',
+        TINY,
+        '--cfg-options',
+        'model.decoder.adaptive_norm=False',
+    ]
     code, out, _ = run(*options)
     assert code == 0 and "bit_order='msb'; the config has 'lsb'" in out and 'epoch' in out
     code, out, _ = run(*options, 'model.quantizer.bit_order=msb')
@@ -165,8 +236,13 @@ def test_bit_order_of_the_first_version_is_noted(tmp_path, run):
 
 
 def test_what_is_left_out_is_reported(model):
-    state = {name: tensor for name, tensor in random_state(model).items() if 'discriminator' not in name}
-    state |= {'loss.perceptual_loss.lin0.model.1.weight': torch.zeros(1), 'loss.logvar': torch.zeros(())}
+    state = {
+        name: tensor for name, tensor in random_state(model).items() if 'discriminator' not in name
+    }
+    state |= {
+        'loss.perceptual_loss.lin0.model.1.weight': torch.zeros(1),
+        'loss.logvar': torch.zeros(()),
+    }
     ours, report = to_ours(state, model)
     text = str(report)
     assert 'discriminator' in text and 'not in the file' in text
@@ -177,7 +253,14 @@ def test_what_is_left_out_is_reported(model):
 def test_converted_weights_start_a_training(model, tmp_path):
     ours, _ = to_ours(random_state(model), model)
     write_checkpoint(ours, tmp_path / 'ours.pth')
-    config = load_config(TINY, {'train_cfg.max_iters': 1, 'load_from': str(tmp_path / 'ours.pth'), 'experiment_name': tmp_path.name})
+    config = load_config(
+        TINY,
+        {
+            'train_cfg.max_iters': 1,
+            'load_from': str(tmp_path / 'ours.pth'),
+            'experiment_name': tmp_path.name,
+        },
+    )
     config.optim_wrapper.autoencoder.optimizer.lr = 0.0
     runner = train(config, str(tmp_path / 'run'))
     assert runner.model.encoder.conv_in.weight.equal(ours['state_dict']['encoder.conv_in.weight'])
@@ -186,8 +269,14 @@ def test_converted_weights_start_a_training(model, tmp_path):
 @pytest.mark.parametrize(
     ('change', 'told'),
     [
-        (lambda c: c['state_dict'].update({'encoder.conv_out.bias': torch.zeros(2)}), r'encoder.conv_out.bias \(2,\) instead of \(8,\)'),
-        (lambda c: c['ema_state_dict'].update({'encoder.conv_out.bias': torch.zeros(2)}), r'encoder.conv_out.bias \(2,\) instead'),
+        (
+            lambda c: c['state_dict'].update({'encoder.conv_out.bias': torch.zeros(2)}),
+            r'encoder.conv_out.bias \(2,\) instead of \(8,\)',
+        ),
+        (
+            lambda c: c['ema_state_dict'].update({'encoder.conv_out.bias': torch.zeros(2)}),
+            r'encoder.conv_out.bias \(2,\) instead',
+        ),
         (lambda c: c['state_dict'].pop('encoder.conv_out.bias'), '1 missing'),
     ],
 )
@@ -197,14 +286,23 @@ def test_a_training_refuses_weights_that_do_not_fit(model, tmp_path, change, tol
     if 'missing' in told:
         del ours['ema_state_dict']
     write_checkpoint(ours, tmp_path / 'ours.pth')
-    config = load_config(TINY, {'train_cfg.max_iters': 1, 'load_from': str(tmp_path / 'ours.pth'), 'experiment_name': tmp_path.name})
+    config = load_config(
+        TINY,
+        {
+            'train_cfg.max_iters': 1,
+            'load_from': str(tmp_path / 'ours.pth'),
+            'experiment_name': tmp_path.name,
+        },
+    )
     with pytest.raises(ValueError, match=told):
         train(config, str(tmp_path / 'run'))
 
 
 def test_weights_alone_are_no_training_to_resume(model, tmp_path):
     write_checkpoint(to_ours(random_state(model), model)[0], tmp_path / 'ours.pth')
-    with pytest.raises(ValueError, match='holds weights only: start from them with --cfg-options load_from='):
+    with pytest.raises(
+        ValueError, match='holds weights only: start from them with --cfg-options load_from='
+    ):
         train(load_config(TINY), str(tmp_path / 'run'), resume=str(tmp_path / 'ours.pth'))
 
 
@@ -218,7 +316,9 @@ def test_files_without_names_are_refused(tmp_path, content):
 @pytest.mark.parametrize('content', [b'', b'hello'])
 def test_files_that_are_none_are_told_so(tmp_path, content):
     (tmp_path / 'x.pth').write_bytes(content)
-    with pytest.raises(ValueError, match=r'x.pth cannot be read safely: it is damaged, or no file of torch.save'):
+    with pytest.raises(
+        ValueError, match=r'x.pth cannot be read safely: it is damaged, or no file of torch.save'
+    ):
         read_checkpoint(tmp_path / 'x.pth')
 
 
@@ -234,7 +334,9 @@ class Unknown:
 @pytest.mark.parametrize('protocol', [2, 4, 5])
 @pytest.mark.parametrize('archive', [True, False])
 @pytest.mark.parametrize(('leftover', 'wanted'), [(Malicious(), 'system'), (Unknown(), 'Unknown')])
-def test_nothing_in_a_file_is_executed(model, tmp_path, monkeypatch, leftover, wanted, archive, protocol):
+def test_nothing_in_a_file_is_executed(
+    model, tmp_path, monkeypatch, leftover, wanted, archive, protocol
+):
     monkeypatch.chdir(tmp_path)
     content = dict(state_dict=random_state(model) if archive else {}, hyper_parameters=leftover)
     if archive:
@@ -250,13 +352,22 @@ def test_harmless_leftovers_are_passed_over(model, tmp_path):
     class AttributeDict(dict):
         pass
 
-    AttributeDict.__module__, AttributeDict.__qualname__ = 'pytorch_lightning.utilities.parsing', 'AttributeDict'
-    modules = {'pytorch_lightning.utilities.parsing': type(sys)('parsing'), 'pytorch_lightning': type(sys)('pytorch_lightning')}
+    AttributeDict.__module__, AttributeDict.__qualname__ = (
+        'pytorch_lightning.utilities.parsing',
+        'AttributeDict',
+    )
+    modules = {
+        'pytorch_lightning.utilities.parsing': type(sys)('parsing'),
+        'pytorch_lightning': type(sys)('pytorch_lightning'),
+    }
     modules['pytorch_lightning.utilities'] = type(sys)('utilities')
     modules['pytorch_lightning.utilities.parsing'].AttributeDict = AttributeDict
     sys.modules.update(modules)
     try:
-        torch.save(dict(state_dict=random_state(model), hyper_parameters=AttributeDict(lr=1)), tmp_path / 'file.ckpt')
+        torch.save(
+            dict(state_dict=random_state(model), hyper_parameters=AttributeDict(lr=1)),
+            tmp_path / 'file.ckpt',
+        )
     finally:
         for name in modules:
             del sys.modules[name]
@@ -268,23 +379,54 @@ def test_generator_there_and_back(tmp_path, run):
     state = random_state(model, averages=False)
     state['transformer.spatial_blocks.0.attention.kv_cache.k_cache'] = torch.zeros(2)
     torch.save(dict(state_dict=state), tmp_path / 'ar.ckpt')
-    raw = {name.removeprefix('first_stage_model.'): tensor for name, tensor in state.items() if name.startswith('first_stage_model.')}
+    raw = {
+        name.removeprefix('first_stage_model.'): tensor
+        for name, tensor in state.items()
+        if name.startswith('first_stage_model.')
+    }
     torch.save(dict(state_dict=raw), tmp_path / 'tokenizer.ckpt')
-    code, out, err = run(tmp_path / 'ar.ckpt', tmp_path / 'ar.pth', '--config', TINY_AR, '--tokenizer', tmp_path / 'tokenizer.ckpt')
+    code, out, err = run(
+        tmp_path / 'ar.ckpt',
+        tmp_path / 'ar.pth',
+        '--config',
+        TINY_AR,
+        '--tokenizer',
+        tmp_path / 'tokenizer.ckpt',
+    )
     assert code == 0, err
     assert 'equals the raw weights' in out and 'left by a sampling run' in out
-    torch.save(dict(state_dict={name: tensor + 1 for name, tensor in raw.items()}), tmp_path / 'other.ckpt')
-    arguments = [tmp_path / 'ar.pth', tmp_path / 'x.ckpt', '--config', TINY_AR, '--to', 'official', '--tokenizer']
+    torch.save(
+        dict(state_dict={name: tensor + 1 for name, tensor in raw.items()}), tmp_path / 'other.ckpt'
+    )
+    arguments = [
+        tmp_path / 'ar.pth',
+        tmp_path / 'x.ckpt',
+        '--config',
+        TINY_AR,
+        '--to',
+        'official',
+        '--tokenizer',
+    ]
     assert 'equals neither' in run(*arguments, tmp_path / 'other.ckpt')[1]
     del raw['encoder.conv_in.weight']
-    torch.save(dict(state_dict=raw | {'model_ema.decay': torch.tensor(1.0)}), tmp_path / 'short.ckpt')
+    torch.save(
+        dict(state_dict=raw | {'model_ema.decay': torch.tensor(1.0)}), tmp_path / 'short.ckpt'
+    )
     code, _, err = run(*arguments, tmp_path / 'short.ckpt')
     assert code == 2 and 'short.ckpt: The file does not fit this config' in err
-    assert run(tmp_path / 'ar.pth', tmp_path / 'back.ckpt', '--config', TINY_AR, '--to', 'official')[0] == 0
+    assert (
+        run(tmp_path / 'ar.pth', tmp_path / 'back.ckpt', '--config', TINY_AR, '--to', 'official')[0]
+        == 0
+    )
     back = read_checkpoint(tmp_path / 'back.ckpt')['state_dict']
     del state['transformer.spatial_blocks.0.attention.kv_cache.k_cache']
     assert back.keys() == state.keys() and all(back[name].equal(state[name]) for name in state)
-    assert Generator.from_config(TINY_AR, tmp_path / 'ar.pth').sample([1], seed=0).shape == (1, 32, 32, 3)
+    assert Generator.from_config(TINY_AR, tmp_path / 'ar.pth').sample([1], seed=0).shape == (
+        1,
+        32,
+        32,
+        3,
+    )
 
 
 def test_models_without_an_official_layout_are_refused(tmp_path, run):

@@ -10,7 +10,9 @@ PLAIN = {'encoder.conv.weight': torch.ones(1), 'decoder.module.bias': torch.zero
 
 
 @pytest.mark.parametrize('ending', ['pth', 'safetensors'])
-@pytest.mark.parametrize('prefix', ['module.', '_orig_mod.', '_orig_mod.module.', 'module._orig_mod.'])
+@pytest.mark.parametrize(
+    'prefix', ['module.', '_orig_mod.', '_orig_mod.module.', 'module._orig_mod.']
+)
 def test_prefixes_are_taken_off(tmp_path, monkeypatch, prefix, ending):
     lines = []
     monkeypatch.setattr(loading, 'print_log', lambda text, *_: lines.append(text))

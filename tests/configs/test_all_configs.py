@@ -7,7 +7,8 @@ from openmagvit2.apis import init_model, list_models
 from openmagvit2.apis.models import config_path
 from openmagvit2.config import load_config
 
-# Encoder and decoder of tokenizers (spec §2.4, §2.6); transformers without their tokenizer (spec §4.4).
+# Encoder and decoder of tokenizers (spec §2.4, §2.6); transformers without their tokenizer (spec
+# §4.4).
 COUNTS = {
     'lfq_128': 112_021_653,
     'lfq_256': 115_127_829,
@@ -31,7 +32,9 @@ def test_builds(name):
     with torch.device('meta'):
         model = init_model(name, device='meta')
     if name in COUNTS:
-        parts = (model.encoder, model.decoder) if hasattr(model, 'encoder') else (model.transformer,)
+        parts = (
+            (model.encoder, model.decoder) if hasattr(model, 'encoder') else (model.transformer,)
+        )
         assert sum(p.numel() for part in parts for p in part.parameters()) == COUNTS[name]
     if name == 'lfq_256_16k_pretrain':
         assert sum(p.numel() for p in model.discriminator.parameters()) == 1_909_889
@@ -39,9 +42,15 @@ def test_builds(name):
 
 def test_the_first_row_differs_from_the_second_in_its_table_alone():
     with torch.device('meta'):
-        rows = [init_model(f'ablations/table2/{name}', device='meta') for name in ('r0_vq', 'r1_lfq')]
-    counts = [sum(p.numel() for part in (row.encoder, row.decoder) for p in part.parameters()) for row in rows]
-    # 256 channels instead of 10 enter the decoder's 3x3 convolution and leave the encoder's 1x1 one.
+        rows = [
+            init_model(f'ablations/table2/{name}', device='meta') for name in ('r0_vq', 'r1_lfq')
+        ]
+    counts = [
+        sum(p.numel() for part in (row.encoder, row.decoder) for p in part.parameters())
+        for row in rows
+    ]
+    # 256 channels instead of 10 enter the decoder's 3x3 convolution and leave the encoder's 1x1
+    # one.
     assert counts[0] - counts[1] == 246 * (512 * 9 + 512 + 1)
     assert rows[0].quantizer.embedding.weight.numel() == 1024 * 256
 
@@ -51,7 +60,15 @@ def test_each_row_of_the_ladder_changes_one_part(folder):
     rows = sorted(name for name in list_models(f'ablations/{folder}/*'))
     models = [load_config(config_path(name)).model.to_dict() for name in rows]
     assert len(models) == 6
-    parts = [{key for key in a if a[key] != b[key]} for a, b in zip(models, models[1:], strict=False)]
-    assert parts == [{'quantizer'}, {'quantizer'}, {'encoder', 'decoder'}, {'encoder', 'decoder'}, {'decoder'}]
+    parts = [
+        {key for key in a if a[key] != b[key]} for a, b in zip(models, models[1:], strict=False)
+    ]
+    assert parts == [
+        {'quantizer'},
+        {'quantizer'},
+        {'encoder', 'decoder'},
+        {'encoder', 'decoder'},
+        {'decoder'},
+    ]
     if folder == 'table2':
         assert models[-1] == load_config(config_path('lfq_128')).model.to_dict()

@@ -23,7 +23,9 @@ def imagenet(tmp_path):
         folder = tmp_path / split / name
         folder.mkdir(parents=True)
         for i in range(2):
-            Image.fromarray(rng.integers(0, 256, (40 + i, 50, 3), dtype=np.uint8)).save(folder / f'{i}.png')
+            Image.fromarray(rng.integers(0, 256, (40 + i, 50, 3), dtype=np.uint8)).save(
+                folder / f'{i}.png'
+            )
     (tmp_path / 'train' / 'n01' / 'n06596364_9591.JPEG').write_bytes(b'')
     return tmp_path
 
@@ -39,7 +41,11 @@ def test_first_images_are_balanced_and_padded():
     data = FashionMNIST(num_images=30, pipeline=[dict(type='Pad', size=32)])
     assert np.bincount(data.labels).tolist() == [3] * 10
     image = data[4]['image']
-    assert image.shape == (3, 32, 32) and image[:, :2].sum() == 0 and image.sum() == 3 * int(data.images[4].astype(int).sum())
+    assert (
+        image.shape == (3, 32, 32)
+        and image[:, :2].sum() == 0
+        and image.sum() == 3 * int(data.images[4].astype(int).sum())
+    )
 
 
 def test_imagenet_layout(imagenet):
@@ -49,8 +55,13 @@ def test_imagenet_layout(imagenet):
 
 
 def test_excluded_file_counts_in_validation(imagenet):
-    (imagenet / 'val' / 'n01' / 'n06596364_9591.JPEG').write_bytes((imagenet / 'val' / 'n01' / '0.png').read_bytes())
-    names = [[path.name for path, _ in ImageNet(data_root=str(imagenet), split=split).samples] for split in ('train', 'val')]
+    (imagenet / 'val' / 'n01' / 'n06596364_9591.JPEG').write_bytes(
+        (imagenet / 'val' / 'n01' / '0.png').read_bytes()
+    )
+    names = [
+        [path.name for path, _ in ImageNet(data_root=str(imagenet), split=split).samples]
+        for split in ('train', 'val')
+    ]
     assert names == [['0.png', '1.png'] * 2, ['0.png', '1.png', 'n06596364_9591.JPEG']]
 
 
@@ -58,15 +69,29 @@ def test_coco_layout(tmp_path):
     (tmp_path / 'annotations').mkdir()
     (tmp_path / 'val2017').mkdir()
     for number in (30, 7, 112):
-        Image.fromarray(np.full((9, 8, 3), number, np.uint8)).save(tmp_path / 'val2017' / f'{number:012d}.png')
+        Image.fromarray(np.full((9, 8, 3), number, np.uint8)).save(
+            tmp_path / 'val2017' / f'{number:012d}.png'
+        )
     data = Coco(data_root=str(tmp_path))
-    assert [(int(data[i]['image'][0, 0, 0]), data[i]['label']) for i in range(len(data))] == [(7, -1), (30, -1), (112, -1)]
-    with pytest.raises(ValueError, match='train2017 does not exist; put the images of COCO train2017 there.*or another `split` there'):
+    assert [(int(data[i]['image'][0, 0, 0]), data[i]['label']) for i in range(len(data))] == [
+        (7, -1),
+        (30, -1),
+        (112, -1),
+    ]
+    with pytest.raises(
+        ValueError,
+        match=(
+            'train2017 does not exist; put the images of COCO train2017 there.*or another '
+            '`split` there'
+        ),
+    ):
         Coco(data_root=str(tmp_path), split='train2017')
 
 
 def test_pattern(imagenet):
-    assert [path.name for path, _ in ImageFolder(data_root=str(imagenet), pattern='val/*1.png').samples] == ['1.png']
+    assert [
+        path.name for path, _ in ImageFolder(data_root=str(imagenet), pattern='val/*1.png').samples
+    ] == ['1.png']
     with pytest.raises(ValueError, match="no images that match 'test"):
         ImageFolder(data_root=str(imagenet), pattern='test*')
 
@@ -82,7 +107,10 @@ def test_folders_without_images(tmp_path, monkeypatch):
             data(data_root=str(tmp_path), **arguments)
     Image.new('RGB', (4, 4)).save(tmp_path / 'val2017' / 'n02' / '0.png')
     assert ImageNet(data_root=str(tmp_path), split='val2017').samples[0][1] == 1
-    assert told[0][0].endswith('1 of 2 folders hold no images and count as classes: n01') and told[0][1] == logging.WARNING
+    assert (
+        told[0][0].endswith('1 of 2 folders hold no images and count as classes: n01')
+        and told[0][1] == logging.WARNING
+    )
 
 
 def test_list_file(imagenet):
@@ -95,7 +123,10 @@ def test_list_file(imagenet):
     listing.write_text('val/n01/1.png\n' + ''.join(f'train/{i}.png\n' for i in range(5)))
     with pytest.raises(
         ValueError,
-        match=r'names 5 files that do not exist \(line 2: .*0.png, line 3: .*1.png, line 4: .*2.png, …\)',
+        match=(
+            r'names 5 files that do not exist \(line 2: .*0.png, line 3: .*1.png, line 4: '
+            r'.*2.png, …\)'
+        ),
     ):
         ImageList(list_file=str(listing), data_root=str(imagenet))
 
@@ -118,7 +149,9 @@ def test_lists_of_every_editor(tmp_path, content, labels):
     (tmp_path / 'list.txt').write_bytes(content.replace(b'._png', b'.png'))
     data = ImageList(list_file=str(tmp_path / 'list.txt'), data_root=str(tmp_path))
     expected = list(labels) or [-1, -1]
-    assert [(path.name, label) for path, label in data.samples] == list(zip(['aé.png', 'b.png'], expected, strict=True))
+    assert [(path.name, label) for path, label in data.samples] == list(
+        zip(['aé.png', 'b.png'], expected, strict=True)
+    )
     assert data.num_classes == (5 if labels else None)
 
 
@@ -169,7 +202,9 @@ def test_missing_folder_says_what_to_do(tmp_path):
 
 def photograph(path, size):
     path.parent.mkdir(exist_ok=True)
-    Image.fromarray(np.random.default_rng(size).integers(0, 256, (size, size, 3), dtype=np.uint8)).save(path)
+    Image.fromarray(
+        np.random.default_rng(size).integers(0, 256, (size, size, 3), dtype=np.uint8)
+    ).save(path)
 
 
 @pytest.fixture
@@ -187,7 +222,10 @@ def test_broken_image_is_named(broken, monkeypatch):
     data = ImageFolder(data_root=str(broken))
     assert len(data) == 5
     for i, reason in ((2, 'truncated'), (3, 'no image format')):
-        with pytest.raises(ValueError, match=f"{i}.jpg cannot be read: .*{reason}.*, or set the data set's on_error='skip'"):
+        with pytest.raises(
+            ValueError,
+            match=f"{i}.jpg cannot be read: .*{reason}.*, or set the data set's on_error='skip'",
+        ):
             data[i]
     monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 50)
     with pytest.raises(ValueError, match='0.jpg cannot be read: .*decompression bomb'):
@@ -200,7 +238,12 @@ def test_broken_images_are_left_out_counted_and_listed(broken, tmp_path, monkeyp
     data = ImageFolder(data_root=str(broken), on_error='skip')
     assert [data[i]['image'].shape[1] for i in range(len(data))] == [61, 62, 65]
     ((text, level),) = told
-    assert 'leaves out 2 of 5 images' in text and f'\n  {broken / "2.jpg"}: ' in text and '3.jpg: ' in text and '4.jpg' not in text
+    assert (
+        'leaves out 2 of 5 images' in text
+        and f'\n  {broken / "2.jpg"}: ' in text
+        and '3.jpg: ' in text
+        and '4.jpg' not in text
+    )
     assert level == logging.WARNING
     for i in (0, 1, 4):
         (broken / f'{i}.jpg').unlink()
@@ -216,13 +259,20 @@ def idx(array):
 
 def test_external_files(tmp_path):
     rng = np.random.default_rng(2)
-    images, labels = rng.integers(0, 256, (6, 28, 28), dtype=np.uint8), np.array([3, 0, 9, 3, 1, 0], np.uint8)
+    images, labels = (
+        rng.integers(0, 256, (6, 28, 28), dtype=np.uint8),
+        np.array([3, 0, 9, 3, 1, 0], np.uint8),
+    )
     (tmp_path / 'FashionMNIST' / 'raw').mkdir(parents=True)
     (tmp_path / 'FashionMNIST' / 'raw' / 't10k-images-idx3-ubyte').write_bytes(idx(images))
     (tmp_path / 't10k-labels-idx1-ubyte.gz').write_bytes(gzip.compress(idx(labels)))
     data = FashionMNIST(data_root=str(tmp_path), split='test')
     assert [data[i]['label'] for i in range(6)] == labels.tolist()
-    assert all(np.array_equal(data[i]['image'][channel], images[i]) for i in range(6) for channel in range(3))
+    assert all(
+        np.array_equal(data[i]['image'][channel], images[i])
+        for i in range(6)
+        for channel in range(3)
+    )
     with pytest.raises(ValueError, match='no train-images-idx3-ubyte.gz'):
         FashionMNIST(data_root=str(tmp_path))
 
@@ -230,12 +280,28 @@ def test_external_files(tmp_path):
 @pytest.mark.parametrize(
     ('images', 'labels', 'text'),
     [
-        (idx(np.zeros((2, 28, 28), np.uint8)), idx(np.zeros(3, np.uint8)), 'holds 2 images and 3 labels of train'),
-        (idx(np.zeros((2, 28, 28), np.uint8))[:-1], b'', 'train-images-idx3-ubyte announces 1568 bytes and holds 1567'),
+        (
+            idx(np.zeros((2, 28, 28), np.uint8)),
+            idx(np.zeros(3, np.uint8)),
+            'holds 2 images and 3 labels of train',
+        ),
+        (
+            idx(np.zeros((2, 28, 28), np.uint8))[:-1],
+            b'',
+            'train-images-idx3-ubyte announces 1568 bytes and holds 1567',
+        ),
         (idx(np.zeros((2, 28, 28), np.uint8))[:9], b'', 'is not an idx file of bytes with 3 axes'),
         (idx(np.zeros((2, 32, 32), np.uint8)), b'', r'images of \[32, 32\] pixels'),
-        (idx(np.zeros(2, np.uint8)), b'', 'train-images-idx3-ubyte is not an idx file of bytes with 3 axes'),
-        (idx(np.zeros((2, 28, 28), np.uint8)), idx(np.zeros((2, 28, 28), np.uint8)), 'train-labels-idx1-ubyte is not an idx file'),
+        (
+            idx(np.zeros(2, np.uint8)),
+            b'',
+            'train-images-idx3-ubyte is not an idx file of bytes with 3 axes',
+        ),
+        (
+            idx(np.zeros((2, 28, 28), np.uint8)),
+            idx(np.zeros((2, 28, 28), np.uint8)),
+            'train-labels-idx1-ubyte is not an idx file',
+        ),
         (idx(np.zeros((2, 28, 28), np.uint8)), idx(np.array([0, 12], np.uint8)), 'has a label 12'),
     ],
 )
@@ -247,7 +313,9 @@ def test_wrong_external_files(tmp_path, images, labels, text):
 
 
 def test_truncated_zipped_file(tmp_path):
-    (tmp_path / 'train-images-idx3-ubyte.gz').write_bytes(gzip.compress(idx(np.zeros((2, 28, 28), np.uint8)))[:-12])
+    (tmp_path / 'train-images-idx3-ubyte.gz').write_bytes(
+        gzip.compress(idx(np.zeros((2, 28, 28), np.uint8)))[:-12]
+    )
     with pytest.raises(ValueError, match='train-images-idx3-ubyte.gz cannot be read'):
         FashionMNIST(data_root=str(tmp_path))
 

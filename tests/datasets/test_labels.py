@@ -1,4 +1,6 @@
-"""Labels against the classes of a model: exact errors before the first step, one warning line, -1 for no class."""
+"""Labels against the classes of a model: exact errors before the first step, one warning line, -1
+for no class.
+"""
 
 import logging
 from types import SimpleNamespace
@@ -7,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from openmagvit2.apis.running import train
 from openmagvit2.config import load_config
 from openmagvit2.datasets import FashionMNIST, ImageList
 from openmagvit2.datasets.base import ImageDataset
 from openmagvit2.engine import checks
+from openmagvit2.workflows.train import train
 
 
 def model(num_classes: int) -> SimpleNamespace:
@@ -31,7 +33,10 @@ def test_known_labels_are_checked_exactly(tmp_path):
     data = image_list(tmp_path, 0, 9, 10, 13, -1)
     with pytest.raises(
         ValueError,
-        match=r'^ImageList: .*2\.png has the label 10, .* go from 0 to 9; set model.num_classes=14, or correct',
+        match=(
+            r'^ImageList: .*2\.png has the label 10, .* go from 0 to 9; set '
+            r'model.num_classes=14, or correct'
+        ),
     ):
         data.check_model(model(10))
     with pytest.raises(ValueError, match=r'3\.png has the label 13'):
@@ -50,13 +55,21 @@ def test_known_labels_are_checked_exactly(tmp_path):
 
 def test_what_is_never_learned_is_said(tmp_path):
     assert FashionMNIST(num_images=3).num_classes == 10
-    assert FashionMNIST(num_images=3).check_model(model(1000)).startswith('FashionMNIST has 10 classes, the model 1000')
+    assert (
+        FashionMNIST(num_images=3)
+        .check_model(model(1000))
+        .startswith('FashionMNIST has 10 classes, the model 1000')
+    )
     # Without names of classes, the largest label counts.
     data = image_list(tmp_path, 0, 4)
     assert data.num_classes == 5
     assert data.check_model(model(6)).startswith('ImageList has 5 classes, the model 6 ')
     assert image_list(tmp_path, 4, -1).check_model(model(5)) is None
-    assert image_list(tmp_path, -1, -1, -1).check_model(model(10)).startswith('ImageList: none of the 3 images has a label')
+    assert (
+        image_list(tmp_path, -1, -1, -1)
+        .check_model(model(10))
+        .startswith('ImageList: none of the 3 images has a label')
+    )
 
 
 @pytest.mark.parametrize('key', ['train_dataloader', 'val_dataloader', 'test_dataloader'])
@@ -67,7 +80,10 @@ def test_a_training_warns_in_one_line(key, monkeypatch):
     checks.check_datasets({key: loader, 'other': SimpleNamespace(dataset=[])}, model(12))
     assert len(told) == (key == 'train_dataloader')
     for text, level in told:
-        assert text.startswith('train_dataloader: FashionMNIST has 10 classes, the model 12') and level == logging.WARNING
+        assert (
+            text.startswith('train_dataloader: FashionMNIST has 10 classes, the model 12')
+            and level == logging.WARNING
+        )
 
 
 class Unread(ImageDataset):
@@ -83,7 +99,9 @@ class Unread(ImageDataset):
 
 
 def test_unknown_labels_fall_back_to_the_number_of_classes():
-    with pytest.raises(ValueError, match='Unread has 3 classes, the model 2; set model.num_classes=3'):
+    with pytest.raises(
+        ValueError, match='Unread has 3 classes, the model 2; set model.num_classes=3'
+    ):
         Unread().check_model(model(2))
     assert Unread().check_model(model(3)) is None
 
@@ -95,6 +113,8 @@ def test_a_training_stops_before_its_first_step(side, tmp_path):
     if side == 'val':
         # The first nine training images are of the first nine classes.
         options['train_dataloader.dataset.num_images'] = 9
-    with pytest.raises(ValueError, match=f'^{side}_dataloader: FashionMNIST: image 9 has the label 9'):
+    with pytest.raises(
+        ValueError, match=f'^{side}_dataloader: FashionMNIST: image 9 has the label 9'
+    ):
         train(load_config('configs/tiny/ar_32.py', options), str(tmp_path / 'run'))
     assert not list(tmp_path.rglob('*.pth'))

@@ -13,11 +13,11 @@ import pytest
 import torch
 from PIL import Image
 
-from openmagvit2.apis.running import train
 from openmagvit2.checkpoint import read_checkpoint
 from openmagvit2.config import load_config
 from openmagvit2.datasets import TarShards
 from openmagvit2.datasets import shards as module
+from openmagvit2.workflows.train import train
 
 CONFIG = Path(__file__).parents[2] / 'configs' / 'tiny' / 'lfq_32.py'
 
@@ -40,7 +40,11 @@ def png(value: int, size: int = 32) -> bytes:
 def folder(tmp_path):
     """Four shards of five images, each of one value: 10 * shard + number."""
     for shard in range(4):
-        files = {f'{shard}_{i}.{ending}': content for i in range(5) for ending, content in (('jpg', png(10 * shard + i)), ('txt', b'caption'))}
+        files = {
+            f'{shard}_{i}.{ending}': content
+            for i in range(5)
+            for ending, content in (('jpg', png(10 * shard + i)), ('txt', b'caption'))
+        }
         write(tmp_path / f'{shard:03d}.tar', files)
     return tmp_path
 
@@ -78,7 +82,9 @@ def test_readers_share_the_shards_out(folder, monkeypatch):
 
 
 def test_loader_workers_share_too(folder):
-    loader = torch.utils.data.DataLoader(TarShards(urls=str(folder), resampled=False, shuffle=1), batch_size=5, num_workers=2)
+    loader = torch.utils.data.DataLoader(
+        TarShards(urls=str(folder), resampled=False, shuffle=1), batch_size=5, num_workers=2
+    )
     seen = torch.cat([batch['image'][:, 0, 0, 0] for batch in itertools.islice(loader, 4)]).tolist()
     assert sorted(seen) == EVERYTHING
 
@@ -106,32 +112,64 @@ def test_keys_and_skipped_names(folder):
     # The buffer of 1,000 mixes passes, so only the set is certain.
     assert not {0, 34} & set(seen)
     write(folder / 'other.tar', {'a.jpeg.jpg': png(1), 'b.jpeg.jpg': png(2)})
-    assert set(values(TarShards(urls=[str(folder / 'other.tar')], keys=('jpeg.jpg',), shuffle=1), 4)) <= {1, 2}
+    assert set(
+        values(TarShards(urls=[str(folder / 'other.tar')], keys=('jpeg.jpg',), shuffle=1), 4)
+    ) <= {1, 2}
     # The first that a sample has, in the order of `keys`.
     write(folder / 'both.tar', {'a.png': png(3), 'a.webp': png(4), 'b.png': png(5)})
-    assert values(TarShards(urls=[str(folder / 'both.tar')], keys=('webp', 'png'), shuffle=1), 2) == [4, 5]
+    assert values(
+        TarShards(urls=[str(folder / 'both.tar')], keys=('webp', 'png'), shuffle=1), 2
+    ) == [4, 5]
     (folder / 'skip.txt').write_text('a\n')
-    assert values(TarShards(urls=[str(folder / 'both.tar')], skip=str(folder / 'skip.txt'), shuffle=1), 3) == [5] * 3
+    assert (
+        values(
+            TarShards(urls=[str(folder / 'both.tar')], skip=str(folder / 'skip.txt'), shuffle=1), 3
+        )
+        == [5] * 3
+    )
 
 
 def test_shard_without_a_key(folder, monkeypatch):
     told = []
     monkeypatch.setattr(module, 'print_log', lambda text, logger, level: told.append(text))
-    with pytest.raises(ValueError, match=r'\d.tar has no sample with an ending of webp; correct `keys`'):
+    with pytest.raises(
+        ValueError, match=r'\d.tar has no sample with an ending of webp; correct `keys`'
+    ):
         values(TarShards(urls=str(folder), keys=('webp',)), 1)
     assert not told
     write(folder / 'some.tar', {'a.txt': b'', 'b.png': png(1), 'c.gif': b'', 'd.png': png(2)})
-    assert values(TarShards(urls=[str(folder / 'some.tar')], keys=('png',), shuffle=1), 3) == [1, 2, 1]
-    assert len(told) == 1 and 'some.tar: a and 1 more there cannot be read (no ending of png); 2 so far in reader 0' in told[0]
+    assert values(TarShards(urls=[str(folder / 'some.tar')], keys=('png',), shuffle=1), 3) == [
+        1,
+        2,
+        1,
+    ]
+    assert (
+        len(told) == 1
+        and 'some.tar: a and 1 more there cannot be read (no ending of png); 2 so far in reader 0'
+        in told[0]
+    )
 
 
 def test_unreadable_samples_are_named(folder, monkeypatch):
     told = []
     monkeypatch.setattr(module, 'print_log', lambda text, logger, level: told.append((text, level)))
-    write(folder / 'broken.tar', {'good.png': png(7), 'bad.png': png(8)[:40], 'text.jpg': b'<html>', 'last.png': png(9)})
-    assert values(TarShards(urls=[str(folder / 'broken.tar')], resampled=False, shuffle=1), 4) == [7, 9, 7, 9]
-    assert [text.partition('broken.tar: ')[2].split(' ')[0] for text, _ in told] == ['bad', 'text'] * 2
-    assert told[-1][0].endswith('cannot be read (no image format that Pillow knows); 4 so far in reader 0.')
+    write(
+        folder / 'broken.tar',
+        {'good.png': png(7), 'bad.png': png(8)[:40], 'text.jpg': b'<html>', 'last.png': png(9)},
+    )
+    assert values(TarShards(urls=[str(folder / 'broken.tar')], resampled=False, shuffle=1), 4) == [
+        7,
+        9,
+        7,
+        9,
+    ]
+    assert [text.partition('broken.tar: ')[2].split(' ')[0] for text, _ in told] == [
+        'bad',
+        'text',
+    ] * 2
+    assert told[-1][0].endswith(
+        'cannot be read (no image format that Pillow knows); 4 so far in reader 0.'
+    )
     # mmengine drops anything below an error in all processes but the first.
     assert {level for _, level in told} == {logging.ERROR}
     # Into the contents of the third of ten files.
@@ -146,7 +184,9 @@ def test_nothing_readable_is_an_error_not_an_endless_loop(folder, monkeypatch):
     monkeypatch.setattr(module, 'print_log', lambda *_: None)
     monkeypatch.setattr(module, 'MAX_UNREADABLE', 20)
     write(folder / 'bad.tar', {f'{i}.png': b'bad' for i in range(7)})
-    with pytest.raises(ValueError, match='the last 20 samples could not be read, as .*bad.tar: 5; correct'):
+    with pytest.raises(
+        ValueError, match='the last 20 samples could not be read, as .*bad.tar: 5; correct'
+    ):
         values(TarShards(urls=[str(folder / 'bad.tar')], shuffle=1), 1)
     (folder / 'none.tar').write_bytes(b'<html>' * 1000)
     with pytest.raises(ValueError, match='nothing in .*none.tar can be read'):
@@ -156,7 +196,9 @@ def test_nothing_readable_is_an_error_not_an_endless_loop(folder, monkeypatch):
 def test_streams_have_no_labels(folder):
     dataset = TarShards(urls=str(folder))
     assert dataset.num_classes is None and next(iter(dataset))['label'] == -1
-    assert 'so the training is unconditional' in dataset.check_model(SimpleNamespace(num_classes=10))
+    assert 'so the training is unconditional' in dataset.check_model(
+        SimpleNamespace(num_classes=10)
+    )
     assert dataset.check_model(SimpleNamespace()) is None
 
 
@@ -174,12 +216,20 @@ def test_lists_of_names_to_skip(folder):
 def test_mistakes(tmp_path):
     with pytest.raises(ValueError, match=r'no \*.tar in'):
         TarShards(urls=str(tmp_path))
-    with pytest.raises(ValueError, match='nothing.tar does not exist; name a folder or files in OPENMAGVIT2_SHARDS'):
+    with pytest.raises(
+        ValueError, match='nothing.tar does not exist; name a folder or files in OPENMAGVIT2_SHARDS'
+    ):
         TarShards(urls=str(tmp_path / 'nothing.tar'))
 
 
 def test_training_from_shards(folder, tmp_path):
-    dataset = dict(_delete_=True, type='TarShards', urls=str(folder), pipeline=[dict(type='Resize', size=32)], shuffle=4)
+    dataset = dict(
+        _delete_=True,
+        type='TarShards',
+        urls=str(folder),
+        pipeline=[dict(type='Resize', size=32)],
+        shuffle=4,
+    )
     options = {
         'train_dataloader.dataset': dataset,
         'train_dataloader.sampler': None,
@@ -192,9 +242,18 @@ def test_training_from_shards(folder, tmp_path):
     options |= {'train_cfg.max_iters': 5, 'experiment_name': f'{tmp_path.name}-a'}
     train(load_config(CONFIG, options), str(tmp_path / 'run'), resume=True)
     assert read_checkpoint(tmp_path / 'run' / 'iter_5.pth')['meta']['iter'] == 5
-    wrong = options | {'train_dataloader.sampler': dict(type='ResumableInfiniteSampler'), 'experiment_name': f'{tmp_path.name}-b'}
-    with pytest.raises(ValueError, match='endless stream: a training needs train_dataloader.sampler=None'):
+    wrong = options | {
+        'train_dataloader.sampler': dict(type='ResumableInfiniteSampler'),
+        'experiment_name': f'{tmp_path.name}-b',
+    }
+    with pytest.raises(
+        ValueError, match='endless stream: a training needs train_dataloader.sampler=None'
+    ):
         train(load_config(CONFIG, wrong), str(tmp_path / 'other'))
-    options |= {'train_cfg.max_epochs': 2, 'train_cfg.max_iters': None, 'experiment_name': f'{tmp_path.name}-c'}
+    options |= {
+        'train_cfg.max_epochs': 2,
+        'train_cfg.max_iters': None,
+        'experiment_name': f'{tmp_path.name}-c',
+    }
     with pytest.raises(ValueError, match='TarShards has no epochs; set train_cfg.max_iters'):
         train(load_config(CONFIG, options), str(tmp_path / 'other'))

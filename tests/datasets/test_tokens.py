@@ -16,12 +16,12 @@ import torch
 from PIL import Image
 
 from openmagvit2.apis import Generator, init_model
-from openmagvit2.apis.running import test as run_test
-from openmagvit2.apis.running import train
-from openmagvit2.apis.tokenize import tokenize, views_of
 from openmagvit2.checkpoint import write_checkpoint
 from openmagvit2.config import load_config
 from openmagvit2.datasets import FashionMNIST, TokenCache
+from openmagvit2.workflows.test import test as run_test
+from openmagvit2.workflows.tokenize import tokenize, views_of
+from openmagvit2.workflows.train import train
 
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / 'configs' / 'tiny'
@@ -39,16 +39,34 @@ def checkpoint(tmp_path_factory):
 
 def losses(folder: Path) -> list[float]:
     (log,) = folder.glob('*/vis_data/scalars.json')
-    return [line['loss'] for line in map(json.loads, log.read_text().splitlines()) if 'loss' in line]
+    return [
+        line['loss'] for line in map(json.loads, log.read_text().splitlines()) if 'loss' in line
+    ]
 
 
 def test_training_from_tokens_and_from_images_is_the_same(checkpoint, tmp_path):
-    header = tokenize(load_config(TINY / 'lfq_32.py'), str(checkpoint), tmp_path / 'tokens', block=100)
-    assert (header['num_images'], header['num_views'], header['grid'], header['dtype']) == (256, 1, [8, 8], 'uint8')
-    common = {'model.tokenizer.checkpoint': str(checkpoint), 'default_hooks.logger.interval': 1, 'custom_hooks': []}
-    train(load_config(TINY / 'ar_32.py', dict(common, experiment_name=f'{tmp_path.name}-a')), str(tmp_path / 'images'))
+    header = tokenize(
+        load_config(TINY / 'lfq_32.py'), str(checkpoint), tmp_path / 'tokens', block=100
+    )
+    assert (header['num_images'], header['num_views'], header['grid'], header['dtype']) == (
+        256,
+        1,
+        [8, 8],
+        'uint8',
+    )
+    common = {
+        'model.tokenizer.checkpoint': str(checkpoint),
+        'default_hooks.logger.interval': 1,
+        'custom_hooks': [],
+    }
+    train(
+        load_config(TINY / 'ar_32.py', dict(common, experiment_name=f'{tmp_path.name}-a')),
+        str(tmp_path / 'images'),
+    )
     cache = dict(_delete_=True, type='TokenCache', data_root=str(tmp_path / 'tokens'))
-    options = dict(common, experiment_name=f'{tmp_path.name}-b', **{'train_dataloader.dataset': cache})
+    options = dict(
+        common, experiment_name=f'{tmp_path.name}-b', **{'train_dataloader.dataset': cache}
+    )
     train(load_config(TINY / 'ar_32.py', options), str(tmp_path / 'cached'))
     a, b = losses(tmp_path / 'images'), losses(tmp_path / 'cached')
     assert len(a) == 20 and b == pytest.approx(a, rel=1e-6)
@@ -56,13 +74,25 @@ def test_training_from_tokens_and_from_images_is_the_same(checkpoint, tmp_path):
 
 
 def test_another_tokenizer_is_refused(checkpoint, tmp_path):
-    tokenize(load_config(TINY / 'lfq_32.py', {'train_dataloader.dataset.num_images': 20}), str(checkpoint), tmp_path / 'tokens')
+    tokenize(
+        load_config(TINY / 'lfq_32.py', {'train_dataloader.dataset.num_images': 20}),
+        str(checkpoint),
+        tmp_path / 'tokens',
+    )
     cache = dict(_delete_=True, type='TokenCache', data_root=str(tmp_path / 'tokens'))
-    options = {'train_dataloader.dataset': cache, 'model.tokenizer.seed': 5, 'experiment_name': tmp_path.name}
+    options = {
+        'train_dataloader.dataset': cache,
+        'model.tokenizer.seed': 5,
+        'experiment_name': tmp_path.name,
+    }
     with pytest.raises(ValueError, match='was made by another tokenizer'):
         train(load_config(TINY / 'ar_32.py', options), str(tmp_path / 'run'))
     with pytest.raises(ValueError, match=r'holds tokens of other settings \(num_images, recipe\)'):
-        tokenize(load_config(TINY / 'lfq_32.py', {'train_dataloader.dataset.num_images': 21}), str(checkpoint), tmp_path / 'tokens')
+        tokenize(
+            load_config(TINY / 'lfq_32.py', {'train_dataloader.dataset.num_images': 21}),
+            str(checkpoint),
+            tmp_path / 'tokens',
+        )
     with pytest.raises(ValueError, match='no header.json'):
         TokenCache(data_root=str(tmp_path))
 
@@ -82,10 +112,20 @@ def test_mistakes_leave_nothing_behind(checkpoint, tmp_path):
 def test_evaluation_refuses_another_tokenizer_too(checkpoint, tmp_path):
     lfq = load_config(TINY / 'lfq_32.py', {'val_dataloader.dataset.num_images': 20})
     tokenize(lfq, str(checkpoint), tmp_path / 'tokens', split='val')
-    cache = {'val_dataloader.dataset': dict(_delete_=True, type='TokenCache', data_root=str(tmp_path / 'tokens'))}
+    cache = {
+        'val_dataloader.dataset': dict(
+            _delete_=True, type='TokenCache', data_root=str(tmp_path / 'tokens')
+        )
+    }
     values = {}
     for name, options in (('images', {'val_dataloader.dataset.num_images': 20}), ('cached', cache)):
-        options = dict(options, **{'model.tokenizer.checkpoint': str(checkpoint), 'experiment_name': f'{tmp_path.name}-{name}'})
+        options = dict(
+            options,
+            **{
+                'model.tokenizer.checkpoint': str(checkpoint),
+                'experiment_name': f'{tmp_path.name}-{name}',
+            },
+        )
         config = load_config(TINY / 'ar_32.py', options)
         if name == 'images':
             model = init_model(config)
@@ -104,15 +144,24 @@ def test_damaged_caches(checkpoint, tmp_path):
     config = load_config(TINY / 'lfq_32.py', {'train_dataloader.dataset.num_images': 20})
     out = tmp_path / 'tokens'
     tokenize(config, str(checkpoint), out)
-    whole = {name: (out / name).read_bytes() for name in ('tokens.bin', 'labels.npy', 'header.json')}
+    whole = {
+        name: (out / name).read_bytes() for name in ('tokens.bin', 'labels.npy', 'header.json')
+    }
     for name, content, told in (
         ('tokens.bin', whole['tokens.bin'][:-1], 'tokens.bin has 1279 of 1280 bytes'),
         ('labels.npy', b'', 'labels.npy has 0 of 288 bytes'),
         ('header.json', whole['header.json'][:50], 'header.json cannot be read'),
-        ('header.json', whole['header.json'].replace(b'"format": 1', b'"format": 2'), 'not a header of format 1'),
+        (
+            'header.json',
+            whole['header.json'].replace(b'"format": 1', b'"format": 2'),
+            'not a header of format 1',
+        ),
     ):
         (out / name).write_bytes(content)
-        for use in (lambda: TokenCache(data_root=str(out)), lambda: tokenize(config, str(checkpoint), out)):
+        for use in (
+            lambda: TokenCache(data_root=str(out)),
+            lambda: tokenize(config, str(checkpoint), out),
+        ):
             with pytest.raises(ValueError, match=told):
                 use()
         (out / name).write_bytes(whole[name])
@@ -120,43 +169,81 @@ def test_damaged_caches(checkpoint, tmp_path):
     (out / '.block-000000').write_text('done')
     before = (out / 'tokens.bin').stat().st_mtime_ns
     assert tokenize(config, str(checkpoint), out)['finished']
-    assert {path.name: path.read_bytes() for path in out.iterdir()} == whole and (out / 'tokens.bin').stat().st_mtime_ns == before
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == whole and (
+        out / 'tokens.bin'
+    ).stat().st_mtime_ns == before
 
 
 def test_streams_have_no_tokens(checkpoint, tmp_path):
     with tarfile.open(tmp_path / '0.tar', 'w'):
         pass
     shards = dict(_delete_=True, type='TarShards', urls=str(tmp_path))
-    with pytest.raises(ValueError, match='train_dataloader.dataset: tokens need images that can be read by number; TarShards has none'):
-        tokenize(load_config(TINY / 'lfq_32.py', {'train_dataloader.dataset': shards}), str(checkpoint), tmp_path / 'tokens')
+    with pytest.raises(
+        ValueError,
+        match=(
+            'train_dataloader.dataset: tokens need images that can be read by number; '
+            'TarShards has none'
+        ),
+    ):
+        tokenize(
+            load_config(TINY / 'lfq_32.py', {'train_dataloader.dataset': shards}),
+            str(checkpoint),
+            tmp_path / 'tokens',
+        )
 
 
 def test_views(checkpoint, tmp_path):
-    pipeline = [dict(type='Pad', size=40), dict(type='RandomCrop', size=32), dict(type='RandomFlip')]
-    options = {'train_dataloader.dataset.num_images': 12, 'train_dataloader.dataset.pipeline': pipeline}
+    pipeline = [
+        dict(type='Pad', size=40),
+        dict(type='RandomCrop', size=32),
+        dict(type='RandomFlip'),
+    ]
+    options = {
+        'train_dataloader.dataset.num_images': 12,
+        'train_dataloader.dataset.pipeline': pipeline,
+    }
     config = load_config(TINY / 'lfq_32.py', options)
     header = tokenize(config, str(checkpoint), tmp_path / 'ten', crops='ten')
     assert header['num_views'] == 10
     cache = TokenCache(data_root=str(tmp_path / 'ten'))
     assert len({cache[3, epoch]['indices'].numpy().tobytes() for epoch in range(40)}) > 5
-    assert cache[3, 1]['indices'].equal(TokenCache(data_root=str(tmp_path / 'ten'))[3, 1]['indices'])
-    assert tokenize(config, str(checkpoint), tmp_path / 'random', crops='random:3', flip=True)['num_views'] == 6
+    assert cache[3, 1]['indices'].equal(
+        TokenCache(data_root=str(tmp_path / 'ten'))[3, 1]['indices']
+    )
+    assert (
+        tokenize(config, str(checkpoint), tmp_path / 'random', crops='random:3', flip=True)[
+            'num_views'
+        ]
+        == 6
+    )
     assert [steps[1]['type'] for steps, _ in views_of(pipeline, 'centre', False)] == ['CenterCrop']
     with pytest.raises(ValueError, match='--crops must be'):
         views_of(pipeline, 'random:x', False)
 
 
 def test_labels_and_names_of_classes(checkpoint, tmp_path):
-    """From the images by way of the cache into the checkpoint of a generator, and to those who sample from it."""
+    """From the images by way of the cache into the checkpoint of a generator, and to those who
+    sample from it.
+    """
     out, classes = tmp_path / 'tokens', FashionMNIST.classes
     images = {'train_dataloader.dataset.num_images': 20}
     tokenize(load_config(TINY / 'lfq_32.py', images), str(checkpoint), out)
     cache = TokenCache(data_root=str(out))
     assert cache.num_classes == 10 and cache.metainfo == dict(classes=classes)
-    tokens = {'train_dataloader.dataset': dict(_delete_=True, type='TokenCache', data_root=str(out))}
+    tokens = {
+        'train_dataloader.dataset': dict(_delete_=True, type='TokenCache', data_root=str(out))
+    }
     for name, data in dict(images=images, tokens=tokens).items():
-        options = {'model.tokenizer.checkpoint': str(checkpoint), 'global_batch_size': 4, 'train_cfg.max_iters': 1}
-        options |= {'val_dataloader.dataset.num_images': 4, 'custom_hooks': [], 'experiment_name': f'{tmp_path.name}-{name}'} | data
+        options = {
+            'model.tokenizer.checkpoint': str(checkpoint),
+            'global_batch_size': 4,
+            'train_cfg.max_iters': 1,
+        }
+        options |= {
+            'val_dataloader.dataset.num_images': 4,
+            'custom_hooks': [],
+            'experiment_name': f'{tmp_path.name}-{name}',
+        } | data
         config = load_config(TINY / 'ar_32.py', options)
         train(config, str(tmp_path / name))
         assert Generator.from_config(config, tmp_path / name / 'iter_1.pth').class_names == classes
@@ -164,7 +251,10 @@ def test_labels_and_names_of_classes(checkpoint, tmp_path):
     np.save(out / 'labels.npy', np.array([*cache.labels[:19], 13]))
     generator = init_model(config)
     generator.init_weights()
-    with pytest.raises(ValueError, match=rf'^TokenCache: image 19 of {out} has the label 13, .* set model.num_classes=14'):
+    with pytest.raises(
+        ValueError,
+        match=rf'^TokenCache: image 19 of {out} has the label 13, .* set model.num_classes=14',
+    ):
         TokenCache(data_root=str(out)).check_model(generator)
 
 
@@ -185,7 +275,9 @@ def test_images_that_have_changed_and_a_full_disk(checkpoint, tmp_path, monkeypa
         raise OSError(errno.ENOSPC, 'No space left on device')
 
     monkeypatch.setattr(os, 'posix_fallocate', full)
-    with pytest.raises(ValueError, match=r'tokens.bin cannot be written: 192 bytes are needed \(No space'):
+    with pytest.raises(
+        ValueError, match=r'tokens.bin cannot be written: 192 bytes are needed \(No space'
+    ):
         tokenize(config, str(checkpoint), tmp_path / 'full')
     assert not list((tmp_path / 'full').iterdir())
 
@@ -197,10 +289,16 @@ def test_a_damaged_encoder_makes_no_tokens(value, tmp_path):
     path = tmp_path / 'damaged.pth'
     write_checkpoint(dict(state_dict=model.state_dict()), path)
     config = load_config(TINY / 'lfq_32.py', {'train_dataloader.dataset.num_images': 20})
-    with pytest.raises(ValueError, match=rf'NaN or infinite numbers for images 0 to 7 with the weights of {path}: the weights'):
+    with pytest.raises(
+        ValueError,
+        match=rf'NaN or infinite numbers for images 0 to 7 with the weights of {path}: the weights',
+    ):
         tokenize(config, str(path), tmp_path / 'tokens', batch_size=8)
     generator = init_model(TINY / 'ar_32.py', cfg_options={'model.tokenizer.checkpoint': str(path)})
-    with pytest.raises(ValueError, match=rf'model.tokenizer.checkpoint: Checkpoint {path}: encoder\..* has NaN or infinite'):
+    with pytest.raises(
+        ValueError,
+        match=rf'model.tokenizer.checkpoint: Checkpoint {path}: encoder\..* has NaN or infinite',
+    ):
         generator.init_weights()
     # A second start does not take what is there for finished.
     with pytest.raises(ValueError, match='NaN or infinite'):
@@ -212,7 +310,9 @@ def test_a_damaged_encoder_makes_no_tokens(value, tmp_path):
 def test_a_killed_run_ends_with_the_same_bytes(checkpoint, tmp_path):
     command = [sys.executable, '-c', KILLED, str(TINY / 'lfq_32.py'), str(checkpoint)]
     environment = dict(os.environ, OMP_NUM_THREADS='1')
-    subprocess.run([*command, str(tmp_path / 'whole')], env=environment, cwd=ROOT, check=True, timeout=200)
+    subprocess.run(
+        [*command, str(tmp_path / 'whole')], env=environment, cwd=ROOT, check=True, timeout=200
+    )
     process = subprocess.Popen([*command, str(tmp_path / 'killed')], env=environment, cwd=ROOT)
     deadline = time.time() + 120
     while len(list((tmp_path / 'killed').glob('.block-*'))) < 3 and time.time() < deadline:
@@ -222,9 +322,13 @@ def test_a_killed_run_ends_with_the_same_bytes(checkpoint, tmp_path):
     assert not json.loads((tmp_path / 'killed' / 'header.json').read_text())['finished']
     with pytest.raises(ValueError, match='is not finished'):
         TokenCache(data_root=str(tmp_path / 'killed'))
-    subprocess.run([*command, str(tmp_path / 'killed')], env=environment, cwd=ROOT, check=True, timeout=200)
+    subprocess.run(
+        [*command, str(tmp_path / 'killed')], env=environment, cwd=ROOT, check=True, timeout=200
+    )
     for name in ('tokens.bin', 'labels.npy', 'header.json'):
-        assert (tmp_path / 'whole' / name).read_bytes() == (tmp_path / 'killed' / name).read_bytes(), name
+        assert (tmp_path / 'whole' / name).read_bytes() == (
+            tmp_path / 'killed' / name
+        ).read_bytes(), name
     assert not list((tmp_path / 'killed').glob('.block-*'))
     assert len(np.unique(np.fromfile(tmp_path / 'whole' / 'tokens.bin', np.uint8))) > 10
 
@@ -235,35 +339,69 @@ def test_two_processes_write_the_same_bytes(checkpoint, tmp_path):
     folder.mkdir()
     rng = np.random.default_rng(0)
     for i in range(31):
-        Image.fromarray(rng.integers(0, 256, (40 + i, 50, 3), dtype=np.uint8)).save(folder / f'{i:02d}.png')
+        Image.fromarray(rng.integers(0, 256, (40 + i, 50, 3), dtype=np.uint8)).save(
+            folder / f'{i:02d}.png'
+        )
     (folder / '07.png').write_bytes((folder / '07.png').read_bytes()[:300])
     config = tmp_path / 'photos.py'
     config.write_text(PHOTOS.format(base=TINY / 'lfq_32.py', folder=folder))
-    tool = ['tools/tokenize_dataset.py', str(config), str(checkpoint), '--crops', 'ten', '--batch-size', '4', '--out']
+    tool = [
+        'tools/tokenize_dataset.py',
+        str(config),
+        str(checkpoint),
+        '--crops',
+        'ten',
+        '--batch-size',
+        '4',
+        '--out',
+    ]
     environment = dict(os.environ, OMP_NUM_THREADS='1', PYTHONPATH=str(ROOT))
-    two = [sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node=2', '--master_port=29613', *tool, str(tmp_path / 'two')]
-    for command in ([sys.executable, *tool, str(tmp_path / 'one')], [*two, '--launcher', 'pytorch']):
-        done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=200)
+    two = [
+        sys.executable,
+        '-m',
+        'torch.distributed.run',
+        '--nproc_per_node=2',
+        '--master_port=29613',
+        *tool,
+        str(tmp_path / 'two'),
+    ]
+    for command in (
+        [sys.executable, *tool, str(tmp_path / 'one')],
+        [*two, '--launcher', 'pytorch'],
+    ):
+        done = subprocess.run(
+            command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=200
+        )
         assert done.returncode == 0, done.stderr[-2000:]
         assert '30 images x 10 views x 8x8 tokens (uint8)' in done.stdout
         assert 'leaves out 1 of 31 images' in done.stdout + done.stderr
     for name in ('tokens.bin', 'labels.npy', 'header.json'):
-        assert (tmp_path / 'one' / name).read_bytes() == (tmp_path / 'two' / name).read_bytes(), name
+        assert (tmp_path / 'one' / name).read_bytes() == (tmp_path / 'two' / name).read_bytes(), (
+            name
+        )
     # A refusal is told by every process, and none waits for another.
-    done = subprocess.run([*two, '--flip', '--launcher', 'pytorch'], env=environment, cwd=ROOT, capture_output=True, text=True, timeout=100)
+    done = subprocess.run(
+        [*two, '--flip', '--launcher', 'pytorch'],
+        env=environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
     assert done.returncode != 0 and 'holds tokens of other settings (recipe)' in done.stderr
 
 
 PHOTOS = """
 _base_ = '{base}'
-train_dataloader = dict(dataset=dict(_delete_=True, type='ImageFolder', data_root='{folder}', on_error='skip', pipeline=[
+train_dataloader = dict(dataset=dict(_delete_=True, type='ImageFolder', data_root='{folder}',
+    on_error='skip', pipeline=[
     dict(type='Resize', size=36), dict(type='RandomCrop', size=32)]))
 """
 
 
 KILLED = """
 import sys
-from openmagvit2.apis.tokenize import tokenize
+from openmagvit2.workflows.tokenize import tokenize
 from openmagvit2.config import load_config
 tokenize(load_config(sys.argv[1]), sys.argv[2], sys.argv[3], batch_size=4, block=8)
 """

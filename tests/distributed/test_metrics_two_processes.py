@@ -1,4 +1,6 @@
-"""Metrics in two processes, of which one may have nothing to do, against one process, in batches of any size."""
+"""Metrics in two processes, of which one may have nothing to do, against one process, in batches of
+any size.
+"""
 
 import pytest
 import torch
@@ -28,7 +30,11 @@ def samples() -> dict:
     generator = torch.Generator().manual_seed(0)
     image = torch.rand(COUNT, 3, 40, 45, generator=generator) * 2 - 1
     noise = 0.1 * torch.randn(COUNT, 3, 40, 45, generator=generator)
-    return dict(image=image, reconstruction=(image + noise).clamp(-1, 1), indices=torch.randint(50, (COUNT, 4), generator=generator))
+    return dict(
+        image=image,
+        reconstruction=(image + noise).clamp(-1, 1),
+        indices=torch.randint(50, (COUNT, 4), generator=generator),
+    )
 
 
 def values(rows: list[int], batch: int, folder: str) -> dict[str, float]:
@@ -56,7 +62,10 @@ def test_two_processes_and_batch_sizes(tmp_path):
     run_in_two(_work, tmp_path)
     everything = list(range(COUNT))
     expected = values(everything, COUNT, str(tmp_path))
-    assert set(expected) == {'psnr', 'ssim', *EXACT, 'lpips_alex', 'rfd_tiles'} and min(expected.values()) > 0
+    assert (
+        set(expected) == {'psnr', 'ssim', *EXACT, 'lpips_alex', 'rfd_tiles'}
+        and min(expected.values()) > 0
+    )
     others = [part for rank in range(2) for part in torch.load(tmp_path / f'{rank}.pt')]
     for other in [*others, *(values(everything, batch, str(tmp_path)) for batch in (1, 7, 64))]:
         assert {name: other[name] for name in EXACT} == {name: expected[name] for name in EXACT}

@@ -24,7 +24,9 @@ def _work(rank: int, folder: str) -> None:
     vq = make_vq()
     for _ in range(4):
         vq(batch()[2 * rank : 2 * rank + 2])
-    entropies = dict(codebook=out.stats['codebook_entropy'], per_sample=out.stats['per_sample_entropy'])
+    entropies = dict(
+        codebook=out.stats['codebook_entropy'], per_sample=out.stats['per_sample_entropy']
+    )
     torch.save(dict(entropies, grad=grad, vq=vq.state_dict()), f'{folder}/{rank}.pt')
 
 
@@ -41,7 +43,12 @@ def test_synchronised_entropy(two):
     (grad,) = torch.autograd.grad(out.losses['entropy'], z)
     for part in two:
         assert_close(part['codebook'], out.stats['codebook_entropy'], atol=1e-6, rtol=0)
-    assert_close((two[0]['per_sample'] + two[1]['per_sample']) / 2, out.stats['per_sample_entropy'], atol=1e-6, rtol=0)
+    assert_close(
+        (two[0]['per_sample'] + two[1]['per_sample']) / 2,
+        out.stats['per_sample_entropy'],
+        atol=1e-6,
+        rtol=0,
+    )
     # Data parallelism averages the gradients of the processes.
     assert_close(torch.cat([part['grad'] for part in two]) / 2, grad, atol=1e-6, rtol=1e-5)
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from two_processes import run_in_two
 
-from openmagvit2.apis.running import train
 from openmagvit2.checkpoint import read_checkpoint
 from openmagvit2.config import load_config
+from openmagvit2.workflows.train import train
 
 TINY = Path(__file__).parents[2] / 'configs' / 'tiny'
 
@@ -33,7 +33,9 @@ def _two(rank: int, folder: str, family: str) -> None:
 
 def losses(folder: Path) -> list[float]:
     (log,) = folder.glob('*/vis_data/scalars.json')
-    return [line['loss'] for line in map(json.loads, log.read_text().splitlines()) if 'loss' in line]
+    return [
+        line['loss'] for line in map(json.loads, log.read_text().splitlines()) if 'loss' in line
+    ]
 
 
 @pytest.mark.slow

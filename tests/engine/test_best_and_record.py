@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from mmengine.evaluator import BaseMetric
 
-from openmagvit2.apis.running import test as run_test
-from openmagvit2.apis.running import train
 from openmagvit2.checkpoint import read_checkpoint, write_checkpoint
 from openmagvit2.config import load_config
 from openmagvit2.registry import METRICS
+from openmagvit2.workflows.test import test as run_test
+from openmagvit2.workflows.train import train
 
 CONFIG = Path(__file__).parents[2] / 'configs' / 'tiny' / 'lfq_32.py'
 
@@ -63,11 +63,21 @@ def test_the_record_of_a_training_is_that_of_its_checkpoint(tmp_path):
     run_test(config, str(tmp_path / 'a' / 'iter_3.pth'), str(tmp_path / 'b'))
     theirs = json.loads((tmp_path / 'b' / 'metrics.json').read_text())
     averaged = ours.pop('checkpoint'), theirs.pop('checkpoint')
-    assert averaged[0] == dict(iteration=3, averaged=True, weights_sha256=averaged[1]['weights_sha256']) and averaged[1]['averaged']
+    assert (
+        averaged[0]
+        == dict(iteration=3, averaged=True, weights_sha256=averaged[1]['weights_sha256'])
+        and averaged[1]['averaged']
+    )
     # A test knows nothing of the type that its checkpoint was trained in.
-    assert ours.pop('precision')['training'].keys() == {'autoencoder', 'discriminator'} and not theirs.pop('precision')['training']
+    assert (
+        ours.pop('precision')['training'].keys() == {'autoencoder', 'discriminator'}
+        and not theirs.pop('precision')['training']
+    )
     assert ours == theirs and ours['images'] == 10 and ours['metrics'].keys() >= {'psnr', 'usage'}
-    assert ours['protocol'][0].startswith('PSNR: official') and ours['dataset']['type'] == 'FashionMNIST'
+    assert (
+        ours['protocol'][0].startswith('PSNR: official')
+        and ours['dataset']['type'] == 'FashionMNIST'
+    )
     # Other weights have another hash: the raw ones of the same file.
     raw = {'state_dict': read_checkpoint(tmp_path / 'a' / 'iter_3.pth')['state_dict']}
     write_checkpoint(raw, tmp_path / 'raw.pth')
@@ -78,6 +88,10 @@ def test_the_record_of_a_training_is_that_of_its_checkpoint(tmp_path):
 
 
 def test_a_metric_that_is_not_there(tmp_path):
-    options = {'train_cfg.max_iters': 1, 'default_hooks.checkpoint.save_best': 'fid', 'experiment_name': tmp_path.name}
+    options = {
+        'train_cfg.max_iters': 1,
+        'default_hooks.checkpoint.save_best': 'fid',
+        'experiment_name': tmp_path.name,
+    }
     with pytest.raises(ValueError, match="save_best='fid': the validation has psnr"):
         train(load_config(CONFIG, options), str(tmp_path))

@@ -15,13 +15,17 @@ from openmagvit2.models.quantizers import LFQ
 @pytest.fixture
 def told(monkeypatch):
     texts: list[tuple[str, int]] = []
-    monkeypatch.setattr(codebook_usage, 'print_log', lambda text, logger, level: texts.append((text, level)))
+    monkeypatch.setattr(
+        codebook_usage, 'print_log', lambda text, logger, level: texts.append((text, level))
+    )
     return texts
 
 
 def start(name: str, hook: CodebookUsageHook) -> SimpleNamespace:
     quantizer = LFQ(num_bits=4)
-    runner = SimpleNamespace(model=SimpleNamespace(quantizer=quantizer), message_hub=MessageHub.get_instance(name))
+    runner = SimpleNamespace(
+        model=SimpleNamespace(quantizer=quantizer), message_hub=MessageHub.get_instance(name)
+    )
     hook.before_train(runner)
     return runner
 
@@ -39,7 +43,10 @@ def test_counts_of_the_last_images(tmp_path, told):
         quantizer(signs(row))
     quantizer.eval()(signs([1, 1, -1, -1]))
     hook.after_train_iter(runner, 0)
-    values = {name: runner.message_hub.get_scalar(f'train/{name}').current() for name in ('usage', 'perplexity')}
+    values = {
+        name: runner.message_hub.get_scalar(f'train/{name}').current()
+        for name in ('usage', 'perplexity')
+    }
     assert values == pytest.approx(dict(usage=2 / 16, perplexity=math.exp(math.log(2))))
     assert not told
     hook.after_train(runner)

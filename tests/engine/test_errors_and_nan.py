@@ -7,10 +7,10 @@ import pytest
 from mmengine.hooks import Hook
 from test_run_folder import config
 
-from openmagvit2.apis.running import train
 from openmagvit2.checkpoint import read_checkpoint
 from openmagvit2.engine.hooks import ResumableCheckpointHook
 from openmagvit2.errors import UserError
+from openmagvit2.workflows.train import train
 
 
 class Fail(Hook):
@@ -48,11 +48,17 @@ def files(folder: Path) -> list[str]:
 EMA = dict(type='SubmoduleEMAHook', momentum=0.5)
 
 
-@pytest.mark.parametrize(('where', 'kept'), [('before', ['iter_3.pth']), ('validation', ['iter_3.pth']), ('after', [])])
+@pytest.mark.parametrize(
+    ('where', 'kept'), [('before', ['iter_3.pth']), ('validation', ['iter_3.pth']), ('after', [])]
+)
 def test_an_error_saves_the_last_finished_iteration(tmp_path, where, kept):
     options = {'train_cfg.val_interval': 3, 'custom_hooks': [EMA]}
     with pytest.raises(UserError, match='Image x'):
-        train(config(f'{tmp_path.name}-a', 4, 9, **options), str(tmp_path / 'a'), hooks=[Fail(where, 3)])
+        train(
+            config(f'{tmp_path.name}-a', 4, 9, **options),
+            str(tmp_path / 'a'),
+            hooks=[Fail(where, 3)],
+        )
     assert files(tmp_path / 'a') == kept
     if kept:
         train(config(f'{tmp_path.name}-b', 4, 9, **options), str(tmp_path / 'a'), resume=True)
@@ -67,11 +73,21 @@ def test_a_rate_beyond_all_bounds_stops_with_the_last_finite_checkpoint(tmp_path
     with pytest.raises(UserError, match=r'^Iteration \d: .*NaN or infinite'):
         train(config(tmp_path.name, 5, **options), str(tmp_path))
     for path in tmp_path.glob('*.pth'):
-        assert all(value.isfinite().all() for value in read_checkpoint(path)['state_dict'].values() if value.is_floating_point())
+        assert all(
+            value.isfinite().all()
+            for value in read_checkpoint(path)['state_dict'].values()
+            if value.is_floating_point()
+        )
 
 
 def test_the_loss_and_the_images_are_named(tmp_path):
-    with pytest.raises(UserError, match=r'Iteration 3: NaN or infinite loss.*reconstruction.*gradient of autoencoder.*, on image \d+, image'):
+    with pytest.raises(
+        UserError,
+        match=(
+            r'Iteration 3: NaN or infinite loss.*reconstruction.*gradient of autoencoder.*, on '
+            r'image \d+, image'
+        ),
+    ):
         train(config(tmp_path.name, 5, 9), str(tmp_path), hooks=[Poison()])
     assert files(tmp_path) == []
 
@@ -90,4 +106,8 @@ def test_nan_is_the_worst_value():
     for rule, better in (('greater', 2.0), ('less', 0.0)):
         hook = ResumableCheckpointHook(rule=rule)
         assert not hook._is_better(math.nan, None) and not hook._is_better(math.nan, 1.0)
-        assert hook._is_better(1.0, None) and hook._is_better(1.0, math.nan) and hook._is_better(better, 1.0)
+        assert (
+            hook._is_better(1.0, None)
+            and hook._is_better(1.0, math.nan)
+            and hook._is_better(better, 1.0)
+        )

@@ -12,7 +12,10 @@ def test_a_mistake_is_one_sentence_with_and_without_workers(num_workers):
     data = FashionMNIST(num_images=10, pipeline=[dict(type='CenterCrop', size=64)])
     with pytest.raises(ValueError) as caught:
         next(iter(DataLoader(data, num_workers=num_workers)))
-    assert launch.sentence(caught.value) == 'CenterCrop(size=64) got an image of 28x28; put Resize(size=64) before it.'
+    assert (
+        launch.sentence(caught.value)
+        == 'CenterCrop(size=64) got an image of 28x28; put Resize(size=64) before it.'
+    )
 
 
 @pytest.mark.parametrize(('launcher', 'name'), [('pytorch', 'RANK'), ('slurm', 'SLURM_PROCID')])

@@ -43,5 +43,7 @@ def test_schedulers_that_would_never_step_are_refused():
     for config in (step, [step], dict(autoencoder=[step])):
         with pytest.raises(ValueError, match='MultiStepLR counts epochs .* add by_epoch=False'):
             check_schedulers(config)
-    check_schedulers([dict(step, by_epoch=False), dict(step, by_epoch=True, convert_to_iter_based=True)])
+    check_schedulers(
+        [dict(step, by_epoch=False), dict(step, by_epoch=True, convert_to_iter_based=True)]
+    )
     check_schedulers(None)

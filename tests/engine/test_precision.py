@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from openmagvit2.apis import Generator, Tokenizer, init_model
-from openmagvit2.apis.running import train
 from openmagvit2.checkpoint import read_checkpoint
 from openmagvit2.config import load_config
 from openmagvit2.engine import precision
 from openmagvit2.engine.precision import Precision, fastest_precision
 from openmagvit2.errors import UserError
+from openmagvit2.workflows.train import train
 
 TINY = Path(__file__).parents[2] / 'configs' / 'tiny'
 
@@ -23,13 +23,18 @@ def measured(monkeypatch):
 
     def set_time(seconds: float) -> None:
         precision._measured.cache_clear()
-        monkeypatch.setattr(precision, '_seconds', lambda device, dtype: 1.0 if dtype == torch.float32 else seconds)
+        monkeypatch.setattr(
+            precision, '_seconds', lambda device, dtype: 1.0 if dtype == torch.float32 else seconds
+        )
 
     yield set_time
     precision._measured.cache_clear()
 
 
-@pytest.mark.parametrize(('seconds', 'dtype'), [(0.5, 'bfloat16'), (1 / 1.21, 'bfloat16'), (1 / 1.19, 'float32'), (10.0, 'float32')])
+@pytest.mark.parametrize(
+    ('seconds', 'dtype'),
+    [(0.5, 'bfloat16'), (1 / 1.21, 'bfloat16'), (1 / 1.19, 'float32'), (10.0, 'float32')],
+)
 def test_bfloat16_has_to_be_a_fifth_faster(measured, seconds, dtype):
     measured(seconds)
     chosen = fastest_precision('cpu')
@@ -43,7 +48,9 @@ def test_a_device_without_bfloat16_computes_in_float32(monkeypatch):
 
     precision._measured.cache_clear()
     monkeypatch.setattr(precision, '_seconds', fails)
-    assert fastest_precision('cpu') == Precision('float32', 'bfloat16 does not work on cpu: no kernel for BFloat16')
+    assert fastest_precision('cpu') == Precision(
+        'float32', 'bfloat16 does not work on cpu: no kernel for BFloat16'
+    )
     precision._measured.cache_clear()
 
 
@@ -54,39 +61,59 @@ def test_the_measurement_itself_is_made_once_and_quickly():
 
 
 def start(work_dir, iterations: int, resume: bool = False, **options):
-    options = {'train_cfg.max_iters': iterations, 'train_cfg.val_interval': None, 'global_batch_size': 4} | options
-    options |= {'default_hooks.checkpoint.interval': 1, 'experiment_name': f'{work_dir.name}_{iterations}_{resume}'}
+    options = {
+        'train_cfg.max_iters': iterations,
+        'train_cfg.val_interval': None,
+        'global_batch_size': 4,
+    } | options
+    options |= {
+        'default_hooks.checkpoint.interval': 1,
+        'experiment_name': f'{work_dir.name}_{iterations}_{resume}',
+    }
     return train(load_config(TINY / 'lfq_32.py', options), str(work_dir), resume=resume)
 
 
 def lines_about_dtype(work_dir) -> list[str]:
     text = ''.join(path.read_text() for path in sorted(work_dir.glob('*/*.log')))
-    return [line.partition('INFO - ')[2] for line in text.splitlines() if 'optim_wrapper.dtype=' in line]
+    return [
+        line.partition('INFO - ')[2] for line in text.splitlines() if 'optim_wrapper.dtype=' in line
+    ]
 
 
 def test_a_training_records_its_type_and_a_resume_keeps_it(measured, tmp_path):
     measured(0.25)
     start(tmp_path, 1)
     saved = read_checkpoint(tmp_path / 'iter_1.pth')['optimizer']
-    assert {name: state['dtype'] for name, state in saved.items()} == dict(autoencoder='bfloat16', discriminator='bfloat16')
+    assert {name: state['dtype'] for name, state in saved.items()} == dict(
+        autoencoder='bfloat16', discriminator='bfloat16'
+    )
     record = json.loads((tmp_path / 'metrics.json').read_text())['precision']
-    assert record['training']['autoencoder']['dtype'] == 'bfloat16' and '4.0 times' in record['training']['autoencoder']['reason']
+    assert (
+        record['training']['autoencoder']['dtype'] == 'bfloat16'
+        and '4.0 times' in record['training']['autoencoder']['reason']
+    )
     assert len(lines_about_dtype(tmp_path)) == 1
 
     # On a machine where float32 is the faster one.
     measured(4.0)
     runner = start(tmp_path, 2, resume=True)
     assert {wrapper.dtype for wrapper in runner.optim_wrapper.values()} == {torch.bfloat16}
-    assert 'optim_wrapper.dtype=auto: bfloat16 (the type of the checkpoint)' in lines_about_dtype(tmp_path)
+    assert 'optim_wrapper.dtype=auto: bfloat16 (the type of the checkpoint)' in lines_about_dtype(
+        tmp_path
+    )
     record = json.loads((tmp_path / 'metrics.json').read_text())['precision']
-    assert record['training']['discriminator'] == dict(dtype='bfloat16', reason='the type of the checkpoint')
+    assert record['training']['discriminator'] == dict(
+        dtype='bfloat16', reason='the type of the checkpoint'
+    )
 
     # A type that the user sets wins, with one line for both roles.
     before = len(lines_about_dtype(tmp_path))
     runner = start(tmp_path, 3, resume=True, **{'optim_wrapper.dtype': 'float32'})
     assert {wrapper.dtype for wrapper in runner.optim_wrapper.values()} == {None}
     told = lines_about_dtype(tmp_path)[before:]
-    assert told == ['optim_wrapper.dtype=float32 takes the place of the bfloat16 of the checkpoint.']
+    assert told == [
+        'optim_wrapper.dtype=float32 takes the place of the bfloat16 of the checkpoint.'
+    ]
 
 
 @pytest.mark.parametrize('name', ['lfq_32', 'vq_32', 'fsq_32'])

@@ -9,13 +9,13 @@ from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from two_processes import run_in_two
 
-from openmagvit2.apis.running import test as run_test
-from openmagvit2.apis.running import train
 from openmagvit2.checkpoint import read_checkpoint
 from openmagvit2.config import load_config
 from openmagvit2.engine.hooks import find_resume_checkpoint
 from openmagvit2.engine.stop import StopRequest, TrainingStopped
 from openmagvit2.registry import HOOKS
+from openmagvit2.workflows.test import test as run_test
+from openmagvit2.workflows.train import train
 
 CONFIGS = Path(__file__).parents[2] / 'configs' / 'tiny'
 
@@ -67,7 +67,10 @@ def assert_equal(a: object, b: object, path: str = '') -> None:
 
 
 @pytest.mark.parametrize('family', ['lfq_32', 'ar_32'])
-@pytest.mark.parametrize(('iteration', 'in_validation', 'workers', 'counts'), [(3, False, 0, 1), (5, False, 2, 2), (4, True, 0, 1)])
+@pytest.mark.parametrize(
+    ('iteration', 'in_validation', 'workers', 'counts'),
+    [(3, False, 0, 1), (5, False, 2, 2), (4, True, 0, 1)],
+)
 def test_resume_is_exact(tmp_path, iteration, in_validation, workers, counts, family):
     name = tmp_path.name
     straight, halves = tmp_path / 'straight', tmp_path / 'halves'
@@ -80,14 +83,24 @@ def test_resume_is_exact(tmp_path, iteration, in_validation, workers, counts, fa
     train(config(f'{name}-c', workers, counts, family=family), str(halves), resume=True)
     a, b = (read_checkpoint(folder / 'iter_8.pth') for folder in (straight, halves))
     assert ('ema_state_dict' in a) == (family == 'lfq_32')
-    for key in {'state_dict', 'ema_state_dict', 'optimizer', 'param_schedulers', 'random_states', 'validated_iter'} & a.keys():
+    for key in {
+        'state_dict',
+        'ema_state_dict',
+        'optimizer',
+        'param_schedulers',
+        'random_states',
+        'validated_iter',
+    } & a.keys():
         assert_equal(a[key], b[key], key)
 
 
 def test_a_broken_checkpoint_is_passed_over_and_metrics_need_no_override(tmp_path):
     runner = train(config(tmp_path.name, 0, 1), str(tmp_path / 'run'))
     merged = tmp_path / 'run' / 'lfq_32.py'
-    metrics = run_test(load_config(merged, {'experiment_name': f'{tmp_path.name}-t'}), str(tmp_path / 'run' / 'iter_8.pth'))
+    metrics = run_test(
+        load_config(merged, {'experiment_name': f'{tmp_path.name}-t'}),
+        str(tmp_path / 'run' / 'iter_8.pth'),
+    )
     assert metrics == runner.val_loop.run()
     (tmp_path / 'run' / 'iter_9.pth').write_bytes(b'half a file')
     assert find_resume_checkpoint(tmp_path / 'run') == tmp_path / 'run' / 'iter_8.pth'
@@ -110,10 +123,17 @@ def test_resume_from_an_older_file_keeps_what_it_writes(tmp_path):
     first = config(f'{tmp_path.name}-a', 0, 1)
     first.default_hooks.checkpoint.update(interval=2, max_keep=4)
     train(first, str(folder))
-    assert sorted(path.name for path in folder.glob('*.pth')) == ['iter_2.pth', 'iter_4.pth', 'iter_6.pth', 'iter_8.pth']
+    assert sorted(path.name for path in folder.glob('*.pth')) == [
+        'iter_2.pth',
+        'iter_4.pth',
+        'iter_6.pth',
+        'iter_8.pth',
+    ]
     hook = dict(type='SignalHook', iteration=3)
     with pytest.raises(TrainingStopped):
-        train(config(f'{tmp_path.name}-b', 0, 1, hook), str(folder), resume=str(folder / 'iter_2.pth'))
+        train(
+            config(f'{tmp_path.name}-b', 0, 1, hook), str(folder), resume=str(folder / 'iter_2.pth')
+        )
     assert (folder / 'iter_3.pth').is_file()
 
 
@@ -122,14 +142,19 @@ def test_loading_weights_is_not_a_resume(tmp_path):
     new = config(f'{tmp_path.name}-b', 0, 1)
     new.load_from = str(tmp_path / 'old' / 'iter_8.pth')
     train(new, str(tmp_path / 'new'))
-    old, weights = (read_checkpoint(tmp_path / name / 'iter_8.pth')['state_dict'] for name in ('old', 'new'))
+    old, weights = (
+        read_checkpoint(tmp_path / name / 'iter_8.pth')['state_dict'] for name in ('old', 'new')
+    )
     assert any(not old[key].equal(weights[key]) for key in old)
 
 
 def test_a_role_has_no_accumulation_of_its_own(tmp_path):
     loaded = config(tmp_path.name, 0, 1)
     loaded.optim_wrapper.discriminator.accumulative_counts = 4
-    with pytest.raises(ValueError, match=r'optim_wrapper.discriminator.accumulative_counts: set optim_wrapper.accum'):
+    with pytest.raises(
+        ValueError,
+        match=r'optim_wrapper.discriminator.accumulative_counts: set optim_wrapper.accum',
+    ):
         train(loaded, str(tmp_path))
 
 
@@ -145,25 +170,41 @@ def test_a_signal_during_the_agreement_waits_for_the_next_question(monkeypatch):
     monkeypatch.setattr(torch.distributed, 'is_initialized', lambda: True)
     monkeypatch.setattr(torch.distributed, 'get_world_size', lambda: 2)
     monkeypatch.setattr(torch.distributed, 'new_group', lambda backend: 'group')
-    monkeypatch.setattr(torch.distributed, 'all_reduce', lambda flag, op, group: request(signal.SIGTERM, None))
+    monkeypatch.setattr(
+        torch.distributed, 'all_reduce', lambda flag, op, group: request(signal.SIGTERM, None)
+    )
     assert not request.agreed()
     assert request.agreed() and request.signal_number == signal.SIGTERM
 
 
 def _two_processes(rank: int, folder: str, family: str) -> None:
     root = Path(folder)
-    # Stops: between windows, in a window of two micro-batches with loader workers, in a validation; signalled in one process only.
+    # Stops: between windows, in a window of two micro-batches with loader workers, in a validation;
+    # signalled in one process only.
     stops = [(3, False, 0, 1), (5, False, 2, 2), (4, True, 0, 1)]
     for i, (iteration, in_validation, workers, counts) in enumerate(stops):
         hook = dict(type='SignalHook', iteration=iteration, in_validation=in_validation, rank=i % 2)
-        train(config(f'{root.name}-{i}-a', workers, counts, family=family), str(root / f'straight_{i}'), launcher='pytorch')
+        train(
+            config(f'{root.name}-{i}-a', workers, counts, family=family),
+            str(root / f'straight_{i}'),
+            launcher='pytorch',
+        )
         try:
-            train(config(f'{root.name}-{i}-b', workers, counts, hook, family), str(root / f'halves_{i}'), launcher='pytorch')
+            train(
+                config(f'{root.name}-{i}-b', workers, counts, hook, family),
+                str(root / f'halves_{i}'),
+                launcher='pytorch',
+            )
         except TrainingStopped as stopped:
             assert stopped.iteration < 8
         else:
             raise AssertionError('the signal did not stop the training')
-        train(config(f'{root.name}-{i}-c', workers, counts, family=family), str(root / f'halves_{i}'), True, launcher='pytorch')
+        train(
+            config(f'{root.name}-{i}-c', workers, counts, family=family),
+            str(root / f'halves_{i}'),
+            True,
+            launcher='pytorch',
+        )
 
 
 @pytest.mark.slow
@@ -171,7 +212,17 @@ def _two_processes(rank: int, folder: str, family: str) -> None:
 def test_two_processes_resume(tmp_path, family):
     run_in_two(_two_processes, tmp_path, family)
     for i in range(3):
-        a, b = (read_checkpoint(tmp_path / f'{name}_{i}' / 'iter_8.pth') for name in ('straight', 'halves'))
+        a, b = (
+            read_checkpoint(tmp_path / f'{name}_{i}' / 'iter_8.pth')
+            for name in ('straight', 'halves')
+        )
         assert len(a['random_states']) == 2
-        for key in {'state_dict', 'ema_state_dict', 'optimizer', 'param_schedulers', 'random_states', 'validated_iter'} & a.keys():
+        for key in {
+            'state_dict',
+            'ema_state_dict',
+            'optimizer',
+            'param_schedulers',
+            'random_states',
+            'validated_iter',
+        } & a.keys():
             assert_equal(a[key], b[key], f'{i}.{key}')

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from test_run_folder import config
 
-from openmagvit2.apis.running import train
 from openmagvit2.checkpoint import read_checkpoint
 from openmagvit2.engine.optim.schedule import factor
 from openmagvit2.engine.settings import differences, read_settings
+from openmagvit2.workflows.train import train
 
 CURVE = {'param_scheduler': [dict(type='WarmupDecayLR', by_epoch=False, shape='linear')]}
 
@@ -28,16 +28,29 @@ def resumed(half: Path, tmp_path: Path, iterations: int = 4, **options) -> dict:
 
 def test_the_config_wins(half, tmp_path, capfd):
     role = 'optim_wrapper.autoencoder.optimizer'
-    options = {f'{role}.lr': 1e-4, f'{role}.betas': (0.8, 0.95), f'{role}.weight_decay': 0.01, 'global_batch_size': 8}
+    options = {
+        f'{role}.lr': 1e-4,
+        f'{role}.betas': (0.8, 0.95),
+        f'{role}.weight_decay': 0.01,
+        'global_batch_size': 8,
+    }
     content = resumed(half, tmp_path, 5, **options)
     (group,) = content['optimizer']['autoencoder']['param_groups']
-    assert tuple(group['betas']) == (0.8, 0.95) and group['weight_decay'] == 0.01 and group['initial_lr'] == 1e-4
+    assert (
+        tuple(group['betas']) == (0.8, 0.95)
+        and group['weight_decay'] == 0.01
+        and group['initial_lr'] == 1e-4
+    )
     # The rate after the fifth step, on the curve of five.
     assert group['lr'] == pytest.approx(1e-4 * factor(5, 5, 0, 0, 0, 0, 'linear'))
     # Two batches of 4, three of 8.
     assert content['meta']['samples_seen'] == 32
     told = capfd.readouterr()
-    for line in (f'resume: {role}.lr=0.0001 takes the place of 0.001.', 'global_batch_size=8 takes the place of 4.', 'max_iters=5 takes'):
+    for line in (
+        f'resume: {role}.lr=0.0001 takes the place of 0.001.',
+        'global_batch_size=8 takes the place of 4.',
+        'max_iters=5 takes',
+    ):
         assert line in told.out + told.err
 
 
@@ -54,9 +67,18 @@ def test_equal_is_finished_and_fewer_is_an_error(half, tmp_path, capfd):
     ('options', 'told'),
     [
         ({'seed': 7}, 'seed=7: the training began with 0'),
-        ({'optim_wrapper.autoencoder.optimizer.type': 'SGD', 'optim_wrapper.autoencoder.optimizer.betas': None}, 'type=SGD'),
+        (
+            {
+                'optim_wrapper.autoencoder.optimizer.type': 'SGD',
+                'optim_wrapper.autoencoder.optimizer.betas': None,
+            },
+            'type=SGD',
+        ),
         ({'param_scheduler': None}, 'param_scheduler: 0 for autoencoder, the checkpoint has 1'),
-        ({'train_cfg.max_iters': None, 'train_cfg.max_epochs': 1, 'global_batch_size': 8}, 'global_batch_size=8 instead of 4'),
+        (
+            {'train_cfg.max_iters': None, 'train_cfg.max_epochs': 1, 'global_batch_size': 8},
+            'global_batch_size=8 instead of 4',
+        ),
     ],
 )
 def test_what_is_refused(half, tmp_path, options, told):
@@ -76,7 +98,10 @@ def test_other_groups_of_parameters_are_refused(half, tmp_path):
 
 def test_texts_are_read_without_executing_them():
     old = read_settings("a = dict(b=[1, dict(c=(2, 3))], d='x')\nwork_dir = 'y'\nopen('z')")
-    assert old == dict(a=dict(b=[1, dict(c=[2, 3])], d='x'), work_dir='y') and read_settings('a = (') == {}
+    assert (
+        old == dict(a=dict(b=[1, dict(c=[2, 3])], d='x'), work_dir='y')
+        and read_settings('a = (') == {}
+    )
     new = read_settings("a = dict(b=[1, dict(c=(2, 4))], e=open('z'))")
     assert differences(old, new) == [
         'a.b.1.c.1=4 takes the place of 3.',

@@ -9,11 +9,11 @@ import pytest
 import torch
 from mmengine.hooks import Hook
 
-from openmagvit2.apis.running import train
 from openmagvit2.checkpoint import read_checkpoint
 from openmagvit2.config import load_config
 from openmagvit2.engine import run_folder
 from openmagvit2.engine.lock import LOCK, lock
+from openmagvit2.workflows.train import train
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 
@@ -30,8 +30,17 @@ class Break(Hook):
 
 
 def config(name: str, iterations: int = 2, interval: int = 1, **options):
-    settings = {'train_cfg.max_iters': iterations, 'default_hooks.checkpoint.interval': interval, 'experiment_name': name}
-    settings |= {'global_batch_size': 4, 'val_dataloader.dataset.num_images': 4, 'custom_hooks': [], 'optim_wrapper.dtype': 'float32'}
+    settings = {
+        'train_cfg.max_iters': iterations,
+        'default_hooks.checkpoint.interval': interval,
+        'experiment_name': name,
+    }
+    settings |= {
+        'global_batch_size': 4,
+        'val_dataloader.dataset.num_images': 4,
+        'custom_hooks': [],
+        'optim_wrapper.dtype': 'float32',
+    }
     return load_config(CONFIGS / 'tiny' / 'lfq_32.py', settings | options)
 
 
@@ -39,10 +48,20 @@ def test_a_folder_belongs_to_its_run(tmp_path):
     name, folder = tmp_path.name, tmp_path / 'run'
     train(config(f'{name}-a'), str(folder), resume=True)
     run = json.loads((folder / 'run.json').read_text())
-    assert read_checkpoint(folder / 'iter_2.pth')['meta']['run'] == run['id'] and not (folder / LOCK).exists()
-    with pytest.raises(ValueError, match=r'holds the results of another run of .*lfq_32.py \(iter_2.pth\); go on with --resume, or give'):
+    assert (
+        read_checkpoint(folder / 'iter_2.pth')['meta']['run'] == run['id']
+        and not (folder / LOCK).exists()
+    )
+    with pytest.raises(
+        ValueError,
+        match=(
+            r'holds the results of another run of .*lfq_32.py \(iter_2.pth\); go on with '
+            r'--resume, or give'
+        ),
+    ):
         train(config(f'{name}-b'), str(folder))
-    # A file of the user's is no checkpoint; another run's, of a higher number, is neither taken nor removed.
+    # A file of the user's is no checkpoint; another run's, of a higher number, is neither taken nor
+    # removed.
     (folder / 'iter_10_good.pth').write_bytes((folder / 'iter_2.pth').read_bytes())
     other = read_checkpoint(folder / 'iter_2.pth')
     other['meta']['run'] = 'other'
@@ -65,14 +84,19 @@ def test_a_run_without_checkpoints_leaves_its_folder(tmp_path):
 def test_torn_files(tmp_path):
     for number in (2, 10):
         (tmp_path / f'iter_{number}.pth').write_bytes(b'half a file')
-    with pytest.raises(ValueError, match=r'none of its checkpoints can be read .*\(iter_10.pth, iter_2.pth\)'):
+    with pytest.raises(
+        ValueError, match=r'none of its checkpoints can be read .*\(iter_10.pth, iter_2.pth\)'
+    ):
         train(config(tmp_path.name), str(tmp_path), resume=True)
     with pytest.raises(ValueError, match='there is no checkpoint iter_<number>.pth in it'):
         train(config(tmp_path.name), str(tmp_path / 'run'), resume=str(CONFIGS))
 
 
 def test_one_training_at_a_time(tmp_path):
-    with lock(tmp_path), pytest.raises(ValueError, match=f'a training runs there, process {os.getpid()}'):
+    with (
+        lock(tmp_path),
+        pytest.raises(ValueError, match=f'a training runs there, process {os.getpid()}'),
+    ):
         train(config(tmp_path.name), str(tmp_path))
     file = tmp_path / LOCK
     for holder, age, holds in (
@@ -94,9 +118,17 @@ def test_one_training_at_a_time(tmp_path):
 
 def test_default_folders_differ():
     files = [path for path in CONFIGS.rglob('*.py') if '_base_' not in path.parts]
-    folders = {run_folder.default_folder(type('Config', (), dict(filename=str(path)))) for path in files}
-    assert len(folders) == len(files) and Path('work_dirs/tiny/lfq_32') in folders and Path('work_dirs/lfq_256') in folders
-    assert run_folder.default_folder(type('Config', (), dict(filename='/x/mine.py'))) == Path('work_dirs/mine')
+    folders = {
+        run_folder.default_folder(type('Config', (), dict(filename=str(path)))) for path in files
+    }
+    assert (
+        len(folders) == len(files)
+        and Path('work_dirs/tiny/lfq_32') in folders
+        and Path('work_dirs/lfq_256') in folders
+    )
+    assert run_folder.default_folder(type('Config', (), dict(filename='/x/mine.py'))) == Path(
+        'work_dirs/mine'
+    )
 
 
 def test_the_folder_of_version_1(tmp_path, monkeypatch):
@@ -116,8 +148,15 @@ def test_the_folder_of_version_1(tmp_path, monkeypatch):
 
 
 def test_a_branch_of_a_run(tmp_path):
-    train(config(f'{tmp_path.name}-a', 3, **{'default_hooks.checkpoint.max_keep': 3}), str(tmp_path))
+    train(
+        config(f'{tmp_path.name}-a', 3, **{'default_hooks.checkpoint.max_keep': 3}), str(tmp_path)
+    )
     with pytest.raises(KeyboardInterrupt):
-        train(config(f'{tmp_path.name}-b', 3), str(tmp_path), resume=str(tmp_path / 'iter_1.pth'), hooks=[Break(2)])
+        train(
+            config(f'{tmp_path.name}-b', 3),
+            str(tmp_path),
+            resume=str(tmp_path / 'iter_1.pth'),
+            hooks=[Break(2)],
+        )
     # Its newest is not the first branch's.
     assert run_folder.find_resume_checkpoint(tmp_path) == tmp_path / 'iter_1.pth'

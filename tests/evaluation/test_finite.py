@@ -63,9 +63,13 @@ def test_the_network_and_the_set_are_named(tmp_path, monkeypatch):
         for samples, reference in ((dark, bright), (bright, dark)):
             if metric == 'is' and reference is dark:
                 continue  # the Inception score has no reference
-            with pytest.raises(ValueError, match=rf'Features of roots for images of dark\.npz {TOLD}'):
+            with pytest.raises(
+                ValueError, match=rf'Features of roots for images of dark\.npz {TOLD}'
+            ):
                 compare(ImageSet(samples), Reference(reference, 3), Roots(), (metric,), 5)
-    assert not list(tmp_path.rglob('cache/*dark*')) and len(list(tmp_path.rglob('cache/*.npz'))) <= 1
+    assert (
+        not list(tmp_path.rglob('cache/*dark*')) and len(list(tmp_path.rglob('cache/*.npz'))) <= 1
+    )
 
 
 def test_reconstructions():

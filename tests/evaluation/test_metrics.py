@@ -34,7 +34,12 @@ def test_psnr_and_ssim_equal_scikit_image(batch, size):
             metric.process({}, [sample])
     x, y = (((t + 1) / 2).double().permute(0, 2, 3, 1).numpy() for t in (a, b))
     psnr = np.mean([peak_signal_noise_ratio(i, j, data_range=1) for i, j in zip(x, y, strict=True)])
-    ssim = np.mean([structural_similarity(i, j, data_range=1, channel_axis=-1) for i, j in zip(x, y, strict=True)])
+    ssim = np.mean(
+        [
+            structural_similarity(i, j, data_range=1, channel_axis=-1)
+            for i, j in zip(x, y, strict=True)
+        ]
+    )
     assert metrics[0].evaluate(7)['psnr'] == pytest.approx(psnr, abs=5e-6)
     assert metrics[1].evaluate(7)['ssim'] == pytest.approx(ssim, abs=5e-6)
     assert metrics[0].total.sum() == 0
@@ -43,12 +48,24 @@ def test_psnr_and_ssim_equal_scikit_image(batch, size):
 def test_psnr_and_ssim_on_photographs_of_odd_sizes():
     metrics = [METRICS.build(dict(type=name)) for name in ('PSNR', 'SSIM')]
     expected = []
-    for name, (height, width) in dict(astronaut=(131, 97), coffee=(55, 203), chelsea=(199, 77)).items():
+    for name, (height, width) in dict(
+        astronaut=(131, 97), coffee=(55, 203), chelsea=(199, 77)
+    ).items():
         photo = getattr(skimage.data, name)()
-        pairs = [(photo[at : at + height, at : at + width], photo[at + 1 : at + 1 + height, at : at + width]) for at in range(0, 60, 20)]
+        pairs = [
+            (
+                photo[at : at + height, at : at + width],
+                photo[at + 1 : at + 1 + height, at : at + width],
+            )
+            for at in range(0, 60, 20)
+        ]
         originals, others = (np.stack(side) for side in zip(*pairs, strict=True))
         expected += [
-            (peak_signal_noise_ratio(a, b, data_range=255), structural_similarity(a, b, data_range=255, channel_axis=-1)) for a, b in pairs
+            (
+                peak_signal_noise_ratio(a, b, data_range=255),
+                structural_similarity(a, b, data_range=255, channel_axis=-1),
+            )
+            for a, b in pairs
         ]
         tensors = [torch.from_numpy(x).permute(0, 3, 1, 2) / 127.5 - 1 for x in (originals, others)]
         for metric in metrics:
@@ -64,13 +81,29 @@ def test_official_protocol_equals_scikit_image_near_the_levels():
     rng = np.random.default_rng(0)
     exact = (photo / 127.5 - 1).astype(np.float32)
     other = (
-        (photo / 127.5 - 1 + rng.choice([-2, -1, 1, 2], photo.shape) / 127.5 + rng.normal(0, 4e-7, photo.shape)).clip(-1, 1).astype(np.float32)
+        (
+            photo / 127.5
+            - 1
+            + rng.choice([-2, -1, 1, 2], photo.shape) / 127.5
+            + rng.normal(0, 4e-7, photo.shape)
+        )
+        .clip(-1, 1)
+        .astype(np.float32)
     )
-    x, y = (np.trunc(255 * ((v + np.float32(1)) / 2)).astype(np.uint8) / np.float32(255) for v in (exact, other))
-    sample = {key: torch.from_numpy(v).permute(2, 0, 1)[None] for key, v in dict(image=exact, reconstruction=other).items()}
+    x, y = (
+        np.trunc(255 * ((v + np.float32(1)) / 2)).astype(np.uint8) / np.float32(255)
+        for v in (exact, other)
+    )
+    sample = {
+        key: torch.from_numpy(v).permute(2, 0, 1)[None]
+        for key, v in dict(image=exact, reconstruction=other).items()
+    }
     # The loader of this package divides in float32: that makes no other numbers.
     sample['image'] = torch.from_numpy(photo).permute(2, 0, 1)[None].float() / 127.5 - 1
-    expected = dict(psnr=peak_signal_noise_ratio(x, y, data_range=1), ssim=structural_similarity(x, y, data_range=1, channel_axis=-1))
+    expected = dict(
+        psnr=peak_signal_noise_ratio(x, y, data_range=1),
+        ssim=structural_similarity(x, y, data_range=1, channel_axis=-1),
+    )
     for name, value in expected.items():
         metric = METRICS.build(dict(type=name.upper(), protocol='official'))
         metric.process({}, [sample])
@@ -131,7 +164,11 @@ def test_lpips_equals_the_package(trunk, monkeypatch):
     for rows in (slice(0, 2), slice(2, 5)):
         metric.process({}, [dict(image=a[rows].float(), reconstruction=b[rows].float())])
     network = lpips.LPIPS(net='alex', pnet_rand=True, verbose=False)
-    state = {k.removeprefix('features.'): v for k, v in torch.load(trunk).items() if k.startswith('features.')}
+    state = {
+        k.removeprefix('features.'): v
+        for k, v in torch.load(trunk).items()
+        if k.startswith('features.')
+    }
     for name, parameter in network.net.named_parameters():
         parameter.data.copy_(state[name.split('.', 1)[1]])
     expected = network(a.float(), b.float()).mean().item()
@@ -160,11 +197,15 @@ def test_reconstruction_frechet_is_that_of_all_features_at_once():
     metric = METRICS.build(dict(type='ReconstructionFrechet', features=dict(type=TileMeans)))
     for start in range(0, 40, 7):
         metric.process({}, [dict(image=a[start : start + 7], reconstruction=b[start : start + 7])])
-    sets = [TileMeans()(((x + 1) * 127.5).round().byte())['features'].double().numpy() for x in (a, b)]
+    sets = [
+        TileMeans()(((x + 1) * 127.5).round().byte())['features'].double().numpy() for x in (a, b)
+    ]
     means, covs = [s.mean(0) for s in sets], [np.cov(s, rowvar=False) for s in sets]
     root = scipy.linalg.sqrtm(covs[0] @ covs[1]).real
     expected = ((means[0] - means[1]) ** 2).sum() + np.trace(covs[0] + covs[1] - 2 * root)
-    assert metric.evaluate(40)['rfd_tile_means'] == pytest.approx(expected, abs=1e-6 * np.trace(covs[0] + covs[1]))
+    assert metric.evaluate(40)['rfd_tile_means'] == pytest.approx(
+        expected, abs=1e-6 * np.trace(covs[0] + covs[1])
+    )
 
 
 class UnroundedTileMeans(TileMeans):
@@ -179,20 +220,38 @@ def test_official_reconstruction_frechet_does_not_round():
     a, _ = images(40, 16, 16)
     values = {}
     for protocol in ('corrected', 'official'):
-        metric = METRICS.build(dict(type='ReconstructionFrechet', features=dict(type=UnroundedTileMeans), protocol=protocol))
+        metric = METRICS.build(
+            dict(
+                type='ReconstructionFrechet',
+                features=dict(type=UnroundedTileMeans),
+                protocol=protocol,
+            )
+        )
         metric.process({}, [dict(image=a, reconstruction=(a * 127.5 - 0.25) / 127.5)])
         values[protocol] = metric.evaluate(40)['rfd_tile_means']
     # Where a level is 0 the float is clamped: a little less than 12 means squared.
-    assert values['corrected'] == pytest.approx(0, abs=1e-4) and values['official'] == pytest.approx(12 / 16, rel=0.02)
-    with pytest.raises(ValueError, match='TileMeans takes images of 8 bits only: use protocol="corrected"'):
-        metric = METRICS.build(dict(type='ReconstructionFrechet', features=dict(type=TileMeans), protocol='official'))
+    assert values['corrected'] == pytest.approx(0, abs=1e-4) and values[
+        'official'
+    ] == pytest.approx(12 / 16, rel=0.02)
+    with pytest.raises(
+        ValueError, match='TileMeans takes images of 8 bits only: use protocol="corrected"'
+    ):
+        metric = METRICS.build(
+            dict(type='ReconstructionFrechet', features=dict(type=TileMeans), protocol='official')
+        )
         metric.process({}, [dict(image=a, reconstruction=a)])
-    with pytest.raises(ValueError, match='ReconstructionFrechet: protocol must be one of corrected, official'):
-        METRICS.build(dict(type='ReconstructionFrechet', features=dict(type=TileMeans), protocol='exact'))
+    with pytest.raises(
+        ValueError, match='ReconstructionFrechet: protocol must be one of corrected, official'
+    ):
+        METRICS.build(
+            dict(type='ReconstructionFrechet', features=dict(type=TileMeans), protocol='exact')
+        )
 
 
 def test_usage_of_several_codebooks_is_refused():
     metric = METRICS.build(dict(type='CodebookUsage'))
     indices = torch.zeros(1, 2, 2, 3, dtype=torch.int64)
-    with pytest.raises(ValueError, match='CodebookUsage counts one codebook, and the quantizer has 3'):
+    with pytest.raises(
+        ValueError, match='CodebookUsage counts one codebook, and the quantizer has 3'
+    ):
         metric.update(dict(indices=indices, codebook_size=4, num_codebooks=3))

@@ -11,12 +11,12 @@ from PIL import Image
 from torch import nn
 
 from openmagvit2.apis import init_model
-from openmagvit2.apis.running import test as run_test
 from openmagvit2.checkpoint import write_checkpoint
 from openmagvit2.config import load_config
 from openmagvit2.models.quantizers.base import QuantizerOutput
 from openmagvit2.models.tokenizers.visual_tokenizer import AutoEncoder
 from openmagvit2.registry import METRICS
+from openmagvit2.workflows.test import test as run_test
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / 'configs' / 'tiny' / 'lfq_32.py'
@@ -46,15 +46,45 @@ def checkpoint(tmp_path):
 
 
 def test_sizes_metrics_and_record(folder, checkpoint, tmp_path):
-    values = run_test(config(folder, f'{tmp_path.name}-a'), checkpoint, str(tmp_path / 'a'), metrics=['psnr', 'usage'], size='original')
+    values = run_test(
+        config(folder, f'{tmp_path.name}-a'),
+        checkpoint,
+        str(tmp_path / 'a'),
+        metrics=['psnr', 'usage'],
+        size='original',
+    )
     assert set(values) == {'psnr', 'usage', 'usage_of_possible', 'perplexity'}
     record = json.loads((tmp_path / 'a' / 'metrics.json').read_text())
-    assert record['images'] == 5 and record['metrics'] == values and len(record['checkpoint']['sha256']) == 64
-    small = run_test(config(folder, f'{tmp_path.name}-b'), checkpoint, str(tmp_path / 'b'), metrics=['psnr'], size='32')
+    assert (
+        record['images'] == 5
+        and record['metrics'] == values
+        and len(record['checkpoint']['sha256']) == 64
+    )
+    small = run_test(
+        config(folder, f'{tmp_path.name}-b'),
+        checkpoint,
+        str(tmp_path / 'b'),
+        metrics=['psnr'],
+        size='32',
+    )
     assert small['psnr'] != values['psnr']
-    black = run_test(config(folder, f'{tmp_path.name}-c'), checkpoint, str(tmp_path / 'c'), metrics=['psnr'], size='original', pad='black')
+    black = run_test(
+        config(folder, f'{tmp_path.name}-c'),
+        checkpoint,
+        str(tmp_path / 'c'),
+        metrics=['psnr'],
+        size='original',
+        pad='black',
+    )
     assert black['psnr'] != values['psnr']
-    official = run_test(config(folder, f'{tmp_path.name}-d'), checkpoint, str(tmp_path / 'd'), metrics=['psnr'], size='32', protocol='official')
+    official = run_test(
+        config(folder, f'{tmp_path.name}-d'),
+        checkpoint,
+        str(tmp_path / 'd'),
+        metrics=['psnr'],
+        size='32',
+        protocol='official',
+    )
     assert official['psnr'] != small['psnr']
 
 
@@ -71,7 +101,9 @@ def test_unknown_and_missing(folder, checkpoint, tmp_path, monkeypatch):
         run_test(config(folder, tmp_path.name), checkpoint, str(tmp_path / 'x'), metrics=['rfidd'])
     monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
     with pytest.raises(ValueError, match='weights-inception-2015-12-05-6726825d.pth'):
-        run_test(config(folder, tmp_path.name), checkpoint, str(tmp_path / 'x'), metrics=['psnr', 'rfid'])
+        run_test(
+            config(folder, tmp_path.name), checkpoint, str(tmp_path / 'x'), metrics=['psnr', 'rfid']
+        )
     assert not (tmp_path / 'x').exists()
 
 
@@ -98,10 +130,23 @@ def test_other_evaluators_and_padding_samplers(folder, checkpoint, tmp_path):
 
 
 def test_record_states_the_protocol(folder, checkpoint, tmp_path):
-    run_test(config(folder, tmp_path.name), checkpoint, str(tmp_path / 'a'), metrics=['psnr', 'usage'], size='32', protocol='official')
+    run_test(
+        config(folder, tmp_path.name),
+        checkpoint,
+        str(tmp_path / 'a'),
+        metrics=['psnr', 'usage'],
+        size='32',
+        protocol='official',
+    )
     record = json.loads((tmp_path / 'a' / 'metrics.json').read_text())
-    assert record['protocol'][0].startswith('PSNR: official: mean over images, on 8 bits (truncated')
-    assert record['size'] == '32' and record['pad_value'] == 0 and record['versions']['torch'] in torch.__version__
+    assert record['protocol'][0].startswith(
+        'PSNR: official: mean over images, on 8 bits (truncated'
+    )
+    assert (
+        record['size'] == '32'
+        and record['pad_value'] == 0
+        and record['versions']['torch'] in torch.__version__
+    )
 
 
 def test_named_metrics_keep_what_the_config_says_of_them(folder, checkpoint, tmp_path, monkeypatch):
@@ -109,13 +154,20 @@ def test_named_metrics_keep_what_the_config_says_of_them(folder, checkpoint, tmp
     settings.test_evaluator = [
         dict(type='PSNR', protocol='official'),
         dict(type='LPIPS', net='vgg', weights='/nowhere/vgg.pth'),
-        dict(type='ReconstructionFrechet', features=dict(type='FIDInception', weights='/nowhere/inception.pth')),
+        dict(
+            type='ReconstructionFrechet',
+            features=dict(type='FIDInception', weights='/nowhere/inception.pth'),
+        ),
     ]
     run_test(settings, checkpoint, str(tmp_path / 'a'), metrics=['psnr', 'ssim'], size='32')
     record = json.loads((tmp_path / 'a' / 'metrics.json').read_text())
     assert record['evaluators'] == [dict(type='PSNR', protocol='official'), dict(type='SSIM')]
     monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
-    for name, place in dict(lpips_vgg='/nowhere/vgg', rfid='/nowhere/inception', lpips_alex=f'{tmp_path}/checkpoints/alexnet').items():
+    for name, place in dict(
+        lpips_vgg='/nowhere/vgg',
+        rfid='/nowhere/inception',
+        lpips_alex=f'{tmp_path}/checkpoints/alexnet',
+    ).items():
         with pytest.raises(ValueError, match=f'not in {place}'):
             run_test(settings, checkpoint, str(tmp_path / 'x'), metrics=[name])
 
@@ -133,20 +185,26 @@ def test_choices_that_do_not_fit(checkpoint, tmp_path):
     generator = load_config(ROOT / 'configs' / 'tiny' / 'ar_32.py')
     with pytest.raises(ValueError, match='--protocol goes with PSNR, SSIM and rFID'):
         run_test(generator, checkpoint, str(tmp_path / 'x'), protocol='official')
-    with pytest.raises(ValueError, match='--pad goes with tokenizers; ClassConditionalGenerator has no pad_value'):
+    with pytest.raises(
+        ValueError, match='--pad goes with tokenizers; ClassConditionalGenerator has no pad_value'
+    ):
         run_test(generator, checkpoint, str(tmp_path / 'x'), pad='gray')
     assert not (tmp_path / 'x').exists()
 
 
 @pytest.mark.parametrize('layout', ['coco', 'imagenet'])
 def test_original_resolution_of_forty_files(layout, checkpoint, tmp_path, monkeypatch):
-    """With a model that changes nothing, crops that give the input back have no error, whatever the border."""
+    """With a model that changes nothing, crops that give the input back have no error, whatever the
+    border.
+    """
     rng = np.random.default_rng(0)
     for i in range(40):
         place = f'val2017/{i:012d}.png' if layout == 'coco' else f'val/n{i % 3:08d}/{i}.png'
         path = tmp_path / layout / place
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(rng.integers(0, 256, (*rng.integers(16, 70, 2), 3), dtype=np.uint8)).save(path)
+        Image.fromarray(rng.integers(0, 256, (*rng.integers(16, 70, 2), 3), dtype=np.uint8)).save(
+            path
+        )
     seen = []
 
     def unchanged(self, image):
@@ -154,13 +212,32 @@ def test_original_resolution_of_forty_files(layout, checkpoint, tmp_path, monkey
         return image, QuantizerOutput(image, torch.zeros(1, 1, 1, dtype=torch.int64))
 
     monkeypatch.setattr(AutoEncoder, 'forward', unchanged)
-    kind, root = ('ImageFolder', tmp_path / layout / 'val2017') if layout == 'coco' else ('ImageNet', tmp_path / layout)
-    dataset = dict(type=kind, data_root=str(root), pipeline=[]) | (dict(split='val') if layout == 'imagenet' else {})
+    kind, root = (
+        ('ImageFolder', tmp_path / layout / 'val2017')
+        if layout == 'coco'
+        else ('ImageNet', tmp_path / layout)
+    )
+    dataset = dict(type=kind, data_root=str(root), pipeline=[]) | (
+        dict(split='val') if layout == 'imagenet' else {}
+    )
     for pad in ('gray', 'black'):
-        settings = load_config(CONFIG, {'val_dataloader.dataset': dataset, 'experiment_name': f'{tmp_path.name}-{pad}'})
-        values = run_test(settings, checkpoint, str(tmp_path / pad), metrics=['psnr', 'ssim', 'usage'], size='original', pad=pad)
+        settings = load_config(
+            CONFIG, {'val_dataloader.dataset': dataset, 'experiment_name': f'{tmp_path.name}-{pad}'}
+        )
+        values = run_test(
+            settings,
+            checkpoint,
+            str(tmp_path / pad),
+            metrics=['psnr', 'ssim', 'usage'],
+            size='original',
+            pad=pad,
+        )
         assert values['psnr'] == float('inf') and values['ssim'] == pytest.approx(1, abs=1e-12)
-    assert len(seen) == 80 and len(set(seen)) > 20 and all(side % 4 == 0 for shape in seen for side in shape)
+    assert (
+        len(seen) == 80
+        and len(set(seen)) > 20
+        and all(side % 4 == 0 for shape in seen for side in shape)
+    )
 
 
 class Identity(nn.Module):
@@ -194,7 +271,9 @@ def test_original_resolution_crops_back_what_it_pads(size, pad_value):
     model.encoder, model.quantizer, model.decoder = identity, OneCode(), nn.Identity()
     image = torch.randint(0, 256, (1, 3, *size), dtype=torch.uint8)
     (out,) = model.val_step(dict(image=image))
-    assert out['reconstruction'].equal(image / 127.5 - 1) and out['image'].equal(out['reconstruction'])
+    assert out['reconstruction'].equal(image / 127.5 - 1) and out['image'].equal(
+        out['reconstruction']
+    )
     (padded,) = identity.seen
     height, width = padded.shape[2:]
     assert height % 16 == width % 16 == 0 and height - size[0] < 16 and width - size[1] < 16

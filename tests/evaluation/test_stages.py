@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from openmagvit2.apis import init_model
-from openmagvit2.apis.running import test as run_test
-from openmagvit2.apis.running import train
 from openmagvit2.checkpoint import write_checkpoint
 from openmagvit2.config import load_config
 from openmagvit2.evaluation.metrics import SHORT_NAMES
 from openmagvit2.evaluation.stages import check_stages
 from openmagvit2.registry import METRICS
+from openmagvit2.workflows.test import test as run_test
+from openmagvit2.workflows.train import train
 
 TINY = Path(__file__).parents[2] / 'configs' / 'tiny'
 RECONSTRUCTION = [name for name in SHORT_NAMES if name != 'nll']
@@ -35,13 +35,18 @@ def test_every_metric_says_what_it_measures():
         (
             'lfq_32',
             ['nll'],
-            r'^nll needs a generator; .*lfq_32\.py is of a tokenizer, which has psnr, ssim, usage, lpips_alex',
+            (
+                r'^nll needs a generator; .*lfq_32\.py is of a tokenizer, which has psnr, ssim, '
+                r'usage, lpips_alex'
+            ),
         ),
     ],
 )
 def test_a_test_ends_before_it_begins(name, metrics, told, tmp_path):
     torch.manual_seed(0)
-    write_checkpoint(dict(state_dict=init_model(TINY / f'{name}.py').state_dict()), tmp_path / 'x.pth')
+    write_checkpoint(
+        dict(state_dict=init_model(TINY / f'{name}.py').state_dict()), tmp_path / 'x.pth'
+    )
     config = load_config(TINY / f'{name}.py', {'experiment_name': tmp_path.name})
     with pytest.raises(ValueError, match=told):
         run_test(config, str(tmp_path / 'x.pth'), str(tmp_path / 'run'), metrics=metrics)

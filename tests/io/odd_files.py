@@ -36,7 +36,10 @@ def encoded(image: Image.Image, kind: str, **options) -> bytes:
 def png_header(height: int, width: int) -> bytes:
     """A PNG that announces many pixels and has none."""
     chunks = [(b'IHDR', struct.pack('>IIBBBBB', width, height, 8, 2, 0, 0, 0)), (b'IDAT', b'')]
-    parts = [struct.pack('>I', len(data)) + name + data + struct.pack('>I', zlib.crc32(name + data)) for name, data in chunks]
+    parts = [
+        struct.pack('>I', len(data)) + name + data + struct.pack('>I', zlib.crc32(name + data))
+        for name, data in chunks
+    ]
     return b'\x89PNG\r\n\x1a\n' + b''.join(parts)
 
 
@@ -156,7 +159,9 @@ def _oriented() -> dict[str, tuple]:
 
 def _other_colours(flat: Image.Image) -> dict[str, tuple]:
     inks = np.broadcast_to(np.array([10, 120, 200, 40], np.uint8), (HEIGHT, WIDTH, 4))
-    printed = np.round((255 - inks[..., :3].astype(float)) * (255 - inks[..., 3:].astype(float)) / 255)
+    printed = np.round(
+        (255 - inks[..., :3].astype(float)) * (255 - inks[..., 3:].astype(float)) / 255
+    )
     cmyk = Image.fromarray(np.ascontiguousarray(inks), 'CMYK')
     lab = Image.new('LAB', (WIDTH, HEIGHT), (255, 128, 128))
     return {
@@ -170,7 +175,9 @@ def _other_colours(flat: Image.Image) -> dict[str, tuple]:
 
 def refused() -> dict[str, tuple[bytes, str]]:
     """Files by name: content, and a part of the sentence."""
-    numbers = Image.fromarray(np.linspace(0, 1, HEIGHT * WIDTH, dtype=np.float32).reshape(HEIGHT, -1))
+    numbers = Image.fromarray(
+        np.linspace(0, 1, HEIGHT * WIDTH, dtype=np.float32).reshape(HEIGHT, -1)
+    )
     integers = Image.fromarray(np.arange(HEIGHT * WIDTH, dtype=np.int32).reshape(HEIGHT, WIDTH))
     noise = np.random.default_rng(1).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     jpeg, png = (encoded(Image.fromarray(noise), kind) for kind in ('JPEG', 'PNG'))

@@ -21,9 +21,13 @@ def test_a_full_disk_keeps_the_old_file_and_removes_the_new(tmp_path, monkeypatc
     path = tmp_path / 'iter_3.pth'
     save_atomically(dict(x=torch.ones(3)), path)
     monkeypatch.setattr(atomic.os, 'fsync', full)
-    with pytest.raises(ValueError, match=r'iter_3\.pth cannot be written \(No space left on device\)'):
+    with pytest.raises(
+        ValueError, match=r'iter_3\.pth cannot be written \(No space left on device\)'
+    ):
         save_atomically(dict(x=torch.zeros(3)), path)
-    assert list(tmp_path.iterdir()) == [path] and torch.load(path, weights_only=True)['x'].equal(torch.ones(3))
+    assert list(tmp_path.iterdir()) == [path] and torch.load(path, weights_only=True)['x'].equal(
+        torch.ones(3)
+    )
 
 
 LIMITED = """
@@ -41,7 +45,9 @@ except ValueError as error:
 
 @pytest.mark.slow
 def test_a_real_limit(tmp_path):
-    done = subprocess.run([sys.executable, '-c', LIMITED, str(tmp_path / 'x.pth')], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, '-c', LIMITED, str(tmp_path / 'x.pth')], capture_output=True, text=True
+    )
     assert f'{tmp_path / "x.pth"} cannot be written (File too large)' in done.stdout, done.stderr
     assert not list(tmp_path.iterdir())
 
@@ -57,7 +63,13 @@ def test_only_dead_writers_leave_leftovers(tmp_path):
     dead = subprocess.Popen([sys.executable, '-c', ''])
     dead.wait()
     mine, gone = os.getpid(), dead.pid
-    kept = [f'.tmp-iter_1.pth@{host()}-{mine}', f'.tmp-iter_1.pth@elsewhere-{gone}', '.tmp-notes', f'.tmp-iter_2.pth-{mine}', 'iter_7.pth']
+    kept = [
+        f'.tmp-iter_1.pth@{host()}-{mine}',
+        f'.tmp-iter_1.pth@elsewhere-{gone}',
+        '.tmp-notes',
+        f'.tmp-iter_2.pth-{mine}',
+        'iter_7.pth',
+    ]
     for name in [*kept, f'.tmp-iter_1.pth@{host()}-{gone}', f'.tmp-iter_2.pth-{gone}']:
         write_text(tmp_path / name, 'x')
     remove_leftovers(tmp_path)
@@ -69,9 +81,13 @@ def test_only_dead_writers_leave_leftovers(tmp_path):
 
 def test_space_is_reserved_or_refused(tmp_path, monkeypatch):
     reserve(tmp_path / 'a', 3_000_000)
-    assert (tmp_path / 'a').stat().st_size == 3_000_000 and (tmp_path / 'a').stat().st_blocks * 512 >= 3_000_000
+    assert (tmp_path / 'a').stat().st_size == 3_000_000 and (
+        tmp_path / 'a'
+    ).stat().st_blocks * 512 >= 3_000_000
     monkeypatch.setattr(atomic.os, 'posix_fallocate', full, raising=False)
-    with pytest.raises(ValueError, match=r'b cannot be written: 9 bytes are needed \(No space left'):
+    with pytest.raises(
+        ValueError, match=r'b cannot be written: 9 bytes are needed \(No space left'
+    ):
         reserve(tmp_path / 'b', 9)
     assert not (tmp_path / 'b').exists()
     monkeypatch.delattr(atomic.os, 'posix_fallocate')

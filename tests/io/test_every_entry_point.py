@@ -88,9 +88,9 @@ def test_data_set(folder):
             images[name] = data[i]['image'].permute(1, 2, 0).numpy()
         except UserError as error:
             errors[name] = str(error)
-            assert "replace or remove it, or set the data set's on_error='skip'." in errors[name] or (
-                errors[name].endswith("or set the data set's on_error='skip'.")
-            )
+            assert "replace or remove it, or set the data set's on_error='skip'." in errors[
+                name
+            ] or (errors[name].endswith("or set the data set's on_error='skip'."))
     check(images, errors)
     assert errors.keys() == ALL_BAD.keys()
 
@@ -118,7 +118,10 @@ def test_tar_shard(folder, tmp_path, monkeypatch):
     assert {level for _, level in told} == {logging.ERROR}
     texts = [text.replace(': ./', ' ./') for text, _ in told]
     stems = {name: str(Path(name).with_suffix('')) for name in BAD}
-    errors = {name: next(text for text in texts if f'./{stem} ' in text).replace(f'./{stem} ', f'{name} ') for name, stem in stems.items()}
+    errors = {
+        name: next(text for text in texts if f'./{stem} ' in text).replace(f'./{stem} ', f'{name} ')
+        for name, stem in stems.items()
+    }
     assert len(told) == len(BAD)
     check(dict(zip(ALL_GOOD, images, strict=True)), errors)
 
@@ -142,13 +145,17 @@ def test_front_door_with_open_images_and_bytes():
         for source in (image, content, io.BytesIO(content)):
             (tensor,) = to_list([source])
             read = (tensor + 1) * 127.5
-            assert np.abs(read.permute(1, 2, 0).numpy() - pixels).max() <= (tolerance or [0])[0] + 1e-3, name
+            assert (
+                np.abs(read.permute(1, 2, 0).numpy() - pixels).max() <= (tolerance or [0])[0] + 1e-3
+            ), name
 
 
 def test_reconstruct(folder, tmp_path):
     files = gather_images([str(folder)])
     broken = TOOL['reconstruct'](Mirror(), files, tmp_path, 'white')
-    names = {f'{i:05d}_{path.stem}': path.relative_to(folder).as_posix() for i, path in enumerate(files)}
+    names = {
+        f'{i:05d}_{path.stem}': path.relative_to(folder).as_posix() for i, path in enumerate(files)
+    }
     written = {path.stem: path for path in tmp_path.iterdir() if path.name != 'grid.png'}
     images = {names[stem]: np.asarray(Image.open(path)) for stem, path in written.items()}
     errors = {Path(error.name).relative_to(folder).as_posix(): str(error) for error in broken}

@@ -8,7 +8,14 @@ from openmagvit2.models.quantizers import FSQ, LFQ, VQ
 
 
 @pytest.mark.parametrize(
-    'quantizer', [LFQ(num_bits=10), FSQ(levels=[2, 3, 4, 5]), FSQ(levels=[8, 8, 8, 5, 5, 5]), VQ(codebook_size=100)], ids=repr
+    'quantizer',
+    [
+        LFQ(num_bits=10),
+        FSQ(levels=[2, 3, 4, 5]),
+        FSQ(levels=[8, 8, 8, 5, 5, 5]),
+        VQ(codebook_size=100),
+    ],
+    ids=repr,
 )
 def test_every_code(quantizer):
     indices = torch.arange(quantizer.codebook_size).reshape(1, -1)

@@ -6,8 +6,8 @@ from torch.testing import assert_close
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from openmagvit2.benchmarks.lfq import dense_entropies
-from openmagvit2.benchmarks.memory import PeakMemory
+from benchmarks.lfq import dense_entropies
+from benchmarks.memory import PeakMemory
 from openmagvit2.models.quantizers import LFQ
 
 
@@ -30,7 +30,9 @@ class LargestTensor(TorchDispatchMode):
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         out = func(*args, **(kwargs or {}))
-        self.numel = max([self.numel, *(t.numel() for t in tree_leaves(out) if isinstance(t, torch.Tensor))])
+        self.numel = max(
+            [self.numel, *(t.numel() for t in tree_leaves(out) if isinstance(t, torch.Tensor))]
+        )
         return out
 
 
@@ -87,7 +89,9 @@ def test_peak_memory_counts_what_the_graph_holds():
 @pytest.mark.parametrize('spherical', [False, True])
 def test_a_batch_in_parts_has_the_entropy_of_the_whole(spherical):
     z = 0.02 * torch.randn(6, 6, 3, 3, generator=torch.Generator().manual_seed(0))
-    whole, parts = (LFQ(num_bits=6, entropy_sync=True, spherical=spherical).train() for _ in range(2))
+    whole, parts = (
+        LFQ(num_bits=6, entropy_sync=True, spherical=spherical).train() for _ in range(2)
+    )
     one, cut = z.clone().requires_grad_(), z.clone().requires_grad_()
     expected = whole(one)
     expected.losses['entropy'].backward()

@@ -24,10 +24,14 @@ def check_contract(quantizer, grid: tuple[int, ...]) -> None:
     assert torch.allclose(codes, out.codes, atol=1e-5), 'indices_to_codes must give the codes'
     assert quantizer.codes_to_indices(codes).equal(out.indices), 'codes_to_indices must invert'
     for name, loss in out.losses.items():
-        assert loss.dim() == 0 and loss.requires_grad, f'loss {name} must be a differentiable scalar'
+        assert loss.dim() == 0 and loss.requires_grad, (
+            f'loss {name} must be a differentiable scalar'
+        )
     for name, stat in out.stats.items():
         assert not stat.requires_grad, f'stat {name} must be detached'
-    assert torch.autograd.grad(out.codes.sum(), z, retain_graph=True)[0].abs().sum() > 0, 'codes must pass gradients'
+    assert torch.autograd.grad(out.codes.sum(), z, retain_graph=True)[0].abs().sum() > 0, (
+        'codes must pass gradients'
+    )
     with torch.autocast('cpu', dtype=torch.bfloat16):
         assert quantizer(z).indices.equal(out.indices), 'indices must not depend on autocast'
 

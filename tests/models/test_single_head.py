@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch.testing import assert_close
 
-from openmagvit2.benchmarks.memory import PeakMemory
+from benchmarks.memory import PeakMemory
 from openmagvit2.models.heads.chunked_cross_entropy import linear_cross_entropy
 from openmagvit2.registry import HEADS
 
@@ -16,8 +16,16 @@ def plain(x: torch.Tensor, weight: torch.Tensor, target: torch.Tensor) -> torch.
 
 def case(tokens: int, vocab: int, dim: int) -> tuple[torch.Tensor, ...]:
     generator = torch.Generator().manual_seed(0)
-    x, weight = torch.randn(tokens, dim, generator=generator), 0.1 * torch.randn(vocab, dim, generator=generator)
-    return x, weight, torch.randint(vocab, (tokens,), generator=generator), torch.rand(tokens, generator=generator)
+    x, weight = (
+        torch.randn(tokens, dim, generator=generator),
+        0.1 * torch.randn(vocab, dim, generator=generator),
+    )
+    return (
+        x,
+        weight,
+        torch.randint(vocab, (tokens,), generator=generator),
+        torch.rand(tokens, generator=generator),
+    )
 
 
 @pytest.mark.parametrize('chunk_elements', [1, 100_000, 10**9])
@@ -38,7 +46,13 @@ def test_gradient_by_differences():
     x, weight, target, _ = case(5, 11, 3)
     x, weight = x.double().requires_grad_(), weight.double().requires_grad_()
     # The loss itself is float32: wide steps, wide bounds.
-    assert torch.autograd.gradcheck(lambda a, b: linear_cross_entropy(a, b, target, 20).double(), (x, weight), eps=1e-2, atol=1e-3, rtol=1e-2)
+    assert torch.autograd.gradcheck(
+        lambda a, b: linear_cross_entropy(a, b, target, 20).double(),
+        (x, weight),
+        eps=1e-2,
+        atol=1e-3,
+        rtol=1e-2,
+    )
 
 
 def test_autocast_is_that_of_a_linear_layer():

@@ -1,4 +1,6 @@
-"""Every registered class of a slot keeps the slot's contract, found by itself; deliberately wrong ones are caught."""
+"""Every registered class of a slot keeps the slot's contract, found by itself; deliberately wrong
+ones are caught.
+"""
 
 import pytest
 import torch
@@ -68,7 +70,9 @@ def check_factorization(cls) -> None:
         indices = torch.arange(torch.tensor(sizes).prod().item()).view(1, -1)
         sub = factorization.split(indices)
         assert sub.dtype == torch.int64 and sub.shape == (*indices.shape, len(sizes))
-        assert all(0 <= sub[..., i].min() and sub[..., i].max() == size - 1 for i, size in enumerate(sizes))
+        assert all(
+            0 <= sub[..., i].min() and sub[..., i].max() == size - 1 for i, size in enumerate(sizes)
+        )
         assert factorization.merge(sub).equal(indices), 'merge must invert split'
 
 
@@ -92,12 +96,16 @@ def check_head(cls) -> None:
     sub = torch.stack([torch.randint(size, (2, 5)) for size in head.vocab_sizes], -1)
     context = torch.randn(2, 5, 64, requires_grad=True)
     assert head.embed(sub).shape == (2, 5, 64)
-    assert [x.shape for x in head.logits(context, sub)] == [(2, 5, size) for size in head.vocab_sizes]
+    assert [x.shape for x in head.logits(context, sub)] == [
+        (2, 5, size) for size in head.vocab_sizes
+    ]
     gradient(sum(head.loss(context, sub).values()), context)
     drawn = head.sample(context[:, 0], lambda logits, i: logits.argmax(-1))
     assert drawn.dtype == torch.int64 and drawn.shape == (2, len(head.vocab_sizes))
     teacher = head.logits(context[:, :1], drawn[:, None])
-    assert all(x[:, 0].argmax(-1).equal(drawn[:, i]) for i, x in enumerate(teacher)), 'sample must follow the logits'
+    assert all(x[:, 0].argmax(-1).equal(drawn[:, i]) for i, x in enumerate(teacher)), (
+        'sample must follow the logits'
+    )
 
 
 def check_sampler(cls) -> None:
@@ -105,12 +113,16 @@ def check_sampler(cls) -> None:
     uniform = torch.rand(20_000, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     drawn = cls()(logits, 0, uniform)
     assert drawn.dtype == torch.int64 and drawn.shape == (20_000,)
-    assert torch.allclose(torch.bincount(drawn, minlength=3) / 20_000, logits[0].softmax(-1), atol=0.015)
+    assert torch.allclose(
+        torch.bincount(drawn, minlength=3) / 20_000, logits[0].softmax(-1), atol=0.015
+    )
 
 
 def check_features(cls) -> None:
     extractor = cls()
-    assert extractor.distance_name.startswith(('fid_', 'fd_')), 'a distance is named after its network'
+    assert extractor.distance_name.startswith(('fid_', 'fd_')), (
+        'a distance is named after its network'
+    )
     try:
         extractor.prepare('cpu')
     except ValueError as error:
@@ -119,9 +131,13 @@ def check_features(cls) -> None:
     out = extractor(torch.zeros(2, 3, 40, 50, dtype=torch.uint8))
     assert out['features'].shape == (2, extractor.dim) and out['features'].dtype == torch.float32
     assert not out['features'].requires_grad
-    noise = torch.randint(0, 256, (3, 3, 40, 50), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    noise = torch.randint(
+        0, 256, (3, 3, 40, 50), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
+    )
     alone = torch.cat([extractor(image[None])['features'] for image in noise])
-    assert torch.allclose(extractor(noise)['features'], alone, rtol=1e-3, atol=1e-4), 'an image must not depend on its batch'
+    assert torch.allclose(extractor(noise)['features'], alone, rtol=1e-3, atol=1e-4), (
+        'an image must not depend on its batch'
+    )
 
 
 CHECKS = dict(

@@ -11,10 +11,21 @@ SMALL = dict(channels=32, channel_multipliers=(1, 2), num_res_blocks=1)
 
 def small(quantizer: dict, **kwargs) -> torch.nn.Module:
     encoder, decoder = dict(type='CnnEncoder', **SMALL), dict(type='CnnDecoder', **SMALL)
-    return MODELS.build(dict(type='VisualTokenizer', encoder=encoder, quantizer=quantizer, decoder=decoder, **kwargs))
+    return MODELS.build(
+        dict(
+            type='VisualTokenizer', encoder=encoder, quantizer=quantizer, decoder=decoder, **kwargs
+        )
+    )
 
 
-@pytest.mark.parametrize('quantizer', [dict(type='LFQ', num_bits=8), dict(type='VQ', codebook_size=64), dict(type='FSQ', levels=[5, 4, 3])])
+@pytest.mark.parametrize(
+    'quantizer',
+    [
+        dict(type='LFQ', num_bits=8),
+        dict(type='VQ', codebook_size=64),
+        dict(type='FSQ', levels=[5, 4, 3]),
+    ],
+)
 def test_quantizers_swap_without_other_changes(quantizer):
     model = small(quantizer).eval()
     image = torch.rand(2, 3, 16, 24) * 2 - 1
@@ -26,12 +37,17 @@ def test_quantizers_swap_without_other_changes(quantizer):
 def test_full_size_counts():
     with torch.device('meta'):
         model = MODELS.build(load_config('configs/_base_/models/lfq_256.py').model)
-    count = {name: sum(p.numel() for p in getattr(model, name).parameters()) for name in ('encoder', 'decoder', 'discriminator')}
+    count = {
+        name: sum(p.numel() for p in getattr(model, name).parameters())
+        for name in ('encoder', 'decoder', 'discriminator')
+    }
     assert count == dict(encoder=49_751_442, decoder=65_376_387, discriminator=2_765_633)
 
 
 def test_weight_of_a_loss_that_is_not_emitted():
-    model = small(dict(type='VQ', codebook_size=64), quantizer_loss_weights=dict(entropy=0.5)).train()
+    model = small(
+        dict(type='VQ', codebook_size=64), quantizer_loss_weights=dict(entropy=0.5)
+    ).train()
     image = torch.rand(1, 3, 16, 16)
     reconstruction, out = model.autoencoder(image)
     with pytest.raises(ValueError, match='quantizer_loss_weights.entropy'):

@@ -39,7 +39,12 @@ def tokenizer() -> nn.Module:
 
 
 def optimizers(model: nn.Module) -> RoleOptimWrappers:
-    return RoleOptimWrappers(**{name: AutocastOptimWrapper(torch.optim.SGD(role.parameters(), lr=1.0)) for name, role in model.roles().items()})
+    return RoleOptimWrappers(
+        **{
+            name: AutocastOptimWrapper(torch.optim.SGD(role.parameters(), lr=1.0))
+            for name, role in model.roles().items()
+        }
+    )
 
 
 def images() -> dict:
@@ -65,7 +70,10 @@ def test_a_new_head_trains_and_validates():
     for classifier in head.classifiers:
         nn.init.normal_(classifier.weight)
     model.head = head
-    indices = torch.arange(model.num_tokens).view(1, *model.grid) % model.tokenizer.quantizer.codebook_size
+    indices = (
+        torch.arange(model.num_tokens).view(1, *model.grid)
+        % model.tokenizer.quantizer.codebook_size
+    )
     data = dict(indices=indices, label=torch.tensor([1]))
     sub = model.factorization.split(indices.flatten(1))
     x = torch.cat([model.class_embedding(torch.tensor([[1]])), head.embed(sub)[:, :-1]], 1)
@@ -77,8 +85,14 @@ def test_a_new_head_trains_and_validates():
 
 
 def test_dropout_follows_the_mode():
-    model = init_model('configs/tiny/ar_32.py', cfg_options={'model.backbone.dropout': 0.0, 'model.token_dropout': 0.5})
-    sub, labels = torch.zeros(1, model.num_tokens, len(model.head.vocab_sizes), dtype=torch.int64), torch.tensor([0])
+    model = init_model(
+        'configs/tiny/ar_32.py',
+        cfg_options={'model.backbone.dropout': 0.0, 'model.token_dropout': 0.5},
+    )
+    sub, labels = (
+        torch.zeros(1, model.num_tokens, len(model.head.vocab_sizes), dtype=torch.int64),
+        torch.tensor([0]),
+    )
     view = model.transformer
     twice = [view.context(sub, labels) for _ in range(2)]
     assert twice[0].equal(twice[1])
@@ -105,7 +119,10 @@ def test_a_head_without_defaults_builds():
     assert PlainHead.__init__.__kwdefaults__ is None
     HEADS.register_module(module=PlainHead, force=True)
     try:
-        model = init_model('configs/tiny/ar_32.py', cfg_options={'model.head': dict(_delete_=True, type='PlainHead')})
+        model = init_model(
+            'configs/tiny/ar_32.py',
+            cfg_options={'model.head': dict(_delete_=True, type='PlainHead')},
+        )
     finally:
         HEADS.module_dict.pop('PlainHead')
     assert isinstance(model.head, PlainHead)

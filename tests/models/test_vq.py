@@ -27,8 +27,15 @@ def test_losses_and_gradients_by_hand(l2_norm):
     error = (x - table[rows]).square().mean()
     assert_close(out.losses, dict(codebook=error, commitment=error))
     (grad,) = torch.autograd.grad(out.losses['codebook'], vq.embedding.weight, retain_graph=True)
-    assert grad.abs().sum() > 0 and torch.autograd.grad(out.losses['codebook'], z, allow_unused=True, retain_graph=True)[0] is None
-    assert torch.autograd.grad(out.losses['commitment'], vq.embedding.weight, allow_unused=True)[0] is None
+    assert (
+        grad.abs().sum() > 0
+        and torch.autograd.grad(out.losses['codebook'], z, allow_unused=True, retain_graph=True)[0]
+        is None
+    )
+    assert (
+        torch.autograd.grad(out.losses['commitment'], vq.embedding.weight, allow_unused=True)[0]
+        is None
+    )
 
 
 def test_legacy_puts_the_weight_of_the_commitment_on_the_table():
@@ -42,7 +49,10 @@ def test_legacy_puts_the_weight_of_the_commitment_on_the_table():
 def test_entropy_by_hand():
     vq = VQ(codebook_size=8, code_dim=4, entropy=True, entropy_temperature=0.5)
     z = latents(2, 4, 6)
-    x, table = F.normalize(z.transpose(1, 2).reshape(-1, 4), dim=-1).double(), vq.table.detach().double()
+    x, table = (
+        F.normalize(z.transpose(1, 2).reshape(-1, 4), dim=-1).double(),
+        vq.table.detach().double(),
+    )
     p = (-torch.cdist(x, table).square() / 0.5).softmax(-1)
     mean = p.mean(0)
     expected = -(p * p.log()).sum(-1).mean() + (mean * (mean + 1e-5).log()).sum()
@@ -56,7 +66,8 @@ def test_averaged_table_follows_its_latents():
     z = torch.tensor([[2.0, 0.1], [4.0, -0.1], [0.0, 3.0]]).T[None]
     out = vq(z)
     assert set(out.losses) == {'commitment'} and out.indices.tolist() == [[0, 0, 1]]
-    # Counts 1 -> (1 + 2) / 2 and (1 + 1) / 2; sums (1, 0) -> (1 + 6, 0) / 2 and (0, 1) -> (0, 1 + 3) / 2.
+    # Counts 1 -> (1 + 2) / 2 and (1 + 1) / 2; sums (1, 0) -> (1 + 6, 0) / 2 and (0, 1) -> (0, 1 +
+    # 3) / 2.
     assert_close(vq.embedding.weight, torch.tensor([[3.5 / 1.5, 0.0], [0.0, 2.0]]))
     assert not vq.embedding.weight.requires_grad
     before = vq.embedding.weight.clone()
@@ -132,7 +143,9 @@ QUANTIZERS = [
 ]
 
 
-@pytest.mark.parametrize('quantizer', QUANTIZERS, ids=lambda q: f'{type(q).__name__}{q.codebook_size}')
+@pytest.mark.parametrize(
+    'quantizer', QUANTIZERS, ids=lambda q: f'{type(q).__name__}{q.codebook_size}'
+)
 def test_every_code_of_small_sizes_round_trips(quantizer):
     indices = torch.arange(quantizer.codebook_size)[None]
     assert quantizer.codes_to_indices(quantizer.indices_to_codes(indices)).equal(indices)
@@ -141,9 +154,14 @@ def test_every_code_of_small_sizes_round_trips(quantizer):
         assert codes.dtype == torch.float32 and quantizer.codes_to_indices(codes).equal(indices)
 
 
-@pytest.mark.parametrize('quantizer', [LFQ(num_bits=24), LFQ(num_bits=40), FSQ(levels=[8, 8, 8, 5, 5, 5]), FSQ(levels=[17] * 6)])
+@pytest.mark.parametrize(
+    'quantizer',
+    [LFQ(num_bits=24), LFQ(num_bits=40), FSQ(levels=[8, 8, 8, 5, 5, 5]), FSQ(levels=[17] * 6)],
+)
 def test_random_codes_of_large_sizes_round_trip(quantizer):
-    indices = torch.randint(quantizer.codebook_size, (4, 500), generator=torch.Generator().manual_seed(0))
+    indices = torch.randint(
+        quantizer.codebook_size, (4, 500), generator=torch.Generator().manual_seed(0)
+    )
     assert quantizer.codes_to_indices(quantizer.indices_to_codes(indices)).equal(indices)
 
 

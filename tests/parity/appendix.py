@@ -1,4 +1,6 @@
-"""Deterministic weights of the parity cases: a rule instead of files, so that the cases run anywhere."""
+"""Deterministic weights of the parity cases: a rule instead of files, so that the cases run
+anywhere.
+"""
 
 import math
 from pathlib import Path
@@ -28,14 +30,20 @@ def golden_weights(name: str) -> dict[str, Tensor]:
 
 def sine(*shape: int, step: float, shift: float = 0.0, scale: float = 1.0) -> Tensor:
     """``scale * sin(step * j + shift)`` over the flat index j."""
-    return (scale * torch.sin(step * torch.arange(math.prod(shape), dtype=torch.float64) + shift)).float().reshape(shape)
+    return (
+        (scale * torch.sin(step * torch.arange(math.prod(shape), dtype=torch.float64) + shift))
+        .float()
+        .reshape(shape)
+    )
 
 
 @torch.no_grad()
 def fill(module: nn.Module) -> nn.Module:
     """Fill the parameters by the rule: sorted names k, flat index j, ``s = sin(0.7 j + 1.3 k)``."""
     for k, (name, parameter) in enumerate(sorted(module.named_parameters())):
-        s = torch.sin(0.7 * torch.arange(parameter.numel(), dtype=torch.float64) + 1.3 * k).reshape(parameter.shape)
+        s = torch.sin(0.7 * torch.arange(parameter.numel(), dtype=torch.float64) + 1.3 * k).reshape(
+            parameter.shape
+        )
         if parameter.dim() >= 2:
             s = s * math.sqrt(3 / (parameter.numel() // parameter.shape[0]))
         elif name.endswith('weight'):
@@ -46,9 +54,16 @@ def fill(module: nn.Module) -> nn.Module:
     return module
 
 
-def check(tensor: Tensor, mean: float, std: float, first: list[float], last: list[float] | None = None) -> None:
+def check(
+    tensor: Tensor, mean: float, std: float, first: list[float], last: list[float] | None = None
+) -> None:
     """Compare mean, population standard deviation and the outer flat elements at 1e-4."""
     flat = tensor.detach().double().flatten()
     expected = torch.tensor([mean, std, *first, *(last or [])], dtype=torch.float64)
     ends = [flat[: len(first)]] + ([flat[-len(last) :]] if last else [])
-    torch.testing.assert_close(torch.cat([flat.mean()[None], flat.std(correction=0)[None], *ends]), expected, atol=1e-4, rtol=0)
+    torch.testing.assert_close(
+        torch.cat([flat.mean()[None], flat.std(correction=0)[None], *ends]),
+        expected,
+        atol=1e-4,
+        rtol=0,
+    )

@@ -37,7 +37,10 @@ def test_tokenizer_back():
     kept = {name for name in state if not name.startswith('loss.perceptual_loss.')}
     assert back['state_dict'].keys() == kept
     for name in kept:
-        assert back['state_dict'][name].equal(state[name]) and back['state_dict'][name].dtype == state[name].dtype, name
+        assert (
+            back['state_dict'][name].equal(state[name])
+            and back['state_dict'][name].dtype == state[name].dtype
+        ), name
 
 
 def test_generator(tmp_path):

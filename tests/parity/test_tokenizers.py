@@ -23,8 +23,18 @@ def test_lfq_figures():
     first = [1, 3, 7, 15, 31, 63, 63, 63, 63, 62, 60, 56, 48, 32, 0, 0]
     second = [56, 48, 32, 0, 0, 0, 1, 3, 7, 15, 31, 63, 63, 63, 63, 62]
     assert out.indices.flatten().tolist() == first + second
-    figures = [out.stats['per_sample_entropy'], out.stats['codebook_entropy'], out.losses['entropy'], out.losses['commitment']]
-    assert_close(torch.stack(figures).detach(), torch.tensor([0.823661, 2.483437, -1.659776, 0.974711]), atol=1e-5, rtol=0)
+    figures = [
+        out.stats['per_sample_entropy'],
+        out.stats['codebook_entropy'],
+        out.losses['entropy'],
+        out.losses['commitment'],
+    ]
+    assert_close(
+        torch.stack(figures).detach(),
+        torch.tensor([0.823661, 2.483437, -1.659776, 0.974711]),
+        atol=1e-5,
+        rtol=0,
+    )
     (grad,) = torch.autograd.grad(out.losses['entropy'], x)
     check(grad, -0.021152, 0.898335, [-4.02273, -0.48573, -0.0344, -0.00576])
 
@@ -45,21 +55,35 @@ def test_lfq_golden(bits):
 
 def test_factorized_indices():
     x = sine(2, 6, 4, 4, step=0.37, shift=0.11, scale=0.02)
-    sub = FACTORIZATIONS.build(dict(type='TokenFactorization', bits=[2, 4], codebook_size=64)).split(LFQ(num_bits=6)(x).indices.flatten(1))
-    assert sub[..., 0].tolist() == [[1, 3, 3, 3, 3, 3, 3, 3, 3, 2, 0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0, 1, 3, 3, 3, 3, 3, 3, 3, 3, 2]]
+    sub = FACTORIZATIONS.build(
+        dict(type='TokenFactorization', bits=[2, 4], codebook_size=64)
+    ).split(LFQ(num_bits=6)(x).indices.flatten(1))
+    assert sub[..., 0].tolist() == [
+        [1, 3, 3, 3, 3, 3, 3, 3, 3, 2, 0, 0, 0, 0, 0, 0],
+        [0, 0, 0, 0, 0, 0, 1, 3, 3, 3, 3, 3, 3, 3, 3, 2],
+    ]
     assert sub[0, :, 1].tolist() == [0, 0, 1, 3, 7, 15, 15, 15, 15, 15, 15, 14, 12, 8, 0, 0]
     assert sub[1, :, 1].tolist() == [14, 12, 8, 0, 0, 0, 0, 0, 1, 3, 7, 15, 15, 15, 15, 15]
 
 
 def test_factorized_golden():
     g = golden('lfq_k10_factorized_4_6')
-    factorization = FACTORIZATIONS.build(dict(type='TokenFactorization', bits=[4, 6], codebook_size=1024))
+    factorization = FACTORIZATIONS.build(
+        dict(type='TokenFactorization', bits=[4, 6], codebook_size=1024)
+    )
     out = LFQ(num_bits=10)(g['x'])
     sub = factorization.split(out.indices.flatten())
     assert sub[:, 0].equal(g['indices_pre']) and sub[:, 1].equal(g['indices_post'])
     assert factorization.merge(sub).equal(out.indices.flatten())
-    figures = [out.losses['entropy'], out.losses['commitment'], out.stats['per_sample_entropy'], out.stats['codebook_entropy']]
-    wanted = [g[name] for name in ('entropy_loss', 'commitment', 'per_sample_entropy', 'codebook_entropy')]
+    figures = [
+        out.losses['entropy'],
+        out.losses['commitment'],
+        out.stats['per_sample_entropy'],
+        out.stats['codebook_entropy'],
+    ]
+    wanted = [
+        g[name] for name in ('entropy_loss', 'commitment', 'per_sample_entropy', 'codebook_entropy')
+    ]
     assert_close(torch.stack(figures).detach(), torch.stack(wanted), atol=0, rtol=1e-4)
 
 
@@ -70,21 +94,41 @@ def test_depth_to_space_is_dcr():
 
 
 def test_adaptive_group_norm():
-    out = fill(AdaptiveGroupNorm(32, 6))(sine(2, 32, 8, 8, step=0.31), sine(2, 6, 4, 4, step=0.9, shift=0.2).sign())
-    check(out, 0.008654, 1.282516, [0.09912, -0.34427, -0.74539, -1.06601], [0.95063, 0.44254, -0.13181, -0.71767])
+    out = fill(AdaptiveGroupNorm(32, 6))(
+        sine(2, 32, 8, 8, step=0.31), sine(2, 6, 4, 4, step=0.9, shift=0.2).sign()
+    )
+    check(
+        out,
+        0.008654,
+        1.282516,
+        [0.09912, -0.34427, -0.74539, -1.06601],
+        [0.95063, 0.44254, -0.13181, -0.71767],
+    )
 
 
 def test_encoder_and_decoder():
     encoder = fill(CnnEncoder(out_channels=6, num_res_blocks=2, **TINY))
     decoder = fill(CnnDecoder(in_channels=6, num_res_blocks=2, **TINY))
     z = encoder(sine(2, 3, 16, 16, step=0.013))
-    check(z, 0.130483, 0.377333, [-0.06665, -0.08186, -0.07243, -0.07296], [-0.14952, -0.08949, -0.10796, -0.14098])
+    check(
+        z,
+        0.130483,
+        0.377333,
+        [-0.06665, -0.08186, -0.07243, -0.07296],
+        [-0.14952, -0.08949, -0.10796, -0.14098],
+    )
     lfq = LFQ(num_bits=6).eval()
     indices = lfq(z).indices
     assert indices[0, 0].tolist() == [30] * 8
     assert indices[0, 6].tolist() == [30, 28, 60, 60, 60, 60, 60, 28]
     image = decoder(lfq.indices_to_codes(indices))
-    check(image, -0.091093, 1.65479, [-0.26443, -0.7317, -1.02133, -1.07516], [-0.71705, -0.57733, -0.35373, -0.12276])
+    check(
+        image,
+        -0.091093,
+        1.65479,
+        [-0.26443, -0.7317, -1.02133, -1.07516],
+        [-0.71705, -0.57733, -0.35373, -0.12276],
+    )
 
 
 def test_encoder_and_decoder_golden():
@@ -92,7 +136,9 @@ def test_encoder_and_decoder_golden():
     encoder = CnnEncoder(out_channels=10, num_res_blocks=1, **TINY)
     decoder = CnnDecoder(in_channels=10, num_res_blocks=1, **TINY)
     for name, module in dict(encoder=encoder, decoder=decoder).items():
-        module.load_state_dict({k.removeprefix(f'{name}.'): v for k, v in weights.items() if k.startswith(f'{name}.')})
+        module.load_state_dict(
+            {k.removeprefix(f'{name}.'): v for k, v in weights.items() if k.startswith(f'{name}.')}
+        )
     assert_close(encoder(g['x']), g['z'], atol=1e-4, rtol=0)
     assert_close(decoder(torch.where(g['z'] > 0, 1.0, -1.0)), g['recon'], atol=1e-4, rtol=0)
 
@@ -131,8 +177,18 @@ def test_adversarial_golden_over_successive_batches():
     kinds = dict(hinge_d='hinge', vanilla_d='vanilla', non_saturating_d='non_saturating')
     for i, (real, fake) in enumerate(zip(g['logits_real'], g['logits_fake'], strict=True)):
         for name, kind in kinds.items():
-            assert_close(AdversarialLoss(discriminator=kind).discriminator_loss(real, fake).double(), g[name][i], atol=1e-5, rtol=0)
-        assert_close(AdversarialLoss().generator_loss(fake).double(), g['non_saturating_g'][i], atol=1e-5, rtol=0)
+            assert_close(
+                AdversarialLoss(discriminator=kind).discriminator_loss(real, fake).double(),
+                g[name][i],
+                atol=1e-5,
+                rtol=0,
+            )
+        assert_close(
+            AdversarialLoss().generator_loss(fake).double(),
+            g['non_saturating_g'][i],
+            atol=1e-5,
+            rtol=0,
+        )
         assert_close(lecam(real, fake).double(), g['lecam'][i], atol=1e-5, rtol=0)
     assert_close(lecam.real_average.double(), g['lecam_real_ema'], atol=1e-6, rtol=0)
     assert_close(lecam.fake_average.double(), g['lecam_fake_ema'], atol=1e-6, rtol=0)
@@ -144,13 +200,24 @@ def test_adversarial_figures():
     assert_close(loss.generator_loss(fake).item(), 0.6015552, atol=1e-5, rtol=0)
     assert_close(loss.discriminator_loss(real, fake).item(), 1.1641699, atol=1e-5, rtol=0)
     assert_close(lecam(real, fake).item(), 0.3561713, atol=1e-5, rtol=0)
-    assert_close([lecam.real_average.item(), lecam.fake_average.item()], [-1.318822e-4, 1.964576e-4], atol=1e-8, rtol=0)
+    assert_close(
+        [lecam.real_average.item(), lecam.fake_average.item()],
+        [-1.318822e-4, 1.964576e-4],
+        atol=1e-8,
+        rtol=0,
+    )
     other = AdversarialLoss(discriminator='non_saturating').discriminator_loss(real, fake)
     assert_close(other.item(), 1.5785459, atol=1e-5, rtol=0)
 
 
 def test_fsq_figures():
-    out = FSQ(levels=[8, 8, 8, 5, 5, 5])(sine(1, 3, 6, step=0.9, shift=0.3, scale=2.0).transpose(1, 2))
+    out = FSQ(levels=[8, 8, 8, 5, 5, 5])(
+        sine(1, 3, 6, step=0.9, shift=0.3, scale=2.0).transpose(1, 2)
+    )
     assert out.indices.tolist() == [[2046, 7665, 38280]]
-    expected = [[0.5, 0.75, 0.75, 0.5, -1, -1], [-0.75, 0.5, 0.75, 1, 0, -1], [-1, -0.75, 0.5, 1, 1, 0]]
+    expected = [
+        [0.5, 0.75, 0.75, 0.5, -1, -1],
+        [-0.75, 0.5, 0.75, 1, 0, -1],
+        [-1, -0.75, 0.5, 1, 1, 0],
+    ]
     assert_close(out.codes[0].T, torch.tensor(expected), atol=1e-6, rtol=0)

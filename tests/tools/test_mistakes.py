@@ -1,4 +1,6 @@
-"""Users' mistakes are one sentence; bugs in users' parts keep their traceback; terminals lose nothing."""
+"""Users' mistakes are one sentence; bugs in users' parts keep their traceback; terminals lose
+nothing.
+"""
 
 import io
 import json
@@ -37,10 +39,13 @@ def test_bugs_in_a_part_keep_their_traceback(tmp_path, monkeypatch, body, kind, 
     name = f'faulty_{abs(hash(body))}'
     (tmp_path / f'{name}.py').write_text(PART.format(body=body))
     (tmp_path / 'a.py').write_text(
-        f"_base_ = '{ROOT}/configs/tiny/fsq_32.py'\ncustom_imports = dict(imports='{name}')\nmodel = dict(quantizer=dict(type='Faulty'))\n"
+        f"_base_ = '{ROOT}/configs/tiny/fsq_32.py'\ncustom_imports = "
+        f"dict(imports='{name}')\nmodel = dict(quantizer=dict(type='Faulty'))\n"
     )
     monkeypatch.setattr(sys, 'path', list(sys.path))
-    monkeypatch.setattr(sys, 'argv', ['train.py', str(tmp_path / 'a.py'), '--work-dir', str(tmp_path / 'run')])
+    monkeypatch.setattr(
+        sys, 'argv', ['train.py', str(tmp_path / 'a.py'), '--work-dir', str(tmp_path / 'run')]
+    )
     try:
         with pytest.raises(kind, match=text) as caught:
             runpy.run_path(str(ROOT / 'tools' / 'train.py'))['main']()
@@ -84,7 +89,9 @@ def test_an_evaluation_is_written_before_it_is_printed(tmp_path, monkeypatch):
         protocol={},
     )
     tool['main'].__globals__['compare_sets'] = lambda *args, **kwargs: fake
-    monkeypatch.setattr(sys, 'argv', ['evaluate_npz.py', 'a', 'b', '--out', str(tmp_path / 'out.json')])
+    monkeypatch.setattr(
+        sys, 'argv', ['evaluate_npz.py', 'a', 'b', '--out', str(tmp_path / 'out.json')]
+    )
     monkeypatch.setattr(sys, 'stdout', Full())
     with pytest.raises(OSError, match='pipe'):
         tool['main']()

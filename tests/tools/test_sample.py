@@ -29,7 +29,11 @@ def checkpoint(tmp_path_factory) -> Path:
 
 def test_lists_and_ranges_of_labels():
     parse = runpy.run_path(str(TOOL))['parse_labels']
-    assert parse('0-2,7', 10) == [0, 1, 2, 7] and parse('10', 10) == [10] and parse('-1,3', 10) == [10, 3]
+    assert (
+        parse('0-2,7', 10) == [0, 1, 2, 7]
+        and parse('10', 10) == [10]
+        and parse('-1,3', 10) == [10, 3]
+    )
 
 
 NAMES = ['tabby, tabby cat', 'Bag', 'T-shirt', '7']
@@ -55,16 +59,23 @@ def test_classes_by_name():
 def test_the_classes_are_printed(main, checkpoint, tmp_path, monkeypatch, capsys):
     content = torch.load(checkpoint, weights_only=True)
     classes = ['T-shirt', 'Trouser', *map(str, range(8))]
-    write_checkpoint(dict(content, meta=dict(dataset_meta=dict(classes=classes))), tmp_path / 'x.pth')
+    write_checkpoint(
+        dict(content, meta=dict(dataset_meta=dict(classes=classes))), tmp_path / 'x.pth'
+    )
     monkeypatch.chdir(TOOL.parents[1])
     for options, files in (
-        (['--out-dir', str(tmp_path / 'out')], ['class_0001', 'class_0010', 'grid.png', 'samples.json']),
+        (
+            ['--out-dir', str(tmp_path / 'out')],
+            ['class_0001', 'class_0010', 'grid.png', 'samples.json'],
+        ),
         (['--npz', str(tmp_path / 'x.npz'), '--num-per-class', '1'], None),
     ):
         arguments = ['configs/tiny/ar_32.py', str(tmp_path / 'x.pth'), '--num', '1', *options]
         monkeypatch.setattr(sys, 'argv', ['sample.py', *arguments, '--labels', 'Trouser,-1'])
         assert main() == 0
-        assert capsys.readouterr().out.startswith('classes: 1 Trouser, 10 (null class: any class)\n')
+        assert capsys.readouterr().out.startswith(
+            'classes: 1 Trouser, 10 (null class: any class)\n'
+        )
         if files:
             assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == files
     assert np.load(tmp_path / 'x.npz')['arr_1'].tolist() == [1, 10]
@@ -74,7 +85,15 @@ def test_samples_are_not_mixed(main, checkpoint, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(TOOL.parents[1])
 
     def start(*options: str) -> tuple[int, str]:
-        arguments = ['configs/tiny/ar_32.py', str(checkpoint), '--num', '1', '--out-dir', str(tmp_path), *options]
+        arguments = [
+            'configs/tiny/ar_32.py',
+            str(checkpoint),
+            '--num',
+            '1',
+            '--out-dir',
+            str(tmp_path),
+            *options,
+        ]
         monkeypatch.setattr(sys, 'argv', ['sample.py', *arguments])
         return main(), ''.join(capsys.readouterr())
 
@@ -93,7 +112,9 @@ def test_many_classes_are_one_short_line():
     named = runpy.run_path(str(TOOL))['named']
     assert named([3, 0], 10, None) == '3, 0'
     line = named(list(range(1000)), 1000, [f'n{i:08d}' for i in range(1000)])
-    assert line.startswith('0 n00000000, 1 n00000001') and line.endswith('19 n00000019, … (1000 in all)')
+    assert line.startswith('0 n00000000, 1 n00000001') and line.endswith(
+        '19 n00000019, … (1000 in all)'
+    )
 
 
 @pytest.mark.parametrize(
@@ -117,9 +138,19 @@ def test_many_classes_are_one_short_line():
         (['--npz', '{file}/x.npz'], 'cannot be written to (Not a directory)'),
     ],
 )
-def test_mistakes_are_one_line_and_leave_nothing(main, checkpoint, options, told, tmp_path, monkeypatch, capsys):
+def test_mistakes_are_one_line_and_leave_nothing(
+    main, checkpoint, options, told, tmp_path, monkeypatch, capsys
+):
     options = [option.format(file=checkpoint) for option in options]
-    arguments = ['configs/tiny/ar_32.py', str(checkpoint), '--num', '1', '--out-dir', str(tmp_path / 'out'), *options]
+    arguments = [
+        'configs/tiny/ar_32.py',
+        str(checkpoint),
+        '--num',
+        '1',
+        '--out-dir',
+        str(tmp_path / 'out'),
+        *options,
+    ]
     monkeypatch.chdir(TOOL.parents[1])
     monkeypatch.setattr(sys, 'argv', ['sample.py', *arguments])
     assert main() == 2

@@ -9,11 +9,11 @@ import torch
 from PIL import Image
 
 from openmagvit2.apis import Generator, Tokenizer
-from openmagvit2.apis.running import train
 from openmagvit2.config import load_config
 from openmagvit2.engine.hooks import IterationLoggerHook
 from openmagvit2.registry import DATASETS
 from openmagvit2.visualization import ReconstructionGridHook
+from openmagvit2.workflows.train import train
 
 CONFIGS = Path(__file__).parents[2] / 'configs' / 'tiny'
 OPTIONS = {'train_cfg.max_iters': 3, 'train_cfg.val_interval': 2, 'global_batch_size': 8}
@@ -24,13 +24,21 @@ def cells(path: Path, size: int = 32, gap: int = 2) -> np.ndarray:
     grid = np.array(Image.open(path))
     step = size + gap
     rows, columns = ((n + gap) // step for n in grid.shape[:2])
-    return np.array([[grid[i * step :][:size, j * step :][:, :size] for j in range(columns)] for i in range(rows)])
+    return np.array(
+        [
+            [grid[i * step :][:size, j * step :][:, :size] for j in range(columns)]
+            for i in range(rows)
+        ]
+    )
 
 
 def test_reconstructions_and_log(tmp_path):
     config = load_config(CONFIGS / 'lfq_32.py', dict(OPTIONS, experiment_name=tmp_path.name))
     train(config, str(tmp_path))
-    assert sorted(path.name for path in (tmp_path / 'grids').iterdir()) == ['reconstructions_iter_2.png', 'reconstructions_iter_3.png']
+    assert sorted(path.name for path in (tmp_path / 'grids').iterdir()) == [
+        'reconstructions_iter_2.png',
+        'reconstructions_iter_3.png',
+    ]
     originals, reconstructions = cells(tmp_path / 'grids' / 'reconstructions_iter_3.png')
     dataset = DATASETS.build(config.val_dataloader.dataset)
     images = [dataset[i]['image'].permute(1, 2, 0).numpy() for i in range(8)]
@@ -47,9 +55,23 @@ def test_reconstructions_and_log(tmp_path):
 
 def test_histories_stay_short(tmp_path, monkeypatch):
     monkeypatch.setattr(IterationLoggerHook, 'kept', 3)
-    options = {'train_cfg.max_iters': 12, 'global_batch_size': 2, 'default_hooks.logger.interval': 4, 'experiment_name': tmp_path.name}
-    runner = train(load_config(CONFIGS / 'lfq_32.py', dict(options, **{'val_dataloader.dataset.num_images': 10})), str(tmp_path))
-    lengths = {len(buffer.data[0]) for name, buffer in runner.message_hub.log_scalars.items() if name.endswith('loss')}
+    options = {
+        'train_cfg.max_iters': 12,
+        'global_batch_size': 2,
+        'default_hooks.logger.interval': 4,
+        'experiment_name': tmp_path.name,
+    }
+    runner = train(
+        load_config(
+            CONFIGS / 'lfq_32.py', dict(options, **{'val_dataloader.dataset.num_images': 10})
+        ),
+        str(tmp_path),
+    )
+    lengths = {
+        len(buffer.data[0])
+        for name, buffer in runner.message_hub.log_scalars.items()
+        if name.endswith('loss')
+    }
     assert lengths == {3}
 
 

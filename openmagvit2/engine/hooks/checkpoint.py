@@ -30,25 +30,37 @@ KEPT_VALUES = 200
 class ResumableCheckpointHook(Hook):
     """Writes ``iter_N.pth`` in the work directory at intervals, at the end, and at a stop.
 
-    A file holds tensors and plain Python values only, so it loads with ``weights_only=True``; it carries the random states of all
-    processes. It is written beside and renamed, and older ones are removed after that.
+    A file holds tensors and plain Python values only, so it loads with ``weights_only=True``; it
+    carries the random states of all processes. It is written beside and renamed, and older ones are
+    removed after that.
 
     Args:
         interval: Iterations between checkpoints; None saves at the end only.
         max_keep: Checkpoints to keep.
-        save_best: Metric of the validation whose best weights stay in ``best_<metric>.pth``; None keeps none.
+        save_best: Metric of the validation whose best weights stay in ``best_<metric>.pth``; None
+            keeps none.
         rule: 'greater' or 'less': which value is the better one.
     """
 
     # Last: it turns the finished checkpoint into plain values.
     priority = 'LOWEST'
 
-    def __init__(self, interval: int | None = None, max_keep: int = 2, save_best: str | None = None, rule: str = 'greater') -> None:
+    def __init__(
+        self,
+        interval: int | None = None,
+        max_keep: int = 2,
+        save_best: str | None = None,
+        rule: str = 'greater',
+    ) -> None:
         if rule not in ('greater', 'less'):
-            raise UserError(f"default_hooks.checkpoint.rule must be 'greater' or 'less', got {rule!r}.")
+            raise UserError(
+                f"default_hooks.checkpoint.rule must be 'greater' or 'less', got {rule!r}."
+            )
         self.save_best, self.rule = save_best, rule
         if max_keep < 1:
-            raise UserError(f'default_hooks.checkpoint.max_keep must be at least 1, got {max_keep}.')
+            raise UserError(
+                f'default_hooks.checkpoint.max_keep must be at least 1, got {max_keep}.'
+            )
         self.interval = interval
         self.max_keep = max_keep
         self.saved: int | None = None
@@ -62,7 +74,9 @@ class ResumableCheckpointHook(Hook):
             remove_leftovers(runner.work_dir)
 
     def before_train_iter(self, runner, batch_idx: int, data_batch: dict | None = None) -> None:
-        """Save here and not after the last iteration, so that a validation due in between is part of what is saved."""
+        """Save here and not after the last iteration, so that a validation due in between is part
+        of what is saved.
+        """
         if self.interval and batch_idx and batch_idx % self.interval == 0:
             self.save(runner)
 
@@ -71,7 +85,10 @@ class ResumableCheckpointHook(Hook):
         if self.save_best is None or not metrics:
             return
         if self.save_best not in metrics:
-            raise UserError(f'default_hooks.checkpoint.save_best={self.save_best!r}: the validation has {", ".join(metrics)}.')
+            raise UserError(
+                f'default_hooks.checkpoint.save_best={self.save_best!r}: the validation has '
+                f'{", ".join(metrics)}.'
+            )
         # In the message hub, which a resume brings back.
         key, value, hub = f'best_{self.save_best}', metrics[self.save_best], runner.message_hub
         best = hub.get_info(key) if key in hub.runtime_info else None
@@ -91,9 +108,11 @@ class ResumableCheckpointHook(Hook):
         return value > best if self.rule == 'greater' else value < best
 
     def save_alone(self, runner) -> None:
-        """Save when an error ends the training, without the other processes, which may be elsewhere or gone.
+        """Save when an error ends the training, without the other processes, which may be elsewhere
+        or gone.
 
-        Their random states are missing then: with several processes such a file resumes, but not bit for bit.
+        Their random states are missing then: with several processes such a file resumes, but not
+            bit for bit.
         """
         if self.saved == runner.iter or not is_main_process():
             return
@@ -104,7 +123,12 @@ class ResumableCheckpointHook(Hook):
             print_log(f'{error} The last checkpoint stays.', 'current', logging.ERROR)
         else:
             print_log(
-                f'An error ends the training; iter_{runner.iter}.pth holds what is done, go on with --resume.', 'current', logging.WARNING
+                (
+                    f'An error ends the training; iter_{runner.iter}.pth holds what is done, go on '
+                    f'with --resume.'
+                ),
+                'current',
+                logging.WARNING,
             )
 
     def after_train(self, runner) -> None:
@@ -125,7 +149,9 @@ class ResumableCheckpointHook(Hook):
 
     def _write(self, runner, random_states: list[dict], name: str) -> None:
         folder = Path(runner.work_dir)
-        checkpoint = _state(runner) | dict(random_states=random_states, validated_iter=runner.train_loop.validated_iter)
+        checkpoint = _state(runner) | dict(
+            random_states=random_states, validated_iter=runner.train_loop.validated_iter
+        )
         checkpoint['meta']['run'] = self.run.id
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         check_parameters(model, checkpoint['state_dict'], runner.iter)
@@ -134,7 +160,8 @@ class ResumableCheckpointHook(Hook):
         if name.startswith('best_'):
             return
         self._written.add(folder / name)
-        # A resume from an older file may stand beside later ones: what was just written is never what goes.
+        # A resume from an older file may stand beside later ones: what was just written is never
+        # what goes.
         others = [path for path in checkpoints(folder) if path.name != name and self._is_own(path)]
         for old in others[self.max_keep - 1 :]:
             old.unlink()
@@ -160,13 +187,23 @@ class ResumableCheckpointHook(Hook):
         own, theirs = set(model.state_dict()), set(checkpoint['state_dict'])
         if not runner.cfg.get('resume'):
             # Weights to start from may come without a discriminator, as converted ones do.
-            own, theirs = ({name for name in names if not name.startswith(TRAINING_ONLY)} for names in (own, theirs))
+            own, theirs = (
+                {name for name in names if not name.startswith(TRAINING_ONLY)}
+                for names in (own, theirs)
+            )
         if own != theirs:
             sides = dict(missing=sorted(own - theirs), unexpected=sorted(theirs - own))
-            told = '; '.join(f'{len(keys)} {side} ({", ".join(keys[:3])}{", …" if keys[3:] else ""})' for side, keys in sides.items() if keys)
-            raise UserError(f'The checkpoint is of another model: {told}. Use the config it was trained with.')
+            told = '; '.join(
+                f'{len(keys)} {side} ({", ".join(keys[:3])}{", …" if keys[3:] else ""})'
+                for side, keys in sides.items()
+                if keys
+            )
+            raise UserError(
+                f'The checkpoint is of another model: {told}. Use the config it was trained with.'
+            )
         if not runner.cfg.get('resume'):
-            # `load_from` takes weights into a new training; positions and random states are not its own.
+            # `load_from` takes weights into a new training; positions and random states are not its
+            # own.
             return
         adopt_position(runner, checkpoint)
         hub = checkpoint.get('message_hub')
@@ -182,10 +219,15 @@ class ResumableCheckpointHook(Hook):
 
 
 def _state(runner) -> dict:
-    """What mmengine's own checkpoint holds, under the same keys; written by a stream instead of by way of two copies in memory."""
+    """What mmengine's own checkpoint holds, under the same keys; written by a stream instead of by
+    way of two copies in memory.
+    """
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     hub = runner.message_hub.state_dict()
-    hub['log_scalars'] = {k: [v[-KEPT_VALUES:].tolist() for v in buffer.data] for k, buffer in hub['log_scalars'].items()}
+    hub['log_scalars'] = {
+        k: [v[-KEPT_VALUES:].tolist() for v in buffer.data]
+        for k, buffer in hub['log_scalars'].items()
+    }
     hub['runtime_info'] = {k: v for k, v in hub['runtime_info'].items() if k != 'cfg'}
     meta = dict(
         iter=runner.iter,
@@ -199,11 +241,20 @@ def _state(runner) -> dict:
     )
     schedulers = runner.param_schedulers
     if isinstance(schedulers, dict):
-        schedulers = {name: [scheduler.state_dict() for scheduler in some] for name, some in schedulers.items()}
+        schedulers = {
+            name: [scheduler.state_dict() for scheduler in some]
+            for name, some in schedulers.items()
+        }
     else:
         schedulers = [scheduler.state_dict() for scheduler in schedulers or ()]
     state = {name: value.detach().cpu() for name, value in model.state_dict().items()}
-    return dict(meta=meta, state_dict=state, message_hub=hub, optimizer=runner.optim_wrapper.state_dict(), param_schedulers=schedulers)
+    return dict(
+        meta=meta,
+        state_dict=state,
+        message_hub=hub,
+        optimizer=runner.optim_wrapper.state_dict(),
+        param_schedulers=schedulers,
+    )
 
 
 def _plain(value: Any) -> Any:

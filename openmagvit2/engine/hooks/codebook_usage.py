@@ -19,7 +19,8 @@ from openmagvit2.registry import HOOKS
 class CodebookUsageHook(Hook):
     """Logs ``usage`` (fraction of the codes in the window) and ``perplexity``; warns of a collapse.
 
-    Unlike the evaluator of the same purpose this is a number of training crops under the raw weights. A resume starts an empty window.
+    Unlike the evaluator of the same purpose this is a number of training crops under the raw
+    weights. A resume starts an empty window.
 
     Args:
         window: Images to look back, over all processes.
@@ -44,11 +45,14 @@ class CodebookUsageHook(Hook):
         """Stop watching."""
         self.handle.remove()
 
-    def after_train_iter(self, runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None) -> None:
+    def after_train_iter(
+        self, runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
+    ) -> None:
         """Count where it is due; all processes take part.
 
         Raises:
-            UserError: An index is not in the codebook: the quantizer or its ``codebook_size`` is wrong.
+            UserError: An index is not in the codebook: the quantizer or its ``codebook_size`` is
+                wrong.
         """
         if batch_idx and (batch_idx + 1) % self.interval:
             return
@@ -71,7 +75,8 @@ class CodebookUsageHook(Hook):
         possible = len(p) / min(self.size, tokens)
         if self._images() >= self.share and possible < self.warn_below:
             print_log(
-                f'Codebook collapse? The last {self.window} images use {len(p)} of {self.size} codes, {possible:.1%} of what their tokens '
+                f'Codebook collapse? The last {self.window} images use {len(p)} of {self.size} '
+                f'codes, {possible:.1%} of what their tokens '
                 'could. Raise the entropy weight, or lower the learning rate.',
                 'current',
                 logging.WARNING,

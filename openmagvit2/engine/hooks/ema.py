@@ -14,9 +14,11 @@ from openmagvit2.registry import HOOKS
 
 @HOOKS.register_module()
 class SubmoduleEMAHook(Hook):
-    """Averages ``s <- s + momentum (p - s)`` after every iteration, no warm-up (spec §3.5); validation runs on the averages.
+    """Averages ``s <- s + momentum (p - s)`` after every iteration, no warm-up (spec §3.5);
+    validation runs on the averages.
 
-    ``state_dict`` of a checkpoint stays raw; ``ema_state_dict`` has the averages under the same keys. Buffers are copied.
+    ``state_dict`` of a checkpoint stays raw; ``ema_state_dict`` has the averages under the same
+    keys. Buffers are copied.
 
     Args:
         modules: Children of the model to average.
@@ -25,7 +27,9 @@ class SubmoduleEMAHook(Hook):
 
     priority = 'NORMAL'
 
-    def __init__(self, modules: Sequence[str] = ('encoder', 'quantizer', 'decoder'), momentum: float = 0.001) -> None:
+    def __init__(
+        self, modules: Sequence[str] = ('encoder', 'quantizer', 'decoder'), momentum: float = 0.001
+    ) -> None:
         self.modules = tuple(modules)
         self.momentum = momentum
 
@@ -34,16 +38,26 @@ class SubmoduleEMAHook(Hook):
         self.model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         for name in self.modules:
             if not isinstance(getattr(self.model, name, None), nn.Module):
-                raise UserError(f'SubmoduleEMAHook: the model has no part `{name}`; mend custom_hooks.*.modules.')
-        self.averages = {name: copy.deepcopy(getattr(self.model, name)).requires_grad_(False) for name in self.modules}
+                raise UserError(
+                    f'SubmoduleEMAHook: the model has no part `{name}`; mend '
+                    f'custom_hooks.*.modules.'
+                )
+        self.averages = {
+            name: copy.deepcopy(getattr(self.model, name)).requires_grad_(False)
+            for name in self.modules
+        }
 
     def before_train(self, runner) -> None:
-        """A fresh training starts the averages from the initial weights, which may have been loaded since the copy."""
+        """A fresh training starts the averages from the initial weights, which may have been loaded
+        since the copy.
+        """
         if runner.iter == 0:
             self._fill(self.model.state_dict())
 
     @torch.no_grad()
-    def after_train_iter(self, runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None) -> None:
+    def after_train_iter(
+        self, runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
+    ) -> None:
         """One step of the averages."""
         for name, average in self.averages.items():
             module = getattr(self.model, name)
@@ -76,9 +90,13 @@ class SubmoduleEMAHook(Hook):
     def _fill(self, state: dict) -> None:
         for name, average in self.averages.items():
             prefix = f'{name}.'
-            average.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
+            average.load_state_dict(
+                {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+            )
 
     def _swap(self) -> None:
         for name, average in self.averages.items():
-            for a, b in zip(average.parameters(), getattr(self.model, name).parameters(), strict=True):
+            for a, b in zip(
+                average.parameters(), getattr(self.model, name).parameters(), strict=True
+            ):
                 a.data, b.data = b.data, a.data

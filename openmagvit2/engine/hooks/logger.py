@@ -8,10 +8,12 @@ from openmagvit2.registry import HOOKS
 
 @HOOKS.register_module()
 class IterationLoggerHook(LoggerHook):
-    """mmengine's log of an iteration-based training, with the first and the last iteration too: a run of two steps shows its losses.
+    """mmengine's log of an iteration-based training, with the first and the last iteration too: a
+    run of two steps shows its losses.
 
     Args:
-        interval: Iterations between two lines; values are means over the ``window_size`` of the log processor.
+        interval: Iterations between two lines; values are means over the ``window_size`` of the log
+            processor.
     """
 
     # Values that stay of each history; the log processor averages over fewer.
@@ -21,7 +23,9 @@ class IterationLoggerHook(LoggerHook):
         # Metrics of validations stand at their iteration, not at an epoch.
         super().__init__(interval=interval, log_metric_by_epoch=False)
 
-    def after_train_iter(self, runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None) -> None:
+    def after_train_iter(
+        self, runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
+    ) -> None:
         """One line where one is due."""
         done = batch_idx + 1
         if done % self.interval and done not in (1, runner.max_iters):
@@ -29,7 +33,8 @@ class IterationLoggerHook(LoggerHook):
         tag, text = runner.log_processor.get_log_after_iter(runner, batch_idx, 'train')
         runner.logger.info(text)
         runner.visualizer.add_scalars(tag, step=done, file_path=self.json_log_path)
-        # mmengine copies a value's whole history at every append: milliseconds each after some hundred thousand iterations.
+        # mmengine copies a value's whole history at every append: milliseconds each after some
+        # hundred thousand iterations.
         histories = runner.message_hub.log_scalars
         for name, buffer in list(histories.items()):
             values, counts = buffer.data

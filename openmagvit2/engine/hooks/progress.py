@@ -23,10 +23,17 @@ class ProgressBarHook(Hook):
     def before_train(self, runner) -> None:
         """Open it where a resumed training goes on."""
         self.bar = tqdm(
-            total=runner.max_iters, initial=runner.iter, desc=self.title, mininterval=1, dynamic_ncols=True, disable=not is_main_process()
+            total=runner.max_iters,
+            initial=runner.iter,
+            desc=self.title,
+            mininterval=1,
+            dynamic_ncols=True,
+            disable=not is_main_process(),
         )
 
-    def after_train_iter(self, runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None) -> None:
+    def after_train_iter(
+        self, runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
+    ) -> None:
         """One further."""
         if batch_idx % 20 == 0 and outputs:
             self.bar.set_postfix(loss=f'{float(outputs["loss"]):.3f}', refresh=False)

@@ -11,7 +11,9 @@ from openmagvit2.registry import HOOKS
 
 @HOOKS.register_module()
 class MetricsRecordHook(Hook):
-    """Writes ``metrics.json`` in the work directory, as ``tools/test.py`` does; a validation that was cut short writes none."""
+    """Writes ``metrics.json`` in the work directory, as ``tools/test.py`` does; a validation that
+    was cut short writes none.
+    """
 
     # Before the averages go out of the model: these are the weights that were evaluated.
     priority = 'ABOVE_NORMAL'
@@ -28,6 +30,9 @@ class MetricsRecordHook(Hook):
             metrics=runner.val_loop.evaluator.metrics,
             images=len(runner.val_dataloader.dataset),
             model=runner.model.module if is_model_wrapper(runner.model) else runner.model,
-            checkpoint=dict(iteration=runner.iter, averaged=any(isinstance(hook, SubmoduleEMAHook) for hook in runner.hooks)),
+            checkpoint=dict(
+                iteration=runner.iter,
+                averaged=any(isinstance(hook, SubmoduleEMAHook) for hook in runner.hooks),
+            ),
             trained_in={name: wrapper.precision for name, wrapper in runner.optim_wrapper.items()},
         )

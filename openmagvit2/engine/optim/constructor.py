@@ -15,32 +15,51 @@ COMMON = ('dtype', 'accumulative_counts', 'clip_grad')
 class RoleOptimConstructor:
     """Builds a ``RoleOptimWrappers`` over ``model.roles()``.
 
-    ``optim_wrapper`` has the common keys ``dtype``, ``accumulative_counts``, ``clip_grad`` and, under the name of each role,
-    ``dict(optimizer=…)`` and what differs there. ``no_decay_1d=True`` in a role frees tensors of one dimension from weight decay.
+    ``optim_wrapper`` has the common keys ``dtype``, ``accumulative_counts``, ``clip_grad`` and,
+    under the name of each role, ``dict(optimizer=…)`` and what differs there. ``no_decay_1d=True``
+    in a role frees tensors of one dimension from weight decay.
     """
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
         if paramwise_cfg:
-            raise UserError('optim_wrapper.paramwise_cfg is not used here; set no_decay_1d in a role.')
+            raise UserError(
+                'optim_wrapper.paramwise_cfg is not used here; set no_decay_1d in a role.'
+            )
         self.common = {key: optim_wrapper_cfg[key] for key in COMMON if key in optim_wrapper_cfg}
         for key, value in optim_wrapper_cfg.items():
             if isinstance(value, dict) and 'accumulative_counts' in value:
                 # The loop cuts one number of micro-batches for all roles.
-                raise UserError(f'optim_wrapper.{key}.accumulative_counts: set optim_wrapper.accumulative_counts instead.')
+                raise UserError(
+                    f'optim_wrapper.{key}.accumulative_counts: set '
+                    f'optim_wrapper.accumulative_counts instead.'
+                )
         # A config that inherits a role which its model does not have sets it to None.
-        self.roles = {key: value for key, value in optim_wrapper_cfg.items() if key not in (*COMMON, 'type') and value is not None}
+        self.roles = {
+            key: value
+            for key, value in optim_wrapper_cfg.items()
+            if key not in (*COMMON, 'type') and value is not None
+        }
 
     def __call__(self, model: nn.Module) -> RoleOptimWrappers:
         """Raises UserError for a role without an optimizer, or an optimizer without a role."""
         roles = (model.module if is_model_wrapper(model) else model).roles()
         for name in self.roles:
             if name not in roles:
-                raise UserError(f'optim_wrapper.{name}: the model has no such role, it has {", ".join(roles)}.')
+                raise UserError(
+                    f'optim_wrapper.{name}: the model has no such role, it has {", ".join(roles)}.'
+                )
         for name in roles:
             if name not in self.roles:
-                raise UserError(f'optim_wrapper has no `{name}`; add optim_wrapper.{name}=dict(optimizer=dict(type=…)).')
-        wrappers = RoleOptimWrappers(**{name: self._wrapper(name, module) for name, module in roles.items()})
-        for precision in dict.fromkeys(wrapper.precision for wrapper in wrappers.values() if wrapper.automatic):
+                raise UserError(
+                    f'optim_wrapper has no `{name}`; add '
+                    f'optim_wrapper.{name}=dict(optimizer=dict(type=…)).'
+                )
+        wrappers = RoleOptimWrappers(
+            **{name: self._wrapper(name, module) for name, module in roles.items()}
+        )
+        for precision in dict.fromkeys(
+            wrapper.precision for wrapper in wrappers.values() if wrapper.automatic
+        ):
             print_log(f'optim_wrapper.dtype=auto: {precision}', 'current')
         return wrappers
 
@@ -51,6 +70,9 @@ class RoleOptimConstructor:
         groups: list = parameters
         if no_decay_1d:
             small = [p for p in parameters if p.dim() < 2]
-            groups = [dict(params=[p for p in parameters if p.dim() >= 2]), dict(params=small, weight_decay=0.0)]
+            groups = [
+                dict(params=[p for p in parameters if p.dim() >= 2]),
+                dict(params=small, weight_decay=0.0),
+            ]
         cfg['optimizer'] = OPTIMIZERS.build(dict(cfg['optimizer'], params=groups))
         return OPTIM_WRAPPERS.build(cfg)

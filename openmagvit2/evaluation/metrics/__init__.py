@@ -18,4 +18,12 @@ SHORT_NAMES = dict(
     nll=dict(type='NegativeLogLikelihood'),
 )
 
-__all__ = ['LPIPS', 'PSNR', 'SHORT_NAMES', 'SSIM', 'CodebookUsage', 'NegativeLogLikelihood', 'ReconstructionFrechet']
+__all__ = [
+    'LPIPS',
+    'PSNR',
+    'SHORT_NAMES',
+    'SSIM',
+    'CodebookUsage',
+    'NegativeLogLikelihood',
+    'ReconstructionFrechet',
+]

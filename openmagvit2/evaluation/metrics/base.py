@@ -9,9 +9,11 @@ from openmagvit2.errors import UserError
 
 
 class StreamingMetric(BaseMetric):
-    """Folds batches into ``self.total``, which is summed over processes: constant memory, any batch size, uneven last batches.
+    """Folds batches into ``self.total``, which is summed over processes: constant memory, any batch
+    size, uneven last batches.
 
-    A subclass implements :meth:`update` and :meth:`result`, and gives the shape of its sums to the constructor.
+    A subclass implements :meth:`update` and :meth:`result`, and gives the shape of its sums to the
+    constructor.
     """
 
     # Names stand as they are; mmengine warns where there is no prefix at all.
@@ -42,10 +44,14 @@ class StreamingMetric(BaseMetric):
         raise NotImplementedError
 
     def prepare(self) -> None:
-        """Read what the metric needs, before the first image; a missing file costs seconds then, and not the evaluation."""
+        """Read what the metric needs, before the first image; a missing file costs seconds then,
+        and not the evaluation.
+        """
 
     def statement(self) -> str:
-        """What the number is of, for the record that stands beside it; whole after :meth:`prepare`."""
+        """What the number is of, for the record that stands beside it; whole after
+        :meth:`prepare`.
+        """
         return ' '.join((type(self).__doc__ or '').split('\n\n')[0].split())
 
     def evaluate(self, size: int) -> dict[str, float]:
@@ -54,7 +60,8 @@ class StreamingMetric(BaseMetric):
         Raises:
             UserError: No process has had a batch.
         """
-        # A process without a batch still has the shape of the others, which a metric may learn from its first batch.
+        # A process without a batch still has the shape of the others, which a metric may learn from
+        # its first batch.
         lengths = [self.total.numel()]
         if dist.is_initialized() and dist.get_world_size() > 1:
             lengths = [0] * dist.get_world_size()
@@ -68,7 +75,10 @@ class StreamingMetric(BaseMetric):
             dist.all_reduce(total)
         self.reset()
         if not total.any():
-            raise UserError(f'{type(self).__name__}: no image was evaluated; mend val_dataloader or test_dataloader.')
+            raise UserError(
+                f'{type(self).__name__}: no image was evaluated; mend val_dataloader or '
+                f'test_dataloader.'
+            )
         return self.result(total.cpu())
 
     def compute_metrics(self, results: list) -> dict:

@@ -10,10 +10,11 @@ from openmagvit2.registry import METRICS
 
 @METRICS.register_module()
 class CodebookUsage(StreamingMetric):
-    """``usage``: fraction of the codes that occur at least once in the whole set; ``perplexity``: exp of the entropy of their frequencies.
+    """``usage``: fraction of the codes that occur at least once in the whole set; ``perplexity``:
+    exp of the entropy of their frequencies.
 
-    Counts are int64 and summed over processes. A set of fewer tokens than codes cannot reach 1; ``usage_of_possible`` divides by the
-    smaller of the two numbers.
+    Counts are int64 and summed over processes. A set of fewer tokens than codes cannot reach 1;
+    ``usage_of_possible`` divides by the smaller of the two numbers.
     """
 
     stage = 'tokenizer'
@@ -40,7 +41,8 @@ class CodebookUsage(StreamingMetric):
         wrong = indices[(indices < 0) | (indices >= size)]
         if len(wrong):
             raise UserError(
-                f'CodebookUsage: the quantizer gave the index {wrong[0].item()}, but its codebook_size is {size}; correct one of the two.'
+                f'CodebookUsage: the quantizer gave the index {wrong[0].item()}, but its '
+                f'codebook_size is {size}; correct one of the two.'
             )
         self.total += torch.bincount(indices, minlength=len(self.total))
 
@@ -49,4 +51,8 @@ class CodebookUsage(StreamingMetric):
         used = int((total > 0).sum())
         p = total[total > 0].double() / total.sum()
         possible = min(len(total), int(total.sum()))
-        return dict(usage=used / len(total), usage_of_possible=used / possible, perplexity=(-(p * p.log()).sum()).exp().item())
+        return dict(
+            usage=used / len(total),
+            usage_of_possible=used / possible,
+            perplexity=(-(p * p.log()).sum()).exp().item(),
+        )

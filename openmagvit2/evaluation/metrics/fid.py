@@ -1,6 +1,7 @@
-"""What rFID compares: the images of an evaluation set, cropped and resized as the model gets them, with the model's reconstructions of the
-same images; features of the FID Inception network, folded into float64 sums over all processes. It is neither FID of samples against
-training statistics, nor comparable across resolutions or sets (docs/guides/evaluate.md).
+"""What rFID compares: the images of an evaluation set, cropped and resized as the model gets them,
+with the model's reconstructions of the same images; features of the FID Inception network, folded
+into float64 sums over all processes. It is neither FID of samples against training statistics, nor
+comparable across resolutions or sets (docs/guides/evaluate.md).
 """
 
 import torch
@@ -19,8 +20,9 @@ class ReconstructionFrechet(StreamingMetric):
 
     Args:
         features: Config of the network.
-        protocol: 'corrected' rounds both to 8 bits, as files of images are; 'official' leaves both unrounded, as the numbers of the paper's
-            repository do, which also come by another resize before the network (spec §6.2).
+        protocol: 'corrected' rounds both to 8 bits, as files of images are; 'official' leaves both
+            unrounded, as the numbers of the paper's repository do, which also come by another
+            resize before the network (spec §6.2).
     """
 
     stage = 'tokenizer'
@@ -39,8 +41,13 @@ class ReconstructionFrechet(StreamingMetric):
         """See :class:`StreamingMetric`."""
         official = self.protocol == 'official'
         how = 'not rounded' if official else 'both rounded to 8 bits'
-        network = ', '.join(f'{key} {value}' for key, value in self.extractor.describe(unrounded=official).items())
-        return f'{self.protocol}: evaluation images as the model gets them against their reconstructions, {how}; {network}'
+        network = ', '.join(
+            f'{key} {value}' for key, value in self.extractor.describe(unrounded=official).items()
+        )
+        return (
+            f'{self.protocol}: evaluation images as the model gets them against their '
+            f'reconstructions, {how}; {network}'
+        )
 
     def update(self, sample: dict) -> None:
         """Fold a batch of images and reconstructions in [-1, 1].
@@ -51,7 +58,9 @@ class ReconstructionFrechet(StreamingMetric):
         extractor, parts = self.extractor.prepare(sample['image'].device), []
         for key in ('image', 'reconstruction'):
             features = self._features(extractor, sample[key])
-            parts.append(sums(check_finite(features, f'Features of {extractor.name} for the {key}s')))
+            parts.append(
+                sums(check_finite(features, f'Features of {extractor.name} for the {key}s'))
+            )
         self.total += torch.cat(parts).cpu()
 
     def _features(self, extractor: FeatureExtractor, image: torch.Tensor) -> torch.Tensor:

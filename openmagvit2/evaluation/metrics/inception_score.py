@@ -10,13 +10,16 @@ from openmagvit2.evaluation.finite import check_finite
 
 
 class InceptionScore:
-    """``inception_score``: mean over splits of exp of the mean KL divergence of an image's classes from those of its split.
+    """``inception_score``: mean over splits of exp of the mean KL divergence of an image's classes
+    from those of its split.
 
-    Consecutive splits of a size are folded into float64 sums; logits are kept only where torch-fidelity's function needs all of them. A
-    shorter last split counts as one, as in the ADM evaluator; 50,000 images have none.
+    Consecutive splits of a size are folded into float64 sums; logits are kept only where
+    torch-fidelity's function needs all of them. A shorter last split counts as one, as in the ADM
+    evaluator; 50,000 images have none.
 
     Args:
-        splits: ``dict(size=5000)``, the ADM evaluator's consecutive splits, or ``dict(number=10)``, torch-fidelity's.
+        splits: ``dict(size=5000)``, the ADM evaluator's consecutive splits, or ``dict(number=10)``,
+            torch-fidelity's.
         shuffle: Whether images are permuted first, as torch-fidelity does; goes with ``number``.
         seed: Of the permutation.
 
@@ -24,11 +27,16 @@ class InceptionScore:
         UserError: ``splits`` is neither of the two, or ``shuffle`` stands beside a size.
     """
 
-    def __init__(self, *, splits: dict[str, int] | None = None, shuffle: bool = False, seed: int = 2020) -> None:
+    def __init__(
+        self, *, splits: dict[str, int] | None = None, shuffle: bool = False, seed: int = 2020
+    ) -> None:
         self.splits = splits or dict(size=5000)
         (kind, count), *more = self.splits.items()
         if more or kind not in ('size', 'number') or count < 1:
-            raise UserError(f'InceptionScore: splits must be dict(size=N) or dict(number=N) with N above 0, got {splits!r}.')
+            raise UserError(
+                f'InceptionScore: splits must be dict(size=N) or dict(number=N) with N above 0, '
+                f'got {splits!r}.'
+            )
         if shuffle and kind == 'size':
             raise UserError('InceptionScore: shuffle=True goes with splits=dict(number=N).')
         self.shuffle, self.seed = shuffle, seed
@@ -75,10 +83,20 @@ class InceptionScore:
         if 'number' in self.splits:
             images = sum(map(len, self.logits))
             if images < self.splits['number']:
-                raise UserError(f'The Inception score of {images} images cannot be taken in {self.splits["number"]} splits.')
-            out = isc_features_to_metric(torch.cat(self.logits), self.splits['number'], self.shuffle, self.seed)
-            return dict(inception_score=out['inception_score_mean'], inception_score_std=out['inception_score_std'])
+                raise UserError(
+                    f'The Inception score of {images} images cannot be taken in '
+                    f'{self.splits["number"]} splits.'
+                )
+            out = isc_features_to_metric(
+                torch.cat(self.logits), self.splits['number'], self.shuffle, self.seed
+            )
+            return dict(
+                inception_score=out['inception_score_mean'],
+                inception_score_std=out['inception_score_std'],
+            )
         scores = self.scores + ([self._score()] if self.count else [])
         if not scores:
             raise UserError('The Inception score needs images.')
-        return dict(inception_score=float(np.mean(scores)), inception_score_std=float(np.std(scores)))
+        return dict(
+            inception_score=float(np.mean(scores)), inception_score_std=float(np.std(scores))
+        )

@@ -9,7 +9,9 @@ from openmagvit2.registry import METRICS
 
 @METRICS.register_module()
 class NegativeLogLikelihood(StreamingMetric):
-    """``nll``: mean nats per image, summed over its tokens and sub-tokens, given its class; comparable for one tokenizer only."""
+    """``nll``: mean nats per image, summed over its tokens and sub-tokens, given its class;
+    comparable for one tokenizer only.
+    """
 
     stage = 'generator'
 

@@ -30,19 +30,29 @@ class LPIPS(StreamingMetric):
 
     def prepare(self) -> None:
         """Read the network before the first image."""
-        self._network = self._network or load_lpips(self.net, 'the `weights` of LPIPS', self.weights)
+        self._network = self._network or load_lpips(
+            self.net, 'the `weights` of LPIPS', self.weights
+        )
 
     def statement(self) -> str:
         """See :class:`StreamingMetric`."""
         path = find_weights(TRUNK_FILES[self.net], 'LPIPS', 'weights', self.weights)
         kind = 'published' if is_published(path, TRUNK_FILES[self.net]) else 'NOT the published one'
-        return f'mean over images, on [-1, 1] without rounding, {self.net} trunk {path.name} ({kind}, sha256 {file_hash(path)})'
+        return (
+            f'mean over images, on [-1, 1] without rounding, {self.net} trunk {path.name} '
+            f'({kind}, sha256 {file_hash(path)})'
+        )
 
     def update(self, sample: dict) -> None:
         """Fold a batch."""
         self.prepare()
         network = self._network.to(sample['image'].device)
-        values = network(sample['image'].float(), sample['reconstruction'].float()).cpu().double().flatten()
+        values = (
+            network(sample['image'].float(), sample['reconstruction'].float())
+            .cpu()
+            .double()
+            .flatten()
+        )
         self.total += torch.tensor([values.sum().item(), len(values)], dtype=torch.float64)
 
     def result(self, total) -> dict[str, float]:

@@ -1,4 +1,6 @@
-"""Metrics that compare single images of two sets: precision and recall, KID; torch-fidelity's functions."""
+"""Metrics that compare single images of two sets: precision and recall, KID; torch-fidelity's
+functions.
+"""
 
 from torch import Tensor
 from torch_fidelity.metric_kid import kid_features_to_metric
@@ -14,8 +16,9 @@ PART = 500
 def precision_recall(generated: Tensor, reference: Tensor, neighbours: int = 3) -> dict[str, float]:
     """Improved precision and recall (Kynkäänniemi et al., 2019).
 
-    ``precision`` is the part of the generated images that lie within the distance of some reference image to its k-th neighbour among the
-    reference images; ``recall`` is the same with the sets exchanged.
+    ``precision`` is the part of the generated images that lie within the distance of some reference
+    image to its k-th neighbour among the reference images; ``recall`` is the same with the sets
+    exchanged.
 
     Args:
         generated, reference: Features (N, dim) and (M, dim), float32.
@@ -25,14 +28,27 @@ def precision_recall(generated: Tensor, reference: Tensor, neighbours: int = 3) 
         UserError: A set has no k-th neighbours, or features that are not finite.
     """
     if min(len(generated), len(reference)) <= neighbours:
-        raise UserError(f'Precision and recall need more than {neighbours} images in each set, got {len(generated)} and {len(reference)}.')
+        raise UserError(
+            f'Precision and recall need more than {neighbours} images in each set, got '
+            f'{len(generated)} and {len(reference)}.'
+        )
     _check(generated, reference)
-    out = prc_features_to_metric(generated, reference, prc_neighborhood=neighbours, prc_batch_size=PART, save_cpu_ram=True, verbose=False)
+    out = prc_features_to_metric(
+        generated,
+        reference,
+        prc_neighborhood=neighbours,
+        prc_batch_size=PART,
+        save_cpu_ram=True,
+        verbose=False,
+    )
     return dict(precision=out['precision'], recall=out['recall'])
 
 
-def kernel_distance(generated: Tensor, reference: Tensor, subsets: int = 100, size: int = 1000, seed: int = 2020) -> dict[str, float]:
-    """KID: unbiased squared MMD with torch-fidelity's cubic kernel, mean and standard deviation over subsets drawn from ``seed``.
+def kernel_distance(
+    generated: Tensor, reference: Tensor, subsets: int = 100, size: int = 1000, seed: int = 2020
+) -> dict[str, float]:
+    """KID: unbiased squared MMD with torch-fidelity's cubic kernel, mean and standard deviation
+    over subsets drawn from ``seed``.
 
     Args:
         generated, reference: Features (N, dim) and (M, dim).
@@ -44,10 +60,21 @@ def kernel_distance(generated: Tensor, reference: Tensor, subsets: int = 100, si
     """
     size = min(size, len(generated), len(reference))
     if size < 2:
-        raise UserError(f'KID needs at least 2 images in each set, got {len(generated)} and {len(reference)}.')
+        raise UserError(
+            f'KID needs at least 2 images in each set, got {len(generated)} and {len(reference)}.'
+        )
     _check(generated, reference)
-    out = kid_features_to_metric(generated, reference, kid_subsets=subsets, kid_subset_size=size, rng_seed=seed, verbose=False)
-    return dict(kid=out['kernel_inception_distance_mean'], kid_std=out['kernel_inception_distance_std'])
+    out = kid_features_to_metric(
+        generated,
+        reference,
+        kid_subsets=subsets,
+        kid_subset_size=size,
+        rng_seed=seed,
+        verbose=False,
+    )
+    return dict(
+        kid=out['kernel_inception_distance_mean'], kid_std=out['kernel_inception_distance_std']
+    )
 
 
 def _check(generated: Tensor, reference: Tensor) -> None:

@@ -19,11 +19,14 @@ class Llama(Backbone):
         grid: Height and width of the token grid; the generator hands over its own.
         dim, num_layers, num_heads: 1024, 24, 16 is the paper's B.
         dropout: After attention and feed-forward.
-        checkpoint_blocks: Keep the inputs of blocks only, and compute the rest again in the backward pass: less memory, same numbers.
-        compile_blocks: ``torch.compile`` each block for training and likelihoods; names in the state dict stay, and sampling with a cache
-            runs as without. A machine without a compiler fails at the first batch, with torch's words.
-        learned_positions: Also add a learned vector of each position to the input. Rotary embeddings know distances
-            alone; where images are aligned, absolute places shorten a small training (docs/quickstart.md).
+        checkpoint_blocks: Keep the inputs of blocks only, and compute the rest again in the
+            backward pass: less memory, same numbers.
+        compile_blocks: ``torch.compile`` each block for training and likelihoods; names in the
+            state dict stay, and sampling with a cache runs as without. A machine without a compiler
+            fails at the first batch, with torch's words.
+        learned_positions: Also add a learned vector of each position to the input. Rotary
+            embeddings know distances alone; where images are aligned, absolute places shorten a
+            small training (docs/quickstart.md).
     """
 
     def __init__(
@@ -40,7 +43,9 @@ class Llama(Backbone):
     ) -> None:
         super().__init__()
         self.dim, self.num_heads = dim, num_heads
-        self.blocks = nn.ModuleList(TransformerBlock(dim, num_heads, dropout) for _ in range(num_layers))
+        self.blocks = nn.ModuleList(
+            TransformerBlock(dim, num_heads, dropout) for _ in range(num_layers)
+        )
         self.register_buffer('rope', rope_table(tuple(grid), dim // num_heads), persistent=False)
         self.position_embedding = nn.Embedding(len(self.rope), dim) if learned_positions else None
         self.apply(init_normal)
@@ -50,11 +55,17 @@ class Llama(Backbone):
                 block.compile()
 
     def new_cache(self) -> list[LayerCache]:
-        """One cache a layer, with room for the class and all tokens but the last, which is never an input."""
+        """One cache a layer, with room for the class and all tokens but the last, which is never an
+        input.
+        """
         return new_cache(len(self.blocks), len(self.rope) - 1)
 
-    def forward(self, x: Tensor, cache: list[LayerCache] | None = None, positions: Tensor | None = None) -> Tensor:
-        """(B, T, dim), the class first, with T up to h * w, to context of the same shape; position t predicts token t."""
+    def forward(
+        self, x: Tensor, cache: list[LayerCache] | None = None, positions: Tensor | None = None
+    ) -> Tensor:
+        """(B, T, dim), the class first, with T up to h * w, to context of the same shape; position
+        t predicts token t.
+        """
         start = cache[0].filled if cache else 0
         rows = slice(start, start + x.shape[1]) if positions is None else positions
         rope = self.rope[rows]
@@ -66,7 +77,8 @@ class Llama(Backbone):
             elif own is None:
                 x = block(x, rope)
             else:
-                # Past the compiled call: a cache is longer at each step, and each length would be compiled anew.
+                # Past the compiled call: a cache is longer at each step, and each length would be
+                # compiled anew.
                 x = block.forward(x, rope, own)
         return x
 

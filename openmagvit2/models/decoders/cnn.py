@@ -13,14 +13,22 @@ from openmagvit2.registry import DECODERS
 
 
 class _Level(nn.Module):
-    """Residual blocks at one resolution, then an upsampler on all levels but the full resolution."""
+    """Residual blocks at one resolution, then an upsampler on all levels but the full
+    resolution.
+    """
 
-    def __init__(self, in_channels: int, out_channels: int, num_blocks: int, upsample: str | None) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, num_blocks: int, upsample: str | None
+    ) -> None:
         super().__init__()
         widths = [in_channels] + [out_channels] * num_blocks
-        self.block = nn.ModuleList(ResidualBlock(a, b) for a, b in zip(widths, widths[1:], strict=False))
+        self.block = nn.ModuleList(
+            ResidualBlock(a, b) for a, b in zip(widths, widths[1:], strict=False)
+        )
         if upsample is not None:
-            self.upsample = build_sampler('model.decoder.upsample', upsample, UPSAMPLERS, out_channels)
+            self.upsample = build_sampler(
+                'model.decoder.upsample', upsample, UPSAMPLERS, out_channels
+            )
 
     def forward(self, x: Tensor) -> Tensor:
         for block in self.block:
@@ -30,15 +38,18 @@ class _Level(nn.Module):
 
 @DECODERS.register_module()
 class CnnDecoder(BaseDecoder):
-    """Residual decoder with the codes as style; ``up`` and ``adaptive`` are indexed by level, 0 being full resolution.
+    """Residual decoder with the codes as style; ``up`` and ``adaptive`` are indexed by level, 0
+    being full resolution.
 
     Args:
         in_channels: Channels of the codes; set by the tokenizer.
         channels: Width of the full-resolution level.
-        channel_multipliers: Width of each level in units of ``channels``, from full to lowest resolution.
+        channel_multipliers: Width of each level in units of ``channels``, from full to lowest
+            resolution.
         num_res_blocks: Residual blocks a level, and at the start.
         upsample: 'depth_to_space' (the paper's) or 'nearest_conv'.
-        adaptive_norm: Adaptive group norm at the entry of each level; the output then depends on the whole image.
+        adaptive_norm: Adaptive group norm at the entry of each level; the output then depends on
+            the whole image.
         patch_size: Pixels of a square that the last convolution makes at once; 1 is the paper's.
     """
 
@@ -60,12 +71,17 @@ class CnnDecoder(BaseDecoder):
         out_widths = [channels * m for m in channel_multipliers]
         in_widths = out_widths[1:] + out_widths[-1:]
         self.conv_in = nn.Conv2d(in_channels, out_widths[-1], 3, padding=1)
-        self.mid_block = nn.ModuleList(ResidualBlock(out_widths[-1], out_widths[-1]) for _ in range(num_res_blocks))
+        self.mid_block = nn.ModuleList(
+            ResidualBlock(out_widths[-1], out_widths[-1]) for _ in range(num_res_blocks)
+        )
         self.up = nn.ModuleList(
-            _Level(a, b, num_res_blocks, upsample if i else None) for i, (a, b) in enumerate(zip(in_widths, out_widths, strict=True))
+            _Level(a, b, num_res_blocks, upsample if i else None)
+            for i, (a, b) in enumerate(zip(in_widths, out_widths, strict=True))
         )
         if adaptive_norm:
-            self.adaptive = nn.ModuleList(AdaptiveGroupNorm(width, in_channels) for width in in_widths)
+            self.adaptive = nn.ModuleList(
+                AdaptiveGroupNorm(width, in_channels) for width in in_widths
+            )
         self.norm_out = group_norm(out_widths[0])
         self.conv_out = nn.Conv2d(out_widths[0], 3 * patch_size**2, 3, padding=1)
 

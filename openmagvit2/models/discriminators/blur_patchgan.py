@@ -1,4 +1,6 @@
-"""The discriminator of the 16,384-code pretraining: antialiased stages without BatchNorm (spec §3.2)."""
+"""The discriminator of the 16,384-code pretraining: antialiased stages without BatchNorm (spec
+§3.2).
+"""
 
 import torch
 import torch.nn.functional as F
@@ -13,12 +15,17 @@ BINOMIAL = {3: (1.0, 2.0, 1.0), 4: (1.0, 3.0, 3.0, 1.0), 5: (1.0, 4.0, 6.0, 4.0,
 
 
 class BlurDownsample(nn.Module):
-    """Each channel through a binomial filter with stride 2; zeros around, ``ceil(n / 2)`` pixels out for n in."""
+    """Each channel through a binomial filter with stride 2; zeros around, ``ceil(n / 2)`` pixels
+    out for n in.
+    """
 
     def __init__(self, kernel_size: int) -> None:
         super().__init__()
         if kernel_size not in BINOMIAL:
-            raise UserError(f'model.discriminator.blur must be one of {", ".join(map(str, BINOMIAL))}, got {kernel_size}.')
+            raise UserError(
+                f'model.discriminator.blur must be one of {", ".join(map(str, BINOMIAL))}, got '
+                f'{kernel_size}.'
+            )
         row = torch.tensor(BINOMIAL[kernel_size])
         kernel = torch.outer(row, row)
         self.register_buffer('kernel', (kernel / kernel.sum())[None, None])
@@ -36,7 +43,8 @@ class BlurDownsample(nn.Module):
 
 @DISCRIMINATORS.register_module()
 class BlurPatchGAN(BaseDiscriminator):
-    """Convolution, blurred downsampling and GroupNorm a stage; parameter names are the official ones.
+    """Convolution, blurred downsampling and GroupNorm a stage; parameter names are the official
+    ones.
 
     Without BatchNorm its logits do not depend on how a batch is split over processes.
 
@@ -49,14 +57,26 @@ class BlurPatchGAN(BaseDiscriminator):
     def __init__(self, *, channels: int = 128, num_stages: int = 3, blur: int = 4) -> None:
         super().__init__()
         if channels % 32:
-            raise UserError(f'model.discriminator.channels must be a multiple of 32 for GroupNorm(32), got {channels}.')
+            raise UserError(
+                f'model.discriminator.channels must be a multiple of 32 for GroupNorm(32), got '
+                f'{channels}.'
+            )
         self.block_in = nn.Sequential(nn.Conv2d(3, channels, 5, padding=2), nn.LeakyReLU(0.1))
         widths = [channels, *(channels * 2**stage for stage in range(num_stages))]
         self.blocks = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(a, b, 3, padding=1), BlurDownsample(blur), nn.GroupNorm(32, b), nn.LeakyReLU(0.1))
+            nn.Sequential(
+                nn.Conv2d(a, b, 3, padding=1),
+                BlurDownsample(blur),
+                nn.GroupNorm(32, b),
+                nn.LeakyReLU(0.1),
+            )
             for a, b in zip(widths, widths[1:], strict=False)
         )
-        self.to_logits = nn.Sequential(nn.Conv2d(widths[-1], widths[-1], 1), nn.LeakyReLU(0.1), nn.Conv2d(widths[-1], 1, 5, padding=2))
+        self.to_logits = nn.Sequential(
+            nn.Conv2d(widths[-1], widths[-1], 1),
+            nn.LeakyReLU(0.1),
+            nn.Conv2d(widths[-1], 1, 5, padding=2),
+        )
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, 3, 256, 256) to (B, 1, 32, 32) with three stages."""

@@ -19,7 +19,10 @@ class PatchGAN(BaseDiscriminator):
 
     def __init__(self, *, channels: int = 64, num_layers: int = 3) -> None:
         super().__init__()
-        layers: list[nn.Module] = [nn.Conv2d(3, channels, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
+        layers: list[nn.Module] = [
+            nn.Conv2d(3, channels, 4, stride=2, padding=1),
+            nn.LeakyReLU(0.2),
+        ]
         width = channels
         for n in range(1, num_layers + 1):
             previous, width = width, channels * min(2**n, 8)

@@ -10,7 +10,8 @@ class BaseEncoder(nn.Module, ABC):
 
     Attributes:
         downscale: Pixels per latent position and axis; any H and W divisible by it are accepted.
-        out_channels: Channels of ``z``; the tokenizer sets it to what the quantizer wants (``quantizer.in_channels``).
+        out_channels: Channels of ``z``; the tokenizer sets it to what the quantizer wants
+            (``quantizer.in_channels``).
     """
 
     downscale: int

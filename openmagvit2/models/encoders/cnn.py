@@ -15,12 +15,18 @@ from openmagvit2.registry import ENCODERS
 class _Level(nn.Module):
     """Residual blocks at one resolution, then a downsampler on all levels but the last."""
 
-    def __init__(self, in_channels: int, out_channels: int, num_blocks: int, downsample: str | None) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, num_blocks: int, downsample: str | None
+    ) -> None:
         super().__init__()
         widths = [in_channels] + [out_channels] * num_blocks
-        self.block = nn.ModuleList(ResidualBlock(a, b) for a, b in zip(widths, widths[1:], strict=False))
+        self.block = nn.ModuleList(
+            ResidualBlock(a, b) for a, b in zip(widths, widths[1:], strict=False)
+        )
         if downsample is not None:
-            self.downsample = build_sampler('model.encoder.downsample', downsample, DOWNSAMPLERS, out_channels)
+            self.downsample = build_sampler(
+                'model.encoder.downsample', downsample, DOWNSAMPLERS, out_channels
+            )
 
     def forward(self, x: Tensor) -> Tensor:
         for block in self.block:
@@ -35,10 +41,12 @@ class CnnEncoder(BaseEncoder):
     Args:
         out_channels: Channels of ``z``; set by the tokenizer.
         channels: Width of the first level.
-        channel_multipliers: Width of each level in units of ``channels``; each level but the last halves the image.
+        channel_multipliers: Width of each level in units of ``channels``; each level but the last
+            halves the image.
         num_res_blocks: Residual blocks a level, and at the end.
         downsample: 'strided_conv' (the paper's), 'avg_pool', or 'padded_conv' (taming's).
-        patch_size: Pixels of a square that the first convolution takes as channels; 1 is the paper's, 2 is about 4 times cheaper.
+        patch_size: Pixels of a square that the first convolution takes as channels; 1 is the
+            paper's, 2 is about 4 times cheaper.
     """
 
     def __init__(
@@ -58,8 +66,13 @@ class CnnEncoder(BaseEncoder):
         widths = [channels] + [channels * m for m in channel_multipliers]
         last = len(channel_multipliers) - 1
         self.conv_in = nn.Conv2d(3 * patch_size**2, channels, 3, padding=1, bias=False)
-        self.down = nn.ModuleList(_Level(widths[i], widths[i + 1], num_res_blocks, downsample if i < last else None) for i in range(last + 1))
-        self.mid_block = nn.ModuleList(ResidualBlock(widths[-1], widths[-1]) for _ in range(num_res_blocks))
+        self.down = nn.ModuleList(
+            _Level(widths[i], widths[i + 1], num_res_blocks, downsample if i < last else None)
+            for i in range(last + 1)
+        )
+        self.mid_block = nn.ModuleList(
+            ResidualBlock(widths[-1], widths[-1]) for _ in range(num_res_blocks)
+        )
         self.norm_out = group_norm(widths[-1])
         self.conv_out = nn.Conv2d(widths[-1], out_channels, 1)
 
@@ -71,7 +84,8 @@ class CnnEncoder(BaseEncoder):
         """
         if image.shape[-1] % self.downscale or image.shape[-2] % self.downscale:
             raise UserError(
-                f'The image is {image.shape[-2]}x{image.shape[-1]}; height and width must be divisible by {self.downscale} '
+                f'The image is {image.shape[-2]}x{image.shape[-1]}; height and width must be '
+                f'divisible by {self.downscale} '
                 f'(the encoder has {len(self.down)} levels). Pad or resize it.'
             )
         x = self.conv_in(F.pixel_unshuffle(image, self.patch_size))

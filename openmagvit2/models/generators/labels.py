@@ -27,14 +27,19 @@ def class_numbers(labels: Sequence[int] | np.ndarray | Tensor, num_classes: int)
     except (TypeError, ValueError, RuntimeError) as error:
         raise UserError(f'labels must be a list of whole numbers: {error}.') from error
     if labels.dim() != 1 or not len(labels):
-        raise UserError(f'labels must be a list of at least one class, got the shape {tuple(labels.shape)}.')
+        raise UserError(
+            f'labels must be a list of at least one class, got the shape {tuple(labels.shape)}.'
+        )
     if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
         raise UserError(f'labels must be whole numbers, got {labels.dtype}.')
     # One transfer for all of them.
     numbers = labels.tolist()
     for label in numbers:
         if not -1 <= label <= num_classes:
-            raise UserError(f'labels must be from 0 to {num_classes - 1} (or -1 or {num_classes}: the null class, any class), got {label}.')
+            raise UserError(
+                f'labels must be from 0 to {num_classes - 1} (or -1 or {num_classes}: the null '
+                f'class, any class), got {label}.'
+            )
     return [num_classes if label == -1 else label for label in numbers]
 
 

@@ -1,4 +1,6 @@
-"""What a head promises, and what all heads have: sub-token embeddings, the final norm, classifiers."""
+"""What a head promises, and what all heads have: sub-token embeddings, the final norm,
+classifiers.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -13,8 +15,8 @@ from openmagvit2.models.layers.transformer_block import RMSNorm
 class Head(nn.Module):
     """Context vectors to distributions over sub-tokens, and sub-tokens to embeddings.
 
-    A subclass implements :meth:`logits` and :meth:`sample`. ``joint = True`` says that it predicts the whole index: the generator then
-    gives it the trivial factorization of one sub-token.
+    A subclass implements :meth:`logits` and :meth:`sample`. ``joint = True`` says that it predicts
+    the whole index: the generator then gives it the trivial factorization of one sub-token.
 
     Args:
         vocab_sizes: Sizes of the sub-vocabularies; the factorization's by default of the generator.
@@ -28,7 +30,9 @@ class Head(nn.Module):
         self.vocab_sizes = list(vocab_sizes)
         self.embeddings = nn.ModuleList(nn.Embedding(size, dim) for size in self.vocab_sizes)
         self.norm = RMSNorm(dim)
-        self.classifiers = nn.ModuleList(nn.Linear(dim, size, bias=False) for size in self.vocab_sizes)
+        self.classifiers = nn.ModuleList(
+            nn.Linear(dim, size, bias=False) for size in self.vocab_sizes
+        )
         for table in self.embeddings:
             nn.init.normal_(table.weight, 0.0, 0.02)
         # Zero: a fresh model predicts the uniform distribution (spec §4.4).
@@ -40,13 +44,17 @@ class Head(nn.Module):
         return sum(table(sub_indices[..., i]) for i, table in enumerate(self.embeddings))
 
     def logits(self, context: Tensor, sub_indices: Tensor) -> list[Tensor]:
-        """Context (B, T, dim) and true sub-tokens (B, T, k) to logits (B, T, V_i) of each sub-token."""
+        """Context (B, T, dim) and true sub-tokens (B, T, k) to logits (B, T, V_i) of each
+        sub-token.
+        """
         raise NotImplementedError
 
     def losses_per_token(self, context: Tensor, sub_indices: Tensor) -> Tensor:
         """Cross-entropy in nats, float32 (B, T, k)."""
         logits = self.logits(context, sub_indices)
-        return torch.stack([_cross_entropy(x, sub_indices[..., i]) for i, x in enumerate(logits)], -1)
+        return torch.stack(
+            [_cross_entropy(x, sub_indices[..., i]) for i, x in enumerate(logits)], -1
+        )
 
     def loss(self, context: Tensor, sub_indices: Tensor) -> dict[str, Tensor]:
         """Mean cross-entropy in nats of each sub-token, by name; their sum is the training loss."""
@@ -54,19 +62,30 @@ class Head(nn.Module):
         return {f'sub_token_{i}': mean for i, mean in enumerate(means)}
 
     def new_cache(self) -> list[LayerCache] | None:
-        """What :meth:`sample` may reuse from position to position; None where there is nothing to keep."""
+        """What :meth:`sample` may reuse from position to position; None where there is nothing to
+        keep.
+        """
         return None
 
-    def sample(self, context: Tensor, sampler: Callable[[Tensor, int], Tensor], cache: list[LayerCache] | None = None) -> Tensor:
+    def sample(
+        self,
+        context: Tensor,
+        sampler: Callable[[Tensor, int], Tensor],
+        cache: list[LayerCache] | None = None,
+    ) -> Tensor:
         """Context (B, dim) of one position to sub-tokens int64 (B, k).
 
         Args:
-            context: (B, dim), or with guidance (2B, dim): the conditional half first, then the null half.
-            sampler: Takes logits (B or 2B, V_i) and i, gives int64 (B,); asked once for each sub-token, in order.
+            context: (B, dim), or with guidance (2B, dim): the conditional half first, then the null
+                half.
+            sampler: Takes logits (B or 2B, V_i) and i, gives int64 (B,); asked once for each
+                sub-token, in order.
             cache: From :meth:`new_cache`; its memory is used again, its content is not.
         """
         raise NotImplementedError
 
 
 def _cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
-    return F.cross_entropy(logits.float().flatten(0, -2), target.flatten(), reduction='none').view(target.shape)
+    return F.cross_entropy(logits.float().flatten(0, -2), target.flatten(), reduction='none').view(
+        target.shape
+    )

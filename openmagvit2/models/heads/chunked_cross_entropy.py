@@ -1,4 +1,6 @@
-"""Linear layer and cross-entropy in one, over slices of the vocabulary: logits of a large codebook never stand side by side."""
+"""Linear layer and cross-entropy in one, over slices of the vocabulary: logits of a large codebook
+never stand side by side.
+"""
 
 from collections.abc import Iterator
 
@@ -7,12 +9,15 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 
-def linear_cross_entropy(x: Tensor, weight: Tensor, target: Tensor, chunk_elements: int = 2**25) -> Tensor:
+def linear_cross_entropy(
+    x: Tensor, weight: Tensor, target: Tensor, chunk_elements: int = 2**25
+) -> Tensor:
     """Cross-entropy in nats of the logits ``x @ weight.T``, float32 (N,).
 
-    Forward and backward pass hold a few tables of ``chunk_elements`` numbers each, beside the gradients of ``x`` and ``weight``; each slice
-    of the latter is written once. Logits are computed twice. Under autocast the products are in its dtype, the rest is in float32, as with
-    a linear layer and ``cross_entropy``.
+    Forward and backward pass hold a few tables of ``chunk_elements`` numbers each, beside the
+    gradients of ``x`` and ``weight``; each slice of the latter is written once. Logits are computed
+    twice. Under autocast the products are in its dtype, the rest is in float32, as with a linear
+    layer and ``cross_entropy``.
 
     Args:
         x: (N, dim).
@@ -27,7 +32,9 @@ def linear_cross_entropy(x: Tensor, weight: Tensor, target: Tensor, chunk_elemen
 
 class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x: Tensor, weight: Tensor, target: Tensor, dtype: torch.dtype, chunk_elements: int) -> Tensor:
+    def forward(
+        ctx, x: Tensor, weight: Tensor, target: Tensor, dtype: torch.dtype, chunk_elements: int
+    ) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):
             rows = x.to(dtype)
             total = x.new_full((len(x),), float('-inf'), dtype=torch.float32)
@@ -79,7 +86,9 @@ def _logits(rows: Tensor, part: Tensor) -> Tensor:
 
 
 def _inside(target: Tensor, first: int, size: int) -> tuple[Tensor, Tensor]:
-    """Column (N, 1) of the target within a slice, any where it is not inside, and whether it is (N,)."""
+    """Column (N, 1) of the target within a slice, any where it is not inside, and whether it is
+    (N,).
+    """
     index = target - first
     inside = (index >= 0) & (index < size)
     return index.clamp(0, size - 1)[:, None], inside

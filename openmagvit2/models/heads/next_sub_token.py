@@ -17,16 +17,28 @@ class NextSubTokenHead(Head):
     """Predicts sub-token j of a token from its context vector and its sub-tokens before j.
 
     Args:
-        vocab_sizes: Sizes of the sub-vocabularies, any number of them; the factorization's by default of the generator.
+        vocab_sizes: Sizes of the sub-vocabularies, any number of them; the factorization's by
+            default of the generator.
         dim, num_heads: The backbone's.
         num_layers: Intra-token blocks.
         dropout: In the blocks.
     """
 
-    def __init__(self, *, vocab_sizes: Sequence[int], dim: int = 1024, num_heads: int = 16, num_layers: int = 2, dropout: float = 0.1) -> None:
+    def __init__(
+        self,
+        *,
+        vocab_sizes: Sequence[int],
+        dim: int = 1024,
+        num_heads: int = 16,
+        num_layers: int = 2,
+        dropout: float = 0.1,
+    ) -> None:
         super().__init__(vocab_sizes, dim)
-        self.blocks = nn.ModuleList(TransformerBlock(dim, num_heads, dropout) for _ in range(num_layers))
-        # The official model reuses the first rows of the image's table: the context at the zero row, then the top row of the grid.
+        self.blocks = nn.ModuleList(
+            TransformerBlock(dim, num_heads, dropout) for _ in range(num_layers)
+        )
+        # The official model reuses the first rows of the image's table: the context at the zero
+        # row, then the top row of the grid.
         table = rope_table((1, max(len(self.vocab_sizes) - 1, 1)), dim // num_heads)
         self.register_buffer('rope', table, persistent=False)
         for module in self.blocks.modules():
@@ -34,7 +46,9 @@ class NextSubTokenHead(Head):
                 nn.init.normal_(module.weight, 0.0, 0.02)
 
     def logits(self, context: Tensor, sub_indices: Tensor) -> list[Tensor]:
-        """Context (B, T, dim) and true sub-tokens (B, T, k) to logits (B, T, V_i) of each sub-token."""
+        """Context (B, T, dim) and true sub-tokens (B, T, k) to logits (B, T, V_i) of each
+        sub-token.
+        """
         before = [table(sub_indices[..., i]) for i, table in enumerate(self.embeddings[:-1])]
         x = torch.stack([context, *before], 2).flatten(0, 1)
         for block in self.blocks:
@@ -46,7 +60,12 @@ class NextSubTokenHead(Head):
         """One slot for each sub-token in each block."""
         return new_cache(len(self.blocks), len(self.vocab_sizes))
 
-    def sample(self, context: Tensor, sampler: Callable[[Tensor, int], Tensor], cache: list[LayerCache] | None = None) -> Tensor:
+    def sample(
+        self,
+        context: Tensor,
+        sampler: Callable[[Tensor, int], Tensor],
+        cache: list[LayerCache] | None = None,
+    ) -> Tensor:
         """See :meth:`Head.sample`."""
         cache = cache or self.new_cache()
         for layer in cache:
@@ -55,7 +74,9 @@ class NextSubTokenHead(Head):
         for i, classifier in enumerate(self.classifiers):
             if i:
                 # With guidance both halves go on with the same sub-token.
-                x = self.embeddings[i - 1](drawn[-1]).repeat(len(context) // len(drawn[-1]), 1)[:, None]
+                x = self.embeddings[i - 1](drawn[-1]).repeat(len(context) // len(drawn[-1]), 1)[
+                    :, None
+                ]
             for block, own in zip(self.blocks, cache, strict=True):
                 x = block(x, self.rope[i : i + 1], own)
             drawn.append(sampler(classifier(self.norm(x[:, 0])), i))

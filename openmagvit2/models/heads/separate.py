@@ -1,4 +1,6 @@
-"""Independent prediction of the sub-tokens from one context: the plain way, which the paper improves on."""
+"""Independent prediction of the sub-tokens from one context: the plain way, which the paper
+improves on.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -12,7 +14,8 @@ from openmagvit2.registry import HEADS
 
 @HEADS.register_module()
 class SeparateHead(Head):
-    """One classifier for each sub-token, all on the same context: given the tokens before, sub-tokens are independent.
+    """One classifier for each sub-token, all on the same context: given the tokens before,
+    sub-tokens are independent.
 
     Args:
         vocab_sizes: Sizes of the sub-vocabularies; the factorization's by default of the generator.
@@ -27,7 +30,14 @@ class SeparateHead(Head):
         x = self.norm(context)
         return [classifier(x) for classifier in self.classifiers]
 
-    def sample(self, context: Tensor, sampler: Callable[[Tensor, int], Tensor], cache: list[LayerCache] | None = None) -> Tensor:
+    def sample(
+        self,
+        context: Tensor,
+        sampler: Callable[[Tensor, int], Tensor],
+        cache: list[LayerCache] | None = None,
+    ) -> Tensor:
         """See :meth:`Head.sample`."""
         x = self.norm(context)
-        return torch.stack([sampler(classifier(x), i) for i, classifier in enumerate(self.classifiers)], -1)
+        return torch.stack(
+            [sampler(classifier(x), i) for i, classifier in enumerate(self.classifiers)], -1
+        )

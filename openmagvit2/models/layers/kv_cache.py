@@ -5,7 +5,8 @@ from torch import Tensor
 
 
 class LayerCache:
-    """Keys and values of one attention layer: allocated once, at the first append, and read sliced to what is filled.
+    """Keys and values of one attention layer: allocated once, at the first append, and read sliced
+    to what is filled.
 
     Args:
         length: Positions it has room for.

@@ -8,7 +8,9 @@ from openmagvit2.errors import UserError
 
 
 class PaddedConv(nn.Conv2d):
-    """Stride-2 convolution after a zero row and column at the bottom and right, as in taming's VQGAN (spec §2.5)."""
+    """Stride-2 convolution after a zero row and column at the bottom and right, as in taming's
+    VQGAN (spec §2.5).
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels, channels, 3, stride=2)
@@ -19,7 +21,9 @@ class PaddedConv(nn.Conv2d):
 
 
 class DepthToSpace(nn.Module):
-    """Learned upsampling: 3x3 convolution to four times the channels, which then fill a 2x2 square (spec §2.3)."""
+    """Learned upsampling: 3x3 convolution to four times the channels, which then fill a 2x2 square
+    (spec §2.3).
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -43,7 +47,9 @@ class NearestConv(nn.Module):
 
 
 def depth_to_space(x: Tensor) -> Tensor:
-    """(B, 4C, H, W) to (B, C, 2H, 2W) in DCR order: not ``pixel_shuffle``, which would misread official weights."""
+    """(B, 4C, H, W) to (B, C, 2H, 2W) in DCR order: not ``pixel_shuffle``, which would misread
+    official weights.
+    """
     return rearrange(x, 'b (p q c) h w -> b c (h p) (w q)', p=2, q=2)
 
 

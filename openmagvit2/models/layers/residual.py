@@ -10,14 +10,19 @@ from openmagvit2.models.layers.norm import GroupNorm
 def group_norm(channels: int) -> nn.GroupNorm:
     """GroupNorm as the paper's networks use it: 32 groups, eps 1e-6, affine."""
     if channels % 32:
-        raise UserError(f'Channel widths must be multiples of 32 for GroupNorm(32), got {channels}: mend `channels`.')
+        raise UserError(
+            f'Channel widths must be multiples of 32 for GroupNorm(32), got {channels}: mend '
+            f'`channels`.'
+        )
     return GroupNorm(32, channels, eps=1e-6)
 
 
 class ResidualBlock(nn.Module):
-    """GroupNorm, swish, 3x3 convolution, twice, plus the shortcut: (B, C_in, H, W) to (B, C_out, H, W).
+    """GroupNorm, swish, 3x3 convolution, twice, plus the shortcut: (B, C_in, H, W) to (B, C_out, H,
+    W).
 
-    No convolution has a bias; a change of width puts a 1x1 convolution of the raw input on the shortcut.
+    No convolution has a bias; a change of width puts a 1x1 convolution of the raw input on the
+    shortcut.
     """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:

@@ -20,10 +20,13 @@ class RMSNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(..., dim) to the same shape."""
         wide = x.float()
-        return (wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.eps)).type_as(x) * self.weight
+        return (wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.eps)).type_as(
+            x
+        ) * self.weight
 
 
-# Up to this length the fused kernels lose to plain sums: the intra-token blocks have thousands of sequences of 2.
+# Up to this length the fused kernels lose to plain sums: the intra-token blocks have thousands of
+# sequences of 2.
 SHORT = 4
 
 
@@ -47,14 +50,17 @@ class Attention(nn.Module):
         self.wo = nn.Linear(dim, dim, bias=False)
 
     def forward(self, x: Tensor, rope: Tensor, cache: LayerCache | None = None) -> Tensor:
-        """(B, T, dim) with the table's rows (T, head_dim / 2, 2) to (B, T, dim); positions in the cache come before."""
+        """(B, T, dim) with the table's rows (T, head_dim / 2, 2) to (B, T, dim); positions in the
+        cache come before.
+        """
         q, k, v = (part.unflatten(-1, (self.num_heads, -1)) for part in self.wqkv(x).chunk(3, -1))
         q, k = apply_rope(q, rope), apply_rope(k, rope)
         q, k, v = (t.transpose(1, 2) for t in (q, k, v.type_as(q)))
         if cache is not None:
             k, v = cache.append(k, v)
         new, total = q.shape[2], k.shape[2]
-        # SDPA's own causal mask is aligned to the first key; a single query sees all keys, several behind a cache need a mask.
+        # SDPA's own causal mask is aligned to the first key; a single query sees all keys, several
+        # behind a cache need a mask.
         if new == total <= SHORT:
             out = short_attention(q, k, v)
         else:
@@ -81,7 +87,9 @@ class FeedForward(nn.Module):
 
 
 class TransformerBlock(nn.Module):
-    """``x + attention(norm(x))``, then ``x + feed_forward(norm(x))``; parameter names are the official ones."""
+    """``x + attention(norm(x))``, then ``x + feed_forward(norm(x))``; parameter names are the
+    official ones.
+    """
 
     def __init__(self, dim: int, num_heads: int, dropout: float = 0.1) -> None:
         super().__init__()
@@ -91,6 +99,8 @@ class TransformerBlock(nn.Module):
         self.ffn_norm = RMSNorm(dim)
 
     def forward(self, x: Tensor, rope: Tensor, cache: LayerCache | None = None) -> Tensor:
-        """(B, T, dim) with the table's rows (T, head_dim / 2, 2) to (B, T, dim); position t sees positions up to t."""
+        """(B, T, dim) with the table's rows (T, head_dim / 2, 2) to (B, T, dim); position t sees
+        positions up to t.
+        """
         x = x + self.attention(self.attention_norm(x), rope, cache)
         return x + self.feed_forward(self.ffn_norm(x))

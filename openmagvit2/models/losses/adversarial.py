@@ -36,11 +36,16 @@ class AdversarialLoss(nn.Module):
     def __init__(self, *, discriminator: str = 'hinge') -> None:
         super().__init__()
         if discriminator not in DISCRIMINATOR_LOSSES:
-            raise UserError(f'model.adversarial_loss.discriminator must be one of {", ".join(DISCRIMINATOR_LOSSES)}, got {discriminator!r}.')
+            raise UserError(
+                f'model.adversarial_loss.discriminator must be one of '
+                f'{", ".join(DISCRIMINATOR_LOSSES)}, got {discriminator!r}.'
+            )
         self.discriminator = discriminator
 
     def generator_loss(self, fake: Tensor) -> Tensor:
-        """Logits of reconstructions (B, 1, h, w) to a scalar; logits are averaged over an image *before* the logarithm."""
+        """Logits of reconstructions (B, 1, h, w) to a scalar; logits are averaged over an image
+        *before* the logarithm.
+        """
         return F.softplus(-fake.flatten(1).mean(1)).mean()
 
     def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:

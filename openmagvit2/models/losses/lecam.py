@@ -12,8 +12,8 @@ from openmagvit2.registry import LOSSES
 class LeCAM(nn.Module):
     """Pulls logits towards running averages of the other side's logits.
 
-    Unlike the official code the averages are buffers (saved with the model), are updated in training only, and are the same on all
-    processes.
+    Unlike the official code the averages are buffers (saved with the model), are updated in
+    training only, and are the same on all processes.
 
     Args:
         decay: Of the running averages, which start at 0.
@@ -28,15 +28,22 @@ class LeCAM(nn.Module):
         self.register_buffer('fake_average', torch.zeros(()))
 
     def forward(self, real: Tensor, fake: Tensor) -> Tensor:
-        """Update the averages in training mode, then the penalty: logits (B, 1, h, w) twice to a scalar."""
+        """Update the averages in training mode, then the penalty: logits (B, 1, h, w) twice to a
+        scalar.
+        """
         if self.training and self.parts_left:
             self.parts_left -= 1
         elif self.training:
             self._update(real, fake)
-        return F.relu(real - self.fake_average).square().mean() + F.relu(self.real_average - fake).square().mean()
+        return (
+            F.relu(real - self.fake_average).square().mean()
+            + F.relu(self.real_average - fake).square().mean()
+        )
 
     def begin_step(self, real: Tensor, fake: Tensor, parts: int) -> None:
-        """Update the averages with the logits of a whole batch, whose parts will come one after the other."""
+        """Update the averages with the logits of a whole batch, whose parts will come one after the
+        other.
+        """
         self._update(real, fake)
         self.parts_left = parts
 

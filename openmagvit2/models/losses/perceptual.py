@@ -11,12 +11,13 @@ from openmagvit2.registry import LOSSES
 class LPIPSLoss(nn.Module):
     """Mean LPIPS distance; frozen, in eval mode, and not part of the state dict.
 
-    The linear weights ship with ``lpips``; the ImageNet trunk is read by :meth:`load_weights` when a training starts, so that building the
-    model touches no file.
+    The linear weights ship with ``lpips``; the ImageNet trunk is read by :meth:`load_weights` when
+    a training starts, so that building the model touches no file.
 
     Args:
         net: 'vgg' (the paper's) or 'alex'.
-        weights: File of torchvision's trunk. By default ``TRUNK_FILES[net]`` in ``$OPENMAGVIT2_WEIGHTS``, then in torch hub's cache.
+        weights: File of torchvision's trunk. By default ``TRUNK_FILES[net]`` in
+            ``$OPENMAGVIT2_WEIGHTS``, then in torch hub's cache.
     """
 
     def __init__(self, *, net: str = 'vgg', weights: str | None = None) -> None:
@@ -34,7 +35,13 @@ class LPIPSLoss(nn.Module):
         Raises:
             UserError: The trunk's file is not found; the text says which file to put where.
         """
-        self._network = (load_lpips(self.net, 'model.perceptual_loss.weights, or set model.perceptual_loss=None', self.weights),)
+        self._network = (
+            load_lpips(
+                self.net,
+                'model.perceptual_loss.weights, or set model.perceptual_loss=None',
+                self.weights,
+            ),
+        )
 
     def forward(self, reconstruction: Tensor, image: Tensor) -> Tensor:
         """Two (B, 3, H, W) in [-1, 1] to a scalar."""

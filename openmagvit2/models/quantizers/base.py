@@ -14,7 +14,8 @@ class QuantizerOutput:
     """What a quantizer gives for one batch.
 
     Attributes:
-        codes: Quantized vectors (B, D, *grid), in the dtype of ``z``; gradients pass straight through to ``z``.
+        codes: Quantized vectors (B, D, *grid), in the dtype of ``z``; gradients pass straight
+            through to ``z``.
         indices: int64 (B, *grid) in [0, codebook_size).
         losses: Unweighted, differentiable scalars by name; empty in eval mode.
         stats: Detached scalars for the log by name.
@@ -46,15 +47,18 @@ class QuantizerOutput:
 class BaseQuantizer(nn.Module, ABC):
     """``quantizer(z (B, in_channels, *grid)) -> QuantizerOutput``.
 
-    A subclass implements :meth:`quantize`, :meth:`indices_to_codes` and :meth:`codes_to_indices` and sets the attributes. It is always
-    given float32, whatever the autocast: half-precision indices collapse.
+    A subclass implements :meth:`quantize`, :meth:`indices_to_codes` and :meth:`codes_to_indices`
+    and sets the attributes. It is always given float32, whatever the autocast: half-precision
+    indices collapse.
 
     Attributes:
         in_channels: Channels wanted from the encoder.
         code_dim: Channels of the codes.
         codebook_size: Number of codes.
-        whole_batch: Whether a loss needs a statistic of the whole batch; the model then calls :meth:`begin_step` where a batch comes in parts.
-        num_codebooks: 1, or the length of a last axis of the indices (residual and grouped quantizers).
+        whole_batch: Whether a loss needs a statistic of the whole batch; the model then calls
+            :meth:`begin_step` where a batch comes in parts.
+        num_codebooks: 1, or the length of a last axis of the indices (residual and grouped
+            quantizers).
     """
 
     in_channels: int
@@ -64,11 +68,16 @@ class BaseQuantizer(nn.Module, ABC):
     whole_batch: bool = False
 
     def forward(self, z: Tensor) -> QuantizerOutput:
-        """Quantize (B, in_channels, *grid) in float32 and give the codes back in the dtype of ``z``; in training with a stat ``mean_abs_z``."""
+        """Quantize (B, in_channels, *grid) in float32 and give the codes back in the dtype of
+        ``z``; in training with a stat ``mean_abs_z``.
+        """
         with torch.autocast(z.device.type, enabled=False):
             out = self.quantize(z.float())
         if not isinstance(out, QuantizerOutput):
-            raise TypeError(f'{type(self).__name__}.quantize must return a QuantizerOutput, got a {type(out).__name__}.')
+            raise TypeError(
+                f'{type(self).__name__}.quantize must return a QuantizerOutput, got a '
+                f'{type(out).__name__}.'
+            )
         if not self.training:
             out.finite = z.isfinite().all()
         else:
@@ -88,17 +97,23 @@ class BaseQuantizer(nn.Module, ABC):
             UserError: They are no whole numbers, or one is out of range.
         """
         if indices.is_floating_point() or indices.is_complex() or indices.dtype == torch.bool:
-            raise UserError(f'indices must be whole numbers (int64), got {indices.dtype}; convert them with .long().')
+            raise UserError(
+                f'indices must be whole numbers (int64), got {indices.dtype}; convert them '
+                f'with .long().'
+            )
         indices = indices.long()
         wrong = indices[(indices < 0) | (indices >= self.codebook_size)]
         if wrong.numel():
             raise UserError(
-                f'indices must be from 0 to {self.codebook_size - 1} (the codebook has {self.codebook_size} codes), got {wrong[0].item()}.'
+                f'indices must be from 0 to {self.codebook_size - 1} (the codebook has '
+                f'{self.codebook_size} codes), got {wrong[0].item()}.'
             )
         return indices
 
     def begin_step(self, latents: list[Tensor]) -> None:
-        """Look at a batch whose parts of equal size, each a ``z``, will come one after the other (gradient accumulation)."""
+        """Look at a batch whose parts of equal size, each a ``z``, will come one after the other
+        (gradient accumulation).
+        """
 
     @abstractmethod
     def quantize(self, z: Tensor) -> QuantizerOutput:
@@ -116,6 +131,7 @@ class BaseQuantizer(nn.Module, ABC):
 def straight_through(z: Tensor, codes: Tensor) -> Tensor:
     """``codes`` in the forward pass, the gradient of ``z`` in the backward pass.
 
-    The sum is kept as the official code has it: codes come out exact only up to rounding (1e-7 in float32).
+    The sum is kept as the official code has it: codes come out exact only up to rounding (1e-7 in
+        float32).
     """
     return z + (codes - z).detach()

@@ -21,7 +21,10 @@ class FSQ(BaseQuantizer):
 
     EPS = 1e-3
     # What a config's error says of keys that other quantizers have.
-    KEY_HINTS = dict(codebook_size='FSQ has prod(levels) codes; set levels', num_bits='FSQ has prod(levels) codes; set levels')
+    KEY_HINTS = dict(
+        codebook_size='FSQ has prod(levels) codes; set levels',
+        num_bits='FSQ has prod(levels) codes; set levels',
+    )
 
     def __init__(self, *, levels: Sequence[int] = (8, 8, 8, 5, 5, 5)) -> None:
         super().__init__()
@@ -33,7 +36,9 @@ class FSQ(BaseQuantizer):
         self.codebook_size = math.prod(levels)
 
     def quantize(self, z: Tensor) -> QuantizerOutput:
-        """Bound (B, D, *grid) by tanh, shifted so that even level counts round evenly, and round."""
+        """Bound (B, D, *grid) by tanh, shifted so that even level counts round evenly, and
+        round.
+        """
         levels = self._column(self.levels, z)
         half = (levels - 1) * (1 + self.EPS) / 2
         offset = torch.where(levels % 2 == 0, 0.5, 0.0)
@@ -60,4 +65,6 @@ class FSQ(BaseQuantizer):
 
     @staticmethod
     def _column(values: list[int], like: Tensor) -> Tensor:
-        return torch.tensor(values, dtype=like.dtype, device=like.device).reshape(1, -1, *[1] * (like.dim() - 2))
+        return torch.tensor(values, dtype=like.dtype, device=like.device).reshape(
+            1, -1, *[1] * (like.dim() - 2)
+        )

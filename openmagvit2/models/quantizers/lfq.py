@@ -1,4 +1,6 @@
-"""Lookup-free quantization (paper Eq. 1-3, spec §1.1): the code of a vector is the signs of its channels."""
+"""Lookup-free quantization (paper Eq. 1-3, spec §1.1): the code of a vector is the signs of its
+channels.
+"""
 
 import torch
 import torch.nn.functional as F
@@ -16,24 +18,31 @@ from openmagvit2.registry import QUANTIZERS
 class LFQ(BaseQuantizer):
     """2^num_bits codes without a table; losses ``entropy`` and ``commitment``.
 
-    ``losses['entropy']`` is the mean entropy of a sample's code distribution minus the entropy of the mean distribution (Eq. 3), so it is
-    negative in healthy training. As codes are all sign vectors, the softmax over 2^num_bits codes factorises over bits: the first term is
-    a sum of binary entropies, the second needs the outer product of two half-codes, averaged by one matrix product. Memory is
-    tokens * 2^(num_bits/2 + 1) + 2^num_bits numbers and the value is exact.
+    ``losses['entropy']`` is the mean entropy of a sample's code distribution minus the entropy of
+    the mean distribution (Eq. 3), so it is negative in healthy training. As codes are all sign
+    vectors, the softmax over 2^num_bits codes factorises over bits: the first term is a sum of
+    binary entropies, the second needs the outer product of two half-codes, averaged by one matrix
+    product. Memory is tokens * 2^(num_bits/2 + 1) + 2^num_bits numbers and the value is exact.
 
     Args:
         num_bits: Channels of ``z``, bits of an index.
         temperature: Of the code distribution.
-        entropy_eps: Added inside the logarithm of the codebook entropy; 1e-5 as the official code, 0 for the true entropy.
-        bit_order: 'lsb': channel 0 is the lowest bit (paper Eq. 2, official v2); 'msb': the highest (official v1).
-        entropy_sync: Average the code distribution over all processes and micro-batches, as one large batch; off in the official code. With
-            micro-batches it costs a forward pass more.
-        spherical: Binary spherical quantization (Zhao et al., 2024): latents are brought to unit length and codes are ±1/sqrt(num_bits).
-            The distribution stays softmax(-|z - c|^2 / temperature), whose distances are smaller by num_bits: use a higher temperature.
+        entropy_eps: Added inside the logarithm of the codebook entropy; 1e-5 as the official code,
+            0 for the true entropy.
+        bit_order: 'lsb': channel 0 is the lowest bit (paper Eq. 2, official v2); 'msb': the highest
+            (official v1).
+        entropy_sync: Average the code distribution over all processes and micro-batches, as one
+            large batch; off in the official code. With micro-batches it costs a forward pass more.
+        spherical: Binary spherical quantization (Zhao et al., 2024): latents are brought to unit
+            length and codes are ±1/sqrt(num_bits). The distribution stays softmax(-|z - c|^2 /
+            temperature), whose distances are smaller by num_bits: use a higher temperature.
     """
 
     # What a config's error says of keys that other quantizers have.
-    KEY_HINTS = dict(codebook_size='LFQ has 2^num_bits codes; set num_bits', levels='LFQ has two levels a channel; set num_bits')
+    KEY_HINTS = dict(
+        codebook_size='LFQ has 2^num_bits codes; set num_bits',
+        levels='LFQ has two levels a channel; set num_bits',
+    )
 
     def __init__(
         self,
@@ -47,7 +56,10 @@ class LFQ(BaseQuantizer):
     ) -> None:
         super().__init__()
         if not 1 <= num_bits <= 62:
-            raise UserError(f'model.quantizer.num_bits must be from 1 to 62 (an index is an int64), got {num_bits}.')
+            raise UserError(
+                f'model.quantizer.num_bits must be from 1 to 62 (an index is an int64), got '
+                f'{num_bits}.'
+            )
         if bit_order not in ('lsb', 'msb'):
             raise UserError(f"model.quantizer.bit_order must be 'lsb' or 'msb', got {bit_order!r}.")
         self.in_channels = self.code_dim = self.num_bits = num_bits
@@ -70,18 +82,25 @@ class LFQ(BaseQuantizer):
         if self.training:
             per_sample, codebook = self.entropies(_rows(z))
             out.losses = dict(entropy=per_sample - codebook, commitment=F.mse_loss(z, codes))
-            out.stats = dict(per_sample_entropy=per_sample.detach(), codebook_entropy=codebook.detach())
+            out.stats = dict(
+                per_sample_entropy=per_sample.detach(), codebook_entropy=codebook.detach()
+            )
         return out
 
     @torch.no_grad()
     def begin_step(self, latents: list[Tensor]) -> None:
         """See :meth:`BaseQuantizer.begin_step`."""
         with torch.autocast(latents[0].device.type, enabled=False):
-            parts = [_mean_distribution(torch.sigmoid(self._logits(_rows(self._prepared(z.float()))))) for z in latents]
+            parts = [
+                _mean_distribution(torch.sigmoid(self._logits(_rows(self._prepared(z.float())))))
+                for z in latents
+            ]
             self.batch_mean, self.parts_left = all_reduce_mean(sum(parts) / len(parts)), len(parts)
 
     def entropies(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Per-sample and codebook entropy in nats of vectors (M, num_bits); both differentiable scalars."""
+        """Per-sample and codebook entropy in nats of vectors (M, num_bits); both differentiable
+        scalars.
+        """
         logits = self._logits(x)
         prob = torch.sigmoid(logits)
         per_sample = (F.softplus(logits) - logits * prob).sum(-1).mean()
@@ -92,7 +111,8 @@ class LFQ(BaseQuantizer):
             mean = self.batch_mean + (mean - mean.detach())
         elif self.entropy_sync:
             mean = all_reduce_mean(mean)
-        # The clamp keeps the gradient finite where a probability underflows to zero and entropy_eps is 0.
+        # The clamp keeps the gradient finite where a probability underflows to zero and entropy_eps
+        # is 0.
         log_mean = (mean + self.entropy_eps).clamp_min(torch.finfo(mean.dtype).tiny).log()
         return per_sample, -(mean * log_mean).sum()
 
@@ -110,7 +130,8 @@ class LFQ(BaseQuantizer):
         return F.normalize(z, dim=1) if self.spherical else z
 
     def _logits(self, x: Tensor) -> Tensor:
-        # -|x - c|^2 is 2<x, c> up to a constant; between the two values ±unit of a bit this differs by 4 x unit.
+        # -|x - c|^2 is 2<x, c> up to a constant; between the two values ±unit of a bit this differs
+        # by 4 x unit.
         return 4 * self.unit * x / self.temperature
 
     def _shifts(self) -> list[int]:
@@ -128,7 +149,9 @@ def _rows(z: Tensor) -> Tensor:
 
 
 def _mean_distribution(prob: Tensor) -> Tensor:
-    """Probabilities of a bit being 1 (M, num_bits) to the mean distribution over codes (2^(high half), 2^(low half))."""
+    """Probabilities of a bit being 1 (M, num_bits) to the mean distribution over codes (2^(high
+    half), 2^(low half)).
+    """
     half = prob.shape[1] // 2
     low, high = _half_distribution(prob[:, :half]), _half_distribution(prob[:, half:])
     with exact_matmul():
@@ -136,7 +159,9 @@ def _mean_distribution(prob: Tensor) -> Tensor:
 
 
 def _half_distribution(prob: Tensor) -> Tensor:
-    """Probabilities of a bit being 1 (M, n) to the distribution over the 2^n codes (M, 2^n), bit 0 fastest."""
+    """Probabilities of a bit being 1 (M, n) to the distribution over the 2^n codes (M, 2^n), bit 0
+    fastest.
+    """
     table = prob.new_ones(len(prob), 1)
     for bit in prob.unbind(1):
         bit = bit[:, None]

@@ -26,8 +26,9 @@ class _AllReduceMean(torch.autograd.Function):
 def all_reduce_mean(x: Tensor) -> Tensor:
     """Mean of ``x`` over all processes.
 
-    The backward pass averages the gradients of all processes. Together with data-parallel averaging of parameter gradients, a loss made of
-    the mean gets the gradient it has in one process on the whole batch.
+    The backward pass averages the gradients of all processes. Together with data-parallel averaging
+    of parameter gradients, a loss made of the mean gets the gradient it has in one process on the
+    whole batch.
     """
     return x if _alone() else _AllReduceMean.apply(x)
 

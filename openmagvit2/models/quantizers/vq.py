@@ -14,7 +14,8 @@ from openmagvit2.registry import QUANTIZERS
 
 @QUANTIZERS.register_module()
 class VQ(BaseQuantizer):
-    """Nearest row of a table; losses ``codebook``, ``commitment`` and, where asked for, ``entropy``.
+    """Nearest row of a table; losses ``codebook``, ``commitment`` and, where asked for,
+    ``entropy``.
 
     The defaults are LlamaGen's 16,384 unit vectors of 8 channels, with restarts of dead codes.
 
@@ -22,13 +23,17 @@ class VQ(BaseQuantizer):
         codebook_size: Rows of the table.
         code_dim: Channels of a row.
         l2_norm: Compare unit vectors; latents and rows are normalised at every use.
-        projection: Channels of encoder and decoder where they differ from ``code_dim``: a 1x1 convolution before the table and one after.
-        legacy: taming's order: the two losses trade names, so that the weight of the commitment falls on the codebook term.
-        entropy: Emit LlamaGen's ``entropy`` loss, of the distribution softmax(-distance / entropy_temperature) over all rows.
-            It needs tokens x codebook_size numbers.
+        projection: Channels of encoder and decoder where they differ from ``code_dim``: a 1x1
+            convolution before the table and one after.
+        legacy: taming's order: the two losses trade names, so that the weight of the commitment
+            falls on the codebook term.
+        entropy: Emit LlamaGen's ``entropy`` loss, of the distribution softmax(-distance /
+            entropy_temperature) over all rows. It needs tokens x codebook_size numbers.
         entropy_temperature: Of that distribution.
-        ema_decay: Move rows to the running mean of their latents instead of by gradients; there is no ``codebook`` loss then.
-        restart_after: A row that no token has chosen in so many training steps is set to a random latent of the batch; None: never.
+        ema_decay: Move rows to the running mean of their latents instead of by gradients; there is
+            no ``codebook`` loss then.
+        restart_after: A row that no token has chosen in so many training steps is set to a random
+            latent of the batch; None: never.
     """
 
     EPS = 1e-5
@@ -48,14 +53,25 @@ class VQ(BaseQuantizer):
     ) -> None:
         super().__init__()
         if codebook_size < 2 or code_dim < 1:
-            raise UserError(f'model.quantizer needs codebook_size >= 2 and code_dim >= 1, got {codebook_size} and {code_dim}.')
+            raise UserError(
+                f'model.quantizer needs codebook_size >= 2 and code_dim >= 1, got {codebook_size} '
+                f'and {code_dim}.'
+            )
         if restart_after is not None and restart_after < 1:
-            raise UserError(f'model.quantizer.restart_after must be at least 1, or None for no restarts, got {restart_after}.')
+            raise UserError(
+                f'model.quantizer.restart_after must be at least 1, or None for no restarts, got '
+                f'{restart_after}.'
+            )
         if ema_decay is not None and not 0 < ema_decay < 1:
             raise UserError(f'model.quantizer.ema_decay must lie between 0 and 1, got {ema_decay}.')
         self.codebook_size = codebook_size
         self.in_channels = self.code_dim = projection or code_dim
-        self.l2_norm, self.legacy, self.entropy, self.entropy_temperature = l2_norm, legacy, entropy, entropy_temperature
+        self.l2_norm, self.legacy, self.entropy, self.entropy_temperature = (
+            l2_norm,
+            legacy,
+            entropy,
+            entropy_temperature,
+        )
         self.ema_decay, self.restart_after = ema_decay, restart_after
         self.project_in = nn.Conv1d(projection, code_dim, 1) if projection else nn.Identity()
         self.project_out = nn.Conv1d(code_dim, projection, 1) if projection else nn.Identity()
@@ -72,7 +88,9 @@ class VQ(BaseQuantizer):
 
     @property
     def table(self) -> Tensor:
-        """The rows (codebook_size, inner channels), of unit length with ``l2_norm``; before the output projection."""
+        """The rows (codebook_size, inner channels), of unit length with ``l2_norm``; before the
+        output projection.
+        """
         return F.normalize(self.embedding.weight, dim=-1) if self.l2_norm else self.embedding.weight
 
     def quantize(self, z: Tensor) -> QuantizerOutput:
@@ -88,7 +106,9 @@ class VQ(BaseQuantizer):
         rows = nearest(x.detach(), table.detach())
         codes = F.embedding(rows, table)
         quantized = rearrange(straight_through(x, codes), '(b n) d -> b d n', b=len(z))
-        out = QuantizerOutput(self.project_out(quantized).unflatten(2, grid), rows.view(len(z), *grid))
+        out = QuantizerOutput(
+            self.project_out(quantized).unflatten(2, grid), rows.view(len(z), *grid)
+        )
         if self.training:
             out.losses = self._losses(x, codes, table)
             self._count(x.detach(), rows)
@@ -109,7 +129,9 @@ class VQ(BaseQuantizer):
             return nearest(flat, table).reshape(codes.shape[0], *codes.shape[2:])
 
     def _losses(self, x: Tensor, codes: Tensor, table: Tensor) -> dict[str, Tensor]:
-        losses = dict(codebook=F.mse_loss(codes, x.detach()), commitment=F.mse_loss(x, codes.detach()))
+        losses = dict(
+            codebook=F.mse_loss(codes, x.detach()), commitment=F.mse_loss(x, codes.detach())
+        )
         if self.legacy:
             losses = dict(codebook=losses['commitment'], commitment=losses['codebook'])
         if self.ema_decay is not None:
@@ -124,7 +146,9 @@ class VQ(BaseQuantizer):
 
     @torch.no_grad()
     def _count(self, x: Tensor, rows: Tensor) -> None:
-        """What the batch of all processes says about the rows: which are in use, and where their latents lie."""
+        """What the batch of all processes says about the rows: which are in use, and where their
+        latents lie.
+        """
         if self.restart_after is None and self.ema_decay is None:
             return
         counts = all_reduce_sum(torch.bincount(rows, minlength=self.codebook_size).to(x.dtype))
@@ -135,7 +159,9 @@ class VQ(BaseQuantizer):
             self.code_count.lerp_(counts, 1 - self.ema_decay)
             self.code_sum.lerp_(sums, 1 - self.ema_decay)
             # A row without latents keeps its place: count and sum shrink together.
-            self.embedding.weight.copy_(self.code_sum / self.code_count.clamp_min(self.EPS)[:, None])
+            self.embedding.weight.copy_(
+                self.code_sum / self.code_count.clamp_min(self.EPS)[:, None]
+            )
 
     @torch.no_grad()
     def _restart(self, x: Tensor) -> None:
@@ -157,7 +183,9 @@ def _distances(x: Tensor, table: Tensor) -> Tensor:
 
 
 def nearest(x: Tensor, table: Tensor, max_elements: int = 2**25) -> Tensor:
-    """Row of ``table`` (K, D) nearest to each vector (M, D), int64 (M,); distances stand in blocks of ``max_elements``."""
+    """Row of ``table`` (K, D) nearest to each vector (M, D), int64 (M,); distances stand in blocks
+    of ``max_elements``.
+    """
     norms = table.square().sum(-1)
     # |x|^2 is the same for all rows of the table, so it is left out.
     blocks = x.split(max(max_elements // len(table), 1))

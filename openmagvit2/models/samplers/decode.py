@@ -9,12 +9,17 @@ from torch import Tensor, nn
 from openmagvit2.errors import UserError
 
 
-def uniforms(seed: int, labels: Sequence[int], numbers: Sequence[int], tokens: int, sub_tokens: int) -> Tensor:
+def uniforms(
+    seed: int, labels: Sequence[int], numbers: Sequence[int], tokens: int, sub_tokens: int
+) -> Tensor:
     """float64 (B, tokens, k) in [0, 1), a function of (seed, class, number of the sample) alone.
 
     The same sample therefore comes out of any batch, on any number of processes.
     """
-    rows = [np.random.default_rng([seed, label, number]).random((tokens, sub_tokens)) for label, number in zip(labels, numbers, strict=True)]
+    rows = [
+        np.random.default_rng([seed, label, number]).random((tokens, sub_tokens))
+        for label, number in zip(labels, numbers, strict=True)
+    ]
     return torch.from_numpy(np.stack(rows))
 
 
@@ -56,7 +61,8 @@ def decode_tokens(
         x = embedding.repeat(len(start) // len(embedding), 1, 1)
     if not finite:
         raise UserError(
-            "The model's logits are not finite (NaN or infinite), so its samples would mean nothing; "
+            "The model's logits are not finite (NaN or infinite), so its samples would mean "
+            'nothing; '
             'use another checkpoint, or float32 where the model runs in another dtype.'
         )
     return torch.stack(drawn, 1)

@@ -5,7 +5,8 @@ from torch import Tensor
 
 from openmagvit2.models.layers.precision import has_float64
 
-# So many are sorted first for top-p; a large vocabulary is sorted as a whole only where its distribution is flat.
+# So many are sorted first for top-p; a large vocabulary is sorted as a whole only where its
+# distribution is flat.
 FEW = 1024
 
 
@@ -17,7 +18,9 @@ def top_k(logits: Tensor, k: int) -> Tensor:
 
 
 def top_p(logits: Tensor, p: float) -> Tensor:
-    """Drop tokens before which, from the largest down, more than ``p`` of the probability lies; 1 keeps all."""
+    """Drop tokens before which, from the largest down, more than ``p`` of the probability lies; 1
+    keeps all.
+    """
     if p >= 1:
         return logits
     probabilities = logits.softmax(-1)
@@ -26,7 +29,8 @@ def top_p(logits: Tensor, p: float) -> Tensor:
         count = min(count, size)
         values, order = _largest(probabilities, count)
         dropped = values.cumsum(-1) - values > p
-        # The rest is dropped too where the last one looked at is, unless an equal one beyond it should have stood in its place.
+        # The rest is dropped too where the last one looked at is, unless an equal one beyond it
+        # should have stood in its place.
         first = values.gather(-1, dropped.long().argmax(-1, keepdim=True))
         if count == size or bool((dropped[..., -1:] & (first > values[..., -1:])).all()):
             break
@@ -36,7 +40,9 @@ def top_p(logits: Tensor, p: float) -> Tensor:
 
 
 def _largest(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """The ``count`` largest of the last axis, falling, equal ones by their position; and their positions."""
+    """The ``count`` largest of the last axis, falling, equal ones by their position; and their
+    positions.
+    """
     if count == values.shape[-1]:
         return values.sort(descending=True, stable=True)
     order = values.topk(count, sorted=False).indices.sort().values
@@ -45,11 +51,13 @@ def _largest(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
 
 
 def draw(logits: Tensor, uniform: Tensor) -> Tensor:
-    """The inverse of the cumulative distribution of logits (B, V) at uniform numbers (B,): int64 (B,).
+    """The inverse of the cumulative distribution of logits (B, V) at uniform numbers (B,): int64
+    (B,).
 
     In float64 where the device has it, and in float32 elsewhere, which costs no wait for the CPU.
 
-    A uniform number that belongs to the sample, and not a generator shared by the batch, makes a sample the same in any batch.
+    A uniform number that belongs to the sample, and not a generator shared by the batch, makes a
+    sample the same in any batch.
     """
     dtype = torch.float64 if has_float64(logits.device) else torch.float32
     cumulative = logits.to(dtype).softmax(-1).cumsum(-1)

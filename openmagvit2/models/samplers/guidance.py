@@ -8,12 +8,15 @@ from torch import Tensor
 SCHEDULES = ('constant', 'linear', 'cosine', 'interval')
 
 
-def scheduled(scale: float, schedule: str, progress: float, interval: Sequence[float] = (0.0, 1.0)) -> float:
+def scheduled(
+    scale: float, schedule: str, progress: float, interval: Sequence[float] = (0.0, 1.0)
+) -> float:
     """The scale at a point of the decoding: ``1 + (scale - 1) * f``.
 
     Args:
         scale: The full scale.
-        schedule: 'constant': f = 1; 'linear': f = progress; 'cosine': f = (1 - cos(pi * progress)) / 2; 'interval': f = 1 inside, 0 outside.
+        schedule: 'constant': f = 1; 'linear': f = progress; 'cosine': f = (1 - cos(pi * progress))
+            / 2; 'interval': f = 1 inside, 0 outside.
         progress: 0 at the first position, 1 at the last.
         interval: First and last progress with guidance, for 'interval'.
     """

@@ -29,7 +29,8 @@ class SubTokenSampler:
         temperature: 0 (and anything below 1e-20) takes the largest logit.
         top_k: 0 is off.
         top_p: 1 is off, 0 takes the largest logit.
-        schedule: Of the guidance over the positions, 'constant', 'linear', 'cosine' or 'interval'; see :func:`guidance.scheduled`.
+        schedule: Of the guidance over the positions, 'constant', 'linear', 'cosine' or 'interval';
+            see :func:`guidance.scheduled`.
         interval: First and last part of the decoding with guidance, from 0 to 1, for 'interval'.
 
     Raises:
@@ -46,21 +47,36 @@ class SubTokenSampler:
         schedule: str | Sequence[str] = 'constant',
         interval: Sequence[float] = (0.0, 1.0),
     ) -> None:
-        self.schedules, self.interval = [schedule] if isinstance(schedule, str) else list(schedule), tuple(interval)
+        self.schedules, self.interval = (
+            [schedule] if isinstance(schedule, str) else list(schedule),
+            tuple(interval),
+        )
         for name in self.schedules:
             if name not in SCHEDULES:
-                raise UserError(f'sampling.schedule must be one of {", ".join(SCHEDULES)}, got {name!r}.')
+                raise UserError(
+                    f'sampling.schedule must be one of {", ".join(SCHEDULES)}, got {name!r}.'
+                )
         if len(self.interval) != 2 or not 0 <= self.interval[0] <= self.interval[1] <= 1:
-            raise UserError(f'sampling.interval must be two numbers from 0 to 1 in order, got {self.interval}.')
+            raise UserError(
+                f'sampling.interval must be two numbers from 0 to 1 in order, got {self.interval}.'
+            )
         self.settings = dict(guidance=guidance, temperature=temperature, top_k=top_k, top_p=top_p)
-        for name, low, high in (('guidance', 0, LARGEST_GUIDANCE), ('temperature', 0, None), ('top_k', 0, None), ('top_p', 0, 1)):
+        for name, low, high in (
+            ('guidance', 0, LARGEST_GUIDANCE),
+            ('temperature', 0, None),
+            ('top_k', 0, None),
+            ('top_p', 0, 1),
+        ):
             for value in self._list(name):
                 if isinstance(value, bool) or not isinstance(value, numbers.Real):
                     raise UserError(f'sampling.{name} must be a number, got {value!r}.')
                 if value == math.inf:
                     raise UserError(f'sampling.{name} must be a finite number, got {value}.')
                 if not value >= low or (high is not None and value > high):
-                    raise UserError(f'sampling.{name} must be at least {low}{f" and at most {high}" if high else ""}, got {value}.')
+                    raise UserError(
+                        f'sampling.{name} must be at least '
+                        f'{low}{f" and at most {high}" if high else ""}, got {value}.'
+                    )
 
     def _list(self, name: str) -> list[float]:
         value = self.settings[name]
@@ -69,10 +85,16 @@ class SubTokenSampler:
     def check(self, sub_tokens: int) -> None:
         """Raises UserError where a list is not as long as there are sub-tokens."""
         if len(self.schedules) not in (1, sub_tokens):
-            raise UserError(f'sampling.schedule={self.schedules}: give one name, or one for each of {sub_tokens} sub-tokens.')
+            raise UserError(
+                f'sampling.schedule={self.schedules}: give one name, or one for each of '
+                f'{sub_tokens} sub-tokens.'
+            )
         for name in self.settings:
             if len(self._list(name)) not in (1, sub_tokens):
-                raise UserError(f'sampling.{name}={self.settings[name]}: give one number, or one for each of {sub_tokens} sub-tokens.')
+                raise UserError(
+                    f'sampling.{name}={self.settings[name]}: give one number, or one for each of '
+                    f'{sub_tokens} sub-tokens.'
+                )
 
     def setting(self, name: str, i: int) -> float:
         """Value of a setting for sub-token i."""
@@ -85,12 +107,16 @@ class SubTokenSampler:
         return any(scale != 1 for scale in self._list('guidance'))
 
     def __call__(self, logits: Tensor, i: int, uniform: Tensor, progress: float = 1.0) -> Tensor:
-        """Logits (B or 2B, V_i) of sub-token i and uniform numbers (B,) in [0, 1) to int64 (B,); ``progress`` goes from 0 to 1."""
+        """Logits (B or 2B, V_i) of sub-token i and uniform numbers (B,) in [0, 1) to int64 (B,);
+        ``progress`` goes from 0 to 1.
+        """
         schedule = self.schedules[i if len(self.schedules) > 1 else 0]
         scale = scheduled(self.setting('guidance', i), schedule, progress, self.interval)
         logits = guide(logits.float(), scale, len(uniform))
         temperature = self.setting('temperature', i)
         if temperature < LEAST_TEMPERATURE:
             return logits.argmax(-1)
-        logits = top_p(top_k(logits / temperature, int(self.setting('top_k', i))), self.setting('top_p', i))
+        logits = top_p(
+            top_k(logits / temperature, int(self.setting('top_k', i))), self.setting('top_p', i)
+        )
         return draw(logits, uniform)

@@ -8,10 +8,14 @@ from openmagvit2.registry import MODELS
 
 @MODELS.register_module()
 class ImagePreprocessor(BaseDataPreprocessor):
-    """Moves a batch to the model's device and maps uint8 images to float32 ``v / 127.5 - 1`` in [-1, 1] (spec §6.1)."""
+    """Moves a batch to the model's device and maps uint8 images to float32 ``v / 127.5 - 1`` in
+    [-1, 1] (spec §6.1).
+    """
 
     def forward(self, data: dict, training: bool = False) -> dict:
-        """A dict with ``image`` uint8 (B, 3, H, W) and other tensors, to the same dict on the device."""
+        """A dict with ``image`` uint8 (B, 3, H, W) and other tensors, to the same dict on the
+        device.
+        """
         if 'uniform' in data:
             # Python's floats are collated to float64, which not every device has.
             data = dict(data, uniform=uniform_to(data['uniform'], self.device))

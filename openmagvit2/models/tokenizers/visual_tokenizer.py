@@ -1,4 +1,6 @@
-"""Stage I: encoder, quantizer, decoder, and the losses and discriminator that train them (spec §3)."""
+"""Stage I: encoder, quantizer, decoder, and the losses and discriminator that train them (spec
+§3).
+"""
 
 import torch
 import torch.nn.functional as F
@@ -15,14 +17,18 @@ DEFAULT_QUANTIZER_WEIGHTS = dict(entropy=0.1, commitment=0.25, codebook=1.0)
 
 
 class AutoEncoder(nn.Module):
-    """The part of a tokenizer with one optimizer, as data parallelism wraps it: image to reconstruction and quantizer output."""
+    """The part of a tokenizer with one optimizer, as data parallelism wraps it: image to
+    reconstruction and quantizer output.
+    """
 
     def __init__(self, encoder: nn.Module, quantizer: nn.Module, decoder: nn.Module) -> None:
         super().__init__()
         self.encoder, self.quantizer, self.decoder = encoder, quantizer, decoder
 
     def forward(self, image: Tensor) -> tuple[Tensor, QuantizerOutput]:
-        """(B, 3, H, W) in [-1, 1] to a reconstruction of the same shape (not clamped) and the quantizer's output."""
+        """(B, 3, H, W) in [-1, 1] to a reconstruction of the same shape (not clamped) and the
+        quantizer's output.
+        """
         out = self.quantizer(self.encoder(image))
         return self.decoder(out.codes), out
 
@@ -32,16 +38,22 @@ class VisualTokenizer(BaseModel):
     """Image tokenizer assembled from slots; the quantizer decides the channel widths between them.
 
     Args:
-        encoder, quantizer, decoder, discriminator: Configs of the slots; no discriminator means no adversarial training.
-        reconstruction_loss, perceptual_loss, adversarial_loss, lecam_loss: Configs of losses; the perceptual one may be None.
-        quantizer_loss_weights: Weight of each loss that the quantizer emits; one that is not named has weight 1.
-        reconstruction_weight, perceptual_weight, adversarial_weight, lecam_weight: Weights of the other losses.
+        encoder, quantizer, decoder, discriminator: Configs of the slots; no discriminator means no
+            adversarial training.
+        reconstruction_loss, perceptual_loss, adversarial_loss, lecam_loss: Configs of losses; the
+            perceptual one may be None.
+        quantizer_loss_weights: Weight of each loss that the quantizer emits; one that is not named
+            has weight 1.
+        reconstruction_weight, perceptual_weight, adversarial_weight, lecam_weight: Weights of the
+            other losses.
         disc_start: Iteration from which the discriminator takes part.
-        pad_value: Border in evaluation around images whose sides the stride does not divide: 0 is gray, -1 is black (spec §6.3).
+        pad_value: Border in evaluation around images whose sides the stride does not divide: 0 is
+            gray, -1 is black (spec §6.3).
         data_preprocessor: Config; maps uint8 batches to [-1, 1] by default.
 
     Raises:
-        UserError: ``quantizer_loss_weights`` names a loss that the quantizer does not emit, at another than its default weight.
+        UserError: ``quantizer_loss_weights`` names a loss that the quantizer does not emit, at
+            another than its default weight.
     """
 
     # What metrics measure: see `evaluation.stages`.
@@ -101,9 +113,11 @@ class VisualTokenizer(BaseModel):
         if self.perceptual_loss is not None:
             self.perceptual_loss.load_weights()
 
-    # ---- use --------------------------------------------------------------------------------------------------------------------
+    # ---- use -------------------------------------------------------------------------------------
     def encode(self, image: Tensor) -> QuantizerOutput:
-        """(B, 3, H, W) in [-1, 1], H and W divisible by ``encoder.downscale``, to codes and indices."""
+        """(B, 3, H, W) in [-1, 1], H and W divisible by ``encoder.downscale``, to codes and
+        indices.
+        """
         return self.quantizer(self.encoder(image))
 
     def decode(self, codes: Tensor) -> Tensor:
@@ -129,7 +143,8 @@ class VisualTokenizer(BaseModel):
         axes = ('B', 'h', 'w') if books == 1 else ('B', 'h', 'w', str(books))
         if indices.dim() != len(axes):
             raise UserError(
-                f'indices must have the shape ({", ".join(axes)}), got {tuple(indices.shape)}; a single image has a first axis of length 1.'
+                f'indices must have the shape ({", ".join(axes)}), got {tuple(indices.shape)}; a '
+                f'single image has a first axis of length 1.'
             )
         return self.quantizer.check_indices(indices)
 
@@ -143,8 +158,8 @@ class VisualTokenizer(BaseModel):
 
     @torch.no_grad()
     def val_step(self, data: dict) -> list[dict]:
-        """One dict of batched tensors: ``image``, ``reconstruction`` (clamped to [-1, 1]), ``indices``,
-        ``codebook_size`` and ``num_codebooks`` (ints).
+        """One dict of batched tensors: ``image``, ``reconstruction`` (clamped to [-1, 1]),
+        ``indices``, ``codebook_size`` and ``num_codebooks`` (ints).
 
         Raises:
             UserError: Encoder or decoder gives NaN or infinite numbers, which 8 bits would hide.
@@ -159,11 +174,15 @@ class VisualTokenizer(BaseModel):
         what = _named(data.get('index'))
         out.check_finite(what)
         if not reconstruction.isfinite().all():
-            raise UserError(f'The decoder gives NaN or infinite numbers for {what}; use another checkpoint.')
+            raise UserError(
+                f'The decoder gives NaN or infinite numbers for {what}; use another checkpoint.'
+            )
         return [
             dict(
                 image=image,
-                reconstruction=reconstruction[:, :, top : top + height, left : left + width].float().clamp(-1, 1),
+                reconstruction=reconstruction[:, :, top : top + height, left : left + width]
+                .float()
+                .clamp(-1, 1),
                 indices=out.indices,
                 codebook_size=self.quantizer.codebook_size,
                 # Quantizers of other origin may not say.
@@ -175,14 +194,21 @@ class VisualTokenizer(BaseModel):
         """The same as :meth:`val_step`, a subclass's too."""
         return self.val_step(data)
 
-    # ---- training ---------------------------------------------------------------------------------------------------------------
-    def train_step(self, data: dict, optim_wrapper: OptimWrapperDict, handles: dict[str, nn.Module] | None = None) -> dict[str, Tensor]:
-        """One step of the generator, then one of the discriminator on the same reconstruction (spec §3.4).
+    # ---- training --------------------------------------------------------------------------------
+    def train_step(
+        self,
+        data: dict,
+        optim_wrapper: OptimWrapperDict,
+        handles: dict[str, nn.Module] | None = None,
+    ) -> dict[str, Tensor]:
+        """One step of the generator, then one of the discriminator on the same reconstruction (spec
+        §3.4).
 
         Args:
             data: A batch of the data set.
             optim_wrapper: One wrapper for each role.
-            handles: Data-parallel wrappers of the roles; the modules themselves in a single process.
+            handles: Data-parallel wrappers of the roles; the modules themselves in a single
+                process.
 
         Returns:
             Detached scalars for the log.
@@ -200,7 +226,9 @@ class VisualTokenizer(BaseModel):
 
         if adversarial:
             with optim_wrapper['discriminator'].optim_context(handles['discriminator']):
-                losses, stats = self.discriminator_losses(handles['discriminator'], image, reconstruction.detach())
+                losses, stats = self.discriminator_losses(
+                    handles['discriminator'], image, reconstruction.detach()
+                )
                 loss = losses['disc_adversarial'] + self.lecam_weight * losses['lecam']
             optim_wrapper['discriminator'].update_params(loss)
             log.update(disc_loss=loss, **losses, **stats)
@@ -208,10 +236,11 @@ class VisualTokenizer(BaseModel):
 
     @torch.no_grad()
     def begin_step(self, micro_batches: list[dict], optim_wrapper: OptimWrapperDict) -> None:
-        """Before the micro-batches of one step: what losses over the whole batch must know of it, at the cost of a forward pass.
+        """Before the micro-batches of one step: what losses over the whole batch must know of it,
+        at the cost of a forward pass.
 
-        Only where the quantizer asks for it (``whole_batch``); LeCAM's averages then also see the batch as one. So an iteration is the same
-        with micro-batches and without, up to rounding.
+        Only where the quantizer asks for it (``whole_batch``); LeCAM's averages then also see the
+        batch as one. So an iteration is the same with micro-batches and without, up to rounding.
         """
         if not self.quantizer.whole_batch:
             return
@@ -223,15 +252,22 @@ class VisualTokenizer(BaseModel):
             if adversarial:
                 # In eval mode it leaves the losses, and what was just noted, alone.
                 self.quantizer.eval()
-                fakes = [self.discriminator(self.decoder(self.quantizer(z).codes)).float() for z in latents]
+                fakes = [
+                    self.discriminator(self.decoder(self.quantizer(z).codes)).float()
+                    for z in latents
+                ]
                 self.quantizer.train()
                 reals = [self.discriminator(image).float() for image in images]
                 self.lecam.begin_step(torch.cat(reals), torch.cat(fakes), len(images))
 
-    def generator_losses(self, image: Tensor, reconstruction: Tensor, out: QuantizerOutput, adversarial: bool) -> dict[str, Tensor]:
+    def generator_losses(
+        self, image: Tensor, reconstruction: Tensor, out: QuantizerOutput, adversarial: bool
+    ) -> dict[str, Tensor]:
         """Unweighted losses of encoder, quantizer and decoder by name."""
         with torch.autocast(image.device.type, enabled=False):
-            losses = dict(out.losses, reconstruction=self.reconstruction_loss(reconstruction.float(), image))
+            losses = dict(
+                out.losses, reconstruction=self.reconstruction_loss(reconstruction.float(), image)
+            )
             if self.perceptual_loss is not None:
                 losses['perceptual'] = self.perceptual_loss(reconstruction.float(), image)
         self._check_weights(out.losses)
@@ -239,7 +275,9 @@ class VisualTokenizer(BaseModel):
             # The discriminator only passes gradients on here; its own step follows.
             trained = [p for p in self.discriminator.parameters() if p.requires_grad]
             self.discriminator.requires_grad_(False)
-            losses['adversarial'] = self.adversarial_loss.generator_loss(self.discriminator(reconstruction).float())
+            losses['adversarial'] = self.adversarial_loss.generator_loss(
+                self.discriminator(reconstruction).float()
+            )
             # What the user froze stays frozen.
             for parameter in trained:
                 parameter.requires_grad_(True)
@@ -248,9 +286,14 @@ class VisualTokenizer(BaseModel):
     def discriminator_losses(
         self, discriminator: nn.Module, image: Tensor, reconstruction: Tensor
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Unweighted losses of the discriminator, and its mean logits and LeCAM's averages, by name; ``reconstruction`` is detached."""
+        """Unweighted losses of the discriminator, and its mean logits and LeCAM's averages, by
+        name; ``reconstruction`` is detached.
+        """
         real, fake = discriminator(image).float(), discriminator(reconstruction).float()
-        losses = dict(disc_adversarial=self.adversarial_loss.discriminator_loss(real, fake), lecam=self.lecam(real, fake))
+        losses = dict(
+            disc_adversarial=self.adversarial_loss.discriminator_loss(real, fake),
+            lecam=self.lecam(real, fake),
+        )
         averages = {f'lecam_{name}': value.clone() for name, value in self.lecam.named_buffers()}
         return losses, dict(logits_real=real.mean(), logits_fake=fake.mean(), **averages)
 
@@ -266,7 +309,8 @@ class VisualTokenizer(BaseModel):
         for name, weight in self.quantizer_loss_weights.items():
             if name not in emitted and weight != DEFAULT_QUANTIZER_WEIGHTS.get(name):
                 raise UserError(
-                    f'model.quantizer_loss_weights.{name}: {type(self.quantizer).__name__} emits no such loss '
+                    f'model.quantizer_loss_weights.{name}: {type(self.quantizer).__name__} emits '
+                    f'no such loss '
                     f'(it has: {", ".join(emitted) or "none"}); remove the key.'
                 )
 
@@ -276,7 +320,9 @@ def _named(index: Tensor | None) -> str:
     if index is None:
         return 'a batch of images'
     numbers = torch.as_tensor(index).flatten().tolist()
-    return f'the batch of images {", ".join(map(str, numbers[:3]))}{", …" if len(numbers) > 3 else ""}'
+    return (
+        f'the batch of images {", ".join(map(str, numbers[:3]))}{", …" if len(numbers) > 3 else ""}'
+    )
 
 
 def _iteration() -> int:

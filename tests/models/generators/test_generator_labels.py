@@ -1,4 +1,6 @@
-"""Labels of class-conditional generators: -1 is the null class in training and sampling, others are errors."""
+"""Labels of class-conditional generators: -1 is the null class in training and sampling, others are
+errors.
+"""
 
 import numpy as np
 import pytest
@@ -20,7 +22,9 @@ def model():
 
 def batch(*labels: int) -> dict:
     indices = torch.randint(256, (len(labels), 2, 3), generator=torch.Generator().manual_seed(1))
-    return dict(indices=indices, label=torch.tensor(labels), uniform=torch.full((len(labels),), 0.5))
+    return dict(
+        indices=indices, label=torch.tensor(labels), uniform=torch.full((len(labels),), 0.5)
+    )
 
 
 def step(model, *labels: int) -> None:
@@ -39,13 +43,19 @@ def test_unlabelled_images_train_the_null_class(model, monkeypatch):
     model.zero_grad()
     nll = model.eval().val_step(batch(-1, 3))[0]['nll']
     sub = model.factorization.split(batch(-1, 3)['indices'].flatten(1))
-    expected = [model.head.losses_per_token(model.transformer.context(sub, torch.tensor([10, 3])), sub).sum((1, 2))]
+    expected = [
+        model.head.losses_per_token(model.transformer.context(sub, torch.tensor([10, 3])), sub).sum(
+            (1, 2)
+        )
+    ]
     assert nll.tolist() == pytest.approx(expected[0].tolist())
 
 
 @pytest.mark.parametrize('label', [10, 13, -2])
 def test_labels_of_a_stream_are_checked_by_batch(model, label):
-    with pytest.raises(ValueError, match=f'gives the label {label}; the 10 classes of the model go from 0 to 9'):
+    with pytest.raises(
+        ValueError, match=f'gives the label {label}; the 10 classes of the model go from 0 to 9'
+    ):
         step(model, 3, label)
     with pytest.raises(ValueError, match=f'gives the label {label}'):
         model.val_step(batch(label, 3))

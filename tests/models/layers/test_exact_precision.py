@@ -44,7 +44,9 @@ def without_float64(monkeypatch):
 def test_batches_draws_and_metrics_have_no_float64(without_float64):
     preprocessor = ImagePreprocessor()
     preprocessor.to('cuda')
-    collated = torch.utils.data.default_collate([dict(label=1, uniform=uniform(0, 0, i)) for i in range(2)])
+    collated = torch.utils.data.default_collate(
+        [dict(label=1, uniform=uniform(0, 0, i)) for i in range(2)]
+    )
     assert collated['uniform'].dtype == torch.float64
     assert preprocessor(collated)['uniform'].dtype == torch.float32
     images = torch.rand(2, 3, 8, 8, device='cuda')

@@ -24,29 +24,41 @@ def test_logits_that_are_not_finite(head, value):
     # One weight: only the logits of one token, of the last sub-token, are spoilt.
     model.head.classifiers[-1].weight.data[3, 0] = value
     for sampling in (dict(), dict(temperature=0), dict(guidance=3.0, top_k=2), dict(top_p=0.5)):
-        with pytest.raises(ValueError, match='logits are not finite .* use another checkpoint, or float32'):
+        with pytest.raises(
+            ValueError, match='logits are not finite .* use another checkpoint, or float32'
+        ):
             Generator(model, sampling).sample([1, 2])
 
 
 def test_masked_tokens_are_no_mistake():
     model = tiny()
-    model.head.classifiers[0].register_forward_hook(lambda module, inputs, out: out.index_fill(-1, torch.tensor([0, 2, 5]), -torch.inf))
+    model.head.classifiers[0].register_forward_hook(
+        lambda module, inputs, out: out.index_fill(-1, torch.tensor([0, 2, 5]), -torch.inf)
+    )
     sub = model.factorization.split(model.generate([1, 2, 3]).flatten(1))
     assert not set(sub[..., 0].flatten().tolist()) & {0, 2, 5}
 
 
 @pytest.mark.parametrize('temperature', [1e-21, 1e-38, 1e-40, 5e-324])
 def test_tiny_temperatures_are_greedy(temperature):
-    logits = torch.tensor([[3.0, -1.0, 7.0, 6.9999], [0.5, 0.25, -2.0, -2.0], [-5.0, -3.0, -9.0, -4.0]])
+    logits = torch.tensor(
+        [[3.0, -1.0, 7.0, 6.9999], [0.5, 0.25, -2.0, -2.0], [-5.0, -3.0, -9.0, -4.0]]
+    )
     for uniform in (0.0, 0.6, 1 - 1e-12):
-        drawn = SubTokenSampler(temperature=temperature)(logits, 0, torch.full((3,), uniform, dtype=torch.float64))
+        drawn = SubTokenSampler(temperature=temperature)(
+            logits, 0, torch.full((3,), uniform, dtype=torch.float64)
+        )
         assert drawn.tolist() == [2, 0, 1]
     # The smallest temperature that still divides agrees.
-    assert SubTokenSampler(temperature=1e-20)(logits, 0, torch.full((3,), 0.6, dtype=torch.float64)).tolist() == [2, 0, 1]
+    assert SubTokenSampler(temperature=1e-20)(
+        logits, 0, torch.full((3,), 0.6, dtype=torch.float64)
+    ).tolist() == [2, 0, 1]
 
 
 def test_guidance_cannot_overflow():
-    with pytest.raises(ValueError, match='sampling.guidance must be at least 0 and at most 1000000, got 1e\\+38'):
+    with pytest.raises(
+        ValueError, match='sampling.guidance must be at least 0 and at most 1000000, got 1e\\+38'
+    ):
         SubTokenSampler(guidance=1e38)
     logits = torch.tensor([[3.0, 2.0], [1.0, 4.0]])
     sampler = SubTokenSampler(guidance=1e6, temperature=1e-20)

@@ -1,4 +1,6 @@
-"""What users hand a tokenizer, and what a damaged one gives, is checked before it looks like a result."""
+"""What users hand a tokenizer, and what a damaged one gives, is checked before it looks like a
+result.
+"""
 
 import numpy as np
 import pytest
@@ -18,7 +20,9 @@ QUANTIZERS = [
 def tokenizer(quantizer: dict) -> torch.nn.Module:
     torch.manual_seed(0)
     encoder, decoder = dict(type='CnnEncoder', **SMALL), dict(type='CnnDecoder', **SMALL)
-    return MODELS.build(dict(type='VisualTokenizer', encoder=encoder, quantizer=quantizer, decoder=decoder)).eval()
+    return MODELS.build(
+        dict(type='VisualTokenizer', encoder=encoder, quantizer=quantizer, decoder=decoder)
+    ).eval()
 
 
 @pytest.mark.parametrize('quantizer', QUANTIZERS, ids=lambda quantizer: quantizer['type'])
@@ -48,7 +52,9 @@ def test_indices_are_checked(quantizer):
 @pytest.mark.parametrize('quantizer', QUANTIZERS, ids=lambda quantizer: quantizer['type'])
 def test_a_damaged_encoder_has_no_metrics(quantizer, value):
     model = tokenizer(quantizer)
-    image = torch.randint(256, (4, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    image = torch.randint(
+        256, (4, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
+    )
     data = dict(image=image, index=torch.arange(8, 12))
     assert model.val_step(data)[0]['indices'].shape == (4, 4, 4)
     assert model.encode(image / 127.5 - 1).finite
@@ -56,7 +62,10 @@ def test_a_damaged_encoder_has_no_metrics(quantizer, value):
     list(model.encoder.parameters())[-1].data[0] = value
     with pytest.raises(
         ValueError,
-        match=r'encoder gives NaN or infinite numbers for the batch of images 8, 9, 10, …: the weights',
+        match=(
+            r'encoder gives NaN or infinite numbers for the batch of images 8, 9, 10, …: '
+            r'the weights'
+        ),
     ):
         model.val_step(data)
     with pytest.raises(ValueError, match='for a batch of images:'):
@@ -68,5 +77,7 @@ def test_a_damaged_encoder_has_no_metrics(quantizer, value):
 def test_a_damaged_decoder_has_no_metrics():
     model = tokenizer(QUANTIZERS[0])
     model.decoder.last_layer.data[0, 0, 0, 0] = float('nan')
-    with pytest.raises(ValueError, match='The decoder gives NaN or infinite numbers for a batch of images'):
+    with pytest.raises(
+        ValueError, match='The decoder gives NaN or infinite numbers for a batch of images'
+    ):
         model.val_step(dict(image=torch.zeros(1, 3, 8, 8, dtype=torch.uint8)))

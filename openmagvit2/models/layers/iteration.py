@@ -1,0 +1,48 @@
+"""One iteration in several micro-batches: what a batch does to averages and tables happens once."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from torch import Tensor, nn
+
+
+class PerIteration(nn.Module):
+    """A module whose training passes move buffers: averages, tables, counters.
+
+    Each forward pass is an iteration of its own unless a loop says otherwise with
+    :func:`one_iteration`. So the module works in anybody's loop.
+    """
+
+    # What the passes of an announced iteration have gathered so far; None: none is announced.
+    gathered: list[tuple[Tensor, ...]] | None = None
+
+    def gather(self, *statistics: Tensor) -> None:
+        """Hand over what one pass says, detached; at the end of the iteration it moves buffers."""
+        if self.gathered is None:
+            self.move([statistics])
+        else:
+            self.gathered.append(statistics)
+
+    def move(self, statistics: list[tuple[Tensor, ...]]) -> None:
+        """Move the buffers by the statistics of an iteration, one tuple for each pass."""
+        raise NotImplementedError
+
+
+@contextmanager
+def one_iteration(model: nn.Module) -> Iterator[None]:
+    """The training passes within are micro-batches of one iteration.
+
+    An error within leaves all buffers as they were.
+    """
+    parts = [part for part in model.modules() if isinstance(part, PerIteration)]
+    for part in parts:
+        part.gathered = []
+    try:
+        yield
+        for part in parts:
+            statistics, part.gathered = part.gathered, None
+            if statistics:
+                part.move(statistics)
+    finally:
+        for part in parts:
+            part.gathered = None

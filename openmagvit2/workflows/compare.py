@@ -1,0 +1,117 @@
+"""Generated images against a reference: what ``tools/evaluate_npz.py`` does."""
+
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from openmagvit2.apis.generator import Generator
+from openmagvit2.checkpoint.weights import file_hash
+from openmagvit2.engine.device import default_device
+from openmagvit2.errors import UserError
+from openmagvit2.evaluation.comparison import Reference, Result, choose_metrics, compare
+from openmagvit2.evaluation.images import ImageSet
+from openmagvit2.io.images import Colour
+from openmagvit2.registry import FEATURES
+
+
+class SampledImages:
+    """A generator as a set of images, class after class, at the config's ``eval_sampling``; the
+    same images as ``sample_npz`` writes.
+
+    Args:
+        generator: Samples.
+        num_per_class: Images of each class.
+        seed: Of the samples.
+    """
+
+    def __init__(self, generator: Generator, num_per_class: int = 50, seed: int = 0) -> None:
+        self.generator, self.num_per_class, self.seed = generator, num_per_class, seed
+        self.name, self.skipped = 'samples', []
+
+    def __len__(self) -> int:
+        return self.generator.model.num_classes * self.num_per_class
+
+    def batches(self, size: int) -> Iterator[np.ndarray]:
+        """Arrays uint8 (B, H, W, 3)."""
+        for start in range(0, len(self), size):
+            places = [
+                divmod(i, self.num_per_class) for i in range(start, min(start + size, len(self)))
+            ]
+            labels, numbers = zip(*places, strict=True)
+            yield self.generator.sample(labels, self.seed, numbers)
+
+
+def compare_sets(
+    samples: str | Path,
+    reference: str | Path,
+    metrics: tuple[str, ...] | None = None,
+    features: dict | None = None,
+    batch_size: int = 50,
+    device: str | None = None,
+    skip_broken: bool = False,
+    config: str | Path | None = None,
+    num_per_class: int = 50,
+    seed: int = 0,
+    background: Colour = 'white',
+) -> Result:
+    """Values of ``samples`` against ``reference``, with files, hashes, counts, network and
+    versions.
+
+    Args:
+        samples: npz, folder, or with ``config`` the checkpoint of a generator.
+        reference: npz of images or statistics, or folder.
+        metrics: Of ``comparison.METRICS``; by default all that the reference allows, but KID.
+        features: Config of the network; the FID Inception by default.
+        batch_size: Images at a time.
+        device: Of network and generator; the default is that of :func:`init_model`.
+        skip_broken: Leave out files of a folder that cannot be read.
+        config: Of the generator.
+        num_per_class, seed: See :class:`SampledImages`.
+        background: Colour behind transparent pixels of a folder's files.
+
+    Raises:
+        UserError: A user's mistake, told in one sentence, before the first image where it can be
+            seen there.
+    """
+    if min(batch_size, num_per_class) < 1:
+        raise UserError('--batch-size and --num-per-class must be at least 1.')
+    device = device or default_device()
+    _check_device(device)
+    try:
+        extractor = FEATURES.build(features or dict(type='FIDInception'))
+    except TypeError as error:
+        raise UserError(f'--features-options: {error}') from None
+    against = Reference(reference, extractor.dim, skip_broken, background)
+    chosen = choose_metrics(metrics, against)
+    # What is missing is told before a generator samples for hours.
+    extractor.prepare(device)
+    if config is None:
+        images, more = ImageSet(samples, skip_broken, background), {}
+    else:
+        generator = Generator.from_config(config, samples, device)
+        images = SampledImages(generator, num_per_class, seed)
+        more = dict(
+            config=str(config), num_per_class=num_per_class, seed=seed, sampling=generator.sampling
+        )
+    result = compare(images, against, extractor, chosen, batch_size, device)
+    result.samples = (
+        dict(
+            file=str(samples), sha256=images.hash() if config is None else file_hash(Path(samples))
+        )
+        | result.samples
+        | more
+    )
+    whole = against.images.hash() if against.images else file_hash(Path(reference))
+    result.reference = dict(file=str(reference), sha256=whole) | result.reference
+    result.versions = {name: version(name) for name in ('torch', 'torch-fidelity')}
+    return result
+
+
+def _check_device(device: str) -> None:
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f'--device {device}: {str(error).splitlines()[0]}') from None

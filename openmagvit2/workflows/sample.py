@@ -1,0 +1,135 @@
+"""Samples as one ADM-style npz: what the evaluators of the field read."""
+
+import json
+import shutil
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from mmengine.dist import barrier, broadcast_object_list, get_dist_info, is_main_process
+from tqdm import tqdm
+
+from openmagvit2.apis.generator import Generator
+from openmagvit2.checkpoint.hashing import weights_hash
+from openmagvit2.errors import UserError
+from openmagvit2.folders import claim
+from openmagvit2.io import write_atomically
+from openmagvit2.models.generators.labels import class_numbers
+
+
+def sample_npz(
+    generator: Generator,
+    out: str | Path,
+    labels: Sequence[int],
+    num_per_class: int,
+    seed: int = 0,
+    batch_size: int = 50,
+    part: int = 500,
+    **sampling,
+) -> int:
+    """Write ``arr_0`` uint8 (N, H, W, 3) and ``arr_1`` int64 (N,), class after class; sharded over
+    processes, and resumable.
+
+    Parts lie in ``<out>.parts`` until all are there; the file is streamed together and appears at
+    once. A sample is a function of (seed, class, number), so neither the number of processes nor a
+    stop changes it.
+
+    Args:
+        generator: Samples.
+        out: File to write.
+        labels: Classes, in the order of the file; -1 is the null class, ``num_classes`` in the
+            file.
+        num_per_class: Images of each.
+        seed: Of the samples.
+        batch_size: Of one call of the generator.
+        part: Images between two marks of progress.
+        sampling: See :meth:`Generator.sample`.
+
+    Returns:
+        Images in the file.
+
+    Raises:
+        UserError: The file exists, or parts of other settings do; it cannot be written; a label is
+            out of range or twice there, or a setting is wrong.
+    """
+    out = Path(out)
+    if out.suffix != '.npz':
+        raise UserError(f'{out}: the name of the file must end in .npz.')
+    if out.exists():
+        raise UserError(f'{out} exists; remove it or give another name.')
+    # Before a folder is made: mistakes leave nothing behind.
+    generator.model.check(labels, generator.sampling | sampling, seed, once=True)
+    labels = class_numbers(labels, generator.model.num_classes)
+    jobs = [(label, number) for label in labels for number in range(num_per_class)]
+    folder = out.with_name(f'{out.name}.parts')
+    settings = dict(
+        labels=labels,
+        num_per_class=num_per_class,
+        seed=seed,
+        part=part,
+        weights=weights_hash(generator.model),
+        sampling=json.loads(json.dumps(generator.sampling | sampling)),
+    )
+    _begin(folder, settings)
+    rank, world = get_dist_info()
+    numbers = range(-(-len(jobs) // part))
+    left = [
+        number
+        for number in numbers
+        if number % world == rank and not _part(folder, number).exists()
+    ]
+    for number in tqdm(left, desc=f'parts of {part} images', disable=not is_main_process()):
+        mine = jobs[number * part : (number + 1) * part]
+        batches = [
+            zip(*mine[start : start + batch_size], strict=True)
+            for start in range(0, len(mine), batch_size)
+        ]
+        images = np.concatenate(
+            [generator.sample(names, seed, places, **sampling) for names, places in batches]
+        )
+        with write_atomically(_part(folder, number)) as file:
+            np.save(file, images)
+    barrier()
+    if is_main_process():
+        _merge(folder, out, [label for label, _ in jobs], len(numbers))
+        shutil.rmtree(folder)
+    barrier()
+    return len(jobs)
+
+
+def _part(folder: Path, number: int) -> Path:
+    return folder / f'part_{number:06d}.npy'
+
+
+def _begin(folder: Path, settings: dict) -> None:
+    """Make the folder, or find it with the same settings; all processes get the same answer."""
+    told = [_claim(folder, settings) if is_main_process() else None]
+    broadcast_object_list(told)
+    if told[0]:
+        raise UserError(told[0])
+
+
+def _claim(folder: Path, settings: dict) -> str | None:
+    """What is wrong with the folder, if anything."""
+    try:
+        claim(folder, settings, 'settings.json', 'part_*.npy', 'parts')
+    except UserError as error:
+        return str(error)
+    return None
+
+
+def _merge(folder: Path, out: Path, labels: list[int], parts: int) -> None:
+    """Stream the parts into the zip file: memory for one part."""
+    shape = np.load(_part(folder, 0), mmap_mode='r').shape
+    with (
+        write_atomically(out) as whole,
+        zipfile.ZipFile(whole, 'w', zipfile.ZIP_STORED, allowZip64=True) as archive,
+    ):
+        with archive.open('arr_0.npy', 'w', force_zip64=True) as file:
+            header = dict(descr='|u1', fortran_order=False, shape=(len(labels), *shape[1:]))
+            np.lib.format.write_array_header_1_0(file, header)
+            for number in range(parts):
+                file.write(np.load(_part(folder, number)).tobytes())
+        with archive.open('arr_1.npy', 'w') as file:
+            np.lib.format.write_array(file, np.asarray(labels, np.int64))

@@ -1,0 +1,157 @@
+"""Measure a checkpoint: what ``tools/test.py`` does."""
+
+import copy
+import inspect
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.dist import is_main_process
+from mmengine.logging import print_log
+from mmengine.model import is_model_wrapper
+
+from openmagvit2.checkpoint import load_model_weights, read_checkpoint
+from openmagvit2.checkpoint.weights import file_hash
+from openmagvit2.engine.checks import check_datasets
+from openmagvit2.errors import UserError
+from openmagvit2.evaluation.metrics import SHORT_NAMES
+from openmagvit2.evaluation.record import write_record
+from openmagvit2.evaluation.stages import check_stages
+from openmagvit2.registry import DATASETS, METRICS, MODELS, Registry
+from openmagvit2.workflows.runner import (
+    build_runner,
+    count_once,
+    listed,
+    one_size,
+    prepare,
+    set_test,
+)
+
+
+def test(
+    config: Config,
+    checkpoint: str,
+    work_dir: str | None = None,
+    launcher: str = 'none',
+    metrics: Sequence[str] | None = None,
+    size: int | str | None = None,
+    protocol: str | None = None,
+    pad: str | None = None,
+) -> dict[str, float]:
+    """Metrics of a checkpoint by the config's ``test_evaluator``; averaged weights where there are
+    any.
+
+    Args:
+        config, checkpoint: Of a tokenizer or a generator.
+        work_dir: Receives logs and ``metrics.json``, which says what was measured how.
+        launcher: See :func:`train`.
+        metrics: Short names (``evaluation.metrics.SHORT_NAMES``) instead of all the config's
+            evaluators; one that the config has keeps its settings, as a protocol or a file of
+            weights.
+        size: Side of resize and centre crop instead of the config's; 'original' measures images as
+            they are, one by one.
+        protocol: 'official' or 'corrected', for the metrics that have both.
+        pad: 'gray' or 'black': border around images whose sides the stride does not divide.
+
+    Raises:
+        UserError: An unknown name; a metric of the other kind of model; weights of a metric that
+            are not found (before anything is written); labels that the model does not have.
+    """
+    checkpoint_content = read_checkpoint(checkpoint)
+    config = copy.deepcopy(config)
+    set_test(config)
+    count_once(config)
+    if metrics is not None:
+        config.test_evaluator = [_named(name, listed(config.test_evaluator)) for name in metrics]
+    check_stages(listed(config.test_evaluator), config.model, config.filename)
+    if size is not None:
+        _resize(config.test_dataloader, size)
+    if pad is not None:
+        _require(MODELS, config.model, 'pad_value', '--pad goes with tokenizers')
+        config.model.pad_value = dict(gray=0.0, black=-1.0)[pad]
+    if protocol is not None:
+        _set_protocol(listed(config.test_evaluator), protocol)
+    prepared = prepare(config.test_evaluator)
+    runner = build_runner(config, work_dir, launcher)
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    load_model_weights(model, checkpoint)
+    check_datasets(dict(test_dataloader=runner.test_loop.dataloader), model)
+    with one_size():
+        values = runner.test()
+    if is_main_process():
+        if (Path(runner.work_dir) / 'metrics.json').is_file():
+            print_log(f'{runner.work_dir}/metrics.json was there and is written anew.', 'current')
+        averaged = 'ema_state_dict' in checkpoint_content
+        source = dict(file=str(checkpoint), sha256=file_hash(Path(checkpoint)), averaged=averaged)
+        images, size = len(runner.test_dataloader.dataset), size or "the config's"
+        write_record(
+            runner.work_dir,
+            values,
+            config=config,
+            stage='test',
+            metrics=prepared,
+            images=images,
+            model=model,
+            checkpoint=source,
+            size=size,
+        )
+    return values
+
+
+def _named(name: str, evaluators: Sequence[dict]) -> dict:
+    """The config's evaluator of a short name, or the plain one."""
+    if name not in SHORT_NAMES:
+        raise UserError(f'No metric `{name}`; choose of {", ".join(SHORT_NAMES)}.')
+    plain = SHORT_NAMES[name]
+    return copy.deepcopy(
+        next((evaluator for evaluator in evaluators if _within(plain, evaluator)), plain)
+    )
+
+
+def _within(part: dict, whole: dict) -> bool:
+    """Whether ``whole`` has all that ``part`` says."""
+    return all(
+        _within(value, whole.get(key) or {}) if isinstance(value, dict) else whole.get(key) == value
+        for key, value in part.items()
+    )
+
+
+def _takes(registry: Registry, built: dict, key: str) -> bool:
+    """Whether the class of a config has an argument; one that does not exist is told when it is
+    built.
+    """
+    kind = registry.get(built['type'])
+    return kind is not None and key in inspect.signature(kind).parameters
+
+
+def _require(registry: Registry, built: dict, key: str, told: str) -> None:
+    if not _takes(registry, built, key):
+        raise UserError(f'{told}; {built["type"]} has no {key}.')
+
+
+def _set_protocol(evaluators: Sequence[dict], protocol: str) -> None:
+    """For the evaluators that have more than one."""
+    having = [evaluator for evaluator in evaluators if _takes(METRICS, evaluator, 'protocol')]
+    if not having:
+        raise UserError('--protocol goes with PSNR, SSIM and rFID; none of them is measured here.')
+    for evaluator in having:
+        evaluator['protocol'] = protocol
+
+
+def _resize(dataloader, size: int | str) -> None:
+    """Another side for the crops of a data loader's pipeline, or none at all."""
+    _require(DATASETS, dataloader.dataset, 'pipeline', '--size goes with data sets of images')
+    if isinstance(size, str) and size.isdigit():
+        size = int(size)
+    if size == 'original':
+        dataloader.dataset.pipeline, dataloader.batch_size = [], 1
+    elif type(size) is int and size > 0:
+        dataloader.dataset.pipeline = [
+            dict(type='Resize', size=size),
+            dict(type='CenterCrop', size=size),
+        ]
+    else:
+        raise UserError(
+            f"--size must be one number of pixels (the crops are square) or 'original', got "
+            f'{size!r}.'
+        )

@@ -1,0 +1,150 @@
+"""Train a config: what ``tools/train.py`` does."""
+
+import contextlib
+import copy
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.dist import broadcast_object_list, is_main_process
+from mmengine.hooks import Hook
+from mmengine.logging import print_log
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+
+from openmagvit2.checkpoint import (
+    TRAINING_ONLY,
+    check_weights,
+    choose_weights,
+    read_checkpoint,
+)
+from openmagvit2.engine.hooks import ResumableCheckpointHook
+from openmagvit2.engine.lock import lock
+from openmagvit2.engine.run_folder import Run, begin, default_or_old, go_on, newest
+from openmagvit2.errors import UserError
+from openmagvit2.evaluation.stages import check_stages
+from openmagvit2.folders import make_folder
+from openmagvit2.workflows.runner import (
+    build_runner,
+    listed,
+    one_size,
+    prepare,
+)
+
+
+def train(
+    config: Config,
+    work_dir: str | None = None,
+    resume: str | bool = False,
+    launcher: str = 'none',
+    hooks: Sequence[Hook] = (),
+) -> Runner:
+    """Train a config to its end.
+
+    Args:
+        config: A loaded config.
+        work_dir: Receives logs, the merged config, checkpoints and ``run.json``, the run's
+            identity; default: :func:`default_folder`.
+        resume: A checkpoint; a folder for the newest readable one in it; or True for that of the
+            work directory (a fresh start where there is none).
+        launcher: 'none', 'pytorch', or 'slurm'; the process group exists already.
+        hooks: Hooks beside those of the config, as objects.
+
+    Raises:
+        UserError: A user's mistake, told in one sentence; the work directory holds another run's
+            results, or one runs there.
+        TrainingStopped: A signal came; the state is saved.
+    """
+    config = copy.deepcopy(config)
+    # One process looks and tells the others: views of a shared file system can differ for a while.
+    folder, source = _on_main(lambda: _find(config, work_dir, resume))
+    content: dict = {}
+    if source:
+        content = read_checkpoint(source)
+        if 'config' in content.get('meta', {}):
+            # mmengine would execute it.
+            raise UserError(
+                f'Checkpoint {source} carries a config in `meta.config`, which is not how we '
+                f'write them; remove the key.'
+            )
+        if not {'meta', 'optimizer'} <= content.keys():
+            raise UserError(
+                f'Checkpoint {source} holds weights only: start from them with --cfg-options '
+                f'load_from={source}.'
+            )
+        config.resume, config.load_from = True, str(source)
+    if config.get('val_evaluator'):
+        check_stages(listed(config.val_evaluator), config.model, config.filename)
+        prepare(config.val_evaluator)
+    with contextlib.ExitStack() as stack:
+        run = _on_main(lambda: _claim(stack, folder, config, source, content))
+        content = {}
+        runner = build_runner(config, str(folder), launcher)
+        for hook in hooks:
+            runner.register_hook(hook)
+        for hook in runner.hooks:
+            if isinstance(hook, ResumableCheckpointHook):
+                hook.run = run
+        if config.get('load_from') and '://' not in config.load_from:
+            _check_start(runner, config.load_from, resume=bool(source))
+        if is_main_process():
+            run.write(folder)
+        with one_size():
+            runner.train()
+    return runner
+
+
+def _on_main(function: Callable[[], Any]) -> Any:
+    """What a function returns in the main process, in all of them; a user's mistake is raised in
+    all.
+    """
+    answer: list = [None]
+    if is_main_process():
+        try:
+            answer = [function()]
+        except UserError as error:
+            answer = [error]
+    broadcast_object_list(answer)
+    if isinstance(answer[0], UserError):
+        raise answer[0]
+    return answer[0]
+
+
+def _find(config: Config, work_dir: str | None, resume: str | bool) -> tuple[Path, Path | None]:
+    """The folder of a training, and the checkpoint that it goes on from."""
+    folder = Path(work_dir or config.get('work_dir') or default_or_old(config, resume))
+    if not resume:
+        return folder, None
+    if resume is not True and not Path(resume).is_dir():
+        return folder, Path(resume)
+    where = folder if resume is True else Path(resume)
+    found = newest(where)
+    if found is None and resume is not True:
+        raise UserError(f'--resume {where}: there is no checkpoint iter_<number>.pth in it.')
+    if found is None:
+        print_log(f'Nothing to resume in {folder}: a fresh start.', 'current')
+    return folder, found[0] if found else None
+
+
+def _claim(
+    stack: contextlib.ExitStack, folder: Path, config: Config, source: Path | None, content: dict
+) -> Run:
+    """Hold the folder until the end, for the run that it is of."""
+    make_folder(folder)
+    stack.enter_context(lock(folder))
+    return go_on(folder, config, source, content) if source else begin(folder, config)
+
+
+def _check_start(runner: Runner, path: str, resume: bool) -> None:
+    """Check the weights to start from before the first image is read; averages too."""
+    if not resume and Path(path).suffix == '.safetensors':
+        raise UserError(
+            f'load_from={path}: a training starts from a .pth file; tools/convert_checkpoint.py '
+            f'writes one from the original.'
+        )
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    content = read_checkpoint(path)
+    what, optional = (f'Checkpoint {path}', ()) if resume else (f'load_from={path}', TRAINING_ONLY)
+    for averaged in (False, True):
+        check_weights(model, choose_weights(content, averaged), what, optional)

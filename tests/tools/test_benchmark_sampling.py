@@ -1,0 +1,33 @@
+"""The benchmark of sampling counts what it says."""
+
+import argparse
+
+import pytest
+
+from benchmarks import sampling
+
+
+def call(capsys, *options: str) -> tuple[int, str]:
+    parser = argparse.ArgumentParser()
+    sampling.add_arguments(parser)
+    code = sampling.run(
+        parser.parse_args(
+            ['--config', 'tiny/ar_32', '--batch-size', '3', '--threads', '1', *options]
+        )
+    )
+    return code, capsys.readouterr().out
+
+
+@pytest.mark.parametrize('options', [(), ('--steps', '2')])
+def test_figures(capsys, options):
+    _, out = call(capsys, *options)
+    # Two backbone blocks of 64 positions and an intra block of two slots, keys and values, six
+    # rows, width 64, float32: 0.40 MB.
+    assert 2 * 6 * 64 * 4 * (2 * 64 + 2) == 399_360 and 'caches 0 MB' in out
+    assert 'caches allocated: 6 (keys and values of 3 layers)' in out
+    assert f'{2 if options else 64} of 64 tokens' in out
+
+
+def test_wrong_steps_are_told(capsys):
+    with pytest.raises(ValueError, match='--steps must be from 1 to 64, got 65'):
+        call(capsys, '--steps', '65')

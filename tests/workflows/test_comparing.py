@@ -1,0 +1,70 @@
+"""Generated images against a reference: as they are sampled, and from the file of the same
+samples.
+"""
+
+import numpy as np
+import pytest
+import torch
+
+from openmagvit2.apis import Generator, init_model
+from openmagvit2.checkpoint import write_checkpoint
+from openmagvit2.evaluation.features import TimmFeatures
+from openmagvit2.workflows.compare import SampledImages, compare_sets
+from openmagvit2.workflows.sample import sample_npz
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    torch.manual_seed(0)
+    model = init_model('tiny/ar_32')
+    for classifier in model.head.classifiers:
+        torch.nn.init.normal_(classifier.weight, 0, 0.5)
+    write_checkpoint(dict(state_dict=model.state_dict()), tmp_path / 'model.pth')
+    return tmp_path / 'model.pth'
+
+
+def test_samples_on_the_fly_are_those_of_the_file(checkpoint, tmp_path):
+    generator = Generator.from_config('tiny/ar_32', checkpoint)
+    sample_npz(generator, tmp_path / 'samples.npz', range(10), 2, seed=3)
+    sampled = SampledImages(generator, 2, seed=3)
+    with np.load(tmp_path / 'samples.npz') as file:
+        batches = list(sampled.batches(7))
+        assert [len(batch) for batch in batches] == [7, 7, 6] and len(sampled) == 20
+        assert np.abs(np.concatenate(batches).astype(int) - file['arr_0']).max() <= 1
+
+    rng = np.random.default_rng(0)
+    np.savez(
+        tmp_path / 'reference.npz', arr_0=rng.integers(0, 256, (12, 32, 32, 3), dtype=np.uint8)
+    )
+    torch.save(TimmFeatures().network.state_dict(), tmp_path / 'network.pth')
+    settings = dict(
+        features=dict(type='TimmFeatures', weights=str(tmp_path / 'network.pth'), size=64),
+        batch_size=7,
+    )
+    from_file = compare_sets(tmp_path / 'samples.npz', tmp_path / 'reference.npz', **settings)
+    live = compare_sets(
+        checkpoint,
+        tmp_path / 'reference.npz',
+        config='tiny/ar_32',
+        num_per_class=2,
+        seed=3,
+        **settings,
+    )
+    assert (
+        live.values == pytest.approx(from_file.values, rel=1e-2)
+        and live.values['fd_efficientnet_lite0'] > 0
+    )
+    assert (
+        live.samples['sampling'] == dict(guidance=2.0)
+        and live.samples['count'] == 20
+        and live.samples['seed'] == 3
+    )
+    assert live.reference == from_file.reference and len(live.samples['sha256']) == 64
+
+
+def test_mistakes(checkpoint, tmp_path):
+    with pytest.raises(ValueError, match='must be at least 1'):
+        compare_sets(checkpoint, tmp_path, num_per_class=0)
+    with pytest.raises(ValueError, match='holds no images'):
+        (tmp_path / 'empty').mkdir()
+        compare_sets(checkpoint, tmp_path / 'empty')

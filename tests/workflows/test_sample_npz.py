@@ -1,0 +1,123 @@
+"""Samples in one file: batches, stops, and mistakes."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.distributed as dist
+from two_processes import run_in_two
+
+from openmagvit2.apis import Generator, init_model
+from openmagvit2.workflows.sample import sample_npz
+
+
+def make() -> Generator:
+    torch.manual_seed(0)
+    model = init_model('tiny/ar_32', cfg_options={'model.num_classes': 3})
+    for classifier in model.head.classifiers:
+        torch.nn.init.normal_(classifier.weight, 0, 0.5)
+    return Generator(model, dict(guidance=1.5))
+
+
+@pytest.fixture(scope='module')
+def generator() -> Generator:
+    return make()
+
+
+def test_batches_and_parts_do_not_matter(generator, tmp_path):
+    for name, settings in (
+        ('a', dict(batch_size=1, part=20)),
+        ('b', dict(batch_size=7, part=6)),
+        ('c', dict(batch_size=20, part=4)),
+    ):
+        assert (
+            sample_npz(generator, tmp_path / f'{name}.npz', [2, 0, 1], 3, seed=5, **settings) == 9
+        )
+    files = [np.load(tmp_path / f'{name}.npz', allow_pickle=False) for name in 'abc']
+    assert files[0]['arr_1'].tolist() == [2, 2, 2, 0, 0, 0, 1, 1, 1]
+    assert files[0]['arr_0'].dtype == np.uint8 and files[0]['arr_0'].shape == (9, 32, 32, 3)
+    for other in files[1:]:
+        assert np.abs(files[0]['arr_0'].astype(int) - other['arr_0']).max() <= 1
+    labels, numbers = [2, 2, 2, 0, 0, 0, 1, 1, 1], [0, 1, 2] * 3
+    tokens = [
+        torch.cat(
+            [
+                generator.sample_indices(labels[i : i + n], 5, numbers[i : i + n])
+                for i in range(0, 9, n)
+            ]
+        )
+        for n in (1, 7, 20)
+    ]
+    assert tokens[0].equal(tokens[1]) and tokens[0].equal(tokens[2])
+
+
+def test_a_second_start_does_the_rest(generator, tmp_path, monkeypatch):
+    calls = []
+    sample = generator.sample
+
+    def stopping(labels, *args, **kwargs):
+        calls.append(labels)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return sample(labels, *args, **kwargs)
+
+    monkeypatch.setattr(generator, 'sample', stopping)
+    settings = dict(labels=[0, 1], num_per_class=4, part=4, batch_size=4)
+    with pytest.raises(KeyboardInterrupt):
+        sample_npz(generator, tmp_path / 'x.npz', **settings)
+    assert not (tmp_path / 'x.npz').exists()
+    with pytest.raises(ValueError, match=r'parts of other settings \(seed\)'):
+        sample_npz(generator, tmp_path / 'x.npz', seed=1, **settings)
+    sample_npz(generator, tmp_path / 'x.npz', **settings)
+    assert [label for labels in calls for label in labels] == [0] * 4 + [1] * 4 + [1] * 4
+    assert not (tmp_path / 'x.npz.parts').exists()
+    with pytest.raises(ValueError, match='x.npz exists'):
+        sample_npz(generator, tmp_path / 'x.npz', **settings)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'told'),
+    [
+        (dict(labels=[0, 4]), 'labels must be from 0 to 2'),
+        (dict(labels=[0, -2]), 'labels must be from 0 to 2'),
+        (dict(labels=[1, 0, 1]), 'class 1 is there more than once'),
+        (dict(guidance=[1.0, 2.0, 3.0]), 'one for each of 2 sub-tokens'),
+        (dict(schedule='steep'), 'schedule must be one of'),
+        (dict(width=3), 'width'),
+        (dict(out='x.zip'), 'must end in .npz'),
+    ],
+)
+def test_mistakes_leave_nothing_behind(generator, tmp_path, changes, told):
+    arguments = dict(out='x.npz', labels=[0, 1], num_per_class=1) | changes
+    with pytest.raises(ValueError, match=told):
+        sample_npz(generator, tmp_path / arguments.pop('out'), **arguments)
+    assert not list(tmp_path.iterdir())
+
+
+def test_parts_without_settings_are_not_taken(generator, tmp_path):
+    (tmp_path / 'x.npz.parts').mkdir()
+    np.save(tmp_path / 'x.npz.parts' / 'part_000000.npy', np.zeros((1, 32, 32, 3), np.uint8))
+    with pytest.raises(ValueError, match='no settings.json'):
+        sample_npz(generator, tmp_path / 'x.npz', [0], 1)
+
+
+def _two(rank: int, folder: str) -> None:
+    generator = make()
+    sample_npz(generator, Path(folder) / 'two.npz', [2, 0, 1], 3, seed=5, batch_size=2, part=2)
+    # Parts of other settings: each process is told, and none waits for another.
+    if rank == 0:
+        (Path(folder) / 'y.npz.parts').mkdir()
+        (Path(folder) / 'y.npz.parts' / 'settings.json').write_text('{"seed": 1}')
+    dist.barrier()
+    with pytest.raises(ValueError, match='other settings'):
+        sample_npz(generator, Path(folder) / 'y.npz', [0], 1)
+
+
+def test_two_processes_write_the_same_file(generator, tmp_path):
+    run_in_two(_two, tmp_path)
+    sample_npz(generator, tmp_path / 'one.npz', [2, 0, 1], 3, seed=5, batch_size=20)
+    one, two = (np.load(tmp_path / f'{name}.npz', allow_pickle=False) for name in ('one', 'two'))
+    assert one['arr_1'].tolist() == two['arr_1'].tolist()
+    assert np.abs(one['arr_0'].astype(int) - two['arr_0']).max() <= 1
+    assert len(np.unique(one['arr_0'].reshape(9, -1), axis=0)) == 9

@@ -1,0 +1,39 @@
+"""Peak memory of a call."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.weak import WeakIdKeyDictionary
+
+
+class PeakMemory(TorchDispatchMode):
+    """Adds up the storages that live at once, as operations make them and Python lets them go: the
+    same on every device, and repeatable.
+
+    Storages that existed before are not counted. What an operation needs inside it is not seen.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: Any = WeakIdKeyDictionary()
+        self.peak = 0
+
+    def __torch_dispatch__(
+        self, func: Callable, types: Any, args: tuple = (), kwargs: dict | None = None
+    ) -> Any:
+        known = {
+            id(t.untyped_storage())
+            for t in tree_leaves((args, kwargs))
+            if isinstance(t, torch.Tensor)
+        }
+        out = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(out):
+            if isinstance(tensor, torch.Tensor):
+                storage = tensor.untyped_storage()
+                if id(storage) not in known:
+                    self.sizes[storage] = storage.nbytes()
+        self.peak = max(self.peak, sum(self.sizes.values()))
+        return out

@@ -1,0 +1,118 @@
+"""Time and resident memory of sampling with caches, beside the memory that weights and caches must
+take.
+"""
+
+import argparse
+import resource
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from openmagvit2.apis import Generator
+from openmagvit2.errors import UserError
+from openmagvit2.models.samplers import decode_tokens, uniforms
+
+# Peak memory by the bytes of weights and caches.
+LIMIT = 1.2
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Of the command line."""
+    parser.add_argument('--config', default='ar_b_256', help='a generator, with random weights')
+    parser.add_argument('--batch-size', type=int, default=8)
+    parser.add_argument('--guidance', type=float, default=2.0, help='1 runs without the null half')
+    parser.add_argument(
+        '--steps', type=int, help='positions to decode, with caches of full length; default: all'
+    )
+    parser.add_argument('--threads', type=int, default=torch.get_num_threads())
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print figures (CPU memory, float32); 1 where memory or the number of caches is beyond what
+    the formula allows.
+    """
+    torch.set_num_threads(args.threads)
+    before = _resident()
+    generator = Generator.from_config(args.config)
+    model = generator.model
+    weights = sum(t.numel() * t.element_size() for t in (*model.parameters(), *model.buffers()))
+    steps = model.num_tokens if args.steps is None else args.steps
+    if not 1 <= steps <= model.num_tokens:
+        raise UserError(f'--steps must be from 1 to {model.num_tokens}, got {steps}.')
+    rows = args.batch_size * (2 if args.guidance != 1 else 1)
+    begin = time.perf_counter()
+    with _Allocations() as made:
+        _sample(model, args.batch_size, args.guidance, steps)
+    seconds = time.perf_counter() - begin
+    inner, row_bytes = getattr(model.head, 'blocks', ()), 2 * rows * model.backbone.dim * 4
+    formula = row_bytes * (
+        len(model.backbone.blocks) * model.num_tokens + len(inner) * len(model.head.vocab_sizes)
+    )
+    # The system gives memory at the first write: positions that were not decoded are allocated, but
+    # not resident yet.
+    unwritten = row_bytes * len(model.backbone.blocks) * (model.num_tokens - steps)
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before + unwritten
+    floor, layers = weights + formula, len(model.backbone.blocks) + len(inner)
+    print(
+        f'{args.config}: batch {args.batch_size}, guidance {args.guidance}, float32, '
+        f'{args.threads} thread(s)'
+    )
+    each = seconds / steps
+    print(
+        f'{steps} of {model.num_tokens} tokens: {each:.3f} s each for the batch, '
+        f'{each * model.num_tokens / args.batch_size:.2f} s an image'
+    )
+    print(
+        f'weights {weights / 1e6:.0f} MB + caches {formula / 1e6:.0f} MB (2 x layers x rows x '
+        f'positions x width) = {floor / 1e6:.0f} MB'
+    )
+    if unwritten:
+        print(
+            f'the caches of the {model.num_tokens - steps} positions that were left out, '
+            f'{unwritten / 1e6:.0f} MB, are counted as resident'
+        )
+    print(
+        f'peak resident memory beyond that before the model was built: {used / 1e6:.0f} MB, ratio '
+        f'{used / floor:.3f}, at most {LIMIT}'
+    )
+    print(f'caches allocated: {made.count} (keys and values of {layers} layers)')
+    return 0 if used <= LIMIT * floor and made.count == 2 * layers else 1
+
+
+@torch.no_grad()
+def _sample(model: nn.Module, batch_size: int, guidance: float, steps: int) -> None:
+    """What ``model.generate`` does, up to a position."""
+    labels = torch.arange(batch_size) % model.num_classes
+    sampler, k = model.check(labels.tolist(), dict(guidance=guidance)), len(model.head.vocab_sizes)
+    random = uniforms(0, labels.tolist(), range(batch_size), steps, k)
+    if sampler.guided:
+        labels = torch.cat([labels, torch.full_like(labels, model.num_classes)])
+    start = model.class_embedding(labels)
+    decode_tokens(
+        model.backbone,
+        model.head,
+        start,
+        steps,
+        lambda logits, t, i: sampler(logits, i, random[:, t, i]),
+    )
+
+
+class _Allocations(TorchDispatchMode):
+    """Counts the tensors that are made empty, as the caches are and nothing else here is."""
+
+    count = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None
+    ) -> Any:
+        self.count += func is torch.ops.aten.new_empty.default
+        return func(*args, **(kwargs or {}))
+
+
+def _resident() -> int:
+    """Bytes of this process in memory now (Linux)."""
+    return int(Path('/proc/self/statm').read_text().split()[1]) * resource.getpagesize()

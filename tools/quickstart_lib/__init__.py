@@ -1,0 +1,5 @@
+"""The whole path on embedded images in minutes: tokenizer, generator, figures, report."""
+
+from quickstart_lib.pipeline import run
+
+__all__ = ['run']

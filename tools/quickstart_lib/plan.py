@@ -1,0 +1,158 @@
+"""How long a run is: steps of each stage, fixed once, and what they will take on this machine."""
+
+import json
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from openmagvit2.errors import UserError
+
+# What the README promises of two idle AVX2 cores with a rate of 50 GFLOP/s
+# (speed.convolution_rate).
+MINUTES, RATE = 12.0, 50.0
+# Judge, evaluation, samples, pictures and the starts of the trainings, at that rate.
+OTHER_SECONDS = 90.0
+LEAST_STEPS = 10
+# An estimate that is half as long again as announced is worth a line.
+LATE = 1.5
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A training of the quickstart.
+
+    Attributes:
+        steps: Steps in all.
+        seconds: Time of one step.
+    """
+
+    steps: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What ``plan.json`` holds.
+
+    Attributes:
+        minutes: The budget of ``--minutes``; None for the full run.
+        rate: GFLOP/s of this machine (``speed.convolution_rate``).
+        stages: The trainings by name, in order.
+    """
+
+    minutes: float | None
+    rate: float
+    stages: dict[str, Stage]
+
+    @property
+    def other_seconds(self) -> float:
+        """Time of all that is no training."""
+        return OTHER_SECONDS * RATE / self.rate
+
+    @property
+    def total_minutes(self) -> float:
+        """Length of the whole run as measured."""
+        return (
+            sum(stage.steps * stage.seconds for stage in self.stages.values()) + self.other_seconds
+        ) / 60
+
+    def within(self, minutes: float) -> 'Plan':
+        """The same stages, longer or shorter, for a budget."""
+        full = sum(stage.steps * stage.seconds for stage in self.stages.values())
+        scale = max(60 * minutes - self.other_seconds, 0) / full
+        steps = {
+            name: max(round(stage.steps * scale), LEAST_STEPS)
+            for name, stage in self.stages.items()
+        }
+        stages = {name: replace(stage, steps=steps[name]) for name, stage in self.stages.items()}
+        return Plan(minutes, self.rate, stages)
+
+    def write(self, path: Path) -> None:
+        """Write the plan as JSON."""
+        path.write_text(json.dumps(asdict(self), indent=2) + '\n', encoding='utf-8')
+
+
+def read_plan(path: Path, minutes: float | None) -> Plan:
+    """Read the plan of an earlier start.
+
+    Args:
+        path: ``plan.json``.
+        minutes: The budget of this start; None takes the one of the plan.
+
+    Raises:
+        UserError: The plan is of another budget, or cannot be read.
+    """
+    try:
+        content = json.loads(path.read_text(encoding='utf-8'))
+        stages = {name: Stage(**stage) for name, stage in content['stages'].items()}
+        plan = Plan(content['minutes'], content['rate'], stages)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f'{path} is no plan of this version ({error!r}); give another --work-dir, or remove it.'
+        ) from None
+    if minutes is not None and minutes != plan.minutes:
+        length = 'the full length' if plan.minutes is None else f'--minutes {plan.minutes:g}'
+        raise UserError(
+            f'{path.parent} holds a run of {length}; give the same, or another --work-dir.'
+        )
+    return plan
+
+
+class Pace:
+    """Compares what is measured with what was announced, from the start of a run.
+
+    Args:
+        plan: Steps and their expected times.
+        announced: Minutes that the user was promised.
+        done: Stages that an earlier start has finished.
+    """
+
+    def __init__(self, plan: Plan, announced: float) -> None:
+        self.plan, self.announced = plan, announced
+        self.begin = time.perf_counter()
+
+    def estimate(self, stage: str, left: int, seconds: float) -> float:
+        """Minutes of the whole, from the time so far and a step's time as measured in a stage.
+
+        Args:
+            stage: The stage that runs.
+            left: Steps of it to go.
+            seconds: Measured time of one; later stages are expected to be off by the same factor.
+        """
+        names = list(self.plan.stages)
+        later = [self.plan.stages[name] for name in names[names.index(stage) + 1 :]]
+        factor = seconds / self.plan.stages[stage].seconds
+        rest = left * seconds + factor * (
+            sum(each.steps * each.seconds for each in later) + self.plan.other_seconds
+        )
+        return (time.perf_counter() - self.begin + rest) / 60
+
+    def report(self, minutes: float, cause: str) -> str:
+        """A line with an estimate, and, where that is much longer than announced, a likely cause
+        and what to do.
+        """
+        line = f'about {minutes:.1f} minutes in all'
+        if minutes < LATE * self.announced:
+            return line
+        return f'{line}, where {self.announced:.3g} were expected. Likely cause: {cause}'
+
+
+def likely_cause(share: float, dtype: str, fastest: str) -> str:
+    """Why a step is slow, and what to do.
+
+    Args:
+        share: Part of the cores' time that the process had, from 0 to 1.
+        dtype: Type that the stage computes in.
+        fastest: Type that this machine computes faster.
+    """
+    if dtype != fastest:
+        return f'it computes in {dtype}, which is slow here; set optim_wrapper.dtype=auto.'
+    if share < 0.75:
+        return (
+            f'another program is busy on the same cores (this one had {share:.0%} of them); '
+            f'close it.'
+        )
+    return (
+        'this processor is slower than the one of the estimate; Ctrl-C and --minutes N with '
+        'another --work-dir make a shorter run.'
+    )

@@ -1,0 +1,159 @@
+"""Train and test each of some configs with each of some seeds; what an earlier start has finished
+is not done again.
+"""
+
+import json
+import statistics
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from openmagvit2.apis import Generator, init_model
+from openmagvit2.config import load_config
+from openmagvit2.errors import UserError
+from openmagvit2.registry import DATASETS
+from openmagvit2.workflows.test import test
+from openmagvit2.workflows.train import train
+from quickstart_lib.judge import accuracy, diversity, train_judge
+from quickstart_lib.report import read_scalars
+
+
+def run_all(
+    configs: Sequence[Path],
+    seeds: Sequence[int],
+    work_dir: Path,
+    jobs: int = 1,
+    tokenizer: Path | None = None,
+    judge: bool = False,
+    options: dict | None = None,
+) -> list[dict]:
+    """Every config with every seed.
+
+    Args:
+        configs: Config files; their names name the rows.
+        seeds: Each goes to the key ``seed``.
+        work_dir: Receives ``<config>/seed_<n>/`` with logs, checkpoints and ``result.json``.
+        jobs: Trainings at a time, each on its share of the CPU's cores.
+        tokenizer: Config of a tokenizer to train first, with seed 0; its checkpoint goes to
+            ``model.tokenizer.checkpoint`` of all.
+        judge: Also sample 20 images of each Fashion-MNIST class, and ask a classifier trained on
+            the real images.
+        options: Overrides for every config, by dotted path.
+
+    Returns:
+        One dict for each run: config, seed, parameters, iterations, seconds_per_iteration, and the
+            test metrics.
+    """
+    options = dict(options or {})
+    threads = max(torch.get_num_threads() // jobs, 1)
+    if tokenizer is not None:
+        first = run_one(tokenizer, 0, work_dir, {}, False)
+        options['model.tokenizer.checkpoint'] = first['checkpoint']
+    if judge:
+        _judge(work_dir)
+    # Seeds outside: after a stop there is a whole ladder for the first seeds.
+    tasks = [(config, seed, work_dir, options, judge) for seed in seeds for config in configs]
+    # A process for each training: mmengine keeps global state, and a fresh one is what a user would
+    # start.
+    context = get_context('spawn')
+    with ProcessPoolExecutor(
+        jobs, context, torch.set_num_threads, (threads,), max_tasks_per_child=1
+    ) as pool:
+        futures = [pool.submit(run_one, *task) for task in tasks]
+        try:
+            return [
+                future.result()
+                for future in tqdm(as_completed(futures), 'runs', len(futures), mininterval=0)
+            ]
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def run_one(path: Path, seed: int, work_dir: Path, options: dict, judge: bool) -> dict:
+    """One training and its test; the result is kept in ``result.json``."""
+    folder = work_dir / path.stem / f'seed_{seed}'
+    config = load_config(path, dict(options, seed=seed))
+    settings = json.loads(
+        json.dumps(
+            dict(options=options, judge=judge, iterations=config.train_cfg.max_iters), default=str
+        )
+    )
+    kept = folder / 'result.json'
+    if kept.is_file():
+        result = json.loads(kept.read_text())
+        if result['settings'] != settings:
+            raise UserError(
+                f'{folder} holds a run with other settings ({result["settings"]}); give another '
+                f'--work-dir.'
+            )
+        return result
+    config.log_level = 'WARNING'
+    # mmengine wants another name for each of the trainings in a process.
+    config.experiment_name = f'{path.stem}_{seed}'
+    train(config, str(folder), resume=True)
+    checkpoint = folder / f'iter_{config.train_cfg.max_iters}.pth'
+    config.experiment_name += '_test'
+    result = dict(
+        config=path.stem,
+        seed=seed,
+        settings=settings,
+        checkpoint=str(checkpoint),
+        parameters=trained_parameters(path, options),
+        iterations=config.train_cfg.max_iters,
+        seconds_per_iteration=statistics.median(
+            s['time'] for s in read_scalars(folder) if 'time' in s and 'loss' in s
+        ),
+        metrics=test(config, str(checkpoint), str(folder)),
+    )
+    if judge:
+        result['metrics'] |= _judged(config, checkpoint, work_dir, seed)
+    beside = kept.with_suffix('.tmp')
+    beside.write_text(json.dumps(result, indent=2) + '\n')
+    beside.rename(kept)
+    return result
+
+
+def trained_parameters(path: Path, options: dict | None = None) -> int:
+    """Parameters of a config's model that its optimizers train, counted without building the
+    numbers; discriminators aside.
+    """
+    with torch.device('meta'):
+        roles = init_model(path, cfg_options=options, device='meta').roles()
+    return sum(
+        p.numel()
+        for name, role in roles.items()
+        if name != 'discriminator'
+        for p in role.parameters()
+        if p.requires_grad
+    )
+
+
+def _judge(work_dir: Path) -> torch.nn.Module:
+    real = DATASETS.build(dict(type='FashionMNIST', split='train'))
+    work_dir.mkdir(parents=True, exist_ok=True)
+    return train_judge(
+        np.repeat(real.images[..., None], 3, -1), real.labels, work_dir / 'judge.pth'
+    )
+
+
+def _judged(config, checkpoint: Path, work_dir: Path, seed: int) -> dict[str, float]:
+    """What a classifier sees in 20 samples of each class, cropped to the 28 pixels of the
+    originals.
+    """
+    labels = np.repeat(np.arange(10), 20)
+    samples = Generator.from_config(config, checkpoint).sample(labels, seed=seed)
+    margin = (samples.shape[1] - 28) // 2
+    samples = samples[:, margin : margin + 28, margin : margin + 28]
+    real = DATASETS.build(dict(type='FashionMNIST', split='test'))
+    images = np.repeat(real.images[..., None], 3, -1)
+    judge = _judge(work_dir)
+    return dict(
+        judge_accuracy=accuracy(judge, samples, labels),
+        diversity=diversity(samples, labels, images, real.labels),
+    )
