@@ -20,7 +20,7 @@ from openmagvit2.checkpoint import (
 from openmagvit2.checkpoint.official import FILES, is_generator, is_official, is_ours
 from openmagvit2.config import DictAction
 from openmagvit2.errors import UserError
-from openmagvit2.folders import make_folder
+from openmagvit2.io import make_folder
 
 if TYPE_CHECKING:
     from torch import nn

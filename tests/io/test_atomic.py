@@ -9,7 +9,14 @@ import pytest
 import torch
 
 from openmagvit2.checkpoint import save_atomically
-from openmagvit2.io import atomic, remove_leftovers, reserve, write_atomically, write_text
+from openmagvit2.io import (
+    atomic,
+    remove_leftovers,
+    reserve,
+    write_atomically,
+    write_range,
+    write_text,
+)
 from openmagvit2.io.process import alive, host, started
 
 
@@ -93,3 +100,18 @@ def test_space_is_reserved_or_refused(tmp_path, monkeypatch):
     monkeypatch.delattr(atomic.os, 'posix_fallocate')
     reserve(tmp_path / 'c', 3_000_000)
     assert (tmp_path / 'c').read_bytes() == bytes(3_000_000)
+
+
+def test_a_range_of_bytes(tmp_path):
+    path = tmp_path / 'a'
+    reserve(path, 10_000)
+    write_range(path, 4090, b'x' * 20)
+    assert path.read_bytes() == bytes(4090) + b'x' * 20 + bytes(5890)
+    with pytest.raises(ValueError, match='b cannot be written .No such file'):
+        write_range(tmp_path / 'b', 0, b'x')
+
+
+@pytest.mark.skipif(not os.path.exists('/dev/full'), reason='needs a device that is full')
+def test_a_range_on_a_full_disk():
+    with pytest.raises(ValueError, match='/dev/full cannot be written .No space left on device'):
+        write_range('/dev/full', 0, b'x')
