@@ -59,6 +59,12 @@ def test_a_real_limit(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_folder_that_is_a_file_is_named(tmp_path):
+    (tmp_path / 'file').touch()
+    with pytest.raises(ValueError, match='x cannot be written .File exists'):
+        write_text(tmp_path / 'file' / 'x', 'text')
+
+
 def test_other_errors_stay_what_they_are(tmp_path):
     with pytest.raises(KeyError), write_atomically(tmp_path / 'x') as file:
         file.write(b'half')
