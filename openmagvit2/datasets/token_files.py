@@ -25,7 +25,7 @@ def token_dtype(codebook_size: int) -> np.dtype:
 
 
 def open_tokens(folder: Path, header: dict) -> np.memmap:
-    """The file of tokens as (images, views, h, w), to read."""
+    """The file of tokens as (images, views, *grid), to read."""
     shape = (header['num_images'], header['num_views'], *header['grid'])
     return np.memmap(folder / TOKENS, np.dtype(header['dtype']), 'r', shape=shape)
 

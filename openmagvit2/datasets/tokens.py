@@ -19,7 +19,7 @@ from openmagvit2.registry import DATASETS
 
 @DATASETS.register_module()
 class TokenCache(Dataset):
-    """Indices int64 (h, w) and label of each image; one of its views (crops, mirrored ones) by
+    """Indices int64 (*grid) and label of each image; one of its views (crops, mirrored ones) by
     (seed, epoch, index).
 
     Args:
@@ -72,8 +72,8 @@ class TokenCache(Dataset):
         return self.header['num_images']
 
     def __getitem__(self, key: int | tuple[int, int]) -> dict:
-        """``dict(indices int64 (h, w), label, index, uniform)`` for an index, or for (index, epoch)
-        as the training sampler gives.
+        """``dict(indices int64 (*grid), label, index, uniform)`` for an index, or for
+        (index, epoch) as the training sampler gives.
         """
         index, epoch = key if isinstance(key, tuple) else (key, 0)
         if self._tokens is None:

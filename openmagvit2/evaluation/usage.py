@@ -3,19 +3,9 @@
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from openmagvit2.errors import UserError
-
-
-def codebook_sizes(quantizer: nn.Module) -> tuple[int, ...]:
-    """Number of codes of each digit of an index; quantizers of earlier versions have
-    ``codebook_size``, and ``num_codebooks`` where there are several.
-    """
-    sizes = getattr(quantizer, 'codebook_sizes', None)
-    if sizes is None:
-        sizes = (quantizer.codebook_size,) * getattr(quantizer, 'num_codebooks', 1)
-    return tuple(sizes)
 
 
 def count(indices: Tensor, sizes: Sequence[int], who: str) -> Tensor:

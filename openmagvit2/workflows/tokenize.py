@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.dist import barrier, broadcast_object_list, get_dist_info, is_main_process
+from mmengine.dist import broadcast_object_list, get_dist_info, is_main_process
 from mmengine.logging import print_log
 from torch.utils.data import DataLoader
 from tqdm import tqdm
@@ -28,6 +28,7 @@ from openmagvit2.datasets.token_files import (
     token_dtype,
 )
 from openmagvit2.datasets.views import ViewBatches, Views
+from openmagvit2.engine.launch import long_barrier
 from openmagvit2.errors import UserError
 from openmagvit2.io import make_folder, reserve, write_atomically, write_range, write_text
 from openmagvit2.registry import DATASETS
@@ -127,13 +128,14 @@ def tokenize(
         print_log(f'{out} is finished already, with these settings and images.', 'current')
         return header | dict(finished=True)
     _encode_blocks(model, views, out, header, num_workers)
-    barrier()
+    # Blocks are as uneven as the machines.
+    long_barrier()
     header |= dict(finished=True)
     if is_main_process():
         # The header says so first; then the marks are of no use.
         write_text(out / HEADER, _text(header))
         _remove_marks(out)
-    barrier()
+    long_barrier()
     return header
 
 
@@ -177,7 +179,7 @@ def _encode_blocks(model, views: Views, out: Path, header: dict, num_workers: in
 def _encode_block(
     model, batches: Iterator[dict], rows: range, header: dict
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Tokens (images, views, h, w) and labels (images,) of one block.
+    """Tokens (images, views, *grid) and labels (images,) of one block.
 
     Raises:
         UserError: The encoder gives NaN or infinite numbers, whose tokens would look like any
@@ -200,17 +202,16 @@ def _encode_block(
 
 
 def _header(model, config: Config, checkpoint: str, views: Views, recipe: dict) -> dict:
-    grid = [side // model.encoder.downscale for side in views.shape[1:]]
-    images = views.pictures
-    size = model.quantizer.codebook_size
+    images, sizes = views.pictures, model.quantizer.codebook_sizes
     return dict(
         format=FORMAT,
         num_images=len(images),
         **_fingerprints(images, recipe['dataset']),
         num_views=len(views.views),
-        grid=grid,
-        dtype=str(token_dtype(size)),
-        codebook_size=size,
+        # With several codebooks the last axis is theirs.
+        grid=list(model.quantizer.token_shape(model.encoder.grid(views.shape[1:]))),
+        dtype=str(token_dtype(max(sizes))),
+        codebook_size=sizes[0] if len(sizes) == 1 else list(sizes),
         bit_order=getattr(model.quantizer, 'bit_order', None),
         classes=images.metainfo['classes'],
         recipe=json.loads(json.dumps(recipe, default=str)),

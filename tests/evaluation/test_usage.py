@@ -1,13 +1,11 @@
 """Usage of several codebooks, by hand, and over processes of which one has no image."""
 
 import math
-from types import SimpleNamespace
 
 import pytest
 import torch
 import torch.distributed as dist
 
-from openmagvit2.evaluation.usage import codebook_sizes
 from openmagvit2.registry import METRICS
 
 # One image of three tokens with a digit of 4 and one of 2 codes.
@@ -31,7 +29,7 @@ def test_each_codebook_has_its_table():
     for part in (INDICES[:, :1], INDICES[:, 1:]):
         metric.process({}, [dict(indices=part, codebook_sizes=(4, 2))])
     assert metric.evaluate(1) == pytest.approx(VALUES)
-    # Quantizers of before: several codebooks of one size.
+    # Samples of before: several codebooks of one size.
     metric.process({}, [dict(indices=INDICES, codebook_size=4, num_codebooks=2)])
     values = metric.evaluate(1)
     assert (values['usage_0'], values['usage_1']) == (2 / 4, 1 / 4)
@@ -59,9 +57,3 @@ def test_a_process_without_an_image_has_the_values_of_all(monkeypatch):
     monkeypatch.setattr(dist, 'all_gather_object', gather)
     monkeypatch.setattr(dist, 'all_reduce', lambda total: total.add_(full.total))
     assert empty.evaluate(1) == pytest.approx(VALUES)
-
-
-def test_sizes_of_quantizers_of_any_version():
-    assert codebook_sizes(SimpleNamespace(codebook_sizes=(4, 2))) == (4, 2)
-    assert codebook_sizes(SimpleNamespace(codebook_size=8)) == (8,)
-    assert codebook_sizes(SimpleNamespace(codebook_size=8, num_codebooks=3)) == (8, 8, 8)

@@ -12,8 +12,11 @@ from two_processes import run_in_two
 from openmagvit2.apis import init_model
 from openmagvit2.checkpoint import write_checkpoint
 from openmagvit2.config import load_config
+from openmagvit2.datasets import TokenCache
 from openmagvit2.datasets.views import ViewBatches
+from openmagvit2.models.quantizers.base import BaseQuantizer, QuantizerOutput
 from openmagvit2.models.tokenizers import VisualTokenizer
+from openmagvit2.registry import DATASETS, METRICS
 from openmagvit2.workflows.tokenize import tokenize
 
 FILES = ('tokens.bin', 'labels.npy', 'header.json')
@@ -72,6 +75,45 @@ def test_no_file_is_mapped(checkpoint, tmp_path, monkeypatch):
     monkeypatch.setattr(VisualTokenizer, 'encode', watched)
     tokenize(config(6, 8), checkpoint, tmp_path / 'a', batch_size=2)
     assert len(maps) == 3 and not any(str(tmp_path / 'a') in text for text in maps)
+
+
+class TwoBits(BaseQuantizer):
+    """The signs of two channels, each a codebook of two codes."""
+
+    in_channels, code_dim, codebook_sizes = 2, 2, (2, 2)
+
+    def quantize(self, z):
+        indices = (z > 0).long().movedim(1, -1)
+        return QuantizerOutput(self.indices_to_codes(indices), indices)
+
+    def indices_to_codes(self, indices):
+        return indices.movedim(-1, 1) * 2.0 - 1
+
+
+def test_several_codebooks_have_an_axis(tmp_path):
+    """From the tokens to the metrics of usage; `codebook_size` would be an error."""
+    made = config(6, 8)
+    made.model.quantizer = dict(type=TwoBits)
+    torch.manual_seed(0)
+    model = init_model(made)
+    write_checkpoint(dict(state_dict=model.state_dict()), tmp_path / 'x.pth')
+    header = tokenize(made, str(tmp_path / 'x.pth'), tmp_path / 'a')
+    assert (header['grid'], header['codebook_size'], header['dtype']) == (
+        [2, 2, 2],
+        [2, 2],
+        'uint8',
+    )
+    cache, images = (
+        TokenCache(data_root=str(tmp_path / 'a')),
+        DATASETS.build(made.train_dataloader.dataset),
+    )
+    image = torch.stack([images[i]['image'] for i in range(6)])
+    (sample,) = model.eval().val_step(dict(image=image))
+    indices = torch.stack([cache[i]['indices'] for i in range(6)])
+    assert indices.equal(sample['indices']) and indices.unique().tolist() == [0, 1]
+    metric = METRICS.build(dict(type='CodebookUsage'))
+    metric.process({}, [sample])
+    assert metric.evaluate(6)['usage_1'] == len(indices[..., 1].unique()) / 2
 
 
 def _tokenize(rank: int, folder: str, checkpoint: str) -> None:

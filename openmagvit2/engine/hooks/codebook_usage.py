@@ -11,7 +11,7 @@ from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from torch import Tensor
 
-from openmagvit2.evaluation.usage import codebook_sizes, count, summary
+from openmagvit2.evaluation.usage import count, summary
 from openmagvit2.registry import HOOKS
 
 
@@ -37,7 +37,7 @@ class CodebookUsageHook(Hook):
     def before_train(self, runner) -> None:
         """Watch what the quantizer gives in training."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        self.sizes = codebook_sizes(model.quantizer)
+        self.sizes = model.quantizer.codebook_sizes
         self.share = max(self.window // get_world_size(), 1)
         self.batches: deque[Tensor] = deque()
         self.handle = model.quantizer.register_forward_hook(self._keep)
