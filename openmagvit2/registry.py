@@ -88,6 +88,10 @@ DISCRIMINATORS = _slot('discriminator', 'models.discriminators')
 LOSSES = _slot('loss', 'models.losses')
 # index <-> sub-indices
 FACTORIZATIONS = _slot('factorization', 'models.factorization')
+# class labels, text -> prefix of the sequence
+CONDITIONERS = _slot('conditioner', 'models.conditioners')
+# positions and groups of a token sequence
+ORDERS = _slot('order', 'models.orders')
 # token embeddings -> context
 BACKBONES = _slot('backbone', 'models.backbones')
 # context -> sub-token logits
