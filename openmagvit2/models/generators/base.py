@@ -2,6 +2,7 @@
 (paper §2.3). What all paradigms share.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -75,8 +76,9 @@ class BaseGenerator(Sampling, BaseModel):
         self.tokenizer, self.tokenizer_checkpoint = parts.frozen_tokenizer(tokenizer)
         quantizer = self.tokenizer.quantizer
         self.grid = parts.image_grid(self.tokenizer, image_size)
-        self.token_shape = parts.token_shape(quantizer, self.grid)
-        self.num_tokens = parts.num_tokens(self.token_shape, quantizer)
+        self.token_shape = tuple(quantizer.token_shape(self.grid))
+        # Tokens are positions of the sequence; each may have several digits.
+        self.num_tokens = math.prod(self.token_shape) // len(quantizer.codebook_sizes)
         self.factorization = parts.build_factorization(factorization, head, quantizer)
         self.backbone = BACKBONES.build(self.backbone_arguments() | backbone)
         self.head = parts.build_head(head, self.factorization.vocab_sizes, self.backbone, quantizer)
@@ -181,11 +183,11 @@ class BaseGenerator(Sampling, BaseModel):
     # ---- tokens ----------------------------------------------------------------------------------
     def split(self, indices: Tensor) -> Tensor:
         """Indices (B, *token_shape) to sub-tokens (B, T, k)."""
-        return self.factorization.split(indices.flatten(1))
+        return self.factorization.split(indices)
 
     def merge(self, sub_indices: Tensor) -> Tensor:
         """Sub-tokens (B, T, k) to indices (B, *token_shape)."""
-        return self.factorization.merge(sub_indices).unflatten(1, self.token_shape)
+        return self.factorization.merge(sub_indices, self.token_shape)
 
     @torch.no_grad()
     def tokenize(self, image: Tensor) -> Tensor:
