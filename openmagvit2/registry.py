@@ -96,6 +96,8 @@ HEADS = _slot('head', 'models.heads')
 SAMPLERS = _slot('sampler', 'models.samplers')
 # images -> features, for distribution metrics
 FEATURES = _slot('features', 'evaluation.features')
+# official checkpoints <-> ours
+CONVERTERS = _slot('converter', 'checkpoint.converters')
 
 # ---- what mmengine's Runner builds ---------------------------------------------------------------
 # whole models: tokenizers and generators
