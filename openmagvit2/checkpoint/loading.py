@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from openmagvit2.checkpoint.converters import is_official
+from openmagvit2.checkpoint.flax_msgpack import is_msgpack, read_msgpack
 from openmagvit2.checkpoint.mapped import ReleasingFile
 from openmagvit2.checkpoint.prefixes import unwrapped
 from openmagvit2.checkpoint.safetensors_file import write_safetensors
@@ -24,7 +25,8 @@ EMA_PREFIX = 'ema_state_dict.'
 
 
 def read_checkpoint(path: str | Path) -> dict:
-    """Read a ``.pth``, ``.ckpt`` or ``.safetensors`` file without executing anything in it.
+    """Read a ``.pth``, ``.ckpt`` or ``.safetensors`` file, or one of flax (msgpack, known by its
+    content), without executing anything in it.
 
     Returns:
         A dict with ``state_dict`` and whatever else the file has; a file of bare tensors becomes
@@ -39,7 +41,7 @@ def read_checkpoint(path: str | Path) -> dict:
     if not path.is_file():
         raise UserError(f'Checkpoint {path} does not exist.')
     if path.suffix != '.safetensors':
-        content = read_pickle(path)
+        content = read_msgpack(path) if is_msgpack(path) else read_pickle(path)
         content = (
             content
             if isinstance(content, dict) and 'state_dict' in content
