@@ -1,4 +1,4 @@
-"""The converter slot: official checkpoints of each system to ours and back."""
+"""The converter slot: official files to ours and back, one file for each system."""
 
 from openmagvit2.checkpoint.converters.base import (
     Converter,
