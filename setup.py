@@ -22,5 +22,5 @@ setup(
     package_data={'openmagvit2.datasets': ['embedded/*']},
     python_requires='>=3.10',
     install_requires=requirements('runtime'),
-    extras_require={name: requirements(name) for name in ('tests', 'docs', 'optional')},
+    extras_require={name: requirements(name) for name in ('tests', 'docs', 'msgpack', 'optional')},
 )
