@@ -43,6 +43,7 @@ class CnnDecoder(BaseDecoder):
 
     Args:
         in_channels: Channels of the codes; set by the tokenizer.
+        out_channels: Channels of the output; set by the tokenizer.
         channels: Width of the full-resolution level.
         channel_multipliers: Width of each level in units of ``channels``, from full to lowest
             resolution.
@@ -57,6 +58,7 @@ class CnnDecoder(BaseDecoder):
         self,
         *,
         in_channels: int,
+        out_channels: int = 3,
         channels: int = 128,
         channel_multipliers: Sequence[int] = (1, 1, 2, 2, 4),
         num_res_blocks: int = 4,
@@ -65,7 +67,7 @@ class CnnDecoder(BaseDecoder):
         patch_size: int = 1,
     ) -> None:
         super().__init__()
-        self.in_channels = in_channels
+        self.in_channels, self.out_channels = in_channels, out_channels
         self.patch_size = patch_size
         self.upscale = patch_size * 2 ** (len(channel_multipliers) - 1)
         out_widths = [channels * m for m in channel_multipliers]
@@ -83,15 +85,17 @@ class CnnDecoder(BaseDecoder):
                 AdaptiveGroupNorm(width, in_channels) for width in in_widths
             )
         self.norm_out = group_norm(out_widths[0])
-        self.conv_out = nn.Conv2d(out_widths[0], 3 * patch_size**2, 3, padding=1)
+        self.conv_out = nn.Conv2d(out_widths[0], out_channels * patch_size**2, 3, padding=1)
 
     @property
     def last_layer(self) -> nn.Parameter:
         """Weight of the output convolution."""
         return self.conv_out.weight
 
-    def forward(self, codes: Tensor) -> Tensor:
-        """(B, in_channels, h, w) to (B, 3, h * upscale, w * upscale)."""
+    def forward(
+        self, codes: Tensor, size: Sequence[int] | None = None, noise: Tensor | None = None
+    ) -> Tensor:
+        """(B, in_channels, h, w) to (B, out_channels, h * upscale, w * upscale)."""
         x = self.conv_in(codes)
         for block in self.mid_block:
             x = block(x)

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from openmagvit2.errors import UserError
 from openmagvit2.models.encoders.base import BaseEncoder
 from openmagvit2.models.layers.resample import DOWNSAMPLERS, build_sampler
 from openmagvit2.models.layers.residual import ResidualBlock, group_norm
@@ -62,7 +61,7 @@ class CnnEncoder(BaseEncoder):
         super().__init__()
         self.out_channels = out_channels
         self.patch_size = patch_size
-        self.downscale = patch_size * 2 ** (len(channel_multipliers) - 1)
+        self.stride = (patch_size * 2 ** (len(channel_multipliers) - 1),) * 2
         widths = [channels] + [channels * m for m in channel_multipliers]
         last = len(channel_multipliers) - 1
         self.conv_in = nn.Conv2d(3 * patch_size**2, channels, 3, padding=1, bias=False)
@@ -77,17 +76,12 @@ class CnnEncoder(BaseEncoder):
         self.conv_out = nn.Conv2d(widths[-1], out_channels, 1)
 
     def forward(self, image: Tensor) -> Tensor:
-        """(B, 3, H, W) in [-1, 1] to (B, out_channels, H / downscale, W / downscale).
+        """(B, 3, H, W) in [-1, 1] to (B, out_channels, *grid).
 
         Raises:
-            UserError: H or W is not divisible by ``downscale``.
+            UserError: H or W is not divisible by ``stride``.
         """
-        if image.shape[-1] % self.downscale or image.shape[-2] % self.downscale:
-            raise UserError(
-                f'The image is {image.shape[-2]}x{image.shape[-1]}; height and width must be '
-                f'divisible by {self.downscale} '
-                f'(the encoder has {len(self.down)} levels). Pad or resize it.'
-            )
+        self.check_size(image.shape[2:])
         x = self.conv_in(F.pixel_unshuffle(image, self.patch_size))
         for level in self.down:
             x = level(x)

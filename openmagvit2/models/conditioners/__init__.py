@@ -1,0 +1,1 @@
+"""The conditioner slot: what a generator is conditioned on, as vectors."""

@@ -1,0 +1,1 @@
+"""The order slot: which tokens follow which, and which are predicted together."""
