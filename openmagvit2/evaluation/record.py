@@ -78,8 +78,7 @@ def write_record(
         ),
         numerics=numerics(),
         # onedl-mmengine is imported under the same name, but is another distribution.
-        versions=dict(mmengine=mmengine.__version__)
-        | {name: version(name) for name in PACKAGES},
+        versions=dict(mmengine=mmengine.__version__) | {name: version(name) for name in PACKAGES},
     )
     path = Path(folder) / 'metrics.json'
     write_text(path, json.dumps(record, indent=2, default=str) + '\n')
