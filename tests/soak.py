@@ -40,11 +40,19 @@ CONFIGS = Path(__file__).parents[1] / 'configs' / 'tiny'
 # Config and loader workers.
 TRAININGS = [(name, workers) for workers in (2, 0) for name in ('lfq_32', 'ar_32')]
 ITERATIONS, SAVES, VALIDATIONS = 12, 3, 4
-# What a kill waits for: at most so many reports (a fresh training makes more), then at most so many
-# seconds, about as long as what was reported takes on two slow cores.
-MOMENTS = dict(iteration=(8, 0.25), save=(3, 0.18), validation=(2, 0.6), start=(0, 1.5))
-ORDER = ('save', 'iteration', 'validation', 'save', 'iteration', 'start')
+# What a kill waits for: the report, at most so many of them (a fresh training makes more), then at
+# most so many seconds, about as long as what was reported takes on two slow cores.
+MOMENTS = dict(
+    iteration=('iteration', 8, 0.25),
+    save=('save', 3, 0.18),
+    # From when the half-written file is there.
+    write=('save', 3, 0.04),
+    validation=('validation', 2, 0.6),
+    start=('start', 0, 1.5),
+)
+ORDER = ('write', 'iteration', 'validation', 'save', 'iteration', 'write', 'start')
 KILLS_OF_A_FOLDER = 4
+HALF = '.tmp-iter_*'
 COMPARED = (
     'state_dict',
     'ema_state_dict',
@@ -75,10 +83,10 @@ class Result:
     seconds: float = 0
 
     def __str__(self) -> str:
-        kinds = ', '.join(f'{number} in a {kind}' for kind, number in self.kills.most_common())
+        kinds = ', '.join(f'{kind} {number}' for kind, number in sorted(self.kills.items()))
         return (
-            f'{self.kills.total()} kills ({kinds.replace("a iter", "an iter")}; {self.halves} left '
-            f'a half-written file), {self.resumes} resumes; '
+            f'{self.kills.total()} kills (in {kinds}; {self.halves} left a half-written file), '
+            f'{self.resumes} resumes; '
             f'unreadable checkpoints: {len(self.unreadable)}; '
             f'identical: {"no" if self.different else "yes"}; {self.seconds:.0f} s'
         )
@@ -182,19 +190,22 @@ def kill(
     name: str, workers: int, folder: Path, moment: str, rng: np.random.Generator
 ) -> str | None:
     """Train, and kill at a random time; what had begun last, or None where the end came first."""
-    reports, seconds = MOMENTS[moment]
+    wanted, reports, seconds = MOMENTS[moment]
     process, pipe = start(name, workers, folder)
     for _ in range(int(rng.integers(1, reports + 1)) if reports else 0):
-        while (report := _next(pipe)) not in (moment, None):
+        while (report := _next(pipe)) not in (wanted, None):
             pass
         if report is None:
             process.join()
             assert process.exitcode == 0, Path(f'{folder}.log').read_text()[-3000:]
             return None
+    limit = time.time() + 1
+    while moment == 'write' and not any(folder.glob(HALF)) and time.time() < limit:
+        time.sleep(0.001)
     time.sleep(rng.uniform(0, seconds))
     process.kill()
     process.join()
-    last = moment
+    last = wanted
     # Loader workers, which live on for seconds, hold the pipe open.
     while pipe.poll(0) and (report := _next(pipe)):
         last = report
@@ -235,7 +246,7 @@ def _look(folder: Path, result: Result) -> None:
             read_checkpoint(path)
         except UserError as error:
             result.unreadable.append(str(error))
-    result.halves += any(folder.glob('.tmp-iter_*'))
+    result.halves += any(folder.glob(HALF))
 
 
 def _compare(a: Any, b: Any, where: str, result: Result) -> None:
