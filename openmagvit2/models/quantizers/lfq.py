@@ -90,7 +90,7 @@ class LFQ(BaseQuantizer):
         self.codebook_sizes = tuple(2**bits for bits in index_bits)
         shifts = [torch.arange(bits) for bits in index_bits]
         shifts = torch.cat([s if bit_order == 'lsb' else s.flip(0) for s in shifts])
-        digits = torch.arange(len(index_bits)).repeat_interleave(torch.tensor(index_bits))
+        digits = torch.tensor([digit for digit, bits in enumerate(index_bits) for _ in range(bits)])
         # Of each channel: the place of its bit in a digit, and which digit.
         self.register_buffer('shifts', shifts, persistent=False)
         self.register_buffer('digits', digits, persistent=False)
