@@ -101,7 +101,9 @@ def build_head(
     shared = dict(vocab_sizes=vocab_sizes, dim=backbone.dim)
     if 'num_heads' in known:
         shared['num_heads'] = backbone.num_heads
-    if config.get('embedding') == 'CodeEmbedding':
+    # A head without a choice of embeddings that asks for the width embeds with the vectors.
+    by_vectors = config.get('embedding') == 'CodeEmbedding' or 'embedding' not in known
+    if by_vectors and 'row_dim' in known:
         first = torch.zeros(1, 1, len(vocab_sizes), dtype=torch.int64)
         shared['row_dim'] = code_rows(quantizer)(first).shape[-1]
     return HEADS.build(shared | config)
