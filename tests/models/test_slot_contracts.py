@@ -85,7 +85,7 @@ def check_backbone(cls) -> None:
     assert not found[:, 3:].any(), 'position t must not see later ones'
     assert found[:, :3].abs().sum() > 0
     cache = backbone.new_cache()
-    steps = torch.cat([backbone(part, cache) for part in x.split(1, 1)], 1)
+    steps = torch.cat([backbone(part, cache=cache) for part in x.split(1, 1)], 1)
     assert torch.allclose(steps, context, atol=1e-5), 'a cache must not change the numbers'
 
 
@@ -100,10 +100,10 @@ def check_head(cls) -> None:
         (2, 5, size) for size in head.vocab_sizes
     ]
     gradient(sum(head.loss(context, sub).values()), context)
-    drawn = head.sample(context[:, 0], lambda logits, i: logits.argmax(-1))
-    assert drawn.dtype == torch.int64 and drawn.shape == (2, len(head.vocab_sizes))
-    teacher = head.logits(context[:, :1], drawn[:, None])
-    assert all(x[:, 0].argmax(-1).equal(drawn[:, i]) for i, x in enumerate(teacher)), (
+    drawn = head.sample(context, lambda logits, i: logits.argmax(-1))
+    assert drawn.dtype == torch.int64 and drawn.shape == (2, 5, len(head.vocab_sizes))
+    teacher = head.logits(context, drawn)
+    assert all(x.argmax(-1).equal(drawn[..., i]) for i, x in enumerate(teacher)), (
         'sample must follow the logits'
     )
 
@@ -156,7 +156,7 @@ CASES = [(slot, name) for slot in CHECKS for name in SLOTS[slot].names()]
 
 def test_every_slot_has_a_contract():
     # That of the quantizers has a file of its own; a slot without classes has nothing to check.
-    assert {name for name, slot in SLOTS.items() if slot.names()} == {*CHECKS, 'quantizer'}
+    assert {name for name, slot in SLOTS.items() if slot.names()} == {*CHECKS, 'quantizer', 'conditioner', 'order', 'converter'}
 
 
 @pytest.mark.parametrize(('slot', 'name'), CASES)
@@ -191,13 +191,13 @@ class HighestFirst(TokenFactorization):
 
 
 class LooksAhead(Llama):
-    def forward(self, x, cache=None, positions=None):
-        return super().forward(x, cache, positions) + x.mean(1, keepdim=True)
+    def forward(self, x, **given):
+        return super().forward(x, **given) + x.mean(1, keepdim=True)
 
 
 class SamplesAnotherHead(SeparateHead):
-    def sample(self, context, sampler):
-        return super().sample(-context, sampler)
+    def sample(self, context, draw):
+        return super().sample(-context, draw)
 
 
 class FloatTokens(SubTokenSampler):
