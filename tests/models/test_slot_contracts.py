@@ -156,7 +156,13 @@ CASES = [(slot, name) for slot in CHECKS for name in SLOTS[slot].names()]
 
 def test_every_slot_has_a_contract():
     # That of the quantizers has a file of its own; a slot without classes has nothing to check.
-    assert {name for name, slot in SLOTS.items() if slot.names()} == {*CHECKS, 'quantizer', 'conditioner', 'order', 'converter'}
+    assert {name for name, slot in SLOTS.items() if slot.names()} == {
+        *CHECKS,
+        'quantizer',
+        'conditioner',
+        'order',
+        'converter',
+    }
 
 
 @pytest.mark.parametrize(('slot', 'name'), CASES)
