@@ -1,6 +1,7 @@
 """In which order the cells of a token sequence are predicted, and which are predicted together."""
 
 from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -19,8 +20,10 @@ class Order:
         groups: Sizes of the sets that are predicted together, in order; their sum is T.
         num_uniforms: Random numbers that a sample's order takes.
         needs: What a backbone must support (see :class:`Backbone`).
+        test_arguments: Arguments for the tests of the slot's contract.
     """
 
+    test_arguments: ClassVar[dict[str, Any]] = dict(num_tokens=6)
     num_uniforms: int = 0
     needs: frozenset[str] = frozenset()
 
@@ -68,6 +71,8 @@ class NextScale(Order):
             quantizer.
     """
 
+    test_arguments = dict(num_tokens=14, scales=(1, 2, (3, 3)))
+
     def __init__(self, *, num_tokens: int, scales: Sequence[int | Sequence[int]]) -> None:
         super().__init__(num_tokens=num_tokens)
         sides = [(side, side) if isinstance(side, int) else tuple(side) for side in scales]
@@ -91,6 +96,7 @@ class Random(Order):
     """
 
     needs = frozenset({'positions', 'targets'})
+    test_arguments = dict(num_tokens=6, start=10, end=20)
 
     def __init__(self, *, num_tokens: int, start: int, end: int) -> None:
         super().__init__(num_tokens=num_tokens)

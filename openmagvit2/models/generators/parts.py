@@ -60,19 +60,15 @@ def image_grid(tokenizer: nn.Module, image_size: int | Sequence[int] | None) -> 
     Raises:
         UserError: Neither says the size.
     """
-    size = image_size or getattr(tokenizer.encoder, 'image_size', None)
+    size = image_size or tokenizer.encoder.image_size
     if size is None:
         raise UserError(
             'model.image_size: the tokenizer takes images of any size; give the height and width '
             'of those that this model generates, in pixels.'
         )
     size = (size, size) if isinstance(size, int) else tuple(size)
-    return tuple(side // tokenizer.encoder.downscale for side in size)
-
-
-def token_shape(quantizer: nn.Module, grid: tuple[int, ...]) -> tuple[int, ...]:
-    """Shape of an image's indices."""
-    return grid if quantizer.num_codebooks == 1 else (*grid, quantizer.num_codebooks)
+    tokenizer.encoder.check_size(size)
+    return tuple(tokenizer.encoder.grid(size))
 
 
 def head_class(config: dict) -> type | None:
@@ -84,15 +80,16 @@ def head_class(config: dict) -> type | None:
 def build_factorization(config: dict | None, head: dict, quantizer: nn.Module) -> nn.Module:
     """The factorization of a config; a head that predicts whole indices gets the trivial one."""
     cls, config = head_class(head), dict(config or dict(type='TokenFactorization'))
-    size = quantizer.codebook_size**quantizer.num_codebooks
+    sizes = quantizer.codebook_sizes
     if cls is not None and cls.joint:
+        size = math.prod(sizes)
         config = dict(type='TokenFactorization', vocab_sizes=[size])
         print_log(
             f'model.factorization: {cls.__name__} predicts whole indices, so it is [{size}].',
             'current',
             logging.INFO,
         )
-    return FACTORIZATIONS.build(dict(config, codebook_size=size))
+    return FACTORIZATIONS.build(dict(config, codebook_sizes=sizes))
 
 
 def build_head(
@@ -112,10 +109,5 @@ def build_head(
 
 def code_rows(quantizer: nn.Module) -> Callable[[Tensor], Tensor]:
     """Sub-tokens (B, T, k), one for each codebook, to the quantizer's vectors (B, T, k, d)."""
-    one = quantizer.num_codebooks == 1
+    one = len(quantizer.codebook_sizes) == 1
     return lambda sub_indices: quantizer.rows(sub_indices[..., 0] if one else sub_indices)
-
-
-def num_tokens(shape: tuple[int, ...], quantizer: nn.Module) -> int:
-    """Positions of an image: its tokens, each of which may have several digits."""
-    return math.prod(shape) // quantizer.num_codebooks
