@@ -1,47 +1,18 @@
-"""Sums over processes, with gradients where they are needed; identities in a single process."""
+"""Means over processes with a gradient."""
 
 import torch
-import torch.distributed as dist
+from mmengine.dist import all_reduce
 from torch import Tensor
 
 
-def _alone() -> bool:
-    return not dist.is_initialized() or dist.get_world_size() == 1
-
-
-class _AllReduceMean(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x: Tensor) -> Tensor:
-        x = x.clone()
-        dist.all_reduce(x)
-        return x / dist.get_world_size()
-
-    @staticmethod
-    def backward(ctx, grad: Tensor) -> Tensor:
-        grad = grad.clone()
-        dist.all_reduce(grad)
-        return grad / dist.get_world_size()
-
-
 def all_reduce_mean(x: Tensor) -> Tensor:
-    """Mean of ``x`` over all processes.
+    """Mean of ``x`` over all processes; the gradient is that of this process's own ``x``.
 
-    The backward pass averages the gradients of all processes. Together with data-parallel averaging
-    of parameter gradients, a loss made of the mean gets the gradient it has in one process on the
-    whole batch.
+    Where every process computes the same loss from the mean, data parallelism, which averages the
+    gradients of the processes, so gives the gradient of one process on the whole batch. Nothing
+    has to be sent in the backward pass.
     """
-    return x if _alone() else _AllReduceMean.apply(x)
-
-
-def all_reduce_sum(x: Tensor) -> Tensor:
-    """Sum of ``x`` over all processes, in place, without gradients."""
-    if not _alone():
-        dist.all_reduce(x)
-    return x
-
-
-def broadcast(x: Tensor) -> Tensor:
-    """``x`` of the first process, in place, without gradients."""
-    if not _alone():
-        dist.broadcast(x, 0)
-    return x
+    with torch.no_grad():
+        mean = x.detach().clone()
+        all_reduce(mean, 'mean')
+    return mean + (x - x.detach())
