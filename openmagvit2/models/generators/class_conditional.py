@@ -20,7 +20,7 @@ from openmagvit2.models.generators.labels import check_batch, class_numbers
 from openmagvit2.models.layers.precision import uniform_to
 from openmagvit2.models.samplers import SubTokenSampler, decode_tokens, uniforms
 from openmagvit2.registry import BACKBONES, FACTORIZATIONS, HEADS, MODELS, SAMPLERS
-from openmagvit2.signatures import accepted
+from openmagvit2.signatures import Slot, accepted
 
 # Below this many rows matrix products round in another way, and a draw near a boundary gives
 # another token.
@@ -75,6 +75,14 @@ class ClassConditionalGenerator(BaseModel):
 
     # What metrics measure: see `evaluation.stages`.
     stage = 'generator'
+    slots = dict(
+        # A frozen tokenizer names its weights in its own dict.
+        tokenizer=Slot(MODELS, beside=dict(checkpoint=None, seed=None)),
+        factorization=FACTORIZATIONS,
+        backbone=BACKBONES,
+        head=HEADS,
+        data_preprocessor=MODELS,
+    )
 
     def __init__(
         self,
@@ -96,8 +104,7 @@ class ClassConditionalGenerator(BaseModel):
             tokenizer.pop('checkpoint', None),
             tokenizer.pop('seed', 0),
         )
-        # Discriminator and perceptual network only train a tokenizer.
-        tokenizer.update(discriminator=None, perceptual_loss=None)
+        tokenizer.pop('training', None)
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             self.tokenizer = MODELS.build(tokenizer).requires_grad_(False).eval()

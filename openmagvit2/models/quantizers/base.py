@@ -55,8 +55,6 @@ class BaseQuantizer(nn.Module, ABC):
         in_channels: Channels wanted from the encoder.
         code_dim: Channels of the codes.
         codebook_size: Number of codes.
-        whole_batch: Whether a loss needs a statistic of the whole batch; the model then calls
-            :meth:`begin_step` where a batch comes in parts.
         num_codebooks: 1, or the length of a last axis of the indices (residual and grouped
             quantizers).
     """
@@ -65,7 +63,6 @@ class BaseQuantizer(nn.Module, ABC):
     code_dim: int
     codebook_size: int
     num_codebooks: int = 1
-    whole_batch: bool = False
 
     def forward(self, z: Tensor) -> QuantizerOutput:
         """Quantize (B, in_channels, *grid) in float32 and give the codes back in the dtype of
@@ -109,11 +106,6 @@ class BaseQuantizer(nn.Module, ABC):
                 f'{self.codebook_size} codes), got {wrong[0].item()}.'
             )
         return indices
-
-    def begin_step(self, latents: list[Tensor]) -> None:
-        """Look at a batch whose parts of equal size, each a ``z``, will come one after the other
-        (gradient accumulation).
-        """
 
     @abstractmethod
     def quantize(self, z: Tensor) -> QuantizerOutput:
