@@ -52,7 +52,7 @@ def main() -> int:
     args = parser.parse_args()
     try:
         config = load_config(args.config, args.cfg_options)
-        launch.start(args.launcher)
+        launch.start(args.launcher, config)
         names = args.metrics.split(',') if args.metrics else None
         metrics = test(
             config,

@@ -43,7 +43,7 @@ def main() -> int:
     args = parser.parse_args()
     try:
         config = load_config(args.config, args.cfg_options)
-        launch.start(args.launcher)
+        launch.start(args.launcher, config)
         recipe = (args.crops, args.flip, args.split, args.batch_size, args.num_workers, args.device)
         header = tokenize(config, args.checkpoint, args.out, *recipe)
     except UserError as error:

@@ -34,7 +34,7 @@ def main() -> int:
     args = parser.parse_args()
     try:
         config = load_config(args.config, args.cfg_options)
-        launch.start(args.launcher)
+        launch.start(args.launcher, config)
         train(config, args.work_dir, args.resume, args.launcher)
     except UserError as error:
         print(f'error: {launch.sentence(error)}', file=sys.stderr)

@@ -2,31 +2,44 @@
 
 import os
 import sys
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
+from mmengine.config import Config
 from mmengine.dist import init_dist, is_main_process
 
 from openmagvit2.errors import UserError
 
-__all__ = ['finish', 'is_main_process', 'sentence', 'start']
+__all__ = ['finish', 'is_main_process', 'long_barrier', 'sentence', 'start']
 
-# What each launcher's own variables are told by.
+# Variables that show that a launcher has started this process.
 NEEDED = dict(pytorch=('RANK', 'WORLD_SIZE'), slurm=('SLURM_PROCID', 'SLURM_NTASKS'))
+# How long one exchange between processes may take, in seconds (`env_cfg.dist_cfg.timeout`).
+TIMEOUT = 1800
+# How long processes with little work wait for those with much.
+LONG = timedelta(days=7)
+_long_group: dist.ProcessGroup | None = None
 
 
-def start(launcher: str) -> None:
+def start(launcher: str, config: Config | None = None) -> None:
     """Join the process group that the launcher describes in the environment; mmengine alone cannot
     do so on a CPU.
 
     Args:
         launcher: 'none', 'pytorch' (torchrun), or 'slurm'.
+        config: ``env_cfg.dist_cfg`` is read: ``timeout``, the seconds that one exchange between
+            processes may take (1800).
 
     Raises:
-        UserError: The environment is not that of the launcher.
+        UserError: The environment is not that of the launcher; the time-out is no positive number.
     """
     if launcher == 'none' or dist.is_initialized():
         return
+    settings = (config or {}).get('env_cfg', {}).get('dist_cfg') or {}
+    timeout = positive(
+        'timeout', TIMEOUT if settings.get('timeout') is None else settings['timeout']
+    )
     for name in NEEDED[launcher]:
         if name not in os.environ:
             raise UserError(
@@ -34,13 +47,43 @@ def start(launcher: str) -> None:
                 f'torchrun, tools/slurm_*.sh or srun.'
             )
     if torch.cuda.is_available():
-        init_dist(launcher, backend='nccl')
+        init_dist(launcher, backend=settings.get('backend', 'nccl'), timeout=timeout)
+    else:
+        if launcher == 'slurm':
+            os.environ.setdefault('RANK', os.environ['SLURM_PROCID'])
+            os.environ.setdefault('WORLD_SIZE', os.environ['SLURM_NTASKS'])
+            os.environ.setdefault('LOCAL_RANK', os.environ.get('SLURM_LOCALID', '0'))
+        dist.init_process_group('gloo', timeout=timedelta(seconds=timeout))
+    make_long_group()
+
+
+def positive(key: str, value: object) -> float:
+    """A number of seconds of ``env_cfg.dist_cfg``; raises UserError for anything else."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0:
+        raise UserError(
+            f'env_cfg.dist_cfg.{key} must be a number of seconds above 0, got {value!r}.'
+        )
+    return value
+
+
+def make_long_group() -> None:
+    """Make what :func:`long_barrier` waits with; all processes together, before their work."""
+    global _long_group
+    _long_group = dist.new_group(backend='gloo', timeout=LONG)
+
+
+def long_barrier() -> None:
+    """Wait for all processes, for days if need be: after work of uneven length, as tokenizing or
+    sampling. It needs no device; a process that ends meanwhile is an error at once.
+
+    In a group that :func:`start` did not make, the processes have to come to their first call
+    within that group's own time-out.
+    """
+    if not dist.is_initialized() or dist.get_world_size() == 1:
         return
-    if launcher == 'slurm':
-        os.environ.setdefault('RANK', os.environ['SLURM_PROCID'])
-        os.environ.setdefault('WORLD_SIZE', os.environ['SLURM_NTASKS'])
-        os.environ.setdefault('LOCAL_RANK', os.environ.get('SLURM_LOCALID', '0'))
-    dist.init_process_group('gloo')
+    if _long_group is None:
+        make_long_group()
+    dist.barrier(group=_long_group)
 
 
 def sentence(error: UserError) -> str:
@@ -55,12 +98,14 @@ def sentence(error: UserError) -> str:
 
 def finish(code: int) -> None:
     """Leave the process group and end the process with an exit code."""
+    global _long_group
     distributed = dist.is_initialized()
     if distributed:
         if code == 0:
             # The store of the first process must outlive what the others still ask it.
             dist.barrier()
         dist.destroy_process_group()
+        _long_group = None
     sys.stdout.flush()
     sys.stderr.flush()
     if distributed and not torch.cuda.is_available():

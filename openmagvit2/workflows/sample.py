@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from mmengine.dist import barrier, broadcast_object_list, get_dist_info, is_main_process
+from mmengine.dist import broadcast_object_list, get_dist_info, is_main_process
 from tqdm import tqdm
 
 from openmagvit2.apis.generator import Generator
 from openmagvit2.checkpoint.hashing import weights_hash
+from openmagvit2.engine.launch import long_barrier
 from openmagvit2.errors import UserError
 from openmagvit2.folders import claim
 from openmagvit2.io import write_atomically
@@ -90,11 +91,11 @@ def sample_npz(
         )
         with write_atomically(_part(folder, number)) as file:
             np.save(file, images)
-    barrier()
+    long_barrier()
     if is_main_process():
         _merge(folder, out, [label for label, _ in jobs], len(numbers))
         shutil.rmtree(folder)
-    barrier()
+    long_barrier()
     return len(jobs)
 
 

@@ -1,10 +1,14 @@
 """What the tools tell of an error."""
 
+from datetime import timedelta
+
 import pytest
+from mmengine.config import Config
 from torch.utils.data import DataLoader
 
 from openmagvit2.datasets import FashionMNIST
 from openmagvit2.engine import launch
+from openmagvit2.errors import UserError
 
 
 @pytest.mark.parametrize('num_workers', [0, 1])
@@ -23,3 +27,30 @@ def test_a_launcher_outside_its_environment(launcher, name, monkeypatch):
     monkeypatch.delenv(name, raising=False)
     with pytest.raises(ValueError, match=f'--launcher {launcher}: {name} is not set'):
         launch.start(launcher)
+
+
+@pytest.mark.parametrize(('settings', 'seconds'), [({}, 1800), (dict(timeout=45), 45)])
+def test_the_group_has_the_time_out_of_the_config(settings, seconds, monkeypatch):
+    told = {}
+    monkeypatch.setattr(launch.torch.cuda, 'is_available', lambda: False)
+    monkeypatch.setattr(
+        launch.dist,
+        'init_process_group',
+        lambda name, timeout: told.update(backend=name, timeout=timeout),
+    )
+    monkeypatch.setattr(
+        launch.dist, 'new_group', lambda backend, timeout: told.update(long=timeout)
+    )
+    for name, value in dict(RANK='0', WORLD_SIZE='1').items():
+        monkeypatch.setenv(name, value)
+    launch.start('pytorch', Config(dict(env_cfg=dict(dist_cfg=settings))))
+    assert told['backend'] == 'gloo' and told['timeout'] == timedelta(seconds=seconds)
+    assert told['long'] >= timedelta(hours=24)
+
+
+@pytest.mark.parametrize('value', [-1, '30', True])
+def test_a_time_out_is_a_number_of_seconds(value, monkeypatch):
+    for name in ('RANK', 'WORLD_SIZE'):
+        monkeypatch.setenv(name, '1')
+    with pytest.raises(UserError, match=r'env_cfg.dist_cfg.timeout must be a number of seconds'):
+        launch.start('pytorch', Config(dict(env_cfg=dict(dist_cfg=dict(timeout=value)))))

@@ -1,0 +1,34 @@
+"""Processes with little work wait longer for the others than one exchange may take."""
+
+import time
+from datetime import timedelta
+
+import pytest
+import torch.distributed as dist
+from two_processes import run_in_two
+
+from openmagvit2.engine import launch
+
+SHORT = timedelta(seconds=1)
+
+
+def _uneven(rank: int, folder: str) -> None:
+    short = dist.new_group(backend='gloo', timeout=SHORT)
+    launch.make_long_group()
+    time.sleep(2.5 * rank)
+    launch.long_barrier()
+    # What the work would have ended with.
+    time.sleep(2.5 * rank)
+    if rank == 0:
+        with pytest.raises(RuntimeError):
+            dist.barrier(group=short)
+
+
+@pytest.mark.slow
+@pytest.mark.smoke
+def test_a_long_barrier_outlasts_the_time_out(tmp_path):
+    run_in_two(_uneven, tmp_path)
+
+
+def test_one_process_does_not_wait():
+    launch.long_barrier()
