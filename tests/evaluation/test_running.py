@@ -243,7 +243,7 @@ def test_original_resolution_of_forty_files(layout, checkpoint, tmp_path, monkey
 class Identity(nn.Module):
     """Encoder or decoder: pixels pass as they are."""
 
-    downscale = 16
+    stride = (16, 16)
 
     def __init__(self) -> None:
         super().__init__()
