@@ -7,22 +7,33 @@ on first use through ``locations``: nobody imports for side effects.
 """
 
 import difflib
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from mmengine import registry as mmengine_registry
 from mmengine.registry import Registry as MMEngineRegistry
 
 from openmagvit2.errors import UserError
 
+if TYPE_CHECKING:
+    from openmagvit2.models.backbones.base import Backbone
+    from openmagvit2.models.decoders import BaseDecoder
+    from openmagvit2.models.discriminators import BaseDiscriminator
+    from openmagvit2.models.encoders import BaseEncoder
+    from openmagvit2.models.quantizers import BaseQuantizer
+
 SCOPE = 'openmagvit2'
+Part = TypeVar('Part')
 
 
-class Registry(MMEngineRegistry):
+class Registry(MMEngineRegistry, Generic[Part]):
     """mmengine's registry with an error for unknown names that lists what there is, the nearest
     name first.
+
+    It is generic in the base class of the slot: ``Registry[BaseQuantizer].build(…)`` gives a
+    ``BaseQuantizer``.
     """
 
-    def build(self, cfg: dict, *args, **kwargs) -> Any:
+    def build(self, cfg: dict, *args, **kwargs) -> Part:
         """Build ``cfg['type']`` with the other keys as keyword arguments.
 
         Args:
@@ -57,15 +68,15 @@ class Registry(MMEngineRegistry):
         return f'No `{kind}` in the {self.name} slot, which has: {listed}.{elsewhere}'
 
 
-SLOTS: dict[str, Registry] = {}
+SLOTS: dict[str, Registry[Any]] = {}
 
 
-def _slot(name: str, folder: str) -> Registry:
+def _slot(name: str, folder: str) -> Registry[Any]:
     SLOTS[name] = Registry(name, scope=SCOPE, locations=[f'openmagvit2.{folder}'])
     return SLOTS[name]
 
 
-def _child(name: str, *folders: str) -> Registry:
+def _child(name: str, *folders: str) -> Registry[Any]:
     parent = getattr(mmengine_registry, name)
     return Registry(
         parent.name,
@@ -77,25 +88,31 @@ def _child(name: str, *folders: str) -> Registry:
 
 # ---- the slots of the paper ----------------------------------------------------------------------
 # image -> z
-ENCODERS = _slot('encoder', 'models.encoders')
+ENCODERS: 'Registry[BaseEncoder]' = _slot('encoder', 'models.encoders')
 # z -> codes, indices, losses
-QUANTIZERS = _slot('quantizer', 'models.quantizers')
+QUANTIZERS: 'Registry[BaseQuantizer]' = _slot('quantizer', 'models.quantizers')
 # codes -> image
-DECODERS = _slot('decoder', 'models.decoders')
+DECODERS: 'Registry[BaseDecoder]' = _slot('decoder', 'models.decoders')
 # image -> patch logits
-DISCRIMINATORS = _slot('discriminator', 'models.discriminators')
-# pixel, perceptual, adversarial and LeCAM losses
+DISCRIMINATORS: 'Registry[BaseDiscriminator]' = _slot('discriminator', 'models.discriminators')
+# reconstruction losses, the adversarial game with its regularizers, and schedules of weights
 LOSSES = _slot('loss', 'models.losses')
-# index <-> sub-indices
+# indices <-> sub-indices
 FACTORIZATIONS = _slot('factorization', 'models.factorization')
+# label, text … -> prefix and pooled vector
+CONDITIONERS = _slot('conditioner', 'models.conditioners')
+# which tokens follow which, and which are predicted together
+ORDERS = _slot('order', 'models.orders')
 # token embeddings -> context
-BACKBONES = _slot('backbone', 'models.backbones')
+BACKBONES: 'Registry[Backbone]' = _slot('backbone', 'models.backbones')
 # context -> sub-token logits
 HEADS = _slot('head', 'models.heads')
 # logits -> sampled sub-tokens
 SAMPLERS = _slot('sampler', 'models.samplers')
 # images -> features, for distribution metrics
 FEATURES = _slot('features', 'evaluation.features')
+# official files <-> ours
+CONVERTERS = _slot('converter', 'checkpoint.converters')
 
 # ---- what mmengine's Runner builds ---------------------------------------------------------------
 # whole models: tokenizers and generators

@@ -1,9 +1,8 @@
-"""Asymmetric token factorization: one large index as several small ones, and back (paper §2.3, spec
-§1.1).
-"""
+"""Asymmetric token factorization: large indices as several small ones, and back (paper §2.3)."""
 
 import math
 from collections.abc import Sequence
+from itertools import accumulate
 
 import torch
 from torch import Tensor, nn
@@ -11,19 +10,33 @@ from torch import Tensor, nn
 from openmagvit2.errors import UserError
 from openmagvit2.registry import FACTORIZATIONS
 
+# Products of sizes stay below this, so that a number fits an int64.
+LARGEST = 2**62
+
 
 @FACTORIZATIONS.register_module()
 class TokenFactorization(nn.Module):
-    """Mixed-radix digits of an index; the first sub-token is the lowest digit, as in the official
-    models.
+    """Indices (B, *token_shape) of a quantizer as a sequence of sub-tokens (B, T, k), and back.
+
+    The digits of an index are one mixed-radix number, codebook 0 lowest. It is cut again into
+    sub-tokens, the first of which is lowest, as in the official models; by default at the
+    codebooks. So a token of one codebook of 2^18 codes becomes two sub-tokens of 6 and 12 bits,
+    and a token of four codebooks of 256 codes four, or with ``bits=[16, 16]`` two.
 
     Args:
         bits: Bits of each sub-token, [6, 12] in the paper.
         vocab_sizes: Or the size of each sub-vocabulary, for codebooks that are no power of two.
-        codebook_size: When given, the product must equal it; the generator passes its tokenizer's.
+        codebook_sizes: Those of the quantizer; the generator passes its tokenizer's. None: one
+            codebook of as many codes as the sub-vocabularies make.
+        codebook_size: Version 1's name for the size of a single codebook.
+
+    Attributes:
+        vocab_sizes: Size of each sub-vocabulary.
+        codebook_sizes: Size of each codebook.
 
     Raises:
-        UserError: Neither or both of the two are given, or the product does not fit.
+        UserError: Both ``bits`` and ``vocab_sizes`` are given, none of the sizes, or the products
+            differ.
     """
 
     def __init__(
@@ -31,40 +44,106 @@ class TokenFactorization(nn.Module):
         *,
         bits: Sequence[int] | None = None,
         vocab_sizes: Sequence[int] | None = None,
+        codebook_sizes: Sequence[int] | None = None,
         codebook_size: int | None = None,
     ) -> None:
         super().__init__()
-        if (bits is None) == (vocab_sizes is None):
-            raise UserError('model.factorization: give exactly one of `bits` and `vocab_sizes`.')
-        self.vocab_sizes = (
-            [2**b for b in bits] if bits is not None else [int(v) for v in vocab_sizes]
-        )
+        if codebook_sizes is None and codebook_size is not None:
+            codebook_sizes = (codebook_size,)
+        if bits is not None and vocab_sizes is not None:
+            raise UserError('model.factorization: give only one of `bits` and `vocab_sizes`.')
+        key = 'bits' if bits is not None else 'vocab_sizes'
+        if bits is not None:
+            vocab_sizes = [2**b if b > 0 else 0 for b in bits]
+        elif vocab_sizes is None:
+            vocab_sizes = codebook_sizes
+        if vocab_sizes is None:
+            raise UserError('model.factorization: give `bits` or `vocab_sizes`.')
+        self.vocab_sizes = [int(size) for size in vocab_sizes]
         if not self.vocab_sizes or min(self.vocab_sizes) < 1:
             raise UserError(
-                f'model.factorization: every sub-vocabulary needs a positive size, got '
-                f'{self.vocab_sizes}.'
+                f'model.factorization.{key}: every sub-vocabulary needs a positive size, got '
+                f'{list(bits) if bits is not None else self.vocab_sizes}.'
             )
         product = math.prod(self.vocab_sizes)
-        if codebook_size is not None and product != codebook_size:
+        self.codebook_sizes = tuple(codebook_sizes or (product,))
+        if product != math.prod(self.codebook_sizes):
             raise UserError(
-                f'model.factorization: sub-vocabularies {self.vocab_sizes} make {product} tokens, '
-                f'the tokenizer has '
-                f'{codebook_size}; mend `bits` or `vocab_sizes`.'
+                f'model.factorization.{key}: sub-vocabularies {self.vocab_sizes} make {product} '
+                f'tokens, the tokenizer has {math.prod(self.codebook_sizes)}; correct the sizes.'
+            )
+        self.blocks = _blocks(self.codebook_sizes, self.vocab_sizes)
+        largest = max(math.prod(books) for books, _ in self.blocks)
+        if largest > LARGEST:
+            raise UserError(
+                f'model.factorization.{key}: {self.vocab_sizes} cuts across codebooks of together '
+                f'{largest} codes, and a cut across codebooks can join at most 2^62; cut at the '
+                f'codebooks {list(self.codebook_sizes)}.'
             )
 
     def split(self, indices: Tensor) -> Tensor:
-        """int64 (...) to sub-indices int64 (..., k)."""
-        digits = []
-        for size in self.vocab_sizes:
-            digits.append(indices % size)
-            indices = indices // size
-        return torch.stack(digits, -1)
+        """Indices int64 (B, *token_shape) to sub-tokens int64 (B, T, k), T the number of cells.
 
-    def merge(self, sub_indices: Tensor) -> Tensor:
-        """Sub-indices int64 (..., k) to int64 (...)."""
-        indices = torch.zeros_like(sub_indices[..., 0])
-        for digit, size in zip(
-            reversed(sub_indices.unbind(-1)), reversed(self.vocab_sizes), strict=True
-        ):
-            indices = indices * size + digit
-        return indices
+        With several codebooks their digits are the last axis of ``indices`` and no axis of the
+        cells. Indices without cells, () or (M,), give (k,) or (M, k).
+        """
+        digits = indices if len(self.codebook_sizes) > 1 else indices[..., None]
+        sub_indices = self._convert(digits, self.blocks)
+        return sub_indices.flatten(1, -2) if sub_indices.dim() > 2 else sub_indices
+
+    def merge(self, sub_indices: Tensor, token_shape: Sequence[int] | None = None) -> Tensor:
+        """Sub-tokens int64 (B, T, k) to indices int64 (B, *token_shape).
+
+        Args:
+            sub_indices: Sub-tokens.
+            token_shape: The quantizer's ``token_shape(grid)``; None: (T,), with several codebooks
+                (T, codebooks).
+        """
+        digits = self._convert(sub_indices, [(vocabs, books) for books, vocabs in self.blocks])
+        indices = digits if len(self.codebook_sizes) > 1 else digits[..., 0]
+        return indices if token_shape is None else indices.reshape(len(indices), *token_shape)
+
+    @staticmethod
+    def _convert(digits: Tensor, blocks: list[tuple[list[int], list[int]]]) -> Tensor:
+        """Digits (..., n) in the first sizes of each block to digits (..., m) in the second."""
+        parts = digits.split([len(before) for before, _ in blocks], -1)
+        return torch.cat(
+            [
+                part if before == after else _digits(_number(part, before), after)
+                for part, (before, after) in zip(parts, blocks, strict=True)
+            ],
+            -1,
+        )
+
+
+def _number(digits: Tensor, sizes: list[int]) -> Tensor:
+    """Digits (..., n), the first lowest, to the number (...)."""
+    weights = list(accumulate(sizes[:-1], lambda a, b: a * b, initial=1))
+    return sum(digit * weight for digit, weight in zip(digits.unbind(-1), weights, strict=True))
+
+
+def _digits(number: Tensor, sizes: list[int]) -> Tensor:
+    """Numbers (...) to digits (..., n), the first lowest."""
+    digits = []
+    for size in sizes:
+        digits.append(number % size)
+        number = number // size
+    return torch.stack(digits, -1)
+
+
+def _blocks(first: Sequence[int], second: Sequence[int]) -> list[tuple[list[int], list[int]]]:
+    """Cut two lists of equal product into the shortest runs of equal products, so that digits are
+    only joined where a cut of one list is none of the other.
+    """
+    first, second = list(first), list(second)
+    blocks = []
+    while first and second:
+        a, b = [first.pop(0)], [second.pop(0)]
+        while math.prod(a) != math.prod(b):
+            shorter, rest = (a, first) if math.prod(a) < math.prod(b) else (b, second)
+            shorter.append(rest.pop(0))
+        blocks.append((a, b))
+    # What is left of one of them are ones.
+    blocks[-1][0].extend(first)
+    blocks[-1][1].extend(second)
+    return blocks

@@ -2,8 +2,9 @@
 
 import pytest
 import torch
+from torch import nn
 
-from openmagvit2.models.quantizers import FSQ
+from openmagvit2.models.quantizers import FSQ, BaseQuantizer
 from openmagvit2.registry import QUANTIZERS
 
 NAMES = QUANTIZERS.names()
@@ -16,10 +17,10 @@ def check_contract(quantizer, grid: tuple[int, ...]) -> None:
     z = torch.randn(2, quantizer.in_channels, *grid, requires_grad=True)
     out = quantizer.train()(z)
     assert out.codes.shape == (2, quantizer.code_dim, *grid) and out.codes.dtype == z.dtype
-    axes = grid if quantizer.num_codebooks == 1 else (*grid, quantizer.num_codebooks)
     assert out.indices.dtype == torch.int64, 'indices must be int64'
-    assert out.indices.shape == (2, *axes)
-    assert 0 <= out.indices.min() and out.indices.max() < quantizer.codebook_size
+    assert out.indices.shape == (2, *quantizer.token_shape(grid))
+    assert isinstance(quantizer.codebook_sizes, tuple)
+    quantizer.check_indices(out.indices)
     codes = quantizer.indices_to_codes(out.indices)
     assert torch.allclose(codes, out.codes, atol=1e-5), 'indices_to_codes must give the codes'
     assert quantizer.codes_to_indices(codes).equal(out.indices), 'codes_to_indices must invert'
@@ -65,3 +66,58 @@ class WrongRoundTrip(FSQ):
 def test_wrong_classes_are_caught(wrong):
     with pytest.raises(AssertionError):
         check_contract(wrong(), (3, 4))
+
+
+class OfVersion1(FSQ):
+    """States what version 1's contract asked for."""
+
+    def __init__(self, books=None):
+        nn.Module.__init__(self)
+        self.codebook_size = 6
+        if books:
+            self.num_codebooks = books
+
+
+class ClassAttributes(OfVersion1):
+    codebook_size, num_codebooks = 6, 3
+
+    def __init__(self):
+        nn.Module.__init__(self)
+
+
+class Nothing(OfVersion1):
+    def __init__(self):
+        nn.Module.__init__(self)
+
+
+@pytest.mark.parametrize(
+    ('quantizer', 'sizes', 'shape'),
+    [
+        (OfVersion1(), (6,), (2, 3)),
+        (OfVersion1(2), (6, 6), (2, 3, 2)),
+        (ClassAttributes(), (6, 6, 6), (2, 3, 3)),
+        (FSQ(levels=[2, 3]), (6,), (2, 3)),
+    ],
+)
+def test_sizes_and_shape_of_an_index(quantizer, sizes, shape):
+    assert quantizer.codebook_sizes == sizes and quantizer.token_shape((2, 3)) == shape
+    assert quantizer.codebook_size == 6 and quantizer.num_codebooks == len(sizes)
+
+
+def test_a_class_without_sizes_is_named():
+    with pytest.raises(ValueError, match='Nothing must set `codebook_sizes`'):
+        Nothing().token_shape((2,))
+
+
+def test_several_digits_have_no_single_size():
+    quantizer = Nothing()
+    quantizer.codebook_sizes = (4, 8)
+    assert quantizer.num_codebooks == 2 and isinstance(quantizer, BaseQuantizer)
+    with pytest.raises(ValueError, match='read `codebook_sizes`'):
+        _ = quantizer.codebook_size
+    good = torch.tensor([[[3, 7], [0, 0]]])
+    assert quantizer.check_indices(good).equal(good)
+    with pytest.raises(ValueError, match=r'from 0 to 3 \(the codebook has 4 codes\), got 7'):
+        quantizer.check_indices(good.flip(-1))
+    with pytest.raises(ValueError, match='last axis of indices must have length 2'):
+        quantizer.check_indices(good[..., :1])

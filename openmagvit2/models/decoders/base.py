@@ -1,20 +1,32 @@
 """Contract of the decoder slot."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
+
+from openmagvit2.signatures import accepted
 
 
 class BaseDecoder(nn.Module, ABC):
-    """``decoder(codes (B, in_channels, *grid)) -> image (B, 3, H, W)``.
+    """``decoder(codes (B, in_channels, *grid), size, noise) -> image (B, out_channels, *size)``.
+
+    A decoder that was written for version 1, ``decoder(codes)``, goes on working: see
+    :func:`run_decoder`.
 
     Attributes:
-        upscale: Pixels per latent position and axis.
         in_channels: Channels of the codes; the tokenizer sets it to ``quantizer.code_dim``.
+        out_channels: Channels of the output; the tokenizer sets it to ``pixels.channels``.
+        takes_noise: Whether the output depends on a noise map.
+        test_grids: Grids of codes for the tests of the slot's contract, for a decoder built with
+            its default arguments.
     """
 
-    upscale: int
     in_channels: int
+    out_channels: int = 3
+    takes_noise: bool = False
+    test_grids: tuple[tuple[int, ...], ...] = ((2, 3),)
 
     @property
     @abstractmethod
@@ -22,5 +34,40 @@ class BaseDecoder(nn.Module, ABC):
         """Weight of the last layer, on which an adaptive adversarial weight compares gradients."""
 
     @abstractmethod
-    def forward(self, codes: Tensor) -> Tensor:
-        """Codes to images around [-1, 1], not clamped."""
+    def forward(
+        self, codes: Tensor, size: Sequence[int] | None = None, noise: Tensor | None = None
+    ) -> Tensor:
+        """Codes to images around the range of the tokenizer's ``pixels``, not clamped.
+
+        Args:
+            codes: Float (B, in_channels, *grid).
+            size: Height and width of the image; only decoders whose grid does not give them need
+                it.
+            noise: Normal noise of the codes' shape, for a decoder with ``takes_noise``. By default
+                it is drawn in training and is one map from a fixed seed, the same for every image,
+                in evaluation. Other decoders leave it alone.
+        """
+
+    def noise_for(self, codes: Tensor) -> Tensor:
+        """Normal noise for decoding ``codes``: drawn in training, in evaluation one map for every
+        image, so that an image depends neither on its batch nor on the time.
+        """
+        if self.training:
+            return torch.randn_like(codes)
+        generator = torch.Generator().manual_seed(0)
+        return torch.randn(codes.shape[1:], generator=generator).to(codes).expand_as(codes)
+
+
+def run_decoder(
+    decoder: nn.Module,
+    codes: Tensor,
+    size: Sequence[int] | None = None,
+    noise: Tensor | None = None,
+) -> Tensor:
+    """Call a decoder with those of ``size`` and ``noise`` that are given and that it accepts.
+
+    Version 1's decoders take the codes alone.
+    """
+    given = {k: v for k, v in dict(size=size, noise=noise).items() if v is not None}
+    known = accepted(decoder.forward) if given else ()
+    return decoder(codes, **{key: value for key, value in given.items() if key in known})

@@ -1,7 +1,9 @@
 """Contract of the quantizer slot."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +18,7 @@ class QuantizerOutput:
     Attributes:
         codes: Quantized vectors (B, D, *grid), in the dtype of ``z``; gradients pass straight
             through to ``z``.
-        indices: int64 (B, *grid) in [0, codebook_size).
+        indices: int64 (B, *token_shape(grid)), each digit in [0, its codebook size).
         losses: Unweighted, differentiable scalars by name; empty in eval mode.
         stats: Detached scalars for the log by name.
         finite: In eval mode, whether all of ``z`` was finite: a bool scalar on the device.
@@ -47,25 +49,62 @@ class QuantizerOutput:
 class BaseQuantizer(nn.Module, ABC):
     """``quantizer(z (B, in_channels, *grid)) -> QuantizerOutput``.
 
-    A subclass implements :meth:`quantize`, :meth:`indices_to_codes` and :meth:`codes_to_indices`
-    and sets the attributes. It is always given float32, whatever the autocast: half-precision
-    indices collapse.
+    A subclass sets ``in_channels``, ``code_dim`` and ``codebook_sizes`` and implements
+    :meth:`quantize` and :meth:`indices_to_codes`. It is always given float32, whatever the
+    autocast: half-precision indices collapse.
 
     Attributes:
         in_channels: Channels wanted from the encoder.
         code_dim: Channels of the codes.
-        codebook_size: Number of codes.
         whole_batch: Whether a loss needs a statistic of the whole batch; the model then calls
             :meth:`begin_step` where a batch comes in parts.
-        num_codebooks: 1, or the length of a last axis of the indices (residual and grouped
-            quantizers).
     """
 
     in_channels: int
     code_dim: int
-    codebook_size: int
-    num_codebooks: int = 1
     whole_batch: bool = False
+
+    @cached_property
+    def codebook_sizes(self) -> tuple[int, ...]:
+        """Number of values of each digit of an index; a class sets it.
+
+        A class written for version 1 sets ``codebook_size`` and, with several codebooks,
+        ``num_codebooks`` instead.
+        """
+        if not self._states('codebook_size'):
+            raise UserError(
+                f'{type(self).__name__} must set `codebook_sizes`, a tuple with the number of '
+                f'values of each digit of an index.'
+            )
+        return (self.codebook_size,) * (self.num_codebooks if self._states('num_codebooks') else 1)
+
+    @cached_property
+    def codebook_size(self) -> int:
+        """Number of codes of a quantizer whose indices have a single digit.
+
+        Raises:
+            UserError: They have several.
+        """
+        if len(self.codebook_sizes) > 1:
+            raise UserError(
+                f'{type(self).__name__} has {len(self.codebook_sizes)} codebooks: read '
+                f'`codebook_sizes` instead of `codebook_size`.'
+            )
+        return self.codebook_sizes[0]
+
+    @cached_property
+    def num_codebooks(self) -> int:
+        """Number of digits of an index."""
+        return len(self.codebook_sizes)
+
+    def _states(self, name: str) -> bool:
+        """Whether the class or the instance sets an attribute that this class derives."""
+        return name in vars(self) or getattr(type(self), name) is not getattr(BaseQuantizer, name)
+
+    def token_shape(self, grid: Sequence[int]) -> tuple[int, ...]:
+        """Axes of an image's indices: the grid, with k > 1 digits one more axis of length k."""
+        digits = len(self.codebook_sizes)
+        return tuple(grid) if digits == 1 else (*grid, digits)
 
     def forward(self, z: Tensor) -> QuantizerOutput:
         """Quantize (B, in_channels, *grid) in float32 and give the codes back in the dtype of
@@ -91,22 +130,31 @@ class BaseQuantizer(nn.Module, ABC):
         Waits for the device, so it stands where users hand indices in, not in training.
 
         Args:
-            indices: Whole numbers of any shape from 0 to ``codebook_size - 1``.
+            indices: Whole numbers; with several digits the last axis counts them.
 
         Raises:
-            UserError: They are no whole numbers, or one is out of range.
+            UserError: They are no whole numbers, have another number of digits, or one is out of
+                range.
         """
         if indices.is_floating_point() or indices.is_complex() or indices.dtype == torch.bool:
             raise UserError(
                 f'indices must be whole numbers (int64), got {indices.dtype}; convert them '
                 f'with .long().'
             )
-        indices = indices.long()
-        wrong = indices[(indices < 0) | (indices >= self.codebook_size)]
-        if wrong.numel():
+        indices, sizes = indices.long(), self.codebook_sizes
+        if len(sizes) > 1 and indices.shape[-1:] != (len(sizes),):
             raise UserError(
-                f'indices must be from 0 to {self.codebook_size - 1} (the codebook has '
-                f'{self.codebook_size} codes), got {wrong[0].item()}.'
+                f'the last axis of indices must have length {len(sizes)}, one for each codebook, '
+                f'got the shape {tuple(indices.shape)}.'
+            )
+        limits = torch.tensor(sizes, device=indices.device)
+        wrong = ((indices < 0) | (indices >= limits)).nonzero()
+        if len(wrong):
+            place = tuple(wrong[0].tolist())
+            size = sizes[place[-1] if len(sizes) > 1 else 0]
+            raise UserError(
+                f'indices must be from 0 to {size - 1} (the codebook has {size} codes), got '
+                f'{indices[place].item()}.'
             )
         return indices
 
@@ -121,11 +169,7 @@ class BaseQuantizer(nn.Module, ABC):
 
     @abstractmethod
     def indices_to_codes(self, indices: Tensor) -> Tensor:
-        """int64 (B, *grid) to float32 codes (B, code_dim, *grid)."""
-
-    @abstractmethod
-    def codes_to_indices(self, codes: Tensor) -> Tensor:
-        """Codes (B, code_dim, *grid), as from :meth:`indices_to_codes`, to int64 (B, *grid)."""
+        """int64 (B, *token_shape(grid)) to float32 codes (B, code_dim, *grid)."""
 
 
 def straight_through(z: Tensor, codes: Tensor) -> Tensor:

@@ -33,7 +33,7 @@ class FSQ(BaseQuantizer):
             raise UserError(f'model.quantizer.levels must be integers of at least 2, got {levels}.')
         self.levels = levels
         self.in_channels = self.code_dim = len(levels)
-        self.codebook_size = math.prod(levels)
+        self.codebook_sizes = (math.prod(levels),)
 
     def quantize(self, z: Tensor) -> QuantizerOutput:
         """Bound (B, D, *grid) by tanh, shifted so that even level counts round evenly, and

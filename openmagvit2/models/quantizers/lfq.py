@@ -63,7 +63,7 @@ class LFQ(BaseQuantizer):
         if bit_order not in ('lsb', 'msb'):
             raise UserError(f"model.quantizer.bit_order must be 'lsb' or 'msb', got {bit_order!r}.")
         self.in_channels = self.code_dim = self.num_bits = num_bits
-        self.codebook_size = 2**num_bits
+        self.codebook_sizes = (2**num_bits,)
         self.temperature = temperature
         self.entropy_eps = entropy_eps
         self.bit_order = bit_order

@@ -64,7 +64,7 @@ class VQ(BaseQuantizer):
             )
         if ema_decay is not None and not 0 < ema_decay < 1:
             raise UserError(f'model.quantizer.ema_decay must lie between 0 and 1, got {ema_decay}.')
-        self.codebook_size = codebook_size
+        self.codebook_sizes = (codebook_size,)
         self.in_channels = self.code_dim = projection or code_dim
         self.l2_norm, self.legacy, self.entropy, self.entropy_temperature = (
             l2_norm,

@@ -1,0 +1,5 @@
+"""The conditioner slot: class labels and the like to a prefix of the sequence."""
+
+from openmagvit2.models.conditioners.class_label import ClassLabel, TokenLabel
+
+__all__ = ['ClassLabel', 'TokenLabel']

@@ -1,0 +1,25 @@
+"""Calling decoders of both versions."""
+
+import torch
+from torch import nn
+
+from openmagvit2.models.decoders.base import run_decoder
+
+
+class Version1(nn.Module):
+    def forward(self, codes):
+        return codes + 1
+
+
+class Version2(nn.Module):
+    def forward(self, codes, size=None, noise=None):
+        return codes, size, noise
+
+
+def test_a_decoder_gets_what_it_accepts():
+    codes, noise = torch.zeros(1, 2, 3, 4), torch.ones(1, 2, 3, 4)
+    assert run_decoder(Version1(), codes, size=(6, 8), noise=noise).equal(codes + 1)
+    assert run_decoder(Version2(), codes) == (codes, None, None)
+    assert run_decoder(Version2(), codes, size=(6, 8), noise=noise) == (codes, (6, 8), noise)
+    # A decoder of another kind of module.
+    assert run_decoder(nn.Identity(), codes, size=(6, 8)) is codes
