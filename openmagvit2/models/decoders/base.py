@@ -32,7 +32,7 @@ class BaseDecoder(nn.Module, ABC):
 
     @property
     @abstractmethod
-    def last_layer(self) -> nn.Parameter:
+    def last_layer(self) -> Tensor:
         """Weight of the last layer, on which an adaptive adversarial weight compares gradients."""
 
     @abstractmethod

@@ -104,7 +104,7 @@ class CnnDecoder(BaseDecoder):
         self.conv_out = nn.Conv2d(out_widths[0], out_channels * patch_size**2, 3, padding=1)
 
     @property
-    def last_layer(self) -> nn.Parameter:
+    def last_layer(self) -> Tensor:
         """Weight of the output convolution."""
         return self.conv_out.weight
 

@@ -30,7 +30,7 @@ class PixelHead(nn.Module):
         self.apply(init_linear)
 
     @property
-    def last_layer(self) -> nn.Parameter:
+    def last_layer(self) -> Tensor:
         """Weight of the output convolution."""
         return self.conv_out.weight
 
@@ -51,7 +51,7 @@ class ProxyHead(nn.Module):
         decoder: The proxy's decoder, built.
     """
 
-    def __init__(self, dim: int, codebook_size: int, code_dim: int, decoder: nn.Module) -> None:
+    def __init__(self, dim: int, codebook_size: int, code_dim: int, decoder: BaseDecoder) -> None:
         super().__init__()
         self.ffn = nn.Sequential(
             nn.Conv2d(dim, 2 * dim, 1), nn.Tanh(), nn.Conv2d(2 * dim, codebook_size, 1)
@@ -62,7 +62,7 @@ class ProxyHead(nn.Module):
         self.decoder = decoder
 
     @property
-    def last_layer(self) -> nn.Parameter:
+    def last_layer(self) -> Tensor:
         """Weight of the last layer of the proxy's decoder."""
         return self.decoder.last_layer
 
@@ -132,11 +132,12 @@ class LatentVitDecoder(BaseDecoder):
         if proxy is None or proxy_decoder is None:
             self.head = PixelHead(dim, out_channels, patch_size)
         else:
-            built = dict(proxy_decoder, in_channels=proxy[1], out_channels=out_channels)
-            self.head = ProxyHead(dim, *proxy, DECODERS.build(built))
+            rows, width = proxy
+            own = dict(proxy_decoder, in_channels=width, out_channels=out_channels)
+            self.head = ProxyHead(dim, rows, width, DECODERS.build(own))
 
     @property
-    def last_layer(self) -> nn.Parameter:
+    def last_layer(self) -> Tensor:
         """Weight of the last convolution."""
         return self.head.last_layer
 

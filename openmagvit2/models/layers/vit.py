@@ -1,7 +1,6 @@
 """Vision transformer over the cells of an image and latent tokens, as TiTok uses it twice."""
 
 from collections.abc import Sequence
-from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -18,9 +17,13 @@ def vit_blocks(dim: int, num_layers: int, num_heads: int) -> nn.Sequential:
 
     if dim % num_heads:
         raise UserError(f'`dim` must be divisible by `num_heads`, got {dim} and {num_heads}.')
-    norm = partial(nn.LayerNorm, eps=1e-5)
-    blocks = (Block(dim, num_heads, qkv_bias=True, norm_layer=norm) for _ in range(num_layers))
-    return nn.Sequential(*blocks)
+    return nn.Sequential(
+        *(
+            # torch's LayerNorm for its eps; timm's own has 1e-6.
+            Block(dim, num_heads, qkv_bias=True, norm_layer=nn.LayerNorm)
+            for _ in range(num_layers)
+        )
+    )
 
 
 def random_vector(*shape: int) -> nn.Parameter:
