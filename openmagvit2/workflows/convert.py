@@ -17,7 +17,7 @@ from openmagvit2.checkpoint import (
 from openmagvit2.checkpoint.convert import Report
 from openmagvit2.checkpoint.converters import Converter, choose, is_official
 from openmagvit2.errors import UserError
-from openmagvit2.folders import make_folder
+from openmagvit2.io import make_folder
 
 
 def convert(
