@@ -9,6 +9,7 @@ from openmagvit2.checkpoint.converters.base import (
 )
 from openmagvit2.checkpoint.converters.maskgit import MaskGit
 from openmagvit2.checkpoint.converters.open_magvit2 import OpenMagvit2
+from openmagvit2.checkpoint.converters.var import Var
 from openmagvit2.checkpoint.converters.wetok import WeTok
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     'MaskGit',
     'OfficialFile',
     'OpenMagvit2',
+    'Var',
     'WeTok',
     'choose',
     'converters',

@@ -1,6 +1,7 @@
 """All tokens at once, some of them masked; a few steps uncover them (MaskGIT)."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,7 +26,7 @@ class MaskedGenerator(BaseGenerator):
     """Bidirectional transformer that predicts masked tokens from the others and the condition.
 
     The mask is the last row of the first table of the head's embedding: ``model.head.more_rows``
-    makes room for it. Arguments are those of :class:`BaseGenerator`, and
+    makes room for it. Arguments are those of :class:`Assembly`, and
 
     Args:
         mask_schedule: Share of masked tokens in training at uniform numbers r; see
@@ -34,7 +35,7 @@ class MaskedGenerator(BaseGenerator):
 
     default_order = 'Masked'
 
-    def __init__(self, *, mask_schedule: str = 'cosine', **parts: object) -> None:
+    def __init__(self, *, mask_schedule: str = 'cosine', **parts: Any) -> None:
         super().__init__(**parts)
         self.mask_schedule = mask_schedule
         masked_share(torch.tensor(0.5), mask_schedule, self.num_tokens)
@@ -94,7 +95,7 @@ class MaskedGenerator(BaseGenerator):
         tokens = torch.where(masked[..., None], self._table()[-1].to(tokens.dtype), tokens)
         x = torch.cat([prefix, tokens], 1)
         supports = self.backbone.supports
-        given: dict = dict(condition=pooled) if 'condition' in supports else {}
+        given: dict[str, Any] = dict(condition=pooled) if 'condition' in supports else {}
         if 'groups' in supports:
             given['groups'] = with_prefix(self.order.groups, prefix.shape[1])
         x = F.dropout(x, self.input_dropout, self.backbone.training)
@@ -106,19 +107,23 @@ class MaskedGenerator(BaseGenerator):
         """Logits (B, T, V_i) of each sub-token; see :meth:`context`."""
         return self.head.logits(self.context(sub_indices, condition, masked), sub_indices)
 
+    def teacher(self, batch: int, iteration: int, draws: Tensor | None) -> dict[str, Any]:
+        """See :meth:`BaseGenerator.teacher`: which tokens are masked."""
+        assert draws is not None
+        return dict(masked=self.masks(draws))
+
     def losses(
         self,
         sub_indices: Tensor,
         condition: dict[str, Tensor],
-        draws: Tensor | None = None,
+        masked: Tensor | None = None,
         targets: Tensor | None = None,
     ) -> dict[str, Tensor]:
-        """See :meth:`BaseGenerator.losses`: the mean over an image's masked tokens, then over
-        images.
+        """See :meth:`Assembly.losses`: the mean over an image's masked tokens, bool (B, T), all by
+        default; then over images.
         """
-        if draws is None:
-            draws = torch.rand(len(sub_indices), self.num_draws, device=sub_indices.device)
-        masked = self.masks(draws)
+        if masked is None:
+            masked = torch.ones_like(sub_indices[..., 0], dtype=torch.bool)
         context = self.context(sub_indices, condition, masked)
         given = {} if targets is None else dict(targets=targets)
         losses = self.head.losses_per_token(context, sub_indices, **given)
