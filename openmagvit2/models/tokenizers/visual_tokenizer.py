@@ -159,7 +159,7 @@ class VisualTokenizer(BaseModel):
     @torch.no_grad()
     def val_step(self, data: dict) -> list[dict]:
         """One dict of batched tensors: ``image``, ``reconstruction`` (clamped to [-1, 1]),
-        ``indices``, ``codebook_size`` and ``num_codebooks`` (ints).
+        ``indices`` and ``codebook_sizes``.
 
         Raises:
             UserError: Encoder or decoder gives NaN or infinite numbers, which 8 bits would hide.
@@ -184,9 +184,7 @@ class VisualTokenizer(BaseModel):
                 .float()
                 .clamp(-1, 1),
                 indices=out.indices,
-                codebook_size=self.quantizer.codebook_size,
-                # Quantizers of other origin may not say.
-                num_codebooks=getattr(self.quantizer, 'num_codebooks', 1),
+                codebook_sizes=self.quantizer.codebook_sizes,
             )
         ]
 
