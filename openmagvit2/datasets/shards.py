@@ -1,4 +1,6 @@
-"""Images in tar shards, as a stream (spec §6.1), by the ``webdataset`` package."""
+"""Images in tar shards, as a stream (docs/reference/specification.md, Data), by the ``webdataset``
+package.
+"""
 
 import itertools
 import json
