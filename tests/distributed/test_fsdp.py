@@ -17,8 +17,9 @@ from openmagvit2.apis import init_model
 from openmagvit2.checkpoint import TRAINING_ONLY, read_checkpoint
 from openmagvit2.checkpoint.hashing import weights_hash
 from openmagvit2.config import load_config
+from openmagvit2.engine.hooks import ResumableCheckpointHook
 from openmagvit2.engine.parallel import RoleFSDP, fsdp
-from openmagvit2.engine.parallel.shards import is_sharded, part
+from openmagvit2.engine.parallel.shards import DTensor, part
 from openmagvit2.engine.stop import TrainingStopped
 from openmagvit2.errors import UserError
 from openmagvit2.workflows.train import train
@@ -58,9 +59,11 @@ def config(name: str, wrapper: str = 'RoleFSDP'):
 
 def go_on(folder: Path, until: int, wrapper: str = 'RoleFSDP', launcher: str = 'none') -> None:
     """Train the run of a folder on to an iteration of its 20."""
-    name = f'{folder.parent.name}-{until}-{launcher}'
+    again = config(f'{folder.parent.name}-{until}-{launcher}', wrapper)
+    # Blocks that are computed twice are gathered once more.
+    again.model.backbone.checkpoint_blocks = until < 11
     try:
-        train(config(name, wrapper), str(folder), True, launcher, hooks=[StopAt(until)])
+        train(again, str(folder), True, launcher, hooks=[StopAt(until)])
     except TrainingStopped as stopped:
         assert stopped.iteration == until
     else:
@@ -72,13 +75,14 @@ def _first(rank: int, folder: str) -> None:
     runner = train(config(name), f'{folder}/two', launcher='pytorch')
     assert isinstance(runner.model, RoleFSDP)
     _check_non_finite(runner, rank)
+    _save_in_evaluation(runner)
     go_on(Path(folder, 'chain'), 6, launcher='pytorch')
 
 
 def _check_non_finite(runner, rank: int) -> None:
     """What one process alone sees makes both leave the step out."""
     runner.model.train()
-    assert is_sharded(runner.model.module.backbone)
+    assert all(isinstance(p, DTensor) for p in runner.model.module.backbone.parameters())
     wrapper = runner.optim_wrapper['transformer']
     parameters = list(runner.model.module.backbone.parameters())
     before = [part(p.detach()).clone() for p in parameters]
@@ -89,6 +93,14 @@ def _check_non_finite(runner, rank: int) -> None:
     wrapper.step()
     assert wrapper.skipped == 1 and not bool(wrapper.finite)
     assert all(part(p).equal(old) for p, old in zip(parameters, before, strict=True))
+
+
+def _save_in_evaluation(runner) -> None:
+    """As the best of a validation is saved."""
+    runner.model.eval()
+    assert not any(isinstance(p, DTensor) for p in runner.model.module.parameters())
+    (hook,) = (hook for hook in runner.hooks if isinstance(hook, ResumableCheckpointHook))
+    hook._save(runner, 'best_nll.pth')
 
 
 def _later(rank: int, folder: str) -> None:
@@ -133,6 +145,17 @@ def test_two_processes_equal_one(folder, way):
         assert found.keys() == expected.keys()
         assert_close(found, expected, atol=1e-5, rtol=1e-5)
     assert all(type(value) is torch.Tensor for value in other['state_dict'].values())
+
+
+@pytest.mark.slow
+@pytest.mark.smoke
+def test_the_best_of_a_validation_is_whole(folder):
+    best, last = (
+        dict(tensors(read_checkpoint(folder / 'two' / name)))
+        for name in ('best_nll.pth', 'iter_20.pth')
+    )
+    weights = [name for name in last if name.startswith(('.state_dict.', '.optimizer.'))]
+    assert all(best[name].equal(last[name]) for name in weights) and len(weights) > 50
 
 
 @pytest.mark.slow

@@ -17,7 +17,8 @@ from torch import nn
 from openmagvit2.checkpoint import save_atomically
 from openmagvit2.checkpoint.loading import TRAINING_ONLY
 from openmagvit2.engine.finite import check_parameters
-from openmagvit2.engine.parallel.shards import gathered, is_sharded, like
+from openmagvit2.engine.parallel.fsdp import RoleFSDP
+from openmagvit2.engine.parallel.shards import gathered, like
 from openmagvit2.engine.random_state import get_random_state
 from openmagvit2.engine.resuming import adopt_position, say_what_is_not_exact
 from openmagvit2.engine.run_folder import Run, checkpoints
@@ -72,7 +73,7 @@ class ResumableCheckpointHook(Hook):
 
     def before_run(self, runner) -> None:
         """The Runner now sends the weights of the first process to the others: whole ones."""
-        if is_sharded(_raw(runner)):
+        if isinstance(runner.model, RoleFSDP):
             runner.model.eval()
 
     def before_train(self, runner) -> None:
@@ -122,7 +123,11 @@ class ResumableCheckpointHook(Hook):
         Their random states are missing then: with several processes such a file resumes, but not
             bit for bit.
         """
-        if self.saved == runner.iter or not is_main_process() or is_sharded(_raw(runner)):
+        if self.saved == runner.iter or not is_main_process():
+            return
+        if isinstance(runner.model, RoleFSDP):
+            # The first process has a part only.
+            print_log('The last checkpoint stays.', 'current', logging.ERROR)
             return
         try:
             checkpoint = self._checkpoint(runner, [get_random_state()])
@@ -155,8 +160,10 @@ class ResumableCheckpointHook(Hook):
     def _save(self, runner, name: str) -> None:
         """One file of the state of all processes, which take part together."""
         random_states = all_gather_object(get_random_state())
+        # After a validation a sharded model is whole, and its optimizer is not.
+        runner.model.train()
         # Where each process holds a part of the parameters, all of them send.
-        if is_main_process() or is_sharded(_raw(runner)):
+        if is_main_process() or isinstance(runner.model, RoleFSDP):
             checkpoint = self._checkpoint(runner, random_states)
             if is_main_process():
                 self._write(runner, checkpoint, name)

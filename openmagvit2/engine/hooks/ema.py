@@ -31,6 +31,10 @@ class SubmoduleEMAHook(Hook):
     def __init__(
         self, modules: Sequence[str] = ('encoder', 'quantizer', 'decoder'), momentum: float = 0.001
     ) -> None:
+        if not 0 <= momentum <= 1:
+            raise UserError(
+                f'custom_hooks.*.momentum of SubmoduleEMAHook must be from 0 to 1, got {momentum}.'
+            )
         self.modules = tuple(modules)
         self.momentum = momentum
         self.step = get_ema_multi_avg_fn(1 - momentum)

@@ -4,18 +4,13 @@ from typing import Any
 
 import torch
 from mmengine.dist import is_main_process
-from torch import Tensor, nn
+from torch import Tensor
 
 try:
     from torch.distributed.tensor import DTensor
 except ImportError:
     # torch 2.4 has it elsewhere, and cannot shard as RoleFSDP does: no tensor is one.
     DTensor = ()
-
-
-def is_sharded(module: nn.Module) -> bool:
-    """Whether a module has parameters of which this process holds a part."""
-    return any(isinstance(parameter, DTensor) for parameter in module.parameters())
 
 
 def whole(value: Any) -> Any:
