@@ -15,7 +15,7 @@ from mmengine.registry import Registry as MMEngineRegistry
 from openmagvit2.errors import UserError
 
 if TYPE_CHECKING:
-    from openmagvit2.models.backbones.base import BaseBackbone
+    from openmagvit2.models.backbones.base import Backbone
     from openmagvit2.models.decoders import BaseDecoder
     from openmagvit2.models.discriminators import BaseDiscriminator
     from openmagvit2.models.encoders import BaseEncoder
@@ -104,7 +104,7 @@ CONDITIONERS = _slot('conditioner', 'models.conditioners')
 # which tokens follow which, and which are predicted together
 ORDERS = _slot('order', 'models.orders')
 # token embeddings -> context
-BACKBONES: 'Registry[BaseBackbone]' = _slot('backbone', 'models.backbones')
+BACKBONES: 'Registry[Backbone]' = _slot('backbone', 'models.backbones')
 # context -> sub-token logits
 HEADS = _slot('head', 'models.heads')
 # logits -> sampled sub-tokens
