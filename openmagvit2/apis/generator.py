@@ -22,7 +22,7 @@ class Generator:
     """A trained generator with its tokenizer inside.
 
     Args:
-        model: A ``ClassConditionalGenerator``; see :meth:`from_config`.
+        model: A generator; see :meth:`from_config`.
         sampling: Default settings; the config's ``eval_sampling``.
     """
 

@@ -13,6 +13,7 @@ from openmagvit2.errors import UserError
 from openmagvit2.models.generators import parts
 from openmagvit2.models.layers.rope import grid_cells
 from openmagvit2.registry import BACKBONES, CONDITIONERS, FACTORIZATIONS, HEADS, MODELS, ORDERS
+from openmagvit2.signatures import Slot
 
 
 class Assembly(BaseModel):
@@ -36,12 +37,14 @@ class Assembly(BaseModel):
     # What metrics measure: see `evaluation.stages`.
     stage = 'generator'
     slots = dict(
-        tokenizer=MODELS,
+        # A frozen tokenizer names its weights in its own dict.
+        tokenizer=Slot(MODELS, beside=dict(checkpoint=None, seed=None)),
         factorization=FACTORIZATIONS,
         conditioner=CONDITIONERS,
         order=ORDERS,
         backbone=BACKBONES,
         head=HEADS,
+        data_preprocessor=MODELS,
     )
     # The type of the order where the config names none.
     default_order = 'Raster'

@@ -44,7 +44,7 @@ def frozen_tokenizer(config: dict) -> tuple[nn.Module, str | None]:
     """
     config = dict(config)
     checkpoint, seed = config.pop('checkpoint', None), config.pop('seed', 0)
-    config.update(discriminator=None, perceptual_loss=None)
+    config.pop('training', None)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return MODELS.build(config).requires_grad_(False).eval(), checkpoint
@@ -68,7 +68,7 @@ def image_grid(tokenizer: nn.Module, image_size: int | Sequence[int] | None) -> 
         )
     size = (size, size) if isinstance(size, int) else tuple(size)
     tokenizer.encoder.check_size(size)
-    return tuple(tokenizer.encoder.grid(size))
+    return tuple(tokenizer.grid(size))
 
 
 def head_class(config: dict) -> type | None:

@@ -56,13 +56,10 @@ class BaseQuantizer(nn.Module, ABC):
     Attributes:
         in_channels: Channels wanted from the encoder.
         code_dim: Channels of the codes.
-        whole_batch: Whether a loss needs a statistic of the whole batch; the model then calls
-            :meth:`begin_step` where a batch comes in parts.
     """
 
     in_channels: int
     code_dim: int
-    whole_batch: bool = False
 
     @cached_property
     def codebook_sizes(self) -> tuple[int, ...]:
@@ -157,11 +154,6 @@ class BaseQuantizer(nn.Module, ABC):
                 f'{indices[place].item()}.'
             )
         return indices
-
-    def begin_step(self, latents: list[Tensor]) -> None:
-        """Look at a batch whose parts of equal size, each a ``z``, will come one after the other
-        (gradient accumulation).
-        """
 
     @abstractmethod
     def quantize(self, z: Tensor) -> QuantizerOutput:
