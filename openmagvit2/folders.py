@@ -1,30 +1,11 @@
-"""Folders that results go to."""
+"""Folders of results that keep the settings which made them."""
 
 import json
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from openmagvit2.errors import UserError
-from openmagvit2.io import write_text
-
-
-def make_folder(folder: str | Path) -> Path:
-    """Make a folder that files can be written in, before the work whose results it is for.
-
-    Raises:
-        UserError: It cannot be made, or nothing can be written in it.
-    """
-    folder = Path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise UserError(
-            f'{folder} cannot be written to ({error.strerror}); give another folder.'
-        ) from error
-    return folder
+from openmagvit2.io import make_folder, write_text
 
 
 def claim(folder: str | Path, settings: dict[str, Any], name: str, results: str, what: str) -> bool:

@@ -15,8 +15,7 @@ from tqdm import tqdm
 from openmagvit2 import console
 from openmagvit2.apis import Tokenizer
 from openmagvit2.errors import UserError
-from openmagvit2.folders import make_folder
-from openmagvit2.io import UnreadableImage, gather_images, read_image, to_colour
+from openmagvit2.io import UnreadableImage, gather_images, make_folder, read_image, to_colour
 from openmagvit2.visualization import save_grid, save_image
 
 GRID_COLUMNS = 8

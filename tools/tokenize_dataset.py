@@ -53,10 +53,10 @@ def main() -> int:
         print('\nstopped; the same command goes on from here', file=sys.stderr)
         return 130
     if launch.is_main_process():
-        height, width = header['grid']
+        grid = 'x'.join(map(str, header['grid']))
         print(
             f'{args.out}: {header["num_images"]} images x {header["num_views"]} views x '
-            f'{height}x{width} tokens ({header["dtype"]})'
+            f'{grid} tokens ({header["dtype"]})'
         )
     return 0
 

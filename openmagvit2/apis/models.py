@@ -1,11 +1,31 @@
-"""The models that ship as configs."""
+"""The models that ship as configs, and what is known of them."""
 
 import fnmatch
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from openmagvit2.errors import UserError
 
-CONFIGS = Path(__file__).parents[2] / 'configs'
+PACKAGE = Path(__file__).parents[1]
+METAFILE = 'metafile.yml'
+
+
+def configs_folder() -> Path:
+    """The shipped configs: those of the clone, or those inside an installed wheel.
+
+    Raises:
+        UserError: There are neither, as where the package's folder was copied alone.
+    """
+    # A wheel's come first: beside an installed package, `configs` is somebody else's.
+    for folder in (PACKAGE / '.mim' / 'configs', PACKAGE.parent / 'configs'):
+        if folder.is_dir():
+            return folder
+    raise UserError(
+        f'The configs of openmagvit2 are not beside {PACKAGE}: install it with pip, or give paths '
+        f'of configs.'
+    )
 
 
 def list_models(pattern: str = '*') -> list[str]:
@@ -17,20 +37,41 @@ def list_models(pattern: str = '*') -> list[str]:
             folders.
 
     Raises:
-        UserError: The package stands without its ``configs`` folder.
+        UserError: The package stands without its configs.
     """
-    if not CONFIGS.is_dir():
-        raise UserError(
-            f'{CONFIGS} does not exist: install from a clone with `pip install -e .`, or give '
-            f'paths of configs.'
-        )
-    names = [path.relative_to(CONFIGS).with_suffix('').as_posix() for path in CONFIGS.rglob('*.py')]
+    root = configs_folder()
+    names = [path.relative_to(root).with_suffix('').as_posix() for path in root.rglob('*.py')]
     return sorted(
         name for name in names if not name.startswith('_base_/') and fnmatch.fnmatch(name, pattern)
     )
 
 
+def model_info(name: str) -> dict[str, Any] | None:
+    """What is known of a shipped model beside its config.
+
+    Args:
+        name: From :func:`list_models`.
+
+    Returns:
+        Its entry in the ``metafile.yml`` beside the config: ``name``, ``config``, ``row`` of the
+        paper, ``expected`` (published results with protocol and source), ``measured``, and
+        ``official`` (``file``, ``repository``, ``sha256``, ``converter``). None for configs
+        without one, such as those in ``tiny/``.
+    """
+    folder = (configs_folder() / name).parent
+    file = folder / METAFILE
+    if not file.is_file():
+        return None
+    entries = yaml.safe_load(file.read_text(encoding='utf-8'))['models']
+    return next((entry for entry in entries if entry['name'] == name), None)
+
+
 def config_path(config: str | Path) -> Path:
     """The file of a path, or of a name from :func:`list_models`."""
-    shipped = CONFIGS / f'{config}.py'
-    return Path(config) if Path(config).is_file() or not shipped.is_file() else shipped
+    if Path(config).is_file():
+        return Path(config)
+    try:
+        shipped = configs_folder() / f'{config}.py'
+    except UserError:
+        return Path(config)
+    return shipped if shipped.is_file() else Path(config)

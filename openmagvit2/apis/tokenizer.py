@@ -61,7 +61,8 @@ class Tokenizer:
             images, background, value_range: See :func:`openmagvit2.apis.images.to_list`.
 
         Raises:
-            UserError: There are no images, or they differ in size: encode them one by one.
+            UserError: There are no images, or they differ in size: encode them one by one; the
+                encoder gives NaN or infinite numbers, whose indices would look like any others.
         """
         batch = [self._pad(image) for image in to_list(images, background, value_range)]
         if not batch:
@@ -70,7 +71,9 @@ class Tokenizer:
             raise UserError('encode: the images have different sizes; encode them one by one.')
         weight = next(self.model.encoder.parameters())
         batch = [image.to(weight.device, weight.dtype) for image in batch]
-        return self.model.encode(torch.stack(batch)).indices
+        out = self.model.encode(torch.stack(batch))
+        out.check_finite('these images')
+        return out.indices
 
     @torch.no_grad()
     def decode(self, indices: Tensor | np.ndarray) -> np.ndarray:

@@ -1,8 +1,7 @@
 """Safe loading of weights, and the way between official checkpoints and ours."""
 
 from openmagvit2.checkpoint.convert import (
-    compare_tokenizers,
-    encoder_and_decoder,
+    is_ours,
     to_official,
     to_ours,
 )
@@ -23,9 +22,8 @@ __all__ = [
     'TRAINING_ONLY',
     'check_weights',
     'choose_weights',
-    'compare_tokenizers',
     'dataset_meta',
-    'encoder_and_decoder',
+    'is_ours',
     'load_model_weights',
     'load_tokenizer_weights',
     'load_weights',

@@ -1,38 +1,22 @@
-"""Official checkpoints to ours and back, strictly: every tensor is taken, or left out with a reason
-(spec §7).
+"""Official checkpoints to ours and back, strictly: every tensor is taken, or left out with a
+reason.
 """
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import torch
 from torch import Tensor, nn
 
-from openmagvit2.checkpoint.official import (
-    DROPPED,
-    EMA,
-    EMA_SCALARS,
-    ema_names,
-    is_generator,
-    is_official,
-    is_ours,
-    mend,
-    official_names,
-    same,
-)
+from openmagvit2.checkpoint.converters import Converter, choose, is_official
+from openmagvit2.checkpoint.converters.rules import Link
 from openmagvit2.errors import UserError
 
-# Groups of which every tensor must have a place in the model; codebooks and their projections are
-# of other systems, as LFQ has none.
-WEIGHTS = (
-    'encoder.',
-    'decoder.',
-    'loss.discriminator.',
-    EMA,
-    'transformer.',
-    'first_stage_model.encoder.',
-    'first_stage_model.decoder.',
-)
-CODEBOOKS = ('quantize.', 'quant_conv.', 'post_quant_conv.')
+# Beginnings of names that tensors have in checkpoints of ours only; an encoder and a decoder are
+# called the same in both.
+ONLY_OURS = ('discriminator.', 'lecam.', 'backbone.', 'head.', 'class_embedding.', 'tokenizer.')
+# Parts that a file may lack as a whole.
+OPTIONAL = ('discriminator.', 'tokenizer.')
 
 
 @dataclass
@@ -54,7 +38,10 @@ class Report:
 
 
 def to_ours(
-    state: dict[str, Tensor], model: nn.Module, weights: str = 'both'
+    state: dict[str, Tensor],
+    model: nn.Module,
+    weights: str = 'both',
+    converter: Converter | None = None,
 ) -> tuple[dict, Report]:
     """Official ``state_dict`` to a checkpoint of ours.
 
@@ -63,6 +50,7 @@ def to_ours(
         model: What the config builds; on the meta device it costs nothing.
         weights: 'both': raw weights as ``state_dict``, averages as ``ema_state_dict``; 'raw' or
             'ema': that one as ``state_dict``.
+        converter: Of the system; chosen by names and model by default.
 
     Raises:
         UserError: A tensor is missing, misshaped, or unexpected; averages are wanted and there are
@@ -72,56 +60,59 @@ def to_ours(
         raise UserError(
             'The file is a checkpoint of ours already; --to official goes the other way.'
         )
-    report, left = Report(), dict(state)
-    own = model.state_dict()
-    raw = _take(left, own, official_names(model), 'raw', report, _optional(state, model), state)
-    names = {} if is_generator(model) else ema_names(model)
-    has_averages = any(name.startswith(EMA) for name in state)
-    # An average belongs to a part that is there raw.
-    names = {name: key for name, key in names.items() if name in raw and has_averages}
-    averaged = _take(left, own, names, 'averages', report, ('discriminator.',), state)
-    _account(left, report, state, model)
+    converter = converter or choose(model, state)
+    work = _Work(converter, model, dict(state), state)
+    links = converter.links(model)
+    raw = work.take(links, 'raw', work.absent(links))
+    averaged: dict[str, Tensor] = {}
+    if converter.averages and any(name.startswith(converter.averages) for name in state):
+        # An average belongs to a part that is there raw.
+        averaged = work.take(_averages(links, model, converter, raw), 'averages', OPTIONAL[:1])
+    work.account()
+    generator = _is_generator(model)
     if weights == 'ema' and not averaged:
         raise UserError(
             'The file has no averaged weights (model_ema.*): convert it with --weights raw or both.'
         )
-    if not averaged and not is_generator(model):
-        report.add('averages', 1, 'not in the file: raw weights only')
+    if converter.averages and not averaged and not generator:
+        work.report.add('averages', 1, 'not in the file: raw weights only')
     if weights == 'both':
-        return dict(state_dict=raw, ema_state_dict=averaged) if averaged else dict(
-            state_dict=raw
-        ), report
+        content = dict(state_dict=raw)
+        return (content | dict(ema_state_dict=averaged) if averaged else content), work.report
     # Buffers have no average.
-    return dict(state_dict=raw if weights == 'raw' else raw | averaged), report
+    return dict(state_dict=raw if weights == 'raw' else raw | averaged), work.report
 
 
-def to_official(checkpoint: dict, model: nn.Module, weights: str = 'both') -> tuple[dict, Report]:
-    """A checkpoint of ours to ``dict(state_dict=…)`` under official names; see :func:`to_ours`."""
-    if is_official(checkpoint['state_dict']):
+def to_official(
+    checkpoint: dict, model: nn.Module, weights: str = 'both', converter: Converter | None = None
+) -> tuple[dict, Report]:
+    """A checkpoint of ours to ``dict(state_dict=…)`` under official names; see :func:`to_ours`.
+
+    Raises:
+        UserError: As :func:`to_ours`, or the official loader wants tensors that ours does not keep.
+    """
+    state = checkpoint['state_dict']
+    if is_official(state):
         raise UserError(
             'The file is an official one already; without --to official it becomes ours.'
         )
-    report, left = Report(), dict(checkpoint['state_dict'])
-    own, names = model.state_dict(), official_names(model)
-    identity = {name: name for name in names}
-    raw = _take(
-        left,
-        own,
-        identity,
-        'raw',
-        report,
-        _optional({names[k]: None for k in left if k in names}, model),
-        checkpoint['state_dict'],
-    )
-    _account(left, report, checkpoint['state_dict'], model)
-    averaged: dict[str, Tensor] = {}
-    if checkpoint.get('ema_state_dict') and not is_generator(model):
-        # The averages of a part may have buffers; official ones do not.
-        parameters = {name: name for name in ema_names(model) if name in raw}
-        rest = dict(checkpoint['ema_state_dict'])
-        averaged = _take(
-            rest, own, parameters, 'averages', report, ('discriminator.',), checkpoint['state_dict']
+    converter = converter or choose(model)
+    needed = [rule for rule in converter.lost(model) if rule.needed]
+    if needed:
+        raise UserError(
+            f'The official loader refuses a file without {needed[0].label} ({needed[0].why}), '
+            f'which a checkpoint of ours does not keep: there is no way back.'
         )
+    links = converter.links(model)
+    work = _Work(converter, model, dict(state), state)
+    raw = work.take(_own(links), 'raw', work.absent(_own(links)))
+    work.account()
+    averaged: dict[str, Tensor] = {}
+    if converter.averages and checkpoint.get('ema_state_dict') and not _is_generator(model):
+        # The averages of a part may have buffers; official ones do not.
+        kept = _averages(links, model, converter, raw)
+        work.left = dict(checkpoint['ema_state_dict'])
+        averaged = work.take(_own(kept), 'averages', OPTIONAL[:1])
     if weights == 'ema':
         if not averaged:
             raise UserError(
@@ -129,141 +120,175 @@ def to_official(checkpoint: dict, model: nn.Module, weights: str = 'both') -> tu
                 'raw or both.'
             )
         raw, averaged = raw | averaged, {}
-    state = {names[name]: tensor for name, tensor in raw.items()}
+    official = _named(links, raw) | _made(converter, model, raw, work.report)
     if averaged and weights == 'both':
-        keys = ema_names(model)
-        state |= dict(
-            zip(
-                EMA_SCALARS, (torch.tensor(0.999), torch.tensor(-1, dtype=torch.int32)), strict=True
-            )
+        official |= converter.average_settings()
+        official |= _named(_averages(links, model, converter, raw), averaged)
+    return dict(state_dict=official), work.report
+
+
+def is_ours(checkpoint: dict) -> bool:
+    """Whether a checkpoint has names that only ours have."""
+    if 'ema_state_dict' in checkpoint:
+        return True
+    state = checkpoint['state_dict']
+    return any(name.startswith(ONLY_OURS) for name in state) and not is_official(state)
+
+
+def _is_generator(model: nn.Module) -> bool:
+    return 'tokenizer' in dict(model.named_children())
+
+
+def _averages(
+    links: Sequence[Link], model: nn.Module, converter: Converter, raw: dict[str, Tensor]
+) -> list[Link]:
+    """Links of the averages of the parameters that are there raw; a generator has none."""
+    if _is_generator(model):
+        return []
+    parameters = {name for name, _ in model.named_parameters()}
+    return [
+        Link(
+            link.ours, tuple(map(converter.average, link.official)), link.to_ours, link.to_official
         )
-        state |= {keys[name]: tensor for name, tensor in averaged.items()}
-    return dict(state_dict=state), report
-
-
-def compare_tokenizers(
-    inside: dict[str, Tensor], raw: dict[str, Tensor], averaged: dict[str, Tensor]
-) -> str:
-    """Which weights of a tokenizer a generator holds: a sentence. All three are encoder and decoder
-    by our names.
-    """
-    kinds = [
-        kind for kind, weights in (('raw', raw), ('averaged', averaged)) if same(inside, weights)
+        for link in links
+        if parameters.issuperset(link.ours) and raw.keys() >= set(link.ours)
     ]
-    if kinds:
-        return (
-            f'The tokenizer inside equals the {" and the ".join(kinds)} weights of the '
-            f'tokenizer file.'
-        )
-    return (
-        'The tokenizer inside equals neither the raw nor the averaged weights of the '
-        'tokenizer file.'
-    )
 
 
-def encoder_and_decoder(weights: dict[str, Tensor], prefix: str = '') -> dict[str, Tensor]:
-    """The part of some weights that makes codes and pixels, without ``prefix``."""
-    parts = (f'{prefix}encoder.', f'{prefix}decoder.')
-    return {
-        name.removeprefix(prefix): tensor
-        for name, tensor in weights.items()
-        if name.startswith(parts)
-    }
+def _own(links: Sequence[Link]) -> list[Link]:
+    """Each tensor of ours under its own name."""
+    return [Link((name,), (name,)) for link in links for name in link.ours]
 
 
-def _optional(state: dict, model: nn.Module) -> tuple[str, ...]:
-    """Our prefixes of parts that a file may lack as a whole: a discriminator, the tokenizer of a
-    transformer.
-    """
-    absent = []
-    if not any(name.startswith('loss.discriminator.') for name in state):
-        absent.append('discriminator.')
-    if is_generator(model) and not any(name.startswith('first_stage_model.') for name in state):
-        absent.append('tokenizer.')
-    return tuple(absent)
+def _named(links: Sequence[Link], tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors of ours under official names."""
+    state: dict[str, Tensor] = {}
+    for link in links:
+        if all(name in tensors for name in link.ours):
+            values = link.to_official([tensors[name] for name in link.ours])
+            state.update(zip(link.official, values, strict=True))
+    return state
 
 
-def _take(
-    left: dict[str, Tensor],
-    own: dict[str, Tensor],
-    names: dict[str, str],
-    what: str,
-    report: Report,
-    optional: tuple[str, ...],
-    state: dict[str, Tensor],
+def _made(
+    converter: Converter, model: nn.Module, raw: dict[str, Tensor], report: Report
 ) -> dict[str, Tensor]:
-    """Move tensors out of ``left`` under our names, checking that none is missing or misshaped."""
-    taken, wrong = {}, []
-    for name, key in names.items():
-        tensor = left.pop(key, None)
-        if tensor is None:
-            if not name.startswith(optional or ('\0',)):
-                wrong.append(f'{key} is missing')
-        elif not isinstance(tensor, Tensor):
-            wrong.append(f'{key} is a {type(tensor).__name__} instead of a tensor')
-        elif tensor.shape != own[name].shape:
-            wrong.append(f'{key} is {tuple(tensor.shape)} instead of {tuple(own[name].shape)}')
-        else:
-            taken[name] = tensor
-    if wrong:
-        more = f' and {len(wrong) - 3} more' if len(wrong) > 3 else ''
-        raise UserError(
-            f'The file does not fit this config ({what} weights): {"; ".join(wrong[:3])}{more}. '
-            f'{mend(state)}'
-        )
-    groups: dict[str, int] = {}
-    for name in taken:
-        group = '.'.join(name.split('.')[: 2 if name.startswith('tokenizer.') else 1])
-        groups[group] = groups.get(group, 0) + 1
-    for group, count in groups.items():
-        report.add(group, count, f'taken, {what}')
-    for prefix in optional:
-        if any(name.startswith(prefix) for name in names) and not any(
-            name.startswith(prefix) for name in taken
-        ):
-            report.add(
-                prefix.rstrip('.'),
-                sum(name.startswith(prefix) for name in names),
-                f'not in the file, {what}',
+    """Official tensors that ours do not have."""
+    state: dict[str, Tensor] = {}
+    for rule in converter.derived(model):
+        state |= rule.tensors
+        report.add(rule.what, len(rule.tensors), 'made anew: follows from the config')
+    for lost in converter.lost(model):
+        state |= lost.fill
+        report.add(lost.label, len(lost.fill), f'filled in: {lost.why}')
+    return state
+
+
+@dataclass
+class _Work:
+    """Moves the tensors of a file to where they belong.
+
+    Attributes:
+        left: What has not found its place yet.
+        state: All of the file.
+    """
+
+    converter: Converter
+    model: nn.Module
+    left: dict[str, Tensor]
+    state: dict[str, Tensor]
+    report: Report = field(default_factory=Report)
+
+    def absent(self, links: Sequence[Link]) -> tuple[str, ...]:
+        """Optional parts of ours of which the file has no tensor at all."""
+        found = {
+            part
+            for part in OPTIONAL
+            for link in links
+            if link.ours[0].startswith(part) and any(name in self.state for name in link.official)
+        }
+        return tuple(part for part in OPTIONAL if part not in found)
+
+    def take(self, links: Sequence[Link], what: str, optional: tuple[str, ...]) -> dict:
+        """Move tensors out of :attr:`left` under our names, checking that none is missing or
+        misshaped.
+        """
+        own, taken, wrong = self.model.state_dict(), {}, []
+        for link in links:
+            absent = not any(name in self.left for name in link.official)
+            if absent and link.ours[0].startswith(optional or ('\0',)):
+                continue
+            shapes = [x.shape for x in link.to_official([_meta(own[name]) for name in link.ours])]
+            tensors = [self.left.pop(name, None) for name in link.official]
+            found = [_fault(*x) for x in zip(link.official, tensors, shapes, strict=True)]
+            wrong += [fault for fault in found if fault]
+            if not any(found):
+                taken.update(zip(link.ours, link.to_ours(tensors), strict=True))
+        if wrong:
+            raise UserError(
+                f'The file does not fit this config ({what} weights): '
+                f'{_first(wrong, "; ")}. {self.converter.advice(self.state)}'
             )
-    return taken
-
-
-def _account(
-    left: dict[str, Tensor], report: Report, state: dict[str, Tensor], model: nn.Module
-) -> None:
-    """Report what is left over; leftovers of networks mean another config."""
-    groups = {
-        prefix: (why, [name for name in left if name.startswith(prefix)])
-        for prefix, why in DROPPED.items()
-    }
-    groups['model_ema (scalars)'] = (
-        'decay and count: settings of the config',
-        [name for name in EMA_SCALARS if name in left],
-    )
-    groups['kv_cache'] = ('left by a sampling run', [name for name in left if '.kv_cache.' in name])
-    configured = getattr(model, 'discriminator', None) is not None
-    if not (
-        configured
-        and any(name.startswith(('discriminator.', 'loss.discriminator.')) for name in state)
-    ):
-        why = f'{"the file" if configured else "the config"} has no discriminator'
-        for prefix in ('discriminator.', 'loss.discriminator.', f'{EMA}lossdiscriminator'):
-            groups[prefix] = (why, [name for name in left if name.startswith(prefix)])
-    for group, (why, names) in groups.items():
-        report.add(group.rstrip('.'), len(names), f'dropped: {why}')
-        for name in names:
-            del left[name]
-    foreign = [name for name in left if name.startswith(WEIGHTS + CODEBOOKS)]
-    if foreign:
-        more = f' and {len(foreign) - 3} more' if len(foreign) > 3 else ''
-        raise UserError(
-            f'The file has tensors that this config does not: {", ".join(foreign[:3])}{more}. '
-            f'{mend(state)}'
+        groups = Counter(
+            '.'.join(name.split('.')[: 2 if name.startswith('tokenizer.') else 1]) for name in taken
         )
-    unknown: dict[str, int] = {}
-    for name in left:
-        group = '.'.join(name.split('.')[:2]) if name.startswith('loss.') else name.split('.')[0]
-        unknown[group] = unknown.get(group, 0) + 1
-    for group, count in unknown.items():
-        report.add(group, count, 'dropped: not part of the model')
+        for group, count in groups.items():
+            self.report.add(group, count, f'taken, {what}')
+        for part in optional:
+            names = [name for link in links for name in link.ours if name.startswith(part)]
+            if names and not any(name in taken for name in names):
+                self.report.add(part.rstrip('.'), len(names), f'not in the file, {what}')
+        return taken
+
+    def account(self) -> None:
+        """Report what is left over; leftovers of networks mean another config."""
+        for rule in self.converter.derived(self.model):
+            names = [name for name in self.left if name in rule.tensors]
+            for name in names:
+                rule.check(name, self.left[name])
+            self._drop(rule.what, names, 'dropped: follows from the config')
+        for lost in self.converter.lost(self.model):
+            self._drop(lost.label, [n for n in self.left if lost.covers(n)], f'dropped: {lost.why}')
+        configured = getattr(self.model, 'discriminator', None) is not None
+        only, averages = self.converter.training_only, self.converter.averages or '\0'
+        raw = [name for name in self.state if not name.startswith(averages)]
+        if not (configured and any(name.startswith(only or ('\0',)) for name in raw)):
+            why = f'dropped: {"the file" if configured else "the config"} has no discriminator'
+            for prefix in only:
+                self._drop(prefix, [name for name in self.left if name.startswith(prefix)], why)
+        foreign = [name for name in self.left if name.startswith(self.converter.weights)]
+        if foreign:
+            raise UserError(
+                f'The file has tensors that this config does not: {_first(foreign, ", ")}. '
+                f'{self.converter.advice(self.state)}'
+            )
+        unknown = Counter(
+            '.'.join(name.split('.')[: 2 if name.startswith('loss.') else 1]) for name in self.left
+        )
+        for group, count in unknown.items():
+            self.report.add(group, count, 'dropped: not part of the model')
+
+    def _drop(self, group: str, names: Sequence[str], action: str) -> None:
+        self.report.add(group.rstrip('.'), len(names), action)
+        for name in names:
+            del self.left[name]
+
+
+def _meta(tensor: Tensor) -> Tensor:
+    return tensor.detach().to('meta')
+
+
+def _fault(name: str, tensor: object, shape: Sequence[int]) -> str | None:
+    """What is wrong with a tensor of a file."""
+    if tensor is None:
+        return f'{name} is missing'
+    if not isinstance(tensor, Tensor):
+        return f'{name} is a {type(tensor).__name__} instead of a tensor'
+    if tensor.shape != shape:
+        return f'{name} is {tuple(tensor.shape)} instead of {tuple(shape)}'
+    return None
+
+
+def _first(items: Sequence[str], separator: str) -> str:
+    more = f' and {len(items) - 3} more' if len(items) > 3 else ''
+    return separator.join(items[:3]) + more

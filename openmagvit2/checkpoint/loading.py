@@ -1,17 +1,21 @@
 """Reading weights from files, safely and strictly."""
 
-import errno
+import json
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from mmengine.logging import print_log
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import safe_open
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from openmagvit2.checkpoint.official import is_official
+from openmagvit2.checkpoint.converters import is_official
+from openmagvit2.checkpoint.flax_msgpack import is_msgpack, read_msgpack
+from openmagvit2.checkpoint.mapped import ReleasingFile
 from openmagvit2.checkpoint.prefixes import unwrapped
+from openmagvit2.checkpoint.safetensors_file import write_safetensors
 from openmagvit2.checkpoint.untrusted import read_pickle
 from openmagvit2.errors import UserError
 from openmagvit2.io import write_atomically
@@ -21,7 +25,8 @@ EMA_PREFIX = 'ema_state_dict.'
 
 
 def read_checkpoint(path: str | Path) -> dict:
-    """Read a ``.pth``, ``.ckpt`` or ``.safetensors`` file without executing anything in it.
+    """Read a ``.pth``, ``.ckpt`` or ``.safetensors`` file, or one of flax (msgpack, known by its
+    content), without executing anything in it.
 
     Returns:
         A dict with ``state_dict`` and whatever else the file has; a file of bare tensors becomes
@@ -36,7 +41,7 @@ def read_checkpoint(path: str | Path) -> dict:
     if not path.is_file():
         raise UserError(f'Checkpoint {path} does not exist.')
     if path.suffix != '.safetensors':
-        content = read_pickle(path)
+        content = read_msgpack(path) if is_msgpack(path) else read_pickle(path)
         content = (
             content
             if isinstance(content, dict) and 'state_dict' in content
@@ -50,7 +55,7 @@ def read_checkpoint(path: str | Path) -> dict:
             )
         return _unwrapped(content, path)
     try:
-        tensors = load_file(path)
+        tensors, meta = load_file(path), _safetensors_meta(path)
     except Exception as error:
         raise UserError(f'Checkpoint {path} cannot be read safely: {error}') from error
     averaged = {
@@ -59,8 +64,14 @@ def read_checkpoint(path: str | Path) -> dict:
         if name.startswith(EMA_PREFIX)
     }
     raw = {name: tensor for name, tensor in tensors.items() if not name.startswith(EMA_PREFIX)}
-    content = dict(state_dict=raw, ema_state_dict=averaged) if averaged else dict(state_dict=raw)
-    return _unwrapped(content, path)
+    content = dict(state_dict=raw) | (dict(ema_state_dict=averaged) if averaged else {})
+    return _unwrapped(content | meta, path)
+
+
+def _safetensors_meta(path: Path) -> dict:
+    with safe_open(path, 'pt') as file:
+        text = (file.metadata() or {}).get('dataset_meta')
+    return dict(meta=dict(dataset_meta=json.loads(text))) if text else {}
 
 
 def _unwrapped(content: dict, path: Path) -> dict:
@@ -77,9 +88,17 @@ def _unwrapped(content: dict, path: Path) -> dict:
     return content
 
 
-def write_checkpoint(content: dict, path: str | Path) -> None:
-    """Write ``state_dict`` and, where there is one, ``ema_state_dict`` to a ``.pth`` or
-    ``.safetensors`` file, beside and renamed.
+def write_checkpoint(
+    content: dict, path: str | Path, bare: bool = False, sources: Sequence[str | Path] = ()
+) -> None:
+    """Write a checkpoint beside, and rename it.
+
+    Args:
+        content: ``state_dict`` and what goes with it; a ``.safetensors`` file keeps averaged
+            weights and ``meta.dataset_meta`` of that.
+        path: ``.pth``, ``.ckpt`` or ``.safetensors``.
+        bare: The file is to be the state dict itself.
+        sources: Files that tensors are mapped from; their memory is given back meanwhile.
 
     Raises:
         UserError: Another ending.
@@ -90,24 +109,24 @@ def write_checkpoint(content: dict, path: str | Path) -> None:
             f'{EMA_PREFIX}{name}': tensor
             for name, tensor in content.get('ema_state_dict', {}).items()
         }
-        tensors = {
-            name: tensor.contiguous() for name, tensor in (content['state_dict'] | averaged).items()
-        }
         with write_atomically(path) as file:
-            try:
-                save_file(tensors, file.name, metadata=dict(format='pt'))
-            except SafetensorError as error:
-                raise OSError(errno.EIO, str(error)) from error
+            write_safetensors(
+                content['state_dict'] | averaged,
+                ReleasingFile(file, sources),
+                dataset_meta(content),
+            )
     elif path.suffix in ('.pth', '.ckpt', '.pt'):
-        save_atomically(content, path)
+        save_atomically(content['state_dict'] if bare else content, path, sources)
     else:
         raise UserError(f'{path}: write a checkpoint as .pth or .safetensors.')
 
 
-def save_atomically(content: dict, path: Path) -> None:
-    """Write a ``.pth`` file beside and rename it; see :func:`openmagvit2.io.write_atomically`."""
+def save_atomically(content: dict, path: Path, sources: Sequence[str | Path] = ()) -> None:
+    """Write a ``.pth`` file beside and rename it; see :func:`openmagvit2.io.write_atomically` and
+    :func:`write_checkpoint`.
+    """
     with write_atomically(path) as file:
-        torch.save(content, file)
+        torch.save(content, ReleasingFile(file, sources) if sources else file)
 
 
 def dataset_meta(checkpoint: dict) -> dict:

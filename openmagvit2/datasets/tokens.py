@@ -1,125 +1,39 @@
 """A data set as the tokens of a tokenizer: what ``tools/tokenize_dataset.py`` writes."""
 
-import hashlib
-import json
-import math
 from pathlib import Path
 
 import numpy as np
 import torch
+from mmengine.logging import print_log
 from torch import nn
 from torch.utils.data import Dataset
 
 from openmagvit2.checkpoint.hashing import weights_hash
 from openmagvit2.datasets.base import uniform
+from openmagvit2.datasets.fingerprint import changed
 from openmagvit2.datasets.labels import check_labels
+from openmagvit2.datasets.token_files import LABELS, check_sizes, open_tokens, read_header
 from openmagvit2.errors import UserError
 from openmagvit2.registry import DATASETS
-
-HEADER, TOKENS, LABELS = 'header.json', 'tokens.bin', 'labels.npy'
-# Of the header and the files beside it.
-FORMAT = 1
-
-
-def token_dtype(codebook_size: int) -> np.dtype:
-    """The smallest unsigned integer that holds every index."""
-    return next(
-        np.dtype(kind)
-        for kind in (np.uint8, np.uint16, np.uint32, np.uint64)
-        if codebook_size - 1 <= np.iinfo(kind).max
-    )
-
-
-def open_tokens(folder: Path, header: dict, mode: str = 'r') -> np.memmap:
-    """The file of tokens as (images, views, h, w); ``mode`` 'r', 'r+', or 'w+'."""
-    shape = (header['num_images'], header['num_views'], *header['grid'])
-    return np.memmap(folder / TOKENS, np.dtype(header['dtype']), mode, shape=shape)
-
-
-def read_header(folder: Path) -> dict:
-    """The header of a token cache.
-
-    Raises:
-        UserError: There is none, or it is not one of ours.
-    """
-    path = folder / HEADER
-    if not path.is_file():
-        raise UserError(
-            f'TokenCache: no {HEADER} in {folder}; make it with tools/tokenize_dataset.py.'
-        )
-    try:
-        header = json.loads(path.read_text(encoding='utf-8'))
-    except ValueError as error:
-        raise UserError(
-            f'TokenCache: {path} cannot be read: {error}; remove the folder and tokenize again.'
-        ) from error
-    if not isinstance(header, dict) or header.get('format') != FORMAT:
-        raise UserError(
-            f'TokenCache: {path} is not a header of format {FORMAT}, which this version writes; '
-            f'tokenize again.'
-        )
-    return header
-
-
-def token_bytes(header: dict) -> int:
-    """Length of the file of tokens."""
-    return (
-        header['num_images']
-        * header['num_views']
-        * math.prod(header['grid'])
-        * np.dtype(header['dtype']).itemsize
-    )
-
-
-def fingerprint(dataset: Dataset) -> str | None:
-    """A hash that changes with the images: of the names, sizes and times of files, or of images in
-    memory; None for others.
-    """
-    digest = hashlib.sha256()
-    if hasattr(dataset, 'samples'):
-        for path, _ in dataset.samples:
-            found = Path(path).stat()
-            digest.update(
-                f'{path}\0{found.st_size}\0{found.st_mtime_ns}\n'.encode('utf-8', 'surrogateescape')
-            )
-    elif isinstance(getattr(dataset, 'images', None), np.ndarray):
-        digest.update(np.ascontiguousarray(dataset.images))
-    else:
-        return None
-    return digest.hexdigest()
-
-
-def check_sizes(folder: Path, header: dict) -> None:
-    """Whether the files are as long as the header says.
-
-    Raises:
-        UserError: They are not, as after a copy that broke off.
-    """
-    # A .npy file of int64 has a header of 128 bytes.
-    for name, size in ((TOKENS, token_bytes(header)), (LABELS, 128 + 8 * header['num_images'])):
-        found = (folder / name).stat().st_size if (folder / name).is_file() else 0
-        if found != size:
-            raise UserError(
-                f'TokenCache: {folder / name} has {found} of {size} bytes; copy it again, or make '
-                f'the folder anew.'
-            )
 
 
 @DATASETS.register_module()
 class TokenCache(Dataset):
-    """Indices int64 (h, w) and label of each image; one of its views (crops, mirrored ones) by
+    """Indices int64 (*grid) and label of each image; one of its views (crops, mirrored ones) by
     (seed, epoch, index).
 
     Args:
         data_root: Folder with ``header.json``, ``tokens.bin`` and ``labels.npy``.
         seed: Of the choice of views.
+        check_images: Refuse the tokens of images whose names, sizes or times have changed since;
+            False where only times differ, as after a copy.
 
     Raises:
         UserError: The folder is none of a token cache, is not finished, or lacks a part.
     """
 
-    def __init__(self, *, data_root: str, seed: int = 0) -> None:
-        self.folder, self.seed = Path(data_root), seed
+    def __init__(self, *, data_root: str, seed: int = 0, check_images: bool = True) -> None:
+        self.folder, self.seed, self.check_images = Path(data_root), seed, check_images
         self.header = read_header(self.folder)
         if not self.header['finished']:
             raise UserError(
@@ -158,8 +72,8 @@ class TokenCache(Dataset):
         return self.header['num_images']
 
     def __getitem__(self, key: int | tuple[int, int]) -> dict:
-        """``dict(indices int64 (h, w), label, index, uniform)`` for an index, or for (index, epoch)
-        as the training sampler gives.
+        """``dict(indices int64 (*grid), label, index, uniform)`` for an index, or for
+        (index, epoch) as the training sampler gives.
         """
         index, epoch = key if isinstance(key, tuple) else (key, 0)
         if self._tokens is None:
@@ -184,13 +98,14 @@ class TokenCache(Dataset):
 
     def check_model(self, model: nn.Module) -> str | None:
         """Check that a generator has the tokenizer that made the tokens, and classes for all
-        labels.
+        labels, and that the images are what they were.
 
         Returns:
             See :meth:`ImageDataset.check_model`.
 
         Raises:
-            UserError: It is another tokenizer, or a label is none of the model's classes.
+            UserError: It is another tokenizer, a label is none of the model's classes, or the
+                images have changed.
         """
         tokenizer = getattr(model, 'tokenizer', None)
         if tokenizer is None:
@@ -201,4 +116,25 @@ class TokenCache(Dataset):
                 f'({self.header["tokenizer"]["checkpoint"]}); name that one in '
                 'model.tokenizer.checkpoint, or run tools/tokenize_dataset.py with this one.'
             )
-        return check_labels(self, model)
+        doubt = check_labels(self, model)
+        if self.check_images:
+            self._check_images()
+        return doubt
+
+    def _check_images(self) -> None:
+        """Raises UserError if they have changed; says so where they cannot be reached."""
+        try:
+            differ = changed(self.header)
+        except UserError as error:
+            print_log(
+                f'TokenCache: whether the images of {self.folder} have changed since is not known: '
+                f'{error}',
+                'current',
+            )
+            return
+        if differ:
+            raise UserError(
+                f'TokenCache: the images of {self.folder} have changed since (names, sizes or '
+                f'times); run tools/tokenize_dataset.py with another --out, or set the data '
+                f"set's check_images=False where only times differ, as after a copy."
+            )

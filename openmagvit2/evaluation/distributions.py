@@ -24,6 +24,7 @@ from openmagvit2.evaluation.finite import check_finite
 from openmagvit2.evaluation.frechet import moments, sums
 from openmagvit2.evaluation.images import ImageSet, read_header
 from openmagvit2.evaluation.metrics.inception_score import InceptionScore
+from openmagvit2.io import write_atomically
 
 
 class Images(Protocol):
@@ -229,17 +230,13 @@ def _kept_moments(kept: Path) -> Statistics | None:
 
 def _keep_moments(kept: Path, count: int, mean: Tensor, cov: Tensor) -> None:
     """A folder that cannot be written costs the next run time, and this one nothing."""
-    beside = kept.with_name(f'.tmp-{os.getpid()}-{kept.name}')
     try:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(beside, count=count, mu=mean.numpy(), sigma=cov.numpy())
-        os.replace(beside, kept)
-    except OSError as error:
+        with write_atomically(kept) as file:
+            np.savez(file, count=count, mu=mean.numpy(), sigma=cov.numpy())
+    except UserError as error:
         print_log(
-            (
-                f'Statistics are not kept for the next run: {error}. OPENMAGVIT2_CACHE names '
-                f'another folder.'
-            ),
+            f'Statistics are not kept for the next run: {error} OPENMAGVIT2_CACHE names another '
+            f'folder.',
             'current',
             logging.WARNING,
         )

@@ -7,6 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import mmengine
 import torch
 from mmengine.config import Config
 from mmengine.dist import get_world_size
@@ -20,7 +21,7 @@ from openmagvit2.io import write_text
 if TYPE_CHECKING:
     from openmagvit2.engine.precision import Precision
 
-PACKAGES = ('torch', 'torchvision', 'mmengine', 'torch-fidelity', 'lpips', 'timm')
+PACKAGES = ('torch', 'torchvision', 'torch-fidelity', 'lpips', 'timm')
 
 
 def write_record(
@@ -76,7 +77,8 @@ def write_record(
             training={name: asdict(own) for name, own in (trained_in or {}).items()},
         ),
         numerics=numerics(),
-        versions={name: version(name) for name in PACKAGES},
+        # onedl-mmengine is imported under the same name, but is another distribution.
+        versions=dict(mmengine=mmengine.__version__) | {name: version(name) for name in PACKAGES},
     )
     path = Path(folder) / 'metrics.json'
     write_text(path, json.dumps(record, indent=2, default=str) + '\n')

@@ -2,7 +2,14 @@
 lists.
 """
 
-from openmagvit2.io.atomic import remove_leftovers, reserve, write_atomically, write_text
+from openmagvit2.io.atomic import (
+    remove_leftovers,
+    reserve,
+    write_atomically,
+    write_range,
+    write_text,
+)
+from openmagvit2.io.folders import make_folder
 from openmagvit2.io.image_files import ENDINGS, find_images, gather_images
 from openmagvit2.io.images import UnreadableImage, read_image, to_colour
 from openmagvit2.io.text import read_lines
@@ -12,11 +19,13 @@ __all__ = [
     'UnreadableImage',
     'find_images',
     'gather_images',
+    'make_folder',
     'read_image',
     'read_lines',
     'remove_leftovers',
     'reserve',
     'to_colour',
     'write_atomically',
+    'write_range',
     'write_text',
 ]

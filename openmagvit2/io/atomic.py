@@ -1,10 +1,10 @@
-"""The one way to write a file: beside, to the disk, renamed."""
+"""The one way to write a file: beside, to the disk, renamed; and into the middle of a large one."""
 
 import errno
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -14,6 +14,7 @@ from openmagvit2.io.process import alive, host
 # What a killed writer leaves names the process; without the machine: what version 1 left.
 LEFTOVER = re.compile(r'\.tmp-(?:.+@(?P<host>[^@]+)|[^@]+)-(?P<pid>\d+)')
 ZEROS = 1 << 20
+_BINARY = getattr(os, 'O_BINARY', 0)
 
 
 @contextmanager
@@ -36,7 +37,9 @@ def write_atomically(path: str | Path) -> Iterator[IO[bytes]]:
             os.fsync(file.fileno())
         os.replace(beside, path)
     except BaseException as error:
-        beside.unlink(missing_ok=True)
+        # Where its folder is a file, there is not even nothing to remove.
+        with suppress(OSError):
+            beside.unlink()
         cause = _system_error(error)
         if cause is None:
             raise
@@ -62,8 +65,8 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def reserve(path: str | Path, size: int) -> None:
-    """Make a file of ``size`` zero bytes that the disk has room for: writing to a map of it then
-    cannot fail.
+    """Make a file of ``size`` zero bytes that the disk has room for, so that a long work does not
+    find at its end that there is none.
 
     Raises:
         UserError: There is no room, or the file cannot be written; none is left.
@@ -81,6 +84,31 @@ def reserve(path: str | Path, size: int) -> None:
         raise UserError(
             f'{path} cannot be written: {size} bytes are needed ({error.strerror}). Free space, '
             f'or give another folder.'
+        ) from error
+
+
+def write_range(path: str | Path, start: int, content: bytes | memoryview) -> None:
+    """Write bytes from ``start`` on into a file that is there, and wait until they are on the disk;
+    all other bytes stay what they are, also those that another machine writes at this moment.
+
+    A map of the file would send whole pages: on a network file system the zeros that this machine
+    knows of its neighbour's bytes would go over them. So would a write that the system rounds up to
+    pages, which NFS does not do for files opened with O_DSYNC.
+
+    Raises:
+        UserError: The file cannot be written; the text names it.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | getattr(os, 'O_DSYNC', 0) | _BINARY)
+        with os.fdopen(descriptor, 'wb') as file:
+            file.seek(start)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise UserError(
+            f'{path} cannot be written ({error.strerror}); what it has is kept. Free space, and '
+            f'start again.'
         ) from error
 
 

@@ -14,7 +14,7 @@ from openmagvit2.engine.checks import check_schedulers
 from openmagvit2.engine.numerics import set_numerics
 from openmagvit2.engine.run_folder import default_folder
 from openmagvit2.errors import UserError
-from openmagvit2.folders import make_folder
+from openmagvit2.io import make_folder
 from openmagvit2.registry import METRICS
 
 

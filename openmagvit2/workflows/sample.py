@@ -16,7 +16,7 @@ from openmagvit2.engine.launch import long_barrier
 from openmagvit2.errors import UserError
 from openmagvit2.folders import claim
 from openmagvit2.io import write_atomically
-from openmagvit2.models.generators.labels import class_numbers
+from openmagvit2.models.conditioners.labels import class_numbers
 
 
 def sample_npz(

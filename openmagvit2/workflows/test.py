@@ -1,7 +1,6 @@
 """Measure a checkpoint: what ``tools/test.py`` does."""
 
 import copy
-import inspect
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from openmagvit2.evaluation.metrics import SHORT_NAMES
 from openmagvit2.evaluation.record import write_record
 from openmagvit2.evaluation.stages import check_stages
 from openmagvit2.registry import DATASETS, METRICS, MODELS, Registry
+from openmagvit2.signatures import accepted
 from openmagvit2.workflows.runner import (
     build_runner,
     count_once,
@@ -121,7 +121,7 @@ def _takes(registry: Registry, built: dict, key: str) -> bool:
     built.
     """
     kind = registry.get(built['type'])
-    return kind is not None and key in inspect.signature(kind).parameters
+    return kind is not None and key in accepted(kind)
 
 
 def _require(registry: Registry, built: dict, key: str, told: str) -> None:

@@ -1,36 +1,40 @@
 """Tokens of a whole data set, once and for all trainings of generators."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.dist import barrier, broadcast_object_list, get_dist_info, is_main_process
+from mmengine.dist import broadcast_object_list, get_dist_info, is_main_process
 from mmengine.logging import print_log
-from torch.utils.data import DataLoader, Subset
+from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from openmagvit2.apis.init_model import init_model
 from openmagvit2.checkpoint.hashing import weights_hash
 from openmagvit2.datasets import ImageDataset
-from openmagvit2.datasets.tokens import (
+from openmagvit2.datasets.fingerprint import fingerprint
+from openmagvit2.datasets.token_files import (
     FORMAT,
     HEADER,
     LABELS,
+    LABELS_START,
     TOKENS,
     check_sizes,
-    fingerprint,
-    open_tokens,
     read_header,
     token_bytes,
     token_dtype,
 )
+from openmagvit2.datasets.views import ViewBatches, Views
+from openmagvit2.engine.launch import long_barrier
 from openmagvit2.errors import UserError
-from openmagvit2.folders import make_folder
-from openmagvit2.io import reserve, write_atomically, write_text
+from openmagvit2.io import make_folder, reserve, write_atomically, write_range, write_text
 from openmagvit2.registry import DATASETS
 
+# The same tokenizer may lie elsewhere, and new files that cannot be read change no token.
+NOT_COMPARED = ('finished', 'tokenizer', 'listing')
 CORNERS = ('centre', 'top_left', 'top_right', 'bottom_left', 'bottom_right')
 
 
@@ -112,23 +116,9 @@ def tokenize(
         )
     # The seed that a training's random crops have.
     spec = dict(seed=config.get('seed', 0)) | config.to_dict()[f'{split}_dataloader']['dataset']
-    dataset = DATASETS.build(spec)
-    if not isinstance(dataset, ImageDataset):
-        raise UserError(
-            f'{split}_dataloader.dataset: tokens need images that can be read by number; '
-            f'{spec["type"]} has none.'
-        )
-    views = views_of(spec.get('pipeline') or [], crops, flip)
-    sets = [dataset.with_pipeline(steps) for steps, _ in views]
-    shape = sets[0][0]['image'].shape
-    header = _header(
-        model,
-        config,
-        checkpoint,
-        sets[0],
-        views,
-        dict(split=split, crops=crops, flip=flip, dataset=spec),
-    )
+    views = _views(spec, crops, flip, f'{split}_dataloader.dataset')
+    recipe = dict(split=split, crops=crops, flip=flip, dataset=spec)
+    header = _header(model, config, checkpoint, views, recipe)
     header |= dict(batch_size=batch_size, block=block)
     begun = [_begin(out, header) if is_main_process() else None]
     broadcast_object_list(begun)
@@ -137,101 +127,93 @@ def tokenize(
     if begun[0] == 'finished':
         print_log(f'{out} is finished already, with these settings and images.', 'current')
         return header | dict(finished=True)
-    rank, world = get_dist_info()
-    blocks = range(-(-header['num_images'] // block))
-    # Marks belong to blocks, not to processes: a second start may have another number of them.
-    left = [
-        number for number in blocks if number % world == rank and not _mark(out, number).exists()
-    ]
-    tokens, labels = open_tokens(out, header, 'r+'), np.load(out / LABELS, mmap_mode='r+')
-    for number in tqdm(left, desc=f'blocks of {block} images', disable=not is_main_process()):
-        rows = range(number * block, min((number + 1) * block, header['num_images']))
-        for view, (dataset, (_, epoch)) in enumerate(zip(sets, views, strict=True)):
-            loader = DataLoader(
-                Subset(_Epoch(dataset, epoch, shape), rows), batch_size, num_workers=num_workers
-            )
-            _encode_rows(model, loader, rows[0], tokens[:, view], labels, str(checkpoint))
-        # The mark must not be on the disk before what it stands for.
-        tokens.flush()
-        labels.flush()
-        write_text(_mark(out, number), 'done\n')
-    barrier()
+    _encode_blocks(model, views, out, header, num_workers)
+    # Blocks are as uneven as the machines.
+    long_barrier()
     header |= dict(finished=True)
     if is_main_process():
-        _finish(out, header, blocks)
-    barrier()
+        # The header says so first; then the marks are of no use.
+        write_text(out / HEADER, _text(header))
+        _remove_marks(out)
+    long_barrier()
     return header
 
 
-def _finish(out: Path, header: dict, blocks: range) -> None:
-    """The header says so first; then the marks are of no use."""
-    for number in blocks:
-        assert _mark(out, number).exists(), 'every process has done its blocks'
-    write_text(out / HEADER, json.dumps(header, indent=2, default=str) + '\n')
-    for number in blocks:
-        _mark(out, number).unlink()
+def _views(spec: dict, crops: str, flip: bool, key: str) -> Views:
+    dataset = DATASETS.build(spec)
+    if not isinstance(dataset, ImageDataset):
+        raise UserError(
+            f'{key}: tokens need images that can be read by number; {spec["type"]} has none.'
+        )
+    steps = views_of(spec.get('pipeline') or [], crops, flip)
+    return Views([(dataset.with_pipeline(pipeline), epoch) for pipeline, epoch in steps])
 
 
-class _Epoch(torch.utils.data.Dataset):
-    """A data set as it is in one epoch, every image of the same shape."""
-
-    def __init__(self, dataset, epoch: int, shape: torch.Size) -> None:
-        self.dataset, self.epoch, self.shape = dataset, epoch, shape
-
-    def __len__(self) -> int:
-        return len(self.dataset)
-
-    def __getitem__(self, index: int) -> dict:
-        sample = self.dataset[index, self.epoch]
-        if sample['image'].shape != self.shape:
-            (height, width), (first_height, first_width) = sample['image'].shape[1:], self.shape[1:]
-            raise UserError(
-                f'Image {index} of the data set is {height}x{width}, the first '
-                f'{first_height}x{first_width}; '
-                "tokens need one size: set the data set's pipeline to Resize and a crop."
-            )
-        return sample
+def _encode_blocks(model, views: Views, out: Path, header: dict, num_workers: int) -> None:
+    """This process's part of the blocks that have no mark yet, by one loader: starting its workers
+    can take longer than a block.
+    """
+    rank, world = get_dist_info()
+    count, size = header['num_images'], header['block']
+    # Marks belong to blocks, not to processes: a second start may have another number of them.
+    left = [
+        number
+        for number in range(-(-count // size))
+        if number % world == rank and not _mark(out, number).exists()
+    ]
+    if not left:
+        return
+    blocks = [range(number * size, min((number + 1) * size, count)) for number in left]
+    sampler = ViewBatches(blocks, header['num_views'], header['batch_size'])
+    batches = iter(DataLoader(views, batch_sampler=sampler, num_workers=num_workers))
+    bar = tqdm(left, desc=f'blocks of {size} images', disable=not is_main_process())
+    for number, rows in zip(bar, blocks, strict=True):
+        tokens, labels = _encode_block(model, batches, rows, header)
+        # Whole blocks at once; the mark must not be on the disk before what it stands for.
+        write_range(out / TOKENS, rows.start * tokens[0].nbytes, tokens.data)
+        write_range(out / LABELS, LABELS_START + rows.start * labels.itemsize, labels.data)
+        write_text(_mark(out, number), 'done\n')
 
 
 @torch.no_grad()
-def _encode_rows(
-    model: torch.nn.Module,
-    loader: DataLoader,
-    start: int,
-    tokens: np.ndarray,
-    labels: np.ndarray,
-    checkpoint: str,
-) -> None:
-    """Tokens and labels of a loader's images into the rows from ``start``.
+def _encode_block(
+    model, batches: Iterator[dict], rows: range, header: dict
+) -> tuple[np.ndarray, np.ndarray]:
+    """Tokens (images, views, *grid) and labels (images,) of one block.
 
     Raises:
         UserError: The encoder gives NaN or infinite numbers, whose tokens would look like any
             others.
     """
-    for batch in loader:
-        end = start + len(batch['label'])
-        image = model.data_preprocessor(dict(image=batch['image']), False)['image']
-        out = model.encode(image)
-        out.check_finite(f'images {start} to {end - 1} with the weights of {checkpoint}')
-        tokens[start:end] = out.indices.cpu().numpy()
-        labels[start:end] = batch['label'].numpy()
-        start = end
+    size, checkpoint = header['batch_size'], header['tokenizer']['checkpoint']
+    tokens = np.empty((len(rows), header['num_views'], *header['grid']), header['dtype'])
+    labels = np.empty(len(rows), np.int64)
+    for view in range(header['num_views']):
+        for start in range(0, len(rows), size):
+            batch, end = next(batches), min(start + size, len(rows))
+            image = model.data_preprocessor(dict(image=batch['image']), False)['image']
+            output = model.encode(image)
+            output.check_finite(
+                f'images {rows[start]} to {rows[end - 1]} with the weights of {checkpoint}'
+            )
+            tokens[start:end, view] = output.indices.cpu().numpy()
+            labels[start:end] = batch['label'].numpy()
+    return tokens, labels
 
 
-def _header(model, config: Config, checkpoint: str, dataset, views: list, recipe: dict) -> dict:
-    sample = dataset[0]['image']
-    grid = [side // model.encoder.downscale for side in sample.shape[1:]]
-    size = model.quantizer.codebook_size
+def _header(model, config: Config, checkpoint: str, views: Views, recipe: dict) -> dict:
+    images, sizes = views.pictures, model.quantizer.codebook_sizes
     return dict(
         format=FORMAT,
-        num_images=len(dataset),
-        fingerprint=fingerprint(dataset),
-        num_views=len(views),
-        grid=grid,
-        dtype=str(token_dtype(size)),
-        codebook_size=size,
+        num_images=len(images),
+        **_fingerprints(images, recipe['dataset']),
+        num_views=len(views.views),
+        # With several codebooks the last axis is theirs.
+        grid=list(model.quantizer.token_shape(model.encoder.grid(views.shape[1:]))),
+        dtype=str(token_dtype(max(sizes))),
+        codebook_size=sizes[0] if len(sizes) == 1 else list(sizes),
         bit_order=getattr(model.quantizer, 'bit_order', None),
-        classes=dataset.metainfo['classes'],
+        classes=images.metainfo['classes'],
         recipe=json.loads(json.dumps(recipe, default=str)),
         tokenizer=dict(
             config=json.loads(json.dumps(config.model.to_dict(), default=str)),
@@ -242,6 +224,18 @@ def _header(model, config: Config, checkpoint: str, dataset, views: list, recipe
     )
 
 
+def _fingerprints(images: ImageDataset, spec: dict) -> dict[str, str | None]:
+    """Of the images, and of all that the data set's config names: the second can be looked up
+    again without reading them.
+    """
+    found = fingerprint(images)
+    if spec.get('on_error') != 'skip':
+        return dict(fingerprint=found, listing=found)
+    return dict(
+        fingerprint=found, listing=fingerprint(DATASETS.build(dict(spec, on_error='raise')))
+    )
+
+
 def _begin(out: Path, header: dict) -> str | UserError:
     """Make or check the folder; 'begun', 'finished', or what is wrong, for all processes to
     raise.
@@ -249,21 +243,21 @@ def _begin(out: Path, header: dict) -> str | UserError:
     if not (out / HEADER).is_file():
         try:
             make_folder(out)
-            # A map of a file without room ends the process at some write.
+            # Better here than after hours.
             reserve(out / TOKENS, token_bytes(header))
             with write_atomically(out / LABELS) as file:
                 np.save(file, np.zeros(header['num_images'], np.int64))
             # Last, since it says that the others are there.
-            write_text(out / HEADER, json.dumps(header, indent=2, default=str) + '\n')
+            write_text(out / HEADER, _text(header))
         except UserError as error:
             return error
         return 'begun'
     try:
         old = read_header(out)
-        # The same tokenizer may lie elsewhere.
-        known = {key: value for key, value in old.items() if key not in ('finished', 'tokenizer')}
+        known = {key: value for key, value in old.items() if key not in NOT_COMPARED}
         other = [key for key, value in known.items() if header.get(key) != value]
-        if other == ['fingerprint']:
+        # The same recipe gives other images.
+        if other and set(other) <= {'fingerprint', 'num_images', 'classes'}:
             raise UserError(
                 f'{out} holds tokens of images that have changed since (names, sizes '
                 f'or times); '
@@ -278,17 +272,28 @@ def _begin(out: Path, header: dict) -> str | UserError:
                 f'or remove it.'
             )
         check_sizes(out, old)
+        if old['finished'] and old.get('listing') != header['listing']:
+            write_text(out / HEADER, _text(old | dict(listing=header['listing'])))
     except UserError as error:
         return error
-    if old['finished']:
-        # A kill may have come between the end and the clearing up.
-        for mark in out.glob('.block-*'):
-            mark.unlink()
-    return 'finished' if old['finished'] else 'begun'
+    if not old['finished']:
+        return 'begun'
+    # A kill may have come between the end and the clearing up.
+    _remove_marks(out)
+    return 'finished'
+
+
+def _text(header: dict) -> str:
+    return json.dumps(header, indent=2, default=str) + '\n'
 
 
 def _mark(out: Path, number: int) -> Path:
     return out / f'.block-{number:06d}'
+
+
+def _remove_marks(out: Path) -> None:
+    for mark in out.glob('.block-*'):
+        mark.unlink(missing_ok=True)
 
 
 def _placed(steps: list[dict], places: list[int], corner: str) -> list[dict]:

@@ -24,7 +24,7 @@ from openmagvit2.engine.lock import lock
 from openmagvit2.engine.run_folder import Run, begin, default_or_old, go_on, newest
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.stages import check_stages
-from openmagvit2.folders import make_folder
+from openmagvit2.io import make_folder
 from openmagvit2.workflows.runner import (
     build_runner,
     listed,

@@ -171,3 +171,12 @@ def test_a_broken_file_among_others(tokenizer, tmp_path):
         tokenizer.encode([])
     with pytest.raises(UserError, match='different sizes; encode them one by one'):
         tokenizer.encode([IMAGE, IMAGE[:1]])
+
+
+@pytest.mark.parametrize('value', [float('nan'), float('inf')])
+def test_damaged_weights_give_no_indices(value):
+    """They would look like any others."""
+    tokenizer = Tokenizer.from_config('tiny/lfq_32')
+    list(tokenizer.model.encoder.parameters())[-1].data[0] = value
+    with pytest.raises(UserError, match='NaN or infinite numbers for these images: the weights'):
+        tokenizer.encode(IMAGE)

@@ -12,7 +12,7 @@ import torch
 
 from openmagvit2.apis import Generator, Tokenizer, init_model
 from openmagvit2.checkpoint import read_checkpoint, to_official, to_ours, write_checkpoint
-from openmagvit2.checkpoint.official import FILES, LAYOUTS, ema_names, official_names
+from openmagvit2.checkpoint.converters.open_magvit2 import FILES, ema_names, official_names
 from openmagvit2.config import load_config
 from openmagvit2.workflows.train import train
 
@@ -174,17 +174,16 @@ def test_wrong_files_are_refused(model, change, told):
         to_ours(state, model)
 
 
-@pytest.mark.parametrize('file', LAYOUTS)
+@pytest.mark.parametrize('file', FILES, ids=lambda file: file.name)
 def test_a_file_of_another_config_is_named(model, file):
-    config = next(config for name, _, config in FILES if name == file)
     with torch.device('meta'):
-        full = init_model(ROOT / config, device='meta')
+        full = init_model(ROOT / file.config, device='meta')
     state = {
         official: tensor
         for name, tensor in full.state_dict().items()
         if (official := official_names(full).get(name))
     }
-    with pytest.raises(ValueError, match=f'It looks like .*{file}.*: give .*{config}'):
+    with pytest.raises(ValueError, match=f'It looks like .*{file.name}.*: give .*{file.config}'):
         to_ours(state, model)
 
 

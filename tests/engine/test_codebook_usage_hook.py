@@ -71,3 +71,30 @@ def test_indices_beyond_the_codebook(tmp_path):
     hook.batches.append(torch.tensor([[3, 15], [16, 2]]))
     with pytest.raises(ValueError, match='gave the index 16, but its codebook_size is 16'):
         hook.after_train_iter(runner, 0)
+
+
+def test_codebooks_are_counted_apart(tmp_path, told):
+    """Two codebooks of 4 and 2 codes: the first collapses, which the mean alone would hide."""
+    hook = CodebookUsageHook(window=1, interval=1, warn_below=0.6)
+    runner = start(tmp_path.name, hook)
+    hook.sizes = (4, 2)
+    hook.batches.append(torch.tensor([[[3, 0], [3, 1], [3, 1], [3, 0]]]))
+    hook.after_train_iter(runner, 0)
+    values = {
+        name: runner.message_hub.get_scalar(f'train/{name}').current()
+        for name in ('usage', 'usage_0', 'usage_1', 'perplexity', 'perplexity_0', 'perplexity_1')
+    }
+    assert values == pytest.approx(
+        dict(
+            usage=(1 / 4 + 1) / 2,
+            usage_0=1 / 4,
+            usage_1=1,
+            perplexity=1.5,
+            perplexity_0=1,
+            perplexity_1=2,
+        )
+    )
+    assert len(told) == 1 and 'use 1 of 4 codes of codebook 0, 25.0%' in told[0][0]
+    hook.batches.append(torch.tensor([[[3, 0], [0, 2]]]))
+    with pytest.raises(ValueError, match='the index 2 in codebook 1, but its codebook_size is 2'):
+        hook.after_train_iter(runner, 1)

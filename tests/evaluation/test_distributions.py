@@ -2,9 +2,11 @@
 images; the command.
 """
 
+import errno
 import hashlib
 import io
 import json
+import os
 import runpy
 import sys
 import zipfile
@@ -243,6 +245,14 @@ def test_a_damaged_or_unwritable_cache_costs_only_time(tmp_path, monkeypatch):
     (tmp_path / 'file').touch()
     monkeypatch.setenv('OPENMAGVIT2_CACHE', str(tmp_path / 'file'))
     assert cached_moments(images, Means(), 3, 'cpu').moments[1].equal(mean)
+
+    def full(*args):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setenv('OPENMAGVIT2_CACHE', str(tmp_path / 'full'))
+    monkeypatch.setattr(os, 'replace', full)
+    assert cached_moments(images, Means(), 3, 'cpu').moments[1].equal(mean)
+    assert not list((tmp_path / 'full').iterdir())
 
 
 def save_npz(path: Path, images: np.ndarray) -> Path:

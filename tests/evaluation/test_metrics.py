@@ -246,12 +246,3 @@ def test_official_reconstruction_frechet_does_not_round():
         METRICS.build(
             dict(type='ReconstructionFrechet', features=dict(type=TileMeans), protocol='exact')
         )
-
-
-def test_usage_of_several_codebooks_is_refused():
-    metric = METRICS.build(dict(type='CodebookUsage'))
-    indices = torch.zeros(1, 2, 2, 3, dtype=torch.int64)
-    with pytest.raises(
-        ValueError, match='CodebookUsage counts one codebook, and the quantizer has 3'
-    ):
-        metric.update(dict(indices=indices, codebook_size=4, num_codebooks=3))

@@ -9,7 +9,14 @@ import pytest
 import torch
 
 from openmagvit2.checkpoint import save_atomically
-from openmagvit2.io import atomic, remove_leftovers, reserve, write_atomically, write_text
+from openmagvit2.io import (
+    atomic,
+    remove_leftovers,
+    reserve,
+    write_atomically,
+    write_range,
+    write_text,
+)
 from openmagvit2.io.process import alive, host, started
 
 
@@ -50,6 +57,12 @@ def test_a_real_limit(tmp_path):
     )
     assert f'{tmp_path / "x.pth"} cannot be written (File too large)' in done.stdout, done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_is_a_file_is_named(tmp_path):
+    (tmp_path / 'file').touch()
+    with pytest.raises(ValueError, match='x cannot be written .File exists'):
+        write_text(tmp_path / 'file' / 'x', 'text')
 
 
 def test_other_errors_stay_what_they_are(tmp_path):
@@ -93,3 +106,18 @@ def test_space_is_reserved_or_refused(tmp_path, monkeypatch):
     monkeypatch.delattr(atomic.os, 'posix_fallocate')
     reserve(tmp_path / 'c', 3_000_000)
     assert (tmp_path / 'c').read_bytes() == bytes(3_000_000)
+
+
+def test_a_range_of_bytes(tmp_path):
+    path = tmp_path / 'a'
+    reserve(path, 10_000)
+    write_range(path, 4090, b'x' * 20)
+    assert path.read_bytes() == bytes(4090) + b'x' * 20 + bytes(5890)
+    with pytest.raises(ValueError, match='b cannot be written .No such file'):
+        write_range(tmp_path / 'b', 0, b'x')
+
+
+@pytest.mark.skipif(not os.path.exists('/dev/full'), reason='needs a device that is full')
+def test_a_range_on_a_full_disk():
+    with pytest.raises(ValueError, match='/dev/full cannot be written .No space left on device'):
+        write_range('/dev/full', 0, b'x')

@@ -11,6 +11,7 @@ from torch.testing import assert_close
 from openmagvit2.apis import init_model
 from openmagvit2.config import load_config
 from openmagvit2.models.layers.kv_cache import LayerCache
+from openmagvit2.models.layers.rope import grid_cells
 from openmagvit2.models.samplers import SubTokenSampler
 from openmagvit2.models.samplers.filters import draw, top_k, top_p
 from openmagvit2.models.samplers.guidance import scheduled
@@ -38,12 +39,14 @@ def test_cache_gives_the_same_context(head, learned):
     for parts in ([1] * 6, [2, 3, 1]):
         cache = model.backbone.new_cache()
         assert_close(
-            torch.cat([model.backbone(part, cache) for part in x.split(parts, 1)], 1),
+            torch.cat([model.backbone(part, cache=cache) for part in x.split(parts, 1)], 1),
             whole,
             atol=1e-5,
             rtol=0,
         )
-    assert_close(model.backbone(x, positions=torch.arange(6)), whole)
+    cells = torch.cat([torch.full((1, 2), -1), grid_cells((2, 3))])[:6]
+    assert_close(model.backbone(x, positions=cells), whole)
+    assert_close(model.backbone(x, positions=cells.expand(3, -1, -1)), whole)
 
 
 def test_learned_positions_are_vectors_added_to_the_input():
@@ -155,7 +158,7 @@ def test_scales_zero_and_one(monkeypatch):
     model, rows = tiny(), []
     forward = model.backbone.forward
     monkeypatch.setattr(
-        model.backbone, 'forward', lambda x, *rest: rows.append(len(x)) or forward(x, *rest)
+        model.backbone, 'forward', lambda x, **rest: rows.append(len(x)) or forward(x, **rest)
     )
     labels, null, greedy = torch.tensor([3, 7, 1, 5]), torch.full((4,), 10), dict(temperature=0)
     runs = {}

@@ -6,14 +6,17 @@ import pytest
 import torch
 from torch import nn
 
+from openmagvit2.errors import UserError
 from openmagvit2.evaluation.features import FeatureExtractor
 from openmagvit2.models.backbones import Llama
+from openmagvit2.models.conditioners import ClassLabel
 from openmagvit2.models.decoders import CnnDecoder
 from openmagvit2.models.discriminators import PatchGAN
 from openmagvit2.models.encoders import CnnEncoder
 from openmagvit2.models.factorization import TokenFactorization
-from openmagvit2.models.heads import SeparateHead
+from openmagvit2.models.heads import SeparateHead, TokenEmbedding
 from openmagvit2.models.losses import R1, AdaptiveWeight, Adversarial, L1Loss, LinearWeight
+from openmagvit2.models.orders import Random
 from openmagvit2.models.samplers import SubTokenSampler
 from openmagvit2.registry import SLOTS
 
@@ -78,16 +81,31 @@ def check_factorization(cls) -> None:
         assert factorization.merge(sub).equal(indices), 'merge must invert split'
 
 
+def check_what_a_backbone_says(backbone) -> None:
+    known = {'positions', 'targets', 'condition', 'groups'}
+    assert backbone.supports <= known
+    x = torch.zeros(1, 2, 32)
+    for name in known - backbone.supports:
+        with pytest.raises(UserError, match=f'`{name}`'):
+            backbone(x, **{name: (2,)})
+
+
 def check_backbone(cls) -> None:
     backbone = cls(grid=(2, 3), dim=32, num_layers=2, num_heads=2).eval()
     x = torch.randn(2, 6, 32, requires_grad=True)
     context = backbone(x)
     assert context.shape == x.shape and (backbone.dim, backbone.num_heads) == (32, 2)
     (found,) = torch.autograd.grad(context[:, 2].square().sum(), x)
+    check_what_a_backbone_says(backbone)
+    if not backbone.causal:
+        assert found[:, 3:].any(), 'a bidirectional backbone must see later positions'
+        with pytest.raises(UserError, match='no cache'):
+            backbone.new_cache()
+        return
     assert not found[:, 3:].any(), 'position t must not see later ones'
     assert found[:, :3].abs().sum() > 0
     cache = backbone.new_cache()
-    steps = torch.cat([backbone(part, cache) for part in x.split(1, 1)], 1)
+    steps = torch.cat([backbone(part, cache=cache) for part in x.split(1, 1)], 1)
     assert torch.allclose(steps, context, atol=1e-5), 'a cache must not change the numbers'
 
 
@@ -102,10 +120,10 @@ def check_head(cls) -> None:
         (2, 5, size) for size in head.vocab_sizes
     ]
     gradient(sum(head.loss(context, sub).values()), context)
-    drawn = head.sample(context[:, 0], lambda logits, i: logits.argmax(-1))
-    assert drawn.dtype == torch.int64 and drawn.shape == (2, len(head.vocab_sizes))
-    teacher = head.logits(context[:, :1], drawn[:, None])
-    assert all(x[:, 0].argmax(-1).equal(drawn[:, i]) for i, x in enumerate(teacher)), (
+    drawn = head.sample(context, lambda logits, i: logits.argmax(-1))
+    assert drawn.dtype == torch.int64 and drawn.shape == (2, 5, len(head.vocab_sizes))
+    teacher = head.logits(context, drawn)
+    assert all(x.argmax(-1).equal(drawn[..., i]) for i, x in enumerate(teacher)), (
         'sample must follow the logits'
     )
 
@@ -142,6 +160,34 @@ def check_features(cls) -> None:
     )
 
 
+def check_conditioner(cls) -> None:
+    conditioner, tokens = cls(num_classes=3, dim=8), TokenEmbedding([12], 8)
+    conditioner.check_tokens(tokens)
+    data, keys = conditioner.requests([2, 0, 2])
+    assert set(data) <= set(conditioner.reads) and min(keys) >= 0
+    assert keys[0] == keys[2] != keys[1], 'keys must tell conditions apart'
+    prefix, pooled = conditioner.embed(data, tokens)
+    assert prefix.shape[::2] == (3, 8) and pooled.shape == (3, 8)
+    assert not prefix[0].equal(prefix[1]), 'another condition must give another prefix'
+    conditioner.check_batch(data)
+    with pytest.raises(UserError):
+        conditioner.requests([4])
+    null = conditioner.null(2)
+    if null is not None:
+        assert conditioner.embed(null, tokens)[0].shape[0] == 2
+
+
+def check_order(cls) -> None:
+    order = cls(**cls.test_arguments)
+    tokens = cls.test_arguments['num_tokens']
+    assert sum(order.groups) == tokens and min(order.groups) > 0
+    uniform = torch.rand(3, max(order.num_uniforms, 1))
+    for given in ((), (0, uniform)):
+        cells = order(3, *given)
+        raster = torch.arange(tokens).expand(3, -1)
+        assert cells is None or cells.sort(1).values.equal(raster), 'each cell once'
+
+
 CHECKS = dict(
     encoder=check_encoder,
     decoder=check_decoder,
@@ -149,6 +195,8 @@ CHECKS = dict(
     loss=check_loss,
     factorization=check_factorization,
     backbone=check_backbone,
+    conditioner=check_conditioner,
+    order=check_order,
     head=check_head,
     sampler=check_sampler,
     features=check_features,
@@ -157,8 +205,10 @@ CASES = [(slot, name) for slot in CHECKS for name in SLOTS[slot].names()]
 
 
 def test_every_slot_has_a_contract():
-    # That of the quantizers has a file of its own; a slot without classes has nothing to check.
-    assert {name for name, slot in SLOTS.items() if slot.names()} == {*CHECKS, 'quantizer'}
+    # Those of quantizers and converters have files of their own; a slot without classes has nothing
+    # to check.
+    others = {'quantizer', 'converter'}
+    assert {name for name, slot in SLOTS.items() if slot.names()} - others == set(CHECKS)
 
 
 @pytest.mark.parametrize(('slot', 'name'), CASES)
@@ -193,13 +243,24 @@ class HighestFirst(TokenFactorization):
 
 
 class LooksAhead(Llama):
-    def forward(self, x, cache=None, positions=None):
-        return super().forward(x, cache, positions) + x.mean(1, keepdim=True)
+    def forward(self, x, **given):
+        return super().forward(x, **given) + x.mean(1, keepdim=True)
 
 
 class SamplesAnotherHead(SeparateHead):
-    def sample(self, context, sampler):
-        return super().sample(-context, sampler)
+    def sample(self, context, draw):
+        return super().sample(-context, draw)
+
+
+class SameForAll(ClassLabel):
+    def forward(self, labels):
+        return super().forward(torch.zeros_like(labels))
+
+
+class SomeCells(Random):
+    def __call__(self, batch, iteration=None, uniform=None):
+        cells = super().__call__(batch, iteration, uniform)
+        return None if cells is None else cells.clamp_min(1)
 
 
 class FloatTokens(SubTokenSampler):
@@ -227,6 +288,8 @@ class BatchFeatures(FeatureExtractor):
         ('loss', DetachedLoss),
         ('factorization', HighestFirst),
         ('backbone', LooksAhead),
+        ('conditioner', SameForAll),
+        ('order', SomeCells),
         ('head', SamplesAnotherHead),
         ('sampler', FloatTokens),
         ('features', BatchFeatures),

@@ -93,11 +93,10 @@ def test_dropout_follows_the_mode():
         torch.zeros(1, model.num_tokens, len(model.head.vocab_sizes), dtype=torch.int64),
         torch.tensor([0]),
     )
-    view = model.transformer
-    twice = [view.context(sub, labels) for _ in range(2)]
+    twice = [model.context(sub, labels) for _ in range(2)]
     assert twice[0].equal(twice[1])
     model.train()
-    twice = [view.context(sub, labels) for _ in range(2)]
+    twice = [model.context(sub, labels) for _ in range(2)]
     assert not twice[0].equal(twice[1])
 
 

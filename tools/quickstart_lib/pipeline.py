@@ -16,7 +16,7 @@ from openmagvit2.datasets import FashionMNIST
 from openmagvit2.engine.hooks import ProgressBarHook
 from openmagvit2.engine.precision import fastest_precision
 from openmagvit2.errors import UserError
-from openmagvit2.folders import make_folder
+from openmagvit2.io import make_folder
 from openmagvit2.workflows.test import test
 from openmagvit2.workflows.tokenize import tokenize
 from openmagvit2.workflows.train import train

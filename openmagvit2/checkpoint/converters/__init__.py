@@ -1,1 +1,21 @@
 """The converter slot: official files to ours and back, one file for each system."""
+
+from openmagvit2.checkpoint.converters.base import (
+    Converter,
+    OfficialFile,
+    choose,
+    converters,
+    is_official,
+)
+from openmagvit2.checkpoint.converters.open_magvit2 import OpenMagvit2
+from openmagvit2.checkpoint.converters.wetok import WeTok
+
+__all__ = [
+    'Converter',
+    'OfficialFile',
+    'OpenMagvit2',
+    'WeTok',
+    'choose',
+    'converters',
+    'is_official',
+]

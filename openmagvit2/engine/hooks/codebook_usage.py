@@ -11,13 +11,14 @@ from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from torch import Tensor
 
-from openmagvit2.errors import UserError
+from openmagvit2.evaluation.usage import count, summary
 from openmagvit2.registry import HOOKS
 
 
 @HOOKS.register_module()
 class CodebookUsageHook(Hook):
-    """Logs ``usage`` (fraction of the codes in the window) and ``perplexity``; warns of a collapse.
+    """Logs ``usage`` (fraction of the codes in the window) and ``perplexity``, of several codebooks
+    the means and each one's own; warns of a collapse.
 
     Unlike the evaluator of the same purpose this is a number of training crops under the raw
     weights. A resume starts an empty window.
@@ -36,7 +37,7 @@ class CodebookUsageHook(Hook):
     def before_train(self, runner) -> None:
         """Watch what the quantizer gives in training."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        self.size = model.quantizer.codebook_size
+        self.sizes = model.quantizer.codebook_sizes
         self.share = max(self.window // get_world_size(), 1)
         self.batches: deque[Tensor] = deque()
         self.handle = model.quantizer.register_forward_hook(self._keep)
@@ -51,32 +52,31 @@ class CodebookUsageHook(Hook):
         """Count where it is due; all processes take part.
 
         Raises:
-            UserError: An index is not in the codebook: the quantizer or its ``codebook_size`` is
-                wrong.
+            UserError: An index is not in its codebook.
         """
         if batch_idx and (batch_idx + 1) % self.interval:
             return
         indices = torch.cat([batch.flatten() for batch in self.batches])
         # int32 suffices for counts of a window, and halves what 2^18 codes send.
-        counts = torch.bincount(indices, minlength=self.size).int()
-        if len(counts) > self.size:
-            raise UserError(
-                f'CodebookUsageHook: the quantizer gave the index {len(counts) - 1}, '
-                f'but its codebook_size is {self.size}; correct one of the two.'
-            )
+        counts = count(indices, self.sizes, type(self).__name__).int()
         if dist.is_initialized() and get_world_size() > 1:
             dist.all_reduce(counts)
-        tokens = int(counts.sum())
         counts = counts.cpu()
-        p = counts[counts > 0].double() / tokens
-        usage = len(p) / self.size
-        runner.message_hub.update_scalar('train/usage', usage)
-        runner.message_hub.update_scalar('train/perplexity', float((-(p * p.log()).sum()).exp()))
-        possible = len(p) / min(self.size, tokens)
-        if self._images() >= self.share and possible < self.warn_below:
+        for name, value in summary(counts, self.sizes).items():
+            if not name.startswith('usage_of_possible'):
+                runner.message_hub.update_scalar(f'train/{name}', value)
+        if self._images() >= self.share:
+            for number, book in enumerate(counts.split(list(self.sizes))):
+                self._warn(book, f' of codebook {number}' if len(self.sizes) > 1 else '')
+
+    def _warn(self, counts: Tensor, where: str) -> None:
+        """Of a collapse of one codebook."""
+        used, size = int((counts > 0).sum()), len(counts)
+        possible = used / min(size, int(counts.sum()))
+        if possible < self.warn_below:
             print_log(
-                f'Codebook collapse? The last {self.window} images use {len(p)} of {self.size} '
-                f'codes, {possible:.1%} of what their tokens '
+                f'Codebook collapse? The last {self.window} images use {used} of {size} '
+                f'codes{where}, {possible:.1%} of what their tokens '
                 'could. Raise the entropy weight, or lower the learning rate.',
                 'current',
                 logging.WARNING,

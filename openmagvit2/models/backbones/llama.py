@@ -1,4 +1,6 @@
-"""Llama-style transformer over the tokens of an image (paper Eq. 5, spec §4)."""
+"""Llama-style transformer over the tokens of an image (paper Eq. 5)."""
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -6,17 +8,18 @@ from torch.utils.checkpoint import checkpoint
 
 from openmagvit2.models.backbones.base import Backbone
 from openmagvit2.models.layers.kv_cache import LayerCache, new_cache
-from openmagvit2.models.layers.rope import rope_table
-from openmagvit2.models.layers.transformer_block import TransformerBlock
+from openmagvit2.models.layers.masks import group_mask
+from openmagvit2.models.layers.rope import rope, rope_table
+from openmagvit2.models.layers.transformer_block import TransformerBlock, init_normal
 from openmagvit2.registry import BACKBONES
 
 
 @BACKBONES.register_module()
 class Llama(Backbone):
-    """Class and token embeddings to context vectors; ends without a norm, which the head owns.
+    """Prefix and token embeddings to context vectors; ends without a norm, which the head owns.
 
     Args:
-        grid: Height and width of the token grid; the generator hands over its own.
+        grid: Sides of the token grid, one or more; the generator hands over that of its tokenizer.
         dim, num_layers, num_heads: 1024, 24, 16 is the paper's B.
         dropout: After attention and feed-forward.
         checkpoint_blocks: Keep the inputs of blocks only, and compute the rest again in the
@@ -29,10 +32,12 @@ class Llama(Backbone):
             small training (docs/quickstart.md).
     """
 
+    supports = frozenset({'positions', 'groups'})
+
     def __init__(
         self,
         *,
-        grid: tuple[int, int] = (16, 16),
+        grid: Sequence[int] = (16, 16),
         dim: int = 1024,
         num_layers: int = 24,
         num_heads: int = 16,
@@ -42,11 +47,11 @@ class Llama(Backbone):
         learned_positions: bool = False,
     ) -> None:
         super().__init__()
-        self.dim, self.num_heads = dim, num_heads
+        self.grid, self.dim, self.num_heads = tuple(grid), dim, num_heads
         self.blocks = nn.ModuleList(
             TransformerBlock(dim, num_heads, dropout) for _ in range(num_layers)
         )
-        self.register_buffer('rope', rope_table(tuple(grid), dim // num_heads), persistent=False)
+        self.register_buffer('rope', rope_table(self.grid, dim // num_heads), persistent=False)
         self.position_embedding = nn.Embedding(len(self.rope), dim) if learned_positions else None
         self.apply(init_normal)
         self.checkpoint_blocks = checkpoint_blocks
@@ -54,36 +59,47 @@ class Llama(Backbone):
             for block in self.blocks:
                 block.compile()
 
-    def new_cache(self) -> list[LayerCache]:
-        """One cache a layer, with room for the class and all tokens but the last, which is never an
-        input.
-        """
-        return new_cache(len(self.blocks), len(self.rope) - 1)
+    def new_cache(self, rows: int | None = None) -> list[LayerCache]:
+        """See :meth:`Backbone.new_cache`: one cache for each block."""
+        return new_cache(len(self.blocks), rows or len(self.rope) - 1)
 
     def forward(
-        self, x: Tensor, cache: list[LayerCache] | None = None, positions: Tensor | None = None
+        self,
+        x: Tensor,
+        *,
+        positions: Tensor | None = None,
+        targets: Tensor | None = None,
+        condition: Tensor | None = None,
+        groups: Sequence[int] | None = None,
+        cache: list[LayerCache] | None = None,
     ) -> Tensor:
-        """(B, T, dim), the class first, with T up to h * w, to context of the same shape; position
-        t predicts token t.
-        """
+        """See :meth:`Backbone.forward`."""
+        self.reject(targets=targets, condition=condition)
         start = cache[0].filled if cache else 0
-        rows = slice(start, start + x.shape[1]) if positions is None else positions
-        rope = self.rope[rows]
+        rows: Tensor | slice
+        if positions is None:
+            rows = slice(start, start + x.shape[1])
+            angles = self.rope[rows]
+        else:
+            rows = self._rows(positions)
+            angles = rope(positions, self.dim // self.num_heads)
         if self.position_embedding is not None:
             x = x + self.position_embedding.weight[rows]
+        mask = group_mask(groups, x.shape[1], start + x.shape[1], x.device) if groups else None
         for block, own in zip(self.blocks, cache or [None] * len(self.blocks), strict=True):
             if self.checkpoint_blocks and own is None and torch.is_grad_enabled():
-                x = checkpoint(block, x, rope, use_reentrant=False)
+                x = checkpoint(block, x, angles, None, mask, use_reentrant=False)
             elif own is None:
-                x = block(x, rope)
+                x = block(x, angles, None, mask)
             else:
                 # Past the compiled call: a cache is longer at each step, and each length would be
                 # compiled anew.
-                x = block.forward(x, rope, own)
+                x = block.forward(x, angles, own, mask)
         return x
 
-
-def init_normal(module: nn.Module) -> None:
-    """Normal weights of deviation 0.02 for linear layers and embeddings (spec §4.4)."""
-    if isinstance(module, (nn.Linear, nn.Embedding)):
-        nn.init.normal_(module.weight, 0.0, 0.02)
+    def _rows(self, positions: Tensor) -> Tensor:
+        """Rows of the table of learned positions, prefix rows at 0."""
+        row = torch.zeros_like(positions[..., 0])
+        for side, coordinate in zip(self.grid, positions.unbind(-1), strict=True):
+            row = row * side + coordinate
+        return torch.where((positions < 0).any(-1), 0, row + 1)

@@ -1,1 +1,5 @@
-"""The conditioner slot: what a generator is conditioned on, as vectors."""
+"""The conditioner slot: class labels and the like to a prefix of the sequence."""
+
+from openmagvit2.models.conditioners.class_label import ClassLabel, TokenLabel
+
+__all__ = ['ClassLabel', 'TokenLabel']

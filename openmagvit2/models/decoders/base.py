@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 from openmagvit2.signatures import accepted
@@ -46,6 +47,15 @@ class BaseDecoder(nn.Module, ABC):
                 it is drawn in training and is one map from a fixed seed, the same for every image,
                 in evaluation. Other decoders leave it alone.
         """
+
+    def noise_for(self, codes: Tensor) -> Tensor:
+        """Normal noise for decoding ``codes``: drawn in training, in evaluation one map for every
+        image, so that an image depends neither on its batch nor on the time.
+        """
+        if self.training:
+            return torch.randn_like(codes)
+        generator = torch.Generator().manual_seed(0)
+        return torch.randn(codes.shape[1:], generator=generator).to(codes).expand_as(codes)
 
 
 def run_decoder(

@@ -1,39 +1,18 @@
-"""Convolutional decoder of the paper (spec §2.3)."""
+"""Convolutional decoder of the paper, with the options of the VQGAN family."""
 
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from openmagvit2.models.decoders.base import BaseDecoder
 from openmagvit2.models.layers.adaptive_group_norm import AdaptiveGroupNorm
+from openmagvit2.models.layers.conv import Blocks, Level, check_levels, num_resamplers, per_level
+from openmagvit2.models.layers.patches import Unpatches
 from openmagvit2.models.layers.resample import UPSAMPLERS, build_sampler
-from openmagvit2.models.layers.residual import ResidualBlock, group_norm
+from openmagvit2.models.layers.residual import group_norm
 from openmagvit2.registry import DECODERS
-
-
-class _Level(nn.Module):
-    """Residual blocks at one resolution, then an upsampler on all levels but the full
-    resolution.
-    """
-
-    def __init__(
-        self, in_channels: int, out_channels: int, num_blocks: int, upsample: str | None
-    ) -> None:
-        super().__init__()
-        widths = [in_channels] + [out_channels] * num_blocks
-        self.block = nn.ModuleList(
-            ResidualBlock(a, b) for a, b in zip(widths, widths[1:], strict=False)
-        )
-        if upsample is not None:
-            self.upsample = build_sampler(
-                'model.decoder.upsample', upsample, UPSAMPLERS, out_channels
-            )
-
-    def forward(self, x: Tensor) -> Tensor:
-        for block in self.block:
-            x = block(x)
-        return self.upsample(x) if hasattr(self, 'upsample') else x
 
 
 @DECODERS.register_module()
@@ -41,17 +20,34 @@ class CnnDecoder(BaseDecoder):
     """Residual decoder with the codes as style; ``up`` and ``adaptive`` are indexed by level, 0
     being full resolution.
 
+    The defaults are the paper's network. ``middle='attention'`` with ``bias=True``,
+    ``upsample='nearest_conv'`` and ``adaptive_norm=False`` is taming's VQGAN, whose decoder has one
+    residual block a level more than its encoder.
+
     Args:
         in_channels: Channels of the codes; set by the tokenizer.
         out_channels: Channels of the output; set by the tokenizer.
         channels: Width of the full-resolution level.
         channel_multipliers: Width of each level in units of ``channels``, from full to lowest
             resolution.
-        num_res_blocks: Residual blocks a level, and at the start.
+        num_res_blocks: Residual blocks a level, one number or one a level.
         upsample: 'depth_to_space' (the paper's) or 'nearest_conv'.
+        num_upsamples: How many levels, from the last, double the resolution; all but the first by
+            default.
         adaptive_norm: Adaptive group norm at the entry of each level; the output then depends on
             the whole image.
+        noise: Read noise beside the codes, as WeTok's generative decoder does; the adaptive norms
+            read the codes alone.
         patch_size: Pixels of a square that the last convolution makes at once; 1 is the paper's.
+        patch: 'pixels', or 'haar' where it makes their Haar transform (Cosmos).
+        bias: Give every convolution a bias; without, residual blocks have none.
+        middle: Between the input and the last level: 'blocks' is as many residual blocks as the
+            last level has, 'attention' is a residual, an attention and a residual block, 'plain'
+            is two residual blocks.
+        attention_levels: Levels with an attention block after each residual block.
+        shortcut: 'input', or 'branch' for MaskGIT's; see :class:`ResidualBlock`.
+        qkv: 'separate' or 'joint'; see :class:`AttnBlock`.
+        dropout: Probability in residual blocks, in training.
     """
 
     def __init__(
@@ -61,30 +57,47 @@ class CnnDecoder(BaseDecoder):
         out_channels: int = 3,
         channels: int = 128,
         channel_multipliers: Sequence[int] = (1, 1, 2, 2, 4),
-        num_res_blocks: int = 4,
+        num_res_blocks: int | Sequence[int] = 4,
         upsample: str = 'depth_to_space',
+        num_upsamples: int | None = None,
         adaptive_norm: bool = True,
+        noise: bool = False,
         patch_size: int = 1,
+        patch: str = 'pixels',
+        bias: bool = False,
+        middle: str = 'blocks',
+        attention_levels: Sequence[int] = (),
+        shortcut: str = 'input',
+        qkv: str = 'separate',
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.in_channels, self.out_channels = in_channels, out_channels
-        self.patch_size = patch_size
-        self.upscale = patch_size * 2 ** (len(channel_multipliers) - 1)
+        self.in_channels, self.out_channels, self.takes_noise = in_channels, out_channels, noise
+        levels = len(channel_multipliers)
+        doubled = num_resamplers('model.decoder.num_upsamples', num_upsamples, levels)
+        self.upscale = patch_size * 2**doubled
+        numbers = per_level('model.decoder.num_res_blocks', num_res_blocks, levels)
+        attended = check_levels('model.decoder.attention_levels', attention_levels, levels)
+        blocks = Blocks(bias, shortcut, dropout, qkv)
         out_widths = [channels * m for m in channel_multipliers]
         in_widths = out_widths[1:] + out_widths[-1:]
-        self.conv_in = nn.Conv2d(in_channels, out_widths[-1], 3, padding=1)
-        self.mid_block = nn.ModuleList(
-            ResidualBlock(out_widths[-1], out_widths[-1]) for _ in range(num_res_blocks)
-        )
-        self.up = nn.ModuleList(
-            _Level(a, b, num_res_blocks, upsample if i else None)
-            for i, (a, b) in enumerate(zip(in_widths, out_widths, strict=True))
-        )
+
+        entry = 2 * in_channels if noise else in_channels
+        self.conv_in = nn.Conv2d(entry, out_widths[-1], 3, padding=1)
+        self.mid_block, self.mid = blocks.middle(middle, out_widths[-1], numbers[-1])
+        self.up = nn.ModuleList()
+        for i, (a, b) in enumerate(zip(in_widths, out_widths, strict=True)):
+            up = None
+            if i >= levels - doubled:
+                up = build_sampler('model.decoder.upsample', upsample, UPSAMPLERS, b)
+            self.up.append(Level(a, b, numbers[i], blocks, i in attended, upsample=up))
+        self.adaptive = None
         if adaptive_norm:
             self.adaptive = nn.ModuleList(
                 AdaptiveGroupNorm(width, in_channels) for width in in_widths
             )
         self.norm_out = group_norm(out_widths[0])
+        self.patches = Unpatches(patch_size, patch)
         self.conv_out = nn.Conv2d(out_widths[0], out_channels * patch_size**2, 3, padding=1)
 
     @property
@@ -95,12 +108,19 @@ class CnnDecoder(BaseDecoder):
     def forward(
         self, codes: Tensor, size: Sequence[int] | None = None, noise: Tensor | None = None
     ) -> Tensor:
-        """(B, in_channels, h, w) to (B, out_channels, h * upscale, w * upscale)."""
-        x = self.conv_in(codes)
-        for block in self.mid_block:
-            x = block(x)
+        """(B, in_channels, h, w) to (B, out_channels, h * upscale, w * upscale).
+
+        Args:
+            codes: Any float type.
+            size: Not needed; the grid gives it.
+            noise: With ``noise=True``: normal, of the codes' shape; see :class:`BaseDecoder`.
+        """
+        x = codes
+        if self.takes_noise:
+            x = torch.cat([codes, self.noise_for(codes) if noise is None else noise], 1)
+        x = self.mid(self.mid_block(self.conv_in(x)))
         for i in reversed(range(len(self.up))):
-            if hasattr(self, 'adaptive'):
+            if self.adaptive is not None:
                 x = self.adaptive[i](x, codes)
             x = self.up[i](x)
-        return F.pixel_shuffle(self.conv_out(F.silu(self.norm_out(x))), self.patch_size)
+        return self.patches(self.conv_out(F.silu(self.norm_out(x))))

@@ -1,4 +1,4 @@
-"""Convolutional encoder of the paper (spec §2.2)."""
+"""Convolutional encoder of the paper, with the options of the VQGAN family."""
 
 from collections.abc import Sequence
 
@@ -6,46 +6,41 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from openmagvit2.models.encoders.base import BaseEncoder
+from openmagvit2.models.layers.conv import Blocks, Level, check_levels, num_resamplers, per_level
+from openmagvit2.models.layers.patches import Patches
 from openmagvit2.models.layers.resample import DOWNSAMPLERS, build_sampler
-from openmagvit2.models.layers.residual import ResidualBlock, group_norm
+from openmagvit2.models.layers.residual import group_norm
 from openmagvit2.registry import ENCODERS
-
-
-class _Level(nn.Module):
-    """Residual blocks at one resolution, then a downsampler on all levels but the last."""
-
-    def __init__(
-        self, in_channels: int, out_channels: int, num_blocks: int, downsample: str | None
-    ) -> None:
-        super().__init__()
-        widths = [in_channels] + [out_channels] * num_blocks
-        self.block = nn.ModuleList(
-            ResidualBlock(a, b) for a, b in zip(widths, widths[1:], strict=False)
-        )
-        if downsample is not None:
-            self.downsample = build_sampler(
-                'model.encoder.downsample', downsample, DOWNSAMPLERS, out_channels
-            )
-
-    def forward(self, x: Tensor) -> Tensor:
-        for block in self.block:
-            x = block(x)
-        return self.downsample(x) if hasattr(self, 'downsample') else x
 
 
 @ENCODERS.register_module()
 class CnnEncoder(BaseEncoder):
-    """Attention-free residual encoder; parameter names are the official ones.
+    """Residual encoder; parameter names are the official ones, ``down`` is indexed by level.
+
+    The defaults are the paper's network, without attention. ``middle='attention'`` with
+    ``bias=True``, ``out_kernel=3`` and ``downsample='padded_conv'`` is taming's VQGAN.
 
     Args:
         out_channels: Channels of ``z``; set by the tokenizer.
         channels: Width of the first level.
-        channel_multipliers: Width of each level in units of ``channels``; each level but the last
-            halves the image.
-        num_res_blocks: Residual blocks a level, and at the end.
+        channel_multipliers: Width of each level in units of ``channels``, from full resolution
+            down.
+        num_res_blocks: Residual blocks a level, one number or one a level.
         downsample: 'strided_conv' (the paper's), 'avg_pool', or 'padded_conv' (taming's).
+        num_downsamples: How many levels, from the first, halve the image; all but the last by
+            default.
         patch_size: Pixels of a square that the first convolution takes as channels; 1 is the
             paper's, 2 is about 4 times cheaper.
+        patch: 'pixels', or 'haar' for their Haar transform (Cosmos).
+        bias: Give every convolution a bias; without, only those of downsampler and output have one.
+        middle: Between the last level and the output: 'blocks' is as many residual blocks as the
+            last level has, 'attention' is a residual, an attention and a residual block, 'plain'
+            is two residual blocks.
+        attention_levels: Levels with an attention block after each residual block.
+        out_kernel: Side of the last convolution's kernel, odd.
+        shortcut: 'input', or 'branch' for MaskGIT's; see :class:`ResidualBlock`.
+        qkv: 'separate' or 'joint'; see :class:`AttnBlock`.
+        dropout: Probability in residual blocks, in training.
     """
 
     def __init__(
@@ -54,26 +49,40 @@ class CnnEncoder(BaseEncoder):
         out_channels: int,
         channels: int = 128,
         channel_multipliers: Sequence[int] = (1, 1, 2, 2, 4),
-        num_res_blocks: int = 4,
+        num_res_blocks: int | Sequence[int] = 4,
         downsample: str = 'strided_conv',
+        num_downsamples: int | None = None,
         patch_size: int = 1,
+        patch: str = 'pixels',
+        bias: bool = False,
+        middle: str = 'blocks',
+        attention_levels: Sequence[int] = (),
+        out_kernel: int = 1,
+        shortcut: str = 'input',
+        qkv: str = 'separate',
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.out_channels = out_channels
-        self.patch_size = patch_size
-        self.stride = (patch_size * 2 ** (len(channel_multipliers) - 1),) * 2
+        levels = len(channel_multipliers)
+        halved = num_resamplers('model.encoder.num_downsamples', num_downsamples, levels)
+        self.stride = (patch_size * 2**halved,) * 2
+        numbers = per_level('model.encoder.num_res_blocks', num_res_blocks, levels)
+        attended = check_levels('model.encoder.attention_levels', attention_levels, levels)
+        blocks = Blocks(bias, shortcut, dropout, qkv)
         widths = [channels] + [channels * m for m in channel_multipliers]
-        last = len(channel_multipliers) - 1
-        self.conv_in = nn.Conv2d(3 * patch_size**2, channels, 3, padding=1, bias=False)
-        self.down = nn.ModuleList(
-            _Level(widths[i], widths[i + 1], num_res_blocks, downsample if i < last else None)
-            for i in range(last + 1)
-        )
-        self.mid_block = nn.ModuleList(
-            ResidualBlock(widths[-1], widths[-1]) for _ in range(num_res_blocks)
-        )
+
+        self.patches = Patches(patch_size, patch)
+        self.conv_in = nn.Conv2d(3 * patch_size**2, channels, 3, padding=1, bias=bias)
+        self.down = nn.ModuleList()
+        for i, (a, b) in enumerate(zip(widths, widths[1:], strict=False)):
+            down = None
+            if i < halved:
+                down = build_sampler('model.encoder.downsample', downsample, DOWNSAMPLERS, b)
+            self.down.append(Level(a, b, numbers[i], blocks, i in attended, downsample=down))
+        self.mid_block, self.mid = blocks.middle(middle, widths[-1], numbers[-1])
         self.norm_out = group_norm(widths[-1])
-        self.conv_out = nn.Conv2d(widths[-1], out_channels, 1)
+        self.conv_out = nn.Conv2d(widths[-1], out_channels, out_kernel, padding=out_kernel // 2)
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, 3, H, W) in [-1, 1] to (B, out_channels, *grid).
@@ -82,9 +91,8 @@ class CnnEncoder(BaseEncoder):
             UserError: H or W is not divisible by ``stride``.
         """
         self.check_size(image.shape[2:])
-        x = self.conv_in(F.pixel_unshuffle(image, self.patch_size))
+        x = self.conv_in(self.patches(image))
         for level in self.down:
             x = level(x)
-        for block in self.mid_block:
-            x = block(x)
+        x = self.mid(self.mid_block(x))
         return self.conv_out(F.silu(self.norm_out(x)))

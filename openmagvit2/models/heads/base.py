@@ -8,8 +8,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from openmagvit2.errors import UserError
+from openmagvit2.models.heads.embeddings import EMBEDDINGS, Rows
 from openmagvit2.models.layers.kv_cache import LayerCache
-from openmagvit2.models.layers.transformer_block import RMSNorm
+
+# Logits (B or 2B, T, V_i) and the number i of a sub-token to int64 (B, T).
+Draw = Callable[[Tensor, int], Tensor]
+NORMS: dict[str | None, Callable[[int], nn.Module]] = {
+    'rms_norm': lambda dim: nn.RMSNorm(dim, eps=1e-5),
+    'layer_norm': nn.LayerNorm,
+    None: lambda dim: nn.Identity(),
+}
 
 
 class Head(nn.Module):
@@ -19,73 +28,137 @@ class Head(nn.Module):
     the whole index: the generator then gives it the trivial factorization of one sub-token.
 
     Args:
-        vocab_sizes: Sizes of the sub-vocabularies; the factorization's by default of the generator.
-        dim: The backbone's.
+        vocab_sizes: Sizes of the sub-vocabularies; the generator hands over its factorization's.
+        dim: Width of the backbone.
+        embedding: 'TokenEmbedding', 'CodeEmbedding', a class like them, or None where the generator
+            embeds tokens in another way.
+        more_rows: Rows of the first table behind those of the codes, for labels and masks.
+        row_dim: Width of the quantizer's vectors, for 'CodeEmbedding'; the generator hands it over.
+        norm: Before the classifiers: 'rms_norm', 'layer_norm' or None.
+        bias: Whether the classifiers have one.
+        zero_init: Start with classifiers of zero, a uniform distribution; otherwise normal, of
+            deviation 0.02.
     """
 
     joint = False
 
-    def __init__(self, vocab_sizes: Sequence[int], dim: int) -> None:
+    def __init__(
+        self,
+        vocab_sizes: Sequence[int],
+        dim: int,
+        embedding: str | Callable[..., nn.Module] | None = 'TokenEmbedding',
+        more_rows: int = 0,
+        row_dim: int | None = None,
+        norm: str | None = 'rms_norm',
+        bias: bool = False,
+        zero_init: bool = True,
+    ) -> None:
         super().__init__()
         self.vocab_sizes = list(vocab_sizes)
-        self.embeddings = nn.ModuleList(nn.Embedding(size, dim) for size in self.vocab_sizes)
-        self.norm = RMSNorm(dim)
+        self.embeddings = None
+        if embedding is not None:
+            part = EMBEDDINGS.get(embedding) if isinstance(embedding, str) else embedding
+            if part is None or norm not in NORMS:
+                raise UserError(
+                    f'model.head: embedding is one of {", ".join(EMBEDDINGS)} and norm one of '
+                    f'{", ".join(map(str, NORMS))}, got {embedding!r} and {norm!r}.'
+                )
+            self.embeddings = part(self.vocab_sizes, dim, more_rows=more_rows, row_dim=row_dim)
+        self.norm = NORMS[norm](dim)
         self.classifiers = nn.ModuleList(
-            nn.Linear(dim, size, bias=False) for size in self.vocab_sizes
+            nn.Linear(dim, size, bias=bias) for size in self.vocab_sizes
         )
-        for table in self.embeddings:
-            nn.init.normal_(table.weight, 0.0, 0.02)
-        # Zero: a fresh model predicts the uniform distribution (spec §4.4).
+        if self.embeddings is not None:
+            self.embeddings.init_weights()
         for classifier in self.classifiers:
-            nn.init.zeros_(classifier.weight)
+            if zero_init:
+                nn.init.zeros_(classifier.weight)
+            else:
+                nn.init.normal_(classifier.weight, 0.0, 0.02)
+            if bias:
+                nn.init.zeros_(classifier.bias)
 
-    def embed(self, sub_indices: Tensor) -> Tensor:
-        """int64 (B, T, k) to the sum of the sub-tokens' embeddings (B, T, dim)."""
-        return sum(table(sub_indices[..., i]) for i, table in enumerate(self.embeddings))
+    @property
+    def needs_rows(self) -> bool:
+        """Whether the methods want ``rows``, the quantizer's vectors of sub-tokens."""
+        return self.embeddings is not None and self.embeddings.needs_rows
 
-    def logits(self, context: Tensor, sub_indices: Tensor) -> list[Tensor]:
+    def embed(self, sub_indices: Tensor, rows: Rows | None = None) -> Tensor:
+        """int64 (B, T, k) to vectors (B, T, dim), the backbone's input."""
+        return self.embeddings(sub_indices, rows)
+
+    def logits(
+        self, context: Tensor, sub_indices: Tensor, rows: Rows | None = None
+    ) -> list[Tensor]:
         """Context (B, T, dim) and true sub-tokens (B, T, k) to logits (B, T, V_i) of each
         sub-token.
         """
         raise NotImplementedError
 
-    def losses_per_token(self, context: Tensor, sub_indices: Tensor) -> Tensor:
-        """Cross-entropy in nats, float32 (B, T, k)."""
-        logits = self.logits(context, sub_indices)
-        return torch.stack(
-            [_cross_entropy(x, sub_indices[..., i]) for i, x in enumerate(logits)], -1
-        )
+    def losses_per_token(
+        self,
+        context: Tensor,
+        sub_indices: Tensor,
+        targets: Tensor | None = None,
+        rows: Rows | None = None,
+    ) -> Tensor:
+        """Cross-entropy in nats, float32 (B, T, k), with the sub-tokens or, where there are any,
+        with the distributions ``targets`` (B, T, k, V).
+        """
+        given = dict(rows=rows) if rows is not None else {}
+        losses = []
+        for i, logits in enumerate(self.logits(context, sub_indices, **given)):
+            target = sub_indices[..., i].flatten()
+            if targets is not None:
+                target = targets[..., i, : logits.shape[-1]].flatten(0, -2).float()
+            losses.append(
+                F.cross_entropy(logits.float().flatten(0, -2), target, reduction='none').view(
+                    sub_indices.shape[:-1]
+                )
+            )
+        return torch.stack(losses, -1)
 
-    def loss(self, context: Tensor, sub_indices: Tensor) -> dict[str, Tensor]:
-        """Mean cross-entropy in nats of each sub-token, by name; their sum is the training loss."""
-        means = self.losses_per_token(context, sub_indices).mean((0, 1))
+    def loss(
+        self,
+        context: Tensor,
+        sub_indices: Tensor,
+        targets: Tensor | None = None,
+        rows: Rows | None = None,
+    ) -> dict[str, Tensor]:
+        """Mean cross-entropy in nats of each sub-token, by name; their sum is the training loss.
+
+        Args:
+            context: (B, T, dim).
+            sub_indices: True sub-tokens, int64 (B, T, k).
+            targets: Distributions (B, T, k, V) that take the place of the true sub-tokens in the
+                loss, not in the input.
+            rows: The quantizer's vectors, where the embedding needs them.
+        """
+        given = {'targets': targets, 'rows': rows}
+        given = {name: value for name, value in given.items() if value is not None}
+        means = self.losses_per_token(context, sub_indices, **given).mean((0, 1))
         return {f'sub_token_{i}': mean for i, mean in enumerate(means)}
 
     def new_cache(self) -> list[LayerCache] | None:
-        """What :meth:`sample` may reuse from position to position; None where there is nothing to
-        keep.
-        """
+        """What :meth:`sample` may reuse from call to call; None where there is nothing to keep."""
         return None
 
     def sample(
         self,
         context: Tensor,
-        sampler: Callable[[Tensor, int], Tensor],
+        draw: Draw,
         cache: list[LayerCache] | None = None,
+        rows: Rows | None = None,
     ) -> Tensor:
-        """Context (B, dim) of one position to sub-tokens int64 (B, k).
+        """Context of T >= 1 positions to sub-tokens int64 (B, T, k).
 
         Args:
-            context: (B, dim), or with guidance (2B, dim): the conditional half first, then the null
-                half.
-            sampler: Takes logits (B or 2B, V_i) and i, gives int64 (B,); asked once for each
+            context: (B, T, dim), or with guidance (2B, T, dim): the conditional half first, then
+                the null half.
+            draw: Takes logits (B or 2B, T, V_i) and i, gives int64 (B, T); asked once for each
                 sub-token, in order.
-            cache: From :meth:`new_cache`; its memory is used again, its content is not.
+            cache: From :meth:`new_cache`, where that gives one; its memory is used again, its
+                content is not.
+            rows: The quantizer's vectors, where the embedding needs them.
         """
         raise NotImplementedError
-
-
-def _cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
-    return F.cross_entropy(logits.float().flatten(0, -2), target.flatten(), reduction='none').view(
-        target.shape
-    )

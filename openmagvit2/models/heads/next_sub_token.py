@@ -1,11 +1,13 @@
-"""Next sub-token prediction: a small transformer inside each token (paper Eq. 6, spec §4.1)."""
+"""Next sub-token prediction: a small transformer inside each token (paper Eq. 6)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from openmagvit2.models.heads.base import Head
+from openmagvit2.models.heads.base import Draw, Head
+from openmagvit2.models.heads.embeddings import Rows
 from openmagvit2.models.layers.kv_cache import LayerCache, new_cache
 from openmagvit2.models.layers.rope import rope_table
 from openmagvit2.models.layers.transformer_block import TransformerBlock
@@ -17,11 +19,12 @@ class NextSubTokenHead(Head):
     """Predicts sub-token j of a token from its context vector and its sub-tokens before j.
 
     Args:
-        vocab_sizes: Sizes of the sub-vocabularies, any number of them; the factorization's by
-            default of the generator.
-        dim, num_heads: The backbone's.
+        vocab_sizes: Sizes of the sub-vocabularies, any number of them; the generator hands over its
+            factorization's.
+        dim, num_heads: Those of the backbone.
         num_layers: Intra-token blocks.
         dropout: In the blocks.
+        options: Other arguments of :class:`Head`.
     """
 
     def __init__(
@@ -32,8 +35,9 @@ class NextSubTokenHead(Head):
         num_heads: int = 16,
         num_layers: int = 2,
         dropout: float = 0.1,
+        **options: Any,
     ) -> None:
-        super().__init__(vocab_sizes, dim)
+        super().__init__(vocab_sizes, dim, **options)
         self.blocks = nn.ModuleList(
             TransformerBlock(dim, num_heads, dropout) for _ in range(num_layers)
         )
@@ -45,11 +49,14 @@ class NextSubTokenHead(Head):
             if isinstance(module, nn.Linear):
                 nn.init.normal_(module.weight, 0.0, 0.02)
 
-    def logits(self, context: Tensor, sub_indices: Tensor) -> list[Tensor]:
-        """Context (B, T, dim) and true sub-tokens (B, T, k) to logits (B, T, V_i) of each
-        sub-token.
-        """
-        before = [table(sub_indices[..., i]) for i, table in enumerate(self.embeddings[:-1])]
+    def logits(
+        self, context: Tensor, sub_indices: Tensor, rows: Rows | None = None
+    ) -> list[Tensor]:
+        """See :meth:`Head.logits`."""
+        before = [
+            self.embeddings.digit(i, sub_indices[..., i], rows)
+            for i in range(len(self.vocab_sizes) - 1)
+        ]
         x = torch.stack([context, *before], 2).flatten(0, 1)
         for block in self.blocks:
             x = block(x, self.rope[: x.shape[1]])
@@ -63,21 +70,22 @@ class NextSubTokenHead(Head):
     def sample(
         self,
         context: Tensor,
-        sampler: Callable[[Tensor, int], Tensor],
+        draw: Draw,
         cache: list[LayerCache] | None = None,
+        rows: Rows | None = None,
     ) -> Tensor:
         """See :meth:`Head.sample`."""
         cache = cache or self.new_cache()
         for layer in cache:
-            layer.reset()
-        x, drawn = context[:, None], []
+            layer.cut(0)
+        # A position is a sequence of its own.
+        shape, x, drawn = context.shape[:2], context.flatten(0, 1)[:, None], []
         for i, classifier in enumerate(self.classifiers):
             if i:
+                vectors = self.embeddings.digit(i - 1, drawn[-1], rows)
                 # With guidance both halves go on with the same sub-token.
-                x = self.embeddings[i - 1](drawn[-1]).repeat(len(context) // len(drawn[-1]), 1)[
-                    :, None
-                ]
+                x = vectors.repeat(shape[0] // len(vectors), 1, 1).flatten(0, 1)[:, None]
             for block, own in zip(self.blocks, cache, strict=True):
                 x = block(x, self.rope[i : i + 1], own)
-            drawn.append(sampler(classifier(self.norm(x[:, 0])), i))
+            drawn.append(draw(classifier(self.norm(x[:, 0])).unflatten(0, shape), i))
         return torch.stack(drawn, -1)

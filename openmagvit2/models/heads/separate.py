@@ -2,12 +2,14 @@
 improves on.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from openmagvit2.models.heads.base import Head
+from openmagvit2.models.heads.base import Draw, Head
+from openmagvit2.models.heads.embeddings import Rows
 from openmagvit2.models.layers.kv_cache import LayerCache
 from openmagvit2.registry import HEADS
 
@@ -18,14 +20,17 @@ class SeparateHead(Head):
     sub-tokens are independent.
 
     Args:
-        vocab_sizes: Sizes of the sub-vocabularies; the factorization's by default of the generator.
-        dim: The backbone's.
+        vocab_sizes: Sizes of the sub-vocabularies; the generator hands over its factorization's.
+        dim: Width of the backbone.
+        options: Other arguments of :class:`Head`.
     """
 
-    def __init__(self, *, vocab_sizes: Sequence[int], dim: int = 1024) -> None:
-        super().__init__(vocab_sizes, dim)
+    def __init__(self, *, vocab_sizes: Sequence[int], dim: int = 1024, **options: Any) -> None:
+        super().__init__(vocab_sizes, dim, **options)
 
-    def logits(self, context: Tensor, sub_indices: Tensor) -> list[Tensor]:
+    def logits(
+        self, context: Tensor, sub_indices: Tensor, rows: Rows | None = None
+    ) -> list[Tensor]:
         """Context (B, T, dim) to logits (B, T, V_i); ``sub_indices`` are not looked at."""
         x = self.norm(context)
         return [classifier(x) for classifier in self.classifiers]
@@ -33,11 +38,11 @@ class SeparateHead(Head):
     def sample(
         self,
         context: Tensor,
-        sampler: Callable[[Tensor, int], Tensor],
+        draw: Draw,
         cache: list[LayerCache] | None = None,
+        rows: Rows | None = None,
     ) -> Tensor:
         """See :meth:`Head.sample`."""
         x = self.norm(context)
-        return torch.stack(
-            [sampler(classifier(x), i) for i, classifier in enumerate(self.classifiers)], -1
-        )
+        drawn = [draw(classifier(x), i) for i, classifier in enumerate(self.classifiers)]
+        return torch.stack(drawn, -1)

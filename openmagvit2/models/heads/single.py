@@ -2,58 +2,61 @@
 codes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor
 
 from openmagvit2.errors import UserError
-from openmagvit2.models.heads.base import Head
 from openmagvit2.models.heads.chunked_cross_entropy import linear_cross_entropy
-from openmagvit2.models.layers.kv_cache import LayerCache
+from openmagvit2.models.heads.embeddings import Rows
+from openmagvit2.models.heads.separate import SeparateHead
 from openmagvit2.registry import HEADS
 
 
 @HEADS.register_module()
-class SingleHead(Head):
+class SingleHead(SeparateHead):
     """Predicts the index itself; 2^18 codes train through a cross-entropy over slices, whose logits
     never stand side by side.
 
     Args:
         vocab_sizes: A list of one size.
-        dim: The backbone's.
+        dim: Width of the backbone.
         chunk_elements: Logits held at once.
+        options: Other arguments of :class:`Head`.
     """
 
     joint = True
 
     def __init__(
-        self, *, vocab_sizes: Sequence[int], dim: int = 1024, chunk_elements: int = 2**25
+        self,
+        *,
+        vocab_sizes: Sequence[int],
+        dim: int = 1024,
+        chunk_elements: int = 2**25,
+        **options: Any,
     ) -> None:
         if len(vocab_sizes) != 1:
             raise UserError(
                 f'model.head.vocab_sizes: SingleHead predicts one index, got {list(vocab_sizes)}.'
             )
-        super().__init__(vocab_sizes, dim)
+        super().__init__(vocab_sizes=vocab_sizes, dim=dim, **options)
         self.chunk_elements = chunk_elements
 
-    def logits(self, context: Tensor, sub_indices: Tensor) -> list[Tensor]:
-        """Context (B, T, dim) to a list of one (B, T, V); ``sub_indices`` are not looked at."""
-        return [self.classifiers[0](self.norm(context))]
-
-    def losses_per_token(self, context: Tensor, sub_indices: Tensor) -> Tensor:
-        """Cross-entropy in nats, float32 (B, T, 1), by slices of the vocabulary that the backward
-        pass computes again.
-        """
-        x, target = self.norm(context).flatten(0, 1), sub_indices.flatten()
-        return linear_cross_entropy(
-            x, self.classifiers[0].weight, target, self.chunk_elements
-        ).view(sub_indices.shape)
-
-    def sample(
+    def losses_per_token(
         self,
         context: Tensor,
-        sampler: Callable[[Tensor, int], Tensor],
-        cache: list[LayerCache] | None = None,
+        sub_indices: Tensor,
+        targets: Tensor | None = None,
+        rows: Rows | None = None,
     ) -> Tensor:
-        """See :meth:`Head.sample`."""
-        return sampler(self.classifiers[0](self.norm(context)), 0)[:, None]
+        """Cross-entropy in nats, float32 (B, T, 1), by slices of the vocabulary that the backward
+        pass computes again; distributions as targets are as large as the logits, and take the
+        plain way.
+        """
+        classifier = self.classifiers[0]
+        if targets is not None or classifier.bias is not None:
+            return super().losses_per_token(context, sub_indices, targets, rows)
+        x, target = self.norm(context).flatten(0, 1), sub_indices.flatten()
+        losses = linear_cross_entropy(x, classifier.weight, target, self.chunk_elements)
+        return losses.view(sub_indices.shape)

@@ -1,12 +1,11 @@
 """Keys and values of the positions that a decoding has passed."""
 
-import torch
 from torch import Tensor
 
 
 class LayerCache:
-    """Keys and values of one attention layer: allocated once, at the first append, and read sliced
-    to what is filled.
+    """Keys and values of one attention layer: allocated once, at the first append, in the type of
+    what is appended, and read sliced to what is filled.
 
     Args:
         length: Positions it has room for.
@@ -20,7 +19,7 @@ class LayerCache:
 
     def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Add (B, heads, T, head_dim) behind what is there; all of it comes back, as views."""
-        if self.keys is None:
+        if self.keys is None or self.values is None:
             shape = (*keys.shape[:2], self.length, keys.shape[3])
             self.keys, self.values = keys.new_empty(shape), values.new_empty(shape)
         end = self.filled + keys.shape[2]
@@ -30,16 +29,12 @@ class LayerCache:
         self.filled = end
         return self.keys[:, :, :end], self.values[:, :, :end]
 
-    def reset(self) -> None:
-        """Start again in the same memory."""
-        self.filled = 0
+    def cut(self, length: int) -> None:
+        """Forget all but the first ``length`` positions; the next ones take their memory."""
+        assert 0 <= length <= self.filled, f'{self.filled} positions are filled, not {length}'
+        self.filled = length
 
 
 def new_cache(layers: int, length: int) -> list[LayerCache]:
     """One cache for each layer."""
     return [LayerCache(length) for _ in range(layers)]
-
-
-def causal_mask(new: int, total: int, device: torch.device) -> Tensor:
-    """True where one of the last ``new`` of ``total`` positions may look: bool (new, total)."""
-    return torch.ones(new, total, dtype=torch.bool, device=device).tril(total - new)

@@ -1,5 +1,6 @@
 """Samplers between the levels of an encoder or decoder; each is one row of the paper's Table 2."""
 
+import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
@@ -49,7 +50,12 @@ class NearestConv(nn.Module):
 def depth_to_space(x: Tensor) -> Tensor:
     """(B, 4C, H, W) to (B, C, 2H, 2W) in DCR order: not ``pixel_shuffle``, which would misread
     official weights.
+
+    The memory format stays, so that channels-last networks need no second copy.
     """
+    if x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous():
+        last = rearrange(x.permute(0, 2, 3, 1), 'b h w (p q c) -> b (h p) (w q) c', p=2, q=2)
+        return last.permute(0, 3, 1, 2)
     return rearrange(x, 'b (p q c) h w -> b c (h p) (w q)', p=2, q=2)
 
 

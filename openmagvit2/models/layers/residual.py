@@ -1,4 +1,4 @@
-"""The residual block that every convolutional network here is made of (spec §2.1)."""
+"""The residual block of the convolutional networks (docs/reference/specification.md)."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -6,12 +6,14 @@ from torch import Tensor, nn
 from openmagvit2.errors import UserError
 from openmagvit2.models.layers.norm import GroupNorm
 
+SHORTCUTS = ('input', 'branch')
+
 
 def group_norm(channels: int) -> nn.GroupNorm:
     """GroupNorm as the paper's networks use it: 32 groups, eps 1e-6, affine."""
     if channels % 32:
         raise UserError(
-            f'Channel widths must be multiples of 32 for GroupNorm(32), got {channels}: mend '
+            f'Channel widths must be multiples of 32 for GroupNorm(32), got {channels}: change '
             f'`channels`.'
         )
     return GroupNorm(32, channels, eps=1e-6)
@@ -21,21 +23,46 @@ class ResidualBlock(nn.Module):
     """GroupNorm, swish, 3x3 convolution, twice, plus the shortcut: (B, C_in, H, W) to (B, C_out, H,
     W).
 
-    No convolution has a bias; a change of width puts a 1x1 convolution of the raw input on the
-    shortcut.
+    Where the width changes, the shortcut is a 1x1 convolution.
+
+    Args:
+        in_channels, out_channels: Widths.
+        bias: Give every convolution a bias.
+        shortcut: What the 1x1 convolution reads: 'input', or 'branch', the output of the second
+            3x3 convolution, as in MaskGIT's code (google-research/maskgit#3), whose published
+            weights need it.
+        dropout: Probability before the second convolution, in training.
     """
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        bias: bool = False,
+        shortcut: str = 'input',
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__()
+        if shortcut not in SHORTCUTS:
+            raise UserError(
+                f'`shortcut={shortcut!r}` is not known; choose one of {", ".join(SHORTCUTS)}.'
+            )
+        self.shortcut, self.dropout = shortcut, dropout
         self.norm1 = group_norm(in_channels)
-        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False)
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=bias)
         self.norm2 = group_norm(out_channels)
-        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=bias)
+        self.nin_shortcut = None
         if in_channels != out_channels:
-            self.nin_shortcut = nn.Conv2d(in_channels, out_channels, 1, bias=False)
+            read = in_channels if shortcut == 'input' else out_channels
+            self.nin_shortcut = nn.Conv2d(read, out_channels, 1, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Same height and width, ``out_channels`` channels."""
         h = self.conv1(F.silu(self.norm1(x)))
-        h = self.conv2(F.silu(self.norm2(h)))
-        return h + (self.nin_shortcut(x) if hasattr(self, 'nin_shortcut') else x)
+        h = F.dropout(F.silu(self.norm2(h)), self.dropout, self.training)
+        h = self.conv2(h)
+        if self.nin_shortcut is not None:
+            x = self.nin_shortcut(x if self.shortcut == 'input' else h)
+        return h + x

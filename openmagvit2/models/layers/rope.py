@@ -1,4 +1,6 @@
-"""Two-dimensional rotary position embedding of the official models (spec §4.3)."""
+"""Rotary position embedding from positions of any dimension (docs/reference/specification.md)."""
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -6,29 +8,60 @@ from torch import Tensor
 from openmagvit2.errors import UserError
 
 
-def rope_table(grid: tuple[int, int], head_dim: int, base: float = 10000.0) -> Tensor:
-    """Cosines and sines for a class token and a grid, float32 (1 + h * w, head_dim / 2, 2).
+def grid_cells(grid: Sequence[int]) -> Tensor:
+    """Coordinates of the cells of a grid in raster order: int64 (cells, len(grid))."""
+    axes = torch.meshgrid(*(torch.arange(n) for n in grid), indexing='ij')
+    return torch.stack(axes, -1).flatten(0, -2)
 
-    The first half of the pairs turns with the row, the second with the column. The class position
-    has cosine *and* sine zero, which makes its query and key vanish: official weights depend on it.
+
+def rope(positions: Tensor, head_dim: int, base: float = 10000.0) -> Tensor:
+    """Cosines and sines of the angles that positions turn pairs of channels by.
+
+    The pairs are split over the axes as evenly as they go, the first axis takes the rest; the j-th
+    of an axis with n pairs turns by ``coordinate * base^(-j / n)``. A row with a negative
+    coordinate is a prefix row, as that of the class: cosine *and* sine are zero, which makes its
+    query and key vanish. Official weights depend on it.
+
+    Args:
+        positions: (..., axes), whole numbers or floats.
+        head_dim: Channels of an attention head, an even number.
+        base: Longest wavelength, in turns of 2 pi.
+
+    Returns:
+        float32 (..., head_dim / 2, 2).
+
+    Raises:
+        UserError: A head is too narrow.
     """
-    if head_dim % 4:
+    axes = positions.shape[-1]
+    pairs, odd = divmod(head_dim, 2)
+    if odd or pairs < axes:
         raise UserError(
-            f'The width of an attention head must be a multiple of 4 for 2-D RoPE, got {head_dim}.'
+            f'model.backbone: rotary embedding over {axes} axes needs attention heads of an even '
+            f'width of at least {2 * axes}, dim / num_heads is {head_dim}.'
         )
-    theta = base ** (-torch.arange(0, head_dim, 4, dtype=torch.float32) / head_dim)
-    rows, columns = torch.meshgrid(
-        *(torch.arange(n, dtype=torch.float32) for n in grid), indexing='ij'
-    )
-    angles = torch.cat([torch.outer(axis.flatten(), theta) for axis in (rows, columns)], 1)
-    table = torch.stack([angles.cos(), angles.sin()], -1)
-    return torch.cat([torch.zeros_like(table[:1]), table])
+    angles = []
+    for axis, coordinates in enumerate(positions.float().unbind(-1)):
+        count = pairs // axes + (pairs % axes if axis == 0 else 0)
+        steps = torch.arange(count, dtype=torch.float32, device=positions.device)
+        angles.append(coordinates[..., None] * base ** (-steps / count))
+    turned = torch.cat(angles, -1)
+    table = torch.stack([turned.cos(), turned.sin()], -1)
+    return table.masked_fill((positions < 0).any(-1)[..., None, None], 0.0)
+
+
+def rope_table(grid: Sequence[int], head_dim: int, base: float = 10000.0) -> Tensor:
+    """The table for one prefix row and a grid in raster order, float32 (1 + cells, head_dim / 2,
+    2).
+    """
+    cells = grid_cells(grid)
+    return rope(torch.cat([torch.full_like(cells[:1], -1), cells]), head_dim, base)
 
 
 def apply_rope(x: Tensor, table: Tensor) -> Tensor:
-    """Rotate adjacent pairs of ``x`` (B, T, heads, head_dim) by ``table`` (T, head_dim / 2, 2), in
-    float32.
+    """Rotate adjacent pairs of ``x`` (B, T, heads, head_dim) by ``table`` (T, head_dim / 2, 2) or
+    (B, T, head_dim / 2, 2); computed in float32, in which it comes back.
     """
     a, b = x.float().unflatten(-1, (-1, 2)).unbind(-1)
-    cos, sin = table[:, None].unbind(-1)
+    cos, sin = table.unsqueeze(-3).unbind(-1)
     return torch.stack([a * cos - b * sin, b * cos + a * sin], -1).flatten(-2)

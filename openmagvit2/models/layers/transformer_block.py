@@ -1,44 +1,34 @@
-"""Pre-norm Llama block: RMSNorm, rotary attention, SwiGLU (spec §4.2)."""
+"""Pre-norm Llama block: RMSNorm, rotary attention, SwiGLU (docs/reference/specification.md)."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
-from openmagvit2.models.layers.kv_cache import LayerCache, causal_mask
+from openmagvit2.models.layers.kv_cache import LayerCache
+from openmagvit2.models.layers.masks import causal_mask
 from openmagvit2.models.layers.rope import apply_rope
-
-
-class RMSNorm(nn.Module):
-    """``x / rms(x) * weight`` over the last axis, computed in float32."""
-
-    def __init__(self, dim: int, eps: float = 1e-5) -> None:
-        super().__init__()
-        self.eps = eps
-        self.weight = nn.Parameter(torch.ones(dim))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(..., dim) to the same shape."""
-        wide = x.float()
-        return (wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.eps)).type_as(
-            x
-        ) * self.weight
-
 
 # Up to this length the fused kernels lose to plain sums: the intra-token blocks have thousands of
 # sequences of 2.
 SHORT = 4
 
 
+def init_normal(module: nn.Module) -> None:
+    """Normal weights of deviation 0.02 for linear layers and embeddings, as the official models."""
+    if isinstance(module, (nn.Linear, nn.Embedding)):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+
+
 def short_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Causal attention over (B, heads, T, head_dim) by elementwise products."""
-    scores = (q[:, :, :, None] * k[:, :, None]).sum(-1) * q.shape[-1] ** -0.5
+    scores = (q[:, :, :, None] * k[:, :, None]).sum(-1, dtype=torch.float32) * q.shape[-1] ** -0.5
     scores = scores.masked_fill(~causal_mask(q.shape[2], q.shape[2], q.device), float('-inf'))
-    return (scores.softmax(-1)[..., None] * v[:, :, None]).sum(-2)
+    return (scores.softmax(-1).type_as(v)[..., None] * v[:, :, None]).sum(-2)
 
 
 class Attention(nn.Module):
-    """Causal self-attention with rotary queries and keys, without biases."""
+    """Self-attention with rotary queries and keys, without biases."""
 
     def __init__(self, dim: int, num_heads: int, dropout: float) -> None:
         super().__init__()
@@ -49,25 +39,30 @@ class Attention(nn.Module):
         self.wqkv = nn.Linear(dim, 3 * dim, bias=False)
         self.wo = nn.Linear(dim, dim, bias=False)
 
-    def forward(self, x: Tensor, rope: Tensor, cache: LayerCache | None = None) -> Tensor:
-        """(B, T, dim) with the table's rows (T, head_dim / 2, 2) to (B, T, dim); positions in the
-        cache come before.
-        """
+    def forward(
+        self, x: Tensor, rope: Tensor, cache: LayerCache | None = None, mask: Tensor | None = None
+    ) -> Tensor:
+        """See :meth:`TransformerBlock.forward`."""
         q, k, v = (part.unflatten(-1, (self.num_heads, -1)) for part in self.wqkv(x).chunk(3, -1))
-        q, k = apply_rope(q, rope), apply_rope(k, rope)
-        q, k, v = (t.transpose(1, 2) for t in (q, k, v.type_as(q)))
+        # Angles in float32; products and cache in the type that the projection computes in.
+        q, k = (apply_rope(part, rope).type_as(v) for part in (q, k))
+        q, k, v = (part.transpose(1, 2) for part in (q, k, v))
         if cache is not None:
             k, v = cache.append(k, v)
-        new, total = q.shape[2], k.shape[2]
-        # SDPA's own causal mask is aligned to the first key; a single query sees all keys, several
-        # behind a cache need a mask.
-        if new == total <= SHORT:
-            out = short_attention(q, k, v)
-        else:
-            mask = causal_mask(new, total, x.device) if 1 < new < total else None
-            out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=new == total)
-        out = self.wo(out.transpose(1, 2).flatten(-2).type_as(x))
-        return F.dropout(out, self.dropout, self.training)
+        out = _attend(q, k, v, mask).transpose(1, 2).flatten(-2)
+        return F.dropout(self.wo(out.type_as(x)), self.dropout, self.training)
+
+
+def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+    new, total = q.shape[2], k.shape[2]
+    if mask is None and new == total <= SHORT:
+        return short_attention(q, k, v)
+    # SDPA's own causal mask is aligned to the first key; a single query sees all keys, several
+    # behind a cache need a mask.
+    causal = mask is None and new == total
+    if mask is None and 1 < new < total:
+        mask = causal_mask(new, total, q.device)
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal)
 
 
 class FeedForward(nn.Module):
@@ -95,12 +90,19 @@ class TransformerBlock(nn.Module):
         super().__init__()
         self.attention = Attention(dim, num_heads, dropout)
         self.feed_forward = FeedForward(dim, dropout)
-        self.attention_norm = RMSNorm(dim)
-        self.ffn_norm = RMSNorm(dim)
+        self.attention_norm = nn.RMSNorm(dim, eps=1e-5)
+        self.ffn_norm = nn.RMSNorm(dim, eps=1e-5)
 
-    def forward(self, x: Tensor, rope: Tensor, cache: LayerCache | None = None) -> Tensor:
-        """(B, T, dim) with the table's rows (T, head_dim / 2, 2) to (B, T, dim); position t sees
-        positions up to t.
+    def forward(
+        self, x: Tensor, rope: Tensor, cache: LayerCache | None = None, mask: Tensor | None = None
+    ) -> Tensor:
+        """Rows (B, T, dim) to rows of the same shape.
+
+        Args:
+            x: Rows behind those in the cache.
+            rope: Angles of the rows, (T, head_dim / 2, 2) or (B, T, head_dim / 2, 2).
+            cache: Keys and values of the rows before; these are appended.
+            mask: bool (T, rows in all), True where a row may look; causal by default.
         """
-        x = x + self.attention(self.attention_norm(x), rope, cache)
+        x = x + self.attention(self.attention_norm(x), rope, cache, mask)
         return x + self.feed_forward(self.ffn_norm(x))

@@ -1,6 +1,7 @@
 """The loop over positions, and the random numbers it uses."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,18 +10,44 @@ from torch import Tensor, nn
 from openmagvit2.errors import UserError
 
 
-def uniforms(
-    seed: int, labels: Sequence[int], numbers: Sequence[int], tokens: int, sub_tokens: int
-) -> Tensor:
-    """float64 (B, tokens, k) in [0, 1), a function of (seed, class, number of the sample) alone.
+def uniforms(seed: int, keys: Sequence[int], numbers: Sequence[int], *shape: int) -> Tensor:
+    """float64 (B, *shape) in [0, 1), a function of (seed, condition, number of the sample) alone.
 
     The same sample therefore comes out of any batch, on any number of processes.
+
+    Args:
+        seed: Seed of all samples, a whole number from 0.
+        keys: A whole number from 0 for each sample's condition, as the label of a class.
+        numbers: Number of each sample within its condition.
+        shape: Numbers of a sample, as (tokens, sub-tokens).
     """
     rows = [
-        np.random.default_rng([seed, label, number]).random((tokens, sub_tokens))
-        for label, number in zip(labels, numbers, strict=True)
+        np.random.default_rng([seed, key, number]).random(shape)
+        for key, number in zip(keys, numbers, strict=True)
     ]
     return torch.from_numpy(np.stack(rows))
+
+
+class Finite:
+    """Watches logits for NaN and infinite numbers; read once at the end, for the loop must not wait
+    for the device.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.so_far = torch.ones((), dtype=torch.bool, device=device)
+
+    def look(self, logits: Tensor) -> None:
+        """Look at logits (..., V)."""
+        # A row with a NaN or +inf has such a maximum; -inf may mask single tokens.
+        self.so_far.logical_and_(logits.amax(-1).isfinite().all())
+
+    def check(self) -> None:
+        """Raise UserError where some were not finite; waits for the device."""
+        if not self.so_far:
+            raise UserError(
+                "The model's logits are not finite (NaN or infinite), so its samples would mean "
+                'nothing; use another checkpoint, or float32 where the model runs in another dtype.'
+            )
 
 
 def decode_tokens(
@@ -29,40 +56,48 @@ def decode_tokens(
     start: Tensor,
     tokens: int,
     draw: Callable[[Tensor, int, int], Tensor],
+    positions: Tensor | None = None,
+    targets: Tensor | None = None,
+    **given: Any,
 ) -> Tensor:
     """Sample sub-tokens one position after the other, with caches.
 
     Args:
-        backbone, head: Of the generator.
-        start: Class embedding (B, dim), or (2B, dim) with the null half behind.
+        backbone, head: Those of the generator.
+        start: Prefix rows (B, P, dim), or (B, dim) where there is one; with guidance 2B rows, the
+            null half behind.
         tokens: Positions.
-        draw: Takes logits, the position and the sub-token's number; gives int64 (B,).
+        draw: Takes logits (B or 2B, V), the position and the sub-token's number; gives int64 (B,).
+        positions, targets: Coordinates of the P + tokens - 1 rows of the input, and of the cells
+            that they predict; only for backbones that take them.
+        given: ``condition`` for the backbone, ``rows`` for the head, where they take them.
 
     Returns:
-        int64 (B, tokens, k).
+        int64 (B, tokens, k), in the order of decoding.
 
     Raises:
         UserError: Some logits were not finite.
     """
-    cache, inner = backbone.new_cache(), head.new_cache()
-    # Gathered on the device and read once at the end: the loop never waits for it.
-    finite = torch.ones((), dtype=torch.bool, device=start.device)
+    rows = {name: given.pop(name) for name in ('rows',) if name in given}
+    x = start[:, None] if start.dim() == 2 else start
+    prefix = x.shape[1]
+    cache = backbone.new_cache(*([prefix + tokens - 1] if prefix > 1 else []))
+    inner = head.new_cache()
+    kept = rows if inner is None else dict(rows, cache=inner)
+    finite, drawn = Finite(start.device), []
 
-    def checked(logits: Tensor, t: int, i: int) -> Tensor:
-        # A row with a NaN or +inf has such a maximum; -inf may mask single tokens.
-        finite.logical_and_(logits.amax(-1).isfinite().all())
-        return draw(logits, t, i)
+    def one(logits: Tensor, t: int, i: int) -> Tensor:
+        finite.look(logits)
+        return draw(logits[:, 0], t, i)[:, None]
 
-    x, drawn = start[:, None], []
     for t in range(tokens):
-        context = backbone(x, cache)[:, 0]
-        drawn.append(head.sample(context, lambda logits, i, t=t: checked(logits, t, i), inner))
-        embedding = head.embed(drawn[-1][:, None])
-        x = embedding.repeat(len(start) // len(embedding), 1, 1)
-    if not finite:
-        raise UserError(
-            "The model's logits are not finite (NaN or infinite), so its samples would mean "
-            'nothing; '
-            'use another checkpoint, or float32 where the model runs in another dtype.'
-        )
-    return torch.stack(drawn, 1)
+        new = slice(0, prefix) if t == 0 else slice(prefix + t - 1, prefix + t)
+        for name, cells in (('positions', positions), ('targets', targets)):
+            if cells is not None:
+                given[name] = cells[..., new, :]
+        context = backbone(x, cache=cache, **given)[:, -1:]
+        drawn.append(head.sample(context, lambda logits, i, t=t: one(logits, t, i), **kept))
+        x = head.embed(drawn[-1], **rows)
+        x = x.repeat(len(start) // len(x), 1, 1)
+    finite.check()
+    return torch.cat(drawn, 1)

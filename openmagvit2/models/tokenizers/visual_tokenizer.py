@@ -192,7 +192,7 @@ class VisualTokenizer(BaseModel):
     @torch.no_grad()
     def val_step(self, data: dict) -> list[dict]:
         """One dict of batched tensors: ``image``, ``reconstruction`` (clamped to [-1, 1]),
-        ``indices``, ``codebook_sizes`` (a tuple), ``codebook_size`` and ``num_codebooks`` (ints).
+        ``indices`` and ``codebook_sizes``.
 
         Raises:
             UserError: Encoder or decoder gives NaN or infinite numbers, which 8 bits would hide.
@@ -207,15 +207,12 @@ class VisualTokenizer(BaseModel):
                 f'The decoder gives NaN or infinite numbers for {what}; use another checkpoint.'
             )
         reconstruction = self.pixels.to_image(out)[(..., *crop)].float().clamp(-1, 1)
-        sizes = tuple(self.quantizer.codebook_sizes)
         return [
             dict(
                 image=image,
                 reconstruction=reconstruction,
                 indices=quantized.indices,
-                codebook_sizes=sizes,
-                codebook_size=sizes[0],
-                num_codebooks=len(sizes),
+                codebook_sizes=tuple(self.quantizer.codebook_sizes),
             )
         ]
 

@@ -8,7 +8,7 @@ import torch
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 
 from openmagvit2.apis import Generator, init_model
-from openmagvit2.models.generators.labels import class_numbers
+from openmagvit2.models.conditioners.labels import class_numbers
 
 
 @pytest.fixture(scope='module')
@@ -44,9 +44,7 @@ def test_unlabelled_images_train_the_null_class(model, monkeypatch):
     nll = model.eval().val_step(batch(-1, 3))[0]['nll']
     sub = model.factorization.split(batch(-1, 3)['indices'].flatten(1))
     expected = [
-        model.head.losses_per_token(model.transformer.context(sub, torch.tensor([10, 3])), sub).sum(
-            (1, 2)
-        )
+        model.head.losses_per_token(model.context(sub, torch.tensor([10, 3])), sub).sum((1, 2))
     ]
     assert nll.tolist() == pytest.approx(expected[0].tolist())
 

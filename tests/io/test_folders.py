@@ -2,7 +2,7 @@
 
 import pytest
 
-from openmagvit2.folders import make_folder
+from openmagvit2.io import make_folder
 
 
 def test_folders_are_made_and_left_empty(tmp_path):

@@ -1,4 +1,4 @@
-"""Labels that enter a class-conditional generator: which numbers there are, and what -1 means."""
+"""Labels of classes: which numbers there are, and what -1 means."""
 
 from collections.abc import Sequence
 
@@ -9,12 +9,15 @@ from torch import Tensor
 from openmagvit2.errors import UserError
 
 
-def class_numbers(labels: Sequence[int] | np.ndarray | Tensor, num_classes: int) -> list[int]:
-    """Labels to sample as numbers of the class embedding's rows.
+def class_numbers(
+    labels: Sequence[int] | np.ndarray | Tensor, num_classes: int, null: bool = True
+) -> list[int]:
+    """Labels to sample as numbers of the table's rows.
 
     Args:
         labels: Whole numbers (B,) from -1 to ``num_classes``; both ends are the null class.
         num_classes: Classes of the model.
+        null: Whether the model has a null class.
 
     Returns:
         Plain integers from 0 to ``num_classes``.
@@ -35,18 +38,28 @@ def class_numbers(labels: Sequence[int] | np.ndarray | Tensor, num_classes: int)
     # One transfer for all of them.
     numbers = labels.tolist()
     for label in numbers:
-        if not -1 <= label <= num_classes:
+        if null and not -1 <= label <= num_classes:
             raise UserError(
                 f'labels must be from 0 to {num_classes - 1} (or -1 or {num_classes}: the null '
                 f'class, any class), got {label}.'
             )
+        if not null and not 0 <= label < num_classes:
+            raise UserError(
+                f'labels must be from 0 to {num_classes - 1} (the model has no null class), got '
+                f'{label}.'
+            )
     return [num_classes if label == -1 else label for label in numbers]
 
 
-def check_batch(labels: Tensor, num_classes: int) -> None:
+def check_batch(labels: Tensor, num_classes: int, null: bool = True) -> None:
     """Check the labels (B,) that a data loader gives, -1 to ``num_classes - 1``.
 
     Labels that are already on an accelerator are not looked at: that would wait for the device.
+
+    Args:
+        labels: Whole numbers (B,).
+        num_classes: Classes of the model.
+        null: Whether the model has a null class, which -1 stands for.
 
     Raises:
         UserError: One is out of range.
@@ -54,9 +67,10 @@ def check_batch(labels: Tensor, num_classes: int) -> None:
     if labels.device.type != 'cpu' or not labels.numel():
         return
     for label in (labels.min().item(), labels.max().item()):
-        if not -1 <= label < num_classes:
+        if not (-1 if null else 0) <= label < num_classes:
+            other = 'and -1 stands for no class' if null else 'and it has no null class'
             raise UserError(
                 f'The data set gives the label {label}; the {num_classes} classes of the model go '
-                f'from 0 to {num_classes - 1}, and -1 stands for no class: '
-                'set model.num_classes to the number of classes, or correct the labels.'
+                f'from 0 to {num_classes - 1}, {other}: set model.conditioner.num_classes to the '
+                'number of classes, or correct the labels.'
             )

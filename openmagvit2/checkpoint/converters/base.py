@@ -1,0 +1,162 @@
+"""What a converter states: an official system's files, how to know them, and the rules."""
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from openmagvit2.checkpoint.converters.rules import Derived, Link, Lost, Rule, first_link
+from openmagvit2.errors import UserError
+from openmagvit2.registry import CONVERTERS
+
+
+@dataclass(frozen=True)
+class OfficialFile:
+    """A published file.
+
+    Attributes:
+        name: Of the file.
+        repository: Where it is, as ``'TencentARC/Open-MAGVIT2-AR-B-256-resolution'``.
+        config: Here, as ``'configs/ar_b_256.py'``.
+        layout: What :meth:`Converter.layout` says of it.
+    """
+
+    name: str
+    repository: str
+    config: str
+    layout: tuple | None = None
+
+
+class Converter:
+    """The way between an official system's files and checkpoints of ours; a subclass gives
+    :meth:`rules`.
+
+    Attributes:
+        files: The published files, for ``--list`` and for advice on files that do not fit.
+        configs: Names of small configs; a shared test converts each there and back.
+        marks: Beginnings of names that files of this system have and ours never.
+        averages: Beginning of the names of averaged weights, None where files have none.
+        weights: Beginnings of names of networks: each such tensor must have a place in the model,
+            others are reported and dropped.
+        training_only: Beginnings of official names of parts that only a training needs: dropped
+            where the config or the file has no discriminator.
+        separate: Beginnings of names of ours that the system keeps in a file of its own, written
+            beside on the way back.
+        bare: A file is the state dict itself, not a dict that has it as ``state_dict``.
+    """
+
+    files: tuple[OfficialFile, ...] = ()
+    configs: tuple[str, ...] = ()
+    marks: tuple[str, ...] = ()
+    averages: str | None = None
+    weights: tuple[str, ...] = ('',)
+    training_only: tuple[str, ...] = ()
+    separate: tuple[str, ...] = ()
+    bare: bool = False
+
+    def detects(self, state: dict[str, Tensor]) -> bool:
+        """Whether an official state dict is one of this system's."""
+        return any(name.startswith(self.marks) for name in state)
+
+    def rules(self, model: nn.Module) -> list[Rule]:
+        """The rules for a model, which may stand on the meta device; the first that has a name
+        wins.
+        """
+        raise NotImplementedError
+
+    def misfit(self, model: nn.Module) -> str | None:
+        """A part of a model that the system has no place for though its tensors might fit."""
+        return None
+
+    def average(self, official: str) -> str:
+        """Name of the average of a parameter."""
+        raise NotImplementedError
+
+    def average_settings(self) -> dict[str, Tensor]:
+        """What a file has beside its averages, as their decay; written on the way back."""
+        return {}
+
+    def layout(self, state: dict[str, Tensor]) -> tuple | None:
+        """What sets the networks of :attr:`files` apart."""
+        return None
+
+    def homeless(self, model: nn.Module) -> list[str]:
+        """Names of ours that no rule has a place for."""
+        rules = self.rules(model)
+        lost = [rule for rule in rules if isinstance(rule, Lost)]
+        names = [
+            name
+            for name in model.state_dict()
+            if first_link(rules, name) is None and not any(rule.covers(name) for rule in lost)
+        ]
+        return names + [part for part in [self.misfit(model)] if part]
+
+    def links(self, model: nn.Module) -> list[Link]:
+        """All links of a model, in the order of its state dict.
+
+        Raises:
+            UserError: A tensor of the model has no place in the official layout.
+        """
+        homeless = self.homeless(model)
+        if homeless:
+            raise UserError(
+                f'The official layout has no place for {homeless[0]} ({len(homeless)} such); the '
+                f'config is of no official model.'
+            )
+        rules, links, placed = self.rules(model), [], set()
+        for name in model.state_dict():
+            link = None if name in placed else first_link(rules, name)
+            if link:
+                links.append(link)
+                placed.update(link.ours)
+        return links
+
+    def derived(self, model: nn.Module) -> list[Derived]:
+        """Rules for tensors that are made on the way back."""
+        return [rule for rule in self.rules(model) if isinstance(rule, Derived)]
+
+    def lost(self, model: nn.Module) -> list[Lost]:
+        """Rules for tensors that ours has no place for."""
+        return [rule for rule in self.rules(model) if isinstance(rule, Lost)]
+
+    def advice(self, state: dict[str, Tensor]) -> str:
+        """A sentence on what to do with a file that does not fit: the config of the official file
+        that it looks like, where it does.
+        """
+        layout = self.layout(state)
+        found = [file for file in self.files if layout is not None and file.layout == layout]
+        if not found:
+            return 'Give the config that belongs to it; --list shows those of the official files.'
+        files = ' or '.join(file.name for file in found)
+        configs = ' or '.join(file.config for file in found)
+        return (
+            f'It looks like {files}: give {configs}, or fetch the file again if that is what you '
+            f'gave.'
+        )
+
+
+def converters() -> list[Converter]:
+    """One of each registered class."""
+    CONVERTERS.import_from_location()
+    return [cls() for cls in CONVERTERS.module_dict.values()]
+
+
+def is_official(state: dict[str, Tensor]) -> bool:
+    """Whether tensors have names that only official files have."""
+    marks = tuple(mark for converter in converters() for mark in converter.marks)
+    return any(name.startswith(marks) for name in state)
+
+
+def choose(model: nn.Module, state: dict[str, Tensor] | None = None) -> Converter:
+    """The converter of a model: one whose system has a place for all of its tensors.
+
+    Args:
+        model: What the config builds.
+        state: Of an official file, where there is one: converters that know its names come first.
+
+    Returns:
+        The first that fits both; the first that knows the file, or the first of all, where none
+        does: its errors say what is wrong.
+    """
+    every = converters()
+    known = [c for c in every if state is not None and c.detects(state)] or every
+    return next((c for c in known if not c.homeless(model)), known[0])

@@ -1,0 +1,195 @@
+"""Open-MAGVIT2's files, written by Lightning (docs/reference/specification.md, checkpoints)."""
+
+import re
+
+import torch
+from torch import Tensor, nn
+
+from openmagvit2.checkpoint.converters.base import Converter, OfficialFile
+from openmagvit2.checkpoint.converters.rules import Lost, Rename, Rule, Under
+from openmagvit2.registry import CONVERTERS
+
+# Name, repository, config, and what layout() says: kind, then bits, levels, blocks and adaptive
+# norm of a tokenizer, width and layers of a transformer.
+FILES = (
+    OfficialFile(
+        'imagenet_128_L.ckpt',
+        'TencentARC/Open-MAGVIT2-Tokenizer-128-resolution',
+        'configs/lfq_128.py',
+        ('tokenizer', 18, 4, 4, True),
+    ),
+    OfficialFile(
+        'imagenet_256_L.ckpt',
+        'TencentARC/Open-MAGVIT2-Tokenizer-256-resolution',
+        'configs/lfq_256.py',
+        ('tokenizer', 18, 5, 4, True),
+    ),
+    OfficialFile(
+        'pretrain256_16384.ckpt',
+        'TencentARC/Open-MAGVIT2-Tokenizer-16384-Pretrain',
+        'configs/lfq_256_16k_pretrain.py',
+        ('tokenizer', 14, 5, 4, True),
+    ),
+    OfficialFile(
+        'pretrain256_262144.ckpt',
+        'TencentARC/Open-MAGVIT2-Tokenizer-262144-Pretrain',
+        'configs/lfq_256_262k_pretrain.py',
+        ('tokenizer', 18, 5, 4, True),
+    ),
+    OfficialFile(
+        'imagenet_128_B.ckpt',
+        'TencentARC/Open-MAGVIT2 (v1)',
+        'configs/baselines/open_magvit2_v1/lfq_128.py',
+        ('tokenizer', 18, 4, 2, False),
+    ),
+    OfficialFile(
+        'imagenet_256_B.ckpt',
+        'TencentARC/Open-MAGVIT2 (v1)',
+        'configs/baselines/open_magvit2_v1/lfq_256.py',
+        ('tokenizer', 18, 5, 2, False),
+    ),
+    OfficialFile(
+        'AR_256_B.ckpt',
+        'TencentARC/Open-MAGVIT2-AR-B-256-resolution',
+        'configs/ar_b_256.py',
+        ('generator', 1024, 24),
+    ),
+    OfficialFile(
+        'AR_256_L.ckpt',
+        'TencentARC/Open-MAGVIT2-AR-L-256-resolution',
+        'configs/ar_l_256.py',
+        ('generator', 1280, 36),
+    ),
+    OfficialFile(
+        'AR_256_XL.ckpt',
+        'TencentARC/Open-MAGVIT2-AR-XL-256-resolution',
+        'configs/ar_xl_256.py',
+        ('generator', 1536, 48),
+    ),
+)
+NETWORKS = (Rename('encoder.'), Rename('decoder.'))
+TOKENIZER = (*NETWORKS, Rename('discriminator.', 'loss.discriminator.'))
+TRANSFORMER = (
+    Rename('backbone.blocks.', 'transformer.spatial_blocks.'),
+    Rename('head.blocks.', 'transformer.factorized_blocks.'),
+    Rename('head.norm.', 'transformer.norm.'),
+    Rename('head.classifiers.', 'transformer.head.'),
+    Rename('class_embedding.', 'transformer.class_emb.embedding_table.'),
+    Under('tokenizer.', 'first_stage_model.', NETWORKS),
+)
+# Two sub-tokens have names of their own; any other number is counted (WeTok's).
+TWO = (
+    Rename('head.embeddings.0.', 'transformer.pre_emb.'),
+    Rename('head.embeddings.1.', 'transformer.post_emb.'),
+)
+# What LitEma writes beside the averages.
+EMA_SCALARS = ('model_ema.decay', 'model_ema.num_updates')
+DROPPED = (
+    Lost(
+        'loss.perceptual_loss.',
+        'perceptual network: its own file is read when a training starts',
+    ),
+    Lost('lecam.', 'averages of LeCAM: official files keep none'),
+    Lost(
+        EMA_SCALARS.__contains__,
+        'decay and count: settings of the config',
+        label='model_ema (scalars)',
+    ),
+    Lost(lambda name: '.kv_cache.' in name, 'left by a sampling run', label='kv_cache'),
+)
+
+
+@CONVERTERS.register_module()
+class OpenMagvit2(Converter):
+    """Tokenizers with LFQ, and transformers of two sub-tokens with their tokenizer inside."""
+
+    files = FILES
+    configs = ('tiny/lfq_32_official', 'tiny/ar_32_official')
+    marks = ('loss.', 'model_ema.', 'transformer.', 'first_stage_model.')
+    averages = 'model_ema.'
+    # Codebooks and their projections are of other systems, as LFQ has none.
+    weights = (
+        'encoder.',
+        'decoder.',
+        'loss.discriminator.',
+        'model_ema.',
+        'transformer.',
+        'first_stage_model.encoder.',
+        'first_stage_model.decoder.',
+        'quantize.',
+        'quant_conv.',
+        'post_quant_conv.',
+    )
+    training_only = ('discriminator.', 'loss.discriminator.', 'model_ema.lossdiscriminator')
+
+    def rules(self, model: nn.Module) -> list[Rule]:
+        """See :class:`Converter`."""
+        return [*(TWO + TRANSFORMER if is_generator(model) else TOKENIZER), *DROPPED]
+
+    def misfit(self, model: nn.Module) -> str | None:
+        """A head of another number of sub-tokens than two."""
+        if is_generator(model) and len(model.head.vocab_sizes) != 2:
+            return f'head of {len(model.head.vocab_sizes)} sub-tokens'
+        return None
+
+    def average(self, official: str) -> str:
+        """The official name without dots, made forward as it cannot be parsed back."""
+        return self.averages + official.replace('.', '')
+
+    def average_settings(self) -> dict[str, Tensor]:
+        """The decay, and -1 for "no warm-up", as LitEma writes them."""
+        values = torch.tensor(0.999), torch.tensor(-1, dtype=torch.int32)
+        return dict(zip(EMA_SCALARS, values, strict=True))
+
+    def layout(self, state: dict[str, Tensor]) -> tuple | None:
+        """('tokenizer', bits, levels, blocks, adaptive norm) or ('generator', width, layers)."""
+        shapes = {name: value.shape for name, value in state.items() if isinstance(value, Tensor)}
+        if 'transformer.pre_emb.weight' in shapes:
+            return (
+                'generator',
+                shapes['transformer.pre_emb.weight'][-1],
+                _count(state, r'transformer\.spatial_blocks\.(\d+)\.'),
+            )
+        if 'encoder.conv_out.bias' in shapes:
+            adaptive = any(name.startswith('decoder.adaptive.') for name in state)
+            return (
+                'tokenizer',
+                shapes['encoder.conv_out.bias'].numel(),
+                _count(state, r'encoder\.down\.(\d+)\.'),
+                _count(state, r'encoder\.mid_block\.(\d+)\.'),
+                adaptive,
+            )
+        return None
+
+
+def is_generator(model: nn.Module) -> bool:
+    """Whether a model has a tokenizer inside."""
+    return 'tokenizer' in dict(model.named_children())
+
+
+def official_names(model: nn.Module, converter: Converter | None = None) -> dict[str, str]:
+    """Our name to the official one for every tensor of a model that one official tensor holds.
+
+    Raises:
+        UserError: The model has weights without a place: another head than the next-sub-token one,
+            a learned codebook.
+    """
+    links = (converter or OpenMagvit2()).links(model)
+    return {link.ours[0]: link.official[0] for link in links if len(link.official) == 1}
+
+
+def ema_names(model: nn.Module, converter: Converter | None = None) -> dict[str, str]:
+    """Our name of each parameter to the key of its average."""
+    converter = converter or OpenMagvit2()
+    parameters = {name for name, _ in model.named_parameters()}
+    return {
+        name: converter.average(official)
+        for name, official in official_names(model, converter).items()
+        if name in parameters
+    }
+
+
+def _count(state: dict[str, Tensor], pattern: str) -> int:
+    return 1 + max(
+        (int(match[1]) for match in map(re.compile(pattern).match, state) if match), default=-1
+    )

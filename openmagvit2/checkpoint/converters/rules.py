@@ -1,0 +1,336 @@
+"""Two-way rules between tensors of ours and official ones.
+
+A rule is asked for one name of ours at a time and answers with a :class:`Link`: which official
+tensors hold the same numbers, and how to go either way. :class:`Derived` and :class:`Lost` speak of
+official tensors that ours does not have.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from openmagvit2.errors import UserError
+
+Change = Callable[[list[Tensor]], list[Tensor]]
+
+
+def keep(tensors: list[Tensor]) -> list[Tensor]:
+    """The same tensors."""
+    return tensors
+
+
+@dataclass(frozen=True)
+class Link:
+    """Tensors of ours and the official tensors that hold the same numbers.
+
+    Attributes:
+        ours, official: Their names.
+        to_ours: Tensors of ``official``, in order, to those of ``ours``; the device may be 'meta'.
+        to_official: The inverse, bit for bit.
+    """
+
+    ours: tuple[str, ...]
+    official: tuple[str, ...]
+    to_ours: Change = keep
+    to_official: Change = keep
+
+
+class Pattern:
+    """A name, or with a dot at its end the beginning of names; ``{i}`` stands for any number."""
+
+    def __init__(self, text: str) -> None:
+        self.text, self.prefix = text, text.endswith('.')
+        escaped = re.sub(r'\\{(\w+)\\}', r'(?P<\1>[0-9]+)', re.escape(text))
+        self.regex = re.compile(escaped + ('(?P<rest>.+)' if self.prefix else ''))
+
+    def match(self, name: str) -> dict[str, str] | None:
+        """What the numbers are, and what follows a prefix; None where the name does not fit."""
+        found = self.regex.fullmatch(name)
+        return found.groupdict() if found else None
+
+    def name(self, found: dict[str, str]) -> str:
+        """The name that numbers and rest of another pattern give here."""
+        return self.text.format(**found) + (found.get('rest', '') if self.prefix else '')
+
+
+class Rule:
+    """One way to find the official tensors of a tensor of ours."""
+
+    def link(self, name: str) -> Link | None:
+        """The link that has ``name`` among ours; None where the rule is for other names."""
+        return None
+
+
+class Rename(Rule):
+    """The same tensor under another name.
+
+    Args:
+        ours, official: :class:`Pattern` each, as ``'head.norm.'`` and ``'transformer.norm.'``, or
+            ``'blocks.{i}.wo.weight'`` and ``'layers.{i}.out.weight'``.
+    """
+
+    def __init__(self, ours: str, official: str | None = None) -> None:
+        self.ours, self.official = Pattern(ours), Pattern(ours if official is None else official)
+
+    def link(self, name: str) -> Link | None:
+        """See :class:`Rule`."""
+        found = self.ours.match(name)
+        return None if found is None else Link((name,), (self.official.name(found),))
+
+
+class Under(Rule):
+    """Rules of a part that has a prefix here, as the tokenizer in a generator.
+
+    Args:
+        ours, official: Prefixes before the names that ``rules`` know.
+        rules: Of the part.
+    """
+
+    def __init__(self, ours: str, official: str, rules: Sequence[Rule]) -> None:
+        self.ours, self.official, self.rules = ours, official, rules
+
+    def link(self, name: str) -> Link | None:
+        """See :class:`Rule`."""
+        if not name.startswith(self.ours):
+            return None
+        found = first_link(self.rules, name.removeprefix(self.ours))
+        return found and Link(
+            tuple(self.ours + name for name in found.ours),
+            tuple(self.official + name for name in found.official),
+            found.to_ours,
+            found.to_official,
+        )
+
+
+class Reshape(Rule):
+    """One tensor for one, changed in its shape.
+
+    Args:
+        ours, official: Patterns of the names.
+        to_ours, to_official: Functions of the tensor.
+    """
+
+    def __init__(
+        self,
+        ours: str,
+        official: str,
+        to_ours: Callable[[Tensor], Tensor],
+        to_official: Callable[[Tensor], Tensor],
+    ) -> None:
+        self.names = Rename(ours, official)
+        self.to_ours, self.to_official = to_ours, to_official
+
+    def link(self, name: str) -> Link | None:
+        """See :class:`Rule`."""
+        found = self.names.link(name)
+        return found and Link(
+            found.ours,
+            found.official,
+            lambda tensors: [self.to_ours(tensors[0])],
+            lambda tensors: [self.to_official(tensors[0])],
+        )
+
+
+def squeeze(ours: str, official: str, axes: Sequence[int] = (-1,)) -> Rule:
+    """Official tensors have axes of one element that ours do not.
+
+    Args:
+        ours, official: Patterns of the names.
+        axes: Of the official tensor; -1 makes a 1x1 Conv2d of ours a Conv1d.
+    """
+    return Reshape(ours, official, lambda x: x.squeeze(tuple(axes)), lambda x: _grown(x, axes))
+
+
+def _grown(x: Tensor, axes: Sequence[int]) -> Tensor:
+    size = x.dim() + len(axes)
+    for axis in sorted(axis % size for axis in axes):
+        x = x.unsqueeze(axis)
+    return x
+
+
+def permute(ours: str, official: str, axes: Sequence[int]) -> Rule:
+    """Axis i of ours is axis ``axes[i]`` of the official tensor, as (3, 2, 0, 1) for kernels of
+    flax.
+    """
+    back = [list(axes).index(i) for i in range(len(axes))]
+    return Reshape(
+        ours,
+        official,
+        lambda x: x.permute(tuple(axes)).contiguous(),
+        lambda x: x.permute(back).contiguous(),
+    )
+
+
+class Join(Rule):
+    """One tensor of ours stands in several official ones, as q, k, v of one matrix, along ``axis``.
+
+    Args:
+        ours: Pattern of the name.
+        official: Patterns in order; parts of equal size.
+        axis: Along which they stand.
+    """
+
+    def __init__(self, ours: str, official: Sequence[str], axis: int = 0) -> None:
+        self.ours, self.official, self.axis = Pattern(ours), [Pattern(x) for x in official], axis
+
+    def link(self, name: str) -> Link | None:
+        """See :class:`Rule`."""
+        found = self.ours.match(name)
+        return (
+            None
+            if found is None
+            else Link((name,), tuple(p.name(found) for p in self.official), self.joined, self.parts)
+        )
+
+    def joined(self, tensors: list[Tensor]) -> list[Tensor]:
+        """Several to one."""
+        return [torch.cat(tensors, self.axis)]
+
+    def parts(self, tensors: list[Tensor]) -> list[Tensor]:
+        """One to several, each in memory of its own."""
+        return [part.contiguous() for part in tensors[0].chunk(len(self.official), self.axis)]
+
+
+class Split(Rule):
+    """Several tensors of ours stand in one official tensor: the other way round of :class:`Join`.
+
+    Args:
+        ours: Patterns in order.
+        official: Pattern of the name.
+        axis: Along which they stand.
+    """
+
+    def __init__(self, ours: Sequence[str], official: str, axis: int = 0) -> None:
+        self.rule, self.ours = Join(official, ours, axis), [Pattern(x) for x in ours]
+
+    def link(self, name: str) -> Link | None:
+        """See :class:`Rule`."""
+        found = next((m for m in (p.match(name) for p in self.ours) if m is not None), None)
+        link = found and self.rule.link(self.rule.ours.name(found))
+        return link and Link(link.official, link.ours, link.to_official, link.to_ours)
+
+
+class Stack(Join):
+    """Tensors that are rows of one here, each an axis less."""
+
+    def joined(self, tensors: list[Tensor]) -> list[Tensor]:
+        """Several to one."""
+        return [torch.stack(tensors, self.axis)]
+
+    def parts(self, tensors: list[Tensor]) -> list[Tensor]:
+        """One to several, each in memory of its own."""
+        return [part.contiguous() for part in tensors[0].unbind(self.axis)]
+
+
+class Same(Rule):
+    """One tensor of ours stands under several official names, with equal values.
+
+    Args:
+        ours: Pattern of the name.
+        official: Patterns of the names.
+    """
+
+    def __init__(self, ours: str, official: Sequence[str]) -> None:
+        self.ours, self.official = Pattern(ours), [Pattern(x) for x in official]
+
+    def link(self, name: str) -> Link | None:
+        """See :class:`Rule`."""
+        found = self.ours.match(name)
+        if found is None:
+            return None
+        names = tuple(p.name(found) for p in self.official)
+
+        def one(tensors: list[Tensor]) -> list[Tensor]:
+            for other, tensor in zip(names, tensors, strict=True):
+                if not tensor.equal(tensors[0]):
+                    raise UserError(f'{other} differs from {names[0]}; the two must be equal.')
+            return tensors[:1]
+
+        return Link((name,), names, one, lambda tensors: tensors * len(names))
+
+
+class Rows(Rule):
+    """The official table has more rows at its end, all zero.
+
+    Args:
+        ours, official: Patterns of the names.
+        extra: Rows more.
+    """
+
+    def __init__(self, ours: str, official: str, extra: int = 1) -> None:
+        self.names, self.extra = Rename(ours, official), extra
+
+    def link(self, name: str) -> Link | None:
+        """See :class:`Rule`."""
+        found = self.names.link(name)
+        if found is None:
+            return None
+
+        def cut(tensors: list[Tensor]) -> list[Tensor]:
+            if not tensors[0].is_meta and tensors[0][-self.extra :].any():
+                raise UserError(f'{found.official[0]}: the last {self.extra} rows must be zero.')
+            return [tensors[0][: -self.extra]]
+
+        def grown(tensors: list[Tensor]) -> list[Tensor]:
+            x = tensors[0]
+            return [torch.cat([x, x.new_zeros(self.extra, *x.shape[1:])])]
+
+        return Link(found.ours, found.official, cut, grown)
+
+
+class Derived(Rule):
+    """Official tensors that follow from the model: compared on the way in, made on the way back.
+
+    Args:
+        tensors: By official name, as masks, tables of levels, wavelets. A file may lack them.
+        what: What the report calls them.
+    """
+
+    def __init__(self, tensors: dict[str, Tensor], what: str) -> None:
+        self.tensors, self.what = tensors, what
+
+    def check(self, name: str, found: Tensor) -> None:
+        """Raises UserError where a file has other values."""
+        own = self.tensors[name]
+        if found.shape != own.shape or not found.equal(own.to(found.dtype)):
+            raise UserError(
+                f'{name} is not the {self.what} of this config: the file belongs to another model.'
+            )
+
+
+class Lost(Rule):
+    """Official tensors that ours has no place for; they are named in the report.
+
+    Args:
+        names: Patterns of official names, or a function that says whether a name is one.
+        why: What they are, and why they are not kept.
+        label: What the report calls them; the first pattern by default.
+        fill: Tensors to write on the way back, by official name: where the official loader wants
+            the names, and any value will do.
+        needed: The official loader refuses a file without them, so there is no way back.
+    """
+
+    def __init__(
+        self,
+        names: str | Callable[[str], bool],
+        why: str,
+        label: str | None = None,
+        fill: dict[str, Tensor] | None = None,
+        needed: bool = False,
+    ) -> None:
+        self.names, self.why, self.fill, self.needed = names, why, fill or {}, needed
+        self.label = label or str(names).rstrip('.')
+
+    def covers(self, name: str) -> bool:
+        """Whether an official tensor is one of these."""
+        if callable(self.names):
+            return self.names(name)
+        return Pattern(self.names).match(name) is not None
+
+
+def first_link(rules: Sequence[Rule], name: str) -> Link | None:
+    """The link of a name of ours by the first rule that has one."""
+    return next((link for link in (rule.link(name) for rule in rules) if link), None)

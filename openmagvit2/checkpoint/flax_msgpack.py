@@ -1,0 +1,83 @@
+"""Reading weights that flax wrote with msgpack; no code of a file is run."""
+
+import math
+import mmap
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from openmagvit2.errors import UserError
+
+# flax's extension types: an array, and a number as an array without axes.
+ARRAYS = (1, 3)
+DTYPES = {
+    name: getattr(torch, name)
+    for name in ('bool', 'uint8', 'int8', 'int16', 'int32', 'int64')
+    + ('float16', 'bfloat16', 'float32', 'float64')
+}
+CHUNKED = '__msgpack_chunked_array__'
+
+
+def is_msgpack(path: Path) -> bool:
+    """Whether a file begins as a msgpack map with something in it; pickles, zip files and
+    safetensors of a model begin otherwise.
+    """
+    with open(path, 'rb') as file:
+        first = file.read(1)
+    return bool(first) and (0x81 <= first[0] <= 0x8F or first[0] in (0xDE, 0xDF))
+
+
+def read_msgpack(path: Path) -> dict[str, Tensor]:
+    """Arrays of a file by name, the keys of nested maps joined by dots: ``params.Embed_0.…``.
+
+    Raises:
+        UserError: The package msgpack is missing, or the file is broken or holds anything else than
+            maps of arrays.
+    """
+    try:
+        import msgpack
+    except ImportError as error:
+        raise UserError(
+            f'Checkpoint {path} is a file of flax, which is read with msgpack: pip install '
+            f'"openmagvit2[msgpack]".'
+        ) from error
+
+    def extension(code: int, data: bytes) -> Tensor:
+        if code not in ARRAYS:
+            raise UserError(f'it has an extension of type {code}, which is no array')
+        return _array(*msgpack.unpackb(data, raw=False))
+
+    try:
+        with open(path, 'rb') as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            content = msgpack.unpackb(data, raw=False, ext_hook=extension, strict_map_key=True)
+        return _flat(content)
+    except Exception as error:  # a broken file can fail in any way
+        raise UserError(f'Checkpoint {path} cannot be read safely: {error}.') from error
+
+
+def _array(shape: list[int], dtype: str, data: bytes) -> Tensor:
+    """An array from its shape, the name of its type, and its bytes in C order."""
+    if dtype not in DTYPES:
+        raise UserError(f'it has an array of type {dtype!r}')
+    size = math.prod(shape) * DTYPES[dtype].itemsize
+    if size != len(data) or min(shape, default=0) < 0:
+        raise UserError(f'an array of shape {tuple(shape)} has {len(data)} bytes instead of {size}')
+    if not size:
+        return torch.empty(shape, dtype=DTYPES[dtype])
+    return torch.frombuffer(bytearray(data), dtype=DTYPES[dtype]).reshape(shape)
+
+
+def _flat(content: Any) -> dict[str, Tensor]:
+    state: dict[str, Tensor] = {}
+    for key, value in content.items() if isinstance(content, dict) else ():
+        if key == CHUNKED:
+            raise UserError('it has arrays in chunks (above 1 GiB), which are not supported')
+        if isinstance(value, Tensor):
+            state[str(key)] = value
+        elif isinstance(value, dict):
+            state |= {f'{key}.{name}': tensor for name, tensor in _flat(value).items()}
+        else:
+            raise UserError(f'{key} is a {type(value).__name__} instead of an array')
+    return state

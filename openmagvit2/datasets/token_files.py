@@ -1,0 +1,81 @@
+"""The files of a token cache: a header, the tokens, the labels."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+
+from openmagvit2.errors import UserError
+
+HEADER, TOKENS, LABELS = 'header.json', 'tokens.bin', 'labels.npy'
+# Of the header and the files beside it.
+FORMAT = 1
+# A .npy file of int64 has a header of 128 bytes.
+LABELS_START = 128
+
+
+def token_dtype(codebook_size: int) -> np.dtype:
+    """The smallest unsigned integer that holds every index."""
+    return next(
+        np.dtype(kind)
+        for kind in (np.uint8, np.uint16, np.uint32, np.uint64)
+        if codebook_size - 1 <= np.iinfo(kind).max
+    )
+
+
+def open_tokens(folder: Path, header: dict) -> np.memmap:
+    """The file of tokens as (images, views, *grid), to read."""
+    shape = (header['num_images'], header['num_views'], *header['grid'])
+    return np.memmap(folder / TOKENS, np.dtype(header['dtype']), 'r', shape=shape)
+
+
+def read_header(folder: Path) -> dict:
+    """The header of a token cache.
+
+    Raises:
+        UserError: There is none, or it is not one of ours.
+    """
+    path = folder / HEADER
+    if not path.is_file():
+        raise UserError(
+            f'TokenCache: no {HEADER} in {folder}; make it with tools/tokenize_dataset.py.'
+        )
+    try:
+        header = json.loads(path.read_text(encoding='utf-8'))
+    except ValueError as error:
+        raise UserError(
+            f'TokenCache: {path} cannot be read: {error}; remove the folder and tokenize again.'
+        ) from error
+    if not isinstance(header, dict) or header.get('format') != FORMAT:
+        raise UserError(
+            f'TokenCache: {path} is not a header of format {FORMAT}, which this version writes; '
+            f'tokenize again.'
+        )
+    return header
+
+
+def token_bytes(header: dict) -> int:
+    """Length of the file of tokens."""
+    return (
+        header['num_images']
+        * header['num_views']
+        * math.prod(header['grid'])
+        * np.dtype(header['dtype']).itemsize
+    )
+
+
+def check_sizes(folder: Path, header: dict) -> None:
+    """Whether the files are as long as the header says.
+
+    Raises:
+        UserError: They are not, as after a copy that broke off.
+    """
+    labels = LABELS_START + 8 * header['num_images']
+    for name, size in ((TOKENS, token_bytes(header)), (LABELS, labels)):
+        found = (folder / name).stat().st_size if (folder / name).is_file() else 0
+        if found != size:
+            raise UserError(
+                f'TokenCache: {folder / name} has {found} of {size} bytes; copy it again, or make '
+                f'the folder anew.'
+            )

@@ -1,0 +1,119 @@
+"""The class of an image as one vector in front of its tokens."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from openmagvit2.errors import UserError
+from openmagvit2.models.conditioners.base import Conditioner
+from openmagvit2.models.conditioners.labels import check_batch, class_numbers
+from openmagvit2.registry import CONDITIONERS
+
+
+@CONDITIONERS.register_module()
+class ClassLabel(Conditioner):
+    """A learned row for each class, and one more for no class, the null class.
+
+    Labels are whole numbers from 0; -1 and ``num_classes`` are the null class.
+
+    Args:
+        num_classes: Classes.
+        dropout: Probability that a label becomes the null class in training; guidance needs it.
+        names: Names of the classes, for pictures and tools.
+        dim: Width of the backbone; the generator hands it over.
+    """
+
+    def __init__(
+        self,
+        *,
+        num_classes: int = 1000,
+        dropout: float = 0.1,
+        names: Sequence[str] | None = None,
+        dim: int = 1024,
+    ) -> None:
+        super().__init__()
+        self.num_classes, self.dropout, self.names = num_classes, dropout, names
+        self.weight = nn.Embedding(num_classes + 1, dim).weight
+        nn.init.normal_(self.weight, 0.0, 0.02)
+
+    def forward(self, labels: Tensor) -> Tensor:
+        """Labels int64 (...) to rows (..., dim)."""
+        # Data sets give -1 to images without a label.
+        return F.embedding(torch.where(labels < 0, self.num_classes, labels), self.weight)
+
+    def embed(self, data: dict[str, Tensor], tokens: nn.Module | None) -> tuple[Tensor, Tensor]:
+        """See :meth:`Conditioner.embed`; reads ``label``, and the prefix is the pooled vector."""
+        row = self(data['label'])
+        return row[:, None], row
+
+    def null(self, n: int) -> dict[str, Tensor]:
+        """``n`` labels of the null class."""
+        return dict(label=torch.full((n,), self.num_classes, device=self.weight.device))
+
+    def requests(self, conditions: Any) -> tuple[dict[str, Tensor], list[int]]:
+        """Labels in a list, an array or a tensor; see :meth:`Conditioner.requests`."""
+        numbers = class_numbers(conditions, self.num_classes)
+        return dict(label=torch.tensor(numbers)), numbers
+
+    def check_batch(self, data: dict) -> None:
+        """See :meth:`Conditioner.check_batch`."""
+        check_batch(data['label'], self.num_classes)
+
+
+@CONDITIONERS.register_module()
+class TokenLabel(Conditioner):
+    """Rows of the tokens' own table as classes, without parameters and without a null class.
+
+    Args:
+        num_classes: Classes.
+        rows: 'codes': class c is the row of code c (VQGAN's transformer); 'behind': it is row
+            c behind the rows of the codes, which ``model.head.more_rows`` makes room for (MaskGIT).
+        names: Names of the classes, for pictures and tools.
+        dim: Width of the backbone, of no use here.
+    """
+
+    def __init__(
+        self,
+        *,
+        num_classes: int = 1000,
+        rows: str = 'codes',
+        names: Sequence[str] | None = None,
+        dim: int | None = None,
+    ) -> None:
+        super().__init__()
+        if rows not in ('codes', 'behind'):
+            raise UserError(f"model.conditioner.rows is 'codes' or 'behind', got {rows!r}.")
+        self.num_classes, self.names, self.rows = num_classes, names, rows
+
+    def embed(self, data: dict[str, Tensor], tokens: nn.Module | None) -> tuple[Tensor, Tensor]:
+        """See :meth:`Conditioner.embed`; reads ``label``."""
+        row = tokens.digit(0, data['label'] + self._first(tokens))
+        return row[:, None], row
+
+    def requests(self, conditions: Any) -> tuple[dict[str, Tensor], list[int]]:
+        """Labels in a list, an array or a tensor; see :meth:`Conditioner.requests`."""
+        numbers = class_numbers(conditions, self.num_classes, null=False)
+        return dict(label=torch.tensor(numbers)), numbers
+
+    def check_batch(self, data: dict) -> None:
+        """See :meth:`Conditioner.check_batch`."""
+        check_batch(data['label'], self.num_classes, null=False)
+
+    def check_tokens(self, tokens: nn.Module | None) -> None:
+        """See :meth:`Conditioner.check_tokens`."""
+        table = next(iter(tokens.parameters()), None) if tokens is not None else None
+        if table is None or tokens.needs_rows:
+            raise UserError('model.conditioner: TokenLabel needs a head with a table of tokens.')
+        wanted = self._first(tokens) + self.num_classes
+        if len(table) < wanted:
+            raise UserError(
+                f'model.conditioner: {self.num_classes} classes need {wanted} rows in the table of '
+                f"the first sub-token, which has {len(table)}; with rows='behind' set "
+                f'model.head.more_rows to at least {self.num_classes}.'
+            )
+
+    def _first(self, tokens: nn.Module) -> int:
+        return tokens.num_codes if self.rows == 'behind' else 0

@@ -1,0 +1,154 @@
+"""One token after the other: each position of the transformer predicts the next token (paper
+Eq. 5).
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from openmagvit2.errors import UserError
+from openmagvit2.models.generators.base import BaseGenerator
+from openmagvit2.models.generators.training import iteration
+from openmagvit2.models.layers.rope import grid_cells
+from openmagvit2.models.samplers import SubTokenSampler, decode_tokens
+from openmagvit2.registry import MODELS
+
+
+@MODELS.register_module()
+class AutoregressiveGenerator(BaseGenerator):
+    """Auto-regressive transformer over the sub-tokens of a frozen tokenizer.
+
+    The sequence is the condition's prefix and all tokens but the last, in the order that ``order``
+    says; the outputs from its last prefix row on predict the tokens. Arguments are those of
+    :class:`BaseGenerator`.
+    """
+
+    def check_parts(self) -> None:
+        """See :meth:`BaseGenerator.check_parts`."""
+        super().check_parts()
+        if max(self.order.groups) > 1:
+            raise UserError(
+                f'model.order: AutoregressiveGenerator predicts one token after the other, '
+                f'{type(self.order).__name__} predicts several at once.'
+            )
+
+    def context(
+        self,
+        sub_indices: Tensor,
+        condition: Tensor | dict[str, Tensor],
+        cells: Tensor | None = None,
+    ) -> Tensor:
+        """Context vectors that predict the tokens.
+
+        Args:
+            sub_indices: int64 (B, T, k), in the order of prediction.
+            condition: Data of the conditioner, or its labels (B,).
+            cells: The order, int64 (B, T); raster order by default.
+
+        Returns:
+            (B, T, dim).
+        """
+        prefix, pooled = self.embed(_data(condition))
+        tokens = self.head.embed(sub_indices, **self.rows())[:, :-1]
+        x = torch.cat([prefix, tokens], 1)
+        given = self._places(prefix.shape[1], cells, x.device) | self._pooled(pooled)
+        x = F.dropout(x, self.input_dropout, self.backbone.training)
+        return self.backbone(x, **given)[:, prefix.shape[1] - 1 :]
+
+    def forward(self, sub_indices: Tensor, condition: Tensor | dict[str, Tensor]) -> list[Tensor]:
+        """Logits (B, T, V_i) of each sub-token.
+
+        Args:
+            sub_indices: True sub-tokens, int64 (B, T, k) in raster order.
+            condition: Data of the conditioner, or its labels (B,); -1 is the null class.
+        """
+        sub_indices, cells = self._ordered(sub_indices)
+        context = self.context(sub_indices, condition, cells)
+        logits = self.head.logits(context, sub_indices, **self.rows())
+        return [_to_raster(x, cells) for x in logits]
+
+    def loss(self, sub_indices: Tensor, condition: Tensor | dict[str, Tensor]) -> dict[str, Tensor]:
+        """Mean nats of each sub-token, by name, without dropping conditions."""
+        return self.transformer(sub_indices, _data(condition))
+
+    def losses(
+        self,
+        sub_indices: Tensor,
+        condition: dict[str, Tensor],
+        draws: Tensor | None = None,
+        targets: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """See :meth:`BaseGenerator.losses`."""
+        sub_indices, cells = self._ordered(sub_indices, draws)
+        given = self.rows()
+        if targets is not None:
+            given['targets'] = _in_order(targets, cells)
+        return self.head.loss(self.context(sub_indices, condition, cells), sub_indices, **given)
+
+    def nll(self, sub_indices: Tensor, condition: dict[str, Tensor]) -> Tensor:
+        """See :meth:`BaseGenerator.nll`."""
+        sub_indices, cells = self._ordered(sub_indices)
+        context = self.context(sub_indices, condition, cells)
+        return self.head.losses_per_token(context, sub_indices, **self.rows()).sum((1, 2))
+
+    def decode(
+        self, condition: dict[str, Tensor], sampler: SubTokenSampler, random: Tensor
+    ) -> Tensor:
+        """See :meth:`Sampling.decode`."""
+        prefix, pooled = self.embed(condition)
+        cells = self.order(len(random))
+        given = self._places(prefix.shape[1], cells, prefix.device) | self._pooled(pooled)
+        last = max(self.num_tokens - 1, 1)
+        drawn = decode_tokens(
+            self.backbone,
+            self.head,
+            prefix,
+            self.num_tokens,
+            lambda logits, t, i: sampler(logits, i, random[:, t, i], t / last),
+            **given,
+            **self.rows(),
+        )
+        return _to_raster(drawn, cells)
+
+    def _ordered(
+        self, sub_indices: Tensor, draws: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Sub-tokens in the order of prediction, and the order."""
+        now = None if draws is None else iteration()
+        cells = self.order(len(sub_indices), now, draws)
+        return _in_order(sub_indices, cells), cells
+
+    def _pooled(self, pooled: Tensor) -> dict[str, Tensor]:
+        return dict(condition=pooled) if 'condition' in self.backbone.supports else {}
+
+    def _places(self, prefix: int, cells: Tensor | None, device: torch.device) -> dict[str, Any]:
+        """Coordinates of the input's rows, and of the cells that they predict for a backbone that
+        takes them; none where the default holds, one prefix row and raster order.
+        """
+        if cells is None and prefix == 1:
+            return {}
+        grid = grid_cells(self.grid).to(device)
+        cells = grid if cells is None else grid[cells]
+        before = torch.full_like(cells[..., :1, :], -1).expand(*cells.shape[:-2], prefix, -1)
+        places = dict(positions=torch.cat([before, cells[..., :-1, :]], -2))
+        if 'targets' in self.backbone.supports:
+            places['targets'] = torch.cat([before[..., 1:, :], cells], -2)
+        return places
+
+
+def _data(condition: Tensor | dict[str, Tensor]) -> dict[str, Tensor]:
+    return condition if isinstance(condition, dict) else dict(label=condition)
+
+
+def _in_order(x: Tensor, cells: Tensor | None) -> Tensor:
+    """Rows of x (B, T, ...) in the order ``cells``."""
+    if cells is None:
+        return x
+    return x.gather(1, cells.view(*cells.shape, *[1] * (x.dim() - 2)).expand_as(x))
+
+
+def _to_raster(x: Tensor, cells: Tensor | None) -> Tensor:
+    """The inverse of :func:`_in_order`."""
+    return _in_order(x, None if cells is None else cells.argsort(1))

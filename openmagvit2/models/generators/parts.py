@@ -1,0 +1,113 @@
+"""The parts of a generator, built from their configs with what the others hand down."""
+
+import logging
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from mmengine.logging import print_log
+from torch import Tensor, nn
+
+from openmagvit2.errors import UserError
+from openmagvit2.registry import FACTORIZATIONS, HEADS, MODELS
+from openmagvit2.signatures import accepted
+
+
+class Trainable(nn.Module):
+    """The parts with an optimizer, as data parallelism wraps them.
+
+    Args:
+        parts: Modules by the names that they have in the generator.
+        losses: What a forward pass computes, a method of the generator.
+    """
+
+    def __init__(
+        self, parts: dict[str, nn.Module], losses: Callable[..., dict[str, Tensor]]
+    ) -> None:
+        super().__init__()
+        for name, part in parts.items():
+            self.add_module(name, part)
+        self.losses = losses
+
+    def forward(self, *args: Any, **kwargs: Any) -> dict[str, Tensor]:
+        """Losses by name."""
+        return self.losses(*args, **kwargs)
+
+
+def frozen_tokenizer(config: dict) -> tuple[nn.Module, str | None]:
+    """A tokenizer in eval mode without gradients, and the file of its weights, which is not read.
+
+    Args:
+        config: Config of a tokenizer; ``checkpoint`` in it names its weights, ``seed`` those of a
+            random one where there is none. What only trains it is left out.
+    """
+    config = dict(config)
+    checkpoint, seed = config.pop('checkpoint', None), config.pop('seed', 0)
+    config.pop('training', None)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return MODELS.build(config).requires_grad_(False).eval(), checkpoint
+
+
+def image_grid(tokenizer: nn.Module, image_size: int | Sequence[int] | None) -> tuple[int, ...]:
+    """Sides of the code grid of images.
+
+    Args:
+        tokenizer: Its encoder may fix the size.
+        image_size: Sides in pixels, one number for squares.
+
+    Raises:
+        UserError: Neither says the size.
+    """
+    size = image_size or tokenizer.encoder.image_size
+    if size is None:
+        raise UserError(
+            'model.image_size: the tokenizer takes images of any size; give the height and width '
+            'of those that this model generates, in pixels.'
+        )
+    size = (size, size) if isinstance(size, int) else tuple(size)
+    tokenizer.encoder.check_size(size)
+    return tuple(tokenizer.encoder.grid(size))
+
+
+def head_class(config: dict) -> type | None:
+    """The class of a head's config, or None where the slot has none of that name."""
+    kind = config.get('type')
+    return HEADS.get(kind) if isinstance(kind, str) else kind
+
+
+def build_factorization(config: dict | None, head: dict, quantizer: nn.Module) -> nn.Module:
+    """The factorization of a config; a head that predicts whole indices gets the trivial one."""
+    cls, config = head_class(head), dict(config or dict(type='TokenFactorization'))
+    sizes = quantizer.codebook_sizes
+    if cls is not None and cls.joint:
+        size = math.prod(sizes)
+        config = dict(type='TokenFactorization', vocab_sizes=[size])
+        print_log(
+            f'model.factorization: {cls.__name__} predicts whole indices, so it is [{size}].',
+            'current',
+            logging.INFO,
+        )
+    return FACTORIZATIONS.build(dict(config, codebook_sizes=sizes))
+
+
+def build_head(
+    config: dict, vocab_sizes: Sequence[int], backbone: nn.Module, quantizer: nn.Module
+) -> nn.Module:
+    """The head of a config, with what it accepts of the backbone's and quantizer's numbers."""
+    cls = head_class(config)
+    known = accepted(cls) if cls is not None else set()
+    shared = dict(vocab_sizes=vocab_sizes, dim=backbone.dim)
+    if 'num_heads' in known:
+        shared['num_heads'] = backbone.num_heads
+    if config.get('embedding') == 'CodeEmbedding':
+        first = torch.zeros(1, 1, len(vocab_sizes), dtype=torch.int64)
+        shared['row_dim'] = code_rows(quantizer)(first).shape[-1]
+    return HEADS.build(shared | config)
+
+
+def code_rows(quantizer: nn.Module) -> Callable[[Tensor], Tensor]:
+    """Sub-tokens (B, T, k), one for each codebook, to the quantizer's vectors (B, T, k, d)."""
+    one = len(quantizer.codebook_sizes) == 1
+    return lambda sub_indices: quantizer.rows(sub_indices[..., 0] if one else sub_indices)

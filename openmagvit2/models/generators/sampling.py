@@ -1,0 +1,160 @@
+"""How a generator answers a request for images: checks, random numbers, guidance."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from openmagvit2.errors import UserError
+from openmagvit2.models.layers.precision import uniform_to
+from openmagvit2.models.samplers import SubTokenSampler, uniforms
+from openmagvit2.registry import SAMPLERS
+from openmagvit2.signatures import accepted
+
+# Below this many rows matrix products round in another way, and a draw near a boundary gives
+# another token.
+LEAST_ROWS = 4
+
+
+class Sampling:
+    """The half of :class:`BaseGenerator` that samples; a paradigm adds :meth:`decode`."""
+
+    def decode(
+        self, condition: dict[str, Tensor], sampler: SubTokenSampler, random: Tensor
+    ) -> Tensor:
+        """Sample the sub-tokens of images.
+
+        Args:
+            condition: Data of the conditioner, of B images; with guidance of 2B, the second half
+                null.
+            sampler: Logits to sub-tokens.
+            random: Uniform numbers (B, *draw_shape(sampler)) in [0, 1).
+
+        Returns:
+            int64 (B, T, k), in raster order.
+        """
+        raise NotImplementedError
+
+    def draw_shape(self, sampler: SubTokenSampler) -> tuple[int, ...]:
+        """Shape of the uniform numbers that one image takes."""
+        return self.num_tokens, len(self.head.vocab_sizes)
+
+    @torch.no_grad()
+    def generate(
+        self,
+        labels: Sequence[int] | np.ndarray | Tensor,
+        sampling: dict | SubTokenSampler | None = None,
+        seed: int = 0,
+        numbers: Sequence[int] | None = None,
+    ) -> Tensor:
+        """Sample images' indices; sample ``number`` of a class with a seed has the same tokens in
+        any batch.
+
+        Rounding can depend on the number of rows: a uniform number within about 1e-6 of the
+        boundary of two tokens can still fall to the other.
+
+        Args:
+            labels: Conditions of B images, as the conditioner takes them: whole numbers in a list,
+                an array or a tensor, classes from 0, or -1 or ``num_classes`` for the null class.
+            sampling: Settings of :class:`SubTokenSampler`, with another ``type`` where there is
+                one.
+            seed: Random seed for sampling, a whole number from 0.
+            numbers: Number of each sample within its class; counted in the order of ``labels`` by
+                default.
+
+        Returns:
+            int64 (B, *token_shape).
+
+        Raises:
+            UserError: A label, the seed or a setting is out of range; the logits are not finite.
+        """
+        sampler = self.check(labels, sampling, seed)
+        condition, keys = self.conditioner.requests(labels)
+        numbers, count = _numbers(keys, numbers), len(keys)
+        filled = [*range(count), *[count - 1] * max(LEAST_ROWS - count, 0)]
+        random = uniforms(
+            seed, [keys[i] for i in filled], [numbers[i] for i in filled], *self.draw_shape(sampler)
+        )
+        device = next(self.backbone.parameters()).device
+        condition = {name: value[filled].to(device) for name, value in condition.items()}
+        if sampler.guided:
+            null = self.conditioner.null(len(filled))
+            condition = {name: torch.cat([x, null[name]]) for name, x in condition.items()}
+        sub_indices = self.decode(condition, sampler, uniform_to(random, device))
+        return self.merge(sub_indices[:count])
+
+    def check(
+        self,
+        labels: Sequence[int] | np.ndarray | Tensor,
+        sampling: dict | SubTokenSampler | None = None,
+        seed: int = 0,
+        once: bool = False,
+    ) -> SubTokenSampler:
+        """The sampler of settings, as :meth:`generate` takes them.
+
+        Args:
+            labels, sampling, seed: See :meth:`generate`.
+            once: Each label may be there once only.
+
+        Raises:
+            UserError: A label, the seed or a setting is out of range, or the number of values is
+                not that of the sub-tokens.
+        """
+        if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+            raise UserError(f'seed must be at least 0 and a whole number, got {seed!r}.')
+        _, keys = self.conditioner.requests(labels)
+        twice = next((key for key, count in Counter(keys).items() if count > 1), None)
+        if once and twice is not None:
+            raise UserError(
+                f'labels: class {twice} is there more than once, and would give the same '
+                f'images again.'
+            )
+        sampler = sampling if callable(sampling) else build_sampler(sampling or {})
+        sampler.check(len(self.head.vocab_sizes))
+        if sampler.guided and self.conditioner.null(1) is None:
+            raise UserError(
+                f'sampling.guidance must be 1: {type(self.conditioner).__name__} has no null '
+                f'condition to guide away from.'
+            )
+        return sampler
+
+    @torch.no_grad()
+    def decode_indices(self, indices: Tensor) -> Tensor:
+        """int64 (B, *token_shape) to images (B, 3, H, W), clamped to [-1, 1]; filled up as in
+        :meth:`generate`, for the same pixels in any batch.
+        """
+        last = indices[-1:].repeat(max(LEAST_ROWS - len(indices), 0), *[1] * (indices.dim() - 1))
+        images = self.tokenizer.decode_indices(torch.cat([indices, last]))
+        return images[: len(indices)].float().clamp(-1, 1)
+
+
+def build_sampler(settings: dict[str, Any]) -> SubTokenSampler:
+    """The sampler of settings, :class:`SubTokenSampler` by default.
+
+    Raises:
+        UserError: It has no setting of a name.
+    """
+    settings = dict(type='SubTokenSampler') | settings
+    kind = settings['type']
+    cls = SAMPLERS.get(kind) if isinstance(kind, str) else kind
+    known = accepted(cls) | {'type'} if cls is not None else set(settings)
+    wrong = [key for key in settings if key not in known]
+    if wrong:
+        listed = ', '.join(sorted(known - {'type'}))
+        raise UserError(f'sampling: {kind} has no setting `{wrong[0]}`; it has {listed}.')
+    return SAMPLERS.build(settings)
+
+
+def _numbers(keys: list[int], numbers: Sequence[int] | None) -> list[int]:
+    """Number of each sample within its condition."""
+    if numbers is None:
+        return [keys[:i].count(key) for i, key in enumerate(keys)]
+    if len(numbers) != len(keys) or min(numbers) < 0:
+        raise UserError(
+            f'numbers must be {len(keys)} whole numbers from 0, one for each label, got '
+            f'{list(numbers)}.'
+        )
+    return list(numbers)

@@ -1,0 +1,89 @@
+"""Sub-tokens as vectors: the part of a head that the backbone's input is made with."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from openmagvit2.models.layers.transformer_block import init_normal
+
+# Sub-tokens int64 (B, T, k) to the quantizer's vectors (B, T, k, d).
+Rows = Callable[[Tensor], Tensor]
+
+
+class TokenEmbedding(nn.ModuleList):
+    """A table for each sub-token.
+
+    Args:
+        vocab_sizes: Sizes of the sub-vocabularies.
+        dim: Width of the backbone.
+        more_rows: Rows of the first table behind those of the codes, for labels and masks.
+        row_dim: Of no use here; see :class:`CodeEmbedding`.
+    """
+
+    needs_rows = False
+
+    def __init__(
+        self, vocab_sizes: Sequence[int], dim: int, more_rows: int = 0, row_dim: int | None = None
+    ) -> None:
+        more = [more_rows] + [0] * (len(vocab_sizes) - 1)
+        super().__init__(
+            nn.Embedding(size + extra, dim) for size, extra in zip(vocab_sizes, more, strict=True)
+        )
+        self.num_codes = vocab_sizes[0]
+
+    def init_weights(self) -> None:
+        """Normal tables of deviation 0.02."""
+        self.apply(init_normal)
+
+    def digit(self, i: int, values: Tensor, rows: Rows | None = None) -> Tensor:
+        """Values of sub-token i, int64 (...), to vectors (..., dim)."""
+        return self[i](values)
+
+    def forward(self, sub_indices: Tensor, rows: Rows | None = None) -> Tensor:
+        """int64 (B, T, k) to the sum of the sub-tokens' vectors (B, T, dim)."""
+        return sum(self.digit(i, values) for i, values in enumerate(sub_indices.unbind(-1)))
+
+
+class CodeEmbedding(nn.Module):
+    """The quantizer's own vectors through one linear layer, which all sub-tokens share.
+
+    The vectors are frozen and stay the quantizer's: each call gets them, and nothing of them is in
+    the state dict. The factorization must be cut at the codebooks.
+
+    Args:
+        vocab_sizes: Sizes of the sub-vocabularies.
+        dim: Width of the backbone.
+        more_rows: Must be 0: the quantizer has no rows for labels and masks.
+        row_dim: Width of the quantizer's vectors.
+    """
+
+    needs_rows = True
+
+    def __init__(
+        self, vocab_sizes: Sequence[int], dim: int, more_rows: int = 0, row_dim: int | None = None
+    ) -> None:
+        super().__init__()
+        assert row_dim is not None and not more_rows
+        self.num_sub_tokens = len(vocab_sizes)
+        self.project = nn.Linear(row_dim, dim)
+
+    def init_weights(self) -> None:
+        """The linear layer keeps torch's."""
+
+    def digit(self, i: int, values: Tensor, rows: Rows | None = None) -> Tensor:
+        """Values of sub-token i, int64 (B, T), to vectors (B, T, dim)."""
+        assert rows is not None
+        others = torch.zeros_like(values)[..., None].repeat(1, 1, self.num_sub_tokens)
+        others[..., i] = values
+        return self.project(rows(others)[..., i, :])
+
+    def forward(self, sub_indices: Tensor, rows: Rows | None = None) -> Tensor:
+        """int64 (B, T, k) to the sum of the sub-tokens' vectors (B, T, dim); the layer's bias
+        counts once for each, as in RQ-Transformer.
+        """
+        assert rows is not None
+        return self.project(rows(sub_indices)).sum(-2)
+
+
+EMBEDDINGS = dict(TokenEmbedding=TokenEmbedding, CodeEmbedding=CodeEmbedding)

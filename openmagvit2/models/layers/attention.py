@@ -1,0 +1,42 @@
+"""Self-attention over the positions of a feature map, as in taming's VQGAN."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from openmagvit2.errors import UserError
+from openmagvit2.models.layers.residual import group_norm
+
+QKV = ('separate', 'joint')
+
+
+class AttnBlock(nn.Module):
+    """GroupNorm, one head over all positions, 1x1 convolution, plus the input; the shape stays.
+
+    There are no positions and no mask; the scale is ``channels ** -0.5``.
+
+    Args:
+        channels: Width.
+        qkv: 'separate' makes queries, keys and values with three 1x1 convolutions ``q``, ``k`` and
+            ``v``; 'joint' with one, ``qkv``, in this order of channels. Only the names differ.
+    """
+
+    def __init__(self, channels: int, *, qkv: str = 'separate') -> None:
+        super().__init__()
+        if qkv not in QKV:
+            raise UserError(f'`qkv={qkv!r}` is not known; choose one of {", ".join(QKV)}.')
+        self.joint = qkv == 'joint'
+        self.norm = group_norm(channels)
+        if self.joint:
+            self.qkv = nn.Conv2d(channels, 3 * channels, 1)
+        else:
+            self.q, self.k, self.v = (nn.Conv2d(channels, channels, 1) for _ in range(3))
+        self.proj_out = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to the same shape."""
+        h = self.norm(x)
+        qkv = self.qkv(h).chunk(3, 1) if self.joint else (self.q(h), self.k(h), self.v(h))
+        # One head: (B, 1, H * W, C).
+        q, k, v = (part.flatten(2).transpose(1, 2).unsqueeze(1) for part in qkv)
+        h = F.scaled_dot_product_attention(q, k, v).squeeze(1).transpose(1, 2)
+        return x + self.proj_out(h.reshape(x.shape))

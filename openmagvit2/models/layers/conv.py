@@ -1,0 +1,134 @@
+"""What encoder and decoder of the convolutional family are made of: levels and a middle."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from openmagvit2.errors import UserError
+from openmagvit2.models.layers.attention import AttnBlock
+from openmagvit2.models.layers.residual import ResidualBlock
+
+MIDDLES = ('blocks', 'attention', 'plain')
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """How the blocks of one network are built; see :class:`ResidualBlock`, :class:`AttnBlock`."""
+
+    bias: bool = False
+    shortcut: str = 'input'
+    dropout: float = 0.0
+    qkv: str = 'separate'
+
+    def residual(self, in_channels: int, out_channels: int) -> ResidualBlock:
+        """A residual block."""
+        return ResidualBlock(
+            in_channels, out_channels, bias=self.bias, shortcut=self.shortcut, dropout=self.dropout
+        )
+
+    def attention(self, channels: int) -> AttnBlock:
+        """An attention block."""
+        return AttnBlock(channels, qkv=self.qkv)
+
+    def middle(self, kind: str, channels: int, number: int) -> tuple[nn.Sequential, nn.Sequential]:
+        """The blocks between encoder levels and output, or between decoder input and levels.
+
+        Args:
+            kind: 'blocks' is ``number`` residual blocks, 'attention' is residual, attention,
+                residual, and 'plain' is residual, residual.
+            channels: Width.
+            number: Residual blocks of 'blocks'.
+
+        Returns:
+            The modules ``mid_block`` and ``mid``, one of them empty: state dicts keep the official
+            names of both families.
+        """
+        if kind not in MIDDLES:
+            raise UserError(f'`middle={kind!r}` is not known; choose one of {", ".join(MIDDLES)}.')
+        if kind == 'attention':
+            parts = OrderedDict(
+                block_1=self.residual(channels, channels),
+                attn_1=self.attention(channels),
+                block_2=self.residual(channels, channels),
+            )
+            return nn.Sequential(), nn.Sequential(parts)
+        number = 2 if kind == 'plain' else number
+        blocks = (self.residual(channels, channels) for _ in range(number))
+        return nn.Sequential(*blocks), nn.Sequential()
+
+
+class Level(nn.Module):
+    """Residual blocks at one resolution, an attention block after each where the level has
+    attention, and then the way to the next resolution, if any.
+
+    Args:
+        in_channels, out_channels: Widths; the first block changes the one to the other.
+        number: Residual blocks.
+        blocks: How the blocks are built.
+        attention: Whether the level has attention.
+        downsample, upsample: The way to the next resolution; at most one of them.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        number: int,
+        blocks: Blocks,
+        attention: bool,
+        *,
+        downsample: nn.Module | None = None,
+        upsample: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        widths = [in_channels] + [out_channels] * number
+        self.block = nn.ModuleList(
+            blocks.residual(a, b) for a, b in zip(widths, widths[1:], strict=False)
+        )
+        self.attn = nn.ModuleList(
+            blocks.attention(out_channels) for _ in range(number if attention else 0)
+        )
+        self.downsample, self.upsample = downsample, upsample
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, in_channels, H, W) to (B, out_channels, *size)."""
+        for i, block in enumerate(self.block):
+            x = block(x)
+            if self.attn:
+                x = self.attn[i](x)
+        resample = self.downsample or self.upsample
+        return x if resample is None else resample(x)
+
+
+def per_level(key: str, value: int | Sequence[int], levels: int) -> tuple[int, ...]:
+    """A number for each level, from one number or one a level; ``key`` is the config key that an
+    error names.
+    """
+    numbers = (value,) * levels if isinstance(value, int) else tuple(value)
+    if len(numbers) != levels:
+        raise UserError(
+            f'`{key}` has {len(numbers)} numbers for {levels} levels (`channel_multipliers`); give '
+            f'one number, or one a level.'
+        )
+    return numbers
+
+
+def check_levels(key: str, chosen: Sequence[int], levels: int) -> frozenset[int]:
+    """The chosen levels, each between 0 (full resolution) and ``levels - 1``."""
+    wrong = [level for level in chosen if level not in range(levels)]
+    if wrong:
+        raise UserError(
+            f'`{key}={tuple(chosen)}`: there is no level {wrong[0]}; levels are 0 (full '
+            f'resolution) to {levels - 1}.'
+        )
+    return frozenset(chosen)
+
+
+def num_resamplers(key: str, value: int | None, levels: int) -> int:
+    """How many levels change the resolution: all but one by default."""
+    number = levels - 1 if value is None else value
+    if number not in range(levels + 1):
+        raise UserError(f'`{key}={value}` must be between 0 and the number of levels, {levels}.')
+    return number

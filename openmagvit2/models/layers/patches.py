@@ -1,0 +1,69 @@
+"""Squares of pixels as channels, and back: before the first and after the last convolution."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from openmagvit2.errors import UserError
+
+
+def _hadamard(a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> tuple[Tensor, ...]:
+    """Sums and differences of four tensors; twice this is four times the input."""
+    return a + b + c + d, a + b - c - d, a - b + c - d, a - b - c + d
+
+
+def haar(x: Tensor) -> Tensor:
+    """One level of the Haar transform: (B, C, H, W) to (B, 4C, H/2, W/2), the bands LL, LH (low
+    along the row), HL, HH one after the other, each of C channels and scaled by 1/4.
+    """
+    pixels = F.pixel_unshuffle(x, 2).unflatten(1, (x.shape[1], 4)).unbind(2)
+    return torch.cat(_hadamard(*pixels), 1) / 4
+
+
+def inverse_haar(x: Tensor) -> Tensor:
+    """The inverse of :func:`haar`: (B, 4C, H, W) to (B, C, 2H, 2W)."""
+    pixels = torch.stack(_hadamard(*x.chunk(4, 1)), 2)
+    return F.pixel_shuffle(pixels.flatten(1, 2), 2)
+
+
+class Patches(nn.Module):
+    """(B, C, H, W) to (B, C * size ** 2, H / size, W / size), without parameters.
+
+    Args:
+        size: Pixels of a square's side.
+        kind: 'pixels' takes them as they are (``pixel_unshuffle``); 'haar' takes the Haar transform
+            of the image, ``log2(size)`` times over all channels, as Cosmos does.
+
+    Raises:
+        UserError: ``kind`` is not known, or ``size`` is no power of two for 'haar'.
+    """
+
+    def __init__(self, size: int, kind: str = 'pixels') -> None:
+        super().__init__()
+        if kind not in ('pixels', 'haar'):
+            raise UserError(f'`patch={kind!r}` is not known; choose one of pixels, haar.')
+        if kind == 'haar' and size & (size - 1):
+            raise UserError(
+                f'`patch_size` must be a power of two for the Haar transform, got {size}.'
+            )
+        self.size, self.kind = size, kind
+
+    def forward(self, x: Tensor) -> Tensor:
+        """An image to patches; H and W are divisible by ``size``."""
+        if self.kind == 'pixels':
+            return F.pixel_unshuffle(x, self.size)
+        for _ in range(self.size.bit_length() - 1):
+            x = haar(x)
+        return x
+
+
+class Unpatches(Patches):
+    """The inverse of :class:`Patches`, with the same arguments."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Patches to an image."""
+        if self.kind == 'pixels':
+            return F.pixel_shuffle(x, self.size)
+        for _ in range(self.size.bit_length() - 1):
+            x = inverse_haar(x)
+        return x

@@ -1,0 +1,124 @@
+"""In which order the cells of a token sequence are predicted, and which are predicted together."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from openmagvit2.errors import UserError
+from openmagvit2.registry import ORDERS
+
+
+class Order:
+    """Cells in the order of prediction, in sets; the generator passes ``num_tokens``.
+
+    Args:
+        num_tokens: Tokens T of an image.
+
+    Attributes:
+        groups: Sizes of the sets that are predicted together, in order; their sum is T.
+        num_uniforms: Random numbers that a sample's order takes.
+        needs: What a backbone must support (see :class:`Backbone`).
+        test_arguments: Arguments for the tests of the slot's contract.
+    """
+
+    test_arguments: ClassVar[dict[str, Any]] = dict(num_tokens=6)
+    num_uniforms: int = 0
+    needs: frozenset[str] = frozenset()
+
+    def __init__(self, *, num_tokens: int) -> None:
+        self.num_tokens = num_tokens
+        self.groups: tuple[int, ...] = (1,) * num_tokens
+
+    def __call__(
+        self, batch: int, iteration: int | None = None, uniform: Tensor | None = None
+    ) -> Tensor | None:
+        """Cells of a batch in order.
+
+        Args:
+            batch: Number of images B.
+            iteration: Iterations done in training; None in evaluation and sampling.
+            uniform: Numbers (B, num_uniforms) in [0, 1) in training; None otherwise.
+
+        Returns:
+            int64 (B, T), numbers of cells in raster order; None is raster order itself.
+        """
+        return None
+
+
+@ORDERS.register_module()
+class Raster(Order):
+    """One token after the other, rows first."""
+
+
+@ORDERS.register_module()
+class Masked(Order):
+    """All tokens in one set: each sees all others, some of them masked (MaskGIT)."""
+
+    def __init__(self, *, num_tokens: int) -> None:
+        super().__init__(num_tokens=num_tokens)
+        self.groups = (num_tokens,)
+
+
+@ORDERS.register_module()
+class NextScale(Order):
+    """One map of tokens after the other, from coarse to fine (VAR).
+
+    Args:
+        num_tokens: Tokens of all maps.
+        scales: Side of each map, or its (height, width); the generator hands over those of the
+            quantizer.
+    """
+
+    test_arguments = dict(num_tokens=14, scales=(1, 2, (3, 3)))
+
+    def __init__(self, *, num_tokens: int, scales: Sequence[int | Sequence[int]]) -> None:
+        super().__init__(num_tokens=num_tokens)
+        sides = [(side, side) if isinstance(side, int) else tuple(side) for side in scales]
+        self.groups = tuple(height * width for height, width in sides)
+        if sum(self.groups) != num_tokens:
+            raise UserError(
+                f'model.order.scales: maps of {self.groups} tokens make {sum(self.groups)}, the '
+                f'tokenizer makes {num_tokens}.'
+            )
+
+
+@ORDERS.register_module()
+class Random(Order):
+    """A permutation for each sample of a training, ever more often raster order (RAR); raster order
+    in evaluation.
+
+    Args:
+        num_tokens: Tokens of an image.
+        start: Iteration up to which all samples are permuted.
+        end: Iteration from which none is; the share falls linearly in between.
+    """
+
+    needs = frozenset({'positions', 'targets'})
+    test_arguments = dict(num_tokens=6, start=10, end=20)
+
+    def __init__(self, *, num_tokens: int, start: int, end: int) -> None:
+        super().__init__(num_tokens=num_tokens)
+        if not 0 <= start <= end:
+            raise UserError(f'model.order: 0 <= start <= end must hold, got {start} and {end}.')
+        self.start, self.end = start, end
+        # Whether a sample is permuted, and a rank for each cell.
+        self.num_uniforms = 1 + num_tokens
+
+    def share(self, iteration: int) -> float:
+        """Share of permuted samples after a number of iterations, 1 falling to 0."""
+        if iteration < self.start:
+            return 1.0
+        return max(self.end - iteration, 0) / max(self.end - self.start, 1)
+
+    def __call__(
+        self, batch: int, iteration: int | None = None, uniform: Tensor | None = None
+    ) -> Tensor | None:
+        """See :meth:`Order.__call__`."""
+        share = 0.0 if iteration is None else self.share(iteration)
+        if not share or uniform is None:
+            return None
+        raster = torch.arange(self.num_tokens, device=uniform.device).expand(batch, -1)
+        permuted = uniform[:, :1] < share
+        return torch.where(permuted, uniform[:, 1:].argsort(1), raster)

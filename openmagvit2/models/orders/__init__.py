@@ -1,1 +1,0 @@
-"""The order slot: which tokens follow which, and which are predicted together."""

@@ -1,0 +1,210 @@
+"""What ``tools/convert_checkpoint.py`` does: read, convert, report, write."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from openmagvit2.apis import init_model
+from openmagvit2.checkpoint import (
+    dataset_meta,
+    is_ours,
+    read_checkpoint,
+    to_official,
+    to_ours,
+    write_checkpoint,
+)
+from openmagvit2.checkpoint.convert import Report
+from openmagvit2.checkpoint.converters import Converter, choose, is_official
+from openmagvit2.errors import UserError
+from openmagvit2.io import make_folder
+
+
+def convert(
+    sources: Sequence[str | Path],
+    target: str | Path,
+    config: str | Path,
+    *,
+    to: str = 'ours',
+    weights: str = 'both',
+    tokenizer: str | Path | None = None,
+    cfg_options: dict | None = None,
+) -> None:
+    """Convert, print the report, write.
+
+    Args:
+        sources: File to read; several are joined.
+        target: File to write.
+        config: Of the model.
+        to: 'ours' or 'official'.
+        weights: 'both', 'ema' or 'raw'.
+        tokenizer: File of a generator's tokenizer: compared with the one that the sources hold, or
+            put in where they hold none.
+        cfg_options: Overrides for the config.
+
+    Raises:
+        UserError: A file cannot be read, or does not fit the config.
+    """
+    target = Path(target)
+    if target.suffix not in ('.pth', '.safetensors') and not (
+        target.suffix == '.ckpt' and to == 'official'
+    ):
+        raise UserError(
+            f'{target}: write a checkpoint as .pth or .safetensors (official ones as .ckpt too).'
+        )
+    for source in map(Path, sources):
+        if source.exists() and target.exists() and source.samefile(target):
+            raise UserError(f'{target} is the source itself; name another file to write.')
+    file = joined(sources)
+    model = init_model(config, device='meta', cfg_options=cfg_options or None)
+    if tokenizer and not _is_generator(model):
+        raise UserError('--tokenizer goes with the file of a generator.')
+    if to == 'official':
+        converter = choose(model)
+        converted, report = to_official(file, model, weights, converter)
+    elif is_ours(file):
+        raise UserError(
+            'The file is a checkpoint of ours already; --to official goes the other way.'
+        )
+    else:
+        converter = choose(model, file['state_dict'])
+        converted, report = to_ours(file['state_dict'], model, weights, converter)
+    bare = converter.bare and to == 'official'
+    converted |= _kept(file, report, bare)
+    print(report)
+    ours = file if to == 'official' else converted
+    if tokenizer:
+        print(_with_tokenizer(ours['state_dict'], tokenizer, model.tokenizer, converted))
+    if note := bit_order_note(model, ours['state_dict']):
+        print(note)
+    mapped = [*sources, *([tokenizer] if tokenizer else [])]
+    _write(converted, target, model, converter if to == 'official' else None, mapped)
+
+
+def joined(sources: Sequence[str | Path]) -> dict:
+    """The content of one file, or of several whose tensors have different names or equal values."""
+    file = read_checkpoint(sources[0])
+    for source in sources[1:]:
+        other = read_checkpoint(source)
+        both = file['state_dict'].keys() & other['state_dict'].keys()
+        for name in sorted(both):
+            if not file['state_dict'][name].equal(other['state_dict'][name]):
+                raise UserError(
+                    f'{sources[0]} and {source} both have {name}, with other values; give files '
+                    f'that belong together.'
+                )
+        file = other | file | dict(state_dict=file['state_dict'] | other['state_dict'])
+    return file
+
+
+def bit_order_note(model: nn.Module, state: dict[str, Tensor]) -> str:
+    """Pixels come out right in either order of bits, indices do not; v1 files have no adaptive
+    norm.
+    """
+    order = getattr(getattr(model, 'quantizer', None), 'bit_order', None)
+    expected = 'lsb' if any(name.startswith('decoder.adaptive.') for name in state) else 'msb'
+    if order in (None, expected):
+        return ''
+    version = 'with adaptive norm (v2)' if expected == 'lsb' else 'without adaptive norm (v1)'
+    return (
+        f'note: official tokenizers {version} count indices with '
+        f"model.quantizer.bit_order='{expected}'; the config has '{order}'."
+    )
+
+
+def _kept(file: dict, report: Report, bare: bool) -> dict:
+    """Names of classes stay; other entries beside the weights are reported and dropped."""
+    meta = {} if bare else dataset_meta(file)
+    kept = dict(meta=dict(dataset_meta=meta)) if meta else {}
+    beside = [str(key) for key in file if key not in ('state_dict', 'ema_state_dict', *kept)]
+    report.add(', '.join(beside), len(beside), 'dropped: entries beside the weights')
+    return kept
+
+
+def _is_generator(model: nn.Module) -> bool:
+    return 'tokenizer' in dict(model.named_children())
+
+
+def _with_tokenizer(
+    inside: dict[str, Tensor], path: str | Path, tokenizer: nn.Module, converted: dict
+) -> str:
+    """Which weights of the tokenizer file ``path``, official or ours, stand in a generator of
+    ours; where there are none, those of the file are put into ``converted``.
+    """
+    parts = _tokenizer_file(path, tokenizer)
+    weights = encoder_and_decoder(inside, 'tokenizer.')
+    if weights:
+        return compare_tokenizers(weights, *map(encoder_and_decoder, parts))
+    if converted['state_dict'] is not inside:
+        return f'There is no tokenizer inside to compare with {path}.'
+    own = tokenizer.state_dict()
+    inside |= {f'tokenizer.{name}': x for name, x in parts[0].items() if name in own}
+    return f'The file holds no tokenizer: the raw weights of {path} are put in.'
+
+
+def _tokenizer_file(path: str | Path, tokenizer: nn.Module) -> list[dict[str, Tensor]]:
+    """Raw and averaged weights of a tokenizer's file by our names."""
+    file = read_checkpoint(path)
+    try:
+        if is_official(file['state_dict']):
+            file = to_ours(file['state_dict'], tokenizer)[0]
+    except UserError as error:
+        raise UserError(f'--tokenizer {path}: {error}') from error
+    return [file.get(key) or {} for key in ('state_dict', 'ema_state_dict')]
+
+
+def compare_tokenizers(
+    inside: dict[str, Tensor], raw: dict[str, Tensor], averaged: dict[str, Tensor]
+) -> str:
+    """Which weights of a tokenizer a generator holds: a sentence. All three are encoder and decoder
+    by our names.
+    """
+    pairs = (('raw', raw), ('averaged', averaged))
+    kinds = [kind for kind, weights in pairs if _same(inside, weights)]
+    if kinds:
+        return (
+            f'The tokenizer inside equals the {" and the ".join(kinds)} weights of the '
+            f'tokenizer file.'
+        )
+    return (
+        'The tokenizer inside equals neither the raw nor the averaged weights of the '
+        'tokenizer file.'
+    )
+
+
+def encoder_and_decoder(weights: dict[str, Tensor], prefix: str = '') -> dict[str, Tensor]:
+    """The part of some weights that makes codes and pixels, without ``prefix``."""
+    parts = (f'{prefix}encoder.', f'{prefix}decoder.')
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in weights.items()
+        if name.startswith(parts)
+    }
+
+
+def _same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
+    """Whether two groups of tensors have the same names and values, in whatever dtype."""
+    return a.keys() == b.keys() and all(a[name].double().equal(b[name].double()) for name in a)
+
+
+def _write(
+    content: dict,
+    target: Path,
+    model: nn.Module,
+    converter: Converter | None,
+    sources: Sequence[str | Path],
+) -> None:
+    """Write what was converted; official parts with files of their own go beside."""
+    make_folder(target.parent)
+    if converter is None:
+        write_checkpoint(content, target, sources=sources)
+        return
+    state, links = content['state_dict'], converter.links(model)
+    for part in converter.separate:
+        names = [name for link in links if link.ours[0].startswith(part) for name in link.official]
+        other = {name: state.pop(name) for name in names if name in state}
+        if other and state:
+            beside = target.with_name(f'{target.stem}_{part.rstrip(".")}{target.suffix}')
+            print(f'{part.rstrip(".")}: a file of its own in this system, {beside}')
+            write_checkpoint(dict(state_dict=other), beside, converter.bare, sources)
+    write_checkpoint(content, target, converter.bare, sources)

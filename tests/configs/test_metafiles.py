@@ -1,0 +1,47 @@
+"""The metafiles: complete, of configs that exist, and the same as what others state."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from openmagvit2.apis import list_models, model_info
+from openmagvit2.apis.models import configs_folder
+
+ROOT = Path(__file__).parents[2]
+METAFILES = sorted(configs_folder().rglob('metafile.yml'))
+ENTRIES = [
+    (file, entry) for file in METAFILES for entry in yaml.safe_load(file.read_text())['models']
+]
+TOKENIZER = {'rfid_inception', 'psnr', 'ssim', 'usage'}
+GENERATOR = {'fid_inception', 'inception_score', 'precision', 'recall'}
+
+
+@pytest.mark.parametrize(('file', 'entry'), ENTRIES, ids=[entry['name'] for _, entry in ENTRIES])
+def test_entry(file, entry):
+    keys = ['name', 'config', 'row', 'expected', 'measured', 'official']
+    assert list(entry) == keys
+    assert entry['name'] in list_models() and model_info(entry['name']) == entry
+    name = (file.parent / entry['config']).relative_to(configs_folder()).with_suffix('')
+    assert name.as_posix() == entry['name']
+    assert list(entry['official']) == ['file', 'repository', 'sha256', 'converter']
+    assert re.fullmatch(r'[\w-]+/[\w.-]+', entry['official']['repository'])
+    for result in [*entry['expected'], *(entry['measured'] or [])]:
+        assert list(result) == ['protocol', 'source', 'values']
+        assert result['source'] in ('paper', 'repository')
+        assert set(result['values']) <= (GENERATOR if 'ar_' in entry['name'] else TOKENIZER)
+
+
+def test_configs_without_an_entry():
+    names = {entry['name'] for _, entry in ENTRIES}
+    assert len(names) == len(ENTRIES) == 9
+    assert model_info('tiny/lfq_32') is None and model_info('fsq_256') is None
+    # Each published row whose number a config's first lines promise is in a metafile.
+    for name in list_models():
+        text = (configs_folder() / f'{name}.py').read_text()
+        promised = re.search(r'expect (rFID|FID) ([\d.]+\d)', text)
+        if promised and 'ablations' not in name:
+            values = [result['values'] for result in model_info(name)['expected']]
+            key = dict(rFID='rfid_inception', FID='fid_inception')[promised[1]]
+            assert float(promised[2]) in [value.get(key) for value in values], name

@@ -1,0 +1,36 @@
+"""VAR's tokenizer: encoder and decoder against the official modules, with joint projections."""
+
+import torch
+from official_networks import arrays, load, near, project, taming, weights
+
+from openmagvit2.models.decoders import CnnDecoder
+from openmagvit2.models.encoders import CnnEncoder
+
+COMMON = dict(channels=32, attention_levels=(1,), middle='attention', bias=True, qkv='joint')
+
+
+@torch.no_grad()
+def test_official_weights():
+    state, case = weights('var_vae_tiny', None), arrays('var_vae_tiny')
+    encoder = CnnEncoder(
+        out_channels=8,
+        channel_multipliers=(2, 1),
+        num_res_blocks=1,
+        downsample='padded_conv',
+        out_kernel=3,
+        **COMMON,
+    )
+    decoder = CnnDecoder(
+        in_channels=8,
+        channel_multipliers=(1, 1),
+        num_res_blocks=2,
+        upsample='nearest_conv',
+        adaptive_norm=False,
+        **COMMON,
+    )
+    z = load(encoder, state, 'encoder.', taming(2))(case['x'])
+    near(project(state, 'quant_conv', z), case['z'])
+    load(decoder, state, 'decoder.', [])
+    for codes, image in zip(case['codes_by_scale'], case['recon_by_scale'], strict=True):
+        # The official method clamps.
+        near(decoder(project(state, 'post_quant_conv', codes)).clamp(-1, 1), image)
