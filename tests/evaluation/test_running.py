@@ -257,7 +257,7 @@ class Identity(nn.Module):
 class OneCode(nn.Module):
     """Quantizer: pixels pass, and have the index 0."""
 
-    codebook_size = 2
+    codebook_sizes = (2,)
 
     def forward(self, image):
         return QuantizerOutput(image, torch.zeros(len(image), 1, 1, dtype=torch.int64))

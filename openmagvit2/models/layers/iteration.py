@@ -47,14 +47,15 @@ class PerIteration(nn.Module):
 def one_iteration(model: nn.Module, rehearse: Callable[[], Any] | None = None) -> Iterator[None]:
     """The training passes within are micro-batches of one iteration.
 
-    An error within leaves all buffers as they were.
+    An error within leaves all buffers as they were. Within an announced iteration this changes
+    nothing.
 
     Args:
         model: The model; its :class:`PerIteration` parts are addressed.
         rehearse: Makes the passes of the iteration without a step; called where a part needs the
             ``whole_batch``.
     """
-    parts = [part for part in model.modules() if isinstance(part, PerIteration)]
+    parts = [part for part in _parts(model) if part.gathered is None]
     for part in parts:
         part.gathered = []
     try:
@@ -72,3 +73,20 @@ def one_iteration(model: nn.Module, rehearse: Callable[[], Any] | None = None) -
     finally:
         for part in parts:
             part.gathered = part.foreseen = None
+
+
+@contextmanager
+def each_pass(model: nn.Module) -> Iterator[None]:
+    """Each pass within moves the buffers at once, also within an announced iteration."""
+    announced = [(part, part.gathered) for part in _parts(model)]
+    for part, _ in announced:
+        part.gathered = None
+    try:
+        yield
+    finally:
+        for part, gathered in announced:
+            part.gathered = gathered
+
+
+def _parts(model: nn.Module) -> list[PerIteration]:
+    return [part for part in model.modules() if isinstance(part, PerIteration)]
