@@ -1,29 +1,24 @@
 """Every registered quantizer keeps the contract of the slot; wrong ones are caught."""
 
+from copy import deepcopy
+
 import pytest
 import torch
 from torch import nn
 
+from openmagvit2.models.factorization import TokenFactorization
 from openmagvit2.models.quantizers import FSQ, BaseQuantizer
 from openmagvit2.registry import QUANTIZERS
 
-NAMES = QUANTIZERS.names()
-GRIDS = [(4, 6), (1, 5), (2, 3, 4)]
+CASES = [(name, grid) for name in QUANTIZERS.names() for grid in QUANTIZERS.get(name).test_grids]
 
 
 def check_contract(quantizer, grid: tuple[int, ...]) -> None:
-    """Shapes, types, round trip, gradients, and float32 inside autocast."""
+    """Shapes, types, round trip, gradients, float32 inside autocast, and the state dict."""
     torch.manual_seed(0)
     z = torch.randn(2, quantizer.in_channels, *grid, requires_grad=True)
     out = quantizer.train()(z)
-    assert out.codes.shape == (2, quantizer.code_dim, *grid) and out.codes.dtype == z.dtype
-    assert out.indices.dtype == torch.int64, 'indices must be int64'
-    assert out.indices.shape == (2, *quantizer.token_shape(grid))
-    assert isinstance(quantizer.codebook_sizes, tuple)
-    quantizer.check_indices(out.indices)
-    codes = quantizer.indices_to_codes(out.indices)
-    assert torch.allclose(codes, out.codes, atol=1e-5), 'indices_to_codes must give the codes'
-    assert quantizer.codes_to_indices(codes).equal(out.indices), 'codes_to_indices must invert'
+    check_output(quantizer, out, z)
     for name, loss in out.losses.items():
         assert loss.dim() == 0 and loss.requires_grad, (
             f'loss {name} must be a differentiable scalar'
@@ -33,14 +28,55 @@ def check_contract(quantizer, grid: tuple[int, ...]) -> None:
     assert torch.autograd.grad(out.codes.sum(), z, retain_graph=True)[0].abs().sum() > 0, (
         'codes must pass gradients'
     )
+    sum([out.codes.sum(), *out.losses.values()]).backward()
+    # A table may have moved in the pass, so the rest is asked in eval mode.
+    out = quantizer.eval()(z)
+    check_output(quantizer, out, z)
+    assert not out.losses, 'losses are for training'
+    codes = quantizer.indices_to_codes(out.indices)
+    assert codes.dtype == torch.float32
+    assert torch.allclose(codes, out.codes, atol=1e-5), 'indices_to_codes must give the codes'
     with torch.autocast('cpu', dtype=torch.bfloat16):
         assert quantizer(z).indices.equal(out.indices), 'indices must not depend on autocast'
+        assert quantizer.indices_to_codes(out.indices).equal(codes), 'nor codes'
+    assert quantizer(z.bfloat16()).codes.dtype == torch.bfloat16
+    copy = deepcopy(quantizer)
+    for tensor in copy.state_dict().values():
+        tensor.zero_()
+    copy.load_state_dict(quantizer.state_dict())
+    assert copy(z).indices.equal(out.indices), 'the state dict must hold what indices depend on'
 
 
-@pytest.mark.parametrize('grid', GRIDS)
-@pytest.mark.parametrize('name', NAMES)
+def check_output(quantizer, out, z) -> None:
+    """Shapes and types of one output."""
+    grid = z.shape[2:]
+    assert out.codes.shape == (2, quantizer.code_dim, *grid) and out.codes.dtype == z.dtype
+    assert out.indices.dtype == torch.int64, 'indices must be int64'
+    assert out.indices.shape == (2, *quantizer.token_shape(grid))
+    assert isinstance(quantizer.codebook_sizes, tuple)
+    quantizer.check_indices(out.indices)
+
+
+@pytest.mark.parametrize(('name', 'grid'), CASES)
 def test_contract(name, grid):
-    check_contract(QUANTIZERS.build(dict(type=name)), grid)
+    cls = QUANTIZERS.get(name)
+    quantizer = cls(**cls.test_arguments)
+    check_contract(quantizer, grid)
+    indices = quantizer(torch.randn(2, quantizer.in_channels, *grid)).indices
+    rows = quantizer.rows(indices)
+    sub = TokenFactorization(codebook_sizes=quantizer.codebook_sizes).split(indices)
+    assert rows.shape[:3] == sub.shape and rows.dtype == torch.float32
+
+
+@pytest.mark.parametrize(('name', 'grid'), [case for case in CASES if len(case[1]) == 2])
+def test_projections_are_part_of_the_codes(name, grid):
+    cls = QUANTIZERS.get(name)
+    quantizer = cls(**cls.test_arguments, projection=6)
+    assert quantizer.in_channels == quantizer.code_dim == 6
+    assert {'project_in.weight', 'project_out.bias'} < set(quantizer.state_dict())
+    check_contract(quantizer, grid)
+    gradient = quantizer.project_out.weight.grad
+    assert gradient is not None and gradient.abs().sum() > 0
 
 
 class FloatIndices(FSQ):
@@ -62,7 +98,17 @@ class WrongRoundTrip(FSQ):
         return -super().indices_to_codes(indices)
 
 
-@pytest.mark.parametrize('wrong', [FloatIndices, DetachedLoss, WrongRoundTrip])
+class HalfPrecision(FSQ):
+    def __init__(self):
+        super().__init__(levels=[300] * 5)
+
+    def forward(self, z):
+        out = super().forward(z.bfloat16() if torch.is_autocast_enabled('cpu') else z)
+        out.codes = out.codes.to(z.dtype)
+        return out
+
+
+@pytest.mark.parametrize('wrong', [FloatIndices, DetachedLoss, WrongRoundTrip, HalfPrecision])
 def test_wrong_classes_are_caught(wrong):
     with pytest.raises(AssertionError):
         check_contract(wrong(), (3, 4))

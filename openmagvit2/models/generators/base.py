@@ -24,6 +24,7 @@ from openmagvit2.registry import (
     MODELS,
     ORDERS,
 )
+from openmagvit2.signatures import Slot
 
 
 class BaseGenerator(Sampling, BaseModel):
@@ -49,12 +50,14 @@ class BaseGenerator(Sampling, BaseModel):
     # What metrics measure: see `evaluation.stages`.
     stage = 'generator'
     slots = dict(
-        tokenizer=MODELS,
+        # The tokenizer's own dict names its weights.
+        tokenizer=Slot(MODELS, beside=dict(checkpoint=None, seed=None)),
         factorization=FACTORIZATIONS,
         conditioner=CONDITIONERS,
         order=ORDERS,
         backbone=BACKBONES,
         head=HEADS,
+        data_preprocessor=MODELS,
     )
     # The type of the order where the config names none.
     default_order = 'Raster'

@@ -44,7 +44,7 @@ def frozen_tokenizer(config: dict) -> tuple[nn.Module, str | None]:
     """
     config = dict(config)
     checkpoint, seed = config.pop('checkpoint', None), config.pop('seed', 0)
-    config.update(discriminator=None, perceptual_loss=None)
+    config.pop('training', None)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return MODELS.build(config).requires_grad_(False).eval(), checkpoint
