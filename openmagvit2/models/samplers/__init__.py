@@ -1,6 +1,7 @@
 """The sampler slot: logits to sub-tokens."""
 
+from openmagvit2.models.samplers.build import build_sampler
 from openmagvit2.models.samplers.decode import Finite, decode_tokens, uniforms
 from openmagvit2.models.samplers.sub_token import SubTokenSampler
 
-__all__ = ['Finite', 'SubTokenSampler', 'decode_tokens', 'uniforms']
+__all__ = ['Finite', 'SubTokenSampler', 'build_sampler', 'decode_tokens', 'uniforms']
