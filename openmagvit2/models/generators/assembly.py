@@ -13,6 +13,7 @@ from openmagvit2.errors import UserError
 from openmagvit2.models.generators import parts
 from openmagvit2.models.layers.rope import grid_cells
 from openmagvit2.registry import BACKBONES, CONDITIONERS, FACTORIZATIONS, HEADS, MODELS, ORDERS
+from openmagvit2.signatures import Slot
 
 
 class Assembly(BaseModel):
@@ -30,18 +31,23 @@ class Assembly(BaseModel):
         image_size: Height and width of the images in pixels, one number for squares; not needed
             where the tokenizer takes one size only. It and the tokenizer decide the tokens.
         input_dropout: Dropout on the input sequence, prefix included.
+        soft_targets: ``dict(temperature=…)``: train on tokens drawn from the quantizer's
+            ``soft_codes`` at this temperature, towards those distributions (RQ-Transformer). Needs
+            images, no token cache, and sub-tokens that are the codebooks.
         data_preprocessor: Config; maps uint8 batches to [-1, 1] by default.
     """
 
     # What metrics measure: see `evaluation.stages`.
     stage = 'generator'
     slots = dict(
-        tokenizer=MODELS,
+        # A frozen tokenizer names its weights in its own dict.
+        tokenizer=Slot(MODELS, beside=dict(checkpoint=None, seed=None)),
         factorization=FACTORIZATIONS,
         conditioner=CONDITIONERS,
         order=ORDERS,
         backbone=BACKBONES,
         head=HEADS,
+        data_preprocessor=MODELS,
     )
     # The type of the order where the config names none.
     default_order = 'Raster'
@@ -57,6 +63,7 @@ class Assembly(BaseModel):
         order: dict | None = None,
         image_size: int | Sequence[int] | None = None,
         input_dropout: float = 0.1,
+        soft_targets: dict | None = None,
         data_preprocessor: dict | None = None,
     ) -> None:
         super().__init__(data_preprocessor or dict(type='ImagePreprocessor'))
@@ -75,6 +82,7 @@ class Assembly(BaseModel):
             dict(type=self.default_order) | self.order_arguments() | (order or {})
         )
         self.input_dropout = input_dropout
+        self.soft_targets = soft_targets
         self.check_parts()
 
     # ---- parts -----------------------------------------------------------------------------------
@@ -137,6 +145,13 @@ class Assembly(BaseModel):
                 f'model.order: {type(self.order).__name__} needs a backbone that takes '
                 f'{" and ".join(missing)}; {type(self.backbone).__name__} does not.'
             )
+        sizes = list(self.tokenizer.quantizer.codebook_sizes)
+        if self.soft_targets and self.factorization.vocab_sizes != sizes:
+            raise UserError(
+                f'model.soft_targets: distributions are over codebooks of {sizes} codes, '
+                f'sub-tokens have {self.factorization.vocab_sizes}; leave model.factorization to '
+                f'its default.'
+            )
 
     def roles(self) -> dict[str, nn.Module]:
         """The modules with an optimizer of their own, by name."""
@@ -187,6 +202,33 @@ class Assembly(BaseModel):
             return self.tokenize(data['image'])
         self._check_shape(data['indices'], 'the token cache has')
         return self.split(data['indices'])
+
+    @torch.no_grad()
+    def soft_tokens(self, data: dict, uniform: Tensor) -> tuple[Tensor, Tensor]:
+        """Draw the tokens of images by their distances from the codes.
+
+        Args:
+            data: A batch with ``image`` (B, 3, H, W) in [-1, 1].
+            uniform: Numbers (B, T * k) in [0, 1).
+
+        Returns:
+            Sub-tokens int64 (B, T, k), and the distributions (B, T, k, V) that they are drawn from.
+
+        Raises:
+            UserError: The batch comes from a token cache; the quantizer has no such distributions.
+        """
+        if 'indices' in data:
+            raise UserError(
+                'model.soft_targets: a token cache keeps no distributions; train on the images '
+                'themselves (train_dataloader.dataset), or set model.soft_targets=None.'
+            )
+        tokenizer, image = self.tokenizer, data['image']
+        draws = uniform.unflatten(1, (self.num_tokens, -1))
+        with torch.autocast(image.device.type, enabled=False):
+            z = tokenizer.encoder(tokenizer.pixels.to_network(image))
+            indices, targets = tokenizer.quantizer.soft_codes(z, **self.soft_targets, uniform=draws)
+        self._check_shape(indices, f'images of {tuple(image.shape[2:])} pixels make')
+        return self.split(indices), targets
 
     def _check_shape(self, indices: Tensor, what: str) -> None:
         if indices.shape[1:] != self.token_shape:

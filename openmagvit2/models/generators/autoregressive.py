@@ -14,7 +14,8 @@ from openmagvit2.models.samplers import SubTokenSampler, decode_tokens
 from openmagvit2.registry import MODELS
 
 
-@MODELS.register_module()
+# Configs of version 1 have the second name.
+@MODELS.register_module(name=['AutoregressiveGenerator', 'ClassConditionalGenerator'])
 class AutoregressiveGenerator(BaseGenerator):
     """Auto-regressive transformer over the sub-tokens of a frozen tokenizer.
 

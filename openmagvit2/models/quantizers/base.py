@@ -66,16 +66,15 @@ class BaseQuantizer(nn.Module, ABC):
         in_channels: Channels wanted from the encoder.
         code_dim: Channels of the codes.
         width: Channels inside, between the projections.
+        fixed_grid: The one grid that it takes; None: any.
         averages: Whether training passes move a table by running averages.
         test_arguments, test_grids: Arguments and grids that the contract's test tries.
-        whole_batch: Whether a loss needs a statistic of the whole batch; the model then calls
-            :meth:`begin_step` where a batch comes in parts.
     """
 
     in_channels: int
     code_dim: int
     width: int
-    whole_batch: bool = False
+    fixed_grid: tuple[int, ...] | None = None
     # Not `projection`, which a class of another author may have as a part of its own.
     _projects: bool = False
     averages: bool = False
@@ -193,11 +192,6 @@ class BaseQuantizer(nn.Module, ABC):
                 f'{indices[place].item()}.'
             )
         return indices
-
-    def begin_step(self, latents: list[Tensor]) -> None:
-        """Look at a batch whose parts of equal size, each a ``z``, will come one after the other
-        (gradient accumulation).
-        """
 
     def projected(self, z: Tensor) -> Tensor:
         """(B, in_channels, *grid) to (B, width, *grid)."""

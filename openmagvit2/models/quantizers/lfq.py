@@ -10,19 +10,20 @@ from einops import rearrange
 from torch import Tensor
 
 from openmagvit2.errors import UserError
+from openmagvit2.models.layers.iteration import PerIteration
 from openmagvit2.models.layers.precision import exact_matmul
+from openmagvit2.models.layers.sync import all_reduce_mean
 from openmagvit2.models.quantizers.base import (
     BaseQuantizer,
     QuantizerOutput,
     channels,
     straight_through,
 )
-from openmagvit2.models.quantizers.sync import all_reduce_mean
 from openmagvit2.registry import QUANTIZERS
 
 
 @QUANTIZERS.register_module()
-class LFQ(BaseQuantizer):
+class LFQ(BaseQuantizer, PerIteration):
     """2^num_bits codes without a table; losses ``entropy`` and ``commitment``.
 
     ``losses['entropy']`` is the mean entropy of a sample's code distribution minus the entropy of
@@ -99,9 +100,6 @@ class LFQ(BaseQuantizer):
         self.entropy_eps = entropy_eps
         self.bit_order = bit_order
         self.entropy_sync = self.whole_batch = entropy_sync
-        # Mean distribution of a batch in parts, and how many parts are still to come.
-        self.batch_mean: Tensor | None = None
-        self.parts_left = 0
         self.spherical = spherical
         self.unit = num_bits**-0.5 if spherical else 1.0
 
@@ -118,15 +116,12 @@ class LFQ(BaseQuantizer):
             )
         return out
 
-    @torch.no_grad()
-    def begin_step(self, latents: list[Tensor]) -> None:
-        """See :meth:`BaseQuantizer.begin_step`."""
-        with torch.autocast(latents[0].device.type, enabled=False):
-            parts = [
-                self._mean(torch.sigmoid(self._logits(_vectors(self._prepared(z)))))
-                for z in (self.projected(z.float()) for z in latents)
-            ]
-            self.batch_mean, self.parts_left = all_reduce_mean(sum(parts) / len(parts)), len(parts)
+    def foresee(self, statistics: list[tuple[Tensor, ...]]) -> Tensor:
+        """The mean distribution of an iteration over all processes."""
+        return all_reduce_mean(sum(mean for (mean,) in statistics) / len(statistics))
+
+    def move(self, statistics: list[tuple[Tensor, ...]]) -> None:
+        """Nothing: the losses alone are of a whole batch."""
 
     def entropies(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Per-sample and codebook entropy in nats of vectors (M, num_bits); both differentiable
@@ -136,12 +131,14 @@ class LFQ(BaseQuantizer):
         prob = torch.sigmoid(logits)
         per_sample = (F.softplus(logits) - logits * prob).sum(-1).mean()
         mean = self._mean(prob)
-        if self.parts_left:
+        if self.entropy_sync:
+            self.gather(mean.detach())
             # The value of the whole batch; the gradients of the parts add up to its own.
-            self.parts_left -= 1
-            mean = self.batch_mean + (mean - mean.detach())
-        elif self.entropy_sync:
-            mean = all_reduce_mean(mean)
+            mean = (
+                all_reduce_mean(mean)
+                if self.foreseen is None
+                else self.foreseen + (mean - mean.detach())
+            )
         # The clamp keeps the gradient finite where a probability underflows to zero and entropy_eps
         # is 0.
         log_mean = (mean + self.entropy_eps).clamp_min(torch.finfo(mean.dtype).tiny).log()
