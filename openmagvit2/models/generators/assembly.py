@@ -2,22 +2,28 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
 from openmagvit2.checkpoint import load_tokenizer_weights
 from openmagvit2.errors import UserError
+from openmagvit2.models.backbones.base import Backbone
+from openmagvit2.models.conditioners.base import Conditioner
+from openmagvit2.models.factorization import TokenFactorization
 from openmagvit2.models.generators import parts
-from openmagvit2.models.layers.rope import grid_cells
+from openmagvit2.models.heads.base import Head
+from openmagvit2.models.orders import Order
 from openmagvit2.registry import BACKBONES, CONDITIONERS, FACTORIZATIONS, HEADS, MODELS, ORDERS
 from openmagvit2.signatures import Slot
 
+if TYPE_CHECKING:
+    from openmagvit2.models.tokenizers import VisualTokenizer
+
 
 class Assembly(BaseModel):
-    """The parts of a generator, and the way from images to sub-tokens and back.
+    """The parts of a generator.
 
     Args:
         tokenizer: Config of a tokenizer; ``checkpoint`` in it names its weights, ``seed`` those of
@@ -31,9 +37,18 @@ class Assembly(BaseModel):
         image_size: Height and width of the images in pixels, one number for squares; not needed
             where the tokenizer takes one size only. It and the tokenizer decide the tokens.
         input_dropout: Dropout on the input sequence, prefix included.
+        soft_targets: ``dict(temperature=…)``: train on tokens drawn from the quantizer's
+            ``soft_codes`` at this temperature, towards those distributions (RQ-Transformer). Needs
+            images, no token cache, and sub-tokens that are the codebooks.
         data_preprocessor: Config; maps uint8 batches to [-1, 1] by default.
     """
 
+    tokenizer: 'VisualTokenizer'
+    factorization: TokenFactorization
+    backbone: Backbone
+    head: Head
+    class_embedding: Conditioner
+    order: Order
     # What metrics measure: see `evaluation.stages`.
     stage = 'generator'
     slots = dict(
@@ -60,6 +75,7 @@ class Assembly(BaseModel):
         order: dict | None = None,
         image_size: int | Sequence[int] | None = None,
         input_dropout: float = 0.1,
+        soft_targets: dict | None = None,
         data_preprocessor: dict | None = None,
     ) -> None:
         super().__init__(data_preprocessor or dict(type='ImagePreprocessor'))
@@ -78,11 +94,12 @@ class Assembly(BaseModel):
             dict(type=self.default_order) | self.order_arguments() | (order or {})
         )
         self.input_dropout = input_dropout
+        self.soft_targets = soft_targets
         self.check_parts()
 
     # ---- parts -----------------------------------------------------------------------------------
     @property
-    def conditioner(self) -> nn.Module:
+    def conditioner(self) -> Conditioner:
         """The conditioner, which keeps version 1's name in state dicts, ``class_embedding``."""
         return self.class_embedding
 
@@ -100,14 +117,14 @@ class Assembly(BaseModel):
         return parts.Trainable(self.trained_parts(), self.losses)
 
     def losses(
-        self, sub_indices: Tensor, condition: dict[str, Tensor], **given: Any
+        self, sub_indices: Tensor, condition: dict[str, Tensor], *args: Any, **given: Any
     ) -> dict[str, Tensor]:
         """Losses by name, whose sum is minimised.
 
         Args:
             sub_indices: True sub-tokens, int64 (B, T, k).
             condition: Data of the conditioner.
-            given: What the paradigm's ``teacher`` gives.
+            args, given: What the paradigm's ``teacher`` gives.
         """
         raise NotImplementedError
 
@@ -118,10 +135,6 @@ class Assembly(BaseModel):
     def backbone_arguments(self) -> dict[str, Any]:
         """What a backbone is built with, beside its config."""
         return dict(grid=self.grid)
-
-    def cells(self) -> Tensor:
-        """Coordinates of the tokens in raster order, int64 (T, axes)."""
-        return grid_cells(self.grid)
 
     def order_arguments(self) -> dict[str, Any]:
         """What an order is built with, beside its config."""
@@ -139,6 +152,13 @@ class Assembly(BaseModel):
             raise UserError(
                 f'model.order: {type(self.order).__name__} needs a backbone that takes '
                 f'{" and ".join(missing)}; {type(self.backbone).__name__} does not.'
+            )
+        sizes = list(self.tokenizer.quantizer.codebook_sizes)
+        if self.soft_targets and self.factorization.vocab_sizes != sizes:
+            raise UserError(
+                f'model.soft_targets: distributions are over codebooks of {sizes} codes, '
+                f'sub-tokens have {self.factorization.vocab_sizes}; leave model.factorization to '
+                f'its default.'
             )
 
     def roles(self) -> dict[str, nn.Module]:
@@ -158,50 +178,3 @@ class Assembly(BaseModel):
                 load_tokenizer_weights(self.tokenizer, self.tokenizer_checkpoint)
             except UserError as error:
                 raise UserError(f'model.tokenizer.checkpoint: {error}') from error
-
-    # ---- tokens ----------------------------------------------------------------------------------
-    def split(self, indices: Tensor) -> Tensor:
-        """Indices (B, *token_shape) to sub-tokens (B, T, k)."""
-        return self.factorization.split(indices)
-
-    def merge(self, sub_indices: Tensor) -> Tensor:
-        """Sub-tokens (B, T, k) to indices (B, *token_shape)."""
-        return self.factorization.merge(sub_indices, self.token_shape)
-
-    @torch.no_grad()
-    def tokenize(self, image: Tensor) -> Tensor:
-        """Images (B, 3, H, W) in [-1, 1] to sub-tokens int64 (B, T, k).
-
-        Raises:
-            UserError: Their tokens have another shape than the model's, or outside of training the
-                encoder gives NaN or infinite numbers.
-        """
-        with torch.autocast(image.device.type, enabled=False):
-            out = self.tokenizer.encode(image)
-        if not self.training:
-            # Reading the answer waits for the device, which a training step must not.
-            out.check_finite('images')
-        self._check_shape(out.indices, f'images of {tuple(image.shape[2:])} pixels make')
-        return self.split(out.indices)
-
-    def sub_indices(self, data: dict) -> Tensor:
-        """Sub-tokens (B, T, k) of a batch of images, or of indices from a token cache."""
-        if 'indices' not in data:
-            return self.tokenize(data['image'])
-        self._check_shape(data['indices'], 'the token cache has')
-        return self.split(data['indices'])
-
-    def _check_shape(self, indices: Tensor, what: str) -> None:
-        if indices.shape[1:] != self.token_shape:
-            raise UserError(
-                f'model.image_size and the tokenizer make tokens of the shape {self.token_shape}, '
-                f'{what} {tuple(indices.shape[1:])}.'
-            )
-
-    def embed(self, condition: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Prefix (B, P, dim) and pooled vector (B, dim) of conditions."""
-        return self.conditioner.embed(condition, self.head.embeddings)
-
-    def rows(self) -> dict[str, Any]:
-        """The quantizer's vectors for calls of a head that embeds with them."""
-        return dict(rows=parts.code_rows(self.tokenizer.quantizer)) if self.head.needs_rows else {}

@@ -60,8 +60,14 @@ class BaseGenerator(Sampling):
         handle = (handles or self.roles())['transformer']
         data = self._prepared(data, True)
         condition = self.conditioner.drop(self._condition(data), data.get('uniform'))
-        sub_indices, wrapper = self.sub_indices(data), optim_wrapper['transformer']
-        given = self.teacher(len(sub_indices), iteration, data.get('draws'))
+        draws, given = data.get('draws'), {}
+        own = None if draws is None else draws[:, : self.num_draws]
+        if self.soft_targets and draws is not None:
+            sub_indices, given['targets'] = self.soft_tokens(data, draws[:, self.num_draws :])
+        else:
+            sub_indices = self.sub_indices(data)
+        given |= self.teacher(len(sub_indices), iteration, own)
+        wrapper = optim_wrapper['transformer']
         with wrapper.optim_context(handle):
             losses = handle(sub_indices, condition, **given)
         loss = sum(losses.values())
@@ -82,8 +88,11 @@ class BaseGenerator(Sampling):
     def _prepared(self, data: dict, training: bool) -> dict:
         """A batch on the model's device, its conditions checked before they go there."""
         self.conditioner.check_batch(data)
-        if training and self.num_draws:
-            data = dict(data, draws=more_uniforms(data, self.num_draws))
+        count = self.num_draws
+        if self.soft_targets:
+            count += self.num_tokens * len(self.head.vocab_sizes)
+        if training and count:
+            data = dict(data, draws=more_uniforms(data, count))
         return self.data_preprocessor(data, training)
 
     def _condition(self, data: dict) -> dict[str, Tensor]:

@@ -46,14 +46,14 @@ class NextScaleGenerator(BaseGenerator):
 
     def backbone_arguments(self) -> dict[str, Any]:
         """See :meth:`Assembly.backbone_arguments`."""
-        return super().backbone_arguments() | dict(levels=self._scales('groups'))
+        return super().backbone_arguments() | dict(levels=[h * w for h, w in self._scales()])
 
     def order_arguments(self) -> dict[str, Any]:
         """See :meth:`Assembly.order_arguments`."""
-        return super().order_arguments() | dict(scales=self._scales('scales'))
+        return super().order_arguments() | dict(scales=self._scales())
 
-    def _scales(self, name: str) -> Any:
-        found = getattr(self.tokenizer.quantizer, name, None)
+    def _scales(self) -> list[tuple[int, int]]:
+        found = getattr(self.tokenizer.quantizer, 'scales', None)
         if found is None:
             raise UserError(
                 f'model.tokenizer.quantizer: {type(self.tokenizer.quantizer).__name__} has no '

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
-from openmagvit2.models.quantizers.sync import all_reduce_mean
+from openmagvit2.models.layers.sync import all_reduce_mean
 from openmagvit2.registry import LOSSES
 
 

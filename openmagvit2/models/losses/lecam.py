@@ -6,7 +6,7 @@ from torch import Tensor
 
 from openmagvit2.errors import UserError
 from openmagvit2.models.layers.iteration import PerIteration
-from openmagvit2.models.quantizers.sync import all_reduce_mean
+from openmagvit2.models.layers.sync import all_reduce_mean
 from openmagvit2.registry import LOSSES
 
 

@@ -66,6 +66,7 @@ class BaseQuantizer(nn.Module, ABC):
         in_channels: Channels wanted from the encoder.
         code_dim: Channels of the codes.
         width: Channels inside, between the projections.
+        fixed_grid: The one grid that it takes; None: any.
         averages: Whether training passes move a table by running averages.
         test_arguments, test_grids: Arguments and grids that the contract's test tries.
     """
@@ -73,6 +74,7 @@ class BaseQuantizer(nn.Module, ABC):
     in_channels: int
     code_dim: int
     width: int
+    fixed_grid: tuple[int, ...] | None = None
     # Not `projection`, which a class of another author may have as a part of its own.
     _projects: bool = False
     averages: bool = False

@@ -12,13 +12,13 @@ from torch import Tensor
 from openmagvit2.errors import UserError
 from openmagvit2.models.layers.iteration import PerIteration
 from openmagvit2.models.layers.precision import exact_matmul
+from openmagvit2.models.layers.sync import all_reduce_mean
 from openmagvit2.models.quantizers.base import (
     BaseQuantizer,
     QuantizerOutput,
     channels,
     straight_through,
 )
-from openmagvit2.models.quantizers.sync import all_reduce_mean
 from openmagvit2.registry import QUANTIZERS
 
 

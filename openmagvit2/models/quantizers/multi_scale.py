@@ -66,6 +66,7 @@ class MultiScale(BaseQuantizer):
         self.quantizer = inner
         self.codebook_sizes = inner.codebook_sizes
         self.scales = [(s, s) if isinstance(s, int) else tuple(s) for s in scales]
+        self.fixed_grid = self.scales[-1]
         self.phi_ratio, self.upsample, self.gradient = phi_ratio, upsample, gradient
         self.phi = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(num_phi))
 

@@ -158,13 +158,22 @@ class VisualTokenizer(BaseModel):
         return self.decode(self.quantizer.indices_to_codes(self.check_indices(indices)))
 
     def check_indices(self, indices: Tensor) -> Tensor:
-        """Indices (B, h, w), with several codebooks (B, h, w, codebooks), as int64, checked.
+        """Indices (B, *token_shape) as int64, checked.
 
         Raises:
             UserError: Another shape, no whole numbers, or one that is not in the codebook.
         """
-        books = self.quantizer.num_codebooks
-        axes = ('B', 'h', 'w') if books == 1 else ('B', 'h', 'w', str(books))
+        # Any grid will do, where the quantizer takes more than one.
+        grid = self.quantizer.fixed_grid or self.grid(
+            self.encoder.image_size or self.encoder.stride
+        )
+        digits = len(self.quantizer.codebook_sizes)
+        cells = len(self.quantizer.token_shape(grid)) - (digits > 1)
+        axes = [
+            'B',
+            *('n' if cells == 1 else 'thw'[-cells:]),
+            *([str(digits)] if digits > 1 else []),
+        ]
         if indices.dim() != len(axes):
             raise UserError(
                 f'indices must have the shape ({", ".join(axes)}), got {tuple(indices.shape)}; a '
@@ -183,7 +192,7 @@ class VisualTokenizer(BaseModel):
     @torch.no_grad()
     def val_step(self, data: dict) -> list[dict]:
         """One dict of batched tensors: ``image``, ``reconstruction`` (clamped to [-1, 1]),
-        ``indices``, ``codebook_sizes`` (a tuple), ``codebook_size`` and ``num_codebooks`` (ints).
+        ``indices`` and ``codebook_sizes``.
 
         Raises:
             UserError: Encoder or decoder gives NaN or infinite numbers, which 8 bits would hide.
@@ -198,22 +207,14 @@ class VisualTokenizer(BaseModel):
                 f'The decoder gives NaN or infinite numbers for {what}; use another checkpoint.'
             )
         reconstruction = self.pixels.to_image(out)[(..., *crop)].float().clamp(-1, 1)
-        sizes = self._codebook_sizes()
         return [
             dict(
                 image=image,
                 reconstruction=reconstruction,
                 indices=quantized.indices,
-                codebook_sizes=sizes,
-                codebook_size=sizes[0],
-                num_codebooks=len(sizes),
+                codebook_sizes=tuple(self.quantizer.codebook_sizes),
             )
         ]
-
-    def _codebook_sizes(self) -> tuple[int, ...]:
-        # Quantizers of version 1 have one size for all their codebooks.
-        one, count = self.quantizer.codebook_size, getattr(self.quantizer, 'num_codebooks', 1)
-        return tuple(getattr(self.quantizer, 'codebook_sizes', (one,) * count))
 
     def test_step(self, data: dict) -> list[dict]:
         """The same as :meth:`val_step`, a subclass's too."""

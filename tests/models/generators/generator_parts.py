@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from openmagvit2.models.encoders.base import BaseEncoder
+from openmagvit2.models.quantizers.base import BaseQuantizer, QuantizerOutput
 from openmagvit2.registry import MODELS
 
 
@@ -29,6 +30,31 @@ class Constant(nn.Module):
     def __init__(self, *, in_channels=1, out_channels=3) -> None:
         super().__init__()
         self.scale = nn.Parameter(torch.zeros(()))
+
+
+class Table(BaseQuantizer):
+    """Nearest of four numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.in_channels = self.code_dim = 1
+        self.codebook_sizes = (4,)
+        self.register_buffer('table', torch.tensor([-1.0, -0.3, 0.3, 1.0]))
+
+    def distances(self, z):
+        return (z.flatten(2)[:, 0, :, None] - self.table).square()
+
+    def quantize(self, z):
+        indices = self.distances(z).argmin(-1).unflatten(1, z.shape[2:])
+        return QuantizerOutput(self.indices_to_codes(indices), indices)
+
+    def indices_to_codes(self, indices):
+        return self.table[indices][:, None]
+
+    def soft_codes(self, z, temperature, uniform=None):
+        p = (-self.distances(z) / temperature).softmax(-1)
+        drawn = (p.cumsum(-1) <= uniform).sum(-1).clamp_max(3)
+        return drawn.unflatten(1, z.shape[2:]), p[:, :, None]
 
 
 def generator(

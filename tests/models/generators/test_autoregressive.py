@@ -1,8 +1,9 @@
 """Auto-regressive generators over any grid, any number of digits, any prefix and any order."""
 
+import numpy as np
 import pytest
 import torch
-from generator_parts import generator
+from generator_parts import Table, generator
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch.testing import assert_close
 
@@ -118,10 +119,7 @@ def test_a_training_in_random_order():
         label=torch.tensor([1, 2]),
         uniform=torch.tensor([0.3, 0.7], dtype=torch.float64),
     )
-    optimizer = OptimWrapperDict(
-        transformer=OptimWrapper(torch.optim.SGD(model.transformer.parameters(), lr=0.0))
-    )
-    log = model.train().train_step(data, optimizer, iteration=5)
+    log = step(model, data, 5)
     targets, condition, positions = model.backbone.seen
     cells = targets[..., 0] * 3 + targets[..., 1]
     assert (
@@ -137,14 +135,46 @@ def test_a_training_in_random_order():
     assert_close(log['loss'], sum(model.head.loss(context, ordered).values()).detach())
     # Each sample's order is its own number's; late trainings and evaluation are in raster order.
     single = {name: value[1:] for name, value in data.items()}
-    model.train_step(single, optimizer, iteration=5)
+    step(model, single, 5)
     assert model.backbone.seen[0].equal(targets[1:])
-    for step in (
-        lambda: model.train_step(data, optimizer, iteration=20),
-        lambda: model.val_step(data),
-    ):
-        step()
+    for late in (lambda: step(model, data, 20), lambda: model.val_step(data)):
+        late()
         assert model.backbone.seen[0] is None
+
+
+def step(model, data: dict, iteration: int = 0) -> dict:
+    """One step of a training at a rate of 0."""
+    optimizer = torch.optim.SGD(model.transformer.parameters(), lr=0.0)
+    wrapper = OptimWrapperDict(transformer=OptimWrapper(optimizer))
+    return model.train().train_step(data, wrapper, iteration=iteration)
+
+
+def test_soft_targets():
+    kind = dict(
+        quantizer=dict(type=Table),
+        factorization=None,
+        head=dict(type='SeparateHead'),
+        soft_targets=dict(temperature=0.5),
+    )
+    model = generator(**kind)
+    image = torch.randn(2, 3, 4, 6, generator=torch.Generator().manual_seed(2))
+    uniform = torch.tensor([0.25, 0.5], dtype=torch.float64)
+    data = dict(image=image, label=torch.tensor([1, 2]), uniform=uniform)
+    log = step(model, data)
+    # Each sample's draws are numpy's, seeded by the 53 bits of its number.
+    draws = [np.random.default_rng(int(u * 2**53)).random(6, np.float32) for u in uniform.tolist()]
+    z = model.tokenizer.encoder(image)
+    drawn, p = model.tokenizer.quantizer.soft_codes(
+        z, 0.5, torch.tensor(np.stack(draws))[..., None]
+    )
+    assert not drawn.equal(model.tokenizer.encode(image).indices)
+    logits = model(model.split(drawn), data['label'])[0]
+    assert_close(log['loss'], -(p[:, :, 0] * logits.log_softmax(-1)).sum(-1).mean().detach())
+    with pytest.raises(UserError, match='a token cache keeps no distributions'):
+        step(model, dict(data, indices=drawn))
+    kind['factorization'] = dict(type='TokenFactorization', bits=[1, 1])
+    with pytest.raises(UserError, match=r'codebooks of \[4\] codes, sub-tokens have \[2, 2\]'):
+        generator(**kind)
 
 
 def test_labels_as_rows_of_the_tokens():

@@ -150,6 +150,17 @@ def test_adaptive_weight_is_the_ratio_of_gradient_norms():
         AdaptiveWeight()(reconstruction, adversarial, layer.detach())
 
 
+def test_adaptive_weight_averages_gradients_over_processes_before_their_norms(monkeypatch):
+    layer, others = nn.Parameter(torch.tensor([3.0, 4.0])), torch.tensor([-6.0, 8.0])
+    monkeypatch.setattr(
+        'openmagvit2.models.losses.adaptive_weight.all_reduce_mean', lambda x: (x + others) / 2
+    )
+    reconstruction, adversarial = layer.square().sum(), (layer * torch.tensor([6.0, 0.0])).sum()
+    weight = AdaptiveWeight(weight=1.0)(reconstruction, adversarial, layer)
+    # The means are (0, 8) and (0, 4).
+    assert weight.item() == pytest.approx(8 / (4 + 1e-4), rel=1e-6)
+
+
 def test_r1_is_a_mean_over_images_and_counts_what_its_interval_leaves_out():
     real, _ = images()
 

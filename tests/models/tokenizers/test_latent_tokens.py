@@ -57,8 +57,9 @@ def test_it_trains_and_tokenizes(tmp_path):
     run = tmp_path / 'run'
     _tool('train.py', CONFIG, '--work-dir', run)
     assert (run / 'iter_20.pth').is_file()
-    record = json.loads((run / 'metrics.json').read_text())
-    print(record)
+    metrics = json.loads((run / 'metrics.json').read_text())['metrics']
+    # A gray picture has 6 dB, one code a perplexity of 1.
+    assert metrics['psnr'] > 7.5 and metrics['perplexity'] > 4
     cache = tmp_path / 'tokens'
     _tool('tokenize_dataset.py', CONFIG, run / 'iter_20.pth', '--out', cache)
     header = json.loads((cache / 'header.json').read_text())
