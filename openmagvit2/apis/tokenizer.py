@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from mmengine.config import Config
 from mmengine.logging import print_log
 from torch import Tensor, nn
@@ -34,7 +33,9 @@ class Tokenizer:
                 f'{type(model).__name__}.'
             )
         self.model = model.eval()
-        self.stride = model.encoder.downscale
+        # Pixels of a token's side, where all sides are the same.
+        strides = set(model.encoder.stride or ())
+        self.stride = strides.pop() if len(strides) == 1 else None
 
     @classmethod
     def from_config(
@@ -129,8 +130,5 @@ class Tokenizer:
         return self.decode(self.encode(image, value_range=(-1, 1)))[0, :height, :width]
 
     def _pad(self, image: Tensor) -> Tensor:
-        height, width = image.shape[1:]
         # The border repeats: a black one would cost code words.
-        return F.pad(
-            image[None], (0, -width % self.stride, 0, -height % self.stride), mode='replicate'
-        )[0]
+        return self.model.pad(image[None], repeat=True)[0][0]
