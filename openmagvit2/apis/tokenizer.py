@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from mmengine.config import Config
 from mmengine.logging import print_log
 from torch import Tensor, nn
@@ -34,8 +33,9 @@ class Tokenizer:
                 f'{type(model).__name__}.'
             )
         self.model = model.eval()
-        # None of an encoder whose images are never padded.
-        self.stride = model.encoder.stride
+        # Pixels of a token's side, where all sides are the same.
+        strides = set(model.encoder.stride or ())
+        self.stride = strides.pop() if len(strides) == 1 else None
 
     @classmethod
     def from_config(
@@ -56,7 +56,7 @@ class Tokenizer:
         background: Colour = 'white',
         value_range: tuple[float, float] | None = None,
     ) -> Tensor:
-        """Images to indices int64 (B, *token_shape), of most tokenizers (B, h, w).
+        """Images to indices int64 (B, h, w).
 
         Args:
             images, background, value_range: See :func:`openmagvit2.apis.images.to_list`.
@@ -81,16 +81,15 @@ class Tokenizer:
         """Indices to images uint8 (B, H, W, 3).
 
         Args:
-            indices: Whole numbers of any type as a tensor or an array, (B, *token_shape): (B, h,
-                w), with several codebooks (B, h, w, codebooks), of latent tokens (B, N). Of a
-                single image also without B, which is then 1.
+            indices: Whole numbers of any type as a tensor or an array, (B, h, w), with several
+                codebooks (B, h, w, codebooks); of a single image also without B, which is then 1.
 
         Raises:
             UserError: They have another type or shape, or lie outside the codebook.
         """
-        encoder = self.model.encoder
-        grid = encoder.grid(encoder.image_size or encoder.stride)
-        indices = to_indices(indices, 1 + len(self.model.quantizer.token_shape(grid)))
+        # One index a codebook at each position.
+        axes = 3 if self.model.quantizer.num_codebooks == 1 else 4
+        indices = to_indices(indices, axes)
         device = next(self.model.parameters()).device
         return to_uint8(self.model.decode_indices(indices.to(device)))
 
@@ -131,8 +130,5 @@ class Tokenizer:
         return self.decode(self.encode(image, value_range=(-1, 1)))[0, :height, :width]
 
     def _pad(self, image: Tensor) -> Tensor:
-        down, right = (
-            -side % step for side, step in zip(image.shape[1:], self.stride or (1, 1), strict=True)
-        )
         # The border repeats: a black one would cost code words.
-        return F.pad(image[None], (0, right, 0, down), mode='replicate')[0]
+        return self.model.pad(image[None], repeat=True)[0][0]

@@ -102,7 +102,7 @@ class Adversarial(nn.Module):
         image: Tensor,
         fake: Tensor,
         reconstruction: Tensor,
-        last_layer: Tensor,
+        last_layer: Tensor | None,
         iteration: int,
     ) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
         """What the game adds to the autoencoder's loss; no gradient stays in the discriminator.
@@ -111,7 +111,7 @@ class Adversarial(nn.Module):
             discriminator: The discriminator itself, not its data-parallel wrapper.
             image, fake: Images and their reconstructions (B, 3, *size).
             reconstruction: The weighted reconstruction losses, a scalar.
-            last_layer: The decoder's.
+            last_layer: The decoder's; only an adaptive weight needs it.
             iteration: Finished iterations.
 
         Returns:
