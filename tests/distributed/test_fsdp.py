@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
 from mmengine.hooks import Hook
 from torch import nn
 from torch.testing import assert_close
@@ -19,7 +20,7 @@ from openmagvit2.checkpoint.hashing import weights_hash
 from openmagvit2.config import load_config
 from openmagvit2.engine.hooks import ResumableCheckpointHook
 from openmagvit2.engine.parallel import RoleFSDP, fsdp
-from openmagvit2.engine.parallel.shards import DTensor, part
+from openmagvit2.engine.parallel.shards import DTensor, like, part, whole
 from openmagvit2.engine.stop import TrainingStopped
 from openmagvit2.errors import UserError
 from openmagvit2.workflows.train import train
@@ -76,6 +77,7 @@ def _first(rank: int, folder: str) -> None:
     assert isinstance(runner.model, RoleFSDP)
     _check_non_finite(runner, rank)
     _save_in_evaluation(runner)
+    _check_parts()
     go_on(Path(folder, 'chain'), 6, launcher='pytorch')
 
 
@@ -93,6 +95,19 @@ def _check_non_finite(runner, rank: int) -> None:
     wrapper.step()
     assert wrapper.skipped == 1 and not bool(wrapper.finite)
     assert all(part(p).equal(old) for p, old in zip(parameters, before, strict=True))
+
+
+def _check_parts() -> None:
+    """Rows that processes do not share evenly: fewer than processes, and an odd number."""
+    for rows in (1, 3):
+        torch.manual_seed(rows)
+        layer = nn.Linear(2, rows)
+        full = {name: value.detach().clone() for name, value in layer.named_parameters()}
+        fsdp._fully_shard()(layer, mesh=dist.init_device_mesh('cpu', (2,)))
+        for name, own in layer.named_parameters():
+            found = like(full[name], own)
+            assert part(found).equal(part(own.detach())) and found.shape == own.shape
+            assert whole(found).equal(full[name])
 
 
 def _save_in_evaluation(runner) -> None:

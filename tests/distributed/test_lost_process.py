@@ -16,6 +16,7 @@ from mmengine.config import Config
 
 from openmagvit2.checkpoint import read_checkpoint
 from openmagvit2.engine.parallel.peers import is_lost, watched
+from openmagvit2.errors import UserError
 
 ROOT = Path(__file__).parents[2]
 TOLD = 'Another process of this training has ended or does not answer'
@@ -119,3 +120,11 @@ def test_errors_of_exchanges_are_told_from_others():
     text = '[/x/third_party/gloo/gloo/transport/tcp/pair.cc:5] Connection closed by peer [::1]:2'
     assert is_lost(RuntimeError(text)) and is_lost(dist.DistBackendError('timeout'))
     assert not is_lost(RuntimeError('CUDA out of memory')) and not is_lost(ValueError(text))
+
+
+@pytest.mark.parametrize('value', [0, -1, '60'])
+def test_the_heartbeat_is_a_number_of_seconds(value):
+    settings = Config(dict(env_cfg=dict(dist_cfg=dict(heartbeat=value))))
+    with pytest.raises(UserError, match='env_cfg.dist_cfg.heartbeat must be a number of seconds'):
+        with watched(settings, 'work_dirs/x'):
+            pass
