@@ -34,7 +34,8 @@ class Tokenizer:
             )
         self.model = model.eval()
         # Pixels of a token's side, where all sides are the same.
-        strides = set(model.encoder.stride or ())
+        encoder: Any = model.encoder
+        strides = set(encoder.stride or ())
         self.stride = strides.pop() if len(strides) == 1 else None
 
     @classmethod
