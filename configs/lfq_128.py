@@ -7,7 +7,7 @@ _base_ = [
 model = dict(
     encoder=dict(channel_multipliers=(1, 2, 2, 4)),
     decoder=dict(channel_multipliers=(1, 2, 2, 4)),
-    lecam_weight=0.01)
+    training=dict(adversarial=dict(regularizers={'0': dict(weight=0.01)})))
 train_cfg = dict(type='IterationLoop', max_epochs=350, val_interval=5005)
 param_scheduler = [
     dict(type='MultiStepLR', milestones=[250, 300], gamma=0.1, by_epoch=True, convert_to_iter_based=True)

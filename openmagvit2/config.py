@@ -20,20 +20,20 @@ from openmagvit2 import registry
 from openmagvit2.config_check import (
     DATALOADER,
     TOP_LEVEL,
-    arguments,
     check,
     is_suspicious,
     known_below,
     unknown,
 )
 from openmagvit2.config_file import fill_options, read_file
+from openmagvit2.config_merge import merge
 from openmagvit2.config_options import DictAction, nest
+from openmagvit2.config_slots import MMENGINE, Place, known_keys, place_of
+from openmagvit2.config_v1 import translated
 from openmagvit2.errors import UserError
+from openmagvit2.signatures import Slot
 
 __all__ = ['DictAction', 'check', 'load_config', 'merge']
-
-# A training has one length: giving one takes the place of the other that was inherited.
-LENGTHS = dict(max_iters='max_epochs', max_epochs='max_iters')
 
 
 def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Config:
@@ -53,7 +53,7 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
     if options:
         options = fill_options(options, content, path)
         _check_paths(content, options, variables)
-        content = merge(content, nest(options))
+        content = merge(content, translated(nest(options), content))
     for key in RESERVED_KEYS:
         if key in content:
             raise UserError(f'Config file {path}: mmengine keeps the name `{key}` for itself.')
@@ -64,37 +64,10 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
     return config
 
 
-def merge(base: dict, child: dict, path: str = '') -> dict:
-    """``child`` into a copy of ``base``, dict by dict.
-
-    ``_delete_=True`` in a dict of the child forgets the inherited one.
-    """
-    if child.get('_delete_'):
-        return {key: value for key, value in child.items() if key != '_delete_'}
-    result = dict(base)
-    old, new = base.get('type'), child.get('type')
-    if old is not None and new is not None and old != new:
-        result = _keep_accepted(base, new, path)
-    for key, value in child.items():
-        here = f'{path}.{key}' if path else key
-        inherited = result.get(key)
-        if isinstance(value, dict) and isinstance(inherited, dict):
-            result[key] = merge(inherited, value, here)
-        elif isinstance(value, dict) and isinstance(inherited, (list, tuple)):
-            result[key] = _merge_list(inherited, value, here)
-        else:
-            result[key] = value
-    for length, other in LENGTHS.items():
-        inherits = other not in child and base.get(other) is not None
-        if child.get(length) is not None and length in result and inherits:
-            result[other] = None
-    return result
-
-
 def _join(base: dict, written: dict, path: Path) -> dict:
     # Imports come before the merge, which looks up the classes of changed types.
     _import_custom(written, path)
-    return merge(base, written)
+    return merge(base, translated(written, base))
 
 
 def _without_used(content: dict, variables: set[str]) -> dict:
@@ -144,29 +117,6 @@ def _import_custom(content: dict, path: Path) -> None:
             print_log(told, 'current', logging.WARNING)
 
 
-def _keep_accepted(base: dict, kind: str, path: str) -> dict:
-    known = arguments(path, kind)
-    dropped = [key for key in base if known is not None and key not in known]
-    if dropped:
-        changed = f'{path}: {base["type"]} → {kind}, dropped {", ".join(dropped)}'
-        print_log(changed, 'current', logging.INFO)
-    return {key: value for key, value in base.items() if key not in dropped}
-
-
-def _merge_list(inherited: list | tuple, items: dict, path: str) -> list:
-    result = list(inherited)
-    for key, value in items.items():
-        if not key.isdigit() or int(key) >= len(result):
-            raise UserError(
-                f'{path}.{key}: `{path}` is a list of {len(result)}; name an element by its '
-                f'position.'
-            )
-        old = result[int(key)]
-        both = isinstance(old, dict) and isinstance(value, dict)
-        result[int(key)] = merge(old, value, f'{path}.{key}') if both else value
-    return result
-
-
 def _check_paths(content: dict, options: dict[str, Any], variables: set[str]) -> None:
     """Where a dict has no ``type``, an override may only name a key that exists."""
     for path in options:
@@ -176,18 +126,32 @@ def _check_paths(content: dict, options: dict[str, Any], variables: set[str]) ->
                 f'`{parts[0]}` is a variable of the config file, and its value is in its places '
                 f'already; override the keys that it went to instead.'
             )
-        node: Any = content
-        for i, part in enumerate(parts):
-            if not isinstance(node, dict):
-                break
-            known = set(node) | (TOP_LEVEL if i == 0 else known_below('.'.join(parts[:i])))
-            free = 'type' in node or part == '_delete_' or _typed_below(node, options, parts[:i])
-            if part not in known and not free:
-                if parts[0].endswith('_dataloader') and i == 1 and part in DATALOADER:
-                    break
-                raise UserError(unknown(path, part, known))
-            node = node.get(part)
+        _check_path(path, content, options)
+
+
+def _check_path(path: str, content: dict, options: dict[str, Any]) -> None:
+    parts, node, place = path.split('.'), content, None
+    for i, part in enumerate(parts):
+        if not isinstance(node, dict):
+            return
+        known = set(node) | (TOP_LEVEL if i == 0 else known_below('.'.join(parts[:i])))
+        known |= known_keys(place, {}, path) or set()
+        free = 'type' in node or part == '_delete_' or _typed_below(node, options, parts[:i])
+        if part not in known and not free and not _is_named(place, parts[: i + 1], options):
+            if parts[0].endswith('_dataloader') and i == 1 and part in DATALOADER:
+                return
+            raise UserError(unknown(path, part, known))
+        place, node = place_of(place, node, part), node.get(part)
 
 
 def _typed_below(node: dict, options: dict, parents: list[str]) -> bool:
     return '.'.join([*parents, 'type']) in options or 'constructor' in node
+
+
+def _is_named(place: Place, parts: list[str], options: dict[str, Any]) -> bool:
+    """Whether an override gives a new part, or its weight, a name of its own."""
+    path = '.'.join(parts)
+    value = options.get(path)
+    typed = f'{path}.type' in options or (isinstance(value, dict) and 'type' in value)
+    number = isinstance(value, (int, float)) and place not in MMENGINE.values()
+    return isinstance(place, Slot) and (typed or number)

@@ -8,51 +8,10 @@ from typing import Any
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
-from openmagvit2 import registry
+from openmagvit2.config_slots import MMENGINE, Place, class_of, known_keys, place_of
 from openmagvit2.errors import UserError
-from openmagvit2.signatures import accepted
+from openmagvit2.signatures import Slot, accepted
 
-# Which slot a dict with a `type` belongs to is told by its key.
-SLOT_OF_KEY = dict(
-    model=registry.MODELS,
-    tokenizer=registry.MODELS,
-    data_preprocessor=registry.MODELS,
-    encoder=registry.ENCODERS,
-    quantizer=registry.QUANTIZERS,
-    decoder=registry.DECODERS,
-    discriminator=registry.DISCRIMINATORS,
-    reconstruction_loss=registry.LOSSES,
-    perceptual_loss=registry.LOSSES,
-    adversarial_loss=registry.LOSSES,
-    lecam_loss=registry.LOSSES,
-    factorization=registry.FACTORIZATIONS,
-    backbone=registry.BACKBONES,
-    head=registry.HEADS,
-    dataset=registry.DATASETS,
-    pipeline=registry.TRANSFORMS,
-    sampler=registry.DATA_SAMPLERS,
-    train_cfg=registry.LOOPS,
-    val_cfg=registry.LOOPS,
-    test_cfg=registry.LOOPS,
-    features=registry.FEATURES,
-    val_evaluator=registry.METRICS,
-    test_evaluator=registry.METRICS,
-    default_hooks=registry.HOOKS,
-    custom_hooks=registry.HOOKS,
-    optimizer=registry.OPTIMIZERS,
-    param_scheduler=registry.PARAM_SCHEDULERS,
-    model_wrapper_cfg=registry.MODEL_WRAPPERS,
-    visualizer=registry.VISUALIZERS,
-    vis_backends=registry.VISBACKENDS,
-    log_processor=registry.LOG_PROCESSORS,
-)
-# Keys beside the constructor's arguments: a frozen tokenizer names its weights in its own dict.
-EXTRA_KEYS = dict(
-    param_scheduler={'convert_to_iter_based'},
-    tokenizer={'checkpoint', 'seed'},
-    default_hooks={'priority'},
-    custom_hooks={'priority'},
-)
 TOP_LEVEL = set(inspect.signature(Runner.__init__).parameters) - {'self'} | {
     'global_batch_size',
     'seed',
@@ -79,15 +38,18 @@ KNOWN_KEYS = {
 LARGEST_SEED = 2**32 - 1
 
 
-def check(config: dict, path: str = '') -> None:
+def check(config: dict) -> None:
     """Check each dict with a ``type`` against the constructor of its class, and keys of known sets.
 
     Raises:
         UserError: Naming the key and the nearest known one.
     """
-    if not path:
-        _check_top(config)
-    for key, value in config.items():
+    _check_top(config)
+    _check_below(config, '', None)
+
+
+def _check_below(node: dict, path: str, place: Place) -> None:
+    for key, value in node.items():
         here = f'{path}.{key}' if path else key
         if key == 'seed':
             _check_seed(here, value)
@@ -95,36 +57,15 @@ def check(config: dict, path: str = '') -> None:
             _check_dataloader(here, value)
         for name in set(value) - KNOWN_KEYS[here] if _has_known(here, value) else ():
             raise UserError(unknown(f'{here}.{name}', name, KNOWN_KEYS[here]))
+        inner = place_of(place, node, key)
         for suffix, item in dicts(key, value):
-            if 'type' in item:
-                _check_typed(here + suffix, item, config)
-            check(item, here + suffix)
+            _check_dict(here + suffix, item, inner)
+            _check_below(item, here + suffix, inner)
 
 
 def known_below(path: str) -> set[str]:
     """Keys that mmengine reads in a dict without a ``type``."""
     return KNOWN_KEYS.get(path, set())
-
-
-def arguments(path: str, kind: Any) -> set[str] | None:
-    """Keys that a dict with the ``type`` ``kind`` may have; None where its slot cannot be told."""
-    key = slot_key(path)
-    slot = SLOT_OF_KEY.get(key)
-    if slot is None:
-        return None
-    cls = slot.get(kind) if isinstance(kind, str) else kind
-    if cls is None:
-        raise UserError(f'{path}: {slot.unknown(kind)}')
-    return accepted(cls) | {'type'} | EXTRA_KEYS.get(key, set())
-
-
-def slot_key(path: str) -> str:
-    """The last part of a path that is a name of a slot: 'custom_hooks.0' is a hook."""
-    parts = path.split('.')
-    named = len(parts) > 1 and parts[-2] in ('default_hooks', 'param_scheduler')
-    if len(parts) > 1 and (parts[-1].isdigit() or named):
-        return slot_key('.'.join(parts[:-1]))
-    return parts[-1]
 
 
 def is_suspicious(key: str, value: Any, config: dict) -> str | None:
@@ -138,12 +79,12 @@ def is_suspicious(key: str, value: Any, config: dict) -> str | None:
         return None
     if difflib.get_close_matches(key, TOP_LEVEL, n=1, cutoff=0.85):
         return unknown(key, key, TOP_LEVEL)
-    places = [(place, item) for place, item in _typed(config) if _takes(place, item, key)]
-    if places:
-        place, item = places[0]
+    takers = [found for found in _built(config) if key in found[2]]
+    if takers:
+        path, name, _ = takers[0]
         return (
-            f'Unknown config key `{key}` at the top level: it is an argument of {_name(item)}; '
-            f'did you mean `{place}.{key}`? Another name is free for a variable of yours.'
+            f'Unknown config key `{key}` at the top level: it is an argument of {name}; '
+            f'did you mean `{path}.{key}`? Another name is free for a variable of yours.'
         )
     if any('type' in item for _, item in dicts(key, value)):
         return (
@@ -191,21 +132,20 @@ def _occurs(value: Any, name: str, config: dict) -> bool:
     return within('', rest)
 
 
-def _typed(config: dict, path: str = '') -> Iterator[tuple[str, dict]]:
-    """Each dict with a ``type`` of a config, with its path; outer ones first."""
-    for key, value in config.items():
+def _built(node: dict, path: str = '', place: Place = None) -> Iterator[tuple[str, str, set]]:
+    """Each dict of a config whose keys are arguments of a class: its path, the name of the class,
+    the arguments; outer ones first.
+    """
+    for key, value in node.items():
         if not path and key not in TOP_LEVEL:
             continue
+        inner = place_of(place, node, key)
         for suffix, item in dicts(key, value):
             here = f'{path}.{key}{suffix}' if path else key + suffix
-            if 'type' in item:
-                yield here, item
-            yield from _typed(item, here)
-
-
-def _takes(path: str, item: dict, key: str) -> bool:
-    known = arguments(path, item['type'])
-    return known is not None and key in known
+            known = known_keys(inner, item, here)
+            if known is not None:
+                yield here, _name(item) if 'type' in item else inner.__name__, known
+            yield from _built(item, here, inner)
 
 
 def _name(item: dict) -> str:
@@ -216,34 +156,32 @@ def _has_known(path: str, value: Any) -> bool:
     return path in KNOWN_KEYS and isinstance(value, dict)
 
 
-def _check_typed(path: str, value: dict, parent: dict) -> None:
-    kind = value['type']
-    known = arguments(path, kind)
-    if known is None and not _is_declared(path, parent):
+def _check_dict(path: str, value: dict, place: Place) -> None:
+    if place is None and 'type' in value and not _is_mmengines(path):
         raise UserError(
             f'Unknown config key `{path}`: a dict with a `type` ({_name(value)}) there is built by '
-            f'nobody. {_nearest(slot_key(path), set(SLOT_OF_KEY))}'.rstrip()
+            f'nobody. {_nearest(path.rpartition(".")[2], set(MMENGINE))} A class says with `slots` '
+            f'which of its arguments are parts.'
         )
+    known = known_keys(place, value, path)
     for key in value:
         if known is not None and key not in known:
-            slot = SLOT_OF_KEY[slot_key(path)]
-            cls = slot.get(kind) if isinstance(kind, str) else kind
+            cls = class_of(place, value['type']) if isinstance(place, Slot) else place
             hint = getattr(cls, 'KEY_HINTS', {}).get(key)
-            where = f' of {_name(value)}'
+            where = f' of {cls.__name__}'
             raise UserError(unknown(f'{path}.{key}', key, known - {'type'}, where, hint))
 
 
-def _is_declared(path: str, parent: dict) -> bool:
-    """Whether a dict with a ``type`` of no slot is for the class around it, or for mmengine."""
+def _is_mmengines(path: str) -> bool:
+    """Whether a dict with a ``type`` of no slot is a variable of the user's, or mmengine's."""
     parts = path.split('.')
     top = parts[0]
-    # Variables of the user's own; what mmengine builds itself; optimizers by role.
     return (
         len(parts) == 1
         or top not in TOP_LEVEL
         or top == 'optim_wrapper'
-        or 'type' in parent
-        or (parts[1].isdigit() or (top.endswith('_dataloader') and parts[1] in DATALOADER))
+        or parts[1].isdigit()
+        or (top.endswith('_dataloader') and parts[1] in DATALOADER)
     )
 
 

@@ -1,7 +1,12 @@
-"""What the constructor of a class accepts."""
+"""What the constructor of a class accepts, and where in it are configs of parts."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from openmagvit2.registry import Registry
 
 
 def accepted(cls: Callable) -> set[str]:
@@ -19,3 +24,20 @@ def accepted(cls: Callable) -> set[str]:
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):
             break
     return names - {'self'}
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Where the config of a class has configs of parts: one, a list of them, or some by name.
+
+    A class says so with ``slots = dict(encoder=ENCODERS, losses=Slot(LOSSES, …))``: a registry
+    alone, a ``Slot``, or for a dict without a ``type`` the class whose arguments its keys are.
+
+    Args:
+        registry: What the parts are built by.
+        beside: Keys of a part's config that the class around takes out before it builds the part,
+            each with its own slot, or None where its value is no config.
+    """
+
+    registry: 'Registry'
+    beside: 'Mapping[str, Slot | Registry | type | None]' = field(default_factory=dict)

@@ -52,7 +52,7 @@ def load(tmp_path):
         ),
         (
             "model = dict(quantizer_loss_weights=dict(x=dict(type='LFQ')))",
-            r'`model.quantizer_loss_weights.x`: a dict with a `type` \(LFQ\)',
+            r'model.training.quantizer_losses.x: No `LFQ` in the loss slot',
         ),
         (
             'env_cfg = dict(mp_cfg=dict(mp_start=3))',
@@ -127,3 +127,78 @@ def test_settings_of_workers_need_workers(load, key, value):
     )
     with pytest.raises(UserError, match='train_dataloader.num_workers must be a whole number'):
         load('train_dataloader = dict(num_workers=-1)')
+
+
+GAME = dict(type='Adversarial', discriminator=dict(type='PatchGAN'))
+
+
+@pytest.mark.parametrize(
+    ('options', 'told'),
+    [
+        ({'model.training.adversarial.discriminator.chanels': 3}, r'did you mean `channels`'),
+        ({'model.training.adversarial.strat': 3}, r'did you mean `start`'),
+        ({'model.training.freze': ['encoder']}, r'model.training.freze`: did you mean `freeze`'),
+        ({'model.training': dict(adversarial=GAME, freze=())}, r'`model.training.freze`'),
+        ({'model.training.losses.l2': dict(type='L2Loss', wait=3)}, r'did you mean `weight`'),
+        ({'model.training.losses.perceptul': None}, r'model.training.losses.perceptul'),
+        (
+            {
+                'model.training.losses.l2': dict(
+                    type='L2Loss', weight=dict(type='LinearWeight', n=1)
+                )
+            },
+            r'model.training.losses.l2.weight.n.*Known of LinearWeight: end, start, steps',
+        ),
+        (
+            {'model.training.adversarial.regularizers': [dict(type='R1', wait=3)]},
+            r'regularizers.0.wait`: did you mean `weight`',
+        ),
+        (
+            {'model.quantizer.num_bits': dict(type='FSQ')},
+            r'`model.quantizer.num_bits`: a dict with a `type` \(FSQ\) there is built by nobody',
+        ),
+    ],
+)
+def test_classes_say_what_their_dicts_hold(load, options, told):
+    game = f'model = dict(training=dict(losses=dict(), adversarial={GAME!r}))'
+    with pytest.raises(UserError, match=told):
+        load(game, options)
+
+
+def test_parts_by_name_and_lists_of_parts(load):
+    game = f'model = dict(training=dict(losses=dict(), adversarial={GAME!r}))'
+    loaded = load(
+        game,
+        {
+            'model.training.losses.l2.type': 'L2Loss',
+            'model.training.losses.l2.weight': dict(type='LinearWeight', start=1, end=0, steps=2),
+            'model.training.quantizer_losses': dict(entropy=0.2),
+            'model.training.adversarial.regularizers': [dict(type='R1', weight=3, interval=2)],
+            'model.training.adversarial.weight.type': 'AdaptiveWeight',
+        },
+    ).model.training
+    assert loaded.losses.l2.weight.steps == 2
+    assert loaded.adversarial.weight == dict(type='AdaptiveWeight')
+    assert load('', {'model.training.quantizer_losses.entropy': 0.2}, base=loaded_text(loaded))
+
+
+def loaded_text(training) -> str:
+    return BASE.replace(
+        "type='VisualTokenizer',", f"type='VisualTokenizer', training={training.to_dict()!r},"
+    )
+
+
+def test_a_changed_type_drops_keys_deep_inside(load):
+    old = dict(type='Adversarial', regularizers=[dict(type='LeCAM', weight=0.5, decay=0.9)])
+    old['discriminator'] = dict(type='PatchGAN', num_layers=2)
+    base = BASE.replace(
+        "type='VisualTokenizer',", f"type='VisualTokenizer', training=dict(adversarial={old!r}),"
+    )
+    options = {
+        'model.training.adversarial.regularizers.0.type': 'R1',
+        'model.training.adversarial.discriminator.type': 'BlurPatchGAN',
+    }
+    found = load('', options, base=base).model.training.adversarial
+    # A weight stands beside the arguments of each class.
+    assert found.regularizers == [dict(type='R1', weight=0.5)]
+    assert found.discriminator == dict(type='BlurPatchGAN')

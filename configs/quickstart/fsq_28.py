@@ -7,9 +7,7 @@ model = dict(
     encoder=dict(type='CnnEncoder', channels=64, channel_multipliers=(1,), num_res_blocks=1, patch_size=4),
     quantizer=dict(type='FSQ', levels=(8, 5, 5, 5)),
     decoder=dict(type='CnnDecoder', channels=64, channel_multipliers=(1,), num_res_blocks=1, adaptive_norm=True, patch_size=4),
-    discriminator=None,
-    perceptual_loss=None,
-    reconstruction_loss=dict(type='L2Loss'))
+    training=dict(losses=dict(reconstruction=dict(type='L2Loss', weight=1.0))))
 global_batch_size = 16
 optim_wrapper = dict(dtype='auto', autoencoder=dict(optimizer=dict(lr=2e-3, betas=(0.9, 0.99))), discriminator=None)
 param_scheduler = [dict(type='WarmupDecayLR', warmup=50, shape='cosine', final=0.02, by_epoch=False)]

@@ -4,4 +4,4 @@ _base_ = './lfq_32.py'
 model = dict(
     encoder=dict(channel_multipliers=(1, 2)),
     decoder=dict(channel_multipliers=(1, 2)),
-    discriminator=dict(num_layers=3))
+    training=dict(adversarial=dict(discriminator=dict(num_layers=3))))

@@ -3,7 +3,8 @@
 # temperature is 0.01), so these are small, and eps keeps Adam from blowing up gradients that are rounding alone.
 _base_ = './lfq_32.py'
 model = dict(
-    quantizer=dict(entropy_sync=True), discriminator=dict(_delete_=True, type='BlurPatchGAN', channels=32, num_stages=2))
+    quantizer=dict(entropy_sync=True),
+    training=dict(adversarial=dict(discriminator=dict(_delete_=True, type='BlurPatchGAN', channels=32, num_stages=2))))
 optim_wrapper = dict(
     dtype='float32',
     autoencoder=dict(optimizer=dict(lr=3e-6, eps=1e-5)), discriminator=dict(optimizer=dict(lr=3e-6, eps=1e-5)))

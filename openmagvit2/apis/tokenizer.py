@@ -34,7 +34,8 @@ class Tokenizer:
                 f'{type(model).__name__}.'
             )
         self.model = model.eval()
-        self.stride = model.encoder.downscale
+        # None of an encoder whose images are never padded.
+        self.stride = model.encoder.stride
 
     @classmethod
     def from_config(
@@ -55,7 +56,7 @@ class Tokenizer:
         background: Colour = 'white',
         value_range: tuple[float, float] | None = None,
     ) -> Tensor:
-        """Images to indices int64 (B, h, w).
+        """Images to indices int64 (B, *token_shape), of most tokenizers (B, h, w).
 
         Args:
             images, background, value_range: See :func:`openmagvit2.apis.images.to_list`.
@@ -80,15 +81,16 @@ class Tokenizer:
         """Indices to images uint8 (B, H, W, 3).
 
         Args:
-            indices: Whole numbers of any type as a tensor or an array, (B, h, w), with several
-                codebooks (B, h, w, codebooks); of a single image also without B, which is then 1.
+            indices: Whole numbers of any type as a tensor or an array, (B, *token_shape): (B, h,
+                w), with several codebooks (B, h, w, codebooks), of latent tokens (B, N). Of a
+                single image also without B, which is then 1.
 
         Raises:
             UserError: They have another type or shape, or lie outside the codebook.
         """
-        # One index a codebook at each position.
-        axes = 3 if self.model.quantizer.num_codebooks == 1 else 4
-        indices = to_indices(indices, axes)
+        encoder = self.model.encoder
+        grid = encoder.grid(encoder.image_size or encoder.stride)
+        indices = to_indices(indices, 1 + len(self.model.quantizer.token_shape(grid)))
         device = next(self.model.parameters()).device
         return to_uint8(self.model.decode_indices(indices.to(device)))
 
@@ -129,8 +131,8 @@ class Tokenizer:
         return self.decode(self.encode(image, value_range=(-1, 1)))[0, :height, :width]
 
     def _pad(self, image: Tensor) -> Tensor:
-        height, width = image.shape[1:]
+        down, right = (
+            -side % step for side, step in zip(image.shape[1:], self.stride or (1, 1), strict=True)
+        )
         # The border repeats: a black one would cost code words.
-        return F.pad(
-            image[None], (0, -width % self.stride, 0, -height % self.stride), mode='replicate'
-        )[0]
+        return F.pad(image[None], (0, right, 0, down), mode='replicate')[0]

@@ -192,7 +192,7 @@ def load_weights(
     model.load_state_dict({k: v for k, v in state.items() if k in own}, strict=False)
 
 
-TRAINING_ONLY = ('discriminator.', 'lecam.')
+TRAINING_ONLY = ('discriminator.', 'lecam.', 'recipe.')
 
 
 def load_model_weights(model: nn.Module, path: str | Path, ema: bool = True) -> dict:

@@ -18,7 +18,7 @@ def find_weights(name: str, what: str, key: str, given: str | None = None) -> Pa
     Args:
         name: File name as its authors publish it.
         what: What the error calls it, as 'the FID Inception network of torch-fidelity'.
-        key: What may name another file, as ``model.perceptual_loss.weights``.
+        key: What may name another file, as ``model.training.losses.perceptual.weights``.
         given: That file.
 
     Raises:

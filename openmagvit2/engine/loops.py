@@ -21,7 +21,9 @@ from openmagvit2.engine.finite import FiniteWatch, NonFiniteError
 from openmagvit2.engine.random_state import isolated_random_state, set_random_state
 from openmagvit2.engine.stop import StopRequest, TrainingStopped, listening
 from openmagvit2.errors import UserError
+from openmagvit2.models.layers.iteration import one_iteration
 from openmagvit2.registry import LOOPS
+from openmagvit2.signatures import accepted
 
 
 @LOOPS.register_module()
@@ -186,12 +188,7 @@ class IterationLoop(BaseLoop):
             else {}
         )
         skipped = self._skipped()
-        logs: list[dict] = []
-        micro_batches = _chunks(batch, self.micro_batches)
-        if self.micro_batches > 1 and hasattr(model, 'begin_step'):
-            model.begin_step(micro_batches, runner.optim_wrapper)
-        for micro in micro_batches:
-            logs.append(runner.model.train_step(micro, optim_wrapper=runner.optim_wrapper))
+        logs = self._micro_steps(model, _chunks(batch, self.micro_batches))
         outputs = _mean_over_processes(
             {name: sum(log[name] for log in logs) / len(logs) for name in logs[0]}
         )
@@ -201,6 +198,23 @@ class IterationLoop(BaseLoop):
         gradients = {name: getattr(wrapper, 'finite', None) for name, wrapper in self._wrappers()}
         self.watch.note(self._iter + 1, outputs, gradients, batch)
         return outputs
+
+    def _micro_steps(
+        self, model: torch.nn.Module, micro_batches: list[dict[str, Any]]
+    ) -> list[dict[str, torch.Tensor]]:
+        """What ``train_step`` gives for each micro-batch of one iteration."""
+        own = dict(optim_wrapper=self.runner.optim_wrapper)
+        counted = own | dict(iteration=self._iter)
+        # Models of others may not count iterations.
+        step = self.runner.model.train_step
+        given = counted if 'iteration' in accepted(step) else own
+        if len(micro_batches) == 1:
+            return [step(micro_batches[0], **given)]
+        rehearse = getattr(model, 'rehearse', None)
+        with one_iteration(
+            model, rehearse and (lambda: [rehearse(micro, **counted) for micro in micro_batches])
+        ):
+            return [step(micro, **given) for micro in micro_batches]
 
     def _wrappers(self) -> list[tuple[str, Any]]:
         wrappers = self.runner.optim_wrapper

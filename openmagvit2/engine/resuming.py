@@ -6,6 +6,7 @@ from typing import Any
 
 from mmengine.logging import print_log
 
+from openmagvit2.config_v1 import translated
 from openmagvit2.engine.optim.schedule import WarmupDecayLR
 from openmagvit2.engine.settings import differences, read_settings
 from openmagvit2.errors import UserError
@@ -23,7 +24,8 @@ def adopt_position(runner, checkpoint: dict[str, Any]) -> None:
             chained kind.
     """
     meta, loop = checkpoint['meta'], runner.train_loop
-    before, now = (read_settings(text) for text in (meta.get('cfg', ''), runner.cfg.pretty_text))
+    texts = (meta.get('cfg', ''), runner.cfg.pretty_text)
+    before, now = (translated(read_settings(text), {}, say=False) for text in texts)
     done, batch = meta['iter'], before.get('global_batch_size') or loop.global_batch_size
     if meta.get('seed', runner.seed) not in (None, runner.seed):
         raise UserError(

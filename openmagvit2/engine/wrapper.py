@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from openmagvit2.registry import MODEL_WRAPPERS
+from openmagvit2.signatures import accepted
 
 
 @MODEL_WRAPPERS.register_module()
@@ -30,7 +31,9 @@ class RoleDDP(nn.Module):
         """
         now = {}
         for name, role in self.module.roles().items():
-            parts = [*role.modules()][1:] + [*role.parameters()]
+            # What is frozen is not in the role, and is used by it all the same.
+            frozen = [*getattr(role, 'frozen', {}).values()]
+            parts = [*role.modules()][1:] + [*role.parameters()] + frozen
             old, handle = self._wrapped.get(name, ([], None))
             same = len(old) == len(parts) and all(a is b for a, b in zip(old, parts, strict=True))
             now[name] = (parts, handle if same else self._wrap(role))
@@ -48,9 +51,13 @@ class RoleDDP(nn.Module):
             find_unused_parameters=self.find_unused_parameters,
         )
 
-    def train_step(self, data: dict, optim_wrapper) -> dict[str, Tensor]:
-        """The model's, with the handles."""
-        return self.module.train_step(data, optim_wrapper, self.handles())
+    def train_step(self, data: dict, optim_wrapper, iteration: int = 0) -> dict[str, Tensor]:
+        """The model's, with the handles, and with the number of finished iterations where it takes
+        that.
+        """
+        step = self.module.train_step
+        counted = dict(iteration=iteration) if 'iteration' in accepted(step) else {}
+        return step(data, optim_wrapper, self.handles(), **counted)
 
     def val_step(self, data: dict) -> list[dict]:
         """The model's."""

@@ -16,7 +16,6 @@ from openmagvit2.engine.launch import long_barrier
 from openmagvit2.errors import UserError
 from openmagvit2.folders import claim
 from openmagvit2.io import write_atomically
-from openmagvit2.models.conditioners.labels import class_numbers
 
 
 def sample_npz(
@@ -61,7 +60,7 @@ def sample_npz(
         raise UserError(f'{out} exists; remove it or give another name.')
     # Before a folder is made: mistakes leave nothing behind.
     generator.model.check(labels, generator.sampling | sampling, seed, once=True)
-    labels = class_numbers(labels, generator.model.num_classes)
+    _, labels = generator.model.conditioner.requests(labels)
     jobs = [(label, number) for label in labels for number in range(num_per_class)]
     folder = out.with_name(f'{out.name}.parts')
     settings = dict(

@@ -186,7 +186,7 @@ def test_choices_that_do_not_fit(checkpoint, tmp_path):
     with pytest.raises(ValueError, match='--protocol goes with PSNR, SSIM and rFID'):
         run_test(generator, checkpoint, str(tmp_path / 'x'), protocol='official')
     with pytest.raises(
-        ValueError, match='--pad goes with tokenizers; ClassConditionalGenerator has no pad_value'
+        ValueError, match='--pad goes with tokenizers; AutoregressiveGenerator has no pad_value'
     ):
         run_test(generator, checkpoint, str(tmp_path / 'x'), pad='gray')
     assert not (tmp_path / 'x').exists()
@@ -243,7 +243,7 @@ def test_original_resolution_of_forty_files(layout, checkpoint, tmp_path, monkey
 class Identity(nn.Module):
     """Encoder or decoder: pixels pass as they are."""
 
-    downscale = 16
+    stride = (16, 16)
 
     def __init__(self) -> None:
         super().__init__()
@@ -257,7 +257,7 @@ class Identity(nn.Module):
 class OneCode(nn.Module):
     """Quantizer: pixels pass, and have the index 0."""
 
-    codebook_size = 2
+    codebook_sizes = (2,)
 
     def forward(self, image):
         return QuantizerOutput(image, torch.zeros(len(image), 1, 1, dtype=torch.int64))

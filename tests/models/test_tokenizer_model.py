@@ -46,12 +46,12 @@ def test_full_size_counts():
 
 def test_weight_of_a_loss_that_is_not_emitted():
     model = small(
-        dict(type='VQ', codebook_size=64), quantizer_loss_weights=dict(entropy=0.5)
+        dict(type='VQ', codebook_size=64), training=dict(quantizer_losses=dict(entropy=0.5))
     ).train()
     image = torch.rand(1, 3, 16, 16)
-    reconstruction, out = model.autoencoder(image)
-    with pytest.raises(ValueError, match='quantizer_loss_weights.entropy'):
-        model.generator_losses(image, reconstruction, out, adversarial=False)
+    out, quantized = model.autoencoder(image)
+    with pytest.raises(ValueError, match='training.quantizer_losses.entropy: VQ emits no such'):
+        model.autoencoder_terms(image, out, quantized, iteration=0)
 
 
 def test_error_names_slot_and_nearest():

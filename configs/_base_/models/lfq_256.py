@@ -7,7 +7,15 @@ model = dict(
     decoder=dict(
         type='CnnDecoder', channels=128, channel_multipliers=(1, 1, 2, 2, 4), num_res_blocks=4, upsample='depth_to_space',
         adaptive_norm=True),
-    discriminator=dict(type='PatchGAN', channels=64, num_layers=3),
-    perceptual_loss=dict(type='LPIPSLoss', net='vgg'),
-    adversarial_weight=0.1,
-    lecam_weight=0.05)
+    training=dict(
+        losses=dict(
+            reconstruction=dict(type='L1Loss', weight=1.0),
+            perceptual=dict(type='LPIPSLoss', net='vgg', weight=1.0)),
+        quantizer_losses=dict(entropy=0.1, commitment=0.25),
+        adversarial=dict(
+            type='Adversarial',
+            discriminator=dict(type='PatchGAN', channels=64, num_layers=3),
+            generator_loss='non_saturating',
+            discriminator_loss='hinge',
+            weight=0.1,
+            regularizers=[dict(type='LeCAM', weight=0.05)])))

@@ -8,8 +8,7 @@ model = dict(
     decoder=dict(
         type='CnnDecoder', channels=32, channel_multipliers=(1, 2, 2), num_res_blocks=1, upsample='nearest_conv', patch_size=2,
         adaptive_norm=False),
-    discriminator=None,
-    perceptual_loss=None)
+    training=dict(losses=dict(reconstruction=dict(type='L1Loss', weight=1.0))))
 global_batch_size = 16
 train_dataloader = dict(
     num_workers=0, collate_fn=dict(type='default_collate'), sampler=dict(type='ResumableInfiniteSampler'),

@@ -5,6 +5,6 @@ model = dict(
     encoder=dict(num_res_blocks=2),
     quantizer=dict(bit_order='msb'),
     decoder=dict(num_res_blocks=2, adaptive_norm=False),
-    lecam_weight=0.005)
+    training=dict(adversarial=dict(regularizers={'0': dict(weight=0.005)})))
 train_cfg = dict(max_epochs=150)
 param_scheduler = [dict(type='ConstantLR', factor=1.0, by_epoch=False)]

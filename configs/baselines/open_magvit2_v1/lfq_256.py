@@ -5,4 +5,4 @@ model = dict(
     encoder=dict(num_res_blocks=2),
     quantizer=dict(bit_order='msb'),
     decoder=dict(num_res_blocks=2, adaptive_norm=False),
-    lecam_weight=0.005)
+    training=dict(adversarial=dict(regularizers={'0': dict(weight=0.005)})))

@@ -21,7 +21,7 @@ class SubmoduleEMAHook(Hook):
     keys. Buffers are copied.
 
     Args:
-        modules: Children of the model to average.
+        modules: Children of the model to average; those that it keeps frozen are left out.
         momentum: 0.001 is a decay of 0.999.
     """
 
@@ -42,9 +42,11 @@ class SubmoduleEMAHook(Hook):
                     f'SubmoduleEMAHook: the model has no part `{name}`; mend '
                     f'custom_hooks.*.modules.'
                 )
+        frozen = getattr(self.model, 'frozen', ())
         self.averages = {
             name: copy.deepcopy(getattr(self.model, name)).requires_grad_(False)
             for name in self.modules
+            if name not in frozen
         }
 
     def before_train(self, runner) -> None:

@@ -26,6 +26,7 @@ class ReconstructionFrechet(StreamingMetric):
     """
 
     stage = 'tokenizer'
+    slots = dict(features=FEATURES)
 
     def __init__(self, *, features: dict | None = None, protocol: str = 'corrected') -> None:
         self.protocol = check_protocol(self, protocol)

@@ -44,7 +44,7 @@ def frozen_tokenizer(config: dict) -> tuple[nn.Module, str | None]:
     """
     config = dict(config)
     checkpoint, seed = config.pop('checkpoint', None), config.pop('seed', 0)
-    config.update(discriminator=None, perceptual_loss=None)
+    config.pop('training', None)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return MODELS.build(config).requires_grad_(False).eval(), checkpoint
@@ -68,7 +68,7 @@ def image_grid(tokenizer: nn.Module, image_size: int | Sequence[int] | None) -> 
         )
     size = (size, size) if isinstance(size, int) else tuple(size)
     tokenizer.encoder.check_size(size)
-    return tuple(tokenizer.encoder.grid(size))
+    return tuple(tokenizer.grid(size))
 
 
 def head_class(config: dict) -> type | None:
@@ -101,7 +101,9 @@ def build_head(
     shared = dict(vocab_sizes=vocab_sizes, dim=backbone.dim)
     if 'num_heads' in known:
         shared['num_heads'] = backbone.num_heads
-    if config.get('embedding') == 'CodeEmbedding':
+    # A head without a choice of embeddings that asks for the width embeds with the vectors.
+    by_vectors = config.get('embedding') == 'CodeEmbedding' or 'embedding' not in known
+    if by_vectors and 'row_dim' in known:
         first = torch.zeros(1, 1, len(vocab_sizes), dtype=torch.int64)
         shared['row_dim'] = code_rows(quantizer)(first).shape[-1]
     return HEADS.build(shared | config)

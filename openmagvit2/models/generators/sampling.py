@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from openmagvit2.errors import UserError
+from openmagvit2.models.generators.assembly import Assembly
 from openmagvit2.models.layers.precision import uniform_to
 from openmagvit2.models.samplers import SubTokenSampler, uniforms
 from openmagvit2.registry import SAMPLERS
@@ -19,8 +20,8 @@ from openmagvit2.signatures import accepted
 LEAST_ROWS = 4
 
 
-class Sampling:
-    """The half of :class:`BaseGenerator` that samples; a paradigm adds :meth:`decode`."""
+class Sampling(Assembly):
+    """What all generators share of sampling; a paradigm adds :meth:`decode`."""
 
     def decode(
         self, condition: dict[str, Tensor], sampler: SubTokenSampler, random: Tensor

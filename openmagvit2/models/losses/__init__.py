@@ -1,8 +1,25 @@
 """The loss slot; entropy and commitment live with their quantizer."""
 
-from openmagvit2.models.losses.adversarial import AdversarialLoss
+from openmagvit2.models.losses.adaptive_weight import AdaptiveWeight
+from openmagvit2.models.losses.adversarial import Adversarial
+from openmagvit2.models.losses.adversarial_losses import AdversarialLoss
 from openmagvit2.models.losses.lecam import LeCAM
 from openmagvit2.models.losses.perceptual import LPIPSLoss
-from openmagvit2.models.losses.pixel import L1Loss, L2Loss
+from openmagvit2.models.losses.pixel import L1Loss, L2Loss, ReconstructionLoss
+from openmagvit2.models.losses.r1 import R1
+from openmagvit2.models.losses.weights import LinearWeight, LossWeight, build_weight
 
-__all__ = ['AdversarialLoss', 'L1Loss', 'L2Loss', 'LPIPSLoss', 'LeCAM']
+__all__ = [
+    'R1',
+    'AdaptiveWeight',
+    'Adversarial',
+    'AdversarialLoss',
+    'L1Loss',
+    'L2Loss',
+    'LPIPSLoss',
+    'LeCAM',
+    'LinearWeight',
+    'LossWeight',
+    'ReconstructionLoss',
+    'build_weight',
+]

@@ -1,53 +1,208 @@
-"""Adversarial losses on patch logits (spec §3.3)."""
+"""The adversarial game of stage I: which losses, which weights, from when, and who steps first."""
 
-import torch.nn.functional as F
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import torch
 from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
-from openmagvit2.registry import LOSSES
+from openmagvit2.models.losses.adaptive_weight import AdaptiveWeight
+from openmagvit2.models.losses.adversarial_losses import AdversarialLoss
+from openmagvit2.models.losses.weights import build_weight
+from openmagvit2.registry import DISCRIMINATORS, LOSSES
+from openmagvit2.signatures import Slot, accepted
 
-
-def hinge(real: Tensor, fake: Tensor) -> Tensor:
-    """Half of mean relu(1 - real) + mean relu(1 + fake), patch by patch."""
-    return 0.5 * (F.relu(1 - real).mean() + F.relu(1 + fake).mean())
-
-
-def vanilla(real: Tensor, fake: Tensor) -> Tensor:
-    """Half of the two binary cross-entropies, patch by patch."""
-    return 0.5 * (F.softplus(-real).mean() + F.softplus(fake).mean())
-
-
-def non_saturating(real: Tensor, fake: Tensor) -> Tensor:
-    """Sum of the two binary cross-entropies of the images' mean logits."""
-    return F.softplus(-real.flatten(1).mean(1)).mean() + F.softplus(fake.flatten(1).mean(1)).mean()
-
-
-DISCRIMINATOR_LOSSES = {'hinge': hinge, 'vanilla': vanilla, 'non_saturating': non_saturating}
+KEY = 'training.adversarial'
 
 
 @LOSSES.register_module()
-class AdversarialLoss(nn.Module):
-    """Non-saturating loss of the generator and one of three losses of the discriminator.
+class Adversarial(nn.Module):
+    """The rules of the game. Its parts, the discriminator and the regularizers, belong to the model
+    (:meth:`build_parts`), which hands them over at each call, as they are or data-parallel.
 
     Args:
-        discriminator: 'hinge' (the paper's), 'vanilla', or 'non_saturating'.
+        discriminator: Config; None plays no game.
+        generator_loss, discriminator_loss: Names of :mod:`adversarial_losses`, or configs of parts
+            with a method of that name.
+        weight: Weight of the generator's loss: a number, a schedule, or ``AdaptiveWeight``.
+        discriminator_weight: Weight of the discriminator's loss, regularizers apart.
+        features: Weight of the distance between the discriminator's features of an image and of its
+            reconstruction; the discriminator then has ``features(image) -> list of tensors``.
+        start: Iteration from which the game is played.
+        first: Who steps first on a reconstruction: 'generator' or 'discriminator'.
+        regularizers: Configs of penalties of the discriminator, each with a ``weight`` and, where
+            it shall not be that of its class, a ``name`` for logs and checkpoints:
+            ``regularizer(real, fake, discriminator=, image=, iteration=) -> scalar``, or None where
+            an iteration has none. One that does not accept a keyword is not given it.
     """
 
-    def __init__(self, *, discriminator: str = 'hinge') -> None:
+    slots = dict(
+        discriminator=DISCRIMINATORS,
+        generator_loss=LOSSES,
+        discriminator_loss=LOSSES,
+        weight=LOSSES,
+        discriminator_weight=LOSSES,
+        regularizers=Slot(LOSSES, beside=dict(weight=LOSSES, name=None)),
+    )
+
+    def __init__(
+        self,
+        *,
+        discriminator: dict | None,
+        generator_loss: str | dict = 'non_saturating',
+        discriminator_loss: str | dict = 'hinge',
+        weight: float | dict = 0.1,
+        discriminator_weight: float | dict = 1.0,
+        features: float = 0.0,
+        start: int = 0,
+        first: str = 'generator',
+        regularizers: Sequence[dict] = (),
+    ) -> None:
         super().__init__()
-        if discriminator not in DISCRIMINATOR_LOSSES:
-            raise UserError(
-                f'model.adversarial_loss.discriminator must be one of '
-                f'{", ".join(DISCRIMINATOR_LOSSES)}, got {discriminator!r}.'
-            )
-        self.discriminator = discriminator
+        if first not in ('generator', 'discriminator'):
+            raise UserError(f"{KEY}.first must be 'generator' or 'discriminator', got {first!r}.")
+        self.discriminator, self.regularizers = discriminator, list(regularizers)
+        own = AdversarialLoss(
+            generator=generator_loss if isinstance(generator_loss, str) else 'non_saturating',
+            discriminator=discriminator_loss if isinstance(discriminator_loss, str) else 'hinge',
+        )
+        self.generator_loss = _part(generator_loss, own).generator_loss
+        self.discriminator_loss = _part(discriminator_loss, own).discriminator_loss
+        adaptive = isinstance(weight, dict) and LOSSES.build(weight)
+        self.adaptive = adaptive if isinstance(adaptive, AdaptiveWeight) else None
+        self.weight = None if self.adaptive else build_weight(weight, f'{KEY}.weight')
+        self.discriminator_weight = build_weight(
+            discriminator_weight, f'{KEY}.discriminator_weight'
+        )
+        self.regularizer_weights = {
+            name: build_weight(config.get('weight', 1.0), f'{KEY}.regularizers.{name}.weight')
+            for name, config in self._named().items()
+        }
+        self.features, self.start, self.first = features, start, first
 
-    def generator_loss(self, fake: Tensor) -> Tensor:
-        """Logits of reconstructions (B, 1, h, w) to a scalar; logits are averaged over an image
-        *before* the logarithm.
+    def build_parts(self) -> dict[str, nn.Module]:
+        """The ``discriminator`` and the regularizers, each by its name for logs and checkpoints."""
+        if self.discriminator is None:
+            return {}
+        parts = dict(discriminator=DISCRIMINATORS.build(self.discriminator))
+        for name, config in self._named().items():
+            own = {key: value for key, value in config.items() if key not in ('weight', 'name')}
+            parts[name] = LOSSES.build(own)
+        return parts
+
+    def is_played(self, iteration: int) -> bool:
+        """Whether the discriminator takes part after ``iteration`` finished iterations."""
+        return self.discriminator is not None and iteration >= self.start
+
+    def generator_terms(
+        self,
+        discriminator: nn.Module,
+        image: Tensor,
+        fake: Tensor,
+        reconstruction: Tensor,
+        last_layer: Tensor,
+        iteration: int,
+    ) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
+        """What the game adds to the autoencoder's loss; no gradient stays in the discriminator.
+
+        Args:
+            discriminator: The discriminator itself, not its data-parallel wrapper.
+            image, fake: Images and their reconstructions (B, 3, *size).
+            reconstruction: The weighted reconstruction losses, a scalar.
+            last_layer: The decoder's.
+            iteration: Finished iterations.
+
+        Returns:
+            The weighted sum, the unweighted losses and statistics by name.
         """
-        return F.softplus(-fake.flatten(1).mean(1)).mean()
+        with passing_only(discriminator):
+            losses = dict(adversarial=self.generator_loss(discriminator(fake).float()))
+            if self.features:
+                losses['features'] = self._distance(discriminator, image, fake)
+        stats = {}
+        if self.adaptive:
+            weight = self.adaptive(reconstruction, losses['adversarial'], last_layer)
+            stats['adversarial_weight'] = weight
+        else:
+            weight = self.weight(iteration)
+        total = weight * losses['adversarial']
+        if self.features:
+            total = total + self.features * losses['features']
+        return total, losses, stats
 
-    def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
-        """Logits of images and of detached reconstructions, both (B, 1, h, w), to a scalar."""
-        return DISCRIMINATOR_LOSSES[self.discriminator](real, fake)
+    def discriminator_terms(
+        self,
+        discriminator: nn.Module,
+        regularizers: Mapping[str, nn.Module],
+        image: Tensor,
+        fake: Tensor,
+        iteration: int,
+    ) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
+        """The discriminator's loss; see :meth:`generator_terms`.
+
+        Args:
+            discriminator: It, or its data-parallel wrapper.
+            regularizers: By name, as :meth:`build_parts` gave them.
+            image, fake: Images and their reconstructions, detached here.
+            iteration: Finished iterations.
+        """
+        fake = fake.detach()
+        real_logits, fake_logits = discriminator(image).float(), discriminator(fake).float()
+        losses = dict(disc_adversarial=self.discriminator_loss(real_logits, fake_logits))
+        total = self.discriminator_weight(iteration) * losses['disc_adversarial']
+        stats = dict(logits_real=real_logits.mean(), logits_fake=fake_logits.mean())
+        given = dict(discriminator=discriminator, image=image, iteration=iteration)
+        for name, part in regularizers.items():
+            known = accepted(part.forward)
+            penalty = part(
+                real_logits, fake_logits, **{k: v for k, v in given.items() if k in known}
+            )
+            if penalty is not None:
+                losses[name] = penalty
+                total = total + self.regularizer_weights[name](iteration) * penalty
+            stats |= {f'{name}_{key}': value.clone() for key, value in part.named_buffers()}
+        return total, losses, stats
+
+    def _named(self) -> dict[str, dict]:
+        """Configs of the regularizers by name: that of the class in small letters, numbered where
+        there are several.
+        """
+        named: dict[str, dict] = {}
+        for config in self.regularizers:
+            kind = config['type'] if isinstance(config['type'], str) else config['type'].__name__
+            name = config.get('name') or kind.rpartition('.')[2].lower()
+            number = sum(re.fullmatch(rf'{name}(_\d+)?', other) is not None for other in named) + 1
+            named[name if number == 1 else f'{name}_{number}'] = config
+        return named
+
+    @staticmethod
+    def _distance(discriminator: nn.Module, image: Tensor, fake: Tensor) -> Tensor:
+        """Sum over the discriminator's layers of the mean absolute difference (pix2pixHD)."""
+        if not callable(getattr(discriminator, 'features', None)):
+            raise UserError(
+                f'{KEY}.features: {type(discriminator).__name__} has no method `features(image)`; '
+                f'set it to 0.'
+            )
+        with torch.no_grad():
+            targets = discriminator.features(image)
+        pairs = zip(discriminator.features(fake), targets, strict=True)
+        return sum((a.float() - b.float()).abs().mean() for a, b in pairs)
+
+
+@contextmanager
+def passing_only(module: nn.Module) -> Iterator[None]:
+    """Within, gradients pass through a module and none stay in it; what is frozen stays frozen."""
+    trained = [p for p in module.parameters() if p.requires_grad]
+    for parameter in trained:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in trained:
+            parameter.requires_grad_(True)
+
+
+def _part(value: str | dict, own: AdversarialLoss) -> nn.Module:
+    return own if isinstance(value, str) else LOSSES.build(value)

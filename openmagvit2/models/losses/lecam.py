@@ -1,57 +1,68 @@
-"""LeCAM regularization of the discriminator (spec §3.3)."""
+"""LeCAM regularization of the discriminator (Tseng et al., 2021)."""
 
 import torch
-import torch.distributed as dist
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
+from openmagvit2.errors import UserError
+from openmagvit2.models.layers.iteration import PerIteration
+from openmagvit2.models.layers.sync import all_reduce_mean
 from openmagvit2.registry import LOSSES
 
 
 @LOSSES.register_module()
-class LeCAM(nn.Module):
+class LeCAM(PerIteration):
     """Pulls logits towards running averages of the other side's logits.
 
     Unlike the official code the averages are buffers (saved with the model), are updated in
-    training only, and are the same on all processes.
+    training only, and are the same on all processes. In micro-batches they move once an iteration,
+    and the loss of a micro-batch uses them as they would be after what is known of the iteration.
 
     Args:
-        decay: Of the running averages, which start at 0.
+        decay: Decay of the running averages, which start at 0.
+        of: 'logits' (the paper's): the mean of the penalties of all patches, with the averages that
+            know this batch; 'mean': the penalty of the batch's mean logit, with the averages of
+            before (MAGVIT's).
     """
 
-    def __init__(self, *, decay: float = 0.999) -> None:
+    def __init__(self, *, decay: float = 0.999, of: str = 'logits') -> None:
         super().__init__()
-        self.decay = decay
-        # Parts of a batch whose means the averages have had already.
-        self.parts_left = 0
+        if of not in ('logits', 'mean'):
+            raise UserError(f"LeCAM.of must be 'logits' or 'mean', got {of!r}.")
+        self.decay, self.of = decay, of
         self.register_buffer('real_average', torch.zeros(()))
         self.register_buffer('fake_average', torch.zeros(()))
 
     def forward(self, real: Tensor, fake: Tensor) -> Tensor:
-        """Update the averages in training mode, then the penalty: logits (B, 1, h, w) twice to a
-        scalar.
+        """Logits of images and of reconstructions (B, 1, h, w) to a scalar; in training mode the
+        averages are updated.
         """
-        if self.training and self.parts_left:
-            self.parts_left -= 1
-        elif self.training:
-            self._update(real, fake)
+        before = self._averages()
+        if self.training:
+            self.gather(real.detach().float().mean(), fake.detach().float().mean())
+        real_average, fake_average = before if self.of == 'mean' else self._after()
+        if self.of == 'mean':
+            real, fake = real.mean(), fake.mean()
         return (
-            F.relu(real - self.fake_average).square().mean()
-            + F.relu(self.real_average - fake).square().mean()
+            F.relu(real - fake_average).square().mean()
+            + F.relu(real_average - fake).square().mean()
         )
 
-    def begin_step(self, real: Tensor, fake: Tensor, parts: int) -> None:
-        """Update the averages with the logits of a whole batch, whose parts will come one after the
-        other.
-        """
-        self._update(real, fake)
-        self.parts_left = parts
-
     @torch.no_grad()
-    def _update(self, real: Tensor, fake: Tensor) -> None:
-        means = torch.stack([real.float().mean(), fake.float().mean()])
-        if dist.is_initialized() and dist.get_world_size() > 1:
-            dist.all_reduce(means)
-            means /= dist.get_world_size()
-        self.real_average.lerp_(means[0], 1 - self.decay)
-        self.fake_average.lerp_(means[1], 1 - self.decay)
+    def move(self, statistics: list[tuple[Tensor, ...]]) -> None:
+        """Move both averages by the mean logits of an iteration."""
+        real_average, fake_average = self._moved(statistics)
+        self.real_average.copy_(real_average)
+        self.fake_average.copy_(fake_average)
+
+    def _averages(self) -> Tensor:
+        return torch.stack([self.real_average, self.fake_average])
+
+    def _after(self) -> Tensor:
+        """The averages as they will be after what is known of an announced iteration."""
+        known = self.foreseen or self.gathered
+        return self._moved(known) if known else self._averages()
+
+    def _moved(self, statistics: list[tuple[Tensor, ...]]) -> Tensor:
+        means = torch.stack([torch.stack(part) for part in statistics]).mean(0)
+        return self._averages().lerp(all_reduce_mean(means), 1 - self.decay)

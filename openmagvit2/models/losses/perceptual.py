@@ -6,6 +6,9 @@ from openmagvit2.checkpoint.lpips import TRUNK_FILES, load_lpips
 from openmagvit2.errors import UserError
 from openmagvit2.registry import LOSSES
 
+# Where it usually stands in a config, for messages.
+KEY = 'model.training.losses.perceptual'
+
 
 @LOSSES.register_module()
 class LPIPSLoss(nn.Module):
@@ -23,7 +26,7 @@ class LPIPSLoss(nn.Module):
     def __init__(self, *, net: str = 'vgg', weights: str | None = None) -> None:
         super().__init__()
         if net not in TRUNK_FILES:
-            raise UserError(f"model.perceptual_loss.net must be 'vgg' or 'alex', got {net!r}.")
+            raise UserError(f"{KEY}.net must be 'vgg' or 'alex', got {net!r}.")
         self.net = net
         self.weights = weights
         # In a tuple, so that it is neither a child (state dict, DDP) nor trained.
@@ -38,7 +41,7 @@ class LPIPSLoss(nn.Module):
         self._network = (
             load_lpips(
                 self.net,
-                'model.perceptual_loss.weights, or set model.perceptual_loss=None',
+                f'{KEY}.weights, or set {KEY}=None',
                 self.weights,
             ),
         )

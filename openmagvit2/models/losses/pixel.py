@@ -5,19 +5,26 @@ from torch import Tensor, nn
 from openmagvit2.registry import LOSSES
 
 
+class ReconstructionLoss(nn.Module):
+    """``loss(out, target) -> scalar`` on pixels in the range of the networks (``pixels``).
+
+    Other losses see images in [-1, 1]: ``loss(reconstruction, image)``.
+    """
+
+
 @LOSSES.register_module()
-class L1Loss(nn.Module):
+class L1Loss(ReconstructionLoss):
     """Mean absolute difference (the paper's)."""
 
-    def forward(self, reconstruction: Tensor, image: Tensor) -> Tensor:
-        """Two (B, 3, H, W) in [-1, 1] to a scalar."""
-        return (reconstruction - image).abs().mean()
+    def forward(self, out: Tensor, target: Tensor) -> Tensor:
+        """The network's output and its target, two (B, C, *size), to a scalar."""
+        return (out - target).abs().mean()
 
 
 @LOSSES.register_module()
-class L2Loss(nn.Module):
+class L2Loss(ReconstructionLoss):
     """Mean squared difference (LlamaGen's)."""
 
-    def forward(self, reconstruction: Tensor, image: Tensor) -> Tensor:
-        """Two (B, 3, H, W) in [-1, 1] to a scalar."""
-        return (reconstruction - image).square().mean()
+    def forward(self, out: Tensor, target: Tensor) -> Tensor:
+        """The network's output and its target, two (B, C, *size), to a scalar."""
+        return (out - target).square().mean()

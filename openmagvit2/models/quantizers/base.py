@@ -4,11 +4,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
+from openmagvit2.models.layers.projection import convolution
 
 
 @dataclass
@@ -50,19 +52,50 @@ class BaseQuantizer(nn.Module, ABC):
     """``quantizer(z (B, in_channels, *grid)) -> QuantizerOutput``.
 
     A subclass sets ``in_channels``, ``code_dim`` and ``codebook_sizes`` and implements
-    :meth:`quantize` and :meth:`indices_to_codes`. It is always given float32, whatever the
+    :meth:`quantize` and :meth:`indices_to_codes`; one with projections hands ``width`` up and
+    implements :meth:`dequantize` instead of the latter. It is always given float32, whatever the
     autocast: half-precision indices collapse.
+
+    Args:
+        width: Channels that the subclass works on; sets ``in_channels`` and ``code_dim``.
+        projection: Channels of encoder and decoder where they differ from ``width``: a convolution
+            ``project_in`` before and one ``project_out`` after; None: none.
+        projection_kernel: Size of these convolutions; above 1 grids must be (h, w).
 
     Attributes:
         in_channels: Channels wanted from the encoder.
         code_dim: Channels of the codes.
-        whole_batch: Whether a loss needs a statistic of the whole batch; the model then calls
-            :meth:`begin_step` where a batch comes in parts.
+        width: Channels inside, between the projections.
+        fixed_grid: The one grid that it takes; None: any.
+        averages: Whether training passes move a table by running averages.
+        test_arguments, test_grids: Arguments and grids that the contract's test tries.
     """
 
     in_channels: int
     code_dim: int
-    whole_batch: bool = False
+    width: int
+    fixed_grid: tuple[int, ...] | None = None
+    # Not `projection`, which a class of another author may have as a part of its own.
+    _projects: bool = False
+    averages: bool = False
+    test_arguments: ClassVar[dict] = {}
+    test_grids: ClassVar[list[tuple[int, ...]]] = [(7,), (4, 6), (2, 3, 4)]
+
+    def __init__(
+        self,
+        *,
+        width: int | None = None,
+        projection: int | None = None,
+        projection_kernel: int = 1,
+    ) -> None:
+        super().__init__()
+        if width is not None:
+            self.width, self.in_channels = width, projection or width
+            self.code_dim = self.in_channels
+        if projection:
+            self._projects = True
+            self.project_in = convolution(projection, width, projection_kernel)
+            self.project_out = convolution(width, projection, projection_kernel)
 
     @cached_property
     def codebook_sizes(self) -> tuple[int, ...]:
@@ -111,12 +144,14 @@ class BaseQuantizer(nn.Module, ABC):
         ``z``; in training with a stat ``mean_abs_z``.
         """
         with torch.autocast(z.device.type, enabled=False):
-            out = self.quantize(z.float())
-        if not isinstance(out, QuantizerOutput):
-            raise TypeError(
-                f'{type(self).__name__}.quantize must return a QuantizerOutput, got a '
-                f'{type(out).__name__}.'
-            )
+            out = self.quantize(self.projected(z.float()))
+            if not isinstance(out, QuantizerOutput):
+                raise TypeError(
+                    f'{type(self).__name__}.quantize must return a QuantizerOutput, got a '
+                    f'{type(out).__name__}.'
+                )
+            if self._projects:
+                out.codes = self.project_out(out.codes)
         if not self.training:
             out.finite = z.isfinite().all()
         else:
@@ -158,18 +193,57 @@ class BaseQuantizer(nn.Module, ABC):
             )
         return indices
 
-    def begin_step(self, latents: list[Tensor]) -> None:
-        """Look at a batch whose parts of equal size, each a ``z``, will come one after the other
-        (gradient accumulation).
-        """
+    def projected(self, z: Tensor) -> Tensor:
+        """(B, in_channels, *grid) to (B, width, *grid)."""
+        return self.project_in(z) if self._projects else z
 
     @abstractmethod
     def quantize(self, z: Tensor) -> QuantizerOutput:
-        """The work of :meth:`forward`, on float32 (B, in_channels, *grid)."""
+        """The work of :meth:`forward` between the projections, on float32 (B, width, *grid)."""
 
-    @abstractmethod
     def indices_to_codes(self, indices: Tensor) -> Tensor:
         """int64 (B, *token_shape(grid)) to float32 codes (B, code_dim, *grid)."""
+        with torch.autocast(indices.device.type, enabled=False):
+            codes = self.dequantize(indices)
+            return self.project_out(codes) if self._projects else codes
+
+    def dequantize(self, indices: Tensor) -> Tensor:
+        """The work of :meth:`indices_to_codes` before the projection: (B, width, *grid)."""
+        raise NotImplementedError(
+            f'{type(self).__name__} must implement `dequantize`, or `indices_to_codes` itself.'
+        )
+
+    def rows(self, indices: Tensor) -> Tensor:
+        """What each digit stands for, before any sum or projection.
+
+        Args:
+            indices: int64 (B, *token_shape(grid)).
+
+        Returns:
+            float32 (B, T, k, d) of T cells, k digits and d channels for each.
+        """
+        if len(self.codebook_sizes) > 1:
+            raise NotImplementedError(f'{type(self).__name__} has no rows of single digits.')
+        return self.dequantize(indices).flatten(2).transpose(1, 2)[:, :, None]
+
+    def soft_codes(
+        self, z: Tensor, temperature: float, uniform: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Indices drawn from softmax(-|z - row|^2 / temperature), and that distribution.
+
+        Args:
+            z: Latents (B, in_channels, *grid).
+            temperature: Of the distribution, above 0.
+            uniform: One number in [0, 1) for each digit of an index, (B, T, k); None: take the
+                nearest row.
+
+        Returns:
+            Indices int64 (B, *token_shape(grid)) and distributions float32 (B, T, k, V).
+
+        Raises:
+            UserError: The quantizer has no such distribution.
+        """
+        raise UserError(f'{type(self).__name__} has no soft codes; use VQ, or Residual over it.')
 
 
 def straight_through(z: Tensor, codes: Tensor) -> Tensor:
@@ -179,3 +253,8 @@ def straight_through(z: Tensor, codes: Tensor) -> Tensor:
         float32).
     """
     return z + (codes - z).detach()
+
+
+def channels(values: Tensor, like: Tensor) -> Tensor:
+    """Numbers (D,) of the channels, shaped to meet maps ``like`` (B, ., *grid): (1, D, 1, ...)."""
+    return values.reshape(1, -1, *[1] * (like.dim() - 2))

@@ -1,4 +1,6 @@
-"""Finite scalar quantization (spec §1.4): each channel is rounded to a few levels; no losses."""
+"""Finite scalar quantization: each channel is rounded to a few levels; no losses
+(docs/reference/specification.md, section 1.4).
+"""
 
 import math
 from collections.abc import Sequence
@@ -7,7 +9,12 @@ import torch
 from torch import Tensor
 
 from openmagvit2.errors import UserError
-from openmagvit2.models.quantizers.base import BaseQuantizer, QuantizerOutput, straight_through
+from openmagvit2.models.quantizers.base import (
+    BaseQuantizer,
+    QuantizerOutput,
+    channels,
+    straight_through,
+)
 from openmagvit2.registry import QUANTIZERS
 
 
@@ -17,6 +24,8 @@ class FSQ(BaseQuantizer):
 
     Args:
         levels: Number of values of each channel, at least 2. Codes lie in [-1, 1].
+        projection: Channels of encoder and decoder where they differ from the number of levels: a
+            1x1 convolution before and one after.
     """
 
     EPS = 1e-3
@@ -26,45 +35,39 @@ class FSQ(BaseQuantizer):
         num_bits='FSQ has prod(levels) codes; set levels',
     )
 
-    def __init__(self, *, levels: Sequence[int] = (8, 8, 8, 5, 5, 5)) -> None:
-        super().__init__()
+    def __init__(
+        self, *, levels: Sequence[int] = (8, 8, 8, 5, 5, 5), projection: int | None = None
+    ) -> None:
         levels = [int(level) for level in levels]
         if not levels or min(levels) < 2:
             raise UserError(f'model.quantizer.levels must be integers of at least 2, got {levels}.')
+        super().__init__(width=len(levels), projection=projection)
         self.levels = levels
-        self.in_channels = self.code_dim = len(levels)
         self.codebook_sizes = (math.prod(levels),)
+        basis = [math.prod(levels[:i]) for i in range(len(levels))]
+        self.register_buffer('level_counts', torch.tensor(levels), persistent=False)
+        self.register_buffer('basis', torch.tensor(basis), persistent=False)
 
     def quantize(self, z: Tensor) -> QuantizerOutput:
         """Bound (B, D, *grid) by tanh, shifted so that even level counts round evenly, and
         round.
         """
-        levels = self._column(self.levels, z)
+        levels = channels(self.level_counts, z).to(z.dtype)
         half = (levels - 1) * (1 + self.EPS) / 2
         offset = torch.where(levels % 2 == 0, 0.5, 0.0)
         bounded = torch.tanh(z + torch.atanh(offset / half)) * half - offset
         codes = straight_through(bounded, bounded.round()) / (levels // 2)
-        return QuantizerOutput(codes, self.codes_to_indices(codes))
+        return QuantizerOutput(codes, self._indices(codes))
 
-    def indices_to_codes(self, indices: Tensor) -> Tensor:
+    def dequantize(self, indices: Tensor) -> Tensor:
         """int64 (B, *grid) to codes (B, D, *grid) in [-1, 1]."""
         like = indices.unsqueeze(1)
-        levels = self._column(self.levels, like)
-        digits = like // self._column(self._basis(), like) % levels
+        levels = channels(self.level_counts, like)
         half = levels // 2
-        return (digits - half).float() / half
+        return (like // channels(self.basis, like) % levels - half).float() / half
 
-    def codes_to_indices(self, codes: Tensor) -> Tensor:
+    def _indices(self, codes: Tensor) -> Tensor:
         """Codes (B, D, *grid) to int64 (B, *grid)."""
-        half = self._column(self.levels, codes).long() // 2
-        digits = (codes.float() * half).round().long() + half
-        return (digits * self._column(self._basis(), digits)).sum(1)
-
-    def _basis(self) -> list[int]:
-        return [math.prod(self.levels[:i]) for i in range(len(self.levels))]
-
-    @staticmethod
-    def _column(values: list[int], like: Tensor) -> Tensor:
-        return torch.tensor(values, dtype=like.dtype, device=like.device).reshape(
-            1, -1, *[1] * (like.dim() - 2)
-        )
+        half = channels(self.level_counts, codes) // 2
+        digits = (codes * half).round().long() + half
+        return (digits * channels(self.basis, digits)).sum(1)

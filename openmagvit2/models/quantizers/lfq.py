@@ -1,6 +1,8 @@
-"""Lookup-free quantization (paper Eq. 1-3, spec §1.1): the code of a vector is the signs of its
-channels.
+"""Lookup-free quantization (paper Eq. 1-3; docs/reference/specification.md, section 1.1): the code
+of a vector is the signs of its channels.
 """
+
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -8,14 +10,20 @@ from einops import rearrange
 from torch import Tensor
 
 from openmagvit2.errors import UserError
+from openmagvit2.models.layers.iteration import PerIteration
 from openmagvit2.models.layers.precision import exact_matmul
-from openmagvit2.models.quantizers.base import BaseQuantizer, QuantizerOutput, straight_through
-from openmagvit2.models.quantizers.sync import all_reduce_mean
+from openmagvit2.models.layers.sync import all_reduce_mean
+from openmagvit2.models.quantizers.base import (
+    BaseQuantizer,
+    QuantizerOutput,
+    channels,
+    straight_through,
+)
 from openmagvit2.registry import QUANTIZERS
 
 
 @QUANTIZERS.register_module()
-class LFQ(BaseQuantizer):
+class LFQ(BaseQuantizer, PerIteration):
     """2^num_bits codes without a table; losses ``entropy`` and ``commitment``.
 
     ``losses['entropy']`` is the mean entropy of a sample's code distribution minus the entropy of
@@ -26,7 +34,15 @@ class LFQ(BaseQuantizer):
 
     Args:
         num_bits: Channels of ``z``, bits of an index.
-        temperature: Of the code distribution.
+        index_bits: Bits of each digit of an index, in the order of the channels; together
+            ``num_bits``. None: a single digit, of at most 62 bits.
+        projection: Channels of encoder and decoder where they differ from ``num_bits``: a 1x1
+            convolution before and one after.
+        temperature: Temperature of the code distribution.
+        entropy_groups: Cut the channels into this number of equal groups and take the sum of their
+            codebook entropies, each of a distribution of its own: 1 is the joint entropy of Eq. 3,
+            ``num_bits`` that of single bits (BSQ, Show-o). It needs 2^(num_bits / entropy_groups)
+            numbers.
         entropy_eps: Added inside the logarithm of the codebook entropy; 1e-5 as the official code,
             0 for the true entropy.
         bit_order: 'lsb': channel 0 is the lowest bit (paper Eq. 2, official v2); 'msb': the highest
@@ -48,29 +64,42 @@ class LFQ(BaseQuantizer):
         self,
         *,
         num_bits: int = 18,
+        index_bits: Sequence[int] | None = None,
+        projection: int | None = None,
         temperature: float = 0.01,
+        entropy_groups: int = 1,
         entropy_eps: float = 1e-5,
         bit_order: str = 'lsb',
         entropy_sync: bool = False,
         spherical: bool = False,
     ) -> None:
-        super().__init__()
-        if not 1 <= num_bits <= 62:
+        index_bits = [num_bits] if index_bits is None else list(index_bits)
+        if sum(index_bits) != num_bits or not all(1 <= bits <= 62 for bits in index_bits):
             raise UserError(
-                f'model.quantizer.num_bits must be from 1 to 62 (an index is an int64), got '
-                f'{num_bits}.'
+                f'model.quantizer.num_bits must be from 1 to 62 (an index is an int64), or the sum '
+                f'of index_bits, each from 1 to 62, got {num_bits} and {index_bits}.'
             )
         if bit_order not in ('lsb', 'msb'):
             raise UserError(f"model.quantizer.bit_order must be 'lsb' or 'msb', got {bit_order!r}.")
-        self.in_channels = self.code_dim = self.num_bits = num_bits
-        self.codebook_sizes = (2**num_bits,)
+        if entropy_groups < 1 or num_bits % entropy_groups:
+            raise UserError(
+                f'model.quantizer.entropy_groups must divide num_bits, got {entropy_groups} groups '
+                f'of {num_bits} bits.'
+            )
+        super().__init__(width=num_bits, projection=projection)
+        self.num_bits, self.index_bits = num_bits, index_bits
+        self.codebook_sizes = tuple(2**bits for bits in index_bits)
+        shifts = [torch.arange(bits) for bits in index_bits]
+        shifts = torch.cat([s if bit_order == 'lsb' else s.flip(0) for s in shifts])
+        digits = torch.tensor([digit for digit, bits in enumerate(index_bits) for _ in range(bits)])
+        # Of each channel: the place of its bit in a digit, and which digit.
+        self.register_buffer('shifts', shifts, persistent=False)
+        self.register_buffer('digits', digits, persistent=False)
+        self.entropy_groups = entropy_groups
         self.temperature = temperature
         self.entropy_eps = entropy_eps
         self.bit_order = bit_order
         self.entropy_sync = self.whole_batch = entropy_sync
-        # Mean distribution of a batch in parts, and how many parts are still to come.
-        self.batch_mean: Tensor | None = None
-        self.parts_left = 0
         self.spherical = spherical
         self.unit = num_bits**-0.5 if spherical else 1.0
 
@@ -78,24 +107,21 @@ class LFQ(BaseQuantizer):
         """Signs of ``z`` (B, num_bits, *grid), times ``unit``; zero counts as negative."""
         z = self._prepared(z)
         codes = torch.where(z > 0, self.unit, -self.unit)
-        out = QuantizerOutput(straight_through(z, codes), self.codes_to_indices(codes))
+        out = QuantizerOutput(straight_through(z, codes), self._indices(codes))
         if self.training:
-            per_sample, codebook = self.entropies(_rows(z))
+            per_sample, codebook = self.entropies(_vectors(z))
             out.losses = dict(entropy=per_sample - codebook, commitment=F.mse_loss(z, codes))
             out.stats = dict(
                 per_sample_entropy=per_sample.detach(), codebook_entropy=codebook.detach()
             )
         return out
 
-    @torch.no_grad()
-    def begin_step(self, latents: list[Tensor]) -> None:
-        """See :meth:`BaseQuantizer.begin_step`."""
-        with torch.autocast(latents[0].device.type, enabled=False):
-            parts = [
-                _mean_distribution(torch.sigmoid(self._logits(_rows(self._prepared(z.float())))))
-                for z in latents
-            ]
-            self.batch_mean, self.parts_left = all_reduce_mean(sum(parts) / len(parts)), len(parts)
+    def foresee(self, statistics: list[tuple[Tensor, ...]]) -> Tensor:
+        """The mean distribution of an iteration over all processes."""
+        return all_reduce_mean(sum(mean for (mean,) in statistics) / len(statistics))
+
+    def move(self, statistics: list[tuple[Tensor, ...]]) -> None:
+        """Nothing: the losses alone are of a whole batch."""
 
     def entropies(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Per-sample and codebook entropy in nats of vectors (M, num_bits); both differentiable
@@ -104,27 +130,41 @@ class LFQ(BaseQuantizer):
         logits = self._logits(x)
         prob = torch.sigmoid(logits)
         per_sample = (F.softplus(logits) - logits * prob).sum(-1).mean()
-        mean = _mean_distribution(prob)
-        if self.parts_left:
+        mean = self._mean(prob)
+        if self.entropy_sync:
+            self.gather(mean.detach())
             # The value of the whole batch; the gradients of the parts add up to its own.
-            self.parts_left -= 1
-            mean = self.batch_mean + (mean - mean.detach())
-        elif self.entropy_sync:
-            mean = all_reduce_mean(mean)
+            mean = (
+                all_reduce_mean(mean)
+                if self.foreseen is None
+                else self.foreseen + (mean - mean.detach())
+            )
         # The clamp keeps the gradient finite where a probability underflows to zero and entropy_eps
         # is 0.
         log_mean = (mean + self.entropy_eps).clamp_min(torch.finfo(mean.dtype).tiny).log()
         return per_sample, -(mean * log_mean).sum()
 
-    def indices_to_codes(self, indices: Tensor) -> Tensor:
-        """int64 (B, *grid) to signs (B, num_bits, *grid)."""
-        bits = indices.unsqueeze(1) >> _column(self._shifts(), indices.dim(), indices.device) & 1
-        return (bits.float() * 2 - 1) * self.unit
+    def dequantize(self, indices: Tensor) -> Tensor:
+        """int64 (B, *token_shape(grid)) to signs (B, num_bits, *grid)."""
+        single = len(self.index_bits) == 1
+        digits = indices.unsqueeze(1) if single else indices.movedim(-1, 1)[:, self.digits]
+        return ((digits >> channels(self.shifts, digits) & 1).float() * 2 - 1) * self.unit
 
-    def codes_to_indices(self, codes: Tensor) -> Tensor:
-        """Signs (B, num_bits, *grid) to int64 (B, *grid)."""
-        weights = 2 ** _column(self._shifts(), codes.dim() - 1, codes.device)
-        return ((codes > 0).long() * weights).sum(1)
+    def _indices(self, codes: Tensor) -> Tensor:
+        """Signs (B, num_bits, *grid) to int64 (B, *token_shape(grid))."""
+        bits = (codes > 0).long() << channels(self.shifts, codes)
+        digits = [part.sum(1) for part in bits.split(self.index_bits, 1)]
+        return digits[0] if len(digits) == 1 else torch.stack(digits, -1)
+
+    def _mean(self, prob: Tensor) -> Tensor:
+        """Probabilities of a bit being 1 (M, num_bits) to the mean distribution over the codes of
+        each group, (entropy_groups, 2^(high half), 2^(low half)); without the first axis where
+        there is one group.
+        """
+        if self.entropy_groups == 1:
+            return _mean_distribution(prob)
+        parts = prob.chunk(self.entropy_groups, 1)
+        return torch.stack([_mean_distribution(part) for part in parts])
 
     def _prepared(self, z: Tensor) -> Tensor:
         return F.normalize(z, dim=1) if self.spherical else z
@@ -134,17 +174,8 @@ class LFQ(BaseQuantizer):
         # by 4 x unit.
         return 4 * self.unit * x / self.temperature
 
-    def _shifts(self) -> list[int]:
-        shifts = list(range(self.num_bits))
-        return shifts if self.bit_order == 'lsb' else shifts[::-1]
 
-
-def _column(values: list[int], ndim: int, device: torch.device) -> Tensor:
-    """Values along axis 1 of an (ndim + 1)-dimensional tensor of ones elsewhere."""
-    return torch.tensor(values, device=device).reshape(1, -1, *[1] * (ndim - 1))
-
-
-def _rows(z: Tensor) -> Tensor:
+def _vectors(z: Tensor) -> Tensor:
     return rearrange(z, 'b d ... -> (b ...) d')
 
 

@@ -1,23 +1,22 @@
-"""Vector quantization with a learned table (spec §1.3)."""
+"""Vector quantization with a learned table (docs/reference/specification.md, section 1.3)."""
 
 import torch
 import torch.nn.functional as F
 from einops import rearrange
-from torch import Tensor, nn
+from torch import Tensor
 
-from openmagvit2.errors import UserError
+from openmagvit2.models.layers.codebook import Codebook, nearest, squared_distances
 from openmagvit2.models.layers.precision import exact_matmul
 from openmagvit2.models.quantizers.base import BaseQuantizer, QuantizerOutput, straight_through
-from openmagvit2.models.quantizers.sync import all_reduce_sum, broadcast
 from openmagvit2.registry import QUANTIZERS
 
 
 @QUANTIZERS.register_module()
-class VQ(BaseQuantizer):
+class VQ(BaseQuantizer, Codebook):
     """Nearest row of a table; losses ``codebook``, ``commitment`` and, where asked for,
     ``entropy``.
 
-    The defaults are LlamaGen's 16,384 unit vectors of 8 channels, with restarts of dead codes.
+    The defaults are LlamaGen's 16,384 unit vectors of 8 channels, with restarts of dead rows.
 
     Args:
         codebook_size: Rows of the table.
@@ -29,14 +28,15 @@ class VQ(BaseQuantizer):
             falls on the codebook term.
         entropy: Emit LlamaGen's ``entropy`` loss, of the distribution softmax(-distance /
             entropy_temperature) over all rows. It needs tokens x codebook_size numbers.
-        entropy_temperature: Of that distribution.
+        entropy_temperature: Temperature of that distribution.
         ema_decay: Move rows to the running mean of their latents instead of by gradients; there is
             no ``codebook`` loss then.
-        restart_after: A row that no token has chosen in so many training steps is set to a random
-            latent of the batch; None: never.
+        ema_smoothing: Laplace's smoothing of the running counts; None: none.
+        restart_after: Set a row that no token has chosen in this number of iterations to a random
+            latent; None: never.
+        restart_below: With ``ema_decay``: set a row to a random latent when its running count
+            falls below this number; None: never.
     """
-
-    EPS = 1e-5
 
     def __init__(
         self,
@@ -49,84 +49,64 @@ class VQ(BaseQuantizer):
         entropy: bool = False,
         entropy_temperature: float = 0.01,
         ema_decay: float | None = None,
+        ema_smoothing: float | None = None,
         restart_after: int | None = 100,
+        restart_below: float | None = None,
     ) -> None:
-        super().__init__()
-        if codebook_size < 2 or code_dim < 1:
-            raise UserError(
-                f'model.quantizer needs codebook_size >= 2 and code_dim >= 1, got {codebook_size} '
-                f'and {code_dim}.'
-            )
-        if restart_after is not None and restart_after < 1:
-            raise UserError(
-                f'model.quantizer.restart_after must be at least 1, or None for no restarts, got '
-                f'{restart_after}.'
-            )
-        if ema_decay is not None and not 0 < ema_decay < 1:
-            raise UserError(f'model.quantizer.ema_decay must lie between 0 and 1, got {ema_decay}.')
-        self.codebook_sizes = (codebook_size,)
-        self.in_channels = self.code_dim = projection or code_dim
-        self.l2_norm, self.legacy, self.entropy, self.entropy_temperature = (
-            l2_norm,
-            legacy,
-            entropy,
-            entropy_temperature,
+        super().__init__(width=code_dim, projection=projection)
+        self.add_table(
+            codebook_size,
+            code_dim,
+            l2_norm=l2_norm,
+            ema_decay=ema_decay,
+            ema_smoothing=ema_smoothing,
+            restart_after=restart_after,
+            restart_below=restart_below,
         )
-        self.ema_decay, self.restart_after = ema_decay, restart_after
-        self.project_in = nn.Conv1d(projection, code_dim, 1) if projection else nn.Identity()
-        self.project_out = nn.Conv1d(code_dim, projection, 1) if projection else nn.Identity()
-        self.embedding = nn.Embedding(codebook_size, code_dim)
-        nn.init.uniform_(self.embedding.weight, -1 / codebook_size, 1 / codebook_size)
-        if l2_norm:
-            self.embedding.weight.data = F.normalize(self.embedding.weight.data, dim=-1)
-        if ema_decay is not None:
-            self.embedding.weight.requires_grad_(False)
-            self.register_buffer('code_count', torch.ones(codebook_size))
-            self.register_buffer('code_sum', self.embedding.weight.detach().clone())
-        if restart_after is not None:
-            self.register_buffer('steps_unused', torch.zeros(codebook_size, dtype=torch.int64))
-
-    @property
-    def table(self) -> Tensor:
-        """The rows (codebook_size, inner channels), of unit length with ``l2_norm``; before the
-        output projection.
-        """
-        return F.normalize(self.embedding.weight, dim=-1) if self.l2_norm else self.embedding.weight
+        self.codebook_sizes, self.averages = (codebook_size,), ema_decay is not None
+        self.legacy, self.entropy, self.entropy_temperature = legacy, entropy, entropy_temperature
 
     def quantize(self, z: Tensor) -> QuantizerOutput:
-        """Nearest codes of ``z`` (B, in_channels, *grid)."""
-        grid = z.shape[2:]
-        x = rearrange(self.project_in(z.flatten(2)), 'b d n -> (b n) d')
-        if self.l2_norm:
-            x = F.normalize(x, dim=-1)
-        if self.training and self.restart_after is not None:
-            # Before the rows are used: a change in between would spoil the gradients.
-            self._restart(x.detach())
-        table = self.table
+        """Nearest rows of ``z`` (B, code_dim, *grid)."""
+        x, table = self._vectors(z), self.table
         rows = nearest(x.detach(), table.detach())
         codes = F.embedding(rows, table)
-        quantized = rearrange(straight_through(x, codes), '(b n) d -> b d n', b=len(z))
         out = QuantizerOutput(
-            self.project_out(quantized).unflatten(2, grid), rows.view(len(z), *grid)
+            rearrange(straight_through(x, codes), '(b n) d -> b d n', b=len(z)).view_as(z),
+            rows.view(len(z), *z.shape[2:]),
         )
         if self.training:
             out.losses = self._losses(x, codes, table)
-            self._count(x.detach(), rows)
+            self.note(rows, x)
         return out
 
-    def indices_to_codes(self, indices: Tensor) -> Tensor:
-        """int64 (B, *grid) to rows of the table, projected, (B, code_dim, *grid)."""
-        with torch.autocast(indices.device.type, enabled=False):
-            rows = rearrange(F.embedding(indices.flatten(1), self.table), 'b n d -> b d n')
-            return self.project_out(rows).unflatten(2, indices.shape[1:])
+    def dequantize(self, indices: Tensor) -> Tensor:
+        """int64 (B, *grid) to rows of the table (B, code_dim, *grid)."""
+        return F.embedding(indices, self.table).movedim(-1, 1)
 
     @torch.no_grad()
-    def codes_to_indices(self, codes: Tensor) -> Tensor:
-        """Vectors (B, code_dim, *grid) to the nearest projected row, int64 (B, *grid)."""
-        flat = rearrange(codes.float(), 'b d ... -> (b ...) d')
-        with torch.autocast(codes.device.type, enabled=False):
-            table = self.project_out(self.table.T[None])[0].T
-            return nearest(flat, table).reshape(codes.shape[0], *codes.shape[2:])
+    def soft_codes(
+        self, z: Tensor, temperature: float, uniform: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """See :meth:`BaseQuantizer.soft_codes`."""
+        with torch.autocast(z.device.type, enabled=False):
+            x, table = self._vectors(self.projected(z.float())), self.table
+            with exact_matmul():
+                targets = (-squared_distances(x, table) / temperature).softmax(-1)
+            if uniform is None:
+                rows = nearest(x, table)
+            else:
+                bounds = targets.cumsum(-1)
+                # The last bound is 1 up to rounding; no number is beyond it.
+                points = uniform.reshape(-1, 1).to(bounds) * bounds[:, -1:]
+                rows = torch.searchsorted(bounds, points, right=True).squeeze(1)
+                rows = rows.clamp_max(len(table) - 1)
+        return rows.view(len(z), *z.shape[2:]), targets.view(len(z), -1, 1, len(table))
+
+    def _vectors(self, z: Tensor) -> Tensor:
+        """(B, D, *grid) to the vectors (B * T, D) that are compared with the table."""
+        x = rearrange(z, 'b d ... -> (b ...) d')
+        return F.normalize(x, dim=-1) if self.l2_norm else x
 
     def _losses(self, x: Tensor, codes: Tensor, table: Tensor) -> dict[str, Tensor]:
         losses = dict(
@@ -137,57 +117,9 @@ class VQ(BaseQuantizer):
         if self.ema_decay is not None:
             del losses['commitment' if self.legacy else 'codebook']
         if self.entropy:
-            logits = -_distances(x, table) / self.entropy_temperature
+            logits = -squared_distances(x, table) / self.entropy_temperature
             p = logits.softmax(-1)
             mean = p.mean(0)
             per_sample = -(p * logits.log_softmax(-1)).sum(-1).mean()
             losses['entropy'] = per_sample + (mean * (mean + self.EPS).log()).sum()
         return losses
-
-    @torch.no_grad()
-    def _count(self, x: Tensor, rows: Tensor) -> None:
-        """What the batch of all processes says about the rows: which are in use, and where their
-        latents lie.
-        """
-        if self.restart_after is None and self.ema_decay is None:
-            return
-        counts = all_reduce_sum(torch.bincount(rows, minlength=self.codebook_size).to(x.dtype))
-        if self.restart_after is not None:
-            self.steps_unused.add_(1).masked_fill_(counts > 0, 0)
-        if self.ema_decay is not None:
-            sums = all_reduce_sum(torch.zeros_like(self.code_sum).index_add_(0, rows, x))
-            self.code_count.lerp_(counts, 1 - self.ema_decay)
-            self.code_sum.lerp_(sums, 1 - self.ema_decay)
-            # A row without latents keeps its place: count and sum shrink together.
-            self.embedding.weight.copy_(
-                self.code_sum / self.code_count.clamp_min(self.EPS)[:, None]
-            )
-
-    @torch.no_grad()
-    def _restart(self, x: Tensor) -> None:
-        dead = self.steps_unused >= self.restart_after
-        if not dead.any():
-            return
-        # The same latents on all processes, drawn by the first.
-        fresh = broadcast(x[torch.randint(len(x), (int(dead.sum()),), device=x.device)])
-        self.embedding.weight[dead] = fresh
-        self.steps_unused[dead] = 0
-        if self.ema_decay is not None:
-            self.code_count[dead] = 1.0
-            self.code_sum[dead] = fresh
-
-
-def _distances(x: Tensor, table: Tensor) -> Tensor:
-    """Squared distances (M, K) of vectors (M, D) from rows (K, D)."""
-    return x.square().sum(-1, keepdim=True) + table.square().sum(-1) - 2 * x @ table.T
-
-
-def nearest(x: Tensor, table: Tensor, max_elements: int = 2**25) -> Tensor:
-    """Row of ``table`` (K, D) nearest to each vector (M, D), int64 (M,); distances stand in blocks
-    of ``max_elements``.
-    """
-    norms = table.square().sum(-1)
-    # |x|^2 is the same for all rows of the table, so it is left out.
-    blocks = x.split(max(max_elements // len(table), 1))
-    with exact_matmul():
-        return torch.cat([(norms - 2 * block @ table.T).argmin(-1) for block in blocks])

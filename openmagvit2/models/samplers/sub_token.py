@@ -1,4 +1,4 @@
-"""From logits to one sub-token: guidance, temperature, top-k, top-p, draw (spec §5.1)."""
+"""From logits to one sub-token: guidance, temperature, top-k, top-p, draw."""
 
 import math
 import numbers
@@ -29,8 +29,8 @@ class SubTokenSampler:
         temperature: 0 (and anything below 1e-20) takes the largest logit.
         top_k: 0 is off.
         top_p: 1 is off, 0 takes the largest logit.
-        schedule: Of the guidance over the positions, 'constant', 'linear', 'cosine' or 'interval';
-            see :func:`guidance.scheduled`.
+        schedule: How the guidance changes over the positions: 'constant', 'linear', 'cosine' or
+            'interval', see :func:`guidance.scheduled`.
         interval: First and last part of the decoding with guidance, from 0 to 1, for 'interval'.
 
     Raises:

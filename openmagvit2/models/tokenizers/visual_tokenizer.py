@@ -1,36 +1,21 @@
-"""Stage I: encoder, quantizer, decoder, and the losses and discriminator that train them (spec
-§3).
-"""
+"""Stage I: encoder, quantizer and decoder, and what trains them."""
+
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from mmengine.logging import MessageHub
 from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapperDict
 from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
+from openmagvit2.models.decoders.base import run_decoder
+from openmagvit2.models.layers.iteration import PerIteration
+from openmagvit2.models.losses import Adversarial
 from openmagvit2.models.quantizers.base import QuantizerOutput
-from openmagvit2.registry import DECODERS, DISCRIMINATORS, ENCODERS, LOSSES, MODELS, QUANTIZERS
-
-DEFAULT_QUANTIZER_WEIGHTS = dict(entropy=0.1, commitment=0.25, codebook=1.0)
-
-
-class AutoEncoder(nn.Module):
-    """The part of a tokenizer with one optimizer, as data parallelism wraps it: image to
-    reconstruction and quantizer output.
-    """
-
-    def __init__(self, encoder: nn.Module, quantizer: nn.Module, decoder: nn.Module) -> None:
-        super().__init__()
-        self.encoder, self.quantizer, self.decoder = encoder, quantizer, decoder
-
-    def forward(self, image: Tensor) -> tuple[Tensor, QuantizerOutput]:
-        """(B, 3, H, W) in [-1, 1] to a reconstruction of the same shape (not clamped) and the
-        quantizer's output.
-        """
-        out = self.quantizer(self.encoder(image))
-        return self.decoder(out.codes), out
+from openmagvit2.models.tokenizers.autoencoder import AutoEncoder
+from openmagvit2.models.tokenizers.training import Training
+from openmagvit2.registry import DECODERS, ENCODERS, MODELS, QUANTIZERS
 
 
 @MODELS.register_module()
@@ -38,26 +23,28 @@ class VisualTokenizer(BaseModel):
     """Image tokenizer assembled from slots; the quantizer decides the channel widths between them.
 
     Args:
-        encoder, quantizer, decoder, discriminator: Configs of the slots; no discriminator means no
-            adversarial training.
-        reconstruction_loss, perceptual_loss, adversarial_loss, lecam_loss: Configs of losses; the
-            perceptual one may be None.
-        quantizer_loss_weights: Weight of each loss that the quantizer emits; one that is not named
-            has weight 1.
-        reconstruction_weight, perceptual_weight, adversarial_weight, lecam_weight: Weights of the
-            other losses.
-        disc_start: Iteration from which the discriminator takes part.
+        encoder, quantizer, decoder: Configs of the slots.
+        pixels: Config of the range of pixels inside of the networks, [-1, 1] by default.
+        training: Arguments of :class:`Training`: losses, the adversarial game, frozen parts.
         pad_value: Border in evaluation around images whose sides the stride does not divide: 0 is
-            gray, -1 is black (spec §6.3).
+            gray, -1 is black.
         data_preprocessor: Config; maps uint8 batches to [-1, 1] by default.
 
     Raises:
-        UserError: ``quantizer_loss_weights`` names a loss that the quantizer does not emit, at
+        UserError: ``training.quantizer_losses`` names a loss that the quantizer does not emit, at
             another than its default weight.
     """
 
     # What metrics measure: see `evaluation.stages`.
     stage = 'tokenizer'
+    slots = dict(
+        encoder=ENCODERS,
+        quantizer=QUANTIZERS,
+        decoder=DECODERS,
+        pixels=MODELS,
+        training=Training,
+        data_preprocessor=MODELS,
+    )
 
     def __init__(
         self,
@@ -65,65 +52,102 @@ class VisualTokenizer(BaseModel):
         encoder: dict,
         quantizer: dict,
         decoder: dict,
-        discriminator: dict | None = None,
-        reconstruction_loss: dict | None = None,
-        perceptual_loss: dict | None = None,
-        adversarial_loss: dict | None = None,
-        lecam_loss: dict | None = None,
-        quantizer_loss_weights: dict | None = None,
-        reconstruction_weight: float = 1.0,
-        perceptual_weight: float = 1.0,
-        adversarial_weight: float = 0.1,
-        lecam_weight: float = 0.05,
-        disc_start: int = 0,
+        pixels: dict | None = None,
+        training: dict | None = None,
         pad_value: float = 0.0,
         data_preprocessor: dict | None = None,
     ) -> None:
         super().__init__(data_preprocessor or dict(type='ImagePreprocessor'))
+        self.pixels = MODELS.build(pixels or dict(type='Pixels'))
         self.quantizer = QUANTIZERS.build(quantizer)
         self.encoder = ENCODERS.build(dict(encoder, out_channels=self.quantizer.in_channels))
-        self.decoder = DECODERS.build(dict(decoder, in_channels=self.quantizer.code_dim))
-        self.discriminator = DISCRIMINATORS.build(discriminator) if discriminator else None
-        self.reconstruction_loss = LOSSES.build(reconstruction_loss or dict(type='L1Loss'))
-        self.perceptual_loss = LOSSES.build(perceptual_loss) if perceptual_loss else None
-        self.adversarial_loss = LOSSES.build(adversarial_loss or dict(type='AdversarialLoss'))
-        self.lecam = LOSSES.build(lecam_loss or dict(type='LeCAM')) if discriminator else None
-        self.quantizer_loss_weights = DEFAULT_QUANTIZER_WEIGHTS | (quantizer_loss_weights or {})
-        self.reconstruction_weight = reconstruction_weight
-        self.perceptual_weight = perceptual_weight
-        self.adversarial_weight = adversarial_weight
-        self.lecam_weight = lecam_weight
-        self.disc_start = disc_start
+        widths = dict(in_channels=self.quantizer.code_dim)
+        if self.pixels.channels != 3:
+            widths['out_channels'] = self.pixels.channels
+        self.decoder = DECODERS.build(decoder | widths)
+        # `training` itself is the mode of a module.
+        self.recipe = Training(**(training or {}))
+        self.discriminator: nn.Module | None = None
+        # Children of the model, whose names in checkpoints are those of version 1.
+        game = self.recipe.adversarial
+        parts = game.build_parts() if game is not None else {}
+        self.regularizer_names = [name for name in parts if name != 'discriminator']
+        for name, part in parts.items():
+            setattr(self, name, part)
         self.pad_value = pad_value
+        for name in self.recipe.freeze:
+            getattr(self, name).requires_grad_(False)
 
     @property
     def autoencoder(self) -> AutoEncoder:
         """A view of the parts as they are now; the state dict names each parameter once."""
-        return AutoEncoder(self.encoder, self.quantizer, self.decoder)
+        parts = dict(encoder=self.encoder, quantizer=self.quantizer, decoder=self.decoder)
+        return AutoEncoder(self.pixels, **parts, frozen=self.frozen)
+
+    @property
+    def frozen(self) -> tuple[str, ...]:
+        """Names of the parts that stay as they are."""
+        return self.recipe.freeze
 
     def roles(self) -> dict[str, nn.Module]:
         """The modules with an optimizer of their own, by name."""
-        roles = dict(autoencoder=self.autoencoder)
+        roles: dict[str, nn.Module] = dict(autoencoder=self.autoencoder)
         if self.discriminator is not None:
             roles['discriminator'] = self.discriminator
         return roles
 
+    def train(self, mode: bool = True) -> 'VisualTokenizer':
+        """Frozen parts stay in eval mode."""
+        super().train(mode)
+        for name in self.frozen:
+            getattr(self, name).eval()
+        return self
+
     def init_weights(self) -> None:
         """Read what only training needs, before the first image is read; called by the Runner."""
-        if self.perceptual_loss is not None:
-            self.perceptual_loss.load_weights()
+        self.recipe.load_weights()
 
     # ---- use -------------------------------------------------------------------------------------
-    def encode(self, image: Tensor) -> QuantizerOutput:
-        """(B, 3, H, W) in [-1, 1], H and W divisible by ``encoder.downscale``, to codes and
-        indices.
+    def grid(self, size: Sequence[int]) -> tuple[int, ...]:
+        """Shape of the latent positions of images of ``size``, which :meth:`pad` would not change:
+        (H, W) to (h, w), or what the encoder makes of it.
         """
-        return self.quantizer(self.encoder(image))
+        return self.encoder.grid(size)
 
-    def decode(self, codes: Tensor) -> Tensor:
-        """Codes (B, D, *grid) of any float type to images around [-1, 1], not clamped."""
+    def pad(self, image: Tensor) -> tuple[Tensor, tuple[slice, ...]]:
+        """An image with a border of ``pad_value`` up to sides that the encoder's stride divides.
+
+        Args:
+            image: (B, 3, *size).
+
+        Returns:
+            The image, and slices that cut what belongs to it out of a reconstruction's axes.
+        """
+        size = image.shape[2:]
+        steps = self.encoder.stride or (1,) * len(size)
+        borders, crop = [], []
+        for side, step in zip(size, steps, strict=True):
+            # Half of the border, rounded down, to the left and above.
+            before = -side % step // 2
+            # The last axis comes first.
+            borders = [before, -side % step - before, *borders]
+            crop.append(slice(before, before + side))
+        return F.pad(image, borders, value=self.pad_value), tuple(crop)
+
+    def encode(self, image: Tensor) -> QuantizerOutput:
+        """(B, 3, *size) in [-1, 1], sides divisible by ``encoder.stride``, to codes and indices."""
+        return self.quantizer(self.encoder(self.pixels.to_network(image)))
+
+    def decode(self, codes: Tensor, size: Sequence[int] | None = None) -> Tensor:
+        """Codes to images around [-1, 1], not clamped.
+
+        Args:
+            codes: (B, D, *grid) of any float type.
+            size: Height and width, for decoders whose grid does not give them.
+        """
         # Codes of indices are float32, weights may be of a lower precision.
-        return self.decoder(codes.to(next(self.decoder.parameters()).dtype))
+        codes = codes.to(next(self.decoder.parameters()).dtype)
+        return self.pixels.to_image(run_decoder(self.decoder, codes, size))
 
     def decode_indices(self, indices: Tensor) -> Tensor:
         """int64 (B, *grid) to images around [-1, 1], not clamped.
@@ -134,13 +158,22 @@ class VisualTokenizer(BaseModel):
         return self.decode(self.quantizer.indices_to_codes(self.check_indices(indices)))
 
     def check_indices(self, indices: Tensor) -> Tensor:
-        """Indices (B, h, w), with several codebooks (B, h, w, codebooks), as int64, checked.
+        """Indices (B, *token_shape) as int64, checked.
 
         Raises:
             UserError: Another shape, no whole numbers, or one that is not in the codebook.
         """
-        books = self.quantizer.num_codebooks
-        axes = ('B', 'h', 'w') if books == 1 else ('B', 'h', 'w', str(books))
+        # Any grid will do, where the quantizer takes more than one.
+        grid = self.quantizer.fixed_grid or self.grid(
+            self.encoder.image_size or self.encoder.stride
+        )
+        digits = len(self.quantizer.codebook_sizes)
+        cells = len(self.quantizer.token_shape(grid)) - (digits > 1)
+        axes = [
+            'B',
+            *('n' if cells == 1 else 'thw'[-cells:]),
+            *([str(digits)] if digits > 1 else []),
+        ]
         if indices.dim() != len(axes):
             raise UserError(
                 f'indices must have the shape ({", ".join(axes)}), got {tuple(indices.shape)}; a '
@@ -165,26 +198,21 @@ class VisualTokenizer(BaseModel):
             UserError: Encoder or decoder gives NaN or infinite numbers, which 8 bits would hide.
         """
         image = self.data_preprocessor(data, False)['image']
-        height, width = image.shape[2:]
-        more = [-side % self.encoder.downscale for side in (width, height)]
-        # Half of the border, rounded down, to the left and above.
-        left, top = (side // 2 for side in more)
-        borders = (left, more[0] - left, top, more[1] - top)
-        reconstruction, out = self.autoencoder(F.pad(image, borders, value=self.pad_value))
+        padded, crop = self.pad(image)
+        out, quantized = self.autoencoder(padded)
         what = _named(data.get('index'))
-        out.check_finite(what)
-        if not reconstruction.isfinite().all():
+        quantized.check_finite(what)
+        if not out.isfinite().all():
             raise UserError(
                 f'The decoder gives NaN or infinite numbers for {what}; use another checkpoint.'
             )
+        reconstruction = self.pixels.to_image(out)[(..., *crop)].float().clamp(-1, 1)
         return [
             dict(
                 image=image,
-                reconstruction=reconstruction[:, :, top : top + height, left : left + width]
-                .float()
-                .clamp(-1, 1),
-                indices=out.indices,
-                codebook_sizes=self.quantizer.codebook_sizes,
+                reconstruction=reconstruction,
+                indices=quantized.indices,
+                codebook_sizes=tuple(self.quantizer.codebook_sizes),
             )
         ]
 
@@ -198,119 +226,108 @@ class VisualTokenizer(BaseModel):
         data: dict,
         optim_wrapper: OptimWrapperDict,
         handles: dict[str, nn.Module] | None = None,
+        iteration: int = 0,
     ) -> dict[str, Tensor]:
-        """One step of the generator, then one of the discriminator on the same reconstruction (spec
-        §3.4).
+        """One step of the autoencoder and one of the discriminator on the same reconstruction.
 
         Args:
             data: A batch of the data set.
             optim_wrapper: One wrapper for each role.
             handles: Data-parallel wrappers of the roles; the modules themselves in a single
                 process.
+            iteration: Finished iterations, as schedules and the start of the game count them.
 
         Returns:
             Detached scalars for the log.
         """
         handles = handles or self.roles()
         image = self.data_preprocessor(data, True)['image']
-        adversarial = self.discriminator is not None and _iteration() >= self.disc_start
+        game, wrapper = self._game(iteration), optim_wrapper['autoencoder']
+        with wrapper.optim_context(handles['autoencoder']):
+            out, quantized = handles['autoencoder'](image)
+        judged = (optim_wrapper, handles, image, self.pixels.to_image(out.detach()), iteration)
+        log = {}
+        if game is not None and game.first == 'discriminator':
+            log = self.discriminator_step(*judged)
 
-        with optim_wrapper['autoencoder'].optim_context(handles['autoencoder']):
-            reconstruction, out = handles['autoencoder'](image)
-            losses = self.generator_losses(image, reconstruction, out, adversarial)
-            loss = sum(self._weight(name) * value for name, value in losses.items())
-        optim_wrapper['autoencoder'].update_params(loss)
-        log = dict(loss=loss, **losses, **out.stats)
+        with wrapper.optim_context(handles['autoencoder']):
+            terms, losses, stats = self.autoencoder_terms(image, out, quantized, iteration)
+            loss = sum(terms)
+        wrapper.update_params(loss)
+        log |= dict(loss=loss, **losses, **quantized.stats, **stats)
 
-        if adversarial:
-            with optim_wrapper['discriminator'].optim_context(handles['discriminator']):
-                losses, stats = self.discriminator_losses(
-                    handles['discriminator'], image, reconstruction.detach()
-                )
-                loss = losses['disc_adversarial'] + self.lecam_weight * losses['lecam']
-            optim_wrapper['discriminator'].update_params(loss)
-            log.update(disc_loss=loss, **losses, **stats)
+        if game is not None and game.first == 'generator':
+            log |= self.discriminator_step(*judged)
         return {name: value.detach() for name, value in log.items()}
 
-    @torch.no_grad()
-    def begin_step(self, micro_batches: list[dict], optim_wrapper: OptimWrapperDict) -> None:
-        """Before the micro-batches of one step: what losses over the whole batch must know of it,
-        at the cost of a forward pass.
+    def autoencoder_terms(
+        self, image: Tensor, out: Tensor, quantized: QuantizerOutput, iteration: int
+    ) -> tuple[list[Tensor], dict[str, Tensor], dict[str, Tensor]]:
+        """Weighted losses of encoder, quantizer and decoder; unweighted ones and statistics by
+        name.
 
-        Only where the quantizer asks for it (``whole_batch``); LeCAM's averages then also see the
-        batch as one. So an iteration is the same with micro-batches and without, up to rounding.
+        Args:
+            image: (B, 3, *size) in [-1, 1].
+            out, quantized: Of :attr:`autoencoder`.
+            iteration: Finished iterations.
         """
-        if not self.quantizer.whole_batch:
-            return
-        adversarial = self.discriminator is not None and _iteration() >= self.disc_start
-        images = [self.data_preprocessor(data, True)['image'] for data in micro_batches]
-        with optim_wrapper['autoencoder'].optim_context(self.autoencoder):
-            latents = [self.encoder(image) for image in images]
-            self.quantizer.begin_step(latents)
-            if adversarial:
-                # In eval mode it leaves the losses, and what was just noted, alone.
-                self.quantizer.eval()
-                fakes = [
-                    self.discriminator(self.decoder(self.quantizer(z).codes)).float()
-                    for z in latents
-                ]
-                self.quantizer.train()
-                reals = [self.discriminator(image).float() for image in images]
-                self.lecam.begin_step(torch.cat(reals), torch.cat(fakes), len(images))
+        terms = self.recipe.quantizer_terms(self.quantizer, quantized, iteration)
+        more, losses = self.recipe.reconstruction_terms(image, out, self.pixels, iteration)
+        terms, losses, stats = terms + more, quantized.losses | losses, {}
+        game = self._game(iteration)
+        if game is not None:
+            term, played, stats = game.generator_terms(
+                self.discriminator,
+                image,
+                self.pixels.to_image(out),
+                sum(more),
+                self.decoder.last_layer if game.adaptive else None,
+                iteration,
+            )
+            terms, losses = [*terms, term], losses | played
+        return terms, losses, stats
 
-    def generator_losses(
-        self, image: Tensor, reconstruction: Tensor, out: QuantizerOutput, adversarial: bool
+    def discriminator_step(
+        self,
+        optim_wrapper: OptimWrapperDict,
+        handles: dict[str, nn.Module],
+        image: Tensor,
+        fake: Tensor,
+        iteration: int,
     ) -> dict[str, Tensor]:
-        """Unweighted losses of encoder, quantizer and decoder by name."""
-        with torch.autocast(image.device.type, enabled=False):
-            losses = dict(
-                out.losses, reconstruction=self.reconstruction_loss(reconstruction.float(), image)
-            )
-            if self.perceptual_loss is not None:
-                losses['perceptual'] = self.perceptual_loss(reconstruction.float(), image)
-        self._check_weights(out.losses)
-        if adversarial:
-            # The discriminator only passes gradients on here; its own step follows.
-            trained = [p for p in self.discriminator.parameters() if p.requires_grad]
-            self.discriminator.requires_grad_(False)
-            losses['adversarial'] = self.adversarial_loss.generator_loss(
-                self.discriminator(reconstruction).float()
-            )
-            # What the user froze stays frozen.
-            for parameter in trained:
-                parameter.requires_grad_(True)
-        return losses
+        """One step of the discriminator on images and their reconstructions.
 
-    def discriminator_losses(
-        self, discriminator: nn.Module, image: Tensor, reconstruction: Tensor
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Unweighted losses of the discriminator, and its mean logits and LeCAM's averages, by
-        name; ``reconstruction`` is detached.
+        Returns:
+            Scalars for the log.
         """
-        real, fake = discriminator(image).float(), discriminator(reconstruction).float()
-        losses = dict(
-            disc_adversarial=self.adversarial_loss.discriminator_loss(real, fake),
-            lecam=self.lecam(real, fake),
-        )
-        averages = {f'lecam_{name}': value.clone() for name, value in self.lecam.named_buffers()}
-        return losses, dict(logits_real=real.mean(), logits_fake=fake.mean(), **averages)
+        wrapper, handle = optim_wrapper['discriminator'], handles['discriminator']
+        with wrapper.optim_context(handle):
+            loss, losses, stats = self.recipe.adversarial.discriminator_terms(
+                handle, self._regularizers(), image, fake, iteration
+            )
+        wrapper.update_params(loss)
+        return dict(disc_loss=loss, **losses, **stats)
 
-    def _weight(self, name: str) -> float:
-        own = dict(
-            reconstruction=self.reconstruction_weight,
-            perceptual=self.perceptual_weight,
-            adversarial=self.adversarial_weight,
-        )
-        return own.get(name, self.quantizer_loss_weights.get(name, 1.0))
+    def rehearse(self, data: dict, optim_wrapper: OptimWrapperDict, iteration: int = 0) -> None:
+        """The passes of :meth:`train_step` without gradients and steps, for parts that must know a
+        whole batch before its first micro-batch.
+        """
+        image = self.data_preprocessor(data, True)['image']
+        with torch.no_grad(), optim_wrapper['autoencoder'].optim_context(self.autoencoder):
+            out, _ = self.autoencoder(image)
+            if self._game(iteration) is None:
+                return
+            logits = [self.discriminator(x).float() for x in (image, self.pixels.to_image(out))]
+            for part in self._regularizers().values():
+                if isinstance(part, PerIteration):
+                    part(*logits)
 
-    def _check_weights(self, emitted: dict[str, Tensor]) -> None:
-        for name, weight in self.quantizer_loss_weights.items():
-            if name not in emitted and weight != DEFAULT_QUANTIZER_WEIGHTS.get(name):
-                raise UserError(
-                    f'model.quantizer_loss_weights.{name}: {type(self.quantizer).__name__} emits '
-                    f'no such loss '
-                    f'(it has: {", ".join(emitted) or "none"}); remove the key.'
-                )
+    def _game(self, iteration: int) -> Adversarial | None:
+        game = self.recipe.adversarial
+        return game if game is not None and game.is_played(iteration) else None
+
+    def _regularizers(self) -> dict[str, nn.Module]:
+        return {name: getattr(self, name) for name in self.regularizer_names}
 
 
 def _named(index: Tensor | None) -> str:
@@ -321,9 +338,3 @@ def _named(index: Tensor | None) -> str:
     return (
         f'the batch of images {", ".join(map(str, numbers[:3]))}{", …" if len(numbers) > 3 else ""}'
     )
-
-
-def _iteration() -> int:
-    """Iterations done so far; the Runner keeps the count in its message hub."""
-    hub = MessageHub.get_current_instance()
-    return hub.get_info('iter') if 'iter' in hub.runtime_info else 0

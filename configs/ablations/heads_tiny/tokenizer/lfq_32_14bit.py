@@ -7,10 +7,7 @@ model = dict(
     decoder=dict(
         type='CnnDecoder', channels=32, channel_multipliers=(1, 2, 2), num_res_blocks=1, upsample='depth_to_space', patch_size=2,
         adaptive_norm=True),
-    discriminator=None,
-    perceptual_loss=None,
-    reconstruction_loss=dict(type='L2Loss'),
-    reconstruction_weight=25.0)
+    training=dict(losses=dict(reconstruction=dict(type='L2Loss', weight=25.0))))
 train_dataloader = dict(dataset=dict(pipeline=[dict(type='Pad', size=32), dict(type='RandomFlip')]))
 val_dataloader = dict(dataset=dict(pipeline=[dict(type='Pad', size=32)]))
 optim_wrapper = dict(dtype='auto', autoencoder=dict(optimizer=dict(lr=3e-3, betas=(0.9, 0.99))), discriminator=None)

@@ -8,6 +8,7 @@ from torch.utils._pytree import tree_leaves
 
 from benchmarks.lfq import dense_entropies
 from benchmarks.memory import PeakMemory
+from openmagvit2.models.layers.iteration import one_iteration
 from openmagvit2.models.quantizers import LFQ
 
 
@@ -48,17 +49,17 @@ def test_largest_tensor(bits):
 
 @pytest.mark.parametrize('order', ['lsb', 'msb'])
 def test_bit_order_and_round_trip(order):
-    lfq = LFQ(num_bits=4, bit_order=order)
+    lfq = LFQ(num_bits=4, bit_order=order).eval()
     indices = torch.arange(16).reshape(1, 4, 4)
     codes = lfq.indices_to_codes(indices)
-    assert lfq.codes_to_indices(codes).equal(indices)
+    assert lfq(codes).indices.equal(indices)
     assert codes[0, :, 0, 1].tolist() == ([1, -1, -1, -1] if order == 'lsb' else [-1, -1, -1, 1])
 
 
 def test_largest_bit_count_round_trips():
-    lfq = LFQ(num_bits=62)
+    lfq = LFQ(num_bits=62).eval()
     indices = torch.tensor([[0, 2**62 - 1, 123_456_789_012_345_678]])
-    assert lfq.codes_to_indices(lfq.indices_to_codes(indices)).equal(indices)
+    assert lfq(lfq.indices_to_codes(indices)).indices.equal(indices)
 
 
 def test_zero_is_negative_and_underflow_has_a_gradient():
@@ -95,8 +96,8 @@ def test_a_batch_in_parts_has_the_entropy_of_the_whole(spherical):
     one, cut = z.clone().requires_grad_(), z.clone().requires_grad_()
     expected = whole(one)
     expected.losses['entropy'].backward()
-    parts.begin_step(list(z.chunk(3)))
-    outs = [parts(part) for part in cut.chunk(3)]
+    with one_iteration(parts, lambda: [parts(part) for part in z.chunk(3)]):
+        outs = [parts(part) for part in cut.chunk(3)]
     (sum(out.losses['entropy'] for out in outs) / 3).backward()
     for out in outs:
         assert_close(out.stats['codebook_entropy'], expected.stats['codebook_entropy'])
@@ -104,3 +105,33 @@ def test_a_batch_in_parts_has_the_entropy_of_the_whole(spherical):
     assert_close(cut.grad, one.grad, atol=1e-5, rtol=1e-4)
     # The next batch is one again.
     assert_close(parts(z).losses['entropy'], expected.losses['entropy'])
+
+
+@pytest.mark.parametrize('groups', [1, 2, 4, 8])
+def test_entropy_of_groups_is_the_sum_of_their_dense_forms(groups):
+    torch.manual_seed(0)
+    x = 0.01 * torch.randn(40, 8, dtype=torch.float64)
+    per_sample, codebook = LFQ(num_bits=8, entropy_groups=groups, entropy_eps=0.0).entropies(x)
+    dense = [dense_entropies(part, 0.01, 0.0) for part in x.chunk(groups, 1)]
+    assert_close(per_sample, sum(part[0] for part in dense), atol=1e-10, rtol=0)
+    assert_close(codebook, sum(part[1] for part in dense), atol=1e-10, rtol=0)
+
+
+@pytest.mark.parametrize('order', ['lsb', 'msb'])
+def test_an_index_of_several_digits_holds_any_number_of_bits(order):
+    lfq = LFQ(num_bits=70, index_bits=[2, 6, 62], entropy_groups=35, bit_order=order)
+    assert lfq.codebook_sizes == (4, 64, 2**62) and lfq.token_shape((3,)) == (3, 3)
+    z = torch.randn(2, 70, 3, generator=torch.Generator().manual_seed(0))
+    out = lfq(z)
+    assert lfq.indices_to_codes(out.indices).equal(torch.where(z > 0, 1.0, -1.0))
+    # Each digit counts its own channels as an index of its own would.
+    for digit, bits, part in zip(
+        out.indices.unbind(-1), lfq.index_bits, z.split(lfq.index_bits, 1), strict=True
+    ):
+        assert digit.equal(LFQ(num_bits=bits, bit_order=order).eval()(part).indices)
+    assert out.losses['entropy'].isfinite()
+
+
+def test_what_it_computes_with_is_no_part_of_its_state():
+    lfq = LFQ(num_bits=6)
+    assert not lfq.state_dict() and {name for name, _ in lfq.named_buffers()}

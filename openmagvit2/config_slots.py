@@ -1,0 +1,91 @@
+"""What a key of a config is for: classes say which slots their arguments fill (``slots``), mmengine
+has names of its own.
+"""
+
+from typing import Any
+
+from openmagvit2 import registry
+from openmagvit2.errors import UserError
+from openmagvit2.registry import Registry
+from openmagvit2.signatures import Slot, accepted
+
+HOOKS = Slot(registry.HOOKS, beside=dict(priority=None))
+# Keys of mmengine's Runner, data loaders, data sets and visualizers, wherever they stand.
+MMENGINE: dict[str, Slot] = dict(
+    model=Slot(registry.MODELS),
+    data_preprocessor=Slot(registry.MODELS),
+    dataset=Slot(registry.DATASETS),
+    pipeline=Slot(registry.TRANSFORMS),
+    sampler=Slot(registry.DATA_SAMPLERS),
+    train_cfg=Slot(registry.LOOPS),
+    val_cfg=Slot(registry.LOOPS),
+    test_cfg=Slot(registry.LOOPS),
+    val_evaluator=Slot(registry.METRICS),
+    test_evaluator=Slot(registry.METRICS),
+    default_hooks=HOOKS,
+    custom_hooks=HOOKS,
+    optimizer=Slot(registry.OPTIMIZERS),
+    param_scheduler=Slot(registry.PARAM_SCHEDULERS, beside=dict(convert_to_iter_based=None)),
+    model_wrapper_cfg=Slot(registry.MODEL_WRAPPERS),
+    visualizer=Slot(registry.VISUALIZERS),
+    vis_backends=Slot(registry.VISBACKENDS),
+    log_processor=Slot(registry.LOG_PROCESSORS),
+)
+
+
+class Anything:
+    """The place of what a class of others builds as it likes."""
+
+
+# What stands at a place of a config: parts of a slot (one, a list, some by name); the arguments of
+# a class without a `type`; Anything; None: no dicts with a `type`.
+Place = Slot | type | None
+
+
+def place_of(place: Place, node: dict, key: str) -> Place:
+    """The place below a key.
+
+    Args:
+        place: The place of the dict.
+        node: The dict, or as much of it as is known.
+        key: A key of it.
+    """
+    if isinstance(place, Slot) and 'type' not in node:
+        return place
+    if isinstance(place, Slot):
+        cls = class_of(place, node['type'])
+        if key in place.beside:
+            return _place(place.beside[key])
+        # Parts of our own slots, and classes that say so, build what they declare.
+        if hasattr(cls, 'slots') or place.registry.name in registry.SLOTS:
+            return _place(getattr(cls, 'slots', {}).get(key))
+        return MMENGINE.get(key, Anything)
+    if place is None or place is Anything:
+        free = Anything if place is Anything or 'type' in node else None
+        return MMENGINE.get(key, free)
+    return _place(getattr(place, 'slots', {}).get(key))
+
+
+def known_keys(place: Place, node: dict, path: str) -> set[str] | None:
+    """Keys that a dict at a place may have; None where any may be.
+
+    Raises:
+        UserError: Its ``type`` is not in the slot.
+    """
+    if isinstance(place, Slot):
+        if 'type' not in node:
+            return None
+        cls = class_of(place, node['type'])
+        if cls is None:
+            raise UserError(f'{path}: {place.registry.unknown(node["type"])}')
+        return accepted(cls) | {'type'} | set(place.beside)
+    return None if place is None or place is Anything else accepted(place)
+
+
+def class_of(place: Slot, kind: Any) -> type | None:
+    """The class of a ``type``; None where the slot has none of that name."""
+    return place.registry.get(kind) if isinstance(kind, str) else kind
+
+
+def _place(declared: 'Slot | Registry | type | None') -> Place:
+    return Slot(declared) if isinstance(declared, Registry) else declared

@@ -1,0 +1,197 @@
+"""A table of vectors: nearest rows, running averages, restarts of dead rows."""
+
+import torch
+import torch.nn.functional as F
+from mmengine.dist import all_reduce, broadcast
+from torch import Tensor, nn
+
+from openmagvit2.errors import UserError
+from openmagvit2.models.layers.iteration import PerIteration
+from openmagvit2.models.layers.precision import exact_matmul
+
+
+class Codebook(PerIteration):
+    """Rows (K, D), moved by gradients or by the averages of their latents.
+
+    A base class beside :class:`BaseQuantizer`, not a part of its own: checkpoints name the tensors
+    of a quantizer without a level between (``quantizer.embedding.weight``,
+    ``quantizer.code_count``). A quantizer makes the table with :meth:`add_table` and hands over
+    what a training pass chose with :meth:`note`.
+    """
+
+    EPS = 1e-5
+
+    def add_table(
+        self,
+        size: int,
+        dim: int,
+        *,
+        l2_norm: bool = False,
+        ema_decay: float | None = None,
+        ema_smoothing: float | None = None,
+        restart_after: int | None = None,
+        restart_below: float | None = None,
+    ) -> None:
+        """Make the table, uniform in ±1/size.
+
+        Args:
+            size: Number of rows K, at least 2.
+            dim: Channels D of a row.
+            l2_norm: Use rows of unit length; they are normalised at every use.
+            ema_decay: Move rows to the running mean of their latents, S / N of running sums S and
+                counts N with this decay in (0, 1), instead of by gradients.
+            ema_smoothing: Laplace's smoothing of the counts, N to (N + ema_smoothing) sum(N) /
+                (sum(N) + K ema_smoothing), before the division (RQ-VAE: 1e-5); None: no smoothing.
+            restart_after: Set a row that no latent has chosen in this number of iterations to a
+                random latent of the iteration; None: never.
+            restart_below: Set a row to a random latent when its running count falls below this
+                number (RQ-VAE: 1.0); the counts then start at 0. None: never.
+
+        Raises:
+            UserError: A value is out of range, or one needs ``ema_decay``.
+        """
+        _check(
+            size,
+            dim,
+            ema_decay,
+            ema_smoothing=ema_smoothing,
+            restart_after=restart_after,
+            restart_below=restart_below,
+        )
+        self.l2_norm, self.ema_decay, self.ema_smoothing = l2_norm, ema_decay, ema_smoothing
+        self.restart_after, self.restart_below = restart_after, restart_below
+        self.embedding = nn.Embedding(size, dim)
+        nn.init.uniform_(self.embedding.weight, -1 / size, 1 / size)
+        if l2_norm:
+            self.embedding.weight.data = F.normalize(self.embedding.weight.data, dim=-1)
+        if ema_decay is not None:
+            self.embedding.weight.requires_grad_(False)
+            start = 1.0 if restart_below is None else 0.0
+            self.register_buffer('code_count', torch.full((size,), start))
+            self.register_buffer('code_sum', self.embedding.weight.detach().clone())
+        if restart_after is not None:
+            self.register_buffer('steps_unused', torch.zeros(size, dtype=torch.int64))
+
+    @property
+    def table(self) -> Tensor:
+        """The rows (K, D), of unit length with ``l2_norm``."""
+        weight = self.embedding.weight
+        if self.training and self._moves:
+            # A copy: the rows may move before this pass has had its backward pass.
+            weight = weight.clone()
+        return F.normalize(weight, dim=-1) if self.l2_norm else weight
+
+    @property
+    def _moves(self) -> bool:
+        return self.ema_decay is not None or self.restart_after is not None
+
+    def note(self, rows: Tensor, latents: Tensor) -> None:
+        """Hand over the rows (M,) that the latents (M, D) of a training pass chose."""
+        if self._moves:
+            self.gather(rows, latents.detach())
+
+    @torch.no_grad()
+    def move(self, statistics: list[tuple[Tensor, ...]]) -> None:
+        """Move the table by the rows and latents of all passes of an iteration, on all processes.
+
+        Nothing waits for the device: dead rows are replaced by a mask.
+        """
+        rows, latents = (torch.cat(parts) for parts in zip(*statistics, strict=True))
+        weight = self.embedding.weight
+        counts = torch.zeros(len(weight), dtype=latents.dtype, device=latents.device)
+        counts.index_add_(0, rows, torch.ones_like(rows, dtype=latents.dtype))
+        all_reduce(counts)
+        if self.ema_decay is not None:
+            sums = torch.zeros_like(self.code_sum).index_add_(0, rows, latents)
+            all_reduce(sums)
+            self.code_count.lerp_(counts, 1 - self.ema_decay)
+            self.code_sum.lerp_(sums, 1 - self.ema_decay)
+        dead = torch.zeros_like(counts, dtype=torch.bool)
+        if self.restart_after is not None:
+            self.steps_unused.add_(1).masked_fill_(counts > 0, 0)
+            dead |= self.steps_unused >= self.restart_after
+        if self.restart_below is not None:
+            dead |= self.code_count < self.restart_below
+        if self.restart_after is not None or self.restart_below is not None:
+            self._restart(dead, latents)
+        if self.ema_decay is not None:
+            # A row without latents keeps its place: count and sum shrink together.
+            weight.copy_(self.code_sum / self._smoothed(self.code_count)[:, None])
+
+    def _smoothed(self, count: Tensor) -> Tensor:
+        if self.ema_smoothing is None:
+            return count.clamp_min(self.EPS)
+        total, eps = count.sum(), self.ema_smoothing
+        return total * (count + eps) / (total + len(count) * eps)
+
+    def _restart(self, dead: Tensor, latents: Tensor) -> None:
+        """Set dead rows, a mask (K,), to random latents, on all processes to those of the first."""
+        fresh = _draw(latents, len(dead), noise=self.restart_below is not None)
+        broadcast(fresh)
+        rows = self.embedding.weight if self.ema_decay is None else self.code_sum
+        rows.copy_(torch.where(dead[:, None], fresh, rows))
+        if self.ema_decay is not None:
+            self.code_count.masked_fill_(dead, 1.0)
+        if self.restart_after is not None:
+            self.steps_unused.masked_fill_(dead, 0)
+
+
+def _draw(latents: Tensor, count: int, noise: bool) -> Tensor:
+    """Random latents (count, D), each as often as any other.
+
+    Args:
+        latents: Vectors (M, D).
+        count: Number to draw.
+        noise: Where there are fewer than ``count``, add uniform noise from 0 to 0.01 / sqrt(D), as
+            RQ-VAE: of equal rows only the first is ever chosen.
+    """
+    if len(latents) < count:
+        latents = latents.repeat(-(-count // len(latents)), 1)
+        if noise:
+            latents = latents + torch.rand_like(latents) * 0.01 * latents.shape[1] ** -0.5
+    return latents[torch.randperm(len(latents), device=latents.device)[:count]]
+
+
+def squared_distances(x: Tensor, table: Tensor) -> Tensor:
+    """Squared distances (M, K) of vectors (M, D) from rows (K, D)."""
+    return x.square().sum(-1, keepdim=True) + table.square().sum(-1) - 2 * x @ table.T
+
+
+def nearest(x: Tensor, table: Tensor, max_elements: int = 2**25) -> Tensor:
+    """Number of the row nearest to each vector, the first of equal ones.
+
+    Args:
+        x: Vectors (M, D).
+        table: Rows (K, D).
+        max_elements: Distances that stand in memory at a time.
+
+    Returns:
+        int64 (M,).
+    """
+    norms = table.square().sum(-1)
+    # |x|^2 is the same for all rows of the table, so it is left out.
+    blocks = x.split(max(max_elements // len(table), 1))
+    with exact_matmul():
+        return torch.cat([(norms - 2 * block @ table.T).argmin(-1) for block in blocks])
+
+
+def _check(size: int, dim: int, decay: float | None, **others: float | None) -> None:
+    if size < 2 or dim < 1:
+        raise UserError(
+            f'model.quantizer needs codebook_size >= 2 and code_dim >= 1, got {size} and {dim}.'
+        )
+    if decay is not None and not 0 < decay < 1:
+        raise UserError(f'model.quantizer.ema_decay must lie between 0 and 1, got {decay}.')
+    after = others['restart_after']
+    if after is not None and after < 1:
+        raise UserError(
+            f'model.quantizer.restart_after must be at least 1, or None for no restarts, got '
+            f'{after}.'
+        )
+    for name in ('ema_smoothing', 'restart_below'):
+        value = others[name]
+        if value is not None and (decay is None or value <= 0):
+            raise UserError(
+                f'model.quantizer.{name} must be a positive number and needs ema_decay, got '
+                f'{value} with ema_decay={decay}.'
+            )

@@ -1,0 +1,66 @@
+"""Losses of a generator and a discriminator on logits, by name."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from openmagvit2.errors import UserError
+from openmagvit2.registry import LOSSES
+
+
+def non_saturating_generator(fake: Tensor) -> Tensor:
+    """Mean softplus(-logit); logits are averaged over an image *before* the logarithm."""
+    return F.softplus(-fake.flatten(1).mean(1)).mean()
+
+
+def mean_generator(fake: Tensor) -> Tensor:
+    """Minus the mean logit (VQGAN's, with the hinge loss of the discriminator)."""
+    return -fake.mean()
+
+
+def hinge(real: Tensor, fake: Tensor) -> Tensor:
+    """Half of mean relu(1 - real) + mean relu(1 + fake), patch by patch."""
+    return 0.5 * (F.relu(1 - real).mean() + F.relu(1 + fake).mean())
+
+
+def vanilla(real: Tensor, fake: Tensor) -> Tensor:
+    """Half of the two binary cross-entropies, patch by patch."""
+    return 0.5 * (F.softplus(-real).mean() + F.softplus(fake).mean())
+
+
+def non_saturating(real: Tensor, fake: Tensor) -> Tensor:
+    """Sum of the two binary cross-entropies of the images' mean logits."""
+    return F.softplus(-real.flatten(1).mean(1)).mean() + F.softplus(fake.flatten(1).mean(1)).mean()
+
+
+GENERATOR_LOSSES = {'non_saturating': non_saturating_generator, 'mean': mean_generator}
+DISCRIMINATOR_LOSSES = {'hinge': hinge, 'vanilla': vanilla, 'non_saturating': non_saturating}
+
+
+@LOSSES.register_module()
+class AdversarialLoss(nn.Module):
+    """A loss of the generator and one of the discriminator.
+
+    Args:
+        generator: 'non_saturating' (the paper's) or 'mean'.
+        discriminator: 'hinge' (the paper's), 'vanilla', or 'non_saturating'.
+    """
+
+    def __init__(self, *, generator: str = 'non_saturating', discriminator: str = 'hinge') -> None:
+        super().__init__()
+        for name, kind, known in (
+            ('generator_loss', generator, GENERATOR_LOSSES),
+            ('discriminator_loss', discriminator, DISCRIMINATOR_LOSSES),
+        ):
+            if kind not in known:
+                raise UserError(
+                    f'training.adversarial.{name} must be one of {", ".join(known)}, got {kind!r}.'
+                )
+        self.generator, self.discriminator = generator, discriminator
+
+    def generator_loss(self, fake: Tensor) -> Tensor:
+        """Logits of reconstructions (B, 1, h, w) to a scalar."""
+        return GENERATOR_LOSSES[self.generator](fake)
+
+    def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Logits of images and of detached reconstructions, both (B, 1, h, w), to a scalar."""
+        return DISCRIMINATOR_LOSSES[self.discriminator](real, fake)

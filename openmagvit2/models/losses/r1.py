@@ -1,0 +1,53 @@
+"""R1 penalty on the discriminator's gradient (Mescheder et al., 2018)."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from openmagvit2.errors import UserError
+from openmagvit2.registry import LOSSES
+
+
+@LOSSES.register_module()
+class R1(nn.Module):
+    """Mean over images of the squared norm of the logits' gradient at real images.
+
+    The logits of an image are summed; there is no factor 1/2, so a weight of 10 is StyleGAN's gamma
+    of 20. Computed in float32, whatever the autocast.
+
+    Args:
+        interval: Iterations from one penalty to the next, which then counts so many times: the mean
+            strength stays (StyleGAN2's lazy regularization).
+    """
+
+    def __init__(self, *, interval: int = 1) -> None:
+        super().__init__()
+        if interval < 1:
+            raise UserError(f'R1.interval must be at least 1, got {interval}.')
+        self.interval = interval
+
+    def forward(
+        self, real: Tensor, fake: Tensor, *, discriminator: nn.Module, image: Tensor, iteration: int
+    ) -> Tensor | None:
+        """The penalty, a scalar, or None in an iteration without one.
+
+        Args:
+            real, fake: Not used.
+            discriminator: Images to logits; samples must not depend on each other.
+            image: Real images (B, 3, *size).
+            iteration: Finished iterations.
+
+        Raises:
+            UserError: The discriminator has BatchNorm.
+        """
+        if iteration % self.interval:
+            return None
+        if any(isinstance(module, _BatchNorm) for module in discriminator.modules()):
+            raise UserError(
+                'R1 is the gradient of each image alone; the discriminator has BatchNorm, which '
+                'mixes images: choose another, as BlurPatchGAN.'
+            )
+        image = image.detach().float().requires_grad_()
+        with torch.autocast(image.device.type, enabled=False):
+            (gradient,) = torch.autograd.grad(discriminator(image).sum(), image, create_graph=True)
+        return self.interval * gradient.square().flatten(1).sum(1).mean()

@@ -1,0 +1,64 @@
+"""Weights of losses: a number, or a schedule."""
+
+from openmagvit2.errors import UserError
+from openmagvit2.registry import LOSSES
+
+
+class LossWeight:
+    """A weight that changes in training: ``weight(iteration) -> float``."""
+
+    def __call__(self, iteration: int) -> float:
+        """The weight in the iteration after ``iteration`` finished ones."""
+        raise NotImplementedError
+
+
+class ConstantWeight(LossWeight):
+    """A number in a config."""
+
+    def __init__(self, value: float) -> None:
+        self.value = value
+
+    def __call__(self, iteration: int) -> float:
+        """The number."""
+        return self.value
+
+
+@LOSSES.register_module()
+class LinearWeight(LossWeight):
+    """From ``start`` to ``end`` on a line, then constant: MAGVIT's annealing of the entropy loss.
+
+    Args:
+        start: Weight in the first iteration.
+        end: Weight after ``steps`` iterations.
+        steps: Length of the line in iterations, at least 1.
+    """
+
+    def __init__(self, *, start: float, end: float, steps: int) -> None:
+        if steps < 1:
+            raise UserError(f'LinearWeight.steps must be at least 1, got {steps}.')
+        self.start, self.end, self.steps = start, end, steps
+
+    def __call__(self, iteration: int) -> float:
+        """See :class:`LossWeight`."""
+        return self.start + (self.end - self.start) * min(iteration / self.steps, 1.0)
+
+
+def build_weight(value: float | dict, key: str) -> LossWeight:
+    """The weight of a config.
+
+    Args:
+        value: A number or the config of a schedule.
+        key: What the error calls it.
+
+    Raises:
+        UserError: It is neither.
+    """
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return ConstantWeight(value)
+    weight = LOSSES.build(value) if isinstance(value, dict) else None
+    if not isinstance(weight, LossWeight):
+        raise UserError(
+            f"{key} must be a number, or a schedule as dict(type='LinearWeight', start=0.3, "
+            f'end=0.1, steps=2000), got {value!r}.'
+        )
+    return weight

@@ -1,0 +1,104 @@
+"""Residual quantization (Lee et al., 2022): a sum of codes, each of what those before it left."""
+
+import torch
+from torch import Tensor
+
+from openmagvit2.errors import UserError
+from openmagvit2.models.layers.iteration import PerIteration, each_pass, one_iteration
+from openmagvit2.models.quantizers.base import BaseQuantizer, QuantizerOutput, straight_through
+from openmagvit2.models.quantizers.wrapping import build_inner, mean_by_name
+from openmagvit2.registry import QUANTIZERS
+
+
+@QUANTIZERS.register_module()
+class Residual(BaseQuantizer, PerIteration):
+    """Quantize the residual again and again by the same quantizer: one digit a depth.
+
+    With ``r_0 = z``, depth d chooses the code ``c_d`` of ``r_{d-1}`` and leaves ``r_d = r_{d-1} -
+    c_d``; the codes are the sum of all ``c_d``, straight through to ``z``. Losses and statistics of
+    the quantizer are averaged over depths: as ``r_{d-1} - c_d`` is ``z`` minus the sum so far, its
+    commitment becomes that of RQ-VAE, mean_d |z - sum_{j <= d} c_j|^2. The first n digits decode to
+    the first n codes' sum.
+
+    As in RQ-VAE a table of running averages moves within the pass: depth d + 1 looks into the table
+    that depth d has moved. Such a pass cannot be cut into micro-batches.
+
+    Args:
+        quantizer: Config of a quantizer whose indices have a single digit.
+        depth: Number of codes that are added.
+        projection: Channels of encoder and decoder where they differ from the quantizer's: a 1x1
+            convolution before and one after.
+
+    Raises:
+        UserError: In training, a second pass of an iteration would move the table again.
+    """
+
+    slots = dict(quantizer=QUANTIZERS)
+    test_arguments = dict(
+        quantizer=dict(type='VQ', codebook_size=20, code_dim=4, l2_norm=False, ema_decay=0.9),
+        depth=3,
+    )
+
+    def __init__(self, *, quantizer: dict, depth: int, projection: int | None = None) -> None:
+        if depth < 1:
+            raise UserError(f'model.quantizer.depth must be at least 1, got {depth}.')
+        inner = build_inner(quantizer, digits=1)
+        super().__init__(width=inner.in_channels, projection=projection)
+        self.quantizer, self.depth = inner, depth
+        self.codebook_sizes = inner.codebook_sizes * depth
+
+    def quantize(self, z: Tensor) -> QuantizerOutput:
+        """Quantize (B, D, *grid) ``depth`` times."""
+        moves = self.training and self.quantizer.averages
+        if moves and self.gathered:
+            raise UserError(
+                f'model.quantizer: {type(self).__name__} over a table of running averages moves it '
+                f'in each pass, so an iteration cannot be cut into micro-batches; set '
+                f'accumulative_counts to 1, or let gradients move the table (ema_decay=None).'
+            )
+        residual, total, outs = z, torch.zeros_like(z), []
+        with (each_pass if moves else one_iteration)(self.quantizer):
+            for _ in range(self.depth):
+                outs.append(self.quantizer(residual))
+                code = outs[-1].codes.detach()
+                residual, total = residual - code, total + code
+        if self.training:
+            self.gather()
+        return QuantizerOutput(
+            straight_through(z, total),
+            outs[0].indices if self.depth == 1 else torch.stack([out.indices for out in outs], -1),
+            mean_by_name([out.losses for out in outs]),
+            mean_by_name([out.stats for out in outs]),
+        )
+
+    def move(self, statistics: list[tuple[Tensor, ...]]) -> None:
+        """Nothing is left to move: the passes are only counted."""
+
+    def dequantize(self, indices: Tensor) -> Tensor:
+        """int64 (B, *grid, n), of the first n depths, to the sum of their codes (B, D, *grid)."""
+        digits = [indices] if self.depth == 1 else indices.unbind(-1)
+        return sum(self.quantizer.indices_to_codes(digit) for digit in digits)
+
+    def rows(self, indices: Tensor) -> Tensor:
+        """int64 (B, *grid, depth) to (B, T, depth, D)."""
+        rows = self.quantizer.rows(indices.flatten(1))
+        return rows.reshape(len(indices), -1, self.depth, rows.shape[-1])
+
+    @torch.no_grad()
+    def soft_codes(
+        self, z: Tensor, temperature: float, uniform: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """See :meth:`BaseQuantizer.soft_codes`; the code that is drawn at a depth leaves the
+        residual of the next.
+        """
+        with torch.autocast(z.device.type, enabled=False):
+            residual, drawn = self.projected(z.float()), []
+            for depth in range(self.depth):
+                part = None if uniform is None else uniform[..., depth : depth + 1]
+                drawn.append(self.quantizer.soft_codes(residual, temperature, part))
+                residual = residual - self.quantizer.indices_to_codes(drawn[-1][0])
+        indices, targets = zip(*drawn, strict=True)
+        return (
+            indices[0] if self.depth == 1 else torch.stack(indices, -1),
+            torch.cat(targets, 2),
+        )

@@ -1,0 +1,118 @@
+"""What trains a tokenizer: one dict of its config, which a generator leaves out."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from openmagvit2.errors import UserError
+from openmagvit2.models.losses import Adversarial, ReconstructionLoss, build_weight
+from openmagvit2.models.quantizers.base import QuantizerOutput
+from openmagvit2.models.tokenizers.pixels import Pixels
+from openmagvit2.registry import LOSSES
+from openmagvit2.signatures import Slot
+
+DEFAULT_LOSSES = dict(reconstruction=dict(type='L1Loss'))
+DEFAULT_QUANTIZER_WEIGHTS = dict(entropy=0.1, commitment=0.25, codebook=1.0)
+FREEZABLE = ('encoder', 'quantizer', 'decoder')
+
+
+class Training(nn.Module):
+    """Losses with their weights, the adversarial game, and what stays as it is.
+
+    Args:
+        losses: Configs of losses of a reconstruction by the names of the log, each with a
+            ``weight`` (1 by default): a number or a schedule. ``reconstruction`` is the L1 loss
+            unless named; None removes one.
+        quantizer_losses: Weights of the losses that the quantizer emits, by their names: numbers or
+            schedules. The defaults are 0.1 for ``entropy``, 0.25 for ``commitment``, 1 for others.
+        adversarial: Config of the game; None: no discriminator.
+        freeze: Which of encoder, quantizer and decoder stay as they are: in eval mode, so that a
+            frozen quantizer emits no losses.
+    """
+
+    slots = dict(
+        losses=Slot(LOSSES, beside=dict(weight=LOSSES)),
+        quantizer_losses=LOSSES,
+        adversarial=LOSSES,
+    )
+
+    def __init__(
+        self,
+        *,
+        losses: Mapping[str, dict | None] | None = None,
+        quantizer_losses: Mapping[str, float | dict] | None = None,
+        adversarial: dict | None = None,
+        freeze: Sequence[str] = (),
+    ) -> None:
+        super().__init__()
+        configs = {k: v for k, v in (DEFAULT_LOSSES | dict(losses or {})).items() if v is not None}
+        self.losses = nn.ModuleDict(
+            {
+                name: LOSSES.build({key: value for key, value in config.items() if key != 'weight'})
+                for name, config in configs.items()
+            }
+        )
+        self.weights = {
+            name: build_weight(config.get('weight', 1.0), f'training.losses.{name}.weight')
+            for name, config in configs.items()
+        }
+        given = DEFAULT_QUANTIZER_WEIGHTS | dict(quantizer_losses or {})
+        self.quantizer_weights = {
+            name: build_weight(value, f'training.quantizer_losses.{name}')
+            for name, value in given.items()
+        }
+        self.wanted = {k for k, v in given.items() if v != DEFAULT_QUANTIZER_WEIGHTS.get(k)}
+        self.adversarial: Adversarial | None = LOSSES.build(adversarial) if adversarial else None
+        self.freeze = tuple(freeze)
+        wrong = [name for name in self.freeze if name not in FREEZABLE]
+        if wrong:
+            raise UserError(f'training.freeze may name {", ".join(FREEZABLE)}, got {wrong[0]!r}.')
+
+    def load_weights(self) -> None:
+        """Read what losses only need in a training, before the first image is read."""
+        for loss in self.losses.values():
+            if callable(getattr(loss, 'load_weights', None)):
+                loss.load_weights()
+
+    def reconstruction_terms(
+        self, image: Tensor, out: Tensor, pixels: Pixels, iteration: int
+    ) -> tuple[list[Tensor], dict[str, Tensor]]:
+        """Weighted losses of a reconstruction, and the unweighted ones by name.
+
+        Args:
+            image: (B, 3, *size) in [-1, 1].
+            out: The decoder's output (B, ``pixels.channels``, *size).
+            pixels: The tokenizer's.
+            iteration: Finished iterations.
+        """
+        with torch.autocast(image.device.type, enabled=False):
+            out = out.float()
+            target, fake = pixels.to_network(image), pixels.to_image(out)
+            losses = {
+                name: loss(out, target)
+                if isinstance(loss, ReconstructionLoss)
+                else loss(fake, image)
+                for name, loss in self.losses.items()
+            }
+        return [self.weights[name](iteration) * value for name, value in losses.items()], losses
+
+    def quantizer_terms(
+        self, quantizer: nn.Module, out: QuantizerOutput, iteration: int
+    ) -> list[Tensor]:
+        """Weighted losses of those that a quantizer has emitted.
+
+        Raises:
+            UserError: A weight is of a loss that it does not emit.
+        """
+        missing = sorted(self.wanted - set(out.losses)) if quantizer.training else ()
+        if missing:
+            raise UserError(
+                f'model.training.quantizer_losses.{missing[0]}: {type(quantizer).__name__} emits '
+                f'no such loss (it has: {", ".join(out.losses) or "none"}); remove the key.'
+            )
+        weights = {
+            name: self.quantizer_weights[name](iteration) if name in self.quantizer_weights else 1.0
+            for name in out.losses
+        }
+        return [weights[name] * value for name, value in out.losses.items()]
