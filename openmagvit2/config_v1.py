@@ -130,7 +130,7 @@ def generator(old: dict, inherited: dict, rest: dict) -> dict:
     return new
 
 
-def _pixels(grid: Sequence[int], encoder: dict | None) -> tuple[int, ...]:
+def _pixels(grid: Sequence[int], encoder: dict | None) -> list[int]:
     """Sides of the images of a grid of tokens."""
     if not encoder:
         raise UserError(
@@ -140,7 +140,8 @@ def _pixels(grid: Sequence[int], encoder: dict | None) -> tuple[int, ...]:
     # On no device: only the stride is asked for.
     with torch.random.fork_rng(devices=[]), torch.device('meta'):
         stride = ENCODERS.build(dict(encoder, out_channels=1)).stride
-    return tuple(side * step for side, step in zip(grid, stride, strict=True))
+    # A list, as settings in checkpoints have it.
+    return [side * step for side, step in zip(grid, stride, strict=True)]
 
 
 GENERATOR = dict(

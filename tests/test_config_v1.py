@@ -183,7 +183,7 @@ def test_a_generator(generator, monkeypatch):
     found = generator(GENERATOR)
     assert found['conditioner'] == dict(type='ClassLabel', num_classes=7, dropout=0.2)
     # Two downsamplings: 4 pixels a token.
-    assert found['image_size'] == (8, 12) and found['input_dropout'] == 0.3
+    assert found['image_size'] == [8, 12] and found['input_dropout'] == 0.3
     assert not found.keys() & {'grid', 'num_classes', 'class_dropout', 'token_dropout'}
     assert sorted(lines) == [
         'model.class_dropout → model.conditioner.dropout',
@@ -196,10 +196,10 @@ def test_a_generator(generator, monkeypatch):
 def test_overrides_of_a_generator(generator):
     found = generator(GENERATOR, {'model.num_classes': 9, 'model.grid': (5, 5)})
     assert found['conditioner'] == dict(type='ClassLabel', num_classes=9, dropout=0.2)
-    assert found['image_size'] == (20, 20)
+    assert found['image_size'] == [20, 20]
     # A grid beside another tokenizer is one of that tokenizer.
     child = 'model = dict(tokenizer=dict(encoder=dict(channel_multipliers=(1, 2))), grid=(5, 5))'
-    assert generator(GENERATOR, child=child)['image_size'] == (10, 10)
+    assert generator(GENERATOR, child=child)['image_size'] == [10, 10]
 
 
 def test_a_model_of_version_1_is_built(generator):

@@ -2,22 +2,28 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
 from openmagvit2.checkpoint import load_tokenizer_weights
 from openmagvit2.errors import UserError
+from openmagvit2.models.backbones.base import Backbone
+from openmagvit2.models.conditioners.base import Conditioner
+from openmagvit2.models.factorization import TokenFactorization
 from openmagvit2.models.generators import parts
-from openmagvit2.models.layers.rope import grid_cells
+from openmagvit2.models.heads.base import Head
+from openmagvit2.models.orders import Order
 from openmagvit2.registry import BACKBONES, CONDITIONERS, FACTORIZATIONS, HEADS, MODELS, ORDERS
 from openmagvit2.signatures import Slot
 
+if TYPE_CHECKING:
+    from openmagvit2.models.tokenizers import VisualTokenizer
+
 
 class Assembly(BaseModel):
-    """The parts of a generator, and the way from images to sub-tokens and back.
+    """The parts of a generator.
 
     Args:
         tokenizer: Config of a tokenizer; ``checkpoint`` in it names its weights, ``seed`` those of
@@ -37,6 +43,12 @@ class Assembly(BaseModel):
         data_preprocessor: Config; maps uint8 batches to [-1, 1] by default.
     """
 
+    tokenizer: 'VisualTokenizer'
+    factorization: TokenFactorization
+    backbone: Backbone
+    head: Head
+    class_embedding: Conditioner
+    order: Order
     # What metrics measure: see `evaluation.stages`.
     stage = 'generator'
     slots = dict(
@@ -87,7 +99,7 @@ class Assembly(BaseModel):
 
     # ---- parts -----------------------------------------------------------------------------------
     @property
-    def conditioner(self) -> nn.Module:
+    def conditioner(self) -> Conditioner:
         """The conditioner, which keeps version 1's name in state dicts, ``class_embedding``."""
         return self.class_embedding
 
@@ -105,14 +117,14 @@ class Assembly(BaseModel):
         return parts.Trainable(self.trained_parts(), self.losses)
 
     def losses(
-        self, sub_indices: Tensor, condition: dict[str, Tensor], **given: Any
+        self, sub_indices: Tensor, condition: dict[str, Tensor], *args: Any, **given: Any
     ) -> dict[str, Tensor]:
         """Losses by name, whose sum is minimised.
 
         Args:
             sub_indices: True sub-tokens, int64 (B, T, k).
             condition: Data of the conditioner.
-            given: What the paradigm's ``teacher`` gives.
+            args, given: What the paradigm's ``teacher`` gives.
         """
         raise NotImplementedError
 
@@ -123,10 +135,6 @@ class Assembly(BaseModel):
     def backbone_arguments(self) -> dict[str, Any]:
         """What a backbone is built with, beside its config."""
         return dict(grid=self.grid)
-
-    def cells(self) -> Tensor:
-        """Coordinates of the tokens in raster order, int64 (T, axes)."""
-        return grid_cells(self.grid)
 
     def order_arguments(self) -> dict[str, Any]:
         """What an order is built with, beside its config."""
@@ -170,77 +178,3 @@ class Assembly(BaseModel):
                 load_tokenizer_weights(self.tokenizer, self.tokenizer_checkpoint)
             except UserError as error:
                 raise UserError(f'model.tokenizer.checkpoint: {error}') from error
-
-    # ---- tokens ----------------------------------------------------------------------------------
-    def split(self, indices: Tensor) -> Tensor:
-        """Indices (B, *token_shape) to sub-tokens (B, T, k)."""
-        return self.factorization.split(indices)
-
-    def merge(self, sub_indices: Tensor) -> Tensor:
-        """Sub-tokens (B, T, k) to indices (B, *token_shape)."""
-        return self.factorization.merge(sub_indices, self.token_shape)
-
-    @torch.no_grad()
-    def tokenize(self, image: Tensor) -> Tensor:
-        """Images (B, 3, H, W) in [-1, 1] to sub-tokens int64 (B, T, k).
-
-        Raises:
-            UserError: Their tokens have another shape than the model's, or outside of training the
-                encoder gives NaN or infinite numbers.
-        """
-        with torch.autocast(image.device.type, enabled=False):
-            out = self.tokenizer.encode(image)
-        if not self.training:
-            # Reading the answer waits for the device, which a training step must not.
-            out.check_finite('images')
-        self._check_shape(out.indices, f'images of {tuple(image.shape[2:])} pixels make')
-        return self.split(out.indices)
-
-    def sub_indices(self, data: dict) -> Tensor:
-        """Sub-tokens (B, T, k) of a batch of images, or of indices from a token cache."""
-        if 'indices' not in data:
-            return self.tokenize(data['image'])
-        self._check_shape(data['indices'], 'the token cache has')
-        return self.split(data['indices'])
-
-    @torch.no_grad()
-    def soft_tokens(self, data: dict, uniform: Tensor) -> tuple[Tensor, Tensor]:
-        """Draw the tokens of images by their distances from the codes.
-
-        Args:
-            data: A batch with ``image`` (B, 3, H, W) in [-1, 1].
-            uniform: Numbers (B, T * k) in [0, 1).
-
-        Returns:
-            Sub-tokens int64 (B, T, k), and the distributions (B, T, k, V) that they are drawn from.
-
-        Raises:
-            UserError: The batch comes from a token cache; the quantizer has no such distributions.
-        """
-        if 'indices' in data:
-            raise UserError(
-                'model.soft_targets: a token cache keeps no distributions; train on the images '
-                'themselves (train_dataloader.dataset), or set model.soft_targets=None.'
-            )
-        tokenizer, image = self.tokenizer, data['image']
-        draws = uniform.unflatten(1, (self.num_tokens, -1))
-        with torch.autocast(image.device.type, enabled=False):
-            z = tokenizer.encoder(tokenizer.pixels.to_network(image))
-            indices, targets = tokenizer.quantizer.soft_codes(z, **self.soft_targets, uniform=draws)
-        self._check_shape(indices, f'images of {tuple(image.shape[2:])} pixels make')
-        return self.split(indices), targets
-
-    def _check_shape(self, indices: Tensor, what: str) -> None:
-        if indices.shape[1:] != self.token_shape:
-            raise UserError(
-                f'model.image_size and the tokenizer make tokens of the shape {self.token_shape}, '
-                f'{what} {tuple(indices.shape[1:])}.'
-            )
-
-    def embed(self, condition: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Prefix (B, P, dim) and pooled vector (B, dim) of conditions."""
-        return self.conditioner.embed(condition, self.head.embeddings)
-
-    def rows(self) -> dict[str, Any]:
-        """The quantizer's vectors for calls of a head that embeds with them."""
-        return dict(rows=parts.code_rows(self.tokenizer.quantizer)) if self.head.needs_rows else {}

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from openmagvit2.errors import UserError
 from openmagvit2.models.generators.base import BaseGenerator
+from openmagvit2.models.orders import in_order, to_raster
 from openmagvit2.models.samplers import SubTokenSampler, decode_tokens
 from openmagvit2.registry import MODELS
 
@@ -64,10 +65,10 @@ class AutoregressiveGenerator(BaseGenerator):
             condition: Data of the conditioner, or its labels (B,); -1 is the null class.
         """
         cells = self._cells(len(sub_indices))
-        sub_indices = _in_order(sub_indices, cells)
+        sub_indices = in_order(sub_indices, cells)
         context = self.context(sub_indices, condition, cells)
         logits = self.head.logits(context, sub_indices, **self.rows())
-        return [_to_raster(x, cells) for x in logits]
+        return [to_raster(x, cells) for x in logits]
 
     def loss(self, sub_indices: Tensor, condition: Tensor | dict[str, Tensor]) -> dict[str, Tensor]:
         """Mean nats of each sub-token, by name, without dropping conditions."""
@@ -89,15 +90,15 @@ class AutoregressiveGenerator(BaseGenerator):
         """See :meth:`Assembly.losses`; ``cells`` int64 (B, T) is the order, raster order by
         default.
         """
-        sub_indices, given = _in_order(sub_indices, cells), self.rows()
+        sub_indices, given = in_order(sub_indices, cells), self.rows()
         if targets is not None:
-            given['targets'] = _in_order(targets, cells)
+            given['targets'] = in_order(targets, cells)
         return self.head.loss(self.context(sub_indices, condition, cells), sub_indices, **given)
 
     def nll(self, sub_indices: Tensor, condition: dict[str, Tensor]) -> Tensor:
         """See :meth:`BaseGenerator.nll`."""
         cells = self._cells(len(sub_indices))
-        sub_indices = _in_order(sub_indices, cells)
+        sub_indices = in_order(sub_indices, cells)
         context = self.context(sub_indices, condition, cells)
         return self.head.losses_per_token(context, sub_indices, **self.rows()).sum((1, 2))
 
@@ -118,7 +119,7 @@ class AutoregressiveGenerator(BaseGenerator):
             **given,
             **self.rows(),
         )
-        return _to_raster(drawn, None if cells is None else cells[: len(drawn)])
+        return to_raster(drawn, None if cells is None else cells[: len(drawn)])
 
     def _cells(
         self, batch: int, iteration: int | None = None, draws: Tensor | None = None
@@ -147,15 +148,3 @@ class AutoregressiveGenerator(BaseGenerator):
 
 def _data(condition: Tensor | dict[str, Tensor]) -> dict[str, Tensor]:
     return condition if isinstance(condition, dict) else dict(label=condition)
-
-
-def _in_order(x: Tensor, cells: Tensor | None) -> Tensor:
-    """Rows of x (B, T, ...) in the order ``cells``."""
-    if cells is None:
-        return x
-    return x.gather(1, cells.view(*cells.shape, *[1] * (x.dim() - 2)).expand_as(x))
-
-
-def _to_raster(x: Tensor, cells: Tensor | None) -> Tensor:
-    """The inverse of :func:`_in_order`."""
-    return _in_order(x, None if cells is None else cells.argsort(1))

@@ -61,11 +61,11 @@ class BaseGenerator(Sampling):
         data = self._prepared(data, True)
         condition = self.conditioner.drop(self._condition(data), data.get('uniform'))
         draws, given = data.get('draws'), {}
-        if self.soft_targets:
+        own = None if draws is None else draws[:, : self.num_draws]
+        if self.soft_targets and draws is not None:
             sub_indices, given['targets'] = self.soft_tokens(data, draws[:, self.num_draws :])
         else:
             sub_indices = self.sub_indices(data)
-        own = draws[:, : self.num_draws] if self.num_draws else None
         given |= self.teacher(len(sub_indices), iteration, own)
         wrapper = optim_wrapper['transformer']
         with wrapper.optim_context(handle):

@@ -3,6 +3,7 @@
 import math
 import numbers
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor
 
@@ -60,7 +61,9 @@ class SubTokenSampler:
             raise UserError(
                 f'sampling.interval must be two numbers from 0 to 1 in order, got {self.interval}.'
             )
-        self.settings = dict(guidance=guidance, temperature=temperature, top_k=top_k, top_p=top_p)
+        self.settings: dict[str, Any] = dict(
+            guidance=guidance, temperature=temperature, top_k=top_k, top_p=top_p
+        )
         for name, low, high in (
             ('guidance', 0, LARGEST_GUIDANCE),
             ('temperature', 0, None),
