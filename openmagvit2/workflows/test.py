@@ -61,8 +61,16 @@ def test(
     config = copy.deepcopy(config)
     set_test(config)
     count_once(config)
+    if not config.test_dataloader or not (config.test_evaluator or metrics):
+        raise UserError(
+            f'{config.filename} has nothing to test: give test_dataloader and test_evaluator.'
+        )
+    # A test needs no shards.
+    config.model_wrapper_cfg = dict(type='openmagvit2.RoleDDP')
     if metrics is not None:
-        config.test_evaluator = [_named(name, listed(config.test_evaluator)) for name in metrics]
+        config.test_evaluator = [
+            _named(name, listed(config.test_evaluator or [])) for name in metrics
+        ]
     check_stages(listed(config.test_evaluator), config.model, config.filename)
     sampling = choose_loop(config)
     if size is not None:

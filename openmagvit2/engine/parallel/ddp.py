@@ -1,4 +1,4 @@
-"""Data parallelism by role."""
+"""Data parallelism by role: every process holds all parameters."""
 
 import torch
 from torch import Tensor, nn
