@@ -5,29 +5,28 @@ merged into what it inherits, with one printed line for each key.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from mmengine.logging import print_log
 
 from openmagvit2.config_merge import merge
-from openmagvit2.registry import MODELS
+from openmagvit2.errors import UserError
+from openmagvit2.registry import ENCODERS, MODELS
 from openmagvit2.signatures import Slot, accepted
 
-Translation = Callable[[dict, dict], dict]
+# Keys of version 1 alone, the config below this layer in today's spelling, and the rest of this
+# layer, to keys of today.
+Translation = Callable[[dict, dict, dict], dict]
 
 # What a discriminator brought with it.
 GAME = dict(type='Adversarial', discriminator=None)
 LECAM = dict(type='LeCAM', weight=0.05)
 
 
-def tokenizer(old: dict, inherited: dict) -> dict:
-    """The ``training`` of version 1's keys of a tokenizer.
-
-    Args:
-        old: Keys of version 1 alone.
-        inherited: The tokenizer's config below this layer, in today's spelling.
-    """
+def tokenizer(old: dict, inherited: dict, rest: dict) -> dict:
+    """The ``training`` of version 1's keys of a tokenizer; see :data:`Translation`."""
     before = inherited.get('training') or {}
     training: dict = {}
     for name in ('reconstruction', 'perceptual'):
@@ -111,9 +110,52 @@ TOKENIZER = dict(
     disc_start='training.adversarial.start',
     discriminator='training.adversarial.discriminator',
 )
+
+
+def generator(old: dict, inherited: dict, rest: dict) -> dict:
+    """Version 1's keys of a generator as today's; see :data:`Translation`."""
+    new: dict = {}
+    label = {
+        name: old[key]
+        for key, name in (('num_classes', 'num_classes'), ('class_dropout', 'dropout'))
+        if key in old
+    }
+    if label:
+        new['conditioner'] = dict(type='ClassLabel') | label
+    if 'token_dropout' in old:
+        new['input_dropout'] = old['token_dropout']
+    if 'grid' in old:
+        frozen = merge(inherited, rest, 'model', Slot(MODELS)).get('tokenizer') or {}
+        new['image_size'] = _pixels(old['grid'], frozen.get('encoder'))
+    return new
+
+
+def _pixels(grid: Sequence[int], encoder: dict | None) -> list[int]:
+    """Sides of the images of a grid of tokens."""
+    if not encoder:
+        raise UserError(
+            'model.grid of version 1 needs the config of the tokenizer beside it; give '
+            'model.image_size, height and width of the images in pixels, instead.'
+        )
+    # On no device: only the stride is asked for.
+    with torch.random.fork_rng(devices=[]), torch.device('meta'):
+        stride = ENCODERS.build(dict(encoder, out_channels=1)).stride
+    # A list, as settings in checkpoints have it.
+    return [side * step for side, step in zip(grid, stride, strict=True)]
+
+
+GENERATOR = dict(
+    grid='image_size',
+    num_classes='conditioner.num_classes',
+    class_dropout='conditioner.dropout',
+    token_dropout='input_dropout',
+)
 # By an argument that only a class in today's spelling has: the keys of version 1 and where they
 # went, and the function that makes today's keys of them.
-TABLE: dict[str, tuple[dict[str, str], Translation]] = {'training': (TOKENIZER, tokenizer)}
+TABLE: dict[str, tuple[dict[str, str], Translation]] = {
+    'training': (TOKENIZER, tokenizer),
+    'image_size': (GENERATOR, generator),
+}
 
 
 def translated(written: dict, base: dict, say: bool = True) -> dict:
@@ -141,10 +183,10 @@ def _model(node: dict, base: Any, path: str, say: bool) -> dict:
         old = {key: node[key] for key in keys if key in node and key not in known}
         if argument not in known or not old:
             continue
-        new = translate(old, base)
+        rest = {key: node[key] for key in node if key not in old and key != '_delete_'}
+        new = translate(old, base, rest)
         for key in old if say else ():
             print_log(f'{path}.{key} → {path}.{keys[key]}', 'current', logging.INFO)
-        rest = {key: node[key] for key in node if key not in old and key != '_delete_'}
         # What is written in today's spelling beside it wins.
         node = merge(new, rest, path, Slot(MODELS)) | {k: node[k] for k in node if k == '_delete_'}
     if isinstance(node.get('tokenizer'), dict):

@@ -16,9 +16,13 @@ from openmagvit2.errors import UserError
 
 if TYPE_CHECKING:
     from openmagvit2.models.backbones.base import Backbone
+    from openmagvit2.models.conditioners.base import Conditioner
     from openmagvit2.models.decoders import BaseDecoder
     from openmagvit2.models.discriminators import BaseDiscriminator
     from openmagvit2.models.encoders import BaseEncoder
+    from openmagvit2.models.factorization import TokenFactorization
+    from openmagvit2.models.heads.base import Head
+    from openmagvit2.models.orders import Order
     from openmagvit2.models.quantizers import BaseQuantizer
 
 SCOPE = 'openmagvit2'
@@ -98,15 +102,15 @@ DISCRIMINATORS: 'Registry[BaseDiscriminator]' = _slot('discriminator', 'models.d
 # reconstruction losses, the adversarial game with its regularizers, and schedules of weights
 LOSSES = _slot('loss', 'models.losses')
 # indices <-> sub-indices
-FACTORIZATIONS = _slot('factorization', 'models.factorization')
+FACTORIZATIONS: 'Registry[TokenFactorization]' = _slot('factorization', 'models.factorization')
 # label, text … -> prefix and pooled vector
-CONDITIONERS = _slot('conditioner', 'models.conditioners')
+CONDITIONERS: 'Registry[Conditioner]' = _slot('conditioner', 'models.conditioners')
 # which tokens follow which, and which are predicted together
-ORDERS = _slot('order', 'models.orders')
+ORDERS: 'Registry[Order]' = _slot('order', 'models.orders')
 # token embeddings -> context
 BACKBONES: 'Registry[Backbone]' = _slot('backbone', 'models.backbones')
 # context -> sub-token logits
-HEADS = _slot('head', 'models.heads')
+HEADS: 'Registry[Head]' = _slot('head', 'models.heads')
 # logits -> sampled sub-tokens
 SAMPLERS = _slot('sampler', 'models.samplers')
 # images -> features, for distribution metrics

@@ -6,6 +6,7 @@ from openmagvit2 import config_v1
 from openmagvit2.config import load_config
 from openmagvit2.engine.settings import read_settings
 from openmagvit2.errors import UserError
+from openmagvit2.registry import MODELS
 
 PARTS = """
     type='VisualTokenizer',
@@ -147,3 +148,62 @@ def test_the_tokenizer_of_a_generator():
 def test_settings_of_a_checkpoint_compare_in_todays_spelling(training):
     found = config_v1.translated(read_settings(OLD), {}, say=False)
     assert found['model']['training'] == NEW
+
+
+DEEPER = PARTS.replace("'CnnEncoder',", "'CnnEncoder', channel_multipliers=(1, 2, 2),")
+GENERATOR = f"""
+model = dict(
+    type='ClassConditionalGenerator',
+    tokenizer=dict(checkpoint='a.pth',{DEEPER}),
+    factorization=dict(type='TokenFactorization', bits=[3, 5]),
+    backbone=dict(type='Llama', dim=64, num_layers=1, num_heads=2),
+    head=dict(type='SeparateHead'),
+    num_classes=7,
+    class_dropout=0.2,
+    token_dropout=0.3,
+    grid=(2, 3))
+"""
+
+
+@pytest.fixture
+def generator(tmp_path):
+    """The model of the text of a file on a base, with overrides."""
+
+    def load(base: str, options: dict | None = None, child: str = '') -> dict:
+        (tmp_path / 'base.py').write_text(base)
+        (tmp_path / 'a.py').write_text("_base_ = './base.py'\n" + child)
+        return load_config(tmp_path / 'a.py', options).model.to_dict()
+
+    return load
+
+
+def test_a_generator(generator, monkeypatch):
+    lines = []
+    monkeypatch.setattr(config_v1, 'print_log', lambda line, *args: lines.append(line))
+    found = generator(GENERATOR)
+    assert found['conditioner'] == dict(type='ClassLabel', num_classes=7, dropout=0.2)
+    # Two downsamplings: 4 pixels a token.
+    assert found['image_size'] == [8, 12] and found['input_dropout'] == 0.3
+    assert not found.keys() & {'grid', 'num_classes', 'class_dropout', 'token_dropout'}
+    assert sorted(lines) == [
+        'model.class_dropout → model.conditioner.dropout',
+        'model.grid → model.image_size',
+        'model.num_classes → model.conditioner.num_classes',
+        'model.token_dropout → model.input_dropout',
+    ]
+
+
+def test_overrides_of_a_generator(generator):
+    found = generator(GENERATOR, {'model.num_classes': 9, 'model.grid': (5, 5)})
+    assert found['conditioner'] == dict(type='ClassLabel', num_classes=9, dropout=0.2)
+    assert found['image_size'] == [20, 20]
+    # A grid beside another tokenizer is one of that tokenizer.
+    child = 'model = dict(tokenizer=dict(encoder=dict(channel_multipliers=(1, 2))), grid=(5, 5))'
+    assert generator(GENERATOR, child=child)['image_size'] == [10, 10]
+
+
+def test_a_model_of_version_1_is_built(generator):
+    model = MODELS.build(generator(GENERATOR))
+    assert type(model).__name__ == 'AutoregressiveGenerator'
+    assert model.grid == model.token_shape == (2, 3) and model.num_classes == 7
+    assert model.class_embedding.weight.shape == (8, 64)

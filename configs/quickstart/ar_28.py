@@ -2,7 +2,7 @@
 # cache of tokens, for two CPU cores.
 _base_ = ['../_base_/datasets/fashion_mnist_28.py', '../_base_/schedules/generator.py', '../_base_/runtime.py']
 model = dict(
-    type='ClassConditionalGenerator',
+    type='AutoregressiveGenerator',
     tokenizer=dict(
         type='VisualTokenizer',
         checkpoint='work_dirs/quickstart/tokenizer/iter_3200.pth',
@@ -12,9 +12,9 @@ model = dict(
     factorization=dict(type='TokenFactorization', vocab_sizes=[40, 25]),
     backbone=dict(type='Llama', dim=96, num_layers=4, num_heads=2, dropout=0.0, learned_positions=True),
     head=dict(type='NextSubTokenHead', num_layers=1, dropout=0.0),
-    token_dropout=0.0,
-    num_classes=10,
-    grid=(7, 7))
+    conditioner=dict(type='ClassLabel', num_classes=10),
+    image_size=28,
+    input_dropout=0.0)
 global_batch_size = 16
 # tools/quickstart.py writes them.
 train_dataloader = dict(dataset=dict(_delete_=True, type='TokenCache', data_root='work_dirs/quickstart/tokens/train'))

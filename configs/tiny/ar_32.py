@@ -2,7 +2,7 @@
 # fresh clone. For trying out code, not for quality.
 _base_ = ['../_base_/datasets/fashion_mnist_32.py', '../_base_/schedules/generator.py', '../_base_/runtime.py']
 model = dict(
-    type='ClassConditionalGenerator',
+    type='AutoregressiveGenerator',
     tokenizer=dict(
         type='VisualTokenizer',
         checkpoint=None,
@@ -15,9 +15,9 @@ model = dict(
     factorization=dict(type='TokenFactorization', bits=[3, 5]),
     backbone=dict(type='Llama', dim=64, num_layers=2, num_heads=4, dropout=0.0),
     head=dict(type='NextSubTokenHead', num_layers=1, dropout=0.0),
-    token_dropout=0.0,
-    num_classes=10,
-    grid=(8, 8))
+    conditioner=dict(type='ClassLabel', num_classes=10),
+    image_size=32,
+    input_dropout=0.0)
 optim_wrapper = dict(dtype='auto', transformer=dict(optimizer=dict(lr=3e-3)))
 val_evaluator = [dict(type='NegativeLogLikelihood')]
 train_cfg = dict(type='IterationLoop', max_iters=20, val_interval=10)

@@ -3,5 +3,4 @@ _base_ = './ar_32.py'
 model = dict(
     tokenizer=dict(
         encoder=dict(channel_multipliers=(1, 1, 2, 2)), quantizer=dict(num_bits=6), decoder=dict(channel_multipliers=(1, 1, 2, 2))),
-    factorization=dict(bits=[2, 4]),
-    grid=(4, 4))
+    factorization=dict(bits=[2, 4]))

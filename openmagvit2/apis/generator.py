@@ -13,6 +13,7 @@ from openmagvit2.apis.init_model import init_model
 from openmagvit2.apis.models import config_path
 from openmagvit2.config import load_config
 from openmagvit2.errors import UserError
+from openmagvit2.models.generators import BaseGenerator
 from openmagvit2.visualization import to_uint8
 
 Labels = Sequence[int] | np.ndarray | Tensor
@@ -22,12 +23,12 @@ class Generator:
     """A trained generator with its tokenizer inside.
 
     Args:
-        model: A ``ClassConditionalGenerator``; see :meth:`from_config`.
+        model: A generator; see :meth:`from_config`.
         sampling: Default settings; the config's ``eval_sampling``.
     """
 
     def __init__(self, model: nn.Module, sampling: dict | None = None) -> None:
-        if not hasattr(model, 'generate'):
+        if not isinstance(model, BaseGenerator):
             raise UserError(
                 f'Generator needs the config of a generator, this one makes a '
                 f'{type(model).__name__}.'
@@ -52,16 +53,18 @@ class Generator:
 
     @property
     def class_names(self) -> list[str] | None:
-        """Name of each class, by its label; None where the checkpoint keeps none (converted
-        ones).
+        """Name of each class, by its label: the conditioner's, or those that the checkpoint keeps;
+        None where neither has any (converted checkpoints).
         """
-        names = getattr(self.model, 'dataset_meta', {}).get('classes')
+        names = self.model.conditioner.names
+        if names is None:
+            names = getattr(self.model, 'dataset_meta', {}).get('classes')
         return [str(name) for name in names] if isinstance(names, (list, tuple)) else None
 
     def sample_indices(
         self, labels: Labels, seed: int = 0, numbers: Sequence[int] | None = None, **sampling: Any
     ) -> Tensor:
-        """Labels (B,) to indices int64 (B, h, w); the arguments of :meth:`sample`."""
+        """Labels (B,) to indices int64 (B, *token_shape); the arguments of :meth:`sample`."""
         return self.model.generate(labels, self.sampling | sampling, seed, numbers)
 
     def sample(
@@ -72,8 +75,8 @@ class Generator:
         Args:
             labels: Class of each image, whole numbers from 0 in a list, an array or a tensor; -1 is
                 the null class: any class.
-            seed: Of the samples; (seed, class, number) alone decide one.
-            numbers: Number of each within its class; counted in order by default.
+            seed: Random seed for sampling; (seed, class, number) alone decide a sample.
+            numbers: Number of each sample within its class; counted in order by default.
             sampling: ``guidance``, ``temperature``, ``top_k``, ``top_p``, ``schedule``,
                 ``interval`` instead of the config's; one value, or one a sub-token.
 

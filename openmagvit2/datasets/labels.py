@@ -42,7 +42,8 @@ def check_labels(dataset: Labelled, model: nn.Module) -> str | None:
     if labels is None:
         if own is not None and own > classes:
             raise UserError(
-                f'{name} has {own} classes, the model {classes}; set model.num_classes={own}.'
+                f'{name} has {own} classes, the model {classes}; set '
+                f'model.conditioner.num_classes={own}.'
             )
     elif len(labels):
         _check_range(dataset, np.asarray(labels), classes)
@@ -56,8 +57,8 @@ def check_labels(dataset: Labelled, model: nn.Module) -> str | None:
     if own is None or own >= classes:
         return None
     return (
-        f'{name} has {own} classes, the model {classes} (model.num_classes): classes without '
-        f'images are not learned.'
+        f'{name} has {own} classes, the model {classes} (model.conditioner.num_classes): classes '
+        f'without images are not learned.'
     )
 
 
@@ -67,11 +68,11 @@ def _check_range(dataset: Labelled, labels: np.ndarray, classes: int) -> None:
         return
     first = int(wrong.argmax())
     label, largest = int(labels[first]), int(labels.max())
-    remedy = f'set model.num_classes={largest + 1}, or correct the labels'
+    remedy = f'set model.conditioner.num_classes={largest + 1}, or correct the labels'
     if largest < classes:
         remedy = f'correct the labels; {UNLABELLED} stands for no class'
     raise UserError(
         f'{type(dataset).__name__}: {dataset.describe(first)} has the label {label}, '
-        f'but the {classes} classes of the model (model.num_classes) go from 0 to {classes - 1}; '
-        f'{remedy}.'
+        f'but the {classes} classes of the model (model.conditioner.num_classes) go from 0 to '
+        f'{classes - 1}; {remedy}.'
     )

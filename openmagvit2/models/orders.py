@@ -122,3 +122,15 @@ class Random(Order):
         raster = torch.arange(self.num_tokens, device=uniform.device).expand(batch, -1)
         permuted = uniform[:, :1] < share
         return torch.where(permuted, uniform[:, 1:].argsort(1), raster)
+
+
+def in_order(x: Tensor, cells: Tensor | None) -> Tensor:
+    """Rows of x (B, T, ...) in the order ``cells``."""
+    if cells is None:
+        return x
+    return x.gather(1, cells.view(*cells.shape, *[1] * (x.dim() - 2)).expand_as(x))
+
+
+def to_raster(x: Tensor, cells: Tensor | None) -> Tensor:
+    """The inverse of :func:`in_order`."""
+    return in_order(x, None if cells is None else cells.argsort(1))

@@ -121,7 +121,9 @@ def test_mistakes_in_images(image, told):
 def test_small_images(tokenizer, shape):
     (out,) = tokenizer.reconstruct(np.full(shape, 90, np.uint8))
     assert out.shape == (*shape[:2], 3) and out.dtype == np.uint8
-    height, width = (-(-side // tokenizer.stride) for side in shape[:2])
+    height, width = (
+        -(-side // step) for side, step in zip(shape[:2], tokenizer.stride, strict=True)
+    )
     assert tokenizer.encode(np.full(shape, 90, np.uint8)).shape == (1, height, width)
 
 

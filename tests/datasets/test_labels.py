@@ -35,7 +35,7 @@ def test_known_labels_are_checked_exactly(tmp_path):
         ValueError,
         match=(
             r'^ImageList: .*2\.png has the label 10, .* go from 0 to 9; set '
-            r'model.num_classes=14, or correct'
+            r'model.conditioner.num_classes=14, or correct'
         ),
     ):
         data.check_model(model(10))
@@ -100,7 +100,7 @@ class Unread(ImageDataset):
 
 def test_unknown_labels_fall_back_to_the_number_of_classes():
     with pytest.raises(
-        ValueError, match='Unread has 3 classes, the model 2; set model.num_classes=3'
+        ValueError, match='Unread has 3 classes, the model 2; set model.conditioner.num_classes=3'
     ):
         Unread().check_model(model(2))
     assert Unread().check_model(model(3)) is None
@@ -109,7 +109,7 @@ def test_unknown_labels_fall_back_to_the_number_of_classes():
 @pytest.mark.parametrize('side', ['train', 'val'])
 def test_a_training_stops_before_its_first_step(side, tmp_path):
     """Nine classes of ten: the tenth would train as the null class."""
-    options = {'model.num_classes': 9, 'experiment_name': f'{tmp_path.name}-{side}'}
+    options = {'model.conditioner.num_classes': 9, 'experiment_name': f'{tmp_path.name}-{side}'}
     if side == 'val':
         # The first nine training images are of the first nine classes.
         options['train_dataloader.dataset.num_images'] = 9

@@ -186,7 +186,7 @@ def test_choices_that_do_not_fit(checkpoint, tmp_path):
     with pytest.raises(ValueError, match='--protocol goes with PSNR, SSIM and rFID'):
         run_test(generator, checkpoint, str(tmp_path / 'x'), protocol='official')
     with pytest.raises(
-        ValueError, match='--pad goes with tokenizers; ClassConditionalGenerator has no pad_value'
+        ValueError, match='--pad goes with tokenizers; AutoregressiveGenerator has no pad_value'
     ):
         run_test(generator, checkpoint, str(tmp_path / 'x'), pad='gray')
     assert not (tmp_path / 'x').exists()

@@ -14,7 +14,7 @@ from openmagvit2.workflows.sample import sample_npz
 
 def make() -> Generator:
     torch.manual_seed(0)
-    model = init_model('tiny/ar_32', cfg_options={'model.num_classes': 3})
+    model = init_model('tiny/ar_32', cfg_options={'model.conditioner.num_classes': 3})
     for classifier in model.head.classifiers:
         torch.nn.init.normal_(classifier.weight, 0, 0.5)
     return Generator(model, dict(guidance=1.5))

@@ -17,6 +17,7 @@ from openmagvit2.engine.hooks import ProgressBarHook
 from openmagvit2.engine.precision import fastest_precision
 from openmagvit2.errors import UserError
 from openmagvit2.io import make_folder
+from openmagvit2.registry import MODELS
 from openmagvit2.workflows.test import test
 from openmagvit2.workflows.tokenize import tokenize
 from openmagvit2.workflows.train import train
@@ -126,9 +127,8 @@ class Quickstart:
         if name == 'tokenizer':
             batch['image'] = torch.zeros(config.global_batch_size, 3, 28, 28, dtype=torch.uint8)
         else:
-            batch['indices'] = torch.zeros(
-                config.global_batch_size, *config.model.grid, dtype=torch.long
-            )
+            shape = MODELS.build(config.model).token_shape
+            batch['indices'] = torch.zeros(config.global_batch_size, *shape, dtype=torch.long)
         return step_time(config, batch)
 
     def _train(self, name: str, draw) -> Path:

@@ -1,6 +1,6 @@
 # The paper's B transformer over 16x16 tokens of 6 + 12 bits, on the tokenizer of lfq_256.py.
 model = dict(
-    type='ClassConditionalGenerator',
+    type='AutoregressiveGenerator',
     tokenizer=dict(
         type='VisualTokenizer',
         checkpoint='work_dirs/lfq_256/iter_1351350.pth',
@@ -12,5 +12,5 @@ model = dict(
     factorization=dict(type='TokenFactorization', bits=[6, 12]),
     backbone=dict(type='Llama', dim=1024, num_layers=24, num_heads=16),
     head=dict(type='NextSubTokenHead', num_layers=2),
-    num_classes=1000,
-    grid=(16, 16))
+    conditioner=dict(type='ClassLabel', num_classes=1000),
+    image_size=256)

@@ -2,7 +2,7 @@
 # python tools/ablate.py configs/ablations/heads_tiny --tokenizer configs/ablations/heads_tiny/tokenizer/lfq_32_14bit.py --judge …
 _base_ = ['../../_base_/datasets/fashion_mnist_28.py', '../../_base_/schedules/generator.py', '../../_base_/runtime.py']
 model = dict(
-    type='ClassConditionalGenerator',
+    type='AutoregressiveGenerator',
     tokenizer=dict(
         type='VisualTokenizer',
         checkpoint='work_dirs/heads_tiny/lfq_32_14bit/seed_0/iter_3000.pth',
@@ -14,8 +14,8 @@ model = dict(
     factorization=dict(type='TokenFactorization', bits=[5, 9]),
     backbone=dict(type='Llama', dim=256, num_layers=5, num_heads=4),
     head=dict(type='NextSubTokenHead', num_layers=1),
-    num_classes=10,
-    grid=(4, 4))
+    conditioner=dict(type='ClassLabel', num_classes=10),
+    image_size=32)
 global_batch_size = 32
 train_dataloader = dict(dataset=dict(pipeline=[dict(type='Pad', size=32), dict(type='RandomFlip')]))
 val_dataloader = dict(dataset=dict(pipeline=[dict(type='Pad', size=32)]))

@@ -7,13 +7,17 @@ from openmagvit2.checkpoint.converters.base import (
     converters,
     is_official,
 )
+from openmagvit2.checkpoint.converters.maskgit import MaskGit
 from openmagvit2.checkpoint.converters.open_magvit2 import OpenMagvit2
+from openmagvit2.checkpoint.converters.var import Var
 from openmagvit2.checkpoint.converters.wetok import WeTok
 
 __all__ = [
     'Converter',
+    'MaskGit',
     'OfficialFile',
     'OpenMagvit2',
+    'Var',
     'WeTok',
     'choose',
     'converters',

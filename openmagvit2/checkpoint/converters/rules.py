@@ -105,33 +105,37 @@ class Under(Rule):
         )
 
 
-class Reshape(Rule):
-    """One tensor for one, changed in its shape.
+class Convert(Rule):
+    """Any number of tensors for any number, by two functions.
 
     Args:
-        ours, official: Patterns of the names.
-        to_ours, to_official: Functions of the tensor.
+        ours, official: Patterns of the names, in the order of the functions' tensors.
+        to_ours, to_official: The functions, of lists of tensors; inverse to each other bit for bit.
     """
 
     def __init__(
-        self,
-        ours: str,
-        official: str,
-        to_ours: Callable[[Tensor], Tensor],
-        to_official: Callable[[Tensor], Tensor],
+        self, ours: Sequence[str], official: Sequence[str], to_ours: Change, to_official: Change
     ) -> None:
-        self.names = Rename(ours, official)
+        self.ours, self.official = [Pattern(x) for x in ours], [Pattern(x) for x in official]
         self.to_ours, self.to_official = to_ours, to_official
 
     def link(self, name: str) -> Link | None:
         """See :class:`Rule`."""
-        found = self.names.link(name)
-        return found and Link(
-            found.ours,
-            found.official,
-            lambda tensors: [self.to_ours(tensors[0])],
-            lambda tensors: [self.to_official(tensors[0])],
-        )
+        found = next((m for m in (p.match(name) for p in self.ours) if m is not None), None)
+        if found is None:
+            return None
+        ours, official = ([p.name(found) for p in side] for side in (self.ours, self.official))
+        return Link(tuple(ours), tuple(official), self.to_ours, self.to_official)
+
+
+def reshape(
+    ours: str,
+    official: str,
+    to_ours: Callable[[Tensor], Tensor],
+    to_official: Callable[[Tensor], Tensor],
+) -> Rule:
+    """One tensor for one, changed in its shape."""
+    return Convert([ours], [official], lambda x: [to_ours(x[0])], lambda x: [to_official(x[0])])
 
 
 def squeeze(ours: str, official: str, axes: Sequence[int] = (-1,)) -> Rule:
@@ -141,7 +145,7 @@ def squeeze(ours: str, official: str, axes: Sequence[int] = (-1,)) -> Rule:
         ours, official: Patterns of the names.
         axes: Of the official tensor; -1 makes a 1x1 Conv2d of ours a Conv1d.
     """
-    return Reshape(ours, official, lambda x: x.squeeze(tuple(axes)), lambda x: _grown(x, axes))
+    return reshape(ours, official, lambda x: x.squeeze(tuple(axes)), lambda x: _grown(x, axes))
 
 
 def _grown(x: Tensor, axes: Sequence[int]) -> Tensor:
@@ -156,7 +160,7 @@ def permute(ours: str, official: str, axes: Sequence[int]) -> Rule:
     flax.
     """
     back = [list(axes).index(i) for i in range(len(axes))]
-    return Reshape(
+    return reshape(
         ours,
         official,
         lambda x: x.permute(tuple(axes)).contiguous(),
@@ -164,65 +168,39 @@ def permute(ours: str, official: str, axes: Sequence[int]) -> Rule:
     )
 
 
-class Join(Rule):
-    """One tensor of ours stands in several official ones, as q, k, v of one matrix, along ``axis``.
+def join(ours: str, official: Sequence[str], axis: int = 0) -> Rule:
+    """One tensor of ours stands in several official ones of equal size, as q, k, v of one matrix.
 
     Args:
         ours: Pattern of the name.
-        official: Patterns in order; parts of equal size.
+        official: Patterns in order.
         axis: Along which they stand.
     """
-
-    def __init__(self, ours: str, official: Sequence[str], axis: int = 0) -> None:
-        self.ours, self.official, self.axis = Pattern(ours), [Pattern(x) for x in official], axis
-
-    def link(self, name: str) -> Link | None:
-        """See :class:`Rule`."""
-        found = self.ours.match(name)
-        return (
-            None
-            if found is None
-            else Link((name,), tuple(p.name(found) for p in self.official), self.joined, self.parts)
-        )
-
-    def joined(self, tensors: list[Tensor]) -> list[Tensor]:
-        """Several to one."""
-        return [torch.cat(tensors, self.axis)]
-
-    def parts(self, tensors: list[Tensor]) -> list[Tensor]:
-        """One to several, each in memory of its own."""
-        return [part.contiguous() for part in tensors[0].chunk(len(self.official), self.axis)]
+    return Convert(
+        [ours],
+        official,
+        lambda x: [torch.cat(x, axis)],
+        lambda x: _parts(x[0], len(official), axis),
+    )
 
 
-class Split(Rule):
-    """Several tensors of ours stand in one official tensor: the other way round of :class:`Join`.
-
-    Args:
-        ours: Patterns in order.
-        official: Pattern of the name.
-        axis: Along which they stand.
-    """
-
-    def __init__(self, ours: Sequence[str], official: str, axis: int = 0) -> None:
-        self.rule, self.ours = Join(official, ours, axis), [Pattern(x) for x in ours]
-
-    def link(self, name: str) -> Link | None:
-        """See :class:`Rule`."""
-        found = next((m for m in (p.match(name) for p in self.ours) if m is not None), None)
-        link = found and self.rule.link(self.rule.ours.name(found))
-        return link and Link(link.official, link.ours, link.to_official, link.to_ours)
+def split(ours: Sequence[str], official: str, axis: int = 0) -> Rule:
+    """Several tensors of ours stand in one official tensor: the other way round of :func:`join`."""
+    return Convert(
+        ours, [official], lambda x: _parts(x[0], len(ours), axis), lambda x: [torch.cat(x, axis)]
+    )
 
 
-class Stack(Join):
-    """Tensors that are rows of one here, each an axis less."""
+def stack(ours: str, official: Sequence[str]) -> Rule:
+    """Official tensors are the rows of one tensor of ours."""
+    return Convert(
+        [ours], official, lambda x: [torch.stack(x)], lambda x: [row.clone() for row in x[0]]
+    )
 
-    def joined(self, tensors: list[Tensor]) -> list[Tensor]:
-        """Several to one."""
-        return [torch.stack(tensors, self.axis)]
 
-    def parts(self, tensors: list[Tensor]) -> list[Tensor]:
-        """One to several, each in memory of its own."""
-        return [part.contiguous() for part in tensors[0].unbind(self.axis)]
+def _parts(x: Tensor, number: int, axis: int) -> list[Tensor]:
+    """Parts in memory of their own: a file would keep the whole for each."""
+    return [part.clone() for part in x.chunk(number, axis)]
 
 
 class Same(Rule):

@@ -21,7 +21,7 @@ class WeTok(OpenMagvit2):
     """
 
     files = ()
-    configs = ('tiny/wetok_ar_32',)
+    configs = ('tiny/ar_grouped_32_official',)
 
     def detects(self, state: dict[str, Tensor]) -> bool:
         """A transformer's embeddings tell the two apart."""

@@ -1,5 +1,7 @@
 """The backbone slot: token embeddings to context."""
 
+from openmagvit2.models.backbones.adaln import AdaLnTransformer
+from openmagvit2.models.backbones.bert import Bert
 from openmagvit2.models.backbones.llama import Llama
 
-__all__ = ['Llama']
+__all__ = ['AdaLnTransformer', 'Bert', 'Llama']

@@ -32,6 +32,7 @@ class Llama(Backbone):
             small training (docs/quickstart.md).
     """
 
+    rope: Tensor
     supports = frozenset({'positions', 'groups'})
 
     def __init__(
@@ -86,7 +87,8 @@ class Llama(Backbone):
         if self.position_embedding is not None:
             x = x + self.position_embedding.weight[rows]
         mask = group_mask(groups, x.shape[1], start + x.shape[1], x.device) if groups else None
-        for block, own in zip(self.blocks, cache or [None] * len(self.blocks), strict=True):
+        caches: Sequence[LayerCache | None] = cache or [None] * len(self.blocks)
+        for block, own in zip(self.blocks, caches, strict=True):
             if self.checkpoint_blocks and own is None and torch.is_grad_enabled():
                 x = checkpoint(block, x, angles, None, mask, use_reentrant=False)
             elif own is None:

@@ -28,12 +28,12 @@ class Conditioner(nn.Module):
     names: Sequence[str] | None = None
     dropout: float = 0.0
 
-    def embed(self, data: dict[str, Tensor], tokens: nn.Module | None) -> tuple[Tensor, Tensor]:
+    def embed(self, data: dict[str, Tensor], tokens: Any) -> tuple[Tensor, Tensor]:
         """Conditions of a batch to vectors.
 
         Args:
             data: Tensors of a batch by name, such as ``label`` int64 (B,).
-            tokens: The head's embedding, whose rows may serve as the prefix.
+            tokens: The head's embedding, whose rows may serve as the prefix, or None.
 
         Returns:
             The prefix (B, P, dim), P >= 1 rows in front of the tokens, and a pooled vector
@@ -67,7 +67,7 @@ class Conditioner(nn.Module):
             UserError: It has conditions that the model does not know.
         """
 
-    def check_tokens(self, tokens: nn.Module | None) -> None:
+    def check_tokens(self, tokens: Any) -> None:
         """Check the head's embedding when the model is built.
 
         Raises:

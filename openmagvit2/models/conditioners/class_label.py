@@ -26,6 +26,8 @@ class ClassLabel(Conditioner):
         dim: Width of the backbone; the generator hands it over.
     """
 
+    num_classes: int
+
     def __init__(
         self,
         *,
@@ -44,7 +46,7 @@ class ClassLabel(Conditioner):
         # Data sets give -1 to images without a label.
         return F.embedding(torch.where(labels < 0, self.num_classes, labels), self.weight)
 
-    def embed(self, data: dict[str, Tensor], tokens: nn.Module | None) -> tuple[Tensor, Tensor]:
+    def embed(self, data: dict[str, Tensor], tokens: Any) -> tuple[Tensor, Tensor]:
         """See :meth:`Conditioner.embed`; reads ``label``, and the prefix is the pooled vector."""
         row = self(data['label'])
         return row[:, None], row
@@ -75,6 +77,8 @@ class TokenLabel(Conditioner):
         dim: Width of the backbone, of no use here.
     """
 
+    num_classes: int
+
     def __init__(
         self,
         *,
@@ -88,7 +92,7 @@ class TokenLabel(Conditioner):
             raise UserError(f"model.conditioner.rows is 'codes' or 'behind', got {rows!r}.")
         self.num_classes, self.names, self.rows = num_classes, names, rows
 
-    def embed(self, data: dict[str, Tensor], tokens: nn.Module | None) -> tuple[Tensor, Tensor]:
+    def embed(self, data: dict[str, Tensor], tokens: Any) -> tuple[Tensor, Tensor]:
         """See :meth:`Conditioner.embed`; reads ``label``."""
         row = tokens.digit(0, data['label'] + self._first(tokens))
         return row[:, None], row
@@ -102,7 +106,7 @@ class TokenLabel(Conditioner):
         """See :meth:`Conditioner.check_batch`."""
         check_batch(data['label'], self.num_classes, null=False)
 
-    def check_tokens(self, tokens: nn.Module | None) -> None:
+    def check_tokens(self, tokens: Any) -> None:
         """See :meth:`Conditioner.check_tokens`."""
         table = next(iter(tokens.parameters()), None) if tokens is not None else None
         if table is None or tokens.needs_rows:
@@ -115,5 +119,5 @@ class TokenLabel(Conditioner):
                 f'model.head.more_rows to at least {self.num_classes}.'
             )
 
-    def _first(self, tokens: nn.Module) -> int:
+    def _first(self, tokens: Any) -> int:
         return tokens.num_codes if self.rows == 'behind' else 0

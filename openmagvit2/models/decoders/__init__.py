@@ -2,5 +2,6 @@
 
 from openmagvit2.models.decoders.base import BaseDecoder
 from openmagvit2.models.decoders.cnn import CnnDecoder
+from openmagvit2.models.decoders.vit import LatentVitDecoder
 
-__all__ = ['BaseDecoder', 'CnnDecoder']
+__all__ = ['BaseDecoder', 'CnnDecoder', 'LatentVitDecoder']

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -19,18 +20,19 @@ class BaseDecoder(nn.Module, ABC):
         in_channels: Channels of the codes; the tokenizer sets it to ``quantizer.code_dim``.
         out_channels: Channels of the output; the tokenizer sets it to ``pixels.channels``.
         takes_noise: Whether the output depends on a noise map.
-        test_grids: Grids of codes for the tests of the slot's contract, for a decoder built with
-            its default arguments.
+        test_arguments: Arguments for the tests of the slot's contract, beside the channels.
+        test_grids: Grids of codes for these tests.
     """
 
     in_channels: int
     out_channels: int = 3
     takes_noise: bool = False
-    test_grids: tuple[tuple[int, ...], ...] = ((2, 3),)
+    test_arguments: ClassVar[dict] = {}
+    test_grids: ClassVar[tuple[tuple[int, ...], ...]] = ((2, 3),)
 
     @property
     @abstractmethod
-    def last_layer(self) -> nn.Parameter:
+    def last_layer(self) -> Tensor:
         """Weight of the last layer, on which an adaptive adversarial weight compares gradients."""
 
     @abstractmethod

@@ -1,6 +1,7 @@
 """Convolutional decoder of the paper, with the options of the VQGAN family."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -49,6 +50,8 @@ class CnnDecoder(BaseDecoder):
         qkv: 'separate' or 'joint'; see :class:`AttnBlock`.
         dropout: Probability in residual blocks, in training.
     """
+
+    test_arguments: ClassVar = dict(channels=32, channel_multipliers=(1, 2, 1), num_res_blocks=1)
 
     def __init__(
         self,
@@ -101,7 +104,7 @@ class CnnDecoder(BaseDecoder):
         self.conv_out = nn.Conv2d(out_widths[0], out_channels * patch_size**2, 3, padding=1)
 
     @property
-    def last_layer(self) -> nn.Parameter:
+    def last_layer(self) -> Tensor:
         """Weight of the output convolution."""
         return self.conv_out.weight
 

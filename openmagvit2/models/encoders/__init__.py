@@ -2,5 +2,6 @@
 
 from openmagvit2.models.encoders.base import BaseEncoder
 from openmagvit2.models.encoders.cnn import CnnEncoder
+from openmagvit2.models.encoders.vit import LatentVitEncoder
 
-__all__ = ['BaseEncoder', 'CnnEncoder']
+__all__ = ['BaseEncoder', 'CnnEncoder', 'LatentVitEncoder']

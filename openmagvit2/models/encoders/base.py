@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -20,13 +21,14 @@ class BaseEncoder(nn.Module, ABC):
             (``quantizer.in_channels``).
         image_size: The one size that the network takes, or None where any multiple of ``stride``
             will do.
-        test_sizes: Image sizes for the tests of the slot's contract, for an encoder built with its
-            default arguments; empty for three small multiples of ``stride``.
+        test_arguments: Arguments for the tests of the slot's contract, beside ``out_channels``.
+        test_sizes: Sizes of images for these tests; empty for a few small multiples of ``stride``.
     """
 
     out_channels: int
     image_size: tuple[int, ...] | None = None
-    test_sizes: tuple[tuple[int, ...], ...] = ()
+    test_arguments: ClassVar[dict] = {}
+    test_sizes: ClassVar[tuple[tuple[int, ...], ...]] = ()
 
     # Cached properties, because an instance may set them as plain attributes.
     @cached_property

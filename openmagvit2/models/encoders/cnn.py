@@ -1,6 +1,7 @@
 """Convolutional encoder of the paper, with the options of the VQGAN family."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -42,6 +43,8 @@ class CnnEncoder(BaseEncoder):
         qkv: 'separate' or 'joint'; see :class:`AttnBlock`.
         dropout: Probability in residual blocks, in training.
     """
+
+    test_arguments: ClassVar = dict(channels=32, channel_multipliers=(1, 2, 1), num_res_blocks=1)
 
     def __init__(
         self,

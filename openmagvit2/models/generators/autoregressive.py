@@ -10,23 +10,23 @@ from torch import Tensor
 
 from openmagvit2.errors import UserError
 from openmagvit2.models.generators.base import BaseGenerator
-from openmagvit2.models.generators.training import iteration
-from openmagvit2.models.layers.rope import grid_cells
+from openmagvit2.models.orders import in_order, to_raster
 from openmagvit2.models.samplers import SubTokenSampler, decode_tokens
 from openmagvit2.registry import MODELS
 
 
-@MODELS.register_module()
+# Configs of version 1 have the second name.
+@MODELS.register_module(name=['AutoregressiveGenerator', 'ClassConditionalGenerator'])
 class AutoregressiveGenerator(BaseGenerator):
     """Auto-regressive transformer over the sub-tokens of a frozen tokenizer.
 
     The sequence is the condition's prefix and all tokens but the last, in the order that ``order``
     says; the outputs from its last prefix row on predict the tokens. Arguments are those of
-    :class:`BaseGenerator`.
+    :class:`Assembly`.
     """
 
     def check_parts(self) -> None:
-        """See :meth:`BaseGenerator.check_parts`."""
+        """See :meth:`Assembly.check_parts`."""
         super().check_parts()
         if max(self.order.groups) > 1:
             raise UserError(
@@ -64,32 +64,41 @@ class AutoregressiveGenerator(BaseGenerator):
             sub_indices: True sub-tokens, int64 (B, T, k) in raster order.
             condition: Data of the conditioner, or its labels (B,); -1 is the null class.
         """
-        sub_indices, cells = self._ordered(sub_indices)
+        cells = self._cells(len(sub_indices))
+        sub_indices = in_order(sub_indices, cells)
         context = self.context(sub_indices, condition, cells)
         logits = self.head.logits(context, sub_indices, **self.rows())
-        return [_to_raster(x, cells) for x in logits]
+        return [to_raster(x, cells) for x in logits]
 
     def loss(self, sub_indices: Tensor, condition: Tensor | dict[str, Tensor]) -> dict[str, Tensor]:
         """Mean nats of each sub-token, by name, without dropping conditions."""
-        return self.transformer(sub_indices, _data(condition))
+        cells = self._cells(len(sub_indices))
+        return self.transformer(sub_indices, _data(condition), cells=cells)
+
+    def teacher(self, batch: int, iteration: int, draws: Tensor | None) -> dict[str, Any]:
+        """See :meth:`BaseGenerator.teacher`: the order of each sample."""
+        cells = self._cells(batch, iteration, draws)
+        return {} if cells is None else dict(cells=cells)
 
     def losses(
         self,
         sub_indices: Tensor,
         condition: dict[str, Tensor],
-        draws: Tensor | None = None,
+        cells: Tensor | None = None,
         targets: Tensor | None = None,
     ) -> dict[str, Tensor]:
-        """See :meth:`BaseGenerator.losses`."""
-        sub_indices, cells = self._ordered(sub_indices, draws)
-        given = self.rows()
+        """See :meth:`Assembly.losses`; ``cells`` int64 (B, T) is the order, raster order by
+        default.
+        """
+        sub_indices, given = in_order(sub_indices, cells), self.rows()
         if targets is not None:
-            given['targets'] = _in_order(targets, cells)
+            given['targets'] = in_order(targets, cells)
         return self.head.loss(self.context(sub_indices, condition, cells), sub_indices, **given)
 
     def nll(self, sub_indices: Tensor, condition: dict[str, Tensor]) -> Tensor:
         """See :meth:`BaseGenerator.nll`."""
-        sub_indices, cells = self._ordered(sub_indices)
+        cells = self._cells(len(sub_indices))
+        sub_indices = in_order(sub_indices, cells)
         context = self.context(sub_indices, condition, cells)
         return self.head.losses_per_token(context, sub_indices, **self.rows()).sum((1, 2))
 
@@ -98,7 +107,7 @@ class AutoregressiveGenerator(BaseGenerator):
     ) -> Tensor:
         """See :meth:`Sampling.decode`."""
         prefix, pooled = self.embed(condition)
-        cells = self.order(len(random))
+        cells = self._cells(len(prefix))
         given = self._places(prefix.shape[1], cells, prefix.device) | self._pooled(pooled)
         last = max(self.num_tokens - 1, 1)
         drawn = decode_tokens(
@@ -110,15 +119,14 @@ class AutoregressiveGenerator(BaseGenerator):
             **given,
             **self.rows(),
         )
-        return _to_raster(drawn, cells)
+        return to_raster(drawn, None if cells is None else cells[: len(drawn)])
 
-    def _ordered(
-        self, sub_indices: Tensor, draws: Tensor | None = None
-    ) -> tuple[Tensor, Tensor | None]:
-        """Sub-tokens in the order of prediction, and the order."""
-        now = None if draws is None else iteration()
-        cells = self.order(len(sub_indices), now, draws)
-        return _in_order(sub_indices, cells), cells
+    def _cells(
+        self, batch: int, iteration: int | None = None, draws: Tensor | None = None
+    ) -> Tensor | None:
+        """The order of a batch, on the model's device."""
+        cells = self.order(batch, iteration, draws)
+        return None if cells is None else cells.to(next(self.backbone.parameters()).device)
 
     def _pooled(self, pooled: Tensor) -> dict[str, Tensor]:
         return dict(condition=pooled) if 'condition' in self.backbone.supports else {}
@@ -129,7 +137,7 @@ class AutoregressiveGenerator(BaseGenerator):
         """
         if cells is None and prefix == 1:
             return {}
-        grid = grid_cells(self.grid).to(device)
+        grid = self.cells().to(device)
         cells = grid if cells is None else grid[cells]
         before = torch.full_like(cells[..., :1, :], -1).expand(*cells.shape[:-2], prefix, -1)
         places = dict(positions=torch.cat([before, cells[..., :-1, :]], -2))
@@ -140,15 +148,3 @@ class AutoregressiveGenerator(BaseGenerator):
 
 def _data(condition: Tensor | dict[str, Tensor]) -> dict[str, Tensor]:
     return condition if isinstance(condition, dict) else dict(label=condition)
-
-
-def _in_order(x: Tensor, cells: Tensor | None) -> Tensor:
-    """Rows of x (B, T, ...) in the order ``cells``."""
-    if cells is None:
-        return x
-    return x.gather(1, cells.view(*cells.shape, *[1] * (x.dim() - 2)).expand_as(x))
-
-
-def _to_raster(x: Tensor, cells: Tensor | None) -> Tensor:
-    """The inverse of :func:`_in_order`."""
-    return _in_order(x, None if cells is None else cells.argsort(1))

@@ -3,15 +3,22 @@
 import logging
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
+from openmagvit2.models.backbones.base import Backbone
+from openmagvit2.models.factorization import TokenFactorization
+from openmagvit2.models.heads.base import Head
+from openmagvit2.models.quantizers.base import BaseQuantizer
 from openmagvit2.registry import FACTORIZATIONS, HEADS, MODELS
 from openmagvit2.signatures import accepted
+
+if TYPE_CHECKING:
+    from openmagvit2.models.tokenizers import VisualTokenizer
 
 
 class Trainable(nn.Module):
@@ -35,7 +42,7 @@ class Trainable(nn.Module):
         return self.losses(*args, **kwargs)
 
 
-def frozen_tokenizer(config: dict) -> tuple[nn.Module, str | None]:
+def frozen_tokenizer(config: dict) -> tuple['VisualTokenizer', str | None]:
     """A tokenizer in eval mode without gradients, and the file of its weights, which is not read.
 
     Args:
@@ -50,7 +57,9 @@ def frozen_tokenizer(config: dict) -> tuple[nn.Module, str | None]:
         return MODELS.build(config).requires_grad_(False).eval(), checkpoint
 
 
-def image_grid(tokenizer: nn.Module, image_size: int | Sequence[int] | None) -> tuple[int, ...]:
+def image_grid(
+    tokenizer: 'VisualTokenizer', image_size: int | Sequence[int] | None
+) -> tuple[int, ...]:
     """Sides of the code grid of images.
 
     Args:
@@ -68,16 +77,18 @@ def image_grid(tokenizer: nn.Module, image_size: int | Sequence[int] | None) -> 
         )
     size = (size, size) if isinstance(size, int) else tuple(size)
     tokenizer.encoder.check_size(size)
-    return tuple(tokenizer.encoder.grid(size))
+    return tuple(tokenizer.grid(size))
 
 
-def head_class(config: dict) -> type | None:
+def head_class(config: dict) -> type[Head] | None:
     """The class of a head's config, or None where the slot has none of that name."""
     kind = config.get('type')
     return HEADS.get(kind) if isinstance(kind, str) else kind
 
 
-def build_factorization(config: dict | None, head: dict, quantizer: nn.Module) -> nn.Module:
+def build_factorization(
+    config: dict | None, head: dict, quantizer: BaseQuantizer
+) -> TokenFactorization:
     """The factorization of a config; a head that predicts whole indices gets the trivial one."""
     cls, config = head_class(head), dict(config or dict(type='TokenFactorization'))
     sizes = quantizer.codebook_sizes
@@ -93,21 +104,23 @@ def build_factorization(config: dict | None, head: dict, quantizer: nn.Module) -
 
 
 def build_head(
-    config: dict, vocab_sizes: Sequence[int], backbone: nn.Module, quantizer: nn.Module
-) -> nn.Module:
+    config: dict, vocab_sizes: Sequence[int], backbone: Backbone, quantizer: BaseQuantizer
+) -> Head:
     """The head of a config, with what it accepts of the backbone's and quantizer's numbers."""
     cls = head_class(config)
     known = accepted(cls) if cls is not None else set()
-    shared = dict(vocab_sizes=vocab_sizes, dim=backbone.dim)
+    shared: dict[str, Any] = dict(vocab_sizes=vocab_sizes, dim=backbone.dim)
     if 'num_heads' in known:
         shared['num_heads'] = backbone.num_heads
-    if config.get('embedding') == 'CodeEmbedding':
+    # A head without a choice of embeddings that asks for the width embeds with the vectors.
+    by_vectors = config.get('embedding') == 'CodeEmbedding' or 'embedding' not in known
+    if by_vectors and 'row_dim' in known:
         first = torch.zeros(1, 1, len(vocab_sizes), dtype=torch.int64)
         shared['row_dim'] = code_rows(quantizer)(first).shape[-1]
     return HEADS.build(shared | config)
 
 
-def code_rows(quantizer: nn.Module) -> Callable[[Tensor], Tensor]:
+def code_rows(quantizer: BaseQuantizer) -> Callable[[Tensor], Tensor]:
     """Sub-tokens (B, T, k), one for each codebook, to the quantizer's vectors (B, T, k, d)."""
     one = len(quantizer.codebook_sizes) == 1
     return lambda sub_indices: quantizer.rows(sub_indices[..., 0] if one else sub_indices)

@@ -2,25 +2,23 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from openmagvit2.errors import UserError
+from openmagvit2.models.generators.tokens import Tokens
 from openmagvit2.models.layers.precision import uniform_to
-from openmagvit2.models.samplers import SubTokenSampler, uniforms
-from openmagvit2.registry import SAMPLERS
-from openmagvit2.signatures import accepted
+from openmagvit2.models.samplers import SubTokenSampler, build_sampler, uniforms
 
 # Below this many rows matrix products round in another way, and a draw near a boundary gives
 # another token.
 LEAST_ROWS = 4
 
 
-class Sampling:
-    """The half of :class:`BaseGenerator` that samples; a paradigm adds :meth:`decode`."""
+class Sampling(Tokens):
+    """What all generators share of sampling; a paradigm adds :meth:`decode`."""
 
     def decode(
         self, condition: dict[str, Tensor], sampler: SubTokenSampler, random: Tensor
@@ -81,7 +79,7 @@ class Sampling:
         device = next(self.backbone.parameters()).device
         condition = {name: value[filled].to(device) for name, value in condition.items()}
         if sampler.guided:
-            null = self.conditioner.null(len(filled))
+            null = self.conditioner.null(len(filled)) or {}
             condition = {name: torch.cat([x, null[name]]) for name, x in condition.items()}
         sub_indices = self.decode(condition, sampler, uniform_to(random, device))
         return self.merge(sub_indices[:count])
@@ -129,23 +127,6 @@ class Sampling:
         last = indices[-1:].repeat(max(LEAST_ROWS - len(indices), 0), *[1] * (indices.dim() - 1))
         images = self.tokenizer.decode_indices(torch.cat([indices, last]))
         return images[: len(indices)].float().clamp(-1, 1)
-
-
-def build_sampler(settings: dict[str, Any]) -> SubTokenSampler:
-    """The sampler of settings, :class:`SubTokenSampler` by default.
-
-    Raises:
-        UserError: It has no setting of a name.
-    """
-    settings = dict(type='SubTokenSampler') | settings
-    kind = settings['type']
-    cls = SAMPLERS.get(kind) if isinstance(kind, str) else kind
-    known = accepted(cls) | {'type'} if cls is not None else set(settings)
-    wrong = [key for key in settings if key not in known]
-    if wrong:
-        listed = ', '.join(sorted(known - {'type'}))
-        raise UserError(f'sampling: {kind} has no setting `{wrong[0]}`; it has {listed}.')
-    return SAMPLERS.build(settings)
 
 
 def _numbers(keys: list[int], numbers: Sequence[int] | None) -> list[int]:

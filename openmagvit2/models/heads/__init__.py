@@ -4,5 +4,13 @@ from openmagvit2.models.heads.embeddings import CodeEmbedding, TokenEmbedding
 from openmagvit2.models.heads.next_sub_token import NextSubTokenHead
 from openmagvit2.models.heads.separate import SeparateHead
 from openmagvit2.models.heads.single import SingleHead
+from openmagvit2.models.heads.tied import TiedHead
 
-__all__ = ['CodeEmbedding', 'NextSubTokenHead', 'SeparateHead', 'SingleHead', 'TokenEmbedding']
+__all__ = [
+    'CodeEmbedding',
+    'NextSubTokenHead',
+    'SeparateHead',
+    'SingleHead',
+    'TiedHead',
+    'TokenEmbedding',
+]

@@ -3,6 +3,7 @@ classifiers.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -41,6 +42,8 @@ class Head(nn.Module):
     """
 
     joint = False
+    # One of the classes in `embeddings.py`, another like them, or None.
+    embeddings: Any
 
     def __init__(
         self,
@@ -65,12 +68,11 @@ class Head(nn.Module):
                 )
             self.embeddings = part(self.vocab_sizes, dim, more_rows=more_rows, row_dim=row_dim)
         self.norm = NORMS[norm](dim)
-        self.classifiers = nn.ModuleList(
-            nn.Linear(dim, size, bias=bias) for size in self.vocab_sizes
-        )
+        classifiers = [nn.Linear(dim, size, bias=bias) for size in self.vocab_sizes]
+        self.classifiers = nn.ModuleList(classifiers)
         if self.embeddings is not None:
             self.embeddings.init_weights()
-        for classifier in self.classifiers:
+        for classifier in classifiers:
             if zero_init:
                 nn.init.zeros_(classifier.weight)
             else:
@@ -134,7 +136,7 @@ class Head(nn.Module):
                 loss, not in the input.
             rows: The quantizer's vectors, where the embedding needs them.
         """
-        given = {'targets': targets, 'rows': rows}
+        given: dict[str, Any] = dict(targets=targets, rows=rows)
         given = {name: value for name, value in given.items() if value is not None}
         means = self.losses_per_token(context, sub_indices, **given).mean((0, 1))
         return {f'sub_token_{i}': mean for i, mean in enumerate(means)}

@@ -52,11 +52,9 @@ class _LinearCrossEntropy(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, target, total = ctx.saved_tensors
-        need_x, need_weight = ctx.needs_input_grad[:2]
         with torch.autocast(x.device.type, enabled=False):
             rows = x.to(ctx.dtype)
-            grad_x = torch.zeros_like(x, dtype=torch.float32) if need_x else None
-            grad_weight = torch.empty_like(weight) if need_weight else None
+            grad_x, grad_weight = torch.zeros_like(x, dtype=torch.float32), torch.empty_like(weight)
             for first, part in _slices(weight, len(x), ctx.chunk_elements):
                 logits = _logits(rows, part)
                 # softmax - one-hot, in the memory of the logits.
@@ -64,15 +62,9 @@ class _LinearCrossEntropy(torch.autograd.Function):
                 index, inside = _inside(target, first, len(part))
                 delta.scatter_add_(1, index, -inside.to(delta)[:, None])
                 delta = delta.mul_(grad[:, None]).to(ctx.dtype)
-                if need_x:
-                    grad_x += (delta @ part.to(ctx.dtype)).float()
-                if need_weight:
-                    out = grad_weight[first : first + len(part)]
-                    if ctx.dtype == out.dtype:
-                        torch.mm(delta.T, rows, out=out)
-                    else:
-                        out.copy_(delta.T @ rows)
-        return grad_x.to(x.dtype) if need_x else None, grad_weight, None, None, None
+                grad_x += (delta @ part.to(ctx.dtype)).float()
+                grad_weight[first : first + len(part)] = delta.T @ rows
+        return grad_x.to(x.dtype), grad_weight, None, None, None
 
 
 def _slices(weight: Tensor, rows: int, chunk_elements: int) -> Iterator[tuple[int, Tensor]]:

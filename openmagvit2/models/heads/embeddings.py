@@ -42,7 +42,8 @@ class TokenEmbedding(nn.ModuleList):
 
     def forward(self, sub_indices: Tensor, rows: Rows | None = None) -> Tensor:
         """int64 (B, T, k) to the sum of the sub-tokens' vectors (B, T, dim)."""
-        return sum(self.digit(i, values) for i, values in enumerate(sub_indices.unbind(-1)))
+        first, *others = [self.digit(i, x) for i, x in enumerate(sub_indices.unbind(-1))]
+        return sum(others, first)
 
 
 class CodeEmbedding(nn.Module):

@@ -27,6 +27,8 @@ class NextSubTokenHead(Head):
         options: Other arguments of :class:`Head`.
     """
 
+    rope: Tensor
+
     def __init__(
         self,
         *,
@@ -79,7 +81,8 @@ class NextSubTokenHead(Head):
         for layer in cache:
             layer.cut(0)
         # A position is a sequence of its own.
-        shape, x, drawn = context.shape[:2], context.flatten(0, 1)[:, None], []
+        shape, x = context.shape[:2], context.flatten(0, 1)[:, None]
+        drawn: list[Tensor] = []
         for i, classifier in enumerate(self.classifiers):
             if i:
                 vectors = self.embeddings.digit(i - 1, drawn[-1], rows)

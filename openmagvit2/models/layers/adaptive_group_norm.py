@@ -1,4 +1,6 @@
-"""Group normalisation whose scale and shift come from the quantized latent (spec §2.3)."""
+"""Group normalisation whose scale and shift come from the codes
+(docs/reference/specification.md).
+"""
 
 import torch
 from torch import Tensor, nn

@@ -10,7 +10,7 @@ from openmagvit2.errors import UserError
 
 class PaddedConv(nn.Conv2d):
     """Stride-2 convolution after a zero row and column at the bottom and right, as in taming's
-    VQGAN (spec §2.5).
+    VQGAN (docs/reference/specification.md).
     """
 
     def __init__(self, channels: int) -> None:
@@ -23,7 +23,7 @@ class PaddedConv(nn.Conv2d):
 
 class DepthToSpace(nn.Module):
     """Learned upsampling: 3x3 convolution to four times the channels, which then fill a 2x2 square
-    (spec §2.3).
+    (docs/reference/specification.md).
     """
 
     def __init__(self, channels: int) -> None:

@@ -1,6 +1,17 @@
 """The sampler slot: logits to sub-tokens."""
 
+from openmagvit2.models.samplers.build import build_sampler
 from openmagvit2.models.samplers.decode import Finite, decode_tokens, uniforms
+from openmagvit2.models.samplers.masked import MaskedSampler
+from openmagvit2.models.samplers.scales import decode_levels
 from openmagvit2.models.samplers.sub_token import SubTokenSampler
 
-__all__ = ['Finite', 'SubTokenSampler', 'decode_tokens', 'uniforms']
+__all__ = [
+    'Finite',
+    'MaskedSampler',
+    'SubTokenSampler',
+    'build_sampler',
+    'decode_levels',
+    'decode_tokens',
+    'uniforms',
+]

@@ -1,13 +1,16 @@
 """The loop over positions, and the random numbers it uses."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from openmagvit2.errors import UserError
+from openmagvit2.models.backbones.base import Backbone
+from openmagvit2.models.heads.base import Head
 
 
 def uniforms(seed: int, keys: Sequence[int], numbers: Sequence[int], *shape: int) -> Tensor:
@@ -51,8 +54,8 @@ class Finite:
 
 
 def decode_tokens(
-    backbone: nn.Module,
-    head: nn.Module,
+    backbone: Backbone,
+    head: Head,
     start: Tensor,
     tokens: int,
     draw: Callable[[Tensor, int, int], Tensor],
@@ -86,7 +89,7 @@ def decode_tokens(
     kept = rows if inner is None else dict(rows, cache=inner)
     finite, drawn = Finite(start.device), []
 
-    def one(logits: Tensor, t: int, i: int) -> Tensor:
+    def one(t: int, logits: Tensor, i: int) -> Tensor:
         finite.look(logits)
         return draw(logits[:, 0], t, i)[:, None]
 
@@ -96,7 +99,7 @@ def decode_tokens(
             if cells is not None:
                 given[name] = cells[..., new, :]
         context = backbone(x, cache=cache, **given)[:, -1:]
-        drawn.append(head.sample(context, lambda logits, i, t=t: one(logits, t, i), **kept))
+        drawn.append(head.sample(context, partial(one, t), **kept))
         x = head.embed(drawn[-1], **rows)
         x = x.repeat(len(start) // len(x), 1, 1)
     finite.check()

@@ -1,4 +1,4 @@
-"""Temperature, top-k and top-p, in this order (spec §5.1)."""
+"""Temperature, top-k and top-p, in this order."""
 
 import torch
 from torch import Tensor

@@ -1,8 +1,9 @@
-"""From logits to one sub-token: guidance, temperature, top-k, top-p, draw (spec §5.1)."""
+"""From logits to one sub-token: guidance, temperature, top-k, top-p, draw."""
 
 import math
 import numbers
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor
 
@@ -29,8 +30,8 @@ class SubTokenSampler:
         temperature: 0 (and anything below 1e-20) takes the largest logit.
         top_k: 0 is off.
         top_p: 1 is off, 0 takes the largest logit.
-        schedule: Of the guidance over the positions, 'constant', 'linear', 'cosine' or 'interval';
-            see :func:`guidance.scheduled`.
+        schedule: How the guidance changes over the positions: 'constant', 'linear', 'cosine' or
+            'interval', see :func:`guidance.scheduled`.
         interval: First and last part of the decoding with guidance, from 0 to 1, for 'interval'.
 
     Raises:
@@ -60,7 +61,9 @@ class SubTokenSampler:
             raise UserError(
                 f'sampling.interval must be two numbers from 0 to 1 in order, got {self.interval}.'
             )
-        self.settings = dict(guidance=guidance, temperature=temperature, top_k=top_k, top_p=top_p)
+        self.settings: dict[str, Any] = dict(
+            guidance=guidance, temperature=temperature, top_k=top_k, top_p=top_p
+        )
         for name, low, high in (
             ('guidance', 0, LARGEST_GUIDANCE),
             ('temperature', 0, None),

@@ -5,6 +5,7 @@ from copy import deepcopy
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from openmagvit2.models.factorization import TokenFactorization
 from openmagvit2.models.quantizers import FSQ, BaseQuantizer
@@ -77,6 +78,25 @@ def test_projections_are_part_of_the_codes(name, grid):
     check_contract(quantizer, grid)
     gradient = quantizer.project_out.weight.grad
     assert gradient is not None and gradient.abs().sum() > 0
+
+
+class Waits(TorchDispatchMode):
+    """Raises where an operation would read a device's memory on the host."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        name = func.name().split('.')[0]
+        assert name not in ('aten::_local_scalar_dense', 'aten::nonzero', 'aten::equal'), name
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize('name', QUANTIZERS.names())
+def test_a_training_pass_does_not_wait_for_the_device(name):
+    cls = QUANTIZERS.get(name)
+    quantizer = cls(**cls.test_arguments).train()
+    z = torch.randn(2, quantizer.in_channels, *cls.test_grids[-1], requires_grad=True)
+    with Waits():
+        out = quantizer(z)
+        sum([out.codes.sum(), *out.losses.values()]).backward()
 
 
 class FloatIndices(FSQ):

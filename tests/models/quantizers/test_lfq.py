@@ -105,3 +105,33 @@ def test_a_batch_in_parts_has_the_entropy_of_the_whole(spherical):
     assert_close(cut.grad, one.grad, atol=1e-5, rtol=1e-4)
     # The next batch is one again.
     assert_close(parts(z).losses['entropy'], expected.losses['entropy'])
+
+
+@pytest.mark.parametrize('groups', [1, 2, 4, 8])
+def test_entropy_of_groups_is_the_sum_of_their_dense_forms(groups):
+    torch.manual_seed(0)
+    x = 0.01 * torch.randn(40, 8, dtype=torch.float64)
+    per_sample, codebook = LFQ(num_bits=8, entropy_groups=groups, entropy_eps=0.0).entropies(x)
+    dense = [dense_entropies(part, 0.01, 0.0) for part in x.chunk(groups, 1)]
+    assert_close(per_sample, sum(part[0] for part in dense), atol=1e-10, rtol=0)
+    assert_close(codebook, sum(part[1] for part in dense), atol=1e-10, rtol=0)
+
+
+@pytest.mark.parametrize('order', ['lsb', 'msb'])
+def test_an_index_of_several_digits_holds_any_number_of_bits(order):
+    lfq = LFQ(num_bits=70, index_bits=[2, 6, 62], entropy_groups=35, bit_order=order)
+    assert lfq.codebook_sizes == (4, 64, 2**62) and lfq.token_shape((3,)) == (3, 3)
+    z = torch.randn(2, 70, 3, generator=torch.Generator().manual_seed(0))
+    out = lfq(z)
+    assert lfq.indices_to_codes(out.indices).equal(torch.where(z > 0, 1.0, -1.0))
+    # Each digit counts its own channels as an index of its own would.
+    for digit, bits, part in zip(
+        out.indices.unbind(-1), lfq.index_bits, z.split(lfq.index_bits, 1), strict=True
+    ):
+        assert digit.equal(LFQ(num_bits=bits, bit_order=order).eval()(part).indices)
+    assert out.losses['entropy'].isfinite()
+
+
+def test_what_it_computes_with_is_no_part_of_its_state():
+    lfq = LFQ(num_bits=6)
+    assert not lfq.state_dict() and {name for name, _ in lfq.named_buffers()}

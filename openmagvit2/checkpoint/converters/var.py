@@ -1,0 +1,120 @@
+"""VAR's files: the tokenizer and the transformer, each a bare state dict
+(docs/reference/specification.md, VAR).
+"""
+
+import torch
+from torch import Tensor, nn
+
+from openmagvit2.checkpoint.converters.base import Converter
+from openmagvit2.checkpoint.converters.rules import (
+    Derived,
+    Lost,
+    Rename,
+    Rule,
+    Under,
+    squeeze,
+)
+from openmagvit2.errors import UserError
+from openmagvit2.registry import CONVERTERS
+
+TOKENIZER = (
+    Rename('encoder.down.{i}.downsample.', 'encoder.down.{i}.downsample.conv.'),
+    Rename('encoder.'),
+    Rename('decoder.'),
+    Rename('quantizer.quantizer.embedding.weight', 'quantize.embedding.weight'),
+    Rename('quantizer.phi.{i}.', 'quantize.quant_resi.qresi_ls.{i}.'),
+    Rename('quantizer.project_in.', 'quant_conv.'),
+    Rename('quantizer.project_out.', 'post_quant_conv.'),
+)
+BLOCK, OFFICIAL = 'backbone.blocks.{i}.', 'blocks.{i}.'
+TRANSFORMER = (
+    Under('tokenizer.', '', TOKENIZER),
+    Rename('class_embedding.weight', 'class_emb.weight'),
+    squeeze('backbone.start', 'pos_start', (0,)),
+    squeeze('backbone.position_embedding', 'pos_1LC', (0,)),
+    Rename('backbone.level_embedding.weight', 'lvl_embed.weight'),
+    Rename('code_embedding.', 'word_embed.'),
+    Rename(f'{BLOCK}attention.qkv.weight', f'{OFFICIAL}attn.mat_qkv.weight'),
+    Rename(f'{BLOCK}attention.q_bias', f'{OFFICIAL}attn.q_bias'),
+    Rename(f'{BLOCK}attention.v_bias', f'{OFFICIAL}attn.v_bias'),
+    squeeze(f'{BLOCK}attention.log_scale', f'{OFFICIAL}attn.scale_mul_1H11', (0, 2, 3)),
+    Rename(f'{BLOCK}attention.out.', f'{OFFICIAL}attn.proj.'),
+    Rename(f'{BLOCK}fc1.', f'{OFFICIAL}ffn.fc1.'),
+    Rename(f'{BLOCK}fc2.', f'{OFFICIAL}ffn.fc2.'),
+    Rename(f'{BLOCK}modulation.', f'{OFFICIAL}ada_lin.1.'),
+    Rename('backbone.modulation.', 'head_nm.ada_lin.1.'),
+    Rename('head.classifiers.0.', 'head.'),
+)
+HITS = 'quantize.ema_vocab_hit_SV'
+
+
+@CONVERTERS.register_module()
+class Var(Converter):
+    """Two files, the tokenizer's and the transformer's: given together, they become one of ours."""
+
+    configs = ('tiny/var_tokenizer_32', 'tiny/var_32')
+    marks = (
+        'quantize.quant_resi.',
+        HITS,
+        'pos_start',
+        'pos_1LC',
+        'lvl_1L',
+        'lvl_embed.',
+        'attn_bias_for_masking',
+        'word_embed.',
+        'head_nm.',
+    )
+    separate = ('tokenizer.',)
+    bare = True
+
+    def detects(self, state: dict[str, Tensor]) -> bool:
+        """See :class:`Converter`.
+
+        Raises:
+            UserError: A transformer from before April 2024, which had another attention.
+        """
+        found = super().detects(state)
+        if 'pos_1LC' in state and not any(name.endswith('scale_mul_1H11') for name in state):
+            raise UserError(
+                'The file is of a VAR transformer from before 16 April 2024, whose attention was '
+                'another (it has no scale_mul_1H11): fetch the present file.'
+            )
+        return found
+
+    def rules(self, model: nn.Module) -> list[Rule]:
+        """See :class:`Converter`."""
+        parts = dict(model.named_children())
+        if 'tokenizer' not in parts:
+            return [*TOKENIZER, *self._lost(model.quantizer)]
+        return [*TRANSFORMER, *self._lost(model.tokenizer.quantizer), *_derived(model)]
+
+    def _lost(self, quantizer: nn.Module) -> list[Rule]:
+        fill = {}
+        if 'phi' in dict(quantizer.named_children()):
+            shape = len(quantizer.scales), quantizer.codebook_sizes[0]
+            fill = {HITS: torch.zeros(shape, device='cpu')}
+        hits = 'counts of codes in their training, which nothing reads; zero on the way back'
+        return [
+            Lost(HITS, hits, fill=fill),
+            Lost('discriminator.', 'official files keep none'),
+            Lost('lecam.', 'averages of LeCAM: official files keep none'),
+        ]
+
+
+def _derived(model: nn.Module) -> list[Rule]:
+    """Tables of levels and masks, and the bias of keys, which is zero."""
+    backbone = dict(model.named_children())['backbone']
+    levels = getattr(backbone, 'levels', None)
+    if levels is None:
+        return []
+    numbers = torch.repeat_interleave(torch.tensor(levels, device='cpu'))
+    hidden = torch.where(numbers[:, None] >= numbers, 0.0, -torch.inf)
+    zeros = {
+        f'blocks.{i}.attn.zero_k_bias': torch.zeros(backbone.dim, device='cpu')
+        for i in range(len(backbone.blocks))
+    }
+    return [
+        Derived({'lvl_1L': numbers[None]}, 'table of levels'),
+        Derived({'attn_bias_for_masking': hidden[None, None]}, 'mask of levels'),
+        Derived(zeros, 'bias of keys'),
+    ]

@@ -1,0 +1,178 @@
+"""Transformer whose norms a condition scales and shifts, VAR's
+(docs/reference/specification.md).
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from openmagvit2.errors import UserError
+from openmagvit2.models.backbones.base import Backbone
+from openmagvit2.models.layers.kv_cache import LayerCache, new_cache
+from openmagvit2.models.layers.masks import group_mask
+from openmagvit2.registry import BACKBONES
+
+EPS = 1e-6
+# Largest factor of queries, and its start.
+LARGEST_SCALE, FIRST_SCALE = 100.0, 4.0
+
+
+class CosineAttention(nn.Module):
+    """Attention of unit queries and keys, with one learned factor for each head."""
+
+    def __init__(self, dim: int, num_heads: int) -> None:
+        super().__init__()
+        if dim % num_heads:
+            raise UserError(f'dim={dim} does not divide into num_heads={num_heads}.')
+        self.num_heads = num_heads
+        self.qkv = nn.Linear(dim, 3 * dim, bias=False)
+        # Keys have no bias: it would turn them all alike.
+        self.q_bias, self.v_bias = (nn.Parameter(torch.zeros(dim)) for _ in range(2))
+        self.log_scale = nn.Parameter(torch.full((num_heads,), math.log(FIRST_SCALE)))
+        self.out = nn.Linear(dim, dim)
+
+    def forward(self, x: Tensor, mask: Tensor | None, cache: LayerCache | None = None) -> Tensor:
+        """(B, S, dim) and a mask (S, rows), True where a row may look, to (B, S, dim)."""
+        bias = torch.cat([self.q_bias, torch.zeros_like(self.q_bias), self.v_bias])
+        q, k, v = (
+            part.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+            for part in F.linear(x, self.qkv.weight, bias).chunk(3, -1)
+        )
+        scale = self.log_scale.clamp_max(math.log(LARGEST_SCALE)).exp()[:, None, None]
+        q = (F.normalize(q.float(), dim=-1) * scale).type_as(v)
+        k = F.normalize(k.float(), dim=-1).type_as(v)
+        if cache is not None:
+            k, v = cache.append(k, v)
+        out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=1.0)
+        return self.out(out.transpose(1, 2).flatten(-2))
+
+
+class AdaLnBlock(nn.Module):
+    """Attention and feed-forward between norms without parameters, scaled, shifted and weighted by
+    a condition.
+    """
+
+    def __init__(self, dim: int, num_heads: int, drop_path: float) -> None:
+        super().__init__()
+        self.attention = CosineAttention(dim, num_heads)
+        self.fc1, self.fc2 = nn.Linear(dim, 4 * dim), nn.Linear(4 * dim, dim)
+        self.modulation = nn.Linear(dim, 6 * dim)
+        self.drop_path = drop_path
+
+    def forward(
+        self, x: Tensor, condition: Tensor, mask: Tensor | None, cache: LayerCache | None = None
+    ) -> Tensor:
+        """(B, S, dim) and a condition (B, dim) to (B, S, dim)."""
+        g1, g2, s1, s2, b1, b2 = self.modulation(F.silu(condition))[:, None].chunk(6, -1)
+        x = x + self._kept(g1 * self.attention(modulated(x, s1, b1), mask, cache))
+        hidden = F.gelu(self.fc1(modulated(x, s2, b2)), approximate='tanh')
+        return x + self._kept(g2 * self.fc2(hidden))
+
+    def _kept(self, x: Tensor) -> Tensor:
+        """The branch of some samples is left out in training, that of the others grows for it."""
+        if not self.drop_path or not self.training:
+            return x
+        keep = 1 - self.drop_path
+        return x * (torch.rand(len(x), 1, 1, device=x.device) < keep) / keep
+
+
+def modulated(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """``norm(x) * (1 + scale) + shift`` over the last axis."""
+    return F.layer_norm(x, x.shape[-1:], eps=EPS) * (1 + scale) + shift
+
+
+@BACKBONES.register_module()
+class AdaLnTransformer(Backbone):
+    """Inputs of levels of tokens to context vectors; each level sees itself and those before.
+
+    The outputs are those of the rows themselves: row t predicts token t. Positions, levels and the
+    last norm, which the condition modulates too, belong to the backbone.
+
+    Args:
+        grid: Sides of the token grid; the generator hands over that of its tokenizer.
+        levels: Tokens of each level, the first of which the condition's vector stands for; the
+            generator hands over those of its quantizer. By default each cell of the grid is one.
+        dim, num_layers, num_heads: 1024, 16, 16 is VAR-d16.
+        drop_path: Probability that a sample skips a branch of the last block; it grows linearly
+            from 0 in the first. VAR: 0.1 * num_layers / 24.
+        first_gain: Factor of the initial weights that make the gates of the branches; 1e-5 to 1e-3
+            in VAR.
+    """
+
+    supports = frozenset({'condition', 'groups'})
+
+    def __init__(
+        self,
+        *,
+        grid: Sequence[int] = (16, 16),
+        levels: Sequence[int] | None = None,
+        dim: int = 1024,
+        num_layers: int = 16,
+        num_heads: int = 16,
+        drop_path: float = 0.0,
+        first_gain: float = 1e-3,
+    ) -> None:
+        super().__init__()
+        self.dim, self.num_heads = dim, num_heads
+        self.levels = tuple(levels) if levels is not None else (1,) * math.prod(grid)
+        level_of = torch.repeat_interleave(torch.tensor(self.levels, device='cpu'))
+        self.register_buffer('level_of', level_of, persistent=False)
+        self.start = nn.Parameter(torch.empty(self.levels[0], dim))
+        self.position_embedding = nn.Parameter(torch.empty(len(level_of), dim))
+        self.level_embedding = nn.Embedding(len(self.levels), dim)
+        rates = torch.linspace(0, drop_path, num_layers, device='cpu').tolist()
+        self.blocks = nn.ModuleList(AdaLnBlock(dim, num_heads, rate) for rate in rates)
+        self.modulation = nn.Linear(dim, 2 * dim)
+        self._init(first_gain)
+
+    @torch.no_grad()
+    def _init(self, first_gain: float) -> None:
+        """VAR's: deviation 1 / sqrt(3 dim), with factors for what ends a branch or modulates."""
+        deviation = (3 * self.dim) ** -0.5
+        for module in self.modules():
+            if isinstance(module, (nn.Linear, nn.Embedding)):
+                nn.init.normal_(module.weight, 0.0, deviation)
+            if isinstance(module, nn.Linear) and module.bias is not None:
+                nn.init.zeros_(module.bias)
+        for table in (self.start, self.position_embedding):
+            nn.init.normal_(table, 0.0, deviation)
+        for block in self.blocks:
+            block.modulation.weight[: 2 * self.dim] *= first_gain
+            block.modulation.weight[2 * self.dim :] *= 0.5
+            for last in (block.attention.out, block.fc2):
+                last.weight /= math.sqrt(2 * len(self.blocks))
+        self.modulation.weight *= 0.5
+
+    def new_cache(self, rows: int | None = None) -> list[LayerCache]:
+        """See :meth:`Backbone.new_cache`: one cache for each block."""
+        return new_cache(len(self.blocks), rows or len(self.position_embedding))
+
+    def forward(
+        self,
+        x: Tensor,
+        *,
+        positions: Tensor | None = None,
+        targets: Tensor | None = None,
+        condition: Tensor | None = None,
+        groups: Sequence[int] | None = None,
+        cache: list[LayerCache] | None = None,
+    ) -> Tensor:
+        """See :meth:`Backbone.forward`; ``condition`` is zero by default, ``groups`` the levels."""
+        self.reject(positions=positions, targets=targets)
+        start, size = cache[0].filled if cache else 0, x.shape[1]
+        rows = slice(start, start + size)
+        places = self.position_embedding[rows] + self.level_embedding(self.level_of[rows])
+        if start == 0:
+            first = len(self.start)
+            places = torch.cat([places[:first] + self.start, places[first:]])
+        x = x + places
+        if condition is None:
+            condition = x.new_zeros(len(x), self.dim)
+        mask = group_mask(groups or self.levels, size, start + size, x.device)
+        for block, own in zip(self.blocks, cache or [None] * len(self.blocks), strict=True):
+            x = block(x, condition, mask, own)
+        scale, shift = self.modulation(F.silu(condition))[:, None].chunk(2, -1)
+        return modulated(x.float(), scale, shift)

@@ -1,0 +1,123 @@
+"""BERT's encoder, in which every row sees every other: MaskGIT's transformer
+(docs/reference/specification.md).
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from openmagvit2.errors import UserError
+from openmagvit2.models.backbones.base import Backbone
+from openmagvit2.models.layers.kv_cache import LayerCache
+from openmagvit2.models.layers.masks import group_mask
+from openmagvit2.registry import BACKBONES
+
+# LayerNorm of BERT.
+EPS = 1e-12
+
+
+class BertAttention(nn.Module):
+    """Self-attention with biases; queries, keys and values in one layer."""
+
+    def __init__(self, dim: int, num_heads: int, dropout: float) -> None:
+        super().__init__()
+        if dim % num_heads:
+            raise UserError(f'dim={dim} does not divide into num_heads={num_heads}.')
+        self.num_heads, self.dropout = num_heads, dropout
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.out = nn.Linear(dim, dim)
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """(B, S, dim) and a mask (S, S), True where a row may look, to (B, S, dim)."""
+        q, k, v = (
+            part.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+            for part in self.qkv(x).chunk(3, -1)
+        )
+        dropout = self.dropout if self.training else 0.0
+        out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
+        return self.out(out.transpose(1, 2).flatten(-2))
+
+
+class BertBlock(nn.Module):
+    """``norm(x + attention(x))``, then ``norm(x + feed_forward(x))``."""
+
+    def __init__(self, dim: int, num_heads: int, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.attention = BertAttention(dim, num_heads, dropout)
+        self.attention_norm = nn.LayerNorm(dim, eps=EPS)
+        self.fc1, self.fc2 = nn.Linear(dim, hidden), nn.Linear(hidden, dim)
+        self.ffn_norm = nn.LayerNorm(dim, eps=EPS)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """See :class:`BertAttention`."""
+        x = self.attention_norm(x + self.dropout(self.attention(x, mask)))
+        hidden = F.gelu(self.fc1(x), approximate='tanh')
+        return self.ffn_norm(x + self.dropout(self.fc2(hidden)))
+
+
+@BACKBONES.register_module()
+class Bert(Backbone):
+    """Prefix and token embeddings to context vectors, with learned positions and post-norms.
+
+    Args:
+        grid: Sides of the token grid; the generator hands over that of its tokenizer.
+        dim, num_layers, num_heads: 768, 24, 16 is MaskGIT's.
+        hidden: Width between the two layers of a feed-forward; 4 * dim by default.
+        dropout: On the input, on attention weights, after attention and feed-forward.
+    """
+
+    supports = frozenset({'groups'})
+    causal = False
+
+    def __init__(
+        self,
+        *,
+        grid: Sequence[int] = (16, 16),
+        dim: int = 768,
+        num_layers: int = 24,
+        num_heads: int = 16,
+        hidden: int | None = None,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        self.dim, self.num_heads = dim, num_heads
+        # One row for the prefix.
+        self.position_embedding = nn.Embedding(1 + math.prod(grid), dim)
+        self.norm = nn.LayerNorm(dim, eps=EPS)
+        self.dropout = nn.Dropout(dropout)
+        self.blocks = nn.ModuleList(
+            BertBlock(dim, num_heads, hidden or 4 * dim, dropout) for _ in range(num_layers)
+        )
+        self.apply(init_truncated)
+
+    def forward(
+        self,
+        x: Tensor,
+        *,
+        positions: Tensor | None = None,
+        targets: Tensor | None = None,
+        condition: Tensor | None = None,
+        groups: Sequence[int] | None = None,
+        cache: list[LayerCache] | None = None,
+    ) -> Tensor:
+        """See :meth:`Backbone.forward`; without ``groups`` all rows are one set."""
+        self.reject(positions=positions, targets=targets, condition=condition, cache=cache)
+        size = x.shape[1]
+        mask = None
+        if groups is not None and len(groups) > 1:
+            mask = group_mask(groups, size, size, x.device)
+        x = self.dropout(self.norm(x + self.position_embedding.weight[:size]))
+        for block in self.blocks:
+            x = block(x, mask)
+        return x
+
+
+def init_truncated(module: nn.Module) -> None:
+    """Normal weights of deviation 0.02, cut at two deviations, and biases of zero."""
+    if isinstance(module, (nn.Linear, nn.Embedding)):
+        nn.init.trunc_normal_(module.weight, 0.0, 0.02, -0.04, 0.04)
+    if isinstance(module, nn.Linear) and module.bias is not None:
+        nn.init.zeros_(module.bias)

@@ -1,0 +1,166 @@
+"""TiTok's decoder: latent tokens back to an image (Yu et al. 2024)."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from openmagvit2.errors import UserError
+from openmagvit2.models.decoders.base import BaseDecoder
+from openmagvit2.models.layers.vit import (
+    LatentVit,
+    as_pair,
+    init_linear,
+    patch_grid,
+    random_vector,
+)
+from openmagvit2.registry import DECODERS
+
+
+class PixelHead(nn.Module):
+    """Patches from features, then a convolution over the image."""
+
+    def __init__(self, dim: int, out_channels: int, patch_size: int) -> None:
+        super().__init__()
+        self.patch_size = patch_size
+        self.ffn = nn.Conv2d(dim, patch_size**2 * out_channels, 1)
+        self.conv_out = nn.Conv2d(out_channels, out_channels, 3, padding=1)
+        self.apply(init_linear)
+
+    @property
+    def last_layer(self) -> Tensor:
+        """Weight of the output convolution."""
+        return self.conv_out.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, dim, h, w) to (B, out_channels, H, W)."""
+        # Channels are (row, column, colour) within the patch, not pixel_shuffle's.
+        x = self.ffn(x).unflatten(1, (self.patch_size**2, -1)).transpose(1, 2).flatten(1, 2)
+        return self.conv_out(F.pixel_shuffle(x, self.patch_size))
+
+
+class ProxyHead(nn.Module):
+    """Codes of another tokenizer, the proxy, from features: a mixture of its table's rows, which
+    its decoder turns into an image.
+
+    Args:
+        dim: Width of the features.
+        codebook_size, code_dim: Of the proxy's table.
+        decoder: The proxy's decoder, built.
+    """
+
+    def __init__(self, dim: int, codebook_size: int, code_dim: int, decoder: BaseDecoder) -> None:
+        super().__init__()
+        self.ffn = nn.Sequential(
+            nn.Conv2d(dim, 2 * dim, 1), nn.Tanh(), nn.Conv2d(2 * dim, codebook_size, 1)
+        )
+        self.ffn.apply(init_linear)
+        self.table = nn.Parameter(torch.empty(codebook_size, code_dim))
+        nn.init.uniform_(self.table, -1 / codebook_size, 1 / codebook_size)
+        self.decoder = decoder
+
+    @property
+    def last_layer(self) -> Tensor:
+        """Weight of the last layer of the proxy's decoder."""
+        return self.decoder.last_layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, dim, h, w) to (B, out_channels, H, W)."""
+        codes = torch.einsum('bkhw,kd->bdhw', self.ffn(x).softmax(1), self.table)
+        return self.decoder(codes)
+
+
+@DECODERS.register_module()
+class LatentVitDecoder(BaseDecoder):
+    """Vision transformer over latent tokens and one mask token a patch, of which the patches are
+    kept: codes (B, in_channels, num_tokens) to an image of one fixed size.
+
+    The defaults are TiTok-S-128's transformer.
+
+    Args:
+        in_channels: Channels of the codes; set by the tokenizer.
+        out_channels: Channels of the output; set by the tokenizer.
+        image_size: Height and width of the images, or one number for both.
+        patch_size: Pixels of a patch's side.
+        num_tokens: Latent tokens.
+        dim: Width of the transformer.
+        num_layers: Its blocks.
+        num_heads: Its heads.
+        proxy: Codes and width of another tokenizer's table, for example (1024, 256): the
+            transformer then makes a mixture of its rows (TiTok's two-stage models), and
+            ``proxy_decoder`` pixels of that. None makes pixels at once.
+        proxy_decoder: Config of the other tokenizer's decoder.
+
+    Raises:
+        UserError: Only one of ``proxy`` and ``proxy_decoder`` is given.
+    """
+
+    slots: ClassVar = dict(proxy_decoder=DECODERS)
+    test_arguments: ClassVar = dict(
+        image_size=16, patch_size=4, num_tokens=5, dim=32, num_layers=2, num_heads=2
+    )
+    test_grids: ClassVar = ((5,),)
+
+    def __init__(
+        self,
+        *,
+        in_channels: int,
+        out_channels: int = 3,
+        image_size: int | Sequence[int] = 256,
+        patch_size: int = 16,
+        num_tokens: int = 128,
+        dim: int = 512,
+        num_layers: int = 8,
+        num_heads: int = 8,
+        proxy: Sequence[int] | None = None,
+        proxy_decoder: dict | None = None,
+    ) -> None:
+        super().__init__()
+        if (proxy is None) != (proxy_decoder is None):
+            raise UserError('`proxy` and `proxy_decoder` of model.decoder belong together.')
+        self.in_channels, self.out_channels = in_channels, out_channels
+        self.image_size = as_pair(image_size)
+        self.patches = patch_grid(self.image_size, patch_size)
+        number = self.patches[0] * self.patches[1]
+        self.embed = nn.Linear(in_channels, dim)
+        self.mask_token = random_vector(1, 1, dim)
+        self.vit = LatentVit(number, num_tokens, dim, num_layers, num_heads)
+        self.apply(init_linear)
+        self.head: PixelHead | ProxyHead
+        if proxy is None or proxy_decoder is None:
+            self.head = PixelHead(dim, out_channels, patch_size)
+        else:
+            rows, width = proxy
+            own = dict(proxy_decoder, in_channels=width, out_channels=out_channels)
+            self.head = ProxyHead(dim, rows, width, DECODERS.build(own))
+
+    @property
+    def last_layer(self) -> Tensor:
+        """Weight of the last convolution."""
+        return self.head.last_layer
+
+    def features(self, codes: Tensor) -> Tensor:
+        """Codes (B, in_channels, num_tokens) to features of the patches (B, dim, h, w)."""
+        latents = self.embed(codes.transpose(1, 2))
+        cells = self.mask_token.expand(len(codes), self.patches[0] * self.patches[1], -1)
+        cells, _ = self.vit(cells, latents)
+        return cells.transpose(1, 2).unflatten(2, self.patches)
+
+    def proxy_logits(self, codes: Tensor) -> Tensor:
+        """Codes (B, in_channels, num_tokens) to logits of the proxy's codes (B, K, h, w)."""
+        return self.head.ffn(self.features(codes))
+
+    def forward(
+        self, codes: Tensor, size: Sequence[int] | None = None, noise: Tensor | None = None
+    ) -> Tensor:
+        """(B, in_channels, num_tokens) to (B, out_channels, *image_size).
+
+        Raises:
+            UserError: ``size`` is another than ``image_size``.
+        """
+        if size is not None and tuple(size) != self.image_size:
+            own = 'x'.join(map(str, self.image_size))
+            raise UserError(f'{type(self).__name__} makes images of {own} only.')
+        return self.head(self.features(codes))

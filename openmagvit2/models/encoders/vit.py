@@ -1,0 +1,84 @@
+"""TiTok's encoder: an image as a short sequence of latent tokens (Yu et al. 2024)."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from openmagvit2.models.encoders.base import BaseEncoder
+from openmagvit2.models.layers.vit import (
+    LatentVit,
+    as_pair,
+    init_linear,
+    patch_grid,
+    random_vector,
+)
+from openmagvit2.registry import ENCODERS
+
+
+@ENCODERS.register_module()
+class LatentVitEncoder(BaseEncoder):
+    """Vision transformer over patches and learned latent tokens, of which the tokens are kept: an
+    image of one fixed size to ``z`` (B, out_channels, num_tokens).
+
+    The defaults are TiTok-S-128's.
+
+    Args:
+        out_channels: Channels of ``z``; set by the tokenizer.
+        image_size: Height and width of the images, or one number for both.
+        patch_size: Pixels of a patch's side.
+        num_tokens: Latent tokens.
+        dim: Width of the transformer.
+        num_layers: Its blocks.
+        num_heads: Its heads.
+        legacy_reshape: Read the transformer's output (B, num_tokens, dim) as if it were (B, dim,
+            num_tokens), without moving numbers, as the two-stage models of TiTok were trained: each
+            latent then mixes numbers of several tokens.
+    """
+
+    stride = None
+    test_arguments: ClassVar = dict(
+        image_size=16, patch_size=4, num_tokens=5, dim=32, num_layers=2, num_heads=2
+    )
+    test_sizes: ClassVar = ((16, 16),)
+
+    def __init__(
+        self,
+        *,
+        out_channels: int,
+        image_size: int | Sequence[int] = 256,
+        patch_size: int = 16,
+        num_tokens: int = 128,
+        dim: int = 512,
+        num_layers: int = 8,
+        num_heads: int = 8,
+        legacy_reshape: bool = False,
+    ) -> None:
+        super().__init__()
+        self.out_channels, self.legacy_reshape = out_channels, legacy_reshape
+        self.image_size = as_pair(image_size)
+        self.num_tokens = num_tokens
+        height, width = patch_grid(self.image_size, patch_size)
+        self.patch_embed = nn.Conv2d(3, dim, patch_size, stride=patch_size)
+        self.latent_tokens = random_vector(num_tokens, dim)
+        self.vit = LatentVit(height * width, num_tokens, dim, num_layers, num_heads)
+        self.out = nn.Linear(dim, out_channels)
+        self.apply(init_linear)
+
+    def grid(self, size: Sequence[int]) -> tuple[int, ...]:
+        """One axis of latent tokens, whatever the size."""
+        return (self.num_tokens,)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, 3, *image_size) to (B, out_channels, num_tokens).
+
+        Raises:
+            UserError: Another size than ``image_size``.
+        """
+        self.check_size(image.shape[2:])
+        cells = self.patch_embed(image).flatten(2).transpose(1, 2)
+        latents = self.latent_tokens.expand(len(image), -1, -1)
+        _, latents = self.vit(cells, latents)
+        if self.legacy_reshape:
+            latents = latents.reshape(len(image), -1, self.num_tokens).transpose(1, 2)
+        return self.out(latents).transpose(1, 2)

@@ -1,0 +1,180 @@
+"""A generator put together: frozen tokenizer, factorization, conditioner, order, backbone, head."""
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from mmengine.model import BaseModel
+from torch import Tensor, nn
+
+from openmagvit2.checkpoint import load_tokenizer_weights
+from openmagvit2.errors import UserError
+from openmagvit2.models.backbones.base import Backbone
+from openmagvit2.models.conditioners.base import Conditioner
+from openmagvit2.models.factorization import TokenFactorization
+from openmagvit2.models.generators import parts
+from openmagvit2.models.heads.base import Head
+from openmagvit2.models.orders import Order
+from openmagvit2.registry import BACKBONES, CONDITIONERS, FACTORIZATIONS, HEADS, MODELS, ORDERS
+from openmagvit2.signatures import Slot
+
+if TYPE_CHECKING:
+    from openmagvit2.models.tokenizers import VisualTokenizer
+
+
+class Assembly(BaseModel):
+    """The parts of a generator.
+
+    Args:
+        tokenizer: Config of a tokenizer; ``checkpoint`` in it names its weights, ``seed`` those of
+            a random one where there is none.
+        backbone, head: Configs; ``grid``, ``dim``, ``num_heads`` and ``vocab_sizes`` are handed
+            down.
+        factorization: Config; sub-tokens are the codebooks of the tokenizer by default. A head that
+            predicts whole indices gets the trivial one instead.
+        conditioner: Config; classes of ImageNet by default.
+        order: Config of the order of the tokens; that of the paradigm by default.
+        image_size: Height and width of the images in pixels, one number for squares; not needed
+            where the tokenizer takes one size only. It and the tokenizer decide the tokens.
+        input_dropout: Dropout on the input sequence, prefix included.
+        soft_targets: ``dict(temperature=…)``: train on tokens drawn from the quantizer's
+            ``soft_codes`` at this temperature, towards those distributions (RQ-Transformer). Needs
+            images, no token cache, and sub-tokens that are the codebooks.
+        data_preprocessor: Config; maps uint8 batches to [-1, 1] by default.
+    """
+
+    tokenizer: 'VisualTokenizer'
+    factorization: TokenFactorization
+    backbone: Backbone
+    head: Head
+    class_embedding: Conditioner
+    order: Order
+    # What metrics measure: see `evaluation.stages`.
+    stage = 'generator'
+    slots = dict(
+        # A frozen tokenizer names its weights in its own dict.
+        tokenizer=Slot(MODELS, beside=dict(checkpoint=None, seed=None)),
+        factorization=FACTORIZATIONS,
+        conditioner=CONDITIONERS,
+        order=ORDERS,
+        backbone=BACKBONES,
+        head=HEADS,
+        data_preprocessor=MODELS,
+    )
+    # The type of the order where the config names none.
+    default_order = 'Raster'
+
+    def __init__(
+        self,
+        *,
+        tokenizer: dict,
+        backbone: dict,
+        head: dict,
+        factorization: dict | None = None,
+        conditioner: dict | None = None,
+        order: dict | None = None,
+        image_size: int | Sequence[int] | None = None,
+        input_dropout: float = 0.1,
+        soft_targets: dict | None = None,
+        data_preprocessor: dict | None = None,
+    ) -> None:
+        super().__init__(data_preprocessor or dict(type='ImagePreprocessor'))
+        self.tokenizer, self.tokenizer_checkpoint = parts.frozen_tokenizer(tokenizer)
+        quantizer = self.tokenizer.quantizer
+        self.grid = parts.image_grid(self.tokenizer, image_size)
+        self.token_shape = tuple(quantizer.token_shape(self.grid))
+        # Tokens are positions of the sequence; each may have several digits.
+        self.num_tokens = math.prod(self.token_shape) // len(quantizer.codebook_sizes)
+        self.factorization = parts.build_factorization(factorization, head, quantizer)
+        self.backbone = BACKBONES.build(self.backbone_arguments() | backbone)
+        self.head = parts.build_head(head, self.factorization.vocab_sizes, self.backbone, quantizer)
+        conditioner = dict(type='ClassLabel') | (conditioner or {})
+        self.class_embedding = CONDITIONERS.build(dict(dim=self.backbone.dim) | conditioner)
+        self.order = ORDERS.build(
+            dict(type=self.default_order) | self.order_arguments() | (order or {})
+        )
+        self.input_dropout = input_dropout
+        self.soft_targets = soft_targets
+        self.check_parts()
+
+    # ---- parts -----------------------------------------------------------------------------------
+    @property
+    def conditioner(self) -> Conditioner:
+        """The conditioner, which keeps version 1's name in state dicts, ``class_embedding``."""
+        return self.class_embedding
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__('class_embedding' if name == 'conditioner' else name, value)
+
+    @property
+    def num_classes(self) -> int | None:
+        """Number of classes; None where conditions are no labels."""
+        return self.conditioner.num_classes
+
+    @property
+    def transformer(self) -> parts.Trainable:
+        """A view of the parts as they are now; the state dict names each parameter once."""
+        return parts.Trainable(self.trained_parts(), self.losses)
+
+    def losses(
+        self, sub_indices: Tensor, condition: dict[str, Tensor], *args: Any, **given: Any
+    ) -> dict[str, Tensor]:
+        """Losses by name, whose sum is minimised.
+
+        Args:
+            sub_indices: True sub-tokens, int64 (B, T, k).
+            condition: Data of the conditioner.
+            args, given: What the paradigm's ``teacher`` gives.
+        """
+        raise NotImplementedError
+
+    def trained_parts(self) -> dict[str, nn.Module]:
+        """The parts with the optimizer, in the order of its states."""
+        return dict(class_embedding=self.class_embedding, backbone=self.backbone, head=self.head)
+
+    def backbone_arguments(self) -> dict[str, Any]:
+        """What a backbone is built with, beside its config."""
+        return dict(grid=self.grid)
+
+    def order_arguments(self) -> dict[str, Any]:
+        """What an order is built with, beside its config."""
+        return dict(num_tokens=self.num_tokens)
+
+    def check_parts(self) -> None:
+        """Check that the parts go together.
+
+        Raises:
+            UserError: One needs what another does not have.
+        """
+        self.conditioner.check_tokens(self.head.embeddings)
+        missing = sorted(self.order.needs - self.backbone.supports)
+        if missing:
+            raise UserError(
+                f'model.order: {type(self.order).__name__} needs a backbone that takes '
+                f'{" and ".join(missing)}; {type(self.backbone).__name__} does not.'
+            )
+        sizes = list(self.tokenizer.quantizer.codebook_sizes)
+        if self.soft_targets and self.factorization.vocab_sizes != sizes:
+            raise UserError(
+                f'model.soft_targets: distributions are over codebooks of {sizes} codes, '
+                f'sub-tokens have {self.factorization.vocab_sizes}; leave model.factorization to '
+                f'its default.'
+            )
+
+    def roles(self) -> dict[str, nn.Module]:
+        """The modules with an optimizer of their own, by name."""
+        return dict(transformer=self.transformer)
+
+    def train(self, mode: bool = True) -> 'Assembly':
+        """The tokenizer stays in eval mode."""
+        super().train(mode)
+        self.tokenizer.eval()
+        return self
+
+    def init_weights(self) -> None:
+        """Read the tokenizer's weights, before the first image is read; called by the Runner."""
+        if self.tokenizer_checkpoint:
+            try:
+                load_tokenizer_weights(self.tokenizer, self.tokenizer_checkpoint)
+            except UserError as error:
+                raise UserError(f'model.tokenizer.checkpoint: {error}') from error

@@ -1,0 +1,201 @@
+"""All tokens at once, some of them masked; a few steps uncover them (MaskGIT)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from openmagvit2.errors import UserError
+from openmagvit2.models.generators.base import BaseGenerator
+from openmagvit2.models.layers.masks import with_prefix
+from openmagvit2.models.samplers import SubTokenSampler
+from openmagvit2.models.samplers.decode import Finite
+from openmagvit2.models.samplers.masked import MaskedSampler, masked_share
+from openmagvit2.registry import MODELS
+
+# Shares of masked tokens that a validation looks at, and the seed of its masks.
+LEVELS = (0.125, 0.375, 0.625, 0.875)
+SEED = 0
+
+
+@MODELS.register_module()
+class MaskedGenerator(BaseGenerator):
+    """Bidirectional transformer that predicts masked tokens from the others and the condition.
+
+    The mask is the last row of the first table of the head's embedding: ``model.head.more_rows``
+    makes room for it. Arguments are those of :class:`Assembly`, and
+
+    Args:
+        mask_schedule: Share of masked tokens in training at uniform numbers r; see
+            :func:`masked_share`.
+    """
+
+    default_order = 'Masked'
+
+    def __init__(self, *, mask_schedule: str = 'cosine', **parts: Any) -> None:
+        super().__init__(**parts)
+        self.mask_schedule = mask_schedule
+        masked_share(torch.tensor(0.5), mask_schedule, self.num_tokens)
+
+    def check_parts(self) -> None:
+        """See :meth:`BaseGenerator.check_parts`."""
+        super().check_parts()
+        if self.backbone.causal and 'groups' not in self.backbone.supports:
+            raise UserError(
+                f'model.backbone: {type(self.backbone).__name__} sees earlier tokens only; a '
+                f'masked generator needs one that takes `groups`, or Bert.'
+            )
+        labels = 0
+        if getattr(self.conditioner, 'rows', None) == 'behind':
+            labels = self.conditioner.num_classes
+        rows = len(self._table()) - self.head.vocab_sizes[0]
+        if rows <= labels:
+            raise UserError(
+                f'model.head.more_rows must be at least {labels + 1}, {labels} for labels and one '
+                f'for the mask; it is {rows}.'
+            )
+
+    def _table(self) -> Tensor:
+        """The first table (V_0 + more_rows, dim), the mask last."""
+        table = (
+            next(iter(self.head.embeddings.parameters()), None) if self.head.embeddings else None
+        )
+        if table is None or self.head.needs_rows:
+            raise UserError('model.head.embedding: a masked generator needs a table of tokens.')
+        return table
+
+    # ---- training --------------------------------------------------------------------------------
+    @property
+    def num_draws(self) -> int:
+        """One number for the share of masked tokens, and one for each token."""
+        return 1 + self.num_tokens
+
+    def masks(self, draws: Tensor) -> Tensor:
+        """Uniform numbers (B, 1 + T) to which tokens are masked, bool (B, T), at least one each."""
+        share = masked_share(draws[:, :1], self.mask_schedule, self.num_tokens)
+        counts = (share * self.num_tokens).floor().clamp_min(1)
+        return draws[:, 1:].argsort(1).argsort(1) < counts
+
+    def context(self, sub_indices: Tensor, condition: dict[str, Tensor], masked: Tensor) -> Tensor:
+        """Context vectors of the tokens themselves.
+
+        Args:
+            sub_indices: int64 (B, T, k); those of masked tokens are not looked at.
+            condition: Data of the conditioner.
+            masked: bool (B, T).
+
+        Returns:
+            (B, T, dim).
+        """
+        prefix, pooled = self.embed(condition)
+        tokens = self.head.embed(sub_indices)
+        tokens = torch.where(masked[..., None], self._table()[-1].to(tokens.dtype), tokens)
+        x = torch.cat([prefix, tokens], 1)
+        supports = self.backbone.supports
+        given: dict[str, Any] = dict(condition=pooled) if 'condition' in supports else {}
+        if 'groups' in supports:
+            given['groups'] = with_prefix(self.order.groups, prefix.shape[1])
+        x = F.dropout(x, self.input_dropout, self.backbone.training)
+        return self.backbone(x, **given)[:, prefix.shape[1] :]
+
+    def forward(
+        self, sub_indices: Tensor, condition: dict[str, Tensor], masked: Tensor
+    ) -> list[Tensor]:
+        """Logits (B, T, V_i) of each sub-token; see :meth:`context`."""
+        return self.head.logits(self.context(sub_indices, condition, masked), sub_indices)
+
+    def teacher(self, batch: int, iteration: int, draws: Tensor | None) -> dict[str, Any]:
+        """See :meth:`BaseGenerator.teacher`: which tokens are masked."""
+        assert draws is not None
+        return dict(masked=self.masks(draws))
+
+    def losses(
+        self,
+        sub_indices: Tensor,
+        condition: dict[str, Tensor],
+        masked: Tensor | None = None,
+        targets: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """See :meth:`Assembly.losses`: the mean over an image's masked tokens, bool (B, T), all by
+        default; then over images.
+        """
+        if masked is None:
+            masked = torch.ones_like(sub_indices[..., 0], dtype=torch.bool)
+        context = self.context(sub_indices, condition, masked)
+        given = {} if targets is None else dict(targets=targets)
+        losses = self.head.losses_per_token(context, sub_indices, **given)
+        share = masked / masked.sum(1, keepdim=True)
+        means = (losses * share[..., None]).sum(1).mean(0)
+        return {f'sub_token_{i}': mean for i, mean in enumerate(means)}
+
+    def nll(self, sub_indices: Tensor, condition: dict[str, Tensor]) -> Tensor:
+        """An estimate of a bound of the negative log-likelihood of each image, in nats (B,).
+
+        For any order of uncovering, the mean over n = 1 … T of (T / n) times the loss of n masked
+        tokens bounds it; it is taken at a few n, with the same masks for every image.
+        """
+        scores = np.random.default_rng(SEED).random((len(LEVELS), self.num_tokens))
+        bounds = []
+        for level, score in zip(LEVELS, scores, strict=True):
+            count = max(round(level * self.num_tokens), 1)
+            masked = torch.zeros(self.num_tokens, dtype=torch.bool)
+            masked[torch.from_numpy(score.argsort()[:count].copy())] = True
+            masked = masked.to(sub_indices.device).expand(len(sub_indices), -1)
+            context = self.context(sub_indices, condition, masked)
+            losses = self.head.losses_per_token(context, sub_indices).sum(2)
+            bounds.append((losses * masked).sum(1) * self.num_tokens / count)
+        return torch.stack(bounds).mean(0)
+
+    # ---- sampling --------------------------------------------------------------------------------
+    def check(
+        self,
+        labels: Sequence[int] | np.ndarray | Tensor,
+        sampling: dict | SubTokenSampler | None = None,
+        seed: int = 0,
+        once: bool = False,
+    ) -> SubTokenSampler:
+        """See :meth:`Sampling.check`; settings are those of :class:`MaskedSampler`."""
+        if not callable(sampling):
+            sampling = dict(type='MaskedSampler') | (sampling or {})
+        return super().check(labels, sampling, seed, once)
+
+    def draw_shape(self, sampler: MaskedSampler) -> tuple[int, ...]:
+        """At each step a number for each sub-token, and one for the noise on its confidence."""
+        return sampler.steps, self.num_tokens, len(self.head.vocab_sizes) + 1
+
+    def decode(
+        self, condition: dict[str, Tensor], sampler: MaskedSampler, random: Tensor
+    ) -> Tensor:
+        """See :meth:`Sampling.decode`."""
+        return self.decode_steps(condition, sampler, random)[-1]
+
+    def decode_steps(
+        self, condition: dict[str, Tensor], sampler: MaskedSampler, random: Tensor
+    ) -> list[Tensor]:
+        """What is drawn at each step, int64 (B, T, k); the last is the sample."""
+        batch, tokens, k = len(random), self.num_tokens, len(self.head.vocab_sizes)
+        sub_indices = torch.zeros(batch, tokens, k, dtype=torch.int64, device=random.device)
+        unknown = torch.ones(batch, tokens, dtype=torch.bool, device=random.device)
+        halves = len(next(iter(condition.values()))) // batch
+        finite, steps = Finite(random.device), []
+        for step in range(sampler.steps):
+            context = self.context(
+                sub_indices.repeat(halves, 1, 1), condition, unknown.repeat(halves, 1)
+            )
+            confidence = torch.zeros(batch, tokens, device=random.device)
+
+            def draw(logits: Tensor, i: int, step: int = step, sure: Tensor = confidence) -> Tensor:
+                finite.look(logits)
+                drawn, log_p = sampler.drawn(logits, i, random[:, step, :, i], step)
+                sure.add_(log_p)
+                return drawn
+
+            drawn = self.head.sample(context, draw)
+            sub_indices = torch.where(unknown[..., None], drawn, sub_indices)
+            steps.append(sub_indices)
+            unknown = sampler.remask(confidence, unknown, random[:, step, :, k], step)
+        finite.check()
+        return steps

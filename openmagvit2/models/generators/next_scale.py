@@ -1,0 +1,135 @@
+"""One map of tokens after the other, from coarse to fine: next-scale prediction (VAR, Tian et al.
+2024).
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from openmagvit2.errors import UserError
+from openmagvit2.models.generators.base import BaseGenerator
+from openmagvit2.models.samplers import SubTokenSampler, decode_levels
+from openmagvit2.registry import BACKBONES, MODELS
+from openmagvit2.signatures import accepted
+
+
+@MODELS.register_module()
+class NextScaleGenerator(BaseGenerator):
+    """Transformer that predicts all tokens of a scale from the scales before, its output t token t.
+
+    The input of the first scale is the condition's vector; that of another is the sum of the codes
+    so far, resized to the scale, through a linear layer. The quantizer must be a multi-scale one,
+    the backbone must take ``levels``, and the head embeds nothing: VAR's is
+    ``dict(type='SingleHead', norm=None, bias=True, embedding=None)``. Arguments are those of
+    :class:`Assembly`.
+    """
+
+    default_order = 'NextScale'
+
+    def __init__(self, *, backbone: dict, **parts: Any) -> None:
+        kind = backbone.get('type')
+        cls = BACKBONES.get(kind) if isinstance(kind, str) else kind
+        if cls is not None and 'levels' not in accepted(cls):
+            raise UserError(
+                f'model.backbone: {cls.__name__} does not take `levels` of tokens; use '
+                f'AdaLnTransformer or one like it.'
+            )
+        super().__init__(backbone=backbone, **parts)
+        self.code_embedding = nn.Linear(self.tokenizer.quantizer.width, self.backbone.dim)
+        # As all layers of VAR.
+        deviation = (3 * self.backbone.dim) ** -0.5
+        for weight in (self.code_embedding.weight, *self.conditioner.parameters()):
+            nn.init.normal_(weight, 0.0, deviation)
+        nn.init.zeros_(self.code_embedding.bias)
+
+    def backbone_arguments(self) -> dict[str, Any]:
+        """See :meth:`Assembly.backbone_arguments`."""
+        return super().backbone_arguments() | dict(levels=[h * w for h, w in self._scales()])
+
+    def order_arguments(self) -> dict[str, Any]:
+        """See :meth:`Assembly.order_arguments`."""
+        return super().order_arguments() | dict(scales=self._scales())
+
+    def _scales(self) -> list[tuple[int, int]]:
+        found = getattr(self.tokenizer.quantizer, 'scales', None)
+        if found is None:
+            raise UserError(
+                f'model.tokenizer.quantizer: {type(self.tokenizer.quantizer).__name__} has no '
+                f'scales to predict one after the other; use MultiScale.'
+            )
+        return found
+
+    def check_parts(self) -> None:
+        """See :meth:`Assembly.check_parts`."""
+        super().check_parts()
+        if self.head.embeddings is not None:
+            raise UserError(
+                'model.head.embedding must be None: inputs are sums of codes, not embedded tokens.'
+            )
+
+    def trained_parts(self) -> dict[str, nn.Module]:
+        """See :meth:`Assembly.trained_parts`."""
+        return super().trained_parts() | dict(code_embedding=self.code_embedding)
+
+    # ---- training --------------------------------------------------------------------------------
+    def context(self, sub_indices: Tensor, condition: dict[str, Tensor]) -> Tensor:
+        """Context vectors that predict the tokens: sub-tokens int64 (B, T, k), scale after scale,
+        and data of the conditioner to (B, T, dim).
+        """
+        first, given = self._first(condition)
+        with torch.no_grad():
+            inputs = self.tokenizer.quantizer.teacher_inputs(self.merge(sub_indices))
+        x = torch.cat([first, self._embedded(inputs)], 1)
+        x = F.dropout(x, self.input_dropout, self.backbone.training)
+        return self.backbone(x, **given)
+
+    def forward(self, sub_indices: Tensor, condition: dict[str, Tensor]) -> list[Tensor]:
+        """Logits (B, T, V_i) of each sub-token; see :meth:`context`."""
+        return self.head.logits(self.context(sub_indices, condition), sub_indices)
+
+    def losses(
+        self, sub_indices: Tensor, condition: dict[str, Tensor], targets: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """See :meth:`Assembly.losses`."""
+        given = {} if targets is None else dict(targets=targets)
+        return self.head.loss(self.context(sub_indices, condition), sub_indices, **given)
+
+    def nll(self, sub_indices: Tensor, condition: dict[str, Tensor]) -> Tensor:
+        """See :meth:`BaseGenerator.nll`."""
+        context = self.context(sub_indices, condition)
+        return self.head.losses_per_token(context, sub_indices).sum((1, 2))
+
+    # ---- sampling --------------------------------------------------------------------------------
+    def decode(
+        self, condition: dict[str, Tensor], sampler: SubTokenSampler, random: Tensor
+    ) -> Tensor:
+        """See :meth:`Sampling.decode`; guidance is scheduled over the scales."""
+        first, given = self._first(condition)
+        quantizer, uniform = self.tokenizer.quantizer, random.split(self.order.groups, 1)
+        total: Tensor | None = None
+
+        def next_input(drawn: Tensor, level: int) -> Tensor:
+            nonlocal total
+            total = quantizer.accumulate(total, self.factorization.merge(drawn), level - 1)
+            return self._embedded(quantizer.next_input(total, level))
+
+        def draw(logits: Tensor, level: int, i: int) -> Tensor:
+            numbers = uniform[level][..., i]
+            progress = level / max(len(uniform) - 1, 1)
+            drawn = sampler(logits.flatten(0, 1), i, numbers.flatten(), progress)
+            return drawn.view(numbers.shape)
+
+        return decode_levels(
+            self.backbone, self.head, first, len(uniform), draw, next_input, **given
+        )
+
+    def _first(self, condition: dict[str, Tensor]) -> tuple[Tensor, dict[str, Any]]:
+        """Input of the first scale (B, groups[0], dim), and what the backbone is given."""
+        prefix, pooled = self.embed(condition)
+        given = dict(condition=pooled) if 'condition' in self.backbone.supports else {}
+        return prefix[:, -1:].expand(-1, self.order.groups[0], -1), given
+
+    def _embedded(self, inputs: Tensor) -> Tensor:
+        return self.code_embedding(inputs.to(self.code_embedding.weight.dtype))

@@ -1,0 +1,93 @@
+"""What a generator makes of images and conditions: sub-tokens, their places, vectors."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from openmagvit2.errors import UserError
+from openmagvit2.models.generators.assembly import Assembly
+from openmagvit2.models.generators.parts import code_rows
+from openmagvit2.models.layers.rope import grid_cells
+
+
+class Tokens(Assembly):
+    """The way from images to sub-tokens and back."""
+
+    def cells(self) -> Tensor:
+        """Coordinates of the tokens in raster order, int64 (T, axes)."""
+        return grid_cells(self.grid)
+
+    def split(self, indices: Tensor) -> Tensor:
+        """Indices (B, *token_shape) to sub-tokens (B, T, k)."""
+        return self.factorization.split(indices)
+
+    def merge(self, sub_indices: Tensor) -> Tensor:
+        """Sub-tokens (B, T, k) to indices (B, *token_shape)."""
+        return self.factorization.merge(sub_indices, self.token_shape)
+
+    @torch.no_grad()
+    def tokenize(self, image: Tensor) -> Tensor:
+        """Images (B, 3, H, W) in [-1, 1] to sub-tokens int64 (B, T, k).
+
+        Raises:
+            UserError: Their tokens have another shape than the model's, or outside of training the
+                encoder gives NaN or infinite numbers.
+        """
+        with torch.autocast(image.device.type, enabled=False):
+            out = self.tokenizer.encode(image)
+        if not self.training:
+            # Reading the answer waits for the device, which a training step must not.
+            out.check_finite('images')
+        self._check_shape(out.indices, f'images of {tuple(image.shape[2:])} pixels make')
+        return self.split(out.indices)
+
+    def sub_indices(self, data: dict) -> Tensor:
+        """Sub-tokens (B, T, k) of a batch of images, or of indices from a token cache."""
+        if 'indices' not in data:
+            return self.tokenize(data['image'])
+        self._check_shape(data['indices'], 'the token cache has')
+        return self.split(data['indices'])
+
+    @torch.no_grad()
+    def soft_tokens(self, data: dict, uniform: Tensor) -> tuple[Tensor, Tensor]:
+        """Draw the tokens of images by their distances from the codes.
+
+        Args:
+            data: A batch with ``image`` (B, 3, H, W) in [-1, 1].
+            uniform: Numbers (B, T * k) in [0, 1).
+
+        Returns:
+            Sub-tokens int64 (B, T, k), and the distributions (B, T, k, V) that they are drawn from.
+
+        Raises:
+            UserError: The batch comes from a token cache; the quantizer has no such distributions.
+        """
+        if 'indices' in data:
+            raise UserError(
+                'model.soft_targets: a token cache keeps no distributions; train on the images '
+                'themselves (train_dataloader.dataset), or set model.soft_targets=None.'
+            )
+        tokenizer, image = self.tokenizer, data['image']
+        draws = uniform.unflatten(1, (self.num_tokens, -1))
+        with torch.autocast(image.device.type, enabled=False):
+            z = tokenizer.encoder(tokenizer.pixels.to_network(image))
+            settings = self.soft_targets or {}
+            indices, targets = tokenizer.quantizer.soft_codes(z, **settings, uniform=draws)
+        self._check_shape(indices, f'images of {tuple(image.shape[2:])} pixels make')
+        return self.split(indices), targets
+
+    def _check_shape(self, indices: Tensor, what: str) -> None:
+        if indices.shape[1:] != self.token_shape:
+            raise UserError(
+                f'model.image_size and the tokenizer make tokens of the shape {self.token_shape}, '
+                f'{what} {tuple(indices.shape[1:])}.'
+            )
+
+    def embed(self, condition: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Prefix (B, P, dim) and pooled vector (B, dim) of conditions."""
+        return self.conditioner.embed(condition, self.head.embeddings)
+
+    def rows(self) -> dict[str, Any]:
+        """The quantizer's vectors for calls of a head that embeds with them."""
+        return dict(rows=code_rows(self.tokenizer.quantizer)) if self.head.needs_rows else {}

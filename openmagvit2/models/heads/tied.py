@@ -1,0 +1,90 @@
+"""Logits by the table that embeds the tokens: BERT's head of masked tokens (MaskGIT)."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from openmagvit2.errors import UserError
+from openmagvit2.models.backbones.bert import EPS, init_truncated
+from openmagvit2.models.heads.base import Draw, Head
+from openmagvit2.models.heads.embeddings import Rows
+from openmagvit2.models.layers.kv_cache import LayerCache
+from openmagvit2.registry import HEADS
+
+
+@HEADS.register_module()
+class TiedHead(Head):
+    """``norm(gelu(dense(x))) @ table.T + bias``, with the rows of the input's table.
+
+    The distribution of a training is over all rows, labels and mask included, as in MaskGIT;
+    likelihoods and samples are of the codes alone.
+
+    Args:
+        vocab_sizes: A list of one size.
+        dim: Width of the backbone.
+        more_rows: Rows behind those of the codes: classes where labels are tokens, and the mask.
+        label_smoothing: Share of the target that is spread over all rows, in training.
+    """
+
+    joint = True
+
+    def __init__(
+        self,
+        *,
+        vocab_sizes: Sequence[int],
+        dim: int = 768,
+        more_rows: int = 1,
+        label_smoothing: float = 0.1,
+    ) -> None:
+        if len(vocab_sizes) != 1:
+            raise UserError(
+                f'model.head.vocab_sizes: TiedHead predicts one index, got {list(vocab_sizes)}.'
+            )
+        super().__init__(vocab_sizes, dim, more_rows=more_rows, norm=None)
+        self.label_smoothing = label_smoothing
+        # The table classifies.
+        self.classifiers = nn.ModuleList()
+        self.dense = nn.Linear(dim, dim)
+        self.norm = nn.LayerNorm(dim, eps=EPS)
+        self.bias = nn.Parameter(torch.zeros(vocab_sizes[0] + more_rows))
+        self.apply(init_truncated)
+
+    def all_logits(self, context: Tensor) -> Tensor:
+        """Context (B, T, dim) to logits (B, T, V + more_rows) of all rows of the table."""
+        x = self.norm(F.gelu(self.dense(context), approximate='tanh'))
+        return F.linear(x, self.embeddings[0].weight, self.bias)
+
+    def logits(
+        self, context: Tensor, sub_indices: Tensor, rows: Rows | None = None
+    ) -> list[Tensor]:
+        """Context (B, T, dim) to a list of one (B, T, V); ``sub_indices`` are not looked at."""
+        return [self.all_logits(context)[..., : self.vocab_sizes[0]]]
+
+    def losses_per_token(
+        self,
+        context: Tensor,
+        sub_indices: Tensor,
+        targets: Tensor | None = None,
+        rows: Rows | None = None,
+    ) -> Tensor:
+        """Cross-entropy in nats, float32 (B, T, 1): in training smoothed and over all rows, else
+        over the codes.
+        """
+        if not self.training or targets is not None:
+            return super().losses_per_token(context, sub_indices, targets)
+        logits = self.all_logits(context).float().transpose(1, 2)
+        return F.cross_entropy(
+            logits, sub_indices[..., 0], reduction='none', label_smoothing=self.label_smoothing
+        )[..., None]
+
+    def sample(
+        self,
+        context: Tensor,
+        draw: Draw,
+        cache: list[LayerCache] | None = None,
+        rows: Rows | None = None,
+    ) -> Tensor:
+        """See :meth:`Head.sample`."""
+        return draw(self.logits(context, None)[0], 0)[..., None]

@@ -1,0 +1,90 @@
+"""Vision transformer over the cells of an image and latent tokens, as TiTok uses it twice."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from openmagvit2.errors import UserError
+
+
+def vit_blocks(dim: int, num_layers: int, num_heads: int) -> nn.Sequential:
+    """Pre-norm transformer blocks of timm: LayerNorm with eps 1e-5, biases everywhere, exact GELU,
+    an MLP four times as wide.
+    """
+    # Half a second, which programs without a transformer save.
+    from timm.models.vision_transformer import Block
+
+    if dim % num_heads:
+        raise UserError(f'`dim` must be divisible by `num_heads`, got {dim} and {num_heads}.')
+    return nn.Sequential(
+        *(
+            # torch's LayerNorm for its eps; timm's own has 1e-6.
+            Block(dim, num_heads, qkv_bias=True, norm_layer=nn.LayerNorm)
+            for _ in range(num_layers)
+        )
+    )
+
+
+def random_vector(*shape: int) -> nn.Parameter:
+    """A learned vector of the last axis' width: normal, scaled to unit length."""
+    return nn.Parameter(torch.randn(shape) * shape[-1] ** -0.5)
+
+
+def init_linear(module: nn.Module) -> None:
+    """For ``Module.apply``: weights truncated normal with deviation 0.02, biases zero."""
+    if isinstance(module, (nn.Linear, nn.Conv2d)):
+        nn.init.trunc_normal_(module.weight, std=0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+def as_pair(size: int | Sequence[int]) -> tuple[int, ...]:
+    """Height and width, from one number for both or from two."""
+    return (size, size) if isinstance(size, int) else tuple(size)
+
+
+def patch_grid(image_size: Sequence[int], patch_size: int) -> tuple[int, ...]:
+    """Squares of ``patch_size`` pixels along each axis of an image.
+
+    Raises:
+        UserError: ``patch_size`` does not divide a side.
+    """
+    if any(side % patch_size for side in image_size):
+        raise UserError(f'`patch_size={patch_size}` must divide `image_size={tuple(image_size)}`.')
+    return tuple(side // patch_size for side in image_size)
+
+
+class LatentVit(nn.Module):
+    """Transformer over one class token, the cells of an image and latent tokens, each kind with
+    learned positions. All see each other.
+
+    Args:
+        num_cells: Cells of the image.
+        num_tokens: Latent tokens.
+        dim: Width.
+        num_layers: Transformer blocks.
+        num_heads: Heads; they share ``dim``.
+    """
+
+    def __init__(
+        self, num_cells: int, num_tokens: int, dim: int, num_layers: int, num_heads: int
+    ) -> None:
+        super().__init__()
+        self.class_embedding = random_vector(1, dim)
+        self.positional_embedding = random_vector(num_cells + 1, dim)
+        self.latent_token_positional_embedding = random_vector(num_tokens, dim)
+        self.ln_pre = nn.LayerNorm(dim)
+        self.blocks = vit_blocks(dim, num_layers, num_heads)
+        self.ln_post = nn.LayerNorm(dim)
+
+    def forward(self, cells: Tensor, latents: Tensor) -> tuple[Tensor, Tensor]:
+        """Cells (B, num_cells, dim), row by row, and latents (B, num_tokens, dim), both without
+        positions, to both after the last norm.
+        """
+        first = self.class_embedding.expand(len(cells), 1, -1)
+        x = torch.cat([first, cells], 1) + self.positional_embedding
+        x = torch.cat([x, latents + self.latent_token_positional_embedding], 1)
+        x = self.ln_post(self.blocks(self.ln_pre(x)))
+        number = cells.shape[1]
+        return x[:, 1 : 1 + number], x[:, 1 + number :]

@@ -1,0 +1,25 @@
+"""From settings to a sampler."""
+
+from typing import Any
+
+from openmagvit2.errors import UserError
+from openmagvit2.models.samplers.sub_token import SubTokenSampler
+from openmagvit2.registry import SAMPLERS
+from openmagvit2.signatures import accepted
+
+
+def build_sampler(settings: dict[str, Any]) -> SubTokenSampler:
+    """The sampler of settings, :class:`SubTokenSampler` by default.
+
+    Raises:
+        UserError: It has no setting of a name.
+    """
+    settings = dict(type='SubTokenSampler') | settings
+    kind = settings['type']
+    cls = SAMPLERS.get(kind) if isinstance(kind, str) else kind
+    known = accepted(cls) | {'type'} if cls is not None else set(settings)
+    wrong = [key for key in settings if key not in known]
+    if wrong:
+        listed = ', '.join(sorted(known - {'type'}))
+        raise UserError(f'sampling: {kind} has no setting `{wrong[0]}`; it has {listed}.')
+    return SAMPLERS.build(settings)

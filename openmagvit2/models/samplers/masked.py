@@ -1,0 +1,128 @@
+"""Decoding of masked tokens in a few steps, the surest first (MaskGIT, Chang et al. 2022)."""
+
+import math
+import re
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from openmagvit2.errors import UserError
+from openmagvit2.models.samplers.guidance import guide, scheduled
+from openmagvit2.models.samplers.sub_token import SubTokenSampler
+from openmagvit2.registry import SAMPLERS
+
+# Least share of masked tokens; below, all schedules are cut.
+LEAST_RATIO = 1e-6
+
+
+def masked_share(ratio: Tensor, schedule: str, tokens: int) -> Tensor:
+    """Share of tokens that are masked when a part of the way is done, float32.
+
+    In float32, as official samples are: at 2/3 of the way the cosine is just below a half, and 127
+    of 256 tokens stay masked, not 128.
+
+    Args:
+        ratio: Parts of the way, from 0 to 1.
+        schedule: 'cosine': cos(pi r / 2); 'uniform': 1 - r; 'pow2' and the like: 1 - r^2; 'log':
+            -log2(r) / log2(tokens); 'exp': 1 - 2^(-(1 - r) log2(tokens)).
+        tokens: Tokens of an image.
+
+    Raises:
+        UserError: No such schedule.
+    """
+    r, bits = ratio.float(), math.log2(tokens)
+    if schedule == 'cosine':
+        share = (math.pi / 2 * r).cos()
+    elif schedule == 'uniform':
+        share = 1 - r
+    elif re.fullmatch(r'pow\d+(\.\d+)?', schedule):
+        share = 1 - r ** float(schedule[3:])
+    elif schedule == 'log':
+        share = -r.clamp_min(1e-30).log2() / bits
+    elif schedule == 'exp':
+        share = 1 - (-bits * (1 - r)).exp2()
+    else:
+        raise UserError(
+            f"The schedule of masked tokens is 'cosine', 'uniform', 'pow2' (or another power), "
+            f"'log' or 'exp', got {schedule!r}."
+        )
+    return share.clamp(LEAST_RATIO, 1.0)
+
+
+@SAMPLERS.register_module()
+class MaskedSampler(SubTokenSampler):
+    """Draws all masked tokens at each step and masks those of least confidence again.
+
+    Args:
+        steps: Steps of the decoding; 8 in the paper, 16 in the official code.
+        choice_temperature: Of the Gumbel noise on the confidence, log p; it falls linearly to 0 at
+            the last step. 0 is none.
+        mask_schedule: How many tokens stay masked; see :func:`masked_share`.
+        settings: Of :class:`SubTokenSampler`: guidance, temperature, filters.
+
+    Raises:
+        UserError: A setting out of its range, named.
+    """
+
+    def __init__(
+        self,
+        *,
+        steps: int = 8,
+        choice_temperature: float = 4.5,
+        mask_schedule: str = 'cosine',
+        **settings: Any,
+    ) -> None:
+        super().__init__(**settings)
+        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
+            raise UserError(f'sampling.steps must be a whole number from 1, got {steps!r}.')
+        if not 0 <= choice_temperature < math.inf:
+            raise UserError(
+                f'sampling.choice_temperature must be at least 0, got {choice_temperature!r}.'
+            )
+        masked_share(torch.tensor(0.5), mask_schedule, 2)
+        self.steps, self.choice_temperature = steps, choice_temperature
+        self.mask_schedule = mask_schedule
+
+    def drawn(self, logits: Tensor, i: int, uniform: Tensor, step: int) -> tuple[Tensor, Tensor]:
+        """Draw sub-token i of all positions.
+
+        Args:
+            logits: (B or 2B, T, V_i), with guidance the null half behind.
+            i: Number of the sub-token.
+            uniform: (B, T) in [0, 1).
+            step: From 0.
+
+        Returns:
+            int64 (B, T), and the log-probability of each before temperature and filters (B, T).
+        """
+        progress = step / max(self.steps - 1, 1)
+        schedule = self.schedules[i if len(self.schedules) > 1 else 0]
+        scale = scheduled(self.setting('guidance', i), schedule, progress, self.interval)
+        logits = guide(logits.float(), scale, len(uniform))
+        tokens = self(logits.flatten(0, 1), i, uniform.flatten()).view(uniform.shape)
+        return tokens, logits.log_softmax(-1).gather(-1, tokens[..., None])[..., 0]
+
+    def remask(self, confidence: Tensor, unknown: Tensor, uniform: Tensor, step: int) -> Tensor:
+        """Which tokens are masked again after a step.
+
+        Args:
+            confidence: Log-probabilities (B, T) of what was drawn.
+            unknown: Which tokens were masked before it, bool (B, T).
+            uniform: (B, T) in [0, 1).
+            step: From 0.
+
+        Returns:
+            bool (B, T); at least one, and fewer than before where there were two.
+        """
+        tokens = unknown.shape[1]
+        ratio = torch.tensor(float(step + 1)) / self.steps
+        # log(-log(0)) is infinite.
+        gumbel = -(-uniform.clamp_min(1e-20).log()).log()
+        noise = self.choice_temperature * float(1 - ratio) * gumbel
+        confidence = (confidence + noise.to(confidence.dtype)).masked_fill(~unknown, math.inf)
+        count = int(tokens * masked_share(ratio, self.mask_schedule, tokens))
+        rows = (unknown.sum(1, keepdim=True) - 1).clamp_max(count).clamp_min(1)
+        # Of a single token there is no second smallest.
+        limit = confidence.sort(1).values.gather(1, rows.clamp_max(tokens - 1))
+        return confidence < limit

@@ -1,0 +1,54 @@
+"""The loop over the levels of a multi-scale tokenizer (VAR)."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from openmagvit2.models.samplers.decode import Finite
+
+# Logits (B or 2B, n, V), the number of the level and of the sub-token to int64 (B, n).
+DrawLevel = Callable[[Tensor, int, int], Tensor]
+
+
+def decode_levels(
+    backbone: nn.Module,
+    head: nn.Module,
+    start: Tensor,
+    levels: int,
+    draw: DrawLevel,
+    next_input: Callable[[Tensor, int], Tensor],
+    **given: Any,
+) -> Tensor:
+    """Sample one level after the other, with a cache of those before.
+
+    Args:
+        backbone, head: Those of the generator.
+        start: Input of the first level (B, P, dim); with guidance 2B rows, the null half behind.
+        levels: Number of levels.
+        draw: Draws a level.
+        next_input: Takes what was drawn, int64 (B, n, k), and the number of the next level; gives
+            that level's input (B, n', dim).
+        given: ``condition`` for the backbone.
+
+    Returns:
+        int64 (B, T, k), level after level.
+
+    Raises:
+        UserError: Some logits were not finite.
+    """
+    cache, finite, drawn, x = backbone.new_cache(), Finite(start.device), [], start
+
+    def one(logits: Tensor, level: int, i: int) -> Tensor:
+        finite.look(logits)
+        return draw(logits, level, i)
+
+    for level in range(levels):
+        context = backbone(x, cache=cache, **given)
+        drawn.append(head.sample(context, lambda logits, i, s=level: one(logits, s, i)))
+        if level + 1 < levels:
+            x = next_input(drawn[-1], level + 1)
+            x = x.repeat(len(start) // len(x), 1, 1)
+    finite.check()
+    return torch.cat(drawn, 1)

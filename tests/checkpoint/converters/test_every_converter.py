@@ -1,0 +1,68 @@
+"""Every registered converter there and back: all tensors, bit for bit."""
+
+import pytest
+import torch
+
+from openmagvit2.apis import init_model
+from openmagvit2.checkpoint import is_ours, to_official, to_ours
+from openmagvit2.checkpoint.converters import choose, converters, is_official
+from openmagvit2.checkpoint.converters.rules import Lost
+from openmagvit2.errors import UserError
+
+CASES = [(converter, config) for converter in converters() for config in converter.configs]
+
+
+def filled(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Other numbers in each tensor of a model."""
+    generator = torch.Generator().manual_seed(0)
+    return {
+        name: torch.rand(x.shape, generator=generator) if x.is_floating_point() else x + 1
+        for name, x in model.state_dict().items()
+    }
+
+
+def test_every_converter_names_a_config():
+    assert converters() and all(converter.configs for converter in converters())
+
+
+@pytest.mark.parametrize(
+    ('converter', 'config'), CASES, ids=[f'{type(c).__name__}-{config}' for c, config in CASES]
+)
+def test_there_and_back(converter, config):
+    model = init_model(config)
+    assert type(choose(model)) is type(converter)
+    ours = filled(model)
+    official = to_official(dict(state_dict=ours), model)[0]['state_dict']
+    assert converter.detects(official) and is_official(official)
+    assert not is_ours(dict(state_dict=official)) and not is_official(ours)
+    assert type(choose(model, official)) is type(converter)
+    again, _ = to_ours(official, model)
+    # What only ours has: parts that official files keep elsewhere or not at all.
+    lost = [rule for rule in converter.rules(model) if isinstance(rule, Lost)]
+    kept = {name for name in ours if not any(rule.covers(name) for rule in lost)}
+    assert again['state_dict'].keys() == kept
+    assert all(again['state_dict'][name].equal(ours[name]) for name in kept)
+    back = to_official(again, model)[0]['state_dict']
+    assert back.keys() == official.keys()
+    for name, tensor in official.items():
+        assert back[name].equal(tensor) and back[name].dtype == tensor.dtype, name
+
+
+@pytest.mark.parametrize(
+    ('converter', 'config'), CASES, ids=[f'{type(c).__name__}-{config}' for c, config in CASES]
+)
+def test_no_tensor_is_passed_over(converter, config):
+    model = init_model(config)
+    official = to_official(dict(state_dict=filled(model)), model)[0]['state_dict']
+    made = {name for rule in converter.derived(model) for name in rule.tensors}
+    made |= {name for rule in converter.lost(model) for name in rule.fill}
+    networks = [n for n in official if n.startswith(converter.weights) and n not in made]
+    for name in (networks[0], networks[-1]):
+        short = {key: x for key, x in official.items() if key != name}
+        with pytest.raises(UserError, match='is missing'):
+            to_ours(short, model)
+        grown = official | {name: torch.cat([official[name]] * 2)}
+        with pytest.raises(UserError, match='instead of'):
+            to_ours(grown, model)
+    with pytest.raises(UserError, match='tensors that this config does not'):
+        to_ours(official | {f'{networks[0]}.more': torch.zeros(1)}, model)

@@ -1,0 +1,71 @@
+"""MaskGIT's transformer: network, loss, schedules, decoding and converter against the official
+code.
+"""
+
+from pathlib import Path
+
+import pytest
+import torch
+from appendix import GOLDENS, golden
+from torch.testing import assert_close
+
+from openmagvit2.apis import init_model
+from openmagvit2.checkpoint import read_checkpoint, to_official, to_ours
+from openmagvit2.models.samplers.masked import MaskedSampler, masked_share
+
+CONFIG = Path(__file__).parents[3] / 'configs' / 'tiny' / 'maskgit_32_official.py'
+FILE = GOLDENS / 'systems' / 'maskgit_transformer_tiny.msgpack'
+
+
+@pytest.fixture(scope='module')
+def g():
+    return golden('systems/maskgit_transformer_tiny')
+
+
+@pytest.fixture(scope='module')
+def model():
+    model = init_model(CONFIG)
+    converted, _ = to_ours(read_checkpoint(FILE)['state_dict'], model)
+    missing, unexpected = model.load_state_dict(converted['state_dict'], strict=False)
+    assert not unexpected and all(name.startswith('tokenizer.') for name in missing)
+    return model
+
+
+def test_there_and_back(model):
+    state = read_checkpoint(FILE)['state_dict']
+    back, _ = to_official(to_ours(state, model)[0], model)
+    assert back['state_dict'].keys() == state.keys()
+    assert all(back['state_dict'][name].equal(state[name]) for name in state)
+
+
+def test_logits_and_loss(g, model):
+    model.train()
+    masked, sub_indices = g['mask'], g['targets'][..., None]
+    prefix, _ = model.embed(dict(label=g['labels']))
+    tokens = torch.where(
+        masked[..., None], model.head.embeddings[0].weight[-1], model.head.embed(sub_indices)
+    )
+    logits = model.head.all_logits(model.backbone(torch.cat([prefix, tokens], 1)))
+    assert_close(logits, g['logits'], atol=1e-4, rtol=0)
+    context = model.context(sub_indices, dict(label=g['labels']), masked)
+    losses = model.head.losses_per_token(context, sub_indices)[..., 0]
+    loss = ((losses * masked).sum(1) / masked.sum(1)).mean()
+    assert_close(loss, g['loss'], atol=1e-5, rtol=0)
+    grad = torch.autograd.grad(loss, model.head.embeddings[0].weight)[0]
+    assert_close(grad, g['grad_embedding'], atol=1e-5, rtol=0)
+    model.eval()
+
+
+def test_schedules(g):
+    for name in ('cosine', 'uniform', 'pow2', 'log', 'exp'):
+        share = masked_share(g['ratios'], name, 16)
+        assert_close(share, g[f'schedule_{name}'], atol=1e-6, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_greedy_decoding_step_by_step(g, model):
+    expected = g['greedy']
+    sampler = MaskedSampler(steps=expected.shape[1], choice_temperature=0.0, temperature=0.0)
+    random = torch.full((len(expected), *model.draw_shape(sampler)), 0.5)
+    steps = model.decode_steps(dict(label=g['labels']), sampler, random)
+    assert torch.stack(steps, 1)[..., 0].equal(expected)

@@ -1,0 +1,67 @@
+"""From a tokenizer of several digits, or of one axis, to samples: training, tokens, generator."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from openmagvit2.apis import Generator
+from openmagvit2.config import load_config
+from openmagvit2.workflows.tokenize import tokenize
+from openmagvit2.workflows.train import train
+
+TINY = Path(__file__).parents[2] / 'configs' / 'tiny'
+SLICES = {
+    'ar_grouped_32': ('lfq_grouped_32', (8, 8, 2), [16, 16]),
+    'ar_titok_32': ('titok_32', (16,), [8, 32]),
+}
+
+
+@pytest.mark.parametrize('name', SLICES)
+def test_tokens_come_from_the_tokenizer(name):
+    tokenizer, shape, sizes = SLICES[name]
+    torch.manual_seed(0)
+    generator = Generator.from_config(TINY / f'{name}.py')
+    model = generator.model
+    assert model.token_shape == shape and model.factorization.vocab_sizes == sizes
+    named = load_config(TINY / f'{tokenizer}.py').model
+    own = load_config(TINY / f'{name}.py').model.tokenizer
+    assert all(own[slot] == named[slot] for slot in ('encoder', 'quantizer', 'decoder'))
+    indices = generator.sample_indices([1, 2])
+    assert indices.shape == (2, *shape)
+    limits = torch.tensor(model.tokenizer.quantizer.codebook_sizes)
+    assert (indices >= 0).all() and (indices < limits).all()
+    assert generator.sample([1, 2]).shape == (2, 32, 32, 3)
+
+
+@pytest.mark.slow
+@pytest.mark.smoke
+@pytest.mark.parametrize('name', SLICES)
+def test_a_tokenizer_its_tokens_and_a_generator(name, tmp_path):
+    tokenizer, shape, sizes = SLICES[name]
+    config = load_config(
+        TINY / f'{tokenizer}.py', {'train_cfg.max_iters': 4, 'train_cfg.val_interval': 4}
+    )
+    train(config, str(tmp_path / 'tokenizer'))
+    weights = str(tmp_path / 'tokenizer' / 'iter_4.pth')
+    header = tokenize(config, weights, tmp_path / 'tokens')
+    assert header['grid'] == list(shape)
+    options = {
+        'model.tokenizer.checkpoint': weights,
+        'train_dataloader.dataset': dict(
+            _delete_=True, type='TokenCache', data_root=str(tmp_path / 'tokens')
+        ),
+        'default_hooks.logger.interval': 1,
+    }
+    config = load_config(TINY / f'{name}.py', options)
+    train(config, str(tmp_path / 'generator'))
+    (log,) = (tmp_path / 'generator').glob('*/vis_data/scalars.json')
+    losses = [json.loads(line).get('loss') for line in log.read_text().splitlines()]
+    losses = [loss for loss in losses if loss is not None]
+    # A fresh head is uniform; twenty steps learn at least which codes there are.
+    assert losses[0] == pytest.approx(math.log(math.prod(sizes)), abs=0.1)
+    assert losses[-1] < losses[0] - 0.3
+    generator = Generator.from_config(config, tmp_path / 'generator' / 'iter_20.pth')
+    assert generator.sample([0, 1, 2], guidance=2.0).shape == (3, 32, 32, 3)
