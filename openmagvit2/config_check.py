@@ -30,7 +30,7 @@ KNOWN_KEYS = {
         'dist_cfg',
         'resource_limit',
     },
-    'env_cfg.dist_cfg': {'backend', 'timeout', 'heartbeat', 'port', 'init_backend'},
+    'env_cfg.dist_cfg': {'backend', 'timeout', 'heartbeat', 'port'},
     'env_cfg.mp_cfg': {'mp_start_method', 'opencv_num_threads'},
     'custom_imports': {'imports', 'allow_failed_imports'},
 }

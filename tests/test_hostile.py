@@ -4,9 +4,12 @@ Each payload would leave a file behind; none may, and each is refused in one sen
 file, or its harmful part is not looked at.
 """
 
+import gzip
 import io
+import json
 import pickle
 import struct
+import sys
 import tarfile
 import zipfile
 import zlib
@@ -19,10 +22,15 @@ from PIL import Image
 
 from openmagvit2.apis.images import to_list
 from openmagvit2.checkpoint import read_checkpoint
+from openmagvit2.checkpoint.lpips import load_lpips
+from openmagvit2.datasets import token_files as tokens
 from openmagvit2.datasets.tokens import TokenCache
 from openmagvit2.errors import UserError
-from openmagvit2.evaluation.distributions import read_statistics
+from openmagvit2.evaluation.distributions import _kept_moments, read_statistics
+from openmagvit2.evaluation.features.inception import FIDInception
+from openmagvit2.evaluation.features.timm_network import TimmFeatures
 from openmagvit2.evaluation.images import ImageSet
+from openmagvit2.workflows.sample import _merge
 
 
 class Payload:
@@ -100,16 +108,110 @@ def test_npz_of_statistics_with_objects(tmp_path, target, name):
         read_statistics(tmp_path / 'a.npz', 2)
 
 
-def test_labels_of_a_token_cache_with_objects(tmp_path, target, monkeypatch):
-    from openmagvit2.datasets import tokens
+@pytest.fixture
+def cache(tmp_path) -> Path:
+    """A token cache of two images."""
+    header = dict(format=1, num_images=2, num_views=1, grid=[1], dtype='uint8', finished=True)
+    (tmp_path / tokens.HEADER).write_text(json.dumps(header))
+    (tmp_path / tokens.TOKENS).write_bytes(b'ab')
+    np.save(tmp_path / tokens.LABELS, np.array([0, 1]))
+    assert TokenCache(data_root=str(tmp_path)).all_labels().tolist() == [0, 1]
+    return tmp_path
 
+
+def test_labels_of_a_token_cache_with_objects(cache, target):
     array = np.empty(2, dtype=object)
     array[:] = [Payload(target), 0]
-    np.save(tmp_path / tokens.LABELS, array)
-    monkeypatch.setattr(tokens, 'read_header', lambda folder: dict(finished=True))
-    monkeypatch.setattr(tokens, 'check_sizes', lambda folder, header: None)
+    np.save(cache / tokens.LABELS, array)
+    # As long as the header wants them.
+    content = (cache / tokens.LABELS).read_bytes()
+    (cache / tokens.LABELS).write_bytes(content[:144].ljust(144, b'\0'))
     with pytest.raises(UserError, match='labels.npy cannot be read'):
-        TokenCache(data_root=str(tmp_path))
+        TokenCache(data_root=str(cache))
+
+
+def test_labels_that_say_they_are_large(cache):
+    with open(cache / tokens.LABELS, 'wb') as file:
+        header = dict(descr='<i8', fortran_order=False, shape=(10**12,))
+        np.lib.format.write_array_header_1_0(file, header)
+        file.write(b'\0' * 16)
+    with pytest.raises(UserError, match='labels.npy cannot be read'):
+        TokenCache(data_root=str(cache))
+
+
+@pytest.mark.parametrize(
+    'change',
+    [
+        dict(dtype='O'),
+        dict(dtype='float64'),
+        dict(grid=['1']),
+        dict(grid=3),
+        dict(grid=[-1, -1]),
+        dict(num_images=True),
+        dict(num_views=1e300),
+        dict(finished='no'),
+    ],
+)
+def test_headers_of_a_token_cache(cache, change):
+    header = json.loads((cache / tokens.HEADER).read_text())
+    (cache / tokens.HEADER).write_text(json.dumps(header | change))
+    with pytest.raises(UserError, match='header.json is damaged'):
+        TokenCache(data_root=str(cache))
+
+
+def test_a_header_without_a_bottom(cache):
+    (cache / tokens.HEADER).write_text('[' * 200_000)
+    with pytest.raises(UserError, match='header.json cannot be read'):
+        TokenCache(data_root=str(cache))
+
+
+@pytest.mark.parametrize('ending', ['pth', 'ckpt'])
+def test_a_checkpoint_that_unpacks_to_more(tmp_path, ending):
+    """A thousand times its size; torch.save does not compress."""
+    torch.save(dict(state_dict=dict(a=torch.zeros(10_000_000))), tmp_path / 'plain.pth')
+    path = tmp_path / f'a.{ending}'
+    with (
+        zipfile.ZipFile(tmp_path / 'plain.pth') as plain,
+        zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as packed,
+    ):
+        for name in plain.namelist():
+            packed.writestr(name, plain.read(name))
+    assert path.stat().st_size < 50_000
+    with pytest.raises(UserError, match=f'a.{ending} cannot be read safely: .* is compressed'):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    'load',
+    [
+        lambda path: load_lpips('alex', 'weights', path),
+        lambda path: FIDInception(weights=path).load_weights(),
+        lambda path: TimmFeatures(weights=path).load_weights(),
+    ],
+    ids=['LPIPS', 'FID Inception', 'timm'],
+)
+def test_weights_of_metrics(tmp_path, target, load):
+    torch.save(dict(a=Payload(target)), tmp_path / 'a.pth')
+    with pytest.raises(UserError, match='a.pth cannot be read safely'):
+        load(str(tmp_path / 'a.pth'))
+
+
+def test_parts_of_samples_with_objects(tmp_path, target):
+    array = np.empty(1, dtype=object)
+    array[0] = Payload(target)
+    np.save(tmp_path / 'part_000000.npy', array, allow_pickle=True)
+    with pytest.raises(UserError, match='part_000000.npy cannot be read'):
+        _merge(tmp_path, tmp_path / 'out.npz', [0], 1)
+    assert not (tmp_path / 'out.npz').exists()
+
+
+def test_kept_statistics_with_objects(tmp_path, target, monkeypatch):
+    """They are computed again."""
+    kept = tmp_path / 'kept.npz'
+    array = np.empty(1, dtype=object)
+    array[0] = Payload(target)
+    np.savez(kept, count=array, mu=np.zeros(2), sigma=np.eye(2))
+    assert _kept_moments(kept) is None
 
 
 def png_header(width: int, height: int) -> bytes:
@@ -135,6 +237,16 @@ def test_an_image_that_would_fill_the_memory(tmp_path):
         UserError, match='a.png cannot be read: .* pixels, as a decompression bomb has'
     ):
         to_list(str(tmp_path / 'a.png'))
+
+
+def test_images_of_an_npz_that_would_fill_the_memory(tmp_path):
+    """A batch of one would be 10.8 GB."""
+    with zipfile.ZipFile(tmp_path / 'a.npz', 'w') as archive:
+        with archive.open('arr_0.npy', 'w') as file:
+            header = dict(descr='|u1', fortran_order=False, shape=(1, 60_000, 60_000, 3))
+            np.lib.format.write_array_header_1_0(file, header)
+    with pytest.raises(UserError, match='a.npz: images of 60000x60000 have more than'):
+        ImageSet(tmp_path / 'a.npz')
 
 
 def test_an_npz_that_says_it_is_large(tmp_path):
@@ -226,3 +338,64 @@ def test_pickles_in_a_shard_stay_bytes(tmp_path, target):
     tar(tmp_path / '0.tar', *members, (tarfile.TarInfo('a.png'), file.getvalue()))
     dataset = TarShards(urls=str(tmp_path), keys=['png'], resampled=False, shuffle=1)
     assert int(next(iter(dataset))['image'][0, 0, 0]) == 7
+
+
+def sparse(name: str, size: int) -> bytes:
+    """A member that says it has so many bytes, all zero but the first 512."""
+    member = tarfile.TarInfo(name)
+    member.type, member.size = tarfile.GNUTYPE_SPARSE, 512
+    header = bytearray(member.tobuf(tarfile.GNU_FORMAT))
+    header[386:410] = b'%011o\0%011o\0' % (0, 512)
+    header[483:495] = tarfile.itn(size, 12, tarfile.GNU_FORMAT)
+    header[148:156] = b' ' * 8
+    header[148:156] = b'%06o\0 ' % sum(header)
+    return bytes(header) + b'x' * 512
+
+
+def test_a_shard_that_unpacks_to_more_than_the_memory(tmp_path, monkeypatch):
+    """A terabyte in a sparse member, and zeros in a compressed archive; the rest is read."""
+    pytest.importorskip('webdataset')
+    from openmagvit2.datasets import shards, tar_files
+
+    said = []
+    monkeypatch.setattr(shards, 'print_log', lambda text, *args: said.append(text))
+    monkeypatch.setattr(tar_files, 'LARGEST', 1_000_000)
+    file = io.BytesIO()
+    Image.new('RGB', (8, 8), (7, 7, 7)).save(file, 'PNG')
+    good = (tarfile.TarInfo('good.png'), file.getvalue())
+    plain = tar(tmp_path / 'plain', good).read_bytes()
+    (tmp_path / '0.tar').write_bytes(sparse('large.png', 1 << 40) + plain)
+    zeros = tar(tmp_path / 'zeros', (tarfile.TarInfo('zeros.png'), bytes(5_000_000)), good)
+    (tmp_path / '1.tar').write_bytes(gzip.compress(zeros.read_bytes()))
+    dataset = shards.TarShards(urls=str(tmp_path), keys=['png'], resampled=False, shuffle=1)
+    seen = [int(sample['image'][0, 0, 0]) for _, sample in zip(range(2), dataset, strict=False)]
+    assert seen == [7, 7]
+    for name, size in (('0.tar: large.png', 1 << 40), ('1.tar: zeros.png', 5_000_000)):
+        assert any(f'{name} cannot be read ({size} bytes are more' in text for text in said), said
+
+
+def test_a_compressed_data_file_of_any_length(tmp_path, monkeypatch):
+    from openmagvit2.datasets import fashion_mnist
+
+    for name, axes in (('images-idx3', (28, 28)), ('labels-idx1', ())):
+        head = bytes([0, 0, 8, 1 + len(axes)]) + struct.pack(f'>{1 + len(axes)}I', 9, *axes)
+        path = tmp_path / f'train-{name}-ubyte.gz'
+        path.write_bytes(gzip.compress(head + bytes(5_000_000)))
+    monkeypatch.setattr(fashion_mnist, 'LARGEST', 1_000_000)
+    with pytest.raises(UserError, match='announces 7056 bytes and holds 999984'):
+        fashion_mnist.FashionMNIST(data_root=str(tmp_path))
+
+
+def test_a_module_beside_a_config_replaces_none(tmp_path, target, monkeypatch):
+    """`custom_imports` puts the folders at the end of the path."""
+    from openmagvit2.config import load_config
+
+    monkeypatch.setattr(sys, 'path', list(sys.path))
+    for name in ('colorsys', 'quopri'):
+        (tmp_path / f'{name}.py').write_text(f'open({str(target)!r}, "w")\n')
+    monkeypatch.delitem(sys.modules, 'quopri', raising=False)
+    monkeypatch.delitem(sys.modules, 'colorsys', raising=False)
+    (tmp_path / 'a.py').write_text("custom_imports = dict(imports=['quopri', 'colorsys'])\n")
+    before = list(sys.path)
+    load_config(tmp_path / 'a.py')
+    assert sys.path[: len(before)] == before and len(sys.path) > len(before)

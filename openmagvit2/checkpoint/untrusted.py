@@ -90,6 +90,7 @@ def read_pickle(path: Path) -> Any:
         UserError: The file is broken, or wants a class or function that is not on the short list;
             the text names it.
     """
+    _check_stored(path)
     try:
         with _allowed(STAND_INS), warnings.catch_warnings():
             warnings.simplefilter('ignore')  # on pickle protocols that torch then refuses
@@ -128,6 +129,24 @@ def read_pickle(path: Path) -> Any:
             )
         )
         raise UserError(f'Checkpoint {path} cannot be read safely: {first}') from error
+
+
+def _check_stored(path: Path) -> None:
+    """Check that a zip file has the size of its content, as torch.save writes it: a compressed one
+    of some kilobytes could unpack to more than the memory.
+
+    Raises:
+        UserError: It is compressed.
+    """
+    if not path.is_file() or not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        packed = [part for part in archive.infolist() if part.compress_type != zipfile.ZIP_STORED]
+    if packed:
+        raise UserError(
+            f'Checkpoint {path} cannot be read safely: {packed[0].filename} in it is compressed, '
+            f'which torch.save never does. Refused.'
+        )
 
 
 def _named(path: Path) -> str:

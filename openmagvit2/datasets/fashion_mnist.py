@@ -17,6 +17,9 @@ from openmagvit2.registry import DATASETS
 
 EMBEDDED = Path(__file__).parent / 'embedded' / 'fashion_mnist_subset.npz'
 
+# Bytes of a file; that of 60,000 images has 47 million.
+LARGEST = 100_000_000
+
 
 @DATASETS.register_module()
 class FashionMNIST(ImageDataset):
@@ -119,7 +122,8 @@ def _read_idx(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     """
     try:
         with (gzip.open if path.suffix == '.gz' else open)(path, 'rb') as file:
-            content = file.read()
+            # More than this is none of the four files; a small .gz can unpack to any length.
+            content = file.read(LARGEST)
     except (OSError, EOFError, zlib.error) as error:
         raise UserError(
             f'FashionMNIST: {path} cannot be read: {error}; replace the file.'

@@ -17,7 +17,8 @@ from openmagvit2.io.images import Colour, UnreadableImage, read_image, to_colour
 from openmagvit2.io.text import read_lines
 from openmagvit2.registry import DATASETS
 
-# The official runs leave this file out: 1,281,166 of 1,281,167 training images remain (spec §6.1).
+# The official runs leave this file out: 1,281,166 of 1,281,167 training images remain
+# (docs/reference/specification.md, Data).
 EXCLUDED = {'n06596364_9591.JPEG'}
 
 

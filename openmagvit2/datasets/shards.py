@@ -1,10 +1,12 @@
-"""Images in tar shards, as a stream (spec §6.1), by the ``webdataset`` package."""
+"""Images in tar shards, as a stream (docs/reference/specification.md, Data), by the ``webdataset``
+package.
+"""
 
 import itertools
 import json
 import logging
 from collections.abc import Generator, Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,8 +16,9 @@ from torch import nn
 from torch.utils.data import IterableDataset, get_worker_info
 
 from openmagvit2.datasets.labels import UNLABELLED
+from openmagvit2.datasets.tar_files import TooLarge, samples
 from openmagvit2.errors import UserError
-from openmagvit2.io.image_files import ENDINGS, is_hidden
+from openmagvit2.io.image_files import ENDINGS
 from openmagvit2.io.images import Colour, UnreadableImage, read_image, to_colour
 from openmagvit2.io.text import read_lines
 from openmagvit2.registry import DATASETS, TRANSFORMS
@@ -163,7 +166,7 @@ class TarShards(IterableDataset):
         """
         count, broken = 0, False
         without: list[str] = []
-        for sample in _samples(shard):
+        for sample in samples(shard):
             key = next((key for key in self.keys if key in sample), None)
             if '__error__' in sample:
                 broken = True
@@ -172,6 +175,9 @@ class TarShards(IterableDataset):
                 count += 1
             elif key is None:
                 without.append(sample['__key__'])
+            elif isinstance(sample[key], TooLarge):
+                count += 1
+                report.tell(f'{shard}: {sample["__key__"]}.{key}', sample[key])
             else:
                 count += 1
                 yield f'{shard}: {sample["__key__"]}', sample[key]
@@ -263,25 +269,6 @@ def find_shards(urls: str | Sequence[str]) -> list[str]:
             f'`train_dataloader.dataset.urls`.'
         )
     return found
-
-
-def _samples(shard: str) -> Iterator[dict]:
-    """Samples of a shard in order; where it breaks off, a dict with an ``__error__`` stands for the
-    rest.
-    """
-    from webdataset.tariterators import group_by_keys, tar_file_expander, url_opener
-
-    try:
-        yield from group_by_keys(
-            tar_file_expander(url_opener([dict(url=shard)]), select_files=_is_wanted)
-        )
-    except Exception as error:  # tarfile and the openers fail in many ways
-        yield dict(__key__='', __error__=str(error.args[0] if error.args else error))
-
-
-def _is_wanted(name: str) -> bool:
-    """Whether no folder on the way to a file, nor the file itself, is hidden."""
-    return not any(map(is_hidden, PurePosixPath(name).parts))
 
 
 def _names(path: str) -> frozenset[str]:

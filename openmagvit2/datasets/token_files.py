@@ -13,15 +13,12 @@ HEADER, TOKENS, LABELS = 'header.json', 'tokens.bin', 'labels.npy'
 FORMAT = 1
 # A .npy file of int64 has a header of 128 bytes.
 LABELS_START = 128
+DTYPES = ('uint8', 'uint16', 'uint32', 'uint64')
 
 
 def token_dtype(codebook_size: int) -> np.dtype:
     """The smallest unsigned integer that holds every index."""
-    return next(
-        np.dtype(kind)
-        for kind in (np.uint8, np.uint16, np.uint32, np.uint64)
-        if codebook_size - 1 <= np.iinfo(kind).max
-    )
+    return next(np.dtype(kind) for kind in DTYPES if codebook_size - 1 <= np.iinfo(kind).max)
 
 
 def open_tokens(folder: Path, header: dict) -> np.memmap:
@@ -43,7 +40,7 @@ def read_header(folder: Path) -> dict:
         )
     try:
         header = json.loads(path.read_text(encoding='utf-8'))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(
             f'TokenCache: {path} cannot be read: {error}; remove the folder and tokenize again.'
         ) from error
@@ -52,7 +49,45 @@ def read_header(folder: Path) -> dict:
             f'TokenCache: {path} is not a header of format {FORMAT}, which this version writes; '
             f'tokenize again.'
         )
+    _check_header(path, header)
     return header
+
+
+def _check_header(path: Path, header: dict) -> None:
+    """Whether the numbers that sizes are computed of are numbers: a header comes from a file.
+
+    Raises:
+        UserError: They are not.
+    """
+    grid = header.get('grid')
+    numbers = [header.get('num_images'), header.get('num_views')]
+    numbers += grid if isinstance(grid, list) else [None]
+    right = header.get('dtype') in DTYPES and isinstance(header.get('finished'), bool)
+    if not right or any(type(number) is not int or number < 1 for number in numbers):
+        raise UserError(
+            f'TokenCache: {path} is damaged (num_images, num_views, grid, dtype or finished); '
+            f'remove the folder and tokenize again.'
+        )
+
+
+def read_labels(folder: Path, header: dict) -> np.ndarray:
+    """Labels int64 (images,).
+
+    Raises:
+        UserError: The file holds something else, as pickled objects.
+    """
+    path = folder / LABELS
+    try:
+        # A map: the header of a small file can announce terabytes.
+        labels = np.load(path, mmap_mode='r', allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(f'TokenCache: {path} cannot be read: {error}') from None
+    if labels.dtype != np.int64 or labels.shape != (header['num_images'],):
+        raise UserError(
+            f'TokenCache: {path} holds {labels.dtype} {labels.shape} instead of int64 '
+            f'({header["num_images"]},); copy it again, or make the folder anew.'
+        )
+    return np.array(labels)
 
 
 def token_bytes(header: dict) -> int:

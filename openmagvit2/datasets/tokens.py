@@ -12,7 +12,7 @@ from openmagvit2.checkpoint.hashing import weights_hash
 from openmagvit2.datasets.base import uniform
 from openmagvit2.datasets.fingerprint import changed
 from openmagvit2.datasets.labels import check_labels
-from openmagvit2.datasets.token_files import LABELS, check_sizes, open_tokens, read_header
+from openmagvit2.datasets.token_files import check_sizes, open_tokens, read_header, read_labels
 from openmagvit2.errors import UserError
 from openmagvit2.registry import DATASETS
 
@@ -42,10 +42,7 @@ class TokenCache(Dataset):
                 f'with the same arguments.'
             )
         check_sizes(self.folder, self.header)
-        try:
-            self.labels = np.load(self.folder / LABELS, allow_pickle=False)
-        except (ValueError, EOFError) as error:
-            raise UserError(f'TokenCache: {self.folder / LABELS} cannot be read: {error}') from None
+        self.labels = read_labels(self.folder, self.header)
         # Opened by each loader worker for itself.
         self._tokens: np.memmap | None = None
 

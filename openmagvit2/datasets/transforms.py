@@ -1,4 +1,6 @@
-"""Image transforms (spec §6.1): sample dict to sample dict; ``image`` is uint8 (H, W, 3)."""
+"""Image transforms (docs/reference/specification.md, Data): sample dict to sample dict; ``image``
+is uint8 (H, W, 3).
+"""
 
 from collections.abc import Sequence
 

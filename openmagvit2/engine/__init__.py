@@ -1,5 +1,5 @@
 """What mmengine's Runner is made of here."""
 
-from openmagvit2.engine import hooks, loops, optim, samplers, wrapper
+from openmagvit2.engine import generation_loop, hooks, loops, optim, parallel, reading, samplers
 
-__all__ = ['hooks', 'loops', 'optim', 'samplers', 'wrapper']
+__all__ = ['generation_loop', 'hooks', 'loops', 'optim', 'parallel', 'reading', 'samplers']

@@ -47,7 +47,8 @@ def start(launcher: str, config: Config | None = None) -> None:
                 f'torchrun, tools/slurm_*.sh or srun.'
             )
     if torch.cuda.is_available():
-        init_dist(launcher, backend=settings.get('backend', 'nccl'), timeout=timeout)
+        port = dict(port=settings['port']) if launcher == 'slurm' and 'port' in settings else {}
+        init_dist(launcher, backend=settings.get('backend', 'nccl'), timeout=timeout, **port)
     else:
         if launcher == 'slurm':
             os.environ.setdefault('RANK', os.environ['SLURM_PROCID'])
@@ -78,12 +79,21 @@ def long_barrier() -> None:
 
     In a group that :func:`start` did not make, the processes have to come to their first call
     within that group's own time-out.
+
+    Raises:
+        UserError: Another process has ended.
     """
     if not dist.is_initialized() or dist.get_world_size() == 1:
         return
     if _long_group is None:
         make_long_group()
-    dist.barrier(group=_long_group)
+    try:
+        dist.barrier(group=_long_group)
+    except RuntimeError as error:
+        raise UserError(
+            'Another process has ended, and its own output may say why; the same command goes on '
+            'from what is done.'
+        ) from error
 
 
 def sentence(error: UserError) -> str:
@@ -100,15 +110,15 @@ def finish(code: int) -> None:
     """Leave the process group and end the process with an exit code."""
     global _long_group
     distributed = dist.is_initialized()
-    if distributed:
-        if code == 0:
-            # The store of the first process must outlive what the others still ask it.
-            dist.barrier()
+    if distributed and code == 0:
+        # The store of the first process must outlive what the others still ask it.
+        dist.barrier()
         dist.destroy_process_group()
         _long_group = None
     sys.stdout.flush()
     sys.stderr.flush()
-    if distributed and not torch.cuda.is_available():
-        # The interpreter's normal end sometimes aborts after gloo has been used.
+    if distributed and (code or not torch.cuda.is_available()):
+        # After an error the group may wait for a process that is gone; and after gloo the
+        # interpreter's normal end sometimes aborts.
         os._exit(code)
     sys.exit(code)

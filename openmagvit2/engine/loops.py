@@ -18,6 +18,7 @@ from torch.utils.data import IterableDataset
 
 from openmagvit2.engine.checks import check_datasets
 from openmagvit2.engine.finite import FiniteWatch, NonFiniteError
+from openmagvit2.engine.parallel.peers import is_lost
 from openmagvit2.engine.random_state import isolated_random_state, set_random_state
 from openmagvit2.engine.stop import StopRequest, TrainingStopped, listening
 from openmagvit2.errors import UserError
@@ -159,11 +160,28 @@ class IterationLoop(BaseLoop):
     def _iterate(self, batches: Iterator[dict], stop: StopRequest) -> None:
         if self._iter and self._validation_is_due() and self.validated_iter != self._iter:
             self._validate(stop)
-        while self._iter < self._max_iters and not stop.agreed() and not self.stop_training:
-            self.run_iter(next(batches))
+        while self._iter < self._max_iters and not self.stop_training:
+            batch, error = _next(batches)
+            if stop.agreed(failed=error is not None):
+                self._end_together(stop, error)
+                break
+            self.run_iter(batch)
             if self._validation_is_due():
                 self._validate(stop)
         self.watch.check()
+
+    def _end_together(self, stop: StopRequest, error: Exception | None) -> None:
+        """Where a process has failed between iterations, all save, exactly, and all raise."""
+        if not stop.failed:
+            return
+        if get_world_size() > 1:
+            for hook in self.runner.hooks:
+                if hasattr(hook, 'save_together'):
+                    hook.save_together(self.runner)
+        raise error or UserError(
+            'Another process could not read its images; its own output says why. What is done is '
+            'saved, go on with --resume.'
+        )
 
     def run_iter(self, batch: dict[str, Any]) -> None:
         """One optimizer step on this process's share of a global batch."""
@@ -257,8 +275,11 @@ class IterationLoop(BaseLoop):
         Outside of an iteration (reading images, validation) this is what any checkpoint is. An
         iteration that fails before its first optimizer step loses itself alone, though averages
         that the forward pass keeps may have seen it. One that fails later is neither done nor
-        undone: then the last checkpoint stays the last.
+        undone: then the last checkpoint stays the last, as it does where another process is gone:
+        that one has taken its random state with it.
         """
+        if is_lost(error):
+            return
         counted = all(hasattr(wrapper, 'steps') for _, wrapper in self._wrappers())
         between = self.within and not (counted and self._steps() == self.steps_before)
         if between or isinstance(error, NonFiniteError):
@@ -325,6 +346,14 @@ class ValidationLoop(ValLoop):
         # All processes ask, however many batches each has had.
         self.completed = stop is None or not stop.agreed()
         return self.evaluator.evaluate(len(self.dataloader.dataset)) if self.completed else {}
+
+
+def _next(batches: Iterator[dict]) -> tuple[dict, Exception | None]:
+    """A batch, or the error in reading it, of which the other processes must hear first."""
+    try:
+        return next(batches), None
+    except Exception as error:
+        return {}, error
 
 
 def _share(global_batch_size: int | None, micro_batches: int) -> int:

@@ -4,6 +4,7 @@ the rest is refused.
 
 from typing import Any
 
+from mmengine.dist import get_world_size
 from mmengine.logging import print_log
 
 from openmagvit2.config_v1 import translated
@@ -55,6 +56,24 @@ def adopt_position(runner, checkpoint: dict[str, Any]) -> None:
             f'Finished already: the checkpoint has all {done} iterations of train_cfg.max_iters.',
             'current',
         )
+
+
+def say_what_is_not_exact(processes: int) -> None:
+    """Log what another number of processes changes.
+
+    Args:
+        processes: Whose random states the checkpoint has; 0 where it does not say.
+    """
+    now = get_world_size()
+    if processes in (0, now):
+        return
+    print_log(
+        f'resume: {now} process{"es" if now > 1 else ""} instead of {processes}: the images are '
+        f'the same and in the same order, but the training goes on not bit for bit: random numbers '
+        f'(dropout) are drawn anew for each process, sums over processes round in another way, and '
+        f'batch normalization sees other shares of a batch.',
+        'current',
+    )
 
 
 def _check_schedulers(own: Any, theirs: Any) -> None:

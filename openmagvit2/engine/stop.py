@@ -27,6 +27,8 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.signal_number = 0
+        # Whether some process came to the last agreement with an error.
+        self.failed = False
         self._group: dist.ProcessGroup | None = None
 
     def __call__(self, number: int, frame: object) -> None:
@@ -35,18 +37,20 @@ class StopRequest:
             raise KeyboardInterrupt
         self.signal_number = number
 
-    def agreed(self) -> bool:
-        """Whether any process was signalled; all processes must call it at the same place."""
+    def agreed(self, failed: bool = False) -> bool:
+        """Whether any process was signalled, or has failed; all processes must call it at the same
+        place.
+        """
+        flag = torch.tensor([self.signal_number, int(failed)])
         if dist.is_initialized() and dist.get_world_size() > 1:
             # A CPU group: the question must not wait for the GPU's queue.
             self._group = self._group or dist.new_group(backend='gloo')
-            flag = torch.tensor([self.signal_number])
             dist.all_reduce(flag, dist.ReduceOp.MAX, group=self._group)
-            # A signal that came while waiting stays for the next call; this answer must be the same
-            # everywhere.
-            self.signal_number = self.signal_number or int(flag)
-            return bool(flag)
-        return self.signal_number != 0
+        # A signal that came while waiting stays for the next call; this answer must be the same
+        # everywhere.
+        number, self.failed = int(flag[0]), bool(flag[1])
+        self.signal_number = self.signal_number or number
+        return bool(number) or self.failed
 
 
 @contextmanager

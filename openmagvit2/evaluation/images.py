@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from openmagvit2.errors import UserError
 from openmagvit2.io.image_files import find_images
@@ -119,6 +120,13 @@ class ImageSet:
             )
         if dtype != np.uint8 or len(shape) != 4 or shape[3] != 3 or fortran or not shape[0]:
             raise UserError(f'{self.path}: arr_0 must be uint8 (N, H, W, 3), got {dtype} {shape}.')
+        # As for files: a small npz can announce, and unpack to, images that fill the memory.
+        if Image.MAX_IMAGE_PIXELS and shape[1] * shape[2] > Image.MAX_IMAGE_PIXELS:
+            raise UserError(
+                f'{self.path}: images of {shape[1]}x{shape[2]} have more than '
+                f'{Image.MAX_IMAGE_PIXELS} pixels; make them smaller, or raise '
+                f'PIL.Image.MAX_IMAGE_PIXELS.'
+            )
         return shape
 
     def _from_npz(self, size: int) -> Iterator[np.ndarray]:

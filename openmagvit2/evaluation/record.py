@@ -36,6 +36,7 @@ def write_record(
     checkpoint: dict[str, Any],
     size: int | str = "the config's",
     trained_in: 'dict[str, Precision] | None' = None,
+    samples: dict[str, Any] | None = None,
 ) -> None:
     """Write the record of one evaluation, beside and renamed.
 
@@ -52,6 +53,7 @@ def write_record(
         checkpoint: What else is known of the weights.
         size: See :func:`openmagvit2.workflows.test.test`.
         trained_in: Compute type of each role in a training; evaluations compute in float32.
+        samples: How the images were sampled, where they are no data set's.
     """
     evaluators = config[f'{stage}_evaluator']
     record = dict(
@@ -68,7 +70,8 @@ def write_record(
             for metric in metrics
             if hasattr(metric, 'statement')
         ],
-        dataset=config[f'{stage}_dataloader'].dataset.to_dict(),
+        dataset=None if samples else config[f'{stage}_dataloader'].dataset.to_dict(),
+        samples=samples,
         size=size,
         pad_value=config.model.get('pad_value', 0.0),
         processes=get_world_size(),

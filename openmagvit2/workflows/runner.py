@@ -25,22 +25,47 @@ def build_runner(config: Config, work_dir: str | None = None, launcher: str = 'n
     make_folder(config.work_dir)
     config.launcher = launcher
     set_test(config)
+    set_loops(config)
     count_once(config)
     # The Runner takes its seed from here, and hands it to the sampler; random transforms get the
     # same.
     config.randomness = set_numerics(config)
     config.train_dataloader.dataset.setdefault('seed', config.randomness['seed'])
     check_schedulers(config.get('param_scheduler'))
+    set_wrapper(config)
     return Runner.from_cfg(config)
 
 
-def set_test(config: Config) -> None:
-    """A config tests on what it validates on, unless it says otherwise; mmengine wants all three
-    keys or none.
+def set_wrapper(config: Config) -> None:
+    """Name the data-parallel wrapper with its scope: mmengine looks this one up before it knows
+    ours.
     """
-    config.setdefault('test_dataloader', config.val_dataloader)
-    config.setdefault('test_evaluator', config.val_evaluator)
-    config.setdefault('test_cfg', dict(type='TestLoop'))
+    kind = (config.get('model_wrapper_cfg') or {}).get('type')
+    if isinstance(kind, str) and '.' not in kind:
+        config.model_wrapper_cfg.type = f'openmagvit2.{kind}'
+
+
+def set_test(config: Config) -> None:
+    """A config tests on what it validates on, unless it says otherwise."""
+    config.setdefault('test_dataloader', config.get('val_dataloader'))
+    config.setdefault('test_evaluator', config.get('val_evaluator'))
+
+
+def set_loops(config: Config) -> None:
+    """A config validates, and tests, where it has both images and metrics for that; mmengine wants
+    all three keys or none.
+    """
+    for name, loop in (('val', 'ValidationLoop'), ('test', 'TestLoop')):
+        keys = [f'{name}_dataloader', f'{name}_evaluator']
+        there = [key for key in keys if config.get(key)]
+        if len(there) == 2:
+            config[f'{name}_cfg'] = config.get(f'{name}_cfg') or dict(type=loop)
+            continue
+        if name == 'val':
+            why = f', for there is {there[0]} alone' if there else ''
+            print_log(f'The training has no validation{why}.', 'current')
+        for key in (*keys, f'{name}_cfg'):
+            config[key] = None
 
 
 def count_once(config: Config) -> None:
@@ -48,7 +73,7 @@ def count_once(config: Config) -> None:
     processes have as many.
     """
     for name in ('val_dataloader', 'test_dataloader'):
-        sampler = config[name].get('sampler') or {}
+        sampler = (config.get(name) or {}).get('sampler') or {}
         if str(sampler.get('type')).endswith('DefaultSampler') and sampler.get('round_up', True):
             sampler.round_up = False
             print_log(

@@ -102,6 +102,15 @@ def _part(folder: Path, number: int) -> Path:
     return folder / f'part_{number:06d}.npy'
 
 
+def _read(part: Path) -> np.ndarray:
+    try:
+        return np.load(part, mmap_mode='r', allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(
+            f'{part} cannot be read ({error}); remove it, and start again with the same settings.'
+        ) from None
+
+
 def _begin(folder: Path, settings: dict) -> None:
     """Make the folder, or find it with the same settings; all processes get the same answer."""
     told = [_claim(folder, settings) if is_main_process() else None]
@@ -121,7 +130,7 @@ def _claim(folder: Path, settings: dict) -> str | None:
 
 def _merge(folder: Path, out: Path, labels: list[int], parts: int) -> None:
     """Stream the parts into the zip file: memory for one part."""
-    shape = np.load(_part(folder, 0), mmap_mode='r').shape
+    shape = _read(_part(folder, 0)).shape
     with (
         write_atomically(out) as whole,
         zipfile.ZipFile(whole, 'w', zipfile.ZIP_STORED, allowZip64=True) as archive,
@@ -130,6 +139,6 @@ def _merge(folder: Path, out: Path, labels: list[int], parts: int) -> None:
             header = dict(descr='|u1', fortran_order=False, shape=(len(labels), *shape[1:]))
             np.lib.format.write_array_header_1_0(file, header)
             for number in range(parts):
-                file.write(np.load(_part(folder, number)).tobytes())
+                file.write(_read(_part(folder, number)).tobytes())
         with archive.open('arr_1.npy', 'w') as file:
             np.lib.format.write_array(file, np.asarray(labels, np.int64))

@@ -61,10 +61,21 @@ def test(
     config = copy.deepcopy(config)
     set_test(config)
     count_once(config)
+    if not config.test_dataloader or not (config.test_evaluator or metrics):
+        raise UserError(
+            f'{config.filename} has nothing to test: give test_dataloader and test_evaluator.'
+        )
+    # A test needs no shards.
+    config.model_wrapper_cfg = dict(type='openmagvit2.RoleDDP')
     if metrics is not None:
-        config.test_evaluator = [_named(name, listed(config.test_evaluator)) for name in metrics]
+        config.test_evaluator = [
+            _named(name, listed(config.test_evaluator or [])) for name in metrics
+        ]
     check_stages(listed(config.test_evaluator), config.model, config.filename)
+    sampling = choose_loop(config)
     if size is not None:
+        if sampling:
+            raise UserError('--size goes with metrics of a data set; these are of samples.')
         _resize(config.test_dataloader, size)
     if pad is not None:
         _require(MODELS, config.model, 'pad_value', '--pad goes with tokenizers')
@@ -94,8 +105,29 @@ def test(
             model=model,
             checkpoint=source,
             size=size,
+            samples=runner.test_loop.settings if sampling else None,
         )
     return values
+
+
+def choose_loop(config: Config) -> bool:
+    """Set ``test_cfg`` to the loop that the metrics need; whether they measure samples.
+
+    Raises:
+        UserError: Some measure samples, others a data set.
+    """
+    kinds = [METRICS.get(str(part['type'])) for part in listed(config.test_evaluator)]
+    samples = {bool(getattr(kind, 'measures_samples', False)) for kind in kinds}
+    if len(samples) > 1:
+        raise UserError(
+            'Some of the metrics measure samples and others a data set; name one kind with '
+            '--metrics, and call it again for the other.'
+        )
+    sampling = samples == {True}
+    # A loop of the user's own stays.
+    if config.test_cfg['type'] == ('TestLoop' if sampling else 'GenerationLoop'):
+        config.test_cfg = dict(type='GenerationLoop' if sampling else 'TestLoop')
+    return sampling
 
 
 def _named(name: str, evaluators: Sequence[dict]) -> dict:

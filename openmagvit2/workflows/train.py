@@ -21,6 +21,7 @@ from openmagvit2.checkpoint import (
 )
 from openmagvit2.engine.hooks import ResumableCheckpointHook
 from openmagvit2.engine.lock import lock
+from openmagvit2.engine.parallel.peers import watched
 from openmagvit2.engine.run_folder import Run, begin, default_or_old, go_on, newest
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.stages import check_stages
@@ -54,6 +55,7 @@ def train(
     Raises:
         UserError: A user's mistake, told in one sentence; the work directory holds another run's
             results, or one runs there.
+        ProcessLost: Another process is gone.
         TrainingStopped: A signal came; the state is saved.
     """
     config = copy.deepcopy(config)
@@ -74,7 +76,7 @@ def train(
                 f'load_from={source}.'
             )
         config.resume, config.load_from = True, str(source)
-    if config.get('val_evaluator'):
+    if config.get('val_dataloader') and config.get('val_evaluator'):
         check_stages(listed(config.val_evaluator), config.model, config.filename)
         prepare(config.val_evaluator)
     with contextlib.ExitStack() as stack:
@@ -90,7 +92,7 @@ def train(
             _check_start(runner, config.load_from, resume=bool(source))
         if is_main_process():
             run.write(folder)
-        with one_size():
+        with one_size(), watched(config, str(folder)):
             runner.train()
     return runner
 

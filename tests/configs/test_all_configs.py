@@ -7,8 +7,8 @@ from openmagvit2.apis import init_model, list_models
 from openmagvit2.apis.models import config_path
 from openmagvit2.config import load_config
 
-# Encoder and decoder of tokenizers (spec §2.4, §2.6); transformers without their tokenizer (spec
-# §4.4).
+# Encoder and decoder of tokenizers (docs/reference/specification.md, Tokenizer networks);
+# transformers without their tokenizer (docs/reference/specification.md, Transformer).
 COUNTS = {
     'lfq_128': 112_021_653,
     'lfq_256': 115_127_829,

@@ -1,5 +1,6 @@
 """Processes with little work wait longer for the others than one exchange may take."""
 
+import os
 import time
 from datetime import timedelta
 
@@ -8,6 +9,7 @@ import torch.distributed as dist
 from two_processes import run_in_two
 
 from openmagvit2.engine import launch
+from openmagvit2.errors import UserError
 
 SHORT = timedelta(seconds=1)
 
@@ -28,6 +30,20 @@ def _uneven(rank: int, folder: str) -> None:
 @pytest.mark.smoke
 def test_a_long_barrier_outlasts_the_time_out(tmp_path):
     run_in_two(_uneven, tmp_path)
+
+
+def _one_ends(rank: int, folder: str) -> None:
+    launch.make_long_group()
+    if rank == 0:
+        with pytest.raises(UserError, match='Another process has ended'):
+            launch.long_barrier()
+    # Without the usual farewell, which needs both.
+    os._exit(0)
+
+
+@pytest.mark.slow
+def test_a_process_that_ends_is_told_at_once(tmp_path):
+    run_in_two(_one_ends, tmp_path)
 
 
 def test_one_process_does_not_wait():

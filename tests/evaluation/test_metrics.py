@@ -144,7 +144,7 @@ def test_official_protocol_moves_95_levels_of_the_original():
 
 @pytest.mark.parametrize('name', ['PSNR', 'SSIM', 'CodebookUsage', 'NegativeLogLikelihood'])
 def test_no_image_is_an_error(name):
-    with pytest.raises(ValueError, match='no image was evaluated; mend val_dataloader'):
+    with pytest.raises(ValueError, match='no image was evaluated; correct val_dataloader'):
         METRICS.build(dict(type=name)).evaluate(0)
 
 

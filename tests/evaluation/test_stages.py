@@ -15,12 +15,15 @@ from openmagvit2.workflows.test import test as run_test
 from openmagvit2.workflows.train import train
 
 TINY = Path(__file__).parents[2] / 'configs' / 'tiny'
-RECONSTRUCTION = [name for name in SHORT_NAMES if name != 'nll']
+GENERATION = ('nll', 'fid', 'precision_recall', 'is')
+RECONSTRUCTION = [name for name in SHORT_NAMES if name not in GENERATION]
 
 
 def test_every_metric_says_what_it_measures():
     stages = {name: METRICS.get(metric['type']).stage for name, metric in SHORT_NAMES.items()}
-    assert stages == dict.fromkeys(RECONSTRUCTION, 'tokenizer') | dict(nll='generator')
+    assert stages == dict.fromkeys(RECONSTRUCTION, 'tokenizer') | dict.fromkeys(
+        GENERATION, 'generator'
+    )
 
 
 @pytest.mark.parametrize(
@@ -29,7 +32,7 @@ def test_every_metric_says_what_it_measures():
         (
             'ar_32',
             ['psnr'],
-            r'^psnr needs a tokenizer; .*ar_32\.py is of a generator, which has nll\.$',
+            r'^psnr needs a tokenizer; .*ar_32\.py is of a generator, which has nll, fid',
         ),
         ('ar_32', ['nll', 'usage'], '^usage needs a tokenizer'),
         (

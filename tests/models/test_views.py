@@ -7,7 +7,7 @@ from torch import nn
 
 from openmagvit2.apis import init_model
 from openmagvit2.engine.optim.wrapper import AutocastOptimWrapper, RoleOptimWrappers
-from openmagvit2.engine.wrapper import RoleDDP
+from openmagvit2.engine.parallel import RoleDDP
 from openmagvit2.models.heads import SeparateHead
 from openmagvit2.registry import HEADS, MODELS
 

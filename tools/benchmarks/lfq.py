@@ -16,7 +16,7 @@ from openmagvit2.models.quantizers import LFQ
 
 def dense_entropies(x: Tensor, temperature: float, eps: float) -> tuple[Tensor, Tensor]:
     """Per-sample and codebook entropy of (M, bits) by the definition, with tables of M x 2^bits
-    numbers (spec §1.1).
+    numbers (docs/reference/specification.md, Lookup-free quantization).
     """
     bits = x.shape[1]
     table = (

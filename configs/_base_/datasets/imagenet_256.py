@@ -1,4 +1,5 @@
-# ImageNet: short side to 256 pixels, then a random crop (training) or the centre (validation); no flip (spec 6.1).
+# ImageNet: short side to 256 pixels, then a random crop (training) or the centre (validation); no
+# flip (docs/reference/specification.md, Data).
 global_batch_size = 256
 train_dataloader = dict(
     num_workers=8, persistent_workers=True, pin_memory=True, collate_fn=dict(type='default_collate'),

@@ -1,4 +1,5 @@
-# Web images in tar shards: short side to 256 pixels, centre crop, no flip (spec 6.1); ImageNet to validate.
+# Web images in tar shards: short side to 256 pixels, centre crop, no flip
+# (docs/reference/specification.md, Data); ImageNet to validate.
 _base_ = './imagenet_256.py'
 train_dataloader = dict(
     sampler=None,

@@ -1,4 +1,5 @@
-# The paper's 256-pixel tokenizer: 16x16 tokens of 18 bits (spec 3.6).
+# The paper's 256-pixel tokenizer: 16x16 tokens of 18 bits (docs/reference/specification.md,
+# Tokenizer recipes).
 model = dict(
     type='VisualTokenizer',
     encoder=dict(type='CnnEncoder', channels=128, channel_multipliers=(1, 1, 2, 2, 4), num_res_blocks=4, downsample='strided_conv'),

@@ -1,4 +1,5 @@
-# Two Adam optimizers and the weight average of spec 3.5 and 3.6.
+# Two Adam optimizers and the weight average of docs/reference/specification.md, Losses and
+# Tokenizer recipes.
 optim_wrapper = dict(
     constructor='RoleOptimConstructor', dtype=None, accumulative_counts=1,
     autoencoder=dict(optimizer=dict(type='Adam', lr=1e-4, betas=(0.5, 0.9))),

@@ -1,4 +1,6 @@
-"""Open-MAGVIT2's files, written by Lightning (docs/reference/specification.md, checkpoints)."""
+"""Open-MAGVIT2's files, written by Lightning (docs/reference/specification.md, Checkpoint
+files).
+"""
 
 import re
 

@@ -12,12 +12,15 @@ from mmengine.dist import all_gather_object, barrier, get_rank, is_main_process
 from mmengine.hooks import Hook
 from mmengine.logging import HistoryBuffer, print_log
 from mmengine.model import is_model_wrapper
+from torch import nn
 
 from openmagvit2.checkpoint import save_atomically
 from openmagvit2.checkpoint.loading import TRAINING_ONLY
 from openmagvit2.engine.finite import check_parameters
+from openmagvit2.engine.parallel.fsdp import RoleFSDP
+from openmagvit2.engine.parallel.shards import gathered, like
 from openmagvit2.engine.random_state import get_random_state
-from openmagvit2.engine.resuming import adopt_position
+from openmagvit2.engine.resuming import adopt_position, say_what_is_not_exact
 from openmagvit2.engine.run_folder import Run, checkpoints
 from openmagvit2.errors import UserError
 from openmagvit2.io import remove_leftovers
@@ -68,6 +71,11 @@ class ResumableCheckpointHook(Hook):
         self.run = Run()
         self._written: set[Path] = set()
 
+    def before_run(self, runner) -> None:
+        """The Runner now sends the weights of the first process to the others: whole ones."""
+        if isinstance(runner.model, RoleFSDP):
+            runner.model.eval()
+
     def before_train(self, runner) -> None:
         """Remove what a killed writer left."""
         if is_main_process():
@@ -94,10 +102,7 @@ class ResumableCheckpointHook(Hook):
         best = hub.get_info(key) if key in hub.runtime_info else None
         if self._is_better(value, best):
             hub.update_info(key, value)
-            random_states = all_gather_object(get_random_state())
-            if is_main_process():
-                self._write(runner, random_states, f'{key}.pth')
-            barrier()
+            self._save(runner, f'{key}.pth')
 
     def _is_better(self, value: float, best: float | None) -> bool:
         """NaN is the worst value of all."""
@@ -106,6 +111,10 @@ class ResumableCheckpointHook(Hook):
         if best is None or math.isnan(best):
             return True
         return value > best if self.rule == 'greater' else value < best
+
+    def save_together(self, runner) -> None:
+        """Save when an error between iterations ends the training in all processes."""
+        self.save(runner)
 
     def save_alone(self, runner) -> None:
         """Save when an error ends the training, without the other processes, which may be elsewhere
@@ -116,8 +125,13 @@ class ResumableCheckpointHook(Hook):
         """
         if self.saved == runner.iter or not is_main_process():
             return
+        if isinstance(runner.model, RoleFSDP):
+            # The first process has a part only.
+            print_log('The last checkpoint stays.', 'current', logging.ERROR)
+            return
         try:
-            self._write(runner, [get_random_state()], f'iter_{runner.iter}.pth')
+            checkpoint = self._checkpoint(runner, [get_random_state()])
+            self._write(runner, checkpoint, f'iter_{runner.iter}.pth')
         except (UserError, RuntimeError) as error:
             # A device that has failed cannot be read; the first error is the one to show.
             print_log(f'{error} The last checkpoint stays.', 'current', logging.ERROR)
@@ -140,22 +154,33 @@ class ResumableCheckpointHook(Hook):
         if self.saved == runner.iter:
             return
         runner.train_loop.watch.check()
-        random_states = all_gather_object(get_random_state())
-        if is_main_process():
-            self._write(runner, random_states, f'iter_{runner.iter}.pth')
+        self._save(runner, f'iter_{runner.iter}.pth')
         self.saved = runner.iter
+
+    def _save(self, runner, name: str) -> None:
+        """One file of the state of all processes, which take part together."""
+        random_states = all_gather_object(get_random_state())
+        # After a validation a sharded model is whole, and its optimizer is not.
+        runner.model.train()
+        # Where each process holds a part of the parameters, all of them send.
+        if is_main_process() or isinstance(runner.model, RoleFSDP):
+            checkpoint = self._checkpoint(runner, random_states)
+            if is_main_process():
+                self._write(runner, checkpoint, name)
         # No process leaves, or starts anew, before the file is whole.
         barrier()
 
-    def _write(self, runner, random_states: list[dict], name: str) -> None:
-        folder = Path(runner.work_dir)
+    def _checkpoint(self, runner, random_states: list[dict]) -> dict:
         checkpoint = _state(runner) | dict(
             random_states=random_states, validated_iter=runner.train_loop.validated_iter
         )
         checkpoint['meta']['run'] = self.run.id
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        check_parameters(model, checkpoint['state_dict'], runner.iter)
         runner.call_hook('before_save_checkpoint', checkpoint=checkpoint)
+        return checkpoint
+
+    def _write(self, runner, checkpoint: dict, name: str) -> None:
+        folder = Path(runner.work_dir)
+        check_parameters(_raw(runner), checkpoint['state_dict'], runner.iter)
         save_atomically(checkpoint, folder / name)
         if name.startswith('best_'):
             return
@@ -183,8 +208,10 @@ class ResumableCheckpointHook(Hook):
         Raises:
             UserError: The checkpoint belongs to another model.
         """
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        own, theirs = set(model.state_dict()), set(checkpoint['state_dict'])
+        # To shards, if there are any.
+        runner.model.train()
+        tensors = _raw(runner).state_dict()
+        own, theirs = set(tensors), set(checkpoint['state_dict'])
         if not runner.cfg.get('resume'):
             # Weights to start from may come without a discriminator, as converted ones do.
             own, theirs = (
@@ -201,6 +228,10 @@ class ResumableCheckpointHook(Hook):
             raise UserError(
                 f'The checkpoint is of another model: {told}. Use the config it was trained with.'
             )
+        checkpoint['state_dict'] = {
+            name: like(value, tensors[name]) if name in tensors else value
+            for name, value in checkpoint['state_dict'].items()
+        }
         if not runner.cfg.get('resume'):
             # `load_from` takes weights into a new training; positions and random states are not its
             # own.
@@ -209,8 +240,8 @@ class ResumableCheckpointHook(Hook):
         hub = checkpoint.get('message_hub')
         if hub:
             hub['log_scalars'] = {k: HistoryBuffer(*v) for k, v in hub['log_scalars'].items()}
-        states = checkpoint.get('random_states', [])
-        loop = runner.train_loop
+        states, loop = checkpoint.get('random_states', []), runner.train_loop
+        say_what_is_not_exact(len(states))
         loop.resumed_random_state = states[get_rank()] if get_rank() < len(states) else None
         loop.validated_iter = checkpoint.get('validated_iter', 0)
         source = runner.cfg.get('load_from')
@@ -218,11 +249,14 @@ class ResumableCheckpointHook(Hook):
             self.saved = checkpoint['meta']['iter']
 
 
+def _raw(runner) -> nn.Module:
+    return runner.model.module if is_model_wrapper(runner.model) else runner.model
+
+
 def _state(runner) -> dict:
     """What mmengine's own checkpoint holds, under the same keys; written by a stream instead of by
     way of two copies in memory.
     """
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     hub = runner.message_hub.state_dict()
     hub['log_scalars'] = {
         k: [v[-KEPT_VALUES:].tolist() for v in buffer.data]
@@ -247,12 +281,11 @@ def _state(runner) -> dict:
         }
     else:
         schedulers = [scheduler.state_dict() for scheduler in schedulers or ()]
-    state = {name: value.detach().cpu() for name, value in model.state_dict().items()}
     return dict(
         meta=meta,
-        state_dict=state,
+        state_dict=gathered(dict(_raw(runner).state_dict())),
         message_hub=hub,
-        optimizer=runner.optim_wrapper.state_dict(),
+        optimizer=gathered(runner.optim_wrapper.state_dict()),
         param_schedulers=schedulers,
     )
 

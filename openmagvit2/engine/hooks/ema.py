@@ -1,24 +1,25 @@
 """Exponential moving average of some children of the model."""
 
-import copy
 from collections.abc import Sequence
 
 import torch
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
-from torch import nn
+from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from openmagvit2.engine.parallel.shards import gathered, like, part
 from openmagvit2.errors import UserError
 from openmagvit2.registry import HOOKS
 
 
 @HOOKS.register_module()
 class SubmoduleEMAHook(Hook):
-    """Averages ``s <- s + momentum (p - s)`` after every iteration, no warm-up (spec §3.5);
-    validation runs on the averages.
+    """Averages ``s <- s + momentum (p - s)`` after every iteration, no warm-up
+    (docs/reference/specification.md, Losses); validation runs on the averages.
 
     ``state_dict`` of a checkpoint stays raw; ``ema_state_dict`` has the averages under the same
-    keys. Buffers are copied.
+    keys, and the buffers as they are. Averages of sharded parameters are sharded alike.
 
     Args:
         modules: Children of the model to average; those that it keeps frozen are left out.
@@ -30,44 +31,46 @@ class SubmoduleEMAHook(Hook):
     def __init__(
         self, modules: Sequence[str] = ('encoder', 'quantizer', 'decoder'), momentum: float = 0.001
     ) -> None:
+        if not 0 <= momentum <= 1:
+            raise UserError(
+                f'custom_hooks.*.momentum of SubmoduleEMAHook must be from 0 to 1, got {momentum}.'
+            )
         self.modules = tuple(modules)
         self.momentum = momentum
+        self.step = get_ema_multi_avg_fn(1 - momentum)
 
     def before_run(self, runner) -> None:
-        """Copy the children; a resume then fills the copies."""
+        """Copy the parameters; a resume then fills the copies."""
         self.model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         for name in self.modules:
             if not isinstance(getattr(self.model, name, None), nn.Module):
                 raise UserError(
-                    f'SubmoduleEMAHook: the model has no part `{name}`; mend '
+                    f'SubmoduleEMAHook: the model has no part `{name}`; correct '
                     f'custom_hooks.*.modules.'
                 )
         frozen = getattr(self.model, 'frozen', ())
-        self.averages = {
-            name: copy.deepcopy(getattr(self.model, name)).requires_grad_(False)
-            for name in self.modules
-            if name not in frozen
-        }
+        self.modules = tuple(name for name in self.modules if name not in frozen)
+        self.averages = {name: p.detach().clone() for name, p in self._parameters().items()}
 
     def before_train(self, runner) -> None:
         """A fresh training starts the averages from the initial weights, which may have been loaded
         since the copy.
         """
         if runner.iter == 0:
-            self._fill(self.model.state_dict())
+            # Of a sharded model the averages are sharded, as it is in training.
+            runner.model.train()
+            for name, parameter in self._parameters().items():
+                self.averages[name].copy_(parameter.detach())
 
     @torch.no_grad()
     def after_train_iter(
         self, runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
     ) -> None:
         """One step of the averages."""
-        for name, average in self.averages.items():
-            module = getattr(self.model, name)
-            own, raw = list(average.parameters()), list(module.parameters())
-            if own:
-                torch._foreach_lerp_(own, raw, self.momentum)
-            for target, source in zip(average.buffers(), module.buffers(), strict=True):
-                target.copy_(source)
+        raw = self._parameters()
+        if raw:
+            averages = [part(self.averages[name]) for name in raw]
+            self.step(averages, [part(p.detach()) for p in raw.values()], None)
 
     def before_val_epoch(self, runner) -> None:
         """Averages in, raw weights aside."""
@@ -75,30 +78,41 @@ class SubmoduleEMAHook(Hook):
 
     def after_val_epoch(self, runner, metrics: dict | None = None) -> None:
         """Raw weights back."""
+        # A sharded model is whole in evaluation; what was swapped are its shards.
+        runner.model.train()
         self._swap()
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
         """Adds ``ema_state_dict``."""
+        # By parameter: one that two parts share has two names in the state dict.
+        own = {id(p): self.averages[name] for name, p in self._parameters().items()}
         checkpoint['ema_state_dict'] = {
-            f'{name}.{key}': value.detach().cpu().clone()
-            for name, average in self.averages.items()
-            for key, value in average.state_dict().items()
+            f'{name}.{key}': gathered(own.get(id(value), value)).clone()
+            for name in self.modules
+            for key, value in getattr(self.model, name).state_dict(keep_vars=True).items()
         }
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
         """Takes ``ema_state_dict``, or the raw weights where there are no averages."""
-        self._fill(checkpoint['state_dict'] | checkpoint.get('ema_state_dict', {}))
-
-    def _fill(self, state: dict) -> None:
+        state = checkpoint['state_dict'] | checkpoint.get('ema_state_dict', {})
         for name, average in self.averages.items():
-            prefix = f'{name}.'
-            average.load_state_dict(
-                {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-            )
+            if name not in state or state[name].shape != average.shape:
+                raise UserError(f'The checkpoint has no {name} of the shape of the model.')
+            average.copy_(like(state[name], average))
 
+    def _parameters(self) -> dict[str, nn.Parameter]:
+        """As they are now, by their names in the state dict."""
+        return {
+            f'{name}.{key}': parameter
+            for name in self.modules
+            for key, parameter in getattr(self.model, name).named_parameters()
+        }
+
+    @torch.no_grad()
     def _swap(self) -> None:
-        for name, average in self.averages.items():
-            for a, b in zip(
-                average.parameters(), getattr(self.model, name).parameters(), strict=True
-            ):
-                a.data, b.data = b.data, a.data
+        """By values: what shards hold in memory is not theirs to exchange."""
+        for name, parameter in self._parameters().items():
+            average, raw = part(self.averages[name]), part(parameter.detach())
+            kept: Tensor = raw.clone()
+            raw.copy_(average)
+            average.copy_(kept)

@@ -1,4 +1,6 @@
-"""Warm-up and decay by iteration, in closed form (spec §3.6 and §4.5)."""
+"""Warm-up and decay by iteration, in closed form (docs/reference/specification.md, Tokenizer
+recipes and Generator recipes).
+"""
 
 import math
 

@@ -3,12 +3,14 @@
 from contextlib import contextmanager
 
 import torch
+import torch.distributed as dist
 from mmengine.device import get_device
 from mmengine.logging import print_log
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import Tensor
 from torch.optim import Optimizer
 
+from openmagvit2.engine.parallel.shards import DTensor, like, part, whole
 from openmagvit2.engine.precision import Precision, fastest_precision
 from openmagvit2.errors import UserError
 from openmagvit2.registry import OPTIM_WRAPPERS
@@ -50,6 +52,10 @@ class AutocastOptimWrapper(OptimWrapper):
         role: str = 'model',
     ) -> None:
         super().__init__(optimizer, accumulative_counts=accumulative_counts, clip_grad=clip_grad)
+        if self.clip_grad_kwargs:
+            clip = self.clip_func
+            # The norm of sharded gradients is that of all shards.
+            self.clip_func = lambda *args, **kwargs: whole(clip(*args, **kwargs))
         if dtype not in (None, 'auto', *DTYPES):
             raise UserError(
                 f'optim_wrapper.dtype must be one of auto, {", ".join(DTYPES)}, got {dtype!r}.'
@@ -119,11 +125,16 @@ class AutocastOptimWrapper(OptimWrapper):
             for p in group['params']
             if p.grad is not None
         ]
-        return (
-            torch.stack([norm.float() for norm in torch._foreach_norm(grads)]).isfinite().all()
-            if grads
-            else None
-        )
+        if not grads:
+            return None
+        norms = torch._foreach_norm([part(grad) for grad in grads])
+        finite = torch.stack([norm.float() for norm in norms]).isfinite().all()
+        if any(isinstance(grad, DTensor) for grad in grads):
+            # Each process sees its shards alone, and all must take the step or leave it out.
+            flag = finite.int()
+            dist.all_reduce(flag, dist.ReduceOp.MIN)
+            finite = flag.bool()
+        return finite
 
     def state_dict(self) -> dict:
         """State of the optimizer, with its type, and of the gradient scaler, and the compute
@@ -154,10 +165,22 @@ class AutocastOptimWrapper(OptimWrapper):
         state_dict.pop('dtype', None)
         if self.scaler is not None and scaler is not None:
             self.scaler.load_state_dict(scaler)
-        super().load_state_dict(state_dict)
+        super().load_state_dict(state_dict | dict(state=self._owned(state_dict)))
         for group, settings in zip(self.optimizer.param_groups, own, strict=True):
             # A schedule, loaded after this, sets the rate of its position.
             group.update(settings)
+
+    def _owned(self, state_dict: dict) -> dict:
+        """The states of a file, sharded as their parameters are, in memory of this process: torch
+        goes on in the tensors that it is given, and those may be maps of the file.
+        """
+        order = [p for group in self.optimizer.param_groups for p in group['params']]
+        numbers = [number for group in state_dict['param_groups'] for number in group['params']]
+        owners = dict(zip(numbers, order, strict=True))
+        return {
+            number: {key: _owned(value, owners[number]) for key, value in values.items()}
+            for number, values in state_dict['state'].items()
+        }
 
     def _check(self, state: dict) -> None:
         role, kind = self.grad_name.partition('.')[0], type(self.optimizer).__name__
@@ -201,6 +224,15 @@ class AutocastOptimWrapper(OptimWrapper):
             )
         self._compute_in(Precision(dtype, 'the type of the checkpoint'))
         return f'optim_wrapper.dtype=auto: {self.precision}'
+
+
+def _owned(value: object, owner: Tensor) -> object:
+    if not isinstance(value, Tensor):
+        return value
+    if value.shape == owner.shape and isinstance(owner, DTensor):
+        return like(value, owner)
+    # torch copies what goes to another device.
+    return value.clone() if owner.device.type == 'cpu' else value
 
 
 class RoleOptimWrappers(OptimWrapperDict):

@@ -26,8 +26,8 @@ class FIDInception(FeatureExtractor):
     """2048 features of the last pooling, and 1008 logits without bias; images are resized to 299 as
     TensorFlow 1 does.
 
-    :meth:`unrounded` is pytorch-fid's way into the same network: torch's resize, on floats (spec
-    §6.2).
+    :meth:`unrounded` is pytorch-fid's way into the same network: torch's resize, on floats
+    (docs/reference/specification.md, Reconstruction metrics).
 
     Args:
         weights: File of the weights, as torch-fidelity publishes it; see :func:`find_weights` for

@@ -5,6 +5,11 @@ from openmagvit2.evaluation.metrics.fid import ReconstructionFrechet
 from openmagvit2.evaluation.metrics.likelihood import NegativeLogLikelihood
 from openmagvit2.evaluation.metrics.lpips import LPIPS
 from openmagvit2.evaluation.metrics.pixels import PSNR, SSIM
+from openmagvit2.evaluation.metrics.samples import (
+    SampleFrechet,
+    SampleInceptionScore,
+    SamplePrecisionRecall,
+)
 
 # What `tools/test.py --metrics` calls them.
 SHORT_NAMES = dict(
@@ -16,7 +21,9 @@ SHORT_NAMES = dict(
     rfid=dict(type='ReconstructionFrechet', features=dict(type='FIDInception')),
     rfd_efficientnet_lite0=dict(type='ReconstructionFrechet', features=dict(type='TimmFeatures')),
     nll=dict(type='NegativeLogLikelihood'),
-)
+    fid=dict(type='SampleFrechet'),
+    precision_recall=dict(type='SamplePrecisionRecall'),
+) | {'is': dict(type='SampleInceptionScore')}
 
 __all__ = [
     'LPIPS',
@@ -26,4 +33,7 @@ __all__ = [
     'CodebookUsage',
     'NegativeLogLikelihood',
     'ReconstructionFrechet',
+    'SampleFrechet',
+    'SampleInceptionScore',
+    'SamplePrecisionRecall',
 ]

@@ -20,6 +20,8 @@ class StreamingMetric(BaseMetric):
     default_prefix = ''
     # 'tokenizer' or 'generator': whose output it measures; None measures either.
     stage: str | None = None
+    # Whether it measures images that a generator samples, instead of an evaluation set.
+    measures_samples = False
 
     def __init__(self, size: int, dtype: torch.dtype = torch.float64) -> None:
         super().__init__(collect_device='cpu')
@@ -60,6 +62,16 @@ class StreamingMetric(BaseMetric):
         Raises:
             UserError: No process has had a batch.
         """
+        total = self.summed()
+        self.reset()
+        return self.result(total)
+
+    def summed(self) -> Tensor:
+        """The sums over all processes, on the CPU.
+
+        Raises:
+            UserError: No process has had a batch.
+        """
         # A process without a batch still has the shape of the others, which a metric may learn from
         # its first batch.
         lengths = [self.total.numel()]
@@ -73,13 +85,12 @@ class StreamingMetric(BaseMetric):
             device = 'cuda' if dist.get_backend() == 'nccl' else 'cpu'
             total = total.to(device)
             dist.all_reduce(total)
-        self.reset()
         if not total.any():
             raise UserError(
-                f'{type(self).__name__}: no image was evaluated; mend val_dataloader or '
+                f'{type(self).__name__}: no image was evaluated; correct val_dataloader or '
                 f'test_dataloader.'
             )
-        return self.result(total.cpu())
+        return total.cpu()
 
     def compute_metrics(self, results: list) -> dict:
         """Not used: :meth:`evaluate` does the work."""

@@ -1,4 +1,6 @@
-"""How much of the codebook a data set uses (spec §1.1)."""
+"""How much of the codebook a data set uses (docs/reference/specification.md, Lookup-free
+quantization).
+"""
 
 import torch
 import torch.distributed as dist

@@ -22,7 +22,7 @@ class ReconstructionFrechet(StreamingMetric):
         features: Config of the network.
         protocol: 'corrected' rounds both to 8 bits, as files of images are; 'official' leaves both
             unrounded, as the numbers of the paper's repository do, which also come by another
-            resize before the network (spec §6.2).
+            resize before the network (docs/reference/specification.md, Reconstruction metrics).
     """
 
     stage = 'tokenizer'

@@ -12,7 +12,8 @@ from openmagvit2.registry import METRICS
 
 @METRICS.register_module()
 class LPIPS(StreamingMetric):
-    """``lpips_<net>``: mean over images, on [-1, 1] without rounding (spec §6.2).
+    """``lpips_<net>``: mean over images, on [-1, 1] without rounding
+    (docs/reference/specification.md, Reconstruction metrics).
 
     Args:
         net: 'alex' (the metric's usual) or 'vgg'.

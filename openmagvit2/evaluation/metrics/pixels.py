@@ -1,4 +1,6 @@
-"""PSNR and SSIM: means over images of values on 8-bit pixels (spec §6.2)."""
+"""PSNR and SSIM: means over images of values on 8-bit pixels (docs/reference/specification.md,
+Reconstruction metrics).
+"""
 
 import torch
 import torch.nn.functional as F
@@ -35,7 +37,8 @@ def official_original(image: Tensor) -> Tensor:
     """Original images in [-1, 1] as the official loader makes them of their 8 bits: divided in
     float64, then float32.
 
-    Which levels truncation moves down hangs on the last bit: 95 of the 256 (spec §6.2).
+    Which levels truncation moves down hangs on the last bit: 95 of the 256
+    (docs/reference/specification.md, Reconstruction metrics).
     """
     return (((as_double(image) + 1) * 127.5).round() / 127.5 - 1).float()
 

@@ -1,15 +1,10 @@
-"""Encoders and decoders of other systems on their official weights.
-
-Names are mapped by pairs of prefixes (ours, official); the longest official one that fits a key
-counts, and a key that none fits keeps its name.
-"""
+"""Encoders and decoders of other systems on their official weights."""
 
 import torch
 import torch.nn.functional as F
 from appendix import GOLDENS, golden
+from official_names import Pairs, ours
 from torch import Tensor, nn
-
-Pairs = list[tuple[str, str]]
 
 
 def weights(name: str, key: str | None = 'state_dict') -> dict[str, Tensor]:
@@ -24,25 +19,10 @@ def arrays(name: str) -> dict[str, Tensor]:
     return golden(f'systems/{name}')
 
 
-def taming(levels: int) -> Pairs:
-    """Names of taming's networks, and of those that copied them."""
-    return [(f'down.{i}.downsample.', f'down.{i}.downsample.conv.') for i in range(levels)]
-
-
-def rename(key: str, pairs: Pairs) -> str:
-    """Our name of an official key."""
-    ours, official = max(
-        (pair for pair in pairs if key.startswith(pair[1])),
-        key=lambda pair: len(pair[1]),
-        default=('', ''),
-    )
-    return ours + key[len(official) :]
-
-
 def load(module: nn.Module, state: dict[str, Tensor], prefix: str, pairs: Pairs) -> nn.Module:
     """Load the official tensors below ``prefix``, all of them, in eval mode."""
     own = {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
-    module.load_state_dict({rename(k, pairs): v for k, v in own.items()})
+    module.load_state_dict({ours(k, pairs): v for k, v in own.items()})
     return module.eval()
 
 
@@ -52,7 +32,7 @@ def project(state: dict[str, Tensor], name: str, x: Tensor) -> Tensor:
     return F.conv2d(x, weight, state[f'{name}.bias'], padding=weight.shape[-1] // 2)
 
 
-def near(ours: Tensor, official: Tensor) -> None:
+def near(found: Tensor, expected: Tensor) -> None:
     """Equal within 1e-4 of the largest value."""
-    scale = official.abs().max().clamp_min(1).item()
-    torch.testing.assert_close(ours, official, atol=1e-4 * scale, rtol=0)
+    scale = expected.abs().max().clamp_min(1).item()
+    torch.testing.assert_close(found, expected, atol=1e-4 * scale, rtol=0)

@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from official_networks import arrays, load, near, project, taming, weights
+from official_names import taming
+from official_networks import arrays, load, near, project, weights
 
 from openmagvit2.models.decoders import CnnDecoder
 from openmagvit2.models.encoders import CnnEncoder

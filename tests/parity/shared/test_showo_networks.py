@@ -1,7 +1,8 @@
 """Show-o's tokenizer: encoder and decoder against the official modules."""
 
 import torch
-from official_networks import arrays, load, near, project, taming, weights
+from official_names import taming
+from official_networks import arrays, load, near, project, weights
 
 from openmagvit2.models.decoders import CnnDecoder
 from openmagvit2.models.encoders import CnnEncoder

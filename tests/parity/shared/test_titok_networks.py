@@ -2,40 +2,15 @@
 
 import pytest
 import torch
-from official_networks import Pairs, arrays, load, near, weights
+from official_names import maskgit, titok
+from official_networks import arrays, load, near, weights
 
 from openmagvit2.models.decoders import LatentVitDecoder
 from openmagvit2.models.encoders import LatentVitEncoder
 
-
-def block(i: int) -> Pairs:
-    """Names within one transformer block."""
-    parts = [
-        ('norm1.', 'ln_1.'),
-        ('attn.qkv.', 'attn.in_proj_'),
-        ('attn.proj.', 'attn.out_proj.'),
-        ('norm2.', 'ln_2.'),
-        ('mlp.fc1.', 'mlp.c_fc.'),
-        ('mlp.fc2.', 'mlp.c_proj.'),
-    ]
-    return [(f'vit.blocks.{i}.{a}', f'transformer.{i}.{b}') for a, b in parts]
-
-
-VIT = [
-    *((f'vit.{name}', name) for name in ('class_embedding', 'positional_embedding')),
-    *((f'vit.{name}', name) for name in ('latent_token_positional_embedding', 'ln_')),
-    *(pair for i in range(2) for pair in block(i)),
-]
-ENCODER = [*VIT, ('out.', 'conv_out.')]
-DECODER = [*VIT, ('embed.', 'decoder_embed.'), ('head.conv_out.', 'conv_out.')]
 PROXY = [
     ('head.table', 'pixel_quantize.embedding.weight'),
-    ('head.decoder.', 'pixel_decoder.'),
-    ('head.decoder.mid_block.', 'pixel_decoder.mid.'),
-    *(
-        (f'head.decoder.up.{i}.upsample.conv.', f'pixel_decoder.up.{i}.upsample_conv.')
-        for i in (1, 2)
-    ),
+    *((f'head.decoder.{a}', f'pixel_decoder.{b}') for a, b in [('', ''), *maskgit(3)]),
 ]
 TWO_STAGES = dict(
     proxy=(40, 8),
@@ -68,22 +43,19 @@ def test_official_weights(name):
     state, case = weights(name, None), arrays(name)
     state['encoder.latent_tokens'] = state.pop('latent_tokens')
     state['encoder.conv_out.weight'] = state['encoder.conv_out.weight'].squeeze(-1).squeeze(-1)
+    down, up = titok(2, pixels=not more)
     encoder = LatentVitEncoder(
         out_channels=first[0], legacy_reshape=legacy, **vit(*first[1:], tokens)
     )
-    z = load(encoder, state, 'encoder.', ENCODER)(case['x'])
+    z = load(encoder, state, 'encoder.', down)(case['x'])
     # Official latents have an axis of length 1 before that of the tokens.
     near(z, case['z'].squeeze(2))
     assert encoder.grid((16, 16)) == z.shape[2:]
 
     decoder = LatentVitDecoder(in_channels=second[0], **vit(*second[1:], tokens), **more)
-    pairs = [(f'head.ffn.{i}.', f'ffn.{i}.') for i in (0, 2)] if more else [('head.ffn.', 'ffn.0.')]
-    own = {
-        k.removeprefix('decoder.'): v
-        for k, v in state.items()
-        if k.startswith(('decoder', 'pixel'))
-    }
-    load(decoder, own, '', [*DECODER, *pairs, *PROXY])
+    parts = {k: v for k, v in state.items() if k.startswith(('decoder.', 'pixel_'))}
+    own = {k.removeprefix('decoder.'): v for k, v in parts.items()}
+    load(decoder, own, '', up + PROXY)
     codes = case['codes'].squeeze(2)
     near(decoder(codes, size=(16, 16)), case['recon'])
     if more:

@@ -1,0 +1,141 @@
+"""The test of a generator by what it samples: the loop behind Table 4's columns."""
+
+import time
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from typing import Any
+
+import torch
+from mmengine.dist import get_dist_info, is_main_process
+from mmengine.evaluator import Evaluator
+from mmengine.logging import print_log
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from mmengine.runner.base_loop import BaseLoop
+from tqdm import tqdm
+
+from openmagvit2.errors import UserError
+from openmagvit2.registry import LOOPS
+
+# Of a batch: number in the whole set, class, number within the class, of each sample.
+Places = Sequence[tuple[int, int, int]]
+
+
+class SamplePlan:
+    """Which samples there are, class after class, and which batches this process makes; in the
+    place of a data loader.
+
+    Args:
+        labels: Classes, in the order of the set.
+        num_per_class: Samples of each.
+        batch_size: Samples at a time. Batches are the same in any number of processes.
+    """
+
+    def __init__(self, labels: Sequence[int], num_per_class: int, batch_size: int) -> None:
+        pairs = ((label, number) for label in labels for number in range(num_per_class))
+        self.dataset = [(place, *pair) for place, pair in enumerate(pairs)]
+        self.batch_size = batch_size
+        rank, world = get_dist_info()
+        self.starts = range(0, len(self.dataset), batch_size)[rank::world]
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def __iter__(self) -> Iterator[Places]:
+        return (self.dataset[start : start + self.batch_size] for start in self.starts)
+
+
+@LOOPS.register_module()
+class GenerationLoop(BaseLoop):
+    """Samples images from a generator, at the config's ``eval_sampling``, and hands them to
+    metrics of samples (:mod:`openmagvit2.evaluation.metrics.samples`); nothing is kept on disk.
+
+    The processes share the batches. A sample is a function of seed, class and number, so the set
+    is the same in any number of processes, and the one that ``tools/sample.py`` writes.
+
+    Args:
+        runner, evaluator: Given by mmengine.
+        dataloader: Given by mmengine, and not built: no image of a data set is needed.
+        num_per_class: Samples of each class; 50 make the 50,000 of ImageNet's 1,000.
+        labels: Classes; all by default.
+        batch_size: Samples at a time.
+        seed: Random seed of the samples.
+
+    Raises:
+        UserError: A number is below 1, or a metric measures a data set instead.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        dataloader: Any,
+        evaluator: Evaluator | dict | list,
+        *,
+        num_per_class: int = 50,
+        labels: Sequence[int] | None = None,
+        batch_size: int = 50,
+        seed: int = 0,
+    ) -> None:
+        if min(num_per_class, batch_size) < 1:
+            raise UserError('test_cfg: num_per_class and batch_size must be at least 1.')
+        self._runner = runner
+        built = isinstance(evaluator, Evaluator)
+        self.evaluator = evaluator if built else runner.build_evaluator(evaluator)
+        for metric in self.evaluator.metrics:
+            if not getattr(metric, 'measures_samples', False):
+                raise UserError(
+                    f'test_evaluator: {type(metric).__name__} measures a data set, and '
+                    f'test_cfg.type=GenerationLoop samples; measure the two in two calls.'
+                )
+        labels = range(self._model.num_classes) if labels is None else labels
+        self.sampling, self.seed = dict(runner.cfg.get('eval_sampling') or {}), seed
+        self._model.check(labels, self.sampling, seed, once=True)
+        self.settings = dict(
+            num_per_class=num_per_class, labels=len(labels), seed=seed, sampling=self.sampling
+        )
+        self.dataloader = SamplePlan(labels, num_per_class, batch_size)
+
+    @property
+    def _model(self) -> Any:
+        model = self._runner.model
+        return model.module if is_model_wrapper(model) else model
+
+    def run(self) -> dict[str, float]:
+        """Sample and measure: metrics by name."""
+        runner = self._runner
+        runner.call_hook('before_test')
+        runner.call_hook('before_test_epoch')
+        self._model.eval()
+        began = time.perf_counter()
+        batches = tqdm(self.dataloader, desc='batches of samples', disable=not is_main_process())
+        for number, places in enumerate(batches):
+            self.evaluator.process([self._sample(places)])
+            if not number:
+                self._announce(time.perf_counter() - began)
+        metrics = self.evaluator.evaluate(len(self.dataloader.dataset))
+        runner.call_hook('after_test_epoch', metrics=metrics)
+        runner.call_hook('after_test')
+        return metrics
+
+    def _sample(self, places: Places) -> dict[str, Any]:
+        """What the metrics get of a batch."""
+        order, labels, numbers = zip(*places, strict=True)
+        images = self._model.decode_indices(
+            self._model.generate(labels, self.sampling, self.seed, numbers)
+        )
+        return dict(
+            # As an 8-bit file has them: see visualization.to_uint8.
+            samples=((images.float().clamp(-1, 1) + 1) * 127.5).round().byte(),
+            places=torch.tensor(order),
+            count=len(self.dataloader.dataset),
+        )
+
+    def _announce(self, seconds: float) -> None:
+        """Say how long it will take, from the first batch."""
+        whole = timedelta(seconds=round(seconds * len(self.dataloader)))
+        samples, (_, world) = len(self.dataloader.dataset), get_dist_info()
+        print_log(
+            f'{samples} samples in {world} process(es): the first batch took {seconds:.1f} s, all '
+            f'will take about {whole}.',
+            'current',
+        )

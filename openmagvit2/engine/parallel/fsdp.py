@@ -1,0 +1,149 @@
+"""Sharding by role: each process holds a part of parameters, gradients and optimizer states."""
+
+import copy
+
+import torch
+import torch.distributed as dist
+from mmengine.device import get_device
+from torch import Tensor, nn
+
+from openmagvit2.engine.parallel.ddp import counted_step
+from openmagvit2.engine.parallel.shards import whole
+from openmagvit2.errors import UserError
+from openmagvit2.registry import MODEL_WRAPPERS
+
+
+@MODEL_WRAPPERS.register_module()
+class RoleFSDP(nn.Module):
+    """Shards each role of a generator with torch's ``fully_shard``: the blocks one by one, the rest
+    of the role as a last group.
+
+    In training mode the parts below ``module`` hold shards. In evaluation mode plain copies with
+    all parameters take their place, in every process: samples and validations run in one process
+    alone and in batches of any number, and see a model as without sharding. They need the memory of
+    the whole parameters, not that of gradients and optimizer states.
+
+    Args:
+        module: The model, on its device.
+        reshard_after_forward: Free the whole parameters of a block between forward and backward
+            pass: less memory, one more exchange.
+
+    Raises:
+        UserError: torch is older than 2.6; the model has more than one role, whose losses pass
+            through each other's parts.
+    """
+
+    def __init__(self, module: nn.Module, reshard_after_forward: bool = True) -> None:
+        super().__init__()
+        shard = _fully_shard()
+        roles = module.roles()
+        if len(roles) > 1:
+            raise UserError(
+                f'model_wrapper_cfg.type=RoleFSDP shards generators; {type(module).__name__} '
+                f'trains {" and ".join(roles)} on one another. Use RoleDDP.'
+            )
+        self.module = module
+        for parameter in module.parameters():
+            dist.broadcast(parameter.detach(), 0)
+        # Parts of the model with parameters of a role, and what stands in for them in evaluation.
+        self._sharded = _parts(module, roles)
+        self._plain = {name: _on_meta(child) for name, child in self._sharded.items()}
+        self._is_whole = False
+        options = dict(
+            mesh=dist.init_device_mesh(torch.device(get_device()).type, (dist.get_world_size(),)),
+            reshard_after_forward=reshard_after_forward,
+        )
+        # In a dict, which is no child: the state dict names each parameter once.
+        self._handles = {}
+        for name, role in roles.items():
+            for block in reversed(list(_blocks(role))):
+                shard(block, **options)
+            self._handles[name] = shard(role, **options | dict(reshard_after_forward=False))
+
+    def train(self, mode: bool = True) -> 'RoleFSDP':
+        """Shards in training mode, whole parameters in evaluation mode: all processes must change
+        to evaluation together.
+        """
+        if self._is_whole == mode:
+            self._change(whole_parameters=not mode)
+        return super().train(mode)
+
+    @torch.no_grad()
+    def _change(self, whole_parameters: bool) -> None:
+        for name, sharded in self._sharded.items():
+            plain = self._plain[name]
+            for path, parameter in sharded.named_parameters(remove_duplicate=False):
+                owner, _, leaf = path.rpartition('.')
+                full = whole(parameter) if whole_parameters else _meta(parameter)
+                setattr(
+                    plain.get_submodule(owner), leaf, nn.Parameter(full, parameter.requires_grad)
+                )
+            setattr(self.module, name, plain if whole_parameters else sharded)
+        self._is_whole = whole_parameters
+
+    def train_step(self, data: dict, optim_wrapper, iteration: int = 0) -> dict[str, Tensor]:
+        """The model's, with the handles and the number of finished iterations."""
+        return counted_step(self.module, data, optim_wrapper, self._handles, iteration)
+
+    def val_step(self, data: dict) -> list[dict]:
+        """The model's."""
+        return self.module.val_step(data)
+
+    def test_step(self, data: dict) -> list[dict]:
+        """The model's."""
+        return self.module.test_step(data)
+
+
+def _fully_shard():
+    try:
+        from torch.distributed.fsdp import fully_shard
+    except ImportError as error:
+        raise UserError(
+            f'model_wrapper_cfg.type=RoleFSDP needs torch 2.6 or newer, this is '
+            f'{torch.__version__}; use RoleDDP.'
+        ) from error
+    return fully_shard
+
+
+def _parts(module: nn.Module, roles: dict[str, nn.Module]) -> dict[str, nn.Module]:
+    """The model's children that hold the parameters of its roles, by name."""
+    left = {id(parameter) for role in roles.values() for parameter in role.parameters()}
+    parts = {}
+    for name, child in module.named_children():
+        own = {id(parameter) for parameter in child.parameters()}
+        if own & left:
+            parts[name] = child
+            left -= own
+    if left:
+        raise UserError(
+            f'model_wrapper_cfg.type=RoleFSDP: {type(module).__name__} has {len(left)} trained '
+            f'parameters outside of its parts; make them a module of their own.'
+        )
+    return parts
+
+
+def _blocks(role: nn.Module) -> list[nn.Module]:
+    """Elements of module lists that consist of parts, outer ones first; single layers stay with the
+    rest, since losses may read their weights directly.
+    """
+    return [
+        block
+        for blocks in role.modules()
+        if isinstance(blocks, nn.ModuleList)
+        for block in blocks
+        if len(list(block.children())) and not isinstance(block, (nn.ModuleList, nn.ModuleDict))
+    ]
+
+
+def _meta(tensor: Tensor) -> Tensor:
+    return torch.empty(tensor.shape, dtype=tensor.dtype, device='meta')
+
+
+def _on_meta(module: nn.Module) -> nn.Module:
+    """A copy without memory for its parameters, which shares the buffers."""
+    memo: dict[int, Tensor] = {id(buffer): buffer for buffer in module.buffers()}
+    memo |= {
+        id(parameter): nn.Parameter(_meta(parameter), parameter.requires_grad)
+        for parameter in module.parameters()
+    }
+    return copy.deepcopy(module, memo)

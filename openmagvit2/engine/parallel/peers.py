@@ -1,0 +1,112 @@
+"""A process that is lost ends the others within a given time, with a sentence."""
+
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import torch
+import torch.distributed as dist
+from mmengine.config import Config
+
+from openmagvit2.engine.launch import positive
+from openmagvit2.errors import UserError
+
+# Seconds in which the death of a process ends the others (`env_cfg.dist_cfg.heartbeat`).
+HEARTBEAT = 60
+EXIT_CODE = 2
+# What gloo and nccl say, in errors that may be of no class of their own.
+SIGNS = ('gloo/transport', 'Connection closed by peer', 'Connection reset by peer', 'NCCL')
+ALIVE, ENDED, FAILED = 0, 1, 2
+
+
+class ProcessLost(UserError):
+    """Another process of the training has ended, or does not answer."""
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether an error came from an exchange with a process that is gone."""
+    kinds = (dist.DistBackendError, dist.DistNetworkError, dist.DistStoreError)
+    text = str(error)
+    return isinstance(error, kinds) or (
+        isinstance(error, RuntimeError) and any(sign in text for sign in SIGNS)
+    )
+
+
+@contextmanager
+def watched(config: Config, folder: str) -> Iterator[None]:
+    """Train inside: where a process is lost, the others end.
+
+    gloo sees a closed connection at once. nccl waits for its time-out, deaf to Python, so a thread
+    asks all processes for a sign of life by gloo; where one gives none, and this process has not
+    noticed by itself in half of the time, the thread prints the sentence and ends it.
+
+    Args:
+        config: ``env_cfg.dist_cfg.heartbeat`` is read: seconds (60); None asks nobody.
+        folder: Where the checkpoints are, for the sentence.
+
+    Raises:
+        ProcessLost: One is gone.
+        UserError: The heartbeat is no positive number.
+    """
+    settings = config.get('env_cfg', {}).get('dist_cfg') or {}
+    seconds = settings.get('heartbeat', HEARTBEAT)
+    sentence = (
+        f'Another process of this training has ended or does not answer; its own output may say '
+        f'why. Go on from the last checkpoint in {folder} with --resume.'
+    )
+    if seconds is not None:
+        positive('heartbeat', seconds)
+    if not dist.is_initialized() or dist.get_world_size() == 1:
+        yield
+        return
+    watch = _Watch(seconds, sentence) if seconds is not None else None
+    try:
+        yield
+    except BaseException as error:
+        if watch:
+            watch.leave(FAILED)
+        if is_lost(error):
+            raise ProcessLost(sentence) from error
+        raise
+    if watch:
+        watch.leave(ENDED)
+        watch.thread.join()
+
+
+class _Watch:
+    """Asks all processes for a sign of life; all have to make one at the same place."""
+
+    def __init__(self, seconds: float, sentence: str) -> None:
+        self.sentence, self.half = sentence, seconds / 2
+        self.group = dist.new_group(backend='gloo', timeout=timedelta(seconds=self.half))
+        self.state, self.left = ALIVE, threading.Event()
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def leave(self, state: int) -> None:
+        """What the others hear next, and the last thing that they hear."""
+        self.state = state
+        self.left.set()
+
+    def _run(self) -> None:
+        while True:
+            flag = torch.tensor([self.state])
+            try:
+                dist.all_reduce(flag, dist.ReduceOp.MAX, group=self.group)
+            except RuntimeError:
+                flag.fill_(FAILED)
+            if int(flag) == FAILED:
+                self._end()
+            if int(flag) != ALIVE:
+                return
+            self.left.wait(self.half / 6)
+
+    def _end(self) -> None:
+        # The training itself may notice, or be about to write a file.
+        if not self.left.wait(self.half):
+            print(f'error: {self.sentence}', file=sys.stderr, flush=True)
+            # Not in the usual way, which waits for the device.
+            os._exit(EXIT_CODE)

@@ -1,0 +1,251 @@
+"""Metrics of sampled images, the columns of the paper's Table 4: FID, Inception score, precision
+and recall.
+
+The definitions are those of ``tools/evaluate_npz.py`` (:mod:`openmagvit2.evaluation.comparison`).
+A :class:`~openmagvit2.engine.generation_loop.GenerationLoop` hands over what it samples.
+"""
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from mmengine.dist import broadcast_object_list, get_world_size, is_main_process
+from torch import Tensor
+
+from openmagvit2.engine.launch import long_barrier
+from openmagvit2.errors import UserError
+from openmagvit2.evaluation.comparison import Reference
+from openmagvit2.evaluation.distributions import Statistics, cached_moments, collect
+from openmagvit2.evaluation.finite import check_finite
+from openmagvit2.evaluation.frechet import frechet_distance, moments, sums
+from openmagvit2.evaluation.metrics.base import StreamingMetric
+from openmagvit2.evaluation.metrics.precision_recall import precision_recall
+from openmagvit2.registry import FEATURES, METRICS
+
+REFERENCE_BATCH = 50
+
+
+class SampleMetric(StreamingMetric):
+    """Looks at sampled images through a feature network; the main process alone looks at the
+    reference, and tells the others the result.
+
+    :meth:`update` gets a dict: ``samples`` uint8 (B, 3, H, W), ``places`` int64 (B,), each
+    sample's number in the whole set, and ``count``, the size of the whole set.
+
+    Args:
+        size: Number of float64 sums.
+        features: Config of the network; the FID Inception by default. Metrics with the same
+            network share one pass through it.
+        reference: npz of images (``arr_0``), of statistics (``mu``, ``sigma``) or of both, or a
+            folder of images.
+    """
+
+    stage = 'generator'
+    measures_samples = True
+    # Whether the reference must hold images, or may hold statistics alone; None: none is needed.
+    needs_images: bool | None = None
+
+    def __init__(
+        self, size: int, features: dict | None = None, reference: str | None = None
+    ) -> None:
+        self.extractor = FEATURES.build(features or dict(type='FIDInception'))
+        self.path = reference
+        self.device = torch.device('cpu')
+        super().__init__(size)
+
+    def prepare(self) -> None:
+        """Read the network and look at the reference, before the first sample.
+
+        Raises:
+            UserError: No reference is named, it is none, or the network's weights are not found.
+        """
+        self.extractor.prepare('cpu')
+        if self.needs_images is not None:
+            self.reference()
+
+    def reference(self) -> Reference:
+        """The reference, its header read."""
+        name = type(self).__name__
+        if self.path is None:
+            raise UserError(
+                f'{name} needs a reference: set `reference` of test_evaluator to an npz or a '
+                f'folder of images.'
+            )
+        reference = Reference(self.path, self.extractor.dim)
+        if self.needs_images and reference.images is None:
+            raise UserError(f'{name} compares images, and {self.path} holds statistics alone.')
+        return reference
+
+    def statement(self) -> str:
+        """See :class:`StreamingMetric`."""
+        network = ', '.join(f'{key} {value}' for key, value in self.extractor.describe().items())
+        against = f' against {self.path}' if self.needs_images is not None else ''
+        return f'{self.definition}{against}; {network}'
+
+    def outputs(self, sample: dict) -> dict[str, Tensor]:
+        """What the network gives for a batch; computed once for all metrics that share it.
+
+        Raises:
+            UserError: It gives NaN or infinite numbers.
+        """
+        known = sample.setdefault('outputs', {})
+        key = self.extractor.key()
+        if key not in known:
+            self.device = sample['samples'].device
+            with torch.no_grad():
+                known[key] = self.extractor.prepare(self.device)(sample['samples'])
+            for kind, values in known[key].items():
+                check_finite(values, f'{kind.capitalize()} of {self.extractor.name} for samples')
+        return known[key]
+
+    def evaluate(self, size: int) -> dict[str, float]:
+        """Values by name, in all processes; ``size`` is not needed."""
+        total = self.summed()
+        answer: list = [None]
+        if is_main_process():
+            try:
+                answer = [self.result(total)]
+            except UserError as error:
+                answer = [error]
+        long_barrier()
+        broadcast_object_list(answer)
+        self.reset()
+        if isinstance(answer[0], UserError):
+            raise answer[0]
+        return answer[0]
+
+
+@METRICS.register_module()
+class SampleFrechet(SampleMetric):
+    """``fid_inception`` for the FID Inception network, ``fd_<network>`` for others: the Fréchet
+    distance of the samples to a reference (its ``mu`` and ``sigma``, where it has them).
+
+    Args:
+        features, reference: See :class:`SampleMetric`.
+    """
+
+    needs_images = False
+    definition = 'Fréchet distance, of float64 sums, of all samples'
+
+    def __init__(self, *, features: dict | None = None, reference: str | None = None) -> None:
+        super().__init__(0, features, reference)
+        self.size = 1 + self.extractor.dim + self.extractor.dim**2
+        self.reset()
+
+    def update(self, sample: dict) -> None:
+        """Fold a batch."""
+        self.total += sums(self.outputs(sample)['features']).cpu()
+
+    def result(self, total: Tensor) -> dict[str, float]:
+        """From the sums."""
+        _, *ours = moments(total, self.extractor.dim)
+        reference = self.reference()
+        theirs = reference.given or cached_moments(
+            reference.images, self.extractor, REFERENCE_BATCH, str(self.device)
+        )
+        return {self.extractor.distance_name: frechet_distance(*ours, *theirs.moments[1:])}
+
+
+@METRICS.register_module()
+class SampleInceptionScore(SampleMetric):
+    """``inception_score`` and ``inception_score_std``: mean and deviation over splits of exp of
+    the mean KL divergence of an image's classes from those of its split.
+
+    Args:
+        features: See :class:`SampleMetric`; the network must classify.
+        split_size: Samples of a split, in the order of the whole set; a shorter last one counts
+            as one, as in the ADM evaluator.
+    """
+
+    definition = 'Inception score, consecutive splits, not shuffled'
+
+    def __init__(self, *, features: dict | None = None, split_size: int = 5000) -> None:
+        if split_size < 1:
+            raise UserError(f'SampleInceptionScore: split_size must be above 0, got {split_size}.')
+        super().__init__(0, features)
+        self.split_size = split_size
+        # Of a split's sums; the main process has the first batch, so it knows.
+        self.columns = 0
+
+    def update(self, sample: dict) -> None:
+        """Fold count, sum of p log p and sum of p (classes,) into each sample's split."""
+        outputs = self.outputs(sample)
+        if 'logits' not in outputs:
+            raise UserError(
+                f'SampleInceptionScore needs a network that classifies; {self.extractor.name} '
+                f'gives features only.'
+            )
+        log_p = outputs['logits'].cpu().double().log_softmax(1)
+        p = log_p.exp()
+        rows = torch.cat([torch.ones(len(p), 1), (p * log_p).sum(1, keepdim=True), p], 1)
+        self.columns = rows.shape[1]
+        if not len(self.total):
+            splits = -(-sample['count'] // self.split_size)
+            self.total = torch.zeros(splits * self.columns, dtype=torch.float64)
+        split = torch.as_tensor(sample['places']) // self.split_size
+        self.total.view(-1, self.columns).index_add_(0, split, rows)
+
+    def result(self, total: Tensor) -> dict[str, float]:
+        """Per split, with q the mean of p: exp of mean p log p less the sum of q log q."""
+        rows = total.view(-1, self.columns)
+        count, entropy, classes = rows.split([1, 1, self.columns - 2], 1)
+        q = classes / count
+        scores = (entropy / count - torch.special.xlogy(q, q).sum(1, keepdim=True)).exp().numpy()
+        return dict(
+            inception_score=float(np.mean(scores)), inception_score_std=float(np.std(scores))
+        )
+
+
+@METRICS.register_module()
+class SamplePrecisionRecall(SampleMetric):
+    """``precision`` and ``recall``: improved precision and recall against a reference's images.
+
+    It keeps the features of every sample (float32: 50,000 of 2,048 are 0.4 GB), which the main
+    process collects in the end.
+
+    Args:
+        features, reference: See :class:`SampleMetric`.
+        neighbours: k of the k-th neighbour; the ADM evaluator takes 3.
+    """
+
+    needs_images = True
+    definition = 'precision and recall of all samples'
+
+    def __init__(
+        self, *, features: dict | None = None, reference: str | None = None, neighbours: int = 3
+    ) -> None:
+        self.neighbours = neighbours
+        super().__init__(1, features, reference)
+
+    def reset(self) -> None:
+        """Forget everything."""
+        super().reset()
+        self.places: list[Tensor] = []
+        self.features: list[Tensor] = []
+
+    def statement(self) -> str:
+        """See :class:`StreamingMetric`."""
+        return f'{super().statement()}; neighbour {self.neighbours}'
+
+    def update(self, sample: dict) -> None:
+        """Keep a batch's features."""
+        self.features.append(self.outputs(sample)['features'].float().cpu())
+        self.places.append(torch.as_tensor(sample['places']))
+        self.total += len(self.places[-1])
+
+    def summed(self) -> Tensor:
+        """The number of samples; the main process gets the features of all."""
+        mine = (self.places, self.features)
+        if get_world_size() > 1:
+            parts: list = [None] * get_world_size()
+            dist.gather_object(mine, parts if is_main_process() else None, dst=0)
+            if is_main_process():
+                self.places, self.features = (sum(part, []) for part in zip(*parts, strict=True))
+        return super().summed()
+
+    def result(self, total: Tensor) -> dict[str, float]:
+        """From the features of all samples, in their order."""
+        ours = torch.cat(self.features)[torch.cat(self.places).argsort()]
+        images = self.reference().images
+        theirs = Statistics(self.extractor.dim, len(images))
+        collect(images, self.extractor, REFERENCE_BATCH, str(self.device), theirs)
+        return precision_recall(ours, theirs.features, self.neighbours)

@@ -1,0 +1,204 @@
+"""Sharded training: the numbers of one process, and files that go back and forth."""
+
+import json
+import math
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+import torch.distributed as dist
+from mmengine.hooks import Hook
+from torch import nn
+from torch.testing import assert_close
+from two_processes import run_in_two
+
+from openmagvit2.apis import init_model
+from openmagvit2.checkpoint import TRAINING_ONLY, read_checkpoint
+from openmagvit2.checkpoint.hashing import weights_hash
+from openmagvit2.config import load_config
+from openmagvit2.engine.hooks import ResumableCheckpointHook
+from openmagvit2.engine.parallel import RoleFSDP, fsdp
+from openmagvit2.engine.parallel.shards import DTensor, like, part, whole
+from openmagvit2.engine.stop import TrainingStopped
+from openmagvit2.errors import UserError
+from openmagvit2.workflows.train import train
+
+CONFIG = Path(__file__).parents[2] / 'configs' / 'tiny' / 'ar_32.py'
+PARTS = ('class_embedding', 'backbone', 'head')
+
+
+class StopAt(Hook):
+    """Ends a training after an iteration, as a signal does."""
+
+    def __init__(self, iteration: int) -> None:
+        self.iteration = iteration
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        if batch_idx + 1 == self.iteration:
+            signal.raise_signal(signal.SIGTERM)
+
+
+def config(name: str, wrapper: str = 'RoleFSDP'):
+    loaded = load_config(
+        CONFIG,
+        {
+            'train_cfg.val_interval': 10,
+            'optim_wrapper.dtype': 'float32',
+            'model_wrapper_cfg.type': wrapper,
+            # An odd number: the processes have batches of other sizes.
+            'val_dataloader.dataset.num_images': 13,
+            'default_hooks.logger.interval': 1,
+            'experiment_name': name,
+        },
+    )
+    ema = dict(type='SubmoduleEMAHook', modules=PARTS, momentum=0.1)
+    loaded.custom_hooks = [ema, dict(type='SampleGridHook', labels=[0, 1], num_per_class=1)]
+    return loaded
+
+
+def go_on(folder: Path, until: int, wrapper: str = 'RoleFSDP', launcher: str = 'none') -> None:
+    """Train the run of a folder on to an iteration of its 20."""
+    again = config(f'{folder.parent.name}-{until}-{launcher}', wrapper)
+    # Blocks that are computed twice are gathered once more.
+    again.model.backbone.checkpoint_blocks = until < 11
+    try:
+        train(again, str(folder), True, launcher, hooks=[StopAt(until)])
+    except TrainingStopped as stopped:
+        assert stopped.iteration == until
+    else:
+        assert until == 20
+
+
+def _first(rank: int, folder: str) -> None:
+    name = f'{Path(folder).name}-two'
+    runner = train(config(name), f'{folder}/two', launcher='pytorch')
+    assert isinstance(runner.model, RoleFSDP)
+    _check_non_finite(runner, rank)
+    _save_in_evaluation(runner)
+    _check_parts()
+    go_on(Path(folder, 'chain'), 6, launcher='pytorch')
+
+
+def _check_non_finite(runner, rank: int) -> None:
+    """What one process alone sees makes both leave the step out."""
+    runner.model.train()
+    assert all(isinstance(p, DTensor) for p in runner.model.module.backbone.parameters())
+    wrapper = runner.optim_wrapper['transformer']
+    parameters = list(runner.model.module.backbone.parameters())
+    before = [part(p.detach()).clone() for p in parameters]
+    for parameter in parameters:
+        parameter.grad = torch.zeros_like(parameter)
+    part(parameters[0].grad)[0] = math.nan if rank == 1 else 0.0
+    wrapper.skip_non_finite = True
+    wrapper.step()
+    assert wrapper.skipped == 1 and not bool(wrapper.finite)
+    assert all(part(p).equal(old) for p, old in zip(parameters, before, strict=True))
+
+
+def _check_parts() -> None:
+    """Rows that processes do not share evenly: fewer than processes, and an odd number."""
+    for rows in (1, 3):
+        torch.manual_seed(rows)
+        layer = nn.Linear(2, rows)
+        full = {name: value.detach().clone() for name, value in layer.named_parameters()}
+        fsdp._fully_shard()(layer, mesh=dist.init_device_mesh('cpu', (2,)))
+        for name, own in layer.named_parameters():
+            found = like(full[name], own)
+            assert part(found).equal(part(own.detach())) and found.shape == own.shape
+            assert whole(found).equal(full[name])
+
+
+def _save_in_evaluation(runner) -> None:
+    """As the best of a validation is saved."""
+    runner.model.eval()
+    assert not any(isinstance(p, DTensor) for p in runner.model.module.parameters())
+    (hook,) = (hook for hook in runner.hooks if isinstance(hook, ResumableCheckpointHook))
+    hook._save(runner, 'best_nll.pth')
+
+
+def _later(rank: int, folder: str) -> None:
+    chain = Path(folder, 'chain')
+    go_on(chain, 15, 'RoleDDP', 'pytorch')
+    go_on(chain, 20, launcher='pytorch')
+
+
+def tensors(value: object, path: str = '') -> Iterator[tuple[str, torch.Tensor]]:
+    """Tensors and numbers within dicts and lists."""
+    if isinstance(value, (dict, list)):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from tensors(item, f'{path}.{key}')
+    elif isinstance(value, (torch.Tensor, int, float)):
+        yield path, torch.as_tensor(value)
+
+
+def scalars(folder: Path, key: str) -> list[float]:
+    (log,) = folder.glob('*/vis_data/scalars.json')
+    return [line[key] for line in map(json.loads, log.read_text().splitlines()) if key in line]
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('fsdp')
+    train(config(f'{folder.name}-one'), str(folder / 'one'))
+    run_in_two(_first, folder)
+    go_on(folder / 'chain', 11)
+    (folder / 'rendezvous').unlink(missing_ok=True)
+    run_in_two(_later, folder)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.smoke
+# Sharded throughout; and sharded, in one process, in two with whole parameters, sharded again.
+@pytest.mark.parametrize('way', ['two', 'chain'])
+def test_two_processes_equal_one(folder, way):
+    one, other = (read_checkpoint(folder / name / 'iter_20.pth') for name in ('one', way))
+    for key in ('state_dict', 'ema_state_dict', 'optimizer', 'param_schedulers'):
+        found, expected = dict(tensors(other[key])), dict(tensors(one[key]))
+        assert found.keys() == expected.keys()
+        assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    assert all(type(value) is torch.Tensor for value in other['state_dict'].values())
+
+
+@pytest.mark.slow
+@pytest.mark.smoke
+def test_the_best_of_a_validation_is_whole(folder):
+    best, last = (
+        dict(tensors(read_checkpoint(folder / 'two' / name)))
+        for name in ('best_nll.pth', 'iter_20.pth')
+    )
+    weights = [name for name in last if name.startswith(('.state_dict.', '.optimizer.'))]
+    assert all(best[name].equal(last[name]) for name in weights) and len(weights) > 50
+
+
+@pytest.mark.slow
+@pytest.mark.smoke
+def test_losses_and_clipped_norms_are_those_of_one_process(folder):
+    for key in ('loss', 'transformer.grad_norm'):
+        assert scalars(folder / 'two', key) == pytest.approx(scalars(folder / 'one', key), rel=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.smoke
+def test_the_validated_weights_are_those_of_the_file(folder):
+    one, two = (json.loads((folder / way / 'metrics.json').read_text()) for way in ('one', 'two'))
+    assert two['metrics'] == pytest.approx(one['metrics'], rel=1e-4)
+    model = init_model(CONFIG, folder / 'two' / 'iter_20.pth', 'cpu')
+    # The averages, gathered in each process.
+    assert two['checkpoint']['weights_sha256'] == weights_hash(model, without=TRAINING_ONLY)
+    assert (folder / 'two' / 'grids' / 'samples_iter_20.png').is_file()
+
+
+def test_an_older_torch_is_told(monkeypatch):
+    monkeypatch.setitem(__import__('sys').modules, 'torch.distributed.fsdp', nn)
+    with pytest.raises(UserError, match='RoleFSDP needs torch 2.6 or newer, this is'):
+        fsdp._fully_shard()
+
+
+def test_tokenizers_are_refused_by_name():
+    model = nn.Module()
+    model.roles = lambda: dict(autoencoder=nn.Linear(1, 1), discriminator=nn.Linear(1, 1))
+    with pytest.raises(UserError, match='RoleFSDP shards generators; Module trains autoencoder'):
+        RoleFSDP(model)

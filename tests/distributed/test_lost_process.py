@@ -1,0 +1,130 @@
+"""One process is killed: the other ends with a sentence, and the training goes on."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from mmengine.config import Config
+
+from openmagvit2.checkpoint import read_checkpoint
+from openmagvit2.engine.parallel.peers import is_lost, watched
+from openmagvit2.errors import UserError
+
+ROOT = Path(__file__).parents[2]
+TOLD = 'Another process of this training has ended or does not answer'
+# Dropout, so that the random state of each process counts.
+OPTIONS = (
+    'train_cfg.max_iters=30',
+    'train_cfg.val_interval=30',
+    'val_dataloader.dataset.num_images=10',
+    'default_hooks.checkpoint.interval=5',
+    'model.backbone.dropout=0.1',
+    'optim_wrapper.dtype=float32',
+)
+
+
+def start(folder: Path, processes: int, *arguments: str) -> list[subprocess.Popen]:
+    """`tools/train.py` in some processes, as torchrun starts them, but for its own supervision."""
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = str(free.getsockname()[1])
+    launcher = ['--launcher', 'pytorch'] if processes > 1 else []
+    command = [sys.executable, 'tools/train.py', 'configs/tiny/ar_32.py', '--work-dir', str(folder)]
+    command += [*launcher, *arguments, '--cfg-options', *OPTIONS]
+    environment = dict(os.environ, MASTER_ADDR='127.0.0.1', MASTER_PORT=port, OMP_NUM_THREADS='1')
+    environment['WORLD_SIZE'] = str(processes)
+    return [
+        subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=environment | dict(RANK=str(rank), LOCAL_RANK=str(rank)),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for rank in range(processes)
+    ]
+
+
+def finish(processes: list[subprocess.Popen]) -> list[str]:
+    outputs = [process.communicate(timeout=180)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0] * len(processes), outputs[0][-2000:]
+    return outputs
+
+
+@pytest.mark.slow
+@pytest.mark.smoke
+def test_one_killed_and_resumed_by_two_and_by_one(tmp_path):
+    finish(start(tmp_path / 'unbroken', 2))
+    folder = tmp_path / 'broken'
+    first, second = start(folder, 2)
+    while not (folder / 'iter_5.pth').exists():
+        assert first.poll() is None and second.poll() is None
+        time.sleep(0.005)
+    second.kill()
+    begin = time.monotonic()
+    output = first.communicate(timeout=60)[0]
+    assert time.monotonic() - begin < 60 and first.returncode == 2
+    assert f'error: {TOLD}' in output and '--resume' in output and 'Traceback' not in output
+    second.communicate()
+    # Only what all processes wrote together.
+    names = {path.name for path in folder.glob('iter_*.pth')}
+    assert names and all(int(name[5:-4]) % 5 == 0 and int(name[5:-4]) < 30 for name in names)
+    newest = max(folder.glob('iter_*.pth'), key=lambda path: int(path.stem[5:]))
+    (alone,) = finish(start(tmp_path / 'alone', 1, '--resume', str(newest)))
+    assert 'resume: 1 process instead of 2' in alone and 'not bit for bit' in alone
+    both = finish(start(folder, 2, '--resume'))
+    assert 'not bit for bit' not in both[0]
+    a, b = (read_checkpoint(tmp_path / way / 'iter_30.pth') for way in ('unbroken', 'broken'))
+    assert all(value.equal(b['state_dict'][name]) for name, value in a['state_dict'].items())
+    for one, other in zip(a['random_states'], b['random_states'], strict=True):
+        assert one['torch'].equal(other['torch'])
+
+
+def _stuck(rank: int, folder: str, number: int) -> None:
+    """The training of the first process waits for a device, as with nccl, and hears nothing."""
+    sys.stderr = open(f'{folder}/{rank}.txt', 'w')
+    store = f'file://{folder}/rendezvous'
+    dist.init_process_group(
+        'gloo', init_method=store, rank=rank, world_size=2, timeout=timedelta(minutes=3)
+    )
+    with watched(Config(dict(env_cfg=dict(dist_cfg=dict(heartbeat=4)))), 'work_dirs/x'):
+        if rank == 1:
+            os.kill(os.getpid(), number)
+        time.sleep(100)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('number', [signal.SIGKILL, signal.SIGSTOP])
+def test_a_process_that_waits_for_its_device_ends_too(tmp_path, number):
+    context = mp.get_context('spawn')
+    members = [context.Process(target=_stuck, args=(r, str(tmp_path), number)) for r in range(2)]
+    for member in members:
+        member.start()
+    members[0].join(60)
+    os.kill(members[1].pid, signal.SIGKILL)
+    members[1].join()
+    assert members[0].exitcode == 2
+    assert (tmp_path / '0.txt').read_text().startswith(f'error: {TOLD}')
+
+
+def test_errors_of_exchanges_are_told_from_others():
+    text = '[/x/third_party/gloo/gloo/transport/tcp/pair.cc:5] Connection closed by peer [::1]:2'
+    assert is_lost(RuntimeError(text)) and is_lost(dist.DistBackendError('timeout'))
+    assert not is_lost(RuntimeError('CUDA out of memory')) and not is_lost(ValueError(text))
+
+
+@pytest.mark.parametrize('value', [0, -1, '60'])
+def test_the_heartbeat_is_a_number_of_seconds(value):
+    settings = Config(dict(env_cfg=dict(dist_cfg=dict(heartbeat=value))))
+    with pytest.raises(UserError, match='env_cfg.dist_cfg.heartbeat must be a number of seconds'):
+        with watched(settings, 'work_dirs/x'):
+            pass

@@ -1,0 +1,44 @@
+"""A resume reads a checkpoint as a map of the file."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.runner.checkpoint import _load_checkpoint
+from torch import nn
+
+from openmagvit2.engine.optim import AutocastOptimWrapper
+
+MAPS = Path('/proc/self/maps')
+pytestmark = pytest.mark.skipif(not MAPS.exists(), reason='needs the list of maps of Linux')
+
+
+def mapped_file(tensor: torch.Tensor) -> str:
+    """The file whose map a tensor's memory is; empty where it is none."""
+    for line in MAPS.read_text().splitlines():
+        start, _, end = line.partition(' ')[0].partition('-')
+        if int(start, 16) <= tensor.data_ptr() < int(end, 16):
+            return line.split(maxsplit=5)[5] if len(line.split(maxsplit=5)) == 6 else ''
+    return ''
+
+
+def trained() -> AutocastOptimWrapper:
+    layer = nn.Linear(256, 256)
+    layer(torch.ones(1, 256)).sum().backward()
+    wrapper = AutocastOptimWrapper(torch.optim.AdamW(layer.parameters()))
+    wrapper.step()
+    return wrapper
+
+
+def test_the_file_is_mapped_and_the_optimizer_has_memory_of_its_own(tmp_path):
+    path, wrapper = tmp_path / 'iter_1.pth', trained()
+    torch.save(dict(state_dict=dict(w=torch.ones(256, 256)), optimizer=wrapper.state_dict()), path)
+    # As the Runner calls it on a resume.
+    content = _load_checkpoint(str(path), map_location='cpu')
+    assert mapped_file(content['state_dict']['w']) == str(path)
+    saved = content['optimizer']['state'][0]['exp_avg']
+    assert mapped_file(saved) == str(path)
+    again = trained()
+    again.load_state_dict(content['optimizer'])
+    own = again.optimizer.state[again.optimizer.param_groups[0]['params'][0]]['exp_avg']
+    assert own.equal(saved) and mapped_file(own) != str(path)

@@ -1,0 +1,146 @@
+"""Table 4's columns of a tiny generator: equal to those of the file of the same samples."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from two_processes import run_in_two
+
+from openmagvit2.apis import init_model
+from openmagvit2.checkpoint import write_checkpoint
+from openmagvit2.config import load_config
+from openmagvit2.errors import UserError
+from openmagvit2.evaluation.features import TimmFeatures
+from openmagvit2.evaluation.metrics import SampleInceptionScore
+from openmagvit2.registry import METRICS
+from openmagvit2.workflows.compare import compare_sets
+from openmagvit2.workflows.test import test as measure
+
+CONFIG = 'configs/tiny/ar_32.py'
+
+
+@pytest.fixture
+def files(tmp_path):
+    torch.manual_seed(0)
+    model = init_model('tiny/ar_32')
+    for classifier in model.head.classifiers:
+        torch.nn.init.normal_(classifier.weight, 0, 0.5)
+    write_checkpoint(dict(state_dict=model.state_dict()), tmp_path / 'model.pth')
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (12, 32, 32, 3), dtype=np.uint8)
+    np.savez(tmp_path / 'reference.npz', arr_0=images)
+    torch.save(TimmFeatures().network.state_dict(), tmp_path / 'network.pth')
+    return tmp_path
+
+
+def features(folder) -> dict:
+    return dict(type='TimmFeatures', weights=str(folder / 'network.pth'), size=64)
+
+
+def configured(folder):
+    network, reference = features(folder), str(folder / 'reference.npz')
+    parts = [
+        dict(type='SampleFrechet', features=network, reference=reference),
+        dict(type='SampleInceptionScore', features=network),
+        dict(type='SamplePrecisionRecall', features=network, reference=reference),
+    ]
+    loop = dict(type='GenerationLoop', num_per_class=2, batch_size=7, seed=3)
+    # Never built: the test needs no data set.
+    images = dict(type='ImageNet', data_root='nowhere', split='val')
+    loader = dict(batch_size=1, dataset=images, sampler=dict(type='DefaultSampler'))
+    options = dict(test_evaluator=parts, test_cfg=loop, test_dataloader=loader)
+    return load_config(CONFIG, options)
+
+
+def test_columns(files, capfd):
+    values = measure(configured(files), str(files / 'model.pth'), str(files / 'work'))
+    expected = compare_sets(
+        files / 'model.pth',
+        files / 'reference.npz',
+        features=features(files),
+        batch_size=7,
+        config=CONFIG,
+        num_per_class=2,
+        seed=3,
+    ).values
+    assert values == pytest.approx(expected, rel=1e-6) and len(values) == 5
+    assert '20 samples in 1 process(es): the first batch took' in capfd.readouterr().out
+    record = json.loads((files / 'work' / 'metrics.json').read_text())
+    assert record['images'] == 20 and record['dataset'] is None
+    assert record['samples'] == dict(
+        num_per_class=2, labels=10, seed=3, sampling=dict(guidance=2.0)
+    )
+    assert sum('reference.npz' in text for text in record['protocol']) == 2
+
+
+def _two(rank: int, folder: str) -> None:
+    from pathlib import Path
+
+    files = Path(folder)
+    values = measure(
+        configured(files), str(files / 'model.pth'), str(files / 'two'), launcher='pytorch'
+    )
+    (files / f'values_{rank}.json').write_text(json.dumps(values))
+
+
+@pytest.mark.slow
+@pytest.mark.smoke
+def test_two_processes_share_the_samples(files):
+    values = measure(configured(files), str(files / 'model.pth'), str(files / 'one'))
+    run_in_two(_two, files)
+    for rank in range(2):
+        other = json.loads((files / f'values_{rank}.json').read_text())
+        assert other == pytest.approx(values, rel=1e-6)
+
+
+def test_inception_score_of_splits_in_any_order(files):
+    """Against the definition, per split; batches cross the border of two splits."""
+    metric = SampleInceptionScore(features=features(files), split_size=4)
+    logits = torch.randn(6, 5, generator=torch.Generator().manual_seed(0))
+    metric.outputs = lambda sample: dict(logits=logits[sample['places']])
+    for places in ([5, 2, 3], [0, 4], [1]):
+        metric.update(dict(places=torch.tensor(places), count=6))
+    scores = []
+    for part in (logits[:4], logits[4:]):
+        p = part.double().softmax(1).numpy()
+        scores.append(np.exp((p * np.log(p / p.mean(0))).sum(1).mean()))
+    out = metric.evaluate(0)
+    assert out['inception_score'] == pytest.approx(np.mean(scores), rel=1e-12)
+    assert out['inception_score_std'] == pytest.approx(np.std(scores), rel=1e-12)
+
+
+def test_full_size_configs_name_reference_and_number():
+    for name in ('ar_b_256', 'ar_l_256', 'ar_xl_256'):
+        config = load_config(f'configs/{name}.py')
+        kinds = [part['type'] for part in config.test_evaluator]
+        assert kinds == ['SampleFrechet', 'SampleInceptionScore', 'SamplePrecisionRecall']
+        assert config.test_cfg == dict(type='GenerationLoop', num_per_class=50)
+        assert all(
+            'VIRTUAL_imagenet256_labeled.npz' in part['reference']
+            for part in config.test_evaluator
+            if 'reference' in METRICS.get(part['type']).__init__.__kwdefaults__
+        )
+    for name in ('tiny/ar_32', 'quickstart/ar_28'):
+        config = load_config(f'configs/{name}.py')
+        assert 'test_cfg' not in config and len(config.val_evaluator) == 1
+
+
+def test_mistakes(files):
+    config, checkpoint = load_config(CONFIG), str(files / 'model.pth')
+    with pytest.raises(UserError, match='Some of the metrics measure samples and others a data'):
+        measure(config, checkpoint, str(files / 'work'), metrics=['nll', 'fid'])
+    with pytest.raises(UserError, match='--size goes with metrics of a data set'):
+        measure(configured(files), checkpoint, str(files / 'work'), size=64)
+    config = configured(files)
+    config.test_evaluator[0].reference = None
+    with pytest.raises(UserError, match='^SampleFrechet needs a reference'):
+        measure(config, checkpoint, str(files / 'work'))
+    dim = TimmFeatures().dim
+    np.savez(files / 'statistics.npz', mu=np.zeros(dim), sigma=np.eye(dim))
+    config.test_evaluator = [
+        config.test_evaluator[2] | dict(reference=str(files / 'statistics.npz'))
+    ]
+    with pytest.raises(UserError, match='SamplePrecisionRecall compares images'):
+        measure(config, checkpoint, str(files / 'work'))
+    assert not (files / 'work').exists()
