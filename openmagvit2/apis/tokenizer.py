@@ -32,10 +32,9 @@ class Tokenizer:
                 f'Tokenizer needs the config of a tokenizer, this one makes a '
                 f'{type(model).__name__}.'
             )
-        self.model = model.eval()
-        # Pixels of a token's side, where all sides are the same.
-        strides = set(model.encoder.stride or ())
-        self.stride = strides.pop() if len(strides) == 1 else None
+        self.model: Any = model.eval()
+        # None of an encoder whose images are never padded.
+        self.stride = model.encoder.stride
 
     @classmethod
     def from_config(
@@ -56,7 +55,7 @@ class Tokenizer:
         background: Colour = 'white',
         value_range: tuple[float, float] | None = None,
     ) -> Tensor:
-        """Images to indices int64 (B, h, w).
+        """Images to indices int64 (B, *token_shape), of most tokenizers (B, h, w).
 
         Args:
             images, background, value_range: See :func:`openmagvit2.apis.images.to_list`.
@@ -81,15 +80,14 @@ class Tokenizer:
         """Indices to images uint8 (B, H, W, 3).
 
         Args:
-            indices: Whole numbers of any type as a tensor or an array, (B, h, w), with several
-                codebooks (B, h, w, codebooks); of a single image also without B, which is then 1.
+            indices: Whole numbers of any type as a tensor or an array, (B, *token_shape): (B, h,
+                w), with several codebooks (B, h, w, codebooks), of latent tokens (B, N). Of a
+                single image also without B, which is then 1.
 
         Raises:
             UserError: They have another type or shape, or lie outside the codebook.
         """
-        # One index a codebook at each position.
-        axes = 3 if self.model.quantizer.num_codebooks == 1 else 4
-        indices = to_indices(indices, axes)
+        indices = to_indices(indices, len(self.model.index_axes()))
         device = next(self.model.parameters()).device
         return to_uint8(self.model.decode_indices(indices.to(device)))
 

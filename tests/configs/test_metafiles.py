@@ -8,6 +8,7 @@ import yaml
 
 from openmagvit2.apis import list_models, model_info
 from openmagvit2.apis.models import configs_folder
+from openmagvit2.registry import CONVERTERS
 
 ROOT = Path(__file__).parents[2]
 METAFILES = sorted(configs_folder().rglob('metafile.yml'))
@@ -45,3 +46,20 @@ def test_configs_without_an_entry():
             values = [result['values'] for result in model_info(name)['expected']]
             key = dict(rFID='rfid_inception', FID='fid_inception')[promised[1]]
             assert float(promised[2]) in [value.get(key) for value in values], name
+
+
+def test_converters_know_the_same_files():
+    """What `tools/convert_checkpoint.py --list` prints."""
+    ours = {
+        (entry['official']['file'], entry['official']['converter']): (
+            entry['official']['repository'],
+            f'configs/{entry["name"]}.py',
+        )
+        for _, entry in ENTRIES
+    }
+    theirs = {
+        (file.name, name): (file.repository.removesuffix(' (v1)'), file.config)
+        for name in CONVERTERS.names()
+        for file in CONVERTERS.get(name).files
+    }
+    assert theirs == ours

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from openmagvit2.engine.loops import IterationLoop
-from openmagvit2.engine.wrapper import RoleDDP
+from openmagvit2.engine.parallel.ddp import RoleDDP
 from openmagvit2.models.layers.iteration import PerIteration
 
 

@@ -15,8 +15,8 @@ from openmagvit2.registry import HOOKS
 
 @HOOKS.register_module()
 class SubmoduleEMAHook(Hook):
-    """Averages ``s <- s + momentum (p - s)`` after every iteration, no warm-up (spec §3.5);
-    validation runs on the averages.
+    """Averages ``s <- s + momentum (p - s)`` after every iteration, no warm-up
+    (docs/reference/specification.md, Losses); validation runs on the averages.
 
     ``state_dict`` of a checkpoint stays raw; ``ema_state_dict`` has the averages under the same
     keys, and the buffers as they are. Averages of sharded parameters are sharded alike.
@@ -49,7 +49,7 @@ class SubmoduleEMAHook(Hook):
                     f'custom_hooks.*.modules.'
                 )
         frozen = getattr(self.model, 'frozen', ())
-        self.modules = [name for name in self.modules if name not in frozen]
+        self.modules = tuple(name for name in self.modules if name not in frozen)
         self.averages = {name: p.detach().clone() for name, p in self._parameters().items()}
 
     def before_train(self, runner) -> None:

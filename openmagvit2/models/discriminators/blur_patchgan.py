@@ -1,5 +1,5 @@
-"""The discriminator of the 16,384-code pretraining: antialiased stages without BatchNorm (spec
-§3.2).
+"""The discriminator of the 16,384-code pretraining: antialiased stages without BatchNorm
+(docs/reference/specification.md, Discriminators).
 """
 
 import torch

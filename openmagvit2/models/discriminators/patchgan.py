@@ -1,4 +1,4 @@
-"""PatchGAN discriminator of pix2pix, the paper's (spec §3.1)."""
+"""PatchGAN of pix2pix, the paper's (docs/reference/specification.md, Discriminators)."""
 
 from torch import Tensor, nn
 

@@ -1,4 +1,6 @@
-"""Perceptual loss: LPIPS on VGG16 features (spec §3.3), by the ``lpips`` package."""
+"""Perceptual loss: LPIPS on VGG16 features (docs/reference/specification.md, Losses), by the
+``lpips`` package.
+"""
 
 from torch import Tensor, nn
 

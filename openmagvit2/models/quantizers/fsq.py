@@ -1,5 +1,5 @@
 """Finite scalar quantization: each channel is rounded to a few levels; no losses
-(docs/reference/specification.md, section 1.4).
+(docs/reference/specification.md, Finite scalar quantization).
 """
 
 import math

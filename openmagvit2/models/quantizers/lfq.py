@@ -1,5 +1,5 @@
-"""Lookup-free quantization (paper Eq. 1-3; docs/reference/specification.md, section 1.1): the code
-of a vector is the signs of its channels.
+"""Lookup-free quantization: the code of a vector is the signs of its channels (paper Eq. 1-3;
+docs/reference/specification.md, Lookup-free quantization).
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Vector quantization with a learned table (docs/reference/specification.md, section 1.3)."""
+"""Quantization by a learned table (docs/reference/specification.md, Vector quantization)."""
 
 import torch
 import torch.nn.functional as F

@@ -9,7 +9,7 @@ from openmagvit2.registry import MODELS
 @MODELS.register_module()
 class ImagePreprocessor(BaseDataPreprocessor):
     """Moves a batch to the model's device and maps uint8 images to float32 ``v / 127.5 - 1`` in
-    [-1, 1] (spec §6.1).
+    [-1, 1] (docs/reference/specification.md, Data).
     """
 
     def forward(self, data: dict, training: bool = False) -> dict:

@@ -161,22 +161,25 @@ class VisualTokenizer(BaseModel):
         """
         return self.decode(self.quantizer.indices_to_codes(self.check_indices(indices)))
 
-    def check_indices(self, indices: Tensor) -> Tensor:
-        """Indices (B, *token_shape) as int64, checked.
-
-        Raises:
-            UserError: Another shape, no whole numbers, or one that is not in the codebook.
+    def index_axes(self) -> list[str]:
+        """Names of the axes of a batch of indices: B, the cells, with several digits their
+        number.
         """
         # Any grid will do, where the quantizer takes more than one.
         size = self.encoder.image_size or self.encoder.stride or ()
         grid = self.quantizer.fixed_grid or self.grid(size)
         digits = len(self.quantizer.codebook_sizes)
         cells = len(self.quantizer.token_shape(grid)) - (digits > 1)
-        axes = [
-            'B',
-            *('n' if cells == 1 else 'thw'[-cells:]),
-            *([str(digits)] if digits > 1 else []),
-        ]
+        names = ['n'] if cells == 1 else list('thw'[-cells:])
+        return ['B', *names, *([str(digits)] if digits > 1 else [])]
+
+    def check_indices(self, indices: Tensor) -> Tensor:
+        """Indices (B, *token_shape) as int64, checked.
+
+        Raises:
+            UserError: Another shape, no whole numbers, or one that is not in the codebook.
+        """
+        axes = self.index_axes()
         if indices.dim() != len(axes):
             raise UserError(
                 f'indices must have the shape ({", ".join(axes)}), got {tuple(indices.shape)}; a '
