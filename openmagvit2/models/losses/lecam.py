@@ -25,6 +25,9 @@ class LeCAM(PerIteration):
             before (MAGVIT's).
     """
 
+    real_average: Tensor
+    fake_average: Tensor
+
     def __init__(self, *, decay: float = 0.999, of: str = 'logits') -> None:
         super().__init__()
         if of not in ('logits', 'mean'):

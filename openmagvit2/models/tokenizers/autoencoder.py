@@ -1,6 +1,7 @@
 """The part of a tokenizer with one optimizer."""
 
 from collections.abc import Collection
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -35,6 +36,6 @@ class AutoEncoder(nn.Module):
         """(B, 3, *size) in [-1, 1] to the decoder's output (B, pixels.channels, *size), not
         clamped, and the quantizer's output.
         """
-        part = dict(self.named_children()) | self.frozen
+        part: dict[str, Any] = dict(self.named_children()) | self.frozen
         out = part['quantizer'](part['encoder'](part['pixels'].to_network(image)))
         return run_decoder(part['decoder'], out.codes, image.shape[2:]), out
