@@ -71,6 +71,8 @@ def test_what_does_not_go_together_is_named():
         init_model(CONFIG, cfg_options={'model.head.more_rows': 5})
     with pytest.raises(UserError, match='guidance must be 1'):
         init_model(CONFIG).generate([0], dict(guidance=2.0))
+    with pytest.raises(UserError, match='needs MaskedSampler'):
+        init_model(CONFIG).generate([0], dict(type='SubTokenSampler'))
 
 
 @torch.no_grad()
