@@ -38,7 +38,7 @@ class MaskedGenerator(BaseGenerator):
     def __init__(self, *, mask_schedule: str = 'cosine', **parts: Any) -> None:
         super().__init__(**parts)
         self.mask_schedule = mask_schedule
-        masked_share(torch.tensor(0.5), mask_schedule, self.num_tokens)
+        masked_share(torch.tensor(0.5, device='cpu'), mask_schedule, self.num_tokens)
 
     def check_parts(self) -> None:
         """See :meth:`BaseGenerator.check_parts`."""

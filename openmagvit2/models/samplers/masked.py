@@ -80,7 +80,7 @@ class MaskedSampler(SubTokenSampler):
             raise UserError(
                 f'sampling.choice_temperature must be at least 0, got {choice_temperature!r}.'
             )
-        masked_share(torch.tensor(0.5), mask_schedule, 2)
+        masked_share(torch.tensor(0.5, device='cpu'), mask_schedule, 2)
         self.steps, self.choice_temperature = steps, choice_temperature
         self.mask_schedule = mask_schedule
 
@@ -116,7 +116,7 @@ class MaskedSampler(SubTokenSampler):
             bool (B, T); at least one, and fewer than before where there were two.
         """
         tokens = unknown.shape[1]
-        ratio = torch.tensor(float(step + 1)) / self.steps
+        ratio = torch.tensor(float(step + 1), device='cpu') / self.steps
         # log(-log(0)) is infinite.
         gumbel = -(-uniform.clamp_min(1e-20).log()).log()
         noise = self.choice_temperature * float(1 - ratio) * gumbel
