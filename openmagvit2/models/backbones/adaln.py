@@ -119,13 +119,13 @@ class AdaLnTransformer(Backbone):
         super().__init__()
         self.dim, self.num_heads = dim, num_heads
         self.levels = tuple(levels) if levels is not None else (1,) * math.prod(grid)
-        level_of = torch.repeat_interleave(torch.tensor(self.levels, device='cpu'))
-        self.register_buffer('level_of', level_of, persistent=False)
+        level_of = [level for level, size in enumerate(self.levels) for _ in range(size)]
+        self.register_buffer('level_of', torch.tensor(level_of), persistent=False)
         self.start = nn.Parameter(torch.empty(self.levels[0], dim))
         self.position_embedding = nn.Parameter(torch.empty(len(level_of), dim))
         self.level_embedding = nn.Embedding(len(self.levels), dim)
-        rates = torch.linspace(0, drop_path, num_layers, device='cpu').tolist()
-        blocks = [AdaLnBlock(dim, num_heads, rate) for rate in rates]
+        last = max(num_layers - 1, 1)
+        blocks = [AdaLnBlock(dim, num_heads, drop_path * i / last) for i in range(num_layers)]
         self.blocks = nn.ModuleList(blocks)
         self.modulation = nn.Linear(dim, 2 * dim)
         self._init(blocks, first_gain)

@@ -38,7 +38,7 @@ class MaskedGenerator(BaseGenerator):
     def __init__(self, *, mask_schedule: str = 'cosine', **parts: Any) -> None:
         super().__init__(**parts)
         self.mask_schedule = mask_schedule
-        masked_share(torch.tensor(0.5, device='cpu'), mask_schedule, self.num_tokens)
+        masked_share(np.full(1, 0.5, np.float32), mask_schedule, self.num_tokens)
 
     def check_parts(self) -> None:
         """See :meth:`BaseGenerator.check_parts`."""
@@ -141,9 +141,8 @@ class MaskedGenerator(BaseGenerator):
         bounds = []
         for level, score in zip(LEVELS, scores, strict=True):
             count = max(round(level * self.num_tokens), 1)
-            masked = torch.zeros(self.num_tokens, dtype=torch.bool)
-            masked[torch.from_numpy(score.argsort()[:count].copy())] = True
-            masked = masked.to(sub_indices.device).expand(len(sub_indices), -1)
+            lowest = torch.from_numpy(score.argsort().argsort() < count)
+            masked = lowest.to(sub_indices.device).expand(len(sub_indices), -1)
             context = self.context(sub_indices, condition, masked)
             losses = self.head.losses_per_token(context, sub_indices).sum(2)
             bounds.append((losses * masked).sum(1) * self.num_tokens / count)
