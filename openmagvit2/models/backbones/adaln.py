@@ -1,5 +1,5 @@
 """Transformer whose norms a condition scales and shifts, VAR's
-(docs/reference/specification.md).
+(docs/reference/specification.md, VAR).
 """
 
 import math

@@ -1,5 +1,5 @@
 """BERT's encoder, in which every row sees every other: MaskGIT's transformer
-(docs/reference/specification.md).
+(docs/reference/specification.md, MaskGIT).
 """
 
 import math

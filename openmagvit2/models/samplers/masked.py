@@ -20,8 +20,8 @@ LEAST_RATIO = 1e-6
 def masked_share(ratio: Any, schedule: str, tokens: int) -> Any:
     """Share of tokens that are masked when a part of the way is done.
 
-    In float32, as official samples are: at 2/3 of the way the cosine is just below a half, and 127
-    of 256 tokens stay masked, not 128.
+    In float32, as official samples are (docs/reference/specification.md, MaskGIT): at 2/3 of the
+    way the cosine is just below a half, and 127 of 256 tokens stay masked, not 128.
 
     Args:
         ratio: Parts of the way, from 0 to 1: a float32 tensor or array.
