@@ -6,7 +6,7 @@ import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from openmagvit2.errors import UserError
-from openmagvit2.io.images import Colour, read_image
+from openmagvit2.io.images import Colour, Source, read_image
 
 ImageLike = str | Path | bytes | BinaryIO | Image.Image | np.ndarray | Tensor
 # How far a float may lie outside its range, of half the range: what rounding does.
@@ -51,7 +51,7 @@ def one_by_one(images: ImageLike | Sequence[ImageLike]) -> Sequence[ImageLike]:
     """The images of a batch or a list, or the only one, as they are."""
     if isinstance(images, (np.ndarray, Tensor)) and images.ndim == 4:
         return list(images)
-    return images if isinstance(images, (list, tuple)) else [images]
+    return images if isinstance(images, (list, tuple)) else [cast(ImageLike, images)]
 
 
 def to_indices(indices: Tensor | np.ndarray, axes: int) -> Tensor:
@@ -79,7 +79,7 @@ def _to_tensor(image: ImageLike, background: Colour) -> Tensor:
     """(3, H, W), uint8 or floats, not yet scaled."""
     is_file = isinstance(image, (str, os.PathLike, bytes, Image.Image)) or hasattr(image, 'read')
     if is_file:
-        image = read_image(image, background)
+        image = read_image(cast(Source, image), background)
     if isinstance(image, np.ndarray):
         image = _array_to_tensor(image)
     elif not isinstance(image, Tensor):

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.logging import print_log
-from torch import Tensor, nn
+from torch import Tensor
 
 from openmagvit2.apis.images import ImageLike, one_by_one, to_indices, to_list
 from openmagvit2.apis.init_model import init_model
@@ -26,7 +26,7 @@ class Tokenizer:
         model: A ``VisualTokenizer``; see :meth:`from_config`.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: Any) -> None:
         if not hasattr(model, 'encoder'):
             raise UserError(
                 f'Tokenizer needs the config of a tokenizer, this one makes a '
@@ -34,7 +34,7 @@ class Tokenizer:
             )
         self.model: Any = model.eval()
         # None of an encoder whose images are never padded.
-        self.stride = model.encoder.stride
+        self.stride: tuple[int, ...] | None = model.encoder.stride
 
     @classmethod
     def from_config(

@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Sequence
+from functools import reduce
 from itertools import accumulate
+from operator import add
 
 import torch
 from torch import Tensor, nn
@@ -119,7 +121,8 @@ class TokenFactorization(nn.Module):
 def _number(digits: Tensor, sizes: list[int]) -> Tensor:
     """Digits (..., n), the first lowest, to the number (...)."""
     weights = list(accumulate(sizes[:-1], lambda a, b: a * b, initial=1))
-    return sum(digit * weight for digit, weight in zip(digits.unbind(-1), weights, strict=True))
+    parts = (digit * weight for digit, weight in zip(digits.unbind(-1), weights, strict=True))
+    return reduce(add, parts)
 
 
 def _digits(number: Tensor, sizes: list[int]) -> Tensor:

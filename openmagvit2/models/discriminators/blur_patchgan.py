@@ -19,6 +19,8 @@ class BlurDownsample(nn.Module):
     out for n in.
     """
 
+    kernel: Tensor
+
     def __init__(self, kernel_size: int) -> None:
         super().__init__()
         if kernel_size not in BINOMIAL:

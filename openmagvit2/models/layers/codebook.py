@@ -19,6 +19,10 @@ class Codebook(PerIteration):
     what a training pass chose with :meth:`note`.
     """
 
+    code_count: Tensor
+    code_sum: Tensor
+    steps_unused: Tensor
+
     EPS = 1e-5
 
     def add_table(

@@ -94,8 +94,8 @@ class BaseQuantizer(nn.Module, ABC):
             self.code_dim = self.in_channels
         if projection:
             self._projects = True
-            self.project_in = convolution(projection, width, projection_kernel)
-            self.project_out = convolution(width, projection, projection_kernel)
+            self.project_in = convolution(projection, self.width, projection_kernel)
+            self.project_out = convolution(self.width, projection, projection_kernel)
 
     @cached_property
     def codebook_sizes(self) -> tuple[int, ...]:

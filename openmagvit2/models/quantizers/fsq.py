@@ -28,6 +28,9 @@ class FSQ(BaseQuantizer):
             1x1 convolution before and one after.
     """
 
+    level_counts: Tensor
+    basis: Tensor
+
     EPS = 1e-3
     # What a config's error says of keys that other quantizers have.
     KEY_HINTS = dict(

@@ -3,6 +3,8 @@ docs/reference/specification.md, Lookup-free quantization).
 """
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import add
 
 import torch
 import torch.nn.functional as F
@@ -54,6 +56,9 @@ class LFQ(BaseQuantizer, PerIteration):
             temperature), whose distances are smaller by num_bits: use a higher temperature.
     """
 
+    shifts: Tensor
+    digits: Tensor
+
     # What a config's error says of keys that other quantizers have.
     KEY_HINTS = dict(
         codebook_size='LFQ has 2^num_bits codes; set num_bits',
@@ -89,8 +94,8 @@ class LFQ(BaseQuantizer, PerIteration):
         super().__init__(width=num_bits, projection=projection)
         self.num_bits, self.index_bits = num_bits, index_bits
         self.codebook_sizes = tuple(2**bits for bits in index_bits)
-        shifts = [torch.arange(bits) for bits in index_bits]
-        shifts = torch.cat([s if bit_order == 'lsb' else s.flip(0) for s in shifts])
+        places = [torch.arange(bits) for bits in index_bits]
+        shifts = torch.cat([s if bit_order == 'lsb' else s.flip(0) for s in places])
         digits = torch.tensor([digit for digit, bits in enumerate(index_bits) for _ in range(bits)])
         # Of each channel: the place of its bit in a digit, and which digit.
         self.register_buffer('shifts', shifts, persistent=False)
@@ -118,7 +123,7 @@ class LFQ(BaseQuantizer, PerIteration):
 
     def foresee(self, statistics: list[tuple[Tensor, ...]]) -> Tensor:
         """The mean distribution of an iteration over all processes."""
-        return all_reduce_mean(sum(mean for (mean,) in statistics) / len(statistics))
+        return all_reduce_mean(reduce(add, (mean for (mean,) in statistics)) / len(statistics))
 
     def move(self, statistics: list[tuple[Tensor, ...]]) -> None:
         """Nothing: the losses alone are of a whole batch."""

@@ -1,5 +1,8 @@
 """Residual quantization (Lee et al., 2022): a sum of codes, each of what those before it left."""
 
+from functools import reduce
+from operator import add
+
 import torch
 from torch import Tensor
 
@@ -77,7 +80,7 @@ class Residual(BaseQuantizer, PerIteration):
     def dequantize(self, indices: Tensor) -> Tensor:
         """int64 (B, *grid, n), of the first n depths, to the sum of their codes (B, D, *grid)."""
         digits = [indices] if self.depth == 1 else indices.unbind(-1)
-        return sum(self.quantizer.indices_to_codes(digit) for digit in digits)
+        return reduce(add, (self.quantizer.indices_to_codes(digit) for digit in digits))
 
     def rows(self, indices: Tensor) -> Tensor:
         """int64 (B, *grid, depth) to (B, T, depth, D)."""
