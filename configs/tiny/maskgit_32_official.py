@@ -4,7 +4,7 @@ _base_ = './maskgit_32.py'
 model = dict(
     tokenizer=dict(
         encoder=dict(channel_multipliers=(1, 1, 2, 2)),
-        quantizer=dict(num_bits=5),
+        quantizer=dict(codebook_size=32),
         decoder=dict(channel_multipliers=(1, 1, 2, 2))),
     conditioner=dict(num_classes=5),
     backbone=dict(dim=32, num_layers=2, num_heads=4, hidden=64, dropout=0.0),

@@ -6,7 +6,6 @@ import math
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 from torch import Tensor, nn
 
@@ -14,17 +13,13 @@ GOLDENS = Path(__file__).resolve().parents[3] / 'shared' / 'goldens'
 
 
 def golden(name: str) -> dict[str, Tensor]:
-    """Arrays of a golden file as tensors; skips the test where the folder is absent."""
-    if not GOLDENS.is_dir():
-        pytest.skip('the goldens of the official modules are not here')
+    """Arrays of a golden file as tensors (for tests in ``shared/``)."""
     with np.load(GOLDENS / f'{name}.npz') as data:
         return {key: torch.from_numpy(data[key]) for key in data.files}
 
 
 def golden_weights(name: str) -> dict[str, Tensor]:
-    """State dict of a golden checkpoint; skips the test where the folder is absent."""
-    if not GOLDENS.is_dir():
-        pytest.skip('the goldens of the official modules are not here')
+    """State dict of a golden checkpoint (for tests in ``shared/``)."""
     return torch.load(GOLDENS / f'{name}.ckpt', weights_only=True)['state_dict']
 
 

@@ -1,5 +1,5 @@
 """Printed figures of VAR's and MaskGIT's transformers on weights from a rule
-(docs/reference/specification.md).
+(docs/reference/specification.md, VAR and MaskGIT).
 """
 
 import pytest

@@ -101,20 +101,21 @@ def test_files_of_flax_come_back_as_pth(tmp_path, capsys):
     ours = filled(config)
     write_checkpoint(dict(state_dict=ours), tmp_path / 'ours.pth')
     convert([tmp_path / 'ours.pth'], tmp_path / 'official.pth', config, to='official')
-    assert 'has a file of its own' in capsys.readouterr().out
+    assert 'official_tokenizer.pth' in capsys.readouterr().out
     state = read_checkpoint(tmp_path / 'official.pth')['state_dict']
     assert 'params.TransformerLayer_1.Attention_0.self_attention.query.kernel' in state
-    own = {
-        name.removeprefix('tokenizer.'): x
-        for name, x in ours.items()
-        if name.startswith('tokenizer.')
-    }
-    write_checkpoint(dict(state_dict=own), tmp_path / 'tokenizer.pth')
-    convert(
-        [tmp_path / 'official.pth'],
-        tmp_path / 'again.pth',
-        config,
-        tokenizer=tmp_path / 'tokenizer.pth',
-    )
+    assert not any(name.startswith('params.encoder.') for name in state)
+    both = [tmp_path / 'official.pth', tmp_path / 'official_tokenizer.pth']
+    convert(both, tmp_path / 'again.pth', config)
     again = read_checkpoint(tmp_path / 'again.pth')['state_dict']
     assert again.keys() == ours.keys() and all(again[name].equal(ours[name]) for name in ours)
+
+
+def test_a_tokenizer_of_another_kind_stays_out_of_official_files(tmp_path, capsys):
+    config = load_config(
+        'configs/tiny/maskgit_32_official.py',
+        {'model.tokenizer.quantizer': dict(_delete_=True, type='FSQ', levels=[4, 8], projection=8)},
+    )
+    state, report = to_official(dict(state_dict=filled(config)), init_model(config))
+    assert not any(name.startswith('params.encoder.') for name in state['state_dict'])
+    assert "not of MaskGIT's kind" in str(report)

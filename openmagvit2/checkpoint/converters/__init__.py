@@ -1,5 +1,6 @@
 """The converter slot: official files to ours and back, one file for each system."""
 
+from openmagvit2.checkpoint.converters import rules
 from openmagvit2.checkpoint.converters.base import (
     Converter,
     OfficialFile,
@@ -22,4 +23,5 @@ __all__ = [
     'choose',
     'converters',
     'is_official',
+    'rules',
 ]

@@ -1,10 +1,23 @@
-"""MaskGIT's transformer, written by flax (docs/reference/specification.md, MaskGIT)."""
+"""MaskGIT's tokenizer and transformer, two files written by flax (docs/reference/specification.md,
+MaskGIT).
+"""
+
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from openmagvit2.checkpoint.converters.base import Converter
-from openmagvit2.checkpoint.converters.rules import Convert, Lost, Rename, Rule, permute
+from openmagvit2.checkpoint.converters.rules import (
+    Convert,
+    Lost,
+    Rename,
+    Rule,
+    Under,
+    first_link,
+    permute,
+)
+from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.registry import CONVERTERS
 
 LAYER = 'params.TransformerLayer_{i}.'
@@ -14,14 +27,38 @@ BLOCK = 'backbone.blocks.{i}.'
 
 @CONVERTERS.register_module()
 class MaskGit(Converter):
-    """The transformer; its tokenizer is a file of its own."""
+    """Given together, the two files become one of ours. The transformer may stand on a tokenizer of
+    another kind, which official files then have no place for.
+    """
 
     configs = ('tiny/maskgit_32_official',)
-    marks = ('params.Embed_0.', 'params.TransformerLayer_', 'params.MlmLayer_0.')
+    marks = (
+        'params.Embed_0.',
+        'params.TransformerLayer_',
+        'params.MlmLayer_0.',
+        'params.encoder.',
+        'params.decoder.',
+        'params.quantizer.',
+    )
+    separate = {'tokenizer': ('params.encoder.', 'params.decoder.', 'params.quantizer.')}
 
-    def rules(self, model: nn.Module) -> list[Rule]:
+    def rules(self, model: Any) -> list[Rule]:
         """See :class:`Converter`."""
-        heads = getattr(getattr(model, 'backbone', None), 'num_heads', 1)
+        rest = [
+            Lost('discriminator.', 'official files keep none'),
+            Lost('lecam.', 'averages of LeCAM: official files keep none'),
+        ]
+        if not is_generator(model):
+            return [*_tokenizer(model), *rest]
+        own = _tokenizer(model.tokenizer)
+        if all(first_link(own, name) for name in model.tokenizer.state_dict()):
+            rest = [Under('tokenizer.', '', own)]
+        else:
+            rest = [Lost('tokenizer.', "not of MaskGIT's kind", label='tokenizer')]
+        return [*self._transformer(model.backbone.num_heads), *rest]
+
+    @staticmethod
+    def _transformer(heads: int) -> list[Rule]:
         return [
             Rename('head.embeddings.0.weight', 'params.Embed_0.word_embeddings.embedding'),
             Rename(
@@ -54,8 +91,44 @@ class MaskGit(Converter):
             *_linear('head.dense', 'params.MlmLayer_0.mlm_dense'),
             *_norm('head.norm', 'params.MlmLayer_0.mlm_ln'),
             Rename('head.bias', 'params.MlmLayer_0.mlm_bias.bias'),
-            Lost('tokenizer.', 'has a file of its own', label='tokenizer'),
         ]
+
+
+def _tokenizer(model: Any) -> list[Rule]:
+    """Rules of the convolutional tokenizer: flax numbers blocks and convolutions as they run."""
+    names = model.state_dict()
+    levels = 1 + max(
+        (int(n.split('.')[2]) for n in names if n.startswith('encoder.down.')), default=0
+    )
+    per_level = sum(n.startswith('encoder.down.0.') and n.endswith('.norm1.weight') for n in names)
+    down = [f'down.{i}.block.{j}' for i in range(levels) for j in range(per_level)]
+    up = [f'up.{i}.block.{j}' for i in reversed(range(levels)) for j in range(per_level)]
+    middle = [f'mid_block.{j}' for j in range(per_level)]
+    resample = [f'up.{i}.upsample.conv' for i in reversed(range(1, levels))]
+    rules: list[Rule] = [Rename('quantizer.embedding.weight', 'params.quantizer.codebook')]
+    for part, blocks, convs in (
+        ('encoder', [*down, *middle], ['conv_in', 'conv_out']),
+        ('decoder', [*middle, *up], ['conv_in', *resample, 'conv_out']),
+    ):
+        official = f'params.{part}'
+        rules += _norm(f'{part}.norm_out', f'{official}.GroupNorm_0')
+        for i, name in enumerate(convs):
+            rules += _conv(f'{part}.{name}', f'{official}.Conv_{i}')
+        for i, name in enumerate(blocks):
+            block = f'{official}.ResBlock_{i}'
+            for j in range(2):
+                rules += _norm(f'{part}.{name}.norm{j + 1}', f'{block}.GroupNorm_{j}')
+            for j, conv in enumerate(('conv1', 'conv2', 'nin_shortcut')):
+                rules += _conv(f'{part}.{name}.{conv}', f'{block}.Conv_{j}')
+    return rules
+
+
+def _conv(ours: str, official: str) -> list[Rule]:
+    """A convolution: flax keeps height, width, input and output channels in this order."""
+    return [
+        permute(f'{ours}.weight', f'{official}.kernel', (3, 2, 0, 1)),
+        Rename(f'{ours}.bias', f'{official}.bias'),
+    ]
 
 
 def _heads(x: Tensor, heads: int, axis: int) -> Tensor:

@@ -1,5 +1,5 @@
 """Transformer whose norms a condition scales and shifts, VAR's
-(docs/reference/specification.md).
+(docs/reference/specification.md, VAR).
 """
 
 import math
@@ -103,6 +103,7 @@ class AdaLnTransformer(Backbone):
     """
 
     supports = frozenset({'condition', 'groups'})
+    level_of: Tensor
 
     def __init__(
         self,
@@ -118,18 +119,19 @@ class AdaLnTransformer(Backbone):
         super().__init__()
         self.dim, self.num_heads = dim, num_heads
         self.levels = tuple(levels) if levels is not None else (1,) * math.prod(grid)
-        level_of = torch.repeat_interleave(torch.tensor(self.levels, device='cpu'))
-        self.register_buffer('level_of', level_of, persistent=False)
+        level_of = [level for level, size in enumerate(self.levels) for _ in range(size)]
+        self.register_buffer('level_of', torch.tensor(level_of), persistent=False)
         self.start = nn.Parameter(torch.empty(self.levels[0], dim))
         self.position_embedding = nn.Parameter(torch.empty(len(level_of), dim))
         self.level_embedding = nn.Embedding(len(self.levels), dim)
-        rates = torch.linspace(0, drop_path, num_layers, device='cpu').tolist()
-        self.blocks = nn.ModuleList(AdaLnBlock(dim, num_heads, rate) for rate in rates)
+        last = max(num_layers - 1, 1)
+        blocks = [AdaLnBlock(dim, num_heads, drop_path * i / last) for i in range(num_layers)]
+        self.blocks = nn.ModuleList(blocks)
         self.modulation = nn.Linear(dim, 2 * dim)
-        self._init(first_gain)
+        self._init(blocks, first_gain)
 
     @torch.no_grad()
-    def _init(self, first_gain: float) -> None:
+    def _init(self, blocks: list[AdaLnBlock], first_gain: float) -> None:
         """VAR's: deviation 1 / sqrt(3 dim), with factors for what ends a branch or modulates."""
         deviation = (3 * self.dim) ** -0.5
         for module in self.modules():
@@ -139,11 +141,11 @@ class AdaLnTransformer(Backbone):
                 nn.init.zeros_(module.bias)
         for table in (self.start, self.position_embedding):
             nn.init.normal_(table, 0.0, deviation)
-        for block in self.blocks:
+        for block in blocks:
             block.modulation.weight[: 2 * self.dim] *= first_gain
             block.modulation.weight[2 * self.dim :] *= 0.5
             for last in (block.attention.out, block.fc2):
-                last.weight /= math.sqrt(2 * len(self.blocks))
+                last.weight /= math.sqrt(2 * len(blocks))
         self.modulation.weight *= 0.5
 
     def new_cache(self, rows: int | None = None) -> list[LayerCache]:
@@ -172,7 +174,8 @@ class AdaLnTransformer(Backbone):
         if condition is None:
             condition = x.new_zeros(len(x), self.dim)
         mask = group_mask(groups or self.levels, size, start + size, x.device)
-        for block, own in zip(self.blocks, cache or [None] * len(self.blocks), strict=True):
+        caches: Sequence[LayerCache | None] = cache or [None] * len(self.blocks)
+        for block, own in zip(self.blocks, caches, strict=True):
             x = block(x, condition, mask, own)
         scale, shift = self.modulation(F.silu(condition))[:, None].chunk(2, -1)
         return modulated(x.float(), scale, shift)

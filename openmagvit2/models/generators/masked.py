@@ -38,7 +38,7 @@ class MaskedGenerator(BaseGenerator):
     def __init__(self, *, mask_schedule: str = 'cosine', **parts: Any) -> None:
         super().__init__(**parts)
         self.mask_schedule = mask_schedule
-        masked_share(torch.tensor(0.5), mask_schedule, self.num_tokens)
+        masked_share(np.full(1, 0.5, np.float32), mask_schedule, self.num_tokens)
 
     def check_parts(self) -> None:
         """See :meth:`BaseGenerator.check_parts`."""
@@ -50,7 +50,7 @@ class MaskedGenerator(BaseGenerator):
             )
         labels = 0
         if getattr(self.conditioner, 'rows', None) == 'behind':
-            labels = self.conditioner.num_classes
+            labels = self.conditioner.num_classes or 0
         rows = len(self._table()) - self.head.vocab_sizes[0]
         if rows <= labels:
             raise UserError(
@@ -125,7 +125,7 @@ class MaskedGenerator(BaseGenerator):
         if masked is None:
             masked = torch.ones_like(sub_indices[..., 0], dtype=torch.bool)
         context = self.context(sub_indices, condition, masked)
-        given = {} if targets is None else dict(targets=targets)
+        given: dict[str, Any] = {} if targets is None else dict(targets=targets)
         losses = self.head.losses_per_token(context, sub_indices, **given)
         share = masked / masked.sum(1, keepdim=True)
         means = (losses * share[..., None]).sum(1).mean(0)
@@ -141,9 +141,8 @@ class MaskedGenerator(BaseGenerator):
         bounds = []
         for level, score in zip(LEVELS, scores, strict=True):
             count = max(round(level * self.num_tokens), 1)
-            masked = torch.zeros(self.num_tokens, dtype=torch.bool)
-            masked[torch.from_numpy(score.argsort()[:count].copy())] = True
-            masked = masked.to(sub_indices.device).expand(len(sub_indices), -1)
+            lowest = torch.from_numpy(score.argsort().argsort() < count)
+            masked = lowest.to(sub_indices.device).expand(len(sub_indices), -1)
             context = self.context(sub_indices, condition, masked)
             losses = self.head.losses_per_token(context, sub_indices).sum(2)
             bounds.append((losses * masked).sum(1) * self.num_tokens / count)
@@ -156,20 +155,28 @@ class MaskedGenerator(BaseGenerator):
         sampling: dict | SubTokenSampler | None = None,
         seed: int = 0,
         once: bool = False,
-    ) -> SubTokenSampler:
+    ) -> MaskedSampler:
         """See :meth:`Sampling.check`; settings are those of :class:`MaskedSampler`."""
         if not callable(sampling):
             sampling = dict(type='MaskedSampler') | (sampling or {})
-        return super().check(labels, sampling, seed, once)
+        sampler = super().check(labels, sampling, seed, once)
+        if not isinstance(sampler, MaskedSampler):
+            raise UserError(
+                f'sampling.type: a masked generator needs MaskedSampler or a class on it, got '
+                f'{type(sampler).__name__}.'
+            )
+        return sampler
 
-    def draw_shape(self, sampler: MaskedSampler) -> tuple[int, ...]:
+    def draw_shape(self, sampler: SubTokenSampler) -> tuple[int, ...]:
         """At each step a number for each sub-token, and one for the noise on its confidence."""
+        assert isinstance(sampler, MaskedSampler)
         return sampler.steps, self.num_tokens, len(self.head.vocab_sizes) + 1
 
     def decode(
-        self, condition: dict[str, Tensor], sampler: MaskedSampler, random: Tensor
+        self, condition: dict[str, Tensor], sampler: SubTokenSampler, random: Tensor
     ) -> Tensor:
         """See :meth:`Sampling.decode`."""
+        assert isinstance(sampler, MaskedSampler)
         return self.decode_steps(condition, sampler, random)[-1]
 
     def decode_steps(

@@ -79,8 +79,9 @@ class NextScaleGenerator(BaseGenerator):
         and data of the conditioner to (B, T, dim).
         """
         first, given = self._first(condition)
+        quantizer: Any = self.tokenizer.quantizer
         with torch.no_grad():
-            inputs = self.tokenizer.quantizer.teacher_inputs(self.merge(sub_indices))
+            inputs = quantizer.teacher_inputs(self.merge(sub_indices))
         x = torch.cat([first, self._embedded(inputs)], 1)
         x = F.dropout(x, self.input_dropout, self.backbone.training)
         return self.backbone(x, **given)
@@ -93,7 +94,7 @@ class NextScaleGenerator(BaseGenerator):
         self, sub_indices: Tensor, condition: dict[str, Tensor], targets: Tensor | None = None
     ) -> dict[str, Tensor]:
         """See :meth:`Assembly.losses`."""
-        given = {} if targets is None else dict(targets=targets)
+        given: dict[str, Any] = {} if targets is None else dict(targets=targets)
         return self.head.loss(self.context(sub_indices, condition), sub_indices, **given)
 
     def nll(self, sub_indices: Tensor, condition: dict[str, Tensor]) -> Tensor:
@@ -107,7 +108,8 @@ class NextScaleGenerator(BaseGenerator):
     ) -> Tensor:
         """See :meth:`Sampling.decode`; guidance is scheduled over the scales."""
         first, given = self._first(condition)
-        quantizer, uniform = self.tokenizer.quantizer, random.split(self.order.groups, 1)
+        quantizer: Any = self.tokenizer.quantizer
+        uniform = random.split(self.order.groups, 1)
         total: Tensor | None = None
 
         def next_input(drawn: Tensor, level: int) -> Tensor:

@@ -87,4 +87,5 @@ class TiedHead(Head):
         rows: Rows | None = None,
     ) -> Tensor:
         """See :meth:`Head.sample`."""
-        return draw(self.logits(context, None)[0], 0)[..., None]
+        codes = self.all_logits(context)[..., : self.vocab_sizes[0]]
+        return draw(codes, 0)[..., None]

@@ -23,7 +23,8 @@ def group_mask(groups: Sequence[int], new: int, total: int, device: torch.device
     Returns:
         bool (new, total), True where a row may look.
     """
-    sets = torch.repeat_interleave(torch.tensor(list(groups)))[:total].to(device)
+    numbers = [number for number, size in enumerate(groups) for _ in range(size)]
+    sets = torch.tensor(numbers[:total], device=device)
     return sets[None] <= sets[total - new :, None]
 
 

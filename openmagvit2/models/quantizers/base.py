@@ -224,7 +224,9 @@ class BaseQuantizer(nn.Module, ABC):
         """
         if len(self.codebook_sizes) > 1:
             raise NotImplementedError(f'{type(self).__name__} has no rows of single digits.')
-        return self.dequantize(indices).flatten(2).transpose(1, 2)[:, :, None]
+        # Without projections a class may implement `indices_to_codes` alone.
+        codes = self.dequantize(indices) if self._projects else self.indices_to_codes(indices)
+        return codes.flatten(2).transpose(1, 2)[:, :, None]
 
     def soft_codes(
         self, z: Tensor, temperature: float, uniform: Tensor | None = None

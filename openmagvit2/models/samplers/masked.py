@@ -4,6 +4,7 @@ import math
 import re
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,38 +17,42 @@ from openmagvit2.registry import SAMPLERS
 LEAST_RATIO = 1e-6
 
 
-def masked_share(ratio: Tensor, schedule: str, tokens: int) -> Tensor:
-    """Share of tokens that are masked when a part of the way is done, float32.
+def masked_share(ratio: Any, schedule: str, tokens: int) -> Any:
+    """Share of tokens that are masked when a part of the way is done.
 
-    In float32, as official samples are: at 2/3 of the way the cosine is just below a half, and 127
-    of 256 tokens stay masked, not 128.
+    In float32, as official samples are (docs/reference/specification.md, MaskGIT): at 2/3 of the
+    way the cosine is just below a half, and 127 of 256 tokens stay masked, not 128.
 
     Args:
-        ratio: Parts of the way, from 0 to 1.
+        ratio: Parts of the way, from 0 to 1: a float32 tensor or array.
         schedule: 'cosine': cos(pi r / 2); 'uniform': 1 - r; 'pow2' and the like: 1 - r^2; 'log':
             -log2(r) / log2(tokens); 'exp': 1 - 2^(-(1 - r) log2(tokens)).
         tokens: Tokens of an image.
 
+    Returns:
+        The same shape and kind.
+
     Raises:
         UserError: No such schedule.
     """
-    r, bits = ratio.float(), math.log2(tokens)
+    r, bits = ratio, math.log2(tokens)
+    library: Any = torch if isinstance(ratio, Tensor) else np
     if schedule == 'cosine':
-        share = (math.pi / 2 * r).cos()
+        share = library.cos(math.pi / 2 * r)
     elif schedule == 'uniform':
         share = 1 - r
     elif re.fullmatch(r'pow\d+(\.\d+)?', schedule):
         share = 1 - r ** float(schedule[3:])
     elif schedule == 'log':
-        share = -r.clamp_min(1e-30).log2() / bits
+        share = -library.log2(library.clip(r, 1e-30, 1.0)) / bits
     elif schedule == 'exp':
-        share = 1 - (-bits * (1 - r)).exp2()
+        share = 1 - library.exp2(-bits * (1 - r))
     else:
         raise UserError(
             f"The schedule of masked tokens is 'cosine', 'uniform', 'pow2' (or another power), "
             f"'log' or 'exp', got {schedule!r}."
         )
-    return share.clamp(LEAST_RATIO, 1.0)
+    return library.clip(share, LEAST_RATIO, 1.0)
 
 
 @SAMPLERS.register_module()
@@ -80,7 +85,7 @@ class MaskedSampler(SubTokenSampler):
             raise UserError(
                 f'sampling.choice_temperature must be at least 0, got {choice_temperature!r}.'
             )
-        masked_share(torch.tensor(0.5), mask_schedule, 2)
+        masked_share(np.full(1, 0.5, np.float32), mask_schedule, 2)
         self.steps, self.choice_temperature = steps, choice_temperature
         self.mask_schedule = mask_schedule
 
@@ -116,12 +121,13 @@ class MaskedSampler(SubTokenSampler):
             bool (B, T); at least one, and fewer than before where there were two.
         """
         tokens = unknown.shape[1]
-        ratio = torch.tensor(float(step + 1)) / self.steps
+        # An array: NumPy's own numbers would become float64.
+        ratio = np.full(1, step + 1, np.float32) / np.float32(self.steps)
         # log(-log(0)) is infinite.
         gumbel = -(-uniform.clamp_min(1e-20).log()).log()
-        noise = self.choice_temperature * float(1 - ratio) * gumbel
+        noise = self.choice_temperature * float(1 - ratio[0]) * gumbel
         confidence = (confidence + noise.to(confidence.dtype)).masked_fill(~unknown, math.inf)
-        count = int(tokens * masked_share(ratio, self.mask_schedule, tokens))
+        count = int((tokens * masked_share(ratio, self.mask_schedule, tokens))[0])
         rows = (unknown.sum(1, keepdim=True) - 1).clamp_max(count).clamp_min(1)
         # Of a single token there is no second smallest.
         limit = confidence.sort(1).values.gather(1, rows.clamp_max(tokens - 1))

@@ -1,11 +1,14 @@
 """The loop over the levels of a multi-scale tokenizer (VAR)."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from openmagvit2.models.backbones.base import Backbone
+from openmagvit2.models.heads.base import Head
 from openmagvit2.models.samplers.decode import Finite
 
 # Logits (B or 2B, n, V), the number of the level and of the sub-token to int64 (B, n).
@@ -13,8 +16,8 @@ DrawLevel = Callable[[Tensor, int, int], Tensor]
 
 
 def decode_levels(
-    backbone: nn.Module,
-    head: nn.Module,
+    backbone: Backbone,
+    head: Head,
     start: Tensor,
     levels: int,
     draw: DrawLevel,
@@ -40,13 +43,13 @@ def decode_levels(
     """
     cache, finite, drawn, x = backbone.new_cache(), Finite(start.device), [], start
 
-    def one(logits: Tensor, level: int, i: int) -> Tensor:
+    def one(level: int, logits: Tensor, i: int) -> Tensor:
         finite.look(logits)
         return draw(logits, level, i)
 
     for level in range(levels):
         context = backbone(x, cache=cache, **given)
-        drawn.append(head.sample(context, lambda logits, i, s=level: one(logits, s, i)))
+        drawn.append(head.sample(context, partial(one, level)))
         if level + 1 < levels:
             x = next_input(drawn[-1], level + 1)
             x = x.repeat(len(start) // len(x), 1, 1)

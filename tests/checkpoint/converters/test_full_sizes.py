@@ -4,6 +4,7 @@ import pytest
 
 from openmagvit2.apis import init_model
 from openmagvit2.checkpoint import to_official
+from openmagvit2.checkpoint.stages import is_generator
 
 VAE = {
     'encoder.channels': 160,
@@ -24,7 +25,7 @@ VAR = {f'model.tokenizer.{key}': value for key, value in VAE.items()} | {
     'model.conditioner.num_classes': 1000,
 }
 MASKGIT = {
-    'model.tokenizer.quantizer.num_bits': 10,
+    'model.tokenizer.quantizer.codebook_size': 1024,
     'model.conditioner.num_classes': 1000,
     'model.backbone': dict(_delete_=True, type='Bert'),
     'model.head.more_rows': 1001,
@@ -37,6 +38,19 @@ def var(heads: int) -> dict:
     return VAR | {f'model.backbone.{key}': value for key, value in size.items()}
 
 
+MASKGIT_VQ = dict(
+    _delete_=True,
+    type='VisualTokenizer',
+    encoder=dict(type='CnnEncoder', num_res_blocks=2, downsample='avg_pool', shortcut='branch'),
+    quantizer=dict(type='VQ', codebook_size=1024, code_dim=256, l2_norm=False, restart_after=None),
+    decoder=dict(
+        type='CnnDecoder',
+        num_res_blocks=2,
+        upsample='nearest_conv',
+        adaptive_norm=False,
+        shortcut='branch',
+    ),
+)
 CASES = {
     'VAR tokenizer': (
         'tiny/var_tokenizer_32',
@@ -47,6 +61,7 @@ CASES = {
     'VAR-d16': ('tiny/var_32', var(16), 310_283_520, 220),
     'VAR-d20': ('tiny/var_32', var(20), 600_917_136, 272),
     'VAR-d30': ('tiny/var_32', var(30), 2_010_020_356, 402),
+    'MaskGIT tokenizer': ('tiny/lfq_32', {'model': MASKGIT_VQ}, 54_515_587, 168),
     'MaskGIT': ('tiny/maskgit_32_official', MASKGIT, 172_457_193, 393),
 }
 
@@ -60,7 +75,16 @@ def test_as_published(config, options, parameters, tensors):
     counted = sum(p.numel() for n, p in model.named_parameters() if not n.startswith(own))
     assert counted == parameters
     state = to_official(dict(state_dict=model.state_dict()), model)[0]['state_dict']
-    if 'tokenizer' not in config:
-        networks = ('encoder.', 'decoder.', 'quantize.', 'quant_conv.', 'post_quant_conv.')
+    if is_generator(model):
+        networks = (
+            'params.encoder.',
+            'params.decoder.',
+            'params.quantizer.',
+            'encoder.',
+            'decoder.',
+            'quantize.',
+            'quant_conv.',
+            'post_quant_conv.',
+        )
         state = {name: x for name, x in state.items() if not name.startswith(networks)}
     assert len(state) == tensors

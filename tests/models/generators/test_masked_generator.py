@@ -7,6 +7,7 @@ import torch
 
 from openmagvit2.apis import init_model
 from openmagvit2.errors import UserError
+from openmagvit2.models.backbones.bert import init_truncated
 
 CONFIG = 'tiny/maskgit_32_official'
 
@@ -71,6 +72,8 @@ def test_what_does_not_go_together_is_named():
         init_model(CONFIG, cfg_options={'model.head.more_rows': 5})
     with pytest.raises(UserError, match='guidance must be 1'):
         init_model(CONFIG).generate([0], dict(guidance=2.0))
+    with pytest.raises(UserError, match='needs MaskedSampler'):
+        init_model(CONFIG).generate([0], dict(type='SubTokenSampler'))
 
 
 @torch.no_grad()
@@ -95,3 +98,11 @@ def test_guidance_with_a_null_class_and_sub_tokens():
     one[:, -1] = False
     last = [model.context(x, dict(label=torch.tensor([0, 1])), one) for x in (sub, sub + 1)]
     assert not last[0][:, 0].equal(last[1][:, 0])
+
+
+def test_weights_are_normal_and_cut_at_two_deviations():
+    layer = torch.nn.Linear(300, 300)
+    init_truncated(layer)
+    assert layer.weight.abs().max() <= 0.04 + 1e-7 and not layer.bias.any()
+    # The deviation of a normal distribution cut at two of its own.
+    assert layer.weight.std().item() == pytest.approx(0.02 * 0.87962, rel=0.01)

@@ -8,7 +8,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from openmagvit2.models.factorization import TokenFactorization
-from openmagvit2.models.quantizers import FSQ, BaseQuantizer
+from openmagvit2.models.quantizers import FSQ, BaseQuantizer, Grouped, QuantizerOutput
 from openmagvit2.registry import QUANTIZERS
 
 CASES = [(name, grid) for name in QUANTIZERS.names() for grid in QUANTIZERS.get(name).test_grids]
@@ -187,3 +187,34 @@ def test_several_digits_have_no_single_size():
         quantizer.check_indices(good.flip(-1))
     with pytest.raises(ValueError, match='last axis of indices must have length 2'):
         quantizer.check_indices(good[..., :1])
+
+
+class SignsOfVersion1(BaseQuantizer):
+    """The quantizer of version 1's page on adding one."""
+
+    def __init__(self):
+        super().__init__()
+        self.in_channels = self.code_dim = 4
+        self.codebook_size = 16
+
+    def quantize(self, z):
+        codes = torch.where(z > 0, 1.0, -1.0)
+        losses = dict(commitment=(z - codes).square().mean()) if self.training else {}
+        return QuantizerOutput(z + (codes - z).detach(), self.codes_to_indices(codes), losses)
+
+    def codes_to_indices(self, codes):
+        return sum((codes[:, i] > 0).long() << i for i in range(4))
+
+    def indices_to_codes(self, indices):
+        return torch.stack([(indices >> i & 1) * 2.0 - 1 for i in range(4)], 1)
+
+
+@pytest.mark.parametrize('grid', [(7,), (4, 6)])
+def test_a_class_of_version_1_keeps_the_contract(grid):
+    quantizer = SignsOfVersion1()
+    check_contract(quantizer, grid)
+    z = torch.randn(2, 4, *grid)
+    out = quantizer(z)
+    assert quantizer.rows(out.indices)[:, :, 0].equal(out.codes.flatten(2).transpose(1, 2).round())
+    groups = Grouped(quantizer=dict(type=SignsOfVersion1), groups=2).eval()
+    assert groups(torch.cat([z, z], 1)).indices.equal(torch.stack([out.indices] * 2, -1))

@@ -19,6 +19,12 @@ def test_cosine_in_float32(steps):
     ratios = torch.arange(1.0, steps + 1) / steps
     counts = (256 * masked_share(ratios, 'cosine', 256)).floor().int()
     assert counts.tolist() == COUNTS[steps]
+    sampler, unknown = MaskedSampler(steps=steps), torch.ones(1, 256, dtype=torch.bool)
+    masked = []
+    for step in range(steps):
+        unknown = sampler.remask(torch.randn(1, 256), unknown, torch.rand(1, 256), step)
+        masked.append(unknown.sum().item())
+    assert masked == [max(count, 1) for count in COUNTS[steps]]
 
 
 def test_schedules_begin_masked_and_end_open():

@@ -31,6 +31,29 @@ def model():
     return model
 
 
+@torch.no_grad()
+def test_tokenizer():
+    state = read_checkpoint(GOLDENS / 'systems' / 'maskgit_tiny.msgpack')['state_dict']
+    case = golden('systems/maskgit_tiny')
+    part = dict(channels=32, channel_multipliers=(2, 1))
+    quantizer = {'quantizer.codebook_size': 64, 'quantizer.code_dim': 16}
+    options = {f'model.tokenizer.{key}': value for key, value in quantizer.items()}
+    options |= {
+        f'model.tokenizer.{name}.{key}': value
+        for name in ('encoder', 'decoder')
+        for key, value in part.items()
+    }
+    model = init_model(CONFIG, cfg_options=options).tokenizer
+    ours, _ = to_ours(state, model)
+    model.load_state_dict(ours['state_dict'])
+    back, _ = to_official(ours, model)
+    assert back['state_dict'].keys() == state.keys()
+    assert all(back['state_dict'][name].equal(state[name]) for name in state)
+    out = model.encode(2 * case['x'] - 1)
+    assert out.indices.equal(case['indices'])
+    assert_close(model.decode(out.codes) / 2 + 0.5, case['recon'], atol=1e-4, rtol=0)
+
+
 def test_there_and_back(model):
     state = read_checkpoint(FILE)['state_dict']
     back, _ = to_official(to_ours(state, model)[0], model)

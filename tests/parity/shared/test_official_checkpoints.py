@@ -10,7 +10,7 @@ from torch.testing import assert_close
 from openmagvit2.apis import init_model
 from openmagvit2.checkpoint import read_checkpoint, to_official, to_ours, write_checkpoint
 
-TINY = Path(__file__).parents[2] / 'configs' / 'tiny'
+TINY = Path(__file__).parents[3] / 'configs' / 'tiny'
 
 
 @pytest.mark.parametrize('weights', ['raw', 'ema', 'both'])
