@@ -124,9 +124,10 @@ def choose_loop(config: Config) -> bool:
             '--metrics, and call it again for the other.'
         )
     sampling = samples == {True}
+    wanted, other = ('GenerationLoop', 'TestLoop') if sampling else ('TestLoop', 'GenerationLoop')
     # A loop of the user's own stays.
-    if config.test_cfg['type'] == ('TestLoop' if sampling else 'GenerationLoop'):
-        config.test_cfg = dict(type='GenerationLoop' if sampling else 'TestLoop')
+    if (config.get('test_cfg') or dict(type=other))['type'] == other:
+        config.test_cfg = dict(type=wanted)
     return sampling
 
 
