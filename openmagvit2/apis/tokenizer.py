@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from mmengine.config import Config
 from mmengine.logging import print_log
 from torch import Tensor
@@ -33,7 +32,7 @@ class Tokenizer:
                 f'Tokenizer needs the config of a tokenizer, this one makes a '
                 f'{type(model).__name__}.'
             )
-        self.model = model.eval()
+        self.model: Any = model.eval()
         # None of an encoder whose images are never padded.
         self.stride: tuple[int, ...] | None = model.encoder.stride
 
@@ -88,9 +87,7 @@ class Tokenizer:
         Raises:
             UserError: They have another type or shape, or lie outside the codebook.
         """
-        encoder = self.model.encoder
-        grid = encoder.grid(encoder.image_size or encoder.stride)
-        indices = to_indices(indices, 1 + len(self.model.quantizer.token_shape(grid)))
+        indices = to_indices(indices, len(self.model.index_axes()))
         device = next(self.model.parameters()).device
         return to_uint8(self.model.decode_indices(indices.to(device)))
 
@@ -131,8 +128,5 @@ class Tokenizer:
         return self.decode(self.encode(image, value_range=(-1, 1)))[0, :height, :width]
 
     def _pad(self, image: Tensor) -> Tensor:
-        down, right = (
-            -side % step for side, step in zip(image.shape[1:], self.stride or (1, 1), strict=True)
-        )
         # The border repeats: a black one would cost code words.
-        return F.pad(image[None], (0, right, 0, down), mode='replicate')[0]
+        return self.model.pad(image[None], repeat=True)[0][0]

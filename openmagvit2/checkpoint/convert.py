@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from openmagvit2.checkpoint.converters import Converter, choose, is_official
 from openmagvit2.checkpoint.converters.rules import Link
+from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.errors import UserError
 
 # Beginnings of names that tensors have in checkpoints of ours only; an encoder and a decoder are
@@ -69,7 +70,7 @@ def to_ours(
         # An average belongs to a part that is there raw.
         averaged = work.take(_averages(links, model, converter, raw), 'averages', OPTIONAL[:1])
     work.account()
-    generator = _is_generator(model)
+    generator = is_generator(model)
     if weights == 'ema' and not averaged:
         raise UserError(
             'The file has no averaged weights (model_ema.*): convert it with --weights raw or both.'
@@ -108,7 +109,7 @@ def to_official(
     raw = work.take(_own(links), 'raw', work.absent(_own(links)))
     work.account()
     averaged: dict[str, Tensor] = {}
-    if converter.averages and checkpoint.get('ema_state_dict') and not _is_generator(model):
+    if converter.averages and checkpoint.get('ema_state_dict') and not is_generator(model):
         # The averages of a part may have buffers; official ones do not.
         kept = _averages(links, model, converter, raw)
         work.left = dict(checkpoint['ema_state_dict'])
@@ -135,15 +136,11 @@ def is_ours(checkpoint: dict) -> bool:
     return any(name.startswith(ONLY_OURS) for name in state) and not is_official(state)
 
 
-def _is_generator(model: nn.Module) -> bool:
-    return 'tokenizer' in dict(model.named_children())
-
-
 def _averages(
     links: Sequence[Link], model: nn.Module, converter: Converter, raw: dict[str, Tensor]
 ) -> list[Link]:
     """Links of the averages of the parameters that are there raw; a generator has none."""
-    if _is_generator(model):
+    if is_generator(model):
         return []
     parameters = {name for name, _ in model.named_parameters()}
     return [

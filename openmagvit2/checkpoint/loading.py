@@ -16,6 +16,7 @@ from openmagvit2.checkpoint.flax_msgpack import is_msgpack, read_msgpack
 from openmagvit2.checkpoint.mapped import ReleasingFile
 from openmagvit2.checkpoint.prefixes import unwrapped
 from openmagvit2.checkpoint.safetensors_file import write_safetensors
+from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.checkpoint.untrusted import read_pickle
 from openmagvit2.errors import UserError
 from openmagvit2.io import write_atomically
@@ -204,7 +205,7 @@ def load_model_weights(model: nn.Module, path: str | Path, ema: bool = True) -> 
     """
     checkpoint = read_checkpoint(path)
     state, optional = choose_weights(checkpoint, ema), TRAINING_ONLY
-    if hasattr(model, 'tokenizer') and not any(name.startswith('tokenizer.') for name in state):
+    if is_generator(model) and not any(name.startswith('tokenizer.') for name in state):
         # A converted transformer without its tokenizer.
         optional = (*optional, 'tokenizer.')
         model.init_weights()

@@ -16,6 +16,7 @@ from openmagvit2.checkpoint import (
 )
 from openmagvit2.checkpoint.convert import Report
 from openmagvit2.checkpoint.converters import Converter, choose, is_official
+from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.errors import UserError
 from openmagvit2.io import make_folder
 
@@ -57,7 +58,7 @@ def convert(
             raise UserError(f'{target} is the source itself; name another file to write.')
     file = joined(sources)
     model = init_model(config, device='meta', cfg_options=cfg_options or None)
-    if tokenizer and not _is_generator(model):
+    if tokenizer and not is_generator(model):
         raise UserError('--tokenizer goes with the file of a generator.')
     if to == 'official':
         converter = choose(model)
@@ -78,7 +79,7 @@ def convert(
     if note := bit_order_note(model, ours['state_dict']):
         print(note)
     mapped = [*sources, *([tokenizer] if tokenizer else [])]
-    _write(converted, target, model, converter if to == 'official' else None, mapped)
+    _write(converted, target, converter if to == 'official' else None, mapped)
 
 
 def joined(sources: Sequence[str | Path]) -> dict:
@@ -119,10 +120,6 @@ def _kept(file: dict, report: Report, bare: bool) -> dict:
     beside = [str(key) for key in file if key not in ('state_dict', 'ema_state_dict', *kept)]
     report.add(', '.join(beside), len(beside), 'dropped: entries beside the weights')
     return kept
-
-
-def _is_generator(model: nn.Module) -> bool:
-    return 'tokenizer' in dict(model.named_children())
 
 
 def _with_tokenizer(
@@ -190,7 +187,6 @@ def _same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
 def _write(
     content: dict,
     target: Path,
-    model: nn.Module,
     converter: Converter | None,
     sources: Sequence[str | Path],
 ) -> None:
@@ -199,12 +195,13 @@ def _write(
     if converter is None:
         write_checkpoint(content, target, sources=sources)
         return
-    state, links = content['state_dict'], converter.links(model)
-    for part in converter.separate:
-        names = [name for link in links if link.ours[0].startswith(part) for name in link.official]
-        other = {name: state.pop(name) for name in names if name in state}
-        if other and state:
-            beside = target.with_name(f'{target.stem}_{part.rstrip(".")}{target.suffix}')
-            print(f'{part.rstrip(".")}: a file of its own in this system, {beside}')
+    state = content['state_dict']
+    for part, beginnings in converter.separate.items():
+        other = {name: tensor for name, tensor in state.items() if name.startswith(beginnings)}
+        # The file of the part itself stays in one piece.
+        if other and len(other) < len(state):
+            state = {name: tensor for name, tensor in state.items() if name not in other}
+            beside = target.with_name(f'{target.stem}_{part}{target.suffix}')
+            print(f'{part}: a file of its own in this system, {beside}')
             write_checkpoint(dict(state_dict=other), beside, converter.bare, sources)
-    write_checkpoint(content, target, converter.bare, sources)
+    write_checkpoint(content | dict(state_dict=state), target, converter.bare, sources)

@@ -178,11 +178,8 @@ def test_wrong_files_are_refused(model, change, told):
 def test_a_file_of_another_config_is_named(model, file):
     with torch.device('meta'):
         full = init_model(ROOT / file.config, device='meta')
-    state = {
-        official: tensor
-        for name, tensor in full.state_dict().items()
-        if (official := official_names(full).get(name))
-    }
+    tensors, names = full.state_dict(), official_names(full)
+    state = {official: tensors[name] for name, official in names.items()}
     with pytest.raises(ValueError, match=f'It looks like .*{file.name}.*: give .*{file.config}'):
         to_ours(state, model)
 

@@ -306,19 +306,25 @@ def test_a_damaged_encoder_makes_no_tokens(value, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.smoke
-def test_a_killed_run_ends_with_the_same_bytes(checkpoint, tmp_path):
+@pytest.mark.parametrize(
+    ('number', 'workers'),
+    [pytest.param(signal.SIGKILL, 0, marks=pytest.mark.smoke), (signal.SIGINT, 2)],
+    ids=['killed', 'Ctrl-C'],
+)
+def test_a_killed_run_ends_with_the_same_bytes(checkpoint, tmp_path, number, workers):
     command = [sys.executable, '-c', KILLED, str(TINY / 'lfq_32.py'), str(checkpoint)]
     environment = dict(os.environ, OMP_NUM_THREADS='1')
     subprocess.run(
         [*command, str(tmp_path / 'whole')], env=environment, cwd=ROOT, check=True, timeout=200
     )
-    process = subprocess.Popen([*command, str(tmp_path / 'killed')], env=environment, cwd=ROOT)
+    process = subprocess.Popen(
+        [*command, str(tmp_path / 'killed'), str(workers)], env=environment, cwd=ROOT
+    )
     deadline = time.time() + 120
     while len(list((tmp_path / 'killed').glob('.block-*'))) < 3 and time.time() < deadline:
         time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.send_signal(number)
+    assert process.wait(60) == -number
     assert not json.loads((tmp_path / 'killed' / 'header.json').read_text())['finished']
     with pytest.raises(ValueError, match='is not finished'):
         TokenCache(data_root=str(tmp_path / 'killed'))
@@ -403,5 +409,7 @@ KILLED = """
 import sys
 from openmagvit2.workflows.tokenize import tokenize
 from openmagvit2.config import load_config
-tokenize(load_config(sys.argv[1]), sys.argv[2], sys.argv[3], batch_size=4, block=8)
+workers = int(sys.argv[4]) if len(sys.argv) > 4 else 0
+config = load_config(sys.argv[1])
+tokenize(config, sys.argv[2], sys.argv[3], batch_size=4, num_workers=workers, block=8)
 """

@@ -42,7 +42,7 @@ class OfVersion1(nn.Module):
 
 def steps(model: nn.Module, count: int) -> list[dict]:
     loop = IterationLoop.__new__(IterationLoop)
-    loop.runner = SimpleNamespace(model=model, optim_wrapper='wrapper')
+    loop._runner = SimpleNamespace(model=model, optim_wrapper='wrapper')
     loop._iter = 5
     return loop._micro_steps(model, [torch.tensor(float(i)) for i in range(count)])
 

@@ -70,7 +70,7 @@ def check_discriminator(cls) -> None:
 
 def check_loss(cls) -> None:
     if cls in (AdaptiveWeight, Adversarial, LinearWeight, R1):
-        return  # Weights, the game and its penalty have contracts of their own: test_losses.
+        return  # Weights, the game and its penalty have a test of their own, test_adversarial_game.
     loss, shape = cls(), (2, 3, 8, 8)
     a, b = torch.rand(shape, requires_grad=True), torch.rand(shape)
     if hasattr(loss, 'load_weights'):

@@ -1,6 +1,7 @@
 """What a converter states: an official system's files, how to know them, and the rules."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -39,8 +40,8 @@ class Converter:
             others are reported and dropped.
         training_only: Beginnings of official names of parts that only a training needs: dropped
             where the config or the file has no discriminator.
-        separate: Beginnings of names of ours that the system keeps in a file of its own, written
-            beside on the way back.
+        separate: Parts with files of their own, which are written beside on the way back: name of
+            the part to beginnings of official names.
         bare: A file is the state dict itself, not a dict that has it as ``state_dict``.
     """
 
@@ -50,7 +51,7 @@ class Converter:
     averages: str | None = None
     weights: tuple[str, ...] = ('',)
     training_only: tuple[str, ...] = ()
-    separate: tuple[str, ...] = ()
+    separate: ClassVar[dict[str, tuple[str, ...]]] = {}
     bare: bool = False
 
     def detects(self, state: dict[str, Tensor]) -> bool:

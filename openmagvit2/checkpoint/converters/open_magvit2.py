@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from openmagvit2.checkpoint.converters.base import Converter, OfficialFile
 from openmagvit2.checkpoint.converters.rules import Lost, Rename, Rule, Under
+from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.registry import CONVERTERS
 
 # Name, repository, config, and what layout() says: kind, then bits, levels, blocks and adaptive
@@ -162,11 +163,6 @@ class OpenMagvit2(Converter):
                 adaptive,
             )
         return None
-
-
-def is_generator(model: nn.Module) -> bool:
-    """Whether a model has a tokenizer inside."""
-    return 'tokenizer' in dict(model.named_children())
 
 
 def official_names(model: nn.Module, converter: Converter | None = None) -> dict[str, str]:

@@ -14,6 +14,7 @@ from openmagvit2.checkpoint.converters.rules import (
     Under,
     squeeze,
 )
+from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.errors import UserError
 from openmagvit2.registry import CONVERTERS
 
@@ -64,7 +65,9 @@ class Var(Converter):
         'word_embed.',
         'head_nm.',
     )
-    separate = ('tokenizer.',)
+    separate = {
+        'tokenizer': ('encoder.', 'decoder.', 'quantize.', 'quant_conv.', 'post_quant_conv.')
+    }
     bare = True
 
     def detects(self, state: dict[str, Tensor]) -> bool:
@@ -83,8 +86,7 @@ class Var(Converter):
 
     def rules(self, model: nn.Module) -> list[Rule]:
         """See :class:`Converter`."""
-        parts = dict(model.named_children())
-        if 'tokenizer' not in parts:
+        if not is_generator(model):
             return [*TOKENIZER, *self._lost(model.quantizer)]
         return [*TRANSFORMER, *self._lost(model.tokenizer.quantizer), *_derived(model)]
 

@@ -8,9 +8,9 @@ from openmagvit2.checkpoint.converters.open_magvit2 import (
     DROPPED,
     TRANSFORMER,
     OpenMagvit2,
-    is_generator,
 )
 from openmagvit2.checkpoint.converters.rules import Rename, Rule
+from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.registry import CONVERTERS
 
 

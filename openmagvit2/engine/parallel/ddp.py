@@ -55,9 +55,7 @@ class RoleDDP(nn.Module):
         """The model's, with the handles, and with the number of finished iterations where it takes
         that.
         """
-        step = self.module.train_step
-        counted = dict(iteration=iteration) if 'iteration' in accepted(step) else {}
-        return step(data, optim_wrapper, self.handles(), **counted)
+        return counted_step(self.module, data, optim_wrapper, self.handles(), iteration)
 
     def val_step(self, data: dict) -> list[dict]:
         """The model's."""
@@ -66,3 +64,11 @@ class RoleDDP(nn.Module):
     def test_step(self, data: dict) -> list[dict]:
         """The model's."""
         return self.module.test_step(data)
+
+
+def counted_step(
+    model: nn.Module, data: dict, optim_wrapper, handles: dict[str, nn.Module], iteration: int
+) -> dict[str, Tensor]:
+    """``model.train_step`` with the number of finished iterations, where it takes that."""
+    counted = dict(iteration=iteration) if 'iteration' in accepted(model.train_step) else {}
+    return model.train_step(data, optim_wrapper, handles, **counted)

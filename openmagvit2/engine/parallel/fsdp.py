@@ -7,6 +7,7 @@ import torch.distributed as dist
 from mmengine.device import get_device
 from torch import Tensor, nn
 
+from openmagvit2.engine.parallel.ddp import counted_step
 from openmagvit2.engine.parallel.shards import whole
 from openmagvit2.errors import UserError
 from openmagvit2.registry import MODEL_WRAPPERS
@@ -80,9 +81,9 @@ class RoleFSDP(nn.Module):
             setattr(self.module, name, plain if whole_parameters else sharded)
         self._is_whole = whole_parameters
 
-    def train_step(self, data: dict, optim_wrapper) -> dict[str, Tensor]:
-        """The model's, with the handles."""
-        return self.module.train_step(data, optim_wrapper, self._handles)
+    def train_step(self, data: dict, optim_wrapper, iteration: int = 0) -> dict[str, Tensor]:
+        """The model's, with the handles and the number of finished iterations."""
+        return counted_step(self.module, data, optim_wrapper, self._handles, iteration)
 
     def val_step(self, data: dict) -> list[dict]:
         """The model's."""

@@ -13,8 +13,8 @@ class Conditioner(nn.Module):
     """What an image is wanted to be, as vectors in front of its tokens; the generator passes
     ``dim``.
 
-    A subclass implements :meth:`embed`, :meth:`null` where it can be told nothing, and
-    :meth:`requests`.
+    A subclass implements :meth:`embed` and :meth:`requests`, and :meth:`null` where an image may
+    have no condition.
 
     Attributes:
         reads: Names of the data that :meth:`embed` reads of a batch.

@@ -24,7 +24,9 @@ class AdaptiveWeight:
     ) -> None:
         self.weight, self.low, self.high, self.eps = weight, low, high, eps
 
-    def __call__(self, reconstruction: Tensor, adversarial: Tensor, last_layer: Tensor) -> Tensor:
+    def __call__(
+        self, reconstruction: Tensor, adversarial: Tensor, last_layer: Tensor | None
+    ) -> Tensor:
         """The weight of one iteration, a detached scalar, the same on all processes.
 
         Args:

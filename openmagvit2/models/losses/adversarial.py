@@ -1,8 +1,9 @@
 """The adversarial game of stage I: which losses, which weights, from when, and who steps first."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -61,6 +62,8 @@ class Adversarial(nn.Module):
         regularizers: Sequence[dict] = (),
     ) -> None:
         super().__init__()
+        self.generator_loss: Callable[[Tensor], Tensor]
+        self.discriminator_loss: Callable[[Tensor, Tensor], Tensor]
         if first not in ('generator', 'discriminator'):
             raise UserError(f"{KEY}.first must be 'generator' or 'discriminator', got {first!r}.")
         self.discriminator, self.regularizers = discriminator, list(regularizers)
@@ -72,7 +75,7 @@ class Adversarial(nn.Module):
         self.discriminator_loss = _part(discriminator_loss, own).discriminator_loss
         adaptive = isinstance(weight, dict) and LOSSES.build(weight)
         self.adaptive = adaptive if isinstance(adaptive, AdaptiveWeight) else None
-        self.weight = None if self.adaptive else build_weight(weight, f'{KEY}.weight')
+        self.weight = build_weight(0.0 if self.adaptive else weight, f'{KEY}.weight')
         self.discriminator_weight = build_weight(
             discriminator_weight, f'{KEY}.discriminator_weight'
         )
@@ -86,7 +89,7 @@ class Adversarial(nn.Module):
         """The ``discriminator`` and the regularizers, each by its name for logs and checkpoints."""
         if self.discriminator is None:
             return {}
-        parts = dict(discriminator=DISCRIMINATORS.build(self.discriminator))
+        parts: dict[str, nn.Module] = dict(discriminator=DISCRIMINATORS.build(self.discriminator))
         for name, config in self._named().items():
             own = {key: value for key, value in config.items() if key not in ('weight', 'name')}
             parts[name] = LOSSES.build(own)
@@ -102,7 +105,7 @@ class Adversarial(nn.Module):
         image: Tensor,
         fake: Tensor,
         reconstruction: Tensor,
-        last_layer: Tensor,
+        last_layer: Tensor | None,
         iteration: int,
     ) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
         """What the game adds to the autoencoder's loss; no gradient stays in the discriminator.
@@ -111,7 +114,7 @@ class Adversarial(nn.Module):
             discriminator: The discriminator itself, not its data-parallel wrapper.
             image, fake: Images and their reconstructions (B, 3, *size).
             reconstruction: The weighted reconstruction losses, a scalar.
-            last_layer: The decoder's.
+            last_layer: The decoder's; only an adaptive weight needs it.
             iteration: Finished iterations.
 
         Returns:
@@ -122,12 +125,12 @@ class Adversarial(nn.Module):
             if self.features:
                 losses['features'] = self._distance(discriminator, image, fake)
         stats = {}
-        if self.adaptive:
+        if self.adaptive is not None:
             weight = self.adaptive(reconstruction, losses['adversarial'], last_layer)
             stats['adversarial_weight'] = weight
+            total = weight * losses['adversarial']
         else:
-            weight = self.weight(iteration)
-        total = weight * losses['adversarial']
+            total = self.weight(iteration) * losses['adversarial']
         if self.features:
             total = total + self.features * losses['features']
         return total, losses, stats
@@ -180,15 +183,16 @@ class Adversarial(nn.Module):
     @staticmethod
     def _distance(discriminator: nn.Module, image: Tensor, fake: Tensor) -> Tensor:
         """Sum over the discriminator's layers of the mean absolute difference (pix2pixHD)."""
-        if not callable(getattr(discriminator, 'features', None)):
+        features: Any = getattr(discriminator, 'features', None)
+        if not callable(features):
             raise UserError(
                 f'{KEY}.features: {type(discriminator).__name__} has no method `features(image)`; '
                 f'set it to 0.'
             )
         with torch.no_grad():
-            targets = discriminator.features(image)
-        pairs = zip(discriminator.features(fake), targets, strict=True)
-        return sum((a.float() - b.float()).abs().mean() for a, b in pairs)
+            targets = features(image)
+        pairs = zip(features(fake), targets, strict=True)
+        return torch.stack([(a.float() - b.float()).abs().mean() for a, b in pairs]).sum()
 
 
 @contextmanager
@@ -204,5 +208,5 @@ def passing_only(module: nn.Module) -> Iterator[None]:
             parameter.requires_grad_(True)
 
 
-def _part(value: str | dict, own: AdversarialLoss) -> nn.Module:
+def _part(value: str | dict, own: AdversarialLoss) -> Any:
     return own if isinstance(value, str) else LOSSES.build(value)

@@ -11,6 +11,7 @@ from torch import Tensor
 from openmagvit2.errors import UserError
 from openmagvit2.models.backbones.base import Backbone
 from openmagvit2.models.heads.base import Head
+from openmagvit2.models.heads.embeddings import Rows
 
 
 def uniforms(seed: int, keys: Sequence[int], numbers: Sequence[int], *shape: int) -> Tensor:
@@ -61,6 +62,7 @@ def decode_tokens(
     draw: Callable[[Tensor, int, int], Tensor],
     positions: Tensor | None = None,
     targets: Tensor | None = None,
+    rows: Rows | None = None,
     **given: Any,
 ) -> Tensor:
     """Sample sub-tokens one position after the other, with caches.
@@ -71,9 +73,10 @@ def decode_tokens(
             null half behind.
         tokens: Positions.
         draw: Takes logits (B or 2B, V), the position and the sub-token's number; gives int64 (B,).
-        positions, targets: Coordinates of the P + tokens - 1 rows of the input, and of the cells
-            that they predict; only for backbones that take them.
-        given: ``condition`` for the backbone, ``rows`` for the head, where they take them.
+        positions, targets: Coordinates of the rows of the input and of the cells that they predict,
+            (P + tokens - 1, axes) or for each image, for backbones that take them.
+        rows: The quantizer's vectors, for heads that embed with them.
+        given: ``condition``, for backbones that take it.
 
     Returns:
         int64 (B, tokens, k), in the order of decoding.
@@ -81,13 +84,12 @@ def decode_tokens(
     Raises:
         UserError: Some logits were not finite.
     """
-    rows = {name: given.pop(name) for name in ('rows',) if name in given}
-    x = start[:, None] if start.dim() == 2 else start
+    x = start if start.dim() == 3 else start[:, None]
     prefix = x.shape[1]
-    cache = backbone.new_cache(*([prefix + tokens - 1] if prefix > 1 else []))
-    inner = head.new_cache()
-    kept = rows if inner is None else dict(rows, cache=inner)
-    finite, drawn = Finite(start.device), []
+    cache = backbone.new_cache() if prefix == 1 else backbone.new_cache(prefix + tokens - 1)
+    inner, vectors = head.new_cache(), {} if rows is None else dict(rows=rows)
+    kept = vectors if inner is None else dict(vectors, cache=inner)
+    finite, drawn, places = Finite(start.device), [], dict(positions=positions, targets=targets)
 
     def one(t: int, logits: Tensor, i: int) -> Tensor:
         finite.look(logits)
@@ -95,12 +97,9 @@ def decode_tokens(
 
     for t in range(tokens):
         new = slice(0, prefix) if t == 0 else slice(prefix + t - 1, prefix + t)
-        for name, cells in (('positions', positions), ('targets', targets)):
-            if cells is not None:
-                given[name] = cells[..., new, :]
+        given |= {name: x[..., new, :] for name, x in places.items() if x is not None}
         context = backbone(x, cache=cache, **given)[:, -1:]
         drawn.append(head.sample(context, partial(one, t), **kept))
-        x = head.embed(drawn[-1], **rows)
-        x = x.repeat(len(start) // len(x), 1, 1)
+        x = head.embed(drawn[-1], **vectors).repeat(len(start) // len(drawn[-1]), 1, 1)
     finite.check()
     return torch.cat(drawn, 1)

@@ -1,6 +1,7 @@
 """What trains a tokenizer: one dict of its config, which a generator leaves out."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +13,7 @@ from openmagvit2.models.tokenizers.pixels import Pixels
 from openmagvit2.registry import LOSSES
 from openmagvit2.signatures import Slot
 
-DEFAULT_LOSSES = dict(reconstruction=dict(type='L1Loss'))
+DEFAULT_LOSSES: dict[str, Any] = dict(reconstruction=dict(type='L1Loss'))
 DEFAULT_QUANTIZER_WEIGHTS = dict(entropy=0.1, commitment=0.25, codebook=1.0)
 FREEZABLE = ('encoder', 'quantizer', 'decoder')
 
@@ -25,7 +26,8 @@ class Training(nn.Module):
             ``weight`` (1 by default): a number or a schedule. ``reconstruction`` is the L1 loss
             unless named; None removes one.
         quantizer_losses: Weights of the losses that the quantizer emits, by their names: numbers or
-            schedules. The defaults are 0.1 for ``entropy``, 0.25 for ``commitment``, 1 for others.
+            schedules; None removes one. The defaults are 0.1 for ``entropy``, 0.25 for
+            ``commitment``, 1 for others.
         adversarial: Config of the game; None: no discriminator.
         freeze: Which of encoder, quantizer and decoder stay as they are: in eval mode, so that a
             frozen quantizer emits no losses.
@@ -57,12 +59,17 @@ class Training(nn.Module):
             name: build_weight(config.get('weight', 1.0), f'training.losses.{name}.weight')
             for name, config in configs.items()
         }
-        given = DEFAULT_QUANTIZER_WEIGHTS | dict(quantizer_losses or {})
+        given: dict[str, Any] = DEFAULT_QUANTIZER_WEIGHTS | dict(quantizer_losses or {})
         self.quantizer_weights = {
-            name: build_weight(value, f'training.quantizer_losses.{name}')
+            name: build_weight(0.0 if value is None else value, f'training.quantizer_losses.{name}')
             for name, value in given.items()
         }
-        self.wanted = {k for k, v in given.items() if v != DEFAULT_QUANTIZER_WEIGHTS.get(k)}
+        # Those that a quantizer must emit; the defaults are of any quantizer.
+        self.wanted = {
+            name
+            for name, value in given.items()
+            if value not in (None, DEFAULT_QUANTIZER_WEIGHTS.get(name))
+        }
         self.adversarial: Adversarial | None = LOSSES.build(adversarial) if adversarial else None
         self.freeze = tuple(freeze)
         wrong = [name for name in self.freeze if name not in FREEZABLE]
@@ -72,8 +79,9 @@ class Training(nn.Module):
     def load_weights(self) -> None:
         """Read what losses only need in a training, before the first image is read."""
         for loss in self.losses.values():
-            if callable(getattr(loss, 'load_weights', None)):
-                loss.load_weights()
+            load: Any = getattr(loss, 'load_weights', None)
+            if callable(load):
+                load()
 
     def reconstruction_terms(
         self, image: Tensor, out: Tensor, pixels: Pixels, iteration: int

@@ -114,25 +114,29 @@ class VisualTokenizer(BaseModel):
         """
         return self.encoder.grid(size)
 
-    def pad(self, image: Tensor) -> tuple[Tensor, tuple[slice, ...]]:
-        """An image with a border of ``pad_value`` up to sides that the encoder's stride divides.
+    def pad(self, image: Tensor, repeat: bool = False) -> tuple[Tensor, tuple[slice, ...]]:
+        """An image with a border up to sides that the encoder's stride divides.
 
         Args:
             image: (B, 3, *size).
+            repeat: Repeat the last pixels to the right and below; by default the border is of
+                ``pad_value``, on all sides.
 
         Returns:
             The image, and slices that cut what belongs to it out of a reconstruction's axes.
         """
         size = image.shape[2:]
         steps = self.encoder.stride or (1,) * len(size)
-        borders, crop = [], []
+        borders: list[int] = []
+        crop: list[slice] = []
         for side, step in zip(size, steps, strict=True):
             # Half of the border, rounded down, to the left and above.
-            before = -side % step // 2
+            before = 0 if repeat else -side % step // 2
             # The last axis comes first.
             borders = [before, -side % step - before, *borders]
             crop.append(slice(before, before + side))
-        return F.pad(image, borders, value=self.pad_value), tuple(crop)
+        mode = dict(mode='replicate') if repeat else dict(value=self.pad_value)
+        return F.pad(image, borders, **mode), tuple(crop)
 
     def encode(self, image: Tensor) -> QuantizerOutput:
         """(B, 3, *size) in [-1, 1], sides divisible by ``encoder.stride``, to codes and indices."""
@@ -157,23 +161,25 @@ class VisualTokenizer(BaseModel):
         """
         return self.decode(self.quantizer.indices_to_codes(self.check_indices(indices)))
 
+    def index_axes(self) -> list[str]:
+        """Names of the axes of a batch of indices: B, the cells, with several digits their
+        number.
+        """
+        # Any grid will do, where the quantizer takes more than one.
+        size = self.encoder.image_size or self.encoder.stride or ()
+        grid = self.quantizer.fixed_grid or self.grid(size)
+        digits = len(self.quantizer.codebook_sizes)
+        cells = len(self.quantizer.token_shape(grid)) - (digits > 1)
+        names = ['n'] if cells == 1 else list('thw'[-cells:])
+        return ['B', *names, *([str(digits)] if digits > 1 else [])]
+
     def check_indices(self, indices: Tensor) -> Tensor:
         """Indices (B, *token_shape) as int64, checked.
 
         Raises:
             UserError: Another shape, no whole numbers, or one that is not in the codebook.
         """
-        # Any grid will do, where the quantizer takes more than one.
-        grid = self.quantizer.fixed_grid or self.grid(
-            self.encoder.image_size or self.encoder.stride
-        )
-        digits = len(self.quantizer.codebook_sizes)
-        cells = len(self.quantizer.token_shape(grid)) - (digits > 1)
-        axes = [
-            'B',
-            *('n' if cells == 1 else 'thw'[-cells:]),
-            *([str(digits)] if digits > 1 else []),
-        ]
+        axes = self.index_axes()
         if indices.dim() != len(axes):
             raise UserError(
                 f'indices must have the shape ({", ".join(axes)}), got {tuple(indices.shape)}; a '
@@ -246,18 +252,18 @@ class VisualTokenizer(BaseModel):
         with wrapper.optim_context(handles['autoencoder']):
             out, quantized = handles['autoencoder'](image)
         judged = (optim_wrapper, handles, image, self.pixels.to_image(out.detach()), iteration)
-        log = {}
+        log: dict[str, Tensor] = {}
         if game is not None and game.first == 'discriminator':
-            log = self.discriminator_step(*judged)
+            log = self.discriminator_step(game, *judged)
 
         with wrapper.optim_context(handles['autoencoder']):
             terms, losses, stats = self.autoencoder_terms(image, out, quantized, iteration)
-            loss = sum(terms)
+            loss = sum(terms[1:], terms[0])
         wrapper.update_params(loss)
         log |= dict(loss=loss, **losses, **quantized.stats, **stats)
 
         if game is not None and game.first == 'generator':
-            log |= self.discriminator_step(*judged)
+            log |= self.discriminator_step(game, *judged)
         return {name: value.detach() for name, value in log.items()}
 
     def autoencoder_terms(
@@ -273,14 +279,15 @@ class VisualTokenizer(BaseModel):
         """
         terms = self.recipe.quantizer_terms(self.quantizer, quantized, iteration)
         more, losses = self.recipe.reconstruction_terms(image, out, self.pixels, iteration)
-        terms, losses, stats = terms + more, quantized.losses | losses, {}
+        terms, losses = terms + more, quantized.losses | losses
+        stats: dict[str, Tensor] = {}
         game = self._game(iteration)
-        if game is not None:
+        if game is not None and self.discriminator is not None:
             term, played, stats = game.generator_terms(
                 self.discriminator,
                 image,
                 self.pixels.to_image(out),
-                sum(more),
+                sum(more, image.new_zeros(())),
                 self.decoder.last_layer if game.adaptive else None,
                 iteration,
             )
@@ -289,6 +296,7 @@ class VisualTokenizer(BaseModel):
 
     def discriminator_step(
         self,
+        game: Adversarial,
         optim_wrapper: OptimWrapperDict,
         handles: dict[str, nn.Module],
         image: Tensor,
@@ -302,7 +310,7 @@ class VisualTokenizer(BaseModel):
         """
         wrapper, handle = optim_wrapper['discriminator'], handles['discriminator']
         with wrapper.optim_context(handle):
-            loss, losses, stats = self.recipe.adversarial.discriminator_terms(
+            loss, losses, stats = game.discriminator_terms(
                 handle, self._regularizers(), image, fake, iteration
             )
         wrapper.update_params(loss)
@@ -315,7 +323,7 @@ class VisualTokenizer(BaseModel):
         image = self.data_preprocessor(data, True)['image']
         with torch.no_grad(), optim_wrapper['autoencoder'].optim_context(self.autoencoder):
             out, _ = self.autoencoder(image)
-            if self._game(iteration) is None:
+            if self._game(iteration) is None or self.discriminator is None:
                 return
             logits = [self.discriminator(x).float() for x in (image, self.pixels.to_image(out))]
             for part in self._regularizers().values():

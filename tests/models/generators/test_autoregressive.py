@@ -13,6 +13,8 @@ from openmagvit2.models.conditioners import ClassLabel
 from openmagvit2.models.orders import Order
 
 LABELS = [3, 0, 4, 1]
+GROUPED = dict(type='Grouped', groups=2, quantizer=dict(type='LFQ', num_bits=2))
+RESIDUAL = dict(type='Residual', depth=3, quantizer=dict(type='VQ', codebook_size=6, code_dim=4))
 
 
 class ThreeRows(ClassLabel):
@@ -57,6 +59,15 @@ KINDS = {
     'backwards': dict(order=dict(type=Backwards)),
     'separate': dict(head=dict(type='SeparateHead')),
     'single': dict(head=dict(type='SingleHead')),
+    'groups': dict(quantizer=GROUPED, factorization=None),
+    'across groups': dict(
+        quantizer=GROUPED, factorization=dict(type='TokenFactorization', vocab_sizes=[2, 8])
+    ),
+    'vectors': dict(
+        quantizer=RESIDUAL,
+        factorization=None,
+        head=dict(type='NextSubTokenHead', num_layers=1, dropout=0.0, embedding='CodeEmbedding'),
+    ),
 }
 
 
@@ -175,6 +186,19 @@ def test_soft_targets():
     kind['factorization'] = dict(type='TokenFactorization', bits=[1, 1])
     with pytest.raises(UserError, match=r'codebooks of \[4\] codes, sub-tokens have \[2, 2\]'):
         generator(**kind)
+
+
+def test_distributions_of_a_residual_quantizer():
+    kind = dict(KINDS['vectors'], soft_targets=dict(temperature=0.5))
+    model = generator(**kind)
+    image = torch.randn(2, 3, 4, 6, generator=torch.Generator().manual_seed(2))
+    log = step(
+        model, dict(image=image, label=torch.tensor([1, 2]), uniform=torch.tensor([0.1, 0.9]))
+    )
+    names = {f'sub_token_{i}' for i in range(3)}
+    assert set(log) == {'loss', *names} and log['loss'] == sum(log[name] for name in sorted(names))
+    # What is drawn where is the quantizer's affair; a uniform guess costs log 6 at most by chance.
+    assert log['loss'].isfinite() and not log['loss'].requires_grad
 
 
 def test_labels_as_rows_of_the_tokens():

@@ -1,0 +1,120 @@
+"""Converting with several files: joined, apart again, and tokenizers that are put in."""
+
+import pytest
+import torch
+
+from openmagvit2.apis import init_model
+from openmagvit2.checkpoint import dataset_meta, read_checkpoint, to_official, write_checkpoint
+from openmagvit2.config import load_config
+from openmagvit2.errors import UserError
+from openmagvit2.workflows.convert import convert
+
+
+def filled(config) -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return {
+        name: torch.rand(x.shape, generator=generator)
+        for name, x in init_model(config).state_dict().items()
+    }
+
+
+@pytest.fixture
+def files(tmp_path):
+    """VAR's two official files, each a bare state dict, and our checkpoint of both."""
+    ours = filled('tiny/var_32')
+    official = to_official(dict(state_dict=ours), init_model('tiny/var_32'))[0]['state_dict']
+    parts = ('encoder.', 'decoder.', 'quantize.', 'quant_conv.', 'post_quant_conv.')
+    tokenizer = {name: x for name, x in official.items() if name.startswith(parts)}
+    torch.save(tokenizer, tmp_path / 'vae.pth')
+    torch.save({k: x for k, x in official.items() if k not in tokenizer}, tmp_path / 'var.pth')
+    return tmp_path, ours
+
+
+def test_two_files_become_one_and_two_again(files, capsys):
+    folder, ours = files
+    convert([folder / 'var.pth', folder / 'vae.pth'], folder / 'ours.pth', 'tiny/var_32')
+    state = read_checkpoint(folder / 'ours.pth')['state_dict']
+    assert state.keys() == ours.keys() and all(state[name].equal(ours[name]) for name in ours)
+    init_model('tiny/var_32', folder / 'ours.pth')
+    convert([folder / 'ours.pth'], folder / 'back.pth', 'tiny/var_32', to='official')
+    assert 'back_tokenizer.pth' in capsys.readouterr().out
+    for back, first in (('back', 'var'), ('back_tokenizer', 'vae')):
+        back, first = (
+            torch.load(folder / f'{name}.pth', weights_only=True) for name in (back, first)
+        )
+        assert back.keys() == first.keys() and all(back[name].equal(first[name]) for name in back)
+
+
+def test_files_that_contradict_each_other_are_refused(files):
+    folder, _ = files
+    other = torch.load(folder / 'vae.pth', weights_only=True)
+    other['encoder.conv_in.bias'] += 1
+    torch.save(other, folder / 'other.pth')
+    with pytest.raises(UserError, match='both have encoder.conv_in.bias, with other values'):
+        convert([folder / 'vae.pth', folder / 'other.pth'], folder / 'x.pth', 'tiny/var_32')
+
+
+@pytest.mark.parametrize('tokenizer', ['vae.pth', 'ours.pth'])
+def test_a_tokenizer_is_put_in_where_there_is_none(files, capsys, tokenizer):
+    folder, ours = files
+    own = {
+        name.removeprefix('tokenizer.'): x
+        for name, x in ours.items()
+        if name.startswith('tokenizer.')
+    }
+    write_checkpoint(dict(state_dict=own), folder / 'ours.pth')
+    convert(
+        [folder / 'var.pth'],
+        folder / 'out.pth',
+        'tiny/var_32',
+        tokenizer=folder / tokenizer,
+    )
+    assert 'holds no tokenizer: the raw weights of' in capsys.readouterr().out
+    state = read_checkpoint(folder / 'out.pth')['state_dict']
+    assert state.keys() == ours.keys() and all(state[name].equal(ours[name]) for name in ours)
+    convert(
+        [folder / 'out.pth'],
+        folder / 'again.ckpt',
+        'tiny/var_32',
+        to='official',
+        tokenizer=folder / tokenizer,
+    )
+    assert 'equals the raw weights' in capsys.readouterr().out
+
+
+def test_names_of_classes_stay(tmp_path):
+    config = 'tiny/lfq_32_official'
+    meta = dict(dataset_meta=dict(classes=['cat', 'dog']), iter=3)
+    write_checkpoint(dict(state_dict=filled(config), meta=meta), tmp_path / 'ours.pth')
+    convert([tmp_path / 'ours.pth'], tmp_path / 'official.ckpt', config, to='official')
+    for ending in ('pth', 'safetensors'):
+        target = tmp_path / f'again.{ending}'
+        convert([tmp_path / 'official.ckpt'], target, config)
+        assert dataset_meta(read_checkpoint(target)) == dict(classes=['cat', 'dog'])
+        assert init_model(load_config('configs/tiny/lfq_32_official.py'), target).dataset_meta[
+            'classes'
+        ] == ['cat', 'dog']
+
+
+def test_files_of_flax_come_back_as_pth(tmp_path, capsys):
+    config = 'tiny/maskgit_32_official'
+    ours = filled(config)
+    write_checkpoint(dict(state_dict=ours), tmp_path / 'ours.pth')
+    convert([tmp_path / 'ours.pth'], tmp_path / 'official.pth', config, to='official')
+    assert 'has a file of its own' in capsys.readouterr().out
+    state = read_checkpoint(tmp_path / 'official.pth')['state_dict']
+    assert 'params.TransformerLayer_1.Attention_0.self_attention.query.kernel' in state
+    own = {
+        name.removeprefix('tokenizer.'): x
+        for name, x in ours.items()
+        if name.startswith('tokenizer.')
+    }
+    write_checkpoint(dict(state_dict=own), tmp_path / 'tokenizer.pth')
+    convert(
+        [tmp_path / 'official.pth'],
+        tmp_path / 'again.pth',
+        config,
+        tokenizer=tmp_path / 'tokenizer.pth',
+    )
+    again = read_checkpoint(tmp_path / 'again.pth')['state_dict']
+    assert again.keys() == ours.keys() and all(again[name].equal(ours[name]) for name in ours)
