@@ -118,7 +118,7 @@ class AdaLnTransformer(Backbone):
         super().__init__()
         self.dim, self.num_heads = dim, num_heads
         self.levels = tuple(levels) if levels is not None else (1,) * math.prod(grid)
-        level_of = torch.repeat_interleave(torch.tensor(self.levels, device='cpu'))
+        level_of = torch.tensor([i for i, n in enumerate(self.levels) for _ in range(n)])
         self.register_buffer('level_of', level_of, persistent=False)
         self.start = nn.Parameter(torch.empty(self.levels[0], dim))
         self.position_embedding = nn.Parameter(torch.empty(len(level_of), dim))

@@ -23,7 +23,7 @@ def group_mask(groups: Sequence[int], new: int, total: int, device: torch.device
     Returns:
         bool (new, total), True where a row may look.
     """
-    sets = torch.repeat_interleave(torch.tensor(list(groups)))[:total].to(device)
+    sets = torch.tensor([i for i, n in enumerate(groups) for _ in range(n)])[:total].to(device)
     return sets[None] <= sets[total - new :, None]
 
 
