@@ -100,11 +100,11 @@ def _tuple(x: object) -> tuple:
     return x if isinstance(x, tuple) else (x,)
 
 
-def model_config(name: str) -> tuple[Config, int]:
+def model_config(name: str, **options: object) -> tuple[Config, int]:
     """A config, and the side of its images; of tokens that come one after the other there are four
     or so.
     """
-    config = load_config(CONFIGS / f'{name}.py')
+    config = load_config(CONFIGS / f'{name}.py', options)
     if config.model.type != 'AutoregressiveGenerator':
         return config, SIDE
     tokenizer = config.model.tokenizer
@@ -139,9 +139,14 @@ def batch(side: int) -> dict[str, torch.Tensor]:
     )
 
 
-def passes(name: str, card: FakeTensorMode, spoil: Callable[[nn.Module], object] | None = None):
+def passes(
+    name: str,
+    card: FakeTensorMode,
+    spoil: Callable[[nn.Module], object] | None = None,
+    **options: object,
+) -> list[torch.Tensor]:
     """All tensors that come out of the forward passes of a training, a validation and samples."""
-    config, side = model_config(name)
+    config, side = model_config(name, **options)
     model, data = MODELS.build(config.model), batch(side)
     with card, torch.no_grad():
         move(model)
@@ -173,6 +178,28 @@ def test_built_on_the_card(name, card, monkeypatch):
         model = MODELS.build(model_config(name)[0].model)
         tensors = [*model.parameters(), *model.buffers()]
         assert tensors and {x.device.type for x in tensors} == {'cuda'}
+
+
+# What no tiny config has.
+GAME = dict(
+    type='Adversarial',
+    discriminator=dict(type='BlurPatchGAN', channels=32, num_stages=2),
+    weight=dict(type='AdaptiveWeight'),
+    regularizers=[dict(type='R1', interval=16), dict(type='LeCAM', of='mean')],
+    first='discriminator',
+)
+AVERAGES = dict(ema_decay=0.9, ema_smoothing=1e-5, restart_after=None, restart_below=0.5)
+MORE = {
+    'game': ('lfq_32', {'model.training.adversarial': GAME}),
+    'averages': ('vq_32', {f'model.quantizer.{key}': value for key, value in AVERAGES.items()}),
+    'entropy': ('vq_32', {'model.quantizer.entropy': True}),
+}
+
+
+@pytest.mark.parametrize('kind', MORE)
+def test_parts_that_no_tiny_config_has(kind, card):
+    name, options = MORE[kind]
+    assert {x.device.type for x in passes(name, card, **options)} == {'cuda'}
 
 
 def test_top_p_of_a_large_vocabulary(card):
