@@ -1,4 +1,4 @@
-"""Runs a test's function in two processes of one group."""
+"""Runs a test's function in the processes of one group, two as a rule."""
 
 import os
 from collections.abc import Callable
@@ -11,13 +11,17 @@ import torch.multiprocessing as mp
 from openmagvit2.engine import launch
 
 
-def _member(rank: int, work: Callable, folder: str, args: tuple) -> None:
-    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='2')
+def _member(
+    rank: int, work: Callable, folder: str, args: tuple, count: int = 2, backend: str = 'gloo'
+) -> None:
+    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(count))
+    if backend == 'nccl':
+        torch.cuda.set_device(rank)
     torch.set_num_threads(1)
     # Where one process is lost, the other is to say so rather than wait for half an hour.
     store = f'file://{folder}/rendezvous'
     dist.init_process_group(
-        'gloo', init_method=store, rank=rank, world_size=2, timeout=timedelta(minutes=3)
+        backend, init_method=store, rank=rank, world_size=count, timeout=timedelta(minutes=3)
     )
     work(rank, folder, *args)
     launch.finish(0)
@@ -31,3 +35,12 @@ def run_in_two(work: Callable, folder: object, *args: object) -> None:
         sometimes aborts.
     """
     mp.spawn(_member, (work, str(folder), args), nprocs=2)
+
+
+def run_on_cards(work: Callable, folder: object, *args: object) -> None:
+    """The same on two cards, or on one where there is one, each with a process of its own; in two
+    gloo processes where there is none.
+    """
+    cards = min(torch.cuda.device_count(), 2)
+    rest = (cards, 'nccl') if cards else (2, 'gloo')
+    mp.spawn(_member, (work, str(folder), args, *rest), nprocs=rest[0])

@@ -1,5 +1,6 @@
 """How exactly float32 is computed: the knobs of a config."""
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -37,6 +38,10 @@ def set_numerics(config: Mapping[str, Any]) -> dict[str, Any]:
     if randomness.get('seed') not in (None, seed):
         raise UserError(f'randomness.seed={randomness["seed"]} and seed={seed}: remove the first.')
     deterministic = bool(randomness.get('deterministic'))
+    if deterministic:
+        # cuBLAS reads it at its first product: without it sums may differ from run to run, and
+        # some torches refuse them.
+        os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')
     matmul = torch.get_float32_matmul_precision()
     print_log(f'deterministic={deterministic}, float32_matmul_precision={matmul}', 'current')
     return randomness | dict(seed=seed)

@@ -1,5 +1,7 @@
 """Knobs of the numbers in a config: honoured, recorded, refused where they would do nothing."""
 
+import os
+
 import pytest
 import torch
 
@@ -15,7 +17,8 @@ def restored():
     torch.set_float32_matmul_precision(before)
 
 
-def test_knobs_are_honoured_and_recorded():
+def test_knobs_are_honoured_and_recorded(monkeypatch):
+    monkeypatch.delenv('CUBLAS_WORKSPACE_CONFIG', raising=False)
     config = dict(
         seed=3,
         randomness=dict(deterministic=True),
@@ -23,7 +26,10 @@ def test_knobs_are_honoured_and_recorded():
     )
     assert set_numerics(config) == dict(seed=3, deterministic=True)
     assert numerics()['float32_matmul_precision'] == 'high'
+    # One of the two settings with which cuBLAS gives the same bits again.
+    assert os.environ.pop('CUBLAS_WORKSPACE_CONFIG') == ':4096:8'
     assert set_numerics(dict(randomness=dict(seed=5))) == dict(seed=5)
+    assert 'CUBLAS_WORKSPACE_CONFIG' not in os.environ
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from openmagvit2.models.layers.precision import has_float64
 
-# So many are sorted first for top-p; a large vocabulary is sorted as a whole only where its
+# What a CPU sorts first for top-p; a large vocabulary is sorted as a whole only where its
 # distribution is flat.
 FEW = 1024
 
@@ -24,7 +24,9 @@ def top_p(logits: Tensor, p: float) -> Tensor:
     if p >= 1:
         return logits
     probabilities = logits.softmax(-1)
-    size, count = logits.shape[-1], FEW
+    size = logits.shape[-1]
+    # To ask an accelerator whether a part is enough would be a wait for each token.
+    count = FEW if logits.device.type == 'cpu' else size
     while True:
         count = min(count, size)
         values, order = _largest(probabilities, count)

@@ -208,10 +208,7 @@ class VisualTokenizer(BaseModel):
         out, quantized = self.autoencoder(padded)
         what = _named(data.get('index'))
         quantized.check_finite(what)
-        if not out.isfinite().all():
-            raise UserError(
-                f'The decoder gives NaN or infinite numbers for {what}; use another checkpoint.'
-            )
+        check_decoded(out, what)
         reconstruction = self.pixels.to_image(out)[(..., *crop)].float().clamp(-1, 1)
         return [
             dict(
@@ -336,6 +333,18 @@ class VisualTokenizer(BaseModel):
 
     def _regularizers(self) -> dict[str, nn.Module]:
         return {name: getattr(self, name) for name in self.regularizer_names}
+
+
+def check_decoded(out: Tensor, what: str) -> None:
+    """Check the decoder's output (B, C, *size); waits for the device.
+
+    Raises:
+        UserError: It has NaN or infinite numbers, which 8 bits would hide.
+    """
+    if not out.isfinite().all():
+        raise UserError(
+            f'The decoder gives NaN or infinite numbers for {what}; use another checkpoint.'
+        )
 
 
 def _named(index: Tensor | None) -> str:
