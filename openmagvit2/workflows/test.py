@@ -125,7 +125,8 @@ def choose_loop(config: Config) -> bool:
         )
     sampling = samples == {True}
     # A loop of the user's own stays.
-    if config.test_cfg['type'] == ('TestLoop' if sampling else 'GenerationLoop'):
+    kind = (config.get('test_cfg') or {}).get('type', 'TestLoop')
+    if kind == ('TestLoop' if sampling else 'GenerationLoop'):
         config.test_cfg = dict(type='GenerationLoop' if sampling else 'TestLoop')
     return sampling
 
