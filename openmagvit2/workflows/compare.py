@@ -30,9 +30,12 @@ class SampledImages:
     def __init__(self, generator: Generator, num_per_class: int = 50, seed: int = 0) -> None:
         self.generator, self.num_per_class, self.seed = generator, num_per_class, seed
         self.name, self.skipped = 'samples', []
+        self.classes = generator.model.conditioner.classes(
+            'sample its conditions in Python, and compare the folder of the images'
+        )
 
     def __len__(self) -> int:
-        return self.generator.model.num_classes * self.num_per_class
+        return len(self.classes) * self.num_per_class
 
     def batches(self, size: int) -> Iterator[np.ndarray]:
         """Arrays uint8 (B, H, W, 3)."""
