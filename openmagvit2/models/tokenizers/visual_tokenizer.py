@@ -292,6 +292,11 @@ class VisualTokenizer(BaseModel):
                 iteration,
             )
             terms, losses = [*terms, term], losses | played
+        if not terms:
+            raise UserError(
+                'model.training: every loss is removed, and the quantizer emits none; give one '
+                'under model.training.losses.'
+            )
         return terms, losses, stats
 
     def discriminator_step(
