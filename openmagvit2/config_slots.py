@@ -50,7 +50,7 @@ def place_of(place: Place, node: dict, key: str) -> Place:
         node: The dict, or as much of it as is known.
         key: A key of it.
     """
-    if isinstance(place, Slot) and 'type' not in node:
+    if isinstance(place, Slot) and node.get('type') is None:
         return place
     if isinstance(place, Slot):
         cls = class_of(place, node['type'])
@@ -73,7 +73,7 @@ def known_keys(place: Place, node: dict, path: str) -> set[str] | None:
         UserError: Its ``type`` is not in the slot.
     """
     if isinstance(place, Slot):
-        if 'type' not in node:
+        if node.get('type') is None:
             return None
         cls = class_of(place, node['type'])
         if cls is None:

@@ -46,7 +46,8 @@ def _loss(name: str, old: dict, inherited: dict | None) -> dict:
     if loss is None and name == 'reconstruction':
         loss = dict(type='L1Loss')
     if loss is None:
-        return {name: None}
+        # The weight waits for a file that adds the loss.
+        return {name: None if weight is None else dict(type=None, weight=weight)}
     own = dict(old.get(f'{name}_loss') or (dict(type=loss['type']) if 'type' in loss else {}))
     if weight is None and own.get('_delete_') and inherited and 'weight' in inherited:
         weight = inherited['weight']

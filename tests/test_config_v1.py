@@ -6,6 +6,7 @@ from openmagvit2 import config_v1
 from openmagvit2.config import load_config
 from openmagvit2.engine.settings import read_settings
 from openmagvit2.errors import UserError
+from openmagvit2.models.tokenizers.training import Training
 from openmagvit2.registry import MODELS
 
 PARTS = """
@@ -124,6 +125,22 @@ def test_no_discriminator_is_no_game(training):
         discriminator=dict(type='PatchGAN'),
         regularizers=[dict(type='LeCAM', weight=0.05)],
     )
+
+
+def test_a_weight_waits_for_its_loss(training):
+    base = f'model = dict({PARTS}, perceptual_loss=None, perceptual_weight=0.25)'
+    assert training(base)['losses'] == dict(perceptual=dict(type=None, weight=0.25))
+    for child in (
+        "model = dict(perceptual_loss=dict(type='L2Loss'))",
+        "model = dict(training=dict(losses=dict(perceptual=dict(type='L2Loss'))))",
+    ):
+        assert training(base, child=child)['losses'] == dict(
+            perceptual=dict(type='L2Loss', weight=0.25)
+        )
+    found = training(base, {'model.perceptual_weight': 0.5})['losses']
+    assert found == dict(perceptual=dict(type=None, weight=0.5))
+    # Such a model has no such loss.
+    assert list(Training(losses=found).losses) == ['reconstruction']
 
 
 def test_losses_of_ones_own(training):

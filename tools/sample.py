@@ -178,12 +178,9 @@ def main() -> int:
             raise UserError('--launcher goes with --npz.')
         launch.start(args.launcher)
         generator = Generator.from_config(args.config, args.checkpoint, args.device)
-        everything = (
-            f'0-{generator.model.num_classes - 1}'
-            if args.npz
-            else f'0-{min(generator.model.num_classes, 10) - 1}'
-        )
-        num_classes, names = generator.model.num_classes, generator.class_names
+        num_classes = len(generator.model.conditioner.classes('sample by Generator.sample'))
+        names = generator.class_names
+        everything = f'0-{(num_classes if args.npz else min(num_classes, 10)) - 1}'
         labels = parse_labels(
             everything if args.labels is None else args.labels, num_classes, names
         )

@@ -57,7 +57,8 @@ class GenerationLoop(BaseLoop):
         runner, evaluator: Given by mmengine.
         dataloader: Given by mmengine, and not built: no image of a data set is needed.
         num_per_class: Samples of each class; 50 make the 50,000 of ImageNet's 1,000.
-        labels: Classes; all by default.
+        labels: Classes, or other conditions as the model's conditioner takes them; all classes by
+            default.
         batch_size: Samples at a time.
         seed: Random seed of the samples.
 
@@ -72,7 +73,7 @@ class GenerationLoop(BaseLoop):
         evaluator: Evaluator | dict | list,
         *,
         num_per_class: int = 50,
-        labels: Sequence[int] | None = None,
+        labels: Sequence | None = None,
         batch_size: int = 50,
         seed: int = 0,
     ) -> None:
@@ -87,7 +88,8 @@ class GenerationLoop(BaseLoop):
                     f'test_evaluator: {type(metric).__name__} measures a data set, and '
                     f'test_cfg.type=GenerationLoop samples; measure the two in two calls.'
                 )
-        labels = range(self._model.num_classes) if labels is None else labels
+        if labels is None:
+            labels = self._model.conditioner.classes('give its conditions as test_cfg.labels')
         self.sampling, self.seed = dict(runner.cfg.get('eval_sampling') or {}), seed
         self._model.check(labels, self.sampling, seed, once=True)
         self.settings = dict(

@@ -132,6 +132,7 @@ class IterationLoop(BaseLoop):
         if runner.val_loop is not None:
             loaders['val_dataloader'] = runner.val_loop.dataloader
         check_datasets(loaders, runner.model)
+        self._check_micro_batches()
         with listening() as stop:
             self.stop_request = stop
             runner.call_hook('before_train')
@@ -156,6 +157,14 @@ class IterationLoop(BaseLoop):
         if stopped:
             raise TrainingStopped(self._iter, stop.signal_number)
         return runner.model
+
+    def _check_micro_batches(self) -> None:
+        model = self.runner.model
+        model = model.module if is_model_wrapper(model) else model
+        # Models of others may have nothing to say.
+        check = getattr(model, 'check_micro_batches', None)
+        if self.micro_batches > 1 and check is not None:
+            check()
 
     def _iterate(self, batches: Iterator[dict], stop: StopRequest) -> None:
         if self._iter and self._validation_is_due() and self.validated_iter != self._iter:

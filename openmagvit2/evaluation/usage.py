@@ -1,23 +1,92 @@
 """How often each code of each codebook occurs: counts, and what they say."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
 from openmagvit2.errors import UserError
 
+# Codes of the largest codebook whose counts are a table, of 128 MB; of a larger one only the codes
+# that occur are counted.
+LARGEST_TABLE = 2**24
 
-def count(indices: Tensor, sizes: Sequence[int], who: str) -> Tensor:
-    """Occurrences of each code, one codebook after the other.
+
+@dataclass
+class Book:
+    """Occurrences of the codes of one codebook.
+
+    Attributes:
+        size: Its codes.
+        counts: Whole numbers (n,).
+        values: The code of each count, int64 (n,), rising; None: of all codes in their order.
+    """
+
+    size: int
+    counts: Tensor
+    values: Tensor | None = None
+
+    @classmethod
+    def of(cls, digits: Tensor, size: int) -> 'Book':
+        """Counts of codes int64 (n,), on their device."""
+        if size <= LARGEST_TABLE:
+            return cls(size, torch.bincount(digits, minlength=size))
+        values, counts = digits.unique(return_counts=True)
+        return cls(size, counts, values)
+
+    def __add__(self, other: 'Book') -> 'Book':
+        if self.values is None or other.values is None:
+            return Book(self.size, self.counts + other.counts)
+        both = torch.cat([self.values, other.values])
+        values, places = both.unique(return_inverse=True)
+        counts = torch.cat([self.counts, other.counts])
+        return Book(self.size, counts.new_zeros(len(values)).index_add(0, places, counts), values)
+
+    def summed(self) -> 'Book':
+        """The sum over all processes, on the CPU; all have to call it."""
+        if not dist.is_initialized() or dist.get_world_size() == 1:
+            values = None if self.values is None else self.values.cpu()
+            return Book(self.size, self.counts.cpu(), values)
+        if self.values is None:
+            counts = self.counts.to('cuda' if dist.get_backend() == 'nccl' else 'cpu')
+            dist.all_reduce(counts)
+            return Book(self.size, counts.cpu())
+        own = Book(self.size, self.counts.cpu(), self.values.cpu())
+        books = [own] * dist.get_world_size()
+        dist.all_gather_object(books, own)
+        return reduce(add, books)
+
+    @property
+    def used(self) -> int:
+        """Codes that occur."""
+        return int((self.counts > 0).sum())
+
+    @property
+    def possible(self) -> int:
+        """Codes that as many tokens could use."""
+        return min(self.size, int(self.counts.sum()))
+
+    def numbers(self) -> dict[str, float]:
+        """``usage``, ``usage_of_possible`` and ``perplexity``; at least one code must occur."""
+        p = self.counts[self.counts > 0].double() / int(self.counts.sum())
+        return dict(
+            usage=self.used / self.size,
+            usage_of_possible=self.used / self.possible,
+            perplexity=(-(p * p.log()).sum()).exp().item(),
+        )
+
+
+def count(indices: Tensor, sizes: Sequence[int], who: str) -> list[Book]:
+    """Occurrences of each code, for each codebook.
 
     Args:
         indices: Whole numbers (..., codebooks); of a single codebook of any shape.
         sizes: Codes of each codebook.
         who: Counts; for the error.
-
-    Returns:
-        int64 (sum of ``sizes``,), on the device of ``indices``.
 
     Raises:
         UserError: An index is not in its codebook: the quantizer or its ``codebook_sizes`` is
@@ -33,30 +102,15 @@ def count(indices: Tensor, sizes: Sequence[int], who: str) -> Tensor:
             f'{who}: the quantizer gave the index {digits[row, book].item()}{of}, but its '
             f'codebook_size is {sizes[book]}; correct one of the two.'
         )
-    starts = limits.cumsum(0) - limits
-    return torch.bincount((digits + starts).flatten(), minlength=sum(sizes))
+    return [Book.of(*pair) for pair in zip(digits.unbind(1), sizes, strict=True)]
 
 
-def summary(counts: Tensor, sizes: Sequence[int]) -> dict[str, float]:
-    """``usage``, ``usage_of_possible`` and ``perplexity``: means over the codebooks; where there
-    are several also those of each, as ``usage_<n>``.
-
-    Args:
-        counts: Of :func:`count`; not all zero.
-        sizes: Codes of each codebook.
+def summary(books: Sequence[Book]) -> dict[str, float]:
+    """Means of :meth:`Book.numbers` over the codebooks; where there are several also those of each,
+    as ``usage_<n>``.
     """
-    books = [_of_one(book) for book in counts.split(list(sizes))]
-    values = {name: sum(book[name] for book in books) / len(books) for name in books[0]}
-    for number, book in enumerate(books if len(books) > 1 else []):
+    every = [book.numbers() for book in books]
+    values = {name: sum(book[name] for book in every) / len(every) for name in every[0]}
+    for number, book in enumerate(every if len(every) > 1 else []):
         values |= {f'{name}_{number}': value for name, value in book.items()}
     return values
-
-
-def _of_one(counts: Tensor) -> dict[str, float]:
-    used, tokens = int((counts > 0).sum()), int(counts.sum())
-    p = counts[counts > 0].double() / tokens
-    return dict(
-        usage=used / len(counts),
-        usage_of_possible=used / min(len(counts), tokens),
-        perplexity=(-(p * p.log()).sum()).exp().item(),
-    )

@@ -5,7 +5,6 @@ where there are any.
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
@@ -67,7 +66,8 @@ class SampleGridHook(Hook):
     each time.
 
     Args:
-        labels: Classes to show; the first ten by default.
+        labels: Classes to show, or other conditions as the model's conditioner takes them; the
+            first ten classes by default.
         num_per_class: Columns.
         seed: Of the samples.
     """
@@ -76,9 +76,21 @@ class SampleGridHook(Hook):
     priority = 'HIGH'
 
     def __init__(
-        self, labels: Sequence[int] | None = None, num_per_class: int = 4, seed: int = 0
+        self, labels: Sequence | None = None, num_per_class: int = 4, seed: int = 0
     ) -> None:
         self.labels, self.num_per_class, self.seed = labels, num_per_class, seed
+
+    def before_train(self, runner) -> None:
+        """Find what to show.
+
+        Raises:
+            UserError: There are no classes, or a label is none of the model's.
+        """
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        remedy = 'give SampleGridHook (custom_hooks) the conditions to show as `labels`'
+        labels = model.conditioner.classes(remedy)[:10] if self.labels is None else self.labels
+        model.conditioner.requests(list(labels))
+        self.shown = list(labels)
 
     def after_val_epoch(self, runner, metrics: dict | None = None) -> None:
         """Sample and write, in the main process alone; nothing after a validation that was cut
@@ -87,11 +99,10 @@ class SampleGridHook(Hook):
         if not metrics or not is_main_process():
             return
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        labels = list(self.labels if self.labels is not None else range(min(10, model.num_classes)))
-        wanted = torch.tensor(labels).repeat_interleave(self.num_per_class)
+        wanted = [label for label in self.shown for _ in range(self.num_per_class)]
         # mmengine's ConfigDict is a dict of another class; the sampler wants a plain one.
         images = model.decode_indices(
             model.generate(wanted, dict(runner.cfg.get('eval_sampling') or {}), self.seed)
         )
-        rows = to_uint8(images).reshape(len(labels), self.num_per_class, *images.shape[2:], 3)
+        rows = to_uint8(images).reshape(len(self.shown), self.num_per_class, *images.shape[2:], 3)
         save_image(image_grid([list(row) for row in rows]), _path(runner, 'samples'))

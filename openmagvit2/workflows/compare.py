@@ -12,9 +12,11 @@ from openmagvit2.checkpoint.weights import file_hash
 from openmagvit2.engine.device import default_device
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.comparison import Reference, Result, choose_metrics, compare
+from openmagvit2.evaluation.features import FeatureExtractor
 from openmagvit2.evaluation.images import ImageSet
 from openmagvit2.io.images import Colour
 from openmagvit2.registry import FEATURES
+from openmagvit2.signatures import accepted
 
 
 class SampledImages:
@@ -30,9 +32,12 @@ class SampledImages:
     def __init__(self, generator: Generator, num_per_class: int = 50, seed: int = 0) -> None:
         self.generator, self.num_per_class, self.seed = generator, num_per_class, seed
         self.name, self.skipped = 'samples', []
+        self.classes = generator.model.conditioner.classes(
+            'sample its conditions in Python, and compare the folder of the images'
+        )
 
     def __len__(self) -> int:
-        return self.generator.model.num_classes * self.num_per_class
+        return len(self.classes) * self.num_per_class
 
     def batches(self, size: int) -> Iterator[np.ndarray]:
         """Arrays uint8 (B, H, W, 3)."""
@@ -80,10 +85,7 @@ def compare_sets(
         raise UserError('--batch-size and --num-per-class must be at least 1.')
     device = device or default_device()
     _check_device(device)
-    try:
-        extractor = FEATURES.build(features or dict(type='FIDInception'))
-    except TypeError as error:
-        raise UserError(f'--features-options: {error}') from None
+    extractor = _network(features or dict(type='FIDInception'))
     against = Reference(reference, extractor.dim, skip_broken, background)
     chosen = choose_metrics(metrics, against)
     # What is missing is told before a generator samples for hours.
@@ -108,6 +110,18 @@ def compare_sets(
     result.reference = dict(file=str(reference), sha256=whole) | result.reference
     result.versions = {name: version(name) for name in ('torch', 'torch-fidelity')}
     return result
+
+
+def _network(config: dict) -> FeatureExtractor:
+    """The network of a config, whose keys come from the command line."""
+    kind = FEATURES.get(config['type']) if isinstance(config['type'], str) else config['type']
+    known = accepted(kind) if kind is not None else set(config)
+    for key in config.keys() - known - {'type'}:
+        raise UserError(
+            f'--features-options: {kind.__name__} takes no `{key}`; it takes '
+            f'{", ".join(sorted(known)) or "none"}.'
+        )
+    return FEATURES.build(config)
 
 
 def _check_device(device: str) -> None:

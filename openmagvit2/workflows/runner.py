@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import logging
+import traceback
 from collections.abc import Iterator, Sequence
 
 from mmengine.config import Config, ConfigDict
@@ -107,7 +108,8 @@ def one_size() -> Iterator[None]:
         _, found, sizes = str(error).rpartition(
             'stack expects each tensor to be equal size, but got '
         )
-        if not found:
+        # Elsewhere than where a batch is made of images it is a bug.
+        if not found or 'collate' not in ''.join(traceback.format_exception(error)):
             raise
         raise UserError(
             f"Images of one batch differ in size ({sizes.strip()}); set the data set's pipeline "

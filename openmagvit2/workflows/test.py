@@ -12,6 +12,7 @@ from mmengine.model import is_model_wrapper
 from openmagvit2.checkpoint import load_model_weights, read_checkpoint
 from openmagvit2.checkpoint.weights import file_hash
 from openmagvit2.engine.checks import check_datasets
+from openmagvit2.engine.parallel.peers import watched
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.metrics import SHORT_NAMES
 from openmagvit2.evaluation.record import write_record
@@ -65,6 +66,8 @@ def test(
         raise UserError(
             f'{config.filename} has nothing to test: give test_dataloader and test_evaluator.'
         )
+    # mmengine's Runner would put these weights in the place of the checkpoint's.
+    config.load_from, config.resume = None, False
     # A test needs no shards.
     config.model_wrapper_cfg = dict(type='openmagvit2.RoleDDP')
     if metrics is not None:
@@ -87,7 +90,7 @@ def test(
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     load_model_weights(model, checkpoint)
     check_datasets(dict(test_dataloader=runner.test_loop.dataloader), model)
-    with one_size():
+    with one_size(), watched(config, None):
         values = runner.test()
     if is_main_process():
         if (Path(runner.work_dir) / 'metrics.json').is_file():
@@ -124,10 +127,10 @@ def choose_loop(config: Config) -> bool:
             '--metrics, and call it again for the other.'
         )
     sampling = samples == {True}
-    wanted, other = ('GenerationLoop', 'TestLoop') if sampling else ('TestLoop', 'GenerationLoop')
     # A loop of the user's own stays.
-    if (config.get('test_cfg') or dict(type=other))['type'] == other:
-        config.test_cfg = dict(type=wanted)
+    kind = (config.get('test_cfg') or {}).get('type', 'TestLoop')
+    if kind == ('TestLoop' if sampling else 'GenerationLoop'):
+        config.test_cfg = dict(type='GenerationLoop' if sampling else 'TestLoop')
     return sampling
 
 

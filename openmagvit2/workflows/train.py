@@ -76,6 +76,10 @@ def train(
                 f'load_from={source}.'
             )
         config.resume, config.load_from = True, str(source)
+    elif config.get('resume'):
+        # A merged config names what its training was resumed from.
+        print_log(f'A fresh start: load_from={config.get("load_from")} was of a resume.', 'current')
+        config.resume, config.load_from = False, None
     if config.get('val_dataloader') and config.get('val_evaluator'):
         check_stages(listed(config.val_evaluator), config.model, config.filename)
         prepare(config.val_evaluator)

@@ -14,7 +14,8 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from mmengine.config import Config
 
-from openmagvit2.checkpoint import read_checkpoint
+from openmagvit2.apis import init_model
+from openmagvit2.checkpoint import read_checkpoint, write_checkpoint
 from openmagvit2.engine.parallel.peers import is_lost, watched
 from openmagvit2.errors import UserError
 
@@ -32,13 +33,19 @@ OPTIONS = (
 
 
 def start(folder: Path, processes: int, *arguments: str) -> list[subprocess.Popen]:
-    """`tools/train.py` in some processes, as torchrun starts them, but for its own supervision."""
+    """A training in some processes."""
+    command = ['tools/train.py', 'configs/tiny/ar_32.py', '--work-dir', str(folder), *arguments]
+    return run(processes, *command, '--cfg-options', *OPTIONS)
+
+
+def run(processes: int, *arguments: str) -> list[subprocess.Popen]:
+    """A tool in some processes, as torchrun starts them, but for its own supervision."""
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         port = str(free.getsockname()[1])
     launcher = ['--launcher', 'pytorch'] if processes > 1 else []
-    command = [sys.executable, 'tools/train.py', 'configs/tiny/ar_32.py', '--work-dir', str(folder)]
-    command += [*launcher, *arguments, '--cfg-options', *OPTIONS]
+    tool, *others = arguments
+    command = [sys.executable, tool, *launcher, *others]
     environment = dict(os.environ, MASTER_ADDR='127.0.0.1', MASTER_PORT=port, OMP_NUM_THREADS='1')
     environment['WORLD_SIZE'] = str(processes)
     return [
@@ -87,6 +94,42 @@ def test_one_killed_and_resumed_by_two_and_by_one(tmp_path):
     assert all(value.equal(b['state_dict'][name]) for name, value in a['state_dict'].items())
     for one, other in zip(a['random_states'], b['random_states'], strict=True):
         assert one['torch'].equal(other['torch'])
+
+
+DIES = """
+import os
+from openmagvit2.evaluation.metrics import PSNR
+from openmagvit2.registry import METRICS
+
+
+@METRICS.register_module()
+class Dies(PSNR):
+    def update(self, sample):
+        if os.environ['RANK'] == '1':
+            os._exit(3)
+        super().update(sample)
+"""
+
+
+@pytest.mark.slow
+def test_a_test_ends_with_a_sentence_too(tmp_path):
+    (tmp_path / 'dies.py').write_text(DIES)
+    config = tmp_path / 'dies_32.py'
+    config.write_text(
+        f"_base_ = ['{ROOT}/configs/tiny/lfq_32.py']\ncustom_imports = dict(imports=['dies'])\n"
+        "val_evaluator = [dict(type='Dies')]\n"
+    )
+    model = init_model('tiny/lfq_32')
+    write_checkpoint(dict(state_dict=model.state_dict()), tmp_path / 'model.pth')
+    folder = str(tmp_path / 'run')
+    first, second = run(
+        2, 'tools/test.py', str(config), str(tmp_path / 'model.pth'), '--work-dir', folder
+    )
+    output = first.communicate(timeout=120)[0]
+    second.communicate()
+    assert (first.returncode, second.returncode) == (2, 3), output[-2000:]
+    assert 'error: Another process of this test has ended' in output
+    assert 'Traceback' not in output
 
 
 def _stuck(rank: int, folder: str, number: int) -> None:

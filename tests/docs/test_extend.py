@@ -1,35 +1,234 @@
-"""The page on adding a quantizer is short, and its code trains."""
+"""Parts in files of a reader's own: those of the page, and one for each other kind of slot."""
 
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+import torch
+
+from openmagvit2.apis import Generator
+from openmagvit2.checkpoint import read_checkpoint
+from openmagvit2.config import load_config
+from openmagvit2.registry import SLOTS
+from openmagvit2.workflows.train import train
+
 ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / 'docs' / 'extend.md').read_text()
+FILES = dict(re.findall(r'`(\w+\.py)`[^`]*?:\n\n```python\n(.*?)```', PAGE, re.S))
+OPTIONS = {
+    'train_cfg.max_iters': 2,
+    'global_batch_size': 4,
+    'val_dataloader.dataset.num_images': 4,
+    'default_hooks.checkpoint.interval': 1,
+    'optim_wrapper.dtype': 'float32',
+}
+FILES['linear_head.py'] = """
+import torch
+from openmagvit2.models.heads.base import Head
+from openmagvit2.registry import HEADS
 
 
-def test_the_page_trains(tmp_path):
-    page = (ROOT / 'docs' / 'extend.md').read_text()
-    code, config = re.findall(r'```python\n(.*?)```', page, re.S)
-    assert len((code + config).splitlines()) < 40
-    (tmp_path / 'sign_quantizer.py').write_text(code)
-    (tmp_path / 'sign_32.py').write_text(
-        config.replace("'configs/", f"'{os.path.relpath(ROOT, tmp_path)}/configs/")
-    )
+@HEADS.register_module()
+class LinearHead(Head):
+    def __init__(self, vocab_sizes, dim):  # no defaults
+        super().__init__(vocab_sizes, dim)
+
+    def logits(self, context, sub_indices):
+        return [classifier(self.norm(context)) for classifier in self.classifiers]
+
+    def sample(self, context, draw, cache=None):
+        logits = self.logits(context, None)
+        return torch.stack([draw(x, i) for i, x in enumerate(logits)], -1)
+"""
+FILES['head_32.py'] = """
+_base_ = ['configs/tiny/ar_32.py']
+custom_imports = dict(imports=['linear_head'])
+model = dict(head=dict(_delete_=True, type='LinearHead'))
+"""
+FILES['stripes.py'] = """
+from torch import nn
+from openmagvit2.models.encoders.base import BaseEncoder
+from openmagvit2.registry import ENCODERS
+
+
+@ENCODERS.register_module()
+class Stripes(BaseEncoder):
+    stride, image_size = None, (32, 32)
+
+    def __init__(self, *, out_channels, number):
+        super().__init__()
+        self.out_channels, self.number = out_channels, number
+        self.layer = nn.Linear(3 * 32 * 32 // number, out_channels)
+
+    def grid(self, size):
+        return (self.number,)
+
+    def forward(self, image):
+        self.check_size(image.shape[2:])
+        stripes = image.movedim(1, -1).reshape(len(image), self.number, -1)
+        return self.layer(stripes).transpose(1, 2)
+"""
+FILES['stripes_32.py'] = """
+_base_ = ['configs/tiny/titok_32.py']
+custom_imports = dict(imports=['stripes'])
+model = dict(encoder=dict(_delete_=True, type='Stripes', number=16))
+"""
+FILES['critic.py'] = """
+from torch import nn
+from openmagvit2.models.discriminators.base import BaseDiscriminator
+from openmagvit2.registry import DISCRIMINATORS
+
+
+@DISCRIMINATORS.register_module()
+class Critic(BaseDiscriminator):
+    def __init__(self):
+        super().__init__()
+        self.eyes = nn.Conv2d(3, 8, 4, stride=4).requires_grad_(False)
+        self.judge = nn.Conv2d(8, 1, 1)
+
+    def forward(self, image):
+        return self.judge(self.eyes(image).relu())
+"""
+FILES['critic_32.py'] = """
+_base_ = ['configs/tiny/lfq_32.py']
+custom_imports = dict(imports=['critic'])
+model = dict(training=dict(adversarial=dict(discriminator=dict(_delete_=True, type='Critic'))))
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The reader's folder; what its files register is forgotten afterwards."""
+    for name, text in FILES.items():
+        base = f"'{os.path.relpath(ROOT, tmp_path)}/configs/"
+        (tmp_path / name).write_text(text.replace("'configs/", base))
+    monkeypatch.setattr(sys, 'path', list(sys.path))
+    for slot in SLOTS.values():
+        slot.names()
+        monkeypatch.setattr(slot, '_module_dict', dict(slot.module_dict))
+    yield tmp_path
+    for name in FILES:
+        sys.modules.pop(Path(name).stem, None)
+
+
+def trained(folder: Path, name: str):
+    options = dict(OPTIONS, experiment_name=f'{folder.name}-{name}')
+    train(load_config(folder / f'{name}.py', options), str(folder / name))
+    return read_checkpoint(folder / name / 'iter_2.pth')['state_dict']
+
+
+def test_the_page_is_short():
+    assert {'product_vq.py', 'class_name.py', 'their_files.py'} < FILES.keys()
+    assert max(len(text.splitlines()) for text in FILES.values()) < 40
+    assert 'names_32.py' in FILES and 'their_32.py' in FILES and len(PAGE.splitlines()) < 180
+
+
+def test_a_quantizer_with_two_codebooks_and_a_converter_of_its_files(folder, monkeypatch, capsys):
+    ours = trained(folder, 'product_32')
+    tables = [ours[f'quantizer.tables.{i}.weight'] for i in range(2)]
+    assert [len(table) for table in tables] == [16, 64]
+    theirs = {f'codebook_{i}': table for i, table in enumerate(tables)}
+    for part in ('encoder.', 'decoder.'):
+        names = [name for name in ours if name.startswith(part)]
+        theirs |= {part[:3] + '.' + name.removeprefix(part): ours[name] for name in names}
+    torch.save(theirs, folder / 'theirs.pth')
+    commands = re.findall(r'python tools/(convert_checkpoint.py) (.*)', PAGE)
+    monkeypatch.chdir(folder)
+    for tool, arguments in commands:
+        monkeypatch.setattr(sys, 'argv', [tool, *arguments.split()])
+        main = runpy.run_path(str(ROOT / 'tools' / tool))['main']
+        assert main() == 0, capsys.readouterr().err
+    assert len(commands) == 2
+    back = torch.load(folder / 'back.pth', weights_only=True)
+    assert back.keys() == theirs.keys()
+    assert all(value.equal(theirs[name]) for name, value in back.items())
+    kept = torch.load(folder / 'ours.pth', weights_only=True)['state_dict']
+    assert all(value.equal(ours[name]) for name, value in kept.items())
+
+
+def test_a_conditioner_without_numbered_classes(folder):
+    state = trained(folder, 'names_32')
+    assert state['class_embedding.table.weight'].shape == (128, 64)
+    assert (folder / 'names_32' / 'grids' / 'samples_iter_2.png').is_file()
+    generator = Generator.from_config(folder / 'names_32.py', folder / 'names_32' / 'iter_2.pth')
+    images = generator.sample(['bag', 'coat', 'bag'], numbers=[0, 0, 0])
+    assert images.shape == (3, 32, 32, 3) and (images[0] == images[2]).all()
+    with pytest.raises(ValueError, match="No class is called 'hat'"):
+        generator.sample(['hat'])
+
+
+def test_a_head_without_defaults(folder):
+    state = trained(folder, 'head_32')
+    assert state['head.classifiers.0.weight'].any()
+    generator = Generator.from_config(folder / 'head_32.py', folder / 'head_32' / 'iter_2.pth')
+    assert generator.sample([3]).shape == (1, 32, 32, 3)
+
+
+def test_an_encoder_of_one_axis(folder):
+    state = trained(folder, 'stripes_32')
+    assert state['encoder.layer.weight'].shape == (12, 192)
+
+
+def test_a_discriminator_with_frozen_parts(folder):
+    last = trained(folder, 'critic_32')
+    first = read_checkpoint(folder / 'critic_32' / 'iter_1.pth')['state_dict']
+    for kind in ('weight', 'bias'):
+        assert last[f'discriminator.eyes.{kind}'].equal(first[f'discriminator.eyes.{kind}'])
+        assert not last[f'discriminator.judge.{kind}'].equal(first[f'discriminator.judge.{kind}'])
+    optimizers = read_checkpoint(folder / 'critic_32' / 'iter_2.pth')['optimizer']
+    assert len(optimizers['discriminator']['state']) == 2
+
+
+def call(monkeypatch, folder: Path, config: str):
+    """`tools/train.py` in this process."""
+    command = ['train.py', str(folder / f'{config}.py'), '--work-dir', str(folder / 'run')]
+    monkeypatch.setattr(sys, 'argv', command)
+    return runpy.run_path(str(ROOT / 'tools' / 'train.py'))['main']()
+
+
+def test_a_wrong_constructor_of_a_head_keeps_its_traceback(folder, monkeypatch):
+    file = folder / 'linear_head.py'
+    file.write_text(file.read_text().replace('__init__(vocab_sizes, dim)', '__init__(dim)'))
+    with pytest.raises(TypeError, match="missing 1 required positional argument: 'dim'") as caught:
+        call(monkeypatch, folder, 'head_32')
+    assert any(str(entry.path) == str(file) for entry in caught.traceback)
+
+
+@pytest.mark.parametrize(
+    ('config', 'right', 'wrong', 'sentence'),
+    [
+        ('product_32', 'codebook_sizes=', 'sizes=', 'Unknown config key `model.quantizer.sizes`'),
+        ('names_32', "'bag', 'coat'", "'hat'", "No class is called 'hat'"),
+        ('names_32', "labels=['bag', 'coat']", 'num_per_class=1', 'give SampleGridHook'),
+        ('product_32', "'product_vq'", "'product'", 'no module `product` is installed'),
+    ],
+)
+def test_a_mistake_is_one_sentence(folder, monkeypatch, capsys, config, right, wrong, sentence):
+    file = folder / f'{config}.py'
+    assert right in file.read_text()
+    file.write_text(file.read_text().replace(right, wrong))
+    assert call(monkeypatch, folder, config) == 2
+    (error,) = capsys.readouterr().err.splitlines()[-1:]
+    assert error.startswith('error: ') and sentence in error
+
+
+@pytest.mark.slow
+@pytest.mark.smoke
+def test_a_bug_keeps_its_traceback_under_the_tool(folder):
+    file = folder / 'product_vq.py'
+    file.write_text(file.read_text().replace('digits = []', 'a, b = (1, 2, 3)'))
+    command = [sys.executable, str(ROOT / 'tools' / 'train.py'), str(folder / 'product_32.py')]
     # From another directory: the file is found beside the config.
     done = subprocess.run(
-        [
-            sys.executable,
-            str(ROOT / 'tools' / 'train.py'),
-            str(tmp_path / 'sign_32.py'),
-            '--work-dir',
-            str(tmp_path / 'run'),
-        ]
-        + ['--cfg-options', 'train_cfg.max_iters=2'],
+        [*command, '--work-dir', str(folder / 'run')],
         cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=200,
     )
-    assert (tmp_path / 'run' / 'iter_2.pth').is_file(), done.stderr[-2000:]
+    assert done.returncode == 1 and 'Traceback' in done.stderr
+    assert 'ValueError: too many values to unpack' in done.stderr and str(file) in done.stderr

@@ -118,6 +118,18 @@ def test_global_batch_must_divide(tmp_path):
         train(config(tmp_path.name, 0, 3), str(tmp_path))
 
 
+def test_what_cannot_be_cut_is_refused_before_the_first_image(tmp_path):
+    cut = config(tmp_path.name, 0, 2)
+    table = dict(type='VQ', codebook_size=16, code_dim=8, l2_norm=False, ema_decay=0.9)
+    cut.model.quantizer = dict(type='Residual', quantizer=table, depth=2)
+    seen = []
+    hook = SignalHook(0, False)
+    hook.before_train = hook.before_train_iter = lambda *args, **more: seen.append(args)
+    with pytest.raises(ValueError, match='^model.quantizer: Residual over .*accumulative_counts'):
+        train(cut, str(tmp_path), hooks=[hook])
+    assert not seen
+
+
 def test_resume_from_an_older_file_keeps_what_it_writes(tmp_path):
     folder = tmp_path / 'run'
     first = config(f'{tmp_path.name}-a', 0, 1)

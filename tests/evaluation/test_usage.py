@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.distributed as dist
 
+from openmagvit2.evaluation.usage import Book, count
 from openmagvit2.registry import METRICS
 
 # One image of three tokens with a digit of 4 and one of 2 codes.
@@ -48,12 +49,37 @@ def test_a_process_without_an_image_has_the_values_of_all(monkeypatch):
     full.process({}, [dict(indices=INDICES, codebook_sizes=(4, 2))])
 
     def gather(into, mine):
-        other = full.sizes if isinstance(mine, tuple) else full.total.numel()
+        other = (4, 2) if isinstance(mine, tuple) else full.total.numel()
         into[:] = [other, mine]
+
+    sums = iter([full.total, *(book.counts for book in full.books)])
 
     monkeypatch.setattr(dist, 'is_initialized', lambda: True)
     monkeypatch.setattr(dist, 'get_world_size', lambda: 2)
     monkeypatch.setattr(dist, 'get_backend', lambda: 'gloo')
     monkeypatch.setattr(dist, 'all_gather_object', gather)
-    monkeypatch.setattr(dist, 'all_reduce', lambda total: total.add_(full.total))
+    monkeypatch.setattr(dist, 'all_reduce', lambda total: total.add_(next(sums)))
     assert empty.evaluate(1) == pytest.approx(VALUES)
+
+
+def test_a_codebook_too_large_for_a_table():
+    """The same numbers from the codes that occur, of 2^40, beside a small codebook."""
+    metric = METRICS.build(dict(type='CodebookUsage'))
+    far = 2**40 - 1
+    for rows in ([[far, 0], [7, 1]], [[7, 1], [2**33, 1]]):
+        metric.process({}, [dict(indices=torch.tensor([rows]), codebook_sizes=(2**40, 2))])
+    values = metric.evaluate(2)
+    assert values['usage_0'] == 3 / 2**40 and values['usage_of_possible_0'] == 3 / 4
+    assert values['perplexity_0'] == pytest.approx(2**1.5) and values['usage_1'] == 1
+    assert max(len(book.counts) for book in count(torch.tensor([[far, 1]]), (2**40, 2), 'x')) == 2
+    with pytest.raises(ValueError, match='the index 1099511627776 in codebook 0'):
+        metric.process({}, [dict(indices=torch.tensor([[[2**40, 0]]]), codebook_sizes=(2**40, 2))])
+
+
+@pytest.mark.parametrize('size', [6, 2**30])
+def test_sums_of_counts(size):
+    a, b = (Book.of(torch.tensor(codes), size) for codes in ([5, 1, 5], [1, 0]))
+    both, empty = a + b, Book.of(torch.zeros(0, dtype=torch.int64), size)
+    assert (both.used, both.possible) == (3, 5)
+    assert both.numbers() == Book.of(torch.tensor([5, 1, 5, 1, 0]), size).numbers()
+    assert (both + empty).numbers() == (empty + both).numbers() == both.numbers()

@@ -5,14 +5,17 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 
 from openmagvit2.apis import Generator, Tokenizer
 from openmagvit2.config import load_config
 from openmagvit2.engine.hooks import IterationLoggerHook
+from openmagvit2.errors import UserError
+from openmagvit2.models.conditioners.base import Conditioner
 from openmagvit2.registry import DATASETS
-from openmagvit2.visualization import ReconstructionGridHook
+from openmagvit2.visualization import ReconstructionGridHook, SampleGridHook
 from openmagvit2.workflows.train import train
 
 CONFIGS = Path(__file__).parents[2] / 'configs' / 'tiny'
@@ -94,3 +97,14 @@ def test_images_of_several_sizes(tmp_path):
     grid = np.asarray(Image.open(tmp_path / 'grids' / 'reconstructions_iter_3.png'))
     assert grid.shape == (8 + 2 + 8, 6 + 2 + 6, 3)
     assert (grid[10:14, :6] == 0).all() and (grid[10:, 8:11] == 128).all()
+
+
+def test_samples_of_conditions_that_are_no_classes(tmp_path):
+    conditioner = Conditioner()
+    runner = SimpleNamespace(model=SimpleNamespace(conditioner=conditioner))
+    with pytest.raises(UserError, match='no numbered classes; give SampleGridHook'):
+        SampleGridHook().before_train(runner)
+    conditioner.requests = lambda texts: ({}, [*range(len(texts))])
+    hook = SampleGridHook(labels=['a cat', 'a dog'])
+    hook.before_train(runner)
+    assert hook.shown == ['a cat', 'a dog']

@@ -8,6 +8,7 @@ import torch
 
 from openmagvit2.apis import Generator, init_model
 from openmagvit2.checkpoint import write_checkpoint
+from openmagvit2.errors import UserError
 from openmagvit2.evaluation.features import TimmFeatures
 from openmagvit2.workflows.compare import SampledImages, compare_sets
 from openmagvit2.workflows.sample import sample_npz
@@ -68,3 +69,15 @@ def test_mistakes(checkpoint, tmp_path):
     with pytest.raises(ValueError, match='holds no images'):
         (tmp_path / 'empty').mkdir()
         compare_sets(checkpoint, tmp_path / 'empty')
+
+
+def test_a_bug_in_a_network_of_ones_own_is_no_mistake_of_the_options(tmp_path):
+    class Broken(TimmFeatures):
+        def __init__(self) -> None:
+            len(3)
+
+    files = (tmp_path / 'a.npz', tmp_path / 'b.npz')
+    with pytest.raises(TypeError, match='has no len'):
+        compare_sets(*files, features=dict(type=Broken))
+    with pytest.raises(UserError, match='^--features-options: Broken takes no `weight`'):
+        compare_sets(*files, features=dict(type=Broken, weight='x'))

@@ -4,14 +4,13 @@ import logging
 from collections import deque
 
 import torch
-import torch.distributed as dist
 from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from torch import Tensor
 
-from openmagvit2.evaluation.usage import count, summary
+from openmagvit2.evaluation.usage import Book, count, summary
 from openmagvit2.registry import HOOKS
 
 
@@ -58,24 +57,23 @@ class CodebookUsageHook(Hook):
             return
         indices = torch.cat([batch.flatten() for batch in self.batches])
         # int32 suffices for counts of a window, and halves what 2^18 codes send.
-        counts = count(indices, self.sizes, type(self).__name__).int()
-        if dist.is_initialized() and get_world_size() > 1:
-            dist.all_reduce(counts)
-        counts = counts.cpu()
-        for name, value in summary(counts, self.sizes).items():
+        books = [
+            Book(book.size, book.counts.int(), book.values).summed()
+            for book in count(indices, self.sizes, type(self).__name__)
+        ]
+        for name, value in summary(books).items():
             if not name.startswith('usage_of_possible'):
                 runner.message_hub.update_scalar(f'train/{name}', value)
         if self._images() >= self.share:
-            for number, book in enumerate(counts.split(list(self.sizes))):
-                self._warn(book, f' of codebook {number}' if len(self.sizes) > 1 else '')
+            for number, book in enumerate(books):
+                self._warn(book, f' of codebook {number}' if len(books) > 1 else '')
 
-    def _warn(self, counts: Tensor, where: str) -> None:
+    def _warn(self, book: Book, where: str) -> None:
         """Of a collapse of one codebook."""
-        used, size = int((counts > 0).sum()), len(counts)
-        possible = used / min(size, int(counts.sum()))
+        possible = book.used / book.possible
         if possible < self.warn_below:
             print_log(
-                f'Codebook collapse? The last {self.window} images use {used} of {size} '
+                f'Codebook collapse? The last {self.window} images use {book.used} of {book.size} '
                 f'codes{where}, {possible:.1%} of what their tokens '
                 'could. Raise the entropy weight, or lower the learning rate.',
                 'current',

@@ -36,8 +36,8 @@ def is_lost(error: BaseException) -> bool:
 
 
 @contextmanager
-def watched(config: Config, folder: str) -> Iterator[None]:
-    """Train inside: where a process is lost, the others end.
+def watched(config: Config, folder: str | None) -> Iterator[None]:
+    """Train or test inside: where a process is lost, the others end.
 
     gloo sees a closed connection at once. nccl waits for its time-out, deaf to Python, so a thread
     asks all processes for a sign of life by gloo; where one gives none, and this process has not
@@ -45,7 +45,7 @@ def watched(config: Config, folder: str) -> Iterator[None]:
 
     Args:
         config: ``env_cfg.dist_cfg.heartbeat`` is read: seconds (60); None asks nobody.
-        folder: Where the checkpoints are, for the sentence.
+        folder: Where the checkpoints of a training are, for the sentence; None: this is a test.
 
     Raises:
         ProcessLost: One is gone.
@@ -53,9 +53,12 @@ def watched(config: Config, folder: str) -> Iterator[None]:
     """
     settings = config.get('env_cfg', {}).get('dist_cfg') or {}
     seconds = settings.get('heartbeat', HEARTBEAT)
+    task, remedy = 'test', 'Call the test again.'
+    if folder is not None:
+        task, remedy = 'training', f'Go on from the last checkpoint in {folder} with --resume.'
     sentence = (
-        f'Another process of this training has ended or does not answer; its own output may say '
-        f'why. Go on from the last checkpoint in {folder} with --resume.'
+        f'Another process of this {task} has ended or does not answer; its own output may say '
+        f'why. {remedy}'
     )
     if seconds is not None:
         positive('heartbeat', seconds)

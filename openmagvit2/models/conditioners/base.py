@@ -60,6 +60,21 @@ class Conditioner(nn.Module):
         """
         raise NotImplementedError
 
+    def classes(self, remedy: str) -> range:
+        """The numbers of all classes.
+
+        Args:
+            remedy: What to do where conditions are no numbered classes, for the error.
+
+        Raises:
+            UserError: They are none.
+        """
+        if self.num_classes is None:
+            raise UserError(
+                f'model.conditioner: {type(self).__name__} has no numbered classes; {remedy}.'
+            )
+        return range(self.num_classes)
+
     def check_batch(self, data: dict) -> None:
         """Check a batch of the data set before it goes to the device.
 

@@ -1,6 +1,7 @@
 """Convolutional decoder of the paper, with the options of the VQGAN family."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import ClassVar
 
 import torch
@@ -92,7 +93,7 @@ class CnnDecoder(BaseDecoder):
         for i, (a, b) in enumerate(zip(in_widths, out_widths, strict=True)):
             up = None
             if i >= levels - doubled:
-                up = build_sampler('model.decoder.upsample', upsample, UPSAMPLERS, b)
+                up = partial(build_sampler, 'model.decoder.upsample', upsample, UPSAMPLERS, b)
             self.up.append(Level(a, b, numbers[i], blocks, i in attended, upsample=up))
         self.adaptive = None
         if adaptive_norm:

@@ -1,6 +1,7 @@
 """Convolutional encoder of the paper, with the options of the VQGAN family."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import ClassVar
 
 import torch.nn.functional as F
@@ -81,7 +82,9 @@ class CnnEncoder(BaseEncoder):
         for i, (a, b) in enumerate(zip(widths, widths[1:], strict=False)):
             down = None
             if i < halved:
-                down = build_sampler('model.encoder.downsample', downsample, DOWNSAMPLERS, b)
+                down = partial(
+                    build_sampler, 'model.encoder.downsample', downsample, DOWNSAMPLERS, b
+                )
             self.down.append(Level(a, b, numbers[i], blocks, i in attended, downsample=down))
         self.mid_block, self.mid = blocks.middle(middle, widths[-1], numbers[-1])
         self.norm_out = group_norm(widths[-1])

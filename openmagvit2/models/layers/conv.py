@@ -1,7 +1,7 @@
 """What encoder and decoder of the convolutional family are made of: levels and a middle."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -68,7 +68,8 @@ class Level(nn.Module):
         number: Residual blocks.
         blocks: How the blocks are built.
         attention: Whether the level has attention.
-        downsample, upsample: The way to the next resolution; at most one of them.
+        downsample, upsample: Makes the way to the next resolution; at most one of them. It is
+            made after the blocks, the order in which initial weights are drawn.
     """
 
     def __init__(
@@ -79,8 +80,8 @@ class Level(nn.Module):
         blocks: Blocks,
         attention: bool,
         *,
-        downsample: nn.Module | None = None,
-        upsample: nn.Module | None = None,
+        downsample: Callable[[], nn.Module] | None = None,
+        upsample: Callable[[], nn.Module] | None = None,
     ) -> None:
         super().__init__()
         widths = [in_channels] + [out_channels] * number
@@ -90,7 +91,8 @@ class Level(nn.Module):
         self.attn = nn.ModuleList(
             blocks.attention(out_channels) for _ in range(number if attention else 0)
         )
-        self.downsample, self.upsample = downsample, upsample
+        self.downsample = downsample() if downsample else None
+        self.upsample = upsample() if upsample else None
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, in_channels, H, W) to (B, out_channels, *size)."""

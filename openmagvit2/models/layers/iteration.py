@@ -75,6 +75,11 @@ def one_iteration(model: nn.Module, rehearse: Callable[[], Any] | None = None) -
             part.gathered = part.foreseen = None
 
 
+def needs_whole_batch(model: nn.Module) -> bool:
+    """Whether a part must know the statistics of all passes of its iteration."""
+    return any(part.whole_batch for part in _parts(model))
+
+
 @contextmanager
 def each_pass(model: nn.Module) -> Iterator[None]:
     """Each pass within moves the buffers at once, also within an announced iteration."""

@@ -134,6 +134,17 @@ class BaseQuantizer(nn.Module, ABC):
         """Whether the class or the instance sets an attribute that this class derives."""
         return name in vars(self) or getattr(type(self), name) is not getattr(BaseQuantizer, name)
 
+    @property
+    def indivisible(self) -> str | None:
+        """Why an iteration cannot be cut into micro-batches, a sentence; None where it can."""
+        if getattr(self, 'whole_batch', False) and callable(getattr(self, 'begin_step', None)):
+            return (
+                f'{type(self).__name__} has `begin_step` of version 1, which nobody calls any '
+                f'more; derive it from PerIteration and implement `foresee` instead, or set '
+                f'accumulative_counts to 1.'
+            )
+        return None
+
     def token_shape(self, grid: Sequence[int]) -> tuple[int, ...]:
         """Axes of an image's indices: the grid, with k > 1 digits one more axis of length k."""
         digits = len(self.codebook_sizes)

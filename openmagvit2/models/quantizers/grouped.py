@@ -34,6 +34,11 @@ class Grouped(BaseQuantizer):
         self.quantizer, self.groups = inner, groups
         self.codebook_sizes = inner.codebook_sizes * groups
 
+    @property
+    def indivisible(self) -> str | None:
+        """See :attr:`BaseQuantizer.indivisible`."""
+        return self.quantizer.indivisible
+
     def quantize(self, z: Tensor) -> QuantizerOutput:
         """Quantize each group of (B, groups * d, *grid)."""
         out = self.quantizer(self._cut(z))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from openmagvit2.errors import UserError
 from openmagvit2.models.layers.iteration import one_iteration
 from openmagvit2.models.quantizers.base import BaseQuantizer, QuantizerOutput, straight_through
-from openmagvit2.models.quantizers.wrapping import build_inner, mean_by_name
+from openmagvit2.models.quantizers.wrapping import asked_again, build_inner, mean_by_name
 from openmagvit2.registry import QUANTIZERS
 
 VAR_SCALES = (1, 2, 3, 4, 5, 6, 8, 10, 13, 16)
@@ -88,6 +88,11 @@ class MultiScale(BaseQuantizer):
             )
         digits = len(self.codebook_sizes)
         return (sum(self.groups),) if digits == 1 else (sum(self.groups), digits)
+
+    @property
+    def indivisible(self) -> str | None:
+        """See :attr:`BaseQuantizer.indivisible`."""
+        return asked_again(self, self.quantizer)
 
     def quantize(self, z: Tensor) -> QuantizerOutput:
         """Quantize (B, D, h, w) scale by scale."""

@@ -9,7 +9,7 @@ from torch import Tensor
 from openmagvit2.errors import UserError
 from openmagvit2.models.layers.iteration import PerIteration, each_pass, one_iteration
 from openmagvit2.models.quantizers.base import BaseQuantizer, QuantizerOutput, straight_through
-from openmagvit2.models.quantizers.wrapping import build_inner, mean_by_name
+from openmagvit2.models.quantizers.wrapping import asked_again, build_inner, mean_by_name
 from openmagvit2.registry import QUANTIZERS
 
 
@@ -50,15 +50,22 @@ class Residual(BaseQuantizer, PerIteration):
         self.quantizer, self.depth = inner, depth
         self.codebook_sizes = inner.codebook_sizes * depth
 
+    @property
+    def indivisible(self) -> str | None:
+        """See :attr:`BaseQuantizer.indivisible`."""
+        if not self.quantizer.averages:
+            return asked_again(self, self.quantizer)
+        return (
+            f'{type(self).__name__} over a table of running averages moves it in each pass, so an '
+            f'iteration cannot be cut into micro-batches; set accumulative_counts to 1, or let '
+            f'gradients move the table (ema_decay=None).'
+        )
+
     def quantize(self, z: Tensor) -> QuantizerOutput:
         """Quantize (B, D, *grid) ``depth`` times."""
         moves = self.training and self.quantizer.averages
         if moves and self.gathered:
-            raise UserError(
-                f'model.quantizer: {type(self).__name__} over a table of running averages moves it '
-                f'in each pass, so an iteration cannot be cut into micro-batches; set '
-                f'accumulative_counts to 1, or let gradients move the table (ema_decay=None).'
-            )
+            raise UserError(f'model.quantizer: {self.indivisible}')
         residual, total, outs = z, torch.zeros_like(z), []
         with (each_pass if moves else one_iteration)(self.quantizer):
             for _ in range(self.depth):

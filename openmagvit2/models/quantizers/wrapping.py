@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from openmagvit2.errors import UserError
+from openmagvit2.models.layers.iteration import needs_whole_batch
 from openmagvit2.models.quantizers.base import BaseQuantizer
 from openmagvit2.registry import QUANTIZERS
 
@@ -31,6 +32,19 @@ def build_inner(config: dict, digits: int | None = None) -> BaseQuantizer:
             f'{quantizer.in_channels} channels into {quantizer.code_dim}; here it must keep them.'
         )
     return quantizer
+
+
+def asked_again(wrapper: BaseQuantizer, quantizer: BaseQuantizer) -> str | None:
+    """Why a wrapper that asks its quantizer several times a pass cannot cut an iteration; see
+    :attr:`BaseQuantizer.indivisible`.
+    """
+    if needs_whole_batch(quantizer):
+        return (
+            f'{type(wrapper).__name__} asks its {type(quantizer).__name__} several times a pass, '
+            f'so entropy_sync cannot tell the micro-batches from these; set accumulative_counts '
+            f'to 1, or entropy_sync=False.'
+        )
+    return quantizer.indivisible
 
 
 def mean_by_name(dicts: list[dict[str, Tensor]]) -> dict[str, Tensor]:

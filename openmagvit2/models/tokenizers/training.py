@@ -24,7 +24,7 @@ class Training(nn.Module):
     Args:
         losses: Configs of losses of a reconstruction by the names of the log, each with a
             ``weight`` (1 by default): a number or a schedule. ``reconstruction`` is the L1 loss
-            unless named; None removes one.
+            unless named; None, or a ``type`` of None, removes one.
         quantizer_losses: Weights of the losses that the quantizer emits, by their names: numbers or
             schedules; None removes one. The defaults are 0.1 for ``entropy``, 0.25 for
             ``commitment``, 1 for others.
@@ -48,7 +48,11 @@ class Training(nn.Module):
         freeze: Sequence[str] = (),
     ) -> None:
         super().__init__()
-        configs = {k: v for k, v in (DEFAULT_LOSSES | dict(losses or {})).items() if v is not None}
+        configs = {
+            name: config
+            for name, config in (DEFAULT_LOSSES | dict(losses or {})).items()
+            if config is not None and config.get('type', '') is not None
+        }
         self.losses = nn.ModuleDict(
             {
                 name: LOSSES.build({key: value for key, value in config.items() if key != 'weight'})

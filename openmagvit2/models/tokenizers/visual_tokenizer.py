@@ -289,6 +289,11 @@ class VisualTokenizer(BaseModel):
                 iteration,
             )
             terms, losses = [*terms, term], losses | played
+        if not terms:
+            raise UserError(
+                'model.training: every loss is removed, and the quantizer emits none; give one '
+                'under model.training.losses.'
+            )
         return terms, losses, stats
 
     def discriminator_step(
@@ -312,6 +317,15 @@ class VisualTokenizer(BaseModel):
             )
         wrapper.update_params(loss)
         return dict(disc_loss=loss, **losses, **stats)
+
+    def check_micro_batches(self) -> None:
+        """Check that an iteration may be cut into micro-batches.
+
+        Raises:
+            UserError: The quantizer cannot do with that.
+        """
+        if self.quantizer.indivisible:
+            raise UserError(f'model.quantizer: {self.quantizer.indivisible}')
 
     def rehearse(self, data: dict, optim_wrapper: OptimWrapperDict, iteration: int = 0) -> None:
         """The passes of :meth:`train_step` without gradients and steps, for parts that must know a

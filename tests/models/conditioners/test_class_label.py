@@ -1,11 +1,15 @@
 """Labels as rows of an own table, or of the tokens' table."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
 from openmagvit2.errors import UserError
 from openmagvit2.models.conditioners import ClassLabel, TokenLabel
+from openmagvit2.models.conditioners.base import Conditioner
 from openmagvit2.models.heads import CodeEmbedding, TokenEmbedding
+from openmagvit2.workflows.compare import SampledImages
 
 
 def test_rows_of_the_own_table():
@@ -61,3 +65,10 @@ def test_what_labels_without_a_null_class_cannot_do():
             conditioner.check_tokens(tokens)
     with pytest.raises(UserError, match="is 'codes' or 'behind', got 'first'"):
         TokenLabel(rows='first')
+
+
+def test_what_goes_through_all_classes_needs_some():
+    assert list(ClassLabel(num_classes=3, dim=2).classes('stop')) == [0, 1, 2]
+    unnumbered = SimpleNamespace(model=SimpleNamespace(conditioner=Conditioner()))
+    with pytest.raises(UserError, match='^model.conditioner: Conditioner has no numbered classes;'):
+        SampledImages(unnumbered, 2)

@@ -3,7 +3,10 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
+from openmagvit2.models.decoders import CnnDecoder
+from openmagvit2.models.encoders import CnnEncoder
 from openmagvit2.models.layers.attention import AttnBlock
 from openmagvit2.models.layers.patches import Patches, Unpatches, haar
 from openmagvit2.models.layers.resample import depth_to_space
@@ -73,3 +76,20 @@ def test_depth_to_space_keeps_the_memory_format():
     assert last.equal(depth_to_space(x))
     # DCR: channel 3 * (2 p + q) + c holds pixel (p, q) of channel c.
     assert last[1, 2, 4, 7].item() == x[1, 3 * 1 + 2, 2, 3].item()
+
+
+@pytest.mark.parametrize('build', [CnnEncoder, CnnDecoder])
+def test_initial_weights_are_drawn_in_the_order_of_the_state_dict(build, monkeypatch):
+    # As ever: a seed gives the weights that it gave before levels became a class of their own.
+    drawn = []
+
+    def draw(conv):
+        drawn.append(conv)
+        original(conv)
+
+    original = nn.Conv2d.reset_parameters
+    monkeypatch.setattr(nn.Conv2d, 'reset_parameters', draw)
+    width = dict(out_channels=4) if build is CnnEncoder else dict(in_channels=4)
+    network = build(**width, **build.test_arguments)
+    in_order = [part for part in network.modules() if isinstance(part, nn.Conv2d)]
+    assert len(in_order) > 8 and all(a is b for a, b in zip(drawn, in_order, strict=True))

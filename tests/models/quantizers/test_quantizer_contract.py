@@ -1,5 +1,6 @@
 """Every registered quantizer keeps the contract of the slot; wrong ones are caught."""
 
+import re
 from copy import deepcopy
 
 import pytest
@@ -8,7 +9,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from openmagvit2.models.factorization import TokenFactorization
-from openmagvit2.models.quantizers import FSQ, BaseQuantizer, Grouped, QuantizerOutput
+from openmagvit2.models.quantizers import FSQ, LFQ, BaseQuantizer, Grouped, QuantizerOutput
 from openmagvit2.registry import QUANTIZERS
 
 CASES = [(name, grid) for name in QUANTIZERS.names() for grid in QUANTIZERS.get(name).test_grids]
@@ -218,3 +219,48 @@ def test_a_class_of_version_1_keeps_the_contract(grid):
     assert quantizer.rows(out.indices)[:, :, 0].equal(out.codes.flatten(2).transpose(1, 2).round())
     groups = Grouped(quantizer=dict(type=SignsOfVersion1), groups=2).eval()
     assert groups(torch.cat([z, z], 1)).indices.equal(torch.stack([out.indices] * 2, -1))
+
+
+EMA = dict(type='VQ', codebook_size=4, code_dim=2, l2_norm=False, ema_decay=0.9)
+SYNC = dict(type='LFQ', num_bits=2, entropy_sync=True)
+
+
+@pytest.mark.parametrize(
+    ('config', 'text'),
+    [
+        (
+            dict(type='Residual', quantizer=EMA, depth=2),
+            'Residual over a table of running averages',
+        ),
+        (dict(type='Residual', quantizer=SYNC, depth=2), 'Residual asks its LFQ several times'),
+        (
+            dict(type='MultiScale', quantizer=SYNC, scales=(1, 2)),
+            'MultiScale asks its LFQ several times.* entropy_sync=False',
+        ),
+        (
+            dict(type='Grouped', quantizer=dict(type='Residual', quantizer=EMA, depth=1), groups=2),
+            'Residual over a table',
+        ),
+        (dict(type='Grouped', quantizer=SYNC, groups=2), None),
+        (dict(type='MultiScale', quantizer=EMA, scales=(1, 2)), None),
+        (SYNC, None),
+        (EMA, None),
+    ],
+)
+def test_what_cannot_be_cut_into_micro_batches_says_so(config, text):
+    why = QUANTIZERS.build(config).indivisible
+    assert why is None if text is None else re.match(text, why)
+
+
+def test_a_quantizer_with_the_whole_batch_of_version_1_names_what_took_its_place():
+    class Old(LFQ):
+        def begin_step(self, latents):
+            pass
+
+    class Of(BaseQuantizer):
+        begin_step, whole_batch, quantize = Old.begin_step, True, None
+
+    for old in (Old(entropy_sync=True), Of()):
+        name = type(old).__name__
+        assert re.match(f'{name} has `begin_step` of version 1.*`foresee`', old.indivisible)
+    assert Old().indivisible is None

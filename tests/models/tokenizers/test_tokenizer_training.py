@@ -140,6 +140,13 @@ def test_none_removes_a_loss():
     assert set(model.recipe.losses) == {'l2'}
 
 
+def test_without_any_loss_is_one_sentence():
+    fsq = dict(type='FSQ', levels=[3, 3])
+    model = tokenizer(fsq, training=dict(losses=dict(reconstruction=None)))
+    with pytest.raises(UserError, match='^model.training: every loss is removed'):
+        model.train_step(batch(), optimizers(model))
+
+
 def test_pixels_of_another_range():
     losses = dict(reconstruction=dict(type='L2Loss'), images=dict(type='Mean'))
     with_mean = type('Mean', (torch.nn.Module,), dict(forward=lambda _, a, b: (a - b).mean()))
