@@ -30,8 +30,8 @@ def parse_labels(text: str, num_classes: int, names: list[str] | None = None) ->
 
     Args:
         text: Parts with commas between them; -1 and ``num_classes`` are the null class: any class.
-        num_classes: Of the model.
-        names: Of the classes, where they are known. A part that is a number is never a name.
+        num_classes: Number of classes of the model.
+        names: Names of the classes, where known. A part that is a number is never a name.
 
     Raises:
         UserError: Something else, a range that falls, or a class above ``num_classes``.
@@ -74,15 +74,15 @@ def _or_by_name(part: str, names: list[str] | None) -> str:
 
 def named(labels: list[int], num_classes: int, names: list[str] | None) -> str:
     """Classes by number and, where known, by name, the first twenty of them, for the output."""
-    told = dict(enumerate(names or ())) | {num_classes: '(null class: any class)'}
-    listed = [f'{label} {told.get(label, "")}'.strip() for label in labels[:SHOWN]]
+    known = dict(enumerate(names or ())) | {num_classes: '(null class: any class)'}
+    listed = [f'{label} {known.get(label, "")}'.strip() for label in labels[:SHOWN]]
     return ', '.join(listed) + (f', … ({len(labels)} in all)' if len(labels) > SHOWN else '')
 
 
 def sample_files(
     generator: Generator, args: argparse.Namespace, labels: list[int], sampling: dict
 ) -> str:
-    """PNG files and a grid of them; mistakes are told before anything is written."""
+    """Write PNG files and a grid of them; check the arguments before writing."""
     generator.model.check(labels, generator.sampling | sampling, args.seed, once=True)
     settings = dict(
         weights=weights_hash(generator.model),

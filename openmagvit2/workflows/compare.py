@@ -24,7 +24,7 @@ class SampledImages:
     Args:
         generator: Samples.
         num_per_class: Images of each class.
-        seed: Of the samples.
+        seed: Random seed for sampling.
     """
 
     def __init__(self, generator: Generator, num_per_class: int = 50, seed: int = 0) -> None:
@@ -57,24 +57,22 @@ def compare_sets(
     seed: int = 0,
     background: Colour = 'white',
 ) -> Result:
-    """Values of ``samples`` against ``reference``, with files, hashes, counts, network and
-    versions.
+    """Compare ``samples`` with ``reference``; the result records files, hashes and versions.
 
     Args:
         samples: npz, folder, or with ``config`` the checkpoint of a generator.
         reference: npz of images or statistics, or folder.
-        metrics: Of ``comparison.METRICS``; by default all that the reference allows, but KID.
-        features: Config of the network; the FID Inception by default.
+        metrics: Names in ``comparison.METRICS``; default: all that the reference allows but KID.
+        features: Config of the feature network; default: the FID Inception.
         batch_size: Images at a time.
-        device: Of network and generator; the default is that of :func:`init_model`.
+        device: Device of network and generator; default: see :func:`init_model`.
         skip_broken: Leave out files of a folder that cannot be read.
-        config: Of the generator.
+        config: Config of the generator; ``samples`` is then its checkpoint.
         num_per_class, seed: See :class:`SampledImages`.
         background: Colour behind transparent pixels of a folder's files.
 
     Raises:
-        UserError: A user's mistake, told in one sentence, before the first image where it can be
-            seen there.
+        UserError: If an argument or a file is wrong; raised before the first image where possible.
     """
     if min(batch_size, num_per_class) < 1:
         raise UserError('--batch-size and --num-per-class must be at least 1.')
@@ -86,7 +84,7 @@ def compare_sets(
         raise UserError(f'--features-options: {error}') from None
     against = Reference(reference, extractor.dim, skip_broken, background)
     chosen = choose_metrics(metrics, against)
-    # What is missing is told before a generator samples for hours.
+    # Report missing weights before a generator samples for hours.
     extractor.prepare(device)
     if config is None:
         images, more = ImageSet(samples, skip_broken, background), {}

@@ -36,7 +36,7 @@ def convert(
     Args:
         sources: File to read; several are joined.
         target: File to write.
-        config: Of the model.
+        config: Config of the model.
         to: 'ours' or 'official'.
         weights: 'both', 'ema' or 'raw'.
         tokenizer: File of a generator's tokenizer: compared with the one that the sources hold, or

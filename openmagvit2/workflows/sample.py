@@ -36,13 +36,13 @@ def sample_npz(
     stop changes it.
 
     Args:
-        generator: Samples.
+        generator: Generator to sample from.
         out: File to write.
         labels: Classes, in the order of the file; -1 is the null class, ``num_classes`` in the
             file.
-        num_per_class: Images of each.
-        seed: Of the samples.
-        batch_size: Of one call of the generator.
+        num_per_class: Images per class.
+        seed: Random seed for sampling.
+        batch_size: Images per call of the generator.
         part: Images between two marks of progress.
         sampling: See :meth:`Generator.sample`.
 
@@ -113,10 +113,10 @@ def _read(part: Path) -> np.ndarray:
 
 def _begin(folder: Path, settings: dict) -> None:
     """Make the folder, or find it with the same settings; all processes get the same answer."""
-    told = [_claim(folder, settings) if is_main_process() else None]
-    broadcast_object_list(told)
-    if told[0]:
-        raise UserError(told[0])
+    answer = [_claim(folder, settings) if is_main_process() else None]
+    broadcast_object_list(answer)
+    if answer[0]:
+        raise UserError(answer[0])
 
 
 def _claim(folder: Path, settings: dict) -> str | None:

@@ -38,11 +38,10 @@ def test(
     protocol: str | None = None,
     pad: str | None = None,
 ) -> dict[str, float]:
-    """Metrics of a checkpoint by the config's ``test_evaluator``; averaged weights where there are
-    any.
+    """Measure a checkpoint, with its averaged weights if any, by the config's evaluators.
 
     Args:
-        config, checkpoint: Of a tokenizer or a generator.
+        config, checkpoint: Config and checkpoint of a tokenizer or a generator.
         work_dir: Receives logs and ``metrics.json``, which says what was measured how.
         launcher: See :func:`train`.
         metrics: Short names (``evaluation.metrics.SHORT_NAMES``) instead of all the config's
@@ -149,16 +148,14 @@ def _within(part: dict, whole: dict) -> bool:
 
 
 def _takes(registry: Registry, built: dict, key: str) -> bool:
-    """Whether the class of a config has an argument; one that does not exist is told when it is
-    built.
-    """
+    """Return whether the class of a config has an argument; building reports an unknown class."""
     kind = registry.get(built['type'])
     return kind is not None and key in accepted(kind)
 
 
-def _require(registry: Registry, built: dict, key: str, told: str) -> None:
+def _require(registry: Registry, built: dict, key: str, reason: str) -> None:
     if not _takes(registry, built, key):
-        raise UserError(f'{told}; {built["type"]} has no {key}.')
+        raise UserError(f'{reason}; {built["type"]} has no {key}.')
 
 
 def _set_protocol(evaluators: Sequence[dict], protocol: str) -> None:

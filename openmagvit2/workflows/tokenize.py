@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from openmagvit2.apis.init_model import init_model
 from openmagvit2.checkpoint.hashing import weights_hash
+from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.datasets import ImageDataset
 from openmagvit2.datasets.fingerprint import fingerprint
 from openmagvit2.datasets.token_files import (
@@ -42,8 +43,8 @@ def views_of(pipeline: list[dict], crops: str, flip: bool) -> list[tuple[list[di
     """Pipelines and epochs whose images are the views of a picture.
 
     Args:
-        pipeline: Of the config; its random crop is what ``crops`` replaces, a random flip is left
-            out.
+        pipeline: Pipeline of the data set; ``crops`` replaces its crop, and its random flip is
+            removed.
         crops: 'centre'; 'ten': corners and centre, each also mirrored; 'random:N': the crops that a
             training sees in its first N epochs.
         flip: Also mirror each view.
@@ -91,12 +92,12 @@ def tokenize(
     the same bytes in the end.
 
     Args:
-        config: Of a tokenizer; ``<split>_dataloader.dataset`` is what is read.
+        config: Config of a tokenizer; ``<split>_dataloader.dataset`` is tokenized.
         checkpoint: Its weights; averaged ones where there are any.
         out: Receives ``tokens.bin``, ``labels.npy`` and ``header.json``.
         crops, flip: See :func:`views_of`.
         split: 'train' or 'val'.
-        batch_size, num_workers, device: Of this process.
+        batch_size, num_workers, device: Settings of this process.
         block: Images between two marks of progress; processes take blocks in turn.
 
     Returns:
@@ -110,7 +111,7 @@ def tokenize(
     if batch_size < 1:
         raise UserError(f'--batch-size must be at least 1, got {batch_size}.')
     model = init_model(config, checkpoint, device)
-    if not hasattr(model, 'encoder'):
+    if is_generator(model):
         raise UserError(
             f'tokenize needs the config of a tokenizer, this one makes a {type(model).__name__}.'
         )
@@ -225,8 +226,8 @@ def _header(model, config: Config, checkpoint: str, views: Views, recipe: dict) 
 
 
 def _fingerprints(images: ImageDataset, spec: dict) -> dict[str, str | None]:
-    """Of the images, and of all that the data set's config names: the second can be looked up
-    again without reading them.
+    """Fingerprint the images, and the listing of all files that the data set's config names; the
+    listing can be checked again without reading images.
     """
     found = fingerprint(images)
     if spec.get('on_error') != 'skip':

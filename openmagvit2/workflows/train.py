@@ -53,13 +53,13 @@ def train(
         hooks: Hooks beside those of the config, as objects.
 
     Raises:
-        UserError: A user's mistake, told in one sentence; the work directory holds another run's
-            results, or one runs there.
+        UserError: If the config or a checkpoint is wrong, or the work directory holds the results
+            of another run or is in use.
         ProcessLost: Another process is gone.
         TrainingStopped: A signal came; the state is saved.
     """
     config = copy.deepcopy(config)
-    # One process looks and tells the others: views of a shared file system can differ for a while.
+    # The main process looks and broadcasts: views of a shared file system can differ for a while.
     folder, source = _on_main(lambda: _find(config, work_dir, resume))
     content: dict = {}
     if source:

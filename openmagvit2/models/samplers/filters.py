@@ -5,7 +5,7 @@ from torch import Tensor
 
 from openmagvit2.models.layers.precision import has_float64
 
-# So many are sorted first for top-p; a large vocabulary is sorted as a whole only where its
+# Number of tokens that top-p sorts first; it sorts a whole large vocabulary only where the
 # distribution is flat.
 FEW = 1024
 
