@@ -12,6 +12,7 @@ from openmagvit2.checkpoint.weights import file_hash
 from openmagvit2.engine.device import default_device
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.comparison import Reference, Result, choose_metrics, compare
+from openmagvit2.evaluation.features.base import FeatureExtractor
 from openmagvit2.evaluation.images import ImageSet
 from openmagvit2.io.images import Colour
 from openmagvit2.registry import FEATURES
@@ -33,6 +34,15 @@ class SampledImages:
 
     def __len__(self) -> int:
         return self.generator.model.num_classes * self.num_per_class
+
+    def settings(self, config: str | Path) -> dict:
+        """Settings for the record: the generator's config, and how it samples."""
+        return dict(
+            config=str(config),
+            num_per_class=self.num_per_class,
+            seed=self.seed,
+            sampling=self.generator.sampling,
+        )
 
     def batches(self, size: int) -> Iterator[np.ndarray]:
         """Arrays uint8 (B, H, W, 3)."""
@@ -74,42 +84,41 @@ def compare_sets(
     Raises:
         UserError: If an argument or a file is wrong; raised before the first image where possible.
     """
-    if min(batch_size, num_per_class) < 1:
-        raise UserError('--batch-size and --num-per-class must be at least 1.')
-    device = device or default_device()
-    _check_device(device)
-    try:
-        extractor = FEATURES.build(features or dict(type='FIDInception'))
-    except TypeError as error:
-        raise UserError(f'--features-options: {error}') from None
+    device = _checked(batch_size, num_per_class, device or default_device())
+    extractor = _build_extractor(features)
     against = Reference(reference, extractor.dim, skip_broken, background)
     chosen = choose_metrics(metrics, against)
     # Report missing weights before a generator samples for hours.
     extractor.prepare(device)
     if config is None:
-        images, more = ImageSet(samples, skip_broken, background), {}
+        images = ImageSet(samples, skip_broken, background)
+        result = compare(images, against, extractor, chosen, batch_size, device)
+        sha256, more = images.hash(), {}
     else:
         generator = Generator.from_config(config, samples, device)
         images = SampledImages(generator, num_per_class, seed)
-        more = dict(
-            config=str(config), num_per_class=num_per_class, seed=seed, sampling=generator.sampling
-        )
-    result = compare(images, against, extractor, chosen, batch_size, device)
-    result.samples = (
-        dict(
-            file=str(samples), sha256=images.hash() if config is None else file_hash(Path(samples))
-        )
-        | result.samples
-        | more
-    )
+        result = compare(images, against, extractor, chosen, batch_size, device)
+        sha256, more = file_hash(Path(samples)), images.settings(config)
+    result.samples = dict(file=str(samples), sha256=sha256) | result.samples | more
     whole = against.images.hash() if against.images else file_hash(Path(reference))
     result.reference = dict(file=str(reference), sha256=whole) | result.reference
     result.versions = {name: version(name) for name in ('torch', 'torch-fidelity')}
     return result
 
 
-def _check_device(device: str) -> None:
+def _build_extractor(features: dict | None) -> FeatureExtractor:
+    try:
+        return FEATURES.build(features or dict(type='FIDInception'))
+    except TypeError as error:
+        raise UserError(f'--features-options: {error}') from None
+
+
+def _checked(batch_size: int, num_per_class: int, device: str) -> str:
+    """Check numbers and device before anything is read; return the device."""
+    if min(batch_size, num_per_class) < 1:
+        raise UserError('--batch-size and --num-per-class must be at least 1.')
     try:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
         raise UserError(f'--device {device}: {str(error).splitlines()[0]}') from None
+    return device

@@ -56,8 +56,36 @@ def test(
         UserError: An unknown name; a metric of the other kind of model; weights of a metric that
             are not found (before anything is written); labels that the model does not have.
     """
-    checkpoint_content = read_checkpoint(checkpoint)
+    averaged = 'ema_state_dict' in read_checkpoint(checkpoint)
     config = copy.deepcopy(config)
+    sampling = _configure(config, metrics, size, protocol, pad)
+    prepared = prepare(config.test_evaluator)
+    runner = build_runner(config, work_dir, launcher)
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    load_model_weights(model, checkpoint)
+    check_datasets(dict(test_dataloader=runner.test_loop.dataloader), model)
+    with one_size():
+        values = runner.test()
+    if is_main_process():
+        if (Path(runner.work_dir) / 'metrics.json').is_file():
+            print_log(f'{runner.work_dir}/metrics.json was there and is written anew.', 'current')
+        source = dict(file=str(checkpoint), sha256=file_hash(Path(checkpoint)), averaged=averaged)
+        record = dict(config=config, stage='test', metrics=prepared, model=model)
+        record |= dict(checkpoint=source, size=size or "the config's")
+        record |= dict(images=len(runner.test_dataloader.dataset))
+        record |= dict(samples=runner.test_loop.settings if sampling else None)
+        write_record(runner.work_dir, values, **record)
+    return values
+
+
+def _configure(
+    config: Config,
+    metrics: Sequence[str] | None,
+    size: int | str | None,
+    protocol: str | None,
+    pad: str | None,
+) -> bool:
+    """Apply the arguments of :func:`test` to a config; return whether it measures samples."""
     set_test(config)
     count_once(config)
     if not config.test_dataloader or not (config.test_evaluator or metrics):
@@ -81,32 +109,7 @@ def test(
         config.model.pad_value = dict(gray=0.0, black=-1.0)[pad]
     if protocol is not None:
         _set_protocol(listed(config.test_evaluator), protocol)
-    prepared = prepare(config.test_evaluator)
-    runner = build_runner(config, work_dir, launcher)
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-    load_model_weights(model, checkpoint)
-    check_datasets(dict(test_dataloader=runner.test_loop.dataloader), model)
-    with one_size():
-        values = runner.test()
-    if is_main_process():
-        if (Path(runner.work_dir) / 'metrics.json').is_file():
-            print_log(f'{runner.work_dir}/metrics.json was there and is written anew.', 'current')
-        averaged = 'ema_state_dict' in checkpoint_content
-        source = dict(file=str(checkpoint), sha256=file_hash(Path(checkpoint)), averaged=averaged)
-        images, size = len(runner.test_dataloader.dataset), size or "the config's"
-        write_record(
-            runner.work_dir,
-            values,
-            config=config,
-            stage='test',
-            metrics=prepared,
-            images=images,
-            model=model,
-            checkpoint=source,
-            size=size,
-            samples=runner.test_loop.settings if sampling else None,
-        )
-    return values
+    return sampling
 
 
 def choose_loop(config: Config) -> bool:

@@ -9,6 +9,7 @@ import torch
 from mmengine.config import Config
 from mmengine.dist import broadcast_object_list, get_dist_info, is_main_process
 from mmengine.logging import print_log
+from torch import nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
@@ -88,8 +89,7 @@ def tokenize(
     device: str | None = None,
     block: int = 1024,
 ) -> dict:
-    """Write the token cache of a data set; a second start goes on where a killed one stopped, with
-    the same bytes in the end.
+    """Write the token cache of a data set; resume where a killed call stopped, to the same bytes.
 
     Args:
         config: Config of a tokenizer; ``<split>_dataloader.dataset`` is tokenized.
@@ -110,34 +110,39 @@ def tokenize(
     out = Path(out)
     if batch_size < 1:
         raise UserError(f'--batch-size must be at least 1, got {batch_size}.')
-    model = init_model(config, checkpoint, device)
-    if is_generator(model):
-        raise UserError(
-            f'tokenize needs the config of a tokenizer, this one makes a {type(model).__name__}.'
-        )
+    model = _init_tokenizer(config, checkpoint, device)
     # The seed that a training's random crops have.
     spec = dict(seed=config.get('seed', 0)) | config.to_dict()[f'{split}_dataloader']['dataset']
     views = _views(spec, crops, flip, f'{split}_dataloader.dataset')
     recipe = dict(split=split, crops=crops, flip=flip, dataset=spec)
     header = _header(model, config, checkpoint, views, recipe)
     header |= dict(batch_size=batch_size, block=block)
-    begun = [_begin(out, header) if is_main_process() else None]
-    broadcast_object_list(begun)
-    if isinstance(begun[0], UserError):
-        raise begun[0]
-    if begun[0] == 'finished':
+    if _begin_everywhere(out, header) == 'finished':
         print_log(f'{out} is finished already, with these settings and images.', 'current')
         return header | dict(finished=True)
     _encode_blocks(model, views, out, header, num_workers)
     # Blocks are as uneven as the machines.
     long_barrier()
     header |= dict(finished=True)
-    if is_main_process():
-        # The header says so first; then the marks are of no use.
-        write_text(out / HEADER, _text(header))
-        _remove_marks(out)
+    _finish(out, header)
     long_barrier()
     return header
+
+
+def _finish(out: Path, header: dict) -> None:
+    """Write the finished header in the main process, and only then remove the marks."""
+    if is_main_process():
+        write_text(out / HEADER, _text(header))
+        _remove_marks(out)
+
+
+def _init_tokenizer(config: Config, checkpoint: str, device: str | None) -> nn.Module:
+    model = init_model(config, checkpoint, device)
+    if is_generator(model):
+        raise UserError(
+            f'tokenize needs the config of a tokenizer, this one makes a {type(model).__name__}.'
+        )
+    return model
 
 
 def _views(spec: dict, crops: str, flip: bool, key: str) -> Views:
@@ -235,6 +240,15 @@ def _fingerprints(images: ImageDataset, spec: dict) -> dict[str, str | None]:
     return dict(
         fingerprint=found, listing=fingerprint(DATASETS.build(dict(spec, on_error='raise')))
     )
+
+
+def _begin_everywhere(out: Path, header: dict) -> str:
+    """Begin in the main process; return its answer, or raise its error, in all processes."""
+    begun = [_begin(out, header) if is_main_process() else None]
+    broadcast_object_list(begun)
+    if isinstance(begun[0], UserError):
+        raise begun[0]
+    return begun[0]
 
 
 def _begin(out: Path, header: dict) -> str | UserError:

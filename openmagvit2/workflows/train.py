@@ -63,18 +63,7 @@ def train(
     folder, source = _on_main(lambda: _find(config, work_dir, resume))
     content: dict = {}
     if source:
-        content = read_checkpoint(source)
-        if 'config' in content.get('meta', {}):
-            # mmengine would execute it.
-            raise UserError(
-                f'Checkpoint {source} carries a config in `meta.config`, which is not how we '
-                f'write them; remove the key.'
-            )
-        if not {'meta', 'optimizer'} <= content.keys():
-            raise UserError(
-                f'Checkpoint {source} holds weights only: start from them with --cfg-options '
-                f'load_from={source}.'
-            )
+        content = _read_resumable(source)
         config.resume, config.load_from = True, str(source)
     if config.get('val_dataloader') and config.get('val_evaluator'):
         check_stages(listed(config.val_evaluator), config.model, config.filename)
@@ -127,6 +116,27 @@ def _find(config: Config, work_dir: str | None, resume: str | bool) -> tuple[Pat
     if found is None:
         print_log(f'Nothing to resume in {folder}: a fresh start.', 'current')
     return folder, found[0] if found else None
+
+
+def _read_resumable(source: Path) -> dict:
+    """Read a checkpoint that a training can go on from.
+
+    Raises:
+        UserError: If it holds a config, or weights only.
+    """
+    content = read_checkpoint(source)
+    if 'config' in content.get('meta', {}):
+        # mmengine would execute it.
+        raise UserError(
+            f'Checkpoint {source} carries a config in `meta.config`, which is not how we '
+            f'write them; remove the key.'
+        )
+    if not {'meta', 'optimizer'} <= content.keys():
+        raise UserError(
+            f'Checkpoint {source} holds weights only: start from them with --cfg-options '
+            f'load_from={source}.'
+        )
+    return content
 
 
 def _claim(
