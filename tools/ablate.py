@@ -25,8 +25,7 @@ def find(paths: list[str]) -> list[Path]:
     return files
 
 
-def main() -> int:
-    console.forgive()
+def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description='Train and test each config with each seed; a second start goes on.'
     )
@@ -53,7 +52,12 @@ def main() -> int:
     parser.add_argument(
         '--cfg-options', nargs='+', action=DictAction, default={}, help='overrides for every config'
     )
-    args = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> int:
+    console.forgive()
+    args = parse_args()
     try:
         results = run_all(
             find(args.configs),

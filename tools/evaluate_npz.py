@@ -11,18 +11,35 @@ from pathlib import Path
 from openmagvit2 import console
 from openmagvit2.config import DictAction
 from openmagvit2.errors import UserError
-from openmagvit2.evaluation.comparison import METRICS
+from openmagvit2.evaluation.comparison import METRICS, Result
 from openmagvit2.workflows.compare import compare_sets
 
 
-def main() -> int:
-    console.forgive()
+def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=(
             'Fréchet distance, Inception score, precision and recall, KID of SAMPLES '
             'against REFERENCE.'
         )
     )
+    add_sets(parser)
+    parser.add_argument('--batch-size', type=int, default=50)
+    parser.add_argument(
+        '--device', help='as cuda:1, mps, cpu; default: the accelerator, where there is one'
+    )
+    parser.add_argument(
+        '--config', help='config of a generator: measure its images as they are sampled, keep none'
+    )
+    parser.add_argument(
+        '--num-per-class', type=int, default=50, help='images of each class, with --config'
+    )
+    parser.add_argument('--seed', type=int, default=0, help='seed of the samples, with --config')
+    parser.add_argument('--out', help='also write the result as JSON')
+    return parser.parse_args()
+
+
+def add_sets(parser: argparse.ArgumentParser) -> None:
+    """Add the two sets of images, and how to read and compare them."""
     parser.add_argument(
         'samples',
         help=(
@@ -49,11 +66,7 @@ def main() -> int:
         nargs='+',
         action=DictAction,
         default={},
-        help='of the network, as weights=FILE',
-    )
-    parser.add_argument('--batch-size', type=int, default=50)
-    parser.add_argument(
-        '--device', help='as cuda:1, mps, cpu; default: the accelerator, where there is one'
+        help='options of the network, as weights=FILE',
     )
     parser.add_argument(
         '--skip-broken',
@@ -65,16 +78,11 @@ def main() -> int:
         default='white',
         help='colour behind transparent pixels of files; default: white',
     )
-    parser.add_argument(
-        '--config',
-        help='of a generator: its images are sampled as they are measured, and kept nowhere',
-    )
-    parser.add_argument(
-        '--num-per-class', type=int, default=50, help='images of each class, with --config'
-    )
-    parser.add_argument('--seed', type=int, default=0, help='of the samples, with --config')
-    parser.add_argument('--out', help='also write the result as JSON')
-    args = parser.parse_args()
+
+
+def main() -> int:
+    console.forgive()
+    args = parse_args()
     try:
         if args.out and not Path(args.out).resolve().parent.is_dir():
             raise UserError(f'--out {args.out}: its folder does not exist.')
@@ -101,6 +109,12 @@ def main() -> int:
         Path(args.out).write_text(
             json.dumps(asdict(result), indent=2, ensure_ascii=False) + '\n', encoding='utf-8'
         )
+    show(result, args.samples, args.reference)
+    return 0
+
+
+def show(result: Result, samples: str, reference: str) -> None:
+    """Print skipped files and warnings to stderr, protocol and values to stdout."""
     for name, files in result.skipped.items():
         for file in files:
             print(f'skipped, cannot be read ({name}): {file}', file=sys.stderr)
@@ -111,7 +125,7 @@ def main() -> int:
     counts = [f'{result.samples["count"]} images', f'{result.reference["images"] or "no"} images']
     counts[1] += ' and statistics of its own' if result.reference['statistics'] else ''
     print(
-        f'{args.samples} ({counts[0]}) against {args.reference} ({counts[1]}) through '
+        f'{samples} ({counts[0]}) against {reference} ({counts[1]}) through '
         f'{result.network["name"]}'
     )
     for key in ('samples', 'reference', 'network', 'protocol', 'versions'):
@@ -121,7 +135,6 @@ def main() -> int:
         )
     for name, value in result.values.items():
         print(f'{name}: {value:.6g}')
-    return 0
 
 
 if __name__ == '__main__':

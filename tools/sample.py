@@ -30,8 +30,8 @@ def parse_labels(text: str, num_classes: int, names: list[str] | None = None) ->
 
     Args:
         text: Parts with commas between them; -1 and ``num_classes`` are the null class: any class.
-        num_classes: Of the model.
-        names: Of the classes, where they are known. A part that is a number is never a name.
+        num_classes: Number of classes of the model.
+        names: Names of the classes, where known. A part that is a number is never a name.
 
     Raises:
         UserError: Something else, a range that falls, or a class above ``num_classes``.
@@ -74,15 +74,15 @@ def _or_by_name(part: str, names: list[str] | None) -> str:
 
 def named(labels: list[int], num_classes: int, names: list[str] | None) -> str:
     """Classes by number and, where known, by name, the first twenty of them, for the output."""
-    told = dict(enumerate(names or ())) | {num_classes: '(null class: any class)'}
-    listed = [f'{label} {told.get(label, "")}'.strip() for label in labels[:SHOWN]]
+    known = dict(enumerate(names or ())) | {num_classes: '(null class: any class)'}
+    listed = [f'{label} {known.get(label, "")}'.strip() for label in labels[:SHOWN]]
     return ', '.join(listed) + (f', … ({len(labels)} in all)' if len(labels) > SHOWN else '')
 
 
 def sample_files(
     generator: Generator, args: argparse.Namespace, labels: list[int], sampling: dict
 ) -> str:
-    """PNG files and a grid of them; mistakes are told before anything is written."""
+    """Write PNG files and a grid of them; check the arguments before writing."""
     generator.model.check(labels, generator.sampling | sampling, args.seed, once=True)
     settings = dict(
         weights=weights_hash(generator.model),
@@ -105,8 +105,7 @@ def sample_files(
     return f'{len(images)} images and grid.png in {args.out_dir}'
 
 
-def main() -> int:
-    console.forgive()
+def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Sample images of classes from a generator.')
     parser.add_argument('config', help='config file of a generator')
     parser.add_argument('checkpoint', help='checkpoint file')
@@ -135,6 +134,18 @@ def main() -> int:
     parser.add_argument(
         '--device', help='as cuda:1, mps, cpu; default: the accelerator, where there is one'
     )
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm'],
+        default='none',
+        help='with --npz: share the work out',
+    )
+    add_sampling(parser)
+    return parser.parse_args()
+
+
+def add_sampling(parser: argparse.ArgumentParser) -> None:
+    """Add the sampling settings, which override the config's ``eval_sampling``."""
     for name, kind in (
         ('guidance', float),
         ('temperature', float),
@@ -150,7 +161,7 @@ def main() -> int:
     parser.add_argument(
         '--schedule',
         nargs='+',
-        help='of the guidance: constant, linear, cosine, interval; one, or one a sub-token',
+        help='guidance schedule: constant, linear, cosine, interval; one, or one a sub-token',
     )
     parser.add_argument(
         '--interval',
@@ -158,47 +169,52 @@ def main() -> int:
         nargs=2,
         help='part of the decoding with guidance, for --schedule interval',
     )
-    parser.add_argument(
-        '--launcher',
-        choices=['none', 'pytorch', 'slurm'],
-        default='none',
-        help='with --npz: share the work out',
-    )
-    args = parser.parse_args()
-    sampling = {name: getattr(args, name) for name in SETTINGS}
-    sampling = {
+
+
+def given_sampling(args: argparse.Namespace) -> dict:
+    """Return the sampling settings given on the command line; a list of one is its value."""
+    given = {name: getattr(args, name) for name in SETTINGS}
+    return {
         name: value[0] if len(value) == 1 else value
-        for name, value in sampling.items()
+        for name, value in given.items()
         if value is not None
     }
-    try:
-        if min(args.num, args.num_per_class, args.batch_size) < 1:
-            raise UserError('--num, --num-per-class and --batch-size must be at least 1.')
-        if args.launcher != 'none' and not args.npz:
-            raise UserError('--launcher goes with --npz.')
-        launch.start(args.launcher)
-        generator = Generator.from_config(args.config, args.checkpoint, args.device)
-        num_classes = len(generator.model.conditioner.classes('sample by Generator.sample'))
-        names = generator.class_names
-        everything = f'0-{(num_classes if args.npz else min(num_classes, 10)) - 1}'
-        labels = parse_labels(
-            everything if args.labels is None else args.labels, num_classes, names
+
+
+def run(args: argparse.Namespace) -> str:
+    """Sample as the arguments say, and return what was written where."""
+    sampling = given_sampling(args)
+    if min(args.num, args.num_per_class, args.batch_size) < 1:
+        raise UserError('--num, --num-per-class and --batch-size must be at least 1.')
+    if args.launcher != 'none' and not args.npz:
+        raise UserError('--launcher goes with --npz.')
+    launch.start(args.launcher)
+    generator = Generator.from_config(args.config, args.checkpoint, args.device)
+    num_classes = len(generator.model.conditioner.classes('sample by Generator.sample'))
+    names = generator.class_names
+    everything = f'0-{(num_classes if args.npz else min(num_classes, 10)) - 1}'
+    labels = parse_labels(everything if args.labels is None else args.labels, num_classes, names)
+    if launch.is_main_process():
+        print(f'classes: {named(labels, num_classes, names)}')
+    if args.npz:
+        count = sample_npz(
+            generator,
+            args.npz,
+            labels,
+            args.num_per_class,
+            args.seed,
+            args.batch_size,
+            **sampling,
         )
-        if launch.is_main_process():
-            print(f'classes: {named(labels, num_classes, names)}')
-        if args.npz:
-            count = sample_npz(
-                generator,
-                args.npz,
-                labels,
-                args.num_per_class,
-                args.seed,
-                args.batch_size,
-                **sampling,
-            )
-            done = f'{count} images in {args.npz}'
-        else:
-            done = sample_files(generator, args, labels, sampling)
+        return f'{count} images in {args.npz}'
+    return sample_files(generator, args, labels, sampling)
+
+
+def main() -> int:
+    console.forgive()
+    args = parse_args()
+    try:
+        done = run(args)
     except UserError as error:
         print(f'error: {error}', file=sys.stderr)
         return 2

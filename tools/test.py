@@ -14,8 +14,7 @@ from openmagvit2.evaluation.metrics.pixels import PROTOCOLS
 from openmagvit2.workflows.test import test
 
 
-def main() -> int:
-    console.forgive()
+def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Print a config's test metrics for a checkpoint.")
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')
@@ -49,7 +48,12 @@ def main() -> int:
         help='overrides, as test_dataloader.batch_size=4',
     )
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm'], default='none')
-    args = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> int:
+    console.forgive()
+    args = parse_args()
     try:
         config = load_config(args.config, args.cfg_options)
         launch.start(args.launcher, config)

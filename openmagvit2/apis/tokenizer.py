@@ -13,6 +13,7 @@ from torch import Tensor
 
 from openmagvit2.apis.images import ImageLike, one_by_one, to_indices, to_list
 from openmagvit2.apis.init_model import init_model
+from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.errors import UserError
 from openmagvit2.io.images import Colour, UnreadableImage
 from openmagvit2.visualization import to_uint8
@@ -27,7 +28,7 @@ class Tokenizer:
     """
 
     def __init__(self, model: Any) -> None:
-        if not hasattr(model, 'encoder'):
+        if is_generator(model):
             raise UserError(
                 f'Tokenizer needs the config of a tokenizer, this one makes a '
                 f'{type(model).__name__}.'

@@ -1,4 +1,4 @@
-"""Asymmetric token factorization: large indices as several small ones, and back (paper §2.3)."""
+"""Asymmetric token factorization: split large indices, and join them (paper, section 2.3)."""
 
 import math
 from collections.abc import Sequence

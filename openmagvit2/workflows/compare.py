@@ -12,7 +12,7 @@ from openmagvit2.checkpoint.weights import file_hash
 from openmagvit2.engine.device import default_device
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.comparison import Reference, Result, choose_metrics, compare
-from openmagvit2.evaluation.features import FeatureExtractor
+from openmagvit2.evaluation.features.base import FeatureExtractor
 from openmagvit2.evaluation.images import ImageSet
 from openmagvit2.io.images import Colour
 from openmagvit2.registry import FEATURES
@@ -26,7 +26,7 @@ class SampledImages:
     Args:
         generator: Samples.
         num_per_class: Images of each class.
-        seed: Of the samples.
+        seed: Random seed for sampling.
     """
 
     def __init__(self, generator: Generator, num_per_class: int = 50, seed: int = 0) -> None:
@@ -38,6 +38,15 @@ class SampledImages:
 
     def __len__(self) -> int:
         return len(self.classes) * self.num_per_class
+
+    def settings(self, config: str | Path) -> dict:
+        """Settings for the record: the generator's config, and how it samples."""
+        return dict(
+            config=str(config),
+            num_per_class=self.num_per_class,
+            seed=self.seed,
+            sampling=self.generator.sampling,
+        )
 
     def batches(self, size: int) -> Iterator[np.ndarray]:
         """Arrays uint8 (B, H, W, 3)."""
@@ -62,50 +71,39 @@ def compare_sets(
     seed: int = 0,
     background: Colour = 'white',
 ) -> Result:
-    """Values of ``samples`` against ``reference``, with files, hashes, counts, network and
-    versions.
+    """Compare ``samples`` with ``reference``; the result records files, hashes and versions.
 
     Args:
         samples: npz, folder, or with ``config`` the checkpoint of a generator.
         reference: npz of images or statistics, or folder.
-        metrics: Of ``comparison.METRICS``; by default all that the reference allows, but KID.
-        features: Config of the network; the FID Inception by default.
+        metrics: Names in ``comparison.METRICS``; default: all that the reference allows but KID.
+        features: Config of the feature network; default: the FID Inception.
         batch_size: Images at a time.
-        device: Of network and generator; the default is that of :func:`init_model`.
+        device: Device of network and generator; default: see :func:`init_model`.
         skip_broken: Leave out files of a folder that cannot be read.
-        config: Of the generator.
+        config: Config of the generator; ``samples`` is then its checkpoint.
         num_per_class, seed: See :class:`SampledImages`.
         background: Colour behind transparent pixels of a folder's files.
 
     Raises:
-        UserError: A user's mistake, told in one sentence, before the first image where it can be
-            seen there.
+        UserError: If an argument or a file is wrong; raised before the first image where possible.
     """
-    if min(batch_size, num_per_class) < 1:
-        raise UserError('--batch-size and --num-per-class must be at least 1.')
-    device = device or default_device()
-    _check_device(device)
+    device = _checked(batch_size, num_per_class, device or default_device())
     extractor = _network(features or dict(type='FIDInception'))
     against = Reference(reference, extractor.dim, skip_broken, background)
     chosen = choose_metrics(metrics, against)
-    # What is missing is told before a generator samples for hours.
+    # Report missing weights before a generator samples for hours.
     extractor.prepare(device)
     if config is None:
-        images, more = ImageSet(samples, skip_broken, background), {}
+        images = ImageSet(samples, skip_broken, background)
+        result = compare(images, against, extractor, chosen, batch_size, device)
+        sha256, more = images.hash(), {}
     else:
         generator = Generator.from_config(config, samples, device)
         images = SampledImages(generator, num_per_class, seed)
-        more = dict(
-            config=str(config), num_per_class=num_per_class, seed=seed, sampling=generator.sampling
-        )
-    result = compare(images, against, extractor, chosen, batch_size, device)
-    result.samples = (
-        dict(
-            file=str(samples), sha256=images.hash() if config is None else file_hash(Path(samples))
-        )
-        | result.samples
-        | more
-    )
+        result = compare(images, against, extractor, chosen, batch_size, device)
+        sha256, more = file_hash(Path(samples)), images.settings(config)
+    result.samples = dict(file=str(samples), sha256=sha256) | result.samples | more
     whole = against.images.hash() if against.images else file_hash(Path(reference))
     result.reference = dict(file=str(reference), sha256=whole) | result.reference
     result.versions = {name: version(name) for name in ('torch', 'torch-fidelity')}
@@ -124,8 +122,12 @@ def _network(config: dict) -> FeatureExtractor:
     return FEATURES.build(config)
 
 
-def _check_device(device: str) -> None:
+def _checked(batch_size: int, num_per_class: int, device: str) -> str:
+    """Check numbers and device before anything is read; return the device."""
+    if min(batch_size, num_per_class) < 1:
+        raise UserError('--batch-size and --num-per-class must be at least 1.')
     try:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
         raise UserError(f'--device {device}: {str(error).splitlines()[0]}') from None
+    return device

@@ -36,7 +36,7 @@ def convert(
     Args:
         sources: File to read; several are joined.
         target: File to write.
-        config: Of the model.
+        config: Config of the model.
         to: 'ours' or 'official'.
         weights: 'both', 'ema' or 'raw'.
         tokenizer: File of a generator's tokenizer: compared with the one that the sources hold, or
@@ -47,15 +47,7 @@ def convert(
         UserError: A file cannot be read, or does not fit the config.
     """
     target = Path(target)
-    if target.suffix not in ('.pth', '.safetensors') and not (
-        target.suffix == '.ckpt' and to == 'official'
-    ):
-        raise UserError(
-            f'{target}: write a checkpoint as .pth or .safetensors (official ones as .ckpt too).'
-        )
-    for source in map(Path, sources):
-        if source.exists() and target.exists() and source.samefile(target):
-            raise UserError(f'{target} is the source itself; name another file to write.')
+    _check_target(sources, target, to)
     file = joined(sources)
     model = init_model(config, device='meta', cfg_options=cfg_options or None)
     if tokenizer and not is_generator(model):
@@ -70,8 +62,7 @@ def convert(
     else:
         converter = choose(model, file['state_dict'])
         converted, report = to_ours(file['state_dict'], model, weights, converter)
-    bare = converter.bare and to == 'official'
-    converted |= _kept(file, report, bare)
+    converted |= _kept(file, report, bare=converter.bare and to == 'official')
     print(report)
     ours = file if to == 'official' else converted
     if tokenizer:
@@ -80,6 +71,18 @@ def convert(
         print(note)
     mapped = [*sources, *([tokenizer] if tokenizer else [])]
     _write(converted, target, converter if to == 'official' else None, mapped)
+
+
+def _check_target(sources: Sequence[str | Path], target: Path, to: str) -> None:
+    if target.suffix not in ('.pth', '.safetensors') and not (
+        target.suffix == '.ckpt' and to == 'official'
+    ):
+        raise UserError(
+            f'{target}: write a checkpoint as .pth or .safetensors (official ones as .ckpt too).'
+        )
+    for source in map(Path, sources):
+        if source.exists() and target.exists() and source.samefile(target):
+            raise UserError(f'{target} is the source itself; name another file to write.')
 
 
 def joined(sources: Sequence[str | Path]) -> dict:

@@ -85,11 +85,10 @@ def count_once(config: Config) -> None:
 
 
 def prepare(evaluators: ConfigDict | Sequence[ConfigDict]) -> list[BaseMetric]:
-    """Evaluators with their networks read: what is missing is told before the first image, and
-    before anything is written.
-    """
+    """Build evaluators and load their networks, so that missing weights fail before any image."""
     metrics = [METRICS.build(evaluator.to_dict()) for evaluator in listed(evaluators)]
     for metric in metrics:
+        # mmengine's own metrics have no such method.
         if hasattr(metric, 'prepare'):
             metric.prepare()
     return metrics

@@ -28,21 +28,18 @@ def sample_npz(
     part: int = 500,
     **sampling,
 ) -> int:
-    """Write ``arr_0`` uint8 (N, H, W, 3) and ``arr_1`` int64 (N,), class after class; sharded over
-    processes, and resumable.
+    """Write ``arr_0`` uint8 (N, H, W, 3) and ``arr_1`` int64 (N,), ordered by class; resumable.
 
-    Parts lie in ``<out>.parts`` until all are there; the file is streamed together and appears at
-    once. A sample is a function of (seed, class, number), so neither the number of processes nor a
-    stop changes it.
+    Processes write parts to ``<out>.parts``, which are then merged. A sample depends on (seed,
+    class, number) alone, not on the number of processes or an interruption.
 
     Args:
-        generator: Samples.
+        generator: Generator to sample from.
         out: File to write.
-        labels: Classes, in the order of the file; -1 is the null class, ``num_classes`` in the
-            file.
-        num_per_class: Images of each.
-        seed: Of the samples.
-        batch_size: Of one call of the generator.
+        labels: Classes in file order; -1, stored as ``num_classes``, is the null class.
+        num_per_class: Images per class.
+        seed: Random seed for sampling.
+        batch_size: Images per call of the generator.
         part: Images between two marks of progress.
         sampling: See :meth:`Generator.sample`.
 
@@ -54,33 +51,61 @@ def sample_npz(
             out of range or twice there, or a setting is wrong.
     """
     out = Path(out)
-    if out.suffix != '.npz':
-        raise UserError(f'{out}: the name of the file must end in .npz.')
-    if out.exists():
-        raise UserError(f'{out} exists; remove it or give another name.')
+    _check_target(out)
     # Before a folder is made: mistakes leave nothing behind.
     generator.model.check(labels, generator.sampling | sampling, seed, once=True)
     _, labels = generator.model.conditioner.requests(labels)
     jobs = [(label, number) for label in labels for number in range(num_per_class)]
     folder = out.with_name(f'{out.name}.parts')
-    settings = dict(
-        labels=labels,
-        num_per_class=num_per_class,
-        seed=seed,
-        part=part,
+    settings = dict(labels=labels, num_per_class=num_per_class, seed=seed, part=part)
+    settings |= _identity(generator, sampling)
+    _begin(folder, settings)
+    parts = [jobs[start : start + part] for start in range(0, len(jobs), part)]
+    _write_parts(generator, folder, parts, seed, batch_size, sampling)
+    long_barrier()
+    if is_main_process():
+        _merge(folder, out, [label for label, _ in jobs], len(parts))
+        shutil.rmtree(folder)
+    long_barrier()
+    return len(jobs)
+
+
+def _check_target(out: Path) -> None:
+    if out.suffix != '.npz':
+        raise UserError(f'{out}: the name of the file must end in .npz.')
+    if out.exists():
+        raise UserError(f'{out} exists; remove it or give another name.')
+
+
+def _identity(generator: Generator, sampling: dict) -> dict:
+    """Weights and sampling settings, as JSON gives them back."""
+    return dict(
         weights=weights_hash(generator.model),
         sampling=json.loads(json.dumps(generator.sampling | sampling)),
     )
-    _begin(folder, settings)
+
+
+def _write_parts(
+    generator: Generator,
+    folder: Path,
+    parts: list[list[tuple[int, int]]],
+    seed: int,
+    batch_size: int,
+    sampling: dict,
+) -> None:
+    """Sample and write the missing parts of this process.
+
+    Args:
+        parts: (label, number) of the images of each part.
+    """
     rank, world = get_dist_info()
-    numbers = range(-(-len(jobs) // part))
     left = [
         number
-        for number in numbers
+        for number in range(len(parts))
         if number % world == rank and not _part(folder, number).exists()
     ]
-    for number in tqdm(left, desc=f'parts of {part} images', disable=not is_main_process()):
-        mine = jobs[number * part : (number + 1) * part]
+    for number in tqdm(left, desc='parts', disable=not is_main_process()):
+        mine = parts[number]
         batches = [
             zip(*mine[start : start + batch_size], strict=True)
             for start in range(0, len(mine), batch_size)
@@ -90,12 +115,6 @@ def sample_npz(
         )
         with write_atomically(_part(folder, number)) as file:
             np.save(file, images)
-    long_barrier()
-    if is_main_process():
-        _merge(folder, out, [label for label, _ in jobs], len(numbers))
-        shutil.rmtree(folder)
-    long_barrier()
-    return len(jobs)
 
 
 def _part(folder: Path, number: int) -> Path:
@@ -113,10 +132,10 @@ def _read(part: Path) -> np.ndarray:
 
 def _begin(folder: Path, settings: dict) -> None:
     """Make the folder, or find it with the same settings; all processes get the same answer."""
-    told = [_claim(folder, settings) if is_main_process() else None]
-    broadcast_object_list(told)
-    if told[0]:
-        raise UserError(told[0])
+    answer = [_claim(folder, settings) if is_main_process() else None]
+    broadcast_object_list(answer)
+    if answer[0]:
+        raise UserError(answer[0])
 
 
 def _claim(folder: Path, settings: dict) -> str | None:

@@ -39,11 +39,10 @@ def test(
     protocol: str | None = None,
     pad: str | None = None,
 ) -> dict[str, float]:
-    """Metrics of a checkpoint by the config's ``test_evaluator``; averaged weights where there are
-    any.
+    """Measure a checkpoint, with its averaged weights if any, by the config's evaluators.
 
     Args:
-        config, checkpoint: Of a tokenizer or a generator.
+        config, checkpoint: Config and checkpoint of a tokenizer or a generator.
         work_dir: Receives logs and ``metrics.json``, which says what was measured how.
         launcher: See :func:`train`.
         metrics: Short names (``evaluation.metrics.SHORT_NAMES``) instead of all the config's
@@ -58,8 +57,36 @@ def test(
         UserError: An unknown name; a metric of the other kind of model; weights of a metric that
             are not found (before anything is written); labels that the model does not have.
     """
-    checkpoint_content = read_checkpoint(checkpoint)
+    averaged = 'ema_state_dict' in read_checkpoint(checkpoint)
     config = copy.deepcopy(config)
+    sampling = _configure(config, metrics, size, protocol, pad)
+    prepared = prepare(config.test_evaluator)
+    runner = build_runner(config, work_dir, launcher)
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    load_model_weights(model, checkpoint)
+    check_datasets(dict(test_dataloader=runner.test_loop.dataloader), model)
+    with one_size(), watched(config, None):
+        values = runner.test()
+    if is_main_process():
+        if (Path(runner.work_dir) / 'metrics.json').is_file():
+            print_log(f'{runner.work_dir}/metrics.json was there and is written anew.', 'current')
+        source = dict(file=str(checkpoint), sha256=file_hash(Path(checkpoint)), averaged=averaged)
+        record = dict(config=config, stage='test', metrics=prepared, model=model)
+        record |= dict(checkpoint=source, size=size or "the config's")
+        record |= dict(images=len(runner.test_dataloader.dataset))
+        record |= dict(samples=runner.test_loop.settings if sampling else None)
+        write_record(runner.work_dir, values, **record)
+    return values
+
+
+def _configure(
+    config: Config,
+    metrics: Sequence[str] | None,
+    size: int | str | None,
+    protocol: str | None,
+    pad: str | None,
+) -> bool:
+    """Apply the arguments of :func:`test` to a config; return whether it measures samples."""
     set_test(config)
     count_once(config)
     if not config.test_dataloader or not (config.test_evaluator or metrics):
@@ -85,32 +112,7 @@ def test(
         config.model.pad_value = dict(gray=0.0, black=-1.0)[pad]
     if protocol is not None:
         _set_protocol(listed(config.test_evaluator), protocol)
-    prepared = prepare(config.test_evaluator)
-    runner = build_runner(config, work_dir, launcher)
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-    load_model_weights(model, checkpoint)
-    check_datasets(dict(test_dataloader=runner.test_loop.dataloader), model)
-    with one_size(), watched(config, None):
-        values = runner.test()
-    if is_main_process():
-        if (Path(runner.work_dir) / 'metrics.json').is_file():
-            print_log(f'{runner.work_dir}/metrics.json was there and is written anew.', 'current')
-        averaged = 'ema_state_dict' in checkpoint_content
-        source = dict(file=str(checkpoint), sha256=file_hash(Path(checkpoint)), averaged=averaged)
-        images, size = len(runner.test_dataloader.dataset), size or "the config's"
-        write_record(
-            runner.work_dir,
-            values,
-            config=config,
-            stage='test',
-            metrics=prepared,
-            images=images,
-            model=model,
-            checkpoint=source,
-            size=size,
-            samples=runner.test_loop.settings if sampling else None,
-        )
-    return values
+    return sampling
 
 
 def choose_loop(config: Config) -> bool:
@@ -153,16 +155,14 @@ def _within(part: dict, whole: dict) -> bool:
 
 
 def _takes(registry: Registry, built: dict, key: str) -> bool:
-    """Whether the class of a config has an argument; one that does not exist is told when it is
-    built.
-    """
+    """Return whether the class of a config has an argument; building reports an unknown class."""
     kind = registry.get(built['type'])
     return kind is not None and key in accepted(kind)
 
 
-def _require(registry: Registry, built: dict, key: str, told: str) -> None:
+def _require(registry: Registry, built: dict, key: str, reason: str) -> None:
     if not _takes(registry, built, key):
-        raise UserError(f'{told}; {built["type"]} has no {key}.')
+        raise UserError(f'{reason}; {built["type"]} has no {key}.')
 
 
 def _set_protocol(evaluators: Sequence[dict], protocol: str) -> None:

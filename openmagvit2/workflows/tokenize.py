@@ -9,11 +9,13 @@ import torch
 from mmengine.config import Config
 from mmengine.dist import broadcast_object_list, get_dist_info, is_main_process
 from mmengine.logging import print_log
+from torch import nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from openmagvit2.apis.init_model import init_model
 from openmagvit2.checkpoint.hashing import weights_hash
+from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.datasets import ImageDataset
 from openmagvit2.datasets.fingerprint import fingerprint
 from openmagvit2.datasets.token_files import (
@@ -42,8 +44,8 @@ def views_of(pipeline: list[dict], crops: str, flip: bool) -> list[tuple[list[di
     """Pipelines and epochs whose images are the views of a picture.
 
     Args:
-        pipeline: Of the config; its random crop is what ``crops`` replaces, a random flip is left
-            out.
+        pipeline: Pipeline of the data set; ``crops`` replaces its crop, and its random flip is
+            removed.
         crops: 'centre'; 'ten': corners and centre, each also mirrored; 'random:N': the crops that a
             training sees in its first N epochs.
         flip: Also mirror each view.
@@ -87,16 +89,15 @@ def tokenize(
     device: str | None = None,
     block: int = 1024,
 ) -> dict:
-    """Write the token cache of a data set; a second start goes on where a killed one stopped, with
-    the same bytes in the end.
+    """Write the token cache of a data set; resume where a killed call stopped, to the same bytes.
 
     Args:
-        config: Of a tokenizer; ``<split>_dataloader.dataset`` is what is read.
+        config: Config of a tokenizer; ``<split>_dataloader.dataset`` is tokenized.
         checkpoint: Its weights; averaged ones where there are any.
         out: Receives ``tokens.bin``, ``labels.npy`` and ``header.json``.
         crops, flip: See :func:`views_of`.
         split: 'train' or 'val'.
-        batch_size, num_workers, device: Of this process.
+        batch_size, num_workers, device: Settings of this process.
         block: Images between two marks of progress; processes take blocks in turn.
 
     Returns:
@@ -109,34 +110,39 @@ def tokenize(
     out = Path(out)
     if batch_size < 1:
         raise UserError(f'--batch-size must be at least 1, got {batch_size}.')
-    model = init_model(config, checkpoint, device)
-    if not hasattr(model, 'encoder'):
-        raise UserError(
-            f'tokenize needs the config of a tokenizer, this one makes a {type(model).__name__}.'
-        )
+    model = _init_tokenizer(config, checkpoint, device)
     # The seed that a training's random crops have.
     spec = dict(seed=config.get('seed', 0)) | config.to_dict()[f'{split}_dataloader']['dataset']
     views = _views(spec, crops, flip, f'{split}_dataloader.dataset')
     recipe = dict(split=split, crops=crops, flip=flip, dataset=spec)
     header = _header(model, config, checkpoint, views, recipe)
     header |= dict(batch_size=batch_size, block=block)
-    begun = [_begin(out, header) if is_main_process() else None]
-    broadcast_object_list(begun)
-    if isinstance(begun[0], UserError):
-        raise begun[0]
-    if begun[0] == 'finished':
+    if _begin_everywhere(out, header) == 'finished':
         print_log(f'{out} is finished already, with these settings and images.', 'current')
         return header | dict(finished=True)
     _encode_blocks(model, views, out, header, num_workers)
     # Blocks are as uneven as the machines.
     long_barrier()
     header |= dict(finished=True)
-    if is_main_process():
-        # The header says so first; then the marks are of no use.
-        write_text(out / HEADER, _text(header))
-        _remove_marks(out)
+    _finish(out, header)
     long_barrier()
     return header
+
+
+def _finish(out: Path, header: dict) -> None:
+    """Write the finished header in the main process, and only then remove the marks."""
+    if is_main_process():
+        write_text(out / HEADER, _text(header))
+        _remove_marks(out)
+
+
+def _init_tokenizer(config: Config, checkpoint: str, device: str | None) -> nn.Module:
+    model = init_model(config, checkpoint, device)
+    if is_generator(model):
+        raise UserError(
+            f'tokenize needs the config of a tokenizer, this one makes a {type(model).__name__}.'
+        )
+    return model
 
 
 def _views(spec: dict, crops: str, flip: bool, key: str) -> Views:
@@ -225,8 +231,8 @@ def _header(model, config: Config, checkpoint: str, views: Views, recipe: dict) 
 
 
 def _fingerprints(images: ImageDataset, spec: dict) -> dict[str, str | None]:
-    """Of the images, and of all that the data set's config names: the second can be looked up
-    again without reading them.
+    """Fingerprint the images, and the listing of all files that the data set's config names; the
+    listing can be checked again without reading images.
     """
     found = fingerprint(images)
     if spec.get('on_error') != 'skip':
@@ -234,6 +240,15 @@ def _fingerprints(images: ImageDataset, spec: dict) -> dict[str, str | None]:
     return dict(
         fingerprint=found, listing=fingerprint(DATASETS.build(dict(spec, on_error='raise')))
     )
+
+
+def _begin_everywhere(out: Path, header: dict) -> str:
+    """Begin in the main process; return its answer, or raise its error, in all processes."""
+    begun = [_begin(out, header) if is_main_process() else None]
+    broadcast_object_list(begun)
+    if isinstance(begun[0], UserError):
+        raise begun[0]
+    return begun[0]
 
 
 def _begin(out: Path, header: dict) -> str | UserError:

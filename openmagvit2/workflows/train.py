@@ -53,28 +53,17 @@ def train(
         hooks: Hooks beside those of the config, as objects.
 
     Raises:
-        UserError: A user's mistake, told in one sentence; the work directory holds another run's
-            results, or one runs there.
+        UserError: If the config or a checkpoint is wrong, or the work directory holds the results
+            of another run or is in use.
         ProcessLost: Another process is gone.
         TrainingStopped: A signal came; the state is saved.
     """
     config = copy.deepcopy(config)
-    # One process looks and tells the others: views of a shared file system can differ for a while.
+    # The main process looks and broadcasts: views of a shared file system can differ for a while.
     folder, source = _on_main(lambda: _find(config, work_dir, resume))
     content: dict = {}
     if source:
-        content = read_checkpoint(source)
-        if 'config' in content.get('meta', {}):
-            # mmengine would execute it.
-            raise UserError(
-                f'Checkpoint {source} carries a config in `meta.config`, which is not how we '
-                f'write them; remove the key.'
-            )
-        if not {'meta', 'optimizer'} <= content.keys():
-            raise UserError(
-                f'Checkpoint {source} holds weights only: start from them with --cfg-options '
-                f'load_from={source}.'
-            )
+        content = _read_resumable(source)
         config.resume, config.load_from = True, str(source)
     elif config.get('resume'):
         # A merged config names what its training was resumed from.
@@ -131,6 +120,27 @@ def _find(config: Config, work_dir: str | None, resume: str | bool) -> tuple[Pat
     if found is None:
         print_log(f'Nothing to resume in {folder}: a fresh start.', 'current')
     return folder, found[0] if found else None
+
+
+def _read_resumable(source: Path) -> dict:
+    """Read a checkpoint that a training can go on from.
+
+    Raises:
+        UserError: If it holds a config, or weights only.
+    """
+    content = read_checkpoint(source)
+    if 'config' in content.get('meta', {}):
+        # mmengine would execute it.
+        raise UserError(
+            f'Checkpoint {source} carries a config in `meta.config`, which is not how we '
+            f'write them; remove the key.'
+        )
+    if not {'meta', 'optimizer'} <= content.keys():
+        raise UserError(
+            f'Checkpoint {source} holds weights only: start from them with --cfg-options '
+            f'load_from={source}.'
+        )
+    return content
 
 
 def _claim(

@@ -18,7 +18,7 @@ NETWORKS = ('lpips_alex', 'lpips_vgg', 'rfid', 'rfd_efficientnet_lite0')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Of the command line."""
+    """Add the options of this benchmark to the command line."""
     parser.add_argument('--config', default='lfq_256', help='a tokenizer, with random weights')
     parser.add_argument('--size', type=int, default=256)
     parser.add_argument('--batch-size', type=int, default=2)

@@ -29,7 +29,7 @@ def dense_entropies(x: Tensor, temperature: float, eps: float) -> tuple[Tensor, 
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Of the command line."""
+    """Add the options of this benchmark to the command line."""
     parser.add_argument('--bits', type=int, nargs='+', default=[10, 14, 18, 20, 24])
     parser.add_argument('--tokens', type=int, nargs='+', default=[1024, 4096])
     parser.add_argument('--repeats', type=int, default=5)

@@ -21,7 +21,7 @@ LIMIT = 1.2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Of the command line."""
+    """Add the options of this benchmark to the command line."""
     parser.add_argument('--config', default='ar_b_256', help='a generator, with random weights')
     parser.add_argument('--batch-size', type=int, default=8)
     parser.add_argument('--guidance', type=float, default=2.0, help='1 runs without the null half')

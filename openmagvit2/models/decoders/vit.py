@@ -47,7 +47,7 @@ class ProxyHead(nn.Module):
 
     Args:
         dim: Width of the features.
-        codebook_size, code_dim: Of the proxy's table.
+        codebook_size, code_dim: Rows and columns of the proxy's table.
         decoder: The proxy's decoder, built.
     """
 

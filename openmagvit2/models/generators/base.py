@@ -1,6 +1,4 @@
-"""Stage II: a transformer that predicts the sub-tokens of a frozen tokenizer's indices (paper
-§2.3). What all paradigms share.
-"""
+"""Base class of the generators: predict the indices of a frozen tokenizer (paper, section 2.3)."""
 
 from typing import Any
 

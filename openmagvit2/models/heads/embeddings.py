@@ -18,7 +18,7 @@ class TokenEmbedding(nn.ModuleList):
         vocab_sizes: Sizes of the sub-vocabularies.
         dim: Width of the backbone.
         more_rows: Rows of the first table behind those of the codes, for labels and masks.
-        row_dim: Of no use here; see :class:`CodeEmbedding`.
+        row_dim: Unused here; see :class:`CodeEmbedding`.
     """
 
     needs_rows = False

@@ -16,7 +16,7 @@ class R1(nn.Module):
     of 20. Computed in float32, whatever the autocast.
 
     Args:
-        interval: Iterations from one penalty to the next, which then counts so many times: the mean
+        interval: Iterations from one penalty to the next, which is multiplied by it: the mean
             strength stays (StyleGAN2's lazy regularization).
     """
 

@@ -36,7 +36,7 @@ class QuantizerOutput:
         """Check that the encoder gave finite numbers; waits for the device.
 
         Args:
-            what: Of which images, and where known of which weights, for the error.
+            what: The images, and the weights where known, as the error names them.
 
         Raises:
             UserError: Some were NaN or infinite, whose indices would look like any others.
@@ -246,7 +246,7 @@ class BaseQuantizer(nn.Module, ABC):
 
         Args:
             z: Latents (B, in_channels, *grid).
-            temperature: Of the distribution, above 0.
+            temperature: Temperature of the distribution, above 0.
             uniform: One number in [0, 1) for each digit of an index, (B, T, k); None: take the
                 nearest row.
 

@@ -97,7 +97,7 @@ class LFQ(BaseQuantizer, PerIteration):
         places = [torch.arange(bits) for bits in index_bits]
         shifts = torch.cat([s if bit_order == 'lsb' else s.flip(0) for s in places])
         digits = torch.tensor([digit for digit, bits in enumerate(index_bits) for _ in range(bits)])
-        # Of each channel: the place of its bit in a digit, and which digit.
+        # For each channel, the place of its bit in a digit, and the digit.
         self.register_buffer('shifts', shifts, persistent=False)
         self.register_buffer('digits', digits, persistent=False)
         self.entropy_groups = entropy_groups

@@ -1,4 +1,4 @@
-"""Classifier-free guidance (paper §3.3)."""
+"""Classifier-free guidance (paper, section 3.3)."""
 
 import math
 from collections.abc import Sequence

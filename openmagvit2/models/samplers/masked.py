@@ -61,10 +61,10 @@ class MaskedSampler(SubTokenSampler):
 
     Args:
         steps: Steps of the decoding; 8 in the paper, 16 in the official code.
-        choice_temperature: Of the Gumbel noise on the confidence, log p; it falls linearly to 0 at
-            the last step. 0 is none.
+        choice_temperature: Scale of the Gumbel noise on the confidence, log p; falls linearly to 0
+            at the last step. 0 disables the noise.
         mask_schedule: How many tokens stay masked; see :func:`masked_share`.
-        settings: Of :class:`SubTokenSampler`: guidance, temperature, filters.
+        settings: Arguments of :class:`SubTokenSampler`: guidance, temperature, filters.
 
     Raises:
         UserError: A setting out of its range, named.
@@ -129,6 +129,6 @@ class MaskedSampler(SubTokenSampler):
         confidence = (confidence + noise.to(confidence.dtype)).masked_fill(~unknown, math.inf)
         count = int((tokens * masked_share(ratio, self.mask_schedule, tokens))[0])
         rows = (unknown.sum(1, keepdim=True) - 1).clamp_max(count).clamp_min(1)
-        # Of a single token there is no second smallest.
+        # A single token has no second smallest.
         limit = confidence.sort(1).values.gather(1, rows.clamp_max(tokens - 1))
         return confidence < limit

@@ -271,7 +271,7 @@ class VisualTokenizer(BaseModel):
 
         Args:
             image: (B, 3, *size) in [-1, 1].
-            out, quantized: Of :attr:`autoencoder`.
+            out, quantized: Outputs of :attr:`autoencoder`.
             iteration: Finished iterations.
         """
         terms = self.recipe.quantizer_terms(self.quantizer, quantized, iteration)
