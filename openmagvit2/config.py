@@ -110,11 +110,11 @@ def _import_custom(content: dict, path: Path) -> None:
         except ModuleNotFoundError as error:
             if error.name != name.split('.')[0] and error.name != name:
                 raise
-            told = f'custom_imports: no module `{name}` is installed, '
-            told += f'in the current directory or beside {path.name}.'
+            message = f'custom_imports: no module `{name}` is installed, '
+            message += f'in the current directory or beside {path.name}.'
             if not wanted.get('allow_failed_imports'):
-                raise UserError(told) from error
-            print_log(told, 'current', logging.WARNING)
+                raise UserError(message) from error
+            print_log(message, 'current', logging.WARNING)
 
 
 def _check_paths(content: dict, options: dict[str, Any], variables: set[str]) -> None:

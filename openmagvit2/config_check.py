@@ -72,7 +72,7 @@ def is_suspicious(key: str, value: Any, config: dict) -> str | None:
     """Why a top-level key of no known name looks like a mistake, as an error says it, or None.
 
     Args:
-        key, value: Of the top level.
+        key, value: An entry of the top level.
         config: All of it.
     """
     if key in TOP_LEVEL or key == 'type':

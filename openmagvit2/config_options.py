@@ -26,8 +26,8 @@ class DictAction(MMEngineDictAction):
             try:
                 options[key] = parse_value(text)
             except (SyntaxError, AssertionError, RecursionError) as error:
-                told = f'{key}: {text!r} cannot be read; write lists and dicts as in Python'
-                raise argparse.ArgumentError(self, told) from error
+                message = f'{key}: {text!r} cannot be read; write lists and dicts as in Python'
+                raise argparse.ArgumentError(self, message) from error
         setattr(namespace, self.dest, options)
 
 

@@ -51,7 +51,7 @@ def to_ours(
         model: What the config builds; on the meta device it costs nothing.
         weights: 'both': raw weights as ``state_dict``, averages as ``ema_state_dict``; 'raw' or
             'ema': that one as ``state_dict``.
-        converter: Of the system; chosen by names and model by default.
+        converter: The system's converter; default: chosen by names and model.
 
     Raises:
         UserError: A tensor is missing, misshaped, or unexpected; averages are wanted and there are

@@ -77,14 +77,14 @@ def _safetensors_meta(path: Path) -> dict:
 
 def _unwrapped(content: dict, path: Path) -> dict:
     """Without the prefixes of wrappers in the names of raw and averaged weights."""
-    told: list[str] = []
+    prefixes: list[str] = []
     for key in ('state_dict', 'ema_state_dict'):
         if isinstance(content.get(key), dict):
             state, found = unwrapped(content[key])
             if found:
-                content, told = content | {key: state}, told + found
-    if told:
-        names = ' and '.join(f'`{prefix}`' for prefix in dict.fromkeys(told))
+                content, prefixes = content | {key: state}, prefixes + found
+    if prefixes:
+        names = ' and '.join(f'`{prefix}`' for prefix in dict.fromkeys(prefixes))
         print_log(f'Checkpoint {path}: names are read without {names}.', 'current', logging.INFO)
     return content
 
@@ -174,13 +174,13 @@ def check_weights(
     ]
     parts = dict(missing=missing, unexpected=unexpected, misshaped=shapes)
     if any(parts.values()):
-        told = '; '.join(
+        problems = '; '.join(
             f'{len(v)} {name} ({", ".join(v[:3])}{", …" if len(v) > 3 else ""})'
             for name, v in parts.items()
             if v
         )
         raise UserError(
-            f'{source} does not fit this config: {told}. Use the config it was trained with.'
+            f'{source} does not fit this config: {problems}. Use the config it was trained with.'
         )
 
 

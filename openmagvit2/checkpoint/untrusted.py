@@ -118,8 +118,8 @@ def read_pickle(path: Path) -> Any:
                 f'code. Refused.'
             ) from None
         # torch's own advice, to load without the check, comes first in its text.
-        told = re.search(r'WeightsUnpickler error:\s*(.+)', str(error))
-        first = told.group(1) if told else str(error).strip().partition('\n')[0]
+        reason = re.search(r'WeightsUnpickler error:\s*(.+)', str(error))
+        first = reason.group(1) if reason else str(error).strip().partition('\n')[0]
         first = (
             first
             if ' ' in first
@@ -151,7 +151,7 @@ def _check_stored(path: Path) -> None:
 
 def _named(path: Path) -> str:
     """Classes and functions named by a pickle of a newer protocol, which torch does not read
-    safely; told from its text alone.
+    safely; judged by its text alone.
     """
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:

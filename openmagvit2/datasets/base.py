@@ -20,7 +20,7 @@ class ImageDataset(Dataset):
     Args:
         pipeline: Configs of transforms, applied in order to ``dict(image=uint8 (H, W, 3), label,
             index, rng)``.
-        seed: Of the random transforms.
+        seed: Random seed of the transforms.
     """
 
     # Names of the classes, where they are known.

@@ -52,7 +52,7 @@ class TarShards(IterableDataset):
         skip: A JSON list, or a text file with a line for each, of samples' names to leave out.
         background: Colour behind transparent pixels: a name or code, or three numbers up to 255.
         pipeline: Configs of transforms.
-        seed: Of shards, buffer and random transforms.
+        seed: Random seed for shards, buffer and transforms.
 
     Raises:
         UserError: No shards; fewer shards than readers without resampling; a shard without an

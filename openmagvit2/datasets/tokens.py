@@ -24,7 +24,7 @@ class TokenCache(Dataset):
 
     Args:
         data_root: Folder with ``header.json``, ``tokens.bin`` and ``labels.npy``.
-        seed: Of the choice of views.
+        seed: Random seed for the choice of views.
         check_images: Refuse the tokens of images whose names, sizes or times have changed since;
             False where only times differ, as after a copy.
 

@@ -25,7 +25,7 @@ class Resize:
 
     Args:
         size: Pixels of the short side, the long one in proportion; or [height, width].
-        interpolation: Of ``FILTERS``.
+        interpolation: A name in ``FILTERS``.
     """
 
     def __init__(self, *, size: int | Sequence[int], interpolation: str = 'bilinear') -> None:

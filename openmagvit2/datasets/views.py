@@ -54,7 +54,7 @@ class ViewBatches(Sampler):
 
     Args:
         blocks: Indices of the pictures of each.
-        num_views: Of each picture.
+        num_views: Number of views of each picture.
         batch_size: The last batch of a view may be smaller.
     """
 

@@ -21,7 +21,7 @@ class ResumableInfiniteSampler(Sampler):
 
     Args:
         dataset: Anything with a length.
-        seed: Of the order.
+        seed: Random seed of the order.
         shuffle: False gives the order of the data set.
     """
 

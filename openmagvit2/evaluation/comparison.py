@@ -171,10 +171,10 @@ def measure(
     """Values by name.
 
     Args:
-        ours: Of the generated set.
-        theirs: Of the reference's images.
+        ours: Features of the generated set.
+        theirs: Features of the reference's images.
         extractor: Names the distance.
-        metrics: Of ``METRICS``.
+        metrics: Names in ``METRICS``.
         given: Statistics that the reference file holds: the Fréchet distance is to these.
     """
     values: dict[str, float] = {}
@@ -214,12 +214,12 @@ def _warnings(
     reference: Reference,
     theirs: Statistics | None,
 ) -> list[str]:
-    told = [
+    lines = [
         f'{ours.count} samples are few for {name}; below {least} it depends on their number.'
         for name, least in ENOUGH_SAMPLES.items()
         if name in metrics and ours.count < least
     ]
-    told += [
+    lines += [
         (
             f'{theirs.count} reference images are few for {name}; below {least} it depends on '
             f'their number.'
@@ -233,8 +233,8 @@ def _warnings(
     sizes = [getattr(images, 'size', None) for images in (samples, reference.images)]
     if all(sizes) and sizes[0] != sizes[1]:
         (height, width), (other_height, other_width) = sizes
-        told.append(
+        lines.append(
             f'samples are {height}x{width} pixels, reference images {other_height}x{other_width}: '
             f'a resize stands between them.'
         )
-    return told
+    return lines

@@ -11,7 +11,7 @@ def check_finite(values: Tensor, what: str) -> Tensor:
     """The values, if all are finite.
 
     Args:
-        values: Of any shape.
+        values: A tensor of any shape.
         what: Whose they are, in the plural, as 'Features of the generated set'.
 
     Raises:

@@ -13,7 +13,7 @@ def moments(total: Tensor, dim: int) -> tuple[int, Tensor, Tensor]:
     sample covariance (dim, dim).
 
     Raises:
-        UserError: Of fewer than two images, which have no covariance.
+        UserError: There are fewer than two images, which have no covariance.
     """
     count = int(total[0])
     if count < 2:

@@ -43,10 +43,10 @@ def write_record(
     Args:
         folder: Gets ``metrics.json``.
         values: Metrics by name.
-        config: Of the Runner; its file, model and ``<stage>_evaluator``, ``<stage>_dataloader`` are
-            told.
+        config: The Runner's config; the record names its file, model, ``<stage>_evaluator`` and
+            ``<stage>_dataloader``.
         stage: 'val' or 'test'.
-        metrics: The evaluators, whose statements tell protocol, network and weights.
+        metrics: The evaluators, which state protocol, network and weights.
         images: How many were evaluated.
         model: As evaluated; the hash of its weights, those that only training needs aside, ties
             validations of a training to its files.

@@ -69,7 +69,7 @@ class SampleGridHook(Hook):
         labels: Classes to show, or other conditions as the model's conditioner takes them; the
             first ten classes by default.
         num_per_class: Columns.
-        seed: Of the samples.
+        seed: Random seed of the samples.
     """
 
     # Before averaged weights leave the model again.

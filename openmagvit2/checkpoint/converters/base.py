@@ -15,7 +15,7 @@ class OfficialFile:
     """A published file.
 
     Attributes:
-        name: Of the file.
+        name: Name of the file.
         repository: Where it is, as ``'TencentARC/Open-MAGVIT2-AR-B-256-resolution'``.
         config: Here, as ``'configs/ar_b_256.py'``.
         layout: What :meth:`Converter.layout` says of it.
@@ -152,7 +152,7 @@ def choose(model: nn.Module, state: dict[str, Tensor] | None = None) -> Converte
 
     Args:
         model: What the config builds.
-        state: Of an official file, where there is one: converters that know its names come first.
+        state: Tensors of an official file, if any: converters that know its names come first.
 
     Returns:
         The first that fits both; the first that knows the file, or the first of all, where none

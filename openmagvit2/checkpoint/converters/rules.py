@@ -86,7 +86,7 @@ class Under(Rule):
 
     Args:
         ours, official: Prefixes before the names that ``rules`` know.
-        rules: Of the part.
+        rules: Rules of the part.
     """
 
     def __init__(self, ours: str, official: str, rules: Sequence[Rule]) -> None:
@@ -143,7 +143,7 @@ def squeeze(ours: str, official: str, axes: Sequence[int] = (-1,)) -> Rule:
 
     Args:
         ours, official: Patterns of the names.
-        axes: Of the official tensor; -1 makes a 1x1 Conv2d of ours a Conv1d.
+        axes: Axes of the official tensor; -1 makes a 1x1 Conv2d of ours a Conv1d.
     """
     return reshape(ours, official, lambda x: x.squeeze(tuple(axes)), lambda x: _grown(x, axes))
 

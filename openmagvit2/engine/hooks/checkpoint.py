@@ -220,13 +220,14 @@ class ResumableCheckpointHook(Hook):
             )
         if own != theirs:
             sides = dict(missing=sorted(own - theirs), unexpected=sorted(theirs - own))
-            told = '; '.join(
+            problems = '; '.join(
                 f'{len(keys)} {side} ({", ".join(keys[:3])}{", …" if keys[3:] else ""})'
                 for side, keys in sides.items()
                 if keys
             )
             raise UserError(
-                f'The checkpoint is of another model: {told}. Use the config it was trained with.'
+                f'The checkpoint is of another model: {problems}. Use the config it was '
+                f'trained with.'
             )
         checkpoint['state_dict'] = {
             name: like(value, tensors[name]) if name in tensors else value

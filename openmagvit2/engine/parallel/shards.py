@@ -46,7 +46,7 @@ def like(full: Tensor, own: Tensor) -> Tensor:
     nothing.
 
     Args:
-        full: Of the same shape; may be mapped from a file, of which only the part is read.
+        full: A tensor of the same shape; may be mapped from a file, of which only the part is read.
         own: Says how and on which device; one that is not sharded gives ``full`` back.
     """
     if not isinstance(own, DTensor):

@@ -37,8 +37,8 @@ class TimmFeatures(FeatureExtractor):
         weights: A file; 'package' (the pip package that ships them); or 'timm' (timm's own
             download).
         size: Side to which images are resized (bicubic, antialiased); the model's own by default.
-        mean, std: Of the input, for images in [0, 1], one number or three; the model's own by
-            default.
+        mean, std: Statistics of the input, for images in [0, 1], one number or three; default: the
+            model's own.
 
     Raises:
         UserError: timm has no such model, or the model no such layer.

@@ -21,7 +21,7 @@ class InceptionScore:
         splits: ``dict(size=5000)``, the ADM evaluator's consecutive splits, or ``dict(number=10)``,
             torch-fidelity's.
         shuffle: Whether images are permuted first, as torch-fidelity does; goes with ``number``.
-        seed: Of the permutation.
+        seed: Random seed of the permutation.
 
     Raises:
         UserError: ``splits`` is neither of the two, or ``shuffle`` stands beside a size.

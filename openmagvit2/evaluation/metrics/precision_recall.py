@@ -53,7 +53,7 @@ def kernel_distance(
     Args:
         generated, reference: Features (N, dim) and (M, dim).
         subsets, size: How many subsets of how many images; a smaller set makes smaller subsets.
-        seed: Of the draws.
+        seed: Random seed of the draws.
 
     Raises:
         UserError: A set has fewer than two images, or features that are not finite.
