@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from torch import nn
 from torch.utils.data import DataLoader
 
+from openmagvit2.engine.unwrap import unwrap
 from openmagvit2.errors import UserError
 from openmagvit2.registry import PARAM_SCHEDULERS
 
@@ -54,7 +54,7 @@ def check_datasets(loaders: Mapping[str, DataLoader], model: nn.Module) -> None:
     Raises:
         UserError: Tokens of another tokenizer, or labels that the model does not have.
     """
-    model = model.module if is_model_wrapper(model) else model
+    model = unwrap(model)
     for key, loader in loaders.items():
         if not hasattr(loader.dataset, 'check_model'):
             continue

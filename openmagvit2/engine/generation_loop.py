@@ -9,11 +9,11 @@ import torch
 from mmengine.dist import get_dist_info, is_main_process
 from mmengine.evaluator import Evaluator
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmengine.runner.base_loop import BaseLoop
 from tqdm import tqdm
 
+from openmagvit2.engine.unwrap import unwrap
 from openmagvit2.errors import UserError
 from openmagvit2.registry import LOOPS
 
@@ -100,7 +100,7 @@ class GenerationLoop(BaseLoop):
     @property
     def _model(self) -> Any:
         model = self._runner.model
-        return model.module if is_model_wrapper(model) else model
+        return unwrap(model)
 
     def run(self) -> dict[str, float]:
         """Sample and measure: metrics by name."""

@@ -11,7 +11,6 @@ import torch
 from mmengine.device import get_device
 from mmengine.dist import get_world_size
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import BaseLoop, Runner, ValLoop
 from torch.utils.data import IterableDataset
@@ -21,6 +20,7 @@ from openmagvit2.engine.finite import FiniteWatch, NonFiniteError
 from openmagvit2.engine.parallel.peers import is_lost
 from openmagvit2.engine.random_state import isolated_random_state, set_random_state
 from openmagvit2.engine.stop import StopRequest, TrainingStopped, listening
+from openmagvit2.engine.unwrap import unwrap
 from openmagvit2.errors import UserError
 from openmagvit2.models.layers.iteration import one_iteration
 from openmagvit2.registry import LOOPS
@@ -57,16 +57,7 @@ class IterationLoop(BaseLoop):
         non_finite: str = 'stop',
         max_skips: int = 10,
     ) -> None:
-        if non_finite not in ('stop', 'skip'):
-            raise UserError(f"train_cfg.non_finite must be 'stop' or 'skip', got {non_finite!r}.")
-        if (max_iters is None) == (max_epochs is None):
-            raise UserError(
-                'train_cfg: give exactly one of max_iters and max_epochs (set the other to None).'
-            )
-        if 'batch_size' in dataloader:
-            raise UserError(
-                'train_dataloader.batch_size is not used; set global_batch_size at the top level.'
-            )
+        _check_settings(dataloader, max_iters, max_epochs, non_finite)
         self.micro_batches = runner.cfg.optim_wrapper.get('accumulative_counts', 1)
         self.global_batch_size = runner.cfg.get('global_batch_size')
         share = _share(self.global_batch_size, self.micro_batches)
@@ -88,7 +79,6 @@ class IterationLoop(BaseLoop):
         self._max_epochs = math.ceil(self._max_iters / per_epoch)
         self.val_interval = val_interval or self._max_iters
         self._iter = 0
-        self._epoch = 0
         # Over all processes; a resume with another batch goes on at the same image.
         self.samples_seen = 0
         self.validated_iter = 0
@@ -159,10 +149,8 @@ class IterationLoop(BaseLoop):
         return runner.model
 
     def _check_micro_batches(self) -> None:
-        model = self.runner.model
-        model = model.module if is_model_wrapper(model) else model
         # Models of others may have nothing to say.
-        check = getattr(model, 'check_micro_batches', None)
+        check = getattr(unwrap(self.runner.model), 'check_micro_batches', None)
         if self.micro_batches > 1 and check is not None:
             check()
 
@@ -208,7 +196,7 @@ class IterationLoop(BaseLoop):
     def _train_on(self, batch: dict[str, Any]) -> dict[str, torch.Tensor]:
         """The means of what ``train_step`` gives, over micro-batches and processes."""
         runner = self.runner
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrap(runner.model)
         buffers = (
             {name: value.clone() for name, value in model.named_buffers()}
             if self.skip_non_finite
@@ -363,6 +351,21 @@ def _next(batches: Iterator[dict]) -> tuple[dict, Exception | None]:
         return next(batches), None
     except Exception as error:
         return {}, error
+
+
+def _check_settings(
+    dataloader: dict, max_iters: int | None, max_epochs: int | None, non_finite: str
+) -> None:
+    if non_finite not in ('stop', 'skip'):
+        raise UserError(f"train_cfg.non_finite must be 'stop' or 'skip', got {non_finite!r}.")
+    if (max_iters is None) == (max_epochs is None):
+        raise UserError(
+            'train_cfg: give exactly one of max_iters and max_epochs (set the other to None).'
+        )
+    if 'batch_size' in dataloader:
+        raise UserError(
+            'train_dataloader.batch_size is not used; set global_batch_size at the top level.'
+        )
 
 
 def _share(global_batch_size: int | None, micro_batches: int) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import mmengine
 import torch
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.dist import get_world_size
 from mmengine.evaluator import BaseMetric
 from torch import nn
@@ -55,33 +55,21 @@ def write_record(
         trained_in: Compute type of each role in a training; evaluations compute in float32.
         samples: How the images were sampled, where they are no data set's.
     """
-    evaluators = config[f'{stage}_evaluator']
     record = dict(
         metrics=values,
         images=images,
         config=str(config.filename),
         checkpoint=dict(checkpoint, weights_sha256=weights_hash(model, without=TRAINING_ONLY)),
-        evaluators=[
-            part.to_dict()
-            for part in ([evaluators] if isinstance(evaluators, dict) else evaluators)
-        ],
-        protocol=[
-            f'{type(metric).__name__}: {metric.statement()}'
-            for metric in metrics
-            if hasattr(metric, 'statement')
-        ],
+        evaluators=_dicts(config[f'{stage}_evaluator']),
+        protocol=_protocol(metrics),
         dataset=None if samples else config[f'{stage}_dataloader'].dataset.to_dict(),
         samples=samples,
         size=size,
         pad_value=config.model.get('pad_value', 0.0),
         processes=get_world_size(),
-        precision=dict(
-            evaluation='float32',
-            training={name: asdict(own) for name, own in (trained_in or {}).items()},
-        ),
+        precision=_precision(trained_in or {}),
         numerics=numerics(),
-        # onedl-mmengine is imported under the same name, but is another distribution.
-        versions=dict(mmengine=mmengine.__version__) | {name: version(name) for name in PACKAGES},
+        versions=_versions(),
     )
     path = Path(folder) / 'metrics.json'
     write_text(path, json.dumps(record, indent=2, default=str) + '\n')
@@ -95,3 +83,27 @@ def numerics() -> dict[str, Any]:
         cudnn_tf32=torch.backends.cudnn.allow_tf32,
         cudnn_benchmark=torch.backends.cudnn.benchmark,
     )
+
+
+def _dicts(evaluators: ConfigDict | Sequence[ConfigDict]) -> list[dict]:
+    listed = [evaluators] if isinstance(evaluators, dict) else evaluators
+    return [part.to_dict() for part in listed]
+
+
+def _protocol(metrics: Sequence[BaseMetric]) -> list[str]:
+    """What each metric states; those of mmengine and of other authors may state nothing."""
+    return [
+        f'{type(metric).__name__}: {metric.statement()}'
+        for metric in metrics
+        if hasattr(metric, 'statement')
+    ]
+
+
+def _precision(trained_in: 'dict[str, Precision]') -> dict:
+    training = {name: asdict(own) for name, own in trained_in.items()}
+    return dict(evaluation='float32', training=training)
+
+
+def _versions() -> dict[str, str]:
+    # onedl-mmengine is imported under the same name, but is another distribution.
+    return dict(mmengine=mmengine.__version__) | {name: version(name) for name in PACKAGES}

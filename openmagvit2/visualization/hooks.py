@@ -7,9 +7,9 @@ from pathlib import Path
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from torch import Tensor
 
+from openmagvit2.engine.unwrap import unwrap
 from openmagvit2.registry import HOOKS
 from openmagvit2.visualization.grids import image_grid, save_image, to_uint8
 
@@ -86,7 +86,7 @@ class SampleGridHook(Hook):
         Raises:
             UserError: There are no classes, or a label is none of the model's.
         """
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrap(runner.model)
         remedy = 'give SampleGridHook (custom_hooks) the conditions to show as `labels`'
         labels = model.conditioner.classes(remedy)[:10] if self.labels is None else self.labels
         model.conditioner.requests(list(labels))
@@ -98,7 +98,7 @@ class SampleGridHook(Hook):
         """
         if not metrics or not is_main_process():
             return
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrap(runner.model)
         wanted = [label for label in self.shown for _ in range(self.num_per_class)]
         # mmengine's ConfigDict is a dict of another class; the sampler wants a plain one.
         images = model.decode_indices(

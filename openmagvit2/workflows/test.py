@@ -7,12 +7,12 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 
 from openmagvit2.checkpoint import load_model_weights, read_checkpoint
 from openmagvit2.checkpoint.weights import file_hash
 from openmagvit2.engine.checks import check_datasets
 from openmagvit2.engine.parallel.peers import watched
+from openmagvit2.engine.unwrap import unwrap
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.metrics import SHORT_NAMES
 from openmagvit2.evaluation.record import write_record
@@ -62,7 +62,7 @@ def test(
     sampling = _configure(config, metrics, size, protocol, pad)
     prepared = prepare(config.test_evaluator)
     runner = build_runner(config, work_dir, launcher)
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    model = unwrap(runner.model)
     load_model_weights(model, checkpoint)
     check_datasets(dict(test_dataloader=runner.test_loop.dataloader), model)
     with one_size(), watched(config, None):

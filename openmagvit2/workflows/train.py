@@ -10,7 +10,6 @@ from mmengine.config import Config
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from openmagvit2.checkpoint import (
@@ -23,6 +22,7 @@ from openmagvit2.engine.hooks import ResumableCheckpointHook
 from openmagvit2.engine.lock import lock
 from openmagvit2.engine.parallel.peers import watched
 from openmagvit2.engine.run_folder import Run, begin, default_or_old, go_on, newest
+from openmagvit2.engine.unwrap import unwrap
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.stages import check_stages
 from openmagvit2.io import make_folder
@@ -61,14 +61,7 @@ def train(
     config = copy.deepcopy(config)
     # The main process looks and broadcasts: views of a shared file system can differ for a while.
     folder, source = _on_main(lambda: _find(config, work_dir, resume))
-    content: dict = {}
-    if source:
-        content = _read_resumable(source)
-        config.resume, config.load_from = True, str(source)
-    elif config.get('resume'):
-        # A merged config names what its training was resumed from.
-        print_log(f'A fresh start: load_from={config.get("load_from")} was of a resume.', 'current')
-        config.resume, config.load_from = False, None
+    content = _set_start(config, source)
     if config.get('val_dataloader') and config.get('val_evaluator'):
         check_stages(listed(config.val_evaluator), config.model, config.filename)
         prepare(config.val_evaluator)
@@ -88,6 +81,18 @@ def train(
         with one_size(), watched(config, str(folder)):
             runner.train()
     return runner
+
+
+def _set_start(config: Config, source: Path | None) -> dict:
+    """Set the weights that the Runner starts from; return the checkpoint of a resume, or {}."""
+    if source:
+        config.resume, config.load_from = True, str(source)
+        return _read_resumable(source)
+    if config.get('resume'):
+        # A merged config names what its training was resumed from.
+        print_log(f'A fresh start: load_from={config.get("load_from")} was of a resume.', 'current')
+        config.resume, config.load_from = False, None
+    return {}
 
 
 def _on_main(function: Callable[[], Any]) -> Any:
@@ -159,7 +164,7 @@ def _check_start(runner: Runner, path: str, resume: bool) -> None:
             f'load_from={path}: a training starts from a .pth file; tools/convert_checkpoint.py '
             f'writes one from the original.'
         )
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    model = unwrap(runner.model)
     content = read_checkpoint(path)
     what, optional = (f'Checkpoint {path}', ()) if resume else (f'load_from={path}', TRAINING_ONLY)
     for averaged in (False, True):

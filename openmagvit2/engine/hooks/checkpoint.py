@@ -11,7 +11,6 @@ import torch
 from mmengine.dist import all_gather_object, barrier, get_rank, is_main_process
 from mmengine.hooks import Hook
 from mmengine.logging import HistoryBuffer, print_log
-from mmengine.model import is_model_wrapper
 from torch import nn
 
 from openmagvit2.checkpoint import save_atomically
@@ -22,6 +21,7 @@ from openmagvit2.engine.parallel.shards import gathered, like
 from openmagvit2.engine.random_state import get_random_state
 from openmagvit2.engine.resuming import adopt_position, say_what_is_not_exact
 from openmagvit2.engine.run_folder import Run, checkpoints
+from openmagvit2.engine.unwrap import unwrap
 from openmagvit2.errors import UserError
 from openmagvit2.io import remove_leftovers
 from openmagvit2.registry import HOOKS
@@ -251,7 +251,7 @@ class ResumableCheckpointHook(Hook):
 
 
 def _raw(runner) -> nn.Module:
-    return runner.model.module if is_model_wrapper(runner.model) else runner.model
+    return unwrap(runner.model)
 
 
 def _state(runner) -> dict:

@@ -7,9 +7,9 @@ import torch
 from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from torch import Tensor
 
+from openmagvit2.engine.unwrap import unwrap
 from openmagvit2.evaluation.usage import Book, count, summary
 from openmagvit2.registry import HOOKS
 
@@ -35,7 +35,7 @@ class CodebookUsageHook(Hook):
 
     def before_train(self, runner) -> None:
         """Watch what the quantizer gives in training."""
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrap(runner.model)
         self.sizes = model.quantizer.codebook_sizes
         self.share = max(self.window // get_world_size(), 1)
         self.batches: deque[Tensor] = deque()

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import torch
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from openmagvit2.engine.parallel.shards import gathered, like, part
+from openmagvit2.engine.unwrap import unwrap
 from openmagvit2.errors import UserError
 from openmagvit2.registry import HOOKS
 
@@ -41,7 +41,7 @@ class SubmoduleEMAHook(Hook):
 
     def before_run(self, runner) -> None:
         """Copy the parameters; a resume then fills the copies."""
-        self.model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        self.model = unwrap(runner.model)
         for name in self.modules:
             if not isinstance(getattr(self.model, name, None), nn.Module):
                 raise UserError(

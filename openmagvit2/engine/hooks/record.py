@@ -2,9 +2,9 @@
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 
 from openmagvit2.engine.hooks.ema import SubmoduleEMAHook
+from openmagvit2.engine.unwrap import unwrap
 from openmagvit2.evaluation.record import write_record
 from openmagvit2.registry import HOOKS
 
@@ -29,7 +29,7 @@ class MetricsRecordHook(Hook):
             stage='val',
             metrics=runner.val_loop.evaluator.metrics,
             images=len(runner.val_dataloader.dataset),
-            model=runner.model.module if is_model_wrapper(runner.model) else runner.model,
+            model=unwrap(runner.model),
             checkpoint=dict(
                 iteration=runner.iter,
                 averaged=any(isinstance(hook, SubmoduleEMAHook) for hook in runner.hooks),

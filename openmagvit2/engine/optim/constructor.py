@@ -1,10 +1,10 @@
 """One optimizer for each role of a model."""
 
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from torch import nn
 
 from openmagvit2.engine.optim.wrapper import RoleOptimWrappers
+from openmagvit2.engine.unwrap import unwrap
 from openmagvit2.errors import UserError
 from openmagvit2.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
 
@@ -42,7 +42,7 @@ class RoleOptimConstructor:
 
     def __call__(self, model: nn.Module) -> RoleOptimWrappers:
         """Raises UserError for a role without an optimizer, or an optimizer without a role."""
-        roles = (model.module if is_model_wrapper(model) else model).roles()
+        roles = unwrap(model).roles()
         for name in self.roles:
             if name not in roles:
                 raise UserError(
