@@ -16,7 +16,7 @@ from openmagvit2.apis import Generator
 from openmagvit2.checkpoint.hashing import weights_hash
 from openmagvit2.engine import launch
 from openmagvit2.errors import UserError
-from openmagvit2.folders import claim
+from openmagvit2.io import claim
 from openmagvit2.visualization import save_grid, save_image
 from openmagvit2.workflows.sample import sample_npz
 

@@ -1,22 +1,48 @@
-"""Which weights these are."""
+"""SHA-256 of weights, files and other content: the one place that hashes."""
 
 import hashlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import torch
 from torch import nn
 
+# Bytes read at a time.
+CHUNK = 1 << 20
+
+
+def digest(parts: Iterable[bytes]) -> str:
+    """Return the SHA-256 of the parts, one after the other."""
+    total = hashlib.sha256()
+    for part in parts:
+        total.update(part)
+    return total.hexdigest()
+
+
+def chunks(path: Path) -> Iterator[bytes]:
+    """Yield the content of a file in parts of at most 1 MiB."""
+    with open(path, 'rb') as file:
+        while chunk := file.read(CHUNK):
+            yield chunk
+
+
+def file_hash(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    return digest(chunks(path))
+
 
 def weights_hash(*modules: nn.Module, without: tuple[str, ...] = ()) -> str:
-    """SHA-256 over names, types, shapes and bits of the tensors of some modules, in order; names
-    that begin as ``without`` are left out.
+    """Return the SHA-256 over names, dtypes, shapes and bytes of the tensors of modules.
+
+    Args:
+        modules: Hashed in this order, the tensors of each sorted by name.
+        without: Prefixes of the tensor names to leave out.
     """
-    digest = hashlib.sha256()
-    for module in modules:
-        for name, tensor in sorted(module.state_dict().items()):
-            if name.startswith(without):
-                continue
-            digest.update(f'{name} {tensor.dtype} {tuple(tensor.shape)}'.encode())
-            digest.update(
-                tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
-            )
-    return digest.hexdigest()
+    return digest(part for module in modules for part in _tensors(module, without))
+
+
+def _tensors(module: nn.Module, without: tuple[str, ...]) -> Iterator[bytes]:
+    for name, tensor in sorted(module.state_dict().items()):
+        if not name.startswith(without):
+            yield f'{name} {tensor.dtype} {tuple(tensor.shape)}'.encode()
+            yield tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()

@@ -2,12 +2,12 @@
 been given.
 """
 
-import hashlib
 import os
 from pathlib import Path
 
 import torch
 
+from openmagvit2.checkpoint.hashing import file_hash
 from openmagvit2.errors import UserError
 
 
@@ -37,23 +37,6 @@ def find_weights(name: str, what: str, key: str, given: str | None = None) -> Pa
         f'there, into the folder that '
         f'OPENMAGVIT2_WEIGHTS names, or name it in {key}.'
     )
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file."""
-    with open(path, 'rb') as file:
-        return (
-            hashlib.file_digest(file, 'sha256').hexdigest()
-            if hasattr(hashlib, 'file_digest')
-            else _digest(file)
-        )
-
-
-def _digest(file) -> str:
-    digest = hashlib.sha256()
-    for chunk in iter(lambda: file.read(1 << 20), b''):
-        digest.update(chunk)
-    return digest.hexdigest()
 
 
 def is_published(path: Path, name: str) -> bool:

@@ -48,6 +48,10 @@ class ImageDataset(Dataset):
         """What errors call an image."""
         return f'image {index}'
 
+    def fingerprint(self) -> str | None:
+        """Return a hash that changes with the images, or None where the class has none."""
+        return None
+
     def check_model(self, model: nn.Module) -> str | None:
         """Check the labels against the classes of a model; called before a training or a test.
 

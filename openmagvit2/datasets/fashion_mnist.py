@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from openmagvit2.checkpoint.hashing import digest
 from openmagvit2.datasets.base import ImageDataset
 from openmagvit2.errors import UserError
 from openmagvit2.registry import DATASETS
@@ -91,6 +92,10 @@ class FashionMNIST(ImageDataset):
     def all_labels(self) -> np.ndarray:
         """uint8 (N,)."""
         return self.labels
+
+    def fingerprint(self) -> str:
+        """Return the hash of the pixels."""
+        return digest([self.images.tobytes()])
 
     def load(self, index: int) -> tuple[np.ndarray, int]:
         """uint8 (28, 28, 3) and the class."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from mmengine.logging import print_log
 
+from openmagvit2.checkpoint.hashing import digest
 from openmagvit2.datasets.base import ImageDataset
 from openmagvit2.datasets.labels import UNLABELLED
 from openmagvit2.errors import UserError
@@ -63,6 +64,14 @@ class FileDataset(ImageDataset):
     def describe(self, index: int) -> str:
         """The file of an image."""
         return str(self.samples[index][0])
+
+    def fingerprint(self) -> str:
+        """Return a hash of the names, sizes and modification times of the files."""
+        lines = (
+            f'{path}\0{found.st_size}\0{found.st_mtime_ns}\n'
+            for path, found in ((path, path.stat()) for path, _ in self.samples)
+        )
+        return digest(line.encode('utf-8', 'surrogateescape') for line in lines)
 
     def load(self, index: int) -> tuple[np.ndarray, int]:
         """uint8 (H, W, 3) RGB and the label.

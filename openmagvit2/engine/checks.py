@@ -56,10 +56,12 @@ def check_datasets(loaders: Mapping[str, DataLoader], model: nn.Module) -> None:
     """
     model = unwrap(model)
     for key, loader in loaders.items():
-        if not hasattr(loader.dataset, 'check_model'):
+        # Data sets of other packages have no such method.
+        check_model = getattr(loader.dataset, 'check_model', None)
+        if check_model is None:
             continue
         try:
-            doubt = loader.dataset.check_model(model)
+            doubt = check_model(model)
         except UserError as error:
             raise UserError(f'{key}: {error}') from error
         if doubt and key == 'train_dataloader':

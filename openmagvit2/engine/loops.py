@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from mmengine.device import get_device
-from mmengine.dist import get_world_size
+from mmengine.dist import all_reduce, get_world_size
 from mmengine.logging import print_log
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import BaseLoop, Runner, ValLoop
@@ -17,6 +17,8 @@ from torch.utils.data import IterableDataset
 
 from openmagvit2.engine.checks import check_datasets
 from openmagvit2.engine.finite import FiniteWatch, NonFiniteError
+from openmagvit2.engine.hooks.checkpoint import ResumableCheckpointHook
+from openmagvit2.engine.optim.wrapper import AutocastOptimWrapper
 from openmagvit2.engine.parallel.peers import is_lost
 from openmagvit2.engine.random_state import isolated_random_state, set_random_state
 from openmagvit2.engine.stop import StopRequest, TrainingStopped, listening
@@ -172,9 +174,8 @@ class IterationLoop(BaseLoop):
         if not stop.failed:
             return
         if get_world_size() > 1:
-            for hook in self.runner.hooks:
-                if hasattr(hook, 'save_together'):
-                    hook.save_together(self.runner)
+            for hook in self._checkpoint_hooks():
+                hook.save_together(self.runner)
         raise error or UserError(
             'Another process could not read its images; its own output says why. What is done is '
             'saved, go on with --resume.'
@@ -231,6 +232,9 @@ class IterationLoop(BaseLoop):
         ):
             return [step(micro, **given) for micro in micro_batches]
 
+    def _checkpoint_hooks(self) -> list[ResumableCheckpointHook]:
+        return [hook for hook in self.runner.hooks if isinstance(hook, ResumableCheckpointHook)]
+
     def _wrappers(self) -> list[tuple[str, Any]]:
         wrappers = self.runner.optim_wrapper
         return (
@@ -277,7 +281,7 @@ class IterationLoop(BaseLoop):
         """
         if is_lost(error):
             return
-        counted = all(hasattr(wrapper, 'steps') for _, wrapper in self._wrappers())
+        counted = all(isinstance(wrapper, AutocastOptimWrapper) for _, wrapper in self._wrappers())
         between = self.within and not (counted and self._steps() == self.steps_before)
         if between or isinstance(error, NonFiniteError):
             print_log(
@@ -289,9 +293,8 @@ class IterationLoop(BaseLoop):
                 logging.ERROR,
             )
             return
-        for hook in self.runner.hooks:
-            if hasattr(hook, 'save_alone'):
-                hook.save_alone(self.runner)
+        for hook in self._checkpoint_hooks():
+            hook.save_alone(self.runner)
 
     def _validation_is_due(self) -> bool:
         done = self._iter % self.val_interval == 0 or self._iter == self._max_iters
@@ -387,8 +390,8 @@ def _mean_over_processes(outputs: dict[str, torch.Tensor]) -> dict[str, torch.Te
     if get_world_size() == 1:
         return outputs
     stacked = torch.stack([value.float() for value in outputs.values()])
-    torch.distributed.all_reduce(stacked)
-    return dict(zip(outputs, stacked / get_world_size(), strict=True))
+    all_reduce(stacked, 'mean')
+    return dict(zip(outputs, stacked, strict=True))
 
 
 def _chunks(batch: dict[str, Any], parts: int) -> list[dict[str, Any]]:

@@ -1,6 +1,5 @@
 """Sets of images to compare: an ADM npz, read by parts, or a folder."""
 
-import hashlib
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from openmagvit2.checkpoint.hashing import chunks, digest
 from openmagvit2.errors import UserError
 from openmagvit2.io.image_files import find_images
 from openmagvit2.io.images import RULES, Colour, UnreadableImage, read_image, to_colour
@@ -53,30 +53,26 @@ class ImageSet:
 
     def hash(self) -> str:
         """SHA-256 over the file, or over names and contents of a folder's images."""
-        self._hash = self._hash or self._digest()
+        self._hash = self._hash or digest(self._content())
         return self._hash
 
     def key(self) -> str:
         """A name for its pixels: the hash, and of a folder also what else they depend on."""
         if not self.files:
             return self.hash()
-        return hashlib.sha256(f'{self.hash()} {RULES} {self.background}'.encode()).hexdigest()
+        return digest([f'{self.hash()} {RULES} {self.background}'.encode()])
 
-    def _digest(self) -> str:
-        digest = hashlib.sha256()
+    def _content(self) -> Iterator[bytes]:
         for file in self.files or [self.path]:
             # Names that are not UTF-8 come with surrogates.
             name = file.relative_to(self.path).as_posix() if self.files else ''
-            digest.update(name.encode('utf-8', 'surrogateescape'))
+            yield name.encode('utf-8', 'surrogateescape')
             try:
-                with open(file, 'rb') as opened:
-                    for chunk in iter(lambda: opened.read(1 << 20), b''):
-                        digest.update(chunk)
+                yield from chunks(file)
             except OSError as error:
                 if not self.skip_broken:
                     way = 'remove it, or leave such files out with --skip-broken'
                     raise UserError(f'{file} cannot be read: {error.strerror}; {way}.') from None
-        return digest.hexdigest()
 
     def batches(self, size: int) -> Iterator[np.ndarray]:
         """In order.

@@ -7,6 +7,7 @@ from operator import add
 
 import torch
 import torch.distributed as dist
+from mmengine.dist import all_reduce
 from torch import Tensor
 
 from openmagvit2.errors import UserError
@@ -52,8 +53,8 @@ class Book:
             values = None if self.values is None else self.values.cpu()
             return Book(self.size, self.counts.cpu(), values)
         if self.values is None:
-            counts = self.counts.to('cuda' if dist.get_backend() == 'nccl' else 'cpu')
-            dist.all_reduce(counts)
+            counts = self.counts.clone()
+            all_reduce(counts)
             return Book(self.size, counts.cpu())
         own = Book(self.size, self.counts.cpu(), self.values.cpu())
         books = [own] * dist.get_world_size()

@@ -9,7 +9,7 @@ from openmagvit2.io.atomic import (
     write_range,
     write_text,
 )
-from openmagvit2.io.folders import make_folder
+from openmagvit2.io.folders import claim, make_folder
 from openmagvit2.io.image_files import ENDINGS, find_images, gather_images
 from openmagvit2.io.images import UnreadableImage, read_image, to_colour
 from openmagvit2.io.text import read_lines
@@ -17,6 +17,7 @@ from openmagvit2.io.text import read_lines
 __all__ = [
     'ENDINGS',
     'UnreadableImage',
+    'claim',
     'find_images',
     'gather_images',
     'make_folder',

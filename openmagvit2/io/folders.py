@@ -1,9 +1,12 @@
-"""The one way to make a folder that results go to."""
+"""The one way to make a folder for results, and to keep the results of other settings apart."""
 
+import json
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from openmagvit2.errors import UserError
+from openmagvit2.io.atomic import write_text
 
 
 def make_folder(folder: str | Path) -> Path:
@@ -22,3 +25,46 @@ def make_folder(folder: str | Path) -> Path:
             f'{folder} cannot be written to ({error.strerror}); give another folder.'
         ) from error
     return folder
+
+
+def claim(folder: str | Path, settings: dict[str, Any], name: str, results: str, what: str) -> bool:
+    """Make a folder for results of some settings, or find it with the same ones.
+
+    Args:
+        folder: Receives the results.
+        settings: Plain values.
+        name: File in the folder that keeps them.
+        results: Pattern of the results' names.
+        what: What the error calls them.
+
+    Returns:
+        Whether it was there.
+
+    Raises:
+        UserError: The folder holds results of other settings, or of unknown ones; it cannot be
+            written to.
+    """
+    folder, settings = Path(folder), json.loads(json.dumps(settings))
+    file = folder / name
+    if file.is_file():
+        try:
+            old = json.loads(file.read_text(encoding='utf-8'))
+        except ValueError as error:
+            raise UserError(
+                f'{file} cannot be read: {error}; remove {folder}, or give another name.'
+            ) from error
+        other = [key for key in settings if old.get(key) != settings[key]]
+        if other:
+            raise UserError(
+                f'{folder} holds {what} of other settings ({", ".join(other)}); remove it, or '
+                f'give another name.'
+            )
+        return True
+    if folder.is_dir() and any(folder.glob(results)):
+        raise UserError(
+            f'{folder} holds {what}, but no {name} that says whose; remove it, or give '
+            f'another name.'
+        )
+    make_folder(folder)
+    write_text(file, json.dumps(settings, indent=2) + '\n')
+    return False

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from openmagvit2.apis.generator import Generator
-from openmagvit2.checkpoint.weights import file_hash
+from openmagvit2.checkpoint.hashing import file_hash
 from openmagvit2.engine.device import default_device
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.comparison import Reference, Result, choose_metrics, compare

@@ -14,8 +14,7 @@ from openmagvit2.apis.generator import Generator
 from openmagvit2.checkpoint.hashing import weights_hash
 from openmagvit2.engine.launch import long_barrier
 from openmagvit2.errors import UserError
-from openmagvit2.folders import claim
-from openmagvit2.io import write_atomically
+from openmagvit2.io import claim, write_atomically
 
 
 def sample_npz(

@@ -9,7 +9,7 @@ from mmengine.dist import is_main_process
 from mmengine.logging import print_log
 
 from openmagvit2.checkpoint import load_model_weights, read_checkpoint
-from openmagvit2.checkpoint.weights import file_hash
+from openmagvit2.checkpoint.hashing import file_hash
 from openmagvit2.engine.checks import check_datasets
 from openmagvit2.engine.parallel.peers import watched
 from openmagvit2.engine.unwrap import unwrap

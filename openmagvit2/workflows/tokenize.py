@@ -17,7 +17,6 @@ from openmagvit2.apis.init_model import init_model
 from openmagvit2.checkpoint.hashing import weights_hash
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.datasets import ImageDataset
-from openmagvit2.datasets.fingerprint import fingerprint
 from openmagvit2.datasets.token_files import (
     FORMAT,
     HEADER,
@@ -234,12 +233,11 @@ def _fingerprints(images: ImageDataset, spec: dict) -> dict[str, str | None]:
     """Fingerprint the images, and the listing of all files that the data set's config names; the
     listing can be checked again without reading images.
     """
-    found = fingerprint(images)
+    found = images.fingerprint()
     if spec.get('on_error') != 'skip':
         return dict(fingerprint=found, listing=found)
-    return dict(
-        fingerprint=found, listing=fingerprint(DATASETS.build(dict(spec, on_error='raise')))
-    )
+    every = DATASETS.build(dict(spec, on_error='raise'))
+    return dict(fingerprint=found, listing=every.fingerprint())
 
 
 def _begin_everywhere(out: Path, header: dict) -> str:

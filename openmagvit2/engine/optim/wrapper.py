@@ -3,8 +3,8 @@
 from contextlib import contextmanager
 
 import torch
-import torch.distributed as dist
 from mmengine.device import get_device
+from mmengine.dist import all_reduce
 from mmengine.logging import print_log
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import Tensor
@@ -132,7 +132,7 @@ class AutocastOptimWrapper(OptimWrapper):
         if any(isinstance(grad, DTensor) for grad in grads):
             # Each process sees its shards alone, and all must take the step or leave it out.
             flag = finite.int()
-            dist.all_reduce(flag, dist.ReduceOp.MIN)
+            all_reduce(flag, 'min')
             finite = flag.bool()
         return finite
 

@@ -1,12 +1,12 @@
 """Contract of the feature slot."""
 
-import hashlib
 import json
 from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
 
+from openmagvit2.checkpoint.hashing import digest
 from openmagvit2.errors import UserError
 
 
@@ -56,7 +56,7 @@ class FeatureExtractor(nn.Module, ABC):
         parts = self.describe()
         if 'sha256' in parts:
             parts.pop('file', None)
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+        return digest([json.dumps(parts, sort_keys=True).encode()])
 
     def prepare(self, device: torch.device | str) -> 'FeatureExtractor':
         """Load the weights where that has not been done, and move to a device.

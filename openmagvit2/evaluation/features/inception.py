@@ -7,8 +7,9 @@ from mmengine.logging import print_log
 from torch import Tensor
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
+from openmagvit2.checkpoint.hashing import file_hash
 from openmagvit2.checkpoint.untrusted import read_pickle
-from openmagvit2.checkpoint.weights import file_hash, find_weights, is_published
+from openmagvit2.checkpoint.weights import find_weights, is_published
 from openmagvit2.evaluation.features.base import FeatureExtractor
 from openmagvit2.registry import FEATURES
 

@@ -11,9 +11,8 @@ from timm.data import resolve_data_config
 from torch import Tensor
 from torchvision.transforms.functional import resize
 
-from openmagvit2.checkpoint.hashing import weights_hash
+from openmagvit2.checkpoint.hashing import file_hash, weights_hash
 from openmagvit2.checkpoint.untrusted import read_pickle
-from openmagvit2.checkpoint.weights import file_hash
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.features.base import FeatureExtractor
 from openmagvit2.registry import FEATURES

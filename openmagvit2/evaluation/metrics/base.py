@@ -2,6 +2,7 @@
 
 import torch
 import torch.distributed as dist
+from mmengine.dist import all_reduce
 from mmengine.evaluator import BaseMetric
 from torch import Tensor
 
@@ -81,10 +82,7 @@ class StreamingMetric(BaseMetric):
         if not self.total.numel():
             self.total = torch.zeros(max(lengths), dtype=self.total.dtype)
         total = self.total.clone()
-        if dist.is_initialized() and dist.get_world_size() > 1:
-            device = 'cuda' if dist.get_backend() == 'nccl' else 'cpu'
-            total = total.to(device)
-            dist.all_reduce(total)
+        all_reduce(total)
         if not total.any():
             raise UserError(
                 f'{type(self).__name__}: no image was evaluated; correct val_dataloader or '

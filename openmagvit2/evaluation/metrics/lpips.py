@@ -3,8 +3,9 @@
 import torch
 from torch import nn
 
+from openmagvit2.checkpoint.hashing import file_hash
 from openmagvit2.checkpoint.lpips import TRUNK_FILES, load_lpips
-from openmagvit2.checkpoint.weights import file_hash, find_weights, is_published
+from openmagvit2.checkpoint.weights import find_weights, is_published
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.metrics.base import StreamingMetric
 from openmagvit2.registry import METRICS
