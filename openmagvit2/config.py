@@ -1,8 +1,8 @@
 """Loading of configs, checked overrides, and the change of a ``type``.
 
-One function merges dicts for all: a child file into its ``_base_``, and ``--cfg-options`` into a
-file. Where a ``type`` changes, inherited keys that the new class does not accept are dropped with a
-printed line; keys written together with the new type are never dropped. ``config_file.py`` reads
+One function merges all dicts: a child file into its ``_base_``, and ``--cfg-options`` into a file.
+If a ``type`` changes, inherited keys that the new class does not accept are dropped and a line is
+logged; keys written together with the new type are never dropped. ``config_file.py`` reads
 files, ``config_options.py`` the command line, ``config_check.py`` knows the keys.
 """
 
@@ -71,7 +71,7 @@ def _join(base: dict, written: dict, path: Path) -> dict:
 
 
 def _without_used(content: dict, variables: set[str]) -> dict:
-    """Without variables that have done their work and would be mistaken for keys."""
+    """Remove variables that have done their work and would be mistaken for keys."""
     done = {
         key
         for key, value in content.items()
@@ -81,7 +81,7 @@ def _without_used(content: dict, variables: set[str]) -> dict:
 
 
 def _without_delete(value: Any) -> Any:
-    """Without ``_delete_`` in dicts that had nothing to forget."""
+    """Remove ``_delete_`` from dicts that inherit nothing."""
     if isinstance(value, dict):
         return {key: _without_delete(item) for key, item in value.items() if key != '_delete_'}
     if type(value) in (list, tuple):
@@ -92,8 +92,8 @@ def _without_delete(value: Any) -> Any:
 def _import_custom(content: dict, path: Path) -> None:
     """Import what ``custom_imports`` names: installed, in the current directory, beside the config.
 
-    The two folders go to the end of ``sys.path``, so that no file in them takes the place of an
-    installed package.
+    The two folders go to the end of ``sys.path``, so that no file in them shadows an installed
+    package.
     """
     wanted = content.get('custom_imports')
     if not wanted:
@@ -118,13 +118,13 @@ def _import_custom(content: dict, path: Path) -> None:
 
 
 def _check_paths(content: dict, options: dict[str, Any], variables: set[str]) -> None:
-    """Where a dict has no ``type``, an override may only name a key that exists."""
+    """Check that an override below a dict without a ``type`` names a key that exists."""
     for path in options:
         parts = path.split('.')
         if parts[0] in variables and parts[0] not in TOP_LEVEL:
             raise UserError(
                 f'`{parts[0]}` is a variable of the config file, and its value is in its places '
-                f'already; override the keys that it went to instead.'
+                f'already; override the keys that use it instead.'
             )
         _check_path(path, content, options)
 
@@ -149,7 +149,7 @@ def _typed_below(node: dict, options: dict, parents: list[str]) -> bool:
 
 
 def _is_named(place: Place, parts: list[str], options: dict[str, Any]) -> bool:
-    """Whether an override gives a new part, or its weight, a name of its own."""
+    """Return whether an override gives a new part, or its weight, a name of its own."""
     path = '.'.join(parts)
     value = options.get(path)
     typed = f'{path}.type' in options or (isinstance(value, dict) and 'type' in value)

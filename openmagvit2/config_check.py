@@ -21,7 +21,7 @@ TOP_LEVEL = set(inspect.signature(Runner.__init__).parameters) - {'self'} | {
     'model_wrapper_cfg',
 }
 DATALOADER = accepted(DataLoader) | {'num_batch_per_epoch'}
-# Dicts without a `type` whose keys are known: mmengine's.
+# Known keys of dicts without a `type`: those of mmengine.
 KNOWN_KEYS = {
     'env_cfg': {
         'cudnn_benchmark',
@@ -34,7 +34,7 @@ KNOWN_KEYS = {
     'env_cfg.mp_cfg': {'mp_start_method', 'opencv_num_threads'},
     'custom_imports': {'imports', 'allow_failed_imports'},
 }
-# Seeds go to torch, numpy and Python; numpy takes the fewest.
+# Seeds go to torch, numpy and Python; numpy has the smallest range.
 LARGEST_SEED = 2**32 - 1
 
 
@@ -64,16 +64,16 @@ def _check_below(node: dict, path: str, place: Place) -> None:
 
 
 def known_below(path: str) -> set[str]:
-    """Keys that mmengine reads in a dict without a ``type``."""
+    """Return the keys that mmengine reads in a dict without a ``type``."""
     return KNOWN_KEYS.get(path, set())
 
 
 def is_suspicious(key: str, value: Any, config: dict) -> str | None:
-    """Why a top-level key of no known name looks like a mistake, as an error says it, or None.
+    """Return the error text for a top-level key that looks like a mistake, or None.
 
     Args:
-        key, value: An entry of the top level.
-        config: All of it.
+        key, value: A top-level entry.
+        config: The whole config.
     """
     if key in TOP_LEVEL or key == 'type':
         return None
@@ -84,25 +84,25 @@ def is_suspicious(key: str, value: Any, config: dict) -> str | None:
         path, name, _ = takers[0]
         return (
             f'Unknown config key `{key}` at the top level: it is an argument of {name}; '
-            f'did you mean `{path}.{key}`? Another name is free for a variable of yours.'
+            f'did you mean `{path}.{key}`? Give a variable of your own another name.'
         )
     if any('type' in item for _, item in dicts(key, value)):
         return (
-            f'Unknown config key `{key}` at the top level: a dict with a `type` there is built by '
-            f'nobody. {_nearest(key, TOP_LEVEL)} Known there: {", ".join(sorted(TOP_LEVEL))}.'
+            f'Unknown config key `{key}` at the top level: a dict with a `type` is not built '
+            f'there. {_nearest(key, TOP_LEVEL)} Known there: {", ".join(sorted(TOP_LEVEL))}.'
         )
     return None
 
 
 def unknown(path: str, key: str, known: set[str], where: str = '', hint: str | None = None) -> str:
-    """The error text for a key that is not known."""
+    """Return the error text for an unknown key."""
     hint = f' {hint}.' if hint else f' {_nearest(key, known)}'.rstrip()
     listed = ', '.join(sorted(known))
     return f'Unknown config key `{path}`:{hint} Known{where or " there"}: {listed}.'
 
 
 def dicts(key: str, value: Any) -> list[tuple[str, dict]]:
-    """The dicts of a value, with what stands after its path: itself, or the elements of a list."""
+    """List the dicts in a value as (path suffix, dict): itself, or the elements of a list."""
     if isinstance(value, dict):
         return [('', value)]
     if isinstance(value, (list, tuple)):
@@ -113,13 +113,13 @@ def dicts(key: str, value: Any) -> list[tuple[str, dict]]:
 def _check_top(config: dict) -> None:
     for key, value in config.items():
         why = is_suspicious(key, value, config)
-        # The same value elsewhere: a variable whose use a merged config no longer shows.
+        # If the value occurs elsewhere, it is a variable whose use a merged config no longer shows.
         if why and not _occurs(value, key, config):
             raise UserError(why)
 
 
 def _occurs(value: Any, name: str, config: dict) -> bool:
-    """Whether a value stands elsewhere in a config: a dict anywhere, another value by its name."""
+    """Return whether a value occurs elsewhere: a dict anywhere, others under the same name."""
     rest = {key: item for key, item in config.items() if key != name}
 
     def within(key: str, item: Any) -> bool:
@@ -133,9 +133,7 @@ def _occurs(value: Any, name: str, config: dict) -> bool:
 
 
 def _built(node: dict, path: str = '', place: Place = None) -> Iterator[tuple[str, str, set]]:
-    """Each dict of a config whose keys are arguments of a class: its path, the name of the class,
-    the arguments; outer ones first.
-    """
+    """Yield (path, class name, arguments) of each dict that configures a class, outer first."""
     for key, value in node.items():
         if not path and key not in TOP_LEVEL:
             continue
@@ -159,8 +157,8 @@ def _has_known(path: str, value: Any) -> bool:
 def _check_dict(path: str, value: dict, place: Place) -> None:
     if place is None and 'type' in value and not _is_mmengines(path):
         raise UserError(
-            f'Unknown config key `{path}`: a dict with a `type` ({_name(value)}) there is built by '
-            f'nobody. {_nearest(path.rpartition(".")[2], set(MMENGINE))} A class says with `slots` '
+            f'Unknown config key `{path}`: a dict with a `type` ({_name(value)}) is not built '
+            f'there. {_nearest(path.rpartition(".")[2], set(MMENGINE))} A class lists in `slots` '
             f'which of its arguments are parts.'
         )
     known = known_keys(place, value, path)
@@ -173,7 +171,7 @@ def _check_dict(path: str, value: dict, place: Place) -> None:
 
 
 def _is_mmengines(path: str) -> bool:
-    """Whether a dict with a ``type`` of no slot is a variable of the user's, or mmengine's."""
+    """Return whether a dict with a ``type`` outside of all slots is a variable or mmengine's."""
     parts = path.split('.')
     top = parts[0]
     return (

@@ -9,9 +9,9 @@
 ``{{_base_.model.encoder}}``    a value of the bases; without braces in Python code too
 ==============================  ====================================================
 
-Inside of quotes a template is text, or, where it is all of the text and names a value of the bases,
-that value. Outside of quotes it is a value: an environment variable is read as a Python literal
-where it is one. Values are put in after parsing, so quotes and backslashes in them do no harm.
+Inside quotes a template becomes text; a template of a ``_base_`` value that is the whole string
+keeps its type. Outside of quotes it is a value: an environment variable is parsed as a Python
+literal if it is one. Values are inserted after parsing, so they may contain quotes and backslashes.
 """
 
 import ast
@@ -36,11 +36,11 @@ MARK = re.compile(r'_template_(\d+)_')
 
 
 class Templates:
-    """The templates of a text, each in the place of a name that Python can parse.
+    """The templates of a text, each replaced by a name that Python can parse.
 
     Attributes:
-        text: The text with the names.
-        base: Content of the bases; None where it is not known yet.
+        text: The text with a name for each template.
+        base: Content of the bases; None if not yet known.
         read: Top-level names of the bases that were read.
     """
 
@@ -57,14 +57,14 @@ class Templates:
         return f'_template_{len(self._found) - 1}_' + '\n' * match[0].count('\n')
 
     def fill(self, text: str) -> Any:
-        """A text of the file with its values; a lone value of the bases keeps its type."""
+        """Fill the templates in a string; a lone ``_base_`` value keeps its type."""
         whole = MARK.fullmatch(text)
         if whole and self._found[int(whole[1])]['base']:
             return self.value(int(whole[1]))
         return MARK.sub(lambda match: str(self._raw(self._found[int(match[1])])), text)
 
     def value(self, number: int) -> Any:
-        """The value of a template outside of quotes."""
+        """Return the value of a template outside of quotes."""
         match = self._found[number]
         raw = self._raw(match)
         if match['name'] is None:
@@ -75,7 +75,7 @@ class Templates:
             return raw
 
     def restore(self, text: str) -> str:
-        """The text as it was written, for messages."""
+        """Return the text as the user wrote it, for messages."""
         return MARK.sub(lambda match: self._found[int(match[1])][0], text)
 
     def _raw(self, match: re.Match) -> Any:
@@ -114,7 +114,7 @@ class Templates:
 
 
 class _Fill(ast.NodeTransformer):
-    """Puts values in the place of the names, and notes which names the code reads."""
+    """Replace the names by values, and record which names the code reads."""
 
     def __init__(self, templates: Templates) -> None:
         self.templates = templates
@@ -122,7 +122,7 @@ class _Fill(ast.NodeTransformer):
         self.read: set[str] = set()
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST:
-        # Docstrings may speak of templates.
+        # Docstrings may mention templates.
         return node if isinstance(node.value, ast.Constant) else self.generic_visit(node)
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:
@@ -159,12 +159,12 @@ class _Fill(ast.NodeTransformer):
 def read_file(
     path: Path, join: Callable[[dict, dict, Path], dict], chain: tuple[Path, ...] = ()
 ) -> tuple[dict, set[str]]:
-    """The content of a file and its bases.
+    """Read a file and its bases.
 
     Args:
         path: A Python file; ``_base_`` in it names files relative to it, one or a list.
-        join: Merges what a file writes into what its bases have; called once a file, inner first.
-        chain: The files that this one is a base of.
+        join: Merges the content of a file into that of its bases; called once a file, inner first.
+        chain: The files that have this one as a base.
 
     Returns:
         The content, and its variables: the top-level names that the code of the files reads after
@@ -197,7 +197,7 @@ def read_file(
 
 
 def fill_options(options: dict[str, Any], content: dict, path: Path) -> dict[str, Any]:
-    """Overrides with their templates filled, as in the file itself; its content is the base."""
+    """Fill the templates of overrides as in the file itself, with its content as ``_base_``."""
 
     def filled(value: Any) -> Any:
         if isinstance(value, dict):
@@ -237,7 +237,7 @@ def _parse(path: Path, chain: tuple[Path, ...]) -> tuple[Templates, ast.Module]:
 
 
 def _bases(tree: ast.Module, templates: Templates) -> list[str]:
-    """The value of ``_base_``, which is taken out of the tree."""
+    """Return the value of ``_base_`` and remove it from the tree."""
     bases: list[str] = []
     for node in list(tree.body):
         if isinstance(node, ast.Assign) and getattr(node.targets[0], 'id', None) == '_base_':
@@ -258,7 +258,7 @@ def _is_key(name: str, value: Any, given: set[str]) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """Copies with plain dicts: what is used twice in a file is changed in one place only."""
+    """Copy as plain dicts, so that a value used twice in a file can change in one place only."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if type(value) in (list, tuple):

@@ -7,18 +7,18 @@ from mmengine.logging import print_log
 from openmagvit2.config_slots import Place, known_keys, place_of
 from openmagvit2.errors import UserError
 
-# A training has one length: giving one takes the place of the other that was inherited.
+# A training has one length: a given one replaces the inherited other one.
 LENGTHS = dict(max_iters='max_epochs', max_epochs='max_iters')
 
 
 def merge(base: dict, child: dict, path: str = '', place: Place = None) -> dict:
-    """``child`` into a copy of ``base``, dict by dict.
+    """Merge ``child`` into a copy of ``base``, dict by dict.
 
     ``_delete_=True`` in a dict of the child forgets the inherited one.
 
     Args:
         base, child: Two dicts of configs.
-        path, place: Where in the config they stand; by default they are all of it.
+        path, place: Their position in the config; by default they are the whole config.
     """
     if child.get('_delete_'):
         return {key: value for key, value in child.items() if key != '_delete_'}

@@ -32,7 +32,7 @@ class DictAction(MMEngineDictAction):
 
 
 def parse_value(text: str) -> Any:
-    """The value of an override.
+    """Parse the value of an override.
 
     Raises:
         SyntaxError, AssertionError, RecursionError: Brackets do not match.
@@ -64,7 +64,7 @@ def _value(node: ast.AST, text: str) -> Any:
 
 
 def nest(options: dict[str, Any]) -> dict:
-    """Dotted paths to nested dicts.
+    """Turn dotted paths into nested dicts.
 
     Raises:
         UserError: One option is a value, another names a key below it.

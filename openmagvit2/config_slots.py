@@ -1,6 +1,4 @@
-"""What a key of a config is for: classes say which slots their arguments fill (``slots``), mmengine
-has names of its own.
-"""
+"""What each key of a config configures: a part in a class's ``slots``, or a part of mmengine."""
 
 from typing import Any
 
@@ -34,20 +32,20 @@ MMENGINE: dict[str, Slot] = dict(
 
 
 class Anything:
-    """The place of what a class of others builds as it likes."""
+    """The place of a config that a class of another package builds in its own way."""
 
 
-# What stands at a place of a config: parts of a slot (one, a list, some by name); the arguments of
+# What a place in a config holds: parts of a slot (one, a list, some by name); the arguments of
 # a class without a `type`; Anything; None: no dicts with a `type`.
 Place = Slot | type | None
 
 
 def place_of(place: Place, node: dict, key: str) -> Place:
-    """The place below a key.
+    """Return the place below a key.
 
     Args:
         place: The place of the dict.
-        node: The dict, or as much of it as is known.
+        node: The dict, or the known part of it.
         key: A key of it.
     """
     if isinstance(place, Slot) and node.get('type') is None:
@@ -67,7 +65,7 @@ def place_of(place: Place, node: dict, key: str) -> Place:
 
 
 def known_keys(place: Place, node: dict, path: str) -> set[str] | None:
-    """Keys that a dict at a place may have; None where any may be.
+    """Return the keys that a dict at a place may have; None if any may.
 
     Raises:
         UserError: Its ``type`` is not in the slot.
@@ -83,7 +81,7 @@ def known_keys(place: Place, node: dict, path: str) -> set[str] | None:
 
 
 def class_of(place: Slot, kind: Any) -> type | None:
-    """The class of a ``type``; None where the slot has none of that name."""
+    """Return the class of a ``type``; None if the slot has none of that name."""
     return place.registry.get(kind) if isinstance(kind, str) else kind
 
 

@@ -1,7 +1,7 @@
 """Keys of version 1, read as those of today: the merged config in a work directory has them.
 
 Each layer of a config, a file or the overrides of the command line, is translated before it is
-merged into what it inherits, with one printed line for each key.
+merged into what it inherits, with one logged line for each key.
 """
 
 import logging
@@ -16,17 +16,17 @@ from openmagvit2.errors import UserError
 from openmagvit2.registry import ENCODERS, MODELS
 from openmagvit2.signatures import Slot, accepted
 
-# Keys of version 1 alone, the config below this layer in today's spelling, and the rest of this
-# layer, to keys of today.
+# (version 1's keys of the layer, the inherited config and the other keys of the layer with today's
+# keys) -> today's keys.
 Translation = Callable[[dict, dict, dict], dict]
 
-# What a discriminator brought with it.
+# The adversarial game that a discriminator implied.
 GAME = dict(type='Adversarial', discriminator=None)
 LECAM = dict(type='LeCAM', weight=0.05)
 
 
 def tokenizer(old: dict, inherited: dict, rest: dict) -> dict:
-    """The ``training`` of version 1's keys of a tokenizer; see :data:`Translation`."""
+    """Translate version 1's keys of a tokenizer to ``training``; see :data:`Translation`."""
     before = inherited.get('training') or {}
     training: dict = {}
     for name in ('reconstruction', 'perceptual'):
@@ -39,7 +39,7 @@ def tokenizer(old: dict, inherited: dict, rest: dict) -> dict:
 
 
 def _loss(name: str, old: dict, inherited: dict | None) -> dict:
-    """A loss that had a key of its own and its weight another."""
+    """Translate a loss whose config and weight had a key each."""
     loss, weight = old.get(f'{name}_loss', inherited), old.get(f'{name}_weight')
     if f'{name}_loss' not in old and weight is None:
         return {}
@@ -55,7 +55,7 @@ def _loss(name: str, old: dict, inherited: dict | None) -> dict:
 
 
 def _game(old: dict, inherited: dict | None) -> dict:
-    """The adversarial game, whose parts and numbers stood beside each other."""
+    """Translate the adversarial game, whose parts and numbers had keys side by side."""
     keys = {key for key in old if TOKENIZER[key].startswith('training.adversarial')}
     if not keys:
         return {}
@@ -91,7 +91,7 @@ def _lecam(old: dict) -> dict:
 
 
 def _with_lecam(regularizers: list[dict], entry: dict, override: bool) -> list[dict] | dict:
-    """The list with an entry for LeCAM, or what changes in an inherited list, by position."""
+    """Return the regularizers with LeCAM, or the change of an inherited list by position."""
     for i, regularizer in enumerate(regularizers):
         if regularizer.get('type') == 'LeCAM' or regularizer.get('name') == 'lecam':
             return {str(i): entry} if override else [merge(regularizer, entry)]
@@ -114,7 +114,7 @@ TOKENIZER = dict(
 
 
 def generator(old: dict, inherited: dict, rest: dict) -> dict:
-    """Version 1's keys of a generator as today's; see :data:`Translation`."""
+    """Translate version 1's keys of a generator; see :data:`Translation`."""
     new: dict = {}
     label = {
         name: old[key]
@@ -132,7 +132,7 @@ def generator(old: dict, inherited: dict, rest: dict) -> dict:
 
 
 def _pixels(grid: Sequence[int], encoder: dict | None) -> list[int]:
-    """Sides of the images of a grid of tokens."""
+    """Return the height and width of the images that a grid of tokens stands for."""
     if not encoder:
         raise UserError(
             'model.grid of version 1 needs the config of the tokenizer beside it; give '
@@ -151,8 +151,8 @@ GENERATOR = dict(
     class_dropout='conditioner.dropout',
     token_dropout='input_dropout',
 )
-# By an argument that only a class in today's spelling has: the keys of version 1 and where they
-# went, and the function that makes today's keys of them.
+# Key: an argument that only today's class has. Value: version 1's keys and their new places, and
+# the function that translates them.
 TABLE: dict[str, tuple[dict[str, str], Translation]] = {
     'training': (TOKENIZER, tokenizer),
     'image_size': (GENERATOR, generator),
@@ -160,12 +160,12 @@ TABLE: dict[str, tuple[dict[str, str], Translation]] = {
 
 
 def translated(written: dict, base: dict, say: bool = True) -> dict:
-    """A layer of a config in today's spelling.
+    """Translate one layer of a config to today's keys.
 
     Args:
-        written: What the layer has, not merged yet.
-        base: What it will be merged into, in today's spelling.
-        say: Print a line for each key.
+        written: The content of the layer before merging.
+        base: The content it will be merged into, with today's keys.
+        say: Log a line for each key.
     """
     model = written.get('model')
     if not isinstance(model, dict):
@@ -188,7 +188,7 @@ def _model(node: dict, base: Any, path: str, say: bool) -> dict:
         new = translate(old, base, rest)
         for key in old if say else ():
             print_log(f'{path}.{key} → {path}.{keys[key]}', 'current', logging.INFO)
-        # What is written in today's spelling beside it wins.
+        # Today's keys in the same layer win.
         node = merge(new, rest, path, Slot(MODELS)) | {k: node[k] for k in node if k == '_delete_'}
     if isinstance(node.get('tokenizer'), dict):
         inner = _model(node['tokenizer'], base.get('tokenizer'), f'{path}.tokenizer', say)

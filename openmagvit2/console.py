@@ -4,9 +4,9 @@ import sys
 
 
 def forgive() -> None:
-    """Print '?' for letters that the terminal's encoding lacks, in place of an error.
+    """Print '?' for characters that the terminal's encoding lacks, instead of failing.
 
-    A file name or '→' must not end hours of work in a UnicodeEncodeError.
+    A file name or '→' must not end a long run with a UnicodeEncodeError.
     """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, 'reconfigure'):

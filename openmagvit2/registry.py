@@ -3,7 +3,7 @@
 A component registers itself with ``@QUANTIZERS.register_module()`` and is named in a config by
 ``type='ClassName'``. The slots of the paper are *root* registries, so a head in the quantizer slot
 fails at build; what mmengine's Runner builds are children of mmengine's own. Modules are imported
-on first use through ``locations``: nobody imports for side effects.
+on first use through ``locations``, so no import is needed for its side effects.
 """
 
 import difflib
@@ -30,8 +30,7 @@ Part = TypeVar('Part')
 
 
 class Registry(MMEngineRegistry, Generic[Part]):
-    """mmengine's registry with an error for unknown names that lists what there is, the nearest
-    name first.
+    """mmengine's registry whose error for an unknown name lists all names, the nearest first.
 
     It is generic in the base class of the slot: ``Registry[BaseQuantizer].build(…)`` gives a
     ``BaseQuantizer``.
@@ -52,18 +51,18 @@ class Registry(MMEngineRegistry, Generic[Part]):
         if isinstance(kind, str) and self.get(kind) is None:
             raise UserError(self.unknown(kind))
         if isinstance(cfg, dict):
-            # Wherever this is called, names are looked up here first; mmengine's default scope may
+            # Names are always looked up here first; mmengine's default scope may
             # not be set yet.
             cfg = dict(cfg, _scope_=cfg.get('_scope_', SCOPE))
         return super().build(cfg, *args, **kwargs)
 
     def names(self) -> list[str]:
-        """Names of all classes of the slot, sorted."""
+        """Return the names of all classes of the slot, sorted."""
         self.import_from_location()
         return sorted(self.module_dict)
 
     def unknown(self, kind: str) -> str:
-        """The error text for a name that is not in this slot."""
+        """Return the error text for a name that is not in this slot."""
         names = self.names()
         near = difflib.get_close_matches(kind, names, n=max(len(names), 1), cutoff=0.5)
         listed = ', '.join(near + [name for name in names if name not in near]) or 'nothing'

@@ -1,4 +1,4 @@
-"""What the constructor of a class accepts, and where in it are configs of parts."""
+"""What the constructor of a class accepts, and which of its arguments are configs of parts."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 
 def accepted(cls: Callable) -> set[str]:
-    """Names that a class, or a function, takes by keyword.
+    """Return the names of the keyword arguments of a class or a function.
 
-    Where a constructor hands ``**kwargs`` on, the names of its base class count too.
+    If a constructor takes ``**kwargs``, the names of its base class are included.
     """
     names: set[str] = set()
     for base in inspect.getmro(cls) if inspect.isclass(cls) else [cls]:
@@ -28,15 +28,15 @@ def accepted(cls: Callable) -> set[str]:
 
 @dataclass(frozen=True)
 class Slot:
-    """Where the config of a class has configs of parts: one, a list of them, or some by name.
+    """Which arguments of a class are configs of parts: one, a list of them, or some by name.
 
     A class says so with ``slots = dict(encoder=ENCODERS, losses=Slot(LOSSES, …))``: a registry
     alone, a ``Slot``, or for a dict without a ``type`` the class whose arguments its keys are.
 
     Args:
-        registry: What the parts are built by.
-        beside: Keys of a part's config that the class around takes out before it builds the part,
-            each with its own slot, or None where its value is no config.
+        registry: Registry that builds the parts.
+        beside: Keys that the containing class removes from a part's config before building it,
+            each with its own slot, or None if its value is not a config.
     """
 
     registry: 'Registry'

@@ -44,7 +44,7 @@ def load(tmp_path):
         ('defualt_hooks = dict()', r'did you mean `default_hooks`'),
         (
             "my_quantizer = dict(type='FSQ', levels=[3])",
-            r'`my_quantizer` at the top level: a dict with a `type` there is built by nobody',
+            r'`my_quantizer` at the top level: a dict with a `type` is not built there',
         ),
         (
             "my_list = [dict(type='FSQ', levels=[3])]",
@@ -155,7 +155,7 @@ GAME = dict(type='Adversarial', discriminator=dict(type='PatchGAN'))
         ),
         (
             {'model.quantizer.num_bits': dict(type='FSQ')},
-            r'`model.quantizer.num_bits`: a dict with a `type` \(FSQ\) there is built by nobody',
+            r'`model.quantizer.num_bits`: a dict with a `type` \(FSQ\) is not built there',
         ),
     ],
 )

@@ -1,6 +1,4 @@
-"""Official checkpoints to ours and back, strictly: every tensor is taken, or left out with a
-reason.
-"""
+"""Strict conversion of official checkpoints to ours and back: no tensor is dropped silently."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -13,8 +11,8 @@ from openmagvit2.checkpoint.converters.rules import Link
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.errors import UserError
 
-# Beginnings of names that tensors have in checkpoints of ours only; an encoder and a decoder are
-# called the same in both.
+# Prefixes of names that occur only in checkpoints of ours; encoders and decoders have the same
+# names in both.
 ONLY_OURS = ('discriminator.', 'lecam.', 'backbone.', 'head.', 'class_embedding.', 'tokenizer.')
 # Parts that a file may lack as a whole.
 OPTIONAL = ('discriminator.', 'tokenizer.')
@@ -22,12 +20,12 @@ OPTIONAL = ('discriminator.', 'tokenizer.')
 
 @dataclass
 class Report:
-    """What became of the tensors of a file: (group, number, action)."""
+    """The tensors of a file and what was done with them: (group, number, action)."""
 
     rows: list[tuple[str, int, str]] = field(default_factory=list)
 
     def add(self, group: str, count: int, action: str) -> None:
-        """One line; empty groups have none."""
+        """Add a row; empty groups have none."""
         if count:
             self.rows.append((group, count, action))
 
@@ -44,7 +42,7 @@ def to_ours(
     weights: str = 'both',
     converter: Converter | None = None,
 ) -> tuple[dict, Report]:
-    """Official ``state_dict`` to a checkpoint of ours.
+    """Convert an official ``state_dict`` to a checkpoint of ours.
 
     Args:
         state: Tensors by official name.
@@ -67,7 +65,7 @@ def to_ours(
     raw = work.take(links, 'raw', work.absent(links))
     averaged: dict[str, Tensor] = {}
     if converter.averages and any(name.startswith(converter.averages) for name in state):
-        # An average belongs to a part that is there raw.
+        # Averages are taken only of parts with raw weights.
         averaged = work.take(_averages(links, model, converter, raw), 'averages', OPTIONAL[:1])
     work.account()
     generator = is_generator(model)
@@ -87,7 +85,7 @@ def to_ours(
 def to_official(
     checkpoint: dict, model: nn.Module, weights: str = 'both', converter: Converter | None = None
 ) -> tuple[dict, Report]:
-    """A checkpoint of ours to ``dict(state_dict=…)`` under official names; see :func:`to_ours`.
+    """Convert a checkpoint of ours to ``dict(state_dict=…)`` with official names.
 
     Raises:
         UserError: As :func:`to_ours`, or the official loader wants tensors that ours does not keep.
@@ -129,7 +127,7 @@ def to_official(
 
 
 def is_ours(checkpoint: dict) -> bool:
-    """Whether a checkpoint has names that only ours have."""
+    """Return whether a checkpoint has names that only ours have."""
     if 'ema_state_dict' in checkpoint:
         return True
     state = checkpoint['state_dict']
@@ -139,7 +137,7 @@ def is_ours(checkpoint: dict) -> bool:
 def _averages(
     links: Sequence[Link], model: nn.Module, converter: Converter, raw: dict[str, Tensor]
 ) -> list[Link]:
-    """Links of the averages of the parameters that are there raw; a generator has none."""
+    """Return links for the averages of the parameters in ``raw``; a generator has none."""
     if is_generator(model):
         return []
     parameters = {name for name, _ in model.named_parameters()}
@@ -153,12 +151,12 @@ def _averages(
 
 
 def _own(links: Sequence[Link]) -> list[Link]:
-    """Each tensor of ours under its own name."""
+    """Link each tensor of ours to its own name."""
     return [Link((name,), (name,)) for link in links for name in link.ours]
 
 
 def _named(links: Sequence[Link], tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors of ours under official names."""
+    """Convert tensors of ours to official names."""
     state: dict[str, Tensor] = {}
     for link in links:
         if all(name in tensors for name in link.ours):
@@ -170,7 +168,7 @@ def _named(links: Sequence[Link], tensors: dict[str, Tensor]) -> dict[str, Tenso
 def _made(
     converter: Converter, model: nn.Module, raw: dict[str, Tensor], report: Report
 ) -> dict[str, Tensor]:
-    """Official tensors that ours do not have."""
+    """Make the official tensors that ours do not have."""
     state: dict[str, Tensor] = {}
     for rule in converter.derived(model):
         state |= rule.tensors
@@ -186,8 +184,8 @@ class _Work:
     """Moves the tensors of a file to where they belong.
 
     Attributes:
-        left: What has not found its place yet.
-        state: All of the file.
+        left: Tensors without a place so far.
+        state: All tensors of the file.
     """
 
     converter: Converter
@@ -197,7 +195,7 @@ class _Work:
     report: Report = field(default_factory=Report)
 
     def absent(self, links: Sequence[Link]) -> tuple[str, ...]:
-        """Optional parts of ours of which the file has no tensor at all."""
+        """Return the optional parts of ours of which the file has no tensor."""
         found = {
             part
             for part in OPTIONAL
@@ -207,9 +205,7 @@ class _Work:
         return tuple(part for part in OPTIONAL if part not in found)
 
     def take(self, links: Sequence[Link], what: str, optional: tuple[str, ...]) -> dict:
-        """Move tensors out of :attr:`left` under our names, checking that none is missing or
-        misshaped.
-        """
+        """Move tensors from :attr:`left` to our names; raise if one is missing or misshaped."""
         own, taken, wrong = self.model.state_dict(), {}, []
         for link in links:
             absent = not any(name in self.left for name in link.official)
@@ -238,7 +234,7 @@ class _Work:
         return taken
 
     def account(self) -> None:
-        """Report what is left over; leftovers of networks mean another config."""
+        """Report the remaining tensors; raise if they belong to a network."""
         for rule in self.converter.derived(self.model):
             names = [name for name in self.left if name in rule.tensors]
             for name in names:
@@ -276,7 +272,7 @@ def _meta(tensor: Tensor) -> Tensor:
 
 
 def _fault(name: str, tensor: object, shape: Sequence[int]) -> str | None:
-    """What is wrong with a tensor of a file."""
+    """Return what is wrong with a tensor of a file, or None."""
     if tensor is None:
         return f'{name} is missing'
     if not isinstance(tensor, Tensor):

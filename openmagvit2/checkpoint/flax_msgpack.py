@@ -1,4 +1,4 @@
-"""Reading weights that flax wrote with msgpack; no code of a file is run."""
+"""Reading of weights that flax wrote with msgpack; no code in a file is run."""
 
 import math
 import mmap
@@ -21,8 +21,9 @@ CHUNKED = '__msgpack_chunked_array__'
 
 
 def is_msgpack(path: Path) -> bool:
-    """Whether a file begins as a msgpack map with something in it; pickles, zip files and
-    safetensors of a model begin otherwise.
+    """Return whether a file begins with a nonempty msgpack map.
+
+    Pickles, zip files and safetensors files begin differently.
     """
     with open(path, 'rb') as file:
         first = file.read(1)
@@ -30,7 +31,7 @@ def is_msgpack(path: Path) -> bool:
 
 
 def read_msgpack(path: Path) -> dict[str, Tensor]:
-    """Arrays of a file by name, the keys of nested maps joined by dots: ``params.Embed_0.…``.
+    """Read arrays by name, the keys of nested maps joined by dots: ``params.Embed_0.…``.
 
     Raises:
         UserError: The package msgpack is missing, or the file is broken or holds anything else than
@@ -58,7 +59,7 @@ def read_msgpack(path: Path) -> dict[str, Tensor]:
 
 
 def _array(shape: list[int], dtype: str, data: bytes) -> Tensor:
-    """An array from its shape, the name of its type, and its bytes in C order."""
+    """Return an array from shape, type name, and bytes in C order."""
     if dtype not in DTYPES:
         raise UserError(f'it has an array of type {dtype!r}')
     size = math.prod(shape) * DTYPES[dtype].itemsize

@@ -26,8 +26,10 @@ EMA_PREFIX = 'ema_state_dict.'
 
 
 def read_checkpoint(path: str | Path) -> dict:
-    """Read a ``.pth``, ``.ckpt`` or ``.safetensors`` file, or one of flax (msgpack, known by its
-    content), without executing anything in it.
+    """Read a checkpoint without executing anything in it.
+
+    The file is ``.pth``, ``.ckpt``, ``.safetensors``, or one of flax (msgpack, detected by
+    content).
 
     Returns:
         A dict with ``state_dict`` and whatever else the file has; a file of bare tensors becomes
@@ -76,7 +78,7 @@ def _safetensors_meta(path: Path) -> dict:
 
 
 def _unwrapped(content: dict, path: Path) -> dict:
-    """Without the prefixes of wrappers in the names of raw and averaged weights."""
+    """Remove wrappers' prefixes from the names of raw and averaged weights."""
     prefixes: list[str] = []
     for key in ('state_dict', 'ema_state_dict'):
         if isinstance(content.get(key), dict):
@@ -92,17 +94,17 @@ def _unwrapped(content: dict, path: Path) -> dict:
 def write_checkpoint(
     content: dict, path: str | Path, bare: bool = False, sources: Sequence[str | Path] = ()
 ) -> None:
-    """Write a checkpoint beside, and rename it.
+    """Write a checkpoint atomically.
 
     Args:
-        content: ``state_dict`` and what goes with it; a ``.safetensors`` file keeps averaged
-            weights and ``meta.dataset_meta`` of that.
+        content: ``state_dict`` and other entries, of which a ``.safetensors`` file keeps averaged
+            weights and ``meta.dataset_meta``.
         path: ``.pth``, ``.ckpt`` or ``.safetensors``.
-        bare: The file is to be the state dict itself.
-        sources: Files that tensors are mapped from; their memory is given back meanwhile.
+        bare: Write the state dict alone.
+        sources: Files that tensors are mapped from, whose memory is released meanwhile.
 
     Raises:
-        UserError: Another ending.
+        UserError: The ending is none of these.
     """
     path = Path(path)
     if path.suffix == '.safetensors':
@@ -123,24 +125,20 @@ def write_checkpoint(
 
 
 def save_atomically(content: dict, path: Path, sources: Sequence[str | Path] = ()) -> None:
-    """Write a ``.pth`` file beside and rename it; see :func:`openmagvit2.io.write_atomically` and
-    :func:`write_checkpoint`.
-    """
+    """Write a ``.pth`` file atomically; see :func:`write_checkpoint`."""
     with write_atomically(path) as file:
         torch.save(content, ReleasingFile(file, sources) if sources else file)
 
 
 def dataset_meta(checkpoint: dict) -> dict:
-    """What a checkpoint keeps of its training's data set, such as ``classes``; empty if nothing."""
+    """Return a checkpoint's facts about its training data, such as ``classes``; may be empty."""
     meta = checkpoint.get('meta')
     found = meta.get('dataset_meta') if isinstance(meta, dict) else None
     return found if isinstance(found, dict) else {}
 
 
 def choose_weights(checkpoint: dict, ema: bool = True) -> dict[str, Tensor]:
-    """The state dict, with averaged weights in the place of raw ones where there are any and
-    ``ema`` is wanted.
-    """
+    """Return the state dict, with averaged weights in place of raw ones if ``ema``."""
     return checkpoint['state_dict'] | (checkpoint.get('ema_state_dict') or {} if ema else {})
 
 
@@ -150,14 +148,13 @@ def check_weights(
     """Check that every tensor of the model is in ``state`` in its shape, and nothing else is.
 
     Args:
-        model: What the weights are for.
+        model: The model to load the weights into.
         state: Weights by name.
-        source: What the error calls them.
-        optional: Prefixes of what only training needs; these may be absent from either side.
+        source: Name of the weights for errors.
+        optional: Prefixes of tensors that may be missing from the model or from ``state``.
 
     Raises:
-        UserError: Listing missing, unexpected and misshaped tensors, or telling that the file is an
-            official one.
+        UserError: Tensors are missing, unexpected or misshaped, or the file is an official one.
     """
     if is_official(state):
         raise UserError(
@@ -187,7 +184,7 @@ def check_weights(
 def load_weights(
     model: nn.Module, state: dict[str, Tensor], source: str, optional: tuple[str, ...] = ()
 ) -> None:
-    """Load what :func:`check_weights` lets pass; where it raises, the model is left as it was."""
+    """Load what :func:`check_weights` accepts; if it raises, the model is unchanged."""
     check_weights(model, state, source, optional)
     own = model.state_dict()
     model.load_state_dict({k: v for k, v in state.items() if k in own}, strict=False)
@@ -197,8 +194,9 @@ TRAINING_ONLY = ('discriminator.', 'lecam.', 'recipe.')
 
 
 def load_model_weights(model: nn.Module, path: str | Path, ema: bool = True) -> dict:
-    """Load a checkpoint into a tokenizer or generator; averaged weights where there are any; a
-    discriminator is not needed.
+    """Load a checkpoint into a tokenizer or generator, averaged weights if there are any.
+
+    The checkpoint may lack a discriminator.
 
     Returns:
         The checkpoint.
@@ -223,8 +221,9 @@ def load_model_weights(model: nn.Module, path: str | Path, ema: bool = True) -> 
 
 
 def load_tokenizer_weights(tokenizer: nn.Module, path: str | Path) -> None:
-    """Load a frozen tokenizer of a generator from a tokenizer's checkpoint; raw weights where
-    averaged ones are absent.
+    """Load a generator's frozen tokenizer from a tokenizer's checkpoint.
+
+    Raw weights replace averages that are absent.
 
     Raises:
         UserError: The file does not fit, or its weights are not finite: a training would not show

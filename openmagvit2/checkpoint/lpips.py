@@ -17,12 +17,11 @@ TRUNK_FILES = {'vgg': 'vgg16-397923af.pth', 'alex': 'alexnet-owt-7be5be79.pth'}
 
 
 def load_lpips(net: str, key: str, weights: str | None = None) -> nn.Module:
-    """LPIPS on 'vgg' or 'alex', frozen and in eval mode: two (B, 3, H, W) in [-1, 1] to (B, 1, 1,
-    1).
+    """Load LPIPS, frozen and in eval mode: two (B, 3, H, W) in [-1, 1] to (B, 1, 1, 1).
 
     Args:
-        net: Which.
-        key: What the error names for another file.
+        net: 'vgg' or 'alex'.
+        key: Config key for another file, for the error.
         weights: File of the trunk; see :func:`find_weights`.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Memory of files that are mapped, given back while another is written."""
+"""Release the memory of mapped files while another file is written."""
 
 import ctypes
 from collections.abc import Callable, Sequence
@@ -7,17 +7,18 @@ from typing import IO
 
 # Bytes written between two releases.
 EVERY = 1 << 28
-# Of madvise(2); the same number on Linux and macOS.
+# Argument of madvise(2), the same on Linux and macOS.
 DONTNEED = 4
 
 
 class ReleasingFile:
-    """A file to write to that gives back the pages of mapped files after each 256 MB: copying
-    tensors from file to file then needs the memory of a part, not of all.
+    """A writable file that releases the pages of mapped files after each 256 MB.
+
+    Copying tensors from file to file then needs the memory of a part, not of the whole.
 
     Args:
-        file: What is written to.
-        sources: Files that are mapped and stay as they are on the disk.
+        file: File to write to.
+        sources: Mapped files, which do not change on the disk.
     """
 
     def __init__(self, file: IO[bytes], sources: Sequence[str | Path]) -> None:
@@ -38,10 +39,10 @@ class ReleasingFile:
 
 
 def release(paths: set[str]) -> None:
-    """Drop the pages of mapped files from memory; they are read again at the next use.
+    """Drop the pages of mapped files from memory; the next use reads them again.
 
-    Works where the system lists its maps (Linux); elsewhere nothing happens. Pages that were
-    changed in memory would fall back to the file: tensors of a checkpoint are not.
+    This works if the system lists its maps (Linux), and does nothing elsewhere. Changes of pages in
+    memory would be lost, but the tensors of a checkpoint are not changed.
     """
     advise = _advise()
     if advise is None or not paths:

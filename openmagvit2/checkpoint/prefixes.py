@@ -1,19 +1,19 @@
-"""Names of tensors without what wrappers of a model put before them."""
+"""Names of tensors without the prefixes that wrappers of a model add."""
 
 from typing import Any
 
-# torch.compile puts its own before each module that it wraps.
+# torch.compile adds this prefix to each module that it wraps.
 COMPILED = '_orig_mod.'
 # DataParallel and DistributedDataParallel wrap whole models, so all names have it.
 PARALLEL = 'module.'
 
 
 def unwrapped(state: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """A state dict without the prefixes of wrappers.
+    """Remove the prefixes of wrappers from a state dict.
 
     Returns:
-        The state dict, and the prefixes that were found; the same dict where there were none, or
-        where two tensors would get one name.
+        The state dict, and the prefixes found; the same dict if there are none, or if two tensors
+        would get the same name.
     """
     names, found = {name: name for name in state}, []
     while state:

@@ -31,7 +31,7 @@ def write_safetensors(
     Args:
         tensors: On the CPU.
         file: Open for writing.
-        meta: Plain values kept beside; :func:`openmagvit2.checkpoint.dataset_meta` of a reader.
+        meta: Plain values for the metadata; see :func:`openmagvit2.checkpoint.dataset_meta`.
     """
     metadata = dict(format='pt') | (dict(dataset_meta=json.dumps(meta)) if meta else {})
     header: dict[str, dict] = {'__metadata__': metadata}

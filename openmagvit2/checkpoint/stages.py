@@ -1,8 +1,8 @@
-"""Which kind of model weights belong to."""
+"""The kind of model: tokenizer or generator."""
 
 from torch import nn
 
 
 def is_generator(model: nn.Module) -> bool:
-    """Whether a model has a tokenizer inside."""
+    """Return whether a model contains a tokenizer."""
     return 'tokenizer' in dict(model.named_children())

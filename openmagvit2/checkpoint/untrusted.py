@@ -1,4 +1,4 @@
-"""Reading files of other programs without executing anything in them."""
+"""Reading of pickles from other programs without executing anything in them."""
 
 import pickletools
 import re
@@ -14,7 +14,7 @@ import torch
 
 from openmagvit2.errors import UserError
 
-# Leftovers of a Lightning file that carry no weights: settings and callbacks. They are replaced by
+# Classes in Lightning files that hold settings and callbacks, not weights. They are replaced by
 # objects that do nothing.
 HARMLESS = (
     'argparse.Namespace',
@@ -37,7 +37,7 @@ HARMLESS = (
 
 
 class _Inert:
-    """Takes whatever an unpickler hands it, and keeps nothing."""
+    """Replacement for a class: accepts any arguments and state, and keeps nothing."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         pass
@@ -47,7 +47,7 @@ class _Inert:
 
 
 class _InertDict:
-    """The same for classes of dicts: torch's unpickler fills true dicts only."""
+    """Replacement for a class of dicts: torch's unpickler fills true dicts only."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> OrderedDict:
         return OrderedDict()
@@ -67,9 +67,7 @@ STAND_INS = [_stand_in(name) for name in HARMLESS]
 
 @contextmanager
 def _allowed(classes: list[type]) -> Iterator[None]:
-    """Classes that ``weights_only`` lets pass inside; torch's own context for this is younger than
-    torch 2.4.
-    """
+    """Allow classes for ``weights_only`` inside; torch 2.4 has no context manager for this."""
     before = torch.serialization.get_safe_globals()
     torch.serialization.add_safe_globals(classes)
     try:
@@ -80,11 +78,9 @@ def _allowed(classes: list[type]) -> Iterator[None]:
 
 
 def read_pickle(path: Path) -> Any:
-    """The content of a ``torch.save`` file: tensors and plain values; harmless leftovers become
-    inert objects.
+    """Read a ``torch.save`` file: tensors, plain values, and inert objects for other leftovers.
 
-    Tensors of a zip file are mapped, not read: a file of several models costs the memory of what is
-        used.
+    Tensors of a zip file are mapped, not read, so only those that are used need memory.
 
     Raises:
         UserError: The file is broken, or wants a class or function that is not on the short list;
@@ -132,8 +128,9 @@ def read_pickle(path: Path) -> Any:
 
 
 def _check_stored(path: Path) -> None:
-    """Check that a zip file has the size of its content, as torch.save writes it: a compressed one
-    of some kilobytes could unpack to more than the memory.
+    """Check that a zip file is not compressed, as torch.save writes it.
+
+    A compressed file of some kilobytes could unpack to more than the memory.
 
     Raises:
         UserError: It is compressed.
@@ -150,8 +147,9 @@ def _check_stored(path: Path) -> None:
 
 
 def _named(path: Path) -> str:
-    """Classes and functions named by a pickle of a newer protocol, which torch does not read
-    safely; judged by its text alone.
+    """Name the classes and functions in a pickle of a newer protocol, without executing it.
+
+    torch does not read such a pickle safely.
     """
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:

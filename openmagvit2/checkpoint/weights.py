@@ -1,6 +1,4 @@
-"""Finding the weights of networks that only measure: files that a machine without a network has
-been given.
-"""
+"""Search for the weights of networks that only measure; nothing is downloaded."""
 
 import os
 from pathlib import Path
@@ -12,17 +10,18 @@ from openmagvit2.errors import UserError
 
 
 def find_weights(name: str, what: str, key: str, given: str | None = None) -> Path:
-    """The file ``name``: ``given`` where that is not None, else in ``$OPENMAGVIT2_WEIGHTS``, else
-    in torch hub's cache.
+    """Return the path of a weights file: a given one, or one found by its name.
+
+    The folders searched are ``$OPENMAGVIT2_WEIGHTS`` and torch hub's cache.
 
     Args:
         name: File name as its authors publish it.
-        what: What the error calls it, as 'the FID Inception network of torch-fidelity'.
-        key: What may name another file, as ``model.training.losses.perceptual.weights``.
-        given: That file.
+        what: Description for errors, as 'the FID Inception network of torch-fidelity'.
+        key: Config key that may name another file, as ``model.training.losses.perceptual.weights``.
+        given: Path of another file.
 
     Raises:
-        UserError: It is nowhere; the text says where it was looked for and where it may be put.
+        UserError: The file is not found; the message lists the places searched.
     """
     places = [Path(given)] if given else []
     if not places:
@@ -40,7 +39,5 @@ def find_weights(name: str, what: str, key: str, given: str | None = None) -> Pa
 
 
 def is_published(path: Path, name: str) -> bool:
-    """Whether a file has the hash that its published name ends in, as ``vgg16-397923af.pth``
-    does.
-    """
+    """Return whether the hash of a file ends its published name, as in ``vgg16-397923af.pth``."""
     return file_hash(path).startswith(name.rsplit('-', 1)[-1].split('.')[0])

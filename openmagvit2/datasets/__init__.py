@@ -1,4 +1,4 @@
-"""Images and labels, and the transforms between file and batch."""
+"""Data sets of images, labels and tokens, and the transforms of images."""
 
 from openmagvit2.datasets import transforms
 from openmagvit2.datasets.base import ImageDataset

@@ -1,4 +1,4 @@
-"""What all data sets of images share."""
+"""The base class of data sets of images."""
 
 import copy
 from abc import abstractmethod
@@ -41,11 +41,11 @@ class ImageDataset(Dataset):
         return len(self.classes) if self.classes is not None else None
 
     def all_labels(self) -> np.ndarray | None:
-        """Label of each image (N,), or None where only reading the images tells them."""
+        """Return the label of each image (N,), or None if only reading the images gives them."""
         return None
 
     def describe(self, index: int) -> str:
-        """What errors call an image."""
+        """Return the name of an image for error messages."""
         return f'image {index}'
 
     def fingerprint(self) -> str | None:
@@ -56,7 +56,7 @@ class ImageDataset(Dataset):
         """Check the labels against the classes of a model; called before a training or a test.
 
         Returns:
-            What a training would not learn, as classes without images; None where it learns all.
+            What a training would not learn, such as classes without images; None if it learns all.
 
         Raises:
             UserError: A label is none of the model's classes.
@@ -64,22 +64,23 @@ class ImageDataset(Dataset):
         return check_labels(self, model)
 
     def with_pipeline(self, pipeline: list[dict]) -> 'ImageDataset':
-        """The same images, not looked for again, through other transforms."""
+        """Copy the data set with other transforms; files are not searched again."""
         other = copy.copy(self)
         other.pipeline = [TRANSFORMS.build(step) for step in pipeline]
         return other
 
     @abstractmethod
     def __len__(self) -> int:
-        """Number of images."""
+        """Return the number of images."""
 
     @abstractmethod
     def load(self, index: int) -> tuple[np.ndarray, int]:
-        """Image as uint8 (H, W, 3) RGB, and its label; -1 where there is none."""
+        """Return an image as uint8 (H, W, 3) RGB and its label; -1 if it has none."""
 
     def __getitem__(self, key: int | tuple[int, int]) -> dict:
-        """``dict(image=uint8 (3, H, W), label, index, uniform)`` for an index, or for (index,
-        epoch) as the training sampler gives.
+        """Return ``dict(image=uint8 (3, H, W), label, index, uniform)``.
+
+        The key is an index, or (index, epoch) from the training sampler.
         """
         index, epoch = key if isinstance(key, tuple) else (key, 0)
         image, label = self.load(index)
@@ -99,7 +100,8 @@ class ImageDataset(Dataset):
 
 
 def uniform(seed: int, epoch: int, index: int) -> float:
-    """A number in [0, 1) for decisions of the model on a sample, as dropping its label; independent
-    of the transforms' numbers.
+    """Draw a number in [0, 1) for the model's random decisions on a sample, as dropping its label.
+
+    It is independent of the random numbers of the transforms.
     """
     return float(np.random.default_rng(np.random.SeedSequence((seed, epoch, index, 1))).random())

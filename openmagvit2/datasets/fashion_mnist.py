@@ -18,7 +18,7 @@ from openmagvit2.registry import DATASETS
 
 EMBEDDED = Path(__file__).parent / 'embedded' / 'fashion_mnist_subset.npz'
 
-# Bytes of a file; that of 60,000 images has 47 million.
+# Largest file in bytes; the one of 60,000 images has 47 million.
 LARGEST = 100_000_000
 
 
@@ -31,7 +31,7 @@ class FashionMNIST(ImageDataset):
         data_root: Folder with the four standard files (``train-images-idx3-ubyte.gz`` …, zipped or
             not, also in torchvision's ``FashionMNIST/raw`` below it). None takes the embedded
             10,000 and 2,000 images, so that numbers are the same everywhere.
-        num_images: Only the first so many, the classes in turn; all by default.
+        num_images: Number of images to use, taken from the classes in turn; all by default.
         pipeline, seed: See :class:`ImageDataset`.
     """
 
@@ -90,7 +90,7 @@ class FashionMNIST(ImageDataset):
         return len(self.images)
 
     def all_labels(self) -> np.ndarray:
-        """uint8 (N,)."""
+        """Return uint8 (N,)."""
         return self.labels
 
     def fingerprint(self) -> str:
@@ -98,12 +98,12 @@ class FashionMNIST(ImageDataset):
         return digest([self.images.tobytes()])
 
     def load(self, index: int) -> tuple[np.ndarray, int]:
-        """uint8 (28, 28, 3) and the class."""
+        """Return uint8 (28, 28, 3) and the class."""
         return np.repeat(self.images[index][:, :, None], 3, axis=2), int(self.labels[index])
 
 
 def _classes_in_turn(labels: np.ndarray) -> np.ndarray:
-    """Positions ordered so that each run of ten holds every class once."""
+    """Return positions ordered so that each run of ten holds every class once."""
     rank = np.zeros(len(labels), dtype=int)
     for label in np.unique(labels):
         rank[labels == label] = np.arange((labels == label).sum())
@@ -122,12 +122,14 @@ def _find(data_root: str, name: str) -> Path:
 
 
 def _read_idx(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    """uint8 (N, *shape) of an idx file: two zeros, 8 for bytes, the number of axes, their lengths
-    big-endian, the data.
+    """Read uint8 (N, *shape) from an idx file.
+
+    The file has two zero bytes, 8 (for bytes), the number of axes, their lengths (big-endian), and
+    the data.
     """
     try:
         with (gzip.open if path.suffix == '.gz' else open)(path, 'rb') as file:
-            # More than this is none of the four files; a small .gz can unpack to any length.
+            # No file of the data set is larger; a small .gz can unpack to any length.
             content = file.read(LARGEST)
     except (OSError, EOFError, zlib.error) as error:
         raise UserError(

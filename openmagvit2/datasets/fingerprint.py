@@ -1,4 +1,4 @@
-"""Whether images are still those that tokens were made of."""
+"""Check whether images have changed since they were tokenized."""
 
 from openmagvit2.datasets.base import ImageDataset
 from openmagvit2.errors import UserError
@@ -6,10 +6,10 @@ from openmagvit2.registry import DATASETS
 
 
 def changed(header: dict) -> bool:
-    """Whether the images of a token cache's header have other names, sizes or times today.
+    """Return whether the images of a token cache have other names, sizes or times now.
 
     Raises:
-        UserError: They cannot be reached, or the header does not say what they were like.
+        UserError: They cannot be reached, or the header has no fingerprint.
     """
     recipe = header.get('recipe')
     spec = recipe.get('dataset') if isinstance(recipe, dict) else None
@@ -22,11 +22,12 @@ def changed(header: dict) -> bool:
 
 
 def _listing(spec: dict) -> str | None:
-    """The fingerprint of all images that a data set's config names, those too that cannot be read:
-    which these are, only reading all of them would say.
+    """Return the fingerprint of all images of a data set's config, unreadable ones included.
 
-    The config comes from a file: its type must be the name of a registered data set of images,
-    where a registry's ``build`` would import and call anything.
+    Which images are unreadable would take reading all of them.
+
+    The config comes from a file, so its type must be the name of a registered data set of images:
+    a registry's ``build`` would import and call anything.
 
     Raises:
         UserError: The images cannot be reached.

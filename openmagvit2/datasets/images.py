@@ -1,4 +1,4 @@
-"""Folders and lists of image files."""
+"""Data sets of image files in folders and lists."""
 
 import fnmatch
 import logging
@@ -28,14 +28,14 @@ class FileDataset(ImageDataset):
 
     Args:
         samples: (path, label) of each image.
-        on_error: What a file that cannot be read does. 'raise': its first use ends the run. 'skip':
-            every file is read once at the start; those that cannot be are counted and named in the
-            log and left out, so that ``len`` is the same exact number in every process.
+        on_error: What to do with an unreadable file. 'raise': raise an error at its first use.
+            'skip': read every file once at the start, and log and leave out the unreadable ones,
+            so that ``len`` is exact and the same in every process.
         background: Colour behind transparent pixels: a name or code, or three numbers up to 255.
         pipeline, seed: See :class:`ImageDataset`.
 
     Raises:
-        UserError: Another word for ``on_error``; no colour; no file can be read.
+        UserError: ``on_error`` or ``background`` is invalid; no file can be read.
     """
 
     def __init__(
@@ -58,11 +58,11 @@ class FileDataset(ImageDataset):
         return len(self.samples)
 
     def all_labels(self) -> np.ndarray:
-        """Integers (N,)."""
+        """Return int64 (N,)."""
         return np.array([label for _, label in self.samples])
 
     def describe(self, index: int) -> str:
-        """The file of an image."""
+        """Return the path of an image."""
         return str(self.samples[index][0])
 
     def fingerprint(self) -> str:
@@ -74,7 +74,7 @@ class FileDataset(ImageDataset):
         return digest(line.encode('utf-8', 'surrogateescape') for line in lines)
 
     def load(self, index: int) -> tuple[np.ndarray, int]:
-        """uint8 (H, W, 3) RGB and the label.
+        """Return uint8 (H, W, 3) RGB and the label.
 
         Raises:
             UserError: The file is not a readable image; the text names it.
@@ -86,10 +86,10 @@ class FileDataset(ImageDataset):
             raise error.with_way_out("set the data set's on_error='skip'") from error
 
     def _readable(self, samples: list[tuple[Path, int]]) -> list[tuple[Path, int]]:
-        """The samples without those that cannot be read, which the log names.
+        """Return the samples that can be read; log the others.
 
-        All are read before the first is used: a file that is left out halfway would make another
-        data set of each process and batch size.
+        All files are read before the first is used: if a file were left out later, the data set
+        would differ between processes and batch sizes.
         """
         with ThreadPoolExecutor() as pool:
             errors = list(pool.map(self._error_of, samples))
@@ -218,7 +218,7 @@ class ImageList(FileDataset):
 
 
 def _name_and_label(line: str) -> tuple[str, int | None]:
-    """Names may hold spaces: only a whole number at the end is a label."""
+    """Split a line; names may hold spaces, so only an integer at its end is a label."""
     found = re.fullmatch(r'(.*\S)\s+(-?[0-9]+)', line)
     return (found[1], int(found[2])) if found else (line, None)
 
@@ -267,7 +267,7 @@ class ImageNet(FileDataset):
         if len(empty) == len(images):
             raise UserError(f'Folder {folder} has no class folders with images in them.')
         if empty:
-            # It may be empty on purpose, but a stray folder shifts the labels of all after it.
+            # It may be intended, but a stray folder shifts the labels of all that follow it.
             text = f'{folder}: {len(empty)} of {len(images)} folders hold no images and count as '
             print_log(f'{text}classes: {_first(empty)}', 'current', logging.WARNING)
         excluded = EXCLUDED if split == 'train' else set()
@@ -313,5 +313,5 @@ class Coco(FileDataset):
 
 
 def _first(names: list[str]) -> str:
-    """The first few."""
+    """Join the first few items."""
     return ', '.join(names[:3]) + (', …' if len(names) > 3 else '')

@@ -1,4 +1,4 @@
-"""Labels of a data set against the classes of a model, before the first batch."""
+"""Check labels of a data set against the classes of a model, before the first batch."""
 
 from typing import Protocol
 
@@ -12,15 +12,15 @@ UNLABELLED = -1
 
 
 class Labelled(Protocol):
-    """What :func:`check_labels` asks of a data set."""
+    """The part of a data set's interface that :func:`check_labels` uses."""
 
     num_classes: int | None
 
     def all_labels(self) -> np.ndarray | None:
-        """Label of each image (N,), or None where only reading the images tells them."""
+        """Return the label of each image (N,), or None if only reading the images gives them."""
 
     def describe(self, index: int) -> str:
-        """What errors call an image: its file, where it has one."""
+        """Return the name of an image for error messages: its file, if it has one."""
 
 
 def check_labels(dataset: Labelled, model: nn.Module) -> str | None:
@@ -29,7 +29,7 @@ def check_labels(dataset: Labelled, model: nn.Module) -> str | None:
     A model without ``num_classes``, such as a tokenizer, reads no labels.
 
     Returns:
-        What a training on the data set would not learn, for the log; None where it learns all.
+        What a training on the data set would not learn, for the log; None if it learns all.
 
     Raises:
         UserError: A label is outside of -1 to ``num_classes - 1``, or the data set has more classes

@@ -1,5 +1,6 @@
-"""Images in tar shards, as a stream (docs/reference/specification.md, Data), by the ``webdataset``
-package.
+"""Images in tar shards, as a stream, by the ``webdataset`` package.
+
+See docs/reference/specification.md, Data.
 """
 
 import itertools
@@ -23,7 +24,7 @@ from openmagvit2.io.images import Colour, UnreadableImage, read_image, to_colour
 from openmagvit2.io.text import read_lines
 from openmagvit2.registry import DATASETS, TRANSFORMS
 
-# So many samples in a row that cannot be read are no accident.
+# Unreadable samples in a row that raise an error.
 MAX_UNREADABLE = 1000
 # The first of these that a sample has is its image.
 KEYS = ('jpg', 'jpeg.jpg', 'jpg.jpg', 'jpeg', 'png', 'webp')
@@ -32,8 +33,9 @@ KEYS += tuple(ending[1:] for ending in ENDINGS if ending[1:] not in KEYS)
 
 @DATASETS.register_module()
 class TarShards(IterableDataset):
-    """An endless stream of the images of tar files; a training needs ``train_cfg.max_iters`` and
-    ``train_dataloader.sampler=None``.
+    """An endless stream of the images in tar files.
+
+    A training needs ``train_cfg.max_iters`` and ``train_dataloader.sampler=None``.
 
     All processes and loader workers draw the same order of shards from (seed, samples seen before,
     pass), and each reads its own part of it. A resumed training thus goes on with another order
@@ -43,13 +45,13 @@ class TarShards(IterableDataset):
 
     Args:
         urls: A folder of ``*.tar``, a pattern as ``shards/{000..127}.tar``, or a list of files.
-        keys: Endings that hold an image, in small letters, the first that a sample has:
-            ``a.jpeg.jpg`` has the ending ``jpeg.jpg``. By default all endings of images.
+        keys: Endings of image files in lower case, by preference; ``a.jpeg.jpg`` has the ending
+            ``jpeg.jpg``. By default all endings of images.
         resampled: Shards are drawn with replacement, as in the official runs; False: each shard,
             and so each sample, comes once in a pass.
         shuffle: Samples in the buffer of encoded images that each reader draws from; 1 keeps the
             order of a shard.
-        skip: A JSON list, or a text file with a line for each, of samples' names to leave out.
+        skip: File with the names of samples to skip: a JSON list, or a text file with one a line.
         background: Colour behind transparent pixels: a name or code, or three numbers up to 255.
         pipeline: Configs of transforms.
         seed: Random seed for shards, buffer and transforms.
@@ -79,11 +81,11 @@ class TarShards(IterableDataset):
         self.pipeline = [TRANSFORMS.build(step) for step in pipeline or []]
         self.start = 0
 
-    # As other data sets: nothing is known of classes.
+    # As in other data sets: the classes are not known.
     classes = num_classes = None
 
     def check_model(self, model: nn.Module) -> str | None:
-        """What a training on the stream would not learn; see :meth:`ImageDataset.check_model`."""
+        """Return what a training would not learn; see :meth:`ImageDataset.check_model`."""
         if getattr(model, 'num_classes', None) is None:
             return None
         return (
@@ -104,13 +106,11 @@ class TarShards(IterableDataset):
         )
 
     def seek(self, samples: int) -> None:
-        """Begin another stream, that of a training which has seen so many samples."""
+        """Begin another stream, for a training that has seen ``samples`` samples."""
         self.start = samples
 
     def __iter__(self) -> Iterator[dict]:
-        """``dict(image=uint8 (3, H, W), label=-1, index)``; the index counts what this reader
-        gave.
-        """
+        """Yield ``dict(image=uint8 (3, H, W), label=-1, index)``; ``index`` counts by reader."""
         rank, world = get_dist_info()
         worker = get_worker_info()
         workers = worker.num_workers if worker else 1
@@ -130,7 +130,7 @@ class TarShards(IterableDataset):
             yield dict(image=image, label=sample['label'], index=index)
 
     def _passes(self, reader: int, readers: int) -> Iterator[list[str]]:
-        """A reader's shards of each pass: every so many of an order that all readers draw alike."""
+        """Yield this reader's shards of each pass: every n-th of an order shared by all."""
         count = len(self.shards)
         if count < readers and not self.resampled:
             raise UserError(
@@ -150,7 +150,7 @@ class TarShards(IterableDataset):
     def _encoded(
         self, passes: Iterator[list[str]], report: '_Report'
     ) -> Iterator[tuple[str, bytes]]:
-        """Names and files of the images that are wanted."""
+        """Yield names and files of the images to use."""
         for shards in passes:
             found = 0
             for shard in shards:
@@ -161,9 +161,7 @@ class TarShards(IterableDataset):
                 )
 
     def _of_shard(self, shard: str, report: '_Report') -> Generator[tuple[str, bytes], None, int]:
-        """Names and files of its images; returns how many samples it has, those left out on purpose
-        included.
-        """
+        """Yield names and files of a shard's images; return its sample count with skipped ones."""
         count, broken = 0, False
         without: list[str] = []
         for sample in samples(shard):
@@ -205,7 +203,7 @@ class TarShards(IterableDataset):
     def _decoded(
         self, samples: Iterator[tuple[str, bytes]], report: '_Report'
     ) -> Iterator[np.ndarray]:
-        """Images uint8 (H, W, 3) of those that can be read."""
+        """Yield the images that can be read as uint8 (H, W, 3)."""
         in_a_row = 0
         for name, content in samples:
             try:
@@ -224,7 +222,7 @@ class TarShards(IterableDataset):
 
 
 class _Report:
-    """Counts and names what a reader could not read."""
+    """Count and log the samples that a reader could not read."""
 
     def __init__(self, reader: int) -> None:
         self.reader, self.count = reader, 0
@@ -240,7 +238,7 @@ class _Report:
 
 
 def find_shards(urls: str | Sequence[str]) -> list[str]:
-    """Paths of the shards that ``urls`` of :class:`TarShards` names, sorted within a folder.
+    """Return the paths of the shards that ``urls`` of :class:`TarShards` names, sorted by folder.
 
     Raises:
         UserError: There are none, or the package is not installed.

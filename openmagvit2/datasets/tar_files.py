@@ -1,4 +1,4 @@
-"""Samples of a tar shard, in its order."""
+"""Samples of a tar shard, in order."""
 
 import re
 import tarfile
@@ -9,16 +9,16 @@ from typing import IO
 
 from openmagvit2.io.image_files import is_hidden
 
-# Bytes of one file. The largest image that is read, 89 million pixels, is 268 MB uncompressed; a
-# sparse or compressed archive of some kilobytes can announce terabytes.
+# Largest file in bytes. The largest image that is read, 89 million pixels, has 268 MB without
+# compression; a sparse or compressed archive of some kilobytes can announce terabytes.
 LARGEST = 300_000_000
-# What webdataset keeps for itself.
+# Names that webdataset reserves for itself.
 META = re.compile(r'__[^/]*__($|/)')
 
 
 @dataclass
 class TooLarge:
-    """Stands for the content of a file that would fill the memory, which is not read."""
+    """Placeholder for a file too large to read."""
 
     size: int
 
@@ -27,8 +27,9 @@ class TooLarge:
 
 
 def samples(shard: str) -> Iterator[dict]:
-    """Samples of a shard in order: by the endings of their files bytes, or a :class:`TooLarge`.
-    Where the shard breaks off, a dict with an ``__error__`` stands for the rest.
+    """Yield the samples of a shard: dicts from file ending to bytes or :class:`TooLarge`.
+
+    If the shard is truncated or damaged, a dict with ``__error__`` ends them.
     """
     from webdataset.tariterators import group_by_keys, url_opener
 
@@ -40,10 +41,10 @@ def samples(shard: str) -> Iterator[dict]:
 
 
 def _files(stream: IO[bytes], shard: str) -> Iterator[dict]:
-    """What webdataset's own iterator gives, which reads files of any size."""
+    """Yield files as webdataset's own iterator does, which however reads files of any size."""
     with tarfile.open(fileobj=stream, mode='r|*') as archive:
         for member in archive:
-            # The archive would keep all that it has seen.
+            # Otherwise the archive keeps all members in memory.
             archive.members = []
             if not member.isreg() or META.match(member.name) or not is_wanted(member.name):
                 continue
@@ -56,5 +57,5 @@ def _files(stream: IO[bytes], shard: str) -> Iterator[dict]:
 
 
 def is_wanted(name: str) -> bool:
-    """Whether no folder on the way to a file, nor the file itself, is hidden."""
+    """Return whether neither a file nor a folder above it is hidden."""
     return not any(map(is_hidden, PurePosixPath(name).parts))

@@ -9,7 +9,7 @@ import numpy as np
 from openmagvit2.errors import UserError
 
 HEADER, TOKENS, LABELS = 'header.json', 'tokens.bin', 'labels.npy'
-# Of the header and the files beside it.
+# Version of the format of the header and the files beside it.
 FORMAT = 1
 # A .npy file of int64 has a header of 128 bytes.
 LABELS_START = 128
@@ -17,21 +17,21 @@ DTYPES = ('uint8', 'uint16', 'uint32', 'uint64')
 
 
 def token_dtype(codebook_size: int) -> np.dtype:
-    """The smallest unsigned integer that holds every index."""
+    """Return the smallest unsigned integer type that holds every index."""
     return next(np.dtype(kind) for kind in DTYPES if codebook_size - 1 <= np.iinfo(kind).max)
 
 
 def open_tokens(folder: Path, header: dict) -> np.memmap:
-    """The file of tokens as (images, views, *grid), to read."""
+    """Map the file of tokens as (images, views, *grid), read-only."""
     shape = (header['num_images'], header['num_views'], *header['grid'])
     return np.memmap(folder / TOKENS, np.dtype(header['dtype']), 'r', shape=shape)
 
 
 def read_header(folder: Path) -> dict:
-    """The header of a token cache.
+    """Read the header of a token cache.
 
     Raises:
-        UserError: There is none, or it is not one of ours.
+        UserError: There is none, or it has another format.
     """
     path = folder / HEADER
     if not path.is_file():
@@ -54,10 +54,10 @@ def read_header(folder: Path) -> dict:
 
 
 def _check_header(path: Path, header: dict) -> None:
-    """Whether the numbers that sizes are computed of are numbers: a header comes from a file.
+    """Check the values that sizes are computed from: a header comes from a file.
 
     Raises:
-        UserError: They are not.
+        UserError: A value is invalid.
     """
     grid = header.get('grid')
     numbers = [header.get('num_images'), header.get('num_views')]
@@ -71,14 +71,14 @@ def _check_header(path: Path, header: dict) -> None:
 
 
 def read_labels(folder: Path, header: dict) -> np.ndarray:
-    """Labels int64 (images,).
+    """Read the labels, int64 (images,).
 
     Raises:
         UserError: The file holds something else, as pickled objects.
     """
     path = folder / LABELS
     try:
-        # A map: the header of a small file can announce terabytes.
+        # Mapped, since the header of a small file can announce terabytes.
         labels = np.load(path, mmap_mode='r', allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise UserError(f'TokenCache: {path} cannot be read: {error}') from None
@@ -91,7 +91,7 @@ def read_labels(folder: Path, header: dict) -> np.ndarray:
 
 
 def token_bytes(header: dict) -> int:
-    """Length of the file of tokens."""
+    """Return the length of the file of tokens."""
     return (
         header['num_images']
         * header['num_views']
@@ -101,10 +101,10 @@ def token_bytes(header: dict) -> int:
 
 
 def check_sizes(folder: Path, header: dict) -> None:
-    """Whether the files are as long as the header says.
+    """Check that the files have the length that the header gives.
 
     Raises:
-        UserError: They are not, as after a copy that broke off.
+        UserError: A length differs, as after an interrupted copy.
     """
     labels = LABELS_START + 8 * header['num_images']
     for name, size in ((TOKENS, token_bytes(header)), (LABELS, labels)):

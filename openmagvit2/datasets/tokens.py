@@ -1,4 +1,4 @@
-"""A data set as the tokens of a tokenizer: what ``tools/tokenize_dataset.py`` writes."""
+"""A data set of token indices, as ``tools/tokenize_dataset.py`` writes them."""
 
 from pathlib import Path
 
@@ -19,17 +19,18 @@ from openmagvit2.registry import DATASETS
 
 @DATASETS.register_module()
 class TokenCache(Dataset):
-    """Indices int64 (*grid) and label of each image; one of its views (crops, mirrored ones) by
-    (seed, epoch, index).
+    """Indices int64 (*grid) and label of each image; its view is drawn by (seed, epoch, index).
+
+    Views are crops and mirrored crops.
 
     Args:
         data_root: Folder with ``header.json``, ``tokens.bin`` and ``labels.npy``.
         seed: Random seed for the choice of views.
-        check_images: Refuse the tokens of images whose names, sizes or times have changed since;
-            False where only times differ, as after a copy.
+        check_images: Raise an error if the names, sizes or times of the images have changed; set
+            False if only times differ, as after a copy.
 
     Raises:
-        UserError: The folder is none of a token cache, is not finished, or lacks a part.
+        UserError: The folder is not a token cache, is not finished, or lacks a file.
     """
 
     def __init__(self, *, data_root: str, seed: int = 0, check_images: bool = True) -> None:
@@ -58,19 +59,20 @@ class TokenCache(Dataset):
         return len(classes) if classes is not None else None
 
     def all_labels(self) -> np.ndarray:
-        """int64 (N,)."""
+        """Return int64 (N,)."""
         return self.labels
 
     def describe(self, index: int) -> str:
-        """What errors call an image."""
+        """Return the name of an image for error messages."""
         return f'image {index} of {self.folder}'
 
     def __len__(self) -> int:
         return self.header['num_images']
 
     def __getitem__(self, key: int | tuple[int, int]) -> dict:
-        """``dict(indices int64 (*grid), label, index, uniform)`` for an index, or for
-        (index, epoch) as the training sampler gives.
+        """Return ``dict(indices int64 (*grid), label, index, uniform)``.
+
+        The key is an index, or (index, epoch) from the training sampler.
         """
         index, epoch = key if isinstance(key, tuple) else (key, 0)
         if self._tokens is None:
@@ -94,8 +96,7 @@ class TokenCache(Dataset):
         )
 
     def check_model(self, model: nn.Module) -> str | None:
-        """Check that a generator has the tokenizer that made the tokens, and classes for all
-        labels, and that the images are what they were.
+        """Check that tokenizer, labels and images match the model and the cache.
 
         Returns:
             See :meth:`ImageDataset.check_model`.
@@ -119,7 +120,7 @@ class TokenCache(Dataset):
         return doubt
 
     def _check_images(self) -> None:
-        """Raises UserError if they have changed; says so where they cannot be reached."""
+        """Raise UserError if the images have changed; log a line if they cannot be reached."""
         try:
             differ = changed(self.header)
         except UserError as error:

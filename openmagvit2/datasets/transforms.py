@@ -1,5 +1,6 @@
-"""Image transforms (docs/reference/specification.md, Data): sample dict to sample dict; ``image``
-is uint8 (H, W, 3).
+"""Image transforms from sample dict to sample dict; ``image`` is uint8 (H, W, 3).
+
+See docs/reference/specification.md, Data.
 """
 
 from collections.abc import Sequence
@@ -37,7 +38,7 @@ class Resize:
         self.interpolation = interpolation
 
     def __call__(self, sample: dict) -> dict:
-        """The long side is truncated to whole pixels, as torchvision does."""
+        """Resize; the long side is truncated to whole pixels, as in torchvision."""
         height, width = sample['image'].shape[:2]
         to = (self.height, self.width)
         if self.keep_proportions:
@@ -50,7 +51,7 @@ class Resize:
 
 
 class _Crop:
-    """What crops share.
+    """Base class of the crops.
 
     Args:
         size: Pixels of a square's side, or [height, width].
@@ -60,7 +61,7 @@ class _Crop:
         self.size, (self.height, self.width) = size, _height_and_width(size, type(self).__name__)
 
     def margins(self, sample: dict) -> tuple[int, int]:
-        """Rows and columns that are cut off.
+        """Return the numbers of rows and columns to cut off.
 
         Raises:
             UserError: The image is smaller than the crop.
@@ -74,33 +75,33 @@ class _Crop:
         return height - self.height, width - self.width
 
     def cut(self, sample: dict, top: int, left: int) -> dict:
-        """The sample with the part of its image that begins there."""
+        """Crop the sample's image at a position."""
         sample['image'] = sample['image'][top : top + self.height, left : left + self.width]
         return sample
 
 
 @TRANSFORMS.register_module()
 class RandomCrop(_Crop):
-    """A part of ``size`` at a uniform place."""
+    """Crop to ``size`` at a uniformly random position."""
 
     def __call__(self, sample: dict) -> dict:
-        """Raises UserError for an image smaller than the crop."""
+        """Raise UserError for an image smaller than the crop."""
         places = (int(sample['rng'].integers(margin + 1)) for margin in self.margins(sample))
         return self.cut(sample, *places)
 
 
 @TRANSFORMS.register_module()
 class CenterCrop(_Crop):
-    """A part of ``size`` in the middle."""
+    """Crop to ``size`` in the middle."""
 
     def __call__(self, sample: dict) -> dict:
-        """Raises UserError for an image smaller than the crop."""
+        """Raise UserError for an image smaller than the crop."""
         return self.cut(sample, *(round(margin / 2) for margin in self.margins(sample)))
 
 
 @TRANSFORMS.register_module()
 class CornerCrop(_Crop):
-    """A part of ``size`` at ``corner``, one of ``CORNERS``."""
+    """Crop to ``size`` at ``corner``, one of ``CORNERS``."""
 
     def __init__(self, *, size: int | Sequence[int], corner: str) -> None:
         super().__init__(size=size)
@@ -111,20 +112,20 @@ class CornerCrop(_Crop):
         self.bottom, self.right = corner.startswith('bottom'), corner.endswith('right')
 
     def __call__(self, sample: dict) -> dict:
-        """Raises UserError for an image smaller than the crop."""
+        """Raise UserError for an image smaller than the crop."""
         top, left = self.margins(sample)
         return self.cut(sample, top * self.bottom, left * self.right)
 
 
 @TRANSFORMS.register_module()
 class RandomFlip:
-    """Left-right flip; the paper's recipes use none."""
+    """Flip left and right; the paper's recipes do not use it."""
 
     def __init__(self, *, prob: float = 0.5) -> None:
         self.prob = prob
 
     def __call__(self, sample: dict) -> dict:
-        """Flips with probability ``prob``."""
+        """Flip with probability ``prob``."""
         if sample['rng'].random() < self.prob:
             sample['image'] = sample['image'][:, ::-1]
         return sample
@@ -132,7 +133,7 @@ class RandomFlip:
 
 @TRANSFORMS.register_module()
 class Pad:
-    """Zero border (black) up to ``size``, the image in the middle.
+    """Pad with zeros (black) to ``size``, with the image in the middle.
 
     Args:
         size: Pixels of a square's side, or [height, width].
@@ -142,7 +143,7 @@ class Pad:
         self.size, (self.height, self.width) = size, _height_and_width(size, 'Pad')
 
     def __call__(self, sample: dict) -> dict:
-        """Raises UserError for an image larger than ``size``."""
+        """Raise UserError for an image larger than ``size``."""
         height, width = sample['image'].shape[:2]
         if height > self.height or width > self.width:
             raise UserError(f'Pad(size={self.size}) got an image of {height}x{width}.')
@@ -153,7 +154,7 @@ class Pad:
 
 
 def _height_and_width(size: int | Sequence[int], name: str) -> tuple[int, int]:
-    """Of a square's side, or of [height, width]."""
+    """Return height and width from a square's side or [height, width]."""
     sides = tuple(size) if isinstance(size, (list, tuple)) else (size, size)
     if len(sides) != 2 or not all(type(side) is int and side > 0 for side in sides):
         raise UserError(

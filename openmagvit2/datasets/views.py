@@ -1,4 +1,4 @@
-"""Several views of each picture, as one data set that a loader reads in one go."""
+"""Several views of each picture as one data set, for one data loader."""
 
 from collections.abc import Iterator, Sequence
 
@@ -12,8 +12,8 @@ class Views(Dataset):
     """Images by (view, index), all of the shape of the first.
 
     Args:
-        views: For each, the pictures with the transforms that make it, and the epoch whose random
-            numbers these take.
+        views: For each view, the pictures with its transforms, and the epoch of its random
+            numbers.
     """
 
     def __init__(self, views: Sequence[tuple[ImageDataset, int]]) -> None:
@@ -49,11 +49,12 @@ class Views(Dataset):
 
 
 class ViewBatches(Sampler):
-    """Batches of (view, index), block after block and in each view after view; a batch holds one
-    view of one block, so that it is the same whichever blocks a process has.
+    """Batches of (view, index), block by block and within a block view by view.
+
+    A batch holds one view of one block, so it does not depend on the blocks that a process has.
 
     Args:
-        blocks: Indices of the pictures of each.
+        blocks: Indices of the pictures of each block.
         num_views: Number of views of each picture.
         batch_size: The last batch of a view may be smaller.
     """

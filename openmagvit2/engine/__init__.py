@@ -1,4 +1,4 @@
-"""What mmengine's Runner is made of here."""
+"""Loops, hooks, optimizer wrappers and data parallelism that mmengine's Runner is built from."""
 
 from openmagvit2.engine import generation_loop, hooks, loops, optim, parallel, reading, samplers
 

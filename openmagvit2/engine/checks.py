@@ -1,4 +1,4 @@
-"""Data sets against the model, before the first sample: a mismatch must not train silently."""
+"""Checks of data sets and schedulers against the model and the loop, before the first sample."""
 
 import inspect
 import logging
@@ -21,7 +21,7 @@ def check_schedulers(schedulers: Any) -> None:
         schedulers: ``param_scheduler``: a config, a list, a dict of roles, or None.
 
     Raises:
-        UserError: One counts epochs, as mmengine's do by default; it would never step.
+        UserError: A scheduler counts epochs, as mmengine's do by default, and would never step.
     """
     if isinstance(schedulers, Mapping) and 'type' in schedulers:
         kind = schedulers['type']
@@ -45,14 +45,14 @@ def check_schedulers(schedulers: Any) -> None:
 def check_datasets(loaders: Mapping[str, DataLoader], model: nn.Module) -> None:
     """Ask each data set that has a ``check_model`` whether it fits the model.
 
-    What it returns is a doubt about a training on it, a sentence or None: one warning in the log.
+    A sentence that it returns is logged as a warning if it concerns the training data.
 
     Args:
-        loaders: By the key of the config that messages name; ``train_dataloader`` trains.
+        loaders: Data loaders by config key, such as ``train_dataloader``.
         model: The model, or its data-parallel wrapper.
 
     Raises:
-        UserError: Tokens of another tokenizer, or labels that the model does not have.
+        UserError: Tokens are of another tokenizer, or labels are outside of the model's classes.
     """
     model = unwrap(model)
     for key, loader in loaders.items():

@@ -1,4 +1,4 @@
-"""The device that work runs on where the user names none."""
+"""The default device."""
 
 import os
 
@@ -7,7 +7,7 @@ from mmengine.device import get_device
 
 
 def default_device() -> str:
-    """The accelerator that mmengine trains on, or the CPU; under a launcher that of the local rank.
+    """Return the accelerator that mmengine trains on, or 'cpu'; under a launcher, the local rank's.
 
     Returns:
         As 'cuda', 'cuda:3', 'mps' or 'cpu'.

@@ -1,4 +1,4 @@
-"""Trainings that leave the finite numbers are stopped by name, not saved."""
+"""Stop a training whose numbers are no longer finite, and name the first such number."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
 
-# Iterations between two looks at an accelerator, each of which waits for it.
+# Iterations between two checks on an accelerator, each of which waits for it.
 INTERVAL = 20
 SHOWN = 8
 
@@ -18,15 +18,14 @@ class NonFiniteError(UserError):
 
 
 class FiniteWatch:
-    """Notes on the device whether losses and gradients are finite; looks now and then, so that no
-    iteration waits for it.
+    """Record on the device whether losses and gradients are finite, and check at intervals.
 
-    Every value whose name ends in ``loss`` counts, as does each role's gradient; the message also
-    names what else was not finite.
+    No iteration waits for the device. Each value whose name ends in ``loss`` counts, and the
+    gradient of each role; the message also names other values that are not finite.
 
     Args:
-        device_type: A CPU is looked at after each iteration, others every 20.
-        describe: The name of an image by its index.
+        device_type: A CPU is checked after each iteration, others every 20.
+        describe: Returns the name of an image by its index.
     """
 
     def __init__(self, device_type: str, describe: Callable[[int], str]) -> None:
@@ -41,9 +40,7 @@ class FiniteWatch:
         gradients: Mapping[str, Tensor | None],
         batch: Mapping[str, Any],
     ) -> None:
-        """Keep the flags of an iteration; raises NonFiniteError as :meth:`check` where a look is
-        due.
-        """
+        """Record the flags of an iteration; check all records at each interval."""
         flags = {name: torch.as_tensor(value).isfinite().all() for name, value in losses.items()}
         flags |= {
             f'gradient of {role}': flag for role, flag in gradients.items() if flag is not None
@@ -56,7 +53,7 @@ class FiniteWatch:
             self.check()
 
     def check(self) -> None:
-        """Look at what was noted.
+        """Check the recorded flags.
 
         Raises:
             NonFiniteError: The first iteration that was not finite, by number, with its losses and
@@ -86,10 +83,10 @@ class FiniteWatch:
 
 
 def check_parameters(model: nn.Module, state: Mapping[str, Tensor], iteration: int) -> None:
-    """Check parameters before they are saved; buffers may hold infinite numbers by intent.
+    """Check that parameters are finite before they are saved; buffers may hold infinities.
 
     Raises:
-        NonFiniteError: One is not finite.
+        NonFiniteError: A parameter is not finite.
     """
     for name, _ in model.named_parameters():
         if (

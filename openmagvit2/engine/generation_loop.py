@@ -1,4 +1,4 @@
-"""The test of a generator by what it samples: the loop behind Table 4's columns."""
+"""The test loop of generators: sample images, and measure them (Table 4 of the paper)."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -17,17 +17,16 @@ from openmagvit2.engine.unwrap import unwrap
 from openmagvit2.errors import UserError
 from openmagvit2.registry import LOOPS
 
-# Of a batch: number in the whole set, class, number within the class, of each sample.
+# For each sample of a batch: its number in the whole set, its class, its number in the class.
 Places = Sequence[tuple[int, int, int]]
 
 
 class SamplePlan:
-    """Which samples there are, class after class, and which batches this process makes; in the
-    place of a data loader.
+    """The samples to draw, class by class, and this process's batches, as a data loader.
 
     Args:
         labels: Classes, in the order of the set.
-        num_per_class: Samples of each.
+        num_per_class: Samples of each class.
         batch_size: Samples at a time. Batches are the same in any number of processes.
     """
 
@@ -47,8 +46,9 @@ class SamplePlan:
 
 @LOOPS.register_module()
 class GenerationLoop(BaseLoop):
-    """Samples images from a generator, at the config's ``eval_sampling``, and hands them to
-    metrics of samples (:mod:`openmagvit2.evaluation.metrics.samples`); nothing is kept on disk.
+    """Sample images with the config's ``eval_sampling`` and measure them; no image is written.
+
+    The evaluators are metrics of samples (:mod:`openmagvit2.evaluation.metrics.samples`).
 
     The processes share the batches. A sample is a function of seed, class and number, so the set
     is the same in any number of processes, and the one that ``tools/sample.py`` writes.
@@ -120,7 +120,7 @@ class GenerationLoop(BaseLoop):
         return metrics
 
     def _sample(self, places: Places) -> dict[str, Any]:
-        """What the metrics get of a batch."""
+        """Sample a batch and return it as the metrics take it."""
         order, labels, numbers = zip(*places, strict=True)
         images = self._model.decode_indices(
             self._model.generate(labels, self.sampling, self.seed, numbers)
@@ -133,7 +133,7 @@ class GenerationLoop(BaseLoop):
         )
 
     def _announce(self, seconds: float) -> None:
-        """Say how long it will take, from the first batch."""
+        """Log the estimated time, from the first batch."""
         whole = timedelta(seconds=round(seconds * len(self.dataloader)))
         samples, (_, world) = len(self.dataloader.dataset), get_dist_info()
         print_log(

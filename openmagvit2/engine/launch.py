@@ -17,14 +17,13 @@ __all__ = ['finish', 'is_main_process', 'long_barrier', 'sentence', 'start']
 NEEDED = dict(pytorch=('RANK', 'WORLD_SIZE'), slurm=('SLURM_PROCID', 'SLURM_NTASKS'))
 # How long one exchange between processes may take, in seconds (`env_cfg.dist_cfg.timeout`).
 TIMEOUT = 1800
-# How long processes with little work wait for those with much.
+# How long processes that finish early wait for the others.
 LONG = timedelta(days=7)
 _long_group: dist.ProcessGroup | None = None
 
 
 def start(launcher: str, config: Config | None = None) -> None:
-    """Join the process group that the launcher describes in the environment; mmengine alone cannot
-    do so on a CPU.
+    """Join the process group that the launcher describes in the environment, on GPUs or CPUs.
 
     Args:
         launcher: 'none', 'pytorch' (torchrun), or 'slurm'.
@@ -32,7 +31,7 @@ def start(launcher: str, config: Config | None = None) -> None:
             processes may take (1800).
 
     Raises:
-        UserError: The environment is not that of the launcher; the time-out is no positive number.
+        UserError: The environment lacks the launcher's variables; the time-out is not positive.
     """
     if launcher == 'none' or dist.is_initialized():
         return
@@ -59,7 +58,7 @@ def start(launcher: str, config: Config | None = None) -> None:
 
 
 def positive(key: str, value: object) -> float:
-    """A number of seconds of ``env_cfg.dist_cfg``; raises UserError for anything else."""
+    """Return a number of seconds of ``env_cfg.dist_cfg``; raise UserError for anything else."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0:
         raise UserError(
             f'env_cfg.dist_cfg.{key} must be a number of seconds above 0, got {value!r}.'
@@ -68,14 +67,15 @@ def positive(key: str, value: object) -> float:
 
 
 def make_long_group() -> None:
-    """Make what :func:`long_barrier` waits with; all processes together, before their work."""
+    """Make the group that :func:`long_barrier` uses; all processes together, before their work."""
     global _long_group
     _long_group = dist.new_group(backend='gloo', timeout=LONG)
 
 
 def long_barrier() -> None:
-    """Wait for all processes, for days if need be: after work of uneven length, as tokenizing or
-    sampling. It needs no device; a process that ends meanwhile is an error at once.
+    """Wait for all processes, for days if necessary, after work of uneven length.
+
+    It uses no device, and fails at once if another process ends.
 
     In a group that :func:`start` did not make, the processes have to come to their first call
     within that group's own time-out.
@@ -97,7 +97,7 @@ def long_barrier() -> None:
 
 
 def sentence(error: UserError) -> str:
-    """A user's mistake without the traceback that a loader's worker process puts around it."""
+    """Return the message without the traceback that a data loader's worker puts around it."""
     text = str(error)
     return (
         text.rpartition(f'\n{UserError.__module__}.{UserError.__name__}: ')[2].strip()
@@ -111,7 +111,7 @@ def finish(code: int) -> None:
     global _long_group
     distributed = dist.is_initialized()
     if distributed and code == 0:
-        # The store of the first process must outlive what the others still ask it.
+        # The others still use the store of the first process.
         dist.barrier()
         dist.destroy_process_group()
         _long_group = None

@@ -1,4 +1,4 @@
-"""One training at a time in a folder."""
+"""A lock that allows one training at a time in a folder."""
 
 import contextlib
 import json
@@ -14,15 +14,15 @@ from openmagvit2.errors import UserError
 from openmagvit2.io.process import alive, host, started
 
 LOCK = '.running.json'
-# Seconds between two signs of life, and how long their absence lasts that tells a death on another
-# machine.
+# Seconds between two signs of life, and without any until a process on another machine counts as
+# dead.
 BEAT, DEAD = 15.0, 120.0
 _held: set[Path] = set()
 
 
 @contextmanager
 def lock(folder: str | Path) -> Iterator[None]:
-    """Hold a folder against other trainings.
+    """Lock a folder against other trainings.
 
     The file names process and machine. A process of this machine that is gone holds nothing; one of
     another machine shows by the file's time that it lives, so a job that was killed there is over
@@ -65,7 +65,7 @@ def _take(path: Path) -> None:
 
 
 def _remove_stale(path: Path) -> None:
-    """Raises UserError if the holder lives."""
+    """Remove the lock of a dead holder; raise UserError if the holder is alive."""
     text = path.read_bytes()
     holder = _holder(text)
     age = time.time() - path.stat().st_mtime
@@ -91,7 +91,7 @@ def _holder(text: bytes) -> dict:
     try:
         holder = json.loads(text)
     except ValueError:
-        # Written at this moment, or cut off by a crash of the machine: its age tells.
+        # Being written, or truncated by a crash of the machine: its age decides.
         return {}
     return holder if isinstance(holder, dict) else {}
 

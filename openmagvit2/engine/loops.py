@@ -1,6 +1,4 @@
-"""One iteration-based training loop that resumes exactly, and a validation that leaves the training
-as it was.
-"""
+"""The training loop by iterations, which resumes exactly, and a validation without side effects."""
 
 import logging
 import math
@@ -31,8 +29,9 @@ from openmagvit2.signatures import accepted
 
 @LOOPS.register_module()
 class IterationLoop(BaseLoop):
-    """An iteration is one optimizer step on one *global* batch, whatever the number of processes
-    and micro-batches.
+    """Train by iterations: one optimizer step on one *global* batch each.
+
+    The size of the global batch is the same for any number of processes and micro-batches.
 
     ``global_batch_size`` stands at the top level of the config; each process loads its share and
     the loop cuts that into ``optim_wrapper.accumulative_counts`` micro-batches.
@@ -89,8 +88,7 @@ class IterationLoop(BaseLoop):
         self.skip_non_finite, self.max_skips, self.skips = non_finite == 'skip', max_skips, 0
         describe = getattr(self.dataloader.dataset, 'describe', 'image {}'.format)
         self.watch = FiniteWatch(torch.device(get_device()).type, describe)
-        # Whether an iteration has begun and not ended: its state is neither the one before nor the
-        # one after.
+        # Whether an iteration is in progress, so that the state is that of no iteration.
         self.within = False
 
     @property
@@ -132,8 +130,7 @@ class IterationLoop(BaseLoop):
             source.seek(self.samples_seen)
             batches = iter(self.dataloader)
             if self.resumed_random_state is not None:
-                # Making the iterator draws a number; the state of the checkpoint is from after
-                # that.
+                # Creating the iterator draws a number; the checkpoint's state was taken after that.
                 set_random_state(self.resumed_random_state)
             runner.call_hook('before_train_epoch')
             runner.model.train()
@@ -151,7 +148,7 @@ class IterationLoop(BaseLoop):
         return runner.model
 
     def _check_micro_batches(self) -> None:
-        # Models of others may have nothing to say.
+        # Models of other packages may have no such method.
         check = getattr(unwrap(self.runner.model), 'check_micro_batches', None)
         if self.micro_batches > 1 and check is not None:
             check()
@@ -170,7 +167,7 @@ class IterationLoop(BaseLoop):
         self.watch.check()
 
     def _end_together(self, stop: StopRequest, error: Exception | None) -> None:
-        """Where a process has failed between iterations, all save, exactly, and all raise."""
+        """Save in all processes and raise in all if one has failed between iterations."""
         if not stop.failed:
             return
         if get_world_size() > 1:
@@ -182,7 +179,7 @@ class IterationLoop(BaseLoop):
         )
 
     def run_iter(self, batch: dict[str, Any]) -> None:
-        """One optimizer step on this process's share of a global batch."""
+        """Run one optimizer step on this process's share of a global batch."""
         runner = self.runner
         runner.call_hook('before_train_iter', batch_idx=self._iter, data_batch=batch)
         self.steps_before, self.within = self._steps(), True
@@ -195,7 +192,7 @@ class IterationLoop(BaseLoop):
         self.within = False
 
     def _train_on(self, batch: dict[str, Any]) -> dict[str, torch.Tensor]:
-        """The means of what ``train_step`` gives, over micro-batches and processes."""
+        """Train on a batch; return the means of the outputs over micro-batches and processes."""
         runner = self.runner
         model = unwrap(runner.model)
         buffers = (
@@ -218,10 +215,10 @@ class IterationLoop(BaseLoop):
     def _micro_steps(
         self, model: torch.nn.Module, micro_batches: list[dict[str, Any]]
     ) -> list[dict[str, torch.Tensor]]:
-        """What ``train_step`` gives for each micro-batch of one iteration."""
+        """Return the outputs of ``train_step`` for each micro-batch of one iteration."""
         own = dict(optim_wrapper=self.runner.optim_wrapper)
         counted = own | dict(iteration=self._iter)
-        # Models of others may not count iterations.
+        # Models of other packages may not accept the iteration.
         step = self.runner.model.train_step
         given = counted if 'iteration' in accepted(step) else own
         if len(micro_batches) == 1:
@@ -255,7 +252,7 @@ class IterationLoop(BaseLoop):
 
     @torch.no_grad()
     def _skip(self, model: torch.nn.Module, buffers: dict[str, torch.Tensor]) -> None:
-        """Take back what the forward pass left in averages and tables."""
+        """Undo the changes that the forward pass made to buffers."""
         self.skips += 1
         for name, value in model.named_buffers():
             if name in buffers:
@@ -273,11 +270,10 @@ class IterationLoop(BaseLoop):
     def _rescue(self, error: Exception) -> None:
         """Save the last finished iteration before an error ends the training.
 
-        Outside of an iteration (reading images, validation) this is what any checkpoint is. An
-        iteration that fails before its first optimizer step loses itself alone, though averages
-        that the forward pass keeps may have seen it. One that fails later is neither done nor
-        undone: then the last checkpoint stays the last, as it does where another process is gone:
-        that one has taken its random state with it.
+        Between iterations (reading images, validation) this is an ordinary checkpoint. An iteration
+        that fails before its first optimizer step is dropped, though buffers that the forward pass
+        updates may have changed. After an optimizer step the state is that of no iteration, so
+        nothing is saved; nor if another process is gone, whose random state is lost.
         """
         if is_lost(error):
             return
@@ -308,21 +304,19 @@ class IterationLoop(BaseLoop):
         self.runner.model.train()
 
     def _cut(self) -> bool:
-        """Whether the last validation was cut short."""
+        """Return whether the last validation was cut short."""
         return self._validation_is_due() and self.validated_iter != self._iter
 
 
 @LOOPS.register_module()
 class ValidationLoop(ValLoop):
-    """mmengine's validation without a trace in the random states; a stop request ends it without
-    metrics, averages swapped back.
-    """
+    """mmengine's validation with random states kept; a stop request ends it without metrics."""
 
-    # Whether the last run came to its metrics; all processes agree on it.
+    # Whether the last run computed metrics; the same in all processes.
     completed = False
 
     def run(self, stop: StopRequest | None = None) -> dict:
-        """Metrics by name; none where a stop request cut the validation short."""
+        """Return the metrics by name; empty if a stop request cut the validation short."""
         runner = self.runner
         with isolated_random_state():
             runner.call_hook('before_val')
@@ -331,7 +325,7 @@ class ValidationLoop(ValLoop):
             try:
                 metrics = self._measure(stop)
             except Exception:
-                # As where it is cut short: averages go out of the model before its state is saved.
+                # As after a stop, remove the averages from the model before its state is saved.
                 runner.call_hook('after_val_epoch', metrics={})
                 raise
             runner.call_hook('after_val_epoch', metrics=metrics)
@@ -343,13 +337,13 @@ class ValidationLoop(ValLoop):
             if stop is not None and stop.signal_number:
                 break
             self.run_iter(i, batch)
-        # All processes ask, however many batches each has had.
+        # Collective, whatever the number of batches of each process.
         self.completed = stop is None or not stop.agreed()
         return self.evaluator.evaluate(len(self.dataloader.dataset)) if self.completed else {}
 
 
 def _next(batches: Iterator[dict]) -> tuple[dict, Exception | None]:
-    """A batch, or the error in reading it, of which the other processes must hear first."""
+    """Return a batch, or the error in reading it, which the other processes must learn first."""
     try:
         return next(batches), None
     except Exception as error:
@@ -386,7 +380,7 @@ def _share(global_batch_size: int | None, micro_batches: int) -> int:
 
 
 def _mean_over_processes(outputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """So that the log shows the loss of the global batch."""
+    """Average the outputs over processes, so that the log shows the loss of the global batch."""
     if get_world_size() == 1:
         return outputs
     stacked = torch.stack([value.float() for value in outputs.values()])

@@ -1,4 +1,4 @@
-"""How exactly float32 is computed: the knobs of a config."""
+"""Settings of float32 arithmetic and of randomness."""
 
 import os
 from collections.abc import Mapping
@@ -13,16 +13,16 @@ PRECISIONS = ('highest', 'high', 'medium')
 
 
 def set_numerics(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Set ``env_cfg.float32_matmul_precision``; give what ``randomness`` hands to the Runner.
+    """Set ``env_cfg.float32_matmul_precision``; return the ``randomness`` for the Runner.
 
     Args:
-        config: Its ``seed`` at the top level stands for ``randomness.seed``.
+        config: The config; its top-level ``seed`` means ``randomness.seed``.
 
     Returns:
         ``randomness`` with the seed.
 
     Raises:
-        UserError: Another word for the precision; two different seeds.
+        UserError: The precision is unknown, or there are two different seeds.
     """
     wanted = (config.get('env_cfg') or {}).get('float32_matmul_precision')
     if wanted is not None:
@@ -34,13 +34,13 @@ def set_numerics(config: Mapping[str, Any]) -> dict[str, Any]:
         torch.set_float32_matmul_precision(wanted)
     randomness = dict(config.get('randomness') or {})
     seed = config.get('seed', randomness.get('seed') or 0)
-    # mmengine's None draws one; ours is always known.
+    # mmengine would draw a seed for None; here it is always known.
     if randomness.get('seed') not in (None, seed):
         raise UserError(f'randomness.seed={randomness["seed"]} and seed={seed}: remove the first.')
     deterministic = bool(randomness.get('deterministic'))
     if deterministic:
-        # cuBLAS reads it at its first product: without it sums may differ from run to run, and
-        # some torches refuse them.
+        # cuBLAS reads this at its first product; without it sums may differ between runs, and some
+        # versions of torch raise an error.
         os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')
     matmul = torch.get_float32_matmul_precision()
     print_log(f'deterministic={deterministic}, float32_matmul_precision={matmul}', 'current')

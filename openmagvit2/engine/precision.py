@@ -1,4 +1,4 @@
-"""Which type a device computes in faster: float32, or bfloat16 where it has units for it."""
+"""Choice of the compute type by measurement: float32, or bfloat16 if the device is faster in it."""
 
 import time
 from collections.abc import Callable
@@ -10,18 +10,18 @@ import torch.nn.functional as F
 from mmengine.dist import broadcast_object_list
 from torch import Tensor
 
-# bfloat16 rounds to 8 bits of mantissa: it has to be worth that.
+# bfloat16 rounds to 8 bits of mantissa, so it must be clearly faster.
 LEAST_GAIN = 1.2
 REPEATS = 2
 
 
 @dataclass(frozen=True)
 class Precision:
-    """A compute type, and why it was taken.
+    """A compute type and the reason for it.
 
     Attributes:
         dtype: 'float32', 'bfloat16', or 'float16'.
-        reason: Half a sentence for the log and for ``metrics.json``.
+        reason: Explanation for the log and for ``metrics.json``.
     """
 
     dtype: str
@@ -32,13 +32,12 @@ class Precision:
 
 
 def fastest_precision(device: str | torch.device) -> Precision:
-    """bfloat16 where a device computes it at least 1.2 times as fast as float32, float32 elsewhere.
+    """Return bfloat16 if the device runs it at least 1.2 times as fast as float32, else float32.
 
-    A convolution and a matrix product are timed in both types, forward and backward: a few
-        milliseconds, once a
-    process and device. No list of processor names could be complete, and emulated bfloat16 is ten
-    times slower than float32. The first process decides for all, since all must compute alike;
-    every process has to call this.
+    A convolution and a matrix product are timed in both types, forward and backward; this takes a
+    few milliseconds, once for each process and device. A list of processor names would never be
+    complete, and emulated bfloat16 is ten times slower than float32. The first process decides,
+    since all must compute alike; all processes must call this together.
 
     Args:
         device: Where the model runs.
@@ -72,10 +71,8 @@ def _measured(device: torch.device) -> Precision:
 
 
 def _seconds(device: torch.device, dtype: torch.dtype) -> float:
-    """Time of both operations; the least of some repeats, since other programs only ever make it
-    longer.
-    """
-    # Small operations would only time how fast a GPU is asked.
+    """Return the time of both operations, each the minimum of some repeats."""
+    # Small operations would only time the launch of kernels.
     batch = 4 if device.type == 'cpu' else 512
     x, weight, left, right = (
         torch.ones(shape, device=device, dtype=dtype, requires_grad=True)

@@ -1,6 +1,4 @@
-"""Random states of Python, numpy and torch as plain values and tensors, so that any file with them
-loads safely.
-"""
+"""Random states of Python, numpy and torch as plain values and tensors, which load safely."""
 
 import random
 from collections.abc import Iterator
@@ -11,7 +9,7 @@ import torch
 
 
 def get_random_state() -> dict:
-    """The states of this process."""
+    """Return the random states of this process."""
     version, numbers, gauss = random.getstate()
     name, keys, position, has_gauss, cached = np.random.get_state()
     state = dict(
@@ -31,7 +29,7 @@ def get_random_state() -> dict:
 
 
 def set_random_state(state: dict) -> None:
-    """Restore what :func:`get_random_state` gave."""
+    """Restore a result of :func:`get_random_state`."""
     version, numbers, gauss = state['python']
     random.setstate((version, tuple(numbers), gauss))
     name, keys, *rest = state['numpy']
@@ -43,7 +41,7 @@ def set_random_state(state: dict) -> None:
 
 @contextmanager
 def isolated_random_state() -> Iterator[None]:
-    """What happens inside leaves the random states as they were."""
+    """Restore the random states on exit."""
     state = get_random_state()
     try:
         yield

@@ -1,6 +1,4 @@
-"""What a resume changes: the config wins where that is well defined, each difference is one line,
-the rest is refused.
-"""
+"""Changes of the config at a resume: each is logged, or refused if it has no defined meaning."""
 
 from typing import Any
 
@@ -12,17 +10,16 @@ from openmagvit2.engine.optim.schedule import WarmupDecayLR
 from openmagvit2.engine.settings import differences, read_settings
 from openmagvit2.errors import UserError
 
-# Of a scheduler's state: where it stands, not how it is set.
+# Keys of a scheduler's state that are its position, not its settings.
 POSITION = ('last_step', '_global_step', '_last_value', 'verbose', 'optimizer')
 
 
 def adopt_position(runner, checkpoint: dict[str, Any]) -> None:
-    """Set what the loop has seen, and say what is not as it was when the checkpoint was written.
+    """Set the loop's position, and log each setting that differs from the checkpoint's.
 
     Raises:
-        UserError: A change that has no meaning in the middle of a training: the seed, fewer
-            iterations than done, another batch with ``max_epochs``, another schedule of mmengine's
-            chained kind.
+        UserError: A change is not possible during a training: the seed, fewer iterations than
+            done, another batch size with ``max_epochs``, or another schedule without closed form.
     """
     meta, loop = checkpoint['meta'], runner.train_loop
     texts = (meta.get('cfg', ''), runner.cfg.pretty_text)
@@ -48,7 +45,7 @@ def adopt_position(runner, checkpoint: dict[str, Any]) -> None:
     loop.samples_seen = meta.get('samples_seen', done * batch)
     for line in differences(before, now) if before else ():
         key = line.partition('=')[0]
-        # Of the compute type the optimizer wrappers say what becomes of it.
+        # The optimizer wrappers log changes of the compute type themselves.
         if not (key.startswith('optim_wrapper.') and key.endswith('.dtype')):
             print_log(f'resume: {line}', 'current')
     if done == loop.max_iters:
@@ -59,10 +56,10 @@ def adopt_position(runner, checkpoint: dict[str, Any]) -> None:
 
 
 def say_what_is_not_exact(processes: int) -> None:
-    """Log what another number of processes changes.
+    """Log what a different number of processes changes.
 
     Args:
-        processes: Whose random states the checkpoint has; 0 where it does not say.
+        processes: Number of random states in the checkpoint; 0 if unknown.
     """
     now = get_world_size()
     if processes in (0, now):
@@ -77,9 +74,7 @@ def say_what_is_not_exact(processes: int) -> None:
 
 
 def _check_schedulers(own: Any, theirs: Any) -> None:
-    """Schedules in closed form follow the config; of the others only the position is known how to
-    go on.
-    """
+    """Check that each scheduler can resume: a closed form, or one with the same settings."""
     own, theirs = (
         value if isinstance(value, dict) else {'': value or []} for value in (own, theirs)
     )

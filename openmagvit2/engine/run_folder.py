@@ -1,4 +1,4 @@
-"""Whose results a folder holds, and what a training in it starts from."""
+"""The run that a work directory belongs to, and the checkpoint that a training starts from."""
 
 import json
 import logging
@@ -25,9 +25,7 @@ WAYS_OUT = 'go on with --resume, or give another --work-dir'
 
 
 def default_folder(config: Config) -> Path:
-    """``work_dirs`` and the config's path below ``configs/``; outside of such a folder, its
-    name.
-    """
+    """Return ``work_dirs`` and the config's path below ``configs/``, or its name outside of it."""
     path = Path(config.filename).with_suffix('')
     parts = path.parts
     if 'configs' in parts[:-1]:
@@ -37,25 +35,25 @@ def default_folder(config: Config) -> Path:
 
 
 def checkpoints(folder: str | Path) -> list[Path]:
-    """Files ``iter_<digits>.pth`` of a folder, the newest first."""
+    """List the files ``iter_<digits>.pth`` of a folder, the newest first."""
     found = [path for path in Path(folder).glob('iter_*.pth') if NAME.fullmatch(path.name)]
     return sorted(found, key=lambda path: -iteration(path))
 
 
 def iteration(path: Path) -> int:
-    """The number in a checkpoint's name."""
+    """Return the iteration in a checkpoint's name."""
     return int(NAME.fullmatch(path.name)[1])
 
 
 @dataclass
 class Run:
-    """A training with all its resumes.
+    """A training with all of its resumes.
 
     Attributes:
         id: In ``run.json`` and in the ``meta.run`` of each checkpoint.
         config: File that it was started with.
-        parent: ``[id, iteration]`` of the run of which this one is a branch: a resume from an older
-            file.
+        parent: ``[id, iteration]`` of the run that this one branched from, by a resume from an
+            older file.
     """
 
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
@@ -63,9 +61,7 @@ class Run:
     parent: list | None = None
 
     def has(self, path: Path, content: dict[str, Any]) -> bool:
-        """Whether a checkpoint is of this run; one of an earlier version, without an identity,
-        is.
-        """
+        """Return whether a checkpoint is of this run; one of version 1, without an identity, is."""
         owner = _meta(content).get('run')
         if owner in (None, self.id):
             return self.parent is None or owner is not None or iteration(path) <= self.parent[1]
@@ -76,7 +72,7 @@ class Run:
         )
 
     def write(self, folder: str | Path) -> None:
-        """``run.json``."""
+        """Write ``run.json``."""
         now = time.strftime('%Y-%m-%d %H:%M:%S')
         content = dict(
             id=self.id,
@@ -89,7 +85,7 @@ class Run:
         write_text(Path(folder) / RUN, json.dumps(content, indent=2) + '\n')
 
     def owns(self, path: Path) -> bool:
-        """Whether a file is a checkpoint of this run; one that cannot be read is nobody's."""
+        """Return whether a file is a checkpoint of this run; an unreadable one is not."""
         try:
             return self.has(path, read_checkpoint(path))
         except UserError:
@@ -97,7 +93,7 @@ class Run:
 
 
 def read_run(folder: str | Path) -> Run | None:
-    """The run of a folder, or None where it has no identity."""
+    """Return the run of a folder, or None if it has no identity."""
     path = Path(folder) / RUN
     if not path.is_file():
         return None
@@ -117,12 +113,11 @@ def _meta(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def newest(folder: str | Path, run: Run | None = None) -> tuple[Path, dict[str, Any]] | None:
-    """The newest checkpoint of a folder that can be read, and what it holds; None where there is
-    none at all.
+    """Return the newest readable checkpoint of a folder and its content; None if it has none.
 
     Args:
         folder: Where to look.
-        run: Only its own checkpoints count; None takes the run of the folder.
+        run: The run whose checkpoints to consider; None takes the run of the folder.
 
     Raises:
         UserError: There are checkpoints, but none that can be read is of the run.
@@ -154,15 +149,13 @@ def newest(folder: str | Path, run: Run | None = None) -> tuple[Path, dict[str, 
 
 
 def find_resume_checkpoint(folder: str | Path) -> Path | None:
-    """The newest checkpoint of a folder that can be read; see :func:`newest`."""
+    """Return the newest readable checkpoint of a folder; see :func:`newest`."""
     found = newest(folder)
     return found[0] if found else None
 
 
 def default_or_old(config: Config, resume: str | bool) -> Path:
-    """The default folder; a resume takes the one of version 1, named by the config alone, where
-    only that has this config's run.
-    """
+    """Return the default folder, or version 1's if only that has this run to resume."""
     folder, old = default_folder(config), Path('work_dirs', Path(config.filename).stem)
     if (
         resume is True
@@ -180,14 +173,14 @@ def default_or_old(config: Config, resume: str | bool) -> Path:
 
 
 def _is_of(folder: Path, config: Config) -> bool:
-    """Whether the run in a folder has the model of a config."""
+    """Return whether the run in a folder has the model of a config."""
     found = newest(folder)
     before = read_settings(str(_meta(found[1]).get('cfg', ''))) if found else {}
     return bool(before) and before.get('model') == read_settings(config.pretty_text).get('model')
 
 
 def begin(folder: Path, config: Config) -> Run:
-    """A new run in a folder.
+    """Begin a new run in a folder.
 
     Raises:
         UserError: The folder holds the results of another one.
@@ -211,7 +204,7 @@ def begin(folder: Path, config: Config) -> Run:
 
 
 def go_on(folder: Path, config: Config, source: Path, content: dict[str, Any]) -> Run:
-    """The run of a checkpoint, to go on in a folder.
+    """Return the run of a checkpoint, to continue it in a folder.
 
     Raises:
         UserError: The folder holds the results of another run.
@@ -242,7 +235,7 @@ def go_on(folder: Path, config: Config, source: Path, content: dict[str, Any]) -
 
 
 def _check_config(folder: Path, config: Config) -> None:
-    """A folder without an identity is the run of the config that lies in it."""
+    """Check that a folder without an identity belongs to the config, by the config file in it."""
     lying = sorted(path.stem for path in folder.glob('*.py'))
     if lying and Path(config.filename).stem not in lying:
         raise UserError(

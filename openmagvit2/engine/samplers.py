@@ -12,15 +12,14 @@ from openmagvit2.registry import DATA_SAMPLERS
 
 @DATA_SAMPLERS.register_module()
 class ResumableInfiniteSampler(Sampler):
-    """Endless shuffled order that is a function of (seed, epoch, position): a resume seeks by
-    arithmetic and reads nothing twice.
+    """Endless shuffled order as a function of (seed, epoch, position), so that a resume can seek.
 
-    The position counts samples over all processes; process r of W takes the positions that leave r
-    when divided by W, so a global batch holds the same samples whatever the number of processes.
-    Yields (index, epoch).
+    The position counts samples over all processes; process r of W takes the positions p with
+    p mod W = r, so a global batch has the same samples for any number of processes. Yields (index,
+    epoch).
 
     Args:
-        dataset: Anything with a length.
+        dataset: Any object with a length.
         seed: Random seed of the order.
         shuffle: False gives the order of the data set.
     """
@@ -33,11 +32,11 @@ class ResumableInfiniteSampler(Sampler):
         self.rank, self.world_size = get_dist_info()
 
     def seek(self, samples: int) -> None:
-        """Start the next iteration after so many samples, counted over all processes."""
+        """Start the next iteration after ``samples`` samples, counted over all processes."""
         self.start = samples
 
     def __len__(self) -> int:
-        """Samples of one process in an epoch."""
+        """Return the number of samples of one process in an epoch."""
         return math.ceil(self.size / self.world_size)
 
     def __iter__(self) -> Iterator[tuple[int, int]]:

@@ -1,12 +1,10 @@
-"""Configs of earlier starts, as the text that a checkpoint keeps: read without executing
-anything.
-"""
+"""Settings of an earlier start, parsed from a checkpoint's config text without executing it."""
 
 import ast
 from collections.abc import Iterator
 from typing import Any
 
-# Where and how a run is started, not what it computes.
+# Keys about where and how a run is started, not about what it computes.
 CIRCUMSTANCES = (
     'work_dir',
     'load_from',
@@ -19,8 +17,9 @@ CIRCUMSTANCES = (
 
 
 def read_settings(text: str) -> dict[str, Any]:
-    """The top-level names of a config's text; what is no plain value stays as its text, a text of
-    another kind is empty.
+    """Return the top-level names of a config's text; empty if it does not parse.
+
+    A value that is no literal stays as its source text.
     """
     try:
         statements = ast.parse(text).body
@@ -56,7 +55,7 @@ def _value(node: ast.expr) -> Any:
 
 
 def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """One sentence for each setting that is not what it was."""
+    """List one sentence for each setting that has changed."""
     old, new = (
         {key: value for key, value in settings.items() if key not in CIRCUMSTANCES}
         for settings in (before, now)

@@ -13,7 +13,7 @@ class TrainingStopped(Exception):
 
     Attributes:
         iteration: Iterations done.
-        signal_number: What ended it.
+        signal_number: The signal that ended it.
     """
 
     def __init__(self, iteration: int, signal_number: int) -> None:
@@ -23,31 +23,29 @@ class TrainingStopped(Exception):
 
 
 class StopRequest:
-    """Whether a signal has come; a second Ctrl-C interrupts at once."""
+    """A flag that signals set; a second Ctrl-C interrupts at once."""
 
     def __init__(self) -> None:
         self.signal_number = 0
-        # Whether some process came to the last agreement with an error.
+        # Whether some process reported an error at the last agreement.
         self.failed = False
         self._group: dist.ProcessGroup | None = None
 
     def __call__(self, number: int, frame: object) -> None:
-        """The signal handler."""
+        """Handle a signal."""
         if number == signal.SIGINT and self.signal_number == signal.SIGINT:
             raise KeyboardInterrupt
         self.signal_number = number
 
     def agreed(self, failed: bool = False) -> bool:
-        """Whether any process was signalled, or has failed; all processes must call it at the same
-        place.
-        """
+        """Return whether any process got a signal or has failed; collective over processes."""
         flag = torch.tensor([self.signal_number, int(failed)])
         if dist.is_initialized() and dist.get_world_size() > 1:
-            # A CPU group: the question must not wait for the GPU's queue.
+            # A CPU group, so as not to wait for the GPU's queue.
             self._group = self._group or dist.new_group(backend='gloo')
             dist.all_reduce(flag, dist.ReduceOp.MAX, group=self._group)
-        # A signal that came while waiting stays for the next call; this answer must be the same
-        # everywhere.
+        # A signal that arrives while waiting is kept for the next call; the result must be the same
+        # in all processes.
         number, self.failed = int(flag[0]), bool(flag[1])
         self.signal_number = self.signal_number or number
         return bool(number) or self.failed
@@ -55,7 +53,7 @@ class StopRequest:
 
 @contextmanager
 def listening() -> Iterator[StopRequest]:
-    """Handle SIGINT and SIGTERM inside, restore the old handlers after."""
+    """Handle SIGINT and SIGTERM inside; restore the old handlers on exit."""
     request = StopRequest()
     old = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -1,11 +1,9 @@
-"""A generated set against a reference: which of the reference's parts each metric is compared with,
-the values, and the record of it.
+"""Comparison of a generated set with a reference: metrics and their record.
 
-Definitions are those of the ADM evaluator where torch-fidelity's functions have them: generated set
-first, precision and recall with the 3rd neighbour, the Inception score in consecutive splits of
-5,000, the Fréchet distance to the statistics of the reference file where it has any (in ADM's files
-these are of the whole training set, and its images, 10,000 of them, serve precision and recall
-alone).
+The metrics are torch-fidelity's with the definitions of the ADM evaluator: generated set first,
+precision and recall with the 3rd neighbour, the Inception score in consecutive splits of 5,000, and
+the Fréchet distance to the statistics in the reference file if it has any. In ADM's files these are
+of the whole training set; their 10,000 images are used for precision and recall only.
 """
 
 import zipfile
@@ -28,9 +26,9 @@ from openmagvit2.evaluation.metrics.precision_recall import kernel_distance, pre
 from openmagvit2.io.images import Colour
 
 METRICS = ('fd', 'is', 'precision_recall', 'kid')
-# Those that compare single images of both sets.
+# Metrics that compare single images of both sets.
 PAIRED = {'precision_recall', 'kid'}
-# Fewer images than these make a number that means little.
+# With fewer images the value depends on their number.
 ENOUGH = dict(fd=10_000, precision_recall=10_000, kid=1_000)
 ENOUGH_SAMPLES = ENOUGH | {'is': 5_000}
 
@@ -66,7 +64,7 @@ def _has_images(path: Path) -> bool:
 
 @dataclass
 class Result:
-    """Values by name, and what they are of."""
+    """Values by name, and a description of what they measure."""
 
     values: dict[str, float]
     samples: dict
@@ -79,8 +77,7 @@ class Result:
 
 
 def choose_metrics(names: tuple[str, ...] | None, reference: Reference) -> tuple[str, ...]:
-    """Names checked against what there is to compare; by default all that the reference allows, but
-    KID.
+    """Check names against the reference; by default all that it allows, except KID.
 
     Raises:
         UserError: An unknown name, or one that needs images of a reference that has none.
@@ -106,8 +103,9 @@ def compare(
     batch_size: int = 50,
     device: str = 'cpu',
 ) -> Result:
-    """Measure; memory for a batch, sums, and where single images are compared the features of both
-    sets.
+    """Measure a generated set against a reference.
+
+    Memory: a batch, sums, and for metrics that compare single images the features of both sets.
 
     Raises:
         UserError: An image or file that cannot be read, or too few of them for a metric.
@@ -147,7 +145,7 @@ def _reference_statistics(
     paired: bool,
     distance: bool,
 ) -> Statistics | None:
-    """Of the reference's images, where a metric looks at them."""
+    """Return statistics of the reference's images, if a metric needs them."""
     if paired:
         return collect(
             reference.images,
@@ -168,14 +166,14 @@ def measure(
     metrics: tuple[str, ...],
     given: Statistics | None = None,
 ) -> dict[str, float]:
-    """Values by name.
+    """Return the values by name.
 
     Args:
-        ours: Features of the generated set.
-        theirs: Features of the reference's images.
-        extractor: Names the distance.
+        ours: Statistics of the generated set.
+        theirs: Statistics of the reference's images.
+        extractor: The feature network, which names the distance.
         metrics: Names in ``METRICS``.
-        given: Statistics that the reference file holds: the Fréchet distance is to these.
+        given: Statistics in the reference file, used for the Fréchet distance if given.
     """
     values: dict[str, float] = {}
     if 'fd' in metrics:
@@ -192,7 +190,7 @@ def measure(
 
 
 def _protocol(metrics: tuple[str, ...], reference: Reference) -> dict[str, str]:
-    """What each number is of."""
+    """Describe how each metric is computed."""
     of = (
         "the reference file's statistics (mu, sigma)"
         if reference.given

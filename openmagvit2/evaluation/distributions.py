@@ -1,6 +1,4 @@
-"""Statistics of one set of images through one network: collected, read from a file, or kept in a
-cache.
-"""
+"""Statistics of one set of images from one network: computed, read from a file, or cached."""
 
 import logging
 import math
@@ -28,40 +26,37 @@ from openmagvit2.io import write_atomically
 
 
 class Images(Protocol):
-    """What is measured: an :class:`ImageSet`, or anything else that gives batches of images, as a
-    generator.
-    """
+    """A set of images to measure: an :class:`ImageSet`, or another source of batches."""
 
     name: str
     skipped: list[str]
 
     def __len__(self) -> int:
-        """How many, before any is skipped."""
+        """Return the number of images, including those that will be skipped."""
 
     def batches(self, size: int) -> Iterator[np.ndarray]:
-        """Arrays uint8 (B, H, W, 3)."""
+        """Yield arrays uint8 (B, H, W, 3)."""
 
 
 class Statistics:
-    """What metrics need of one set: sums for the Fréchet distance; single images only where a
-    metric compares them.
+    """Sums over a set for the Fréchet distance, and features if a metric compares single images.
 
     Args:
         dim: Length of a feature.
-        keep: Number of images whose features are kept, float32: 50,000 of 2048 are 410 MB.
-        score: Takes the logits, where the Inception score is wanted.
+        keep: Number of images whose features are kept as float32: 50,000 of 2048 take 410 MB.
+        score: Collects the logits if the Inception score is wanted.
     """
 
     def __init__(self, dim: int, keep: int = 0, score: InceptionScore | None = None) -> None:
         self.dim, self.score, self.count = dim, score, 0
         self.total = torch.zeros(1 + dim + dim * dim, dtype=torch.float64)
-        # One block from the start: joining parts at the end would hold everything twice.
+        # Allocated at once: joining parts at the end would need twice the memory.
         self._features = torch.empty(keep, dim) if keep else None
         self._moments: tuple[int, Tensor, Tensor] | None = None
 
     @classmethod
     def known(cls, count: int, mean: np.ndarray, cov: np.ndarray) -> 'Statistics':
-        """From moments that somebody has computed; ``count`` is 0 where it is not known."""
+        """Create from given moments; ``count`` is 0 if unknown."""
         statistics = cls(len(mean))
         statistics.count, statistics._moments = (
             count,
@@ -70,7 +65,7 @@ class Statistics:
         return statistics
 
     def update(self, out: dict[str, Tensor]) -> None:
-        """Fold what an extractor gives for a batch."""
+        """Fold an extractor's output for a batch."""
         features = out['features']
         self.total += sums(features).cpu()
         if self._features is not None:
@@ -97,12 +92,13 @@ class Statistics:
 
 
 def read_statistics(path: Path, dim: int) -> Statistics | None:
-    """An npz of ``mu`` and ``sigma`` (ADM's reference files have them beside the images); None
-    where it is another kind of file.
+    """Read ``mu`` and ``sigma`` from an npz; None for another kind of file.
+
+    ADM's reference files have them beside the images.
 
     Raises:
-        UserError: The file is no npz, has one of the two alone, or they are no mean and covariance
-            of this network's features.
+        UserError: The file is not an npz, has only one of the two, or they are not mean and
+            covariance of this network's features.
     """
     if path.suffix.lower() != '.npz' or not path.is_file():
         return None
@@ -147,9 +143,7 @@ def read_statistics(path: Path, dim: int) -> Statistics | None:
 
 
 def _check_length(path: Path, members: set[str], dim: int) -> None:
-    """Look at the headers before the arrays are read: a small file can say, or unpack to,
-    terabytes.
-    """
+    """Check the headers before reading: a small file can announce, or unpack to, terabytes."""
     with zipfile.ZipFile(path) as archive:
         for name in sorted(members):
             with archive.open(name) as member:
@@ -168,7 +162,7 @@ def collect(
     device: str,
     statistics: Statistics,
 ) -> Statistics:
-    """All images of a set through the network.
+    """Run all images of a set through the network.
 
     Raises:
         UserError: The network gives NaN or infinite numbers.
@@ -195,9 +189,9 @@ def collect(
 def cached_moments(
     images: ImageSet, extractor: FeatureExtractor, batch_size: int, device: str
 ) -> Statistics:
-    """Moments of a reference set.
+    """Return the moments of a reference set, from the cache if it has them.
 
-    They are kept by the hashes of images (as they are read) and network below
+    The cache is indexed by the hashes of images (as read) and network, below
     ``$OPENMAGVIT2_CACHE`` (or ``~/.cache/openmagvit2``).
     """
     extractor.prepare(device)
@@ -213,7 +207,7 @@ def cached_moments(
 
 
 def _kept_moments(kept: Path) -> Statistics | None:
-    """None where the file is not there or damaged: it is then written anew."""
+    """Read cached moments; None if the file is missing or damaged."""
     if not kept.is_file():
         return None
     try:
@@ -229,7 +223,7 @@ def _kept_moments(kept: Path) -> Statistics | None:
 
 
 def _keep_moments(kept: Path, count: int, mean: Tensor, cov: Tensor) -> None:
-    """A folder that cannot be written costs the next run time, and this one nothing."""
+    """Cache moments; if the folder cannot be written, only the next run takes longer."""
     try:
         with write_atomically(kept) as file:
             np.savez(file, count=count, mu=mean.numpy(), sigma=cov.numpy())

@@ -1,6 +1,4 @@
-"""Numbers that enter a metric must be finite: comparisons with NaN give 0, which looks like a
-result.
-"""
+"""Values that enter a metric must be finite: a comparison with NaN gives 0, like a result."""
 
 from torch import Tensor
 
@@ -8,11 +6,11 @@ from openmagvit2.errors import UserError
 
 
 def check_finite(values: Tensor, what: str) -> Tensor:
-    """The values, if all are finite.
+    """Return the values if all are finite.
 
     Args:
         values: A tensor of any shape.
-        what: Whose they are, in the plural, as 'Features of the generated set'.
+        what: Description in the plural for the error, as 'Features of the generated set'.
 
     Raises:
         UserError: Some are NaN or infinite.

@@ -9,8 +9,7 @@ from openmagvit2.models.layers.precision import as_double
 
 
 def moments(total: Tensor, dim: int) -> tuple[int, Tensor, Tensor]:
-    """Sums (1 + dim + dim^2,) of ones, features, and outer products to count, mean (dim,), and
-    sample covariance (dim, dim).
+    """Compute count, mean (dim,) and sample covariance (dim, dim) from :func:`sums`.
 
     Raises:
         UserError: There are fewer than two images, which have no covariance.
@@ -24,7 +23,7 @@ def moments(total: Tensor, dim: int) -> tuple[int, Tensor, Tensor]:
 
 
 def sums(features: Tensor) -> Tensor:
-    """Features (B, dim) to what :func:`moments` takes, float64."""
+    """Sum ones, features (B, dim) and their outer products, float64 (1 + dim + dim^2,)."""
     x = as_double(features)
     return torch.cat(
         [
@@ -36,11 +35,10 @@ def sums(features: Tensor) -> Tensor:
 
 
 def frechet_distance(mean_1: Tensor, cov_1: Tensor, mean_2: Tensor, cov_2: Tensor) -> float:
-    """``|m1 - m2|^2 + tr(C1 + C2 - 2 sqrt(C1 C2))``, float64; exact for covariances without full
-    rank too.
+    """Compute ``|m1 - m2|^2 + tr(C1 + C2 - 2 sqrt(C1 C2))`` in float64, also without full rank.
 
-    The trace of the root is the sum of the singular values of sqrt(C1) sqrt(C2): no root is taken
-    of a rounding error, unlike where the eigenvalues of C1 C2 are computed.
+    The trace of the root is the sum of the singular values of sqrt(C1) sqrt(C2). Unlike with the
+    eigenvalues of C1 C2, no root of a rounding error is taken.
 
     Raises:
         UserError: A mean or a covariance is not finite.
@@ -60,7 +58,7 @@ def frechet_distance(mean_1: Tensor, cov_1: Tensor, mean_2: Tensor, cov_2: Tenso
 
 
 def _root(cov: Tensor) -> Tensor:
-    """B (dim, rank) with B Bᵀ = cov; directions within rounding of zero are left out."""
+    """Return B (dim, rank) with B Bᵀ = cov, without directions that are zero up to rounding."""
     values, vectors = torch.linalg.eigh((cov + cov.T) / 2)
     kept = values > values[-1].clamp_min(0) * len(values) * torch.finfo(cov.dtype).eps
     return vectors[:, kept] * values[kept].sqrt()

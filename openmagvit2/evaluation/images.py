@@ -1,4 +1,4 @@
-"""Sets of images to compare: an ADM npz, read by parts, or a folder."""
+"""Images of a set to evaluate, from an npz or a folder."""
 
 import zipfile
 import zlib
@@ -52,12 +52,12 @@ class ImageSet:
         return self.count
 
     def hash(self) -> str:
-        """SHA-256 over the file, or over names and contents of a folder's images."""
+        """Return the SHA-256 of the file, or of the names and contents of a folder's images."""
         self._hash = self._hash or digest(self._content())
         return self._hash
 
     def key(self) -> str:
-        """A name for its pixels: the hash, and of a folder also what else they depend on."""
+        """Return a hash of the pixels: of the file, and for a folder also of how it is read."""
         if not self.files:
             return self.hash()
         return digest([f'{self.hash()} {RULES} {self.background}'.encode()])
@@ -75,7 +75,7 @@ class ImageSet:
                     raise UserError(f'{file} cannot be read: {error.strerror}; {way}.') from None
 
     def batches(self, size: int) -> Iterator[np.ndarray]:
-        """In order.
+        """Yield batches of images in order.
 
         Raises:
             UserError: A file of a folder is broken or of another size than the first, or all are
@@ -166,7 +166,7 @@ class ImageSet:
 
 
 def read_header(member) -> tuple[tuple[int, ...], bool, np.dtype]:
-    """Shape, order and type of an npy stream, without its data."""
+    """Read shape, Fortran order and type of an npy stream, without its data."""
     version = np.lib.format.read_magic(member)
     read = (
         np.lib.format.read_array_header_1_0

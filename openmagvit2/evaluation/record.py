@@ -1,4 +1,4 @@
-"""``metrics.json``: values, and what was measured how."""
+"""``metrics.json``: values, and how they were measured."""
 
 import json
 from collections.abc import Sequence
@@ -38,16 +38,16 @@ def write_record(
     trained_in: 'dict[str, Precision] | None' = None,
     samples: dict[str, Any] | None = None,
 ) -> None:
-    """Write the record of one evaluation, beside and renamed.
+    """Write the record of one evaluation atomically.
 
     Args:
-        folder: Gets ``metrics.json``.
+        folder: Folder of ``metrics.json``.
         values: Metrics by name.
         config: The Runner's config; the record names its file, model, ``<stage>_evaluator`` and
             ``<stage>_dataloader``.
         stage: 'val' or 'test'.
         metrics: The evaluators, which state protocol, network and weights.
-        images: How many were evaluated.
+        images: Number of evaluated images.
         model: As evaluated; the hash of its weights, those that only training needs aside, ties
             validations of a training to its files.
         checkpoint: What else is known of the weights.
@@ -76,7 +76,7 @@ def write_record(
 
 
 def numerics() -> dict[str, Any]:
-    """How exactly this process computes float32."""
+    """Return the settings of float32 arithmetic in this process."""
     return dict(
         deterministic=torch.are_deterministic_algorithms_enabled(),
         float32_matmul_precision=torch.get_float32_matmul_precision(),
@@ -91,7 +91,7 @@ def _dicts(evaluators: ConfigDict | Sequence[ConfigDict]) -> list[dict]:
 
 
 def _protocol(metrics: Sequence[BaseMetric]) -> list[str]:
-    """What each metric states; those of mmengine and of other authors may state nothing."""
+    """List the metrics' statements; those of other packages may have none."""
     return [
         f'{type(metric).__name__}: {metric.statement()}'
         for metric in metrics

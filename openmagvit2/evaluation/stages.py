@@ -1,4 +1,4 @@
-"""Which metrics go with which model: reconstructions of a tokenizer, likelihoods of a generator."""
+"""Which metrics fit which model: reconstructions of a tokenizer, likelihoods of a generator."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from openmagvit2.registry import METRICS, MODELS, Registry
 
 
 def check_stages(evaluators: Sequence[dict], model: dict, source: str) -> None:
-    """Check, before anything is built, that each evaluator measures what the model gives.
+    """Check before building that each evaluator measures something that the model gives.
 
     Metrics and models without a ``stage``, as those of other packages, pass.
 
@@ -39,7 +39,7 @@ def _stage(registry: Registry, built: dict) -> str | None:
 
 
 def _name(evaluator: dict) -> str:
-    """What the command line calls an evaluator."""
+    """Return the name of an evaluator on the command line."""
     kind = evaluator['type']
     kind = kind if isinstance(kind, str) else kind.__name__
     return next((name for name, metric in SHORT_NAMES.items() if metric['type'] == kind), kind)

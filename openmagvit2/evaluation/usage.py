@@ -1,4 +1,4 @@
-"""How often each code of each codebook occurs: counts, and what they say."""
+"""Counts of the codes of each codebook, and statistics of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,9 +22,9 @@ class Book:
     """Occurrences of the codes of one codebook.
 
     Attributes:
-        size: Its codes.
-        counts: Whole numbers (n,).
-        values: The code of each count, int64 (n,), rising; None: of all codes in their order.
+        size: Number of codes.
+        counts: Integers (n,).
+        values: The code of each count, int64 (n,), ascending; None for all codes in order.
     """
 
     size: int
@@ -33,7 +33,7 @@ class Book:
 
     @classmethod
     def of(cls, digits: Tensor, size: int) -> 'Book':
-        """Counts of codes int64 (n,), on their device."""
+        """Count codes int64 (n,), on their device."""
         if size <= LARGEST_TABLE:
             return cls(size, torch.bincount(digits, minlength=size))
         values, counts = digits.unique(return_counts=True)
@@ -48,7 +48,7 @@ class Book:
         return Book(self.size, counts.new_zeros(len(values)).index_add(0, places, counts), values)
 
     def summed(self) -> 'Book':
-        """The sum over all processes, on the CPU; all have to call it."""
+        """Return the sum over all processes, on the CPU; all must call this together."""
         if not dist.is_initialized() or dist.get_world_size() == 1:
             values = None if self.values is None else self.values.cpu()
             return Book(self.size, self.counts.cpu(), values)
@@ -72,7 +72,7 @@ class Book:
         return min(self.size, int(self.counts.sum()))
 
     def numbers(self) -> dict[str, float]:
-        """``usage``, ``usage_of_possible`` and ``perplexity``; at least one code must occur."""
+        """Return ``usage``, ``usage_of_possible`` and ``perplexity``; needs at least one code."""
         p = self.counts[self.counts > 0].double() / int(self.counts.sum())
         return dict(
             usage=self.used / self.size,
@@ -82,12 +82,12 @@ class Book:
 
 
 def count(indices: Tensor, sizes: Sequence[int], who: str) -> list[Book]:
-    """Occurrences of each code, for each codebook.
+    """Count the codes of each codebook.
 
     Args:
         indices: Whole numbers (..., codebooks); of a single codebook of any shape.
         sizes: Codes of each codebook.
-        who: Counts; for the error.
+        who: Name of the caller, for the error.
 
     Raises:
         UserError: An index is not in its codebook: the quantizer or its ``codebook_sizes`` is
@@ -107,9 +107,7 @@ def count(indices: Tensor, sizes: Sequence[int], who: str) -> list[Book]:
 
 
 def summary(books: Sequence[Book]) -> dict[str, float]:
-    """Means of :meth:`Book.numbers` over the codebooks; where there are several also those of each,
-    as ``usage_<n>``.
-    """
+    """Average :meth:`Book.numbers` over codebooks; add each codebook's as ``usage_<n>``."""
     every = [book.numbers() for book in books]
     values = {name: sum(book[name] for book in every) / len(every) for name in every[0]}
     for number, book in enumerate(every if len(every) > 1 else []):

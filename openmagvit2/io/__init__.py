@@ -1,6 +1,4 @@
-"""Files in and out: one atomic writer, one reader of images, one scanner of folders, one reader of
-lists.
-"""
+"""Files: the atomic writer, and the readers of images, folders and lists."""
 
 from openmagvit2.io.atomic import (
     remove_leftovers,

@@ -1,4 +1,4 @@
-"""The one way to write a file: beside, to the disk, renamed; and into the middle of a large one."""
+"""Atomic writing of files, and writing into the middle of a large file."""
 
 import errno
 import os
@@ -11,7 +11,7 @@ from typing import IO
 from openmagvit2.errors import UserError
 from openmagvit2.io.process import alive, host
 
-# What a killed writer leaves names the process; without the machine: what version 1 left.
+# Names of temporary files have machine and process; those of version 1 have no machine.
 LEFTOVER = re.compile(r'\.tmp-(?:.+@(?P<host>[^@]+)|[^@]+)-(?P<pid>\d+)')
 ZEROS = 1 << 20
 _BINARY = getattr(os, 'O_BINARY', 0)
@@ -19,10 +19,10 @@ _BINARY = getattr(os, 'O_BINARY', 0)
 
 @contextmanager
 def write_atomically(path: str | Path) -> Iterator[IO[bytes]]:
-    """Open a temporary file beside ``path``, which takes its place when all is on the disk.
+    """Open a temporary file that replaces ``path`` once everything is on the disk.
 
-    Whatever fails, the old file stays and the temporary one goes; only a kill leaves it
-    (:func:`remove_leftovers`).
+    On any failure the old file stays and the temporary one is removed; only a killed process leaves
+    it (:func:`remove_leftovers`).
 
     Raises:
         UserError: The file cannot be written, as on a full disk; the text names it.
@@ -37,7 +37,7 @@ def write_atomically(path: str | Path) -> Iterator[IO[bytes]]:
             os.fsync(file.fileno())
         os.replace(beside, path)
     except BaseException as error:
-        # Where its folder is a file, there is not even nothing to remove.
+        # This also fails if the folder is a file.
         with suppress(OSError):
             beside.unlink()
         cause = _system_error(error)
@@ -50,9 +50,7 @@ def write_atomically(path: str | Path) -> Iterator[IO[bytes]]:
 
 
 def _system_error(error: BaseException) -> OSError | None:
-    """The system's error behind another: torch's zip writer fails on closing, after and because of
-    the one that tells why.
-    """
+    """Return the OSError behind an error; torch's zip writer raises another one on closing."""
     if isinstance(error, RuntimeError):
         error = error.__cause__ or error.__context__ or error
     return error if isinstance(error, OSError) else None
@@ -65,11 +63,10 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def reserve(path: str | Path, size: int) -> None:
-    """Make a file of ``size`` zero bytes that the disk has room for, so that a long work does not
-    find at its end that there is none.
+    """Make a file of ``size`` zero bytes whose space on the disk is allocated.
 
     Raises:
-        UserError: There is no room, or the file cannot be written; none is left.
+        UserError: There is no room, or the file cannot be written; no file is left.
     """
     path = Path(path)
     try:
@@ -88,12 +85,13 @@ def reserve(path: str | Path, size: int) -> None:
 
 
 def write_range(path: str | Path, start: int, content: bytes | memoryview) -> None:
-    """Write bytes from ``start`` on into a file that is there, and wait until they are on the disk;
-    all other bytes stay what they are, also those that another machine writes at this moment.
+    """Write bytes at ``start`` into an existing file and flush them to the disk.
 
-    A map of the file would send whole pages: on a network file system the zeros that this machine
-    knows of its neighbour's bytes would go over them. So would a write that the system rounds up to
-    pages, which NFS does not do for files opened with O_DSYNC.
+    All other bytes stay as they are, including those that another machine writes at the same time.
+
+    Memory mapping would write whole pages: on a network file system this would overwrite the bytes
+    of other machines with this machine's outdated copies. A write that the system rounds up to
+    pages would too, which NFS does not do for files opened with O_DSYNC.
 
     Raises:
         UserError: The file cannot be written; the text names it.
@@ -113,7 +111,7 @@ def write_range(path: str | Path, start: int, content: bytes | memoryview) -> No
 
 
 def _allocate(descriptor: int, size: int) -> bool:
-    """Whether the file system can reserve, and has."""
+    """Allocate the space; return False if the file system cannot."""
     if not hasattr(os, 'posix_fallocate') or not size:
         return False
     try:
@@ -126,7 +124,7 @@ def _allocate(descriptor: int, size: int) -> bool:
 
 
 def remove_leftovers(folder: str | Path) -> None:
-    """Remove the temporary files of writers that this machine knows to be dead; all others stay."""
+    """Remove temporary files whose writers ran on this machine and are dead."""
     for path in Path(folder).glob('.tmp-*'):
         match = LEFTOVER.fullmatch(path.name)
         if (

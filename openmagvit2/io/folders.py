@@ -1,4 +1,4 @@
-"""The one way to make a folder for results, and to keep the results of other settings apart."""
+"""Output folders, and the settings that the results in them were made with."""
 
 import json
 import tempfile
@@ -10,7 +10,7 @@ from openmagvit2.io.atomic import write_text
 
 
 def make_folder(folder: str | Path) -> Path:
-    """Make a folder that files can be written in, before the work whose results it is for.
+    """Make a folder, and check that files can be written in it.
 
     Raises:
         UserError: It cannot be made, or nothing can be written in it.
@@ -28,17 +28,17 @@ def make_folder(folder: str | Path) -> Path:
 
 
 def claim(folder: str | Path, settings: dict[str, Any], name: str, results: str, what: str) -> bool:
-    """Make a folder for results of some settings, or find it with the same ones.
+    """Make a folder for results of some settings, or check that an existing one has the same.
 
     Args:
-        folder: Receives the results.
+        folder: Folder for the results.
         settings: Plain values.
-        name: File in the folder that keeps them.
-        results: Pattern of the results' names.
-        what: What the error calls them.
+        name: Name of the file in the folder that keeps the settings.
+        results: Pattern of the names of results.
+        what: Name of the results in errors.
 
     Returns:
-        Whether it was there.
+        Whether the folder was there.
 
     Raises:
         UserError: The folder holds results of other settings, or of unknown ones; it cannot be

@@ -1,10 +1,10 @@
-"""The one scanner of folders: which files below a folder are its images, and in which order.
+"""Image files below a folder, in a fixed order.
 
-An image is a file whose name ends in one of ``ENDINGS``, in any case. Left out are hidden files and
-folders, folders that systems and programs keep for themselves (``SYSTEM``), and the ``grid.png``
+An image is a file whose name ends in one of ``ENDINGS``, in any case. Excluded are hidden files and
+folders, folders that systems and programs reserve for themselves (``SYSTEM``), and the ``grid.png``
 that our own tools write beside their images. Linked folders are followed, unless they lead back to
-a folder that they lie in. The order is that of the names, folder by folder, by code points
-('10' before '2', 'B' before 'a'), on every machine.
+a folder that contains them. Files are sorted by name, folder by folder, by code points ('10' before
+'2', 'B' before 'a'), on every machine.
 """
 
 import glob
@@ -42,27 +42,27 @@ SYSTEM = {
     'System Volume Information',
     'lost+found',
 }
-# A grid of our tools carries this text, so that a picture of the user's with this name is an image.
+# Our tools mark their grids with this text; another file with this name is an image.
 GRID_NAME, GRID_MARK = 'grid.png', ('openmagvit2', 'grid')
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder of this name is passed over."""
+    """Return whether a file or folder of this name is skipped."""
     return (name.startswith('.') and name not in ('.', '..')) or name in SYSTEM
 
 
 def has_ending(name: str) -> bool:
-    """Whether the name is that of an image."""
+    """Return whether the name is that of an image."""
     return name.lower().endswith(ENDINGS)
 
 
 def by_name(name: str) -> tuple[str, str]:
-    """Key to sort by: file systems differ in how they store accents."""
+    """Return a sort key for a name, independent of how the file system stores accents."""
     return unicodedata.normalize('NFC', name), name
 
 
 def find_images(folder: str | Path, least: int = 1) -> list[Path]:
-    """All images below a folder, in order.
+    """Return all images below a folder, in order.
 
     Raises:
         UserError: There are fewer than ``least`` (0 or 1), or a folder cannot be listed.
@@ -74,12 +74,12 @@ def find_images(folder: str | Path, least: int = 1) -> list[Path]:
 
 
 def find_folders(folder: str | Path) -> list[str]:
-    """Names of the folders in a folder, linked ones too, in order."""
+    """Return the names of the folders in a folder, including linked ones, in order."""
     return [entry.name for entry in _entries(os.fspath(folder)) if _is_folder(entry)]
 
 
 def gather_images(paths: Sequence[str | Path]) -> list[Path]:
-    """Images that a command line names.
+    """Return the images that a command line names.
 
     Args:
         paths: Files, which are taken as they are; folders, by their images; or patterns as
@@ -118,7 +118,7 @@ def _matching(pattern: Path) -> list[Path]:
 
 
 def is_own_grid(path: str | Path) -> bool:
-    """Whether a file is a grid that one of our tools wrote."""
+    """Return whether a file is a grid that one of our tools wrote."""
     if os.path.basename(path) != GRID_NAME:
         return False
     # Pillow writes the text right after the header.
@@ -131,7 +131,7 @@ def is_own_grid(path: str | Path) -> bool:
 
 
 def _walk(folder: str, above: tuple[str, ...]) -> Iterator[str]:
-    """Paths of the images below; ``above``: the folders on the way here, links resolved."""
+    """Yield the paths of the images below; ``above`` are the resolved folders on the way here."""
     here = os.path.realpath(folder)
     if here in above:
         return
@@ -150,7 +150,7 @@ def _walk(folder: str, above: tuple[str, ...]) -> Iterator[str]:
 
 
 def _entries(folder: str) -> list[os.DirEntry]:
-    """What is not hidden, in order."""
+    """Return the entries that are not hidden, in order."""
     try:
         with os.scandir(folder) as entries:
             seen = [entry for entry in entries if not is_hidden(entry.name)]

@@ -4,7 +4,7 @@ Every entry point reads through :func:`read_image`, so that a file has the same 
 
 - gray, palette, 1-bit, CMYK, YCbCr, HSV and LAB become RGB; colour profiles (ICC) are not applied
 - 16-bit gray keeps its high byte, as Pillow itself does with 16-bit colour; 32-bit integers and
-  floats, whose white is nobody's convention, are refused
+  floats, for which no convention defines white, are refused
 - transparent pixels (an alpha channel, a transparent palette entry or colour) lie on a background,
   white unless another is given: what is hidden stays hidden
 - the EXIF orientation is applied
@@ -29,7 +29,7 @@ from openmagvit2.errors import UserError
 Source = str | os.PathLike | bytes | BinaryIO | Image.Image
 Colour = str | Sequence[int]
 
-# Raised when a file begins to give other pixels: results that are kept by a file's hash name it.
+# Version of these rules, part of the key of cached results; raise it when pixels change.
 RULES = 2
 
 ORIENTATION = 0x0112
@@ -50,9 +50,9 @@ class UnreadableImage(UserError):
     """An image that cannot be read.
 
     Args:
-        name: Which one.
-        reason: What is wrong with it.
-        remedy: What to do.
+        name: Name of the image.
+        reason: Reason of the failure.
+        remedy: What the user can do.
     """
 
     def __init__(self, name: str, reason: str, remedy: str) -> None:
@@ -63,7 +63,7 @@ class UnreadableImage(UserError):
         return type(self), (self.name, self.reason, self.remedy)
 
     def with_way_out(self, way: str) -> UserError:
-        """The same sentence with one more remedy."""
+        """Return the same error with one more remedy."""
         return UserError(f'{str(self).removesuffix(".")}, or {way}.')
 
 
@@ -73,7 +73,7 @@ def read_image(source: Source, background: Colour = 'white', name: str | None = 
     Args:
         source: A path, the bytes of a file, an open binary file, or a PIL image.
         background: Colour behind transparent pixels; see :func:`to_colour`.
-        name: What an error calls it; the path by default.
+        name: Name of the image in errors; the path by default.
 
     Returns:
         uint8 (H, W, 3), RGB.
@@ -92,13 +92,13 @@ def read_image(source: Source, background: Colour = 'white', name: str | None = 
 
 
 def to_colour(background: Colour) -> tuple[int, int, int]:
-    """A colour as red, green and blue from 0 to 255.
+    """Return a colour as red, green and blue from 0 to 255.
 
     Args:
         background: A name or a code as ``'white'`` or ``'#808080'``, or three whole numbers.
 
     Raises:
-        UserError: It is none of these.
+        UserError: It is not a colour.
     """
     if isinstance(background, str):
         with contextlib.suppress(ValueError):
@@ -113,7 +113,7 @@ def to_colour(background: Colour) -> tuple[int, int, int]:
 
 
 def _decode(source: Source) -> tuple[Image.Image, int]:
-    """The image, its pixels loaded, and its EXIF orientation."""
+    """Return the image with its pixels loaded, and its EXIF orientation."""
     if isinstance(source, bytes):
         source = io.BytesIO(source)
     # A caller's image stays open.
@@ -127,13 +127,13 @@ def _decode(source: Source) -> tuple[Image.Image, int]:
         image.load()
         try:
             orientation = image.getexif().get(ORIENTATION, 1)
-        except Exception:  # a damaged EXIF block takes nothing from the pixels
+        except Exception:  # a damaged EXIF block does not affect the pixels
             orientation = 1
     return image, orientation
 
 
 def _why(error: Exception, source: Source) -> tuple[str, str]:
-    """Reason and remedy."""
+    """Return reason and remedy."""
     path = source if isinstance(source, (str, os.PathLike)) else None
     if isinstance(error, FileNotFoundError):
         return 'there is no such file', 'check the path'
@@ -180,12 +180,12 @@ def _is_transparent(image: Image.Image) -> bool:
 
 
 def _eight_bits(image: Image.Image, name: str) -> Image.Image:
-    """16-bit gray to 'L', or to 'LA' where one of its values is transparent."""
+    """Convert 16-bit gray to 'L', or to 'LA' if one of its values is transparent."""
     # Some versions of Pillow open 16-bit PNG and PGM as 'I'.
     sixteen = image.mode.startswith('I;16')
     if not sixteen and not (image.mode == 'I' and image.format in ('PNG', 'PPM')):
         kind = 'floating-point numbers' if image.mode == 'F' else 'integers of 32 bits'
-        reason = f'its pixels are {kind} (mode {image.mode}), of which nobody knows what is white'
+        reason = f'its pixels are {kind} (mode {image.mode}), which have no defined white'
         raise UnreadableImage(name, reason, 'save it with 8 or 16 bits')
     bits = getattr(image, 'tag_v2', {}).get(BITS_PER_SAMPLE, (16,))[0]
     pixels = np.asarray(image)

@@ -1,4 +1,4 @@
-"""Whether the process that wrote something still lives."""
+"""Whether the process that wrote a file is still alive."""
 
 import os
 import socket
@@ -6,14 +6,12 @@ from pathlib import Path
 
 
 def host() -> str:
-    """The name of this machine, without characters that file names lack."""
+    """Return the name of this machine, without characters that file names cannot have."""
     return ''.join(c if c.isalnum() or c in '._' else '_' for c in socket.gethostname()) or 'host'
 
 
 def started(pid: int) -> str | None:
-    """When a process of this machine was started, in ticks since the boot; None where that is not
-    known.
-    """
+    """Return the start of a process on this machine in ticks since boot; None if unknown."""
     try:
         stat = Path(f'/proc/{pid}/stat').read_text()
     except OSError:
@@ -23,12 +21,12 @@ def started(pid: int) -> str | None:
 
 
 def alive(pid: int, start: str | None = None) -> bool:
-    """Whether a process of this machine lives.
+    """Return whether a process on this machine is alive.
 
     Args:
         pid: Its number.
-        start: What :func:`started` gave for it; another process that got the number later is
-            another one.
+        start: Result of :func:`started` for the process; tells it from a later process with the
+            same number.
     """
     try:
         os.kill(pid, 0)

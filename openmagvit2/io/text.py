@@ -6,7 +6,7 @@ from openmagvit2.errors import UserError
 
 
 def read_lines(path: str | Path) -> list[tuple[int, str]]:
-    """Lines that hold something, without spaces around it, each with its number from 1.
+    """Read the nonempty lines, stripped, each with its number from 1.
 
     The text is UTF-8, with or without a byte order mark; lines end as on any system.
 

@@ -11,20 +11,19 @@ from openmagvit2.io.image_files import GRID_MARK, GRID_NAME
 
 
 def to_uint8(images: Tensor) -> np.ndarray:
-    """Floats (B, 3, H, W) in [-1, 1] to uint8 (B, H, W, 3), clamped and rounded."""
+    """Map floats (B, 3, H, W) in [-1, 1] to uint8 (B, H, W, 3), clamped and rounded."""
     return (
         ((images.float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
     )
 
 
 def image_grid(rows: Sequence[Sequence[np.ndarray]], gap: int = 2, scale: int = 1) -> np.ndarray:
-    """Rows of uint8 images (H, W, 3) to one uint8 image on white; a cell is as large as the largest
-    image.
+    """Arrange uint8 images (H, W, 3) in rows on white; cells have the size of the largest image.
 
     Args:
         rows: Images by row, from the top.
         gap: White pixels between cells.
-        scale: Each pixel becomes a square of this side.
+        scale: Side of the square that each pixel becomes.
     """
     height = max(image.shape[0] for row in rows for image in row)
     width = max(image.shape[1] for row in rows for image in row)
@@ -40,15 +39,13 @@ def image_grid(rows: Sequence[Sequence[np.ndarray]], gap: int = 2, scale: int = 
 
 
 def save_image(image: np.ndarray, path: str | Path) -> None:
-    """Write uint8 (H, W, 3); folders are made."""
+    """Write uint8 (H, W, 3); make the folders."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(image).save(path)
 
 
 def save_grid(rows: Sequence[Sequence[np.ndarray]], folder: str | Path) -> Path:
-    """Write :func:`image_grid` of the rows as ``grid.png``, marked as none of the folder's
-    images.
-    """
+    """Write the :func:`image_grid` of rows as ``grid.png``, marked as not one of the images."""
     path, info = Path(folder) / GRID_NAME, PngImagePlugin.PngInfo()
     info.add_text(*GRID_MARK)
     Image.fromarray(image_grid(rows)).save(path, pnginfo=info)

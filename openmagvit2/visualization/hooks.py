@@ -1,6 +1,4 @@
-"""Grids of images at every validation of a training, below ``<work_dir>/grids``; averaged weights
-where there are any.
-"""
+"""Grids of images at every validation, below ``<work_dir>/grids``, with averaged weights if any."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +18,7 @@ def _path(runner, name: str) -> Path:
 
 @HOOKS.register_module()
 class ReconstructionGridHook(Hook):
-    """Writes the first validation images above their reconstructions.
+    """Write the first validation images above their reconstructions.
 
     Args:
         num_images: Columns.
@@ -32,7 +30,7 @@ class ReconstructionGridHook(Hook):
         self.num_images = num_images
 
     def before_val_epoch(self, runner) -> None:
-        """Start anew."""
+        """Reset the images."""
         self.pairs: list[tuple[Tensor, Tensor]] = []
 
     def after_val_iter(
@@ -42,7 +40,7 @@ class ReconstructionGridHook(Hook):
         data_batch: dict | None = None,
         outputs: Sequence[dict] | None = None,
     ) -> None:
-        """Keep images until there are enough."""
+        """Keep images until there are ``num_images``."""
         for sample in outputs or ():
             wanted = self.num_images - len(self.pairs)
             self.pairs += list(
@@ -50,7 +48,7 @@ class ReconstructionGridHook(Hook):
             )
 
     def after_val_epoch(self, runner, metrics: dict | None = None) -> None:
-        """Write the grid; a validation that was cut short has no metrics and gives none."""
+        """Write the grid; a validation that was cut short has no metrics and writes none."""
         if metrics and self.pairs and is_main_process():
             # One by one: images of a validation may differ in size.
             rows = [
@@ -62,8 +60,7 @@ class ReconstructionGridHook(Hook):
 
 @HOOKS.register_module()
 class SampleGridHook(Hook):
-    """Writes samples, a row for each class, with the config's ``eval_sampling``; the same seeds
-    each time.
+    """Write samples, one row for each class, with the config's ``eval_sampling`` and fixed seeds.
 
     Args:
         labels: Classes to show, or other conditions as the model's conditioner takes them; the
@@ -93,9 +90,7 @@ class SampleGridHook(Hook):
         self.shown = list(labels)
 
     def after_val_epoch(self, runner, metrics: dict | None = None) -> None:
-        """Sample and write, in the main process alone; nothing after a validation that was cut
-        short.
-        """
+        """Sample and write in the main process; skip a validation that was cut short."""
         if not metrics or not is_main_process():
             return
         model = unwrap(runner.model)

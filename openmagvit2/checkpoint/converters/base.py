@@ -1,4 +1,4 @@
-"""What a converter states: an official system's files, how to know them, and the rules."""
+"""The contract of converters: an official system's files, how to detect them, and the rules."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -16,9 +16,9 @@ class OfficialFile:
 
     Attributes:
         name: Name of the file.
-        repository: Where it is, as ``'TencentARC/Open-MAGVIT2-AR-B-256-resolution'``.
-        config: Here, as ``'configs/ar_b_256.py'``.
-        layout: What :meth:`Converter.layout` says of it.
+        repository: Its repository, as ``'TencentARC/Open-MAGVIT2-AR-B-256-resolution'``.
+        config: Our config of it, as ``'configs/ar_b_256.py'``.
+        layout: Result of :meth:`Converter.layout` for it.
     """
 
     name: str
@@ -28,8 +28,9 @@ class OfficialFile:
 
 
 class Converter:
-    """The way between an official system's files and checkpoints of ours; a subclass gives
-    :meth:`rules`.
+    """Converts between the files of an official system and checkpoints of ours.
+
+    A subclass defines :meth:`rules`.
 
     Attributes:
         files: The published files, for ``--list`` and for advice on files that do not fit.
@@ -55,33 +56,31 @@ class Converter:
     bare: bool = False
 
     def detects(self, state: dict[str, Tensor]) -> bool:
-        """Whether an official state dict is one of this system's."""
+        """Return whether an official state dict is one of this system's."""
         return any(name.startswith(self.marks) for name in state)
 
     def rules(self, model: nn.Module) -> list[Rule]:
-        """The rules for a model, which may stand on the meta device; the first that has a name
-        wins.
-        """
+        """Return the rules for a model, which may be on the meta device; the first match wins."""
         raise NotImplementedError
 
     def misfit(self, model: nn.Module) -> str | None:
-        """A part of a model that the system has no place for though its tensors might fit."""
+        """Return a part of the model that the system cannot hold although its tensors might fit."""
         return None
 
     def average(self, official: str) -> str:
-        """Name of the average of a parameter."""
+        """Return the name of the average of a parameter."""
         raise NotImplementedError
 
     def average_settings(self) -> dict[str, Tensor]:
-        """What a file has beside its averages, as their decay; written on the way back."""
+        """Return what a file has beside its averages, such as their decay, to write it back."""
         return {}
 
     def layout(self, state: dict[str, Tensor]) -> tuple | None:
-        """What sets the networks of :attr:`files` apart."""
+        """Return what distinguishes the networks of :attr:`files`."""
         return None
 
     def homeless(self, model: nn.Module) -> list[str]:
-        """Names of ours that no rule has a place for."""
+        """Return the names of ours that no rule covers."""
         rules = self.rules(model)
         lost = [rule for rule in rules if isinstance(rule, Lost)]
         names = [
@@ -92,7 +91,7 @@ class Converter:
         return names + [part for part in [self.misfit(model)] if part]
 
     def links(self, model: nn.Module) -> list[Link]:
-        """All links of a model, in the order of its state dict.
+        """Return all links of a model, in the order of its state dict.
 
         Raises:
             UserError: A tensor of the model has no place in the official layout.
@@ -112,17 +111,15 @@ class Converter:
         return links
 
     def derived(self, model: nn.Module) -> list[Derived]:
-        """Rules for tensors that are made on the way back."""
+        """Return the rules for official tensors that are computed from the model."""
         return [rule for rule in self.rules(model) if isinstance(rule, Derived)]
 
     def lost(self, model: nn.Module) -> list[Lost]:
-        """Rules for tensors that ours has no place for."""
+        """Return the rules for official tensors that ours do not keep."""
         return [rule for rule in self.rules(model) if isinstance(rule, Lost)]
 
     def advice(self, state: dict[str, Tensor]) -> str:
-        """A sentence on what to do with a file that does not fit: the config of the official file
-        that it looks like, where it does.
-        """
+        """Suggest what to do with a file that does not fit, by the official file it resembles."""
         layout = self.layout(state)
         found = [file for file in self.files if layout is not None and file.layout == layout]
         if not found:
@@ -136,19 +133,19 @@ class Converter:
 
 
 def converters() -> list[Converter]:
-    """One of each registered class."""
+    """Return one instance of each registered class."""
     CONVERTERS.import_from_location()
     return [cls() for cls in CONVERTERS.module_dict.values()]
 
 
 def is_official(state: dict[str, Tensor]) -> bool:
-    """Whether tensors have names that only official files have."""
+    """Return whether tensors have names that only official files have."""
     marks = tuple(mark for converter in converters() for mark in converter.marks)
     return any(name.startswith(marks) for name in state)
 
 
 def choose(model: nn.Module, state: dict[str, Tensor] | None = None) -> Converter:
-    """The converter of a model: one whose system has a place for all of its tensors.
+    """Return the converter of a model: one whose system can hold all of its tensors.
 
     Args:
         model: What the config builds.

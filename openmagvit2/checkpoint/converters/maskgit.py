@@ -1,5 +1,6 @@
-"""MaskGIT's tokenizer and transformer, two files written by flax (docs/reference/specification.md,
-MaskGIT).
+"""MaskGIT's tokenizer and transformer, two files written by flax.
+
+See docs/reference/specification.md, MaskGIT.
 """
 
 from typing import Any
@@ -27,8 +28,9 @@ BLOCK = 'backbone.blocks.{i}.'
 
 @CONVERTERS.register_module()
 class MaskGit(Converter):
-    """Given together, the two files become one of ours. The transformer may stand on a tokenizer of
-    another kind, which official files then have no place for.
+    """Two files that, given together, become one of ours.
+
+    A transformer may also have a tokenizer of another kind, which official files cannot hold.
     """
 
     configs = ('tiny/maskgit_32_official',)
@@ -95,7 +97,7 @@ class MaskGit(Converter):
 
 
 def _tokenizer(model: Any) -> list[Rule]:
-    """Rules of the convolutional tokenizer: flax numbers blocks and convolutions as they run."""
+    """Return rules of the convolutional tokenizer: flax numbers its layers in their order."""
     names = model.state_dict()
     levels = 1 + max(
         (int(n.split('.')[2]) for n in names if n.startswith('encoder.down.')), default=0
@@ -124,7 +126,7 @@ def _tokenizer(model: Any) -> list[Rule]:
 
 
 def _conv(ours: str, official: str) -> list[Rule]:
-    """A convolution: flax keeps height, width, input and output channels in this order."""
+    """Return rules of a convolution; flax orders its axes height, width, input, output."""
     return [
         permute(f'{ours}.weight', f'{official}.kernel', (3, 2, 0, 1)),
         Rename(f'{ours}.bias', f'{official}.bias'),
@@ -132,12 +134,12 @@ def _conv(ours: str, official: str) -> list[Rule]:
 
 
 def _heads(x: Tensor, heads: int, axis: int) -> Tensor:
-    """An axis of heads times channels as two."""
+    """Split an axis into heads and channels."""
     return x.unflatten(axis, (heads, -1)).contiguous()
 
 
 def _linear(ours: str, official: str) -> list[Rule]:
-    """A linear layer: flax keeps its weight transposed."""
+    """Return rules of a linear layer; flax stores its weight transposed."""
     return [
         permute(f'{ours}.weight', f'{official}.kernel', (1, 0)),
         Rename(f'{ours}.bias', f'{official}.bias'),

@@ -1,5 +1,6 @@
-"""Open-MAGVIT2's files, written by Lightning (docs/reference/specification.md, Checkpoint
-files).
+"""Open-MAGVIT2's files, written by Lightning.
+
+See docs/reference/specification.md, Checkpoint files.
 """
 
 import re
@@ -12,7 +13,7 @@ from openmagvit2.checkpoint.converters.rules import Lost, Rename, Rule, Under
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.registry import CONVERTERS
 
-# Name, repository, config, and what layout() says: kind, then bits, levels, blocks and adaptive
+# Name, repository, config, and the result of layout(): kind, then bits, levels, blocks and adaptive
 # norm of a tokenizer, width and layers of a transformer.
 FILES = (
     OfficialFile(
@@ -104,7 +105,7 @@ DROPPED = (
 
 @CONVERTERS.register_module()
 class OpenMagvit2(Converter):
-    """Tokenizers with LFQ, and transformers of two sub-tokens with their tokenizer inside."""
+    """Tokenizers with LFQ, and transformers over two sub-tokens that contain their tokenizer."""
 
     files = FILES
     configs = ('tiny/lfq_32_official', 'tiny/ar_32_official')
@@ -130,22 +131,22 @@ class OpenMagvit2(Converter):
         return [*(TWO + TRANSFORMER if is_generator(model) else TOKENIZER), *DROPPED]
 
     def misfit(self, model: nn.Module) -> str | None:
-        """A head of another number of sub-tokens than two."""
+        """Return a head with another number of sub-tokens than two."""
         if is_generator(model) and len(model.head.vocab_sizes) != 2:
             return f'head of {len(model.head.vocab_sizes)} sub-tokens'
         return None
 
     def average(self, official: str) -> str:
-        """The official name without dots, made forward as it cannot be parsed back."""
+        """Return the official name without dots; that cannot be reversed."""
         return self.averages + official.replace('.', '')
 
     def average_settings(self) -> dict[str, Tensor]:
-        """The decay, and -1 for "no warm-up", as LitEma writes them."""
+        """Return the decay, and -1 for "no warm-up", as LitEma writes them."""
         values = torch.tensor(0.999), torch.tensor(-1, dtype=torch.int32)
         return dict(zip(EMA_SCALARS, values, strict=True))
 
     def layout(self, state: dict[str, Tensor]) -> tuple | None:
-        """('tokenizer', bits, levels, blocks, adaptive norm) or ('generator', width, layers)."""
+        """Return ('tokenizer', bits, levels, blocks, adaptive) or ('generator', width, layers)."""
         shapes = {name: value.shape for name, value in state.items() if isinstance(value, Tensor)}
         if 'transformer.pre_emb.weight' in shapes:
             return (
@@ -166,7 +167,7 @@ class OpenMagvit2(Converter):
 
 
 def official_names(model: nn.Module, converter: Converter | None = None) -> dict[str, str]:
-    """Our name to the official one for every tensor of a model that one official tensor holds.
+    """Map our names to official ones, for tensors that one official tensor holds.
 
     Raises:
         UserError: The model has weights without a place: another head than the next-sub-token one,
@@ -177,7 +178,7 @@ def official_names(model: nn.Module, converter: Converter | None = None) -> dict
 
 
 def ema_names(model: nn.Module, converter: Converter | None = None) -> dict[str, str]:
-    """Our name of each parameter to the key of its average."""
+    """Map our names of parameters to the keys of their averages."""
     converter = converter or OpenMagvit2()
     parameters = {name for name, _ in model.named_parameters()}
     return {

@@ -1,8 +1,8 @@
 """Two-way rules between tensors of ours and official ones.
 
-A rule is asked for one name of ours at a time and answers with a :class:`Link`: which official
-tensors hold the same numbers, and how to go either way. :class:`Derived` and :class:`Lost` speak of
-official tensors that ours does not have.
+A rule maps one name of ours to a :class:`Link`: which official tensors hold the same numbers, and
+how to convert either way. :class:`Derived` and :class:`Lost` describe official tensors that ours do
+not have.
 """
 
 import re
@@ -18,7 +18,7 @@ Change = Callable[[list[Tensor]], list[Tensor]]
 
 
 def keep(tensors: list[Tensor]) -> list[Tensor]:
-    """The same tensors."""
+    """Return the tensors unchanged."""
     return tensors
 
 
@@ -39,7 +39,7 @@ class Link:
 
 
 class Pattern:
-    """A name, or with a dot at its end the beginning of names; ``{i}`` stands for any number."""
+    """A name, or a prefix if it ends with a dot; ``{i}`` matches any number."""
 
     def __init__(self, text: str) -> None:
         self.text, self.prefix = text, text.endswith('.')
@@ -47,20 +47,20 @@ class Pattern:
         self.regex = re.compile(escaped + ('(?P<rest>.+)' if self.prefix else ''))
 
     def match(self, name: str) -> dict[str, str] | None:
-        """What the numbers are, and what follows a prefix; None where the name does not fit."""
+        """Return the numbers and what follows a prefix; None if the name does not match."""
         found = self.regex.fullmatch(name)
         return found.groupdict() if found else None
 
     def name(self, found: dict[str, str]) -> str:
-        """The name that numbers and rest of another pattern give here."""
+        """Return the name for the numbers and the rest that another pattern has matched."""
         return self.text.format(**found) + (found.get('rest', '') if self.prefix else '')
 
 
 class Rule:
-    """One way to find the official tensors of a tensor of ours."""
+    """A way to find the official tensors of a tensor of ours."""
 
     def link(self, name: str) -> Link | None:
-        """The link that has ``name`` among ours; None where the rule is for other names."""
+        """Return the link with ``name`` among ours; None if the rule does not cover it."""
         return None
 
 
@@ -82,7 +82,7 @@ class Rename(Rule):
 
 
 class Under(Rule):
-    """Rules of a part that has a prefix here, as the tokenizer in a generator.
+    """Rules of a part that has a prefix here, such as the tokenizer of a generator.
 
     Args:
         ours, official: Prefixes before the names that ``rules`` know.
@@ -106,7 +106,7 @@ class Under(Rule):
 
 
 class Convert(Rule):
-    """Any number of tensors for any number, by two functions.
+    """Tensors of ours that two functions convert to official tensors and back.
 
     Args:
         ours, official: Patterns of the names, in the order of the functions' tensors.
@@ -134,12 +134,12 @@ def reshape(
     to_ours: Callable[[Tensor], Tensor],
     to_official: Callable[[Tensor], Tensor],
 ) -> Rule:
-    """One tensor for one, changed in its shape."""
+    """Return a rule for one tensor that changes its shape."""
     return Convert([ours], [official], lambda x: [to_ours(x[0])], lambda x: [to_official(x[0])])
 
 
 def squeeze(ours: str, official: str, axes: Sequence[int] = (-1,)) -> Rule:
-    """Official tensors have axes of one element that ours do not.
+    """Return a rule for official tensors with axes of one element that ours do not have.
 
     Args:
         ours, official: Patterns of the names.
@@ -156,8 +156,9 @@ def _grown(x: Tensor, axes: Sequence[int]) -> Tensor:
 
 
 def permute(ours: str, official: str, axes: Sequence[int]) -> Rule:
-    """Axis i of ours is axis ``axes[i]`` of the official tensor, as (3, 2, 0, 1) for kernels of
-    flax.
+    """Return a rule for permuted axes: axis i of ours is official axis ``axes[i]``.
+
+    For kernels of flax, ``axes`` is (3, 2, 0, 1).
     """
     back = [list(axes).index(i) for i in range(len(axes))]
     return reshape(
@@ -169,12 +170,12 @@ def permute(ours: str, official: str, axes: Sequence[int]) -> Rule:
 
 
 def join(ours: str, official: Sequence[str], axis: int = 0) -> Rule:
-    """One tensor of ours stands in several official ones of equal size, as q, k, v of one matrix.
+    """Return a rule for one tensor of ours that is split into several official ones, as q, k, v.
 
     Args:
         ours: Pattern of the name.
         official: Patterns in order.
-        axis: Along which they stand.
+        axis: Axis along which they are concatenated.
     """
     return Convert(
         [ours],
@@ -185,26 +186,26 @@ def join(ours: str, official: Sequence[str], axis: int = 0) -> Rule:
 
 
 def split(ours: Sequence[str], official: str, axis: int = 0) -> Rule:
-    """Several tensors of ours stand in one official tensor: the other way round of :func:`join`."""
+    """Return a rule for several tensors of ours in one official tensor; see :func:`join`."""
     return Convert(
         ours, [official], lambda x: _parts(x[0], len(ours), axis), lambda x: [torch.cat(x, axis)]
     )
 
 
 def stack(ours: str, official: Sequence[str]) -> Rule:
-    """Official tensors are the rows of one tensor of ours."""
+    """Return a rule for official tensors that are the rows of one tensor of ours."""
     return Convert(
         [ours], official, lambda x: [torch.stack(x)], lambda x: [row.clone() for row in x[0]]
     )
 
 
 def _parts(x: Tensor, number: int, axis: int) -> list[Tensor]:
-    """Parts in memory of their own: a file would keep the whole for each."""
+    """Split into copies: views would make a file store the whole tensor for each."""
     return [part.clone() for part in x.chunk(number, axis)]
 
 
 class Same(Rule):
-    """One tensor of ours stands under several official names, with equal values.
+    """One tensor of ours under several official names, with equal values.
 
     Args:
         ours: Pattern of the name.
@@ -231,11 +232,11 @@ class Same(Rule):
 
 
 class Rows(Rule):
-    """The official table has more rows at its end, all zero.
+    """An official table with additional rows at its end, all zero.
 
     Args:
         ours, official: Patterns of the names.
-        extra: Rows more.
+        extra: Number of additional rows.
     """
 
     def __init__(self, ours: str, official: str, extra: int = 1) -> None:
@@ -260,18 +261,18 @@ class Rows(Rule):
 
 
 class Derived(Rule):
-    """Official tensors that follow from the model: compared on the way in, made on the way back.
+    """Official tensors that follow from the model: checked when read, computed when written.
 
     Args:
         tensors: By official name, as masks, tables of levels, wavelets. A file may lack them.
-        what: What the report calls them.
+        what: Name in the report.
     """
 
     def __init__(self, tensors: dict[str, Tensor], what: str) -> None:
         self.tensors, self.what = tensors, what
 
     def check(self, name: str, found: Tensor) -> None:
-        """Raises UserError where a file has other values."""
+        """Raise UserError if a file has other values."""
         own = self.tensors[name]
         if found.shape != own.shape or not found.equal(own.to(found.dtype)):
             raise UserError(
@@ -280,12 +281,12 @@ class Derived(Rule):
 
 
 class Lost(Rule):
-    """Official tensors that ours has no place for; they are named in the report.
+    """Official tensors that ours do not keep; the report names them.
 
     Args:
         names: Patterns of official names, or a function that says whether a name is one.
-        why: What they are, and why they are not kept.
-        label: What the report calls them; the first pattern by default.
+        why: What they are, and the reason not to keep them.
+        label: Name in the report; the first pattern by default.
         fill: Tensors to write on the way back, by official name: where the official loader wants
             the names, and any value will do.
         needed: The official loader refuses a file without them, so there is no way back.
@@ -303,12 +304,12 @@ class Lost(Rule):
         self.label = label or str(names).rstrip('.')
 
     def covers(self, name: str) -> bool:
-        """Whether an official tensor is one of these."""
+        """Return whether an official tensor is one of these."""
         if callable(self.names):
             return self.names(name)
         return Pattern(self.names).match(name) is not None
 
 
 def first_link(rules: Sequence[Rule], name: str) -> Link | None:
-    """The link of a name of ours by the first rule that has one."""
+    """Return the link of the first rule that covers a name of ours."""
     return next((link for link in (rule.link(name) for rule in rules) if link), None)

@@ -1,5 +1,6 @@
-"""VAR's files: the tokenizer and the transformer, each a bare state dict
-(docs/reference/specification.md, VAR).
+"""VAR's files, tokenizer and transformer, each a bare state dict.
+
+See docs/reference/specification.md, VAR.
 """
 
 import torch
@@ -51,7 +52,7 @@ HITS = 'quantize.ema_vocab_hit_SV'
 
 @CONVERTERS.register_module()
 class Var(Converter):
-    """Two files, the tokenizer's and the transformer's: given together, they become one of ours."""
+    """Two files, of tokenizer and transformer; given together, they become one of ours."""
 
     configs = ('tiny/var_tokenizer_32', 'tiny/var_32')
     marks = (
@@ -104,7 +105,7 @@ class Var(Converter):
 
 
 def _derived(model: nn.Module) -> list[Rule]:
-    """Tables of levels and masks, and the bias of keys, which is zero."""
+    """Return tables of levels and masks, and the bias of keys, which is zero."""
     backbone = dict(model.named_children())['backbone']
     levels = getattr(backbone, 'levels', None)
     if levels is None:

@@ -1,5 +1,6 @@
-"""WeTok's files: Open-MAGVIT2's layout with grouped codes, and any number of sub-tokens
-(docs/reference/specification.md, WeTok).
+"""WeTok's files: Open-MAGVIT2's layout with grouped codes and any number of sub-tokens.
+
+See docs/reference/specification.md, WeTok.
 """
 
 from torch import Tensor, nn
@@ -16,15 +17,16 @@ from openmagvit2.registry import CONVERTERS
 
 @CONVERTERS.register_module()
 class WeTok(OpenMagvit2):
-    """Tokenizers as Open-MAGVIT2's, by whose converter they go; transformers whose embeddings are
-    counted: ``0_emb``, ``1_emb``, …
+    """Transformers whose embeddings are numbered: ``0_emb``, ``1_emb``, …
+
+    Tokenizers have the layout of Open-MAGVIT2, whose converter handles them.
     """
 
     files = ()
     configs = ('tiny/ar_grouped_32_official',)
 
     def detects(self, state: dict[str, Tensor]) -> bool:
-        """A transformer's embeddings tell the two apart."""
+        """Return whether the embeddings of a transformer are numbered."""
         return 'transformer.0_emb.weight' in state
 
     def rules(self, model: nn.Module) -> list[Rule]:
@@ -35,6 +37,6 @@ class WeTok(OpenMagvit2):
         return [counted, *TRANSFORMER, *DROPPED]
 
     def misfit(self, model: nn.Module) -> str | None:
-        """Two sub-tokens have names of their own."""
+        """Return a head of two sub-tokens: those have names of their own."""
         two = is_generator(model) and len(model.head.vocab_sizes) == 2
         return 'head of 2 sub-tokens' if two else None

@@ -1,4 +1,4 @@
-"""Checkpoints that load safely, are never half written, and resume exactly."""
+"""Checkpoints that load safely, are never half written, and resume bit for bit."""
 
 import logging
 import math
@@ -31,7 +31,7 @@ KEPT_VALUES = 200
 
 @HOOKS.register_module()
 class ResumableCheckpointHook(Hook):
-    """Writes ``iter_N.pth`` in the work directory at intervals, at the end, and at a stop.
+    """Write ``iter_N.pth`` in the work directory at intervals, at the end, and when stopped.
 
     A file holds tensors and plain Python values only, so it loads with ``weights_only=True``; it
     carries the random states of all processes. It is written beside and renamed, and older ones are
@@ -45,7 +45,7 @@ class ResumableCheckpointHook(Hook):
         rule: 'greater' or 'less': which value is the better one.
     """
 
-    # Last: it turns the finished checkpoint into plain values.
+    # Last, to convert the finished checkpoint to plain values.
     priority = 'LOWEST'
 
     def __init__(
@@ -67,29 +67,27 @@ class ResumableCheckpointHook(Hook):
         self.interval = interval
         self.max_keep = max_keep
         self.saved: int | None = None
-        # Set by who starts the training; files are named and removed as of this run.
+        # Set by the workflow that starts the training; only files of this run are removed.
         self.run = Run()
         self._written: set[Path] = set()
 
     def before_run(self, runner) -> None:
-        """The Runner now sends the weights of the first process to the others: whole ones."""
+        """Make a sharded model whole: the Runner now broadcasts the first process's weights."""
         if isinstance(runner.model, RoleFSDP):
             runner.model.eval()
 
     def before_train(self, runner) -> None:
-        """Remove what a killed writer left."""
+        """Remove the temporary files of a killed writer."""
         if is_main_process():
             remove_leftovers(runner.work_dir)
 
     def before_train_iter(self, runner, batch_idx: int, data_batch: dict | None = None) -> None:
-        """Save here and not after the last iteration, so that a validation due in between is part
-        of what is saved.
-        """
+        """Save here, not after an iteration, so that a validation that follows it is included."""
         if self.interval and batch_idx and batch_idx % self.interval == 0:
             self.save(runner)
 
     def after_val_epoch(self, runner, metrics: dict[str, float] | None = None) -> None:
-        """Keep the best; a validation that was cut short has no metrics."""
+        """Save the best weights; a validation that was cut short has no metrics."""
         if self.save_best is None or not metrics:
             return
         if self.save_best not in metrics:
@@ -97,7 +95,7 @@ class ResumableCheckpointHook(Hook):
                 f'default_hooks.checkpoint.save_best={self.save_best!r}: the validation has '
                 f'{", ".join(metrics)}.'
             )
-        # In the message hub, which a resume brings back.
+        # Kept in the message hub, which a resume restores.
         key, value, hub = f'best_{self.save_best}', metrics[self.save_best], runner.message_hub
         best = hub.get_info(key) if key in hub.runtime_info else None
         if self._is_better(value, best):
@@ -105,7 +103,7 @@ class ResumableCheckpointHook(Hook):
             self._save(runner, f'{key}.pth')
 
     def _is_better(self, value: float, best: float | None) -> bool:
-        """NaN is the worst value of all."""
+        """Compare by :attr:`rule`; NaN is worse than any number."""
         if math.isnan(value):
             return False
         if best is None or math.isnan(best):
@@ -117,16 +115,15 @@ class ResumableCheckpointHook(Hook):
         self.save(runner)
 
     def save_alone(self, runner) -> None:
-        """Save when an error ends the training, without the other processes, which may be elsewhere
-        or gone.
+        """Save without the other processes when an error ends the training.
 
-        Their random states are missing then: with several processes such a file resumes, but not
-            bit for bit.
+        The other processes may be at another place, or gone, so their random states are missing:
+        with several processes such a file resumes, but not bit for bit.
         """
         if self.saved == runner.iter or not is_main_process():
             return
         if isinstance(runner.model, RoleFSDP):
-            # The first process has a part only.
+            # The first process holds only a part of the parameters.
             print_log('The last checkpoint stays.', 'current', logging.ERROR)
             return
         try:
@@ -146,7 +143,7 @@ class ResumableCheckpointHook(Hook):
             )
 
     def after_train(self, runner) -> None:
-        """The end, or a stop."""
+        """Save at the end, or when stopped."""
         self.save(runner)
 
     def save(self, runner) -> None:
@@ -158,16 +155,16 @@ class ResumableCheckpointHook(Hook):
         self.saved = runner.iter
 
     def _save(self, runner, name: str) -> None:
-        """One file of the state of all processes, which take part together."""
+        """Write one file with the state of all processes; all must call this together."""
         random_states = all_gather_object(get_random_state())
         # After a validation a sharded model is whole, and its optimizer is not.
         runner.model.train()
-        # Where each process holds a part of the parameters, all of them send.
+        # If the parameters are sharded, all processes must send their part.
         if is_main_process() or isinstance(runner.model, RoleFSDP):
             checkpoint = self._checkpoint(runner, random_states)
             if is_main_process():
                 self._write(runner, checkpoint, name)
-        # No process leaves, or starts anew, before the file is whole.
+        # No process may exit or restart before the file is complete.
         barrier()
 
     def _checkpoint(self, runner, random_states: list[dict]) -> dict:
@@ -185,25 +182,25 @@ class ResumableCheckpointHook(Hook):
         if name.startswith('best_'):
             return
         self._written.add(folder / name)
-        # A resume from an older file may stand beside later ones: what was just written is never
-        # what goes.
+        # After a resume from an older file there may be later ones; never remove the file just
+        # written.
         others = [path for path in checkpoints(folder) if path.name != name and self._is_own(path)]
         for old in others[self.max_keep - 1 :]:
             old.unlink()
 
     def _is_own(self, path: Path) -> bool:
-        """Whether a checkpoint is of this run; one that cannot be read is nobody's."""
+        """Return whether a checkpoint is of this run; an unreadable one is not."""
         if path not in self._written and self.run.owns(path):
             self._written.add(path)
         return path in self._written
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Plain values only, of other hooks too."""
+        """Convert everything, including what other hooks added, to tensors and plain values."""
         for key in ('meta', 'message_hub', 'optimizer', 'param_schedulers'):
             checkpoint[key] = _plain(checkpoint[key])
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
-        """The way back; a resume must fit the model key by key.
+        """Restore the plain values; a resume must match the model key by key.
 
         Raises:
             UserError: The checkpoint belongs to another model.
@@ -234,8 +231,7 @@ class ResumableCheckpointHook(Hook):
             for name, value in checkpoint['state_dict'].items()
         }
         if not runner.cfg.get('resume'):
-            # `load_from` takes weights into a new training; positions and random states are not its
-            # own.
+            # `load_from` starts a new training: positions and random states do not apply.
             return
         adopt_position(runner, checkpoint)
         hub = checkpoint.get('message_hub')
@@ -255,9 +251,7 @@ def _raw(runner) -> nn.Module:
 
 
 def _state(runner) -> dict:
-    """What mmengine's own checkpoint holds, under the same keys; written by a stream instead of by
-    way of two copies in memory.
-    """
+    """Return what mmengine's checkpoint holds, under its keys, without two copies in memory."""
     hub = runner.message_hub.state_dict()
     hub['log_scalars'] = {
         k: [v[-KEPT_VALUES:].tolist() for v in buffer.data]

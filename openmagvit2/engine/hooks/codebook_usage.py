@@ -1,4 +1,4 @@
-"""How much of the codebook the last training images use, in the log."""
+"""Codebook usage over the last training images, in the log."""
 
 import logging
 from collections import deque
@@ -16,11 +16,11 @@ from openmagvit2.registry import HOOKS
 
 @HOOKS.register_module()
 class CodebookUsageHook(Hook):
-    """Logs ``usage`` (fraction of the codes in the window) and ``perplexity``, of several codebooks
-    the means and each one's own; warns of a collapse.
+    """Log ``usage`` (fraction of the codes in the window) and ``perplexity``; warn of a collapse.
 
-    Unlike the evaluator of the same purpose this is a number of training crops under the raw
-    weights. A resume starts an empty window.
+    With several codebooks, log the means and the values of each one. Unlike the evaluator of the
+    same purpose, this counts training crops under the raw weights. A resume starts with an empty
+    window.
 
     Args:
         window: Images to look back, over all processes.
@@ -34,7 +34,7 @@ class CodebookUsageHook(Hook):
         self.window, self.interval, self.warn_below = window, interval, warn_below
 
     def before_train(self, runner) -> None:
-        """Watch what the quantizer gives in training."""
+        """Record the indices that the quantizer gives in training."""
         model = unwrap(runner.model)
         self.sizes = model.quantizer.codebook_sizes
         self.share = max(self.window // get_world_size(), 1)
@@ -42,13 +42,13 @@ class CodebookUsageHook(Hook):
         self.handle = model.quantizer.register_forward_hook(self._keep)
 
     def after_train(self, runner) -> None:
-        """Stop watching."""
+        """Stop recording."""
         self.handle.remove()
 
     def after_train_iter(
         self, runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
     ) -> None:
-        """Count where it is due; all processes take part.
+        """Count and log at each interval; all processes must call this together.
 
         Raises:
             UserError: An index is not in its codebook.
@@ -69,7 +69,7 @@ class CodebookUsageHook(Hook):
                 self._warn(book, f' of codebook {number}' if len(books) > 1 else '')
 
     def _warn(self, book: Book, where: str) -> None:
-        """Of a collapse of one codebook."""
+        """Warn if one codebook has collapsed."""
         possible = book.used / book.possible
         if possible < self.warn_below:
             print_log(

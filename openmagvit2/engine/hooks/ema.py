@@ -1,4 +1,4 @@
-"""Exponential moving average of some children of the model."""
+"""Exponential moving average of children of the model."""
 
 from collections.abc import Sequence
 
@@ -15,8 +15,9 @@ from openmagvit2.registry import HOOKS
 
 @HOOKS.register_module()
 class SubmoduleEMAHook(Hook):
-    """Averages ``s <- s + momentum (p - s)`` after every iteration, no warm-up
-    (docs/reference/specification.md, Losses); validation runs on the averages.
+    """Average ``s <- s + momentum (p - s)`` after every iteration, without warm-up.
+
+    See docs/reference/specification.md, Losses. Validation runs on the averages.
 
     ``state_dict`` of a checkpoint stays raw; ``ema_state_dict`` has the averages under the same
     keys, and the buffers as they are. Averages of sharded parameters are sharded alike.
@@ -40,7 +41,7 @@ class SubmoduleEMAHook(Hook):
         self.step = get_ema_multi_avg_fn(1 - momentum)
 
     def before_run(self, runner) -> None:
-        """Copy the parameters; a resume then fills the copies."""
+        """Copy the parameters; a resume then overwrites the copies."""
         self.model = unwrap(runner.model)
         for name in self.modules:
             if not isinstance(getattr(self.model, name, None), nn.Module):
@@ -53,11 +54,9 @@ class SubmoduleEMAHook(Hook):
         self.averages = {name: p.detach().clone() for name, p in self._parameters().items()}
 
     def before_train(self, runner) -> None:
-        """A fresh training starts the averages from the initial weights, which may have been loaded
-        since the copy.
-        """
+        """Start the averages of a new training from its initial weights, loaded ones included."""
         if runner.iter == 0:
-            # Of a sharded model the averages are sharded, as it is in training.
+            # The averages of a sharded model are sharded, as the model is in training mode.
             runner.model.train()
             for name, parameter in self._parameters().items():
                 self.averages[name].copy_(parameter.detach())
@@ -66,24 +65,24 @@ class SubmoduleEMAHook(Hook):
     def after_train_iter(
         self, runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
     ) -> None:
-        """One step of the averages."""
+        """Update the averages."""
         raw = self._parameters()
         if raw:
             averages = [part(self.averages[name]) for name in raw]
             self.step(averages, [part(p.detach()) for p in raw.values()], None)
 
     def before_val_epoch(self, runner) -> None:
-        """Averages in, raw weights aside."""
+        """Swap the averages into the model."""
         self._swap()
 
     def after_val_epoch(self, runner, metrics: dict | None = None) -> None:
-        """Raw weights back."""
-        # A sharded model is whole in evaluation; what was swapped are its shards.
+        """Swap the raw weights back."""
+        # A sharded model is whole in evaluation mode; the swap was of its shards.
         runner.model.train()
         self._swap()
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Adds ``ema_state_dict``."""
+        """Add ``ema_state_dict`` to the checkpoint."""
         # By parameter: one that two parts share has two names in the state dict.
         own = {id(p): self.averages[name] for name, p in self._parameters().items()}
         checkpoint['ema_state_dict'] = {
@@ -93,7 +92,7 @@ class SubmoduleEMAHook(Hook):
         }
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Takes ``ema_state_dict``, or the raw weights where there are no averages."""
+        """Load ``ema_state_dict``, or the raw weights if there are no averages."""
         state = checkpoint['state_dict'] | checkpoint.get('ema_state_dict', {})
         for name, average in self.averages.items():
             if name not in state or state[name].shape != average.shape:
@@ -101,7 +100,7 @@ class SubmoduleEMAHook(Hook):
             average.copy_(like(state[name], average))
 
     def _parameters(self) -> dict[str, nn.Parameter]:
-        """As they are now, by their names in the state dict."""
+        """Return the current parameters by their names in the state dict."""
         return {
             f'{name}.{key}': parameter
             for name in self.modules
@@ -110,7 +109,7 @@ class SubmoduleEMAHook(Hook):
 
     @torch.no_grad()
     def _swap(self) -> None:
-        """By values: what shards hold in memory is not theirs to exchange."""
+        """Swap values, not tensors: a shard cannot change the memory it refers to."""
         for name, parameter in self._parameters().items():
             average, raw = part(self.averages[name]), part(parameter.detach())
             kept: Tensor = raw.clone()

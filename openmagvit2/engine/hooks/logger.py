@@ -1,4 +1,4 @@
-"""The text log by iteration."""
+"""The text log, by iteration."""
 
 from mmengine.hooks import LoggerHook
 from mmengine.logging import HistoryBuffer
@@ -8,15 +8,14 @@ from openmagvit2.registry import HOOKS
 
 @HOOKS.register_module()
 class IterationLoggerHook(LoggerHook):
-    """mmengine's log of an iteration-based training, with the first and the last iteration too: a
-    run of two steps shows its losses.
+    """Log an iteration-based training as mmengine does, and also its first and last iteration.
 
     Args:
         interval: Iterations between two lines; values are means over the ``window_size`` of the log
             processor.
     """
 
-    # Values that stay of each history; the log processor averages over fewer.
+    # Values kept of each history; the log processor averages over fewer.
     kept = 1000
 
     def __init__(self, interval: int = 50) -> None:
@@ -26,14 +25,14 @@ class IterationLoggerHook(LoggerHook):
     def after_train_iter(
         self, runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
     ) -> None:
-        """One line where one is due."""
+        """Log a line at each interval."""
         done = batch_idx + 1
         if done % self.interval and done not in (1, runner.max_iters):
             return
         tag, text = runner.log_processor.get_log_after_iter(runner, batch_idx, 'train')
         runner.logger.info(text)
         runner.visualizer.add_scalars(tag, step=done, file_path=self.json_log_path)
-        # mmengine copies a value's whole history at every append: milliseconds each after some
+        # mmengine copies the whole history at every append, which takes milliseconds after some
         # hundred thousand iterations.
         histories = runner.message_hub.log_scalars
         for name, buffer in list(histories.items()):

@@ -9,10 +9,10 @@ from openmagvit2.registry import HOOKS
 
 @HOOKS.register_module()
 class ProgressBarHook(Hook):
-    """Iterations done, time to go and the loss, on one line.
+    """Show iterations done, remaining time and the loss on one line.
 
     Args:
-        title: In front of the bar.
+        title: Text in front of the bar.
     """
 
     priority = 'LOW'
@@ -21,7 +21,7 @@ class ProgressBarHook(Hook):
         self.title = title
 
     def before_train(self, runner) -> None:
-        """Open it where a resumed training goes on."""
+        """Open the bar at the iteration where the training starts or resumes."""
         self.bar = tqdm(
             total=runner.max_iters,
             initial=runner.iter,
@@ -34,11 +34,11 @@ class ProgressBarHook(Hook):
     def after_train_iter(
         self, runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
     ) -> None:
-        """One further."""
+        """Advance the bar by one iteration."""
         if batch_idx % 20 == 0 and outputs:
             self.bar.set_postfix(loss=f'{float(outputs["loss"]):.3f}', refresh=False)
         self.bar.update()
 
     def after_train(self, runner) -> None:
-        """Close it."""
+        """Close the bar."""
         self.bar.close()

@@ -1,4 +1,4 @@
-"""What the last validation of a training measured, in a file."""
+"""``metrics.json`` of the last validation of a training."""
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
@@ -11,15 +11,13 @@ from openmagvit2.registry import HOOKS
 
 @HOOKS.register_module()
 class MetricsRecordHook(Hook):
-    """Writes ``metrics.json`` in the work directory, as ``tools/test.py`` does; a validation that
-    was cut short writes none.
-    """
+    """Write ``metrics.json`` in the work directory after each complete validation."""
 
     # Before the averages go out of the model: these are the weights that were evaluated.
     priority = 'ABOVE_NORMAL'
 
     def after_val_epoch(self, runner, metrics: dict[str, float] | None = None) -> None:
-        """One file, of the newest validation."""
+        """Write the file; a validation that was cut short has no metrics."""
         if not metrics or not is_main_process():
             return
         write_record(

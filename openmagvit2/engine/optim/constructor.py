@@ -13,7 +13,7 @@ COMMON = ('dtype', 'accumulative_counts', 'clip_grad')
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class RoleOptimConstructor:
-    """Builds a ``RoleOptimWrappers`` over ``model.roles()``.
+    """Build a ``RoleOptimWrappers`` over ``model.roles()``.
 
     ``optim_wrapper`` has the common keys ``dtype``, ``accumulative_counts``, ``clip_grad`` and,
     under the name of each role, ``dict(optimizer=…)`` and what differs there. ``no_decay_1d=True``

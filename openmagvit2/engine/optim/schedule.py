@@ -1,5 +1,6 @@
-"""Warm-up and decay by iteration, in closed form (docs/reference/specification.md, Tokenizer
-recipes and Generator recipes).
+"""Warm-up and decay of the learning rate by iteration, in closed form.
+
+See docs/reference/specification.md, Tokenizer recipes and Generator recipes.
 """
 
 import math
@@ -16,7 +17,7 @@ SHAPES = ('constant', 'cosine', 'linear')
 def factor(
     t: int, total: int, warmup: int, warmup_start: float, hold: float, final: float, shape: str
 ) -> float:
-    """The learning rate before iteration ``t`` of ``total``, in units of the peak."""
+    """Return the learning rate before iteration ``t`` of ``total`` as a fraction of the peak."""
     if t < warmup:
         return warmup_start + (1 - warmup_start) * t / warmup
     p = min((t - warmup) / max(total - 1 - warmup, 1), 1.0)
@@ -76,9 +77,7 @@ class WarmupDecayLR(LRSchedulerMixin, _ParamScheduler):
         return [base * now for base in self.base_values]
 
     def load_state_dict(self, state_dict: dict) -> None:
-        """Take the position alone: peak, curve and length are the config's, and the rate at the
-        position follows from them.
-        """
+        """Restore the position only; the rate there follows from the config."""
         # Not `last_step`, which stops at the end: a longer training goes on.
         self._global_step = state_dict['_global_step']
         self.last_step = max(min(self._global_step, self.end - 1) - self.begin, -1)

@@ -15,7 +15,7 @@ from openmagvit2.engine.precision import Precision, fastest_precision
 from openmagvit2.errors import UserError
 from openmagvit2.registry import OPTIM_WRAPPERS
 
-# Settings of an optimizer that may change in the middle of a training: its state means the same.
+# Settings of an optimizer that may change during a training without changing its state.
 CHANGEABLE = (
     'lr',
     'initial_lr',
@@ -68,8 +68,8 @@ class AutocastOptimWrapper(OptimWrapper):
             self._compute_in(Precision(dtype or 'float32', 'set by optim_wrapper.dtype'))
         self.grad_name = f'{role}.grad_norm'
         self.steps = 0
-        # Whether the last gradients were finite numbers, on the device; set by the loop: whether
-        # others are left out.
+        # Whether the last gradients were finite, on the device; and, set by the loop, whether to
+        # skip the steps of others.
         self.finite: Tensor | None = None
         self.skip_non_finite = False
         self.skipped = 0
@@ -84,7 +84,7 @@ class AutocastOptimWrapper(OptimWrapper):
 
     @contextmanager
     def optim_context(self, model: torch.nn.Module):
-        """Autocast, and no gradient exchange until the last micro-batch."""
+        """Autocast; exchange gradients only for the last micro-batch."""
         with (
             super().optim_context(model),
             torch.autocast(self.device_type, self.dtype, enabled=self.dtype is not None),
@@ -92,17 +92,19 @@ class AutocastOptimWrapper(OptimWrapper):
             yield
 
     def backward(self, loss: Tensor, **kwargs) -> None:
-        """Backward of the scaled loss."""
+        """Scale the loss and run its backward pass."""
         if self.scaler is not None:
             loss = self.scaler.scale(loss)
         super().backward(loss, **kwargs)
 
     def step(self, **kwargs) -> None:
-        """Unscale, clip, step; with ``skip_non_finite`` (one wait for the device a step) not on
-        gradients with NaN or infinite numbers.
+        """Unscale, clip and step.
+
+        With ``skip_non_finite``, skip the step if a gradient is NaN or infinite; this waits for the
+        device once a step.
         """
         if self.scaler is None:
-            # The scaler looks for itself, and leaves steps out.
+            # A scaler checks the gradients and skips steps by itself.
             self.finite = self._gradients_are_finite()
             if self.skip_non_finite and self.finite is not None and not bool(self.finite):
                 self.skipped += 1
@@ -130,16 +132,14 @@ class AutocastOptimWrapper(OptimWrapper):
         norms = torch._foreach_norm([part(grad) for grad in grads])
         finite = torch.stack([norm.float() for norm in norms]).isfinite().all()
         if any(isinstance(grad, DTensor) for grad in grads):
-            # Each process sees its shards alone, and all must take the step or leave it out.
+            # Each process sees only its shards, and all must take or skip the step together.
             flag = finite.int()
             all_reduce(flag, 'min')
             finite = flag.bool()
         return finite
 
     def state_dict(self) -> dict:
-        """State of the optimizer, with its type, and of the gradient scaler, and the compute
-        type.
-        """
+        """Return the state of optimizer and scaler, the optimizer's type and the compute type."""
         state = super().state_dict() | dict(
             dtype=self.precision.dtype, kind=type(self.optimizer).__name__
         )
@@ -148,12 +148,12 @@ class AutocastOptimWrapper(OptimWrapper):
         return state
 
     def load_state_dict(self, state_dict: dict) -> None:
-        """Load what :meth:`state_dict` gave, but for the compute type (see :meth:`adopt`) and the
-        optimizer's settings.
+        """Load a :meth:`state_dict`, except the compute type and the optimizer's settings.
+
+        :meth:`adopt` takes the compute type.
 
         Raises:
-            UserError: The state is that of another kind of optimizer, or of other groups of
-                parameters.
+            UserError: The state is of another optimizer or of other parameter groups.
         """
         state_dict = dict(state_dict)
         own = [
@@ -171,8 +171,9 @@ class AutocastOptimWrapper(OptimWrapper):
             group.update(settings)
 
     def _owned(self, state_dict: dict) -> dict:
-        """The states of a file, sharded as their parameters are, in memory of this process: torch
-        goes on in the tensors that it is given, and those may be maps of the file.
+        """Copy the states of a file into this process's memory, sharded like their parameters.
+
+        torch updates the given tensors in place, and those may be mapped from the file.
         """
         order = [p for group in self.optimizer.param_groups for p in group['params']]
         numbers = [number for group in state_dict['param_groups'] for number in group['params']]
@@ -208,12 +209,10 @@ class AutocastOptimWrapper(OptimWrapper):
                 )
 
     def adopt(self, dtype: str) -> str | None:
-        """Go on from a checkpoint trained in ``dtype``; 'auto' takes that type, a type set by the
-        user stays.
+        """Resume a checkpoint trained in ``dtype``: 'auto' takes that type, an explicit type stays.
 
         Returns:
-            A line for the log where the type of the checkpoint is not the one of before; None where
-            it is.
+            A line for the log if the compute type changes; None otherwise.
         """
         if dtype == self.precision.dtype:
             return None
@@ -236,7 +235,7 @@ def _owned(value: object, owner: Tensor) -> object:
 
 
 class RoleOptimWrappers(OptimWrapperDict):
-    """The wrappers of all roles, which say once what holds for all."""
+    """The optimizer wrappers of all roles; logs once what holds for all of them."""
 
     def load_state_dict(self, state_dict: dict) -> None:
         """Load the state of each role; log each change of the compute type once."""

@@ -10,7 +10,7 @@ from openmagvit2.signatures import accepted
 
 @MODEL_WRAPPERS.register_module()
 class RoleDDP(nn.Module):
-    """Wraps each role of a model in torch's DDP and hands the handles to ``train_step``.
+    """Wrap each role of a model in torch's DDP and pass the wrappers to ``train_step``.
 
     The raw model stays as it is below ``module``, so checkpoints have the keys of a single process.
     """
@@ -24,14 +24,14 @@ class RoleDDP(nn.Module):
         self.handles()
 
     def handles(self) -> dict[str, nn.Module]:
-        """The wrapper of each role of the model as it is now.
+        """Return the wrapper of each role of the model as it is now.
 
         A role with other modules than at the last call (``model.decoder = …``) is wrapped anew; all
         processes must change it in the same iteration.
         """
         now = {}
         for name, role in self.module.roles().items():
-            # What is frozen is not in the role, and is used by it all the same.
+            # A role also uses frozen modules, which are not part of it.
             frozen = [*getattr(role, 'frozen', {}).values()]
             parts = [*role.modules()][1:] + [*role.parameters()] + frozen
             old, handle = self._wrapped.get(name, ([], None))
@@ -52,23 +52,21 @@ class RoleDDP(nn.Module):
         )
 
     def train_step(self, data: dict, optim_wrapper, iteration: int = 0) -> dict[str, Tensor]:
-        """The model's, with the handles, and with the number of finished iterations where it takes
-        that.
-        """
+        """Call the model's ``train_step`` with the wrappers; see :func:`counted_step`."""
         return counted_step(self.module, data, optim_wrapper, self.handles(), iteration)
 
     def val_step(self, data: dict) -> list[dict]:
-        """The model's."""
+        """Call the model's ``val_step``."""
         return self.module.val_step(data)
 
     def test_step(self, data: dict) -> list[dict]:
-        """The model's."""
+        """Call the model's ``test_step``."""
         return self.module.test_step(data)
 
 
 def counted_step(
     model: nn.Module, data: dict, optim_wrapper, handles: dict[str, nn.Module], iteration: int
 ) -> dict[str, Tensor]:
-    """``model.train_step`` with the number of finished iterations, where it takes that."""
+    """Call ``model.train_step``, with the number of finished iterations if it accepts that."""
     counted = dict(iteration=iteration) if 'iteration' in accepted(model.train_step) else {}
     return model.train_step(data, optim_wrapper, handles, **counted)

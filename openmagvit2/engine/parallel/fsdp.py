@@ -1,4 +1,4 @@
-"""Sharding by role: each process holds a part of parameters, gradients and optimizer states."""
+"""Sharding by role: each process holds part of the parameters, gradients and optimizer states."""
 
 import copy
 
@@ -15,13 +15,12 @@ from openmagvit2.registry import MODEL_WRAPPERS
 
 @MODEL_WRAPPERS.register_module()
 class RoleFSDP(nn.Module):
-    """Shards each role of a generator with torch's ``fully_shard``: the blocks one by one, the rest
-    of the role as a last group.
+    """Shard each role of a generator with torch's ``fully_shard``: its blocks, then the rest.
 
-    In training mode the parts below ``module`` hold shards. In evaluation mode plain copies with
-    all parameters take their place, in every process: samples and validations run in one process
-    alone and in batches of any number, and see a model as without sharding. They need the memory of
-    the whole parameters, not that of gradients and optimizer states.
+    In training mode the parts below ``module`` hold shards. In evaluation mode copies with whole
+    parameters replace them in every process, so that sampling and validation work as without
+    sharding, also in one process alone. This needs memory for the whole parameters, but not for
+    gradients and optimizer states.
 
     Args:
         module: The model, on its device.
@@ -45,7 +44,7 @@ class RoleFSDP(nn.Module):
         self.module = module
         for parameter in module.parameters():
             dist.broadcast(parameter.detach(), 0)
-        # Parts of the model with parameters of a role, and what stands in for them in evaluation.
+        # Parts of the model with parameters of a role, and their replacements in evaluation.
         self._sharded = _parts(module, roles)
         self._plain = {name: _on_meta(child) for name, child in self._sharded.items()}
         self._is_whole = False
@@ -61,8 +60,9 @@ class RoleFSDP(nn.Module):
             self._handles[name] = shard(role, **options | dict(reshard_after_forward=False))
 
     def train(self, mode: bool = True) -> 'RoleFSDP':
-        """Shards in training mode, whole parameters in evaluation mode: all processes must change
-        to evaluation together.
+        """Switch to shards for training, to whole parameters for evaluation.
+
+        All processes must switch to evaluation together.
         """
         if self._is_whole == mode:
             self._change(whole_parameters=not mode)
@@ -82,15 +82,15 @@ class RoleFSDP(nn.Module):
         self._is_whole = whole_parameters
 
     def train_step(self, data: dict, optim_wrapper, iteration: int = 0) -> dict[str, Tensor]:
-        """The model's, with the handles and the number of finished iterations."""
+        """Call the model's ``train_step`` with the wrappers; see :func:`counted_step`."""
         return counted_step(self.module, data, optim_wrapper, self._handles, iteration)
 
     def val_step(self, data: dict) -> list[dict]:
-        """The model's."""
+        """Call the model's ``val_step``."""
         return self.module.val_step(data)
 
     def test_step(self, data: dict) -> list[dict]:
-        """The model's."""
+        """Call the model's ``test_step``."""
         return self.module.test_step(data)
 
 
@@ -106,7 +106,7 @@ def _fully_shard():
 
 
 def _parts(module: nn.Module, roles: dict[str, nn.Module]) -> dict[str, nn.Module]:
-    """The model's children that hold the parameters of its roles, by name."""
+    """Return the children of the model that hold the parameters of its roles, by name."""
     left = {id(parameter) for role in roles.values() for parameter in role.parameters()}
     parts = {}
     for name, child in module.named_children():
@@ -123,8 +123,9 @@ def _parts(module: nn.Module, roles: dict[str, nn.Module]) -> dict[str, nn.Modul
 
 
 def _blocks(role: nn.Module) -> list[nn.Module]:
-    """Elements of module lists that consist of parts, outer ones first; single layers stay with the
-    rest, since losses may read their weights directly.
+    """List the elements of module lists that have children, outer ones first.
+
+    Single layers stay with the rest of the role, since losses may read their weights directly.
     """
     return [
         block
@@ -140,7 +141,7 @@ def _meta(tensor: Tensor) -> Tensor:
 
 
 def _on_meta(module: nn.Module) -> nn.Module:
-    """A copy without memory for its parameters, which shares the buffers."""
+    """Copy a module without memory for its parameters; buffers are shared."""
     memo: dict[int, Tensor] = {id(buffer): buffer for buffer in module.buffers()}
     memo |= {
         id(parameter): nn.Parameter(_meta(parameter), parameter.requires_grad)

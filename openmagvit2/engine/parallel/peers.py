@@ -1,4 +1,4 @@
-"""A process that is lost ends the others within a given time, with a sentence."""
+"""If one process is lost, the others end within a given time with a message."""
 
 import os
 import sys
@@ -17,7 +17,7 @@ from openmagvit2.errors import UserError
 # Seconds in which the death of a process ends the others (`env_cfg.dist_cfg.heartbeat`).
 HEARTBEAT = 60
 EXIT_CODE = 2
-# What gloo and nccl say, in errors that may be of no class of their own.
+# Parts of error messages of gloo and nccl, which may not have a class of their own.
 SIGNS = ('gloo/transport', 'Connection closed by peer', 'Connection reset by peer', 'NCCL')
 ALIVE, ENDED, FAILED = 0, 1, 2
 
@@ -27,7 +27,7 @@ class ProcessLost(UserError):
 
 
 def is_lost(error: BaseException) -> bool:
-    """Whether an error came from an exchange with a process that is gone."""
+    """Return whether an error came from communication with a process that is gone."""
     kinds = (dist.DistBackendError, dist.DistNetworkError, dist.DistStoreError)
     text = str(error)
     return isinstance(error, kinds) or (
@@ -37,19 +37,19 @@ def is_lost(error: BaseException) -> bool:
 
 @contextmanager
 def watched(config: Config, folder: str | None) -> Iterator[None]:
-    """Train or test inside: where a process is lost, the others end.
+    """Run a training or test; end this process if another one is lost.
 
-    gloo sees a closed connection at once. nccl waits for its time-out, deaf to Python, so a thread
-    asks all processes for a sign of life by gloo; where one gives none, and this process has not
-    noticed by itself in half of the time, the thread prints the sentence and ends it.
+    gloo sees a closed connection at once. nccl blocks until its time-out, so a thread asks all
+    processes for a sign of life by gloo. If one gives none, and this process has not failed by
+    itself within half of the time, the thread prints the message and ends it.
 
     Args:
-        config: ``env_cfg.dist_cfg.heartbeat`` is read: seconds (60); None asks nobody.
-        folder: Where the checkpoints of a training are, for the sentence; None: this is a test.
+        config: Its ``env_cfg.dist_cfg.heartbeat`` is the time in seconds (60); None disables this.
+        folder: Folder of a training's checkpoints, for the message; None for a test.
 
     Raises:
-        ProcessLost: One is gone.
-        UserError: The heartbeat is no positive number.
+        ProcessLost: Another process has ended or does not answer.
+        UserError: The heartbeat is not a positive number.
     """
     settings = config.get('env_cfg', {}).get('dist_cfg') or {}
     seconds = settings.get('heartbeat', HEARTBEAT)
@@ -80,7 +80,7 @@ def watched(config: Config, folder: str | None) -> Iterator[None]:
 
 
 class _Watch:
-    """Asks all processes for a sign of life; all have to make one at the same place."""
+    """Ask all processes for a sign of life; all must create one at the same place."""
 
     def __init__(self, seconds: float, sentence: str) -> None:
         self.sentence, self.half = sentence, seconds / 2
@@ -90,7 +90,7 @@ class _Watch:
         self.thread.start()
 
     def leave(self, state: int) -> None:
-        """What the others hear next, and the last thing that they hear."""
+        """Set the last state that the other processes receive."""
         self.state = state
         self.left.set()
 
@@ -108,8 +108,8 @@ class _Watch:
             self.left.wait(self.half / 6)
 
     def _end(self) -> None:
-        # The training itself may notice, or be about to write a file.
+        # The training may fail by itself first, or be writing a file.
         if not self.left.wait(self.half):
             print(f'error: {self.sentence}', file=sys.stderr, flush=True)
-            # Not in the usual way, which waits for the device.
+            # sys.exit would wait for the device.
             os._exit(EXIT_CODE)

@@ -1,4 +1,4 @@
-"""Tensors that are spread over processes, to and from whole ones."""
+"""Conversion between sharded and whole tensors."""
 
 from typing import Any
 
@@ -14,20 +14,22 @@ except ImportError:
 
 
 def whole(value: Any) -> Any:
-    """All of a sharded tensor, on its device, in all processes, which must call this together; any
-    other value as it is.
+    """Return a sharded tensor whole, on its device; any other value as it is.
+
+    All processes must call this together.
     """
     return value.full_tensor() if isinstance(value, DTensor) else value
 
 
 def part(value: Any) -> Any:
-    """This process's part of a sharded tensor, in the same memory; any other value as it is."""
+    """Return this process's part of a sharded tensor, sharing its memory; other values as is."""
     return value.to_local() if isinstance(value, DTensor) else value
 
 
 def gathered(value: Any) -> Any:
-    """Tensors within dicts and lists, whole and on the CPU, to be saved by the main process; of
-    sharded ones the others, which only send, keep nothing.
+    """Gather the tensors in nested dicts and lists on the CPU of the main process, to be saved.
+
+    The other processes only send: of a sharded tensor they get an empty one.
 
     One tensor after the other: no device holds more than the largest beside its own parts.
     """
@@ -42,12 +44,11 @@ def gathered(value: Any) -> Any:
 
 
 def like(full: Tensor, own: Tensor) -> Tensor:
-    """A whole tensor of a file, spread as another is: each process takes its part, and sends
-    nothing.
+    """Shard a whole tensor like another one, without communication: each process takes its part.
 
     Args:
         full: A tensor of the same shape; may be mapped from a file, of which only the part is read.
-        own: Says how and on which device; one that is not sharded gives ``full`` back.
+        own: The tensor whose placement and device to use; if not sharded, ``full`` is returned.
     """
     if not isinstance(own, DTensor):
         return full

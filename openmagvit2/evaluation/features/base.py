@@ -1,4 +1,4 @@
-"""Contract of the feature slot."""
+"""The contract of the feature slot."""
 
 import json
 from abc import ABC, abstractmethod
@@ -11,17 +11,18 @@ from openmagvit2.errors import UserError
 
 
 class FeatureExtractor(nn.Module, ABC):
-    """``extractor(images uint8 (B, 3, H, W)) -> {'features': float32 (B, dim)}``, and 'logits' (B,
-    classes) where it classifies.
+    """Images uint8 (B, 3, H, W) to ``{'features': float32 (B, dim)}``; classifiers add 'logits'.
+
+    'logits' are (B, classes).
 
     The constructor touches no file; :meth:`load_weights` does, once, before the first image.
 
     Attributes:
-        name: Results carry it: ``fd_<name>``; 'fid_inception' alone may call its distance FID.
+        name: Names the distance ``fd_<name>``; only 'fid_inception' may call it FID.
         dim: Length of a feature.
-        layer: Which of the network's outputs the features are.
-        preprocessing: What happens to an image before the network.
-        unrounded_preprocessing: The same of :meth:`unrounded`, where it differs.
+        layer: Output of the network that the features are.
+        preprocessing: Preprocessing of an image before the network.
+        unrounded_preprocessing: Preprocessing of :meth:`unrounded`, if it differs.
         weights_info: After loading: file and hash, for the record.
     """
 
@@ -42,24 +43,20 @@ class FeatureExtractor(nn.Module, ABC):
         return self.name if self.name.startswith('fid_') else f'fd_{self.name}'
 
     def describe(self, unrounded: bool = False) -> dict[str, str | int | bool]:
-        """Network, layer, preprocessing and weights, for the record; whole after
-        :meth:`load_weights`.
-        """
+        """Describe network, layer, preprocessing and, after :meth:`load_weights`, weights."""
         preprocessing = unrounded and self.unrounded_preprocessing or self.preprocessing
         parts = dict(name=self.name, layer=self.layer, preprocessing=preprocessing, dim=self.dim)
         return {key: value for key, value in parts.items() if value} | self.weights_info
 
     def key(self) -> str:
-        """Tells features apart: equal for the same network, layer, preprocessing and weights,
-        wherever their file lies.
-        """
+        """Return a hash of network, layer, preprocessing and weights, independent of file paths."""
         parts = self.describe()
         if 'sha256' in parts:
             parts.pop('file', None)
         return digest([json.dumps(parts, sort_keys=True).encode()])
 
     def prepare(self, device: torch.device | str) -> 'FeatureExtractor':
-        """Load the weights where that has not been done, and move to a device.
+        """Load the weights if that has not been done, and move to a device.
 
         Raises:
             UserError: Their file is not found.
@@ -72,15 +69,14 @@ class FeatureExtractor(nn.Module, ABC):
 
     @abstractmethod
     def load_weights(self) -> None:
-        """Read the weights; fills ``weights_info``."""
+        """Read the weights and set ``weights_info``."""
 
     @abstractmethod
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Images uint8 (B, 3, H, W) of any size to features."""
+        """Map images uint8 (B, 3, H, W) of any size to features."""
 
     def unrounded(self, images: Tensor) -> Tensor:
-        """Float images (B, 3, H, W) in [0, 1], which were never rounded to 8 bits, to features (B,
-        dim).
+        """Map float images (B, 3, H, W) in [0, 1], not rounded to 8 bits, to features (B, dim).
 
         Raises:
             UserError: The network takes 8 bits only.

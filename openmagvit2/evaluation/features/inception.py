@@ -24,8 +24,9 @@ PARTS = (
 
 @FEATURES.register_module()
 class FIDInception(FeatureExtractor):
-    """2048 features of the last pooling, and 1008 logits without bias; images are resized to 299 as
-    TensorFlow 1 does.
+    """2048 features of the last pooling and 1008 logits without bias.
+
+    Images are resized to 299 as in TensorFlow 1.
 
     :meth:`unrounded` is pytorch-fid's way into the same network: torch's resize, on floats
     (docs/reference/specification.md, Reconstruction metrics).
@@ -46,16 +47,14 @@ class FIDInception(FeatureExtractor):
         self.weights = weights
 
     def load_weights(self) -> None:
-        """Raises UserError where the file is not found; another file than the published one is
-        loaded with a warning.
-        """
+        """Load the weights; warn if the file is not the published one, raise if there is none."""
         path = find_weights(
             FILE,
             'the FID Inception network of torch-fidelity',
             'the `weights` of FIDInception',
             self.weights,
         )
-        # torch-fidelity reads it once more, in its own way: what could run code is refused here.
+        # torch-fidelity reads the file again with its own reader; this refuses files that run code.
         read_pickle(path)
         self.network = FeatureExtractorInceptionV3(
             'inception-v3-compat', ['2048', 'logits_unbiased'], str(path)

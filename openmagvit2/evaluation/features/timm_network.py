@@ -28,7 +28,7 @@ PACKAGES = {
 
 @FEATURES.register_module()
 class TimmFeatures(FeatureExtractor):
-    """Means of named layers over positions, one after the other.
+    """Means of the outputs of named layers over positions, concatenated.
 
     Args:
         model: Name in timm.
@@ -94,7 +94,7 @@ class TimmFeatures(FeatureExtractor):
         self.dim = self._features().shape[1]
 
     def load_weights(self) -> None:
-        """Raises UserError where the weights are not found or do not fit."""
+        """Load the weights; raise UserError if they are not found or do not fit."""
         if self.weights == 'timm':
             try:
                 self.network.load_state_dict(
@@ -155,7 +155,7 @@ class TimmFeatures(FeatureExtractor):
         return self(images * 255)['features']
 
     def _features(self) -> Tensor:
-        """(B, dim) of the last forward pass."""
+        """Return (B, dim) of the last forward pass."""
         outputs = [self._kept.pop(layer).float() for layer in self.layers]
         return torch.cat(
             [

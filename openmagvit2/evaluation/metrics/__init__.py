@@ -1,4 +1,4 @@
-"""Evaluators."""
+"""Evaluators, and their names on the command line."""
 
 from openmagvit2.evaluation.metrics.codebook_usage import CodebookUsage
 from openmagvit2.evaluation.metrics.fid import ReconstructionFrechet

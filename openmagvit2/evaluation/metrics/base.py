@@ -1,4 +1,4 @@
-"""What streaming metrics share."""
+"""The base class of metrics that fold batches into sums."""
 
 import torch
 import torch.distributed as dist
@@ -10,8 +10,9 @@ from openmagvit2.errors import UserError
 
 
 class StreamingMetric(BaseMetric):
-    """Folds batches into ``self.total``, which is summed over processes: constant memory, any batch
-    size, uneven last batches.
+    """Folds batches into ``self.total``, which is summed over processes.
+
+    Memory is constant, batches may have any size, and the last one may be smaller.
 
     A subclass implements :meth:`update` and :meth:`result`, and gives the shape of its sums to the
     constructor.
@@ -30,11 +31,11 @@ class StreamingMetric(BaseMetric):
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Reset the sums."""
         self.total = torch.zeros(self.size, dtype=self.dtype)
 
     def process(self, data_batch: dict, data_samples: list[dict]) -> None:
-        """``data_samples`` holds one dict of batched tensors, as ``val_step`` gives."""
+        """Update from each dict of batched tensors in ``data_samples``, as of ``val_step``."""
         for sample in data_samples:
             self.update(sample)
 
@@ -43,22 +44,18 @@ class StreamingMetric(BaseMetric):
         raise NotImplementedError
 
     def result(self, total: Tensor) -> dict[str, float]:
-        """Values by name from the sums over all processes."""
+        """Return values by name from the sums over all processes."""
         raise NotImplementedError
 
     def prepare(self) -> None:
-        """Read what the metric needs, before the first image; a missing file costs seconds then,
-        and not the evaluation.
-        """
+        """Load what the metric needs before the first image, so that a missing file fails early."""
 
     def statement(self) -> str:
-        """What the number is of, for the record that stands beside it; whole after
-        :meth:`prepare`.
-        """
+        """Describe what the value measures, for the record; complete after :meth:`prepare`."""
         return ' '.join((type(self).__doc__ or '').split('\n\n')[0].split())
 
     def evaluate(self, size: int) -> dict[str, float]:
-        """Sum over processes, give the values, and reset; ``size`` is not needed.
+        """Return the values over all processes and reset; ``size`` is not used.
 
         Raises:
             UserError: No process has had a batch.
@@ -68,7 +65,7 @@ class StreamingMetric(BaseMetric):
         return self.result(total)
 
     def summed(self) -> Tensor:
-        """The sums over all processes, on the CPU.
+        """Return the sums over all processes, on the CPU.
 
         Raises:
             UserError: No process has had a batch.
@@ -91,5 +88,5 @@ class StreamingMetric(BaseMetric):
         return total.cpu()
 
     def compute_metrics(self, results: list) -> dict:
-        """Not used: :meth:`evaluate` does the work."""
+        """Return nothing: :meth:`evaluate` replaces it."""
         return {}

@@ -1,6 +1,4 @@
-"""How much of the codebook a data set uses (docs/reference/specification.md, Lookup-free
-quantization).
-"""
+"""Codebook usage over a data set (docs/reference/specification.md, Lookup-free quantization)."""
 
 from operator import add
 
@@ -28,7 +26,7 @@ class CodebookUsage(StreamingMetric):
         super().__init__(1, torch.int64)
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Reset the counts."""
         super().reset()
         self.books: list[Book] = []
 

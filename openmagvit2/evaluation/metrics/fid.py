@@ -1,7 +1,9 @@
-"""What rFID compares: the images of an evaluation set, cropped and resized as the model gets them,
-with the model's reconstructions of the same images; features of the FID Inception network, folded
-into float64 sums over all processes. It is neither FID of samples against training statistics, nor
-comparable across resolutions or sets (docs/guides/evaluate.md).
+"""Fréchet distance between images and their reconstructions (rFID).
+
+The evaluation images, cropped and resized as the model gets them, are compared with the model's
+reconstructions of them: features of the FID Inception network are folded into float64 sums over all
+processes. This is not the FID of samples against training statistics, and not comparable across
+resolutions or sets (docs/guides/evaluate.md).
 """
 
 import torch
@@ -35,7 +37,7 @@ class ReconstructionFrechet(StreamingMetric):
         super().__init__(2 * (1 + dim + dim * dim))
 
     def prepare(self) -> None:
-        """Read the network before the first image."""
+        """Load the network before the first image."""
         self.extractor.prepare('cpu')
 
     def statement(self) -> str:
@@ -65,13 +67,13 @@ class ReconstructionFrechet(StreamingMetric):
         self.total += torch.cat(parts).cpu()
 
     def _features(self, extractor: FeatureExtractor, image: torch.Tensor) -> torch.Tensor:
-        """Images in [-1, 1] to (B, dim)."""
+        """Map images in [-1, 1] to features (B, dim)."""
         unit = (image.float() + 1) / 2
         if self.protocol == 'official':
             return extractor.unrounded(unit.clamp(0, 1))
         return extractor((unit * 255).round().clamp(0, 255).byte())['features']
 
     def result(self, total) -> dict[str, float]:
-        """From the sums of both sets."""
+        """Compute the distance from the sums of both sets."""
         (_, *first), (_, *second) = (moments(half, self.extractor.dim) for half in total.chunk(2))
         return {f'r{self.extractor.distance_name}': frechet_distance(*first, *second)}

@@ -10,8 +10,9 @@ from openmagvit2.evaluation.finite import check_finite
 
 
 class InceptionScore:
-    """``inception_score``: mean over splits of exp of the mean KL divergence of an image's classes
-    from those of its split.
+    """``inception_score``: mean over splits of exp of the mean KL divergence.
+
+    The divergence is between the class distribution of an image and that of its split.
 
     Consecutive splits of a size are folded into float64 sums; logits are kept only where
     torch-fidelity's function needs all of them. A shorter last split counts as one, as in the ADM
@@ -45,7 +46,7 @@ class InceptionScore:
         self._begin()
 
     def _begin(self) -> None:
-        # Of the split at hand: images, sum of p log p, and sum of p.
+        # Sums over the current split: images, p log p, and p.
         self.count, self.entropy, self.classes = 0, 0.0, torch.zeros(())
 
     def update(self, logits: Tensor) -> None:
@@ -70,12 +71,12 @@ class InceptionScore:
                 self._begin()
 
     def _score(self) -> float:
-        """Of the split at hand: mean p log p, less sum of q log q, where q is the mean of p."""
+        """Return exp of the current split's mean p log p minus the sum of q log q, q = mean p."""
         q = self.classes / self.count
         return float(np.exp(self.entropy / self.count - torch.special.xlogy(q, q).sum().item()))
 
     def result(self) -> dict[str, float]:
-        """Mean and standard deviation over splits.
+        """Return mean and standard deviation over splits.
 
         Raises:
             UserError: No image, or more splits than images.

@@ -24,5 +24,5 @@ class NegativeLogLikelihood(StreamingMetric):
         self.total += torch.stack([nll.sum(), torch.tensor(float(len(nll)), dtype=torch.float64)])
 
     def result(self, total: Tensor) -> dict[str, float]:
-        """From the sum and the count."""
+        """Return the mean from sum and count."""
         return dict(nll=(total[0] / total[1]).item())

@@ -31,7 +31,7 @@ class LPIPS(StreamingMetric):
         self._network: nn.Module | None = None
 
     def prepare(self) -> None:
-        """Read the network before the first image."""
+        """Load the network before the first image."""
         self._network = self._network or load_lpips(
             self.net, 'the `weights` of LPIPS', self.weights
         )
@@ -58,5 +58,5 @@ class LPIPS(StreamingMetric):
         self.total += torch.tensor([values.sum().item(), len(values)], dtype=torch.float64)
 
     def result(self, total) -> dict[str, float]:
-        """From the sum and the count."""
+        """Return the mean from sum and count."""
         return {f'lpips_{self.net}': (total[0] / total[1]).item()}

@@ -1,5 +1,6 @@
-"""PSNR and SSIM: means over images of values on 8-bit pixels (docs/reference/specification.md,
-Reconstruction metrics).
+"""PSNR and SSIM: means over images, on 8-bit pixels.
+
+See docs/reference/specification.md, Reconstruction metrics.
 """
 
 import torch
@@ -15,7 +16,7 @@ PROTOCOLS = ('corrected', 'official')
 
 
 def check_protocol(metric: StreamingMetric, protocol: str) -> str:
-    """The protocol; raises UserError where there is no such one."""
+    """Return the protocol; raise UserError if there is no such one."""
     if protocol not in PROTOCOLS:
         raise UserError(
             f'{type(metric).__name__}: protocol must be one of {", ".join(PROTOCOLS)}, got '
@@ -25,8 +26,9 @@ def check_protocol(metric: StreamingMetric, protocol: str) -> str:
 
 
 def to_unit(image: Tensor, protocol: str = 'corrected') -> Tensor:
-    """[-1, 1] to the 256 levels of an 8-bit file in [0, 1], float64: rounded, or with 'official'
-    truncated in float32.
+    """Map [-1, 1] to the 256 levels of an 8-bit file in [0, 1], float64.
+
+    'corrected' rounds, 'official' truncates in float32.
     """
     if protocol == 'official':
         return as_double((255 * ((image.float() + 1) / 2)).clamp(0, 255).trunc()) / 255
@@ -34,8 +36,9 @@ def to_unit(image: Tensor, protocol: str = 'corrected') -> Tensor:
 
 
 def official_original(image: Tensor) -> Tensor:
-    """Original images in [-1, 1] as the official loader makes them of their 8 bits: divided in
-    float64, then float32.
+    """Return images in [-1, 1] as the official loader computes them from 8 bits.
+
+    It divides in float64 and then converts to float32.
 
     Which levels truncation moves down hangs on the last bit: 95 of the 256
     (docs/reference/specification.md, Reconstruction metrics).
@@ -44,14 +47,15 @@ def official_original(image: Tensor) -> Tensor:
 
 
 def psnr(a: Tensor, b: Tensor) -> Tensor:
-    """Peak signal-to-noise ratio in dB of each image, (B,); two (B, C, H, W) in [0, 1]. Infinite
-    for equal images.
+    """Compute the peak signal-to-noise ratio in dB of each image, (B,); infinite for equal images.
+
+    The images are two (B, C, H, W) in [0, 1].
     """
     return -10 * torch.log10((a - b).square().flatten(1).mean(1))
 
 
 def ssim(a: Tensor, b: Tensor) -> Tensor:
-    """Structural similarity of each image, (B,); two (B, C, H, W) in [0, 1].
+    """Compute the structural similarity of each image, (B,), of two (B, C, H, W) in [0, 1].
 
     scikit-image's defaults: 7x7 uniform window, sample covariance, mean over channels and over
     positions where the window fits.
@@ -114,7 +118,7 @@ class _PixelMetric(StreamingMetric):
         )
 
     def result(self, total: Tensor) -> dict[str, float]:
-        """From the sum and the count."""
+        """Return the mean from sum and count."""
         return {self.name: (total[0] / total[1]).item()}
 
 

@@ -1,6 +1,4 @@
-"""Metrics that compare single images of two sets: precision and recall, KID; torch-fidelity's
-functions.
-"""
+"""Metrics that compare single images of two sets, by torch-fidelity: precision, recall and KID."""
 
 from torch import Tensor
 from torch_fidelity.metric_kid import kid_features_to_metric
@@ -14,7 +12,7 @@ PART = 500
 
 
 def precision_recall(generated: Tensor, reference: Tensor, neighbours: int = 3) -> dict[str, float]:
-    """Improved precision and recall (Kynkäänniemi et al., 2019).
+    """Compute improved precision and recall (Kynkäänniemi et al., 2019).
 
     ``precision`` is the part of the generated images that lie within the distance of some reference
     image to its k-th neighbour among the reference images; ``recall`` is the same with the sets
@@ -47,8 +45,9 @@ def precision_recall(generated: Tensor, reference: Tensor, neighbours: int = 3) 
 def kernel_distance(
     generated: Tensor, reference: Tensor, subsets: int = 100, size: int = 1000, seed: int = 2020
 ) -> dict[str, float]:
-    """KID: unbiased squared MMD with torch-fidelity's cubic kernel, mean and standard deviation
-    over subsets drawn from ``seed``.
+    """Compute KID: the unbiased squared MMD with torch-fidelity's cubic kernel.
+
+    The result is mean and standard deviation over subsets drawn from ``seed``.
 
     Args:
         generated, reference: Features (N, dim) and (M, dim).
@@ -78,6 +77,6 @@ def kernel_distance(
 
 
 def _check(generated: Tensor, reference: Tensor) -> None:
-    """Distances to NaN are larger than none and smaller than none: both numbers would be 0."""
+    """Raise UserError for features that are not finite: comparisons with NaN would give 0."""
     for features, name in ((generated, 'generated'), (reference, 'reference')):
         check_finite(features, f'Features of the {name} set')

@@ -1,5 +1,4 @@
-"""Metrics of sampled images, the columns of the paper's Table 4: FID, Inception score, precision
-and recall.
+"""Metrics of samples, the columns of Table 4: FID, Inception score, precision and recall.
 
 The definitions are those of ``tools/evaluate_npz.py`` (:mod:`openmagvit2.evaluation.comparison`).
 A :class:`~openmagvit2.engine.generation_loop.GenerationLoop` hands over what it samples.
@@ -25,8 +24,9 @@ REFERENCE_BATCH = 50
 
 
 class SampleMetric(StreamingMetric):
-    """Looks at sampled images through a feature network; the main process alone looks at the
-    reference, and tells the others the result.
+    """Measures samples through a feature network.
+
+    The main process alone reads the reference, and broadcasts the result.
 
     :meth:`update` gets a dict: ``samples`` uint8 (B, 3, H, W), ``places`` int64 (B,), each
     sample's number in the whole set, and ``count``, the size of the whole set.
@@ -53,7 +53,7 @@ class SampleMetric(StreamingMetric):
         super().__init__(size)
 
     def prepare(self) -> None:
-        """Read the network and look at the reference, before the first sample.
+        """Load the network and check the reference before the first sample.
 
         Raises:
             UserError: No reference is named, it is none, or the network's weights are not found.
@@ -63,7 +63,7 @@ class SampleMetric(StreamingMetric):
             self.reference()
 
     def reference(self) -> Reference:
-        """The reference, its header read."""
+        """Return the reference, with its header read."""
         name = type(self).__name__
         if self.path is None:
             raise UserError(
@@ -82,7 +82,7 @@ class SampleMetric(StreamingMetric):
         return f'{self.definition}{against}; {network}'
 
     def outputs(self, sample: dict) -> dict[str, Tensor]:
-        """What the network gives for a batch; computed once for all metrics that share it.
+        """Return the network's outputs for a batch, computed once for all metrics that share it.
 
         Raises:
             UserError: It gives NaN or infinite numbers.
@@ -98,7 +98,7 @@ class SampleMetric(StreamingMetric):
         return known[key]
 
     def evaluate(self, size: int) -> dict[str, float]:
-        """Values by name, in all processes; ``size`` is not needed."""
+        """Return the values by name, in all processes; ``size`` is not used."""
         total = self.summed()
         answer: list = [None]
         if is_main_process():
@@ -116,8 +116,9 @@ class SampleMetric(StreamingMetric):
 
 @METRICS.register_module()
 class SampleFrechet(SampleMetric):
-    """``fid_inception`` for the FID Inception network, ``fd_<network>`` for others: the Fréchet
-    distance of the samples to a reference (its ``mu`` and ``sigma``, where it has them).
+    """Fréchet distance of the samples to a reference, by its ``mu`` and ``sigma`` if it has them.
+
+    The name is ``fid_inception`` for the FID Inception network, ``fd_<network>`` for others.
 
     Args:
         features, reference: See :class:`SampleMetric`.
@@ -136,7 +137,7 @@ class SampleFrechet(SampleMetric):
         self.total += sums(self.outputs(sample)['features']).cpu()
 
     def result(self, total: Tensor) -> dict[str, float]:
-        """From the sums."""
+        """Compute the distance from the sums."""
         _, *ours = moments(total, self.extractor.dim)
         reference = self.reference()
         theirs = reference.given or cached_moments(
@@ -147,8 +148,10 @@ class SampleFrechet(SampleMetric):
 
 @METRICS.register_module()
 class SampleInceptionScore(SampleMetric):
-    """``inception_score`` and ``inception_score_std``: mean and deviation over splits of exp of
-    the mean KL divergence of an image's classes from those of its split.
+    """``inception_score`` and ``inception_score_std``: mean and deviation over splits.
+
+    The score of a split is exp of the mean KL divergence between the class distribution of an image
+    and that of the split.
 
     Args:
         features: See :class:`SampleMetric`; the network must classify.
@@ -163,7 +166,7 @@ class SampleInceptionScore(SampleMetric):
             raise UserError(f'SampleInceptionScore: split_size must be above 0, got {split_size}.')
         super().__init__(0, features)
         self.split_size = split_size
-        # Of a split's sums; the main process has the first batch, so it knows.
+        # Number of sums of a split; the main process has the first batch, so it knows it.
         self.columns = 0
 
     def update(self, sample: dict) -> None:
@@ -185,7 +188,7 @@ class SampleInceptionScore(SampleMetric):
         self.total.view(-1, self.columns).index_add_(0, split, rows)
 
     def result(self, total: Tensor) -> dict[str, float]:
-        """Per split, with q the mean of p: exp of mean p log p less the sum of q log q."""
+        """Per split, compute exp of mean p log p minus the sum of q log q, with q the mean of p."""
         rows = total.view(-1, self.columns)
         count, entropy, classes = rows.split([1, 1, self.columns - 2], 1)
         q = classes / count
@@ -217,7 +220,7 @@ class SamplePrecisionRecall(SampleMetric):
         super().__init__(1, features, reference)
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Reset the features."""
         super().reset()
         self.places: list[Tensor] = []
         self.features: list[Tensor] = []
@@ -233,7 +236,7 @@ class SamplePrecisionRecall(SampleMetric):
         self.total += len(self.places[-1])
 
     def summed(self) -> Tensor:
-        """The number of samples; the main process gets the features of all."""
+        """Return the number of samples; gather the features of all in the main process."""
         mine = (self.places, self.features)
         if get_world_size() > 1:
             parts: list = [None] * get_world_size()
@@ -243,7 +246,7 @@ class SamplePrecisionRecall(SampleMetric):
         return super().summed()
 
     def result(self, total: Tensor) -> dict[str, float]:
-        """From the features of all samples, in their order."""
+        """Compare the features of all samples, in order, with the reference's."""
         ours = torch.cat(self.features)[torch.cat(self.places).argsort()]
         images = self.reference().images
         theirs = Statistics(self.extractor.dim, len(images))
