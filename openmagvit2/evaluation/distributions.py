@@ -21,7 +21,7 @@ from openmagvit2.evaluation.features import FeatureExtractor
 from openmagvit2.evaluation.finite import check_finite
 from openmagvit2.evaluation.frechet import moments, sums
 from openmagvit2.evaluation.images import ImageSet, read_header
-from openmagvit2.evaluation.metrics.inception_score import InceptionScore
+from openmagvit2.evaluation.inception_score import InceptionScore
 from openmagvit2.io import write_atomically
 
 
