@@ -44,6 +44,9 @@ class Converter:
         separate: Parts with files of their own, which are written beside on the way back: name of
             the part to beginnings of official names.
         bare: A file is the state dict itself, not a dict that has it as ``state_dict``.
+        container: Name of the state dict in a file that is not bare.
+        beside: Names of entries beside the state dict that are state dicts of parts. Their
+            tensors get the names ``beside.<entry>.<name>``.
     """
 
     files: tuple[OfficialFile, ...] = ()
@@ -54,6 +57,8 @@ class Converter:
     training_only: tuple[str, ...] = ()
     separate: ClassVar[dict[str, tuple[str, ...]]] = {}
     bare: bool = False
+    container: str = 'state_dict'
+    beside: tuple[str, ...] = ()
 
     def detects(self, state: dict[str, Tensor]) -> bool:
         """Return whether an official state dict is one of this system's."""
@@ -66,6 +71,12 @@ class Converter:
     def misfit(self, model: nn.Module) -> str | None:
         """Return a part of the model that the system cannot hold although its tensors might fit."""
         return None
+
+    def unified(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return an official state dict by the names that :meth:`rules` give, where files of the
+        system have several spellings of one name.
+        """
+        return state
 
     def average(self, official: str) -> str:
         """Return the name of the average of a parameter."""

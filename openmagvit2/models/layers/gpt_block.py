@@ -1,4 +1,4 @@
-"""Pre-norm block of GPT-2 with biases: LayerNorm, attention, exact GELU (minGPT, RQ-Transformer)."""
+"""Pre-norm block of GPT-2: LayerNorm, attention with biases, exact GELU (RQ-Transformer)."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn

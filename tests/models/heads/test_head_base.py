@@ -41,9 +41,7 @@ def test_distributions_as_targets(name):
     given = dict(rows=rows) if head.needs_rows else {}
     context, sub = batch(head)
     hot = torch.stack([nn.functional.one_hot(x, 6) for x in sub.unbind(-1)], 2).float()
-    assert_close(
-        head.loss(context, sub, targets=hot, **given), head.loss(context, sub, **given)
-    )
+    assert_close(head.loss(context, sub, targets=hot, **given), head.loss(context, sub, **given))
     soft = 0.5 * hot + 0.5 * hot.roll(1, 1)
     logits = head.logits(context, sub, **given)
     for i, size in enumerate(head.vocab_sizes):
