@@ -50,15 +50,20 @@ def frechet_distance(mean_1: Tensor, cov_1: Tensor, mean_2: Tensor, cov_2: Tenso
         (cov_2, 'second'),
     ):
         check_finite(values, f'Mean and covariance of the {name} set')
-    product = _root(cov_1).T @ _root(cov_2)
+    product = _root(cov_1, mean_1).T @ _root(cov_2, mean_2)
     trace = torch.linalg.svdvals(product).sum()
     distance = (mean_1 - mean_2).square().sum() + cov_1.trace() + cov_2.trace() - 2 * trace
     # Two equal sets may come out below zero by rounding.
     return max(distance.item(), 0.0)
 
 
-def _root(cov: Tensor) -> Tensor:
-    """Return B (dim, rank) with B Bᵀ = cov, without directions that are zero up to rounding."""
+def _root(cov: Tensor, mean: Tensor) -> Tensor:
+    """Return B (dim, rank) with B Bᵀ = cov, without directions that are zero up to rounding.
+
+    The covariance is a difference of second moments, so it is rounded as these are: fewer images
+    than dimensions leave eigenvalues of this size in place of zeros, and their roots would count.
+    """
     values, vectors = torch.linalg.eigh((cov + cov.T) / 2)
-    kept = values > values[-1].clamp_min(0) * len(values) * torch.finfo(cov.dtype).eps
+    scale = values[-1].clamp_min(0) + mean.square().sum()
+    kept = values > scale * len(values) * torch.finfo(cov.dtype).eps
     return vectors[:, kept] * values[kept].sqrt()

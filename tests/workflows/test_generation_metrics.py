@@ -13,7 +13,7 @@ from openmagvit2.config import load_config
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.features import TimmFeatures
 from openmagvit2.evaluation.metrics import SampleInceptionScore
-from openmagvit2.registry import METRICS
+from openmagvit2.registry import FEATURES, METRICS
 from openmagvit2.workflows.compare import compare_sets
 from openmagvit2.workflows.test import test as measure
 
@@ -34,8 +34,17 @@ def files(tmp_path):
     return tmp_path
 
 
+@FEATURES.register_module()
+class DoubleFeatures(TimmFeatures):
+    """A network in float64: its rounding does not tell how images were split into batches."""
+
+    def load_weights(self) -> None:
+        super().load_weights()
+        self.double()
+
+
 def features(folder) -> dict:
-    return dict(type='TimmFeatures', weights=str(folder / 'network.pth'), size=64)
+    return dict(type='DoubleFeatures', weights=str(folder / 'network.pth'), size=64)
 
 
 def configured(folder):
