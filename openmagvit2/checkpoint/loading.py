@@ -87,9 +87,7 @@ def _unwrapped(content: dict, path: Path) -> dict:
     return content
 
 
-def write_checkpoint(
-    content: dict, path: str | Path, sources: Sequence[str | Path] = ()
-) -> None:
+def write_checkpoint(content: dict, path: str | Path, sources: Sequence[str | Path] = ()) -> None:
     """Write a checkpoint atomically.
 
     Args:

@@ -1,5 +1,6 @@
 """The contract of converters: an official system's files, how to detect them, and the rules."""
 
+import re
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -169,3 +170,9 @@ def choose(model: nn.Module, state: dict[str, Tensor] | None = None) -> Converte
     every = converters()
     known = [c for c in every if state is not None and c.detects(state)] or every
     return next((c for c in known if not c.homeless(model)), known[0])
+
+
+def count(state: dict[str, Tensor], pattern: str) -> int:
+    """Return one more than the largest number that a pattern's group finds in the names."""
+    numbers = (int(match[1]) for match in map(re.compile(pattern).match, state) if match)
+    return 1 + max(numbers, default=-1)

@@ -3,12 +3,10 @@
 See docs/reference/specification.md, Checkpoint files.
 """
 
-import re
-
 import torch
 from torch import Tensor, nn
 
-from openmagvit2.checkpoint.converters.base import Converter, OfficialFile
+from openmagvit2.checkpoint.converters.base import Converter, OfficialFile, count
 from openmagvit2.checkpoint.converters.rules import Lost, Rename, Rule, Under
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.registry import CONVERTERS
@@ -152,15 +150,15 @@ class OpenMagvit2(Converter):
             return (
                 'generator',
                 shapes['transformer.pre_emb.weight'][-1],
-                _count(state, r'transformer\.spatial_blocks\.(\d+)\.'),
+                count(state, r'transformer\.spatial_blocks\.(\d+)\.'),
             )
         if 'encoder.conv_out.bias' in shapes:
             adaptive = any(name.startswith('decoder.adaptive.') for name in state)
             return (
                 'tokenizer',
                 shapes['encoder.conv_out.bias'].numel(),
-                _count(state, r'encoder\.down\.(\d+)\.'),
-                _count(state, r'encoder\.mid_block\.(\d+)\.'),
+                count(state, r'encoder\.down\.(\d+)\.'),
+                count(state, r'encoder\.mid_block\.(\d+)\.'),
                 adaptive,
             )
         return None
@@ -186,9 +184,3 @@ def ema_names(model: nn.Module, converter: Converter | None = None) -> dict[str,
         for name, official in official_names(model, converter).items()
         if name in parameters
     }
-
-
-def _count(state: dict[str, Tensor], pattern: str) -> int:
-    return 1 + max(
-        (int(match[1]) for match in map(re.compile(pattern).match, state) if match), default=-1
-    )

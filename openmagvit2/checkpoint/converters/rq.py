@@ -6,9 +6,9 @@ See docs/reference/specification.md, RQ-Transformer.
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from openmagvit2.checkpoint.converters.base import Converter
+from openmagvit2.checkpoint.converters.base import Converter, OfficialFile, count
 from openmagvit2.checkpoint.converters.rules import (
     Chain,
     Convert,
@@ -24,6 +24,20 @@ from openmagvit2.checkpoint.converters.rules import (
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.registry import CONVERTERS
 
+REPOSITORY = 'https://github.com/kakaobrain/rq-vae-transformer'
+# Archive and what inside of it, config, and the result of layout(): width, layers of both parts.
+FILES = tuple(
+    OfficialFile(f'{archive}.tar.gz ({stage})', REPOSITORY, f'configs/rq/{config}.py', layout)
+    for archive, stage, config, layout in (
+        ('imagenet_480M', 'stage 1', 'rq_vae_256', ('tokenizer', 16384, 4)),
+        ('imagenet_1.4B_rqvae_50e', 'stage 1', 'rq_vae_256_50e', ('tokenizer', 16384, 4)),
+        ('imagenet_480M', 'stage 2', 'ar_480m_256', ('generator', 1536, 12, 4)),
+        ('imagenet_821M', 'stage 2', 'ar_821m_256', ('generator', 1536, 24, 4)),
+        ('imagenet_1.4B', 'stage 2', 'ar_1400m_256', ('generator', 1536, 42, 6)),
+        ('imagenet_1.4B_rqvae_50e', 'stage 2', 'ar_1400m_256_50e', ('generator', 1536, 42, 6)),
+        ('imagenet_3.8B_rqvae_50e', 'stage 2', 'ar_3800m_256_50e', ('generator', 2560, 42, 6)),
+    )
+)
 TABLE = 'quantizer.codebooks'
 BLOCKS = (
     ('backbone.blocks.{i}.', 'body_transformer.blocks.{i}.'),
@@ -35,6 +49,7 @@ BLOCKS = (
 class Rq(Converter):
     """Two files, of tokenizer and transformer; given together, they become one of ours."""
 
+    files = FILES
     configs = ('tiny/rq_32', 'tiny/ar_rq_32')
     marks = (
         f'{TABLE}.',
@@ -71,6 +86,18 @@ class Rq(Converter):
             Rename('discriminator.', 'beside.discriminator.'),
             Lost('lecam.', 'averages of LeCAM: official files keep none'),
         ]
+
+    def layout(self, state: dict[str, Tensor]) -> tuple | None:
+        """Return ('tokenizer', codes, depth) or ('generator', width, body layers, head layers)."""
+        width = getattr(state.get('pos_emb_cond'), 'shape', None)
+        if width is not None:
+            parts = ('body', 'head')
+            layers = (count(state, rf'{part}_transformer\.blocks\.(\d+)\.') for part in parts)
+            return ('generator', width[-1], *layers)
+        table = getattr(state.get(f'{TABLE}.0.cluster_size_ema'), 'shape', None)
+        if table is None:
+            return None
+        return ('tokenizer', table[0], count(state, r'quantizer\.codebooks\.(\d+)\.'))
 
 
 def _tokenizer(quantizer: Any) -> list[Rule]:
