@@ -129,10 +129,20 @@ class OpenMagvit2(Converter):
         return [*(TWO + TRANSFORMER if is_generator(model) else TOKENIZER), *DROPPED]
 
     def misfit(self, model: nn.Module) -> str | None:
-        """Return a head with another number of sub-tokens than two."""
-        if is_generator(model) and len(model.head.vocab_sizes) != 2:
-            return f'head of {len(model.head.vocab_sizes)} sub-tokens'
-        return None
+        """Return a head with another number of sub-tokens than two, or what is of no tokenizer of
+        theirs: several codebooks, convolutions with biases.
+        """
+        if is_generator(model):
+            number = len(model.head.vocab_sizes)
+            return f'head of {number} sub-tokens' if number != 2 else None
+        sizes = model.quantizer.codebook_sizes
+        return f'quantizer of {len(sizes)} codebooks' if len(sizes) > 1 else self.biases(model)
+
+    @staticmethod
+    def biases(model: nn.Module) -> str | None:
+        """Return a bias of a convolution that has none in the official networks."""
+        name = 'encoder.conv_in.bias'
+        return name if name in model.state_dict() else None
 
     def average(self, official: str) -> str:
         """Return the official name without dots; that cannot be reversed."""

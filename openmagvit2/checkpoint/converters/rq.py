@@ -87,6 +87,13 @@ class Rq(Converter):
             Lost('lecam.', 'averages of LeCAM: official files keep none'),
         ]
 
+    def misfit(self, model: Any) -> str | None:
+        """Return a quantizer without a table of running averages for all depths."""
+        tokenizer = model.tokenizer if is_generator(model) else model
+        averages = 'quantizer.quantizer.code_count' in tokenizer.state_dict()
+        depth = getattr(tokenizer.quantizer, 'depth', None)
+        return None if averages and depth else 'quantizer without one table for several depths'
+
     def layout(self, state: dict[str, Tensor]) -> tuple | None:
         """Return ('tokenizer', codes, depth) or ('generator', width, body layers, head layers)."""
         width = getattr(state.get('pos_emb_cond'), 'shape', None)

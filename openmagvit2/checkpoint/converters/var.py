@@ -91,6 +91,12 @@ class Var(Converter):
             return [*TOKENIZER, *self._lost(model.quantizer)]
         return [*TRANSFORMER, *self._lost(model.tokenizer.quantizer), *_derived(model)]
 
+    def misfit(self, model: nn.Module) -> str | None:
+        """Return a quantizer without the convolutions of a multi-scale one."""
+        tokenizer = model.tokenizer if is_generator(model) else model
+        found = any(name.startswith('quantizer.phi.') for name in tokenizer.state_dict())
+        return None if found else 'quantizer without convolutions of scales'
+
     def _lost(self, quantizer: nn.Module) -> list[Rule]:
         fill = {}
         if 'phi' in dict(quantizer.named_children()):
