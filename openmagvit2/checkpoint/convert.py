@@ -60,6 +60,7 @@ def to_ours(
             'The file is a checkpoint of ours already; --to official goes the other way.'
         )
     converter = converter or choose(model, state)
+    state = converter.unified(state)
     work = _Work(converter, model, dict(state), state)
     links = converter.links(model)
     raw = work.take(links, 'raw', work.absent(links))

@@ -11,6 +11,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from openmagvit2.checkpoint.containers import opened
 from openmagvit2.checkpoint.converters import is_official
 from openmagvit2.checkpoint.flax_msgpack import is_msgpack, read_msgpack
 from openmagvit2.checkpoint.mapped import ReleasingFile
@@ -44,12 +45,7 @@ def read_checkpoint(path: str | Path) -> dict:
     if not path.is_file():
         raise UserError(f'Checkpoint {path} does not exist.')
     if path.suffix != '.safetensors':
-        content = read_msgpack(path) if is_msgpack(path) else read_pickle(path)
-        content = (
-            content
-            if isinstance(content, dict) and 'state_dict' in content
-            else dict(state_dict=content)
-        )
+        content = opened(read_msgpack(path) if is_msgpack(path) else read_pickle(path))
         state = content['state_dict']
         if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
             raise UserError(
@@ -91,16 +87,13 @@ def _unwrapped(content: dict, path: Path) -> dict:
     return content
 
 
-def write_checkpoint(
-    content: dict, path: str | Path, bare: bool = False, sources: Sequence[str | Path] = ()
-) -> None:
+def write_checkpoint(content: dict, path: str | Path, sources: Sequence[str | Path] = ()) -> None:
     """Write a checkpoint atomically.
 
     Args:
         content: ``state_dict`` and other entries, of which a ``.safetensors`` file keeps averaged
             weights and ``meta.dataset_meta``.
         path: ``.pth``, ``.ckpt`` or ``.safetensors``.
-        bare: Write the state dict alone.
         sources: Files that tensors are mapped from, whose memory is released meanwhile.
 
     Raises:
@@ -119,7 +112,7 @@ def write_checkpoint(
                 dataset_meta(content),
             )
     elif path.suffix in ('.pth', '.ckpt', '.pt'):
-        save_atomically(content['state_dict'] if bare else content, path, sources)
+        save_atomically(content, path, sources)
     else:
         raise UserError(f'{path}: write a checkpoint as .pth or .safetensors.')
 

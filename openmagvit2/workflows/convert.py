@@ -10,10 +10,12 @@ from openmagvit2.checkpoint import (
     dataset_meta,
     is_ours,
     read_checkpoint,
+    save_atomically,
     to_official,
     to_ours,
     write_checkpoint,
 )
+from openmagvit2.checkpoint.containers import packed
 from openmagvit2.checkpoint.convert import Report
 from openmagvit2.checkpoint.converters import Converter, choose, is_official
 from openmagvit2.checkpoint.stages import is_generator
@@ -206,5 +208,16 @@ def _write(
             state = {name: tensor for name, tensor in state.items() if name not in other}
             beside = target.with_name(f'{target.stem}_{part}{target.suffix}')
             print(f'{part}: a file of its own in this system, {beside}')
-            write_checkpoint(dict(state_dict=other), beside, converter.bare, sources)
-    write_checkpoint(content | dict(state_dict=state), target, converter.bare, sources)
+            _write_official(dict(state_dict=other), beside, converter, sources)
+    _write_official(content | dict(state_dict=state), target, converter, sources)
+
+
+def _write_official(
+    content: dict, target: Path, converter: Converter, sources: Sequence[str | Path]
+) -> None:
+    """Write a file as the system has it; a .safetensors file has no dicts, only names."""
+    if target.suffix == '.safetensors':
+        write_checkpoint(content, target, sources=sources)
+        return
+    others = {} if converter.bare else {k: v for k, v in content.items() if k != 'state_dict'}
+    save_atomically(packed(content['state_dict'], converter) | others, target, sources)

@@ -10,6 +10,7 @@ from openmagvit2.checkpoint.converters.base import (
 )
 from openmagvit2.checkpoint.converters.maskgit import MaskGit
 from openmagvit2.checkpoint.converters.open_magvit2 import OpenMagvit2
+from openmagvit2.checkpoint.converters.rq import Rq
 from openmagvit2.checkpoint.converters.var import Var
 from openmagvit2.checkpoint.converters.wetok import WeTok
 
@@ -18,6 +19,7 @@ __all__ = [
     'MaskGit',
     'OfficialFile',
     'OpenMagvit2',
+    'Rq',
     'Var',
     'WeTok',
     'choose',

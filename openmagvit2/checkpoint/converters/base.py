@@ -1,5 +1,6 @@
 """The contract of converters: an official system's files, how to detect them, and the rules."""
 
+import re
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -44,6 +45,9 @@ class Converter:
         separate: Parts with files of their own, which are written beside on the way back: name of
             the part to beginnings of official names.
         bare: A file is the state dict itself, not a dict that has it as ``state_dict``.
+        container: Name of the state dict in a file that is not bare.
+        beside: Names of entries beside the state dict that are state dicts of parts. Their
+            tensors get the names ``beside.<entry>.<name>``.
     """
 
     files: tuple[OfficialFile, ...] = ()
@@ -54,6 +58,8 @@ class Converter:
     training_only: tuple[str, ...] = ()
     separate: ClassVar[dict[str, tuple[str, ...]]] = {}
     bare: bool = False
+    container: str = 'state_dict'
+    beside: tuple[str, ...] = ()
 
     def detects(self, state: dict[str, Tensor]) -> bool:
         """Return whether an official state dict is one of this system's."""
@@ -66,6 +72,12 @@ class Converter:
     def misfit(self, model: nn.Module) -> str | None:
         """Return a part of the model that the system cannot hold although its tensors might fit."""
         return None
+
+    def unified(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return an official state dict by the names that :meth:`rules` give, where files of the
+        system have several spellings of one name.
+        """
+        return state
 
     def average(self, official: str) -> str:
         """Return the name of the average of a parameter."""
@@ -158,3 +170,9 @@ def choose(model: nn.Module, state: dict[str, Tensor] | None = None) -> Converte
     every = converters()
     known = [c for c in every if state is not None and c.detects(state)] or every
     return next((c for c in known if not c.homeless(model)), known[0])
+
+
+def count(state: dict[str, Tensor], pattern: str) -> int:
+    """Return one more than the largest number that a pattern's group finds in the names."""
+    numbers = (int(match[1]) for match in map(re.compile(pattern).match, state) if match)
+    return 1 + max(numbers, default=-1)

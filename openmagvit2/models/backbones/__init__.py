@@ -2,6 +2,7 @@
 
 from openmagvit2.models.backbones.adaln import AdaLnTransformer
 from openmagvit2.models.backbones.bert import Bert
+from openmagvit2.models.backbones.gpt import Gpt
 from openmagvit2.models.backbones.llama import Llama
 
-__all__ = ['AdaLnTransformer', 'Bert', 'Llama']
+__all__ = ['AdaLnTransformer', 'Bert', 'Gpt', 'Llama']

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
+from openmagvit2.models.layers.precision import without_autocast
 from openmagvit2.models.layers.projection import convolution
 
 
@@ -214,7 +215,7 @@ class BaseQuantizer(nn.Module, ABC):
 
     def indices_to_codes(self, indices: Tensor) -> Tensor:
         """int64 (B, *token_shape(grid)) to float32 codes (B, code_dim, *grid)."""
-        with torch.autocast(indices.device.type, enabled=False):
+        with without_autocast(indices.device):
             codes = self.dequantize(indices)
             return self.project_out(codes) if self._projects else codes
 
