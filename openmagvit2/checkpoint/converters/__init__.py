@@ -10,14 +10,17 @@ from openmagvit2.checkpoint.converters.base import (
 )
 from openmagvit2.checkpoint.converters.maskgit import MaskGit
 from openmagvit2.checkpoint.converters.open_magvit2 import OpenMagvit2
+from openmagvit2.checkpoint.converters.titok import MaskGitTorch, TiTok
 from openmagvit2.checkpoint.converters.var import Var
 from openmagvit2.checkpoint.converters.wetok import WeTok
 
 __all__ = [
     'Converter',
     'MaskGit',
+    'MaskGitTorch',
     'OfficialFile',
     'OpenMagvit2',
+    'TiTok',
     'Var',
     'WeTok',
     'choose',
