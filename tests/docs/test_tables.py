@@ -1,45 +1,22 @@
-"""The tables of published numbers in the guide are those of the metafiles."""
-
-from pathlib import Path
+"""The tables of models in the documentation are those that the metafiles give."""
 
 import pytest
-import yaml
-
-from openmagvit2.apis.models import configs_folder
-
-GUIDE = Path(__file__).parents[2] / 'docs' / 'guides' / 'evaluate.md'
-METAFILES = sorted(configs_folder().rglob('metafile.yml'))
-FORMATS = dict(
-    rfid_inception='{:.2f}',
-    psnr='{:.2f}',
-    ssim='{:.2f}',
-    usage='{:.0%}',
-    fid_inception='{:.2f}',
-    inception_score='{:.2f}',
-    precision='{:.2f}',
-    recall='{:.2f}',
-)
-TOKENIZER = ('rfid_inception', 'psnr', 'ssim', 'usage')
-GENERATOR = ('fid_inception', 'inception_score', 'precision', 'recall')
+import tables
 
 
-def rows(file: Path) -> list[str]:
-    """Rows of Markdown for the results of a metafile, in its order."""
-    out = []
-    for entry in yaml.safe_load(file.read_text())['models']:
-        for result in entry['expected'] + (entry['measured'] or []):
-            values, protocol = result['values'], result['protocol']
-            generator = 'fid_inception' in values
-            names = GENERATOR if generator else TOKENIZER
-            numbers = [FORMATS[n].format(values[n]) if n in values else '' for n in names]
-            images = [] if generator else [f'{protocol["images"]}, {protocol["size"]}']
-            cells = [f'`{entry["name"]}`', *images, *numbers, result['source']]
-            out.append(f'| {" | ".join(cells)} |'.replace('|  |', '| |').replace('|  |', '| |'))
-    return out
+@pytest.mark.parametrize('page', tables.PAGES)
+def test_page_is_up_to_date(page):
+    name, write = tables.PAGES[page]
+    text = (tables.ROOT / page).read_text('utf-8')
+    new = tables.write_page(text, name, write(tables.load_systems()))
+    assert new == text, f'{page} is outdated: run python tools/tables.py'
 
 
-@pytest.mark.parametrize('file', METAFILES, ids=lambda file: file.parent.name)
-def test_rows(file):
-    text = GUIDE.read_text()
-    missing = [row for row in rows(file) if row not in text]
-    assert not missing, 'docs/guides/evaluate.md lacks\n' + '\n'.join(missing)
+def test_numbers_as_papers_print_them():
+    cells = [('usage', 1.0), ('usage', 0.097), ('psnr', 20.8), ('rfid_inception', 0.341)]
+    assert [tables.number(*cell) for cell in cells] == ['100%', '9.7%', '20.80', '0.341']
+
+
+def test_a_page_without_the_comments_is_an_error():
+    with pytest.raises(ValueError, match='begin results'):
+        tables.write_page('# Evaluate\n', 'results', '')
