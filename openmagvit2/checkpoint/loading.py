@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.logging import print_log
@@ -22,6 +23,8 @@ from openmagvit2.checkpoint.untrusted import read_pickle
 from openmagvit2.errors import UserError
 from openmagvit2.io import write_atomically
 
+# The tokenizer that a first stage predicts the codes of.
+CODES = 'pixels.tokenizer.'
 # Averaged weights in a .safetensors file, which has no dicts.
 EMA_PREFIX = 'ema_state_dict.'
 
@@ -209,8 +212,47 @@ def load_model_weights(model: nn.Module, path: str | Path, ema: bool = True) -> 
                 'current',
                 logging.WARNING,
             )
+    optional += _without_its_codes(model, state)
     load_weights(model, state, f'Checkpoint {path}', optional)
     return checkpoint
+
+
+def _without_its_codes(model: nn.Module, state: dict[str, Tensor]) -> tuple[str, ...]:
+    """Read the tokenizer that a first stage predicts the codes of, where its file has none (a
+    converted one).
+
+    Returns:
+        The beginning of its names, if so.
+    """
+    children = dict(model.named_children())
+    pixels = children.get('pixels')
+    load: Any = getattr(pixels, 'load_weights', None)
+    if load is None or any(name.startswith(CODES) for name in state):
+        return ()
+    load()
+    return (CODES,)
+
+
+def load_start(model: nn.Module, checkpoint: str, rename: dict[str, str] | None = None) -> None:
+    """Load the weights that a training starts from, of a model that has more parts or others.
+
+    Args:
+        model: Every tensor but those of a discriminator must be in the file.
+        checkpoint: File; averaged weights come first.
+        rename: Beginnings of the file's names to those of ours.
+
+    Raises:
+        UserError: The file does not exist, or lacks a tensor.
+    """
+    renamed, pairs = {}, (rename or {}).items()
+    for name, value in choose_weights(read_checkpoint(checkpoint)).items():
+        own = next((b + name[len(a) :] for a, b in pairs if name.startswith(a)), name)
+        renamed[own] = value
+    known = model.state_dict()
+    state = {name: value for name, value in renamed.items() if name in known}
+    load_weights(model, state, f'model.training.start.checkpoint={checkpoint}', TRAINING_ONLY)
+    text = f'The training starts from {len(state)} tensors of {checkpoint}.'
+    print_log(text, 'current', logging.INFO)
 
 
 def load_tokenizer_weights(tokenizer: nn.Module, path: str | Path) -> None:

@@ -32,6 +32,7 @@ def convert(
     weights: str = 'both',
     tokenizer: str | Path | None = None,
     cfg_options: dict | None = None,
+    system: str | None = None,
 ) -> None:
     """Convert, print the report, write.
 
@@ -44,6 +45,7 @@ def convert(
         tokenizer: File of a generator's tokenizer: compared with the one that the sources hold, or
             put in where they hold none.
         cfg_options: Overrides for the config.
+        system: Name of the converter, where several systems have files of the same model.
 
     Raises:
         UserError: A file cannot be read, or does not fit the config.
@@ -55,14 +57,14 @@ def convert(
     if tokenizer and not is_generator(model):
         raise UserError('--tokenizer goes with the file of a generator.')
     if to == 'official':
-        converter = choose(model)
+        converter = choose(model, name=system)
         converted, report = to_official(file, model, weights, converter)
     elif is_ours(file):
         raise UserError(
             'The file is a checkpoint of ours already; --to official goes the other way.'
         )
     else:
-        converter = choose(model, file['state_dict'])
+        converter = choose(model, file['state_dict'], system)
         converted, report = to_ours(file['state_dict'], model, weights, converter)
     converted |= _kept(file, report, bare=converter.bare and to == 'official')
     print(report)

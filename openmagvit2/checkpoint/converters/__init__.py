@@ -11,15 +11,18 @@ from openmagvit2.checkpoint.converters.base import (
 from openmagvit2.checkpoint.converters.maskgit import MaskGit
 from openmagvit2.checkpoint.converters.open_magvit2 import OpenMagvit2
 from openmagvit2.checkpoint.converters.rq import Rq
+from openmagvit2.checkpoint.converters.titok import MaskGitTorch, TiTok
 from openmagvit2.checkpoint.converters.var import Var
 from openmagvit2.checkpoint.converters.wetok import WeTok
 
 __all__ = [
     'Converter',
     'MaskGit',
+    'MaskGitTorch',
     'OfficialFile',
     'OpenMagvit2',
     'Rq',
+    'TiTok',
     'Var',
     'WeTok',
     'choose',

@@ -156,18 +156,26 @@ def is_official(state: dict[str, Tensor]) -> bool:
     return any(name.startswith(marks) for name in state)
 
 
-def choose(model: nn.Module, state: dict[str, Tensor] | None = None) -> Converter:
+def choose(
+    model: nn.Module, state: dict[str, Tensor] | None = None, name: str | None = None
+) -> Converter:
     """Return the converter of a model: one whose system can hold all of its tensors.
 
     Args:
         model: What the config builds.
         state: Tensors of an official file, if any: converters that know its names come first.
+        name: Name of the class, where several systems hold the same model.
 
     Returns:
         The first that fits both; the first that knows the file, or the first of all, where none
         does: its errors say what is wrong.
     """
     every = converters()
+    if name is not None:
+        every = [converter for converter in every if type(converter).__name__ == name]
+        if not every:
+            listed = ', '.join(CONVERTERS.names())
+            raise UserError(f'There is no converter {name!r}; choose one of {listed}.')
     known = [c for c in every if state is not None and c.detects(state)] or every
     return next((c for c in known if not c.homeless(model)), known[0])
 

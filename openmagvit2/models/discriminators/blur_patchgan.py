@@ -54,10 +54,20 @@ class BlurPatchGAN(BaseDiscriminator):
         channels: Width of the first two stages; each later one is twice as wide.
         num_stages: Stages of stride 2.
         blur: Length of the binomial filter: 3, 4, or 5.
+        pool: Side of the map of features that an adaptive maximum makes before the logits (TiTok:
+            16); None: none.
     """
 
-    def __init__(self, *, channels: int = 128, num_stages: int = 3, blur: int = 4) -> None:
+    def __init__(
+        self,
+        *,
+        channels: int = 128,
+        num_stages: int = 3,
+        blur: int = 4,
+        pool: int | None = None,
+    ) -> None:
         super().__init__()
+        self.pool = pool
         if channels % 32:
             raise UserError(
                 f'model.discriminator.channels must be a multiple of 32 for GroupNorm(32), got '
@@ -81,8 +91,10 @@ class BlurPatchGAN(BaseDiscriminator):
         )
 
     def forward(self, image: Tensor) -> Tensor:
-        """(B, 3, 256, 256) to (B, 1, 32, 32) with three stages."""
+        """(B, 3, 256, 256) to (B, 1, 32, 32) with three stages, or to (B, 1, pool, pool)."""
         x = self.block_in(image)
         for block in self.blocks:
             x = block(x)
+        if self.pool is not None:
+            x = F.adaptive_max_pool2d(x, self.pool)
         return self.to_logits(x)

@@ -15,6 +15,7 @@ from openmagvit2.models.factorization import TokenFactorization
 from openmagvit2.models.generators import parts
 from openmagvit2.models.heads.base import Head
 from openmagvit2.models.orders import Order
+from openmagvit2.models.tokenizers.frozen import frozen_tokenizer
 from openmagvit2.registry import BACKBONES, CONDITIONERS, FACTORIZATIONS, HEADS, MODELS, ORDERS
 from openmagvit2.signatures import Slot
 
@@ -79,7 +80,7 @@ class Assembly(BaseModel):
         data_preprocessor: dict | None = None,
     ) -> None:
         super().__init__(data_preprocessor or dict(type='ImagePreprocessor'))
-        self.tokenizer, self.tokenizer_checkpoint = parts.frozen_tokenizer(tokenizer)
+        self.tokenizer, self.tokenizer_checkpoint = frozen_tokenizer(tokenizer)
         quantizer = self.tokenizer.quantizer
         self.grid = parts.image_grid(self.tokenizer, image_size)
         self.token_shape = tuple(quantizer.token_shape(self.grid))
