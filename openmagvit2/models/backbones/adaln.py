@@ -163,10 +163,11 @@ class AdaLnTransformer(Backbone):
         for table in (self.start, self.position_embedding):
             nn.init.normal_(table, 0.0, deviation)
         for block in blocks:
+            rows: Tensor | None = block.offset
+            gates = 2
             if block.modulation is not None:
                 rows, gates = block.modulation.weight, 2 * self.dim
-            else:
-                rows, gates = block.offset, 2
+            assert rows is not None  # a block has one of the two
             rows[:gates] *= first_gain
             rows[gates:] *= 0.5
             for last in (block.attention.out, block.fc2):

@@ -1,5 +1,6 @@
-"""GPT-2's transformer with learned positions (RQ-Transformer;
-docs/reference/specification.md, RQ-Transformer).
+"""GPT-2's transformer with learned positions.
+
+The dimensions are those of RQ-Transformer: docs/reference/specification.md, Residual quantization.
 """
 
 import math

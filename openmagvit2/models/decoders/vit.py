@@ -1,7 +1,8 @@
 """TiTok's decoder: latent tokens back to an image (Yu et al. 2024)."""
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, cast
+
 
 import torch
 import torch.nn.functional as F
@@ -57,7 +58,7 @@ class CodeHead(nn.Module):
     @property
     def last_layer(self) -> Tensor:
         """Weight of the layer of the logits."""
-        return self.ffn[2].weight
+        return cast(nn.Conv2d, self.ffn[2]).weight
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, dim, h, w) to (B, out_channels, h, w)."""
