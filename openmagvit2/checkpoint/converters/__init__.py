@@ -8,6 +8,7 @@ from openmagvit2.checkpoint.converters.base import (
     converters,
     is_official,
 )
+from openmagvit2.checkpoint.converters.ibq import Ibq
 from openmagvit2.checkpoint.converters.maskgit import MaskGit
 from openmagvit2.checkpoint.converters.open_magvit2 import OpenMagvit2
 from openmagvit2.checkpoint.converters.var import Var
@@ -15,6 +16,7 @@ from openmagvit2.checkpoint.converters.wetok import WeTok
 
 __all__ = [
     'Converter',
+    'Ibq',
     'MaskGit',
     'OfficialFile',
     'OpenMagvit2',
