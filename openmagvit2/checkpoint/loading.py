@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.logging import print_log
@@ -17,6 +18,7 @@ from openmagvit2.checkpoint.mapped import ReleasingFile
 from openmagvit2.checkpoint.prefixes import unwrapped
 from openmagvit2.checkpoint.safetensors_file import write_safetensors
 from openmagvit2.checkpoint.stages import is_generator
+from openmagvit2.checkpoint.torchscript import is_torchscript, read_torchscript
 from openmagvit2.checkpoint.untrusted import read_pickle
 from openmagvit2.errors import UserError
 from openmagvit2.io import write_atomically
@@ -28,8 +30,8 @@ EMA_PREFIX = 'ema_state_dict.'
 def read_checkpoint(path: str | Path) -> dict:
     """Read a checkpoint without executing anything in it.
 
-    The file is ``.pth``, ``.ckpt``, ``.safetensors``, or one of flax (msgpack, detected by
-    content).
+    The file is ``.pth``, ``.ckpt``, ``.safetensors``, or by its content one of flax (msgpack) or
+    TorchScript.
 
     Returns:
         A dict with ``state_dict`` and whatever else the file has; a file of bare tensors becomes
@@ -44,7 +46,7 @@ def read_checkpoint(path: str | Path) -> dict:
     if not path.is_file():
         raise UserError(f'Checkpoint {path} does not exist.')
     if path.suffix != '.safetensors':
-        content = read_msgpack(path) if is_msgpack(path) else read_pickle(path)
+        content = _read(path)
         content = (
             content
             if isinstance(content, dict) and 'state_dict' in content
@@ -69,6 +71,13 @@ def read_checkpoint(path: str | Path) -> dict:
     raw = {name: tensor for name, tensor in tensors.items() if not name.startswith(EMA_PREFIX)}
     content = dict(state_dict=raw) | (dict(ema_state_dict=averaged) if averaged else {})
     return _unwrapped(content | meta, path)
+
+
+def _read(path: Path) -> Any:
+    """Read a file of flax, of TorchScript, or of torch.save, by its content."""
+    if is_msgpack(path):
+        return read_msgpack(path)
+    return read_torchscript(path) if is_torchscript(path) else read_pickle(path)
 
 
 def _safetensors_meta(path: Path) -> dict:
