@@ -171,7 +171,7 @@ def _made(
 ) -> dict[str, Tensor]:
     """Make the official tensors that ours do not have."""
     state: dict[str, Tensor] = {}
-    for rule in converter.derived(model):
+    for rule in (rule for rule in converter.derived(model) if rule.written):
         state |= rule.tensors
         report.add(rule.what, len(rule.tensors), 'made anew: follows from the config')
     for lost in converter.lost(model):

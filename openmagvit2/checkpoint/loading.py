@@ -19,6 +19,7 @@ from openmagvit2.checkpoint.mapped import ReleasingFile
 from openmagvit2.checkpoint.prefixes import unwrapped
 from openmagvit2.checkpoint.safetensors_file import write_safetensors
 from openmagvit2.checkpoint.stages import is_generator
+from openmagvit2.checkpoint.torchscript import is_torchscript, read_torchscript
 from openmagvit2.checkpoint.untrusted import read_pickle
 from openmagvit2.errors import UserError
 from openmagvit2.io import write_atomically
@@ -32,8 +33,8 @@ EMA_PREFIX = 'ema_state_dict.'
 def read_checkpoint(path: str | Path) -> dict:
     """Read a checkpoint without executing anything in it.
 
-    The file is ``.pth``, ``.ckpt``, ``.safetensors``, or one of flax (msgpack, detected by
-    content).
+    The file is ``.pth``, ``.ckpt``, ``.safetensors``, or by its content one of flax (msgpack) or
+    TorchScript.
 
     Returns:
         A dict with ``state_dict`` and whatever else the file has; a file of bare tensors becomes
@@ -48,7 +49,7 @@ def read_checkpoint(path: str | Path) -> dict:
     if not path.is_file():
         raise UserError(f'Checkpoint {path} does not exist.')
     if path.suffix != '.safetensors':
-        content = opened(read_msgpack(path) if is_msgpack(path) else read_pickle(path))
+        content = opened(_read(path))
         state = content['state_dict']
         if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
             raise UserError(
@@ -68,6 +69,13 @@ def read_checkpoint(path: str | Path) -> dict:
     raw = {name: tensor for name, tensor in tensors.items() if not name.startswith(EMA_PREFIX)}
     content = dict(state_dict=raw) | (dict(ema_state_dict=averaged) if averaged else {})
     return _unwrapped(content | meta, path)
+
+
+def _read(path: Path) -> Any:
+    """Read a file of flax, of TorchScript, or of torch.save, by its content."""
+    if is_msgpack(path):
+        return read_msgpack(path)
+    return read_torchscript(path) if is_torchscript(path) else read_pickle(path)
 
 
 def _safetensors_meta(path: Path) -> dict:

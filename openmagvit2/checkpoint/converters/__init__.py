@@ -8,21 +8,27 @@ from openmagvit2.checkpoint.converters.base import (
     converters,
     is_official,
 )
+from openmagvit2.checkpoint.converters.cosmos import Cosmos
+from openmagvit2.checkpoint.converters.ibq import Ibq
 from openmagvit2.checkpoint.converters.maskgit import MaskGit
 from openmagvit2.checkpoint.converters.open_magvit2 import OpenMagvit2
 from openmagvit2.checkpoint.converters.rq import Rq
 from openmagvit2.checkpoint.converters.titok import MaskGitTorch, TiTok
+from openmagvit2.checkpoint.converters.show_o import ShowO
 from openmagvit2.checkpoint.converters.var import Var
 from openmagvit2.checkpoint.converters.wetok import WeTok
 
 __all__ = [
     'Converter',
+    'Cosmos',
+    'Ibq',
     'MaskGit',
     'MaskGitTorch',
     'OfficialFile',
     'OpenMagvit2',
     'Rq',
     'TiTok',
+    'ShowO',
     'Var',
     'WeTok',
     'choose',

@@ -291,10 +291,11 @@ class Derived(Rule):
     Args:
         tensors: By official name, as masks, tables of levels, wavelets. A file may lack them.
         what: Name in the report.
+        written: Write them on the way back; False where only some layouts have them.
     """
 
-    def __init__(self, tensors: dict[str, Tensor], what: str) -> None:
-        self.tensors, self.what = tensors, what
+    def __init__(self, tensors: dict[str, Tensor], what: str, written: bool = True) -> None:
+        self.tensors, self.what, self.written = tensors, what, written
 
     def check(self, name: str, found: Tensor) -> None:
         """Raise UserError if a file has other values."""

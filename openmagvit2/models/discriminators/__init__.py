@@ -1,7 +1,8 @@
-"""The discriminator slot: image to patch logits."""
+"""The discriminator slot: image to logits."""
 
 from openmagvit2.models.discriminators.base import BaseDiscriminator
 from openmagvit2.models.discriminators.blur_patchgan import BlurPatchGAN
 from openmagvit2.models.discriminators.patchgan import PatchGAN
+from openmagvit2.models.discriminators.stylegan import StyleGAN
 
-__all__ = ['BaseDiscriminator', 'BlurPatchGAN', 'PatchGAN']
+__all__ = ['BaseDiscriminator', 'BlurPatchGAN', 'PatchGAN', 'StyleGAN']

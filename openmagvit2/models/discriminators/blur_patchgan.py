@@ -17,11 +17,15 @@ BINOMIAL = {3: (1.0, 2.0, 1.0), 4: (1.0, 3.0, 3.0, 1.0), 5: (1.0, 4.0, 6.0, 4.0,
 class BlurDownsample(nn.Module):
     """Each channel through a binomial filter with stride 2; zeros around, ``ceil(n / 2)`` pixels
     out for n in.
+
+    Args:
+        kernel_size: Length of the filter: 3, 4, or 5.
+        persistent: Keep the filter in state dicts, as official files of BlurPatchGAN do.
     """
 
     kernel: Tensor
 
-    def __init__(self, kernel_size: int) -> None:
+    def __init__(self, kernel_size: int, persistent: bool = True) -> None:
         super().__init__()
         if kernel_size not in BINOMIAL:
             raise UserError(
@@ -30,7 +34,7 @@ class BlurDownsample(nn.Module):
             )
         row = torch.tensor(BINOMIAL[kernel_size])
         kernel = torch.outer(row, row)
-        self.register_buffer('kernel', (kernel / kernel.sum())[None, None])
+        self.register_buffer('kernel', (kernel / kernel.sum())[None, None], persistent=persistent)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, C, ceil(H / 2), ceil(W / 2))."""
