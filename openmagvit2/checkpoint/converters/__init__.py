@@ -8,6 +8,7 @@ from openmagvit2.checkpoint.converters.base import (
     converters,
     is_official,
 )
+from openmagvit2.checkpoint.converters.infinity import Infinity
 from openmagvit2.checkpoint.converters.maskgit import MaskGit
 from openmagvit2.checkpoint.converters.open_magvit2 import OpenMagvit2
 from openmagvit2.checkpoint.converters.rq import Rq
@@ -16,6 +17,7 @@ from openmagvit2.checkpoint.converters.wetok import WeTok
 
 __all__ = [
     'Converter',
+    'Infinity',
     'MaskGit',
     'OfficialFile',
     'OpenMagvit2',
