@@ -10,6 +10,7 @@ from openmagvit2.checkpoint.converters.base import (
 )
 from openmagvit2.checkpoint.converters.cosmos import Cosmos
 from openmagvit2.checkpoint.converters.ibq import Ibq
+from openmagvit2.checkpoint.converters.infinity import Infinity
 from openmagvit2.checkpoint.converters.maskgit import MaskGit
 from openmagvit2.checkpoint.converters.open_magvit2 import OpenMagvit2
 from openmagvit2.checkpoint.converters.rq import Rq
@@ -22,6 +23,7 @@ __all__ = [
     'Converter',
     'Cosmos',
     'Ibq',
+    'Infinity',
     'MaskGit',
     'MaskGitTorch',
     'OfficialFile',
