@@ -10,6 +10,7 @@ from openmagvit2.checkpoint.converters.base import (
 )
 from openmagvit2.checkpoint.converters.maskgit import MaskGit
 from openmagvit2.checkpoint.converters.open_magvit2 import OpenMagvit2
+from openmagvit2.checkpoint.converters.rar import Rar
 from openmagvit2.checkpoint.converters.titok import MaskGitTorch, TiTok
 from openmagvit2.checkpoint.converters.var import Var
 from openmagvit2.checkpoint.converters.wetok import WeTok
@@ -20,6 +21,7 @@ __all__ = [
     'MaskGitTorch',
     'OfficialFile',
     'OpenMagvit2',
+    'Rar',
     'TiTok',
     'Var',
     'WeTok',

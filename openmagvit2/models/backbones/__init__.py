@@ -3,5 +3,6 @@
 from openmagvit2.models.backbones.adaln import AdaLnTransformer
 from openmagvit2.models.backbones.bert import Bert
 from openmagvit2.models.backbones.llama import Llama
+from openmagvit2.models.backbones.rar import Rar
 
-__all__ = ['AdaLnTransformer', 'Bert', 'Llama']
+__all__ = ['AdaLnTransformer', 'Bert', 'Llama', 'Rar']

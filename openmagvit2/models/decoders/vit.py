@@ -57,7 +57,9 @@ class CodeHead(nn.Module):
     @property
     def last_layer(self) -> Tensor:
         """Weight of the layer of the logits."""
-        return self.ffn[2].weight
+        last = self.ffn[2]
+        assert isinstance(last, nn.Conv2d)
+        return last.weight
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, dim, h, w) to (B, out_channels, h, w)."""
