@@ -13,6 +13,7 @@ from openmagvit2.checkpoint.converters.open_magvit2 import OpenMagvit2
 from openmagvit2.checkpoint.converters.rar import Rar
 from openmagvit2.checkpoint.converters.titok import MaskGitTorch, TiTok
 from openmagvit2.checkpoint.converters.var import Var
+from openmagvit2.checkpoint.converters.vit_vqgan import VitVqgan
 from openmagvit2.checkpoint.converters.wetok import WeTok
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     'Rar',
     'TiTok',
     'Var',
+    'VitVqgan',
     'WeTok',
     'choose',
     'converters',
