@@ -14,7 +14,7 @@ model = dict(
             encoder=dict(
                 type='CnnEncoder', channels=32, channel_multipliers=(1, 1, 2), num_res_blocks=1, downsample='avg_pool',
                 shortcut='branch'),
-            quantizer=dict(type='VQ', codebook_size=256, code_dim=16, l2_norm=False, restart_after=None),
+            quantizer=dict(type='VQ', codebook_size=256, code_dim=16, l2_norm=False, restart_after=10),
             decoder=dict(
                 type='CnnDecoder', channels=32, channel_multipliers=(1, 1, 2), num_res_blocks=1, upsample='nearest_conv',
                 adaptive_norm=False, shortcut='branch'),

@@ -14,9 +14,11 @@ from openmagvit2.checkpoint.converters.infinity import Infinity
 from openmagvit2.checkpoint.converters.maskgit import MaskGit
 from openmagvit2.checkpoint.converters.open_magvit2 import OpenMagvit2
 from openmagvit2.checkpoint.converters.rq import Rq
+from openmagvit2.checkpoint.converters.rar import Rar
 from openmagvit2.checkpoint.converters.titok import MaskGitTorch, TiTok
 from openmagvit2.checkpoint.converters.show_o import ShowO
 from openmagvit2.checkpoint.converters.var import Var
+from openmagvit2.checkpoint.converters.vit_vqgan import VitVqgan
 from openmagvit2.checkpoint.converters.wetok import WeTok
 
 __all__ = [
@@ -29,9 +31,11 @@ __all__ = [
     'OfficialFile',
     'OpenMagvit2',
     'Rq',
+    'Rar',
     'TiTok',
     'ShowO',
     'Var',
+    'VitVqgan',
     'WeTok',
     'choose',
     'converters',

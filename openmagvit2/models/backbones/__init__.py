@@ -5,6 +5,8 @@ from openmagvit2.models.backbones.adaln import AdaLnTransformer
 from openmagvit2.models.backbones.bert import Bert
 from openmagvit2.models.backbones.gpt import Gpt
 from openmagvit2.models.backbones.llama import Llama
+from openmagvit2.models.backbones.rar import Rar
 
 __all__ = ['AdaLnTransformer', 'Bert', 'Gpt', 'Llama']
 __all__ = ['AdaLlama', 'AdaLnTransformer', 'Bert', 'Llama']
+__all__ = ['AdaLnTransformer', 'Bert', 'Llama', 'Rar']

@@ -1,7 +1,7 @@
 """TiTok's decoder: latent tokens back to an image (Yu et al. 2024)."""
 
 from collections.abc import Sequence
-from typing import ClassVar, cast
+from typing import ClassVar
 
 
 import torch
@@ -58,7 +58,9 @@ class CodeHead(nn.Module):
     @property
     def last_layer(self) -> Tensor:
         """Weight of the layer of the logits."""
-        return cast(nn.Conv2d, self.ffn[2]).weight
+        last = self.ffn[2]
+        assert isinstance(last, nn.Conv2d)
+        return last.weight
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, dim, h, w) to (B, out_channels, h, w)."""

@@ -11,8 +11,8 @@ class BaseDiscriminator(nn.Module, ABC):
     real images.
 
     Attributes:
-        patches: Whether there are logits of several patches; otherwise one for each image.
-        test_arguments: Arguments that the contract's test tries, on images of 64 pixels.
+        patches: Whether there are several patches; False: one logit for the whole image.
+        test_arguments: Arguments for the tests of the slot's contract, for images of 64 pixels.
     """
 
     patches: bool = True

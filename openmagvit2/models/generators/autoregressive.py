@@ -109,7 +109,7 @@ class AutoregressiveGenerator(BaseGenerator):
         prefix, pooled = self.embed(condition)
         cells = self._cells(len(prefix))
         given = self._places(prefix.shape[1], cells, prefix.device) | self._pooled(pooled)
-        last = max(self.num_tokens - 1, 1)
+        last = max(self.num_tokens - getattr(sampler, 'closed', True), 1)
         drawn = decode_tokens(
             self.backbone,
             self.head,

@@ -33,6 +33,8 @@ class SubTokenSampler:
         schedule: How the guidance changes over the positions: 'constant', 'linear', 'cosine' or
             'interval', see :func:`guidance.scheduled`.
         interval: First and last part of the decoding with guidance, from 0 to 1, for 'interval'.
+        power: Of the progress, for 'cosine'; 0 is the full guidance everywhere.
+        closed: Whether the progress is 1 at the last position; False: t / T at position t of T.
 
     Raises:
         UserError: A setting out of its range, named.
@@ -47,7 +49,12 @@ class SubTokenSampler:
         top_p: Setting = 1.0,
         schedule: str | Sequence[str] = 'constant',
         interval: Sequence[float] = (0.0, 1.0),
+        power: float = 1.0,
+        closed: bool = True,
     ) -> None:
+        if not 0 <= power < math.inf:
+            raise UserError(f'sampling.power must be at least 0 and finite, got {power!r}.')
+        self.power, self.closed = power, closed
         self.schedules, self.interval = (
             [schedule] if isinstance(schedule, str) else list(schedule),
             tuple(interval),
@@ -114,7 +121,9 @@ class SubTokenSampler:
         ``progress`` goes from 0 to 1.
         """
         schedule = self.schedules[i if len(self.schedules) > 1 else 0]
-        scale = scheduled(self.setting('guidance', i), schedule, progress, self.interval)
+        scale = scheduled(
+            self.setting('guidance', i), schedule, progress, self.interval, self.power
+        )
         logits = guide(logits.float(), scale, len(uniform))
         temperature = self.setting('temperature', i)
         if temperature < LEAST_TEMPERATURE:

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from openmagvit2.apis import init_model
+from openmagvit2.apis.models import config_path
 from openmagvit2.checkpoint import load_model_weights
 from openmagvit2.config import load_config
 from openmagvit2.errors import UserError
@@ -46,13 +47,8 @@ def test_targets_are_the_other_tokenizers_codes(first):
 def test_the_second_stage_starts_from_the_first(first, tmp_path):
     path = tmp_path / 'first.pth'
     torch.save(dict(state_dict=first.state_dict()), path)
-    config = load_config(
-        'configs/tiny/titok_stage2_32.py',
-        {
-            'model.training.freeze': ['encoder', 'quantizer'],
-            'model.training.losses.perceptual': None,
-        },
-    ).model.to_dict()
+    config = load_config(config_path('tiny/titok_stage2_32')).model.to_dict()
+    config['training']['freeze'] = ('encoder', 'quantizer')
     config['training']['start'] = dict(checkpoint=str(path), rename=RENAME)
     second = MODELS.build(config)
     second.init_weights()
