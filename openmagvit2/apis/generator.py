@@ -60,7 +60,7 @@ class Generator:
         """
         names = self.model.conditioner.names
         if names is None:
-            names = getattr(self.model, 'dataset_meta', {}).get('classes')
+            names = self.model.dataset_meta.get('classes')
         return [str(name) for name in names] if isinstance(names, (list, tuple)) else None
 
     def sample_indices(

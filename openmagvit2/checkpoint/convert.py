@@ -243,7 +243,7 @@ class _Work:
             self._drop(rule.what, names, 'dropped: follows from the config')
         for lost in self.converter.lost(self.model):
             self._drop(lost.label, [n for n in self.left if lost.covers(n)], f'dropped: {lost.why}')
-        configured = getattr(self.model, 'discriminator', None) is not None
+        configured = 'discriminator' in dict(self.model.named_children())
         only, averages = self.converter.training_only, self.converter.averages or '\0'
         raw = [name for name in self.state if not name.startswith(averages)]
         if not (configured and any(name.startswith(only or ('\0',)) for name in raw)):

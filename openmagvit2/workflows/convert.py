@@ -109,7 +109,7 @@ def bit_order_note(model: nn.Module, state: dict[str, Tensor]) -> str:
     """Pixels come out right in either order of bits, indices do not; v1 files have no adaptive
     norm.
     """
-    order = getattr(getattr(model, 'quantizer', None), 'bit_order', None)
+    order = None if is_generator(model) else model.quantizer.bit_order
     expected = 'lsb' if any(name.startswith('decoder.adaptive.') for name in state) else 'msb'
     if order in (None, expected):
         return ''

@@ -136,10 +136,9 @@ class Var(Converter):
 def _derived(model: nn.Module) -> list[Rule]:
     """Return tables of levels and masks, and the bias of keys, which is zero."""
     backbone = dict(model.named_children())['backbone']
-    levels = getattr(backbone, 'levels', None)
-    if levels is None:
+    if not backbone.levels:
         return []
-    numbers = torch.repeat_interleave(torch.tensor(levels, device='cpu'))
+    numbers = torch.repeat_interleave(torch.tensor(backbone.levels, device='cpu'))
     hidden = torch.where(numbers[:, None] >= numbers, 0.0, -torch.inf)
     zeros = {
         f'blocks.{i}.attn.zero_k_bias': torch.zeros(backbone.dim, device='cpu')

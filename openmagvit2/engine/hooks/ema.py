@@ -10,6 +10,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from openmagvit2.engine.parallel.shards import gathered, like, part
 from openmagvit2.engine.unwrap import unwrap
 from openmagvit2.errors import UserError
+from openmagvit2.protocols import PartlyFrozen
 from openmagvit2.registry import HOOKS
 
 
@@ -54,7 +55,7 @@ class SubmoduleEMAHook(Hook):
                     f'SubmoduleEMAHook: the model has no part `{name}`; correct '
                     f'custom_hooks.*.modules.'
                 )
-        frozen = getattr(self.model, 'frozen', ())
+        frozen = self.model.frozen if isinstance(self.model, PartlyFrozen) else ()
         self.modules = tuple(name for name in self.modules if name not in frozen)
         self.averages = {name: p.detach().clone() for name, p in self._parameters().items()}
 

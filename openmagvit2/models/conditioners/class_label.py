@@ -101,6 +101,7 @@ class TokenLabel(Conditioner):
         if rows not in ('codes', 'behind'):
             raise UserError(f"model.conditioner.rows is 'codes' or 'behind', got {rows!r}.")
         self.num_classes, self.names, self.rows = num_classes, names, rows
+        self.more_rows = num_classes if rows == 'behind' else 0
 
     def embed(self, data: dict[str, Tensor], tokens: Any) -> tuple[Tensor, Tensor]:
         """See :meth:`Conditioner.embed`; reads ``label``."""

@@ -62,6 +62,8 @@ class Assembly(BaseModel):
         head=HEADS,
         data_preprocessor=MODELS,
     )
+    # What a checkpoint keeps of the data set of its training: `classes`, for one.
+    dataset_meta: dict[str, Any] = {}
     # The type of the order where the config names none.
     default_order = 'Raster'
 

@@ -10,6 +10,7 @@ from openmagvit2.errors import UserError
 from openmagvit2.models.losses import Adversarial, ReconstructionLoss, build_weight
 from openmagvit2.models.quantizers.base import QuantizerOutput
 from openmagvit2.models.tokenizers.pixels import Pixels
+from openmagvit2.protocols import LoadsWeights
 from openmagvit2.registry import LOSSES
 from openmagvit2.signatures import Slot
 
@@ -88,9 +89,8 @@ class Training(nn.Module):
     def load_weights(self) -> None:
         """Read what losses only need in a training, before the first image is read."""
         for loss in self.losses.values():
-            load: Any = getattr(loss, 'load_weights', None)
-            if callable(load):
-                load()
+            if isinstance(loss, LoadsWeights):
+                loss.load_weights()
 
     def reconstruction_terms(
         self, image: Tensor, out: Tensor, pixels: Pixels, iteration: int
