@@ -17,10 +17,6 @@ from benchmarks.tokenizer import plain_networks
 from openmagvit2.apis.models import config_path
 from openmagvit2.config import load_config
 
-# The perceptual network needs weights that are not everywhere.
-WITHOUT = {'model.training.losses.perceptual': None, 'model.training.adversarial.start': 0}
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this benchmark to the command line."""
     parser.add_argument('--config', default='lfq_128', help='a tokenizer, with random weights')
@@ -33,7 +29,10 @@ def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
     """One result, in float32."""
     from openmagvit2.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS
 
-    config = load_config(config_path(args.config), WITHOUT)
+    config = load_config(config_path(args.config))
+    # Its weights are not everywhere.
+    config.model.training.losses.pop('perceptual', None)
+    config.model.training.adversarial.start = 0
     config.optim_wrapper['dtype'] = 'float32'
     model = MODELS.build(config.model).to(machine.device).train()
     wrapper = OPTIM_WRAPPER_CONSTRUCTORS.build(
