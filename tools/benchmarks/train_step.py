@@ -17,6 +17,7 @@ from benchmarks.tokenizer import plain_networks
 from openmagvit2.apis.models import config_path
 from openmagvit2.config import load_config
 
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this benchmark to the command line."""
     parser.add_argument('--config', default='lfq_128', help='a tokenizer, with random weights')

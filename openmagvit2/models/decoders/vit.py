@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn

@@ -82,7 +82,7 @@ def decode_jacobi(
         UserError: Some logits were not finite.
     """
     x = start if start.dim() == 3 else start[:, None]
-    prefix, batch, last = x.shape[1], len(random), max(tokens - 1, 1)
+    prefix, batch, last = x.shape[1], len(random), max(tokens - sampler.closed, 1)
     cache = backbone.new_cache(prefix + tokens - 1)
     vectors = {} if rows is None else dict(rows=rows)
     finite, noise, places = Finite(start.device), GumbelNoise(random), (positions, targets)
