@@ -49,8 +49,7 @@ def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
     with _Allocations() as made:
         _sample(model, args.batch_size, args.guidance, steps)
     seconds = time.perf_counter() - begin
-    inner = dict(model.head.named_children()).get('blocks', ())
-    row_bytes = 2 * rows * model.backbone.dim * 4
+    inner, row_bytes = getattr(model.head, 'blocks', ()), 2 * rows * model.backbone.dim * 4
     formula = row_bytes * (
         len(model.backbone.blocks) * model.num_tokens + len(inner) * len(model.head.vocab_sizes)
     )
