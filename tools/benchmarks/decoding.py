@@ -1,5 +1,5 @@
-"""Time of a token of an auto-regressive generator by the form of its weights, beside the floor and a
-plain loop; acceptance of Jacobi decoding.
+"""Time of a token of an auto-regressive generator by the form of its weights, beside the floor
+and a plain loop; acceptance of Jacobi decoding.
 """
 
 import argparse
