@@ -90,7 +90,10 @@ def read_torchscript(path: Path) -> dict[str, Tensor]:
         with zipfile.ZipFile(path) as archive:
             names = [name for name in archive.namelist() if name.count('/') == 1]
             root = next(name for name in names if name.endswith('/data.pkl')).split('/')[0]
-            return _flat(_Unpickler(archive, root).load())
+            tensors = _flat(_Unpickler(archive, root).load())
+        if not tensors:
+            raise UserError('it holds no tensors')
+        return tensors
     except Exception as error:  # a broken file can fail in any way
         raise UserError(
             f'Checkpoint {path} cannot be read safely: {str(error) or type(error).__name__}.'

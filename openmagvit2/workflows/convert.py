@@ -7,9 +7,12 @@ from torch import Tensor, nn
 
 from openmagvit2.apis import init_model
 from openmagvit2.checkpoint import (
+    TRAINING_ONLY,
+    check_weights,
     dataset_meta,
     is_ours,
     read_checkpoint,
+    read_checkpoints,
     save_atomically,
     to_official,
     to_ours,
@@ -52,7 +55,7 @@ def convert(
     """
     target = Path(target)
     _check_target(sources, target, to)
-    file = joined(sources)
+    file = read_checkpoints(sources)
     model = init_model(config, device='meta', cfg_options=cfg_options or None)
     if tokenizer and not is_generator(model):
         raise UserError('--tokenizer goes with the file of a generator.')
@@ -60,13 +63,13 @@ def convert(
         converter = choose(model, name=system)
         converted, report = to_official(file, model, weights, converter)
     elif is_ours(file):
-        raise UserError(
-            'The file is a checkpoint of ours already; --to official goes the other way.'
-        )
+        converter = None
+        converted, report = _in_another_format(file, model, sources[0], target)
     else:
         converter = choose(model, file['state_dict'], system)
         converted, report = to_ours(file['state_dict'], model, weights, converter)
-    converted |= _kept(file, report, bare=converter.bare and to == 'official')
+    bare = to == 'official' and converter is not None and converter.bare
+    converted |= _kept(file, report, bare)
     print(report)
     ours = file if to == 'official' else converted
     if tokenizer:
@@ -75,6 +78,24 @@ def convert(
         print(note)
     mapped = [*sources, *([tokenizer] if tokenizer else [])]
     _write(converted, target, converter if to == 'official' else None, mapped)
+
+
+def _in_another_format(
+    file: dict, model: nn.Module, source: str | Path, target: Path
+) -> tuple[dict, Report]:
+    """A checkpoint of ours for a file with another ending.
+
+    Raises:
+        UserError: The ending is the same, or the file does not fit the config.
+    """
+    if Path(source).suffix == target.suffix:
+        raise UserError(
+            'The file is a checkpoint of ours already; --to official goes the other way, and the '
+            'ending .pth or .safetensors to the other format.'
+        )
+    check_weights(model, file['state_dict'], f'Checkpoint {source}', TRAINING_ONLY)
+    kept = {key: file[key] for key in ('state_dict', 'ema_state_dict') if file.get(key)}
+    return kept, Report([('all', len(file['state_dict']), 'kept: ours, in another format')])
 
 
 def _check_target(sources: Sequence[str | Path], target: Path, to: str) -> None:
@@ -87,22 +108,6 @@ def _check_target(sources: Sequence[str | Path], target: Path, to: str) -> None:
     for source in map(Path, sources):
         if source.exists() and target.exists() and source.samefile(target):
             raise UserError(f'{target} is the source itself; name another file to write.')
-
-
-def joined(sources: Sequence[str | Path]) -> dict:
-    """The content of one file, or of several whose tensors have different names or equal values."""
-    file = read_checkpoint(sources[0])
-    for source in sources[1:]:
-        other = read_checkpoint(source)
-        both = file['state_dict'].keys() & other['state_dict'].keys()
-        for name in sorted(both):
-            if not file['state_dict'][name].equal(other['state_dict'][name]):
-                raise UserError(
-                    f'{sources[0]} and {source} both have {name}, with other values; give files '
-                    f'that belong together.'
-                )
-        file = other | file | dict(state_dict=file['state_dict'] | other['state_dict'])
-    return file
 
 
 def bit_order_note(model: nn.Module, state: dict[str, Tensor]) -> str:

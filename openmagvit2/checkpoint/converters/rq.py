@@ -1,6 +1,6 @@
 """RQ-VAE's and RQ-Transformer's files, one of each in an archive.
 
-See docs/reference/specification.md, RQ-Transformer.
+See docs/reference/specification.md, Residual quantization.
 """
 
 from typing import Any

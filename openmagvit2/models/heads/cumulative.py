@@ -1,5 +1,5 @@
 """RQ-Transformer's depth transformer: each code of a token from the sum of those before it
-(docs/reference/specification.md, RQ-Transformer).
+(docs/reference/specification.md, Residual quantization).
 """
 
 from collections.abc import Sequence

@@ -81,57 +81,82 @@ def decode_jacobi(
     Raises:
         UserError: Some logits were not finite.
     """
-    x = start if start.dim() == 3 else start[:, None]
-    prefix, batch, last = x.shape[1], len(random), max(tokens - sampler.closed, 1)
-    cache = backbone.new_cache(prefix + tokens - 1)
+    window = _Window(backbone, head, start, tokens, sampler, random)
+    places = dict(positions=positions, targets=targets)
+    places = {name: place for name, place in places.items() if place is not None}
     vectors = {} if rows is None else dict(rows=rows)
-    finite, noise, places = Finite(start.device), GumbelNoise(random), (positions, targets)
-    inner: dict[int, list[LayerCache] | None] = {}
-    k = len(head.vocab_sizes)
-    found = torch.zeros(batch, tokens, k, dtype=torch.int64, device=start.device)
+    t = 0
+    while t < tokens:
+        accepted = window.step(t, places, vectors, given)
+        t += accepted
+        window.cut(t)
+        if counts is not None:
+            counts.append(accepted)
+    window.finite.check()
+    return window.found
 
-    def draw(t: int, logits: Tensor, i: int) -> Tensor:
-        finite.look(logits)
+
+class _Window:
+    """The guesses, the noise and the caches of one decoding."""
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        head: Head,
+        start: Tensor,
+        tokens: int,
+        sampler: SubTokenSampler,
+        random: Tensor,
+    ) -> None:
+        self.backbone, self.head, self.sampler, self.tokens = backbone, head, sampler, tokens
+        self.x = start if start.dim() == 3 else start[:, None]
+        self.prefix, self.copies = self.x.shape[1], len(start) // len(random)
+        self.last = max(tokens - sampler.closed, 1)
+        self.cache = backbone.new_cache(self.prefix + tokens - 1)
+        # Caches of the head, by the number of positions.
+        self.inner: dict[int, list[LayerCache] | None] = {}
+        self.finite, self.noise = Finite(start.device), GumbelNoise(random)
+        shape = (len(random), tokens, len(head.vocab_sizes))
+        self.found = torch.zeros(shape, dtype=torch.int64, device=start.device)
+
+    def step(
+        self, t: int, places: dict[str, Tensor], vectors: dict[str, Any], given: dict[str, Any]
+    ) -> int:
+        """Draw the positions from ``t``, and return how many of them are right."""
+        width = min(self.sampler.window, self.tokens - t)
+        begin = self.cache[0].filled
+        # The last token that is known, or the prefix, and all guesses but the last.
+        guesses = self.found[:, max(t - 1, 0) : t + width - 1]
+        inputs = self.head.embed(guesses, **vectors).repeat(self.copies, 1, 1)
+        inputs = torch.cat([self.x, inputs], 1) if t == 0 else inputs
+        new = slice(begin, begin + inputs.shape[1])
+        here = {name: place[..., new, :] for name, place in places.items()}
+        context = self.backbone(inputs, cache=self.cache, **given, **here)[:, -width:]
+        if width not in self.inner:
+            self.inner[width] = self.head.new_cache()
+        kept = vectors if self.inner[width] is None else dict(vectors, cache=self.inner[width])
+        drawn = self.head.sample(context, partial(self.draw, t), **kept)
+        accepted = _accepted(drawn, self.found[:, t : t + width])
+        self.found[:, t : t + width] = drawn
+        # The first guess of what comes into the window is the last one in it.
+        self.found[:, t + width :] = drawn[:, -1:]
+        return accepted
+
+    def draw(self, t: int, logits: Tensor, i: int) -> Tensor:
+        """Logits of sub-token i at the positions from ``t`` to sub-tokens."""
+        self.finite.look(logits)
         size = logits.shape[-1]
         drawn = [
-            sampler.coupled(logits[:, j], i, noise(t + j, i, size), (t + j) / last)
+            self.sampler.coupled(logits[:, j], i, self.noise(t + j, i, size), (t + j) / self.last)
             for j in range(logits.shape[1])
         ]
         return torch.stack(drawn, 1)
 
-    def embed(sub_indices: Tensor) -> Tensor:
-        return head.embed(sub_indices, **vectors).repeat(len(start) // batch, 1, 1)
-
-    t = 0
-    while t < tokens:
-        width = min(sampler.window, tokens - t)
-        begin = cache[0].filled
-        # The last token that is known, or the prefix, and all guesses but the last.
-        guesses = found[:, max(t - 1, 0) : t + width - 1]
-        inputs = torch.cat([x, embed(guesses)], 1) if t == 0 else embed(guesses)
-        new = slice(begin, begin + inputs.shape[1])
-        given |= {
-            name: place[..., new, :]
-            for name, place in zip(('positions', 'targets'), places, strict=True)
-            if place is not None
-        }
-        context = backbone(inputs, cache=cache, **given)[:, -width:]
-        if width not in inner:
-            inner[width] = head.new_cache()
-        kept = vectors if inner[width] is None else dict(vectors, cache=inner[width])
-        drawn = head.sample(context, partial(draw, t), **kept)
-        accepted = _accepted(drawn, found[:, t : t + width])
-        found[:, t : t + width] = drawn
-        # The first guess of what comes into the window is the last one in it.
-        found[:, t + width :] = drawn[:, -1:]
-        t += accepted
-        noise.forget(t)
-        if counts is not None:
-            counts.append(accepted)
-        for layer in cache:
-            layer.cut(min(prefix + t - 1, layer.filled))
-    finite.check()
-    return found
+    def cut(self, t: int) -> None:
+        """Drop the noise and the cached keys of what is right before, and wrong from, ``t``."""
+        self.noise.forget(t)
+        for layer in self.cache:
+            layer.cut(min(self.prefix + t - 1, layer.filled))
 
 
 def _accepted(drawn: Tensor, guessed: Tensor) -> int:

@@ -64,22 +64,35 @@ class SubTokenSampler:
         window: int = 8,
         weights: str = 'auto',
     ) -> None:
-        if not 0 <= power < math.inf:
-            raise UserError(f'sampling.power must be at least 0 and finite, got {power!r}.')
         self.power, self.closed = power, closed
-        if decoding not in DECODINGS:
-            raise UserError(
-                f'sampling.decoding is one of {", ".join(DECODINGS)}, got {decoding!r}.'
-            )
-        if weights not in WEIGHTS:
-            raise UserError(f'sampling.weights is one of {", ".join(WEIGHTS)}, got {weights!r}.')
-        if isinstance(window, bool) or not isinstance(window, int) or window < 1:
-            raise UserError(f'sampling.window must be a whole number from 1, got {window!r}.')
         self.decoding, self.window, self.weights = decoding, window, weights
         self.schedules, self.interval = (
             [schedule] if isinstance(schedule, str) else list(schedule),
             tuple(interval),
         )
+        self.settings: dict[str, Any] = dict(
+            guidance=guidance, temperature=temperature, top_k=top_k, top_p=top_p
+        )
+        self._check_choices()
+        self._check_schedule()
+        self._check_numbers()
+
+    def _check_choices(self) -> None:
+        if not 0 <= self.power < math.inf:
+            raise UserError(f'sampling.power must be at least 0 and finite, got {self.power!r}.')
+        if self.decoding not in DECODINGS:
+            raise UserError(
+                f'sampling.decoding is one of {", ".join(DECODINGS)}, got {self.decoding!r}.'
+            )
+        if self.weights not in WEIGHTS:
+            raise UserError(
+                f'sampling.weights is one of {", ".join(WEIGHTS)}, got {self.weights!r}.'
+            )
+        window = self.window
+        if isinstance(window, bool) or not isinstance(window, int) or window < 1:
+            raise UserError(f'sampling.window must be a whole number from 1, got {window!r}.')
+
+    def _check_schedule(self) -> None:
         for name in self.schedules:
             if name not in SCHEDULES:
                 raise UserError(
@@ -89,9 +102,8 @@ class SubTokenSampler:
             raise UserError(
                 f'sampling.interval must be two numbers from 0 to 1 in order, got {self.interval}.'
             )
-        self.settings: dict[str, Any] = dict(
-            guidance=guidance, temperature=temperature, top_k=top_k, top_p=top_p
-        )
+
+    def _check_numbers(self) -> None:
         for name, low, high in (
             ('guidance', 0, LARGEST_GUIDANCE),
             ('temperature', 0, None),
