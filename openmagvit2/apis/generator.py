@@ -9,6 +9,7 @@ import torch
 from mmengine.config import Config
 from torch import Tensor, nn
 
+from openmagvit2.apis.hub import Pretrained
 from openmagvit2.apis.init_model import init_model
 from openmagvit2.apis.models import config_path
 from openmagvit2.config import load_config
@@ -19,21 +20,25 @@ from openmagvit2.visualization import to_uint8
 Labels = Sequence[int] | np.ndarray | Tensor
 
 
-class Generator:
+class Generator(Pretrained):
     """A trained generator with its tokenizer inside.
 
     Args:
         model: A generator; see :meth:`from_config`.
         sampling: Default settings; the config's ``eval_sampling``.
+        config: Its merged config, for :meth:`save_pretrained`.
     """
 
-    def __init__(self, model: nn.Module, sampling: dict | None = None) -> None:
+    def __init__(
+        self, model: nn.Module, sampling: dict | None = None, config: Config | None = None
+    ) -> None:
         if not isinstance(model, BaseGenerator):
             raise UserError(
                 f'Generator needs the config of a generator, this one makes a '
                 f'{type(model).__name__}.'
             )
         self.model, self.sampling = model.eval(), dict(sampling or {})
+        self.config = config
 
     @classmethod
     def from_config(
@@ -47,9 +52,8 @@ class Generator:
         """See :func:`init_model`; the checkpoint holds the tokenizer too."""
         if not isinstance(config, Config):
             config, cfg_options = load_config(config_path(config), cfg_options), None
-        return cls(
-            init_model(config, checkpoint, device, cfg_options, dtype), config.get('eval_sampling')
-        )
+        model = init_model(config, checkpoint, device, cfg_options, dtype)
+        return cls(model, config.get('eval_sampling'), config)
 
     @property
     def class_names(self) -> list[str] | None:

@@ -14,6 +14,7 @@ from openmagvit2.checkpoint.loading import (
     load_tokenizer_weights,
     load_weights,
     read_checkpoint,
+    read_checkpoints,
     save_atomically,
     write_checkpoint,
 )
@@ -28,6 +29,7 @@ __all__ = [
     'load_tokenizer_weights',
     'load_weights',
     'read_checkpoint',
+    'read_checkpoints',
     'save_atomically',
     'to_official',
     'to_ours',

@@ -7,9 +7,12 @@ from torch import Tensor, nn
 
 from openmagvit2.apis import init_model
 from openmagvit2.checkpoint import (
+    TRAINING_ONLY,
+    check_weights,
     dataset_meta,
     is_ours,
     read_checkpoint,
+    read_checkpoints,
     to_official,
     to_ours,
     write_checkpoint,
@@ -48,21 +51,27 @@ def convert(
     """
     target = Path(target)
     _check_target(sources, target, to)
-    file = joined(sources)
+    file = read_checkpoints(sources)
     model = init_model(config, device='meta', cfg_options=cfg_options or None)
     if tokenizer and not is_generator(model):
         raise UserError('--tokenizer goes with the file of a generator.')
     if to == 'official':
         converter = choose(model)
         converted, report = to_official(file, model, weights, converter)
+    elif is_ours(file) and target.suffix != Path(sources[0]).suffix:
+        check_weights(model, file['state_dict'], f'Checkpoint {sources[0]}', TRAINING_ONLY)
+        kept = ('state_dict', 'ema_state_dict')
+        converted, converter = {key: file[key] for key in kept if file.get(key)}, None
+        report = Report([('all', len(file['state_dict']), 'kept: ours, in another format')])
     elif is_ours(file):
         raise UserError(
-            'The file is a checkpoint of ours already; --to official goes the other way.'
+            'The file is a checkpoint of ours already; --to official goes the other way, and the '
+            'ending .pth or .safetensors to the other format.'
         )
     else:
         converter = choose(model, file['state_dict'])
         converted, report = to_ours(file['state_dict'], model, weights, converter)
-    converted |= _kept(file, report, bare=converter.bare and to == 'official')
+    converted |= _kept(file, report, bare=to == 'official' and converter.bare)
     print(report)
     ours = file if to == 'official' else converted
     if tokenizer:
@@ -83,22 +92,6 @@ def _check_target(sources: Sequence[str | Path], target: Path, to: str) -> None:
     for source in map(Path, sources):
         if source.exists() and target.exists() and source.samefile(target):
             raise UserError(f'{target} is the source itself; name another file to write.')
-
-
-def joined(sources: Sequence[str | Path]) -> dict:
-    """The content of one file, or of several whose tensors have different names or equal values."""
-    file = read_checkpoint(sources[0])
-    for source in sources[1:]:
-        other = read_checkpoint(source)
-        both = file['state_dict'].keys() & other['state_dict'].keys()
-        for name in sorted(both):
-            if not file['state_dict'][name].equal(other['state_dict'][name]):
-                raise UserError(
-                    f'{sources[0]} and {source} both have {name}, with other values; give files '
-                    f'that belong together.'
-                )
-        file = other | file | dict(state_dict=file['state_dict'] | other['state_dict'])
-    return file
 
 
 def bit_order_note(model: nn.Module, state: dict[str, Tensor]) -> str:
