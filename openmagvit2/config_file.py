@@ -25,13 +25,9 @@ from typing import Any
 
 from mmengine.config import ConfigDict
 
+from openmagvit2.config_options import TEMPLATE
 from openmagvit2.errors import UserError
 
-TEMPLATE = re.compile(
-    r'\{\{\s*(?P<file>file(?:Dirname|BasenameNoExtension|Basename|Extname))\s*\}\}'
-    r'|\{\{\s*_base_\.(?P<base>[\w.]+)\s*\}\}'
-    r'|\{\{\s*(?P<quote>[\'"]?)\s*\$(?P<name>\w+)\s*:\s*(?P<default>[^\s{}]*?)\s*(?P=quote)\s*\}\}'
-)
 MARK = re.compile(r'_template_(\d+)_')
 
 

@@ -2,16 +2,21 @@
 
 import argparse
 import ast
+import re
 from typing import Any
 
-from mmengine.config import DictAction as MMEngineDictAction
-
-from openmagvit2.config_file import TEMPLATE
 from openmagvit2.errors import UserError
 
+# What `config_file.py` fills in.
+TEMPLATE = re.compile(
+    r'\{\{\s*(?P<file>file(?:Dirname|BasenameNoExtension|Basename|Extname))\s*\}\}'
+    r'|\{\{\s*_base_\.(?P<base>[\w.]+)\s*\}\}'
+    r'|\{\{\s*(?P<quote>[\'"]?)\s*\$(?P<name>\w+)\s*:\s*(?P<default>[^\s{}]*?)\s*(?P=quote)\s*\}\}'
+)
 
-class DictAction(MMEngineDictAction):
-    """mmengine's action, which also reads dicts: ``custom_hooks="[dict(type='A', n=3)]"``.
+
+class DictAction(argparse.Action):
+    """What mmengine's action reads, and dicts too: ``custom_hooks="[dict(type='A', n=3)]"``.
 
     Inside of dicts values are written as in Python; a bare word is a string, as it is outside.
     """
@@ -31,6 +36,13 @@ class DictAction(MMEngineDictAction):
         setattr(namespace, self.dest, options)
 
 
+def _mmengine() -> type:
+    # Imports torch, which a tool's --help need not wait for.
+    from mmengine.config import DictAction
+
+    return DictAction
+
+
 def parse_value(text: str) -> Any:
     """Parse the value of an override.
 
@@ -41,9 +53,9 @@ def parse_value(text: str) -> Any:
     if '{' in bare or 'dict(' in bare:
         return _value(ast.parse(text.strip(), mode='eval').body, text.strip())
     if any(sign in bare for sign in ',[('):
-        return MMEngineDictAction._parse_iterable(text)
+        return _mmengine()._parse_iterable(text)
     # mmengine takes out spaces, of paths too.
-    return MMEngineDictAction._parse_int_float_bool(text.strip('\'"'))
+    return _mmengine()._parse_int_float_bool(text.strip('\'"'))
 
 
 def _value(node: ast.AST, text: str) -> Any:
@@ -60,7 +72,7 @@ def _value(node: ast.AST, text: str) -> Any:
         raise SyntaxError('a call')
     if isinstance(node, ast.Constant):
         return node.value
-    return MMEngineDictAction._parse_int_float_bool(ast.get_source_segment(text, node))
+    return _mmengine()._parse_int_float_bool(ast.get_source_segment(text, node))
 
 
 def nest(options: dict[str, Any]) -> dict:

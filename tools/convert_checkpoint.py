@@ -35,6 +35,11 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument('--to', choices=['ours', 'official'], default='ours')
     parser.add_argument(
+        '--converter',
+        help='the official layout, where several systems have files of the same model, as '
+        'MaskGitTorch',
+    )
+    parser.add_argument(
         '--tokenizer',
         help="generators: say which weights of this tokenizer's file are inside, or put them in "
         'where none are',
@@ -70,6 +75,7 @@ def main() -> int:
             weights=args.weights,
             tokenizer=args.tokenizer,
             cfg_options=args.cfg_options,
+            system=args.converter,
         )
     except UserError as error:
         source = ', '.join(args.sources)

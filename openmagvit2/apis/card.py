@@ -51,7 +51,9 @@ def model_card(name: str, generator: bool, metrics: dict[str, Any] | None = None
 
 def _measured(metrics: dict[str, Any]) -> str:
     """Values of a ``metrics.json``, and how they were measured."""
-    rows = [f'| {TITLES.get(key, key)} | {value:.4g} |' for key, value in metrics['metrics'].items()]
+    rows = [
+        f'| {TITLES.get(key, key)} | {value:.4g} |' for key, value in metrics['metrics'].items()
+    ]
     how = [f'- {line}' for line in metrics.get('protocol', [])]
     lines = ['| value | |', '|---|---|', *rows, '', f'On {metrics["images"]} images:', '', *how]
     return '\n'.join(lines) + '\n'

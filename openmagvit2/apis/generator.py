@@ -14,7 +14,6 @@ from openmagvit2.apis.init_model import init_model
 from openmagvit2.apis.models import config_path
 from openmagvit2.config import load_config
 from openmagvit2.errors import UserError
-from openmagvit2.models.generators import BaseGenerator
 from openmagvit2.visualization import to_uint8
 
 Labels = Sequence[int] | np.ndarray | Tensor
@@ -32,6 +31,9 @@ class Generator(Pretrained):
     def __init__(
         self, model: nn.Module, sampling: dict | None = None, config: Config | None = None
     ) -> None:
+        # The models take a second to import, which `import openmagvit2.apis` does not wait for.
+        from openmagvit2.models.generators import BaseGenerator
+
         if not isinstance(model, BaseGenerator):
             raise UserError(
                 f'Generator needs the config of a generator, this one makes a '
@@ -62,7 +64,7 @@ class Generator(Pretrained):
         """
         names = self.model.conditioner.names
         if names is None:
-            names = getattr(self.model, 'dataset_meta', {}).get('classes')
+            names = self.model.dataset_meta.get('classes')
         return [str(name) for name in names] if isinstance(names, (list, tuple)) else None
 
     def sample_indices(

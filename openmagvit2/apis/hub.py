@@ -11,9 +11,10 @@ from mmengine.config import Config, ConfigDict
 from torch import nn
 
 from openmagvit2.apis.card import model_card
+from openmagvit2.apis.models import model_info
+from openmagvit2.apis.official import load_official
 from openmagvit2.checkpoint.folder import PATTERNS, SHARD, load_folder, read_config, write_folder
 from openmagvit2.checkpoint.stages import is_generator
-from openmagvit2.engine.run_folder import default_folder
 from openmagvit2.errors import UserError
 from openmagvit2.version import __version__
 
@@ -101,7 +102,8 @@ class Pretrained:
         """Load a model from a folder or from the hub, without the parts that only training needs.
 
         Args:
-            name: Folder of :meth:`save_pretrained`, or ``owner/name`` on the hub.
+            name: Folder of :meth:`save_pretrained`; ``owner/name`` on the hub; or a name of
+                :func:`list_models` whose official file is published.
             revision: Branch, tag or commit on the hub.
             device, dtype: See :func:`openmagvit2.apis.init_model`.
 
@@ -109,6 +111,10 @@ class Pretrained:
             UserError: There is no such model, the hub cannot be reached, or a file is damaged or
                 names what a model folder may not.
         """
+        if model_info(str(name)) and not Path(name).is_dir():
+            door = cls.from_config(str(name), device=device, dtype=dtype)
+            load_official(door.model, str(name), revision)
+            return door
         folder = fetch(name, revision)
         content = read_config(folder)
         entries = {key: content[key] for key in ('model', 'eval_sampling') if key in content}
@@ -204,4 +210,6 @@ def model_name(config: Config) -> str:
     given = config.get('model_name')
     if given or not config.filename:
         return str(given or 'model')
+    from openmagvit2.engine.run_folder import default_folder
+
     return default_folder(config).relative_to('work_dirs').as_posix()

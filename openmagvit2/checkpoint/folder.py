@@ -8,7 +8,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import save_torch_state_dict
 from torch import Tensor, nn
 
 from openmagvit2.checkpoint.folder_config import check
@@ -44,6 +43,9 @@ def write_folder(
     Raises:
         UserError: The config could not be read back, or the folder cannot be written to.
     """
+    # Takes a second to import.
+    from huggingface_hub import save_torch_state_dict
+
     check(config, str(folder))
     folder = make_folder(folder)
     # Written last: a folder without it holds no model.

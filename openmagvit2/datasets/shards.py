@@ -22,6 +22,7 @@ from openmagvit2.errors import UserError
 from openmagvit2.io.image_files import ENDINGS
 from openmagvit2.io.images import Colour, UnreadableImage, read_image, to_colour
 from openmagvit2.io.text import read_lines
+from openmagvit2.protocols import Classifying
 from openmagvit2.registry import DATASETS, TRANSFORMS
 
 # Unreadable samples in a row that raise an error.
@@ -86,7 +87,7 @@ class TarShards(IterableDataset):
 
     def check_model(self, model: nn.Module) -> str | None:
         """Return what a training would not learn; see :meth:`ImageDataset.check_model`."""
-        if getattr(model, 'num_classes', None) is None:
+        if not isinstance(model, Classifying) or model.num_classes is None:
             return None
         return (
             f'TarShards: images have no labels (all are {UNLABELLED}), so the training is '

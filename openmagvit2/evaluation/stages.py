@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.metrics import SHORT_NAMES
+from openmagvit2.evaluation.metrics.base import StreamingMetric
+from openmagvit2.protocols import Staged
 from openmagvit2.registry import METRICS, MODELS, Registry
 
 
@@ -33,9 +35,17 @@ def check_stages(evaluators: Sequence[dict], model: dict, source: str) -> None:
             )
 
 
+def measures_samples(metric: object) -> bool:
+    """Return whether a class of metrics measures samples of a generator, not a data set."""
+    return (
+        isinstance(metric, type) and issubclass(metric, StreamingMetric) and metric.measures_samples
+    )
+
+
 def _stage(registry: Registry, built: dict) -> str | None:
     kind = built.get('type')
-    return getattr(registry.get(kind) if isinstance(kind, str) else kind, 'stage', None)
+    cls = registry.get(kind) if isinstance(kind, str) else kind
+    return cls.stage if isinstance(cls, Staged) else None
 
 
 def _name(evaluator: dict) -> str:

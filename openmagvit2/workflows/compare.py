@@ -31,7 +31,8 @@ class SampledImages:
 
     def __init__(self, generator: Generator, num_per_class: int = 50, seed: int = 0) -> None:
         self.generator, self.num_per_class, self.seed = generator, num_per_class, seed
-        self.name, self.skipped = 'samples', []
+        self.name, self.size = 'samples', None
+        self.skipped: list[str] = []
         self.classes = generator.model.conditioner.classes(
             'sample its conditions in Python, and compare the folder of the images'
         )

@@ -13,10 +13,12 @@ from openmagvit2.checkpoint import (
     is_ours,
     read_checkpoint,
     read_checkpoints,
+    save_atomically,
     to_official,
     to_ours,
     write_checkpoint,
 )
+from openmagvit2.checkpoint.containers import packed
 from openmagvit2.checkpoint.convert import Report
 from openmagvit2.checkpoint.converters import Converter, choose, is_official
 from openmagvit2.checkpoint.stages import is_generator
@@ -33,6 +35,7 @@ def convert(
     weights: str = 'both',
     tokenizer: str | Path | None = None,
     cfg_options: dict | None = None,
+    system: str | None = None,
 ) -> None:
     """Convert, print the report, write.
 
@@ -45,6 +48,7 @@ def convert(
         tokenizer: File of a generator's tokenizer: compared with the one that the sources hold, or
             put in where they hold none.
         cfg_options: Overrides for the config.
+        system: Name of the converter, where several systems have files of the same model.
 
     Raises:
         UserError: A file cannot be read, or does not fit the config.
@@ -56,7 +60,7 @@ def convert(
     if tokenizer and not is_generator(model):
         raise UserError('--tokenizer goes with the file of a generator.')
     if to == 'official':
-        converter = choose(model)
+        converter = choose(model, name=system)
         converted, report = to_official(file, model, weights, converter)
     elif is_ours(file) and target.suffix != Path(sources[0]).suffix:
         check_weights(model, file['state_dict'], f'Checkpoint {sources[0]}', TRAINING_ONLY)
@@ -69,7 +73,7 @@ def convert(
             'ending .pth or .safetensors to the other format.'
         )
     else:
-        converter = choose(model, file['state_dict'])
+        converter = choose(model, file['state_dict'], system)
         converted, report = to_ours(file['state_dict'], model, weights, converter)
     converted |= _kept(file, report, bare=to == 'official' and converter.bare)
     print(report)
@@ -98,7 +102,7 @@ def bit_order_note(model: nn.Module, state: dict[str, Tensor]) -> str:
     """Pixels come out right in either order of bits, indices do not; v1 files have no adaptive
     norm.
     """
-    order = getattr(getattr(model, 'quantizer', None), 'bit_order', None)
+    order = None if is_generator(model) else model.quantizer.bit_order
     expected = 'lsb' if any(name.startswith('decoder.adaptive.') for name in state) else 'msb'
     if order in (None, expected):
         return ''
@@ -199,5 +203,16 @@ def _write(
             state = {name: tensor for name, tensor in state.items() if name not in other}
             beside = target.with_name(f'{target.stem}_{part}{target.suffix}')
             print(f'{part}: a file of its own in this system, {beside}')
-            write_checkpoint(dict(state_dict=other), beside, converter.bare, sources)
-    write_checkpoint(content | dict(state_dict=state), target, converter.bare, sources)
+            _write_official(dict(state_dict=other), beside, converter, sources)
+    _write_official(content | dict(state_dict=state), target, converter, sources)
+
+
+def _write_official(
+    content: dict, target: Path, converter: Converter, sources: Sequence[str | Path]
+) -> None:
+    """Write a file as the system has it; a .safetensors file has no dicts, only names."""
+    if target.suffix == '.safetensors':
+        write_checkpoint(content, target, sources=sources)
+        return
+    others = {} if converter.bare else {k: v for k, v in content.items() if k != 'state_dict'}
+    save_atomically(packed(content['state_dict'], converter) | others, target, sources)

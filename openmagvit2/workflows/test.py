@@ -16,7 +16,7 @@ from openmagvit2.engine.unwrap import unwrap
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.metrics import SHORT_NAMES
 from openmagvit2.evaluation.record import write_record
-from openmagvit2.evaluation.stages import check_stages
+from openmagvit2.evaluation.stages import check_stages, measures_samples
 from openmagvit2.registry import DATASETS, METRICS, MODELS, Registry
 from openmagvit2.signatures import accepted
 from openmagvit2.workflows.runner import (
@@ -122,7 +122,7 @@ def choose_loop(config: Config) -> bool:
         UserError: Some measure samples, others a data set.
     """
     kinds = [METRICS.get(str(part['type'])) for part in listed(config.test_evaluator)]
-    samples = {bool(getattr(kind, 'measures_samples', False)) for kind in kinds}
+    samples = {measures_samples(kind) for kind in kinds}
     if len(samples) > 1:
         raise UserError(
             'Some of the metrics measure samples and others a data set; name one kind with '

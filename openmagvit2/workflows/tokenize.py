@@ -217,7 +217,7 @@ def _header(model, config: Config, checkpoint: str, views: Views, recipe: dict) 
         grid=list(model.quantizer.token_shape(model.encoder.grid(views.shape[1:]))),
         dtype=str(token_dtype(max(sizes))),
         codebook_size=sizes[0] if len(sizes) == 1 else list(sizes),
-        bit_order=getattr(model.quantizer, 'bit_order', None),
+        bit_order=model.quantizer.bit_order,
         classes=images.metainfo['classes'],
         recipe=json.loads(json.dumps(recipe, default=str)),
         tokenizer=dict(

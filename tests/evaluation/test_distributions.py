@@ -29,8 +29,8 @@ from openmagvit2.evaluation.distributions import Statistics, cached_moments, rea
 from openmagvit2.evaluation.features import FeatureExtractor, TimmFeatures
 from openmagvit2.evaluation.frechet import frechet_distance, moments, sums
 from openmagvit2.evaluation.images import ImageSet
-from openmagvit2.evaluation.metrics.inception_score import InceptionScore
-from openmagvit2.evaluation.metrics.precision_recall import kernel_distance, precision_recall
+from openmagvit2.evaluation.inception_score import InceptionScore
+from openmagvit2.evaluation.precision_recall import kernel_distance, precision_recall
 from openmagvit2.registry import FEATURES
 
 ROOT = Path(__file__).parents[2]

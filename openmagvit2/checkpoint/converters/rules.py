@@ -260,16 +260,42 @@ class Rows(Rule):
         return Link(found.ours, found.official, cut, grown)
 
 
+class Chain(Rule):
+    """Two rules, one after the other, for one tensor of ours.
+
+    Args:
+        first: From our name to one between.
+        second: From that name to official ones.
+    """
+
+    def __init__(self, first: Rule, second: Rule) -> None:
+        self.first, self.second = first, second
+
+    def link(self, name: str) -> Link | None:
+        """See :class:`Rule`."""
+        a = self.first.link(name)
+        b = a and self.second.link(a.official[0])
+        if a is None or b is None:
+            return None
+        return Link(
+            a.ours,
+            b.official,
+            lambda tensors: a.to_ours(b.to_ours(tensors)),
+            lambda tensors: b.to_official(a.to_official(tensors)),
+        )
+
+
 class Derived(Rule):
     """Official tensors that follow from the model: checked when read, computed when written.
 
     Args:
         tensors: By official name, as masks, tables of levels, wavelets. A file may lack them.
         what: Name in the report.
+        written: Write them on the way back; False where only some layouts have them.
     """
 
-    def __init__(self, tensors: dict[str, Tensor], what: str) -> None:
-        self.tensors, self.what = tensors, what
+    def __init__(self, tensors: dict[str, Tensor], what: str, written: bool = True) -> None:
+        self.tensors, self.what, self.written = tensors, what, written
 
     def check(self, name: str, found: Tensor) -> None:
         """Raise UserError if a file has other values."""

@@ -5,11 +5,8 @@ import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 
-import timm
 import torch
-from timm.data import resolve_data_config
 from torch import Tensor
-from torchvision.transforms.functional import resize
 
 from openmagvit2.checkpoint.hashing import file_hash, weights_hash
 from openmagvit2.checkpoint.untrusted import read_pickle
@@ -53,6 +50,9 @@ class TimmFeatures(FeatureExtractor):
         mean: float | Sequence[float] | None = None,
         std: float | Sequence[float] | None = None,
     ) -> None:
+        import timm
+        from timm.data import resolve_data_config
+
         super().__init__()
         if not timm.is_model(model):
             near = difflib.get_close_matches(model, timm.list_models(), n=3)
@@ -96,6 +96,8 @@ class TimmFeatures(FeatureExtractor):
     def load_weights(self) -> None:
         """Load the weights; raise UserError if they are not found or do not fit."""
         if self.weights == 'timm':
+            import timm
+
             try:
                 self.network.load_state_dict(
                     timm.create_model(self.model_name, pretrained=True).state_dict()
@@ -146,6 +148,8 @@ class TimmFeatures(FeatureExtractor):
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """See :class:`FeatureExtractor`."""
+        from torchvision.transforms.functional import resize
+
         x = resize(images.float(), [self.size, self.size], 3, antialias=True).clamp(0, 255) / 255
         logits = self.network((x - self.mean) / self.std)
         return dict(features=self._features(), logits=logits.float())

@@ -19,12 +19,14 @@ class Backbone(nn.Module):
         supports: Which of ``positions``, ``targets``, ``condition`` and ``groups`` the class reads;
             the generator passes no others.
         causal: Whether, without ``groups``, a row sees only itself and the rows before.
+        levels: Tokens of each level that it was built for; empty where it has no levels.
     """
 
     dim: int
     num_heads: int
     supports: frozenset[str] = frozenset()
     causal: bool = True
+    levels: tuple[int, ...] = ()
 
     def new_cache(self, rows: int | None = None) -> list[LayerCache]:
         """An empty cache for one batch; memory is taken at first use.

@@ -21,12 +21,14 @@ class Conditioner(nn.Module):
         num_classes: Number of classes, or None where conditions are no labels.
         names: Names of the classes, where they are known.
         dropout: Probability that a condition becomes null in training.
+        more_rows: Rows of the head's first table, behind those of the codes, that it reads.
     """
 
     reads: tuple[str, ...] = ('label',)
     num_classes: int | None = None
     names: Sequence[str] | None = None
     dropout: float = 0.0
+    more_rows: int = 0
 
     def embed(self, data: dict[str, Tensor], tokens: Any) -> tuple[Tensor, Tensor]:
         """Conditions of a batch to vectors.

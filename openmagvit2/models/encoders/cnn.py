@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from functools import partial
 from typing import ClassVar
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from openmagvit2.models.encoders.base import BaseEncoder
 from openmagvit2.models.layers.conv import Blocks, Level, check_levels, num_resamplers, per_level
+from openmagvit2.models.layers.norm import norm_silu
 from openmagvit2.models.layers.patches import Patches
 from openmagvit2.models.layers.resample import DOWNSAMPLERS, build_sampler
 from openmagvit2.models.layers.residual import group_norm
@@ -101,4 +101,4 @@ class CnnEncoder(BaseEncoder):
         for level in self.down:
             x = level(x)
         x = self.mid(self.mid_block(x))
-        return self.conv_out(F.silu(self.norm_out(x)))
+        return self.conv_out(norm_silu(self.norm_out, x))

@@ -15,6 +15,7 @@ from openmagvit2.models.factorization import TokenFactorization
 from openmagvit2.models.generators import parts
 from openmagvit2.models.heads.base import Head
 from openmagvit2.models.orders import Order
+from openmagvit2.models.tokenizers.frozen import frozen_tokenizer
 from openmagvit2.registry import BACKBONES, CONDITIONERS, FACTORIZATIONS, HEADS, MODELS, ORDERS
 from openmagvit2.signatures import Slot
 
@@ -61,6 +62,8 @@ class Assembly(BaseModel):
         head=HEADS,
         data_preprocessor=MODELS,
     )
+    # What a checkpoint keeps of the data set of its training: `classes`, for one.
+    dataset_meta: dict[str, Any] = {}
     # The type of the order where the config names none.
     default_order = 'Raster'
 
@@ -79,7 +82,7 @@ class Assembly(BaseModel):
         data_preprocessor: dict | None = None,
     ) -> None:
         super().__init__(data_preprocessor or dict(type='ImagePreprocessor'))
-        self.tokenizer, self.tokenizer_checkpoint = parts.frozen_tokenizer(tokenizer)
+        self.tokenizer, self.tokenizer_checkpoint = frozen_tokenizer(tokenizer)
         quantizer = self.tokenizer.quantizer
         self.grid = parts.image_grid(self.tokenizer, image_size)
         self.token_shape = tuple(quantizer.token_shape(self.grid))

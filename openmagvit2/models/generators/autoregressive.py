@@ -10,8 +10,9 @@ from torch import Tensor
 
 from openmagvit2.errors import UserError
 from openmagvit2.models.generators.base import BaseGenerator
+from openmagvit2.models.layers.decoding_weights import chosen, for_decoding
 from openmagvit2.models.orders import in_order, to_raster
-from openmagvit2.models.samplers import SubTokenSampler, decode_tokens
+from openmagvit2.models.samplers import SubTokenSampler, decode_jacobi, decode_tokens
 from openmagvit2.registry import MODELS
 
 
@@ -24,6 +25,8 @@ class AutoregressiveGenerator(BaseGenerator):
     says; the outputs from its last prefix row on predict the tokens. Arguments are those of
     :class:`Assembly`.
     """
+
+    decodings = ('sequential', 'jacobi')
 
     def check_parts(self) -> None:
         """See :meth:`Assembly.check_parts`."""
@@ -109,17 +112,28 @@ class AutoregressiveGenerator(BaseGenerator):
         prefix, pooled = self.embed(condition)
         cells = self._cells(len(prefix))
         given = self._places(prefix.shape[1], cells, prefix.device) | self._pooled(pooled)
-        last = max(self.num_tokens - 1, 1)
-        drawn = decode_tokens(
-            self.backbone,
-            self.head,
-            prefix,
-            self.num_tokens,
-            lambda logits, t, i: sampler(logits, i, random[:, t, i], t / last),
-            **given,
-            **self.rows(),
-        )
+        given |= self.rows()
+        last = max(self.num_tokens - getattr(sampler, 'closed', True), 1)
+        weights = self._weights(sampler)
+        backbone = for_decoding(self.backbone, weights)
+        head = for_decoding(self.head, weights)
+        common = (backbone, head, prefix, self.num_tokens)
+        if getattr(sampler, 'decoding', 'sequential') == 'jacobi':
+            drawn = decode_jacobi(*common, sampler, random, **given)
+        else:
+            drawn = decode_tokens(
+                *common, lambda logits, t, i: sampler(logits, i, random[:, t, i], t / last), **given
+            )
         return to_raster(drawn, None if cells is None else cells[: len(drawn)])
+
+    def least_rows(self, sampler: SubTokenSampler) -> int:
+        """See :meth:`Sampling.least_rows`; the products of other weights than plain ones are the
+        same among any number of rows.
+        """
+        return super().least_rows(sampler) if self._weights(sampler) == 'plain' else 1
+
+    def _weights(self, sampler: SubTokenSampler) -> str:
+        return chosen(getattr(sampler, 'weights', 'plain'), self.backbone, self.head)
 
     def _cells(
         self, batch: int, iteration: int | None = None, draws: Tensor | None = None

@@ -48,9 +48,7 @@ class MaskedGenerator(BaseGenerator):
                 f'model.backbone: {type(self.backbone).__name__} sees earlier tokens only; a '
                 f'masked generator needs one that takes `groups`, or Bert.'
             )
-        labels = 0
-        if getattr(self.conditioner, 'rows', None) == 'behind':
-            labels = self.conditioner.num_classes or 0
+        labels = self.conditioner.more_rows
         rows = len(self._table()) - self.head.vocab_sizes[0]
         if rows <= labels:
             raise UserError(

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from openmagvit2.errors import UserError
 from openmagvit2.models.generators.base import BaseGenerator
 from openmagvit2.models.samplers import SubTokenSampler, decode_levels
+from openmagvit2.protocols import Scaled
 from openmagvit2.registry import BACKBONES, MODELS
 from openmagvit2.signatures import accepted
 
@@ -53,13 +54,13 @@ class NextScaleGenerator(BaseGenerator):
         return super().order_arguments() | dict(scales=self._scales())
 
     def _scales(self) -> list[tuple[int, int]]:
-        found = getattr(self.tokenizer.quantizer, 'scales', None)
-        if found is None:
+        quantizer = self.tokenizer.quantizer
+        if not isinstance(quantizer, Scaled):
             raise UserError(
-                f'model.tokenizer.quantizer: {type(self.tokenizer.quantizer).__name__} has no '
+                f'model.tokenizer.quantizer: {type(quantizer).__name__} has no '
                 f'scales to predict one after the other; use MultiScale.'
             )
-        return found
+        return quantizer.scales
 
     def check_parts(self) -> None:
         """See :meth:`Assembly.check_parts`."""

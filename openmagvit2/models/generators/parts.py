@@ -14,7 +14,7 @@ from openmagvit2.models.backbones.base import Backbone
 from openmagvit2.models.factorization import TokenFactorization
 from openmagvit2.models.heads.base import Head
 from openmagvit2.models.quantizers.base import BaseQuantizer
-from openmagvit2.registry import FACTORIZATIONS, HEADS, MODELS
+from openmagvit2.registry import FACTORIZATIONS, HEADS
 from openmagvit2.signatures import accepted
 
 if TYPE_CHECKING:
@@ -40,21 +40,6 @@ class Trainable(nn.Module):
     def forward(self, *args: Any, **kwargs: Any) -> dict[str, Tensor]:
         """Losses by name."""
         return self.losses(*args, **kwargs)
-
-
-def frozen_tokenizer(config: dict) -> tuple['VisualTokenizer', str | None]:
-    """A tokenizer in eval mode without gradients, and the file of its weights, which is not read.
-
-    Args:
-        config: Config of a tokenizer; ``checkpoint`` in it names its weights, ``seed`` those of a
-            random one where there is none. What only trains it is left out.
-    """
-    config = dict(config)
-    checkpoint, seed = config.pop('checkpoint', None), config.pop('seed', 0)
-    config.pop('training', None)
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return MODELS.build(config).requires_grad_(False).eval(), checkpoint
 
 
 def image_grid(

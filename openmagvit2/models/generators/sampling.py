@@ -20,6 +20,9 @@ LEAST_ROWS = 4
 class Sampling(Tokens):
     """What all generators share of sampling; a paradigm adds :meth:`decode`."""
 
+    # Values of `sampling.decoding` that it knows.
+    decodings: tuple[str, ...] = ('sequential',)
+
     def decode(
         self, condition: dict[str, Tensor], sampler: SubTokenSampler, random: Tensor
     ) -> Tensor:
@@ -35,6 +38,10 @@ class Sampling(Tokens):
             int64 (B, T, k), in raster order.
         """
         raise NotImplementedError
+
+    def least_rows(self, sampler: SubTokenSampler) -> int:
+        """Rows that a batch is filled up to, for the same tokens in any batch."""
+        return LEAST_ROWS
 
     def draw_shape(self, sampler: SubTokenSampler) -> tuple[int, ...]:
         """Shape of the uniform numbers that one image takes."""
@@ -72,7 +79,7 @@ class Sampling(Tokens):
         sampler = self.check(labels, sampling, seed)
         condition, keys = self.conditioner.requests(labels)
         numbers, count = _numbers(keys, numbers), len(keys)
-        filled = [*range(count), *[count - 1] * max(LEAST_ROWS - count, 0)]
+        filled = [*range(count), *[count - 1] * max(self.least_rows(sampler) - count, 0)]
         random = uniforms(
             seed, [keys[i] for i in filled], [numbers[i] for i in filled], *self.draw_shape(sampler)
         )
@@ -112,6 +119,12 @@ class Sampling(Tokens):
             )
         sampler = sampling if callable(sampling) else build_sampler(sampling or {})
         sampler.check(len(self.head.vocab_sizes))
+        decoding = getattr(sampler, 'decoding', 'sequential')
+        if decoding not in self.decodings:
+            raise UserError(
+                f'sampling.decoding={decoding!r}: {type(self).__name__} has '
+                f'{", ".join(self.decodings)}.'
+            )
         if sampler.guided and self.conditioner.null(1) is None:
             raise UserError(
                 f'sampling.guidance must be 1: {type(self.conditioner).__name__} has no null '

@@ -3,7 +3,7 @@ classifiers.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -42,6 +42,10 @@ class Head(nn.Module):
     """
 
     joint = False
+    # Whether one classifier serves all sub-tokens, which then have one size.
+    shared_classifier = False
+    # What the tests of the slot's contract build a head with, beside their own.
+    test_arguments: ClassVar[dict[str, Any]] = {}
     # One of the classes in `embeddings.py`, another like them, or None.
     embeddings: Any
 
@@ -68,7 +72,8 @@ class Head(nn.Module):
                 )
             self.embeddings = part(self.vocab_sizes, dim, more_rows=more_rows, row_dim=row_dim)
         self.norm = NORMS[norm](dim)
-        classifiers = [nn.Linear(dim, size, bias=bias) for size in self.vocab_sizes]
+        sizes = self.vocab_sizes[:1] if self.shared_classifier else self.vocab_sizes
+        classifiers = [nn.Linear(dim, size, bias=bias) for size in sizes]
         self.classifiers = nn.ModuleList(classifiers)
         if self.embeddings is not None:
             self.embeddings.init_weights()

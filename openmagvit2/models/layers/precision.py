@@ -1,7 +1,7 @@
 """Where float64 exists, and where float32 must be exact."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import Tensor
@@ -36,3 +36,10 @@ def exact_matmul() -> Iterator[None]:
         yield
     finally:
         torch.set_float32_matmul_precision(before)
+
+
+def without_autocast(device: torch.device) -> AbstractContextManager:
+    """Products within are of the tensors' own types; torch's own context knows no meta device."""
+    if device.type == 'meta':
+        return nullcontext()
+    return torch.autocast(device.type, enabled=False)

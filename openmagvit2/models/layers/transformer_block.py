@@ -49,11 +49,11 @@ class Attention(nn.Module):
         q, k, v = (part.transpose(1, 2) for part in (q, k, v))
         if cache is not None:
             k, v = cache.append(k, v)
-        out = _attend(q, k, v, mask).transpose(1, 2).flatten(-2)
+        out = attend(q, k, v, mask).transpose(1, 2).flatten(-2)
         return F.dropout(self.wo(out.type_as(x)), self.dropout, self.training)
 
 
-def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
     new, total = q.shape[2], k.shape[2]
     if mask is None and new == total <= SHORT:
         return short_attention(q, k, v)

@@ -12,6 +12,7 @@ from openmagvit2.errors import UserError
 from openmagvit2.models.losses.adaptive_weight import AdaptiveWeight
 from openmagvit2.models.losses.adversarial_losses import AdversarialLoss
 from openmagvit2.models.losses.weights import build_weight
+from openmagvit2.protocols import FeatureLayers
 from openmagvit2.registry import DISCRIMINATORS, LOSSES
 from openmagvit2.signatures import Slot, accepted
 
@@ -183,15 +184,14 @@ class Adversarial(nn.Module):
     @staticmethod
     def _distance(discriminator: nn.Module, image: Tensor, fake: Tensor) -> Tensor:
         """Sum over the discriminator's layers of the mean absolute difference (pix2pixHD)."""
-        features: Any = getattr(discriminator, 'features', None)
-        if not callable(features):
+        if not isinstance(discriminator, FeatureLayers):
             raise UserError(
                 f'{KEY}.features: {type(discriminator).__name__} has no method `features(image)`; '
                 f'set it to 0.'
             )
         with torch.no_grad():
-            targets = features(image)
-        pairs = zip(features(fake), targets, strict=True)
+            targets = discriminator.features(image)
+        pairs = zip(discriminator.features(fake), targets, strict=True)
         return torch.stack([(a.float() - b.float()).abs().mean() for a, b in pairs]).sum()
 
 

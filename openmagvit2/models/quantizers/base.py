@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
+from openmagvit2.models.layers.precision import without_autocast
 from openmagvit2.models.layers.projection import convolution
+from openmagvit2.protocols import CutByHand
 
 
 @dataclass
@@ -67,6 +69,7 @@ class BaseQuantizer(nn.Module, ABC):
         code_dim: Channels of the codes.
         width: Channels inside, between the projections.
         fixed_grid: The one grid that it takes; None: any.
+        bit_order: 'lsb' or 'msb' where indices count bits; None elsewhere.
         averages: Whether training passes move a table by running averages.
         test_arguments, test_grids: Arguments and grids that the contract's test tries.
     """
@@ -75,6 +78,7 @@ class BaseQuantizer(nn.Module, ABC):
     code_dim: int
     width: int
     fixed_grid: tuple[int, ...] | None = None
+    bit_order: str | None = None
     # Not `projection`, which a class of another author may have as a part of its own.
     _projects: bool = False
     averages: bool = False
@@ -137,7 +141,7 @@ class BaseQuantizer(nn.Module, ABC):
     @property
     def indivisible(self) -> str | None:
         """Why an iteration cannot be cut into micro-batches, a sentence; None where it can."""
-        if getattr(self, 'whole_batch', False) and callable(getattr(self, 'begin_step', None)):
+        if isinstance(self, CutByHand) and self.whole_batch:
             return (
                 f'{type(self).__name__} has `begin_step` of version 1, which nobody calls any '
                 f'more; derive it from PerIteration and implement `foresee` instead, or set '
@@ -214,7 +218,7 @@ class BaseQuantizer(nn.Module, ABC):
 
     def indices_to_codes(self, indices: Tensor) -> Tensor:
         """int64 (B, *token_shape(grid)) to float32 codes (B, code_dim, *grid)."""
-        with torch.autocast(indices.device.type, enabled=False):
+        with without_autocast(indices.device):
             codes = self.dequantize(indices)
             return self.project_out(codes) if self._projects else codes
 

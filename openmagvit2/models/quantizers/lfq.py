@@ -54,6 +54,10 @@ class LFQ(BaseQuantizer, PerIteration):
         spherical: Binary spherical quantization (Zhao et al., 2024): latents are brought to unit
             length and codes are ±1/sqrt(num_bits). The distribution stays softmax(-|z - c|^2 /
             temperature), whose distances are smaller by num_bits: use a higher temperature.
+        entropy_weights: Factors of the two terms of the ``entropy`` loss, a sample's entropy and
+            the codebook's.
+        gradient_scale: Factor of the gradient that passes straight through; BSQ's code, which
+            takes the sign before it scales, has 1/sqrt(num_bits).
     """
 
     shifts: Tensor
@@ -77,6 +81,8 @@ class LFQ(BaseQuantizer, PerIteration):
         bit_order: str = 'lsb',
         entropy_sync: bool = False,
         spherical: bool = False,
+        entropy_weights: Sequence[float] = (1.0, 1.0),
+        gradient_scale: float = 1.0,
     ) -> None:
         index_bits = [num_bits] if index_bits is None else list(index_bits)
         if sum(index_bits) != num_bits or not all(1 <= bits <= 62 for bits in index_bits):
@@ -106,16 +112,20 @@ class LFQ(BaseQuantizer, PerIteration):
         self.bit_order = bit_order
         self.entropy_sync = self.whole_batch = entropy_sync
         self.spherical = spherical
+        self.entropy_weights, self.gradient_scale = tuple(entropy_weights), gradient_scale
         self.unit = num_bits**-0.5 if spherical else 1.0
 
     def quantize(self, z: Tensor) -> QuantizerOutput:
         """Signs of ``z`` (B, num_bits, *grid), times ``unit``; zero counts as negative."""
         z = self._prepared(z)
         codes = torch.where(z > 0, self.unit, -self.unit)
-        out = QuantizerOutput(straight_through(z, codes), self._indices(codes))
+        passed = z if self.gradient_scale == 1 else z * self.gradient_scale
+        out = QuantizerOutput(straight_through(passed, codes), self._indices(codes))
         if self.training:
             per_sample, codebook = self.entropies(_vectors(z))
-            out.losses = dict(entropy=per_sample - codebook, commitment=F.mse_loss(z, codes))
+            first, second = self.entropy_weights
+            entropy = first * per_sample - second * codebook
+            out.losses = dict(entropy=entropy, commitment=F.mse_loss(z, codes))
             out.stats = dict(
                 per_sample_entropy=per_sample.detach(), codebook_entropy=codebook.detach()
             )

@@ -125,8 +125,9 @@ class MultiScale(BaseQuantizer):
 
     def dequantize(self, indices: Tensor) -> Tensor:
         """int64 (B, T), or (B, T, k), to the sum over scales (B, D, h, w)."""
-        total = None
-        for s, part in enumerate(indices.split(self.groups, 1)):
+        first, *others = indices.split(self.groups, 1)
+        total = self.accumulate(None, first, 0)
+        for s, part in enumerate(others, 1):
             total = self.accumulate(total, part, s)
         return total
 

@@ -33,6 +33,10 @@ class Pixels(nn.Module):
             return image
         return (image + 1) * ((self.high - self.low) / 2) + self.low
 
+    def target(self, image: Tensor) -> Tensor:
+        """What reconstruction losses compare the decoder's output with."""
+        return self.to_network(image)
+
     def to_image(self, out: Tensor) -> Tensor:
         """The decoder's output (B, ``channels``, *size) to images around [-1, 1], not clamped."""
         if (self.low, self.high) == (-1.0, 1.0):

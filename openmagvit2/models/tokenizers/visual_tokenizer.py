@@ -8,12 +8,14 @@ from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapperDict
 from torch import Tensor, nn
 
+from openmagvit2.checkpoint import load_start
 from openmagvit2.errors import UserError
 from openmagvit2.models.decoders.base import run_decoder
 from openmagvit2.models.layers.iteration import PerIteration
 from openmagvit2.models.losses import Adversarial
 from openmagvit2.models.quantizers.base import QuantizerOutput
 from openmagvit2.models.tokenizers.autoencoder import AutoEncoder
+from openmagvit2.models.tokenizers.code_pixels import CodePixels
 from openmagvit2.models.tokenizers.training import Training
 from openmagvit2.registry import DECODERS, ENCODERS, MODELS, QUANTIZERS
 
@@ -106,6 +108,10 @@ class VisualTokenizer(BaseModel):
     def init_weights(self) -> None:
         """Read what only training needs, before the first image is read; called by the Runner."""
         self.recipe.load_weights()
+        if isinstance(self.pixels, CodePixels):
+            self.pixels.load_weights()
+        if self.recipe.start:
+            load_start(self, **self.recipe.start)
 
     # ---- use -------------------------------------------------------------------------------------
     def grid(self, size: Sequence[int]) -> tuple[int, ...]:
@@ -248,10 +254,12 @@ class VisualTokenizer(BaseModel):
         game, wrapper = self._game(iteration), optim_wrapper['autoencoder']
         with wrapper.optim_context(handles['autoencoder']):
             out, quantized = handles['autoencoder'](image)
-        judged = (optim_wrapper, handles, image, self.pixels.to_image(out.detach()), iteration)
         log: dict[str, Tensor] = {}
-        if game is not None and game.first == 'discriminator':
-            log = self.discriminator_step(game, *judged)
+        if game is not None:
+            fake = self.pixels.to_image(out.detach())
+            judged = (game, optim_wrapper, handles, image, fake, iteration)
+            if game.first == 'discriminator':
+                log = self.discriminator_step(*judged)
 
         with wrapper.optim_context(handles['autoencoder']):
             terms, losses, stats = self.autoencoder_terms(image, out, quantized, iteration)
@@ -260,7 +268,7 @@ class VisualTokenizer(BaseModel):
         log |= dict(loss=loss, **losses, **quantized.stats, **stats)
 
         if game is not None and game.first == 'generator':
-            log |= self.discriminator_step(game, *judged)
+            log |= self.discriminator_step(*judged)
         return {name: value.detach() for name, value in log.items()}
 
     def autoencoder_terms(
