@@ -9,6 +9,7 @@ import torch
 from mmengine.config import Config
 from torch import Tensor, nn
 
+from openmagvit2.apis.hub import Pretrained
 from openmagvit2.apis.init_model import init_model
 from openmagvit2.apis.models import config_path
 from openmagvit2.config import load_config
@@ -18,15 +19,18 @@ from openmagvit2.visualization import to_uint8
 Labels = Sequence[int] | np.ndarray | Tensor
 
 
-class Generator:
+class Generator(Pretrained):
     """A trained generator with its tokenizer inside.
 
     Args:
         model: A generator; see :meth:`from_config`.
         sampling: Default settings; the config's ``eval_sampling``.
+        config: Its merged config, for :meth:`save_pretrained`.
     """
 
-    def __init__(self, model: nn.Module, sampling: dict | None = None) -> None:
+    def __init__(
+        self, model: nn.Module, sampling: dict | None = None, config: Config | None = None
+    ) -> None:
         # The models take a second to import, which `import openmagvit2.apis` does not wait for.
         from openmagvit2.models.generators import BaseGenerator
 
@@ -36,6 +40,7 @@ class Generator:
                 f'{type(model).__name__}.'
             )
         self.model, self.sampling = model.eval(), dict(sampling or {})
+        self.config = config
 
     @classmethod
     def from_config(
@@ -49,9 +54,8 @@ class Generator:
         """See :func:`init_model`; the checkpoint holds the tokenizer too."""
         if not isinstance(config, Config):
             config, cfg_options = load_config(config_path(config), cfg_options), None
-        return cls(
-            init_model(config, checkpoint, device, cfg_options, dtype), config.get('eval_sampling')
-        )
+        model = init_model(config, checkpoint, device, cfg_options, dtype)
+        return cls(model, config.get('eval_sampling'), config)
 
     @property
     def class_names(self) -> list[str] | None:

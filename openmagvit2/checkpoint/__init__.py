@@ -15,6 +15,7 @@ from openmagvit2.checkpoint.loading import (
     load_tokenizer_weights,
     load_weights,
     read_checkpoint,
+    read_checkpoints,
     save_atomically,
     write_checkpoint,
 )
@@ -30,6 +31,7 @@ __all__ = [
     'load_tokenizer_weights',
     'load_weights',
     'read_checkpoint',
+    'read_checkpoints',
     'save_atomically',
     'to_official',
     'to_ours',

@@ -71,6 +71,26 @@ def read_checkpoint(path: str | Path) -> dict:
     return _unwrapped(content | meta, path)
 
 
+def read_checkpoints(paths: Sequence[str | Path]) -> dict:
+    """Read one checkpoint, or several files of one model as one; see :func:`read_checkpoint`.
+
+    Raises:
+        UserError: Two of them have tensors of one name with other values.
+    """
+    file = read_checkpoint(paths[0])
+    for path in paths[1:]:
+        other = read_checkpoint(path)
+        both = file['state_dict'].keys() & other['state_dict'].keys()
+        for name in sorted(both):
+            if not file['state_dict'][name].equal(other['state_dict'][name]):
+                raise UserError(
+                    f'{paths[0]} and {path} both have {name}, with other values; give files '
+                    f'that belong together.'
+                )
+        file = other | file | dict(state_dict=file['state_dict'] | other['state_dict'])
+    return file
+
+
 def _read(path: Path) -> Any:
     """Read a file of flax, of TorchScript, or of torch.save, by its content."""
     if is_msgpack(path):
