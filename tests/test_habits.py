@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[1]
 FOLDERS = ('openmagvit2', 'tools', 'tests')
 # `hasattr` and `getattr` with a default, of objects of other packages or names that a user gave.
 ALLOWED = {
+    ('apis/hub.py', 'dataset_meta'),
     ('apis/images.py', 'read'),
     ('apis/images.py', 'dtype'),
     ('apis/init_model.py', None),
@@ -24,7 +25,14 @@ ALLOWED = {
     ('io/atomic.py', 'O_DSYNC'),
     ('io/atomic.py', 'posix_fallocate'),
     ('io/images.py', 'tag_v2'),
+    ('checkpoint/loading.py', 'load_weights'),
+    ('checkpoint/torchscript.py', 'attributes'),
+    ('models/generators/sampling.py', 'decoding'),
+    ('models/layers/decoding_weights.py', '_reorder_linear_weight'),
+    ('models/layers/decoding_weights.py', 'quantize_per_channel'),
 }
+# A converter is asked about the models of all systems, and of parts that users add.
+ASKING = 'checkpoint/converters/'
 
 
 def sources(*folders: str) -> Iterator[tuple[Path, str]]:
@@ -59,7 +67,7 @@ def test_own_classes_are_not_asked_for_attributes(trees):
             if path.parts[0] == 'openmagvit2' and (node.func.id == 'hasattr' or default):
                 name = node.args[1].value if isinstance(node.args[1], ast.Constant) else None
                 found.add((path.relative_to('openmagvit2').as_posix(), name))
-    assert found == ALLOWED
+    assert {item for item in found if not item[0].startswith(ASKING)} == ALLOWED
 
 
 @pytest.mark.parametrize(

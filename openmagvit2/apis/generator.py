@@ -1,18 +1,13 @@
 """Front door of stage II: labels to images."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from mmengine.config import Config
 from torch import Tensor, nn
 
 from openmagvit2.apis.hub import Pretrained
-from openmagvit2.apis.init_model import init_model
-from openmagvit2.apis.models import config_path
-from openmagvit2.config import load_config
 from openmagvit2.errors import UserError
 from openmagvit2.visualization import to_uint8
 
@@ -29,7 +24,7 @@ class Generator(Pretrained):
     """
 
     def __init__(
-        self, model: nn.Module, sampling: dict | None = None, config: Config | None = None
+        self, model: nn.Module, sampling: dict | None = None, *, config: Config | None = None
     ) -> None:
         # The models take a second to import, which `import openmagvit2.apis` does not wait for.
         from openmagvit2.models.generators import BaseGenerator
@@ -39,23 +34,10 @@ class Generator(Pretrained):
                 f'Generator needs the config of a generator, this one makes a '
                 f'{type(model).__name__}.'
             )
-        self.model, self.sampling = model.eval(), dict(sampling or {})
-        self.config = config
-
-    @classmethod
-    def from_config(
-        cls,
-        config: str | Path | Config,
-        checkpoint: str | Path | None = None,
-        device: str | torch.device | None = None,
-        cfg_options: dict[str, Any] | None = None,
-        dtype: torch.dtype | str | None = None,
-    ) -> 'Generator':
-        """See :func:`init_model`; the checkpoint holds the tokenizer too."""
-        if not isinstance(config, Config):
-            config, cfg_options = load_config(config_path(config), cfg_options), None
-        model = init_model(config, checkpoint, device, cfg_options, dtype)
-        return cls(model, config.get('eval_sampling'), config)
+        super().__init__(model, config=config)
+        if sampling is None and config is not None:
+            sampling = config.get('eval_sampling')
+        self.sampling = dict(sampling or {})
 
     @property
     def class_names(self) -> list[str] | None:

@@ -11,10 +11,12 @@ from mmengine.config import Config, ConfigDict
 from torch import nn
 
 from openmagvit2.apis.card import model_card
-from openmagvit2.apis.models import model_info
+from openmagvit2.apis.init_model import init_model
+from openmagvit2.apis.models import config_path, model_info
 from openmagvit2.apis.official import load_official
 from openmagvit2.checkpoint.folder import PATTERNS, SHARD, load_folder, read_config, write_folder
 from openmagvit2.checkpoint.stages import is_generator
+from openmagvit2.config import load_config
 from openmagvit2.errors import UserError
 from openmagvit2.version import __version__
 
@@ -88,8 +90,11 @@ class Pretrained:
         config: Its merged config; None where the model was given alone.
     """
 
-    model: nn.Module
+    model: Any
     config: Config | None
+
+    def __init__(self, model: nn.Module, *, config: Config | None = None) -> None:
+        self.model, self.config = model.eval(), config
 
     @classmethod
     def from_pretrained(
@@ -117,8 +122,10 @@ class Pretrained:
             return door
         folder = fetch(name, revision)
         content = read_config(folder)
-        entries = {key: content[key] for key in ('model', 'eval_sampling') if key in content}
-        config = Config(dict(entries, model_name=content.get('name', folder.name)))
+        entries: dict[str, Any] = {
+            key: content[key] for key in ('model', 'eval_sampling') if key in content
+        }
+        config = Config(entries | dict(model_name=content.get('name', folder.name)))
         door = cls.from_config(config, device=device, dtype=dtype)
         load_folder(door.model, folder)
         door.model.dataset_meta = content.get('dataset_meta', {})
@@ -131,9 +138,15 @@ class Pretrained:
         checkpoint: str | Path | None = None,
         device: str | torch.device | None = None,
         dtype: torch.dtype | str | None = None,
+        cfg_options: dict[str, Any] | None = None,
     ) -> Door:
-        """Build the front door of a config."""
-        raise NotImplementedError
+        """Build the model of a config; see :func:`openmagvit2.apis.init_model`.
+
+        A generator's checkpoint holds its tokenizer too.
+        """
+        if not isinstance(config, Config):
+            config, cfg_options = load_config(config_path(config), cfg_options), None
+        return cls(init_model(config, checkpoint, device, cfg_options, dtype), config=config)
 
     def save_pretrained(
         self,

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,10 +12,7 @@ from torch import Tensor
 
 from openmagvit2.apis.hub import Pretrained
 from openmagvit2.apis.images import ImageLike, one_by_one, to_indices, to_list
-from openmagvit2.apis.init_model import init_model
-from openmagvit2.apis.models import config_path
 from openmagvit2.checkpoint.stages import is_generator
-from openmagvit2.config import load_config
 from openmagvit2.errors import UserError
 from openmagvit2.io.images import Colour, UnreadableImage
 from openmagvit2.visualization import to_uint8
@@ -31,30 +27,15 @@ class Tokenizer(Pretrained):
         config: Its merged config, for :meth:`save_pretrained`.
     """
 
-    def __init__(self, model: Any, config: Config | None = None) -> None:
+    def __init__(self, model: Any, *, config: Config | None = None) -> None:
         if is_generator(model):
             raise UserError(
                 f'Tokenizer needs the config of a tokenizer, this one makes a '
                 f'{type(model).__name__}.'
             )
-        self.model: Any = model.eval()
-        self.config = config
+        super().__init__(model, config=config)
         # None of an encoder whose images are never padded.
         self.stride: tuple[int, ...] | None = model.encoder.stride
-
-    @classmethod
-    def from_config(
-        cls,
-        config: str | Path | Config,
-        checkpoint: str | Path | None = None,
-        device: str | torch.device | None = None,
-        dtype: torch.dtype | str | None = None,
-        cfg_options: dict[str, Any] | None = None,
-    ) -> 'Tokenizer':
-        """See :func:`init_model`."""
-        if not isinstance(config, Config):
-            config, cfg_options = load_config(config_path(config), cfg_options), None
-        return cls(init_model(config, checkpoint, device, cfg_options, dtype), config)
 
     @torch.no_grad()
     def encode(

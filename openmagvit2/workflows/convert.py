@@ -45,10 +45,9 @@ def convert(
         config: Config of the model.
         to: 'ours' or 'official'.
         weights: 'both', 'ema' or 'raw'.
-        tokenizer: File of a generator's tokenizer: compared with the one that the sources hold, or
-            put in where they hold none.
+        tokenizer: File of a generator's tokenizer: compared with that in the sources, or put in.
         cfg_options: Overrides for the config.
-        system: Name of the converter, where several systems have files of the same model.
+        system: Name of the converter, where several systems have files of one model.
 
     Raises:
         UserError: A file cannot be read, or does not fit the config.
@@ -63,8 +62,7 @@ def convert(
         converter = choose(model, name=system)
         converted, report = to_official(file, model, weights, converter)
     elif is_ours(file):
-        converter = None
-        converted, report = _in_another_format(file, model, sources[0], target)
+        converter, (converted, report) = None, _in_another_format(file, model, sources[0], target)
     else:
         converter = choose(model, file['state_dict'], system)
         converted, report = to_ours(file['state_dict'], model, weights, converter)

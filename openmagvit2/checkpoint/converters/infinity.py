@@ -1,6 +1,6 @@
 """Files of Infinity's multi-scale bitwise tokenizer.
 
-See docs/reference/specification.md, Infinity.
+See docs/reference/specification.md, VAR.
 """
 
 import re

@@ -113,12 +113,12 @@ class AutoregressiveGenerator(BaseGenerator):
         cells = self._cells(len(prefix))
         given = self._places(prefix.shape[1], cells, prefix.device) | self._pooled(pooled)
         given |= self.rows()
-        last = max(self.num_tokens - getattr(sampler, 'closed', True), 1)
+        last = max(self.num_tokens - sampler.closed, 1)
         weights = self._weights(sampler)
         backbone = for_decoding(self.backbone, weights)
         head = for_decoding(self.head, weights)
         common = (backbone, head, prefix, self.num_tokens)
-        if getattr(sampler, 'decoding', 'sequential') == 'jacobi':
+        if sampler.decoding == 'jacobi':
             drawn = decode_jacobi(*common, sampler, random, **given)
         else:
             drawn = decode_tokens(
@@ -133,7 +133,7 @@ class AutoregressiveGenerator(BaseGenerator):
         return super().least_rows(sampler) if self._weights(sampler) == 'plain' else 1
 
     def _weights(self, sampler: SubTokenSampler) -> str:
-        return chosen(getattr(sampler, 'weights', 'plain'), self.backbone, self.head)
+        return chosen(sampler.weights, self.backbone, self.head)
 
     def _cells(
         self, batch: int, iteration: int | None = None, draws: Tensor | None = None

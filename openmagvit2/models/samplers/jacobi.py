@@ -82,8 +82,8 @@ def decode_jacobi(
         UserError: Some logits were not finite.
     """
     window = _Window(backbone, head, start, tokens, sampler, random)
-    places = dict(positions=positions, targets=targets)
-    places = {name: place for name, place in places.items() if place is not None}
+    named = dict(positions=positions, targets=targets)
+    places = {name: place for name, place in named.items() if place is not None}
     vectors = {} if rows is None else dict(rows=rows)
     t = 0
     while t < tokens:

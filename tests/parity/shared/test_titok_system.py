@@ -57,7 +57,8 @@ def second():
 @pytest.fixture(scope='module')
 def first(second):
     sizes = {f'tokenizer.{a}.{key}': v for a in ('encoder', 'decoder') for key, v in CNN.items()}
-    table = {'tokenizer.quantizer.codebook_size': 40, 'tokenizer.quantizer.code_dim': 8}
+    rows = dict(codebook_size=40, code_dim=8, restart_after=None)
+    table = {f'tokenizer.quantizer.{key}': value for key, value in rows.items()}
     model = built('tiny/titok_stage1_32', 'titok_tiny', bare=True, **PAIR, pixels=sizes | table)
     # The proxy's file goes through its own converter.
     ours, _ = to_ours(state := weights('titok_tiny_proxy', None), model.pixels.tokenizer)
