@@ -7,6 +7,8 @@ from pathlib import Path
 
 import yaml
 
+from openmagvit2 import console
+
 ROOT = Path(__file__).resolve().parents[1]
 BEGIN, END = '<!-- begin {}: written by tools/tables.py -->\n', '<!-- end {} -->\n'
 TOKENIZER = dict(rfid_inception='rFID', psnr='PSNR', ssim='SSIM', lpips='LPIPS', usage='usage')
@@ -126,6 +128,7 @@ def main() -> int:
     """Rewrite the pages, or with ``--check`` name those that are not up to date."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--check', action='store_true', help='write nothing; exit 1 if outdated')
+    console.forgive()
     check = parser.parse_args().check
     systems, outdated = load_systems(), []
     for page, (name, write) in PAGES.items():
