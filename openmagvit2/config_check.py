@@ -132,6 +132,7 @@ def _occurs(value: Any, name: str, config: dict) -> bool:
     rest = {key: item for key, item in config.items() if key != name}
 
     def within(key: str, item: Any) -> bool:
+        """Return whether the value stands in an item of that key, or below it."""
         if (key == name or isinstance(value, (dict, list))) and item == value:
             return True
         if isinstance(item, dict):

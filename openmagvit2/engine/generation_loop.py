@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from openmagvit2.engine.unwrap import unwrap
 from openmagvit2.errors import UserError
-from openmagvit2.evaluation.stages import measures_samples
+from openmagvit2.evaluation.metrics.base import measures_samples
 from openmagvit2.registry import LOOPS
 
 # For each sample of a batch: its number in the whole set, its class, its number in the class.

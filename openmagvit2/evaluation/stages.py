@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.metrics import SHORT_NAMES
-from openmagvit2.evaluation.metrics.base import StreamingMetric
 from openmagvit2.protocols import Staged
 from openmagvit2.registry import METRICS, MODELS, Registry
 
@@ -33,13 +32,6 @@ def check_stages(evaluators: Sequence[dict], model: dict, source: str) -> None:
                 f'{_name(evaluator)} needs a {wanted}; {source} is of a {own}, which has '
                 f'{", ".join(having)}.'
             )
-
-
-def measures_samples(metric: object) -> bool:
-    """Return whether a class of metrics measures samples of a generator, not a data set."""
-    return (
-        isinstance(metric, type) and issubclass(metric, StreamingMetric) and metric.measures_samples
-    )
 
 
 def _stage(registry: Registry, built: dict) -> str | None:

@@ -95,6 +95,7 @@ def prepare(evaluators: ConfigDict | Sequence[ConfigDict]) -> list[BaseMetric]:
 
 
 def listed(evaluators: ConfigDict | Sequence[ConfigDict]) -> Sequence[ConfigDict]:
+    """Return the configs of the evaluators as a list, also where there is one alone."""
     return [evaluators] if isinstance(evaluators, dict) else evaluators
 
 

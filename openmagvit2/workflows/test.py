@@ -15,8 +15,9 @@ from openmagvit2.engine.parallel.peers import watched
 from openmagvit2.engine.unwrap import unwrap
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.metrics import SHORT_NAMES
+from openmagvit2.evaluation.metrics.base import measures_samples
 from openmagvit2.evaluation.record import write_record
-from openmagvit2.evaluation.stages import check_stages, measures_samples
+from openmagvit2.evaluation.stages import check_stages
 from openmagvit2.registry import DATASETS, METRICS, MODELS, Registry
 from openmagvit2.signatures import accepted
 from openmagvit2.workflows.runner import (

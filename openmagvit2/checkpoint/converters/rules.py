@@ -223,6 +223,7 @@ class Same(Rule):
         names = tuple(p.name(found) for p in self.official)
 
         def one(tensors: list[Tensor]) -> list[Tensor]:
+            """Return the first of equal tensors; raise UserError if one differs."""
             for other, tensor in zip(names, tensors, strict=True):
                 if not tensor.equal(tensors[0]):
                     raise UserError(f'{other} differs from {names[0]}; the two must be equal.')
@@ -249,11 +250,13 @@ class Rows(Rule):
             return None
 
         def cut(tensors: list[Tensor]) -> list[Tensor]:
+            """Remove the additional rows; raise UserError if they are not zero."""
             if not tensors[0].is_meta and tensors[0][-self.extra :].any():
                 raise UserError(f'{found.official[0]}: the last {self.extra} rows must be zero.')
             return [tensors[0][: -self.extra]]
 
         def grown(tensors: list[Tensor]) -> list[Tensor]:
+            """Append the additional rows."""
             x = tensors[0]
             return [torch.cat([x, x.new_zeros(self.extra, *x.shape[1:])])]
 

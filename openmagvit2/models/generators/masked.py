@@ -193,6 +193,7 @@ class MaskedGenerator(BaseGenerator):
             confidence = torch.zeros(batch, tokens, device=random.device)
 
             def draw(logits: Tensor, i: int, step: int = step, sure: Tensor = confidence) -> Tensor:
+                """Draw sub-token ``i``, int64 (B, T), and add its log-probability to ``sure``."""
                 finite.look(logits)
                 drawn, log_p = sampler.drawn(logits, i, random[:, step, :, i], step)
                 sure.add_(log_p)

@@ -114,11 +114,13 @@ class NextScaleGenerator(BaseGenerator):
         total: Tensor | None = None
 
         def next_input(drawn: Tensor, level: int) -> Tensor:
+            """Add the last scale's tokens (B, n, k) to the sum; embed what the next one sees."""
             nonlocal total
             total = quantizer.accumulate(total, self.factorization.merge(drawn), level - 1)
             return self._embedded(quantizer.next_input(total, level))
 
         def draw(logits: Tensor, level: int, i: int) -> Tensor:
+            """Draw sub-token ``i`` of a scale, logits (B or 2B, n, V_i) to int64 (B, n)."""
             numbers = uniform[level][..., i]
             progress = level / max(len(uniform) - 1, 1)
             drawn = sampler(logits.flatten(0, 1), i, numbers.flatten(), progress)
