@@ -129,7 +129,6 @@ def main() -> int:
     console.forgive()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--check', action='store_true', help='write nothing; exit 1 if outdated')
-    console.forgive()
     check = parser.parse_args().check
     systems, outdated = load_systems(), []
     for page, (name, write) in PAGES.items():
