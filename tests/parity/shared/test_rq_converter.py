@@ -8,7 +8,7 @@ from appendix import GOLDENS, golden
 from torch.testing import assert_close
 
 from openmagvit2.apis import init_model
-from openmagvit2.checkpoint import read_checkpoint, to_official, to_ours
+from openmagvit2.checkpoint import read_checkpoint, read_checkpoints, to_official, to_ours
 from openmagvit2.checkpoint.containers import packed
 from openmagvit2.checkpoint.converters import Rq
 from openmagvit2.errors import UserError
@@ -51,7 +51,7 @@ def model():
     options = {f'model.tokenizer.{key}': value for key, value in TOKENIZER.items()}
     options |= {'model.image_size': 8, 'model.conditioner.num_classes': 5}
     model = init_model('tiny/ar_rq_32', cfg_options=options)
-    state = joined([VAE, TRANSFORMER])['state_dict']
+    state = read_checkpoints([VAE, TRANSFORMER])['state_dict']
     model.load_state_dict(to_ours(state, model)[0]['state_dict'])
     return model
 
@@ -148,7 +148,7 @@ def test_greedy(model):
 
 
 def test_transformer_there_and_back(model):
-    state = joined([VAE, TRANSFORMER])['state_dict']
+    state = read_checkpoints([VAE, TRANSFORMER])['state_dict']
     back = to_official(to_ours(state, model)[0], model)[0]['state_dict']
     # A generator keeps no discriminator.
     own = {k: x for k, x in state.items() if not k.startswith('beside.')}
