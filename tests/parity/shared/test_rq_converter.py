@@ -12,7 +12,7 @@ from openmagvit2.checkpoint import read_checkpoint, read_checkpoints, to_officia
 from openmagvit2.checkpoint.containers import packed
 from openmagvit2.checkpoint.converters import Rq
 from openmagvit2.errors import UserError
-from openmagvit2.workflows.convert import convert, joined
+from openmagvit2.workflows.convert import convert
 
 # Constructor arguments of the goldens.
 TOKENIZER = {
