@@ -1,5 +1,5 @@
-# MaskGIT, ImageNet 256x256, 8 steps, 172,457,193 parameters without the tokenizer: expect FID 6.06 (its repository).1 (paper), FID 6.06
-# (repository). 300 epochs of global batch 256 = 1,501,500 iterations.
+# MaskGIT, ImageNet 256x256, 8 steps, 172,457,193 parameters without the tokenizer: expect FID 6.06 (its repository).
+# 300 epochs of global batch 256 = 1,501,500 iterations.
 _base_ = [
     '../_base_/datasets/imagenet_256_flip.py', '../_base_/schedules/generator.py', '../_base_/runtime.py'
 ]
