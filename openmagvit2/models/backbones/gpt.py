@@ -26,7 +26,7 @@ class Gpt(Backbone):
         grid: Sides of the token grid; the generator hands over that of its tokenizer.
         dim, num_layers, num_heads: 1536, 12, 24 is the body of the RQ-Transformer of 480 M.
         dropout: After attention and feed-forward.
-        initial_deviation: Of the normal weights of linear layers, whose biases are zero then; None
+        initial_deviation: Deviation of linear layers' normal weights, with zero biases; None
             keeps torch's initial weights, as RQ-Transformer. Positions start with 0.02.
         checkpoint_blocks: Keep the inputs of blocks only, and compute the rest again in the
             backward pass: less memory, same numbers.
