@@ -35,7 +35,7 @@ class CosineAttention(nn.Module):
         self.out = nn.Linear(dim, dim)
 
     def forward(self, x: Tensor, mask: Tensor | None, cache: LayerCache | None = None) -> Tensor:
-        """(B, S, dim) and a mask (S, rows), True where a row may look, to (B, S, dim)."""
+        """Map (B, S, dim) and a mask (S, rows), True where a row may look, to (B, S, dim)."""
         bias = torch.cat([self.q_bias, torch.zeros_like(self.q_bias), self.v_bias])
         q, k, v = (
             part.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
@@ -65,7 +65,7 @@ class AdaLnBlock(nn.Module):
     def forward(
         self, x: Tensor, condition: Tensor, mask: Tensor | None, cache: LayerCache | None = None
     ) -> Tensor:
-        """(B, S, dim) and a condition (B, dim) to (B, S, dim)."""
+        """Map (B, S, dim) and a condition (B, dim) to (B, S, dim)."""
         g1, g2, s1, s2, b1, b2 = self.modulation(F.silu(condition))[:, None].chunk(6, -1)
         x = x + self._kept(g1 * self.attention(modulated(x, s1, b1), mask, cache))
         hidden = F.gelu(self.fc1(modulated(x, s2, b2)), approximate='tanh')

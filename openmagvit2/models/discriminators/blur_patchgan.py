@@ -33,7 +33,7 @@ class BlurDownsample(nn.Module):
         self.register_buffer('kernel', (kernel / kernel.sum())[None, None])
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, C, ceil(H / 2), ceil(W / 2))."""
+        """Map (B, C, H, W) to (B, C, ceil(H / 2), ceil(W / 2))."""
         size = self.kernel.shape[-1]
         borders: list[int] = []
         for n in (x.shape[-1], x.shape[-2]):
@@ -81,7 +81,7 @@ class BlurPatchGAN(BaseDiscriminator):
         )
 
     def forward(self, image: Tensor) -> Tensor:
-        """(B, 3, 256, 256) to (B, 1, 32, 32) with three stages."""
+        """Map (B, 3, 256, 256) to (B, 1, 32, 32) with three stages."""
         x = self.block_in(image)
         for block in self.blocks:
             x = block(x)

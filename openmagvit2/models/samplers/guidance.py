@@ -11,7 +11,7 @@ SCHEDULES = ('constant', 'linear', 'cosine', 'interval')
 def scheduled(
     scale: float, schedule: str, progress: float, interval: Sequence[float] = (0.0, 1.0)
 ) -> float:
-    """The scale at a point of the decoding: ``1 + (scale - 1) * f``.
+    """Return the scale at a point of the decoding: ``1 + (scale - 1) * f``.
 
     Args:
         scale: The full scale.
