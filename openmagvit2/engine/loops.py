@@ -23,14 +23,11 @@ from openmagvit2.engine.parallel.peers import is_lost
 from openmagvit2.engine.random_state import set_random_state
 from openmagvit2.engine.stop import StopRequest, TrainingStopped, listening
 from openmagvit2.engine.unwrap import unwrap
-from openmagvit2.engine.validation_loop import ValidationLoop
 from openmagvit2.errors import UserError
 from openmagvit2.models.layers.iteration import one_iteration
 from openmagvit2.protocols import ChecksMicroBatches, Describing, Rehearsing
 from openmagvit2.registry import LOOPS
 from openmagvit2.signatures import accepted
-
-__all__ = ['IterationLoop', 'ValidationLoop']
 
 
 @LOOPS.register_module()
