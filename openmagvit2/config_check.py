@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 
 from openmagvit2.config_slots import MMENGINE, Place, class_of, known_keys, place_of
 from openmagvit2.errors import UserError
+from openmagvit2.protocols import Hinting
 from openmagvit2.signatures import Slot, accepted
 
 DATALOADER = accepted(DataLoader) | {'num_batch_per_epoch'}
@@ -131,6 +132,7 @@ def _occurs(value: Any, name: str, config: dict) -> bool:
     rest = {key: item for key, item in config.items() if key != name}
 
     def within(key: str, item: Any) -> bool:
+        """Return whether the value stands in an item of that key, or below it."""
         if (key == name or isinstance(value, (dict, list))) and item == value:
             return True
         if isinstance(item, dict):
@@ -173,7 +175,7 @@ def _check_dict(path: str, value: dict, place: Place) -> None:
     for key in value:
         if known is not None and key not in known:
             cls = class_of(place, value['type']) if isinstance(place, Slot) else place
-            hint = getattr(cls, 'KEY_HINTS', {}).get(key)
+            hint = cls.KEY_HINTS.get(key) if isinstance(cls, Hinting) else None
             where = f' of {cls.__name__}'
             raise UserError(unknown(f'{path}.{key}', key, known - {'type'}, where, hint))
 

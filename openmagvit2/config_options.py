@@ -60,16 +60,16 @@ def parse_value(text: str) -> Any:
 
 def _value(node: ast.AST, text: str) -> Any:
     if isinstance(node, (ast.List, ast.Tuple)):
-        items = [_value(item, text) for item in node.elts]
-        return items if isinstance(node, ast.List) else tuple(items)
+        kind = list if isinstance(node, ast.List) else tuple
+        return kind(_value(item, text) for item in node.elts)
     if isinstance(node, ast.Dict):
         keys = [_value(key, text) for key in node.keys]
         return dict(zip(keys, (_value(value, text) for value in node.values), strict=True))
-    is_dict = isinstance(node, ast.Call) and getattr(node.func, 'id', None) == 'dict'
-    if is_dict and not node.args and all(keyword.arg for keyword in node.keywords):
-        return {keyword.arg: _value(keyword.value, text) for keyword in node.keywords}
     if isinstance(node, ast.Call):
-        raise SyntaxError('a call')
+        plain = isinstance(node.func, ast.Name) and node.func.id == 'dict' and not node.args
+        if not plain or not all(keyword.arg for keyword in node.keywords):
+            raise SyntaxError('a call')
+        return {keyword.arg: _value(keyword.value, text) for keyword in node.keywords}
     if isinstance(node, ast.Constant):
         return node.value
     return _mmengine()._parse_int_float_bool(ast.get_source_segment(text, node))
@@ -83,8 +83,7 @@ def nest(options: dict[str, Any]) -> dict:
     """
     result: dict = {}
     for path, value in options.items():
-        node = result
-        *parents, last = path.split('.')
+        node, (*parents, last) = result, path.split('.')
         for part in parents:
             node = node.setdefault(part, {})
             if not isinstance(node, dict):

@@ -134,7 +134,7 @@ METRICS = _child('METRICS', 'evaluation.metrics')
 # what happens around iterations: averages, checkpoints, picture grids
 HOOKS = _child('HOOKS', 'engine.hooks', 'visualization.hooks')
 # training and validation loops
-LOOPS = _child('LOOPS', 'engine.loops', 'engine.generation_loop')
+LOOPS = _child('LOOPS', 'engine.loops', 'engine.validation_loop', 'engine.generation_loop')
 # optimizer step: autocast, accumulation, clipping
 OPTIM_WRAPPERS = _child('OPTIM_WRAPPERS', 'engine.optim')
 # one optimizer for each role of a model

@@ -30,6 +30,8 @@ class Images(Protocol):
 
     name: str
     skipped: list[str]
+    # (H, W), once known.
+    size: tuple[int, int] | None
 
     def __len__(self) -> int:
         """Return the number of images, including those that will be skipped."""

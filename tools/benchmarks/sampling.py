@@ -88,12 +88,14 @@ def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
 @torch.no_grad()
 def _sample(model: nn.Module, batch_size: int, guidance: float, steps: int) -> None:
     """What ``model.generate`` does, up to a position."""
-    labels = torch.arange(batch_size) % model.num_classes
-    sampler, k = model.check(labels.tolist(), dict(guidance=guidance)), len(model.head.vocab_sizes)
-    random = uniforms(0, labels.tolist(), range(batch_size), steps, k)
+    labels = [i % (model.num_classes or 1) for i in range(batch_size)]
+    sampler, k = model.check(labels, dict(guidance=guidance)), len(model.head.vocab_sizes)
+    condition, keys = model.conditioner.requests(labels)
+    random = uniforms(0, keys, range(batch_size), steps, k)
     if sampler.guided:
-        labels = torch.cat([labels, torch.full_like(labels, model.num_classes)])
-    start = model.class_embedding(labels)
+        null = model.conditioner.null(batch_size)
+        condition = {name: torch.cat([x, null[name]]) for name, x in condition.items()}
+    start = model.embed(condition)[0]
     decode_tokens(
         model.backbone,
         model.head,

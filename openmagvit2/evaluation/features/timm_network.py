@@ -65,12 +65,9 @@ class TimmFeatures(FeatureExtractor):
         own = resolve_data_config({}, model=self.network)
         self.size = size or own['input_size'][-1]
         for key, given in (('mean', mean), ('std', std)):
-            values = (
-                torch.tensor(own[key] if given is None else given, dtype=torch.float32)
-                .flatten()
-                .expand(3)
-            )
-            self.register_buffer(key, values.view(3, 1, 1).clone(), persistent=False)
+            values = torch.tensor(own[key] if given is None else given, dtype=torch.float32)
+            values = values.flatten().expand(3).view(3, 1, 1).clone()
+            self.register_buffer(key, values, persistent=False)
         self.layer = ' + '.join(self.layers)
         numbers = (
             f'{key} {[round(value, 6) for value in getattr(self, key).flatten().tolist()]}'
