@@ -70,7 +70,7 @@ def test_a_sample_is_a_function_of_seed_class_and_number(model):
 def test_what_does_not_go_together_is_named():
     with pytest.raises(UserError, match='more_rows must be at least 6'):
         init_model(CONFIG, cfg_options={'model.head.more_rows': 5})
-    with pytest.raises(UserError, match='must be 1: TokenLabel has no null'):
+    with pytest.raises(UserError, match='guidance must be 1'):
         init_model(CONFIG).generate([0], dict(guidance=2.0))
     with pytest.raises(UserError, match='needs MaskedSampler'):
         init_model(CONFIG).generate([0], dict(type='SubTokenSampler'))
