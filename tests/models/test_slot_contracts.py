@@ -39,7 +39,9 @@ def check_encoder(cls) -> None:
         image = torch.randn(1, 3, *size).clamp(-1, 1).requires_grad_()
         z = encoder(image)
         assert z.shape == (1, 6, *encoder.grid(size))
-        gradient(z, image)
+        # A group norm over a single element is constant: its gradient is rounding alone.
+        if z[0, 0].numel() > 1:
+            gradient(z, image)
     with pytest.raises(UserError, match='The image is'):
         encoder(torch.zeros(1, 3, *(side + 1 for side in sizes[0])))
 
