@@ -14,13 +14,14 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 
 from openmagvit2.checkpoint import read_checkpoint
+from openmagvit2.checkpoint.sharded import ENDING
 from openmagvit2.engine.settings import read_settings
 from openmagvit2.errors import UserError
 from openmagvit2.io import write_text
 from openmagvit2.io.process import host
 
 RUN = 'run.json'
-NAME = re.compile(r'iter_(\d+)\.pth')
+NAME = re.compile(r'iter_(\d+)\.(?:pth|dcp)')
 WAYS_OUT = 'go on with --resume, or give another --work-dir'
 
 
@@ -35,8 +36,15 @@ def default_folder(config: Config) -> Path:
 
 
 def checkpoints(folder: str | Path) -> list[Path]:
-    """List the files ``iter_<digits>.pth`` of a folder, the newest first."""
-    found = [path for path in Path(folder).glob('iter_*.pth') if NAME.fullmatch(path.name)]
+    """List the checkpoints of a folder, the newest first.
+
+    These are files ``iter_<digits>.pth`` and sharded ones, folders ``iter_<digits>.dcp``.
+    """
+    found = [
+        path
+        for path in Path(folder).glob('iter_*')
+        if NAME.fullmatch(path.name) and path.is_dir() == (path.suffix == ENDING)
+    ]
     return sorted(found, key=lambda path: -iteration(path))
 
 
@@ -87,7 +95,7 @@ class Run:
     def owns(self, path: Path) -> bool:
         """Return whether a file is a checkpoint of this run; an unreadable one is not."""
         try:
-            return self.has(path, read_checkpoint(path))
+            return self.has(path, read_checkpoint(path, values=False))
         except UserError:
             return False
 
@@ -126,7 +134,7 @@ def newest(folder: str | Path, run: Run | None = None) -> tuple[Path, dict[str, 
     found, passed = checkpoints(folder), []
     for path in found:
         try:
-            content = read_checkpoint(path)
+            content = read_checkpoint(path, values=False)
         except UserError as error:
             passed.append(path.name)
             print_log(f'{error} It is passed over.', 'current', logging.WARNING)

@@ -1,9 +1,11 @@
 """One optimizer for each role of a model."""
 
+import torch
 from mmengine.logging import print_log
-from torch import nn
+from torch import Tensor, nn
 
 from openmagvit2.engine.optim.wrapper import RoleOptimWrappers
+from openmagvit2.engine.parallel.shards import DTensor
 from openmagvit2.engine.unwrap import unwrap
 from openmagvit2.errors import UserError
 from openmagvit2.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
@@ -74,5 +76,34 @@ class RoleOptimConstructor:
                 dict(params=[p for p in parameters if p.dim() >= 2]),
                 dict(params=small, weight_decay=0.0),
             ]
+        if any(isinstance(parameter, DTensor) for parameter in parameters):
+            _check_states(name, cfg['optimizer'])
         cfg['optimizer'] = OPTIMIZERS.build(dict(cfg['optimizer'], params=groups))
         return OPTIM_WRAPPERS.build(cfg)
+
+
+def _check_states(name: str, cfg: dict) -> None:
+    """Check on a small parameter that an optimizer's states can be sharded.
+
+    Raises:
+        UserError: It keeps tensors of another shape than the parameter, as Adafactor does.
+    """
+    probe = nn.Parameter(torch.ones(2, 3))
+    probe.grad = torch.ones(2, 3)
+    optimizer = OPTIMIZERS.build(dict(cfg, params=[probe]))
+    try:
+        optimizer.step()
+    except TypeError:
+        # It wants a closure, which the first step of the training tells of.
+        return
+    others = [
+        key
+        for key, value in optimizer.state[probe].items()
+        if isinstance(value, Tensor) and value.numel() > 1 and value.shape != probe.shape
+    ]
+    if others:
+        raise UserError(
+            f'optim_wrapper.{name}.optimizer.type={type(optimizer).__name__}: its states '
+            f'{", ".join(others)} do not have the shape of the parameters and cannot be sharded '
+            f'with them; use AdamW, or model_wrapper_cfg.type=RoleDDP.'
+        )
