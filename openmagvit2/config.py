@@ -19,10 +19,10 @@ from mmengine.logging import print_log
 from openmagvit2 import registry
 from openmagvit2.config_check import (
     DATALOADER,
-    TOP_LEVEL,
     check,
     is_suspicious,
     known_below,
+    top_level,
     unknown,
 )
 from openmagvit2.config_file import fill_options, read_file
@@ -121,7 +121,7 @@ def _check_paths(content: dict, options: dict[str, Any], variables: set[str]) ->
     """Check that an override below a dict without a ``type`` names a key that exists."""
     for path in options:
         parts = path.split('.')
-        if parts[0] in variables and parts[0] not in TOP_LEVEL:
+        if parts[0] in variables and parts[0] not in top_level():
             raise UserError(
                 f'`{parts[0]}` is a variable of the config file, and its value is in its places '
                 f'already; override the keys that use it instead.'
@@ -134,7 +134,7 @@ def _check_path(path: str, content: dict, options: dict[str, Any]) -> None:
     for i, part in enumerate(parts):
         if not isinstance(node, dict):
             return
-        known = set(node) | (TOP_LEVEL if i == 0 else known_below('.'.join(parts[:i])))
+        known = set(node) | (top_level() if i == 0 else known_below('.'.join(parts[:i])))
         known |= known_keys(place, {}, path) or set()
         free = 'type' in node or part == '_delete_' or _typed_below(node, options, parts[:i])
         if part not in known and not free and not _is_named(place, parts[: i + 1], options):

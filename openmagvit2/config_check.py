@@ -1,25 +1,18 @@
 """Which keys a config may have."""
 
 import difflib
+import functools
 import inspect
 from collections.abc import Iterator
 from typing import Any
 
-from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from openmagvit2.config_slots import MMENGINE, Place, class_of, known_keys, place_of
 from openmagvit2.errors import UserError
+from openmagvit2.protocols import Hinting
 from openmagvit2.signatures import Slot, accepted
 
-TOP_LEVEL = set(inspect.signature(Runner.__init__).parameters) - {'self'} | {
-    'global_batch_size',
-    'seed',
-    'custom_imports',
-    'eval_sampling',
-    'sync_bn',
-    'model_wrapper_cfg',
-}
 DATALOADER = accepted(DataLoader) | {'num_batch_per_epoch'}
 # Known keys of dicts without a `type`: those of mmengine.
 KNOWN_KEYS = {
@@ -36,6 +29,22 @@ KNOWN_KEYS = {
 }
 # Seeds go to torch, numpy and Python; numpy has the smallest range.
 LARGEST_SEED = 2**32 - 1
+
+
+@functools.cache
+def top_level() -> frozenset[str]:
+    """Keys that a config may have at its top: those of mmengine's Runner, and our own."""
+    # Takes a second to import, which what only asks for names need not wait for.
+    from mmengine.runner import Runner
+
+    return frozenset(inspect.signature(Runner.__init__).parameters) - {'self'} | {
+        'global_batch_size',
+        'seed',
+        'custom_imports',
+        'eval_sampling',
+        'sync_bn',
+        'model_wrapper_cfg',
+    }
 
 
 def check(config: dict) -> None:
@@ -75,10 +84,10 @@ def is_suspicious(key: str, value: Any, config: dict) -> str | None:
         key, value: A top-level entry.
         config: The whole config.
     """
-    if key in TOP_LEVEL or key == 'type':
+    if key in top_level() or key == 'type':
         return None
-    if difflib.get_close_matches(key, TOP_LEVEL, n=1, cutoff=0.85):
-        return unknown(key, key, TOP_LEVEL)
+    if difflib.get_close_matches(key, top_level(), n=1, cutoff=0.85):
+        return unknown(key, key, top_level())
     takers = [found for found in _built(config) if key in found[2]]
     if takers:
         path, name, _ = takers[0]
@@ -89,7 +98,7 @@ def is_suspicious(key: str, value: Any, config: dict) -> str | None:
     if any('type' in item for _, item in dicts(key, value)):
         return (
             f'Unknown config key `{key}` at the top level: a dict with a `type` is not built '
-            f'there. {_nearest(key, TOP_LEVEL)} Known there: {", ".join(sorted(TOP_LEVEL))}.'
+            f'there. {_nearest(key, top_level())} Known there: {", ".join(sorted(top_level()))}.'
         )
     return None
 
@@ -123,6 +132,7 @@ def _occurs(value: Any, name: str, config: dict) -> bool:
     rest = {key: item for key, item in config.items() if key != name}
 
     def within(key: str, item: Any) -> bool:
+        """Return whether the value stands in an item of that key, or below it."""
         if (key == name or isinstance(value, (dict, list))) and item == value:
             return True
         if isinstance(item, dict):
@@ -135,7 +145,7 @@ def _occurs(value: Any, name: str, config: dict) -> bool:
 def _built(node: dict, path: str = '', place: Place = None) -> Iterator[tuple[str, str, set]]:
     """Yield (path, class name, arguments) of each dict that configures a class, outer first."""
     for key, value in node.items():
-        if not path and key not in TOP_LEVEL:
+        if not path and key not in top_level():
             continue
         inner = place_of(place, node, key)
         for suffix, item in dicts(key, value):
@@ -165,7 +175,7 @@ def _check_dict(path: str, value: dict, place: Place) -> None:
     for key in value:
         if known is not None and key not in known:
             cls = class_of(place, value['type']) if isinstance(place, Slot) else place
-            hint = getattr(cls, 'KEY_HINTS', {}).get(key)
+            hint = cls.KEY_HINTS.get(key) if isinstance(cls, Hinting) else None
             where = f' of {cls.__name__}'
             raise UserError(unknown(f'{path}.{key}', key, known - {'type'}, where, hint))
 
@@ -176,7 +186,7 @@ def _is_mmengines(path: str) -> bool:
     top = parts[0]
     return (
         len(parts) == 1
-        or top not in TOP_LEVEL
+        or top not in top_level()
         or top == 'optim_wrapper'
         or parts[1].isdigit()
         or (top.endswith('_dataloader') and parts[1] in DATALOADER)

@@ -25,13 +25,9 @@ from typing import Any
 
 from mmengine.config import ConfigDict
 
+from openmagvit2.config_options import TEMPLATE
 from openmagvit2.errors import UserError
 
-TEMPLATE = re.compile(
-    r'\{\{\s*(?P<file>file(?:Dirname|BasenameNoExtension|Basename|Extname))\s*\}\}'
-    r'|\{\{\s*_base_\.(?P<base>[\w.]+)\s*\}\}'
-    r'|\{\{\s*(?P<quote>[\'"]?)\s*\$(?P<name>\w+)\s*:\s*(?P<default>[^\s{}]*?)\s*(?P=quote)\s*\}\}'
-)
 MARK = re.compile(r'_template_(\d+)_')
 
 
@@ -122,10 +118,11 @@ class _Fill(ast.NodeTransformer):
         self.read: set[str] = set()
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST:
-        # Docstrings may mention templates.
+        """Leave docstrings as they are, which may mention templates."""
         return node if isinstance(node.value, ast.Constant) else self.generic_visit(node)
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:
+        """Fill the fixed parts of an f-string, and visit the others."""
         for part in node.values:
             if isinstance(part, ast.Constant):
                 part.value = str(self.templates.fill(part.value))
@@ -134,6 +131,7 @@ class _Fill(ast.NodeTransformer):
         return node
 
     def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        """Fill a string; a value of another type becomes a name that stands for it."""
         if not isinstance(node.value, str) or not MARK.search(node.value):
             return node
         value = self.templates.fill(node.value)
@@ -144,6 +142,7 @@ class _Fill(ast.NodeTransformer):
         return ast.copy_location(ast.Name(name, ast.Load()), node)
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
+        """Give a template's value to its name, and record a name that the code reads."""
         if match := MARK.fullmatch(node.id):
             self.values[node.id] = self.templates.value(int(match[1]))
         elif isinstance(node.ctx, ast.Load):
@@ -151,6 +150,7 @@ class _Fill(ast.NodeTransformer):
         return node
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        """Record a key of ``_base_`` that the code reads."""
         if isinstance(node.value, ast.Name) and node.value.id == '_base_':
             self.templates.read.add(node.attr)
         return self.generic_visit(node)
@@ -200,6 +200,7 @@ def fill_options(options: dict[str, Any], content: dict, path: Path) -> dict[str
     """Fill the templates of overrides as in the file itself, with its content as ``_base_``."""
 
     def filled(value: Any) -> Any:
+        """Return a value with the strings in it filled; its containers keep their types."""
         if isinstance(value, dict):
             return {key: filled(item) for key, item in value.items()}
         if isinstance(value, (list, tuple)):

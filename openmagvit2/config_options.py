@@ -2,16 +2,21 @@
 
 import argparse
 import ast
+import re
 from typing import Any
 
-from mmengine.config import DictAction as MMEngineDictAction
-
-from openmagvit2.config_file import TEMPLATE
 from openmagvit2.errors import UserError
 
+# What `config_file.py` fills in.
+TEMPLATE = re.compile(
+    r'\{\{\s*(?P<file>file(?:Dirname|BasenameNoExtension|Basename|Extname))\s*\}\}'
+    r'|\{\{\s*_base_\.(?P<base>[\w.]+)\s*\}\}'
+    r'|\{\{\s*(?P<quote>[\'"]?)\s*\$(?P<name>\w+)\s*:\s*(?P<default>[^\s{}]*?)\s*(?P=quote)\s*\}\}'
+)
 
-class DictAction(MMEngineDictAction):
-    """mmengine's action, which also reads dicts: ``custom_hooks="[dict(type='A', n=3)]"``.
+
+class DictAction(argparse.Action):
+    """What mmengine's action reads, and dicts too: ``custom_hooks="[dict(type='A', n=3)]"``.
 
     Inside of dicts values are written as in Python; a bare word is a string, as it is outside.
     """
@@ -31,6 +36,13 @@ class DictAction(MMEngineDictAction):
         setattr(namespace, self.dest, options)
 
 
+def _mmengine() -> type:
+    # Imports torch, which a tool's --help need not wait for.
+    from mmengine.config import DictAction
+
+    return DictAction
+
+
 def parse_value(text: str) -> Any:
     """Parse the value of an override.
 
@@ -41,26 +53,26 @@ def parse_value(text: str) -> Any:
     if '{' in bare or 'dict(' in bare:
         return _value(ast.parse(text.strip(), mode='eval').body, text.strip())
     if any(sign in bare for sign in ',[('):
-        return MMEngineDictAction._parse_iterable(text)
+        return _mmengine()._parse_iterable(text)
     # mmengine takes out spaces, of paths too.
-    return MMEngineDictAction._parse_int_float_bool(text.strip('\'"'))
+    return _mmengine()._parse_int_float_bool(text.strip('\'"'))
 
 
 def _value(node: ast.AST, text: str) -> Any:
     if isinstance(node, (ast.List, ast.Tuple)):
-        items = [_value(item, text) for item in node.elts]
-        return items if isinstance(node, ast.List) else tuple(items)
+        kind = list if isinstance(node, ast.List) else tuple
+        return kind(_value(item, text) for item in node.elts)
     if isinstance(node, ast.Dict):
         keys = [_value(key, text) for key in node.keys]
         return dict(zip(keys, (_value(value, text) for value in node.values), strict=True))
-    is_dict = isinstance(node, ast.Call) and getattr(node.func, 'id', None) == 'dict'
-    if is_dict and not node.args and all(keyword.arg for keyword in node.keywords):
-        return {keyword.arg: _value(keyword.value, text) for keyword in node.keywords}
     if isinstance(node, ast.Call):
-        raise SyntaxError('a call')
+        plain = isinstance(node.func, ast.Name) and node.func.id == 'dict' and not node.args
+        if not plain or not all(keyword.arg for keyword in node.keywords):
+            raise SyntaxError('a call')
+        return {keyword.arg: _value(keyword.value, text) for keyword in node.keywords}
     if isinstance(node, ast.Constant):
         return node.value
-    return MMEngineDictAction._parse_int_float_bool(ast.get_source_segment(text, node))
+    return _mmengine()._parse_int_float_bool(ast.get_source_segment(text, node))
 
 
 def nest(options: dict[str, Any]) -> dict:
@@ -71,8 +83,7 @@ def nest(options: dict[str, Any]) -> dict:
     """
     result: dict = {}
     for path, value in options.items():
-        node = result
-        *parents, last = path.split('.')
+        node, (*parents, last) = result, path.split('.')
         for part in parents:
             node = node.setdefault(part, {})
             if not isinstance(node, dict):

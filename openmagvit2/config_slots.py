@@ -4,6 +4,7 @@ from typing import Any
 
 from openmagvit2 import registry
 from openmagvit2.errors import UserError
+from openmagvit2.protocols import Slotted
 from openmagvit2.registry import Registry
 from openmagvit2.signatures import Slot, accepted
 
@@ -55,13 +56,18 @@ def place_of(place: Place, node: dict, key: str) -> Place:
         if key in place.beside:
             return _place(place.beside[key])
         # Parts of our own slots, and classes that say so, build what they declare.
-        if hasattr(cls, 'slots') or place.registry.name in registry.SLOTS:
-            return _place(getattr(cls, 'slots', {}).get(key))
+        if isinstance(cls, Slotted) or place.registry.name in registry.SLOTS:
+            return _place(declared(cls).get(key))
         return MMENGINE.get(key, Anything)
     if place is None or place is Anything:
         free = Anything if place is Anything or 'type' in node else None
         return MMENGINE.get(key, free)
-    return _place(getattr(place, 'slots', {}).get(key))
+    return _place(declared(place).get(key))
+
+
+def declared(cls: type | None) -> dict[str, Any]:
+    """Return the slots that a class declares."""
+    return cls.slots if isinstance(cls, Slotted) else {}
 
 
 def known_keys(place: Place, node: dict, path: str) -> set[str] | None:

@@ -2,8 +2,11 @@
 
 A component registers itself with ``@QUANTIZERS.register_module()`` and is named in a config by
 ``type='ClassName'``. The slots of the paper are *root* registries, so a head in the quantizer slot
-fails at build; what mmengine's Runner builds are children of mmengine's own. Modules are imported
-on first use through ``locations``, so no import is needed for its side effects.
+fails at build; what mmengine's Runner builds are children of mmengine's own. The folders named here
+are imported when their slot is first asked, so no import is needed for its side effects, and
+``import openmagvit2.apis`` stays cheap. A folder's ``__init__.py`` imports the modules of its
+classes; a module of the slot imports packages that take long (torchvision, timm, torch_fidelity)
+inside the functions that need them.
 """
 
 import difflib
@@ -123,23 +126,23 @@ MODELS = _child('MODELS', 'models.tokenizers', 'models.generators')
 # images and labels
 DATASETS = _child('DATASETS', 'datasets')
 # order of samples
-DATA_SAMPLERS = _child('DATA_SAMPLERS', 'engine')
+DATA_SAMPLERS = _child('DATA_SAMPLERS', 'engine.samplers')
 # per-sample image operations
 TRANSFORMS = _child('TRANSFORMS', 'datasets')
 # evaluators: composed by mmengine's Evaluator
-METRICS = _child('METRICS', 'evaluation')
+METRICS = _child('METRICS', 'evaluation.metrics')
 # what happens around iterations: averages, checkpoints, picture grids
-HOOKS = _child('HOOKS', 'engine', 'visualization')
+HOOKS = _child('HOOKS', 'engine.hooks', 'visualization.hooks')
 # training and validation loops
-LOOPS = _child('LOOPS', 'engine')
+LOOPS = _child('LOOPS', 'engine.loops', 'engine.validation_loop', 'engine.generation_loop')
 # optimizer step: autocast, accumulation, clipping
-OPTIM_WRAPPERS = _child('OPTIM_WRAPPERS', 'engine')
+OPTIM_WRAPPERS = _child('OPTIM_WRAPPERS', 'engine.optim')
 # one optimizer for each role of a model
-OPTIM_WRAPPER_CONSTRUCTORS = _child('OPTIM_WRAPPER_CONSTRUCTORS', 'engine')
+OPTIM_WRAPPER_CONSTRUCTORS = _child('OPTIM_WRAPPER_CONSTRUCTORS', 'engine.optim')
 # learning-rate schedules
-PARAM_SCHEDULERS = _child('PARAM_SCHEDULERS', 'engine')
+PARAM_SCHEDULERS = _child('PARAM_SCHEDULERS', 'engine.optim')
 # data-parallel wrappers
-MODEL_WRAPPERS = _child('MODEL_WRAPPERS', 'engine')
+MODEL_WRAPPERS = _child('MODEL_WRAPPERS', 'engine.parallel')
 # children without classes of our own, declared so that mmengine finds its own without a warning
 OPTIMIZERS = _child('OPTIMIZERS')
 VISUALIZERS = _child('VISUALIZERS')

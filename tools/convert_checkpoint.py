@@ -13,7 +13,7 @@ from openmagvit2.workflows.convert import convert
 
 
 def parse() -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description='Convert a checkpoint between the official layout and ours.'
     )
@@ -35,6 +35,11 @@ def parse() -> argparse.Namespace:
         '--weights', choices=['both', 'ema', 'raw'], default='both', help='which weights to write'
     )
     parser.add_argument('--to', choices=['ours', 'official'], default='ours')
+    parser.add_argument(
+        '--converter',
+        help='the official layout, where several systems have files of the same model, as '
+        'MaskGitTorch',
+    )
     parser.add_argument(
         '--tokenizer',
         help="generators: say which weights of this tokenizer's file are inside, or put them in "
@@ -71,6 +76,7 @@ def main() -> int:
             weights=args.weights,
             tokenizer=args.tokenizer,
             cfg_options=args.cfg_options,
+            system=args.converter,
         )
     except UserError as error:
         source = ', '.join(args.sources)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import yaml
 
+from openmagvit2 import console
+
 ROOT = Path(__file__).resolve().parents[1]
 BEGIN, END = '<!-- begin {}: written by tools/tables.py -->\n', '<!-- end {} -->\n'
 TOKENIZER = dict(rfid_inception='rFID', psnr='PSNR', ssim='SSIM', lpips='LPIPS', usage='usage')
@@ -52,7 +54,7 @@ def is_generator(result: dict) -> bool:
 
 
 def result_row(entry: dict, result: dict, columns: dict[str, str]) -> list[str]:
-    """Cells of one result; ``columns`` are the values that its table shows."""
+    """Return the cells of one result; ``columns`` are the values that its table shows."""
     protocol, values = result['protocol'], result['values']
     generates = is_generator(result)
     where = [] if generates else [protocol['images'], str(protocol['size'])]
@@ -124,6 +126,7 @@ def write_page(text: str, name: str, tables: str) -> str:
 
 def main() -> int:
     """Rewrite the pages, or with ``--check`` name those that are not up to date."""
+    console.forgive()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--check', action='store_true', help='write nothing; exit 1 if outdated')
     check = parser.parse_args().check

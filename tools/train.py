@@ -6,11 +6,8 @@ import argparse
 import sys
 
 from openmagvit2 import console
-from openmagvit2.config import DictAction, load_config
-from openmagvit2.engine import launch
-from openmagvit2.engine.stop import TrainingStopped
+from openmagvit2.config_options import DictAction
 from openmagvit2.errors import UserError
-from openmagvit2.workflows.train import train
 
 
 def main() -> int:
@@ -32,6 +29,13 @@ def main() -> int:
     )
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm'], default='none')
     args = parser.parse_args()
+
+    # Below the command line, whose --help need not wait for them.
+    from openmagvit2.config import load_config
+    from openmagvit2.engine import launch
+    from openmagvit2.engine.stop import TrainingStopped
+    from openmagvit2.workflows.train import train
+
     try:
         config = load_config(args.config, args.cfg_options)
         launch.start(args.launcher, config)
@@ -46,4 +50,8 @@ def main() -> int:
 
 
 if __name__ == '__main__':
-    launch.finish(main())
+    code = main()
+
+    from openmagvit2.engine import launch
+
+    launch.finish(code)

@@ -10,6 +10,7 @@ from mmengine.logging import print_log
 from torch import nn
 
 from openmagvit2.apis.models import config_path
+from openmagvit2.apis.official import load_official
 from openmagvit2.checkpoint import dataset_meta, load_model_weights
 from openmagvit2.config import load_config
 from openmagvit2.engine.device import default_device
@@ -25,6 +26,7 @@ def init_model(
     device: str | torch.device | None = None,
     cfg_options: dict[str, Any] | None = None,
     dtype: torch.dtype | str | None = None,
+    pretrained: bool = False,
 ) -> nn.Module:
     """Build the model of a config, in eval mode, with the averaged weights of a checkpoint where it
     has any.
@@ -39,6 +41,8 @@ def init_model(
             'float16', a ``torch.dtype``, or 'auto': bfloat16 where the device computes it faster
             (:func:`fastest_precision`). Quantizers stay in float32: indices of lower precision
             collapse.
+        pretrained: Load the weights that the system's authors published, as the ``metafile.yml``
+            names them, from the Hugging Face hub; ``config`` is a name from :func:`list_models`.
 
     Returns:
         The model. With a checkpoint it has a dict ``dataset_meta`` of what the training's data set
@@ -48,6 +52,9 @@ def init_model(
         UserError: Unknown keys, a device that is not there, a missing file, or weights that do not
             fit.
     """
+    if pretrained and (checkpoint is not None or isinstance(config, Config)):
+        raise UserError('pretrained goes with the name of a shipped config, without a checkpoint.')
+    name = str(config)
     device = _device(device or default_device())
     if not isinstance(config, Config):
         config = load_config(config_path(config), cfg_options)
@@ -59,6 +66,8 @@ def init_model(
     if checkpoint is not None:
         # As mmengine's other libraries keep it: names of the classes, where the training knew them.
         model.dataset_meta = dataset_meta(load_model_weights(model, checkpoint))
+    elif pretrained:
+        load_official(model, name)
     model = model.to(device).eval()
     return convert_weights(model, _dtype(dtype, device))
 
@@ -84,7 +93,7 @@ def _dtype(name: torch.dtype | str | None, device: torch.device) -> torch.dtype:
 
 
 def _device(name: str | torch.device) -> torch.device:
-    """The device, once something has been put on it: before a checkpoint is read."""
+    """Return the device, once something has been put on it: before a checkpoint is read."""
     try:
         return torch.empty(0, device=name).device
     # AssertionError: a torch that was built without CUDA.

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,43 +10,32 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from torch import Tensor
 
+from openmagvit2.apis.hub import Pretrained
 from openmagvit2.apis.images import ImageLike, one_by_one, to_indices, to_list
-from openmagvit2.apis.init_model import init_model
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.errors import UserError
 from openmagvit2.io.images import Colour, UnreadableImage
 from openmagvit2.visualization import to_uint8
 
 
-class Tokenizer:
+class Tokenizer(Pretrained):
     """A trained tokenizer. Images of any size are padded to its stride, and reconstructions cropped
     back.
 
     Args:
         model: A ``VisualTokenizer``; see :meth:`from_config`.
+        config: Its merged config, for :meth:`save_pretrained`.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, *, config: Config | None = None) -> None:
         if is_generator(model):
             raise UserError(
                 f'Tokenizer needs the config of a tokenizer, this one makes a '
                 f'{type(model).__name__}.'
             )
-        self.model: Any = model.eval()
+        super().__init__(model, config=config)
         # None of an encoder whose images are never padded.
         self.stride: tuple[int, ...] | None = model.encoder.stride
-
-    @classmethod
-    def from_config(
-        cls,
-        config: str | Path | Config,
-        checkpoint: str | Path | None = None,
-        device: str | torch.device | None = None,
-        dtype: torch.dtype | str | None = None,
-        cfg_options: dict[str, Any] | None = None,
-    ) -> 'Tokenizer':
-        """See :func:`init_model`."""
-        return cls(init_model(config, checkpoint, device, cfg_options, dtype))
 
     @torch.no_grad()
     def encode(
@@ -56,7 +44,7 @@ class Tokenizer:
         background: Colour = 'white',
         value_range: tuple[float, float] | None = None,
     ) -> Tensor:
-        """Images to indices int64 (B, *token_shape), of most tokenizers (B, h, w).
+        """Map images to indices int64 (B, *token_shape), of most tokenizers (B, h, w).
 
         Args:
             images, background, value_range: See :func:`openmagvit2.apis.images.to_list`.
@@ -78,7 +66,7 @@ class Tokenizer:
 
     @torch.no_grad()
     def decode(self, indices: Tensor | np.ndarray) -> np.ndarray:
-        """Indices to images uint8 (B, H, W, 3).
+        """Map indices to images uint8 (B, H, W, 3).
 
         Args:
             indices: Whole numbers of any type as a tensor or an array, (B, *token_shape): (B, h,
@@ -99,7 +87,7 @@ class Tokenizer:
         value_range: tuple[float, float] | None = None,
         on_error: str = 'raise',
     ) -> list[np.ndarray | None]:
-        """Images of any sizes through the codes and back: a uint8 (H, W, 3) for each.
+        """Encode and decode images of any sizes: a uint8 (H, W, 3) for each.
 
         All images are read before the first goes through the model.
 

@@ -60,6 +60,7 @@ def to_ours(
             'The file is a checkpoint of ours already; --to official goes the other way.'
         )
     converter = converter or choose(model, state)
+    state = converter.unified(state)
     work = _Work(converter, model, dict(state), state)
     links = converter.links(model)
     raw = work.take(links, 'raw', work.absent(links))
@@ -170,7 +171,7 @@ def _made(
 ) -> dict[str, Tensor]:
     """Make the official tensors that ours do not have."""
     state: dict[str, Tensor] = {}
-    for rule in converter.derived(model):
+    for rule in (rule for rule in converter.derived(model) if rule.written):
         state |= rule.tensors
         report.add(rule.what, len(rule.tensors), 'made anew: follows from the config')
     for lost in converter.lost(model):
@@ -242,7 +243,7 @@ class _Work:
             self._drop(rule.what, names, 'dropped: follows from the config')
         for lost in self.converter.lost(self.model):
             self._drop(lost.label, [n for n in self.left if lost.covers(n)], f'dropped: {lost.why}')
-        configured = getattr(self.model, 'discriminator', None) is not None
+        configured = 'discriminator' in dict(self.model.named_children())
         only, averages = self.converter.training_only, self.converter.averages or '\0'
         raw = [name for name in self.state if not name.startswith(averages)]
         if not (configured and any(name.startswith(only or ('\0',)) for name in raw)):

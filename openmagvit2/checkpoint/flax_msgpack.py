@@ -46,6 +46,7 @@ def read_msgpack(path: Path) -> dict[str, Tensor]:
         ) from error
 
     def extension(code: int, data: bytes) -> Tensor:
+        """Return an array of flax; raise UserError for any other extension."""
         if code not in ARRAYS:
             raise UserError(f'it has an extension of type {code}, which is no array')
         return _array(*msgpack.unpackb(data, raw=False))

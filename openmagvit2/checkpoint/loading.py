@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.logging import print_log
@@ -11,6 +12,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from openmagvit2.checkpoint.containers import opened
 from openmagvit2.checkpoint.converters import is_official
 from openmagvit2.checkpoint.flax_msgpack import is_msgpack, read_msgpack
 from openmagvit2.checkpoint.mapped import ReleasingFile
@@ -18,10 +20,13 @@ from openmagvit2.checkpoint.prefixes import unwrapped
 from openmagvit2.checkpoint.safetensors_file import write_safetensors
 from openmagvit2.checkpoint.sharded import is_sharded, read_sharded
 from openmagvit2.checkpoint.stages import is_generator
+from openmagvit2.checkpoint.torchscript import is_torchscript, read_torchscript
 from openmagvit2.checkpoint.untrusted import read_pickle
 from openmagvit2.errors import UserError
 from openmagvit2.io import write_atomically
 
+# The tokenizer that a first stage predicts the codes of.
+CODES = 'pixels.tokenizer.'
 # Averaged weights in a .safetensors file, which has no dicts.
 EMA_PREFIX = 'ema_state_dict.'
 
@@ -29,8 +34,8 @@ EMA_PREFIX = 'ema_state_dict.'
 def read_checkpoint(path: str | Path, values: bool = True) -> dict:
     """Read a checkpoint without executing anything in it.
 
-    The file is ``.pth``, ``.ckpt``, ``.safetensors``, or one of flax (msgpack, detected by
-    content); or it is a folder, a sharded checkpoint.
+    The file is ``.pth``, ``.ckpt``, ``.safetensors``, or by its content one of flax (msgpack) or
+    TorchScript; or it is a folder, a sharded checkpoint.
 
     Args:
         path: The file or folder.
@@ -56,12 +61,7 @@ def read_checkpoint(path: str | Path, values: bool = True) -> dict:
     if not path.is_file():
         raise UserError(f'Checkpoint {path} does not exist.')
     if path.suffix != '.safetensors':
-        content = read_msgpack(path) if is_msgpack(path) else read_pickle(path)
-        content = (
-            content
-            if isinstance(content, dict) and 'state_dict' in content
-            else dict(state_dict=content)
-        )
+        content = opened(_read(path))
         state = content['state_dict']
         if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
             raise UserError(
@@ -81,6 +81,33 @@ def read_checkpoint(path: str | Path, values: bool = True) -> dict:
     raw = {name: tensor for name, tensor in tensors.items() if not name.startswith(EMA_PREFIX)}
     content = dict(state_dict=raw) | (dict(ema_state_dict=averaged) if averaged else {})
     return _unwrapped(content | meta, path)
+
+
+def read_checkpoints(paths: Sequence[str | Path]) -> dict:
+    """Read one checkpoint, or several files of one model as one; see :func:`read_checkpoint`.
+
+    Raises:
+        UserError: Two of them have tensors of one name with other values.
+    """
+    file = read_checkpoint(paths[0])
+    for path in paths[1:]:
+        other = read_checkpoint(path)
+        both = file['state_dict'].keys() & other['state_dict'].keys()
+        for name in sorted(both):
+            if not file['state_dict'][name].equal(other['state_dict'][name]):
+                raise UserError(
+                    f'{paths[0]} and {path} both have {name}, with other values; give files '
+                    f'that belong together.'
+                )
+        file = other | file | dict(state_dict=file['state_dict'] | other['state_dict'])
+    return file
+
+
+def _read(path: Path) -> Any:
+    """Read a file of flax, of TorchScript, or of torch.save, by its content."""
+    if is_msgpack(path):
+        return read_msgpack(path)
+    return read_torchscript(path) if is_torchscript(path) else read_pickle(path)
 
 
 def _safetensors_meta(path: Path) -> dict:
@@ -103,16 +130,13 @@ def _unwrapped(content: dict, path: Path) -> dict:
     return content
 
 
-def write_checkpoint(
-    content: dict, path: str | Path, bare: bool = False, sources: Sequence[str | Path] = ()
-) -> None:
+def write_checkpoint(content: dict, path: str | Path, sources: Sequence[str | Path] = ()) -> None:
     """Write a checkpoint atomically.
 
     Args:
         content: ``state_dict`` and other entries, of which a ``.safetensors`` file keeps averaged
             weights and ``meta.dataset_meta``.
         path: ``.pth``, ``.ckpt`` or ``.safetensors``.
-        bare: Write the state dict alone.
         sources: Files that tensors are mapped from, whose memory is released meanwhile.
 
     Raises:
@@ -131,7 +155,7 @@ def write_checkpoint(
                 dataset_meta(content),
             )
     elif path.suffix in ('.pth', '.ckpt', '.pt'):
-        save_atomically(content['state_dict'] if bare else content, path, sources)
+        save_atomically(content, path, sources)
     else:
         raise UserError(f'{path}: write a checkpoint as .pth or .safetensors.')
 
@@ -228,8 +252,47 @@ def load_model_weights(model: nn.Module, path: str | Path, ema: bool = True) -> 
                 'current',
                 logging.WARNING,
             )
+    optional += _without_its_codes(model, state)
     load_weights(model, state, f'Checkpoint {path}', optional)
     return checkpoint
+
+
+def _without_its_codes(model: nn.Module, state: dict[str, Tensor]) -> tuple[str, ...]:
+    """Read the tokenizer that a first stage predicts the codes of, where its file has none (a
+    converted one).
+
+    Returns:
+        The beginning of its names, if so.
+    """
+    children = dict(model.named_children())
+    pixels = children.get('pixels')
+    load: Any = getattr(pixels, 'load_weights', None)
+    if load is None or any(name.startswith(CODES) for name in state):
+        return ()
+    load()
+    return (CODES,)
+
+
+def load_start(model: nn.Module, checkpoint: str, rename: dict[str, str] | None = None) -> None:
+    """Load the weights that a training starts from, of a model that has more parts or others.
+
+    Args:
+        model: Every tensor but those of a discriminator must be in the file.
+        checkpoint: File; averaged weights come first.
+        rename: Beginnings of the file's names to those of ours.
+
+    Raises:
+        UserError: The file does not exist, or lacks a tensor.
+    """
+    renamed, pairs = {}, (rename or {}).items()
+    for name, value in choose_weights(read_checkpoint(checkpoint)).items():
+        own = next((b + name[len(a) :] for a, b in pairs if name.startswith(a)), name)
+        renamed[own] = value
+    known = model.state_dict()
+    state = {name: value for name, value in renamed.items() if name in known}
+    load_weights(model, state, f'model.training.start.checkpoint={checkpoint}', TRAINING_ONLY)
+    text = f'The training starts from {len(state)} tensors of {checkpoint}.'
+    print_log(text, 'current', logging.INFO)
 
 
 def load_tokenizer_weights(tokenizer: nn.Module, path: str | Path) -> None:

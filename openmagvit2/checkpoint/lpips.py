@@ -3,7 +3,6 @@
 import logging
 import warnings
 
-import lpips
 import torch
 from mmengine.logging import print_log
 from torch import nn
@@ -28,6 +27,9 @@ def load_lpips(net: str, key: str, weights: str | None = None) -> nn.Module:
         UserError: The trunk's file is not found, or is of another network. Other weights than the
             published ones are used with a warning.
     """
+    # Imports torchvision's models.
+    import lpips
+
     path = find_weights(TRUNK_FILES[net], "torchvision's ImageNet weights, for LPIPS", key, weights)
     trunk = read_pickle(path)
     if not is_published(path, TRUNK_FILES[net]):

@@ -12,6 +12,7 @@ from mmengine.logging import print_log
 from openmagvit2.checkpoint.hashing import digest
 from openmagvit2.datasets.base import ImageDataset
 from openmagvit2.datasets.labels import UNLABELLED
+from openmagvit2.datasets.packed import PackedSamples
 from openmagvit2.errors import UserError
 from openmagvit2.io.image_files import find_folders, find_images
 from openmagvit2.io.images import Colour, UnreadableImage, read_image, to_colour
@@ -52,14 +53,14 @@ class FileDataset(ImageDataset):
             name = type(self).__name__
             raise UserError(f"{name}: on_error must be 'raise' or 'skip', got {on_error!r}.")
         self.background = to_colour(background)
-        self.samples = self._readable(samples) if on_error == 'skip' else samples
+        self.samples = PackedSamples(self._readable(samples) if on_error == 'skip' else samples)
 
     def __len__(self) -> int:
         return len(self.samples)
 
     def all_labels(self) -> np.ndarray:
         """Return int64 (N,)."""
-        return np.array([label for _, label in self.samples])
+        return self.samples.labels
 
     def describe(self, index: int) -> str:
         """Return the path of an image."""

@@ -6,6 +6,7 @@ import numpy as np
 from torch import nn
 
 from openmagvit2.errors import UserError
+from openmagvit2.protocols import Classifying
 
 # The label of an image without a class; generators train the null class on it.
 UNLABELLED = -1
@@ -35,7 +36,7 @@ def check_labels(dataset: Labelled, model: nn.Module) -> str | None:
         UserError: A label is outside of -1 to ``num_classes - 1``, or the data set has more classes
             than the model and its labels are not known before reading it.
     """
-    classes = getattr(model, 'num_classes', None)
+    classes = model.num_classes if isinstance(model, Classifying) else None
     if classes is None:
         return None
     name, own, labels = type(dataset).__name__, dataset.num_classes, dataset.all_labels()

@@ -22,6 +22,7 @@ from openmagvit2.errors import UserError
 from openmagvit2.io.image_files import ENDINGS
 from openmagvit2.io.images import Colour, UnreadableImage, read_image, to_colour
 from openmagvit2.io.text import read_lines
+from openmagvit2.protocols import Classifying
 from openmagvit2.registry import DATASETS, TRANSFORMS
 
 # Unreadable samples in a row that raise an error.
@@ -86,7 +87,7 @@ class TarShards(IterableDataset):
 
     def check_model(self, model: nn.Module) -> str | None:
         """Return what a training would not learn; see :meth:`ImageDataset.check_model`."""
-        if getattr(model, 'num_classes', None) is None:
+        if not isinstance(model, Classifying) or model.num_classes is None:
             return None
         return (
             f'TarShards: images have no labels (all are {UNLABELLED}), so the training is '
@@ -168,14 +169,14 @@ class TarShards(IterableDataset):
             key = next((key for key in self.keys if key in sample), None)
             if '__error__' in sample:
                 broken = True
-                report.tell(f'the rest of shard {shard}', sample['__error__'])
+                report.log(f'the rest of shard {shard}', sample['__error__'])
             elif sample['__key__'] in self.skip:
                 count += 1
             elif key is None:
                 without.append(sample['__key__'])
             elif isinstance(sample[key], TooLarge):
                 count += 1
-                report.tell(f'{shard}: {sample["__key__"]}.{key}', sample[key])
+                report.log(f'{shard}: {sample["__key__"]}.{key}', sample[key])
             else:
                 count += 1
                 yield f'{shard}: {sample["__key__"]}', sample[key]
@@ -186,7 +187,7 @@ class TarShards(IterableDataset):
                 f'or `urls`.'
             )
         if without:
-            report.tell(f'{shard}: {without[0]}', f'no ending of {endings}', len(without))
+            report.log(f'{shard}: {without[0]}', f'no ending of {endings}', len(without))
         return count
 
     def _shuffled(
@@ -210,7 +211,7 @@ class TarShards(IterableDataset):
                 decoded = read_image(content, self.background, name)
             except UnreadableImage as error:
                 in_a_row += 1
-                report.tell(name, error.reason)
+                report.log(name, error.reason)
                 if in_a_row == MAX_UNREADABLE:
                     raise UserError(
                         f'TarShards: the last {in_a_row} samples could not be read, as {name}; '
@@ -227,7 +228,8 @@ class _Report:
     def __init__(self, reader: int) -> None:
         self.reader, self.count = reader, 0
 
-    def tell(self, name: str, reason: object, count: int = 1) -> None:
+    def log(self, name: str, reason: object, count: int = 1) -> None:
+        """Log that ``count`` samples, the first of them ``name``, cannot be read, and why."""
         self.count += count
         more = f' and {count - 1} more there' if count > 1 else ''
         text = (

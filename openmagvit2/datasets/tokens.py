@@ -9,6 +9,7 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from openmagvit2.checkpoint.hashing import weights_hash
+from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.datasets.base import uniform
 from openmagvit2.datasets.fingerprint import changed
 from openmagvit2.datasets.labels import check_labels
@@ -105,9 +106,9 @@ class TokenCache(Dataset):
             UserError: It is another tokenizer, a label is none of the model's classes, or the
                 images have changed.
         """
-        tokenizer = getattr(model, 'tokenizer', None)
-        if tokenizer is None:
+        if not is_generator(model):
             raise UserError('TokenCache holds tokens, not images: it trains generators only.')
+        tokenizer = model.tokenizer
         if weights_hash(tokenizer.encoder, tokenizer.quantizer) != self.header['tokenizer_hash']:
             raise UserError(
                 f'TokenCache: {self.folder} was made by another tokenizer '

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 
 from openmagvit2.engine.unwrap import unwrap
 from openmagvit2.errors import UserError
+from openmagvit2.protocols import ChecksModel
 from openmagvit2.registry import PARAM_SCHEDULERS
 
 
@@ -56,12 +57,10 @@ def check_datasets(loaders: Mapping[str, DataLoader], model: nn.Module) -> None:
     """
     model = unwrap(model)
     for key, loader in loaders.items():
-        # Data sets of other packages have no such method.
-        check_model = getattr(loader.dataset, 'check_model', None)
-        if check_model is None:
+        if not isinstance(loader.dataset, ChecksModel):
             continue
         try:
-            doubt = check_model(model)
+            doubt = loader.dataset.check_model(model)
         except UserError as error:
             raise UserError(f'{key}: {error}') from error
         if doubt and key == 'train_dataloader':

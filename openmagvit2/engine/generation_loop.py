@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from openmagvit2.engine.unwrap import unwrap
 from openmagvit2.errors import UserError
+from openmagvit2.evaluation.metrics.base import measures_samples
 from openmagvit2.registry import LOOPS
 
 # For each sample of a batch: its number in the whole set, its class, its number in the class.
@@ -83,7 +84,7 @@ class GenerationLoop(BaseLoop):
         built = isinstance(evaluator, Evaluator)
         self.evaluator = evaluator if built else runner.build_evaluator(evaluator)
         for metric in self.evaluator.metrics:
-            if not getattr(metric, 'measures_samples', False):
+            if not measures_samples(type(metric)):
                 raise UserError(
                     f'test_evaluator: {type(metric).__name__} measures a data set, and '
                     f'test_cfg.type=GenerationLoop samples; measure the two in two calls.'

@@ -1,4 +1,4 @@
-"""The training loop by iterations, which resumes exactly, and a validation without side effects."""
+"""The training loop by iterations, which resumes exactly."""
 
 import logging
 import math
@@ -10,19 +10,22 @@ from mmengine.device import get_device
 from mmengine.dist import all_reduce, get_world_size
 from mmengine.logging import print_log
 from mmengine.optim import OptimWrapperDict
-from mmengine.runner import BaseLoop, Runner, ValLoop
+from mmengine.runner import BaseLoop, Runner
 from torch.utils.data import IterableDataset
 
+# Every training needs its loop, so the reader of checkpoints is registered with it.
+import openmagvit2.engine.reading  # noqa: F401
 from openmagvit2.engine.checks import check_datasets
 from openmagvit2.engine.finite import FiniteWatch, NonFiniteError
 from openmagvit2.engine.hooks.checkpoint import ResumableCheckpointHook
 from openmagvit2.engine.optim.wrapper import AutocastOptimWrapper
 from openmagvit2.engine.parallel.peers import is_lost
-from openmagvit2.engine.random_state import isolated_random_state, set_random_state
+from openmagvit2.engine.random_state import set_random_state
 from openmagvit2.engine.stop import StopRequest, TrainingStopped, listening
 from openmagvit2.engine.unwrap import unwrap
 from openmagvit2.errors import UserError
 from openmagvit2.models.layers.iteration import one_iteration
+from openmagvit2.protocols import ChecksMicroBatches, Describing, Rehearsing
 from openmagvit2.registry import LOOPS
 from openmagvit2.signatures import accepted
 
@@ -86,7 +89,8 @@ class IterationLoop(BaseLoop):
         self.resumed_random_state: dict | None = None
         self.stop_training = False
         self.skip_non_finite, self.max_skips, self.skips = non_finite == 'skip', max_skips, 0
-        describe = getattr(self.dataloader.dataset, 'describe', 'image {}'.format)
+        data = self.dataloader.dataset
+        describe = data.describe if isinstance(data, Describing) else 'image {}'.format
         self.watch = FiniteWatch(torch.device(get_device()).type, describe)
         # Whether an iteration is in progress, so that the state is that of no iteration.
         self.within = False
@@ -148,10 +152,9 @@ class IterationLoop(BaseLoop):
         return runner.model
 
     def _check_micro_batches(self) -> None:
-        # Models of other packages may have no such method.
-        check = getattr(unwrap(self.runner.model), 'check_micro_batches', None)
-        if self.micro_batches > 1 and check is not None:
-            check()
+        model = unwrap(self.runner.model)
+        if self.micro_batches > 1 and isinstance(model, ChecksMicroBatches):
+            model.check_micro_batches()
 
     def _iterate(self, batches: Iterator[dict], stop: StopRequest) -> None:
         if self._iter and self._validation_is_due() and self.validated_iter != self._iter:
@@ -208,7 +211,7 @@ class IterationLoop(BaseLoop):
         if self._skipped() > skipped and self.skips < self.max_skips:
             self._skip(model, buffers)
             return {name: torch.nan_to_num(value) for name, value in outputs.items()}
-        gradients = {name: getattr(wrapper, 'finite', None) for name, wrapper in self._wrappers()}
+        gradients = {name: wrapper.finite for name, wrapper in self._own_wrappers()}
         self.watch.note(self._iter + 1, outputs, gradients, batch)
         return outputs
 
@@ -223,10 +226,13 @@ class IterationLoop(BaseLoop):
         given = counted if 'iteration' in accepted(step) else own
         if len(micro_batches) == 1:
             return [step(micro_batches[0], **given)]
-        rehearse = getattr(model, 'rehearse', None)
-        with one_iteration(
-            model, rehearse and (lambda: [rehearse(micro, **counted) for micro in micro_batches])
-        ):
+
+        def rehearse() -> None:
+            if isinstance(model, Rehearsing):
+                for micro in micro_batches:
+                    model.rehearse(micro, **counted)
+
+        with one_iteration(model, rehearse):
             return [step(micro, **given) for micro in micro_batches]
 
     def _checkpoint_hooks(self) -> list[ResumableCheckpointHook]:
@@ -240,15 +246,19 @@ class IterationLoop(BaseLoop):
             else [('the model', wrappers)]
         )
 
+    def _own_wrappers(self) -> list[tuple[str, AutocastOptimWrapper]]:
+        """Return the wrappers that count their steps; mmengine's do not."""
+        return [(n, w) for n, w in self._wrappers() if isinstance(w, AutocastOptimWrapper)]
+
     def _set_skipping(self) -> None:
-        for _, wrapper in self._wrappers():
+        for _, wrapper in self._own_wrappers():
             wrapper.skip_non_finite = self.skip_non_finite
 
     def _skipped(self) -> int:
-        return sum(getattr(wrapper, 'skipped', 0) for _, wrapper in self._wrappers())
+        return sum(wrapper.skipped for _, wrapper in self._own_wrappers())
 
     def _steps(self) -> int:
-        return sum(getattr(wrapper, 'steps', 0) for _, wrapper in self._wrappers())
+        return sum(wrapper.steps for _, wrapper in self._own_wrappers())
 
     @torch.no_grad()
     def _skip(self, model: torch.nn.Module, buffers: dict[str, torch.Tensor]) -> None:
@@ -306,40 +316,6 @@ class IterationLoop(BaseLoop):
     def _cut(self) -> bool:
         """Return whether the last validation was cut short."""
         return self._validation_is_due() and self.validated_iter != self._iter
-
-
-@LOOPS.register_module()
-class ValidationLoop(ValLoop):
-    """mmengine's validation with random states kept; a stop request ends it without metrics."""
-
-    # Whether the last run computed metrics; the same in all processes.
-    completed = False
-
-    def run(self, stop: StopRequest | None = None) -> dict:
-        """Return the metrics by name; empty if a stop request cut the validation short."""
-        runner = self.runner
-        with isolated_random_state():
-            runner.call_hook('before_val')
-            runner.call_hook('before_val_epoch')
-            runner.model.eval()
-            try:
-                metrics = self._measure(stop)
-            except Exception:
-                # As after a stop, remove the averages from the model before its state is saved.
-                runner.call_hook('after_val_epoch', metrics={})
-                raise
-            runner.call_hook('after_val_epoch', metrics=metrics)
-            runner.call_hook('after_val')
-        return metrics
-
-    def _measure(self, stop: StopRequest | None) -> dict:
-        for i, batch in enumerate(self.dataloader):
-            if stop is not None and stop.signal_number:
-                break
-            self.run_iter(i, batch)
-        # Collective, whatever the number of batches of each process.
-        self.completed = stop is None or not stop.agreed()
-        return self.evaluator.evaluate(len(self.dataloader.dataset)) if self.completed else {}
 
 
 def _next(batches: Iterator[dict]) -> tuple[dict, Exception | None]:

@@ -1,5 +1,1 @@
 """Metrics of reconstructions and samples."""
-
-from openmagvit2.evaluation import metrics
-
-__all__ = ['metrics']

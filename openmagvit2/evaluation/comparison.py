@@ -21,8 +21,8 @@ from openmagvit2.evaluation.distributions import (
 from openmagvit2.evaluation.features import FeatureExtractor
 from openmagvit2.evaluation.frechet import frechet_distance
 from openmagvit2.evaluation.images import ImageSet
-from openmagvit2.evaluation.metrics.inception_score import InceptionScore
-from openmagvit2.evaluation.metrics.precision_recall import kernel_distance, precision_recall
+from openmagvit2.evaluation.inception_score import InceptionScore
+from openmagvit2.evaluation.precision_recall import kernel_distance, precision_recall
 from openmagvit2.io.images import Colour
 
 METRICS = ('fd', 'is', 'precision_recall', 'kid')
@@ -228,9 +228,9 @@ def _warnings(
         and theirs.count < least
         and not (name == 'fd' and reference.given)
     ]
-    sizes = [getattr(images, 'size', None) for images in (samples, reference.images)]
-    if all(sizes) and sizes[0] != sizes[1]:
-        (height, width), (other_height, other_width) = sizes
+    own, other = samples.size, reference.images.size if reference.images else None
+    if own and other and own != other:
+        (height, width), (other_height, other_width) = own, other
         lines.append(
             f'samples are {height}x{width} pixels, reference images {other_height}x{other_width}: '
             f'a resize stands between them.'

@@ -21,7 +21,7 @@ from openmagvit2.evaluation.features import FeatureExtractor
 from openmagvit2.evaluation.finite import check_finite
 from openmagvit2.evaluation.frechet import moments, sums
 from openmagvit2.evaluation.images import ImageSet, read_header
-from openmagvit2.evaluation.metrics.inception_score import InceptionScore
+from openmagvit2.evaluation.inception_score import InceptionScore
 from openmagvit2.io import write_atomically
 
 
@@ -30,6 +30,8 @@ class Images(Protocol):
 
     name: str
     skipped: list[str]
+    # (H, W), once known.
+    size: tuple[int, int] | None
 
     def __len__(self) -> int:
         """Return the number of images, including those that will be skipped."""

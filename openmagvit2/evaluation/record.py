@@ -17,6 +17,7 @@ from torch import nn
 from openmagvit2.checkpoint import TRAINING_ONLY
 from openmagvit2.checkpoint.hashing import weights_hash
 from openmagvit2.io import write_text
+from openmagvit2.protocols import Stating
 
 if TYPE_CHECKING:
     from openmagvit2.engine.precision import Precision
@@ -95,7 +96,7 @@ def _protocol(metrics: Sequence[BaseMetric]) -> list[str]:
     return [
         f'{type(metric).__name__}: {metric.statement()}'
         for metric in metrics
-        if hasattr(metric, 'statement')
+        if isinstance(metric, Stating)
     ]
 
 

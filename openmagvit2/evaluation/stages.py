@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.metrics import SHORT_NAMES
+from openmagvit2.protocols import Staged
 from openmagvit2.registry import METRICS, MODELS, Registry
 
 
@@ -35,7 +36,8 @@ def check_stages(evaluators: Sequence[dict], model: dict, source: str) -> None:
 
 def _stage(registry: Registry, built: dict) -> str | None:
     kind = built.get('type')
-    return getattr(registry.get(kind) if isinstance(kind, str) else kind, 'stage', None)
+    cls = registry.get(kind) if isinstance(kind, str) else kind
+    return cls.stage if isinstance(cls, Staged) else None
 
 
 def _name(evaluator: dict) -> str:

@@ -1,13 +1,5 @@
-"""Grids of images, and hooks that write them."""
+"""Grids of images; ``hooks.py`` has the hooks that write them."""
 
 from openmagvit2.visualization.grids import image_grid, save_grid, save_image, to_uint8
-from openmagvit2.visualization.hooks import ReconstructionGridHook, SampleGridHook
 
-__all__ = [
-    'ReconstructionGridHook',
-    'SampleGridHook',
-    'image_grid',
-    'save_grid',
-    'save_image',
-    'to_uint8',
-]
+__all__ = ['image_grid', 'save_grid', 'save_image', 'to_uint8']

@@ -31,7 +31,8 @@ class SampledImages:
 
     def __init__(self, generator: Generator, num_per_class: int = 50, seed: int = 0) -> None:
         self.generator, self.num_per_class, self.seed = generator, num_per_class, seed
-        self.name, self.skipped = 'samples', []
+        self.name, self.size = 'samples', None
+        self.skipped: list[str] = []
         self.classes = generator.model.conditioner.classes(
             'sample its conditions in Python, and compare the folder of the images'
         )
@@ -40,7 +41,7 @@ class SampledImages:
         return len(self.classes) * self.num_per_class
 
     def settings(self, config: str | Path) -> dict:
-        """Settings for the record: the generator's config, and how it samples."""
+        """Return settings for the record: the generator's config, and how it samples."""
         return dict(
             config=str(config),
             num_per_class=self.num_per_class,
@@ -49,7 +50,7 @@ class SampledImages:
         )
 
     def batches(self, size: int) -> Iterator[np.ndarray]:
-        """Arrays uint8 (B, H, W, 3)."""
+        """Return arrays uint8 (B, H, W, 3)."""
         for start in range(0, len(self), size):
             places = [
                 divmod(i, self.num_per_class) for i in range(start, min(start + size, len(self)))
@@ -111,7 +112,7 @@ def compare_sets(
 
 
 def _network(config: dict) -> FeatureExtractor:
-    """The network of a config, whose keys come from the command line."""
+    """Return the network of a config, whose keys come from the command line."""
     kind = FEATURES.get(config['type']) if isinstance(config['type'], str) else config['type']
     known = accepted(kind) if kind is not None else set(config)
     for key in config.keys() - known - {'type'}:

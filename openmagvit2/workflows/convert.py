@@ -13,10 +13,13 @@ from openmagvit2.checkpoint import (
     dataset_meta,
     is_ours,
     read_checkpoint,
+    read_checkpoints,
+    save_atomically,
     to_official,
     to_ours,
     write_checkpoint,
 )
+from openmagvit2.checkpoint.containers import packed
 from openmagvit2.checkpoint.convert import Report
 from openmagvit2.checkpoint.converters import Converter, choose, is_official
 from openmagvit2.checkpoint.sharded import is_sharded
@@ -34,6 +37,7 @@ def convert(
     weights: str = 'both',
     tokenizer: str | Path | None = None,
     cfg_options: dict | None = None,
+    system: str | None = None,
 ) -> None:
     """Convert, print the report, write.
 
@@ -43,9 +47,9 @@ def convert(
         config: Config of the model.
         to: 'ours' or 'official'.
         weights: 'both', 'ema' or 'raw'.
-        tokenizer: File of a generator's tokenizer: compared with the one that the sources hold, or
-            put in where they hold none.
+        tokenizer: File of a generator's tokenizer: compared with that in the sources, or put in.
         cfg_options: Overrides for the config.
+        system: Name of the converter, where several systems have files of one model.
 
     Raises:
         UserError: A file cannot be read, or does not fit the config.
@@ -56,20 +60,19 @@ def convert(
     if to == 'ours' and any(map(is_sharded, sources)):
         _gather(sources, target, model, weights)
         return
-    file = joined(sources)
+    file = read_checkpoints(sources)
     if tokenizer and not is_generator(model):
         raise UserError('--tokenizer goes with the file of a generator.')
     if to == 'official':
-        converter = choose(model)
+        converter = choose(model, name=system)
         converted, report = to_official(file, model, weights, converter)
     elif is_ours(file):
-        raise UserError(
-            'The file is a checkpoint of ours already; --to official goes the other way.'
-        )
+        converter, (converted, report) = None, _in_another_format(file, model, sources[0], target)
     else:
-        converter = choose(model, file['state_dict'])
+        converter = choose(model, file['state_dict'], system)
         converted, report = to_ours(file['state_dict'], model, weights, converter)
-    converted |= _kept(file, report, bare=converter.bare and to == 'official')
+    bare = to == 'official' and converter is not None and converter.bare
+    converted |= _kept(file, report, bare)
     print(report)
     ours = file if to == 'official' else converted
     if tokenizer:
@@ -95,6 +98,24 @@ def _gather(sources: Sequence[str | Path], target: Path, model: nn.Module, weigh
     print(f'{sources[0]}: one file with {", ".join(content)}.')
 
 
+def _in_another_format(
+    file: dict, model: nn.Module, source: str | Path, target: Path
+) -> tuple[dict, Report]:
+    """A checkpoint of ours for a file with another ending.
+
+    Raises:
+        UserError: The ending is the same, or the file does not fit the config.
+    """
+    if Path(source).suffix == target.suffix:
+        raise UserError(
+            'The file is a checkpoint of ours already; --to official goes the other way, and the '
+            'ending .pth or .safetensors to the other format.'
+        )
+    check_weights(model, file['state_dict'], f'Checkpoint {source}', TRAINING_ONLY)
+    kept = {key: file[key] for key in ('state_dict', 'ema_state_dict') if file.get(key)}
+    return kept, Report([('all', len(file['state_dict']), 'kept: ours, in another format')])
+
+
 def _check_target(sources: Sequence[str | Path], target: Path, to: str) -> None:
     if target.suffix not in ('.pth', '.safetensors') and not (
         target.suffix == '.ckpt' and to == 'official'
@@ -107,27 +128,11 @@ def _check_target(sources: Sequence[str | Path], target: Path, to: str) -> None:
             raise UserError(f'{target} is the source itself; name another file to write.')
 
 
-def joined(sources: Sequence[str | Path]) -> dict:
-    """The content of one file, or of several whose tensors have different names or equal values."""
-    file = read_checkpoint(sources[0])
-    for source in sources[1:]:
-        other = read_checkpoint(source)
-        both = file['state_dict'].keys() & other['state_dict'].keys()
-        for name in sorted(both):
-            if not file['state_dict'][name].equal(other['state_dict'][name]):
-                raise UserError(
-                    f'{sources[0]} and {source} both have {name}, with other values; give files '
-                    f'that belong together.'
-                )
-        file = other | file | dict(state_dict=file['state_dict'] | other['state_dict'])
-    return file
-
-
 def bit_order_note(model: nn.Module, state: dict[str, Tensor]) -> str:
     """Pixels come out right in either order of bits, indices do not; v1 files have no adaptive
     norm.
     """
-    order = getattr(getattr(model, 'quantizer', None), 'bit_order', None)
+    order = None if is_generator(model) else model.quantizer.bit_order
     expected = 'lsb' if any(name.startswith('decoder.adaptive.') for name in state) else 'msb'
     if order in (None, expected):
         return ''
@@ -195,7 +200,7 @@ def compare_tokenizers(
 
 
 def encoder_and_decoder(weights: dict[str, Tensor], prefix: str = '') -> dict[str, Tensor]:
-    """The part of some weights that makes codes and pixels, without ``prefix``."""
+    """Return the part of some weights that makes codes and pixels, without ``prefix``."""
     parts = (f'{prefix}encoder.', f'{prefix}decoder.')
     return {
         name.removeprefix(prefix): tensor
@@ -205,7 +210,7 @@ def encoder_and_decoder(weights: dict[str, Tensor], prefix: str = '') -> dict[st
 
 
 def _same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
-    """Whether two groups of tensors have the same names and values, in whatever dtype."""
+    """Return whether two groups of tensors have the same names and values, in whatever dtype."""
     return a.keys() == b.keys() and all(a[name].double().equal(b[name].double()) for name in a)
 
 
@@ -228,5 +233,16 @@ def _write(
             state = {name: tensor for name, tensor in state.items() if name not in other}
             beside = target.with_name(f'{target.stem}_{part}{target.suffix}')
             print(f'{part}: a file of its own in this system, {beside}')
-            write_checkpoint(dict(state_dict=other), beside, converter.bare, sources)
-    write_checkpoint(content | dict(state_dict=state), target, converter.bare, sources)
+            _write_official(dict(state_dict=other), beside, converter, sources)
+    _write_official(content | dict(state_dict=state), target, converter, sources)
+
+
+def _write_official(
+    content: dict, target: Path, converter: Converter, sources: Sequence[str | Path]
+) -> None:
+    """Write a file as the system has it; a .safetensors file has no dicts, only names."""
+    if target.suffix == '.safetensors':
+        write_checkpoint(content, target, sources=sources)
+        return
+    others = {} if converter.bare else {k: v for k, v in content.items() if k != 'state_dict'}
+    save_atomically(packed(content['state_dict'], converter) | others, target, sources)

@@ -16,6 +16,7 @@ from openmagvit2.engine.numerics import set_numerics
 from openmagvit2.engine.run_folder import default_folder
 from openmagvit2.errors import UserError
 from openmagvit2.io import make_folder
+from openmagvit2.protocols import Preparing
 from openmagvit2.registry import METRICS
 
 
@@ -88,13 +89,13 @@ def prepare(evaluators: ConfigDict | Sequence[ConfigDict]) -> list[BaseMetric]:
     """Build evaluators and load their networks, so that missing weights fail before any image."""
     metrics = [METRICS.build(evaluator.to_dict()) for evaluator in listed(evaluators)]
     for metric in metrics:
-        # mmengine's own metrics have no such method.
-        if hasattr(metric, 'prepare'):
+        if isinstance(metric, Preparing):
             metric.prepare()
     return metrics
 
 
 def listed(evaluators: ConfigDict | Sequence[ConfigDict]) -> Sequence[ConfigDict]:
+    """Return the configs of the evaluators as a list, also where there is one alone."""
     return [evaluators] if isinstance(evaluators, dict) else evaluators
 
 

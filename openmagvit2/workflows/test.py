@@ -15,6 +15,7 @@ from openmagvit2.engine.parallel.peers import watched
 from openmagvit2.engine.unwrap import unwrap
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.metrics import SHORT_NAMES
+from openmagvit2.evaluation.metrics.base import measures_samples
 from openmagvit2.evaluation.record import write_record
 from openmagvit2.evaluation.stages import check_stages
 from openmagvit2.registry import DATASETS, METRICS, MODELS, Registry
@@ -122,7 +123,7 @@ def choose_loop(config: Config) -> bool:
         UserError: Some measure samples, others a data set.
     """
     kinds = [METRICS.get(str(part['type'])) for part in listed(config.test_evaluator)]
-    samples = {bool(getattr(kind, 'measures_samples', False)) for kind in kinds}
+    samples = {measures_samples(kind) for kind in kinds}
     if len(samples) > 1:
         raise UserError(
             'Some of the metrics measure samples and others a data set; name one kind with '
@@ -137,7 +138,7 @@ def choose_loop(config: Config) -> bool:
 
 
 def _named(name: str, evaluators: Sequence[dict]) -> dict:
-    """The config's evaluator of a short name, or the plain one."""
+    """Return the config's evaluator of a short name, or the plain one."""
     if name not in SHORT_NAMES:
         raise UserError(f'No metric `{name}`; choose of {", ".join(SHORT_NAMES)}.')
     plain = SHORT_NAMES[name]
@@ -147,7 +148,7 @@ def _named(name: str, evaluators: Sequence[dict]) -> dict:
 
 
 def _within(part: dict, whole: dict) -> bool:
-    """Whether ``whole`` has all that ``part`` says."""
+    """Return whether ``whole`` has all that ``part`` says."""
     return all(
         _within(value, whole.get(key) or {}) if isinstance(value, dict) else whole.get(key) == value
         for key, value in part.items()

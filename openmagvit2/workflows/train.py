@@ -97,7 +97,7 @@ def _set_start(config: Config, source: Path | None) -> dict:
 
 
 def _find(config: Config, work_dir: str | None, resume: str | bool) -> tuple[Path, Path | None]:
-    """The folder of a training, and the checkpoint that it goes on from."""
+    """Return the folder of a training, and the checkpoint that it goes on from."""
     folder = Path(work_dir or config.get('work_dir') or default_or_old(config, resume))
     if not resume:
         return folder, None

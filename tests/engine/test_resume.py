@@ -82,7 +82,7 @@ def test_resume_is_exact(tmp_path, iteration, in_validation, workers, counts, fa
     assert find_resume_checkpoint(halves) == halves / f'iter_{iteration}.pth'
     train(config(f'{name}-c', workers, counts, family=family), str(halves), resume=True)
     a, b = (read_checkpoint(folder / 'iter_8.pth') for folder in (straight, halves))
-    assert ('ema_state_dict' in a) == (family == 'lfq_32')
+    assert ('ema_state_dict' in a) == (family not in ('ar_32', 'ar_rq_32', 'var_32'))
     for key in {
         'state_dict',
         'ema_state_dict',
@@ -92,6 +92,14 @@ def test_resume_is_exact(tmp_path, iteration, in_validation, workers, counts, fa
         'validated_iter',
     } & a.keys():
         assert_equal(a[key], b[key], key)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    'family', ['rq_32', 'ar_rq_32', 'var_tokenizer_32', 'var_32', 'infinity_32', 'lfq_grouped_32']
+)
+def test_resume_is_exact_with_several_codebooks_and_scales(tmp_path, family):
+    test_resume_is_exact(tmp_path, 3, False, 0, 1, family)
 
 
 def test_a_broken_checkpoint_is_passed_over_and_metrics_need_no_override(tmp_path):

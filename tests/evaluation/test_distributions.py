@@ -1,15 +1,7 @@
-"""Fréchet distance, Inception score, precision and recall against torch-fidelity and scipy; sets of
-images; the command.
-"""
+"""Fréchet distance, Inception score, precision and recall against torch-fidelity and scipy."""
 
 import errno
-import hashlib
-import io
-import json
 import os
-import runpy
-import sys
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +9,8 @@ import pytest
 import scipy.linalg
 import scipy.special
 import torch
-from PIL import Image
+from image_arrays import random_images, save_npz
 from pytorch_fid.inception import InceptionV3 as PytorchFID
-from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 from torch_fidelity.metric_isc import isc_features_to_metric
 from torch_fidelity.metric_prc import prc_features_to_metric
@@ -29,8 +20,8 @@ from openmagvit2.evaluation.distributions import Statistics, cached_moments, rea
 from openmagvit2.evaluation.features import FeatureExtractor, TimmFeatures
 from openmagvit2.evaluation.frechet import frechet_distance, moments, sums
 from openmagvit2.evaluation.images import ImageSet
-from openmagvit2.evaluation.metrics.inception_score import InceptionScore
-from openmagvit2.evaluation.metrics.precision_recall import kernel_distance, precision_recall
+from openmagvit2.evaluation.inception_score import InceptionScore
+from openmagvit2.evaluation.precision_recall import kernel_distance, precision_recall
 from openmagvit2.registry import FEATURES
 
 ROOT = Path(__file__).parents[2]
@@ -255,57 +246,6 @@ def test_a_damaged_or_unwritable_cache_costs_only_time(tmp_path, monkeypatch):
     assert not list((tmp_path / 'full').iterdir())
 
 
-def save_npz(path: Path, images: np.ndarray) -> Path:
-    np.savez(path, arr_0=images)
-    return path
-
-
-def random_images(count: int, size: int = 16, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, (count, size, size, 3), dtype=np.uint8)
-
-
-def test_sets_of_images_are_read_by_parts(tmp_path):
-    images = random_images(10)
-    for writer in (np.savez, np.savez_compressed):
-        writer(tmp_path / 'x.npz', arr_0=images)
-        assert np.array_equal(np.concatenate(list(ImageSet(tmp_path / 'x.npz').batches(3))), images)
-    for i, image in enumerate(images):
-        Image.fromarray(image).save(tmp_path / f'{i}.png')
-    folder = ImageSet(tmp_path)
-    assert np.array_equal(np.concatenate(list(folder.batches(4))), images) and len(folder) == 10
-
-
-def test_bad_sets_are_explained(tmp_path):
-    np.savez(tmp_path / 'pickled.npz', arr_0=np.array([dict(a=1)], dtype=object))
-    np.savez(tmp_path / 'float.npz', arr_0=np.zeros((2, 4, 4, 3)))
-    np.savez(tmp_path / 'layout.npz', arr_0=np.zeros((2, 3, 4, 4), np.uint8))
-    np.savez(tmp_path / 'name.npz', images=np.zeros((2, 4, 4, 3), np.uint8))
-    (tmp_path / 'broken.npz').write_bytes(b'PK not a zip')
-    (tmp_path / 'empty').mkdir()
-    told = dict(
-        pickled='pickled objects',
-        float='must be uint8',
-        layout='must be uint8',
-        name='no arr_0',
-        broken='not a readable npz',
-    )
-    for name, text in told.items():
-        with pytest.raises(ValueError, match=text):
-            ImageSet(tmp_path / f'{name}.npz')
-    with pytest.raises(ValueError, match='holds no images'):
-        ImageSet(tmp_path / 'empty')
-    with pytest.raises(ValueError, match='does not exist'):
-        ImageSet(tmp_path / 'nothing.npz')
-    short = io.BytesIO()
-    np.lib.format.write_array_header_1_0(
-        short, dict(descr='|u1', fortran_order=False, shape=(9, 4, 4, 3))
-    )
-    with zipfile.ZipFile(tmp_path / 'short.npz', 'w') as archive:
-        archive.writestr('arr_0.npy', short.getvalue() + bytes(100))
-    with pytest.raises(ValueError, match='ends after 2 of 9 images'):
-        list(ImageSet(tmp_path / 'short.npz').batches(4))
-
-
 def test_bad_statistics_are_explained(tmp_path):
     mean, cov = np.zeros(4), np.eye(4)
     broken = cov.copy()
@@ -347,185 +287,6 @@ def test_one_image_has_no_covariance():
     statistics.update(dict(features=torch.ones(1, 4)))
     with pytest.raises(ValueError, match='at least 2 images in each set, got 1'):
         _ = statistics.moments
-
-
-def test_a_damaged_npz_and_a_truncated_jpeg(tmp_path):
-    np.savez_compressed(
-        tmp_path / 'x.npz', arr_0=np.zeros((50, 16, 16, 3), np.uint8) + random_images(1)
-    )
-    content = bytearray((tmp_path / 'x.npz').read_bytes())
-    content[len(content) // 2] ^= 255
-    (tmp_path / 'x.npz').write_bytes(content)
-    with pytest.raises(ValueError, match='x.npz is (damaged|not a readable npz)'):
-        list(ImageSet(tmp_path / 'x.npz').batches(7))
-    for i, image in enumerate(random_images(5, 64)):
-        Image.fromarray(image).save(tmp_path / f'{i}.jpg')
-    whole = (tmp_path / '2.jpg').read_bytes()
-    (tmp_path / '2.jpg').write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ValueError, match='2.jpg cannot be read: image file is truncated'):
-        list(ImageSet(tmp_path).batches(2))
-    lenient = ImageSet(tmp_path, skip_broken=True)
-    for _ in range(2):
-        assert sum(map(len, lenient.batches(2))) == 4 and lenient.skipped == [
-            str(tmp_path / '2.jpg')
-        ]
-    for i in range(5):
-        (tmp_path / f'{i}.jpg').write_bytes(b'no image')
-    with pytest.raises(ValueError, match='none of its 5 images can be read'):
-        list(ImageSet(tmp_path, skip_broken=True).batches(2))
-
-
-def test_broken_and_odd_files_of_a_folder(tmp_path):
-    for i, image in enumerate(random_images(4)):
-        Image.fromarray(image).save(tmp_path / f'{i}.png')
-    (tmp_path / '2.png').write_bytes((tmp_path / '2.png').read_bytes()[:60])
-    with pytest.raises(ValueError, match='2.png cannot be read'):
-        list(ImageSet(tmp_path).batches(2))
-    lenient = ImageSet(tmp_path, skip_broken=True)
-    assert sum(map(len, lenient.batches(2))) == 3 and lenient.skipped == [str(tmp_path / '2.png')]
-    Image.fromarray(random_images(1, 20)[0]).save(tmp_path / '3.png')
-    with pytest.raises(ValueError, match=r'3.png is 20x20, the images before it 16x16'):
-        list(ImageSet(tmp_path, skip_broken=True).batches(2))
-
-
-def test_names_of_pixels_follow_the_background(tmp_path):
-    pixels = np.dstack([random_images(1)[0], np.full((16, 16), 100, np.uint8)])
-    Image.fromarray(pixels).save(tmp_path / 'a.png')
-    black, white = (ImageSet(tmp_path, background=name) for name in ('black', 'white'))
-    assert black.hash() == white.hash() and black.key() != white.key()
-    assert white.key() == ImageSet(tmp_path, background=(255, 255, 255)).key()
-    images = save_npz(tmp_path / 'x.npz', random_images(2))
-    assert ImageSet(images, background='black').key() == ImageSet(images).hash()
-
-
-def test_links_to_nothing_are_broken_files(tmp_path):
-    Image.fromarray(random_images(1)[0]).save(tmp_path / 'a.png')
-    (tmp_path / 'b.png').symlink_to(tmp_path / 'gone.png')
-    with pytest.raises(ValueError, match='b.png cannot be read: No such file.*with --skip-broken'):
-        ImageSet(tmp_path).hash()
-    lenient = ImageSet(tmp_path, skip_broken=True)
-    assert len(lenient.hash()) == 64 and sum(map(len, lenient.batches(2))) == 1
-    assert lenient.skipped == [str(tmp_path / 'b.png')]
-
-
-@pytest.fixture
-def run(monkeypatch, capsys, tmp_path):
-    monkeypatch.setenv('OPENMAGVIT2_CACHE', str(tmp_path / 'cache'))
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, 'argv', ['evaluate_npz.py', *map(str, arguments)])
-        return runpy.run_path(str(ROOT / 'tools' / 'evaluate_npz.py'))[
-            'main'
-        ](), *capsys.readouterr()
-
-    return call
-
-
-def test_without_weights_one_sentence(run, tmp_path, monkeypatch):
-    monkeypatch.setenv('OPENMAGVIT2_WEIGHTS', str(tmp_path))
-    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path / 'hub'))
-    files = [save_npz(tmp_path / f'{i}.npz', random_images(3, seed=i)) for i in range(2)]
-    code, out, err = run(*files)
-    assert code == 2 and out == ''
-    assert (
-        'weights-inception-2015-12-05-6726825d.pth' in err
-        and str(tmp_path) in err
-        and 'Traceback' not in err
-    )
-
-
-def test_mistakes_are_told_before_an_image_is_read(run, tmp_path):
-    samples = save_npz(tmp_path / 'x.npz', random_images(3))
-    (tmp_path / 'broken.npz').write_bytes(b'PK not a zip')
-    np.savez(tmp_path / 'objects.npz', mu=np.array([dict(a=1)], dtype=object), sigma=np.eye(1))
-    np.savez(
-        tmp_path / 'both.npz', mu=np.zeros(2048), sigma=np.eye(2048), arr_0=np.zeros((2, 4, 4, 3))
-    )
-    cases = [
-        ([samples, tmp_path / 'broken.npz'], 'broken.npz is not a readable npz'),
-        ([samples, tmp_path / 'objects.npz'], 'objects.npz is not a readable npz: Object arrays'),
-        ([samples, tmp_path / 'both.npz'], 'arr_0 must be uint8'),
-        ([samples, samples, '--metrics', 'fid'], '--metrics fid: choose of fd, is'),
-        ([samples, samples, '--batch-size', 0], 'must be at least 1'),
-        ([samples, samples, '--device', 'nothing'], '--device nothing'),
-        ([samples, samples, '--features', 'Inception'], 'No `Inception` in the features slot'),
-        ([samples, samples, '--features-options', 'weight=x'], '--features-options: '),
-        ([samples, samples, '--out', tmp_path / 'no' / 'result.json'], 'its folder does not exist'),
-        ([samples, samples, '--out', tmp_path], 'this is a folder'),
-    ]
-    for arguments, told in cases:
-        code, out, err = run(*arguments)
-        assert code == 2 and told in err and 'Traceback' not in err, (arguments, err)
-        assert out == '', arguments
-
-
-@pytest.fixture(scope='module')
-def inception(tmp_path_factory):
-    """A file of random Inception weights."""
-    path = tmp_path_factory.mktemp('weights') / 'random.pth'
-    torch.manual_seed(0)
-    with pytest.MonkeyPatch.context() as patch:
-        # The constructor reads a file; what it makes before that is all that is wanted here.
-        patch.setattr(torch, 'load', lambda *args, **kwargs: None)
-        patch.setattr(FeatureExtractorInceptionV3, 'load_state_dict', lambda self, state: None)
-        network = FeatureExtractorInceptionV3('inception-v3-compat', ['2048'], str(path))
-    torch.save(network.state_dict(), path)
-    return path
-
-
-@pytest.fixture(scope='module')
-def small(tmp_path_factory):
-    """A file of random weights of the network that a package ships."""
-    path = tmp_path_factory.mktemp('weights') / 'small.pth'
-    torch.manual_seed(0)
-    torch.save(TimmFeatures().network.state_dict(), path)
-    return path
-
-
-@pytest.mark.parametrize(
-    'network', ['TimmFeatures', pytest.param('FIDInception', marks=pytest.mark.slow)]
-)
-def test_networks_through_the_command(run, tmp_path, network, request):
-    weights = request.getfixturevalue(dict(TimmFeatures='small', FIDInception='inception')[network])
-    extractor = FEATURES.build(dict(type=network, weights=str(weights)))
-    name = extractor.distance_name
-    files = [save_npz(tmp_path / f'{i}.npz', random_images(6, 32, i)) for i in range(2)]
-    options = ['--features', network, '--features-options', f'weights={weights}', '--batch-size', 4]
-    code, out, err = run(*files, *options, '--out', tmp_path / 'result.json')
-    assert code == 0, err
-    record = json.loads((tmp_path / 'result.json').read_text())
-    assert set(record['values']) == {
-        name,
-        'inception_score',
-        'inception_score_std',
-        'precision',
-        'recall',
-    }
-    assert (
-        record['samples']['count'] == 6
-        and record['network']['sha256'] == hashlib.sha256(weights.read_bytes()).hexdigest()
-    )
-    assert record['network']['layer'] and record['network'].get('published', False) is False
-    assert 'are few for fd' in err
-    extractor.prepare('cpu')
-    parts = [torch.from_numpy(np.load(file)['arr_0']).permute(0, 3, 1, 2) for file in files]
-    theirs = [fid_features_to_statistics(extractor(part)['features'].double()) for part in parts]
-    expected = fid_statistics_to_metric(*theirs, False)['frechet_inception_distance']
-    bound = 1e-6 * sum(np.trace(s['sigma']) for s in theirs)
-    assert abs(record['values'][name] - expected) < bound + 1e-9
-    # The same against statistics, and again from the cache.
-    np.savez(tmp_path / 'stats.npz', **theirs[1])
-    code, out, err = run(files[0], tmp_path / 'stats.npz', *options)
-    assert code == 0 and 'against' in out, err
-    for _ in range(2):
-        code, out, err = run(*files, *options, '--metrics', 'fd')
-        assert code == 0
-    assert len(list((tmp_path / 'cache').glob(f'{extractor.name}_*.npz'))) == 1
-    code, _, err = run(files[0], tmp_path / 'stats.npz', *options, '--metrics', 'kid')
-    assert code == 2 and 'compares images' in err
-    np.savez(tmp_path / 'other.npz', mu=np.zeros(5), sigma=np.eye(5))
-    code, _, err = run(files[0], tmp_path / 'other.npz', *options)
-    assert code == 2 and 'statistics of another network' in err
 
 
 def test_official_features_equal_pytorch_fid(inception, monkeypatch):

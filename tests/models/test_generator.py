@@ -18,7 +18,8 @@ from openmagvit2.models.samplers.guidance import scheduled
 from openmagvit2.registry import HEADS
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
-HEAD_NAMES = HEADS.names()
+# The others need a quantizer of several codebooks; see test_cumulative.
+HEAD_NAMES = [name for name in HEADS.names() if not HEADS.get(name).shared_classifier]
 
 
 def tiny(head: str = 'NextSubTokenHead', **options):

@@ -31,7 +31,7 @@ def check_encoder(cls) -> None:
     encoder = cls(out_channels=6, **cls.test_arguments)
     assert encoder.out_channels == 6
     sizes = encoder.test_sizes or [tuple(n * d for d in encoder.stride) for n in (1, 2)]
-    if encoder.stride is not None:
+    if encoder.stride is not None and encoder.image_size is None:
         first, *rest = encoder.stride
         sizes = [*sizes, (2 * first, *(3 * d for d in rest))]
         assert encoder.grid(sizes[-1]) == (2, *(3 for _ in rest))
@@ -63,8 +63,9 @@ def check_decoder(cls) -> None:
 
 def check_discriminator(cls) -> None:
     image = torch.randn(2, 3, 64, 64, requires_grad=True)
-    logits = cls()(image)
-    assert logits.dim() == 4 and logits.shape[:2] == (2, 1) and min(logits.shape[2:]) > 1
+    logits = cls(**cls.test_arguments)(image)
+    assert logits.dim() == 4 and logits.shape[:2] == (2, 1)
+    assert (min(logits.shape[2:]) > 1) == cls.patches
     gradient(logits, image)
 
 
@@ -125,19 +126,26 @@ def check_backbone(cls) -> None:
 
 
 def check_head(cls) -> None:
-    head = cls(vocab_sizes=[12] if cls.joint else [4, 3], dim=64).eval()
+    sizes = dict(vocab_sizes=[12] if cls.joint else [4, 3], dim=64)
+    head = cls(**sizes | cls.test_arguments).eval()
+    rows = torch.randn(2, 6, 5)
+    given = (
+        dict(rows=lambda sub: torch.stack([rows[i, x] for i, x in enumerate(sub.unbind(-1))], 2))
+        if head.needs_rows
+        else {}
+    )
     for classifier in head.classifiers:
         nn.init.normal_(classifier.weight)
     sub = torch.stack([torch.randint(size, (2, 5)) for size in head.vocab_sizes], -1)
     context = torch.randn(2, 5, 64, requires_grad=True)
-    assert head.embed(sub).shape == (2, 5, 64)
-    assert [x.shape for x in head.logits(context, sub)] == [
+    assert head.embed(sub, **given).shape == (2, 5, 64)
+    assert [x.shape for x in head.logits(context, sub, **given)] == [
         (2, 5, size) for size in head.vocab_sizes
     ]
-    gradient(sum(head.loss(context, sub).values()), context)
-    drawn = head.sample(context, lambda logits, i: logits.argmax(-1))
+    gradient(sum(head.loss(context, sub, **given).values()), context)
+    drawn = head.sample(context, lambda logits, i: logits.argmax(-1), **given)
     assert drawn.dtype == torch.int64 and drawn.shape == (2, 5, len(head.vocab_sizes))
-    teacher = head.logits(context, drawn)
+    teacher = head.logits(context, drawn, **given)
     assert all(x.argmax(-1).equal(drawn[..., i]) for i, x in enumerate(teacher)), (
         'sample must follow the logits'
     )

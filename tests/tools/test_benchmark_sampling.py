@@ -5,22 +5,20 @@ import argparse
 import pytest
 
 from benchmarks import sampling
+from benchmarks.machine import Machine
 
 
-def call(capsys, *options: str) -> tuple[int, str]:
+def call(*options: str) -> str:
     parser = argparse.ArgumentParser()
     sampling.add_arguments(parser)
-    code = sampling.run(
-        parser.parse_args(
-            ['--config', 'tiny/ar_32', '--batch-size', '3', '--threads', '1', *options]
-        )
-    )
-    return code, capsys.readouterr().out
+    args = parser.parse_args(['--config', 'tiny/ar_32', '--batch-size', '3', *options])
+    (result,) = sampling.measure(args, Machine())
+    return str(result)
 
 
 @pytest.mark.parametrize('options', [(), ('--steps', '2')])
-def test_figures(capsys, options):
-    _, out = call(capsys, *options)
+def test_figures(options):
+    out = call(*options)
     # Two backbone blocks of 64 positions and an intra block of two slots, keys and values, six
     # rows, width 64, float32: 0.40 MB.
     assert 2 * 6 * 64 * 4 * (2 * 64 + 2) == 399_360 and 'caches 0 MB' in out
@@ -28,6 +26,6 @@ def test_figures(capsys, options):
     assert f'{2 if options else 64} of 64 tokens' in out
 
 
-def test_wrong_steps_are_told(capsys):
+def test_wrong_steps_are_told():
     with pytest.raises(ValueError, match='--steps must be from 1 to 64, got 65'):
-        call(capsys, '--steps', '65')
+        call('--steps', '65')

@@ -95,7 +95,12 @@ def test_quickstart_then_sample_and_reconstruct(tmp_path):
     }
     other = run(*start[:3], '7', *start[4:])
     assert other.returncode == 2 and 'holds a run of --minutes 0.05' in other.stderr
+    _check_grids(tmp_path)
+    _check_npz(tmp_path)
+    _check_reconstructions(tmp_path)
 
+
+def _check_grids(tmp_path: Path) -> None:
     (checkpoint,) = (tmp_path / 'generator').glob('iter_*.pth')
     for out, batch in (('a', '1'), ('b', '5')):
         arguments = [
@@ -114,7 +119,11 @@ def test_quickstart_then_sample_and_reconstruct(tmp_path):
     assert len(list((tmp_path / 'a').rglob('0*.png'))) == 6
     assert (tmp_path / 'a' / 'grid.png').read_bytes() == (tmp_path / 'b' / 'grid.png').read_bytes()
 
-    npz = [*arguments[:4], '--num-per-class', '4']
+
+def _check_npz(tmp_path: Path) -> None:
+    (checkpoint,) = (tmp_path / 'generator').glob('iter_*.pth')
+    npz = ['configs/quickstart/ar_28.py', str(checkpoint), '--labels', '1,8']
+    npz += ['--num-per-class', '4']
     done = run(
         sys.executable,
         'tools/sample.py',
@@ -136,6 +145,8 @@ def test_quickstart_then_sample_and_reconstruct(tmp_path):
     done = run(sys.executable, 'tools/sample.py', *npz, '--npz', str(tmp_path / 'one.npz'))
     assert done.returncode == 2 and 'one.npz exists' in done.stderr
 
+
+def _check_reconstructions(tmp_path: Path) -> None:
     (checkpoint,) = (tmp_path / 'tokenizer').glob('iter_*.pth')
     arguments = [
         'configs/quickstart/fsq_28.py',

@@ -1,5 +1,9 @@
-"""Measurements of parts on the machine at hand; each module is a command of
+"""Measurements of parts on the machine at hand; each module named here is a command of
 ``tools/benchmark.py``.
+
+Such a module has ``add_arguments(parser)``, whose defaults make a full run, and ``measure(args,
+machine)``, which yields a :class:`benchmarks.report.Result` as soon as it has one. ``args`` holds
+``device`` and ``threads`` too, which the tool adds.
 """
 
-COMMANDS = ('evaluation', 'lfq', 'sampling')
+PARTS = ('lfq', 'tokenizer', 'train_step', 'sampling', 'decoding', 'data', 'evaluation', 'startup')

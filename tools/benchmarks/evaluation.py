@@ -3,11 +3,12 @@ themselves where their weights are.
 """
 
 import argparse
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
 
 import torch
 
+from benchmarks.machine import Machine, seconds_of
+from benchmarks.report import Result
 from openmagvit2.apis import init_model
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.metrics import SHORT_NAMES
@@ -22,49 +23,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--config', default='lfq_256', help='a tokenizer, with random weights')
     parser.add_argument('--size', type=int, default=256)
     parser.add_argument('--batch-size', type=int, default=2)
-    parser.add_argument('--batches', type=int, default=3)
-    parser.add_argument('--threads', type=int, default=torch.get_num_threads())
-    parser.add_argument('--device', default='cpu')
+    parser.add_argument('--repeats', type=int, default=1)
 
 
-def run(args: argparse.Namespace) -> int:
-    """Print seconds for each image, and what the metrics without networks add."""
-    torch.set_num_threads(args.threads)
-    model = init_model(args.config, device=args.device)
-    data = dict(
-        image=torch.randint(0, 256, (args.batch_size, 3, args.size, args.size), dtype=torch.uint8)
-    )
-    samples: list[dict] = []
-    images = args.batch_size * args.batches
-    model_time = (
-        _seconds(lambda: samples.__setitem__(slice(None), model.val_step(data)), args.batches)
-        / images
-    )
-    print(
-        f'{args.config}, {args.size} pixels, batches of {args.batch_size}, {args.device}, '
-        f'{args.threads} thread(s); seconds an image'
-    )
-    print(f'encode and decode: {model_time:.4f}')
+def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
+    """Encoding and decoding, and each metric whose weights are at hand."""
+    model, number = init_model(args.config, device=machine.device), args.batch_size
+    data = dict(image=torch.randint(0, 256, (number, 3, args.size, args.size), dtype=torch.uint8))
+    samples = model.val_step(data)
+    sizes = f'{args.size} pixels, batch {number}'
+    model_time = seconds_of(lambda: model.val_step(data), machine.device, args.repeats)
+    yield Result(f'{args.config}, encode and decode, {sizes}', model_time, number, 'images')
     light = 0.0
     for name in (*LIGHT, *NETWORKS):
         metric = METRICS.build(SHORT_NAMES[name])
         try:
             metric.prepare()
-        except UserError as error:
-            print(f'{name}: not timed, {error}')
+        except UserError:
+            # Its network's weights are not at hand.
             continue
-        seconds = (
-            _seconds(lambda metric=metric: metric.process(data, samples), args.batches) / images
+        seconds = seconds_of(
+            lambda metric=metric: metric.process(data, samples), machine.device, args.repeats
         )
         light += seconds if name in LIGHT else 0.0
-        print(f'{name}: {seconds:.4f}')
-    print(f'{", ".join(LIGHT)} add {light / model_time:.1%}')
-    return 0
-
-
-def _seconds(step: Callable[[], object], repeats: int) -> float:
-    step()
-    begin = time.perf_counter()
-    for _ in range(repeats):
-        step()
-    return time.perf_counter() - begin
+        note = f'{seconds / model_time:.1%} of encoding and decoding'
+        yield Result(f'{name}, {sizes}', seconds, number, 'images', notes=[note])
+    note = f'{light / model_time:.1%} of encoding and decoding'
+    yield Result(f'{", ".join(LIGHT)} together', light, number, 'images', notes=[note])

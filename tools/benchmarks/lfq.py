@@ -3,15 +3,18 @@ dense definition where that fits.
 """
 
 import argparse
-import statistics
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 
+from benchmarks.machine import Machine, seconds_of
 from benchmarks.memory import PeakMemory
+from benchmarks.report import Result
 from openmagvit2.models.quantizers import LFQ
+
+# Bits and tokens: the paper's codebook first, then more tokens, then more codes.
+SIZES = ((18, 256), (18, 1024), (18, 4096), (18, 16384), (18, 65536), (10, 1024), (24, 256))
 
 
 def dense_entropies(x: Tensor, temperature: float, eps: float) -> tuple[Tensor, Tensor]:
@@ -30,41 +33,41 @@ def dense_entropies(x: Tensor, temperature: float, eps: float) -> tuple[Tensor, 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this benchmark to the command line."""
-    parser.add_argument('--bits', type=int, nargs='+', default=[10, 14, 18, 20, 24])
-    parser.add_argument('--tokens', type=int, nargs='+', default=[1024, 4096])
-    parser.add_argument('--repeats', type=int, default=5)
-    parser.add_argument('--threads', type=int, default=1)
-    parser.add_argument('--device', default='cpu')
+    parser.add_argument('--bits', type=int, nargs='+', help='with --tokens, each pair of both')
+    parser.add_argument('--tokens', type=int, nargs='+')
+    parser.add_argument('--repeats', type=int, default=9)
     parser.add_argument(
         '--dense-limit',
         type=float,
-        default=2.0,
-        help='GB that one table of the dense form may take',
+        default=0.5,
+        help='GB that one table of the dense form may take; it makes several',
     )
 
 
-def run(args: argparse.Namespace) -> int:
-    """Print a table."""
-    torch.set_num_threads(args.threads)
-    print(
-        f'{args.device}, {args.threads} thread(s), float32, median of {args.repeats}; memory '
-        f'beyond the input, gradients included'
-    )
-    print(f'{"bits":>4} {"tokens":>7} {"ours s":>9} {"ours MB":>9} {"dense s":>9} {"dense MB":>9}')
-    for bits in args.bits:
-        for tokens in args.tokens:
-            z = torch.randn(1, bits, tokens, device=args.device, requires_grad=True)
-            lfq = LFQ(num_bits=bits)
-            ours = _measure(lambda lfq=lfq, z=z: sum(lfq(z).losses.values()), args.repeats, z)
-            dense: tuple[float, ...] = ()
-            if tokens * 2**bits * 4 <= args.dense_limit * 1e9:
-                dense = _measure(lambda z=z: _dense_loss(z), 2, z)
-            # A table of the dense form stands several times over.
-            cells = [f'{value:9.4g}' for value in (*ours, *dense)] + [f'{"-":>9}'] * (
-                2 - len(dense)
-            )
-            print(f'{bits:4d} {tokens:7d} {" ".join(cells)}')
-    return 0
+def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
+    """One result for each number of bits and tokens."""
+    sizes = SIZES
+    if args.bits or args.tokens:
+        sizes = tuple((b, t) for b in args.bits or [18] for t in args.tokens or [1024])
+    for bits, tokens in sizes:
+        z = torch.randn(1, bits, tokens, device=machine.device, requires_grad=True)
+        lfq = LFQ(num_bits=bits).to(machine.device)
+        found = _measure(lambda lfq=lfq, z=z: sum(lfq(z).losses.values()), args.repeats, z)
+        # The product of both halves' tables, forward and twice backward.
+        floor = machine.floor(matrix=3 * 2 * tokens * 2**bits)
+        result = Result(
+            f'LFQ loss, forward and backward, 2^{bits} codes, {tokens} tokens',
+            found[0],
+            tokens,
+            'tokens',
+            peak=found[1],
+            floor=floor,
+            floor_of='matrix products',
+        )
+        if tokens * 2**bits * 4 <= args.dense_limit * 1e9:
+            result.plain, result.plain_peak = _measure(lambda z=z: _dense_loss(z), 1, z)
+            result.plain_of = 'softmax over all codes'
+        yield result
 
 
 def _dense_loss(z: Tensor) -> Tensor:
@@ -73,16 +76,15 @@ def _dense_loss(z: Tensor) -> Tensor:
 
 
 def _measure(loss: Callable[[], Tensor], repeats: int, z: Tensor) -> tuple[float, float]:
-    """Median seconds and peak MB."""
-    seconds = []
-    for _ in range(repeats + 1):
-        begin = time.perf_counter()
-        loss().backward()
-        if z.is_cuda:
-            torch.cuda.synchronize()
-        seconds.append(time.perf_counter() - begin)
+    """Median seconds and peak bytes, gradients included."""
+
+    def step() -> None:
         z.grad = None
+        loss().backward()
+
+    seconds = seconds_of(step, z.device, repeats)
+    z.grad = None
     with PeakMemory() as memory:
         loss().backward()
     z.grad = None
-    return statistics.median(seconds[1:]), memory.peak / 1e6
+    return seconds, memory.peak

@@ -5,6 +5,7 @@ take.
 import argparse
 import resource
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from benchmarks.machine import Machine
+from benchmarks.report import Result
 from openmagvit2.apis import Generator
 from openmagvit2.errors import UserError
 from openmagvit2.models.samplers import decode_tokens, uniforms
@@ -28,14 +31,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--steps', type=int, help='positions to decode, with caches of full length; default: all'
     )
-    parser.add_argument('--threads', type=int, default=torch.get_num_threads())
 
 
-def run(args: argparse.Namespace) -> int:
-    """Print figures (CPU memory, float32); 1 where memory or the number of caches is beyond what
+def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
+    """Figures of the CPU in float32; not passed where memory or the number of caches is beyond what
     the formula allows.
     """
-    torch.set_num_threads(args.threads)
     before = _resident()
     generator = Generator.from_config(args.config)
     model = generator.model
@@ -57,41 +58,44 @@ def run(args: argparse.Namespace) -> int:
     unwritten = row_bytes * len(model.backbone.blocks) * (model.num_tokens - steps)
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before + unwritten
     floor, layers = weights + formula, len(model.backbone.blocks) + len(inner)
-    print(
-        f'{args.config}: batch {args.batch_size}, guidance {args.guidance}, float32, '
-        f'{args.threads} thread(s)'
-    )
-    each = seconds / steps
-    print(
-        f'{steps} of {model.num_tokens} tokens: {each:.3f} s each for the batch, '
-        f'{each * model.num_tokens / args.batch_size:.2f} s an image'
-    )
-    print(
+    notes = [
+        f'{steps} of {model.num_tokens} tokens: '
+        f'{seconds / steps * model.num_tokens / args.batch_size:.2f} s an image',
         f'weights {weights / 1e6:.0f} MB + caches {formula / 1e6:.0f} MB (2 x layers x rows x '
-        f'positions x width) = {floor / 1e6:.0f} MB'
-    )
+        f'positions x width) = {floor / 1e6:.0f} MB',
+    ]
     if unwritten:
-        print(
+        notes.append(
             f'the caches of the {model.num_tokens - steps} positions that were left out, '
             f'{unwritten / 1e6:.0f} MB, are counted as resident'
         )
-    print(
+    notes += [
         f'peak resident memory beyond that before the model was built: {used / 1e6:.0f} MB, ratio '
-        f'{used / floor:.3f}, at most {LIMIT}'
+        f'{used / floor:.3f}, at most {LIMIT}',
+        f'caches allocated: {made.count} (keys and values of {layers} layers)',
+    ]
+    yield Result(
+        f'{args.config}: batch {args.batch_size}, guidance {args.guidance}, {steps} tokens',
+        seconds,
+        steps * args.batch_size,
+        'tokens',
+        peak=used,
+        notes=notes,
+        passed=used <= LIMIT * floor and made.count == 2 * layers,
     )
-    print(f'caches allocated: {made.count} (keys and values of {layers} layers)')
-    return 0 if used <= LIMIT * floor and made.count == 2 * layers else 1
 
 
 @torch.no_grad()
 def _sample(model: nn.Module, batch_size: int, guidance: float, steps: int) -> None:
     """What ``model.generate`` does, up to a position."""
-    labels = torch.arange(batch_size) % model.num_classes
-    sampler, k = model.check(labels.tolist(), dict(guidance=guidance)), len(model.head.vocab_sizes)
-    random = uniforms(0, labels.tolist(), range(batch_size), steps, k)
+    labels = [i % (model.num_classes or 1) for i in range(batch_size)]
+    sampler, k = model.check(labels, dict(guidance=guidance)), len(model.head.vocab_sizes)
+    condition, keys = model.conditioner.requests(labels)
+    random = uniforms(0, keys, range(batch_size), steps, k)
     if sampler.guided:
-        labels = torch.cat([labels, torch.full_like(labels, model.num_classes)])
-    start = model.class_embedding(labels)
+        null = model.conditioner.null(batch_size)
+        condition = {name: torch.cat([x, null[name]]) for name, x in condition.items()}
+    start = model.embed(condition)[0]
     decode_tokens(
         model.backbone,
         model.head,

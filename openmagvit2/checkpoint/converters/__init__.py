@@ -8,17 +8,34 @@ from openmagvit2.checkpoint.converters.base import (
     converters,
     is_official,
 )
+from openmagvit2.checkpoint.converters.cosmos import Cosmos
+from openmagvit2.checkpoint.converters.ibq import Ibq
+from openmagvit2.checkpoint.converters.infinity import Infinity
 from openmagvit2.checkpoint.converters.maskgit import MaskGit
 from openmagvit2.checkpoint.converters.open_magvit2 import OpenMagvit2
+from openmagvit2.checkpoint.converters.rar import Rar
+from openmagvit2.checkpoint.converters.rq import Rq
+from openmagvit2.checkpoint.converters.show_o import ShowO
+from openmagvit2.checkpoint.converters.titok import MaskGitTorch, TiTok
 from openmagvit2.checkpoint.converters.var import Var
+from openmagvit2.checkpoint.converters.vit_vqgan import VitVqgan
 from openmagvit2.checkpoint.converters.wetok import WeTok
 
 __all__ = [
     'Converter',
+    'Cosmos',
+    'Ibq',
+    'Infinity',
     'MaskGit',
+    'MaskGitTorch',
     'OfficialFile',
     'OpenMagvit2',
+    'Rq',
+    'Rar',
+    'TiTok',
+    'ShowO',
     'Var',
+    'VitVqgan',
     'WeTok',
     'choose',
     'converters',

@@ -1,5 +1,6 @@
 """The contract of converters: an official system's files, how to detect them, and the rules."""
 
+import re
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -44,6 +45,9 @@ class Converter:
         separate: Parts with files of their own, which are written beside on the way back: name of
             the part to beginnings of official names.
         bare: A file is the state dict itself, not a dict that has it as ``state_dict``.
+        container: Name of the state dict in a file that is not bare.
+        beside: Names of entries beside the state dict that are state dicts of parts. Their
+            tensors get the names ``beside.<entry>.<name>``.
     """
 
     files: tuple[OfficialFile, ...] = ()
@@ -54,6 +58,8 @@ class Converter:
     training_only: tuple[str, ...] = ()
     separate: ClassVar[dict[str, tuple[str, ...]]] = {}
     bare: bool = False
+    container: str = 'state_dict'
+    beside: tuple[str, ...] = ()
 
     def detects(self, state: dict[str, Tensor]) -> bool:
         """Return whether an official state dict is one of this system's."""
@@ -66,6 +72,12 @@ class Converter:
     def misfit(self, model: nn.Module) -> str | None:
         """Return a part of the model that the system cannot hold although its tensors might fit."""
         return None
+
+    def unified(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return an official state dict by the names that :meth:`rules` give, where files of the
+        system have several spellings of one name.
+        """
+        return state
 
     def average(self, official: str) -> str:
         """Return the name of the average of a parameter."""
@@ -144,17 +156,31 @@ def is_official(state: dict[str, Tensor]) -> bool:
     return any(name.startswith(marks) for name in state)
 
 
-def choose(model: nn.Module, state: dict[str, Tensor] | None = None) -> Converter:
+def choose(
+    model: nn.Module, state: dict[str, Tensor] | None = None, name: str | None = None
+) -> Converter:
     """Return the converter of a model: one whose system can hold all of its tensors.
 
     Args:
         model: What the config builds.
         state: Tensors of an official file, if any: converters that know its names come first.
+        name: Name of the class, where several systems hold the same model.
 
     Returns:
         The first that fits both; the first that knows the file, or the first of all, where none
         does: its errors say what is wrong.
     """
     every = converters()
+    if name is not None:
+        every = [converter for converter in every if type(converter).__name__ == name]
+        if not every:
+            listed = ', '.join(CONVERTERS.names())
+            raise UserError(f'There is no converter {name!r}; choose one of {listed}.')
     known = [c for c in every if state is not None and c.detects(state)] or every
     return next((c for c in known if not c.homeless(model)), known[0])
+
+
+def count(state: dict[str, Tensor], pattern: str) -> int:
+    """Return one more than the largest number that a pattern's group finds in the names."""
+    numbers = (int(match[1]) for match in map(re.compile(pattern).match, state) if match)
+    return 1 + max(numbers, default=-1)

@@ -3,12 +3,10 @@
 See docs/reference/specification.md, Checkpoint files.
 """
 
-import re
-
 import torch
 from torch import Tensor, nn
 
-from openmagvit2.checkpoint.converters.base import Converter, OfficialFile
+from openmagvit2.checkpoint.converters.base import Converter, OfficialFile, count
 from openmagvit2.checkpoint.converters.rules import Lost, Rename, Rule, Under
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.registry import CONVERTERS
@@ -131,10 +129,20 @@ class OpenMagvit2(Converter):
         return [*(TWO + TRANSFORMER if is_generator(model) else TOKENIZER), *DROPPED]
 
     def misfit(self, model: nn.Module) -> str | None:
-        """Return a head with another number of sub-tokens than two."""
-        if is_generator(model) and len(model.head.vocab_sizes) != 2:
-            return f'head of {len(model.head.vocab_sizes)} sub-tokens'
-        return None
+        """Return a head with another number of sub-tokens than two, or what is of no tokenizer of
+        theirs: several codebooks, convolutions with biases.
+        """
+        if is_generator(model):
+            number = len(model.head.vocab_sizes)
+            return f'head of {number} sub-tokens' if number != 2 else None
+        sizes = model.quantizer.codebook_sizes
+        return f'quantizer of {len(sizes)} codebooks' if len(sizes) > 1 else self.biases(model)
+
+    @staticmethod
+    def biases(model: nn.Module) -> str | None:
+        """Return a bias of a convolution that has none in the official networks."""
+        name = 'encoder.conv_in.bias'
+        return name if name in model.state_dict() else None
 
     def average(self, official: str) -> str:
         """Return the official name without dots; that cannot be reversed."""
@@ -152,15 +160,15 @@ class OpenMagvit2(Converter):
             return (
                 'generator',
                 shapes['transformer.pre_emb.weight'][-1],
-                _count(state, r'transformer\.spatial_blocks\.(\d+)\.'),
+                count(state, r'transformer\.spatial_blocks\.(\d+)\.'),
             )
         if 'encoder.conv_out.bias' in shapes:
             adaptive = any(name.startswith('decoder.adaptive.') for name in state)
             return (
                 'tokenizer',
                 shapes['encoder.conv_out.bias'].numel(),
-                _count(state, r'encoder\.down\.(\d+)\.'),
-                _count(state, r'encoder\.mid_block\.(\d+)\.'),
+                count(state, r'encoder\.down\.(\d+)\.'),
+                count(state, r'encoder\.mid_block\.(\d+)\.'),
                 adaptive,
             )
         return None
@@ -186,9 +194,3 @@ def ema_names(model: nn.Module, converter: Converter | None = None) -> dict[str,
         for name, official in official_names(model, converter).items()
         if name in parameters
     }
-
-
-def _count(state: dict[str, Tensor], pattern: str) -> int:
-    return 1 + max(
-        (int(match[1]) for match in map(re.compile(pattern).match, state) if match), default=-1
-    )

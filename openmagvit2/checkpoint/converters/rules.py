@@ -223,6 +223,7 @@ class Same(Rule):
         names = tuple(p.name(found) for p in self.official)
 
         def one(tensors: list[Tensor]) -> list[Tensor]:
+            """Return the first of equal tensors; raise UserError if one differs."""
             for other, tensor in zip(names, tensors, strict=True):
                 if not tensor.equal(tensors[0]):
                     raise UserError(f'{other} differs from {names[0]}; the two must be equal.')
@@ -249,15 +250,42 @@ class Rows(Rule):
             return None
 
         def cut(tensors: list[Tensor]) -> list[Tensor]:
+            """Remove the additional rows; raise UserError if they are not zero."""
             if not tensors[0].is_meta and tensors[0][-self.extra :].any():
                 raise UserError(f'{found.official[0]}: the last {self.extra} rows must be zero.')
             return [tensors[0][: -self.extra]]
 
         def grown(tensors: list[Tensor]) -> list[Tensor]:
+            """Append the additional rows."""
             x = tensors[0]
             return [torch.cat([x, x.new_zeros(self.extra, *x.shape[1:])])]
 
         return Link(found.ours, found.official, cut, grown)
+
+
+class Chain(Rule):
+    """Two rules, one after the other, for one tensor of ours.
+
+    Args:
+        first: From our name to one between.
+        second: From that name to official ones.
+    """
+
+    def __init__(self, first: Rule, second: Rule) -> None:
+        self.first, self.second = first, second
+
+    def link(self, name: str) -> Link | None:
+        """See :class:`Rule`."""
+        a = self.first.link(name)
+        b = a and self.second.link(a.official[0])
+        if a is None or b is None:
+            return None
+        return Link(
+            a.ours,
+            b.official,
+            lambda tensors: a.to_ours(b.to_ours(tensors)),
+            lambda tensors: b.to_official(a.to_official(tensors)),
+        )
 
 
 class Derived(Rule):
@@ -266,10 +294,11 @@ class Derived(Rule):
     Args:
         tensors: By official name, as masks, tables of levels, wavelets. A file may lack them.
         what: Name in the report.
+        written: Write them on the way back; False where only some layouts have them.
     """
 
-    def __init__(self, tensors: dict[str, Tensor], what: str) -> None:
-        self.tensors, self.what = tensors, what
+    def __init__(self, tensors: dict[str, Tensor], what: str, written: bool = True) -> None:
+        self.tensors, self.what, self.written = tensors, what, written
 
     def check(self, name: str, found: Tensor) -> None:
         """Raise UserError if a file has other values."""

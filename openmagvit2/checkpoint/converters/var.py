@@ -6,7 +6,7 @@ See docs/reference/specification.md, VAR.
 import torch
 from torch import Tensor, nn
 
-from openmagvit2.checkpoint.converters.base import Converter
+from openmagvit2.checkpoint.converters.base import Converter, OfficialFile, count
 from openmagvit2.checkpoint.converters.rules import (
     Derived,
     Lost,
@@ -19,6 +19,18 @@ from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.errors import UserError
 from openmagvit2.registry import CONVERTERS
 
+# File, config, and the result of layout(): codes, or width and layers.
+FILES = tuple(
+    OfficialFile(f'{name}.pth', 'FoundationVision/var', f'configs/var/{config}.py', layout)
+    for name, config, layout in (
+        ('vae_ch160v4096z32', 'var_vae_256', ('tokenizer', 4096, 32)),
+        ('var_d16', 'ar_d16_256', ('generator', 1024, 16)),
+        ('var_d20', 'ar_d20_256', ('generator', 1280, 20)),
+        ('var_d24', 'ar_d24_256', ('generator', 1536, 24)),
+        ('var_d30', 'ar_d30_256', ('generator', 1920, 30)),
+        ('var_d36', 'ar_d36_512', ('generator', 2304, 36)),
+    )
+)
 TOKENIZER = (
     Rename('encoder.down.{i}.downsample.', 'encoder.down.{i}.downsample.conv.'),
     Rename('encoder.'),
@@ -44,6 +56,8 @@ TRANSFORMER = (
     Rename(f'{BLOCK}fc1.', f'{OFFICIAL}ffn.fc1.'),
     Rename(f'{BLOCK}fc2.', f'{OFFICIAL}ffn.fc2.'),
     Rename(f'{BLOCK}modulation.', f'{OFFICIAL}ada_lin.1.'),
+    squeeze(f'{BLOCK}offset', f'{OFFICIAL}ada_gss', (0, 1)),
+    Rename('backbone.shared_modulation.', 'shared_ada_lin.1.'),
     Rename('backbone.modulation.', 'head_nm.ada_lin.1.'),
     Rename('head.classifiers.0.', 'head.'),
 )
@@ -54,6 +68,7 @@ HITS = 'quantize.ema_vocab_hit_SV'
 class Var(Converter):
     """Two files, of tokenizer and transformer; given together, they become one of ours."""
 
+    files = FILES
     configs = ('tiny/var_tokenizer_32', 'tiny/var_32')
     marks = (
         'quantize.quant_resi.',
@@ -91,6 +106,20 @@ class Var(Converter):
             return [*TOKENIZER, *self._lost(model.quantizer)]
         return [*TRANSFORMER, *self._lost(model.tokenizer.quantizer), *_derived(model)]
 
+    def layout(self, state: dict[str, Tensor]) -> tuple | None:
+        """Return ('tokenizer', codes, channels) or ('generator', width, layers)."""
+        shapes = {name: x.shape for name, x in state.items() if isinstance(x, Tensor)}
+        if 'pos_1LC' in shapes:
+            return 'generator', shapes['pos_1LC'][-1], count(state, r'blocks\.(\d+)\.')
+        table = shapes.get('quantize.embedding.weight')
+        return None if table is None else ('tokenizer', *table)
+
+    def misfit(self, model: nn.Module) -> str | None:
+        """Return a quantizer without the convolutions of a multi-scale one."""
+        tokenizer = model.tokenizer if is_generator(model) else model
+        found = any(name.startswith('quantizer.phi.') for name in tokenizer.state_dict())
+        return None if found else 'quantizer without convolutions of scales'
+
     def _lost(self, quantizer: nn.Module) -> list[Rule]:
         fill = {}
         if 'phi' in dict(quantizer.named_children()):
@@ -107,10 +136,9 @@ class Var(Converter):
 def _derived(model: nn.Module) -> list[Rule]:
     """Return tables of levels and masks, and the bias of keys, which is zero."""
     backbone = dict(model.named_children())['backbone']
-    levels = getattr(backbone, 'levels', None)
-    if levels is None:
+    if not backbone.levels:
         return []
-    numbers = torch.repeat_interleave(torch.tensor(levels, device='cpu'))
+    numbers = torch.repeat_interleave(torch.tensor(backbone.levels, device='cpu'))
     hidden = torch.where(numbers[:, None] >= numbers, 0.0, -torch.inf)
     zeros = {
         f'blocks.{i}.attn.zero_k_bias': torch.zeros(backbone.dim, device='cpu')

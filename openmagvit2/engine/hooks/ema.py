@@ -10,12 +10,13 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from openmagvit2.engine.parallel.shards import gathered, like, part
 from openmagvit2.engine.unwrap import unwrap
 from openmagvit2.errors import UserError
+from openmagvit2.protocols import PartlyFrozen
 from openmagvit2.registry import HOOKS
 
 
 @HOOKS.register_module()
 class SubmoduleEMAHook(Hook):
-    """Average ``s <- s + momentum (p - s)`` after every iteration, without warm-up.
+    """Average ``s <- s + momentum (p - s)`` after every iteration.
 
     See docs/reference/specification.md, Losses. Validation runs on the averages.
 
@@ -25,19 +26,24 @@ class SubmoduleEMAHook(Hook):
     Args:
         modules: Children of the model to average; those that it keeps frozen are left out.
         momentum: 0.001 is a decay of 0.999.
+        warmup: Let the decay grow: at most (1 + s) / (10 + s) after s earlier updates, and 0 at the
+            first one (TiTok).
     """
 
     priority = 'NORMAL'
 
     def __init__(
-        self, modules: Sequence[str] = ('encoder', 'quantizer', 'decoder'), momentum: float = 0.001
+        self,
+        modules: Sequence[str] = ('encoder', 'quantizer', 'decoder'),
+        momentum: float = 0.001,
+        warmup: bool = False,
     ) -> None:
         if not 0 <= momentum <= 1:
             raise UserError(
                 f'custom_hooks.*.momentum of SubmoduleEMAHook must be from 0 to 1, got {momentum}.'
             )
         self.modules = tuple(modules)
-        self.momentum = momentum
+        self.momentum, self.warmup = momentum, warmup
         self.step = get_ema_multi_avg_fn(1 - momentum)
 
     def before_run(self, runner) -> None:
@@ -49,7 +55,7 @@ class SubmoduleEMAHook(Hook):
                     f'SubmoduleEMAHook: the model has no part `{name}`; correct '
                     f'custom_hooks.*.modules.'
                 )
-        frozen = getattr(self.model, 'frozen', ())
+        frozen = self.model.frozen if isinstance(self.model, PartlyFrozen) else ()
         self.modules = tuple(name for name in self.modules if name not in frozen)
         self.averages = {name: p.detach().clone() for name, p in self._parameters().items()}
 
@@ -69,7 +75,13 @@ class SubmoduleEMAHook(Hook):
         raw = self._parameters()
         if raw:
             averages = [part(self.averages[name]) for name in raw]
+            if self.warmup:
+                self.step = get_ema_multi_avg_fn(self._decay(runner.iter))
             self.step(averages, [part(p.detach()) for p in raw.values()], None)
+
+    def _decay(self, updates: int) -> float:
+        """Decay of the update after a number of earlier ones."""
+        return min(1 - self.momentum, (1 + updates) / (10 + updates) if updates else 0.0)
 
     def before_val_epoch(self, runner) -> None:
         """Swap the averages into the model."""

@@ -19,7 +19,8 @@ class RoleOptimConstructor:
 
     ``optim_wrapper`` has the common keys ``dtype``, ``accumulative_counts``, ``clip_grad`` and,
     under the name of each role, ``dict(optimizer=…)`` and what differs there. ``no_decay_1d=True``
-    in a role frees tensors of one dimension from weight decay.
+    in a role frees tensors of one dimension from weight decay, ``no_decay=('embed', …)`` those
+    whose names contain one of these.
     """
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
@@ -68,13 +69,18 @@ class RoleOptimConstructor:
     def _wrapper(self, name: str, module: nn.Module):
         cfg = dict(type='AutocastOptimWrapper', role=name) | self.common | self.roles[name]
         no_decay_1d = cfg.pop('no_decay_1d', False)
-        parameters = [p for p in module.parameters() if p.requires_grad]
-        groups: list = parameters
-        if no_decay_1d:
-            small = [p for p in parameters if p.dim() < 2]
+        words = tuple(cfg.pop('no_decay', ()))
+        parameters = {n: p for n, p in module.named_parameters() if p.requires_grad}
+        groups: list = list(parameters.values())
+        if no_decay_1d or words:
+            free = {
+                n
+                for n, p in parameters.items()
+                if (no_decay_1d and p.dim() < 2) or any(word in n for word in words)
+            }
             groups = [
-                dict(params=[p for p in parameters if p.dim() >= 2]),
-                dict(params=small, weight_decay=0.0),
+                dict(params=[p for n, p in parameters.items() if n not in free]),
+                dict(params=[p for n, p in parameters.items() if n in free], weight_decay=0.0),
             ]
         if any(isinstance(parameter, DTensor) for parameter in parameters):
             _check_states(name, cfg['optimizer'])

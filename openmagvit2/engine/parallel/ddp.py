@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from openmagvit2.models.tokenizers.autoencoder import AutoEncoder
 from openmagvit2.registry import MODEL_WRAPPERS
 from openmagvit2.signatures import accepted
 
@@ -32,7 +33,7 @@ class RoleDDP(nn.Module):
         now = {}
         for name, role in self.module.roles().items():
             # A role also uses frozen modules, which are not part of it.
-            frozen = [*getattr(role, 'frozen', {}).values()]
+            frozen = [*role.frozen.values()] if isinstance(role, AutoEncoder) else []
             parts = [*role.modules()][1:] + [*role.parameters()] + frozen
             old, handle = self._wrapped.get(name, ([], None))
             same = len(old) == len(parts) and all(a is b for a, b in zip(old, parts, strict=True))

@@ -5,7 +5,6 @@ import logging
 import torch.nn.functional as F
 from mmengine.logging import print_log
 from torch import Tensor
-from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 from openmagvit2.checkpoint.hashing import file_hash
 from openmagvit2.checkpoint.untrusted import read_pickle
@@ -48,6 +47,8 @@ class FIDInception(FeatureExtractor):
 
     def load_weights(self) -> None:
         """Load the weights; warn if the file is not the published one, raise if there is none."""
+        from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
         path = find_weights(
             FILE,
             'the FID Inception network of torch-fidelity',

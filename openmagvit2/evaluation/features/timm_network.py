@@ -5,11 +5,8 @@ import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 
-import timm
 import torch
-from timm.data import resolve_data_config
 from torch import Tensor
-from torchvision.transforms.functional import resize
 
 from openmagvit2.checkpoint.hashing import file_hash, weights_hash
 from openmagvit2.checkpoint.untrusted import read_pickle
@@ -53,6 +50,9 @@ class TimmFeatures(FeatureExtractor):
         mean: float | Sequence[float] | None = None,
         std: float | Sequence[float] | None = None,
     ) -> None:
+        import timm
+        from timm.data import resolve_data_config
+
         super().__init__()
         if not timm.is_model(model):
             near = difflib.get_close_matches(model, timm.list_models(), n=3)
@@ -65,12 +65,9 @@ class TimmFeatures(FeatureExtractor):
         own = resolve_data_config({}, model=self.network)
         self.size = size or own['input_size'][-1]
         for key, given in (('mean', mean), ('std', std)):
-            values = (
-                torch.tensor(own[key] if given is None else given, dtype=torch.float32)
-                .flatten()
-                .expand(3)
-            )
-            self.register_buffer(key, values.view(3, 1, 1).clone(), persistent=False)
+            values = torch.tensor(own[key] if given is None else given, dtype=torch.float32)
+            values = values.flatten().expand(3).view(3, 1, 1).clone()
+            self.register_buffer(key, values, persistent=False)
         self.layer = ' + '.join(self.layers)
         numbers = (
             f'{key} {[round(value, 6) for value in getattr(self, key).flatten().tolist()]}'
@@ -96,6 +93,8 @@ class TimmFeatures(FeatureExtractor):
     def load_weights(self) -> None:
         """Load the weights; raise UserError if they are not found or do not fit."""
         if self.weights == 'timm':
+            import timm
+
             try:
                 self.network.load_state_dict(
                     timm.create_model(self.model_name, pretrained=True).state_dict()
@@ -146,6 +145,8 @@ class TimmFeatures(FeatureExtractor):
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """See :class:`FeatureExtractor`."""
+        from torchvision.transforms.functional import resize
+
         x = resize(images.float(), [self.size, self.size], 3, antialias=True).clamp(0, 255) / 255
         logits = self.network((x - self.mean) / self.std)
         return dict(features=self._features(), logits=logits.float())

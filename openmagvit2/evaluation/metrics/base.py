@@ -90,3 +90,10 @@ class StreamingMetric(BaseMetric):
     def compute_metrics(self, results: list) -> dict:
         """Return nothing: :meth:`evaluate` replaces it."""
         return {}
+
+
+def measures_samples(metric: object) -> bool:
+    """Return whether a class of metrics measures samples of a generator, not a data set."""
+    return (
+        isinstance(metric, type) and issubclass(metric, StreamingMetric) and metric.measures_samples
+    )

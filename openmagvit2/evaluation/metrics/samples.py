@@ -17,7 +17,7 @@ from openmagvit2.evaluation.distributions import Statistics, cached_moments, col
 from openmagvit2.evaluation.finite import check_finite
 from openmagvit2.evaluation.frechet import frechet_distance, moments, sums
 from openmagvit2.evaluation.metrics.base import StreamingMetric
-from openmagvit2.evaluation.metrics.precision_recall import precision_recall
+from openmagvit2.evaluation.precision_recall import precision_recall
 from openmagvit2.registry import FEATURES, METRICS
 
 REFERENCE_BATCH = 50

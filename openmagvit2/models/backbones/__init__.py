@@ -1,7 +1,12 @@
 """The backbone slot: token embeddings to context."""
 
+from openmagvit2.models.backbones.ada_llama import AdaLlama
 from openmagvit2.models.backbones.adaln import AdaLnTransformer
 from openmagvit2.models.backbones.bert import Bert
+from openmagvit2.models.backbones.gpt import Gpt
 from openmagvit2.models.backbones.llama import Llama
+from openmagvit2.models.backbones.rar import Rar
 
-__all__ = ['AdaLnTransformer', 'Bert', 'Llama']
+__all__ = ['AdaLnTransformer', 'Bert', 'Gpt', 'Llama']
+__all__ = ['AdaLlama', 'AdaLnTransformer', 'Bert', 'Llama']
+__all__ = ['AdaLnTransformer', 'Bert', 'Llama', 'Rar']

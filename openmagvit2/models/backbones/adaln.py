@@ -35,7 +35,7 @@ class CosineAttention(nn.Module):
         self.out = nn.Linear(dim, dim)
 
     def forward(self, x: Tensor, mask: Tensor | None, cache: LayerCache | None = None) -> Tensor:
-        """(B, S, dim) and a mask (S, rows), True where a row may look, to (B, S, dim)."""
+        """Map (B, S, dim) and a mask (S, rows), True where a row may look, to (B, S, dim)."""
         bias = torch.cat([self.q_bias, torch.zeros_like(self.q_bias), self.v_bias])
         q, k, v = (
             part.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
@@ -53,23 +53,38 @@ class CosineAttention(nn.Module):
 class AdaLnBlock(nn.Module):
     """Attention and feed-forward between norms without parameters, scaled, shifted and weighted by
     a condition.
+
+    Args:
+        dim, num_heads: Width and heads.
+        drop_path: Probability that a sample skips a branch in training.
+        shared: Whether all blocks share one layer that makes their modulation; each then has an
+            offset of its own.
     """
 
-    def __init__(self, dim: int, num_heads: int, drop_path: float) -> None:
+    def __init__(self, dim: int, num_heads: int, drop_path: float, shared: bool = False) -> None:
         super().__init__()
         self.attention = CosineAttention(dim, num_heads)
         self.fc1, self.fc2 = nn.Linear(dim, 4 * dim), nn.Linear(4 * dim, dim)
-        self.modulation = nn.Linear(dim, 6 * dim)
+        self.modulation = None if shared else nn.Linear(dim, 6 * dim)
+        self.offset = nn.Parameter(torch.randn(6, dim) * dim**-0.5) if shared else None
         self.drop_path = drop_path
 
     def forward(
         self, x: Tensor, condition: Tensor, mask: Tensor | None, cache: LayerCache | None = None
     ) -> Tensor:
-        """(B, S, dim) and a condition (B, dim) to (B, S, dim)."""
-        g1, g2, s1, s2, b1, b2 = self.modulation(F.silu(condition))[:, None].chunk(6, -1)
+        """(B, S, dim) and a condition (B, dim), or the shared modulation (B, 6 * dim), to
+        (B, S, dim).
+        """
+        g1, g2, s1, s2, b1, b2 = self._modulation(condition)[:, None].chunk(6, -1)
         x = x + self._kept(g1 * self.attention(modulated(x, s1, b1), mask, cache))
         hidden = F.gelu(self.fc1(modulated(x, s2, b2)), approximate='tanh')
         return x + self._kept(g2 * self.fc2(hidden))
+
+    def _modulation(self, condition: Tensor) -> Tensor:
+        if self.modulation is None:
+            assert self.offset is not None
+            return condition + self.offset.flatten()
+        return self.modulation(F.silu(condition))
 
     def _kept(self, x: Tensor) -> Tensor:
         """The branch of some samples is left out in training, that of the others grows for it."""
@@ -100,6 +115,7 @@ class AdaLnTransformer(Backbone):
             from 0 in the first. VAR: 0.1 * num_layers / 24.
         first_gain: Factor of the initial weights that make the gates of the branches; 1e-5 to 1e-3
             in VAR.
+        shared_modulation: Make the modulation of all blocks by one layer, as VAR-d36.
     """
 
     supports = frozenset({'condition', 'groups'})
@@ -115,6 +131,7 @@ class AdaLnTransformer(Backbone):
         num_heads: int = 16,
         drop_path: float = 0.0,
         first_gain: float = 1e-3,
+        shared_modulation: bool = False,
     ) -> None:
         super().__init__()
         self.dim, self.num_heads = dim, num_heads
@@ -125,8 +142,12 @@ class AdaLnTransformer(Backbone):
         self.position_embedding = nn.Parameter(torch.empty(len(level_of), dim))
         self.level_embedding = nn.Embedding(len(self.levels), dim)
         last = max(num_layers - 1, 1)
-        blocks = [AdaLnBlock(dim, num_heads, drop_path * i / last) for i in range(num_layers)]
+        blocks = [
+            AdaLnBlock(dim, num_heads, drop_path * i / last, shared_modulation)
+            for i in range(num_layers)
+        ]
         self.blocks = nn.ModuleList(blocks)
+        self.shared_modulation = nn.Linear(dim, 6 * dim) if shared_modulation else None
         self.modulation = nn.Linear(dim, 2 * dim)
         self._init(blocks, first_gain)
 
@@ -142,8 +163,13 @@ class AdaLnTransformer(Backbone):
         for table in (self.start, self.position_embedding):
             nn.init.normal_(table, 0.0, deviation)
         for block in blocks:
-            block.modulation.weight[: 2 * self.dim] *= first_gain
-            block.modulation.weight[2 * self.dim :] *= 0.5
+            rows: Tensor | None = block.offset
+            gates = 2
+            if block.modulation is not None:
+                rows, gates = block.modulation.weight, 2 * self.dim
+            assert rows is not None  # a block has one of the two
+            rows[:gates] *= first_gain
+            rows[gates:] *= 0.5
             for last in (block.attention.out, block.fc2):
                 last.weight /= math.sqrt(2 * len(blocks))
         self.modulation.weight *= 0.5
@@ -175,7 +201,10 @@ class AdaLnTransformer(Backbone):
             condition = x.new_zeros(len(x), self.dim)
         mask = group_mask(groups or self.levels, size, start + size, x.device)
         caches: Sequence[LayerCache | None] = cache or [None] * len(self.blocks)
+        shared, given = self.shared_modulation, condition
+        if shared is not None:
+            given = shared(F.silu(condition))
         for block, own in zip(self.blocks, caches, strict=True):
-            x = block(x, condition, mask, own)
+            x = block(x, given, mask, own)
         scale, shift = self.modulation(F.silu(condition))[:, None].chunk(2, -1)
         return modulated(x.float(), scale, shift)

@@ -19,15 +19,17 @@ class Backbone(nn.Module):
         supports: Which of ``positions``, ``targets``, ``condition`` and ``groups`` the class reads;
             the generator passes no others.
         causal: Whether, without ``groups``, a row sees only itself and the rows before.
+        levels: Tokens of each level that it was built for; empty where it has no levels.
     """
 
     dim: int
     num_heads: int
     supports: frozenset[str] = frozenset()
     causal: bool = True
+    levels: tuple[int, ...] = ()
 
     def new_cache(self, rows: int | None = None) -> list[LayerCache]:
-        """An empty cache for one batch; memory is taken at first use.
+        """Return an empty cache for one batch; memory is taken at first use.
 
         Args:
             rows: Room for rows of the sequence; by default for one prefix row and all tokens but
@@ -48,7 +50,7 @@ class Backbone(nn.Module):
         groups: Sequence[int] | None = None,
         cache: list[LayerCache] | None = None,
     ) -> Tensor:
-        """Rows (B, S, dim) to context (B, S, dim).
+        """Map rows (B, S, dim) to context (B, S, dim).
 
         Args:
             x: Embeddings of the sequence, or of those rows that are not in the cache yet.

@@ -34,6 +34,7 @@ class Llama(Backbone):
 
     rope: Tensor
     supports = frozenset({'positions', 'groups'})
+    block_class: type[TransformerBlock] = TransformerBlock
 
     def __init__(
         self,
@@ -50,7 +51,7 @@ class Llama(Backbone):
         super().__init__()
         self.grid, self.dim, self.num_heads = tuple(grid), dim, num_heads
         self.blocks = nn.ModuleList(
-            TransformerBlock(dim, num_heads, dropout) for _ in range(num_layers)
+            self.block_class(dim, num_heads, dropout) for _ in range(num_layers)
         )
         self.register_buffer('rope', rope_table(self.grid, dim // num_heads), persistent=False)
         self.position_embedding = nn.Embedding(len(self.rope), dim) if learned_positions else None
@@ -87,20 +88,21 @@ class Llama(Backbone):
         if self.position_embedding is not None:
             x = x + self.position_embedding.weight[rows]
         mask = group_mask(groups, x.shape[1], start + x.shape[1], x.device) if groups else None
+        given = () if condition is None else (condition,)
         caches: Sequence[LayerCache | None] = cache or [None] * len(self.blocks)
         for block, own in zip(self.blocks, caches, strict=True):
             if self.checkpoint_blocks and own is None and torch.is_grad_enabled():
-                x = checkpoint(block, x, angles, None, mask, use_reentrant=False)
+                x = checkpoint(block, x, angles, None, mask, *given, use_reentrant=False)
             elif own is None:
-                x = block(x, angles, None, mask)
+                x = block(x, angles, None, mask, *given)
             else:
                 # Past the compiled call: a cache is longer at each step, and each length would be
                 # compiled anew.
-                x = block.forward(x, angles, own, mask)
+                x = block.forward(x, angles, own, mask, *given)
         return x
 
     def _rows(self, positions: Tensor) -> Tensor:
-        """Rows of the table of learned positions, prefix rows at 0."""
+        """Return the rows of the table of learned positions, prefix rows at 0."""
         row = torch.zeros_like(positions[..., 0])
         for side, coordinate in zip(self.grid, positions.unbind(-1), strict=True):
             row = row * side + coordinate

@@ -21,15 +21,17 @@ class Conditioner(nn.Module):
         num_classes: Number of classes, or None where conditions are no labels.
         names: Names of the classes, where they are known.
         dropout: Probability that a condition becomes null in training.
+        more_rows: Rows of the head's first table, behind those of the codes, that it reads.
     """
 
     reads: tuple[str, ...] = ('label',)
     num_classes: int | None = None
     names: Sequence[str] | None = None
     dropout: float = 0.0
+    more_rows: int = 0
 
     def embed(self, data: dict[str, Tensor], tokens: Any) -> tuple[Tensor, Tensor]:
-        """Conditions of a batch to vectors.
+        """Map conditions of a batch to vectors.
 
         Args:
             data: Tensors of a batch by name, such as ``label`` int64 (B,).
@@ -42,11 +44,13 @@ class Conditioner(nn.Module):
         raise NotImplementedError
 
     def null(self, n: int) -> dict[str, Tensor] | None:
-        """The data of ``n`` images without a condition, or None where there is no such thing."""
+        """Return the data of ``n`` images without a condition, or None where there is no such
+        thing.
+        """
         return None
 
     def requests(self, conditions: Any) -> tuple[dict[str, Tensor], list[int]]:
-        """Conditions that a user asks for.
+        """Read conditions that a user asks for.
 
         Args:
             conditions: As :meth:`BaseGenerator.generate` takes them, B of them.
@@ -61,7 +65,7 @@ class Conditioner(nn.Module):
         raise NotImplementedError
 
     def classes(self, remedy: str) -> range:
-        """The numbers of all classes.
+        """Return the numbers of all classes.
 
         Args:
             remedy: What to do where conditions are no numbered classes, for the error.

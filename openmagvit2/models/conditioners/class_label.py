@@ -22,6 +22,7 @@ class ClassLabel(Conditioner):
     Args:
         num_classes: Classes.
         dropout: Probability that a label becomes the null class in training; guidance needs it.
+        null_class: Whether there is a null class (RQ-Transformer has none).
         names: Names of the classes, for pictures and tools.
         dim: Width of the backbone; the generator hands it over.
     """
@@ -33,16 +34,23 @@ class ClassLabel(Conditioner):
         *,
         num_classes: int = 1000,
         dropout: float = 0.1,
+        null_class: bool = True,
         names: Sequence[str] | None = None,
         dim: int = 1024,
     ) -> None:
         super().__init__()
+        if dropout and not null_class:
+            raise UserError(
+                f'model.conditioner: labels cannot be dropped without a null class; set dropout=0 '
+                f'instead of {dropout}, or null_class=True.'
+            )
         self.num_classes, self.dropout, self.names = num_classes, dropout, names
-        self.weight = nn.Embedding(num_classes + 1, dim).weight
+        self.null_class = null_class
+        self.weight = nn.Embedding(num_classes + null_class, dim).weight
         nn.init.normal_(self.weight, 0.0, 0.02)
 
     def forward(self, labels: Tensor) -> Tensor:
-        """Labels int64 (...) to rows (..., dim)."""
+        """Map labels int64 (...) to rows (..., dim)."""
         # Data sets give -1 to images without a label.
         return F.embedding(torch.where(labels < 0, self.num_classes, labels), self.weight)
 
@@ -51,18 +59,20 @@ class ClassLabel(Conditioner):
         row = self(data['label'])
         return row[:, None], row
 
-    def null(self, n: int) -> dict[str, Tensor]:
-        """``n`` labels of the null class."""
+    def null(self, n: int) -> dict[str, Tensor] | None:
+        """``n`` labels of the null class, or None without one."""
+        if not self.null_class:
+            return None
         return dict(label=torch.full((n,), self.num_classes, device=self.weight.device))
 
     def requests(self, conditions: Any) -> tuple[dict[str, Tensor], list[int]]:
         """Labels in a list, an array or a tensor; see :meth:`Conditioner.requests`."""
-        numbers = class_numbers(conditions, self.num_classes)
+        numbers = class_numbers(conditions, self.num_classes, null=self.null_class)
         return dict(label=torch.tensor(numbers)), numbers
 
     def check_batch(self, data: dict) -> None:
         """See :meth:`Conditioner.check_batch`."""
-        check_batch(data['label'], self.num_classes)
+        check_batch(data['label'], self.num_classes, null=self.null_class)
 
 
 @CONDITIONERS.register_module()
@@ -91,6 +101,7 @@ class TokenLabel(Conditioner):
         if rows not in ('codes', 'behind'):
             raise UserError(f"model.conditioner.rows is 'codes' or 'behind', got {rows!r}.")
         self.num_classes, self.names, self.rows = num_classes, names, rows
+        self.more_rows = num_classes if rows == 'behind' else 0
 
     def embed(self, data: dict[str, Tensor], tokens: Any) -> tuple[Tensor, Tensor]:
         """See :meth:`Conditioner.embed`; reads ``label``."""
@@ -98,7 +109,7 @@ class TokenLabel(Conditioner):
         return row[:, None], row
 
     def requests(self, conditions: Any) -> tuple[dict[str, Tensor], list[int]]:
-        """Labels in a list, an array or a tensor; see :meth:`Conditioner.requests`."""
+        """Read labels in a list, an array or a tensor; see :meth:`Conditioner.requests`."""
         numbers = class_numbers(conditions, self.num_classes, null=False)
         return dict(label=torch.tensor(numbers)), numbers
 

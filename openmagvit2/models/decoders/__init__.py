@@ -2,6 +2,7 @@
 
 from openmagvit2.models.decoders.base import BaseDecoder
 from openmagvit2.models.decoders.cnn import CnnDecoder
+from openmagvit2.models.decoders.patch_vit import VitDecoder
 from openmagvit2.models.decoders.vit import LatentVitDecoder
 
-__all__ = ['BaseDecoder', 'CnnDecoder', 'LatentVitDecoder']
+__all__ = ['VitDecoder', 'BaseDecoder', 'CnnDecoder', 'LatentVitDecoder']

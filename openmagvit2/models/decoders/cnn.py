@@ -5,12 +5,12 @@ from functools import partial
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from openmagvit2.models.decoders.base import BaseDecoder
 from openmagvit2.models.layers.adaptive_group_norm import AdaptiveGroupNorm
 from openmagvit2.models.layers.conv import Blocks, Level, check_levels, num_resamplers, per_level
+from openmagvit2.models.layers.norm import norm_silu
 from openmagvit2.models.layers.patches import Unpatches
 from openmagvit2.models.layers.resample import UPSAMPLERS, build_sampler
 from openmagvit2.models.layers.residual import group_norm
@@ -112,7 +112,7 @@ class CnnDecoder(BaseDecoder):
     def forward(
         self, codes: Tensor, size: Sequence[int] | None = None, noise: Tensor | None = None
     ) -> Tensor:
-        """(B, in_channels, h, w) to (B, out_channels, h * upscale, w * upscale).
+        """Map (B, in_channels, h, w) to (B, out_channels, h * upscale, w * upscale).
 
         Args:
             codes: Any float type.
@@ -127,4 +127,4 @@ class CnnDecoder(BaseDecoder):
             if self.adaptive is not None:
                 x = self.adaptive[i](x, codes)
             x = self.up[i](x)
-        return self.patches(self.conv_out(F.silu(self.norm_out(x))))
+        return self.patches(self.conv_out(norm_silu(self.norm_out, x)))

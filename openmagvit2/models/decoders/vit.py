@@ -35,10 +35,35 @@ class PixelHead(nn.Module):
         return self.conv_out.weight
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, dim, h, w) to (B, out_channels, H, W)."""
+        """Map (B, dim, h, w) to (B, out_channels, H, W)."""
         # Channels are (row, column, colour) within the patch, not pixel_shuffle's.
         x = self.ffn(x).unflatten(1, (self.patch_size**2, -1)).transpose(1, 2).flatten(1, 2)
         return self.conv_out(F.pixel_shuffle(x, self.patch_size))
+
+
+def code_logits(dim: int, codebook_size: int) -> nn.Sequential:
+    """Features (B, dim, h, w) to logits of codes (B, codebook_size, h, w)."""
+    ffn = nn.Sequential(nn.Conv2d(dim, 2 * dim, 1), nn.Tanh(), nn.Conv2d(2 * dim, codebook_size, 1))
+    return ffn.apply(init_linear)
+
+
+class CodeHead(nn.Module):
+    """Logits of another tokenizer's codes from features, with the names of :class:`ProxyHead`."""
+
+    def __init__(self, dim: int, out_channels: int) -> None:
+        super().__init__()
+        self.ffn = code_logits(dim, out_channels)
+
+    @property
+    def last_layer(self) -> Tensor:
+        """Weight of the layer of the logits."""
+        last = self.ffn[2]
+        assert isinstance(last, nn.Conv2d)
+        return last.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, dim, h, w) to (B, out_channels, h, w)."""
+        return self.ffn(x)
 
 
 class ProxyHead(nn.Module):
@@ -53,10 +78,7 @@ class ProxyHead(nn.Module):
 
     def __init__(self, dim: int, codebook_size: int, code_dim: int, decoder: BaseDecoder) -> None:
         super().__init__()
-        self.ffn = nn.Sequential(
-            nn.Conv2d(dim, 2 * dim, 1), nn.Tanh(), nn.Conv2d(2 * dim, codebook_size, 1)
-        )
-        self.ffn.apply(init_linear)
+        self.ffn = code_logits(dim, codebook_size)
         self.table = nn.Parameter(torch.empty(codebook_size, code_dim))
         nn.init.uniform_(self.table, -1 / codebook_size, 1 / codebook_size)
         self.decoder = decoder
@@ -67,7 +89,7 @@ class ProxyHead(nn.Module):
         return self.decoder.last_layer
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, dim, h, w) to (B, out_channels, H, W)."""
+        """Map (B, dim, h, w) to (B, out_channels, H, W)."""
         codes = torch.einsum('bkhw,kd->bdhw', self.ffn(x).softmax(1), self.table)
         return self.decoder(codes)
 
@@ -90,11 +112,13 @@ class LatentVitDecoder(BaseDecoder):
         num_heads: Its heads.
         proxy: Codes and width of another tokenizer's table, for example (1024, 256): the
             transformer then makes a mixture of its rows (TiTok's two-stage models), and
-            ``proxy_decoder`` pixels of that. None makes pixels at once.
+            ``proxy_decoder`` pixels of that. None makes what ``output`` says at once.
         proxy_decoder: Config of the other tokenizer's decoder.
+        output: Without ``proxy``: 'pixels', or 'codes' for logits of ``out_channels`` codes of
+            another tokenizer, one position a patch (TiTok's first stage, with ``CodePixels``).
 
     Raises:
-        UserError: Only one of ``proxy`` and ``proxy_decoder`` is given.
+        UserError: Only one of ``proxy`` and ``proxy_decoder`` is given, or no such ``output``.
     """
 
     slots: ClassVar = dict(proxy_decoder=DECODERS)
@@ -116,10 +140,13 @@ class LatentVitDecoder(BaseDecoder):
         num_heads: int = 8,
         proxy: Sequence[int] | None = None,
         proxy_decoder: dict | None = None,
+        output: str = 'pixels',
     ) -> None:
         super().__init__()
         if (proxy is None) != (proxy_decoder is None):
             raise UserError('`proxy` and `proxy_decoder` of model.decoder belong together.')
+        if output not in ('pixels', 'codes'):
+            raise UserError(f"model.decoder.output is 'pixels' or 'codes', got {output!r}.")
         self.in_channels, self.out_channels = in_channels, out_channels
         self.image_size = as_pair(image_size)
         self.patches = patch_grid(self.image_size, patch_size)
@@ -128,8 +155,10 @@ class LatentVitDecoder(BaseDecoder):
         self.mask_token = random_vector(1, 1, dim)
         self.vit = LatentVit(number, num_tokens, dim, num_layers, num_heads)
         self.apply(init_linear)
-        self.head: PixelHead | ProxyHead
-        if proxy is None or proxy_decoder is None:
+        self.head: PixelHead | CodeHead | ProxyHead
+        if output == 'codes' and proxy is None:
+            self.head = CodeHead(dim, out_channels)
+        elif proxy is None or proxy_decoder is None:
             self.head = PixelHead(dim, out_channels, patch_size)
         else:
             rows, width = proxy
@@ -142,20 +171,21 @@ class LatentVitDecoder(BaseDecoder):
         return self.head.last_layer
 
     def features(self, codes: Tensor) -> Tensor:
-        """Codes (B, in_channels, num_tokens) to features of the patches (B, dim, h, w)."""
+        """Map codes (B, in_channels, num_tokens) to features of the patches (B, dim, h, w)."""
         latents = self.embed(codes.transpose(1, 2))
         cells = self.mask_token.expand(len(codes), self.patches[0] * self.patches[1], -1)
         cells, _ = self.vit(cells, latents)
         return cells.transpose(1, 2).unflatten(2, self.patches)
 
     def proxy_logits(self, codes: Tensor) -> Tensor:
-        """Codes (B, in_channels, num_tokens) to logits of the proxy's codes (B, K, h, w)."""
+        """Map codes (B, in_channels, num_tokens) to logits of the proxy's codes (B, K, h, w)."""
         return self.head.ffn(self.features(codes))
 
     def forward(
         self, codes: Tensor, size: Sequence[int] | None = None, noise: Tensor | None = None
     ) -> Tensor:
-        """(B, in_channels, num_tokens) to (B, out_channels, *image_size).
+        """(B, in_channels, num_tokens) to (B, out_channels, *image_size), or to logits
+        (B, out_channels, h, w) with ``output='codes'``.
 
         Raises:
             UserError: ``size`` is another than ``image_size``.

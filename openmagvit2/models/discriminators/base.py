@@ -1,6 +1,7 @@
 """Contract of the discriminator slot."""
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -8,8 +9,15 @@ from torch import Tensor, nn
 class BaseDiscriminator(nn.Module, ABC):
     """``discriminator(image (B, 3, H, W)) -> logits (B, 1, h', w')``, one for each patch, high for
     real images.
+
+    Attributes:
+        patches: Whether there are several patches; False: one logit for the whole image.
+        test_arguments: Arguments for the tests of the slot's contract, for images of 64 pixels.
     """
+
+    patches: bool = True
+    test_arguments: ClassVar[dict] = {}
 
     @abstractmethod
     def forward(self, image: Tensor) -> Tensor:
-        """Images in [-1, 1] to unbounded logits."""
+        """Map images in [-1, 1] to unbounded logits."""

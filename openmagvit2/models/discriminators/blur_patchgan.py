@@ -17,11 +17,15 @@ BINOMIAL = {3: (1.0, 2.0, 1.0), 4: (1.0, 3.0, 3.0, 1.0), 5: (1.0, 4.0, 6.0, 4.0,
 class BlurDownsample(nn.Module):
     """Each channel through a binomial filter with stride 2; zeros around, ``ceil(n / 2)`` pixels
     out for n in.
+
+    Args:
+        kernel_size: Length of the filter: 3, 4, or 5.
+        persistent: Keep the filter in state dicts, as official files of BlurPatchGAN do.
     """
 
     kernel: Tensor
 
-    def __init__(self, kernel_size: int) -> None:
+    def __init__(self, kernel_size: int, persistent: bool = True) -> None:
         super().__init__()
         if kernel_size not in BINOMIAL:
             raise UserError(
@@ -30,10 +34,10 @@ class BlurDownsample(nn.Module):
             )
         row = torch.tensor(BINOMIAL[kernel_size])
         kernel = torch.outer(row, row)
-        self.register_buffer('kernel', (kernel / kernel.sum())[None, None])
+        self.register_buffer('kernel', (kernel / kernel.sum())[None, None], persistent=persistent)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, C, ceil(H / 2), ceil(W / 2))."""
+        """Map (B, C, H, W) to (B, C, ceil(H / 2), ceil(W / 2))."""
         size = self.kernel.shape[-1]
         borders: list[int] = []
         for n in (x.shape[-1], x.shape[-2]):
@@ -54,10 +58,20 @@ class BlurPatchGAN(BaseDiscriminator):
         channels: Width of the first two stages; each later one is twice as wide.
         num_stages: Stages of stride 2.
         blur: Length of the binomial filter: 3, 4, or 5.
+        pool: Side of the map of features that an adaptive maximum makes before the logits (TiTok:
+            16); None: none.
     """
 
-    def __init__(self, *, channels: int = 128, num_stages: int = 3, blur: int = 4) -> None:
+    def __init__(
+        self,
+        *,
+        channels: int = 128,
+        num_stages: int = 3,
+        blur: int = 4,
+        pool: int | None = None,
+    ) -> None:
         super().__init__()
+        self.pool = pool
         if channels % 32:
             raise UserError(
                 f'model.discriminator.channels must be a multiple of 32 for GroupNorm(32), got '
@@ -81,8 +95,10 @@ class BlurPatchGAN(BaseDiscriminator):
         )
 
     def forward(self, image: Tensor) -> Tensor:
-        """(B, 3, 256, 256) to (B, 1, 32, 32) with three stages."""
+        """(B, 3, 256, 256) to (B, 1, 32, 32) with three stages, or to (B, 1, pool, pool)."""
         x = self.block_in(image)
         for block in self.blocks:
             x = block(x)
+        if self.pool is not None:
+            x = F.adaptive_max_pool2d(x, self.pool)
         return self.to_logits(x)

@@ -2,6 +2,7 @@
 
 from openmagvit2.models.encoders.base import BaseEncoder
 from openmagvit2.models.encoders.cnn import CnnEncoder
+from openmagvit2.models.encoders.patch_vit import VitEncoder
 from openmagvit2.models.encoders.vit import LatentVitEncoder
 
-__all__ = ['BaseEncoder', 'CnnEncoder', 'LatentVitEncoder']
+__all__ = ['VitEncoder', 'BaseEncoder', 'CnnEncoder', 'LatentVitEncoder']

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from functools import partial
 from typing import ClassVar
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from openmagvit2.models.encoders.base import BaseEncoder
 from openmagvit2.models.layers.conv import Blocks, Level, check_levels, num_resamplers, per_level
+from openmagvit2.models.layers.norm import norm_silu
 from openmagvit2.models.layers.patches import Patches
 from openmagvit2.models.layers.resample import DOWNSAMPLERS, build_sampler
 from openmagvit2.models.layers.residual import group_norm
@@ -91,7 +91,7 @@ class CnnEncoder(BaseEncoder):
         self.conv_out = nn.Conv2d(widths[-1], out_channels, out_kernel, padding=out_kernel // 2)
 
     def forward(self, image: Tensor) -> Tensor:
-        """(B, 3, H, W) in [-1, 1] to (B, out_channels, *grid).
+        """Map (B, 3, H, W) in [-1, 1] to (B, out_channels, *grid).
 
         Raises:
             UserError: H or W is not divisible by ``stride``.
@@ -101,4 +101,4 @@ class CnnEncoder(BaseEncoder):
         for level in self.down:
             x = level(x)
         x = self.mid(self.mid_block(x))
-        return self.conv_out(F.silu(self.norm_out(x)))
+        return self.conv_out(norm_silu(self.norm_out, x))

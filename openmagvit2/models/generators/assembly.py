@@ -15,6 +15,7 @@ from openmagvit2.models.factorization import TokenFactorization
 from openmagvit2.models.generators import parts
 from openmagvit2.models.heads.base import Head
 from openmagvit2.models.orders import Order
+from openmagvit2.models.tokenizers.frozen import frozen_tokenizer
 from openmagvit2.registry import BACKBONES, CONDITIONERS, FACTORIZATIONS, HEADS, MODELS, ORDERS
 from openmagvit2.signatures import Slot
 
@@ -61,6 +62,8 @@ class Assembly(BaseModel):
         head=HEADS,
         data_preprocessor=MODELS,
     )
+    # What a checkpoint keeps of the data set of its training: `classes`, for one.
+    dataset_meta: dict[str, Any] = {}
     # The type of the order where the config names none.
     default_order = 'Raster'
 
@@ -79,7 +82,7 @@ class Assembly(BaseModel):
         data_preprocessor: dict | None = None,
     ) -> None:
         super().__init__(data_preprocessor or dict(type='ImagePreprocessor'))
-        self.tokenizer, self.tokenizer_checkpoint = parts.frozen_tokenizer(tokenizer)
+        self.tokenizer, self.tokenizer_checkpoint = frozen_tokenizer(tokenizer)
         quantizer = self.tokenizer.quantizer
         self.grid = parts.image_grid(self.tokenizer, image_size)
         self.token_shape = tuple(quantizer.token_shape(self.grid))
@@ -119,7 +122,7 @@ class Assembly(BaseModel):
     def losses(
         self, sub_indices: Tensor, condition: dict[str, Tensor], *args: Any, **given: Any
     ) -> dict[str, Tensor]:
-        """Losses by name, whose sum is minimised.
+        """Return the losses by name, whose sum is minimised.
 
         Args:
             sub_indices: True sub-tokens, int64 (B, T, k).
@@ -129,15 +132,15 @@ class Assembly(BaseModel):
         raise NotImplementedError
 
     def trained_parts(self) -> dict[str, nn.Module]:
-        """The parts with the optimizer, in the order of its states."""
+        """Return the parts with the optimizer, in the order of its states."""
         return dict(class_embedding=self.class_embedding, backbone=self.backbone, head=self.head)
 
     def backbone_arguments(self) -> dict[str, Any]:
-        """What a backbone is built with, beside its config."""
+        """Return what a backbone is built with, beside its config."""
         return dict(grid=self.grid)
 
     def order_arguments(self) -> dict[str, Any]:
-        """What an order is built with, beside its config."""
+        """Return what an order is built with, beside its config."""
         return dict(num_tokens=self.num_tokens)
 
     def check_parts(self) -> None:
@@ -162,7 +165,7 @@ class Assembly(BaseModel):
             )
 
     def roles(self) -> dict[str, nn.Module]:
-        """The modules with an optimizer of their own, by name."""
+        """Return the modules with an optimizer of their own, by name."""
         return dict(transformer=self.transformer)
 
     def train(self, mode: bool = True) -> 'Assembly':

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from openmagvit2.errors import UserError
 from openmagvit2.models.generators.base import BaseGenerator
+from openmagvit2.models.layers.decoding_weights import chosen, for_decoding
 from openmagvit2.models.orders import in_order, to_raster
-from openmagvit2.models.samplers import SubTokenSampler, decode_tokens
+from openmagvit2.models.samplers import SubTokenSampler, decode_jacobi, decode_tokens
 from openmagvit2.registry import MODELS
 
 
@@ -24,6 +25,8 @@ class AutoregressiveGenerator(BaseGenerator):
     says; the outputs from its last prefix row on predict the tokens. Arguments are those of
     :class:`Assembly`.
     """
+
+    decodings = ('sequential', 'jacobi')
 
     def check_parts(self) -> None:
         """See :meth:`Assembly.check_parts`."""
@@ -58,7 +61,7 @@ class AutoregressiveGenerator(BaseGenerator):
         return self.backbone(x, **given)[:, prefix.shape[1] - 1 :]
 
     def forward(self, sub_indices: Tensor, condition: Tensor | dict[str, Tensor]) -> list[Tensor]:
-        """Logits (B, T, V_i) of each sub-token.
+        """Return logits (B, T, V_i) of each sub-token.
 
         Args:
             sub_indices: True sub-tokens, int64 (B, T, k) in raster order.
@@ -71,7 +74,7 @@ class AutoregressiveGenerator(BaseGenerator):
         return [to_raster(x, cells) for x in logits]
 
     def loss(self, sub_indices: Tensor, condition: Tensor | dict[str, Tensor]) -> dict[str, Tensor]:
-        """Mean nats of each sub-token, by name, without dropping conditions."""
+        """Return the mean nats of each sub-token, by name, without dropping conditions."""
         cells = self._cells(len(sub_indices))
         return self.transformer(sub_indices, _data(condition), cells=cells)
 
@@ -109,22 +112,33 @@ class AutoregressiveGenerator(BaseGenerator):
         prefix, pooled = self.embed(condition)
         cells = self._cells(len(prefix))
         given = self._places(prefix.shape[1], cells, prefix.device) | self._pooled(pooled)
-        last = max(self.num_tokens - 1, 1)
-        drawn = decode_tokens(
-            self.backbone,
-            self.head,
-            prefix,
-            self.num_tokens,
-            lambda logits, t, i: sampler(logits, i, random[:, t, i], t / last),
-            **given,
-            **self.rows(),
-        )
+        given |= self.rows()
+        last = max(self.num_tokens - sampler.closed, 1)
+        weights = self._weights(sampler)
+        backbone = for_decoding(self.backbone, weights)
+        head = for_decoding(self.head, weights)
+        common = (backbone, head, prefix, self.num_tokens)
+        if sampler.decoding == 'jacobi':
+            drawn = decode_jacobi(*common, sampler, random, **given)
+        else:
+            drawn = decode_tokens(
+                *common, lambda logits, t, i: sampler(logits, i, random[:, t, i], t / last), **given
+            )
         return to_raster(drawn, None if cells is None else cells[: len(drawn)])
+
+    def least_rows(self, sampler: SubTokenSampler) -> int:
+        """See :meth:`Sampling.least_rows`; the products of other weights than plain ones are the
+        same among any number of rows.
+        """
+        return super().least_rows(sampler) if self._weights(sampler) == 'plain' else 1
+
+    def _weights(self, sampler: SubTokenSampler) -> str:
+        return chosen(sampler.weights, self.backbone, self.head)
 
     def _cells(
         self, batch: int, iteration: int | None = None, draws: Tensor | None = None
     ) -> Tensor | None:
-        """The order of a batch, on the model's device."""
+        """Return the order of a batch, on the model's device."""
         cells = self.order(batch, iteration, draws)
         return None if cells is None else cells.to(next(self.backbone.parameters()).device)
 
@@ -132,8 +146,8 @@ class AutoregressiveGenerator(BaseGenerator):
         return dict(condition=pooled) if 'condition' in self.backbone.supports else {}
 
     def _places(self, prefix: int, cells: Tensor | None, device: torch.device) -> dict[str, Any]:
-        """Coordinates of the input's rows, and of the cells that they predict for a backbone that
-        takes them; none where the default holds, one prefix row and raster order.
+        """Return the coordinates of the input's rows, and of the cells that they predict for a
+        backbone that takes them; none where the default holds, one prefix row and raster order.
         """
         if cells is None and prefix == 1:
             return {}

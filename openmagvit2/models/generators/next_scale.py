@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from openmagvit2.errors import UserError
 from openmagvit2.models.generators.base import BaseGenerator
 from openmagvit2.models.samplers import SubTokenSampler, decode_levels
+from openmagvit2.protocols import Scaled
 from openmagvit2.registry import BACKBONES, MODELS
 from openmagvit2.signatures import accepted
 
@@ -53,13 +54,13 @@ class NextScaleGenerator(BaseGenerator):
         return super().order_arguments() | dict(scales=self._scales())
 
     def _scales(self) -> list[tuple[int, int]]:
-        found = getattr(self.tokenizer.quantizer, 'scales', None)
-        if found is None:
+        quantizer = self.tokenizer.quantizer
+        if not isinstance(quantizer, Scaled):
             raise UserError(
-                f'model.tokenizer.quantizer: {type(self.tokenizer.quantizer).__name__} has no '
+                f'model.tokenizer.quantizer: {type(quantizer).__name__} has no '
                 f'scales to predict one after the other; use MultiScale.'
             )
-        return found
+        return quantizer.scales
 
     def check_parts(self) -> None:
         """See :meth:`Assembly.check_parts`."""
@@ -87,7 +88,7 @@ class NextScaleGenerator(BaseGenerator):
         return self.backbone(x, **given)
 
     def forward(self, sub_indices: Tensor, condition: dict[str, Tensor]) -> list[Tensor]:
-        """Logits (B, T, V_i) of each sub-token; see :meth:`context`."""
+        """Return logits (B, T, V_i) of each sub-token; see :meth:`context`."""
         return self.head.logits(self.context(sub_indices, condition), sub_indices)
 
     def losses(
@@ -113,11 +114,13 @@ class NextScaleGenerator(BaseGenerator):
         total: Tensor | None = None
 
         def next_input(drawn: Tensor, level: int) -> Tensor:
+            """Add the last scale's tokens (B, n, k) to the sum; embed what the next one sees."""
             nonlocal total
             total = quantizer.accumulate(total, self.factorization.merge(drawn), level - 1)
             return self._embedded(quantizer.next_input(total, level))
 
         def draw(logits: Tensor, level: int, i: int) -> Tensor:
+            """Draw sub-token ``i`` of a scale, logits (B or 2B, n, V_i) to int64 (B, n)."""
             numbers = uniform[level][..., i]
             progress = level / max(len(uniform) - 1, 1)
             drawn = sampler(logits.flatten(0, 1), i, numbers.flatten(), progress)

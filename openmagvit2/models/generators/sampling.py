@@ -20,6 +20,9 @@ LEAST_ROWS = 4
 class Sampling(Tokens):
     """What all generators share of sampling; a paradigm adds :meth:`decode`."""
 
+    # Values of `sampling.decoding` that it knows.
+    decodings: tuple[str, ...] = ('sequential',)
+
     def decode(
         self, condition: dict[str, Tensor], sampler: SubTokenSampler, random: Tensor
     ) -> Tensor:
@@ -36,8 +39,12 @@ class Sampling(Tokens):
         """
         raise NotImplementedError
 
+    def least_rows(self, sampler: SubTokenSampler) -> int:
+        """Rows that a batch is filled up to, for the same tokens in any batch."""
+        return LEAST_ROWS
+
     def draw_shape(self, sampler: SubTokenSampler) -> tuple[int, ...]:
-        """Shape of the uniform numbers that one image takes."""
+        """Return the shape of the uniform numbers that one image takes."""
         return self.num_tokens, len(self.head.vocab_sizes)
 
     @torch.no_grad()
@@ -72,7 +79,7 @@ class Sampling(Tokens):
         sampler = self.check(labels, sampling, seed)
         condition, keys = self.conditioner.requests(labels)
         numbers, count = _numbers(keys, numbers), len(keys)
-        filled = [*range(count), *[count - 1] * max(LEAST_ROWS - count, 0)]
+        filled = [*range(count), *[count - 1] * max(self.least_rows(sampler) - count, 0)]
         random = uniforms(
             seed, [keys[i] for i in filled], [numbers[i] for i in filled], *self.draw_shape(sampler)
         )
@@ -91,7 +98,7 @@ class Sampling(Tokens):
         seed: int = 0,
         once: bool = False,
     ) -> SubTokenSampler:
-        """The sampler of settings, as :meth:`generate` takes them.
+        """Return the sampler of settings, as :meth:`generate` takes them.
 
         Args:
             labels, sampling, seed: See :meth:`generate`.
@@ -112,16 +119,22 @@ class Sampling(Tokens):
             )
         sampler = sampling if callable(sampling) else build_sampler(sampling or {})
         sampler.check(len(self.head.vocab_sizes))
+        decoding = getattr(sampler, 'decoding', 'sequential')
+        if decoding not in self.decodings:
+            raise UserError(
+                f'sampling.decoding={decoding!r}: {type(self).__name__} has '
+                f'{", ".join(self.decodings)}.'
+            )
         if sampler.guided and self.conditioner.null(1) is None:
             raise UserError(
-                f'sampling.guidance must be 1: {type(self.conditioner).__name__} has no null '
-                f'condition to guide away from.'
+                f'sampling.guidance (in a config: eval_sampling.guidance) must be 1: '
+                f'{type(self.conditioner).__name__} has no null condition to guide away from.'
             )
         return sampler
 
     @torch.no_grad()
     def decode_indices(self, indices: Tensor) -> Tensor:
-        """int64 (B, *token_shape) to images (B, 3, H, W), clamped to [-1, 1]; filled up as in
+        """Map int64 (B, *token_shape) to images (B, 3, H, W), clamped to [-1, 1]; filled up as in
         :meth:`generate`, for the same pixels in any batch.
         """
         last = indices[-1:].repeat(max(LEAST_ROWS - len(indices), 0), *[1] * (indices.dim() - 1))
@@ -130,7 +143,7 @@ class Sampling(Tokens):
 
 
 def _numbers(keys: list[int], numbers: Sequence[int] | None) -> list[int]:
-    """Number of each sample within its condition."""
+    """Return the number of each sample within its condition."""
     if numbers is None:
         return [keys[:i].count(key) for i, key in enumerate(keys)]
     if len(numbers) != len(keys) or min(numbers) < 0:

@@ -1,5 +1,6 @@
 """The head slot: context to sub-token logits."""
 
+from openmagvit2.models.heads.cumulative import CumulativeCodeHead
 from openmagvit2.models.heads.embeddings import CodeEmbedding, TokenEmbedding
 from openmagvit2.models.heads.next_sub_token import NextSubTokenHead
 from openmagvit2.models.heads.separate import SeparateHead
@@ -8,6 +9,7 @@ from openmagvit2.models.heads.tied import TiedHead
 
 __all__ = [
     'CodeEmbedding',
+    'CumulativeCodeHead',
     'NextSubTokenHead',
     'SeparateHead',
     'SingleHead',

@@ -3,7 +3,7 @@ classifiers.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -42,6 +42,10 @@ class Head(nn.Module):
     """
 
     joint = False
+    # Whether one classifier serves all sub-tokens, which then have one size.
+    shared_classifier = False
+    # What the tests of the slot's contract build a head with, beside their own.
+    test_arguments: ClassVar[dict[str, Any]] = {}
     # One of the classes in `embeddings.py`, another like them, or None.
     embeddings: Any
 
@@ -68,7 +72,8 @@ class Head(nn.Module):
                 )
             self.embeddings = part(self.vocab_sizes, dim, more_rows=more_rows, row_dim=row_dim)
         self.norm = NORMS[norm](dim)
-        classifiers = [nn.Linear(dim, size, bias=bias) for size in self.vocab_sizes]
+        sizes = self.vocab_sizes[:1] if self.shared_classifier else self.vocab_sizes
+        classifiers = [nn.Linear(dim, size, bias=bias) for size in sizes]
         self.classifiers = nn.ModuleList(classifiers)
         if self.embeddings is not None:
             self.embeddings.init_weights()
@@ -86,7 +91,7 @@ class Head(nn.Module):
         return self.embeddings is not None and self.embeddings.needs_rows
 
     def embed(self, sub_indices: Tensor, rows: Rows | None = None) -> Tensor:
-        """int64 (B, T, k) to vectors (B, T, dim), the backbone's input."""
+        """Map int64 (B, T, k) to vectors (B, T, dim), the backbone's input."""
         return self.embeddings(sub_indices, rows)
 
     def logits(
@@ -127,7 +132,8 @@ class Head(nn.Module):
         targets: Tensor | None = None,
         rows: Rows | None = None,
     ) -> dict[str, Tensor]:
-        """Mean cross-entropy in nats of each sub-token, by name; their sum is the training loss.
+        """Return the mean cross-entropy in nats of each sub-token, by name; their sum is the
+        training loss.
 
         Args:
             context: (B, T, dim).
@@ -142,7 +148,9 @@ class Head(nn.Module):
         return {f'sub_token_{i}': mean for i, mean in enumerate(means)}
 
     def new_cache(self) -> list[LayerCache] | None:
-        """What :meth:`sample` may reuse from call to call; None where there is nothing to keep."""
+        """Return what :meth:`sample` may reuse from call to call; None where there is nothing to
+        keep.
+        """
         return None
 
     def sample(

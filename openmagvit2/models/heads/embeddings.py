@@ -37,11 +37,11 @@ class TokenEmbedding(nn.ModuleList):
         self.apply(init_normal)
 
     def digit(self, i: int, values: Tensor, rows: Rows | None = None) -> Tensor:
-        """Values of sub-token i, int64 (...), to vectors (..., dim)."""
+        """Map values of sub-token i, int64 (...), to vectors (..., dim)."""
         return self[i](values)
 
     def forward(self, sub_indices: Tensor, rows: Rows | None = None) -> Tensor:
-        """int64 (B, T, k) to the sum of the sub-tokens' vectors (B, T, dim)."""
+        """Map int64 (B, T, k) to the sum of the sub-tokens' vectors (B, T, dim)."""
         first, *others = [self.digit(i, x) for i, x in enumerate(sub_indices.unbind(-1))]
         return sum(others, first)
 
@@ -73,18 +73,27 @@ class CodeEmbedding(nn.Module):
         """The linear layer keeps torch's."""
 
     def digit(self, i: int, values: Tensor, rows: Rows | None = None) -> Tensor:
-        """Values of sub-token i, int64 (B, T), to vectors (B, T, dim)."""
+        """Map values of sub-token i, int64 (B, T), to vectors (B, T, dim)."""
         assert rows is not None
-        others = torch.zeros_like(values)[..., None].repeat(1, 1, self.num_sub_tokens)
-        others[..., i] = values
-        return self.project(rows(others)[..., i, :])
+        return self._projected(rows_of_digit(rows, i, values, self.num_sub_tokens))
 
     def forward(self, sub_indices: Tensor, rows: Rows | None = None) -> Tensor:
-        """int64 (B, T, k) to the sum of the sub-tokens' vectors (B, T, dim); the layer's bias
+        """Map int64 (B, T, k) to the sum of the sub-tokens' vectors (B, T, dim); the layer's bias
         counts once for each, as in RQ-Transformer.
         """
         assert rows is not None
-        return self.project(rows(sub_indices)).sum(-2)
+        return self._projected(rows(sub_indices)).sum(-2)
+
+    def _projected(self, vectors: Tensor) -> Tensor:
+        # Rows are float32, weights may be of a lower precision.
+        return self.project(vectors.to(self.project.weight.dtype))
+
+
+def rows_of_digit(rows: Rows, i: int, values: Tensor, count: int) -> Tensor:
+    """The quantizer's vectors (B, T, d) of values int64 (B, T) of sub-token i out of ``count``."""
+    sub_indices = torch.zeros_like(values)[..., None].repeat(1, 1, count)
+    sub_indices[..., i] = values
+    return rows(sub_indices)[..., i, :]
 
 
 EMBEDDINGS = dict(TokenEmbedding=TokenEmbedding, CodeEmbedding=CodeEmbedding)

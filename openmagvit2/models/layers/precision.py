@@ -1,19 +1,19 @@
 """Where float64 exists, and where float32 must be exact."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import Tensor
 
 
 def has_float64(device: torch.device | str) -> bool:
-    """Whether a device computes in float64; Apple's 'mps' does not."""
+    """Return whether a device computes in float64; Apple's 'mps' does not."""
     return torch.device(device).type != 'mps'
 
 
 def as_double(x: Tensor) -> Tensor:
-    """A tensor in float64, on its own device where that has float64, otherwise on the CPU."""
+    """Turn a tensor into float64, on its own device where that has float64, else on the CPU."""
     return (x if has_float64(x.device) else x.cpu()).double()
 
 
@@ -36,3 +36,10 @@ def exact_matmul() -> Iterator[None]:
         yield
     finally:
         torch.set_float32_matmul_precision(before)
+
+
+def without_autocast(device: torch.device) -> AbstractContextManager:
+    """Products within are of the tensors' own types; torch's own context knows no meta device."""
+    if device.type == 'meta':
+        return nullcontext()
+    return torch.autocast(device.type, enabled=False)

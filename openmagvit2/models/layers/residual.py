@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
-from openmagvit2.models.layers.norm import GroupNorm
+from openmagvit2.models.layers.norm import GroupNorm, norm_silu
 
 SHORTCUTS = ('input', 'branch')
 
@@ -60,8 +60,8 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Same height and width, ``out_channels`` channels."""
-        h = self.conv1(F.silu(self.norm1(x)))
-        h = F.dropout(F.silu(self.norm2(h)), self.dropout, self.training)
+        h = self.conv1(norm_silu(self.norm1, x))
+        h = F.dropout(norm_silu(self.norm2, h), self.dropout, self.training)
         h = self.conv2(h)
         if self.nin_shortcut is not None:
             x = self.nin_shortcut(x if self.shortcut == 'input' else h)

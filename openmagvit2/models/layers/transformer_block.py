@@ -49,11 +49,17 @@ class Attention(nn.Module):
         q, k, v = (part.transpose(1, 2) for part in (q, k, v))
         if cache is not None:
             k, v = cache.append(k, v)
-        out = _attend(q, k, v, mask).transpose(1, 2).flatten(-2)
+        out = attend(q, k, v, mask).transpose(1, 2).flatten(-2)
         return F.dropout(self.wo(out.type_as(x)), self.dropout, self.training)
 
 
-def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+    """Attend from queries (B, heads, new, d) to keys and values (B, heads, total, d), by position.
+
+    Args:
+        q, k, v: The queries are the last ``new`` of ``total`` positions.
+        mask: Which keys a query sees, True where it does; None: those up to its own position.
+    """
     new, total = q.shape[2], k.shape[2]
     if mask is None and new == total <= SHORT:
         return short_attention(q, k, v)
@@ -96,7 +102,7 @@ class TransformerBlock(nn.Module):
     def forward(
         self, x: Tensor, rope: Tensor, cache: LayerCache | None = None, mask: Tensor | None = None
     ) -> Tensor:
-        """Rows (B, T, dim) to rows of the same shape.
+        """Map rows (B, T, dim) to rows of the same shape.
 
         Args:
             x: Rows behind those in the cache.

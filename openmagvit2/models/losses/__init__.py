@@ -3,6 +3,8 @@
 from openmagvit2.models.losses.adaptive_weight import AdaptiveWeight
 from openmagvit2.models.losses.adversarial import Adversarial
 from openmagvit2.models.losses.adversarial_losses import AdversarialLoss
+from openmagvit2.models.losses.classifier import ClassifierLoss
+from openmagvit2.models.losses.codes import CodeCrossEntropy
 from openmagvit2.models.losses.lecam import LeCAM
 from openmagvit2.models.losses.perceptual import LPIPSLoss
 from openmagvit2.models.losses.pixel import L1Loss, L2Loss, ReconstructionLoss
@@ -14,6 +16,8 @@ __all__ = [
     'AdaptiveWeight',
     'Adversarial',
     'AdversarialLoss',
+    'ClassifierLoss',
+    'CodeCrossEntropy',
     'L1Loss',
     'L2Loss',
     'LPIPSLoss',

@@ -54,6 +54,10 @@ class LFQ(BaseQuantizer, PerIteration):
         spherical: Binary spherical quantization (Zhao et al., 2024): latents are brought to unit
             length and codes are ±1/sqrt(num_bits). The distribution stays softmax(-|z - c|^2 /
             temperature), whose distances are smaller by num_bits: use a higher temperature.
+        entropy_weights: Factors of the two terms of the ``entropy`` loss, a sample's entropy and
+            the codebook's.
+        gradient_scale: Factor of the gradient that passes straight through; BSQ's code, which
+            takes the sign before it scales, has 1/sqrt(num_bits).
     """
 
     shifts: Tensor
@@ -77,6 +81,8 @@ class LFQ(BaseQuantizer, PerIteration):
         bit_order: str = 'lsb',
         entropy_sync: bool = False,
         spherical: bool = False,
+        entropy_weights: Sequence[float] = (1.0, 1.0),
+        gradient_scale: float = 1.0,
     ) -> None:
         index_bits = [num_bits] if index_bits is None else list(index_bits)
         if sum(index_bits) != num_bits or not all(1 <= bits <= 62 for bits in index_bits):
@@ -106,23 +112,27 @@ class LFQ(BaseQuantizer, PerIteration):
         self.bit_order = bit_order
         self.entropy_sync = self.whole_batch = entropy_sync
         self.spherical = spherical
+        self.entropy_weights, self.gradient_scale = tuple(entropy_weights), gradient_scale
         self.unit = num_bits**-0.5 if spherical else 1.0
 
     def quantize(self, z: Tensor) -> QuantizerOutput:
-        """Signs of ``z`` (B, num_bits, *grid), times ``unit``; zero counts as negative."""
+        """Take the signs of ``z`` (B, num_bits, *grid), times ``unit``; zero counts as negative."""
         z = self._prepared(z)
         codes = torch.where(z > 0, self.unit, -self.unit)
-        out = QuantizerOutput(straight_through(z, codes), self._indices(codes))
+        passed = z if self.gradient_scale == 1 else z * self.gradient_scale
+        out = QuantizerOutput(straight_through(passed, codes), self._indices(codes))
         if self.training:
             per_sample, codebook = self.entropies(_vectors(z))
-            out.losses = dict(entropy=per_sample - codebook, commitment=F.mse_loss(z, codes))
+            first, second = self.entropy_weights
+            entropy = first * per_sample - second * codebook
+            out.losses = dict(entropy=entropy, commitment=F.mse_loss(z, codes))
             out.stats = dict(
                 per_sample_entropy=per_sample.detach(), codebook_entropy=codebook.detach()
             )
         return out
 
     def foresee(self, statistics: list[tuple[Tensor, ...]]) -> Tensor:
-        """The mean distribution of an iteration over all processes."""
+        """Return the mean distribution of an iteration over all processes."""
         return all_reduce_mean(reduce(add, (mean for (mean,) in statistics)) / len(statistics))
 
     def move(self, statistics: list[tuple[Tensor, ...]]) -> None:
@@ -150,20 +160,20 @@ class LFQ(BaseQuantizer, PerIteration):
         return per_sample, -(mean * log_mean).sum()
 
     def dequantize(self, indices: Tensor) -> Tensor:
-        """int64 (B, *token_shape(grid)) to signs (B, num_bits, *grid)."""
+        """Map int64 (B, *token_shape(grid)) to signs (B, num_bits, *grid)."""
         single = len(self.index_bits) == 1
         digits = indices.unsqueeze(1) if single else indices.movedim(-1, 1)[:, self.digits]
         return ((digits >> channels(self.shifts, digits) & 1).float() * 2 - 1) * self.unit
 
     def _indices(self, codes: Tensor) -> Tensor:
-        """Signs (B, num_bits, *grid) to int64 (B, *token_shape(grid))."""
+        """Map signs (B, num_bits, *grid) to int64 (B, *token_shape(grid))."""
         bits = (codes > 0).long() << channels(self.shifts, codes)
         digits = [part.sum(1) for part in bits.split(self.index_bits, 1)]
         return digits[0] if len(digits) == 1 else torch.stack(digits, -1)
 
     def _mean(self, prob: Tensor) -> Tensor:
-        """Probabilities of a bit being 1 (M, num_bits) to the mean distribution over the codes of
-        each group, (entropy_groups, 2^(high half), 2^(low half)); without the first axis where
+        """Map probabilities of a bit being 1 (M, num_bits) to the mean distribution over the codes
+        of each group, (entropy_groups, 2^(high half), 2^(low half)); without the first axis where
         there is one group.
         """
         if self.entropy_groups == 1:
@@ -185,7 +195,7 @@ def _vectors(z: Tensor) -> Tensor:
 
 
 def _mean_distribution(prob: Tensor) -> Tensor:
-    """Probabilities of a bit being 1 (M, num_bits) to the mean distribution over codes (2^(high
+    """Map probabilities of a bit being 1 (M, num_bits) to the mean distribution over codes (2^(high
     half), 2^(low half)).
     """
     half = prob.shape[1] // 2
@@ -195,8 +205,8 @@ def _mean_distribution(prob: Tensor) -> Tensor:
 
 
 def _half_distribution(prob: Tensor) -> Tensor:
-    """Probabilities of a bit being 1 (M, n) to the distribution over the 2^n codes (M, 2^n), bit 0
-    fastest.
+    """Map probabilities of a bit being 1 (M, n) to the distribution over the 2^n codes (M, 2^n),
+    bit 0 fastest.
     """
     table = prob.new_ones(len(prob), 1)
     for bit in prob.unbind(1):

@@ -125,14 +125,15 @@ class MultiScale(BaseQuantizer):
         )
 
     def dequantize(self, indices: Tensor) -> Tensor:
-        """int64 (B, T), or (B, T, k), to the sum over scales (B, D, h, w)."""
-        total = None
-        for s, part in enumerate(indices.split(self.groups, 1)):
+        """Map int64 (B, T), or (B, T, k), to the sum over scales (B, D, h, w)."""
+        first, *others = indices.split(self.groups, 1)
+        total = self.accumulate(None, first, 0)
+        for s, part in enumerate(others, 1):
             total = self.accumulate(total, part, s)
         return total
 
     def rows(self, indices: Tensor) -> Tensor:
-        """int64 (B, T), or (B, T, k), to the quantizer's rows (B, T, k, d)."""
+        """Map int64 (B, T), or (B, T, k), to the quantizer's rows (B, T, k, d)."""
         return self.quantizer.rows(indices)
 
     def accumulate(self, total: Tensor | None, indices: Tensor, s: int) -> Tensor:
@@ -152,8 +153,8 @@ class MultiScale(BaseQuantizer):
         return step if total is None else total + step
 
     def next_input(self, total: Tensor, s: int) -> Tensor:
-        """What a generator sees of the sum (B, D, h, w) of the scales before ``s``: resized by
-        area, (B, groups[s], D).
+        """Return what a generator sees of the sum (B, D, h, w) of the scales before ``s``: resized
+        by area, (B, groups[s], D).
         """
         return resized(total, self.scales[s], 'area').flatten(2).transpose(1, 2)
 
@@ -168,14 +169,16 @@ class MultiScale(BaseQuantizer):
         return torch.cat(inputs, 1)
 
     def _spread(self, codes: Tensor, s: int) -> Tensor:
-        """Codes of a scale (B, D, *scales[s]) on the full grid, through its convolution."""
+        """Map codes of a scale (B, D, *scales[s]) to the full grid, through its convolution."""
         h = resized(codes, self.scales[-1], self.upsample)
         if not self.phi:
             return h
         return h * (1 - self.phi_ratio) + self.phi[self._phi(s)](h) * self.phi_ratio
 
     def _phi(self, s: int) -> int:
-        """Number of a scale's convolution: the tick nearest to its place in [0, 1], as in VAR."""
+        """Return the number of a scale's convolution: the tick nearest to its place in [0, 1], as
+        in VAR.
+        """
         count = len(self.phi)
         margin = 1 / 3 / count if count == 4 else 1 / 2 / count
         ticks = np.linspace(margin, 1 - margin, count)

@@ -37,6 +37,8 @@ class VQ(BaseQuantizer, Codebook):
             latent; None: never.
         restart_below: With ``ema_decay``: set a row to a random latent when its running count
             falls below this number; None: never.
+        raw_gradient: With ``l2_norm``: pass the codes' gradient straight to the latents as they
+            are, not through their normalisation (ViT-VQGAN).
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class VQ(BaseQuantizer, Codebook):
         ema_smoothing: float | None = None,
         restart_after: int | None = 100,
         restart_below: float | None = None,
+        raw_gradient: bool = False,
     ) -> None:
         super().__init__(width=code_dim, projection=projection)
         self.add_table(
@@ -65,6 +68,7 @@ class VQ(BaseQuantizer, Codebook):
             restart_below=restart_below,
         )
         self.codebook_sizes, self.averages = (codebook_size,), ema_decay is not None
+        self.raw_gradient = raw_gradient
         self.legacy, self.entropy, self.entropy_temperature = legacy, entropy, entropy_temperature
 
     def quantize(self, z: Tensor) -> QuantizerOutput:
@@ -72,8 +76,9 @@ class VQ(BaseQuantizer, Codebook):
         x, table = self._vectors(z), self.table
         rows = nearest(x.detach(), table.detach())
         codes = F.embedding(rows, table)
+        near = rearrange(z, 'b d ... -> (b ...) d') if self.raw_gradient else x
         out = QuantizerOutput(
-            rearrange(straight_through(x, codes), '(b n) d -> b d n', b=len(z)).view_as(z),
+            rearrange(straight_through(near, codes), '(b n) d -> b d n', b=len(z)).view_as(z),
             rows.view(len(z), *z.shape[2:]),
         )
         if self.training:
@@ -82,7 +87,7 @@ class VQ(BaseQuantizer, Codebook):
         return out
 
     def dequantize(self, indices: Tensor) -> Tensor:
-        """int64 (B, *grid) to rows of the table (B, code_dim, *grid)."""
+        """Map int64 (B, *grid) to rows of the table (B, code_dim, *grid)."""
         return F.embedding(indices, self.table).movedim(-1, 1)
 
     @torch.no_grad()
@@ -105,7 +110,7 @@ class VQ(BaseQuantizer, Codebook):
         return rows.view(len(z), *z.shape[2:]), targets.view(len(z), -1, 1, len(table))
 
     def _vectors(self, z: Tensor) -> Tensor:
-        """(B, D, *grid) to the vectors (B * T, D) that are compared with the table."""
+        """Map (B, D, *grid) to the vectors (B * T, D) that are compared with the table."""
         x = rearrange(z, 'b d ... -> (b ...) d')
         return F.normalize(x, dim=-1) if self.l2_norm else x
 

@@ -9,22 +9,27 @@ SCHEDULES = ('constant', 'linear', 'cosine', 'interval')
 
 
 def scheduled(
-    scale: float, schedule: str, progress: float, interval: Sequence[float] = (0.0, 1.0)
+    scale: float,
+    schedule: str,
+    progress: float,
+    interval: Sequence[float] = (0.0, 1.0),
+    power: float = 1.0,
 ) -> float:
-    """The scale at a point of the decoding: ``1 + (scale - 1) * f``.
+    """Return the scale at a point of the decoding: ``1 + (scale - 1) * f``.
 
     Args:
         scale: The full scale.
-        schedule: 'constant': f = 1; 'linear': f = progress; 'cosine': f = (1 - cos(pi * progress))
-            / 2; 'interval': f = 1 inside, 0 outside.
+        schedule: 'constant': f = 1; 'linear': f = progress; 'cosine': f = (1 - cos(pi * progress ^
+            power)) / 2; 'interval': f = 1 inside, 0 outside.
         progress: 0 at the first position, 1 at the last.
         interval: First and last progress with guidance, for 'interval'.
+        power: Exponent of the progress, for 'cosine' (RAR); 0 is the full scale everywhere.
     """
     f = 1.0
     if schedule == 'linear':
         f = progress
     elif schedule == 'cosine':
-        f = (1 - math.cos(math.pi * progress)) / 2
+        f = (1 - math.cos(math.pi * progress**power)) / 2
     elif schedule == 'interval':
         f = float(interval[0] <= progress <= interval[1])
     # Written so that a factor of 1 leaves the scale's bits alone.

@@ -101,9 +101,11 @@ class MaskedSampler(SubTokenSampler):
         Returns:
             int64 (B, T), and the log-probability of each before temperature and filters (B, T).
         """
-        progress = step / max(self.steps - 1, 1)
+        progress = step / max(self.steps - self.closed, 1)
         schedule = self.schedules[i if len(self.schedules) > 1 else 0]
-        scale = scheduled(self.setting('guidance', i), schedule, progress, self.interval)
+        scale = scheduled(
+            self.setting('guidance', i), schedule, progress, self.interval, self.power
+        )
         logits = guide(logits.float(), scale, len(uniform))
         tokens = self(logits.flatten(0, 1), i, uniform.flatten()).view(uniform.shape)
         return tokens, logits.log_softmax(-1).gather(-1, tokens[..., None])[..., 0]

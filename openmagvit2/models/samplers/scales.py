@@ -44,6 +44,7 @@ def decode_levels(
     cache, finite, drawn, x = backbone.new_cache(), Finite(start.device), [], start
 
     def one(level: int, logits: Tensor, i: int) -> Tensor:
+        """Draw sub-token ``i`` of a level, and note whether its logits are finite."""
         finite.look(logits)
         return draw(logits, level, i)
 

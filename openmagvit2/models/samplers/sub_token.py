@@ -8,10 +8,12 @@ from typing import Any
 from torch import Tensor
 
 from openmagvit2.errors import UserError
+from openmagvit2.models.layers.decoding_weights import WEIGHTS
 from openmagvit2.models.samplers.filters import draw, top_k, top_p
 from openmagvit2.models.samplers.guidance import SCHEDULES, guide, scheduled
 from openmagvit2.registry import SAMPLERS
 
+DECODINGS = ('sequential', 'jacobi')
 Setting = float | Sequence[float]
 
 # Below this a division of float32 logits can overflow, and no two different logits of ordinary size
@@ -33,6 +35,15 @@ class SubTokenSampler:
         schedule: How the guidance changes over the positions: 'constant', 'linear', 'cosine' or
             'interval', see :func:`guidance.scheduled`.
         interval: First and last part of the decoding with guidance, from 0 to 1, for 'interval'.
+        power: Exponent of the progress, for 'cosine'; 0 is the full guidance everywhere.
+        closed: Whether the progress is 1 at the last position; False: t / T at position t of T.
+        decoding: How an auto-regressive generator goes over the positions: 'sequential', or
+            'jacobi', several at a time (see :mod:`jacobi`): the same distribution, another stream
+            of random numbers, so that a seed gives other images.
+        window: Positions at a time, for 'jacobi'; a seed gives the same images for any.
+        weights: How an auto-regressive generator's weights lie while it decodes: 'plain',
+            'packed' (float32 on a CPU), 'int8' (approximate), or 'auto', packed where it pays; see
+            :func:`decoding_weights.chosen`.
 
     Raises:
         UserError: A setting out of its range, named.
@@ -47,11 +58,41 @@ class SubTokenSampler:
         top_p: Setting = 1.0,
         schedule: str | Sequence[str] = 'constant',
         interval: Sequence[float] = (0.0, 1.0),
+        power: float = 1.0,
+        closed: bool = True,
+        decoding: str = 'sequential',
+        window: int = 8,
+        weights: str = 'auto',
     ) -> None:
+        self.power, self.closed = power, closed
+        self.decoding, self.window, self.weights = decoding, window, weights
         self.schedules, self.interval = (
             [schedule] if isinstance(schedule, str) else list(schedule),
             tuple(interval),
         )
+        self.settings: dict[str, Any] = dict(
+            guidance=guidance, temperature=temperature, top_k=top_k, top_p=top_p
+        )
+        self._check_choices()
+        self._check_schedule()
+        self._check_numbers()
+
+    def _check_choices(self) -> None:
+        if not 0 <= self.power < math.inf:
+            raise UserError(f'sampling.power must be at least 0 and finite, got {self.power!r}.')
+        if self.decoding not in DECODINGS:
+            raise UserError(
+                f'sampling.decoding is one of {", ".join(DECODINGS)}, got {self.decoding!r}.'
+            )
+        if self.weights not in WEIGHTS:
+            raise UserError(
+                f'sampling.weights is one of {", ".join(WEIGHTS)}, got {self.weights!r}.'
+            )
+        window = self.window
+        if isinstance(window, bool) or not isinstance(window, int) or window < 1:
+            raise UserError(f'sampling.window must be a whole number from 1, got {window!r}.')
+
+    def _check_schedule(self) -> None:
         for name in self.schedules:
             if name not in SCHEDULES:
                 raise UserError(
@@ -61,9 +102,8 @@ class SubTokenSampler:
             raise UserError(
                 f'sampling.interval must be two numbers from 0 to 1 in order, got {self.interval}.'
             )
-        self.settings: dict[str, Any] = dict(
-            guidance=guidance, temperature=temperature, top_k=top_k, top_p=top_p
-        )
+
+    def _check_numbers(self) -> None:
         for name, low, high in (
             ('guidance', 0, LARGEST_GUIDANCE),
             ('temperature', 0, None),
@@ -86,7 +126,7 @@ class SubTokenSampler:
         return list(value) if isinstance(value, (list, tuple)) else [value]
 
     def check(self, sub_tokens: int) -> None:
-        """Raises UserError where a list is not as long as there are sub-tokens."""
+        """Raise UserError if a list is not as long as there are sub-tokens."""
         if len(self.schedules) not in (1, sub_tokens):
             raise UserError(
                 f'sampling.schedule={self.schedules}: give one name, or one for each of '
@@ -110,16 +150,31 @@ class SubTokenSampler:
         return any(scale != 1 for scale in self._list('guidance'))
 
     def __call__(self, logits: Tensor, i: int, uniform: Tensor, progress: float = 1.0) -> Tensor:
-        """Logits (B or 2B, V_i) of sub-token i and uniform numbers (B,) in [0, 1) to int64 (B,);
-        ``progress`` goes from 0 to 1.
+        """Map logits (B or 2B, V_i) of sub-token i and uniform numbers (B,) in [0, 1) to int64
+        (B,); ``progress`` goes from 0 to 1.
+        """
+        logits = self.filtered(logits, i, len(uniform), progress)
+        greedy = self.setting('temperature', i) < LEAST_TEMPERATURE
+        return logits.argmax(-1) if greedy else draw(logits, uniform)
+
+    def coupled(self, logits: Tensor, i: int, noise: Tensor, progress: float = 1.0) -> Tensor:
+        """The same with Gumbel noise (B, V_i) in the place of uniform numbers."""
+        logits = self.filtered(logits, i, len(noise), progress)
+        greedy = self.setting('temperature', i) < LEAST_TEMPERATURE
+        return (logits if greedy else logits + noise).argmax(-1)
+
+    def filtered(self, logits: Tensor, i: int, batch: int, progress: float) -> Tensor:
+        """Logits (B or 2B, V_i) of a batch of B to (B, V_i): guided, and where the temperature is
+        not 0 divided by it and filtered.
         """
         schedule = self.schedules[i if len(self.schedules) > 1 else 0]
-        scale = scheduled(self.setting('guidance', i), schedule, progress, self.interval)
-        logits = guide(logits.float(), scale, len(uniform))
+        scale = scheduled(
+            self.setting('guidance', i), schedule, progress, self.interval, self.power
+        )
+        logits = guide(logits.float(), scale, batch)
         temperature = self.setting('temperature', i)
         if temperature < LEAST_TEMPERATURE:
-            return logits.argmax(-1)
-        logits = top_p(
+            return logits
+        return top_p(
             top_k(logits / temperature, int(self.setting('top_k', i))), self.setting('top_p', i)
         )
-        return draw(logits, uniform)

@@ -10,6 +10,7 @@ from openmagvit2.errors import UserError
 from openmagvit2.models.losses import Adversarial, ReconstructionLoss, build_weight
 from openmagvit2.models.quantizers.base import QuantizerOutput
 from openmagvit2.models.tokenizers.pixels import Pixels
+from openmagvit2.protocols import LoadsWeights
 from openmagvit2.registry import LOSSES
 from openmagvit2.signatures import Slot
 
@@ -31,6 +32,9 @@ class Training(nn.Module):
         adversarial: Config of the game; None: no discriminator.
         freeze: Which of encoder, quantizer and decoder stay as they are: in eval mode, so that a
             frozen quantizer emits no losses.
+        start: ``dict(checkpoint=…, rename={…})``: weights that a training starts from, of a model
+            with other parts beside those of this one; ``rename`` maps beginnings of the file's
+            names to those of ours.
     """
 
     slots = dict(
@@ -46,8 +50,10 @@ class Training(nn.Module):
         quantizer_losses: Mapping[str, float | dict] | None = None,
         adversarial: dict | None = None,
         freeze: Sequence[str] = (),
+        start: dict | None = None,
     ) -> None:
         super().__init__()
+        self.start = start
         configs = {
             name: config
             for name, config in (DEFAULT_LOSSES | dict(losses or {})).items()
@@ -83,9 +89,8 @@ class Training(nn.Module):
     def load_weights(self) -> None:
         """Read what losses only need in a training, before the first image is read."""
         for loss in self.losses.values():
-            load: Any = getattr(loss, 'load_weights', None)
-            if callable(load):
-                load()
+            if isinstance(loss, LoadsWeights):
+                loss.load_weights()
 
     def reconstruction_terms(
         self, image: Tensor, out: Tensor, pixels: Pixels, iteration: int
@@ -100,13 +105,17 @@ class Training(nn.Module):
         """
         with torch.autocast(image.device.type, enabled=False):
             out = out.float()
-            target, fake = pixels.to_network(image), pixels.to_image(out)
-            losses = {
-                name: loss(out, target)
-                if isinstance(loss, ReconstructionLoss)
-                else loss(fake, image)
-                for name, loss in self.losses.items()
-            }
+            losses: dict[str, Tensor] = {}
+            # What no loss asks for is not made: it may take a whole network.
+            target: Tensor | None = None
+            fake: Tensor | None = None
+            for name, loss in self.losses.items():
+                if isinstance(loss, ReconstructionLoss):
+                    target = pixels.target(image) if target is None else target
+                    losses[name] = loss(out, target)
+                else:
+                    fake = pixels.to_image(out) if fake is None else fake
+                    losses[name] = loss(fake, image)
         return [self.weights[name](iteration) * value for name, value in losses.items()], losses
 
     def quantizer_terms(

@@ -30,9 +30,9 @@ def test_every_converter_names_a_config():
 )
 def test_there_and_back(converter, config):
     model = init_model(config)
-    assert type(choose(model)) is type(converter)
+    assert type(choose(model, name=type(converter).__name__)) is type(converter)
     ours = filled(model)
-    official = to_official(dict(state_dict=ours), model)[0]['state_dict']
+    official = to_official(dict(state_dict=ours), model, converter=converter)[0]['state_dict']
     assert converter.detects(official) and is_official(official)
     assert not is_ours(dict(state_dict=official)) and not is_official(ours)
     assert type(choose(model, official)) is type(converter)
@@ -42,7 +42,7 @@ def test_there_and_back(converter, config):
     kept = {name for name in ours if not any(rule.covers(name) for rule in lost)}
     assert again['state_dict'].keys() == kept
     assert all(again['state_dict'][name].equal(ours[name]) for name in kept)
-    back = to_official(again, model)[0]['state_dict']
+    back = to_official(again, model, converter=converter)[0]['state_dict']
     assert back.keys() == official.keys()
     for name, tensor in official.items():
         assert back[name].equal(tensor) and back[name].dtype == tensor.dtype, name
@@ -53,7 +53,8 @@ def test_there_and_back(converter, config):
 )
 def test_no_tensor_is_passed_over(converter, config):
     model = init_model(config)
-    official = to_official(dict(state_dict=filled(model)), model)[0]['state_dict']
+    official = to_official(dict(state_dict=filled(model)), model, converter=converter)[0]
+    official = official['state_dict']
     made = {name for rule in converter.derived(model) for name in rule.tensors}
     made |= {name for rule in converter.lost(model) for name in rule.fill}
     networks = [n for n in official if n.startswith(converter.weights) and n not in made]

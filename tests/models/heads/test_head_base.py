@@ -22,7 +22,8 @@ def build(name: str, **options) -> nn.Module:
     torch.manual_seed(0)
     cls = HEADS.get(name)
     sizes = SIZES[:1] if cls.joint else SIZES
-    head = HEADS.build(dict(type=name, vocab_sizes=sizes, dim=64, **options)).eval()
+    own = dict(type=name, vocab_sizes=sizes, dim=64) | cls.test_arguments | options
+    head = HEADS.build(own).eval()
     for classifier in head.classifiers:
         nn.init.normal_(classifier.weight)
     return head
@@ -37,28 +38,31 @@ def batch(head: nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
 @pytest.mark.parametrize('name', HEADS.names())
 def test_distributions_as_targets(name):
     head = build(name)
+    given = dict(rows=rows) if head.needs_rows else {}
     context, sub = batch(head)
     hot = torch.stack([nn.functional.one_hot(x, 6) for x in sub.unbind(-1)], 2).float()
-    assert_close(head.loss(context, sub, targets=hot), head.loss(context, sub))
+    assert_close(head.loss(context, sub, targets=hot, **given), head.loss(context, sub, **given))
     soft = 0.5 * hot + 0.5 * hot.roll(1, 1)
-    logits = head.logits(context, sub)
+    logits = head.logits(context, sub, **given)
     for i, size in enumerate(head.vocab_sizes):
         expected = -(soft[:, :, i, :size] * logits[i].log_softmax(-1)).sum(-1).mean()
-        assert_close(head.loss(context, sub, targets=soft)[f'sub_token_{i}'], expected)
+        found = head.loss(context, sub, targets=soft, **given)[f'sub_token_{i}']
+        assert_close(found, expected)
 
 
 @pytest.mark.parametrize('name', HEADS.names())
 def test_several_positions_are_sampled_as_one_by_one(name):
     head = build(name)
+    given = dict(rows=rows) if head.needs_rows else {}
     context = batch(head)[0].repeat(2, 1, 1)
 
     def guided(logits, i):
         first, second = logits.chunk(2)
         return (2 * first - second).argmax(-1)
 
-    together = head.sample(context, guided)
+    together = head.sample(context, guided, **given)
     assert together.shape == (2, 5, len(head.vocab_sizes))
-    single = [head.sample(part, guided) for part in context.split(1, 1)]
+    single = [head.sample(part, guided, **given) for part in context.split(1, 1)]
     assert torch.cat(single, 1).equal(together)
 
 

@@ -135,3 +135,15 @@ def test_an_index_of_several_digits_holds_any_number_of_bits(order):
 def test_what_it_computes_with_is_no_part_of_its_state():
     lfq = LFQ(num_bits=6)
     assert not lfq.state_dict() and {name for name, _ in lfq.named_buffers()}
+
+
+def test_weights_of_the_entropies_and_scale_of_the_gradient():
+    z = torch.randn(2, 6, 5, generator=torch.Generator().manual_seed(4)).requires_grad_()
+    plain = LFQ(num_bits=6)
+    other = LFQ(num_bits=6, entropy_weights=(0.5, 2.0), gradient_scale=0.25)
+    per_sample, codebook = plain.entropies(z.transpose(1, 2).flatten(0, 1))
+    out = other(z)
+    torch.testing.assert_close(out.losses['entropy'], 0.5 * per_sample - 2 * codebook)
+    torch.testing.assert_close(out.codes, plain(z).codes)
+    (gradient,) = torch.autograd.grad(out.codes.sum(), z)
+    assert (gradient == 0.25).all()

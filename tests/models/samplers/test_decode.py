@@ -18,7 +18,9 @@ def tiny(head: str = 'NextSubTokenHead'):
 
 
 @pytest.mark.parametrize('value', [float('nan'), float('inf')])
-@pytest.mark.parametrize('head', HEADS.names())
+@pytest.mark.parametrize(
+    'head', [name for name in HEADS.names() if not HEADS.get(name).shared_classifier]
+)
 def test_logits_that_are_not_finite(head, value):
     model = tiny(head)
     # One weight: only the logits of one token, of the last sub-token, are spoilt.

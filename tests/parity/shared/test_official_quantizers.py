@@ -174,8 +174,16 @@ def test_bsq(name, groups):
     settings = dict(
         num_bits=bits, spherical=True, bit_order='msb', temperature=temperature, entropy_eps=1e-8
     )
-    z = g['raw'].transpose(1, 2)
-    out = LFQ(**settings, entropy_groups=groups)(z)
+    raw = g['raw'].requires_grad_()
+    z = raw.transpose(1, 2)
+    weighted = dict(
+        entropy_weights=(g['gamma0'].item(), g['gamma'].item()), gradient_scale=bits**-0.5
+    )
+    out = LFQ(**settings, **weighted, entropy_groups=groups)(z)
+    loss, codes = out.losses['entropy'] * temperature, out.codes.transpose(1, 2)
+    near(loss, g['loss'])
+    (loss + (codes * weights(codes)).mean()).backward()
+    near(raw.grad, g['grad_raw'])
     assert out.indices.equal(g['indices'])
     near(out.codes.transpose(1, 2), g['codes'])
     near(out.stats['per_sample_entropy'], g['per_sample_entropy'])

@@ -1,8 +1,6 @@
 """Metrics that compare single images of two sets, by torch-fidelity: precision, recall and KID."""
 
 from torch import Tensor
-from torch_fidelity.metric_kid import kid_features_to_metric
-from torch_fidelity.metric_prc import prc_features_to_metric
 
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.finite import check_finite
@@ -25,6 +23,8 @@ def precision_recall(generated: Tensor, reference: Tensor, neighbours: int = 3) 
     Raises:
         UserError: A set has no k-th neighbours, or features that are not finite.
     """
+    from torch_fidelity.metric_prc import prc_features_to_metric
+
     if min(len(generated), len(reference)) <= neighbours:
         raise UserError(
             f'Precision and recall need more than {neighbours} images in each set, got '
@@ -57,6 +57,8 @@ def kernel_distance(
     Raises:
         UserError: A set has fewer than two images, or features that are not finite.
     """
+    from torch_fidelity.metric_kid import kid_features_to_metric
+
     size = min(size, len(generated), len(reference))
     if size < 2:
         raise UserError(

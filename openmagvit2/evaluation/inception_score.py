@@ -3,7 +3,6 @@
 import numpy as np
 import torch
 from torch import Tensor
-from torch_fidelity.metric_isc import isc_features_to_metric
 
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.finite import check_finite
@@ -88,6 +87,8 @@ class InceptionScore:
                     f'The Inception score of {images} images cannot be taken in '
                     f'{self.splits["number"]} splits.'
                 )
+            from torch_fidelity.metric_isc import isc_features_to_metric
+
             out = isc_features_to_metric(
                 torch.cat(self.logits), self.splits['number'], self.shuffle, self.seed
             )

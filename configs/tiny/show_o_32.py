@@ -1,0 +1,7 @@
+# The CPU twin of show_o/lfq_256.py: 8x8 tokens of 8 bits whose entropies are taken bit by bit.
+_base_ = './lfq_32.py'
+model = dict(
+    encoder=dict(num_res_blocks=(1, 2, 1), downsample='padded_conv', middle='attention', bias=True, out_kernel=3),
+    quantizer=dict(num_bits=8, bit_order='msb', temperature=1.0, entropy_groups=8, entropy_eps=0.0, projection=8),
+    decoder=dict(num_res_blocks=(2, 1, 1), upsample='nearest_conv', middle='attention', bias=True, adaptive_norm=False),
+    training=dict(quantizer_losses=dict(entropy=0.1 / 8, commitment=0.075)))

@@ -1,0 +1,228 @@
+"""Models as folders and on the Hugging Face hub, for tokenizers and generators alike."""
+
+import re
+import tempfile
+from pathlib import Path
+from typing import Any, TypeVar
+
+import huggingface_hub
+import torch
+from mmengine.config import Config, ConfigDict
+from torch import nn
+
+from openmagvit2.apis.card import model_card
+from openmagvit2.apis.init_model import init_model
+from openmagvit2.apis.models import config_path, model_info
+from openmagvit2.apis.official import load_official
+from openmagvit2.checkpoint.folder import PATTERNS, SHARD, load_folder, read_config, write_folder
+from openmagvit2.checkpoint.stages import is_generator
+from openmagvit2.config import load_config
+from openmagvit2.errors import UserError
+from openmagvit2.version import __version__
+
+Door = TypeVar('Door', bound='Pretrained')
+REPOSITORY = re.compile(r'[\w.-]+/[\w.-]+')
+
+
+def folder_config(config: Config, name: str, dataset_meta: dict | None = None) -> dict[str, Any]:
+    """Return what ``config.json`` keeps of a merged config: the model and how it samples.
+
+    Args:
+        config: The merged config.
+        name: Name of the model.
+        dataset_meta: Facts about the data of the training, such as ``classes``.
+    """
+    model = _without_training(_plain(config.model))
+    if 'tokenizer' in model:
+        # Its weights are in the folder.
+        tokenizer = _without_training(model['tokenizer'])
+        model['tokenizer'] = {k: v for k, v in tokenizer.items() if k not in ('checkpoint', 'seed')}
+    entries = dict(
+        library_name='openmagvit2',
+        library_version=__version__,
+        name=name,
+        model=model,
+        eval_sampling=_plain(config.get('eval_sampling')),
+        dataset_meta=_plain(dataset_meta),
+    )
+    return {key: value for key, value in entries.items() if value}
+
+
+def _without_training(model: dict) -> dict:
+    return {key: value for key, value in model.items() if key != 'training'}
+
+
+def _plain(value: Any) -> Any:
+    """Copy a value with tuples as lists, as JSON keeps them."""
+    if isinstance(value, (dict, ConfigDict)):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def fetch(name: str | Path, revision: str | None = None) -> Path:
+    """Return the folder of a model: a local one, or a copy of a repository of the hub.
+
+    Args:
+        name: Folder, or ``owner/name`` on the hub.
+        revision: Branch, tag or commit on the hub.
+
+    Raises:
+        UserError: There is neither, or the hub cannot be reached and has no copy here.
+    """
+    if Path(name).is_dir():
+        return Path(name)
+    if not REPOSITORY.fullmatch(str(name)):
+        raise UserError(f'{name} is neither a folder nor a name of the hub (owner/name).')
+    try:
+        return Path(
+            huggingface_hub.snapshot_download(str(name), revision=revision, allow_patterns=PATTERNS)
+        )
+    except Exception as error:  # a download fails in many ways, with classes of several packages
+        reason = str(error).partition('\n')[0]
+        raise UserError(f'{name} cannot be fetched from the hub ({reason}).') from error
+
+
+class Pretrained:
+    """``from_pretrained``, ``save_pretrained`` and ``push_to_hub`` of a front door.
+
+    Attributes:
+        model: The model, in eval mode.
+        config: Its merged config; None where the model was given alone.
+    """
+
+    model: Any
+    config: Config | None
+
+    def __init__(self, model: nn.Module, *, config: Config | None = None) -> None:
+        self.model, self.config = model.eval(), config
+
+    @classmethod
+    def from_pretrained(
+        cls: type[Door],
+        name: str | Path,
+        revision: str | None = None,
+        device: str | torch.device | None = None,
+        dtype: torch.dtype | str | None = None,
+    ) -> Door:
+        """Load a model from a folder or from the hub, without the parts that only training needs.
+
+        Args:
+            name: Folder of :meth:`save_pretrained`; ``owner/name`` on the hub; or a name of
+                :func:`list_models` whose official file is published.
+            revision: Branch, tag or commit on the hub.
+            device, dtype: See :func:`openmagvit2.apis.init_model`.
+
+        Raises:
+            UserError: There is no such model, the hub cannot be reached, or a file is damaged or
+                names what a model folder may not.
+        """
+        if model_info(str(name)) and not Path(name).is_dir():
+            door = cls.from_config(str(name), device=device, dtype=dtype)
+            load_official(door.model, str(name), revision)
+            return door
+        folder = fetch(name, revision)
+        content = read_config(folder)
+        entries: dict[str, Any] = {
+            key: content[key] for key in ('model', 'eval_sampling') if key in content
+        }
+        config = Config(entries | dict(model_name=content.get('name', folder.name)))
+        door = cls.from_config(config, device=device, dtype=dtype)
+        load_folder(door.model, folder)
+        door.model.dataset_meta = content.get('dataset_meta', {})
+        return door
+
+    @classmethod
+    def from_config(
+        cls: type[Door],
+        config: str | Path | Config,
+        checkpoint: str | Path | None = None,
+        device: str | torch.device | None = None,
+        dtype: torch.dtype | str | None = None,
+        cfg_options: dict[str, Any] | None = None,
+    ) -> Door:
+        """Build the model of a config; see :func:`openmagvit2.apis.init_model`.
+
+        A generator's checkpoint holds its tokenizer too.
+        """
+        if not isinstance(config, Config):
+            config, cfg_options = load_config(config_path(config), cfg_options), None
+        return cls(init_model(config, checkpoint, device, cfg_options, dtype), config=config)
+
+    def save_pretrained(
+        self,
+        folder: str | Path,
+        name: str | None = None,
+        metrics: dict[str, Any] | None = None,
+        max_shard_size: str = SHARD,
+    ) -> None:
+        """Write the model to a folder: ``config.json``, ``model.safetensors`` and ``README.md``.
+
+        Args:
+            folder: Made if it does not exist; a model in it is replaced.
+            name: Name of the model in its card; by default that of its config.
+            metrics: Content of a ``metrics.json`` of these weights, for the card.
+            max_shard_size: Size above which the weights are split.
+
+        Raises:
+            UserError: The model was given without a config, or its config has values that a folder
+                cannot keep, such as paths.
+        """
+        if self.config is None:
+            raise UserError(
+                f'{type(self).__name__}: the model was given without its config; make it with '
+                f'from_config.'
+            )
+        name = name or model_name(self.config)
+        meta = getattr(self.model, 'dataset_meta', None)
+        config = folder_config(self.config, name, meta)
+        generator = is_generator(self.model)
+        write_folder(
+            folder, config, self.model, model_card(name, generator, metrics), max_shard_size
+        )
+
+    def push_to_hub(
+        self,
+        name: str,
+        private: bool = False,
+        revision: str | None = None,
+        token: str | None = None,
+        message: str = 'Upload model',
+    ) -> str:
+        """Upload what :meth:`save_pretrained` writes; the repository is made if it does not exist.
+
+        Args:
+            name: ``owner/name`` on the hub.
+            private: Whether a new repository is private.
+            revision: Branch to write to.
+            token: Access token; by default the one of ``hf auth login``.
+            message: Message of the commit.
+
+        Returns:
+            Address of the commit.
+
+        Raises:
+            UserError: The hub refuses it, or cannot be reached.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            self.save_pretrained(folder)
+            hub = huggingface_hub.HfApi(token=token)
+            try:
+                hub.create_repo(name, private=private, exist_ok=True)
+                return str(
+                    hub.upload_folder(
+                        repo_id=name, folder_path=folder, revision=revision, commit_message=message
+                    )
+                )
+            except Exception as error:  # as in `fetch`
+                reason = str(error).partition('\n')[0]
+                raise UserError(f'{name} cannot be written on the hub ({reason}).') from error
+
+
+def model_name(config: Config) -> str:
+    """Return the name of a config: its path below ``configs/``, or the name of its file."""
+    given = config.get('model_name')
+    if given or not config.filename:
+        return str(given or 'model')
+    from openmagvit2.engine.run_folder import default_folder
+
+    return default_folder(config).relative_to('work_dirs').as_posix()

@@ -1,0 +1,64 @@
+"""Weights that a system's authors published: fetched, checked, converted, loaded."""
+
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from openmagvit2.apis.models import model_info
+from openmagvit2.checkpoint import choose_weights, is_ours, load_weights, read_checkpoints, to_ours
+from openmagvit2.checkpoint.hashing import file_hash
+from openmagvit2.checkpoint.loading import TRAINING_ONLY
+from openmagvit2.errors import UserError
+
+
+def load_official(model: nn.Module, name: str, revision: str | None = None) -> None:
+    """Load the published weights of a shipped config, averaged ones where there are any.
+
+    Args:
+        model: What the config builds.
+        name: From :func:`openmagvit2.apis.list_models`.
+        revision: Branch, tag or commit of the repository.
+
+    Raises:
+        UserError: None are published, they cannot be fetched, or are not those of the metafile.
+    """
+    info = model_info(name)
+    if not info or not info['official']:
+        raise UserError(f'{name}: no weights are published for this config; train it.')
+    listed = info['official'] if isinstance(info['official'], list) else [info['official']]
+    checkpoint = read_checkpoints([fetch_file(name, entry, revision) for entry in listed])
+    if not is_ours(checkpoint):
+        checkpoint = to_ours(checkpoint['state_dict'], model)[0]
+    optional = (*TRAINING_ONLY, 'tokenizer.')
+    load_weights(model, choose_weights(checkpoint), f'The official file of {name}', optional)
+
+
+def fetch_file(name: str, entry: dict[str, Any], revision: str | None = None) -> Path:
+    """Return the local copy of a published file, fetched if there is none.
+
+    Args:
+        name: Config, for errors.
+        entry: ``file``, ``repository`` and ``sha256`` of a metafile.
+        revision: Branch, tag or commit of the repository.
+
+    Raises:
+        UserError: It lies elsewhere than on the hub, cannot be fetched, or has another hash.
+    """
+    import huggingface_hub  # takes a second to import
+
+    file, repository = entry['file'], entry['repository']
+    by_hand = f'python tools/convert_checkpoint.py {file} OUT.pth --config {name}'
+    if repository.startswith('https://'):
+        raise UserError(f'{name}: fetch {file} from {repository} by hand, then {by_hand}.')
+    try:
+        path = Path(huggingface_hub.hf_hub_download(repository, file, revision=revision))
+    except Exception as error:  # a download fails in many ways, with classes of several packages
+        reason = str(error).partition('\n')[0]
+        raise UserError(
+            f'{name}: {file} of {repository} cannot be fetched ({reason}); fetch it by hand, then '
+            f'{by_hand}.'
+        ) from error
+    if entry['sha256'] and file_hash(path) != entry['sha256']:
+        raise UserError(f'{path} is not the published file: its SHA-256 differs.')
+    return path

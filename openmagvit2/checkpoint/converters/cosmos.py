@@ -1,0 +1,94 @@
+"""Cosmos' discrete image tokenizers, TorchScript archives of encoder, decoder or both.
+
+See docs/reference/specification.md, Show-o and Cosmos.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from openmagvit2.checkpoint.converters.base import Converter, OfficialFile
+from openmagvit2.checkpoint.converters.ibq import NETWORKS
+from openmagvit2.checkpoint.converters.rules import Derived, Link, Lost, Rule, first_link
+from openmagvit2.checkpoint.stages import is_generator
+from openmagvit2.registry import CONVERTERS
+
+
+class Float32(Rule):
+    """Rules whose official tensors may be of half precision; ours are float32."""
+
+    def __init__(self, *rules: Rule) -> None:
+        self.rules = rules
+
+    def link(self, name: str) -> Link | None:
+        """See :class:`Rule`."""
+        found = first_link(self.rules, name)
+        return found and Link(
+            found.ours,
+            found.official,
+            lambda tensors: [x.float() for x in found.to_ours(tensors)],
+            found.to_official,
+        )
+
+
+@CONVERTERS.register_module()
+class Cosmos(Converter):
+    """A tokenizer around finite scalar codes; the way back has the names of the official class."""
+
+    files = tuple(
+        OfficialFile(
+            f'{part}.jit',
+            f'nvidia/Cosmos-0.1-Tokenizer-{name}',
+            f'configs/cosmos/{config}.py',
+            (samplers,),
+        )
+        for name, config, samplers in (('DI16x16', 'fsq_di16', 2), ('DI8x8', 'fsq_di8', 1))
+        for part in ('autoencoder', 'encoder', 'decoder')
+    )
+    configs = ('tiny/cosmos_32',)
+    marks = ('quant_conv.', 'post_quant_conv.', 'quantizer._levels', 'inv_quant.')
+
+    def rules(self, model: nn.Module) -> list[Rule]:
+        """See :class:`Converter`."""
+        return [
+            Float32(*NETWORKS),
+            *_buffers(model),
+            Lost('discriminator.', 'official files keep none'),
+            Lost('lecam.', 'averages of LeCAM: official files keep none'),
+        ]
+
+    def misfit(self, model: nn.Module) -> str | None:
+        """Return a generator, or a quantizer without levels."""
+        if is_generator(model):
+            return 'generator'
+        return None if hasattr(model.quantizer, 'levels') else 'quantizer'
+
+    def layout(self, state: dict[str, Tensor]) -> tuple | None:
+        """Return the number of downsamplings."""
+        found = {name.split('.')[2] for name in state if '.downsample.conv.weight' in name}
+        return (len(found),) if found else None
+
+
+def _buffers(model: nn.Module) -> list[Rule]:
+    """Return what archives have beside their weights: wavelets, levels and table of codes."""
+    levels = getattr(getattr(model, 'quantizer', None), 'levels', None)
+    if levels is None or math.prod(levels) > 2**20:
+        return []
+    kind = model.encoder.patches.kind
+    wavelets = torch.full((2,), 0.5**0.5 if kind == 'haar' else 1.0, device='cpu')
+    counts = torch.tensor(levels, device='cpu')
+    basis = torch.cat([counts.new_ones(1), counts[:-1].cumprod(0)])
+    numbers = torch.arange(math.prod(levels), device='cpu')[:, None]
+    half = counts // 2
+    table = (numbers // basis % counts - half) / half
+    tensors = {}
+    for part in ('encoder.patcher', 'decoder.unpatcher'):
+        tensors |= {f'{part}.wavelets': wavelets, f'{part}._arange': torch.arange(2, device='cpu')}
+    for part in ('quantizer', 'inv_quant.quantizer'):
+        tensors |= {
+            f'{part}._levels': counts,
+            f'{part}._basis': basis,
+            f'{part}.implicit_codebook': table,
+        }
+    return [Derived(tensors, 'buffers of the archive', written=False)]

@@ -1,0 +1,94 @@
+"""Files of Infinity's multi-scale bitwise tokenizer.
+
+See docs/reference/specification.md, VAR.
+"""
+
+import re
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from openmagvit2.checkpoint.converters.base import Converter, OfficialFile
+from openmagvit2.checkpoint.converters.rules import Link, Lost, Rule
+from openmagvit2.checkpoint.stages import is_generator
+from openmagvit2.registry import CONVERTERS
+
+# Convolutions and norms lie one level deeper than ours, in most files.
+LAYERS = 'conv_in|conv_out|conv1|conv2|nin_shortcut|norm1|norm2|norm_out|(?:down|up)sample\\.conv'
+SHORT = re.compile(rf'((?:en|de)coder\.(?:.+\.)?(?:{LAYERS}))\.(weight|bias)')
+MASKS = tuple(f'{part}.lfq.mask' for part in ('quantizer', 'quantize'))
+
+
+@CONVERTERS.register_module()
+class Infinity(Converter):
+    """Tokenizers, a state dict named ``vae``; the transformers need a text encoder."""
+
+    files = tuple(
+        OfficialFile(
+            f'infinity_vae_d{bits}.pth',
+            'FoundationVision/Infinity',
+            f'configs/infinity/bsq_d{bits}_256.py',
+            ('tokenizer', bits),
+        )
+        for bits in (16, 24, 32, 64)
+    )
+    configs = ('tiny/infinity_32',)
+    marks = (*MASKS, 'encoder.conv_in.conv.', 'decoder.conv_in.conv.')
+    container = 'vae'
+
+    def unified(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Give names their inner ``.conv`` or ``.norm``, which some files leave out."""
+        return {_deeper(name): tensor for name, tensor in state.items()}
+
+    def rules(self, model: nn.Module) -> list[Rule]:
+        """See :class:`Converter`."""
+        bits = getattr(model, 'quantizer', None)
+        masks = {} if bits is None else {name: _mask(bits.width) for name in MASKS}
+        return [
+            _Deeper(),
+            Lost(
+                MASKS.__contains__,
+                'powers of two, which nothing reads; made anew on the way back',
+                label='masks of bits',
+                fill=masks,
+            ),
+            Lost('discriminator.', 'official files keep none'),
+            Lost('lecam.', 'averages of LeCAM: official files keep none'),
+        ]
+
+    def misfit(self, model: Any) -> str | None:
+        """Return a generator, or a quantizer that is not bitwise over several scales."""
+        if is_generator(model):
+            return 'generator'
+        scales, learned = getattr(model.quantizer, 'scales', None), list(model.quantizer.children())
+        tensors = any(part.state_dict() for part in learned)
+        return None if scales and not tensors else 'another quantizer'
+
+    def layout(self, state: dict[str, Tensor]) -> tuple | None:
+        """Return ('tokenizer', bits)."""
+        bias = state.get('encoder.conv_out.conv.bias')
+        return None if bias is None else ('tokenizer', bias.numel())
+
+
+class _Deeper(Rule):
+    """Names of the networks."""
+
+    def link(self, name: str) -> Link | None:
+        """See :class:`Rule`."""
+        if not name.startswith(('encoder.', 'decoder.')):
+            return None
+        official = re.sub(r'\.mid_block\.(\d+)\.', lambda m: f'.mid.block_{int(m[1]) + 1}.', name)
+        official = re.sub(r'^(encoder\.down\.\d+\.downsample)\.', r'\1.conv.', official)
+        return Link((name,), (_deeper(official),))
+
+
+def _deeper(name: str) -> str:
+    found = SHORT.fullmatch(name)
+    if found is None:
+        return name
+    return f'{found[1]}.{"norm" if "norm" in found[1].split(".")[-1] else "conv"}.{found[2]}'
+
+
+def _mask(bits: int) -> Tensor:
+    return 2 ** torch.arange(bits - 1, -1, -1, device='cpu')

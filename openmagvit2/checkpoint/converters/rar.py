@@ -1,0 +1,85 @@
+"""RAR's transformers, bare state dicts without a tokenizer.
+
+See docs/reference/specification.md, RAR.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from openmagvit2.checkpoint.converters.base import Converter, OfficialFile
+from openmagvit2.checkpoint.converters.rules import Convert, Lost, Rename, Rule, squeeze
+from openmagvit2.checkpoint.stages import is_generator
+from openmagvit2.registry import CONVERTERS
+
+OURS, OFFICIAL = 'backbone.blocks.{i}.', 'blocks.{i}.'
+BLOCK = (
+    ('norm1.', 'norm1.'),
+    ('norm2.', 'norm2.'),
+    ('attention.', 'attn.'),
+    ('fc1.', 'mlp.fc1.'),
+    ('fc2.', 'mlp.fc2.'),
+    ('modulation.', 'adaLN_modulation.1.'),
+)
+TABLES = (
+    ('position_embedding', 'pos_embed'),
+    ('target_embedding', 'target_aware_pos_embed'),
+    ('step_embedding', 'timesteps_embeddings'),
+)
+
+
+def shared_table(official: str, codes: int) -> Rule:
+    """Return a rule for one table of codes, a row for the mask, classes and the null class.
+
+    Args:
+        official: Its name.
+        codes: Number of codes; ours keeps the mask behind them.
+    """
+    return Convert(
+        ['head.embeddings.0.weight', 'class_embedding.weight'],
+        [official],
+        lambda x: [x[0][: codes + 1].clone(), x[0][codes + 1 :].clone()],
+        lambda x: [torch.cat(x)],
+    )
+
+
+@CONVERTERS.register_module()
+class Rar(Converter):
+    """Transformers over tokens of any order; their tokenizer has a file of its own."""
+
+    files = tuple(
+        OfficialFile(f'rar_{name}.bin', 'yucornetto/RAR', f'configs/rar/rar_{name}.py', layout)
+        for name, layout in (
+            ('b', (24, 768)),
+            ('l', (24, 1024)),
+            ('xl', (32, 1280)),
+            ('xxl', (40, 1408)),
+        )
+    )
+    configs = ('tiny/rar_32',)
+    marks = ('target_aware_pos_embed', 'timesteps_embeddings', 'adaln_before_head.')
+    bare = True
+
+    def detects(self, state: dict[str, Tensor]) -> bool:
+        """See :class:`Converter`."""
+        return 'target_aware_pos_embed' in state
+
+    def rules(self, model: nn.Module) -> list[Rule]:
+        """See :class:`Converter`."""
+        if not is_generator(model):
+            return []
+        return [
+            Lost('tokenizer.', 'official files keep none', label='tokenizer'),
+            squeeze('backbone.start', 'cls_token', (0, 1)),
+            *(squeeze(f'backbone.{a}.weight', b, (0,)) for a, b in TABLES),
+            shared_table('embeddings.weight', model.head.vocab_sizes[0]),
+            *(Rename(OURS + a, OFFICIAL + b) for a, b in BLOCK),
+            Rename('backbone.modulation.', 'adaln_before_head.adaLN_modulation.1.'),
+            Rename('head.classifiers.0.', 'lm_head.'),
+        ]
+
+    def layout(self, state: dict[str, Tensor]) -> tuple | None:
+        """Return (blocks, width)."""
+        if 'cls_token' not in state:
+            return None
+        blocks = sum(n.startswith('blocks.') and n.endswith('.norm1.weight') for n in state)
+        return blocks, state['cls_token'].shape[-1]

@@ -1,0 +1,146 @@
+"""TiTok's tokenizers, and the torch port of MaskGIT's that they start from: bare state dicts.
+
+See docs/reference/specification.md, TiTok.
+"""
+
+from torch import Tensor, nn
+
+from openmagvit2.checkpoint.converters.base import Converter, OfficialFile
+from openmagvit2.checkpoint.converters.rules import Lost, Rename, Rule, Under, squeeze
+from openmagvit2.checkpoint.stages import is_generator
+from openmagvit2.registry import CONVERTERS
+
+# MaskGIT's convolutional networks in torch.
+MASKGIT = (
+    Rename('mid_block.', 'mid.'),
+    Rename('up.{i}.upsample.conv.', 'up.{i}.upsample_conv.'),
+    *(Rename(name) for name in ('conv_in.', 'down.', 'up.', 'norm_out.', 'conv_out.')),
+)
+TRAINING = (
+    Lost('discriminator.', 'official files keep none'),
+    Lost('lecam.', 'averages of LeCAM: official files keep none'),
+    Lost('quantizer.steps_unused', 'counts of restarts, which official models do not have'),
+)
+BLOCK = (
+    ('norm1.', 'ln_1.'),
+    ('attn.qkv.weight', 'attn.in_proj_weight'),
+    ('attn.qkv.bias', 'attn.in_proj_bias'),
+    ('attn.proj.', 'attn.out_proj.'),
+    ('norm2.', 'ln_2.'),
+    ('mlp.fc1.', 'mlp.c_fc.'),
+    ('mlp.fc2.', 'mlp.c_proj.'),
+)
+
+
+def _vit(part: str) -> list[Rule]:
+    """Return rules of the transformer of encoder or decoder."""
+    ours, official = f'{part}.vit.blocks.{{i}}.', f'{part}.transformer.{{i}}.'
+    return [
+        *(Rename(ours + a, official + b) for a, b in BLOCK),
+        Rename(f'{part}.vit.', f'{part}.'),
+    ]
+
+
+PAIR = (
+    Rename('encoder.latent_tokens', 'latent_tokens'),
+    Rename('encoder.patch_embed.'),
+    squeeze('encoder.out.weight', 'encoder.conv_out.weight', (2, 3)),
+    Rename('encoder.out.bias', 'encoder.conv_out.bias'),
+    *_vit('encoder'),
+    Rename('quantizer.embedding.weight', 'quantize.embedding.weight'),
+    Rename('decoder.embed.', 'decoder.decoder_embed.'),
+    Rename('decoder.mask_token'),
+    *_vit('decoder'),
+)
+# Which tensors the decoder ends with: pixels, logits of codes, or an image of the proxy's.
+CODES = (
+    Rename('decoder.head.ffn.{i}.', 'decoder.ffn.{i}.'),
+    Rename('decoder.head.table', 'pixel_quantize.embedding.weight'),
+    Under('decoder.head.decoder.', 'pixel_decoder.', MASKGIT),
+    Lost('pixels.tokenizer.', 'the tokenizer whose codes are predicted has a file of its own'),
+)
+PIXELS = (
+    Rename('decoder.head.ffn.', 'decoder.ffn.0.'),
+    Rename('decoder.head.conv_out.', 'decoder.conv_out.'),
+)
+
+
+@CONVERTERS.register_module()
+class TiTok(Converter):
+    """Tokenizers of latent tokens, of one stage or two; the first of two stages too."""
+
+    files = tuple(
+        OfficialFile(f'tokenizer_titok_{name}.bin', repository, f'configs/titok/{name}.py', layout)
+        for name, repository, layout in (
+            ('l32', 'fun-research/TiTok', (24, 32, 12, True)),
+            ('b64', 'fun-research/TiTok', (12, 64, 12, True)),
+            ('s128', 'fun-research/TiTok', (8, 128, 12, True)),
+            ('bl64_vq8k', 'fun-research/TiTok', (12, 64, 64, False)),
+            ('bl128_vq8k', 'fun-research/TiTok', (12, 128, 64, False)),
+            ('sl256_vq8k', 'fun-research/TiTok', (8, 256, 64, False)),
+        )
+    )
+    configs = ('tiny/titok_32', 'tiny/titok_stage1_32', 'tiny/titok_stage2_32')
+    marks = ('latent_tokens', 'encoder.transformer.', 'decoder.decoder_embed.', 'pixel_')
+    bare = True
+
+    def detects(self, state: dict[str, Tensor]) -> bool:
+        """See :class:`Converter`."""
+        return 'latent_tokens' in state
+
+    def rules(self, model: nn.Module) -> list[Rule]:
+        """See :class:`Converter`."""
+        pixels = 'decoder.head.conv_out.weight' in model.state_dict()
+        return [*PAIR, *(PIXELS if pixels else CODES), *TRAINING]
+
+    def misfit(self, model: nn.Module) -> str | None:
+        """Return the reshape of the encoder's output, which no tensor shows."""
+        encoder = dict(model.named_children()).get('encoder')
+        legacy = getattr(encoder, 'legacy_reshape', None)
+        pixels = 'decoder.head.conv_out.weight' in model.state_dict()
+        if legacy is None or legacy != pixels:
+            return None
+        return f'encoder.legacy_reshape={legacy}: it belongs to models of two stages, and only them'
+
+    def layout(self, state: dict[str, Tensor]) -> tuple | None:
+        """Return (blocks of the encoder, tokens, width of the codes, whether of two stages)."""
+        tokens, table = state.get('latent_tokens'), state.get('quantize.embedding.weight')
+        if tokens is None or table is None:
+            return None
+        ending = '.ln_1.weight'
+        blocks = sum(n.startswith('encoder.transformer.') and n.endswith(ending) for n in state)
+        return blocks, len(tokens), table.shape[1], 'decoder.ffn.2.weight' in state
+
+
+@CONVERTERS.register_module()
+class MaskGitTorch(Converter):
+    """The torch port of MaskGIT's tokenizer, which TiTok and RAR use."""
+
+    files = (
+        OfficialFile(
+            'maskgit-vqgan-imagenet-f16-256.bin', 'fun-research/TiTok', 'configs/titok/proxy.py'
+        ),
+    )
+    configs = ('tiny/titok_proxy_32',)
+    marks = ('quantize.embedding.weight',)
+    bare = True
+
+    def detects(self, state: dict[str, Tensor]) -> bool:
+        """See :class:`Converter`."""
+        return 'encoder.mid.0.conv1.weight' in state
+
+    def rules(self, model: nn.Module) -> list[Rule]:
+        """See :class:`Converter`."""
+        if is_generator(model):
+            return []
+        return [
+            Rename('quantizer.embedding.weight', 'quantize.embedding.weight'),
+            Under('encoder.', 'encoder.', MASKGIT),
+            Under('decoder.', 'decoder.', MASKGIT),
+            *TRAINING,
+        ]
+
+    def misfit(self, model: nn.Module) -> str | None:
+        """Return a decoder with parts that the port does not have."""
+        adaptive = any(name.startswith('decoder.adaptive.') for name in model.state_dict())
+        return 'decoder.adaptive' if adaptive else None

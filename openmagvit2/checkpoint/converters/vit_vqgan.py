@@ -1,0 +1,97 @@
+"""ViT-VQGAN's tokenizers, Lightning files of thuanz123/enhancing-transformers.
+
+See docs/reference/specification.md, ViT-VQGAN.
+"""
+
+from torch import Tensor, nn
+
+from openmagvit2.checkpoint.converters.base import Converter, OfficialFile
+from openmagvit2.checkpoint.converters.rules import Derived, Lost, Rename, Rule
+from openmagvit2.checkpoint.stages import is_generator
+from openmagvit2.errors import UserError
+from openmagvit2.models.layers.vit_block import sine_positions
+from openmagvit2.registry import CONVERTERS
+
+BLOCK = (
+    ('norm1.', '0.norm.'),
+    ('attention.qkv.', '0.fn.to_qkv.'),
+    ('attention.out.', '0.fn.to_out.'),
+    ('norm2.', '1.norm.'),
+    ('fc1.', '1.fn.net.0.'),
+    ('fc2.', '1.fn.net.2.'),
+)
+RULES = (
+    Rename('encoder.patch_embed.', 'encoder.to_patch_embedding.0.'),
+    *(
+        Rename(f'{part}.blocks.{{i}}.{a}', f'{part}.transformer.layers.{{i}}.{b}')
+        for part in ('encoder', 'decoder')
+        for a, b in BLOCK
+    ),
+    Rename('encoder.norm.', 'encoder.transformer.norm.'),
+    Rename('encoder.out.', 'pre_quant.'),
+    Rename('quantizer.embedding.weight'),
+    Rename('decoder.embed.', 'post_quant.'),
+    Rename('decoder.norm.', 'decoder.transformer.norm.'),
+    Rename('decoder.to_pixels.', 'decoder.to_pixel.1.'),
+)
+
+
+class Positions(Derived):
+    """Tables of positions, equal up to rounding."""
+
+    def check(self, name: str, found: Tensor) -> None:
+        """See :class:`Derived`."""
+        own = self.tensors[name]
+        if found.shape != own.shape or not (found - own).abs().max() < 1e-5:
+            raise UserError(f'{name} is not the {self.what} of this config.')
+
+
+@CONVERTERS.register_module()
+class VitVqgan(Converter):
+    """Tokenizers of patches; the discriminator of a file stays behind."""
+
+    files = tuple(
+        OfficialFile(
+            f'imagenet_vitvq_{name}.ckpt',
+            f'thuanz123/vitvqgan-imagenet-{name}',
+            f'configs/vit_vqgan/{name}.py',
+            layout,
+        )
+        for name, layout in (('small', (8, 8)), ('base', (12, 12)))
+    )
+    configs = ('tiny/vit_vqgan_32',)
+    marks = ('encoder.en_pos_embedding', 'encoder.to_patch_embedding.', 'pre_quant.', 'post_quant.')
+    weights = ('encoder.', 'decoder.', 'quantizer.', 'pre_quant.', 'post_quant.')
+
+    def detects(self, state: dict[str, Tensor]) -> bool:
+        """See :class:`Converter`."""
+        return 'encoder.to_patch_embedding.0.weight' in state and 'pre_quant.weight' in state
+
+    def rules(self, model: nn.Module) -> list[Rule]:
+        """See :class:`Converter`."""
+        if is_generator(model):
+            return []
+        parts = dict(model.named_children())
+        tables = {}
+        for part, name in (('encoder', 'en'), ('decoder', 'de')):
+            network = parts.get(part)
+            positions = getattr(network, 'positions', None)
+            if isinstance(positions, Tensor):
+                height, width = (side // parts['encoder'].stride[0] for side in network.image_size)
+                table = sine_positions(height, width, positions.shape[1])
+                tables[f'{part}.{name}_pos_embedding'] = table[None]
+        return [
+            *RULES,
+            Positions(tables, 'table of positions'),
+            Lost('loss.', 'losses and their networks: of the training, not of the model'),
+            Lost('discriminator.', 'official discriminators see other pixels'),
+            Lost('quantizer.steps_unused', 'counts of restarts'),
+        ]
+
+    def layout(self, state: dict[str, Tensor]) -> tuple | None:
+        """Return the blocks of encoder and decoder."""
+        ending = '.0.fn.to_qkv.weight'
+        return tuple(
+            sum(n.startswith(f'{part}.transformer.') and n.endswith(ending) for n in state)
+            for part in ('encoder', 'decoder')
+        )

@@ -1,0 +1,106 @@
+"""Models as folders: ``config.json``, ``model.safetensors``, ``README.md``; nothing is executed.
+
+The layout is that of the Hugging Face hub: a file of weights above 5 GB is split, and
+``model.safetensors.index.json`` names the parts.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from openmagvit2.checkpoint.folder_config import check
+from openmagvit2.checkpoint.hashing import weights_hash
+from openmagvit2.checkpoint.loading import TRAINING_ONLY, load_weights, read_checkpoint
+from openmagvit2.errors import UserError
+from openmagvit2.io import make_folder, write_text
+
+CONFIG, CARD = 'config.json', 'README.md'
+WEIGHTS, INDEX = 'model.safetensors', 'model.safetensors.index.json'
+# Files of a folder that loading reads.
+PATTERNS = [CONFIG, 'model*.safetensors', INDEX]
+# Weights in one file at most.
+SHARD = '5GB'
+
+
+def write_folder(
+    folder: str | Path,
+    config: dict[str, Any],
+    model: nn.Module,
+    card: str,
+    max_shard_size: str = SHARD,
+) -> None:
+    """Write a model without the parts that only training needs.
+
+    Args:
+        folder: Made if it does not exist; a model in it is replaced.
+        config: Plain values, with the config of ``model`` under 'model'.
+        model: Its weights, in whatever type they are.
+        card: Text of ``README.md``.
+        max_shard_size: Size above which the weights are split, as '5GB'.
+
+    Raises:
+        UserError: The config could not be read back, or the folder cannot be written to.
+    """
+    # Takes a second to import.
+    from huggingface_hub import save_torch_state_dict
+
+    check(config, str(folder))
+    folder = make_folder(folder)
+    # Written last: a folder without it holds no model.
+    (folder / CONFIG).unlink(missing_ok=True)
+    weights = {
+        name: tensor.detach().cpu().contiguous()
+        for name, tensor in model.state_dict().items()
+        if not name.startswith(TRAINING_ONLY)
+    }
+    save_torch_state_dict(weights, folder, max_shard_size=max_shard_size)
+    if (folder / WEIGHTS).exists():
+        (folder / INDEX).unlink(missing_ok=True)
+    write_text(folder / CARD, card)
+    hashed = dict(config, weights_sha256=weights_hash(model, without=TRAINING_ONLY))
+    write_text(folder / CONFIG, json.dumps(hashed, indent=2) + '\n')
+
+
+def read_config(folder: str | Path) -> dict[str, Any]:
+    """Read and check ``config.json``; see :func:`openmagvit2.checkpoint.folder_config.check`.
+
+    Raises:
+        UserError: The file is missing, damaged, or names what a model folder may not.
+    """
+    path = Path(folder) / CONFIG
+    try:
+        config = json.loads(path.read_text(encoding='utf-8'))
+    except FileNotFoundError as error:
+        raise UserError(f'{folder} holds no model: it has no {CONFIG}.') from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f'{path} cannot be read: {error}') from error
+    check(config, str(path))
+    return config
+
+
+def load_folder(model: nn.Module, folder: str | Path) -> None:
+    """Load the weights of a folder into the model that its config builds.
+
+    Raises:
+        UserError: A file is missing, damaged, or does not fit the config.
+    """
+    load_weights(model, _weights(Path(folder)), f'Model folder {folder}', TRAINING_ONLY)
+
+
+def _weights(folder: Path) -> dict[str, Tensor]:
+    index = folder / INDEX
+    if not index.is_file():
+        return read_checkpoint(folder / WEIGHTS)['state_dict']
+    try:
+        files = set(json.loads(index.read_text(encoding='utf-8'))['weight_map'].values())
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        raise UserError(f'{index} is damaged: {error!r}') from error
+    outside = [name for name in files if not isinstance(name, str) or Path(name).name != name]
+    if outside:
+        raise UserError(f'{index} names {outside[0]!r}, which is no file of the folder.')
+    weights: dict[str, Tensor] = {}
+    for name in sorted(files):
+        weights |= read_checkpoint(folder / name)['state_dict']
+    return weights

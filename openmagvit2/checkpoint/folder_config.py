@@ -1,0 +1,81 @@
+"""What the ``config.json`` of a model folder may say: it may come from anyone."""
+
+import math
+from typing import Any
+
+from openmagvit2 import registry
+from openmagvit2.config_check import check as check_keys
+from openmagvit2.errors import UserError
+
+# Keys with which mmengine imports code or reads other files.
+FORBIDDEN = ('_scope_', '_base_', '_delete_', 'custom_imports', 'checkpoint', 'init_cfg')
+# Entries beside the model, which build nothing.
+ENTRIES = {
+    'library_name': str,
+    'library_version': str,
+    'name': str,
+    'model': dict,
+    'eval_sampling': dict,
+    'dataset_meta': dict,
+    'weights': str,
+    'weights_sha256': str,
+}
+
+
+def check(config: Any, source: str) -> None:
+    """Check that a config builds registered classes from plain values, and reads no file.
+
+    Args:
+        config: Content of the file.
+        source: Its name, for errors.
+
+    Raises:
+        UserError: An entry is unknown; a ``type`` is not the plain name of a registered class; a
+            key or a value could import code or open a file.
+    """
+    if not isinstance(config, dict) or not isinstance(config.get('model'), dict):
+        raise UserError(f'{source} holds no config with a `model`.')
+    for key, value in config.items():
+        if key not in ENTRIES:
+            raise UserError(f'{source}: unknown entry {key!r}; known: {", ".join(ENTRIES)}.')
+        if not isinstance(value, ENTRIES[key]):
+            raise UserError(f'{source}: {key} must be a {ENTRIES[key].__name__}, got {value!r}.')
+    _check_below(config['model'], 'model', source)
+    try:
+        check_keys(dict(model=config['model']))
+    except UserError as error:
+        raise UserError(f'{source}: {error}') from error
+
+
+def _check_below(value: Any, path: str, source: str) -> None:
+    """Check a value and what it contains."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str) or key in FORBIDDEN:
+                raise UserError(f'{source}: {path}.{key} has no place in a model folder.')
+            _check_below(item, f'{path}.{key}', source)
+        if 'type' in value:
+            _check_type(value['type'], path, source)
+    elif isinstance(value, (list, tuple)):
+        for i, item in enumerate(value):
+            _check_below(item, f'{path}.{i}', source)
+    elif isinstance(value, str):
+        if any(sign in value for sign in '/\\:~'):
+            raise UserError(
+                f'{source}: {path} is {value!r}, which may be a path; a model folder names none.'
+            )
+    elif not (value is None or isinstance(value, (bool, int)) or _is_number(value)):
+        raise UserError(f'{source}: {path} must be a plain value, got {value!r}.')
+
+
+def _check_type(kind: Any, path: str, source: str) -> None:
+    slots = [*registry.SLOTS.values(), registry.MODELS]
+    if not isinstance(kind, str) or not any(kind in slot.names() for slot in slots):
+        raise UserError(
+            f'{source}: {path}.type is {kind!r}, which is no registered part; where it is one of '
+            f'your own, import its module first.'
+        )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, float) and math.isfinite(value)

@@ -1,0 +1,132 @@
+"""Reading of the tensors of TorchScript archives; no code in a file is run or compiled."""
+
+import io
+import pickle
+import zipfile
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from openmagvit2.errors import UserError
+
+DTYPES = dict(
+    BoolStorage=torch.bool,
+    ByteStorage=torch.uint8,
+    CharStorage=torch.int8,
+    ShortStorage=torch.int16,
+    IntStorage=torch.int32,
+    LongStorage=torch.int64,
+    HalfStorage=torch.float16,
+    BFloat16Storage=torch.bfloat16,
+    FloatStorage=torch.float32,
+    DoubleStorage=torch.float64,
+)
+
+
+class _Holder:
+    """Replacement for any class of the archive: keeps attributes, and runs nothing."""
+
+    def __init__(self, *args: Any) -> None:
+        pass
+
+    def __setstate__(self, state: Any) -> None:
+        self.attributes = state if isinstance(state, dict) else {}
+
+
+class _Unpickler(pickle.Unpickler):
+    """Knows holders, tensors, and nothing else."""
+
+    def __init__(self, archive: zipfile.ZipFile, root: str) -> None:
+        super().__init__(io.BytesIO(_stored(archive, f'{root}/data.pkl', packed=True)))
+        self.archive, self.root = archive, root
+        self.storages: dict[str, Tensor] = {}
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Return the replacement of a class, or refuse it."""
+        if module == '__torch__' or module.startswith('__torch__.'):
+            return _Holder
+        if (module, name) == ('torch._utils', '_rebuild_tensor_v2'):
+            return _tensor
+        if (module, name) == ('collections', 'OrderedDict'):
+            return OrderedDict
+        if module == 'torch' and name in DTYPES:
+            return DTYPES[name]
+        raise UserError(f'it wants `{module}.{name}`, which could run code. Refused')
+
+    def persistent_load(self, pid: Any) -> Tensor:
+        """Return a storage as a flat tensor."""
+        kind, dtype, key, _, size = pid
+        if kind != 'storage' or not isinstance(dtype, torch.dtype):
+            raise UserError('it has storages of an unknown kind')
+        if key not in self.storages:
+            data = _stored(self.archive, f'{self.root}/data/{key}')
+            if not 0 <= size * dtype.itemsize <= len(data):
+                raise UserError(f'data/{key} has {len(data)} bytes instead of those of {size}')
+            flat = torch.frombuffer(bytearray(data), dtype=dtype) if data else torch.empty(0)
+            self.storages[key] = flat.to(dtype)[:size]
+        return self.storages[key]
+
+
+def is_torchscript(path: Path) -> bool:
+    """Return whether a file is a zip archive with code, which ``torch.save`` does not write."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+    return any(name.endswith('/constants.pkl') for name in names)
+
+
+def read_torchscript(path: Path) -> dict[str, Tensor]:
+    """Read parameters and buffers by name.
+
+    Raises:
+        UserError: The archive is broken, or wants a class or function other than tensors; the text
+            names it.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [name for name in archive.namelist() if name.count('/') == 1]
+            root = next(name for name in names if name.endswith('/data.pkl')).split('/')[0]
+            tensors = _flat(_Unpickler(archive, root).load())
+        if not tensors:
+            raise UserError('it holds no tensors')
+        return tensors
+    except Exception as error:  # a broken file can fail in any way
+        raise UserError(
+            f'Checkpoint {path} cannot be read safely: {str(error) or type(error).__name__}.'
+        ) from error
+
+
+def _stored(archive: zipfile.ZipFile, name: str, packed: bool = False) -> bytes:
+    """Read an entry, of which only the small pickle may be compressed: a file of some kilobytes
+    could unpack to more than the memory.
+    """
+    entry = archive.getinfo(name)
+    if entry.file_size > (2**26 if packed else entry.compress_size):
+        raise UserError(f'{name} in it is compressed, which torch never does')
+    return archive.read(name)
+
+
+def _tensor(storage: Any, offset: int, size: tuple, stride: tuple, *rest: Any) -> Tensor:
+    if not isinstance(storage, Tensor) or min((*size, *stride, offset), default=0) < 0:
+        raise UserError('it has a tensor without a storage')
+    last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
+    if 0 not in size and last >= storage.numel():
+        raise UserError('it has a tensor that is larger than its storage')
+    return storage.as_strided(size, stride, offset).contiguous()
+
+
+def _flat(holder: Any, prefix: str = '', depth: int = 0) -> dict[str, Tensor]:
+    """Return the tensors of a module and those in it, by their names joined with dots."""
+    if depth > 64:
+        raise UserError('its modules are nested without end')
+    state: dict[str, Tensor] = {}
+    for name, value in getattr(holder, 'attributes', {}).items():
+        if isinstance(value, Tensor):
+            state[f'{prefix}{name}'] = value
+        elif isinstance(value, _Holder):
+            state |= _flat(value, f'{prefix}{name}.', depth + 1)
+    return state

@@ -1,0 +1,82 @@
+"""GPT-2's transformer with learned positions.
+
+The dimensions are those of RQ-Transformer: docs/reference/specification.md, Residual quantization.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from openmagvit2.models.backbones.base import Backbone
+from openmagvit2.models.layers.gpt_block import GptBlock, init_gpt
+from openmagvit2.models.layers.kv_cache import LayerCache, new_cache
+from openmagvit2.models.layers.masks import group_mask
+from openmagvit2.registry import BACKBONES
+
+
+@BACKBONES.register_module()
+class Gpt(Backbone):
+    """One prefix row and token embeddings to context vectors; ends without a norm, which the head
+    owns.
+
+    Args:
+        grid: Sides of the token grid; the generator hands over that of its tokenizer.
+        dim, num_layers, num_heads: 1536, 12, 24 is the body of the RQ-Transformer of 480 M.
+        dropout: After attention and feed-forward.
+        initial_deviation: Deviation of linear layers' normal weights, with zero biases; None
+            keeps torch's initial weights, as RQ-Transformer. Positions start with 0.02.
+        checkpoint_blocks: Keep the inputs of blocks only, and compute the rest again in the
+            backward pass: less memory, same numbers.
+    """
+
+    supports = frozenset({'groups'})
+
+    def __init__(
+        self,
+        *,
+        grid: Sequence[int] = (16, 16),
+        dim: int = 1536,
+        num_layers: int = 12,
+        num_heads: int = 24,
+        dropout: float = 0.1,
+        initial_deviation: float | None = 0.02,
+        checkpoint_blocks: bool = False,
+    ) -> None:
+        super().__init__()
+        self.dim, self.num_heads = dim, num_heads
+        # One row for the prefix.
+        self.position_embedding = nn.Embedding(1 + math.prod(grid), dim)
+        self.blocks = nn.ModuleList(GptBlock(dim, num_heads, dropout) for _ in range(num_layers))
+        init_gpt(self.blocks, initial_deviation)
+        nn.init.normal_(self.position_embedding.weight, 0.0, 0.02)
+        self.checkpoint_blocks = checkpoint_blocks
+
+    def new_cache(self, rows: int | None = None) -> list[LayerCache]:
+        """See :meth:`Backbone.new_cache`: one cache for each block."""
+        return new_cache(len(self.blocks), rows or self.position_embedding.num_embeddings - 1)
+
+    def forward(
+        self,
+        x: Tensor,
+        *,
+        positions: Tensor | None = None,
+        targets: Tensor | None = None,
+        condition: Tensor | None = None,
+        groups: Sequence[int] | None = None,
+        cache: list[LayerCache] | None = None,
+    ) -> Tensor:
+        """See :meth:`Backbone.forward`."""
+        self.reject(positions=positions, targets=targets, condition=condition)
+        start, size = cache[0].filled if cache else 0, x.shape[1]
+        x = x + self.position_embedding.weight[start : start + size]
+        mask = group_mask(groups, size, start + size, x.device) if groups else None
+        caches: Sequence[LayerCache | None] = cache or [None] * len(self.blocks)
+        for block, own in zip(self.blocks, caches, strict=True):
+            if self.checkpoint_blocks and own is None and torch.is_grad_enabled():
+                x = checkpoint(block, x, None, mask, use_reentrant=False)
+            else:
+                x = block(x, own, mask)
+        return x

@@ -1,0 +1,180 @@
+"""RAR's transformer: causal over tokens in any order, each told which cell comes next (Yu et al.
+2024, docs/reference/specification.md, RAR).
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from openmagvit2.errors import UserError
+from openmagvit2.models.backbones.base import Backbone
+from openmagvit2.models.backbones.bert import init_truncated
+from openmagvit2.models.layers.kv_cache import LayerCache, new_cache
+from openmagvit2.models.layers.masks import causal_mask
+from openmagvit2.registry import BACKBONES
+
+EPS = 1e-6
+# Rows in front of the tokens: the start vector and the condition.
+PREFIX = 2
+
+
+class RarAttention(nn.Module):
+    """Causal attention with biases; queries and keys are normalised in each head."""
+
+    def __init__(self, dim: int, num_heads: int, dropout: float) -> None:
+        super().__init__()
+        if dim % num_heads:
+            raise UserError(f'dim={dim} does not divide into num_heads={num_heads}.')
+        self.num_heads, self.dropout = num_heads, dropout
+        self.qkv, self.proj = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
+        self.q_norm, self.k_norm = (nn.LayerNorm(dim // num_heads, eps=EPS) for _ in range(2))
+
+    def forward(self, x: Tensor, cache: LayerCache | None) -> Tensor:
+        """(B, S, dim) to the same shape."""
+        q, k, v = (
+            part.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+            for part in self.qkv(x).chunk(3, -1)
+        )
+        q, k = self.q_norm(q).type_as(v), self.k_norm(k).type_as(v)
+        if cache is not None:
+            k, v = cache.append(k, v)
+        new, total = q.shape[2], k.shape[2]
+        mask = causal_mask(new, total, q.device) if 1 < new < total else None
+        dropout = self.dropout if self.training else 0.0
+        out = F.scaled_dot_product_attention(
+            q, k, v, attn_mask=mask, dropout_p=dropout, is_causal=new == total
+        )
+        out = self.proj(out.transpose(1, 2).flatten(-2))
+        return F.dropout(out, self.dropout, self.training)
+
+
+class RarBlock(nn.Module):
+    """Attention and feed-forward between norms that a condition of each row shifts and scales."""
+
+    def __init__(self, dim: int, num_heads: int, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.norm1, self.norm2 = (nn.LayerNorm(dim, eps=EPS) for _ in range(2))
+        self.attention = RarAttention(dim, num_heads, dropout)
+        self.fc1, self.fc2 = nn.Linear(dim, hidden), nn.Linear(hidden, dim)
+        self.modulation = nn.Linear(dim, 6 * dim)
+        self.dropout = dropout
+
+    def forward(self, x: Tensor, condition: Tensor, cache: LayerCache | None) -> Tensor:
+        """Rows and conditions, both (B, S, dim), to rows."""
+        b1, s1, g1, b2, s2, g2 = self.modulation(F.silu(condition)).chunk(6, -1)
+        x = x + g1 * self.attention(self.norm1(x) * (1 + s1) + b1, cache)
+        hidden = F.gelu(self.fc1(self.norm2(x) * (1 + s2) + b2))
+        hidden = self.fc2(F.dropout(hidden, self.dropout, self.training))
+        return x + g2 * F.dropout(hidden, self.dropout, self.training)
+
+
+@BACKBONES.register_module()
+class Rar(Backbone):
+    """Prefix and token embeddings to context vectors, for sequences in any order.
+
+    A row has a learned position, that of its own cell, and a second one, of the cell that it
+    predicts. The condition of a row is the pooled vector plus a learned one that counts rows. A
+    start vector stands before the prefix of one row; its output is left out.
+
+    Args:
+        grid: Sides of the token grid; the generator hands over that of its tokenizer.
+        dim, num_layers, num_heads: 768, 24, 16 is RAR-B.
+        hidden: Width between the two layers of a feed-forward; 4 * dim by default.
+        dropout: On attention weights, after attention and inside of feed-forwards.
+        spare_rows: Rows of the tables of positions beyond those of prefix and tokens, which nothing
+            reads (officially 1022).
+        spare_steps: The same of the table that counts rows (officially 98).
+    """
+
+    supports = frozenset({'positions', 'targets', 'condition'})
+
+    def __init__(
+        self,
+        *,
+        grid: Sequence[int] = (16, 16),
+        dim: int = 768,
+        num_layers: int = 24,
+        num_heads: int = 16,
+        hidden: int | None = None,
+        dropout: float = 0.1,
+        spare_rows: int = 0,
+        spare_steps: int = 0,
+    ) -> None:
+        super().__init__()
+        self.dim, self.num_heads, self.grid = dim, num_heads, tuple(grid)
+        self.rows = PREFIX + math.prod(grid)
+        self.start = nn.Parameter(torch.zeros(dim))
+        self.position_embedding = nn.Embedding(self.rows + spare_rows, dim)
+        self.target_embedding = nn.Embedding(self.rows + spare_rows, dim)
+        self.step_embedding = nn.Embedding(self.rows + spare_steps, dim)
+        self.blocks = nn.ModuleList(
+            RarBlock(dim, num_heads, hidden or 4 * dim, dropout) for _ in range(num_layers)
+        )
+        self.modulation = nn.Linear(dim, 2 * dim)
+        self.apply(init_truncated)
+        # The condition does nothing at first, and each block passes its input.
+        for name, parameter in self.named_parameters():
+            if name.endswith('modulation.weight'):
+                nn.init.zeros_(parameter)
+
+    def new_cache(self, rows: int | None = None) -> list[LayerCache]:
+        """See :meth:`Backbone.new_cache`: one cache for each block, with room for the start."""
+        return new_cache(len(self.blocks), 1 + rows if rows else self.rows)
+
+    def forward(
+        self,
+        x: Tensor,
+        *,
+        positions: Tensor | None = None,
+        targets: Tensor | None = None,
+        condition: Tensor | None = None,
+        groups: Sequence[int] | None = None,
+        cache: list[LayerCache] | None = None,
+    ) -> Tensor:
+        """See :meth:`Backbone.forward`; the condition is zero by default."""
+        self.reject(groups=groups)
+        filled = cache[0].filled if cache else 0
+        first = max(filled - 1, 0)
+        x = x + self._places(x.shape[1], first, positions, targets, x.device)
+        if filled == 0:
+            start = (self.start + self.position_embedding.weight[0]).to(x.dtype)
+            x = torch.cat([start.expand(len(x), 1, -1), x], 1)
+        steps = self.step_embedding.weight[filled : filled + x.shape[1]]
+        if condition is None:
+            condition = steps.new_zeros(len(x), self.dim)
+        each = condition[:, None] + steps
+        caches: Sequence[LayerCache | None] = cache or [None] * len(self.blocks)
+        for block, own in zip(self.blocks, caches, strict=True):
+            x = block(x, each, own)
+        scale, shift = self.modulation(F.silu(each)).chunk(2, -1)
+        x = F.layer_norm(x, x.shape[-1:], eps=EPS) * (1 + scale) + shift
+        return x[:, 1:] if filled == 0 else x
+
+    def _places(
+        self,
+        size: int,
+        first: int,
+        positions: Tensor | None,
+        targets: Tensor | None,
+        device: torch.device,
+    ) -> Tensor:
+        """Vectors of the rows' cells and of those that they predict: (S, dim) or (B, S, dim)."""
+        rows = torch.arange(first, first + size, device=device)
+        # Cells are numbered behind the prefix; -1 is the row of the condition.
+        own = rows - 1 if positions is None else self._numbers(positions)
+        end = self.rows - PREFIX
+        following = rows if targets is None else self._numbers(targets)
+        target = self.target_embedding(following.clamp(max=end - 1) + PREFIX)
+        # The row of the last token predicts nothing.
+        target = target * (following < end)[..., None]
+        return self.position_embedding(own + PREFIX) + target
+
+    def _numbers(self, cells: Tensor) -> Tensor:
+        """Coordinates (..., axes) to numbers of cells in raster order, -1 in prefix rows."""
+        number = torch.zeros_like(cells[..., 0])
+        for axis, side in enumerate(self.grid):
+            number = number * side + cells[..., axis]
+        return torch.where(cells[..., 0] < 0, -1, number)

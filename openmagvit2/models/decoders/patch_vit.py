@@ -1,0 +1,71 @@
+"""ViT-VQGAN's decoder: a vision transformer over codes, and patches of pixels (Yu et al. 2022)."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from openmagvit2.errors import UserError
+from openmagvit2.models.decoders.base import BaseDecoder
+from openmagvit2.models.layers.vit import as_pair, patch_grid
+from openmagvit2.models.layers.vit_block import VitBlock, init_xavier, sine_positions
+from openmagvit2.registry import DECODERS
+
+
+@DECODERS.register_module()
+class VitDecoder(BaseDecoder):
+    """A linear layer from the codes' width, fixed sine positions, transformer blocks, and a
+    transposed convolution to pixels; the mirror of :class:`VitEncoder`, with the same arguments.
+    """
+
+    positions: Tensor
+    test_arguments: ClassVar = dict(
+        image_size=16, patch_size=4, dim=32, num_layers=2, num_heads=2, head_dim=12, hidden=48
+    )
+    test_grids: ClassVar = ((4, 4),)
+
+    def __init__(
+        self,
+        *,
+        in_channels: int,
+        out_channels: int = 3,
+        image_size: int | Sequence[int] = 256,
+        patch_size: int = 8,
+        dim: int = 768,
+        num_layers: int = 12,
+        num_heads: int = 12,
+        head_dim: int = 64,
+        hidden: int = 3072,
+        activation: str = 'tanh',
+    ) -> None:
+        super().__init__()
+        self.in_channels, self.out_channels = in_channels, out_channels
+        self.image_size = as_pair(image_size)
+        height, width = patch_grid(self.image_size, patch_size)
+        self.register_buffer('positions', sine_positions(height, width, dim), persistent=False)
+        own: dict[str, Any] = dict(head_dim=head_dim, hidden=hidden, activation=activation)
+        self.blocks = nn.Sequential(*(VitBlock(dim, num_heads, **own) for _ in range(num_layers)))
+        self.norm = nn.LayerNorm(dim)
+        self.to_pixels = nn.ConvTranspose2d(dim, out_channels, patch_size, stride=patch_size)
+        self.apply(init_xavier)
+        self.embed = nn.Linear(in_channels, dim)
+
+    @property
+    def last_layer(self) -> Tensor:
+        """Weight of the transposed convolution."""
+        return self.to_pixels.weight
+
+    def forward(
+        self, codes: Tensor, size: Sequence[int] | None = None, noise: Tensor | None = None
+    ) -> Tensor:
+        """(B, in_channels, h, w) to (B, out_channels, *image_size).
+
+        Raises:
+            UserError: ``size`` is another than ``image_size``.
+        """
+        if size is not None and tuple(size) != self.image_size:
+            own = 'x'.join(map(str, self.image_size))
+            raise UserError(f'{type(self).__name__} makes images of {own} only.')
+        x = self.embed(codes.flatten(2).transpose(1, 2)) + self.positions
+        x = self.norm(self.blocks(x)).transpose(1, 2)
+        return self.to_pixels(x.unflatten(2, codes.shape[2:]))

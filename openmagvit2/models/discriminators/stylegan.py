@@ -1,0 +1,106 @@
+"""StyleGAN's residual discriminator, MAGVIT's and MaskGIT's
+(docs/reference/specification.md, Discriminators).
+"""
+
+import math
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from openmagvit2.errors import UserError
+from openmagvit2.models.discriminators.base import BaseDiscriminator
+from openmagvit2.models.discriminators.blur_patchgan import BlurDownsample
+from openmagvit2.registry import DISCRIMINATORS
+
+DOWNSAMPLERS = {
+    'blur': lambda: BlurDownsample(4, persistent=False),
+    'avg_pool': lambda: nn.AvgPool2d(2),
+}
+
+
+class StyleGANBlock(nn.Module):
+    """Two 3x3 convolutions around a downsampling, plus a shortcut, over the square root of 2."""
+
+    def __init__(self, in_channels: int, out_channels: int, downsample: str) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, in_channels, 3, padding=1)
+        self.conv2 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
+        self.shortcut = nn.Conv2d(in_channels, out_channels, 1, bias=False)
+        self.down = DOWNSAMPLERS[downsample]()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C_in, H, W) to (B, C_out, H/2, W/2)."""
+        h = self.down(F.leaky_relu(self.conv1(x), 0.2))
+        h = F.leaky_relu(self.conv2(h), 0.2)
+        return (h + self.shortcut(self.down(x))) / math.sqrt(2)
+
+
+@DISCRIMINATORS.register_module()
+class StyleGAN(BaseDiscriminator):
+    """One logit an image, without norms, for images of one size.
+
+    Args:
+        image_size: Side of the square images in pixels, a multiple of 2^(number of blocks).
+        channels: Width at full resolution.
+        channel_multipliers: Width after each block in units of ``channels``; each halves the sides.
+        downsample: 'blur', a binomial filter of length 4, or 'avg_pool'.
+    """
+
+    patches = False
+    test_arguments: ClassVar = dict(image_size=64, channels=8, channel_multipliers=(2, 2))
+
+    def __init__(
+        self,
+        *,
+        image_size: int = 256,
+        channels: int = 64,
+        channel_multipliers: Sequence[int] = (2, 4, 8, 8, 8, 8),
+        downsample: str = 'blur',
+    ) -> None:
+        super().__init__()
+        if downsample not in DOWNSAMPLERS:
+            raise UserError(
+                f'model.discriminator.downsample must be one of {", ".join(DOWNSAMPLERS)}, got '
+                f'{downsample!r}.'
+            )
+        side, rest = divmod(image_size, 2 ** len(channel_multipliers))
+        if rest:
+            raise UserError(
+                f'model.discriminator.image_size must be a multiple of '
+                f'{2 ** len(channel_multipliers)}, got {image_size}.'
+            )
+        self.image_size = image_size
+        widths = [channels, *(channels * m for m in channel_multipliers)]
+        self.conv_in = nn.Conv2d(3, channels, 3, padding=1)
+        self.blocks = nn.ModuleList(
+            StyleGANBlock(a, b, downsample) for a, b in zip(widths, widths[1:], strict=False)
+        )
+        self.conv_out = nn.Conv2d(widths[-1], widths[-1], 3, padding=1)
+        self.hidden = nn.Linear(side * side * widths[-1], widths[-1])
+        self.logit = nn.Linear(widths[-1], 1)
+        for module in self.modules():
+            if isinstance(module, (nn.Conv2d, nn.Linear)):
+                nn.init.xavier_uniform_(module.weight)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, 3, image_size, image_size) to (B, 1, 1, 1).
+
+        Raises:
+            UserError: Images of another size.
+        """
+        if tuple(image.shape[2:]) != (self.image_size, self.image_size):
+            raise UserError(
+                f'model.discriminator.image_size is {self.image_size}, got images of '
+                f'{tuple(image.shape[2:])}.'
+            )
+        x = F.leaky_relu(self.conv_in(image), 0.2)
+        for block in self.blocks:
+            x = block(x)
+        x = F.leaky_relu(self.conv_out(x), 0.2)
+        # Row, column, channel: the order of official weights.
+        x = F.leaky_relu(self.hidden(x.permute(0, 2, 3, 1).flatten(1)), 0.2)
+        return self.logit(x)[..., None, None]

@@ -1,0 +1,70 @@
+"""ViT-VQGAN's encoder: a vision transformer over patches (Yu et al. 2022)."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from openmagvit2.models.encoders.base import BaseEncoder
+from openmagvit2.models.layers.vit import as_pair, patch_grid
+from openmagvit2.models.layers.vit_block import VitBlock, init_xavier, sine_positions
+from openmagvit2.registry import ENCODERS
+
+
+@ENCODERS.register_module()
+class VitEncoder(BaseEncoder):
+    """Patches, fixed sine positions, transformer blocks, and a linear layer to the codes' width.
+
+    The defaults are ViT-VQGAN-base's.
+
+    Args:
+        out_channels: Channels of ``z``; set by the tokenizer.
+        image_size: Height and width of the images, or one number for both.
+        patch_size: Pixels of a patch's side.
+        dim, num_layers, num_heads: Width, blocks, heads.
+        head_dim: Width of a head.
+        hidden: Width between the two layers of a feed-forward.
+        activation: 'tanh' or 'gelu', in the feed-forwards.
+    """
+
+    positions: Tensor
+    test_arguments: ClassVar = dict(
+        image_size=16, patch_size=4, dim=32, num_layers=2, num_heads=2, head_dim=12, hidden=48
+    )
+    test_sizes: ClassVar = ((16, 16),)
+
+    def __init__(
+        self,
+        *,
+        out_channels: int,
+        image_size: int | Sequence[int] = 256,
+        patch_size: int = 8,
+        dim: int = 768,
+        num_layers: int = 12,
+        num_heads: int = 12,
+        head_dim: int = 64,
+        hidden: int = 3072,
+        activation: str = 'tanh',
+    ) -> None:
+        super().__init__()
+        self.out_channels, self.image_size = out_channels, as_pair(image_size)
+        self.stride = (patch_size, patch_size)
+        height, width = patch_grid(self.image_size, patch_size)
+        self.patch_embed = nn.Conv2d(3, dim, patch_size, stride=patch_size)
+        self.register_buffer('positions', sine_positions(height, width, dim), persistent=False)
+        own: dict[str, Any] = dict(head_dim=head_dim, hidden=hidden, activation=activation)
+        self.blocks = nn.Sequential(*(VitBlock(dim, num_heads, **own) for _ in range(num_layers)))
+        self.norm = nn.LayerNorm(dim)
+        self.apply(init_xavier)
+        self.out = nn.Linear(dim, out_channels)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, 3, *image_size) to (B, out_channels, h, w).
+
+        Raises:
+            UserError: Another size than ``image_size``.
+        """
+        self.check_size(image.shape[2:])
+        x = self.patch_embed(image).flatten(2).transpose(1, 2) + self.positions
+        z = self.out(self.norm(self.blocks(x)))
+        return z.transpose(1, 2).unflatten(2, self.grid(image.shape[2:]))

@@ -1,0 +1,116 @@
+"""RQ-Transformer's depth transformer: each code of a token from the sum of those before it
+(docs/reference/specification.md, Residual quantization).
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from openmagvit2.errors import UserError
+from openmagvit2.models.heads.base import Draw, Head
+from openmagvit2.models.heads.embeddings import Rows, rows_of_digit
+from openmagvit2.models.layers.gpt_block import GptBlock, init_gpt
+from openmagvit2.models.layers.kv_cache import LayerCache, new_cache
+from openmagvit2.registry import HEADS
+
+
+@HEADS.register_module()
+class CumulativeCodeHead(Head):
+    """Predicts code d of a token from its context vector, at depth 0, and the sums of the
+    quantizer's vectors of codes 0 … j for j < d; one classifier serves all depths.
+
+    Made for residual quantizers, whose codes add up: the sum up to a depth is the coarser token.
+
+    Args:
+        vocab_sizes: Sizes of the codebooks, all the same; the generator hands them over.
+        dim, num_heads: Those of the backbone.
+        row_dim: Width of the quantizer's vectors; the generator hands it over.
+        num_layers: Blocks over the depths.
+        dropout: In the blocks.
+        initial_deviation: See :class:`Gpt`.
+    """
+
+    shared_classifier = True
+    test_arguments: ClassVar = dict(vocab_sizes=[6, 6], num_heads=4, row_dim=5)
+
+    def __init__(
+        self,
+        *,
+        vocab_sizes: Sequence[int],
+        dim: int = 1536,
+        num_heads: int = 24,
+        row_dim: int,
+        num_layers: int = 4,
+        dropout: float = 0.1,
+        initial_deviation: float | None = 0.02,
+    ) -> None:
+        if len(set(vocab_sizes)) > 1:
+            raise UserError(
+                f'model.head: CumulativeCodeHead has one classifier for all codes of a token, '
+                f'which must come from codebooks of one size, got {list(vocab_sizes)}; use '
+                f'NextSubTokenHead.'
+            )
+        super().__init__(
+            vocab_sizes,
+            dim,
+            embedding='CodeEmbedding',
+            row_dim=row_dim,
+            norm='layer_norm',
+            bias=True,
+            zero_init=False,
+        )
+        self.project = nn.Linear(row_dim, dim)
+        self.depth_embedding = nn.Parameter(torch.empty(len(self.vocab_sizes), dim))
+        self.blocks = nn.ModuleList(GptBlock(dim, num_heads, dropout) for _ in range(num_layers))
+        init_gpt(self.blocks, initial_deviation)
+        nn.init.normal_(self.depth_embedding, 0.0, 0.02)
+
+    def logits(
+        self, context: Tensor, sub_indices: Tensor, rows: Rows | None = None
+    ) -> list[Tensor]:
+        """See :meth:`Head.logits`."""
+        assert rows is not None
+        sums = rows(sub_indices)[..., :-1, :].cumsum(-2)
+        x = torch.cat([context[:, :, None], self._projected(sums)], 2) + self.depth_embedding
+        x = x.flatten(0, 1)
+        for block in self.blocks:
+            x = block(x)
+        logits = self.classifiers[0](self.norm(x)).unflatten(0, context.shape[:2])
+        return list(logits.unbind(2))
+
+    def new_cache(self) -> list[LayerCache]:
+        """One slot for each depth in each block."""
+        return new_cache(len(self.blocks), len(self.vocab_sizes))
+
+    def sample(
+        self,
+        context: Tensor,
+        draw: Draw,
+        cache: list[LayerCache] | None = None,
+        rows: Rows | None = None,
+    ) -> Tensor:
+        """See :meth:`Head.sample`."""
+        assert rows is not None
+        cache = cache or self.new_cache()
+        for layer in cache:
+            layer.cut(0)
+        # A position is a sequence of its own.
+        shape, x, total = context.shape[:2], context, None
+        drawn: list[Tensor] = []
+        for depth, size in enumerate(self.vocab_sizes):
+            if depth:
+                vectors = rows_of_digit(rows, depth - 1, drawn[-1], len(self.vocab_sizes))
+                total = vectors if total is None else total + vectors
+                # With guidance both halves go on with the same code.
+                x = self._projected(total).repeat(shape[0] // len(total), 1, 1)
+            x = x.flatten(0, 1)[:, None] + self.depth_embedding[depth]
+            for block, own in zip(self.blocks, cache, strict=True):
+                x = block(x, own)
+            logits = self.classifiers[0](self.norm(x[:, 0]))
+            drawn.append(draw(logits.view(*shape, size), depth))
+        return torch.stack(drawn, -1)
+
+    def _projected(self, vectors: Tensor) -> Tensor:
+        return self.project(vectors.to(self.project.weight.dtype))

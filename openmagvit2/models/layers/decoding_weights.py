@@ -1,0 +1,172 @@
+"""Weights of linear layers in a form that decoding reads fast: packed once, or in 8 bits."""
+
+import copy
+import warnings
+from itertools import chain
+from typing import TypeVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from openmagvit2.errors import UserError
+from openmagvit2.models.layers.transformer_block import Attention, FeedForward
+
+Part = TypeVar('Part', bound=nn.Module)
+WEIGHTS = ('auto', 'plain', 'packed', 'int8')
+# Smaller networks stay in a processor's cache, where there is nothing to win.
+LEAST_BYTES = 2**26
+# Rows that oneDNN chooses its layout for; the result of a row does not depend on it.
+ROWS = 8
+
+
+class PackedLinear(nn.Module):
+    """A linear layer without bias in oneDNN's own layout, float32 on a CPU.
+
+    Two rows read the weights once (MKL's product reads them at half the rate), and a row's result
+    is the same bits among any number of rows.
+
+    Args:
+        weight: (out, in).
+    """
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__()
+        self.packed = torch.ops.mkldnn._reorder_linear_weight(weight.detach(), ROWS)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., in) to (..., out)."""
+        return torch.ops.mkldnn._linear_pointwise(x, self.packed, None, 'none', [], '')
+
+
+class Int8Linear(nn.Module):
+    """A linear layer without bias of whole numbers from -127 to 127 and a scale for each output;
+    inputs are rounded to 7 bits of the largest of their row, where the processor multiplies so.
+
+    Args:
+        weight: (out, in).
+    """
+
+    scale: Tensor
+    table: Tensor
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__()
+        weight = weight.detach().float()
+        scale = weight.abs().amax(1).clamp_min(1e-12) / 127
+        self.native = weight.device.type == 'cpu' and torch.backends.quantized.engine in (
+            'fbgemm',
+            'x86',
+        )
+        # torch announces that its quantized tensors will go.
+        self.native &= hasattr(torch, 'quantize_per_channel')
+        if self.native:
+            zeros = torch.zeros(len(weight), dtype=torch.int64)
+            with warnings.catch_warnings():
+                warnings.simplefilter('ignore')
+                table = torch.quantize_per_channel(weight, scale, zeros, 0, torch.qint8)
+            self.packed = torch.ops.quantized.linear_prepack(table, None)
+        else:
+            self.register_buffer('scale', scale[:, None])
+            self.register_buffer('table', (weight / scale[:, None]).round().to(torch.int8))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., in) to (..., out)."""
+        if not self.native:
+            return F.linear(x, self.table.to(x.dtype) * self.scale.to(x.dtype))
+        rows = x.float().flatten(0, -2)
+        largest = rows.abs().amax(-1, keepdim=True).clamp_min(1e-12)
+        # The product's range is that of the whole batch: one more row with both its ends makes it
+        # the same for any, and a row's result independent of the others.
+        ends = rows.new_zeros(1, rows.shape[1])
+        ends[0, 0], ends[0, -1] = -1, 1
+        scaled = torch.cat([rows / largest, ends])
+        out = torch.ops.quantized.linear_dynamic(scaled, self.packed, True)[:-1] * largest
+        return out.unflatten(0, x.shape[:-1]).type_as(x)
+
+
+class OneGate(nn.Module):
+    """A SwiGLU block's feed-forward with gate and values in one product, without dropout: a wider
+    matrix is read at a higher rate.
+
+    Args:
+        block: A :class:`FeedForward`.
+        form: Kind of its layers.
+    """
+
+    def __init__(self, block: nn.Module, form: type[nn.Module]) -> None:
+        super().__init__()
+        gate, values, last = (block.get_parameter(f'{name}.weight') for name in ('w1', 'w3', 'w2'))
+        self.first = form(torch.cat([gate, values]))
+        self.last = form(last)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., dim) to the same shape."""
+        gate, values = self.first(x).chunk(2, -1)
+        return self.last(F.silu(gate) * values)
+
+
+def can_pack(module: nn.Module) -> bool:
+    """Whether all linear layers of a module can be packed: plain float32 tensors on a CPU."""
+    weights = [part.weight for part in module.modules() if isinstance(part, nn.Linear)]
+    plain = all(
+        type(w) in (Tensor, nn.Parameter) and w.device.type == 'cpu' and w.dtype == torch.float32
+        for w in weights
+    )
+    return (
+        plain
+        and torch.backends.mkldnn.is_available()
+        and not torch.is_autocast_enabled('cpu')
+        and hasattr(torch.ops.mkldnn, '_reorder_linear_weight')
+    )
+
+
+def chosen(weights: str, *modules: nn.Module) -> str:
+    """The form of weights that a setting means for modules.
+
+    Args:
+        weights: 'auto' packs networks from 64 MB on where it can; 'plain', 'packed' and 'int8' are
+            what they say.
+        modules: What decodes.
+
+    Raises:
+        UserError: No such setting, or these weights cannot be packed.
+    """
+    if weights not in WEIGHTS:
+        raise UserError(f'sampling.weights is one of {", ".join(WEIGHTS)}, got {weights!r}.')
+    packable = weights in ('auto', 'packed') and all(can_pack(module) for module in modules)
+    if weights == 'packed' and not packable:
+        raise UserError(
+            "sampling.weights='packed' needs float32 weights on a CPU and torch with oneDNN; leave "
+            "it to its default, 'auto'."
+        )
+    if weights != 'auto':
+        return weights
+    size = sum(p.numel() * p.element_size() for m in modules for p in m.parameters())
+    return 'packed' if packable and size >= LEAST_BYTES else 'plain'
+
+
+def for_decoding(module: Part, weights: str) -> Part:
+    """A copy whose linear layers are in another form; all other tensors are shared.
+
+    Args:
+        module: A backbone or head; layers with a bias, and classifiers in 8 bits, stay as they are.
+        weights: 'plain' returns the module itself; 'packed', 'int8'.
+    """
+    if weights == 'plain':
+        return module
+    shared = {id(t): t for t in chain(module.parameters(), module.buffers())}
+    out = copy.deepcopy(module, shared)
+    form: type[nn.Module] = PackedLinear if weights == 'packed' else Int8Linear
+    # The Llama block's parts alone: others read the weights of their layers themselves.
+    for name, part in list(out.named_modules()):
+        parent, _, own = name.rpartition('.')
+        classifier = parent == 'classifiers' and weights == 'packed' and part.bias is None
+        if isinstance(part, FeedForward):
+            out.get_submodule(parent).register_module(own, OneGate(part, form))
+        elif isinstance(part, Attention):
+            for layer in ('wqkv', 'wo'):
+                part.register_module(layer, form(part.get_submodule(layer).weight))
+        elif classifier:
+            out.get_submodule(parent).register_module(own, form(part.get_parameter('weight')))
+    return out

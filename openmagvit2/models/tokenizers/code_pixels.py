@@ -1,0 +1,61 @@
+"""Codes of another tokenizer in the place of pixels: TiTok's first stage (Yu et al. 2024)."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmengine.logging import print_log
+from torch import Tensor
+
+from openmagvit2.checkpoint import load_tokenizer_weights
+from openmagvit2.errors import UserError
+from openmagvit2.models.tokenizers.frozen import frozen_tokenizer
+from openmagvit2.models.tokenizers.pixels import Pixels
+from openmagvit2.registry import MODELS
+from openmagvit2.signatures import Slot
+
+
+@MODELS.register_module()
+class CodePixels(Pixels):
+    """The decoder writes logits of another tokenizer's codes; the likeliest ones make the image.
+
+    Args:
+        tokenizer: Config of the other tokenizer, with a single codebook; ``checkpoint`` in it names
+            its weights. It stays as it is, and belongs to the checkpoints of this model.
+        range: Values of black and white for the encoder of this model.
+    """
+
+    slots = dict(tokenizer=Slot(MODELS, beside=dict(checkpoint=None, seed=None)))
+
+    def __init__(self, *, tokenizer: dict, range: Sequence[float] = (-1.0, 1.0)) -> None:
+        super().__init__(range=range)
+        self.tokenizer, self.checkpoint = frozen_tokenizer(tokenizer)
+        self.channels = self.tokenizer.quantizer.codebook_size
+
+    def train(self, mode: bool = True) -> 'CodePixels':
+        """The other tokenizer stays in eval mode."""
+        super().train(mode)
+        self.tokenizer.eval()
+        return self
+
+    def load_weights(self) -> None:
+        """Read the other tokenizer's weights, before the first image is read."""
+        if self.checkpoint is None:
+            text = 'model.pixels.tokenizer has no checkpoint: its codes are those of random weights'
+            print_log(text, 'current', logging.WARNING)
+            return
+        try:
+            load_tokenizer_weights(self.tokenizer, self.checkpoint)
+        except UserError as error:
+            raise UserError(f'model.pixels.tokenizer.checkpoint: {error}') from error
+
+    @torch.no_grad()
+    def target(self, image: Tensor) -> Tensor:
+        """Images in [-1, 1] to the other tokenizer's codes, int64 (B, h, w)."""
+        return self.tokenizer.encode(image).indices
+
+    def to_image(self, out: Tensor) -> Tensor:
+        """Logits (B, ``channels``, h, w) to the image of the likeliest codes."""
+        tokenizer: Any = self.tokenizer
+        return tokenizer.decode(tokenizer.quantizer.indices_to_codes(out.argmax(1)))

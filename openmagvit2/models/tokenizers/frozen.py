@@ -1,0 +1,25 @@
+"""A tokenizer inside of another model, which never trains it."""
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from openmagvit2.registry import MODELS
+
+if TYPE_CHECKING:
+    from openmagvit2.models.tokenizers.visual_tokenizer import VisualTokenizer
+
+
+def frozen_tokenizer(config: dict) -> tuple['VisualTokenizer', str | None]:
+    """A tokenizer in eval mode without gradients, and the file of its weights, which is not read.
+
+    Args:
+        config: Config of a tokenizer; ``checkpoint`` in it names its weights, ``seed`` those of a
+            random one where there is none. What only trains it is left out.
+    """
+    config = dict(config)
+    checkpoint, seed = config.pop('checkpoint', None), config.pop('seed', 0)
+    config.pop('training', None)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return MODELS.build(config).requires_grad_(False).eval(), checkpoint

@@ -1,0 +1,69 @@
+"""What ``tools/publish.py`` does: a training's weights as a model folder."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.logging import print_log
+
+from openmagvit2.apis import Generator, Tokenizer
+from openmagvit2.apis.hub import model_name
+from openmagvit2.apis.init_model import init_model
+from openmagvit2.checkpoint import TRAINING_ONLY, dataset_meta, load_model_weights
+from openmagvit2.checkpoint.hashing import weights_hash
+from openmagvit2.checkpoint.stages import is_generator
+from openmagvit2.config import load_config
+from openmagvit2.engine.run_folder import RUN, checkpoints
+from openmagvit2.errors import UserError
+
+
+def publish(
+    work_dir: str | Path,
+    target: str | Path,
+    weights: str = 'averaged',
+    checkpoint: str | Path | None = None,
+) -> str:
+    """Write the weights of a training to a folder for ``from_pretrained`` and the hub.
+
+    Args:
+        work_dir: Work directory of a training.
+        target: Folder to write.
+        weights: 'averaged' or 'raw'.
+        checkpoint: Checkpoint in it; by default the newest.
+
+    Returns:
+        SHA-256 of the weights, as in ``metrics.json``.
+
+    Raises:
+        UserError: The folder is no work directory, or holds no checkpoint.
+    """
+    work_dir = Path(work_dir)
+    try:
+        started = json.loads((work_dir / RUN).read_text(encoding='utf-8'))['config']
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f'{work_dir} is no work directory of a training: no {RUN}.') from error
+    found = [Path(checkpoint)] if checkpoint else checkpoints(work_dir)
+    if not found:
+        raise UserError(f'{work_dir} holds no checkpoint.')
+    config = load_config(work_dir / Path(started).name)
+    model = init_model(config, device='cpu')
+    content = load_model_weights(model, found[0], ema=weights == 'averaged')
+    model.dataset_meta = dataset_meta(content)
+    hashed = weights_hash(model, without=TRAINING_ONLY)
+    door = (Generator if is_generator(model) else Tokenizer)(model, config=config)
+    name = model_name(Config(filename=started))
+    door.save_pretrained(target, name, _metrics(work_dir, hashed))
+    return hashed
+
+
+def _metrics(work_dir: Path, hashed: str) -> dict[str, Any] | None:
+    """Return the content of ``metrics.json`` if these very weights were measured."""
+    path = work_dir / 'metrics.json'
+    if not path.is_file():
+        return None
+    metrics = json.loads(path.read_text(encoding='utf-8'))
+    if metrics['checkpoint']['weights_sha256'] == hashed:
+        return metrics
+    print_log(f'{path} is of other weights: the card has no measurements.', 'current')
+    return None

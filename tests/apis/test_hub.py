@@ -1,0 +1,151 @@
+"""Models as folders: what is written loads again, and what a stranger wrote runs nothing."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from safetensors import safe_open
+
+from openmagvit2.apis import Generator, Tokenizer, init_model, official
+from openmagvit2.checkpoint import to_official, write_checkpoint
+from openmagvit2.checkpoint.hashing import file_hash
+from openmagvit2.errors import UserError
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope='module')
+def tokenizer():
+    torch.manual_seed(0)
+    return Tokenizer.from_config('tiny/lfq_32', device='cpu')
+
+
+@pytest.fixture
+def folder(tokenizer, tmp_path):
+    tokenizer.save_pretrained(tmp_path / 'model')
+    return tmp_path / 'model'
+
+
+def test_tokenizer_goes_through_a_folder(tokenizer, folder):
+    again = Tokenizer.from_pretrained(folder, device='cpu')
+    indices = tokenizer.encode(IMAGES)
+    assert again.encode(IMAGES).equal(indices)
+    np.testing.assert_array_equal(again.decode(indices), tokenizer.decode(indices))
+    assert {path.name for path in folder.iterdir()} == {
+        'config.json',
+        'model.safetensors',
+        'README.md',
+    }
+    with safe_open(folder / 'model.safetensors', 'pt') as file:
+        assert not [name for name in file.keys() if 'discriminator' in name]  # noqa: SIM118
+    front = (folder / 'README.md').read_text().split('---')[1]
+    assert yaml.safe_load(front) == dict(library_name='openmagvit2', tags=['image-tokenizer'])
+
+
+def test_generator_in_shards_keeps_its_samples_settings_and_names(tmp_path):
+    torch.manual_seed(0)
+    generator = Generator.from_config('tiny/ar_32', device='cpu')
+    generator.model.dataset_meta = dict(classes=[f'class {i}' for i in range(10)])
+    generator.save_pretrained(tmp_path, max_shard_size='100KB')
+    assert len(list(tmp_path.glob('model-*.safetensors'))) > 2
+    again = Generator.from_pretrained(tmp_path, device='cpu')
+    np.testing.assert_array_equal(again.sample([3, 7], seed=1), generator.sample([3, 7], seed=1))
+    assert again.sampling == generator.sampling and again.class_names[3] == 'class 3'
+    # A smaller model in the same folder leaves no part of the first.
+    generator.save_pretrained(tmp_path)
+    assert not list(tmp_path.glob('model-*')) and not list(tmp_path.glob('*.index.json'))
+
+
+@pytest.mark.parametrize(
+    ('path', 'value', 'named'),
+    [
+        ('model.quantizer.type', 'os.system', 'os.system'),
+        ('model.encoder._scope_', 'mmengine', '_scope_'),
+        ('model.encoder.init_cfg', {'type': 'Pretrained'}, 'init_cfg'),
+        ('model.encoder.channels', '../../secret', 'secret'),
+        ('model.type', 'CheckpointHook', 'CheckpointHook'),
+        ('custom_imports', {'imports': ['os']}, 'custom_imports'),
+        ('model.encoder.chanels', 32, 'chanels'),
+        ('weights', 3, 'weights'),
+    ],
+)
+def test_hostile_config_is_refused_by_name(folder, path, value, named):
+    file = folder / 'config.json'
+    config = json.loads(file.read_text())
+    *parents, last = path.split('.')
+    node = config
+    for key in parents:
+        node = node[key]
+    node[last] = value
+    file.write_text(json.dumps(config))
+    with pytest.raises(UserError, match=named):
+        Tokenizer.from_pretrained(folder)
+
+
+def test_hostile_index_is_refused(folder):
+    (folder / 'model.safetensors.index.json').write_text(
+        json.dumps(dict(weight_map=dict(a='../other.safetensors')))
+    )
+    with pytest.raises(UserError, match='other.safetensors'):
+        Tokenizer.from_pretrained(folder)
+
+
+def test_folder_without_a_model_and_names_that_are_none(tmp_path):
+    with pytest.raises(UserError, match='no config.json'):
+        Tokenizer.from_pretrained(tmp_path)
+    with pytest.raises(UserError, match='neither a folder nor a name'):
+        Tokenizer.from_pretrained('nothing')
+
+
+def test_a_hub_that_is_not_reached_is_one_sentence(monkeypatch):
+    def offline(*args, **kwargs):
+        raise OSError('no network\nmore')
+
+    monkeypatch.setattr('huggingface_hub.snapshot_download', offline)
+    with pytest.raises(UserError, match=r'someone/model cannot be fetched .*\(no network\)\.$'):
+        Tokenizer.from_pretrained('someone/model')
+
+
+def test_push_uploads_the_folder(tokenizer, monkeypatch):
+    sent = {}
+
+    class Hub:
+        def __init__(self, token=None):
+            sent['token'] = token
+
+        def create_repo(self, name, **options):
+            sent['repository'] = (name, options)
+
+        def upload_folder(self, folder_path, **options):
+            sent['config'] = json.loads(open(f'{folder_path}/config.json').read())
+            return 'address'
+
+    monkeypatch.setattr('huggingface_hub.HfApi', Hub)
+    assert tokenizer.push_to_hub('someone/model', private=True, token='t') == 'address'
+    assert sent['repository'] == ('someone/model', dict(private=True, exist_ok=True))
+    assert sent['token'] == 't' and sent['config']['name'] == 'tiny/lfq_32'
+
+
+def test_published_weights_by_name(tmp_path, monkeypatch, tokenizer):
+    state = tokenizer.model.state_dict()
+    converted, _ = to_official(dict(state_dict=state), tokenizer.model)
+    file = tmp_path / 'official.ckpt'
+    write_checkpoint(converted, file)
+    entry = dict(file='official.ckpt', repository='someone/model', sha256=file_hash(file))
+    monkeypatch.setattr(official, 'model_info', lambda name: dict(official=entry))
+    monkeypatch.setattr('huggingface_hub.hf_hub_download', lambda *a, **k: str(file))
+    model = init_model('tiny/lfq_32', pretrained=True, device='cpu')
+    assert all(model.state_dict()[k].equal(v) for k, v in state.items() if 'coder' in k)
+    entry['sha256'] = '0' * 64
+    with pytest.raises(UserError, match='not the published file'):
+        init_model('tiny/lfq_32', pretrained=True)
+    entry['repository'] = 'https://somewhere/else'
+    with pytest.raises(UserError, match='by hand'):
+        init_model('tiny/lfq_32', pretrained=True)
+
+
+def test_model_given_alone_has_no_config(tokenizer, tmp_path):
+    with pytest.raises(UserError, match='from_config'):
+        Tokenizer(tokenizer.model).save_pretrained(tmp_path)

@@ -1,0 +1,78 @@
+"""Checkpoints of others: what is no checkpoint is refused, and nothing in a file is executed."""
+
+import os
+import pickle
+import sys
+
+import pytest
+import torch
+
+from openmagvit2.checkpoint import read_checkpoint
+
+STATE = {'weight': torch.ones(2, 3), 'bias': torch.zeros(3)}
+
+
+@pytest.mark.parametrize('content', [[torch.zeros(1)], dict(state_dict=[1]), {3: torch.zeros(1)}])
+def test_files_without_names_are_refused(tmp_path, content):
+    torch.save(content, tmp_path / 'list.pth')
+    with pytest.raises(ValueError, match='holds no tensors by name'):
+        read_checkpoint(tmp_path / 'list.pth')
+
+
+@pytest.mark.parametrize('content', [b'', b'hello'])
+def test_files_that_are_none_are_told_so(tmp_path, content):
+    (tmp_path / 'x.pth').write_bytes(content)
+    with pytest.raises(
+        ValueError, match=r'x.pth cannot be read safely: it is damaged, or no file of torch.save'
+    ):
+        read_checkpoint(tmp_path / 'x.pth')
+
+
+class Malicious:
+    def __reduce__(self):
+        return os.system, ('touch executed',)
+
+
+class Unknown:
+    pass
+
+
+@pytest.mark.parametrize('protocol', [2, 4, 5])
+@pytest.mark.parametrize('archive', [True, False])
+@pytest.mark.parametrize(('leftover', 'wanted'), [(Malicious(), 'system'), (Unknown(), 'Unknown')])
+def test_nothing_in_a_file_is_executed(tmp_path, monkeypatch, leftover, wanted, archive, protocol):
+    monkeypatch.chdir(tmp_path)
+    content = dict(state_dict=STATE if archive else {}, hyper_parameters=leftover)
+    if archive:
+        torch.save(content, tmp_path / 'bad.ckpt', pickle_protocol=protocol)
+    else:
+        (tmp_path / 'bad.ckpt').write_bytes(pickle.dumps(content, protocol))
+    with pytest.raises(ValueError, match=f'wants `[a-z_.]*{wanted}`, which could run code'):
+        read_checkpoint(tmp_path / 'bad.ckpt')
+    assert not (tmp_path / 'executed').exists()
+
+
+def test_harmless_leftovers_are_passed_over(tmp_path):
+    class AttributeDict(dict):
+        pass
+
+    AttributeDict.__module__, AttributeDict.__qualname__ = (
+        'pytorch_lightning.utilities.parsing',
+        'AttributeDict',
+    )
+    modules = {
+        'pytorch_lightning.utilities.parsing': type(sys)('parsing'),
+        'pytorch_lightning': type(sys)('pytorch_lightning'),
+    }
+    modules['pytorch_lightning.utilities'] = type(sys)('utilities')
+    modules['pytorch_lightning.utilities.parsing'].AttributeDict = AttributeDict
+    sys.modules.update(modules)
+    try:
+        torch.save(
+            dict(state_dict=STATE, hyper_parameters=AttributeDict(lr=1)),
+            tmp_path / 'file.ckpt',
+        )
+    finally:
+        for name in modules:
+            del sys.modules[name]
+    assert read_checkpoint(tmp_path / 'file.ckpt')['state_dict'].keys() == STATE.keys()

@@ -1,0 +1,88 @@
+"""Loading of images in one process: read, resize and crop to a square, beside a plain PIL pipeline
+and torchvision's.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from benchmarks.machine import Machine, seconds_of
+from benchmarks.report import Result
+from openmagvit2.datasets import ImageFolder
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this benchmark to the command line."""
+    parser.add_argument('--images', type=int, default=64, help='JPEG files that are made')
+    parser.add_argument('--size', type=int, default=256)
+    parser.add_argument('--repeats', type=int, default=3)
+
+
+def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
+    """One result; the plain form is the faster of the two."""
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder, f'{i:04}.jpg') for i in range(args.images)]
+        for i, path in enumerate(paths):
+            _photograph(i).save(path, quality=90)
+        pipeline = [dict(type='Resize', size=args.size), dict(type='CenterCrop', size=args.size)]
+        data = ImageFolder(data_root=folder, pipeline=pipeline)
+        forms = dict(PIL=_pil, torchvision=_torchvision)
+        functions = {name: make(args.size) for name, make in forms.items()}
+        times = {
+            name: seconds_of(lambda f=f: [f(path) for path in paths], repeats=args.repeats)
+            for name, f in functions.items()
+        }
+        best = min(times, key=times.__getitem__)
+        distance = max(
+            (data[i]['image'].int() - functions['PIL'](path).int()).abs().max().item()
+            for i, path in enumerate(paths[:4])
+        )
+        yield Result(
+            f'ImageFolder, JPEG of 500x375 to {args.size} pixels, one process',
+            seconds_of(lambda: [data[i] for i in range(len(data))], repeats=args.repeats),
+            args.images,
+            'images',
+            plain=times[best],
+            plain_of=best,
+            notes=[f'largest difference to PIL: {distance} of 255'],
+        )
+
+
+def _photograph(seed: int) -> Image.Image:
+    """Something as smooth as a photograph, of ImageNet's usual size."""
+    noise = np.random.default_rng(seed).integers(0, 256, (24, 32, 3), dtype=np.uint8)
+    return Image.fromarray(noise).resize((500, 375), Image.Resampling.BICUBIC)
+
+
+def _pil(size: int) -> Callable[[Path], torch.Tensor]:
+    def load(path: Path) -> torch.Tensor:
+        with Image.open(path) as file:
+            image = file.convert('RGB')
+        width, height = image.size
+        short = min(width, height)
+        image = image.resize(
+            (size * width // short, size * height // short), Image.Resampling.BILINEAR
+        )
+        left, top = (round((side - size) / 2) for side in image.size)
+        image = image.crop((left, top, left + size, top + size))
+        return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
+
+    return load
+
+
+def _torchvision(size: int) -> Callable[[Path], torch.Tensor]:
+    from torchvision import transforms
+
+    change = transforms.Compose(
+        [
+            transforms.Resize(size, transforms.InterpolationMode.BILINEAR),
+            transforms.CenterCrop(size),
+            transforms.PILToTensor(),
+        ]
+    )
+    return lambda path: change(Image.open(path).convert('RGB'))

@@ -1,0 +1,146 @@
+"""Time of a token of an auto-regressive generator by the form of its weights, beside the floor
+and a plain loop; acceptance of Jacobi decoding.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from openmagvit2.apis import Generator
+from openmagvit2.models.layers.decoding_weights import chosen, for_decoding
+from openmagvit2.models.samplers import SubTokenSampler, decode_jacobi, decode_tokens
+
+GUIDANCE = 2.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this benchmark to the command line."""
+    parser.add_argument('--config', default='ar_b_256', help='a generator, with random weights')
+    parser.add_argument('--batch-sizes', type=int, nargs='+', default=[1, 8, 32])
+    parser.add_argument('--steps', type=int, default=8, help='positions to decode')
+    parser.add_argument('--window', type=int, default=8, help='positions at a time, for Jacobi')
+
+
+def measure(args: argparse.Namespace, machine: Any) -> Iterator[Any]:
+    """A result for each batch size and form of the weights, then one of Jacobi decoding."""
+    from benchmarks.report import Result
+
+    model = Generator.from_config(args.config).model.to(machine.device)
+    steps = min(args.steps, model.num_tokens)
+    count = weights_read(model)
+    for batch in args.batch_sizes:
+        floor = machine.floor(matrix=2.0 * count * 2 * batch, read=4.0 * count)
+        plain = plain_seconds(model, batch, max(steps // 2, 3))
+        for weights in dict.fromkeys(('plain', chosen('auto', model.backbone, model.head), 'int8')):
+            yield Result(
+                f'{args.config}, one position, batch {batch}, guidance, weights {weights}',
+                token_seconds(model, batch, steps, weights),
+                batch,
+                'tokens',
+                floor=floor,
+                floor_of='float32 weights read once, or their products',
+                plain=plain,
+                plain_of='two passes for guidance, caches joined anew at each position',
+            )
+    seconds, counts = jacobi_seconds(model, model.num_tokens if steps < 8 else steps, args.window)
+    yield Result(
+        f'{args.config}, one position by Jacobi decoding, batch 1, window {args.window}',
+        seconds,
+        1,
+        'tokens',
+        notes=[f'{statistics.mean(counts):.2f} positions accepted a pass, {len(counts)} passes'],
+    )
+
+
+def weights_read(model: nn.Module) -> int:
+    """Weights that one position reads: the head's blocks once for each sub-token."""
+
+    def size(module: nn.Module) -> int:
+        return sum(p.numel() for p in module.parameters())
+
+    inner = size(model.head.blocks) if 'blocks' in dict(model.head.named_children()) else 0
+    sub_tokens = len(model.head.vocab_sizes)
+    return size(model.backbone.blocks) + sub_tokens * inner + size(model.head.classifiers)
+
+
+def starts(model: nn.Module, batch: int) -> Tensor:
+    """Prefix rows (2 * batch, P, dim), the null half behind."""
+    labels = [i % (model.num_classes or 1) for i in range(batch)]
+    condition, _ = model.conditioner.requests(labels)
+    null = model.conditioner.null(batch)
+    device = next(model.backbone.parameters()).device
+    both = {name: torch.cat([x, null[name]]).to(device) for name, x in condition.items()}
+    return model.embed(both)[0]
+
+
+@torch.no_grad()
+def token_seconds(model: nn.Module, batch: int, steps: int, weights: str) -> float:
+    """Median seconds of a position, the first left out."""
+    backbone, head = for_decoding(model.backbone, weights), for_decoding(model.head, weights)
+    start, sampler = starts(model, batch), SubTokenSampler(guidance=GUIDANCE)
+    random = torch.rand(batch, steps, len(head.vocab_sizes), dtype=torch.float64)
+    marks: list[float] = []
+
+    def draw(logits: Tensor, t: int, i: int) -> Tensor:
+        if i == 0:
+            marks.append(time.perf_counter())
+        return sampler(logits, i, random[:, t, i])
+
+    decode_tokens(backbone, head, start, steps, draw, **model.rows())
+    return statistics.median(b - a for a, b in zip(marks[1:], marks[2:], strict=False))
+
+
+@torch.no_grad()
+def plain_seconds(model: nn.Module, batch: int, steps: int) -> float:
+    """The same with a pass for each half, and caches that are joined anew at each position."""
+    head, sampler = model.head, SubTokenSampler(guidance=GUIDANCE)
+    halves = starts(model, batch).chunk(2)
+    caches: list[list[Any]] = [[_Joined() for _ in model.backbone.blocks] for _ in halves]
+    random = torch.rand(batch, steps, len(head.vocab_sizes), dtype=torch.float64)
+    marks, inputs = [time.perf_counter()], list(halves)
+    for t in range(steps):
+        contexts = [
+            model.backbone(x, cache=cache)[:, -1:] for x, cache in zip(inputs, caches, strict=True)
+        ]
+        tokens = head.sample(
+            torch.cat(contexts),
+            lambda logits, i: sampler(logits[:, 0], i, random[:, t, i])[:, None],  # noqa: B023
+            **model.rows(),
+        )
+        inputs = [head.embed(tokens, **model.rows())] * 2
+        marks.append(time.perf_counter())
+    return statistics.median(b - a for a, b in zip(marks[1:], marks[2:], strict=False))
+
+
+@torch.no_grad()
+def jacobi_seconds(model: nn.Module, steps: int, window: int) -> tuple[float, list[int]]:
+    """Seconds of a position of one image, and the positions that each pass accepted."""
+    form = chosen('auto', model.backbone, model.head)
+    backbone, head = for_decoding(model.backbone, form), for_decoding(model.head, form)
+    sampler = SubTokenSampler(guidance=GUIDANCE, decoding='jacobi', window=window)
+    random = torch.rand(1, steps, len(head.vocab_sizes), dtype=torch.float64)
+    counts: list[int] = []
+    begin = time.perf_counter()
+    decode_jacobi(
+        backbone, head, starts(model, 1), steps, sampler, random, counts=counts, **model.rows()
+    )
+    return (time.perf_counter() - begin) / steps, counts
+
+
+class _Joined:
+    """A cache without memory of its own."""
+
+    filled = 0
+
+    def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """See :meth:`LayerCache.append`."""
+        if self.filled:
+            keys = torch.cat([self.keys, keys], 2)
+            values = torch.cat([self.values, values], 2)
+        self.keys, self.values, self.filled = keys, values, keys.shape[2]
+        return keys, values

@@ -1,0 +1,88 @@
+"""What a measurement gives, and how it is printed."""
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Result:
+    """Time and memory of one thing, beside the least that they could be and a plain form of it.
+
+    Attributes:
+        name: What was done, with its sizes and compute type.
+        seconds: Time of it, the median of some repeats.
+        amount, unit: What this time was for: 256 'tokens'.
+        peak: Bytes at the highest point beyond what stood before; None: not measured.
+        floor: Seconds that this machine needs at least, by its measured rates.
+        floor_of: What the floor counts.
+        plain: Seconds of a plain form of the same.
+        plain_peak: Its bytes at the highest point.
+        plain_of: What that form is.
+        notes: More lines.
+        passed: False makes the tool return 1.
+    """
+
+    name: str
+    seconds: float
+    amount: float = 1.0
+    unit: str = 'calls'
+    peak: float | None = None
+    floor: float | None = None
+    floor_of: str = ''
+    plain: float | None = None
+    plain_peak: float | None = None
+    plain_of: str = ''
+    notes: list[str] = field(default_factory=list)
+    passed: bool = True
+
+    def __str__(self) -> str:
+        rate = f'{number(self.amount / self.seconds)} {self.unit}/s'
+        lines = [self.name, f'  {number(self.seconds)} s, {rate}{_memory(self.peak)}']
+        if self.floor is not None:
+            lines.append(
+                f'  floor {number(self.floor)} s ({self.floor_of}): '
+                f'{100 * self.floor / self.seconds:.0f} % of that rate'
+            )
+        if self.plain is not None:
+            ratio = f'{number(self.plain / self.seconds)} times as fast'
+            if self.peak and self.plain_peak:
+                ratio += f', {number(self.peak / self.plain_peak)} of the memory'
+            lines.append(
+                f'  plain {number(self.plain)} s{_memory(self.plain_peak)} ({self.plain_of}): '
+                f'{ratio}'
+            )
+        return '\n'.join([*lines, *(f'  {note}' for note in self.notes)])
+
+    def content(self) -> dict:
+        """The same for ``--json``, with ratios."""
+        ratios = dict(throughput=self.amount / self.seconds)
+        if self.floor is not None:
+            ratios['floor_ratio'] = self.floor / self.seconds
+        if self.plain is not None:
+            ratios['plain_ratio'] = self.plain / self.seconds
+        return dataclasses.asdict(self) | ratios
+
+
+def number(value: float) -> str:
+    """A number in three digits, without an exponent: 0.0213, 9.24, 1 340, 256 000."""
+    if value == 0 or not 1e-6 < abs(value) < 1e12:
+        return f'{value:.3g}'
+    text = f'{float(f"{value:.3g}"):,.9f}'.rstrip('0').rstrip('.')
+    return text.replace(',', ' ')
+
+
+def as_json(machine: dict, results: dict[str, list[Result]], interrupted: bool) -> str:
+    """The whole run as one JSON document.
+
+    Args:
+        machine: Processor, threads and rates.
+        results: What was measured, by part.
+        interrupted: Whether Ctrl-C ended it before it was done.
+    """
+    content = {part: [result.content() for result in found] for part, found in results.items()}
+    return json.dumps(dict(machine=machine, results=content, interrupted=interrupted), indent=1)
+
+
+def _memory(value: float | None) -> str:
+    return '' if value is None else f', {number(value / 1e6)} MB'

@@ -1,0 +1,87 @@
+"""One training step of a tokenizer with its discriminator, beside a step that reconstructs once for
+each optimizer with plain operations.
+"""
+
+import argparse
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+from unittest import mock
+
+import torch
+
+from benchmarks.machine import Machine, seconds_of
+from benchmarks.memory import PeakMemory
+from benchmarks.report import Result
+from benchmarks.tokenizer import plain_networks
+from openmagvit2.apis.models import config_path
+from openmagvit2.config import load_config
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this benchmark to the command line."""
+    parser.add_argument('--config', default='lfq_128', help='a tokenizer, with random weights')
+    parser.add_argument('--size', type=int, default=128)
+    parser.add_argument('--batch-size', type=int, default=2)
+    parser.add_argument('--repeats', type=int, default=1)
+
+
+def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
+    """One result, in float32."""
+    from openmagvit2.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS
+
+    config = load_config(config_path(args.config))
+    # Its weights are not everywhere.
+    config.model.training.losses.pop('perceptual', None)
+    config.model.training.adversarial.start = 0
+    config.optim_wrapper['dtype'] = 'float32'
+    model = MODELS.build(config.model).to(machine.device).train()
+    wrapper = OPTIM_WRAPPER_CONSTRUCTORS.build(
+        dict(type=config.optim_wrapper['constructor'], optim_wrapper_cfg=_settings(config))
+    )(model)
+    shape = (args.batch_size, 3, args.size, args.size)
+    data = dict(image=torch.randint(0, 256, shape, dtype=torch.uint8))
+
+    def step() -> None:
+        model.train_step(data, wrapper, iteration=10)
+
+    step()
+    with PeakMemory() as memory:
+        step()
+    result = Result(
+        f'{args.config}, training step, batch {args.batch_size}, {args.size} pixels, without a '
+        f'perceptual network',
+        seconds_of(step, machine.device, args.repeats),
+        args.batch_size,
+        'images',
+        peak=memory.peak,
+        plain_of='a reconstruction for each optimizer, x * sigmoid(x)',
+    )
+    with plain_networks(), _twice(model, data):
+        with PeakMemory() as memory:
+            step()
+        result.plain_peak = memory.peak
+        result.plain = seconds_of(step, machine.device, args.repeats)
+    yield result
+
+
+def _settings(config: Any) -> dict:
+    return {key: value for key, value in config.optim_wrapper.items() if key != 'constructor'}
+
+
+@contextlib.contextmanager
+def _twice(model: Any, data: dict) -> Iterator[None]:
+    """Let the discriminator's step reconstruct for itself, with its graph, as loops with one
+    optimizer index do.
+    """
+    own = model.discriminator_step
+
+    def step(game: Any, wrapper: Any, handles: Any, image: Any, fake: Any, iteration: int) -> dict:
+        out, _ = handles['autoencoder'](image)
+        fake = model.pixels.to_image(out).detach()
+        log = own(game, wrapper, handles, image, fake, iteration)
+        del out
+        return log
+
+    with mock.patch.object(model, 'discriminator_step', step):
+        yield
