@@ -82,7 +82,7 @@ class RoleOptimConstructor:
                 dict(params=[p for n, p in parameters.items() if n not in free]),
                 dict(params=[p for n, p in parameters.items() if n in free], weight_decay=0.0),
             ]
-        if any(isinstance(parameter, DTensor) for parameter in parameters):
+        if any(isinstance(parameter, DTensor) for parameter in parameters.values()):
             _check_states(name, cfg['optimizer'])
         cfg['optimizer'] = OPTIMIZERS.build(dict(cfg['optimizer'], params=groups))
         return OPTIM_WRAPPERS.build(cfg)
