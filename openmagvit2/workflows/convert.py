@@ -1,6 +1,6 @@
 """What ``tools/convert_checkpoint.py`` does: read, convert, report, write."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -74,13 +74,20 @@ def convert(
     bare = to == 'official' and converter is not None and converter.bare
     converted |= _kept(file, report, bare)
     print(report)
-    ours = file if to == 'official' else converted
-    if tokenizer:
-        print(_with_tokenizer(ours['state_dict'], tokenizer, model.tokenizer, converted))
-    if note := bit_order_note(model, ours['state_dict']):
-        print(note)
+    for line in _notes(file if to == 'official' else converted, model, tokenizer, converted):
+        print(line)
     mapped = [*sources, *([tokenizer] if tokenizer else [])]
     _write(converted, target, converter if to == 'official' else None, mapped)
+
+
+def _notes(
+    ours: dict, model: nn.Module, tokenizer: str | Path | None, converted: dict
+) -> Iterator[str]:
+    """Put the tokenizer in, or compare it; yield what to say of that and of the order of bits."""
+    if tokenizer:
+        yield _with_tokenizer(ours['state_dict'], tokenizer, model.tokenizer, converted)
+    if note := bit_order_note(model, ours['state_dict']):
+        yield note
 
 
 def _gather(sources: Sequence[str | Path], target: Path, model: nn.Module, weights: str) -> None:

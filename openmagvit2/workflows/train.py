@@ -60,6 +60,7 @@ def train(
         TrainingStopped: A signal came; the state is saved.
     """
     config = copy.deepcopy(config)
+    _check_parts(config)
     # The main process looks and broadcasts: views of a shared file system can differ for a while.
     folder, source = on_main(lambda: _find(config, work_dir, resume))
     content = _set_start(config, source)
@@ -82,6 +83,14 @@ def train(
         with one_size(), watched(config, str(folder)):
             runner.train()
     return runner
+
+
+def _check_parts(config: Config) -> None:
+    for key in ('model', 'train_cfg', 'train_dataloader', 'optim_wrapper'):
+        if not config.get(key):
+            raise UserError(f'The config has no {key}; a training needs one.')
+    if not config.train_dataloader.get('dataset'):
+        raise UserError('The config has no train_dataloader.dataset; a training needs one.')
 
 
 def _set_start(config: Config, source: Path | None) -> dict:

@@ -277,8 +277,9 @@ class ResumableCheckpointHook(Hook):
         say_what_is_not_exact(len(states))
         loop.resumed_random_state = states[get_rank()] if get_rank() < len(states) else None
         loop.validated_iter = checkpoint.get('validated_iter', 0)
-        source = runner.cfg.get('load_from')
-        if source is None or Path(source).resolve().parent == Path(runner.work_dir).resolve():
+        source = Path(runner.cfg.get('load_from') or Path(runner.work_dir, 'iter_0.pth'))
+        at_home = source.resolve().parent == Path(runner.work_dir).resolve()
+        if at_home and not source.name.startswith('best_'):
             self.saved = checkpoint['meta']['iter']
 
 

@@ -67,7 +67,13 @@ class RoleOptimConstructor:
         return wrappers
 
     def _wrapper(self, name: str, module: nn.Module):
-        cfg = dict(type='AutocastOptimWrapper', role=name) | self.common | self.roles[name]
+        given = self.roles[name] if isinstance(self.roles[name], dict) else {}
+        optimizer = given.get('optimizer')
+        if not isinstance(optimizer, dict) or not optimizer.get('type'):
+            raise UserError(
+                f'optim_wrapper.{name}.optimizer must be a dict with a `type`, got {optimizer!r}.'
+            )
+        cfg = dict(type='AutocastOptimWrapper', role=name) | self.common | given
         no_decay_1d = cfg.pop('no_decay_1d', False)
         words = tuple(cfg.pop('no_decay', ()))
         parameters = {n: p for n, p in module.named_parameters() if p.requires_grad}
@@ -84,8 +90,23 @@ class RoleOptimConstructor:
             ]
         if any(isinstance(parameter, DTensor) for parameter in parameters.values()):
             _check_states(name, cfg['optimizer'])
-        cfg['optimizer'] = OPTIMIZERS.build(dict(cfg['optimizer'], params=groups))
+        cfg['optimizer'] = _build(name, dict(cfg['optimizer'], params=groups))
         return OPTIM_WRAPPERS.build(cfg)
+
+
+def _build(name: str, cfg: dict) -> torch.optim.Optimizer:
+    """Build an optimizer.
+
+    Raises:
+        UserError: One of torch does not accept a setting, as a negative rate.
+    """
+    try:
+        return OPTIMIZERS.build(cfg)
+    except (TypeError, ValueError) as error:
+        kind = OPTIMIZERS.get(cfg['type']) if isinstance(cfg['type'], str) else cfg['type']
+        if isinstance(error, UserError) or not kind.__module__.startswith('torch.'):
+            raise
+        raise UserError(f'optim_wrapper.{name}.optimizer: {error}.') from error
 
 
 def _check_states(name: str, cfg: dict) -> None:
@@ -96,7 +117,7 @@ def _check_states(name: str, cfg: dict) -> None:
     """
     probe = nn.Parameter(torch.ones(2, 3))
     probe.grad = torch.ones(2, 3)
-    optimizer = OPTIMIZERS.build(dict(cfg, params=[probe]))
+    optimizer = _build(name, dict(cfg, params=[probe]))
     try:
         optimizer.step()
     except TypeError:
