@@ -140,7 +140,8 @@ def _check_path(path: str, content: dict, options: dict[str, Any]) -> None:
         if part not in known and not free and not _is_named(place, parts[: i + 1], options):
             if parts[0].endswith('_dataloader') and i == 1 and part in DATALOADER:
                 return
-            raise UserError(unknown(path, part, known))
+            hint = is_suspicious(part, options[path], content) if i == 0 else None
+            raise UserError(hint or unknown(path, part, known))
         place, node = place_of(place, node, part), node.get(part)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from torch.utils.data import DataLoader
 
 from openmagvit2.config_slots import MMENGINE, Place, class_of, known_keys, place_of
+from openmagvit2.config_values import check_typed, check_value, check_whole
 from openmagvit2.errors import UserError
 from openmagvit2.protocols import Hinting
 from openmagvit2.signatures import Slot, accepted
@@ -26,7 +27,12 @@ KNOWN_KEYS = {
     'env_cfg.dist_cfg': {'backend', 'timeout', 'heartbeat', 'port'},
     'env_cfg.mp_cfg': {'mp_start_method', 'opencv_num_threads'},
     'custom_imports': {'imports', 'allow_failed_imports'},
+    'randomness': {'seed', 'deterministic', 'diff_rank_seed'},
 }
+# Hooks that mmengine's Runner has by default, which a name like theirs would not replace.
+DEFAULT_HOOKS = {'runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint'}
+# Registries all of whose configs name their class.
+TYPED = ('dataset', 'parameter scheduler', 'hook', 'metric')
 # Seeds go to torch, numpy and Python; numpy has the smallest range.
 LARGEST_SEED = 2**32 - 1
 
@@ -62,11 +68,18 @@ def _check_below(node: dict, path: str, place: Place) -> None:
         here = f'{path}.{key}' if path else key
         if key == 'seed':
             _check_seed(here, value)
+        check_value(here, value)
+        if path == 'default_hooks' and key not in DEFAULT_HOOKS:
+            _check_hook(here, key)
         if key.endswith('_dataloader') and isinstance(value, dict):
             _check_dataloader(here, value)
+        if here in KNOWN_KEYS and not isinstance(value, (dict, type(None))):
+            raise UserError(f'{here} must be a dict, got {value!r}.')
         for name in set(value) - KNOWN_KEYS[here] if _has_known(here, value) else ():
             raise UserError(unknown(f'{here}.{name}', name, KNOWN_KEYS[here]))
         inner = place_of(place, node, key)
+        if isinstance(inner, Slot):
+            _check_part(here, value, inner, place)
         for suffix, item in dicts(key, value):
             _check_dict(here + suffix, item, inner)
             _check_below(item, here + suffix, inner)
@@ -171,6 +184,8 @@ def _check_dict(path: str, value: dict, place: Place) -> None:
             f'there. {_nearest(path.rpartition(".")[2], set(MMENGINE))} A class lists in `slots` '
             f'which of its arguments are parts.'
         )
+    if isinstance(place, Slot) and place.registry.name in TYPED:
+        check_typed(path, value, place.registry.name)
     known = known_keys(place, value, path)
     for key in value:
         if known is not None and key not in known:
@@ -178,6 +193,27 @@ def _check_dict(path: str, value: dict, place: Place) -> None:
             hint = cls.KEY_HINTS.get(key) if isinstance(cls, Hinting) else None
             where = f' of {cls.__name__}'
             raise UserError(unknown(f'{path}.{key}', key, known - {'type'}, where, hint))
+
+
+def _check_part(path: str, value: Any, slot: Slot, place: Place) -> None:
+    """Check that what configures a part is a dict, or several; objects are left to mmengine."""
+    if isinstance(value, str) and class_of(slot, value):
+        raise UserError(f'{path} must be a dict, as dict(type={value!r}), got {value!r}.')
+    if place is not None:
+        # A loss may be a number, and another package's class may take names.
+        return
+    for item in value if isinstance(value, (list, tuple)) else [value]:
+        if isinstance(item, (str, int, float)):
+            raise UserError(
+                f'{path} is in the {slot.registry.name} slot, whose parts are dicts with a '
+                f'`type`; got {item!r}.'
+            )
+
+
+def _check_hook(path: str, key: str) -> None:
+    """Raise UserError for a name that is nearly that of a default hook; others add a hook."""
+    if difflib.get_close_matches(key, DEFAULT_HOOKS, n=1, cutoff=0.75):
+        raise UserError(unknown(path, key, DEFAULT_HOOKS))
 
 
 def _is_mmengines(path: str) -> bool:
@@ -209,6 +245,7 @@ def _check_dataloader(path: str, value: dict) -> None:
     for key in value:
         if key not in DATALOADER:
             raise UserError(unknown(f'{path}.{key}', key, DATALOADER))
+    check_whole(f'{path}.batch_size', value.get('batch_size', 1), 1)
     workers = value.get('num_workers', 0)
     if isinstance(workers, bool) or not isinstance(workers, int) or workers < 0:
         raise UserError(f'{path}.num_workers must be a whole number from 0, got {workers!r}.')

@@ -80,6 +80,8 @@ def known_keys(place: Place, node: dict, path: str) -> set[str] | None:
         if node.get('type') is None:
             return None
         cls = class_of(place, node['type'])
+        if cls is not None and not callable(cls):
+            raise UserError(f'{path}.type must be the name of a class, got {cls!r}.')
         if cls is None:
             raise UserError(f'{path}: {place.registry.unknown(node["type"])}')
         return accepted(cls) | {'type'} | set(place.beside)

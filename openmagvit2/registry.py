@@ -70,9 +70,10 @@ class Registry(MMEngineRegistry, Generic[Part]):
         return super().build(cfg, *args, **kwargs)
 
     def names(self) -> list[str]:
-        """Return the names of all classes of the slot, sorted."""
+        """Return the names of all classes of the slot, sorted; mmengine's at the end."""
         self.import_from_location()
-        return sorted(self.module_dict)
+        theirs = set(self.parent.module_dict) - set(self.module_dict) if self.parent else set()
+        return [*sorted(self.module_dict), *sorted(theirs)]
 
     def unknown(self, kind: str) -> str:
         """Return the error text for a name that is not in this slot."""

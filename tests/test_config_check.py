@@ -12,6 +12,7 @@ model = dict(
     quantizer=dict(type='LFQ', num_bits=8),
     decoder=dict(type='CnnDecoder', channels=32))
 train_cfg = dict(type='IterationLoop', max_iters=3)
+default_hooks = dict(checkpoint=dict(type='ResumableCheckpointHook'))
 train_dataloader = dict(num_workers=0, dataset=dict(type='ImageFolder', data_root='a'))
 """
 
@@ -202,3 +203,66 @@ def test_a_changed_type_drops_keys_deep_inside(load):
     # A weight stands beside the arguments of each class.
     assert found.regularizers == [dict(type='R1', weight=0.5)]
     assert found.discriminator == dict(type='BlurPatchGAN')
+
+
+@pytest.mark.parametrize(
+    ('key', 'value', 'message'),
+    [
+        ('train_cfg.max_iters', -1, r'train_cfg\.max_iters must be a whole number from 1, got -1'),
+        ('train_cfg.max_iters', 2.5, 'must be a whole number from 1, got 2.5'),
+        ('train_cfg.max_iters', '3', "must be a whole number from 1, got '3'"),
+        ('train_cfg.val_interval', 0, 'val_interval must be a whole number from 1'),
+        ('global_batch_size', -4, 'global_batch_size must be a whole number from 1, got -4'),
+        ('global_batch_size', '8', "global_batch_size must be a whole number from 1, got '8'"),
+        ('default_hooks.checkpoint.interval', -1, r'checkpoint\.interval must be'),
+        ('default_hooks', dict(chekpoint=dict(interval=3)), 'did you mean `checkpoint`'),
+        ('optim_wrapper', dict(accumulative_counts=0), 'accumulative_counts must be a whole'),
+        ('optim_wrapper', dict(clip_grad=1.0), r'clip_grad must be a dict, as dict\(max_norm'),
+        ('optim_wrapper', dict(encoder=dict(clip_grad=1)), r'encoder\.clip_grad must be a dict'),
+        ('randomness', dict(sed=1), r'Unknown config key `randomness\.sed`: did you mean `seed`'),
+        ('env_cfg', None, 'env_cfg must be a dict, got None'),
+        ('log_level', 'LOUD', 'log_level must be one of CRITICAL, .*DEBUG'),
+        ('model.encoder.type', 3, r'model\.encoder\.type must be the name of a class, got 3'),
+        (
+            'val_dataloader.dataset.n',
+            4,
+            r'dataset has n=4, but no `type`: name a class of the dataset',
+        ),
+        ('param_scheduler', [dict(begn=1)], r'param_scheduler\.0 has begn=1, but no `type`'),
+        ('param_scheduler', dict(gan=[dict(begn=1)]), r'param_scheduler\.gan\.0 has begn=1'),
+        ('optim_wrapper', dict(clip_grad=dict(max_nrm=1)), r'`optim_wrapper\.clip_grad\.max_nrm`'),
+        ('val_dataloader.batch_size', 0, 'val_dataloader.batch_size must be a whole number from 1'),
+        ('env_cfg', dict(mp_cfg=dict(mp_start_method='frok')), 'one of None, fork, spawn, forks'),
+        ('env_cfg', dict(dist_cfg=5), r'env_cfg\.dist_cfg must be a dict, got 5'),
+        ('randomness', 5, 'randomness must be a dict, got 5'),
+        ('load_from', 5, 'load_from must be the path of a checkpoint, got 5'),
+        ('model', 3, 'model is in the model slot, whose parts are dicts with a `type`; got 3'),
+        ('custom_hooks', ['X'], 'custom_hooks is in the hook slot, .* got .X.'),
+        ('train_dataloader.dataset', 'x', r'dataset is in the dataset slot, .* got .x.'),
+    ],
+)
+def test_values_that_end_in_a_traceback_or_in_silence(load, key, value, message):
+    with pytest.raises(UserError, match=message):
+        load('', {key: value})
+
+
+def test_values_that_are_meant(load):
+    options = {'train_cfg.max_iters': 1e5, 'train_cfg.val_interval': None, 'log_level': 'WARNING'}
+    hooks = dict(checkpoint=None, mine=dict(type='CheckpointHook'))
+    config = load('', options | dict(default_hooks=hooks, global_batch_size=4))
+    assert config.train_cfg.max_iters == 1e5 and config.default_hooks.checkpoint is None
+
+
+@pytest.mark.parametrize(
+    ('key', 'meant'),
+    [('max_iters', 'train_cfg.max_iters'), ('data_root', 'train_dataloader.dataset.data_root')],
+)
+def test_arguments_of_a_class_on_the_command_line(load, key, meant):
+    with pytest.raises(UserError, match=f'an argument of .*did you mean `{meant}`'):
+        load('', {key: 5})
+
+
+def test_an_unknown_optimizer_lists_those_of_torch(load):
+    options = {'optim_wrapper.autoencoder.optimizer': dict(type='Adamm')}
+    with pytest.raises(UserError, match='No `Adamm` in the optimizer slot, which has: Adam'):
+        load('', options)

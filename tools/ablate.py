@@ -11,6 +11,7 @@ from openmagvit2 import console
 from openmagvit2.config import DictAction
 from openmagvit2.engine.stop import TrainingStopped
 from openmagvit2.errors import UserError
+from openmagvit2.io import write_text
 from studies import as_markdown, plot_rows, run_all, summarize
 
 
@@ -80,9 +81,9 @@ def main() -> int:
     except (TrainingStopped, KeyboardInterrupt):
         print('\nstopped; the same command goes on from here', file=sys.stderr)
         return 130
-    (args.work_dir / 'table.json').write_text(json.dumps(rows, indent=2) + '\n')
+    write_text(args.work_dir / 'table.json', json.dumps(rows, indent=2) + '\n')
     table = as_markdown(rows, args.metrics)
-    (args.work_dir / 'table.md').write_text(table, encoding='utf-8')
+    write_text(args.work_dir / 'table.md', table)
     plot_rows(rows, args.metrics or list(rows[0]['metrics']), args.work_dir / 'table.png')
     print(table)
     return 0

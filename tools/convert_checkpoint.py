@@ -21,7 +21,8 @@ def parse() -> argparse.Namespace:
         'sources',
         nargs='*',
         metavar='SRC',
-        help='file to read; nothing in it is executed; several files of one model are joined',
+        help='file to read; nothing in it is executed; several files of one model are joined; '
+        'a sharded checkpoint (a folder iter_<number>.dcp) becomes one file',
     )
     parser.add_argument(
         'target',

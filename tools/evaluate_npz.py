@@ -12,6 +12,7 @@ from openmagvit2 import console
 from openmagvit2.config import DictAction
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.comparison import METRICS, Result
+from openmagvit2.io import write_text
 from openmagvit2.workflows.compare import compare_sets
 
 
@@ -105,12 +106,26 @@ def main() -> int:
         print(f'error: {error}', file=sys.stderr)
         return 2
     # Before anything is printed: a terminal that fails must not lose the result.
-    if args.out:
-        Path(args.out).write_text(
-            json.dumps(asdict(result), indent=2, ensure_ascii=False) + '\n', encoding='utf-8'
-        )
+    failed = write(result, args.out) if args.out else None
     show(result, args.samples, args.reference)
+    if failed:
+        print(f'error: {failed}', file=sys.stderr)
+        return 2
     return 0
+
+
+def write(result: Result, out: str) -> UserError | None:
+    """Write the result as JSON; return what prevents that, so that it is shown all the same."""
+    if Path(out).is_file():
+        print(f'{out} was there and is written anew.', file=sys.stderr)
+    text = json.dumps(asdict(result), indent=2, ensure_ascii=False) + '\n'
+    # Names of files may hold bytes that are no text.
+    text = text.encode('utf-8', 'backslashreplace').decode()
+    try:
+        write_text(out, text)
+    except UserError as error:
+        return error
+    return None
 
 
 def show(result: Result, samples: str, reference: str) -> None:

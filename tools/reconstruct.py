@@ -14,8 +14,9 @@ from tqdm import tqdm
 
 from openmagvit2 import console
 from openmagvit2.apis import Tokenizer
+from openmagvit2.checkpoint.hashing import weights_hash
 from openmagvit2.errors import UserError
-from openmagvit2.io import UnreadableImage, gather_images, make_folder, read_image, to_colour
+from openmagvit2.io import UnreadableImage, claim, gather_images, read_image, to_colour
 from openmagvit2.visualization import save_grid, save_image
 
 GRID_COLUMNS = 8
@@ -51,6 +52,21 @@ def reconstruct(
     return broken
 
 
+def begin(tokenizer: Tokenizer, out_dir: str, background: str) -> None:
+    """Make the folder, or check that the reconstructions in it are of the same tokenizer.
+
+    Raises:
+        UserError: They are not, or nothing says so.
+    """
+    settings = dict(weights=weights_hash(tokenizer.model), background=background)
+    numbered = f'{"[0-9]" * 5}_*.png'
+    if claim(out_dir, settings, 'reconstructions.json', numbered, 'reconstructions'):
+        print(
+            f'{out_dir} has reconstructions of the same tokenizer; those of these images, by '
+            f'number and name, are made anew.'
+        )
+
+
 def ascii_if_needed(path: Path) -> str:
     """Return the path, with escapes where its name is no text or the terminal cannot show it."""
     encoding = sys.stdout.encoding or 'utf-8'
@@ -70,7 +86,7 @@ def main() -> int:
     parser.add_argument(
         '--out-dir',
         default='reconstructions',
-        help='receives the reconstructions as PNG, and grid.png (originals above)',
+        help='receives the reconstructions as PNG, grid.png (originals above) and their settings',
     )
     parser.add_argument(
         '--background',
@@ -85,7 +101,7 @@ def main() -> int:
         to_colour(args.background)
         files = gather_images(args.images)
         tokenizer = Tokenizer.from_config(args.config, args.checkpoint, args.device)
-        make_folder(args.out_dir)
+        begin(tokenizer, args.out_dir, args.background)
         broken = reconstruct(tokenizer, files, Path(args.out_dir), args.background)
     except UserError as error:
         print(f'error: {error}', file=sys.stderr)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.logging import print_log
-from torch import nn
+from torch import Tensor, nn
 
 from openmagvit2.apis.models import config_path
 from openmagvit2.apis.official import load_official
@@ -74,11 +74,22 @@ def init_model(
 
 def convert_weights(model: nn.Module, dtype: torch.dtype) -> nn.Module:
     """Convert the weights of a model in place, those of its quantizer aside."""
+    exact = [
+        (module, {name: tensor.detach().clone() for name, tensor in _tensors(module)})
+        for module in model.modules()
+        if isinstance(module, BaseQuantizer)
+    ]
     model.to(dtype)
-    for module in model.modules():
-        if isinstance(module, BaseQuantizer):
-            module.float()
+    for module, values in exact:
+        # Rounded rows of a codebook would be other ones.
+        module.float()
+        for name, tensor in _tensors(module):
+            tensor.data.copy_(values[name])
     return model
+
+
+def _tensors(module: nn.Module) -> list[tuple[str, Tensor]]:
+    return [*module.named_parameters(), *module.named_buffers()]
 
 
 def _dtype(name: torch.dtype | str | None, device: torch.device) -> torch.dtype:

@@ -27,8 +27,11 @@ def chunks(path: Path) -> Iterator[bytes]:
 
 
 def file_hash(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    return digest(chunks(path))
+    """Return the SHA-256 of a file, or of the names and contents of the files of a folder."""
+    if not path.is_dir():
+        return digest(chunks(path))
+    files = sorted(file for file in path.iterdir() if file.is_file())
+    return digest(part for file in files for part in (file.name.encode(), *chunks(file)))
 
 
 def weights_hash(*modules: nn.Module, without: tuple[str, ...] = ()) -> str:

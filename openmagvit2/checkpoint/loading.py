@@ -18,6 +18,7 @@ from openmagvit2.checkpoint.flax_msgpack import is_msgpack, read_msgpack
 from openmagvit2.checkpoint.mapped import ReleasingFile
 from openmagvit2.checkpoint.prefixes import unwrapped
 from openmagvit2.checkpoint.safetensors_file import write_safetensors
+from openmagvit2.checkpoint.sharded import is_sharded, read_sharded
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.checkpoint.torchscript import is_torchscript, read_torchscript
 from openmagvit2.checkpoint.untrusted import read_pickle
@@ -30,11 +31,15 @@ CODES = 'pixels.tokenizer.'
 EMA_PREFIX = 'ema_state_dict.'
 
 
-def read_checkpoint(path: str | Path) -> dict:
+def read_checkpoint(path: str | Path, values: bool = True) -> dict:
     """Read a checkpoint without executing anything in it.
 
     The file is ``.pth``, ``.ckpt``, ``.safetensors``, or by its content one of flax (msgpack) or
-    TorchScript.
+    TorchScript; or it is a folder, a sharded checkpoint.
+
+    Args:
+        path: The file or folder.
+        values: Read the tensors of a sharded checkpoint too; those of files are mapped.
 
     Returns:
         A dict with ``state_dict`` and whatever else the file has; a file of bare tensors becomes
@@ -46,6 +51,13 @@ def read_checkpoint(path: str | Path) -> dict:
             Python values.
     """
     path = Path(path)
+    if is_sharded(path):
+        return read_sharded(path, values)
+    if path.is_dir():
+        raise UserError(
+            f'Checkpoint {path} is a folder, not a checkpoint; name a file in it, or a sharded '
+            f'checkpoint iter_<number>.dcp.'
+        )
     if not path.is_file():
         raise UserError(f'Checkpoint {path} does not exist.')
     if path.suffix != '.safetensors':

@@ -138,7 +138,12 @@ def _check_stored(path: Path) -> None:
     if not path.is_file() or not zipfile.is_zipfile(path):
         return
     with zipfile.ZipFile(path) as archive:
-        packed = [part for part in archive.infolist() if part.compress_type != zipfile.ZIP_STORED]
+        check_archive(archive, path)
+
+
+def check_archive(archive: zipfile.ZipFile, path: Path) -> None:
+    """Raise UserError if a part of a zip file is compressed; ``path`` names it in the message."""
+    packed = [part for part in archive.infolist() if part.compress_type != zipfile.ZIP_STORED]
     if packed:
         raise UserError(
             f'Checkpoint {path} cannot be read safely: {packed[0].filename} in it is compressed, '

@@ -53,8 +53,15 @@ def _take(path: Path) -> None:
     for _ in range(3):
         with contextlib.suppress(FileExistsError):
             descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
-            with os.fdopen(descriptor, 'wb') as file:
-                file.write(content)
+            try:
+                with os.fdopen(descriptor, 'wb') as file:
+                    file.write(content)
+            except OSError as error:
+                path.unlink(missing_ok=True)
+                raise UserError(
+                    f'{path} cannot be written ({error.strerror}). Free space, or give another '
+                    f'--work-dir.'
+                ) from error
             return
         with contextlib.suppress(FileNotFoundError):
             _remove_stale(path)

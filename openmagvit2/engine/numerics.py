@@ -32,11 +32,7 @@ def set_numerics(config: Mapping[str, Any]) -> dict[str, Any]:
                 f'env_cfg.float32_matmul_precision must be one of {names}, got {wanted!r}.'
             )
         torch.set_float32_matmul_precision(wanted)
-    randomness = dict(config.get('randomness') or {})
-    seed = config.get('seed', randomness.get('seed') or 0)
-    # mmengine would draw a seed for None; here it is always known.
-    if randomness.get('seed') not in (None, seed):
-        raise UserError(f'randomness.seed={randomness["seed"]} and seed={seed}: remove the first.')
+    randomness, seed = dict(config.get('randomness') or {}), seed_of(config)
     deterministic = bool(randomness.get('deterministic'))
     if deterministic:
         # cuBLAS reads this at its first product; without it sums may differ between runs, and some
@@ -45,3 +41,17 @@ def set_numerics(config: Mapping[str, Any]) -> dict[str, Any]:
     matmul = torch.get_float32_matmul_precision()
     print_log(f'deterministic={deterministic}, float32_matmul_precision={matmul}', 'current')
     return randomness | dict(seed=seed)
+
+
+def seed_of(config: Mapping[str, Any]) -> int:
+    """Return the seed of a config: its top-level ``seed``, or ``randomness.seed``, or 0.
+
+    Raises:
+        UserError: There are two different ones.
+    """
+    given = (config.get('randomness') or {}).get('seed')
+    # mmengine would draw a seed for None; here it is always known.
+    seed = config.get('seed', given or 0)
+    if given not in (None, seed):
+        raise UserError(f'randomness.seed={given} and seed={seed}: remove the first.')
+    return seed

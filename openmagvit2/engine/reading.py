@@ -5,11 +5,14 @@ from typing import Any
 from mmengine.runner import CheckpointLoader
 
 from openmagvit2.checkpoint import read_checkpoint
+from openmagvit2.checkpoint.sharded import is_sharded, open_sharded
 
 
 @CheckpointLoader.register_scheme(prefixes='', force=True)
 def load_from_mapped_file(filename: str, map_location: Any = None) -> dict:
-    """Read a file of this machine.
+    """Read a file or a sharded checkpoint of this machine.
+
+    Of a sharded one each process reads what it needs later (:func:`like`).
 
     Its tensors are maps of the file whatever ``map_location`` says: all processes of a machine
     share the pages, and what each takes to its device it takes tensor by tensor. mmengine's own
@@ -19,4 +22,4 @@ def load_from_mapped_file(filename: str, map_location: Any = None) -> dict:
         filename: Path.
         map_location: Given by mmengine; not used.
     """
-    return read_checkpoint(filename)
+    return open_sharded(filename) if is_sharded(filename) else read_checkpoint(filename)

@@ -14,13 +14,14 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 
 from openmagvit2.checkpoint import read_checkpoint
+from openmagvit2.checkpoint.sharded import ENDING
 from openmagvit2.engine.settings import read_settings
 from openmagvit2.errors import UserError
 from openmagvit2.io import write_text
 from openmagvit2.io.process import host
 
 RUN = 'run.json'
-NAME = re.compile(r'iter_(\d+)\.pth')
+NAME = re.compile(r'iter_([0-9]+)\.(?:pth|dcp)')
 WAYS_OUT = 'go on with --resume, or give another --work-dir'
 
 
@@ -35,9 +36,22 @@ def default_folder(config: Config) -> Path:
 
 
 def checkpoints(folder: str | Path) -> list[Path]:
-    """List the files ``iter_<digits>.pth`` of a folder, the newest first."""
-    found = [path for path in Path(folder).glob('iter_*.pth') if NAME.fullmatch(path.name)]
+    """List the checkpoints of a folder, the newest first.
+
+    These are files ``iter_<digits>.pth`` and sharded ones, folders ``iter_<digits>.dcp``.
+    """
+    found = [
+        path
+        for path in Path(folder).glob('iter_*')
+        if NAME.fullmatch(path.name) and path.is_dir() == (path.suffix == ENDING)
+    ]
     return sorted(found, key=lambda path: -iteration(path))
+
+
+def results(folder: str | Path) -> list[Path]:
+    """List the checkpoints of a folder and, after them, the best of its validations."""
+    best = [path for path in Path(folder).glob('best_*') if path.suffix in ('.pth', ENDING)]
+    return checkpoints(folder) + sorted(best, key=lambda path: -path.stat().st_mtime)
 
 
 def iteration(path: Path) -> int:
@@ -63,13 +77,12 @@ class Run:
     def has(self, path: Path, content: dict[str, Any]) -> bool:
         """Return whether a checkpoint is of this run; one of version 1, without an identity, is."""
         owner = _meta(content).get('run')
+        # The best of a validation has no number in its name.
+        named = NAME.fullmatch(path.name)
+        done = iteration(path) if named else _meta(content).get('iter', 0)
         if owner in (None, self.id):
-            return self.parent is None or owner is not None or iteration(path) <= self.parent[1]
-        return (
-            self.parent is not None
-            and owner == self.parent[0]
-            and iteration(path) <= self.parent[1]
-        )
+            return self.parent is None or owner is not None or done <= self.parent[1]
+        return self.parent is not None and owner == self.parent[0] and done <= self.parent[1]
 
     def write(self, folder: str | Path) -> None:
         """Write ``run.json``."""
@@ -87,7 +100,7 @@ class Run:
     def owns(self, path: Path) -> bool:
         """Return whether a file is a checkpoint of this run; an unreadable one is not."""
         try:
-            return self.has(path, read_checkpoint(path))
+            return self.has(path, read_checkpoint(path, values=False))
         except UserError:
             return False
 
@@ -115,6 +128,8 @@ def _meta(content: dict[str, Any]) -> dict[str, Any]:
 def newest(folder: str | Path, run: Run | None = None) -> tuple[Path, dict[str, Any]] | None:
     """Return the newest readable checkpoint of a folder and its content; None if it has none.
 
+    The best of a validation is taken where there is no other.
+
     Args:
         folder: Where to look.
         run: The run whose checkpoints to consider; None takes the run of the folder.
@@ -123,10 +138,10 @@ def newest(folder: str | Path, run: Run | None = None) -> tuple[Path, dict[str, 
         UserError: There are checkpoints, but none that can be read is of the run.
     """
     run = run or read_run(folder)
-    found, passed = checkpoints(folder), []
+    found, passed = results(folder), []
     for path in found:
         try:
-            content = read_checkpoint(path)
+            content = read_checkpoint(path, values=False)
         except UserError as error:
             passed.append(path.name)
             print_log(f'{error} It is passed over.', 'current', logging.WARNING)
@@ -160,8 +175,8 @@ def default_or_old(config: Config, resume: str | bool) -> Path:
     if (
         resume is True
         and old != folder
-        and not checkpoints(folder)
-        and checkpoints(old)
+        and not results(folder)
+        and results(old)
         and _is_of(old, config)
     ):
         print_log(
@@ -185,11 +200,11 @@ def begin(folder: Path, config: Config) -> Run:
     Raises:
         UserError: The folder holds the results of another one.
     """
-    old, results = read_run(folder), checkpoints(folder)
+    old, found = read_run(folder), results(folder)
     whose = f' of {old.config}' if old and old.config else ''
-    if results:
+    if found:
         raise UserError(
-            f'{folder} holds the results of another run{whose} ({results[0].name}); {WAYS_OUT}.'
+            f'{folder} holds the results of another run{whose} ({found[0].name}); {WAYS_OUT}.'
         )
     if old:
         print_log(
@@ -211,7 +226,7 @@ def go_on(folder: Path, config: Config, source: Path, content: dict[str, Any]) -
     """
     at_home = source.resolve().parent == folder.resolve()
     old, owner = read_run(folder), _meta(content).get('run')
-    others = [path for path in checkpoints(folder) if path.resolve() != source.resolve()]
+    others = [path for path in results(folder) if path.resolve() != source.resolve()]
     if not at_home and others and (old is None or old.id != owner):
         raise UserError(
             f'{folder} holds the results of another run ({others[0].name}) than {source}; give '
@@ -221,7 +236,11 @@ def go_on(folder: Path, config: Config, source: Path, content: dict[str, Any]) -
         _check_config(folder, config)
     run = old if at_home and old else Run(id=owner or uuid.uuid4().hex, config=str(config.filename))
     done = _meta(content).get('iter', 0)
-    later = [path.name for path in others if iteration(path) > done and run.owns(path)]
+    later = [
+        path.name
+        for path in checkpoints(folder)
+        if path in others and iteration(path) > done and run.owns(path)
+    ]
     if later:
         run = Run(config=run.config, parent=[run.id, done])
         print_log(

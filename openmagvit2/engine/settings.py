@@ -12,7 +12,6 @@ CIRCUMSTANCES = (
     'launcher',
     'experiment_name',
     'log_level',
-    'randomness',
 )
 
 
@@ -55,12 +54,16 @@ def _value(node: ast.expr) -> Any:
 
 
 def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """List one sentence for each setting that has changed."""
-    old, new = (
-        {key: value for key, value in settings.items() if key not in CIRCUMSTANCES}
-        for settings in (before, now)
-    )
-    return list(_differences(old, new, ''))
+    """List one sentence for each setting that has changed; the seed is not one of them."""
+    return list(_differences(_computing(before), _computing(now), ''))
+
+
+def _computing(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return what decides on the numbers."""
+    randomness = settings.get('randomness')
+    randomness = randomness if isinstance(randomness, dict) else {}
+    kept = {key: value for key, value in settings.items() if key not in CIRCUMSTANCES}
+    return kept | dict(randomness=dict(deterministic=bool(randomness.get('deterministic'))))
 
 
 def _differences(old: Any, new: Any, key: str) -> Iterator[str]:

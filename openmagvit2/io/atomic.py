@@ -12,7 +12,7 @@ from openmagvit2.errors import UserError
 from openmagvit2.io.process import alive, host
 
 # Names of temporary files have machine and process; those of version 1 have no machine.
-LEFTOVER = re.compile(r'\.tmp-(?:.+@(?P<host>[^@]+)|[^@]+)-(?P<pid>\d+)')
+LEFTOVER = re.compile(r'\.tmp-(?:(?P<name>.+)@(?P<host>[^@]+)|[^@]+)-(?P<pid>\d+)')
 ZEROS = 1 << 20
 _BINARY = getattr(os, 'O_BINARY', 0)
 
@@ -28,7 +28,7 @@ def write_atomically(path: str | Path) -> Iterator[IO[bytes]]:
         UserError: The file cannot be written, as on a full disk; the text names it.
     """
     path = Path(path)
-    beside = path.with_name(f'.tmp-{path.name}@{host()}-{os.getpid()}')
+    beside = temporary(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(beside, 'wb') as file:
@@ -123,14 +123,24 @@ def _allocate(descriptor: int, size: int) -> bool:
     return True
 
 
+def temporary(path: Path, prefix: str = '') -> Path:
+    """Return the name beside ``path`` under which this process writes it."""
+    return path.with_name(f'.tmp-{prefix}{path.name}@{host()}-{os.getpid()}')
+
+
+def is_leftover(path: Path) -> str | None:
+    """Return the name that a temporary file was to get, or None.
+
+    None means that its writer may be alive, or was on another machine, or that it is no such file.
+    """
+    match = LEFTOVER.fullmatch(path.name)
+    if not match or match['host'] not in (None, host()) or alive(int(match['pid'])):
+        return None
+    return match['name'] or path.name
+
+
 def remove_leftovers(folder: str | Path) -> None:
     """Remove temporary files whose writers ran on this machine and are dead."""
     for path in Path(folder).glob('.tmp-*'):
-        match = LEFTOVER.fullmatch(path.name)
-        if (
-            match
-            and match['host'] in (None, host())
-            and not alive(int(match['pid']))
-            and path.is_file()
-        ):
+        if is_leftover(path) and path.is_file():
             path.unlink(missing_ok=True)

@@ -53,6 +53,7 @@ def claim(folder: str | Path, settings: dict[str, Any], name: str, results: str,
             raise UserError(
                 f'{file} cannot be read: {error}; remove {folder}, or give another name.'
             ) from error
+        old = old if isinstance(old, dict) else {}
         other = [key for key in settings if old.get(key) != settings[key]]
         if other:
             raise UserError(

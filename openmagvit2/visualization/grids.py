@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 from torch import Tensor
 
+from openmagvit2.io.atomic import write_atomically
 from openmagvit2.io.image_files import GRID_MARK, GRID_NAME
 
 
@@ -39,14 +40,19 @@ def image_grid(rows: Sequence[Sequence[np.ndarray]], gap: int = 2, scale: int = 
 
 
 def save_image(image: np.ndarray, path: str | Path) -> None:
-    """Write uint8 (H, W, 3); make the folders."""
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(image).save(path)
+    """Write uint8 (H, W, 3), whole or not at all; make the folders."""
+    _write(image, Path(path))
 
 
 def save_grid(rows: Sequence[Sequence[np.ndarray]], folder: str | Path) -> Path:
     """Write the :func:`image_grid` of rows as ``grid.png``, marked as not one of the images."""
     path, info = Path(folder) / GRID_NAME, PngImagePlugin.PngInfo()
     info.add_text(*GRID_MARK)
-    Image.fromarray(image_grid(rows)).save(path, pnginfo=info)
+    _write(image_grid(rows), path, pnginfo=info)
     return path
+
+
+def _write(image: np.ndarray, path: Path, **options) -> None:
+    kind = Image.registered_extensions()[path.suffix.lower()]
+    with write_atomically(path) as file:
+        Image.fromarray(image).save(file, format=kind, **options)

@@ -1,6 +1,6 @@
 """What ``tools/convert_checkpoint.py`` does: read, convert, report, write."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -9,6 +9,7 @@ from openmagvit2.apis import init_model
 from openmagvit2.checkpoint import (
     TRAINING_ONLY,
     check_weights,
+    choose_weights,
     dataset_meta,
     is_ours,
     read_checkpoint,
@@ -21,6 +22,7 @@ from openmagvit2.checkpoint import (
 from openmagvit2.checkpoint.containers import packed
 from openmagvit2.checkpoint.convert import Report
 from openmagvit2.checkpoint.converters import Converter, choose, is_official
+from openmagvit2.checkpoint.sharded import is_sharded
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.errors import UserError
 from openmagvit2.io import make_folder
@@ -40,7 +42,7 @@ def convert(
     """Convert, print the report, write.
 
     Args:
-        sources: File to read; several are joined.
+        sources: File to read; several are joined. A sharded checkpoint becomes one file.
         target: File to write.
         config: Config of the model.
         to: 'ours' or 'official'.
@@ -54,8 +56,11 @@ def convert(
     """
     target = Path(target)
     _check_target(sources, target, to)
-    file = read_checkpoints(sources)
     model = init_model(config, device='meta', cfg_options=cfg_options or None)
+    if to == 'ours' and any(map(is_sharded, sources)):
+        _gather(sources, target, model, weights)
+        return
+    file = read_checkpoints(sources)
     if tokenizer and not is_generator(model):
         raise UserError('--tokenizer goes with the file of a generator.')
     if to == 'official':
@@ -69,13 +74,35 @@ def convert(
     bare = to == 'official' and converter is not None and converter.bare
     converted |= _kept(file, report, bare)
     print(report)
-    ours = file if to == 'official' else converted
-    if tokenizer:
-        print(_with_tokenizer(ours['state_dict'], tokenizer, model.tokenizer, converted))
-    if note := bit_order_note(model, ours['state_dict']):
-        print(note)
+    for line in _notes(file if to == 'official' else converted, model, tokenizer, converted):
+        print(line)
     mapped = [*sources, *([tokenizer] if tokenizer else [])]
     _write(converted, target, converter if to == 'official' else None, mapped)
+
+
+def _notes(
+    ours: dict, model: nn.Module, tokenizer: str | Path | None, converted: dict
+) -> Iterator[str]:
+    """Put the tokenizer in, or compare it; yield what to say of that and of the order of bits."""
+    if tokenizer:
+        yield _with_tokenizer(ours['state_dict'], tokenizer, model.tokenizer, converted)
+    if note := bit_order_note(model, ours['state_dict']):
+        yield note
+
+
+def _gather(sources: Sequence[str | Path], target: Path, model: nn.Module, weights: str) -> None:
+    """Write a sharded checkpoint as one file; a training can go on from ``.pth`` with 'both'."""
+    if len(sources) > 1:
+        raise UserError(f'{sources[0]}: a sharded checkpoint is converted alone.')
+    shapes = read_checkpoint(sources[0], values=False)
+    check_weights(model, shapes['state_dict'], f'Checkpoint {sources[0]}', TRAINING_ONLY)
+    content = read_checkpoint(sources[0])
+    if weights != 'both':
+        content = dict(state_dict=choose_weights(content, weights == 'ema'), meta=content['meta'])
+    content['meta']['sharded'] = False
+    make_folder(target.parent)
+    write_checkpoint(content, target)
+    print(f'{sources[0]}: one file with {", ".join(content)}.')
 
 
 def _in_another_format(

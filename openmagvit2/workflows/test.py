@@ -58,7 +58,7 @@ def test(
         UserError: An unknown name; a metric of the other kind of model; weights of a metric that
             are not found (before anything is written); labels that the model does not have.
     """
-    averaged = 'ema_state_dict' in read_checkpoint(checkpoint)
+    averaged = 'ema_state_dict' in read_checkpoint(checkpoint, values=False)
     config = copy.deepcopy(config)
     sampling = _configure(config, metrics, size, protocol, pad)
     prepared = prepare(config.test_evaluator)

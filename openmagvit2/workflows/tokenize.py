@@ -30,6 +30,7 @@ from openmagvit2.datasets.token_files import (
 )
 from openmagvit2.datasets.views import ViewBatches, Views
 from openmagvit2.engine.launch import long_barrier
+from openmagvit2.engine.numerics import seed_of
 from openmagvit2.errors import UserError
 from openmagvit2.io import make_folder, reserve, write_atomically, write_range, write_text
 from openmagvit2.registry import DATASETS
@@ -111,7 +112,7 @@ def tokenize(
         raise UserError(f'--batch-size must be at least 1, got {batch_size}.')
     model = _init_tokenizer(config, checkpoint, device)
     # The seed that a training's random crops have.
-    spec = dict(seed=config.get('seed', 0)) | config.to_dict()[f'{split}_dataloader']['dataset']
+    spec = dict(seed=seed_of(config)) | config.to_dict()[f'{split}_dataloader']['dataset']
     views = _views(spec, crops, flip, f'{split}_dataloader.dataset')
     recipe = dict(split=split, crops=crops, flip=flip, dataset=spec)
     header = _header(model, config, checkpoint, views, recipe)
@@ -256,6 +257,8 @@ def _begin(out: Path, header: dict) -> str | UserError:
     if not (out / HEADER).is_file():
         try:
             make_folder(out)
+            # They would stand for blocks of a header that is gone.
+            _remove_marks(out)
             # Better here than after hours.
             reserve(out / TOKENS, token_bytes(header))
             with write_atomically(out / LABELS) as file:

@@ -2,12 +2,11 @@
 
 import contextlib
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from mmengine.config import Config
-from mmengine.dist import broadcast_object_list, is_main_process
+from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import Runner
@@ -18,8 +17,10 @@ from openmagvit2.checkpoint import (
     choose_weights,
     read_checkpoint,
 )
+from openmagvit2.checkpoint.sharded import is_sharded
 from openmagvit2.engine.hooks import ResumableCheckpointHook
 from openmagvit2.engine.lock import lock
+from openmagvit2.engine.on_main import on_main
 from openmagvit2.engine.parallel.peers import watched
 from openmagvit2.engine.run_folder import Run, begin, default_or_old, go_on, newest
 from openmagvit2.engine.unwrap import unwrap
@@ -59,14 +60,15 @@ def train(
         TrainingStopped: A signal came; the state is saved.
     """
     config = copy.deepcopy(config)
+    _check_parts(config)
     # The main process looks and broadcasts: views of a shared file system can differ for a while.
-    folder, source = _on_main(lambda: _find(config, work_dir, resume))
+    folder, source = on_main(lambda: _find(config, work_dir, resume))
     content = _set_start(config, source)
     if config.get('val_dataloader') and config.get('val_evaluator'):
         check_stages(listed(config.val_evaluator), config.model, config.filename)
         prepare(config.val_evaluator)
     with contextlib.ExitStack() as stack:
-        run = _on_main(lambda: _claim(stack, folder, config, source, content))
+        run = on_main(lambda: _claim(stack, folder, config, source, content))
         content = {}
         runner = build_runner(config, str(folder), launcher)
         for hook in hooks:
@@ -83,6 +85,14 @@ def train(
     return runner
 
 
+def _check_parts(config: Config) -> None:
+    for key in ('model', 'train_cfg', 'train_dataloader', 'optim_wrapper'):
+        if not config.get(key):
+            raise UserError(f'The config has no {key}; a training needs one.')
+    if not config.train_dataloader.get('dataset'):
+        raise UserError('The config has no train_dataloader.dataset; a training needs one.')
+
+
 def _set_start(config: Config, source: Path | None) -> dict:
     """Set the weights that the Runner starts from; return the checkpoint of a resume, or {}."""
     if source:
@@ -95,28 +105,12 @@ def _set_start(config: Config, source: Path | None) -> dict:
     return {}
 
 
-def _on_main(function: Callable[[], Any]) -> Any:
-    """Call a function in the main process and return its result in all of them; a user's mistake is
-    raised in all.
-    """
-    answer: list = [None]
-    if is_main_process():
-        try:
-            answer = [function()]
-        except UserError as error:
-            answer = [error]
-    broadcast_object_list(answer)
-    if isinstance(answer[0], UserError):
-        raise answer[0]
-    return answer[0]
-
-
 def _find(config: Config, work_dir: str | None, resume: str | bool) -> tuple[Path, Path | None]:
     """Return the folder of a training, and the checkpoint that it goes on from."""
     folder = Path(work_dir or config.get('work_dir') or default_or_old(config, resume))
     if not resume:
         return folder, None
-    if resume is not True and not Path(resume).is_dir():
+    if resume is not True and (is_sharded(resume) or not Path(resume).is_dir()):
         return folder, Path(resume)
     where = folder if resume is True else Path(resume)
     found = newest(where)
@@ -133,7 +127,7 @@ def _read_resumable(source: Path) -> dict:
     Raises:
         UserError: If it holds a config, or weights only.
     """
-    content = read_checkpoint(source)
+    content = read_checkpoint(source, values=False)
     if 'config' in content.get('meta', {}):
         # mmengine would execute it.
         raise UserError(
@@ -165,7 +159,7 @@ def _check_start(runner: Runner, path: str, resume: bool) -> None:
             f'writes one from the original.'
         )
     model = unwrap(runner.model)
-    content = read_checkpoint(path)
+    content = read_checkpoint(path, values=False)
     what, optional = (f'Checkpoint {path}', ()) if resume else (f'load_from={path}', TRAINING_ONLY)
     for averaged in (False, True):
         check_weights(model, choose_weights(content, averaged), what, optional)

@@ -19,6 +19,7 @@ from openmagvit2.checkpoint import TRAINING_ONLY, read_checkpoint
 from openmagvit2.checkpoint.hashing import weights_hash
 from openmagvit2.config import load_config
 from openmagvit2.engine.hooks import ResumableCheckpointHook
+from openmagvit2.engine.optim import RoleOptimConstructor
 from openmagvit2.engine.parallel import RoleFSDP, fsdp
 from openmagvit2.engine.parallel.shards import DTensor, like, part, whole
 from openmagvit2.engine.stop import TrainingStopped
@@ -40,7 +41,7 @@ class StopAt(Hook):
             signal.raise_signal(signal.SIGTERM)
 
 
-def config(name: str, wrapper: str = 'RoleFSDP'):
+def config(name: str, wrapper: str = 'RoleFSDP', sharded: bool = False):
     loaded = load_config(
         CONFIG,
         {
@@ -50,6 +51,7 @@ def config(name: str, wrapper: str = 'RoleFSDP'):
             # An odd number: the processes have batches of other sizes.
             'val_dataloader.dataset.num_images': 13,
             'default_hooks.logger.interval': 1,
+            'default_hooks.checkpoint.sharded': sharded,
             'experiment_name': name,
         },
     )
@@ -58,9 +60,11 @@ def config(name: str, wrapper: str = 'RoleFSDP'):
     return loaded
 
 
-def go_on(folder: Path, until: int, wrapper: str = 'RoleFSDP', launcher: str = 'none') -> None:
+def go_on(
+    folder: Path, until: int, sharded: bool, wrapper: str = 'RoleFSDP', launcher: str = 'none'
+) -> None:
     """Train the run of a folder on to an iteration of its 20."""
-    again = config(f'{folder.parent.name}-{until}-{launcher}', wrapper)
+    again = config(f'{folder.parent.name}-{until}-{launcher}', wrapper, sharded)
     # Blocks that are computed twice are gathered once more.
     again.model.backbone.checkpoint_blocks = until < 11
     try:
@@ -78,7 +82,7 @@ def _first(rank: int, folder: str) -> None:
     _check_non_finite(runner, rank)
     _save_in_evaluation(runner)
     _check_parts()
-    go_on(Path(folder, 'chain'), 6, launcher='pytorch')
+    go_on(Path(folder, 'chain'), 6, True, launcher='pytorch')
 
 
 def _check_non_finite(runner, rank: int) -> None:
@@ -115,13 +119,19 @@ def _save_in_evaluation(runner) -> None:
     runner.model.eval()
     assert not any(isinstance(p, DTensor) for p in runner.model.module.parameters())
     (hook,) = (hook for hook in runner.hooks if isinstance(hook, ResumableCheckpointHook))
-    hook._save(runner, 'best_nll.pth')
+    hook._save(runner, 'best_nll')
 
 
 def _later(rank: int, folder: str) -> None:
     chain = Path(folder, 'chain')
-    go_on(chain, 15, 'RoleDDP', 'pytorch')
-    go_on(chain, 20, launcher='pytorch')
+    for until, sharded, wrapper in (
+        # Read as a file of one process; as shards; whole; and sharded again.
+        (13, True, 'RoleFSDP'),
+        (15, True, 'RoleFSDP'),
+        (17, False, 'RoleDDP'),
+        (20, True, 'RoleFSDP'),
+    ):
+        go_on(chain, until, sharded, wrapper, 'pytorch')
 
 
 def tensors(value: object, path: str = '') -> Iterator[tuple[str, torch.Tensor]]:
@@ -143,7 +153,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp('fsdp')
     train(config(f'{folder.name}-one'), str(folder / 'one'))
     run_in_two(_first, folder)
-    go_on(folder / 'chain', 11)
+    go_on(folder / 'chain', 11, False)
     (folder / 'rendezvous').unlink(missing_ok=True)
     run_in_two(_later, folder)
     return folder
@@ -151,10 +161,11 @@ def folder(tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.smoke
-# Sharded throughout; and sharded, in one process, in two with whole parameters, sharded again.
-@pytest.mark.parametrize('way', ['two', 'chain'])
-def test_two_processes_equal_one(folder, way):
-    one, other = (read_checkpoint(folder / name / 'iter_20.pth') for name in ('one', way))
+# Sharded throughout; and sharded, in one process, in two with whole parameters, sharded again, with
+# sharded checkpoints and whole ones.
+@pytest.mark.parametrize('last', ['two/iter_20.pth', 'chain/iter_20.dcp'])
+def test_two_processes_equal_one(folder, last):
+    one, other = read_checkpoint(folder / 'one' / 'iter_20.pth'), read_checkpoint(folder / last)
     for key in ('state_dict', 'ema_state_dict', 'optimizer', 'param_schedulers'):
         found, expected = dict(tensors(other[key])), dict(tensors(one[key]))
         assert found.keys() == expected.keys()
@@ -191,10 +202,34 @@ def test_the_validated_weights_are_those_of_the_file(folder):
     assert (folder / 'two' / 'grids' / 'samples_iter_20.png').is_file()
 
 
+@pytest.mark.slow
+@pytest.mark.smoke
+def test_each_process_writes_its_part(folder):
+    last = folder / 'chain' / 'iter_20.dcp'
+    one, two = ((last / f'__{rank}_0.distcp').stat().st_size for rank in (0, 1))
+    assert 0.5 < two / one < 2
+    # The two newest stay, a file and a folder.
+    assert sorted(path.name for path in last.parent.glob('iter_*')) == ['iter_17.pth', last.name]
+    assert not list(last.parent.glob('.tmp-*'))
+
+
 def test_an_older_torch_is_told(monkeypatch):
     monkeypatch.setitem(__import__('sys').modules, 'torch.distributed.fsdp', nn)
     with pytest.raises(UserError, match='RoleFSDP needs torch 2.6 or newer, this is'):
         fsdp._fully_shard()
+
+
+@pytest.mark.parametrize('kind', ['TorchAdafactor', 'AdamW', 'SGD', 'LBFGS'])
+def test_states_of_other_shapes_are_refused_by_name(monkeypatch, kind):
+    monkeypatch.setattr('openmagvit2.engine.optim.constructor.DTensor', nn.Parameter)
+    model = nn.Module()
+    model.roles = lambda: dict(transformer=nn.Linear(3, 2))
+    build = RoleOptimConstructor(dict(transformer=dict(optimizer=dict(type=kind, lr=0.1))))
+    if kind == 'TorchAdafactor':
+        with pytest.raises(UserError, match='Adafactor: its states row_var, col_var do.*RoleDDP'):
+            build(model)
+    else:
+        assert build(model)['transformer'].optimizer.param_groups
 
 
 def test_tokenizers_are_refused_by_name():

@@ -118,7 +118,13 @@ def test_a_training_records_its_type_and_a_resume_keeps_it(measured, tmp_path):
 
 @pytest.mark.parametrize('name', ['lfq_32', 'vq_32', 'fsq_32'])
 def test_a_tokenizer_of_lower_precision_keeps_its_quantizer_in_float32(name):
+    torch.manual_seed(0)
+    before = init_model(TINY / f'{name}.py').quantizer.state_dict()
+    torch.manual_seed(0)
     tokenizer = Tokenizer.from_config(TINY / f'{name}.py', dtype='bfloat16')
+    # Not even rounded once.
+    found = tokenizer.model.quantizer.state_dict()
+    assert all(found[key].equal(value) for key, value in before.items())
     assert next(tokenizer.model.encoder.parameters()).dtype == torch.bfloat16
     assert all(p.dtype == torch.float32 for p in tokenizer.model.quantizer.parameters())
     images = tokenizer.decode(tokenizer.encode(torch.zeros(2, 3, 32, 32)))

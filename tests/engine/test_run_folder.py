@@ -13,6 +13,7 @@ from openmagvit2.checkpoint import read_checkpoint
 from openmagvit2.config import load_config
 from openmagvit2.engine import run_folder
 from openmagvit2.engine.lock import LOCK, lock
+from openmagvit2.engine.run_folder import newest
 from openmagvit2.workflows.train import train
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
@@ -79,6 +80,26 @@ def test_a_run_without_checkpoints_leaves_its_folder(tmp_path):
     first = json.loads((tmp_path / 'run.json').read_text())['id']
     train(config(f'{tmp_path.name}-b', 1), str(tmp_path))
     assert json.loads((tmp_path / 'run.json').read_text())['id'] != first
+
+
+def test_the_best_of_a_validation_is_a_result_too(tmp_path):
+    name, folder = tmp_path.name, tmp_path / 'run'
+    best = {'default_hooks.checkpoint.save_best': 'psnr', 'train_cfg.val_interval': 1}
+    with pytest.raises(KeyboardInterrupt):
+        train(config(f'{name}-a', 3, 9, **best), str(folder), hooks=[Break(2)])
+    with pytest.raises(ValueError, match=r'results of another run of .*\(best_psnr.pth\)'):
+        train(config(f'{name}-b'), str(folder))
+    owner = json.loads((folder / 'run.json').read_text())['id']
+    # It has all that a resume needs, and nothing else is there.
+    assert newest(folder)[0].name == 'best_psnr.pth'
+    train(config(f'{name}-e', 1, **best), str(folder), resume=True)
+    assert read_checkpoint(folder / 'iter_1.pth')['meta']['run'] == owner
+
+
+def test_only_ascii_digits_are_a_number(tmp_path):
+    for name in ('iter_\u0661.pth', 'iter_1.pth.bak', 'iter_.pth', 'iter_-1.pth', 'iter_1e3.pth'):
+        (tmp_path / name).touch()
+    assert not run_folder.checkpoints(tmp_path) and not run_folder.results(tmp_path)
 
 
 def test_torn_files(tmp_path):

@@ -1,7 +1,9 @@
 """tools/evaluate_npz.py in this process: networks, records, mistakes."""
 
+import errno
 import hashlib
 import json
+import os
 import runpy
 import sys
 from pathlib import Path
@@ -12,6 +14,7 @@ import torch
 from image_arrays import random_images, save_npz
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 
+from openmagvit2.evaluation.comparison import Result
 from openmagvit2.evaluation.features import TimmFeatures
 from openmagvit2.registry import FEATURES
 
@@ -122,3 +125,23 @@ def test_networks_through_the_command(run, tmp_path, network, request):
     np.savez(tmp_path / 'other.npz', mu=np.zeros(5), sigma=np.eye(5))
     code, _, err = run(files[0], tmp_path / 'other.npz', *options)
     assert code == 2 and 'statistics of another network' in err
+
+
+def test_a_finished_result_is_not_lost(tmp_path, capsys, monkeypatch):
+    """Neither to a full disk, nor to names of files that are no text."""
+    write = runpy.run_path(str(ROOT / 'tools' / 'evaluate_npz.py'))['write']
+    sides = dict(count=1), dict(images=1, statistics=False), dict(name='x')
+    result = Result(dict(fd=1.5), *sides, protocol={}, skipped=dict(samples=['\udcff.png']))
+    out = tmp_path / 'result.json'
+    assert write(result, str(out)) is None and 'written anew' not in capsys.readouterr().err
+    assert json.loads(out.read_text())['skipped'] == dict(samples=['\udcff.png'])
+    assert write(result, str(out)) is None
+    assert f'{out} was there and is written anew' in capsys.readouterr().err
+
+    def full(*args):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    before = out.read_bytes()
+    monkeypatch.setattr(os, 'fsync', full)
+    assert 'result.json cannot be written (No space left' in str(write(result, str(out)))
+    assert out.read_bytes() == before

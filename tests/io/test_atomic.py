@@ -5,10 +5,12 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 
 from openmagvit2.checkpoint import save_atomically
+from openmagvit2.engine.lock import lock
 from openmagvit2.io import (
     atomic,
     remove_leftovers,
@@ -18,6 +20,7 @@ from openmagvit2.io import (
     write_text,
 )
 from openmagvit2.io.process import alive, host, started
+from openmagvit2.visualization import save_grid, save_image
 
 
 def full(*args):
@@ -35,6 +38,25 @@ def test_a_full_disk_keeps_the_old_file_and_removes_the_new(tmp_path, monkeypatc
     assert list(tmp_path.iterdir()) == [path] and torch.load(path, weights_only=True)['x'].equal(
         torch.ones(3)
     )
+
+
+def test_images_and_locks_on_a_full_disk(tmp_path, monkeypatch):
+    image = np.zeros((4, 4, 3), np.uint8)
+    save_image(image, tmp_path / 'a.png')
+    before = (tmp_path / 'a.png').read_bytes()
+    monkeypatch.setattr(atomic.os, 'fsync', full)
+    for write in (
+        lambda: save_image(image + 255, tmp_path / 'a.png'),
+        lambda: save_grid([[image]], tmp_path),
+    ):
+        with pytest.raises(ValueError, match=r'\.png cannot be written \(No space left on device'):
+            write()
+    monkeypatch.setattr(os, 'fdopen', full)
+    # An empty lock would keep the next training out.
+    with pytest.raises(ValueError, match=r'running.json cannot be written'), lock(tmp_path):
+        pass
+    assert list(tmp_path.iterdir()) == [tmp_path / 'a.png']
+    assert (tmp_path / 'a.png').read_bytes() == before
 
 
 LIMITED = """

@@ -35,6 +35,20 @@ def test_quantizers_swap_without_other_changes(quantizer):
     assert torch.allclose(model.decode_indices(out.indices), model.reconstruct(image), atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ('quantizer', 'sizes'),
+    [
+        (dict(type='VQ', codebook_size=64), (64,)),
+        (dict(type='LFQ', num_bits=8, index_bits=[2, 6], entropy_groups=2), (4, 64)),
+    ],
+)
+def test_a_metric_of_version_1_finds_the_size_of_the_codebook(quantizer, sizes):
+    model = small(quantizer).eval()
+    (sample,) = model.val_step(dict(image=torch.zeros(1, 3, 8, 8), index=torch.zeros(1)))
+    found = sample['codebook_size'], sample['num_codebooks'], sample['codebook_sizes']
+    assert found == (sizes[0], len(sizes), sizes)
+
+
 def test_full_size_counts():
     with torch.device('meta'):
         model = MODELS.build(load_config('configs/_base_/models/lfq_256.py').model)

@@ -79,6 +79,23 @@ def test_mistakes_come_before_the_work(run, tmp_path):
     assert not (tmp_path / 'out').exists()
 
 
+def test_reconstructions_are_not_mixed(run, tmp_path):
+    photograph(tmp_path / 'photos' / 'a.png')
+    assert run(tmp_path / 'photos')[0] == 0
+    code, out, _ = run(tmp_path / 'photos')
+    assert code == 0 and 'has reconstructions of the same tokenizer; those of these' in out
+    before = (tmp_path / 'out' / '00000_a.png').read_bytes()
+    torch.manual_seed(1)
+    other = dict(state_dict=init_model('tiny/lfq_32').state_dict())
+    write_checkpoint(other, tmp_path / 'model.pth')
+    code, _, errors = run(tmp_path / 'photos')
+    assert code == 2 and 'holds reconstructions of other settings (weights)' in errors
+    (tmp_path / 'out' / 'reconstructions.json').unlink()
+    code, _, errors = run(tmp_path / 'photos')
+    assert code == 2 and 'but no reconstructions.json that says whose' in errors
+    assert (tmp_path / 'out' / '00000_a.png').read_bytes() == before
+
+
 def test_long_names(run, tmp_path):
     name = 'ü' * 120
     photograph(tmp_path / 'photos' / f'{name}.png')

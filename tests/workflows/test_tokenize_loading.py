@@ -50,6 +50,24 @@ def test_workers_start_once(checkpoint, tmp_path, monkeypatch):
     assert starts == [2]
 
 
+def test_marks_without_a_header_stand_for_nothing(checkpoint, tmp_path):
+    tokenize(config(30, 8), checkpoint, tmp_path / 'a', block=10)
+    tokenize(config(30, 8), checkpoint, tmp_path / 'b', block=10)
+    (tmp_path / 'b' / 'header.json').unlink()
+    (tmp_path / 'b' / '.block-000001').write_text('done\n')
+    tokenize(config(30, 8), checkpoint, tmp_path / 'b', block=10)
+    for name in FILES:
+        assert (tmp_path / 'a' / name).read_bytes() == (tmp_path / 'b' / name).read_bytes()
+
+
+def test_random_crops_have_the_seed_of_the_training(checkpoint, tmp_path):
+    made = config(4, 8)
+    made.pop('seed', None)
+    made.randomness = dict(seed=7)
+    header = tokenize(made, checkpoint, tmp_path / 'a', crops='random:2')
+    assert header['recipe']['dataset']['seed'] == 7
+
+
 def test_batches_hold_one_view_of_one_block():
     batches = ViewBatches([range(0, 5), range(10, 12)], num_views=2, batch_size=3)
     assert len(batches) == 6 and list(batches) == [

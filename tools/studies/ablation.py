@@ -16,6 +16,7 @@ from tqdm import tqdm
 from openmagvit2.apis import Generator, init_model
 from openmagvit2.config import load_config
 from openmagvit2.errors import UserError
+from openmagvit2.io import write_text
 from openmagvit2.registry import DATASETS
 from openmagvit2.workflows.test import test
 from openmagvit2.workflows.train import train
@@ -113,9 +114,7 @@ def run_one(path: Path, seed: int, work_dir: Path, options: dict, judge: bool) -
     )
     if judge:
         result['metrics'] |= _judged(config, checkpoint, work_dir, seed)
-    beside = kept.with_suffix('.tmp')
-    beside.write_text(json.dumps(result, indent=2) + '\n')
-    beside.rename(kept)
+    write_text(kept, json.dumps(result, indent=2) + '\n')
     return result
 
 

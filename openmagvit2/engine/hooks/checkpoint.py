@@ -15,12 +15,17 @@ from torch import nn
 
 from openmagvit2.checkpoint import save_atomically
 from openmagvit2.checkpoint.loading import TRAINING_ONLY
-from openmagvit2.engine.finite import check_parameters
+from openmagvit2.engine.finite import NonFiniteError, check_parameters
 from openmagvit2.engine.parallel.fsdp import RoleFSDP
-from openmagvit2.engine.parallel.shards import gathered, like
+from openmagvit2.engine.parallel.shards import DTensor, gathered, like, part
 from openmagvit2.engine.random_state import get_random_state
 from openmagvit2.engine.resuming import adopt_position, say_what_is_not_exact
 from openmagvit2.engine.run_folder import Run, checkpoints
+from openmagvit2.engine.sharded import (
+    remove_sharded,
+    remove_sharded_leftovers,
+    write_sharded,
+)
 from openmagvit2.engine.unwrap import unwrap
 from openmagvit2.errors import UserError
 from openmagvit2.io import remove_leftovers
@@ -31,7 +36,9 @@ KEPT_VALUES = 200
 
 @HOOKS.register_module()
 class ResumableCheckpointHook(Hook):
-    """Write ``iter_N.pth`` in the work directory at intervals, at the end, and when stopped.
+    """Write ``iter_N.pth``, or the folder ``iter_N.dcp``, in the work directory.
+
+    This is done at intervals, at the end, and when stopped.
 
     A file holds tensors and plain Python values only, so it loads with ``weights_only=True``; it
     carries the random states of all processes. It is written beside and renamed, and older ones are
@@ -43,6 +50,9 @@ class ResumableCheckpointHook(Hook):
         save_best: Metric of the validation whose best weights stay in ``best_<metric>.pth``; None
             keeps none.
         rule: 'greater' or 'less': which value is the better one.
+        sharded: Write folders ``iter_N.dcp`` (and ``best_<metric>.dcp``) of
+            torch.distributed.checkpoint: each process writes what it holds, and nothing is gathered
+            in one. For models that :class:`RoleFSDP` shards; all else reads them as it reads files.
     """
 
     # Last, to convert the finished checkpoint to plain values.
@@ -54,6 +64,7 @@ class ResumableCheckpointHook(Hook):
         max_keep: int = 2,
         save_best: str | None = None,
         rule: str = 'greater',
+        sharded: bool = False,
     ) -> None:
         if rule not in ('greater', 'less'):
             raise UserError(
@@ -64,7 +75,7 @@ class ResumableCheckpointHook(Hook):
             raise UserError(
                 f'default_hooks.checkpoint.max_keep must be at least 1, got {max_keep}.'
             )
-        self.interval = interval
+        self.interval, self.sharded = interval, sharded
         self.max_keep = max_keep
         self.saved: int | None = None
         # Set by the workflow that starts the training; only files of this run are removed.
@@ -80,6 +91,7 @@ class ResumableCheckpointHook(Hook):
         """Remove the temporary files of a killed writer."""
         if is_main_process():
             remove_leftovers(runner.work_dir)
+            remove_sharded_leftovers(runner.work_dir)
 
     def before_train_iter(self, runner, batch_idx: int, data_batch: dict | None = None) -> None:
         """Save here, not after an iteration, so that a validation that follows it is included."""
@@ -100,7 +112,7 @@ class ResumableCheckpointHook(Hook):
         best = hub.get_info(key) if key in hub.runtime_info else None
         if self._is_better(value, best):
             hub.update_info(key, value)
-            self._save(runner, f'{key}.pth')
+            self._save(runner, key)
 
     def _is_better(self, value: float, best: float | None) -> bool:
         """Compare by :attr:`rule`; NaN is worse than any number."""
@@ -127,8 +139,9 @@ class ResumableCheckpointHook(Hook):
             print_log('The last checkpoint stays.', 'current', logging.ERROR)
             return
         try:
-            checkpoint = self._checkpoint(runner, [get_random_state()])
-            self._write(runner, checkpoint, f'iter_{runner.iter}.pth')
+            # A file: all processes write a folder together.
+            checkpoint = self._checkpoint(runner, [get_random_state()], sharded=False)
+            self._write(runner, checkpoint, f'iter_{runner.iter}')
         except (UserError, RuntimeError) as error:
             # A device that has failed cannot be read; the first error is the one to show.
             print_log(f'{error} The last checkpoint stays.', 'current', logging.ERROR)
@@ -151,42 +164,65 @@ class ResumableCheckpointHook(Hook):
         if self.saved == runner.iter:
             return
         runner.train_loop.watch.check()
-        self._save(runner, f'iter_{runner.iter}.pth')
+        self._save(runner, f'iter_{runner.iter}')
         self.saved = runner.iter
 
     def _save(self, runner, name: str) -> None:
-        """Write one file with the state of all processes; all must call this together."""
+        """Write one checkpoint with the state of all processes; all must call this together."""
         random_states = all_gather_object(get_random_state())
         # After a validation a sharded model is whole, and its optimizer is not.
         runner.model.train()
         # If the parameters are sharded, all processes must send their part.
-        if is_main_process() or isinstance(runner.model, RoleFSDP):
-            checkpoint = self._checkpoint(runner, random_states)
-            if is_main_process():
+        if self.sharded or is_main_process() or isinstance(runner.model, RoleFSDP):
+            checkpoint = self._checkpoint(runner, random_states, self.sharded)
+            if self.sharded or is_main_process():
                 self._write(runner, checkpoint, name)
         # No process may exit or restart before the file is complete.
         barrier()
 
-    def _checkpoint(self, runner, random_states: list[dict]) -> dict:
-        checkpoint = _state(runner) | dict(
+    def _checkpoint(self, runner, random_states: list[dict], sharded: bool) -> dict:
+        checkpoint = _state(runner, sharded) | dict(
             random_states=random_states, validated_iter=runner.train_loop.validated_iter
         )
-        checkpoint['meta']['run'] = self.run.id
+        checkpoint['meta'] |= dict(run=self.run.id, sharded=sharded)
         runner.call_hook('before_save_checkpoint', checkpoint=checkpoint)
         return checkpoint
 
     def _write(self, runner, checkpoint: dict, name: str) -> None:
-        folder = Path(runner.work_dir)
-        check_parameters(_raw(runner), checkpoint['state_dict'], runner.iter)
-        save_atomically(checkpoint, folder / name)
-        if name.startswith('best_'):
-            return
-        self._written.add(folder / name)
+        if checkpoint['meta']['sharded']:
+            path = Path(runner.work_dir, f'{name}.dcp')
+            self._check_together(runner, checkpoint)
+            write_sharded(checkpoint, path)
+        else:
+            path = Path(runner.work_dir, f'{name}.pth')
+            check_parameters(_raw(runner), checkpoint['state_dict'], runner.iter)
+            save_atomically(checkpoint, path)
+        if is_main_process() and not name.startswith('best_'):
+            self._remove_old(path)
+
+    def _check_together(self, runner, checkpoint: dict) -> None:
+        """Check the parts of all processes, so that all write or none."""
+        parts = {name: part(value) for name, value in checkpoint['state_dict'].items()}
+        problem = None
+        try:
+            check_parameters(_raw(runner), parts, runner.iter)
+        except NonFiniteError as error:
+            problem = str(error)
+        for text in all_gather_object(problem):
+            if text:
+                raise NonFiniteError(text)
+
+    def _remove_old(self, path: Path) -> None:
+        """Remove older checkpoints of this run, after a new one is written."""
+        self._written.add(path)
         # After a resume from an older file there may be later ones; never remove the file just
         # written.
-        others = [path for path in checkpoints(folder) if path.name != name and self._is_own(path)]
+        others = [old for old in checkpoints(path.parent) if old != path and self._is_own(old)]
         for old in others[self.max_keep - 1 :]:
-            old.unlink()
+            if old.is_dir():
+                remove_sharded(old)
+            else:
+                old.unlink()
 
     def _is_own(self, path: Path) -> bool:
         """Return whether a checkpoint is of this run; an unreadable one is not."""
@@ -241,8 +277,9 @@ class ResumableCheckpointHook(Hook):
         say_what_is_not_exact(len(states))
         loop.resumed_random_state = states[get_rank()] if get_rank() < len(states) else None
         loop.validated_iter = checkpoint.get('validated_iter', 0)
-        source = runner.cfg.get('load_from')
-        if source is None or Path(source).resolve().parent == Path(runner.work_dir).resolve():
+        source = Path(runner.cfg.get('load_from') or Path(runner.work_dir, 'iter_0.pth'))
+        at_home = source.resolve().parent == Path(runner.work_dir).resolve()
+        if at_home and not source.name.startswith('best_'):
             self.saved = checkpoint['meta']['iter']
 
 
@@ -250,8 +287,9 @@ def _raw(runner) -> nn.Module:
     return unwrap(runner.model)
 
 
-def _state(runner) -> dict:
+def _state(runner, sharded: bool) -> dict:
     """Return what mmengine's checkpoint holds, under its keys, without two copies in memory."""
+    collect = dict if sharded else gathered
     hub = runner.message_hub.state_dict()
     hub['log_scalars'] = {
         k: [v[-KEPT_VALUES:].tolist() for v in buffer.data]
@@ -278,9 +316,9 @@ def _state(runner) -> dict:
         schedulers = [scheduler.state_dict() for scheduler in schedulers or ()]
     return dict(
         meta=meta,
-        state_dict=gathered(dict(_raw(runner).state_dict())),
+        state_dict=collect(dict(_raw(runner).state_dict())),
         message_hub=hub,
-        optimizer=gathered(runner.optim_wrapper.state_dict()),
+        optimizer=collect(runner.optim_wrapper.state_dict()),
         param_schedulers=schedulers,
     )
 
@@ -292,6 +330,9 @@ def _plain(value: Any) -> Any:
         return type(value)(_plain(item) for item in value)
     if isinstance(value, np.generic):
         return value.item()
+    if isinstance(value, DTensor):
+        # It goes into a sharded checkpoint as it is.
+        return value
     if isinstance(value, torch.Tensor):
         return value.detach().cpu()
     if value is None or isinstance(value, (str, int, float, bool)):

@@ -97,8 +97,9 @@ class SubmoduleEMAHook(Hook):
         """Add ``ema_state_dict`` to the checkpoint."""
         # By parameter: one that two parts share has two names in the state dict.
         own = {id(p): self.averages[name] for name, p in self._parameters().items()}
+        collect = Tensor.detach if checkpoint['meta'].get('sharded') else _gathered_copy
         checkpoint['ema_state_dict'] = {
-            f'{name}.{key}': gathered(own.get(id(value), value)).clone()
+            f'{name}.{key}': collect(own.get(id(value), value))
             for name in self.modules
             for key, value in getattr(self.model, name).state_dict(keep_vars=True).items()
         }
@@ -127,3 +128,7 @@ class SubmoduleEMAHook(Hook):
             kept: Tensor = raw.clone()
             raw.copy_(average)
             average.copy_(kept)
+
+
+def _gathered_copy(tensor: Tensor) -> Tensor:
+    return gathered(tensor).clone()

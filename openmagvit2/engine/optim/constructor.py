@@ -1,9 +1,11 @@
 """One optimizer for each role of a model."""
 
+import torch
 from mmengine.logging import print_log
-from torch import nn
+from torch import Tensor, nn
 
 from openmagvit2.engine.optim.wrapper import RoleOptimWrappers
+from openmagvit2.engine.parallel.shards import DTensor
 from openmagvit2.engine.unwrap import unwrap
 from openmagvit2.errors import UserError
 from openmagvit2.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
@@ -65,7 +67,13 @@ class RoleOptimConstructor:
         return wrappers
 
     def _wrapper(self, name: str, module: nn.Module):
-        cfg = dict(type='AutocastOptimWrapper', role=name) | self.common | self.roles[name]
+        given = self.roles[name] if isinstance(self.roles[name], dict) else {}
+        optimizer = given.get('optimizer')
+        if not isinstance(optimizer, dict) or not optimizer.get('type'):
+            raise UserError(
+                f'optim_wrapper.{name}.optimizer must be a dict with a `type`, got {optimizer!r}.'
+            )
+        cfg = dict(type='AutocastOptimWrapper', role=name) | self.common | given
         no_decay_1d = cfg.pop('no_decay_1d', False)
         words = tuple(cfg.pop('no_decay', ()))
         parameters = {n: p for n, p in module.named_parameters() if p.requires_grad}
@@ -80,5 +88,49 @@ class RoleOptimConstructor:
                 dict(params=[p for n, p in parameters.items() if n not in free]),
                 dict(params=[p for n, p in parameters.items() if n in free], weight_decay=0.0),
             ]
-        cfg['optimizer'] = OPTIMIZERS.build(dict(cfg['optimizer'], params=groups))
+        if any(isinstance(parameter, DTensor) for parameter in parameters.values()):
+            _check_states(name, cfg['optimizer'])
+        cfg['optimizer'] = _build(name, dict(cfg['optimizer'], params=groups))
         return OPTIM_WRAPPERS.build(cfg)
+
+
+def _build(name: str, cfg: dict) -> torch.optim.Optimizer:
+    """Build an optimizer.
+
+    Raises:
+        UserError: One of torch does not accept a setting, as a negative rate.
+    """
+    try:
+        return OPTIMIZERS.build(cfg)
+    except (TypeError, ValueError) as error:
+        kind = OPTIMIZERS.get(cfg['type']) if isinstance(cfg['type'], str) else cfg['type']
+        if isinstance(error, UserError) or not kind.__module__.startswith('torch.'):
+            raise
+        raise UserError(f'optim_wrapper.{name}.optimizer: {error}.') from error
+
+
+def _check_states(name: str, cfg: dict) -> None:
+    """Check on a small parameter that an optimizer's states can be sharded.
+
+    Raises:
+        UserError: It keeps tensors of another shape than the parameter, as Adafactor does.
+    """
+    probe = nn.Parameter(torch.ones(2, 3))
+    probe.grad = torch.ones(2, 3)
+    optimizer = _build(name, dict(cfg, params=[probe]))
+    try:
+        optimizer.step()
+    except TypeError:
+        # It wants a closure, which the first step of the training tells of.
+        return
+    others = [
+        key
+        for key, value in optimizer.state[probe].items()
+        if isinstance(value, Tensor) and value.numel() > 1 and value.shape != probe.shape
+    ]
+    if others:
+        raise UserError(
+            f'optim_wrapper.{name}.optimizer.type={type(optimizer).__name__}: its states '
+            f'{", ".join(others)} do not have the shape of the parameters and cannot be sharded '
+            f'with them; use AdamW, or model_wrapper_cfg.type=RoleDDP.'
+        )

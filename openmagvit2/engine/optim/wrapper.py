@@ -10,6 +10,7 @@ from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import Tensor
 from torch.optim import Optimizer
 
+from openmagvit2.checkpoint.sharded import Stored
 from openmagvit2.engine.parallel.shards import DTensor, like, part, whole
 from openmagvit2.engine.precision import Precision, fastest_precision
 from openmagvit2.errors import UserError
@@ -226,6 +227,8 @@ class AutocastOptimWrapper(OptimWrapper):
 
 
 def _owned(value: object, owner: Tensor) -> object:
+    if isinstance(value, Stored):
+        return like(value, owner)
     if not isinstance(value, Tensor):
         return value
     if value.shape == owner.shape and isinstance(owner, DTensor):

@@ -6,6 +6,8 @@ import torch
 from mmengine.dist import is_main_process
 from torch import Tensor
 
+from openmagvit2.checkpoint.sharded import Stored
+
 try:
     from torch.distributed.tensor import DTensor
 except ImportError:
@@ -43,13 +45,18 @@ def gathered(value: Any) -> Any:
     return value.detach().cpu() if isinstance(value, Tensor) else value
 
 
-def like(full: Tensor, own: Tensor) -> Tensor:
+def like(full: Tensor | Stored, own: Tensor) -> Tensor:
     """Shard a whole tensor like another one, without communication: each process takes its part.
 
     Args:
-        full: A tensor of the same shape; may be mapped from a file, of which only the part is read.
+        full: A tensor of the same shape; may be mapped from a file, of which only the part is read,
+            or stored in a sharded checkpoint.
         own: The tensor whose placement and device to use; if not sharded, ``full`` is returned.
     """
+    if isinstance(full, Stored):
+        # torch compares shapes only while it reads.
+        same = isinstance(own, DTensor) and full.shape == own.shape
+        return full.into(torch.empty_like(own)) if same else full.whole()
     if not isinstance(own, DTensor):
         return full
     (placement,), mesh = own.placements, own.device_mesh

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
+from openmagvit2.models.layers.deterministic import resized
 from openmagvit2.models.layers.iteration import one_iteration
 from openmagvit2.models.quantizers.base import BaseQuantizer, QuantizerOutput, straight_through
 from openmagvit2.models.quantizers.wrapping import asked_again, build_inner, mean_by_name
@@ -101,7 +102,7 @@ class MultiScale(BaseQuantizer):
         rest, sums, outs = z.detach() if whole else z, [torch.zeros_like(z)], []
         with one_iteration(self.quantizer):
             for s, size in enumerate(self.scales):
-                out = self.quantizer(_resized(rest, size, 'area'))
+                out = self.quantizer(resized(rest, size, 'area'))
                 # With 'sum' the rows as they are, whose gradient goes to the table.
                 codes = self.quantizer.indices_to_codes(out.indices) if whole else out.codes
                 step = self._spread(codes, s)
@@ -155,7 +156,7 @@ class MultiScale(BaseQuantizer):
         """Return what a generator sees of the sum (B, D, h, w) of the scales before ``s``: resized
         by area, (B, groups[s], D).
         """
-        return _resized(total, self.scales[s], 'area').flatten(2).transpose(1, 2)
+        return resized(total, self.scales[s], 'area').flatten(2).transpose(1, 2)
 
     def teacher_inputs(self, indices: Tensor) -> Tensor:
         """:meth:`next_input` of all scales but the first from tokens (B, T), or (B, T, k):
@@ -169,7 +170,7 @@ class MultiScale(BaseQuantizer):
 
     def _spread(self, codes: Tensor, s: int) -> Tensor:
         """Map codes of a scale (B, D, *scales[s]) to the full grid, through its convolution."""
-        h = _resized(codes, self.scales[-1], self.upsample)
+        h = resized(codes, self.scales[-1], self.upsample)
         if not self.phi:
             return h
         return h * (1 - self.phi_ratio) + self.phi[self._phi(s)](h) * self.phi_ratio
@@ -182,10 +183,6 @@ class MultiScale(BaseQuantizer):
         margin = 1 / 3 / count if count == 4 else 1 / 2 / count
         ticks = np.linspace(margin, 1 - margin, count)
         return int(np.argmin(np.abs(ticks - s / max(len(self.scales) - 1, 1))))
-
-
-def _resized(x: Tensor, size: tuple[int, ...], mode: str) -> Tensor:
-    return x if x.shape[2:] == size else F.interpolate(x, size=size, mode=mode)
 
 
 def _check(scales: Sequence, upsample: str, gradient: str) -> None:

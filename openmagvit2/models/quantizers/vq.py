@@ -6,6 +6,7 @@ from einops import rearrange
 from torch import Tensor
 
 from openmagvit2.models.layers.codebook import Codebook, nearest, squared_distances
+from openmagvit2.models.layers.deterministic import running_sum
 from openmagvit2.models.layers.precision import exact_matmul
 from openmagvit2.models.quantizers.base import BaseQuantizer, QuantizerOutput, straight_through
 from openmagvit2.registry import QUANTIZERS
@@ -101,7 +102,7 @@ class VQ(BaseQuantizer, Codebook):
             if uniform is None:
                 rows = nearest(x, table)
             else:
-                bounds = targets.cumsum(-1)
+                bounds = running_sum(targets)
                 # The last bound is 1 up to rounding; no number is beyond it.
                 points = uniform.reshape(-1, 1).to(bounds) * bounds[:, -1:]
                 rows = torch.searchsorted(bounds, points, right=True).squeeze(1)

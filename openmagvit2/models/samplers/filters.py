@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from openmagvit2.models.layers.deterministic import running_sum
 from openmagvit2.models.layers.precision import has_float64
 
 # What a CPU sorts first for top-p; a large vocabulary is sorted as a whole only where its
@@ -30,7 +31,7 @@ def top_p(logits: Tensor, p: float) -> Tensor:
     while True:
         count = min(count, size)
         values, order = _largest(probabilities, count)
-        dropped = values.cumsum(-1) - values > p
+        dropped = running_sum(values) - values > p
         # The rest is dropped too where the last one looked at is, unless an equal one beyond it
         # should have stood in its place.
         first = values.gather(-1, dropped.long().argmax(-1, keepdim=True))
@@ -62,6 +63,6 @@ def draw(logits: Tensor, uniform: Tensor) -> Tensor:
     sample the same in any batch.
     """
     dtype = torch.float64 if has_float64(logits.device) else torch.float32
-    cumulative = logits.to(dtype).softmax(-1).cumsum(-1)
+    cumulative = running_sum(logits.to(dtype).softmax(-1))
     index = torch.searchsorted(cumulative, uniform[:, None] * cumulative[:, -1:], right=True)[:, 0]
     return index.clamp_max(logits.shape[-1] - 1)

@@ -206,7 +206,8 @@ class VisualTokenizer(BaseModel):
     @torch.no_grad()
     def val_step(self, data: dict) -> list[dict]:
         """Return one dict of batched tensors: ``image``, ``reconstruction`` (clamped to [-1, 1]),
-        ``indices`` and ``codebook_sizes``.
+        ``indices`` and ``codebook_sizes``; for metrics of version 1 also ``codebook_size``, of the
+        first codebook, and ``num_codebooks``.
 
         Raises:
             UserError: Encoder or decoder gives NaN or infinite numbers, which 8 bits would hide.
@@ -218,12 +219,15 @@ class VisualTokenizer(BaseModel):
         quantized.check_finite(what)
         check_decoded(out, what)
         reconstruction = self.pixels.to_image(out)[(..., *crop)].float().clamp(-1, 1)
+        sizes = tuple(self.quantizer.codebook_sizes)
         return [
             dict(
                 image=image,
                 reconstruction=reconstruction,
                 indices=quantized.indices,
-                codebook_sizes=tuple(self.quantizer.codebook_sizes),
+                codebook_sizes=sizes,
+                codebook_size=sizes[0],
+                num_codebooks=len(sizes),
             )
         ]
 

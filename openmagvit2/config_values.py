@@ -1,0 +1,83 @@
+"""Values of a config's keys where a wrong one would end in a traceback, or in silence."""
+
+from typing import Any
+
+from openmagvit2.errors import UserError
+
+# The smallest whole number that a key may have; None leaves a key to its default.
+WHOLE = {
+    'global_batch_size': 1,
+    'train_cfg.max_iters': 1,
+    'train_cfg.max_epochs': 1,
+    'train_cfg.val_interval': 1,
+    'train_cfg.max_skips': 0,
+    'optim_wrapper.accumulative_counts': 1,
+    'default_hooks.checkpoint.interval': 1,
+    'default_hooks.checkpoint.max_keep': 1,
+    'default_hooks.logger.interval': 1,
+}
+# Arguments of torch's two ways to clip gradients, and mmengine's choice between them.
+CLIPPING = ('type', 'max_norm', 'norm_type', 'error_if_nonfinite', 'clip_value', 'foreach')
+STARTS = (None, 'fork', 'spawn', 'forkserver')
+LEVELS = ('CRITICAL', 'ERROR', 'WARNING', 'INFO', 'DEBUG')
+
+
+def check_value(path: str, value: Any) -> None:
+    """Check a value by the path of its key.
+
+    Raises:
+        UserError: It is not what the key takes.
+    """
+    least = WHOLE.get(path)
+    # 1e5 is a number of iterations.
+    floats = path.startswith('train_cfg.') and isinstance(value, float) and value.is_integer()
+    number = int(value) if floats else value
+    if least is not None:
+        check_whole(path, number, least)
+    clipping = path.startswith('optim_wrapper.') and path.endswith('.clip_grad')
+    if clipping and not isinstance(value, (dict, type(None))):
+        raise UserError(f'{path} must be a dict, as dict(max_norm=1.0), or None, got {value!r}.')
+    for key in value if clipping and value else ():
+        if key not in CLIPPING:
+            raise UserError(f'Unknown config key `{path}.{key}`. Known: {", ".join(CLIPPING)}.')
+    if path == 'env_cfg.mp_cfg.mp_start_method' and value not in STARTS:
+        raise UserError(f'{path} must be one of {", ".join(map(str, STARTS))}, got {value!r}.')
+    if path == 'load_from' and not isinstance(value, (str, type(None))):
+        raise UserError(f'load_from must be the path of a checkpoint, got {value!r}.')
+    if path == 'env_cfg' and not isinstance(value, dict):
+        raise UserError(f'env_cfg must be a dict, got {value!r}.')
+    if path == 'log_level' and not isinstance(value, int) and value not in LEVELS:
+        raise UserError(f'log_level must be one of {", ".join(LEVELS)}, got {value!r}.')
+
+
+def check_typed(path: str, value: dict, registry: str) -> None:
+    """Check that a dict of settings says what they are of.
+
+    A dict of parts by name has dicts and None as values.
+
+    Args:
+        path: Its key.
+        value: The dict.
+        registry: Name of the registry that builds it.
+
+    Raises:
+        UserError: It has settings, but no ``type``.
+    """
+    kinds = (dict, list, tuple, type(None))
+    settings = [key for key, item in value.items() if key != 'type' and not isinstance(item, kinds)]
+    if value.get('type') is None and settings:
+        raise UserError(
+            f'{path} has {settings[0]}={value[settings[0]]!r}, but no `type`: name a class of the '
+            f'{registry} slot, or correct the key if it was to change another part.'
+        )
+
+
+def check_whole(path: str, value: Any, least: int) -> None:
+    """Check a whole number; None leaves it to its default.
+
+    Raises:
+        UserError: It is none, or smaller than ``least``.
+    """
+    whole = isinstance(value, int) and not isinstance(value, bool) and value >= least
+    if value is not None and not whole:
+        raise UserError(f'{path} must be a whole number from {least}, got {value!r}.')
