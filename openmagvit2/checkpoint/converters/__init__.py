@@ -19,6 +19,7 @@ from openmagvit2.checkpoint.converters.show_o import ShowO
 from openmagvit2.checkpoint.converters.titok import MaskGitTorch, TiTok
 from openmagvit2.checkpoint.converters.var import Var
 from openmagvit2.checkpoint.converters.vit_vqgan import VitVqgan
+from openmagvit2.checkpoint.converters.vqgan import Vqgan
 from openmagvit2.checkpoint.converters.wetok import WeTok
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     'ShowO',
     'Var',
     'VitVqgan',
+    'Vqgan',
     'WeTok',
     'choose',
     'converters',
