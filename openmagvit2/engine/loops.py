@@ -13,6 +13,8 @@ from mmengine.optim import OptimWrapperDict
 from mmengine.runner import BaseLoop, Runner
 from torch.utils.data import IterableDataset
 
+# Every training needs its loop, so the reader of checkpoints is registered with it.
+import openmagvit2.engine.reading  # noqa: F401
 from openmagvit2.engine.checks import check_datasets
 from openmagvit2.engine.finite import FiniteWatch, NonFiniteError
 from openmagvit2.engine.hooks.checkpoint import ResumableCheckpointHook

@@ -81,13 +81,14 @@ class SampleGridHook(Hook):
         """Find what to show.
 
         Raises:
-            UserError: There are no classes, or a label is none of the model's.
+            UserError: There are no classes, a label is none of the model's, or a setting of
+                ``eval_sampling`` does not fit the model.
         """
         model = unwrap(runner.model)
         remedy = 'give SampleGridHook (custom_hooks) the conditions to show as `labels`'
         labels = model.conditioner.classes(remedy)[:10] if self.labels is None else self.labels
-        model.conditioner.requests(list(labels))
         self.shown = list(labels)
+        model.check(self.shown, self._sampling(runner), self.seed)
 
     def after_val_epoch(self, runner, metrics: dict | None = None) -> None:
         """Sample and write in the main process; skip a validation that was cut short."""
@@ -95,9 +96,11 @@ class SampleGridHook(Hook):
             return
         model = unwrap(runner.model)
         wanted = [label for label in self.shown for _ in range(self.num_per_class)]
-        # mmengine's ConfigDict is a dict of another class; the sampler wants a plain one.
-        images = model.decode_indices(
-            model.generate(wanted, dict(runner.cfg.get('eval_sampling') or {}), self.seed)
-        )
+        images = model.decode_indices(model.generate(wanted, self._sampling(runner), self.seed))
         rows = to_uint8(images).reshape(len(self.shown), self.num_per_class, *images.shape[2:], 3)
         save_image(image_grid([list(row) for row in rows]), _path(runner, 'samples'))
+
+    @staticmethod
+    def _sampling(runner) -> dict:
+        # mmengine's ConfigDict is a dict of another class; the sampler wants a plain one.
+        return dict(runner.cfg.get('eval_sampling') or {})

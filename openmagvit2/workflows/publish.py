@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from mmengine.config import Config
 from mmengine.logging import print_log
 
 from openmagvit2.apis import Generator, Tokenizer
@@ -51,8 +52,8 @@ def publish(
     model.dataset_meta = dataset_meta(content)
     hashed = weights_hash(model, without=TRAINING_ONLY)
     door = (Generator if is_generator(model) else Tokenizer)(model, config=config)
-    config.filename = started
-    door.save_pretrained(target, model_name(config), _metrics(work_dir, hashed))
+    name = model_name(Config(filename=started))
+    door.save_pretrained(target, name, _metrics(work_dir, hashed))
     return hashed
 
 

@@ -8,6 +8,7 @@ from mmengine.runner.checkpoint import _load_checkpoint
 from torch import nn
 
 from openmagvit2.engine.optim import AutocastOptimWrapper
+from openmagvit2.registry import LOOPS
 
 MAPS = Path('/proc/self/maps')
 pytestmark = pytest.mark.skipif(not MAPS.exists(), reason='needs the list of maps of Linux')
@@ -33,7 +34,8 @@ def trained() -> AutocastOptimWrapper:
 def test_the_file_is_mapped_and_the_optimizer_has_memory_of_its_own(tmp_path):
     path, wrapper = tmp_path / 'iter_1.pth', trained()
     torch.save(dict(state_dict=dict(w=torch.ones(256, 256)), optimizer=wrapper.state_dict()), path)
-    # As the Runner calls it on a resume.
+    # As the Runner calls it on a resume, when it has built its loop.
+    assert LOOPS.get('IterationLoop')
     content = _load_checkpoint(str(path), map_location='cpu')
     assert mapped_file(content['state_dict']['w']) == str(path)
     saved = content['optimizer']['state'][0]['exp_avg']

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from openmagvit2.apis import Generator, Tokenizer
+from openmagvit2.apis import Generator, Tokenizer, init_model
 from openmagvit2.config import load_config
 from openmagvit2.engine.hooks import IterationLoggerHook
 from openmagvit2.errors import UserError
@@ -101,10 +101,18 @@ def test_images_of_several_sizes(tmp_path):
 
 def test_samples_of_conditions_that_are_no_classes(tmp_path):
     conditioner = Conditioner()
-    runner = SimpleNamespace(model=SimpleNamespace(conditioner=conditioner))
+    model = SimpleNamespace(conditioner=conditioner, check=lambda labels, sampling, seed: None)
+    runner = SimpleNamespace(model=model, cfg={})
     with pytest.raises(UserError, match='no numbered classes; give SampleGridHook'):
         SampleGridHook().before_train(runner)
-    conditioner.requests = lambda texts: ({}, [*range(len(texts))])
     hook = SampleGridHook(labels=['a cat', 'a dog'])
     hook.before_train(runner)
     assert hook.shown == ['a cat', 'a dog']
+
+
+def test_settings_that_do_not_fit_are_refused_before_the_training():
+    model = init_model('tiny/ar_32')
+    for sampling, message in ((dict(guidance=[1, 2, 3]), 'guidance'), (dict(top_p=2), 'top_p')):
+        runner = SimpleNamespace(model=model, cfg=dict(eval_sampling=sampling))
+        with pytest.raises(UserError, match=f'sampling.{message}'):
+            SampleGridHook().before_train(runner)

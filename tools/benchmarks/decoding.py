@@ -36,7 +36,7 @@ def measure(args: argparse.Namespace, machine: Any) -> Iterator[Any]:
     for batch in args.batch_sizes:
         floor = machine.floor(matrix=2.0 * count * 2 * batch, read=4.0 * count)
         plain = plain_seconds(model, batch, max(steps // 2, 3))
-        for weights in ('plain', chosen('auto', model.backbone, model.head), 'int8'):
+        for weights in dict.fromkeys(('plain', chosen('auto', model.backbone, model.head), 'int8')):
             yield Result(
                 f'{args.config}, one position, batch {batch}, guidance, weights {weights}',
                 token_seconds(model, batch, steps, weights),

@@ -30,7 +30,7 @@ class Gpt(Backbone):
         num_positions: Rows of the table of positions; one for the prefix and one for each token by
             default, of which the last is never read. VQGAN's files have as many as there are
             tokens, or more.
-        initial_deviation: Of the normal weights of linear layers, whose biases are zero then; None
+        initial_deviation: Deviation of linear layers' normal weights, with zero biases; None
             keeps torch's initial weights, as RQ-Transformer. Positions start with 0.02.
         checkpoint_blocks: Keep the inputs of blocks only, and compute the rest again in the
             backward pass: less memory, same numbers.

@@ -67,7 +67,7 @@ def init_gpt(module: nn.Module, deviation: float | None) -> None:
 
     Args:
         module: A network.
-        deviation: Of the weights; None keeps torch's initial weights.
+        deviation: Standard deviation of the weights; None keeps torch's initial weights.
     """
     if deviation is None:
         return

@@ -43,6 +43,7 @@ class _NormSilu(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, groups: int, eps: float
     ) -> Tensor:
+        """Map (B, C, …) to the same shape; ``weight`` and ``bias`` are (C,)."""
         ctx.sizes = (*x.shape[:2], x.shape[2:].numel(), groups)
         ctx.eps = eps
         out, mean, rstd = torch.ops.aten.native_group_norm(x, weight, bias, *ctx.sizes, eps)
@@ -52,6 +53,7 @@ class _NormSilu(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients of x, weight and bias; the normed map is computed again."""
         x, weight, bias, mean, rstd = ctx.saved_tensors
         normed = torch.ops.aten.native_group_norm(x, weight, bias, *ctx.sizes, ctx.eps)[0]
         grad = torch.ops.aten.silu_backward(grad.contiguous(), normed)

@@ -54,6 +54,12 @@ class Attention(nn.Module):
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+    """Attend from queries (B, heads, new, d) to keys and values (B, heads, total, d), by position.
+
+    Args:
+        q, k, v: The queries are the last ``new`` of ``total`` positions.
+        mask: Which keys a query sees, True where it does; None: those up to its own position.
+    """
     new, total = q.shape[2], k.shape[2]
     if mask is None and new == total <= SHORT:
         return short_attention(q, k, v)

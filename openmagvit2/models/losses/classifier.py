@@ -23,22 +23,36 @@ SIZE, MEAN, STD = 224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 @LOSSES.register_module()
 class ClassifierLoss(nn.Module):
-    """Mean squared difference of the logits of image and reconstruction, both resized to 224 pixels
-    (bilinear, antialiased); frozen, in eval mode, and not part of the state dict.
+    """Mean squared difference of a classifier's outputs on image and reconstruction, both resized
+    to 224 pixels (bilinear, antialiased); frozen, in eval mode, not part of the state dict.
 
     Args:
         model: A classifier of torchvision, a name in ``FILES``.
         weights: Its file. By default ``FILES[model]`` in ``$OPENMAGVIT2_WEIGHTS``, then in torch
             hub's cache, read when a training starts.
+        of: 'logits', or 'features', which a linear layer makes them from (of 'resnet50' only).
+
+    Raises:
+        UserError: A model or an output that is not offered.
     """
 
-    def __init__(self, *, model: str = 'convnext_small', weights: str | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        model: str = 'convnext_small',
+        weights: str | None = None,
+        of: str = 'logits',
+    ) -> None:
         super().__init__()
+        if of not in ('logits', 'features'):
+            raise UserError(f"ClassifierLoss.of must be 'logits' or 'features', got {of!r}.")
+        if of == 'features' and model != 'resnet50':
+            raise UserError("ClassifierLoss.of='features' needs model='resnet50'.")
         if model not in FILES:
             raise UserError(
                 f'ClassifierLoss.model must be one of {", ".join(FILES)}, got {model!r}.'
             )
-        self.model, self.weights = model, weights
+        self.model, self.weights, self.of = model, weights, of
         # In a tuple, so that it is neither a child (state dict, DDP) nor trained.
         self._network: tuple[nn.Module, ...] = ()
 
@@ -58,6 +72,8 @@ class ClassifierLoss(nn.Module):
             network.load_state_dict(read_pickle(path))
         except RuntimeError as error:
             raise UserError(f'{path} is not {name}: {error}') from error
+        if self.of == 'features':
+            network.fc = nn.Identity()
         self.use(network)
 
     def use(self, network: nn.Module) -> None:

@@ -117,6 +117,7 @@ class _IndexBackpropagation(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients of x and the table, block by block."""
         x, table, rows = ctx.saved_tensors
         dx, dtable = torch.empty_like(x), torch.zeros_like(table)
         with exact_matmul():
@@ -141,6 +142,7 @@ class _Entropies(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, table: Tensor, temperature: float, max_elements: int
     ) -> tuple[Tensor, Tensor]:
+        """Return the mean entropy of a token and the entropy of the mean distribution, in nats."""
         mean, total = x.new_zeros(len(table)), x.new_zeros(())
         with exact_matmul():
             for part in _blocks(x, table, max_elements):
@@ -156,6 +158,7 @@ class _Entropies(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, per_sample: Tensor, codebook: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients of x and the table, block by block."""
         x, table, mean = ctx.saved_tensors
         dx, dtable = torch.empty_like(x), torch.zeros_like(table)
         shifted = mean + _Entropies.EPS

@@ -23,7 +23,7 @@ def scheduled(
             power)) / 2; 'interval': f = 1 inside, 0 outside.
         progress: 0 at the first position, 1 at the last.
         interval: First and last progress with guidance, for 'interval'.
-        power: Of the progress, for 'cosine' (RAR); 0 is the full scale everywhere.
+        power: Exponent of the progress, for 'cosine' (RAR); 0 is the full scale everywhere.
     """
     f = 1.0
     if schedule == 'linear':

@@ -35,7 +35,7 @@ class SubTokenSampler:
         schedule: How the guidance changes over the positions: 'constant', 'linear', 'cosine' or
             'interval', see :func:`guidance.scheduled`.
         interval: First and last part of the decoding with guidance, from 0 to 1, for 'interval'.
-        power: Of the progress, for 'cosine'; 0 is the full guidance everywhere.
+        power: Exponent of the progress, for 'cosine'; 0 is the full guidance everywhere.
         closed: Whether the progress is 1 at the last position; False: t / T at position t of T.
         decoding: How an auto-regressive generator goes over the positions: 'sequential', or
             'jacobi', several at a time (see :mod:`jacobi`): the same distribution, another stream

@@ -214,7 +214,7 @@ def test_labels_as_rows_of_the_tokens():
     expected = model.head.logits(model.backbone(x), sub)
     assert_close(model(sub, torch.tensor([1, 3])), expected)
     assert model.generate([1, 3]).shape == (2, 2, 3)
-    with pytest.raises(UserError, match='guidance must be 1: TokenLabel has no null condition'):
+    with pytest.raises(UserError, match='must be 1: TokenLabel has no null condition'):
         model.generate([1], dict(guidance=2.0))
     with pytest.raises(UserError, match='no null class'):
         model.generate([-1])
