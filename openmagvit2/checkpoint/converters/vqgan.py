@@ -127,8 +127,8 @@ class Vqgan(OpenMagvit2):
 
     def detects(self, state: dict[str, Tensor]) -> bool:
         """Return whether there are 1x1 convolutions around a table, or minGPT's positions."""
-        names = ('quant_conv.weight', 'transformer.pos_emb')
-        return any(name in state for name in names) or _is_diffusion(state)
+        names = ('quant_conv.', 'transformer.pos_emb', 'model.diffusion_model.')
+        return any(name.startswith(names) for name in state)
 
     def unified(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the state dict as it is.
@@ -136,7 +136,7 @@ class Vqgan(OpenMagvit2):
         Raises:
             UserError: It is of a diffusion model, whose first stage has no table.
         """
-        if _is_diffusion(state):
+        if any(name.startswith('model.diffusion_model.') for name in state):
             raise UserError(
                 'The file is a latent diffusion model (model.diffusion_model.*): its first stage '
                 'lacks quantize.embedding.weight. Give the file of the first stage, such as '
@@ -168,10 +168,6 @@ class Vqgan(OpenMagvit2):
             return None
         levels = count(state, r'encoder\.down\.(\d+)\.')
         return 'tokenizer', *table, levels, 'encoder.mid.attn_1.q.weight' in state
-
-
-def _is_diffusion(state: dict[str, Tensor]) -> bool:
-    return any(name.startswith('model.diffusion_model.') for name in state)
 
 
 def _masks(model: nn.Module) -> list[Rule]:

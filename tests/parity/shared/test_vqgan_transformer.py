@@ -11,9 +11,9 @@ from openmagvit2.errors import UserError
 
 OPTIONS = {
     'model.tokenizer.encoder.channel_multipliers': (1, 1),
-    'model.tokenizer.encoder.attention_levels': (),
+    'model.tokenizer.encoder.attention_levels': (1,),
     'model.tokenizer.decoder.channel_multipliers': (1, 1),
-    'model.tokenizer.decoder.attention_levels': (),
+    'model.tokenizer.decoder.attention_levels': (1,),
     'model.tokenizer.quantizer.codebook_size': 24,
     'model.tokenizer.quantizer.code_dim': 8,
     'model.tokenizer.quantizer.projection': 10,
