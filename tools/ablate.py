@@ -15,7 +15,7 @@ from studies import as_markdown, plot_rows, run_all, summarize
 
 
 def find(paths: list[str]) -> list[Path]:
-    """Files as they are, folders by the configs right in them."""
+    """Find configs: files as they are, folders by the configs right in them."""
     files: list[Path] = []
     for path in map(Path, paths):
         inside = sorted(path.glob('*.py')) if path.is_dir() else [path]

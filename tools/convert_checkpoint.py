@@ -13,7 +13,7 @@ from openmagvit2.workflows.convert import convert
 
 
 def parse() -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description='Convert a checkpoint between the official layout and ours.'
     )

@@ -52,7 +52,7 @@ def reconstruct(
 
 
 def ascii_if_needed(path: Path) -> str:
-    """The path, with escapes where its name is no text or the terminal cannot show it."""
+    """Return the path, with escapes where its name is no text or the terminal cannot show it."""
     encoding = sys.stdout.encoding or 'utf-8'
     return str(path).encode(encoding, 'backslashreplace').decode(encoding)
 

@@ -26,7 +26,7 @@ SETTINGS = ('guidance', 'temperature', 'top_k', 'top_p', 'schedule', 'interval')
 
 
 def parse_labels(text: str, num_classes: int, names: list[str] | None = None) -> list[int]:
-    """Classes by number and range, or by their exact name: '0-2,7,Bag' to [0, 1, 2, 7, 8].
+    """Parse classes by number and range, or by their exact name: '0-2,7,Bag' to [0, 1, 2, 7, 8].
 
     Args:
         text: Parts with commas between them; -1 and ``num_classes`` are the null class: any class.
@@ -62,7 +62,7 @@ def _labels_of(part: str, text: str, num_classes: int, names: list[str] | None) 
 
 
 def _or_by_name(part: str, names: list[str] | None) -> str:
-    """What the error says of names: the nearest ones where there are any."""
+    """Return what the error says of names: the nearest ones where there are any."""
     if names is None:
         return ' (this checkpoint keeps no names of classes)'
     near = {name.lower(): name for name in names}
@@ -73,7 +73,7 @@ def _or_by_name(part: str, names: list[str] | None) -> str:
 
 
 def named(labels: list[int], num_classes: int, names: list[str] | None) -> str:
-    """Classes by number and, where known, by name, the first twenty of them, for the output."""
+    """List the first twenty classes by number and, where known, by name, for the output."""
     known = dict(enumerate(names or ())) | {num_classes: '(null class: any class)'}
     listed = [f'{label} {known.get(label, "")}'.strip() for label in labels[:SHOWN]]
     return ', '.join(listed) + (f', … ({len(labels)} in all)' if len(labels) > SHOWN else '')

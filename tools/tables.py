@@ -54,7 +54,7 @@ def is_generator(result: dict) -> bool:
 
 
 def result_row(entry: dict, result: dict, columns: dict[str, str]) -> list[str]:
-    """Cells of one result; ``columns`` are the values that its table shows."""
+    """Return the cells of one result; ``columns`` are the values that its table shows."""
     protocol, values = result['protocol'], result['values']
     generates = is_generator(result)
     where = [] if generates else [protocol['images'], str(protocol['size'])]

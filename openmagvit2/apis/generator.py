@@ -52,13 +52,13 @@ class Generator(Pretrained):
     def sample_indices(
         self, labels: Labels, seed: int = 0, numbers: Sequence[int] | None = None, **sampling: Any
     ) -> Tensor:
-        """Labels (B,) to indices int64 (B, *token_shape); the arguments of :meth:`sample`."""
+        """Map labels (B,) to indices int64 (B, *token_shape); the arguments of :meth:`sample`."""
         return self.model.generate(labels, self.sampling | sampling, seed, numbers)
 
     def sample(
         self, labels: Labels, seed: int = 0, numbers: Sequence[int] | None = None, **sampling: Any
     ) -> np.ndarray:
-        """Labels (B,) to images uint8 (B, H, W, 3).
+        """Map labels (B,) to images uint8 (B, H, W, 3).
 
         Args:
             labels: Class of each image, whole numbers from 0 in a list, an array or a tensor; -1 is

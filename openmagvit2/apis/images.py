@@ -26,7 +26,7 @@ def to_list(
     background: Colour = 'white',
     value_range: tuple[float, float] | None = None,
 ) -> list[Tensor]:
-    """Images to float tensors (3, H, W) in [-1, 1].
+    """Map images to float tensors (3, H, W) in [-1, 1].
 
     Args:
         images: A path, the bytes of a file or an open file, or a PIL image (read by
@@ -48,14 +48,14 @@ def to_list(
 
 
 def one_by_one(images: ImageLike | Sequence[ImageLike]) -> Sequence[ImageLike]:
-    """The images of a batch or a list, or the only one, as they are."""
+    """Return the images of a batch or a list, or the only one, as they are."""
     if isinstance(images, (np.ndarray, Tensor)) and images.ndim == 4:
         return list(images)
     return images if isinstance(images, (list, tuple)) else [cast(ImageLike, images)]
 
 
 def to_indices(indices: Tensor | np.ndarray, axes: int) -> Tensor:
-    """Indices as a tensor, with a first axis of length 1 where one is missing.
+    """Turn indices into a tensor, with a first axis of length 1 where one is missing.
 
     Args:
         indices: Whole numbers of any type, (B, *token_shape) or *token_shape.

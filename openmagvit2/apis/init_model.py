@@ -93,7 +93,7 @@ def _dtype(name: torch.dtype | str | None, device: torch.device) -> torch.dtype:
 
 
 def _device(name: str | torch.device) -> torch.device:
-    """The device, once something has been put on it: before a checkpoint is read."""
+    """Return the device, once something has been put on it: before a checkpoint is read."""
     try:
         return torch.empty(0, device=name).device
     # AssertionError: a torch that was built without CUDA.

@@ -13,7 +13,7 @@ METAFILE = 'metafile.yml'
 
 
 def configs_folder() -> Path:
-    """The shipped configs: those of the clone, or those inside an installed wheel.
+    """Return the shipped configs: those of the clone, or those inside an installed wheel.
 
     Raises:
         UserError: There are neither, as where the package's folder was copied alone.
@@ -29,8 +29,8 @@ def configs_folder() -> Path:
 
 
 def list_models(pattern: str = '*') -> list[str]:
-    """Names of the shipped configs, sorted; each stands in the place of a config's path in
-    :func:`init_model` and the front door.
+    """Return the names of the shipped configs, sorted; each stands in the place of a config's path
+    in :func:`init_model` and the front door.
 
     Args:
         pattern: Shell pattern over the whole name, as ``'ar_*'`` or ``'*fsq*'``; ``'*'`` crosses
@@ -47,7 +47,7 @@ def list_models(pattern: str = '*') -> list[str]:
 
 
 def model_info(name: str) -> dict[str, Any] | None:
-    """What is known of a shipped model beside its config.
+    """Return what is known of a shipped model beside its config.
 
     Args:
         name: From :func:`list_models`.
@@ -67,7 +67,7 @@ def model_info(name: str) -> dict[str, Any] | None:
 
 
 def config_path(config: str | Path) -> Path:
-    """The file of a path, or of a name from :func:`list_models`."""
+    """Return the file of a path, or of a name from :func:`list_models`."""
     if Path(config).is_file():
         return Path(config)
     try:

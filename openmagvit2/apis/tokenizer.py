@@ -44,7 +44,7 @@ class Tokenizer(Pretrained):
         background: Colour = 'white',
         value_range: tuple[float, float] | None = None,
     ) -> Tensor:
-        """Images to indices int64 (B, *token_shape), of most tokenizers (B, h, w).
+        """Map images to indices int64 (B, *token_shape), of most tokenizers (B, h, w).
 
         Args:
             images, background, value_range: See :func:`openmagvit2.apis.images.to_list`.
@@ -66,7 +66,7 @@ class Tokenizer(Pretrained):
 
     @torch.no_grad()
     def decode(self, indices: Tensor | np.ndarray) -> np.ndarray:
-        """Indices to images uint8 (B, H, W, 3).
+        """Map indices to images uint8 (B, H, W, 3).
 
         Args:
             indices: Whole numbers of any type as a tensor or an array, (B, *token_shape): (B, h,
@@ -87,7 +87,7 @@ class Tokenizer(Pretrained):
         value_range: tuple[float, float] | None = None,
         on_error: str = 'raise',
     ) -> list[np.ndarray | None]:
-        """Images of any sizes through the codes and back: a uint8 (H, W, 3) for each.
+        """Encode and decode images of any sizes: a uint8 (H, W, 3) for each.
 
         All images are read before the first goes through the model.
 

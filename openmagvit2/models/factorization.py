@@ -84,7 +84,7 @@ class TokenFactorization(nn.Module):
             )
 
     def split(self, indices: Tensor) -> Tensor:
-        """Indices int64 (B, *token_shape) to sub-tokens int64 (B, T, k), T the number of cells.
+        """Map indices int64 (B, *token_shape) to sub-tokens int64 (B, T, k), T the number of cells.
 
         With several codebooks their digits are the last axis of ``indices`` and no axis of the
         cells. Indices without cells, () or (M,), give (k,) or (M, k).
@@ -94,7 +94,7 @@ class TokenFactorization(nn.Module):
         return sub_indices.flatten(1, -2) if sub_indices.dim() > 2 else sub_indices
 
     def merge(self, sub_indices: Tensor, token_shape: Sequence[int] | None = None) -> Tensor:
-        """Sub-tokens int64 (B, T, k) to indices int64 (B, *token_shape).
+        """Map sub-tokens int64 (B, T, k) to indices int64 (B, *token_shape).
 
         Args:
             sub_indices: Sub-tokens.
@@ -107,7 +107,7 @@ class TokenFactorization(nn.Module):
 
     @staticmethod
     def _convert(digits: Tensor, blocks: list[tuple[list[int], list[int]]]) -> Tensor:
-        """Digits (..., n) in the first sizes of each block to digits (..., m) in the second."""
+        """Map digits (..., n) in the first sizes of each block to digits (..., m) in the second."""
         parts = digits.split([len(before) for before, _ in blocks], -1)
         return torch.cat(
             [
@@ -119,14 +119,14 @@ class TokenFactorization(nn.Module):
 
 
 def _number(digits: Tensor, sizes: list[int]) -> Tensor:
-    """Digits (..., n), the first lowest, to the number (...)."""
+    """Map digits (..., n), the first lowest, to the number (...)."""
     weights = list(accumulate(sizes[:-1], lambda a, b: a * b, initial=1))
     parts = (digit * weight for digit, weight in zip(digits.unbind(-1), weights, strict=True))
     return reduce(add, parts)
 
 
 def _digits(number: Tensor, sizes: list[int]) -> Tensor:
-    """Numbers (...) to digits (..., n), the first lowest."""
+    """Map numbers (...) to digits (..., n), the first lowest."""
     digits = []
     for size in sizes:
         digits.append(number % size)

@@ -34,7 +34,7 @@ class Order:
     def __call__(
         self, batch: int, iteration: int | None = None, uniform: Tensor | None = None
     ) -> Tensor | None:
-        """Cells of a batch in order.
+        """Return the cells of a batch in order.
 
         Args:
             batch: Number of images B.
@@ -125,12 +125,12 @@ class Random(Order):
 
 
 def in_order(x: Tensor, cells: Tensor | None) -> Tensor:
-    """Rows of x (B, T, ...) in the order ``cells``."""
+    """Return the rows of x (B, T, ...) in the order ``cells``."""
     if cells is None:
         return x
     return x.gather(1, cells.view(*cells.shape, *[1] * (x.dim() - 2)).expand_as(x))
 
 
 def to_raster(x: Tensor, cells: Tensor | None) -> Tensor:
-    """The inverse of :func:`in_order`."""
+    """Invert :func:`in_order`."""
     return in_order(x, None if cells is None else cells.argsort(1))

@@ -41,7 +41,7 @@ class SampledImages:
         return len(self.classes) * self.num_per_class
 
     def settings(self, config: str | Path) -> dict:
-        """Settings for the record: the generator's config, and how it samples."""
+        """Return settings for the record: the generator's config, and how it samples."""
         return dict(
             config=str(config),
             num_per_class=self.num_per_class,
@@ -50,7 +50,7 @@ class SampledImages:
         )
 
     def batches(self, size: int) -> Iterator[np.ndarray]:
-        """Arrays uint8 (B, H, W, 3)."""
+        """Return arrays uint8 (B, H, W, 3)."""
         for start in range(0, len(self), size):
             places = [
                 divmod(i, self.num_per_class) for i in range(start, min(start + size, len(self)))
@@ -112,7 +112,7 @@ def compare_sets(
 
 
 def _network(config: dict) -> FeatureExtractor:
-    """The network of a config, whose keys come from the command line."""
+    """Return the network of a config, whose keys come from the command line."""
     kind = FEATURES.get(config['type']) if isinstance(config['type'], str) else config['type']
     known = accepted(kind) if kind is not None else set(config)
     for key in config.keys() - known - {'type'}:

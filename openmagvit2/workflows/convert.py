@@ -180,7 +180,7 @@ def compare_tokenizers(
 
 
 def encoder_and_decoder(weights: dict[str, Tensor], prefix: str = '') -> dict[str, Tensor]:
-    """The part of some weights that makes codes and pixels, without ``prefix``."""
+    """Return the part of some weights that makes codes and pixels, without ``prefix``."""
     parts = (f'{prefix}encoder.', f'{prefix}decoder.')
     return {
         name.removeprefix(prefix): tensor
@@ -190,7 +190,7 @@ def encoder_and_decoder(weights: dict[str, Tensor], prefix: str = '') -> dict[st
 
 
 def _same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
-    """Whether two groups of tensors have the same names and values, in whatever dtype."""
+    """Return whether two groups of tensors have the same names and values, in whatever dtype."""
     return a.keys() == b.keys() and all(a[name].double().equal(b[name].double()) for name in a)
 
 

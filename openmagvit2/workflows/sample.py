@@ -77,7 +77,7 @@ def _check_target(out: Path) -> None:
 
 
 def _identity(generator: Generator, sampling: dict) -> dict:
-    """Weights and sampling settings, as JSON gives them back."""
+    """Return weights and sampling settings, as JSON gives them back."""
     return dict(
         weights=weights_hash(generator.model),
         sampling=json.loads(json.dumps(generator.sampling | sampling)),
@@ -138,7 +138,7 @@ def _begin(folder: Path, settings: dict) -> None:
 
 
 def _claim(folder: Path, settings: dict) -> str | None:
-    """What is wrong with the folder, if anything."""
+    """Return what is wrong with the folder, if anything."""
     try:
         claim(folder, settings, 'settings.json', 'part_*.npy', 'parts')
     except UserError as error:

@@ -138,7 +138,7 @@ def choose_loop(config: Config) -> bool:
 
 
 def _named(name: str, evaluators: Sequence[dict]) -> dict:
-    """The config's evaluator of a short name, or the plain one."""
+    """Return the config's evaluator of a short name, or the plain one."""
     if name not in SHORT_NAMES:
         raise UserError(f'No metric `{name}`; choose of {", ".join(SHORT_NAMES)}.')
     plain = SHORT_NAMES[name]
@@ -148,7 +148,7 @@ def _named(name: str, evaluators: Sequence[dict]) -> dict:
 
 
 def _within(part: dict, whole: dict) -> bool:
-    """Whether ``whole`` has all that ``part`` says."""
+    """Return whether ``whole`` has all that ``part`` says."""
     return all(
         _within(value, whole.get(key) or {}) if isinstance(value, dict) else whole.get(key) == value
         for key, value in part.items()

@@ -40,7 +40,7 @@ CORNERS = ('centre', 'top_left', 'top_right', 'bottom_left', 'bottom_right')
 
 
 def views_of(pipeline: list[dict], crops: str, flip: bool) -> list[tuple[list[dict], int]]:
-    """Pipelines and epochs whose images are the views of a picture.
+    """Return pipelines and epochs whose images are the views of a picture.
 
     Args:
         pipeline: Pipeline of the data set; ``crops`` replaces its crop, and its random flip is
@@ -155,8 +155,8 @@ def _views(spec: dict, crops: str, flip: bool, key: str) -> Views:
 
 
 def _encode_blocks(model, views: Views, out: Path, header: dict, num_workers: int) -> None:
-    """This process's part of the blocks that have no mark yet, by one loader: starting its workers
-    can take longer than a block.
+    """Encode this process's part of the blocks that have no mark yet, by one loader: starting its
+    workers can take longer than a block.
     """
     rank, world = get_dist_info()
     count, size = header['num_images'], header['block']
@@ -184,7 +184,7 @@ def _encode_blocks(model, views: Views, out: Path, header: dict, num_workers: in
 def _encode_block(
     model, batches: Iterator[dict], rows: range, header: dict
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Tokens (images, views, *grid) and labels (images,) of one block.
+    """Return tokens (images, views, *grid) and labels (images,) of one block.
 
     Raises:
         UserError: The encoder gives NaN or infinite numbers, whose tokens would look like any
@@ -310,7 +310,7 @@ def _remove_marks(out: Path) -> None:
 
 
 def _placed(steps: list[dict], places: list[int], corner: str) -> list[dict]:
-    """The pipeline with its crop at a corner or in the centre."""
+    """Return the pipeline with its crop at a corner or in the centre."""
     step = 'CenterCrop' if corner == 'centre' else 'CornerCrop'
     extra = {} if corner == 'centre' else dict(corner=corner)
     return [

@@ -96,8 +96,8 @@ def _set_start(config: Config, source: Path | None) -> dict:
 
 
 def _on_main(function: Callable[[], Any]) -> Any:
-    """What a function returns in the main process, in all of them; a user's mistake is raised in
-    all.
+    """Call a function in the main process and return its result in all of them; a user's mistake is
+    raised in all.
     """
     answer: list = [None]
     if is_main_process():
@@ -112,7 +112,7 @@ def _on_main(function: Callable[[], Any]) -> Any:
 
 
 def _find(config: Config, work_dir: str | None, resume: str | bool) -> tuple[Path, Path | None]:
-    """The folder of a training, and the checkpoint that it goes on from."""
+    """Return the folder of a training, and the checkpoint that it goes on from."""
     folder = Path(work_dir or config.get('work_dir') or default_or_old(config, resume))
     if not resume:
         return folder, None

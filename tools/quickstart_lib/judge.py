@@ -89,8 +89,8 @@ def accuracy(judge: Judge, images: np.ndarray, labels: np.ndarray) -> float:
 def diversity(
     samples: np.ndarray, labels: np.ndarray, real: np.ndarray, real_labels: np.ndarray
 ) -> float:
-    """Mean RMS distance between samples of a class over that between real images of the class,
-    averaged over classes.
+    """Return the mean RMS distance between samples of a class over that between real images of the
+    class, averaged over classes.
     """
     ratios = [
         _spread(samples[labels == c]) / _spread(real[real_labels == c]) for c in np.unique(labels)

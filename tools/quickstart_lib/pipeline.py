@@ -163,7 +163,7 @@ class Quickstart:
         write_report(self.work_dir, {}, f'Training the generator: {done} of {steps} steps.')
 
     def _evaluate(self, tokenizer: Path, generator: Path) -> dict:
-        """Numbers of the two trainings, and the pictures."""
+        """Return the numbers of the two trainings, and the pictures."""
         print(f'{TITLES["judge"]}: a small classifier, trained on the real images')
         real, labels = to_rgb(self.train_set.images), self.train_set.labels
         judge = train_judge(real, labels, self.work_dir / 'judge.pth')
@@ -202,5 +202,5 @@ class Quickstart:
 
 
 def run(configs: Path, work_dir: Path, minutes: float | None = None) -> dict:
-    """The whole pipeline; see :class:`Quickstart`."""
+    """Run the whole pipeline; see :class:`Quickstart`."""
     return Quickstart(configs, work_dir, minutes).run()

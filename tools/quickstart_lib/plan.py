@@ -57,7 +57,7 @@ class Plan:
         ) / 60
 
     def within(self, minutes: float) -> 'Plan':
-        """The same stages, longer or shorter, for a budget."""
+        """Return the same stages, longer or shorter, for a budget."""
         full = sum(stage.steps * stage.seconds for stage in self.stages.values())
         scale = max(60 * minutes - self.other_seconds, 0) / full
         steps = {
@@ -112,7 +112,8 @@ class Pace:
         self.begin = time.perf_counter()
 
     def estimate(self, stage: str, left: int, seconds: float) -> float:
-        """Minutes of the whole, from the time so far and a step's time as measured in a stage.
+        """Return the minutes of the whole, from the time so far and a step's time as measured in a
+        stage.
 
         Args:
             stage: The stage that runs.
@@ -128,8 +129,8 @@ class Pace:
         return (time.perf_counter() - self.begin + rest) / 60
 
     def report(self, minutes: float, cause: str) -> str:
-        """A line with an estimate, and, where that is much longer than announced, a likely cause
-        and what to do.
+        """Return a line with an estimate, and, where that is much longer than announced, a likely
+        cause and what to do.
         """
         line = f'about {minutes:.1f} minutes in all'
         if minutes < LATE * self.announced:

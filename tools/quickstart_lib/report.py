@@ -82,7 +82,7 @@ SECTIONS = dict(
 
 
 def read_scalars(work_dir: Path) -> list[dict]:
-    """What mmengine logged, over all starts of a run, in order."""
+    """Return what mmengine logged, over all starts of a run, in order."""
     lines = [
         line
         for path in sorted(work_dir.glob('*/vis_data/scalars.json'))

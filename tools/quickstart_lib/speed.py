@@ -22,8 +22,8 @@ def convolution_rate() -> float:
 
 
 def step_time(config: Config, batch: dict) -> float:
-    """Seconds of one training step of a config on ``batch``, with weights and optimizers that are
-    then thrown away.
+    """Return the seconds of one training step of a config on ``batch``, with weights and optimizers
+    that are then thrown away.
     """
     with torch.random.fork_rng():
         model = MODELS.build(config.model).train()

@@ -76,7 +76,7 @@ def run_all(
 
 
 def run_one(path: Path, seed: int, work_dir: Path, options: dict, judge: bool) -> dict:
-    """One training and its test; the result is kept in ``result.json``."""
+    """Run one training and its test; the result is kept in ``result.json``."""
     folder = work_dir / path.stem / f'seed_{seed}'
     config = load_config(path, dict(options, seed=seed))
     settings = json.loads(
@@ -120,8 +120,8 @@ def run_one(path: Path, seed: int, work_dir: Path, options: dict, judge: bool) -
 
 
 def trained_parameters(path: Path, options: dict | None = None) -> int:
-    """Parameters of a config's model that its optimizers train, counted without building the
-    numbers; discriminators aside.
+    """Count the parameters of a config's model that its optimizers train, counted without building
+    the numbers; discriminators aside.
     """
     with torch.device('meta'):
         roles = init_model(path, cfg_options=options, device='meta').roles()
@@ -143,7 +143,7 @@ def _judge(work_dir: Path) -> torch.nn.Module:
 
 
 def _judged(config, checkpoint: Path, work_dir: Path, seed: int) -> dict[str, float]:
-    """What a classifier sees in 20 samples of each class, cropped to the 28 pixels of the
+    """Return what a classifier sees in 20 samples of each class, cropped to the 28 pixels of the
     originals.
     """
     labels = np.repeat(np.arange(10), 20)

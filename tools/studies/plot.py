@@ -10,8 +10,8 @@ import matplotlib.pyplot as plt  # noqa: E402  (after the choice of a backend wi
 
 
 def plot_rows(rows: Sequence[dict], metrics: Sequence[str], path: str | Path) -> None:
-    """Rows of :func:`table.summarize`: a panel for each metric, a point with its deviation for each
-    config, the first on top.
+    """Plot the rows of :func:`table.summarize`: a panel for each metric, a point with its
+    deviation for each config, the first on top.
     """
     figure, axes = plt.subplots(
         1,

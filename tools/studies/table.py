@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 
 def summarize(results: Sequence[dict]) -> list[dict]:
-    """Runs to one row for each config, in order of name: parameters, iterations, seconds, and
+    """Map runs to one row for each config, in order of name: parameters, iterations, seconds, and
     (mean, sample deviation) of each metric.
     """
     rows = []
@@ -29,7 +29,9 @@ def summarize(results: Sequence[dict]) -> list[dict]:
 
 
 def as_markdown(rows: Sequence[dict], metrics: Sequence[str] | None = None) -> str:
-    """Rows of :func:`summarize` to a Markdown table; ``metrics`` chooses and orders the columns."""
+    """Map rows of :func:`summarize` to a Markdown table; ``metrics`` chooses and orders the
+    columns.
+    """
     names = list(metrics or rows[0]['metrics'])
     head = ['config', 'parameters', 'iterations', 's / iteration', 'seeds', *names]
     lines = [head, ['---'] * len(head)]

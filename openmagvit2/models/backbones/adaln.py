@@ -35,7 +35,7 @@ class CosineAttention(nn.Module):
         self.out = nn.Linear(dim, dim)
 
     def forward(self, x: Tensor, mask: Tensor | None, cache: LayerCache | None = None) -> Tensor:
-        """(B, S, dim) and a mask (S, rows), True where a row may look, to (B, S, dim)."""
+        """Map (B, S, dim) and a mask (S, rows), True where a row may look, to (B, S, dim)."""
         bias = torch.cat([self.q_bias, torch.zeros_like(self.q_bias), self.v_bias])
         q, k, v = (
             part.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)

@@ -29,7 +29,7 @@ class Backbone(nn.Module):
     levels: tuple[int, ...] = ()
 
     def new_cache(self, rows: int | None = None) -> list[LayerCache]:
-        """An empty cache for one batch; memory is taken at first use.
+        """Return an empty cache for one batch; memory is taken at first use.
 
         Args:
             rows: Room for rows of the sequence; by default for one prefix row and all tokens but
@@ -50,7 +50,7 @@ class Backbone(nn.Module):
         groups: Sequence[int] | None = None,
         cache: list[LayerCache] | None = None,
     ) -> Tensor:
-        """Rows (B, S, dim) to context (B, S, dim).
+        """Map rows (B, S, dim) to context (B, S, dim).
 
         Args:
             x: Embeddings of the sequence, or of those rows that are not in the cache yet.

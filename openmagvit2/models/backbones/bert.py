@@ -31,7 +31,7 @@ class BertAttention(nn.Module):
         self.out = nn.Linear(dim, dim)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """(B, S, dim) and a mask (S, S), True where a row may look, to (B, S, dim)."""
+        """Map (B, S, dim) and a mask (S, S), True where a row may look, to (B, S, dim)."""
         q, k, v = (
             part.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
             for part in self.qkv(x).chunk(3, -1)

@@ -102,7 +102,7 @@ class Llama(Backbone):
         return x
 
     def _rows(self, positions: Tensor) -> Tensor:
-        """Rows of the table of learned positions, prefix rows at 0."""
+        """Return the rows of the table of learned positions, prefix rows at 0."""
         row = torch.zeros_like(positions[..., 0])
         for side, coordinate in zip(self.grid, positions.unbind(-1), strict=True):
             row = row * side + coordinate

@@ -31,7 +31,7 @@ class Conditioner(nn.Module):
     more_rows: int = 0
 
     def embed(self, data: dict[str, Tensor], tokens: Any) -> tuple[Tensor, Tensor]:
-        """Conditions of a batch to vectors.
+        """Map conditions of a batch to vectors.
 
         Args:
             data: Tensors of a batch by name, such as ``label`` int64 (B,).
@@ -44,11 +44,13 @@ class Conditioner(nn.Module):
         raise NotImplementedError
 
     def null(self, n: int) -> dict[str, Tensor] | None:
-        """The data of ``n`` images without a condition, or None where there is no such thing."""
+        """Return the data of ``n`` images without a condition, or None where there is no such
+        thing.
+        """
         return None
 
     def requests(self, conditions: Any) -> tuple[dict[str, Tensor], list[int]]:
-        """Conditions that a user asks for.
+        """Read conditions that a user asks for.
 
         Args:
             conditions: As :meth:`BaseGenerator.generate` takes them, B of them.
@@ -63,7 +65,7 @@ class Conditioner(nn.Module):
         raise NotImplementedError
 
     def classes(self, remedy: str) -> range:
-        """The numbers of all classes.
+        """Return the numbers of all classes.
 
         Args:
             remedy: What to do where conditions are no numbered classes, for the error.

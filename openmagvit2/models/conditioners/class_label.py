@@ -50,7 +50,7 @@ class ClassLabel(Conditioner):
         nn.init.normal_(self.weight, 0.0, 0.02)
 
     def forward(self, labels: Tensor) -> Tensor:
-        """Labels int64 (...) to rows (..., dim)."""
+        """Map labels int64 (...) to rows (..., dim)."""
         # Data sets give -1 to images without a label.
         return F.embedding(torch.where(labels < 0, self.num_classes, labels), self.weight)
 
@@ -109,7 +109,7 @@ class TokenLabel(Conditioner):
         return row[:, None], row
 
     def requests(self, conditions: Any) -> tuple[dict[str, Tensor], list[int]]:
-        """Labels in a list, an array or a tensor; see :meth:`Conditioner.requests`."""
+        """Read labels in a list, an array or a tensor; see :meth:`Conditioner.requests`."""
         numbers = class_numbers(conditions, self.num_classes, null=False)
         return dict(label=torch.tensor(numbers)), numbers
 

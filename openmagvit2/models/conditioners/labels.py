@@ -12,7 +12,7 @@ from openmagvit2.errors import UserError
 def class_numbers(
     labels: Sequence[int] | np.ndarray | Tensor, num_classes: int, null: bool = True
 ) -> list[int]:
-    """Labels to sample as numbers of the table's rows.
+    """Turn labels to sample into numbers of the table's rows.
 
     Args:
         labels: Whole numbers (B,) from -1 to ``num_classes``; both ends are the null class.

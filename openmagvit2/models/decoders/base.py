@@ -39,7 +39,7 @@ class BaseDecoder(nn.Module, ABC):
     def forward(
         self, codes: Tensor, size: Sequence[int] | None = None, noise: Tensor | None = None
     ) -> Tensor:
-        """Codes to images around the range of the tokenizer's ``pixels``, not clamped.
+        """Map codes to images around the range of the tokenizer's ``pixels``, not clamped.
 
         Args:
             codes: Float (B, in_channels, *grid).

@@ -112,7 +112,7 @@ class CnnDecoder(BaseDecoder):
     def forward(
         self, codes: Tensor, size: Sequence[int] | None = None, noise: Tensor | None = None
     ) -> Tensor:
-        """(B, in_channels, h, w) to (B, out_channels, h * upscale, w * upscale).
+        """Map (B, in_channels, h, w) to (B, out_channels, h * upscale, w * upscale).
 
         Args:
             codes: Any float type.

@@ -35,7 +35,7 @@ class PixelHead(nn.Module):
         return self.conv_out.weight
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, dim, h, w) to (B, out_channels, H, W)."""
+        """Map (B, dim, h, w) to (B, out_channels, H, W)."""
         # Channels are (row, column, colour) within the patch, not pixel_shuffle's.
         x = self.ffn(x).unflatten(1, (self.patch_size**2, -1)).transpose(1, 2).flatten(1, 2)
         return self.conv_out(F.pixel_shuffle(x, self.patch_size))
@@ -89,7 +89,7 @@ class ProxyHead(nn.Module):
         return self.decoder.last_layer
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, dim, h, w) to (B, out_channels, H, W)."""
+        """Map (B, dim, h, w) to (B, out_channels, H, W)."""
         codes = torch.einsum('bkhw,kd->bdhw', self.ffn(x).softmax(1), self.table)
         return self.decoder(codes)
 
@@ -171,14 +171,14 @@ class LatentVitDecoder(BaseDecoder):
         return self.head.last_layer
 
     def features(self, codes: Tensor) -> Tensor:
-        """Codes (B, in_channels, num_tokens) to features of the patches (B, dim, h, w)."""
+        """Map codes (B, in_channels, num_tokens) to features of the patches (B, dim, h, w)."""
         latents = self.embed(codes.transpose(1, 2))
         cells = self.mask_token.expand(len(codes), self.patches[0] * self.patches[1], -1)
         cells, _ = self.vit(cells, latents)
         return cells.transpose(1, 2).unflatten(2, self.patches)
 
     def proxy_logits(self, codes: Tensor) -> Tensor:
-        """Codes (B, in_channels, num_tokens) to logits of the proxy's codes (B, K, h, w)."""
+        """Map codes (B, in_channels, num_tokens) to logits of the proxy's codes (B, K, h, w)."""
         return self.head.ffn(self.features(codes))
 
     def forward(

@@ -20,4 +20,4 @@ class BaseDiscriminator(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, image: Tensor) -> Tensor:
-        """Images in [-1, 1] to unbounded logits."""
+        """Map images in [-1, 1] to unbounded logits."""

@@ -37,7 +37,7 @@ class BlurDownsample(nn.Module):
         self.register_buffer('kernel', (kernel / kernel.sum())[None, None], persistent=persistent)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, C, ceil(H / 2), ceil(W / 2))."""
+        """Map (B, C, H, W) to (B, C, ceil(H / 2), ceil(W / 2))."""
         size = self.kernel.shape[-1]
         borders: list[int] = []
         for n in (x.shape[-1], x.shape[-2]):

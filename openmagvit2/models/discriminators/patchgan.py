@@ -37,7 +37,7 @@ class PatchGAN(BaseDiscriminator):
         self.apply(_init)
 
     def forward(self, image: Tensor) -> Tensor:
-        """(B, 3, 256, 256) to (B, 1, 30, 30) with three layers."""
+        """Map (B, 3, 256, 256) to (B, 1, 30, 30) with three layers."""
         return self.main(image)
 
 

@@ -54,7 +54,9 @@ class BaseEncoder(nn.Module, ABC):
         return strides.pop()
 
     def grid(self, size: Sequence[int]) -> tuple[int, ...]:
-        """Shape of the latent positions of images of ``size``: (H, W) to (h, w) by default."""
+        """Return the shape of the latent positions of images of ``size``: (H, W) to (h, w) by
+        default.
+        """
         if self.stride is None:
             raise NotImplementedError(f'{type(self).__name__} has no stride and must have `grid`.')
         return tuple(side // step for side, step in zip(size, self.stride, strict=True))
@@ -80,6 +82,6 @@ class BaseEncoder(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, image: Tensor) -> Tensor:
-        """Images in the range of the tokenizer's ``pixels`` ([-1, 1] unless stated otherwise) to
-        latents of any range.
+        """Map images in the range of the tokenizer's ``pixels`` ([-1, 1] unless stated otherwise)
+        to latents of any range.
         """

@@ -66,11 +66,11 @@ class LatentVitEncoder(BaseEncoder):
         self.apply(init_linear)
 
     def grid(self, size: Sequence[int]) -> tuple[int, ...]:
-        """One axis of latent tokens, whatever the size."""
+        """Return one axis of latent tokens, whatever the size."""
         return (self.num_tokens,)
 
     def forward(self, image: Tensor) -> Tensor:
-        """(B, 3, *image_size) to (B, out_channels, num_tokens).
+        """Map (B, 3, *image_size) to (B, out_channels, num_tokens).
 
         Raises:
             UserError: Another size than ``image_size``.

@@ -122,7 +122,7 @@ class Assembly(BaseModel):
     def losses(
         self, sub_indices: Tensor, condition: dict[str, Tensor], *args: Any, **given: Any
     ) -> dict[str, Tensor]:
-        """Losses by name, whose sum is minimised.
+        """Return the losses by name, whose sum is minimised.
 
         Args:
             sub_indices: True sub-tokens, int64 (B, T, k).
@@ -132,15 +132,15 @@ class Assembly(BaseModel):
         raise NotImplementedError
 
     def trained_parts(self) -> dict[str, nn.Module]:
-        """The parts with the optimizer, in the order of its states."""
+        """Return the parts with the optimizer, in the order of its states."""
         return dict(class_embedding=self.class_embedding, backbone=self.backbone, head=self.head)
 
     def backbone_arguments(self) -> dict[str, Any]:
-        """What a backbone is built with, beside its config."""
+        """Return what a backbone is built with, beside its config."""
         return dict(grid=self.grid)
 
     def order_arguments(self) -> dict[str, Any]:
-        """What an order is built with, beside its config."""
+        """Return what an order is built with, beside its config."""
         return dict(num_tokens=self.num_tokens)
 
     def check_parts(self) -> None:
@@ -165,7 +165,7 @@ class Assembly(BaseModel):
             )
 
     def roles(self) -> dict[str, nn.Module]:
-        """The modules with an optimizer of their own, by name."""
+        """Return the modules with an optimizer of their own, by name."""
         return dict(transformer=self.transformer)
 
     def train(self, mode: bool = True) -> 'Assembly':

@@ -71,7 +71,7 @@ class AutoregressiveGenerator(BaseGenerator):
         return self.backbone(x, **given)[:, prefix.shape[1] - 1 :]
 
     def forward(self, sub_indices: Tensor, condition: Tensor | dict[str, Tensor]) -> list[Tensor]:
-        """Logits (B, T, V_i) of each sub-token.
+        """Return logits (B, T, V_i) of each sub-token.
 
         Args:
             sub_indices: True sub-tokens, int64 (B, T, k) in raster order.
@@ -84,7 +84,7 @@ class AutoregressiveGenerator(BaseGenerator):
         return [to_raster(x, cells) for x in logits]
 
     def loss(self, sub_indices: Tensor, condition: Tensor | dict[str, Tensor]) -> dict[str, Tensor]:
-        """Mean nats of each sub-token, by name, without dropping conditions."""
+        """Return the mean nats of each sub-token, by name, without dropping conditions."""
         cells = self._cells(len(sub_indices))
         return self.transformer(sub_indices, _data(condition), cells=cells)
 
@@ -179,7 +179,7 @@ class AutoregressiveGenerator(BaseGenerator):
     def _cells(
         self, batch: int, iteration: int | None = None, draws: Tensor | None = None
     ) -> Tensor | None:
-        """The order of a batch, on the model's device."""
+        """Return the order of a batch, on the model's device."""
         cells = self.order(batch, iteration, draws)
         return None if cells is None else cells.to(next(self.backbone.parameters()).device)
 
@@ -187,8 +187,8 @@ class AutoregressiveGenerator(BaseGenerator):
         return dict(condition=pooled) if 'condition' in self.backbone.supports else {}
 
     def _places(self, prefix: int, cells: Tensor | None, device: torch.device) -> dict[str, Any]:
-        """Coordinates of the input's rows, and of the cells that they predict for a backbone that
-        takes them; none where the default holds, one prefix row and raster order.
+        """Return the coordinates of the input's rows, and of the cells that they predict for a
+        backbone that takes them; none where the default holds, one prefix row and raster order.
         """
         if cells is None and prefix == 1:
             return {}

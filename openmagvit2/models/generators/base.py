@@ -18,7 +18,7 @@ class BaseGenerator(Sampling):
     """
 
     def teacher(self, batch: int, iteration: int, draws: Tensor | None) -> dict[str, Any]:
-        """What the losses of a training step take beside tokens and conditions.
+        """Return what the losses of a training step take beside tokens and conditions.
 
         Args:
             batch: Number of images B.
@@ -28,7 +28,7 @@ class BaseGenerator(Sampling):
         return {}
 
     def nll(self, sub_indices: Tensor, condition: dict[str, Tensor]) -> Tensor:
-        """What a validation measures of each image, in nats: float32 (B,)."""
+        """Return what a validation measures of each image, in nats: float32 (B,)."""
         raise NotImplementedError
 
     @property
@@ -43,7 +43,7 @@ class BaseGenerator(Sampling):
         handles: dict[str, nn.Module] | None = None,
         iteration: int = 0,
     ) -> dict[str, Tensor]:
-        """One step on the sub-tokens of a batch; conditions become null at random.
+        """Take one step on the sub-tokens of a batch; conditions become null at random.
 
         Args:
             data: A batch of the data set.
@@ -74,17 +74,17 @@ class BaseGenerator(Sampling):
 
     @torch.no_grad()
     def val_step(self, data: dict) -> list[dict]:
-        """One dict of batched tensors: ``nll`` in nats of each image (B,), ``label`` (B,)."""
+        """Return a dict of batched tensors: ``nll`` in nats of each image (B,), ``label`` (B,)."""
         data = self._prepared(data, False)
         nll = self.nll(self.sub_indices(data), self._condition(data))
         return [dict(self._condition(data), nll=nll)]
 
     def test_step(self, data: dict) -> list[dict]:
-        """The same as :meth:`val_step`, a subclass's too."""
+        """Do the same as :meth:`val_step`, a subclass's too."""
         return self.val_step(data)
 
     def _prepared(self, data: dict, training: bool) -> dict:
-        """A batch on the model's device, its conditions checked before they go there."""
+        """Return a batch on the model's device, its conditions checked before they go there."""
         self.conditioner.check_batch(data)
         count = self.num_draws
         if self.soft_targets:

@@ -57,7 +57,7 @@ class MaskedGenerator(BaseGenerator):
             )
 
     def _table(self) -> Tensor:
-        """The first table (V_0 + more_rows, dim), the mask last."""
+        """Return the first table (V_0 + more_rows, dim), the mask last."""
         table = (
             next(iter(self.head.embeddings.parameters()), None) if self.head.embeddings else None
         )
@@ -102,7 +102,7 @@ class MaskedGenerator(BaseGenerator):
     def forward(
         self, sub_indices: Tensor, condition: dict[str, Tensor], masked: Tensor
     ) -> list[Tensor]:
-        """Logits (B, T, V_i) of each sub-token; see :meth:`context`."""
+        """Return logits (B, T, V_i) of each sub-token; see :meth:`context`."""
         return self.head.logits(self.context(sub_indices, condition, masked), sub_indices)
 
     def teacher(self, batch: int, iteration: int, draws: Tensor | None) -> dict[str, Any]:
@@ -130,7 +130,7 @@ class MaskedGenerator(BaseGenerator):
         return {f'sub_token_{i}': mean for i, mean in enumerate(means)}
 
     def nll(self, sub_indices: Tensor, condition: dict[str, Tensor]) -> Tensor:
-        """An estimate of a bound of the negative log-likelihood of each image, in nats (B,).
+        """Return an estimate of a bound of the negative log-likelihood of each image, in nats (B,).
 
         For any order of uncovering, the mean over n = 1 … T of (T / n) times the loss of n masked
         tokens bounds it; it is taken at a few n, with the same masks for every image.
@@ -180,7 +180,7 @@ class MaskedGenerator(BaseGenerator):
     def decode_steps(
         self, condition: dict[str, Tensor], sampler: MaskedSampler, random: Tensor
     ) -> list[Tensor]:
-        """What is drawn at each step, int64 (B, T, k); the last is the sample."""
+        """Return what is drawn at each step, int64 (B, T, k); the last is the sample."""
         batch, tokens, k = len(random), self.num_tokens, len(self.head.vocab_sizes)
         sub_indices = torch.zeros(batch, tokens, k, dtype=torch.int64, device=random.device)
         unknown = torch.ones(batch, tokens, dtype=torch.bool, device=random.device)

@@ -88,7 +88,7 @@ class NextScaleGenerator(BaseGenerator):
         return self.backbone(x, **given)
 
     def forward(self, sub_indices: Tensor, condition: dict[str, Tensor]) -> list[Tensor]:
-        """Logits (B, T, V_i) of each sub-token; see :meth:`context`."""
+        """Return logits (B, T, V_i) of each sub-token; see :meth:`context`."""
         return self.head.logits(self.context(sub_indices, condition), sub_indices)
 
     def losses(

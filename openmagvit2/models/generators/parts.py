@@ -38,14 +38,14 @@ class Trainable(nn.Module):
         self.losses = losses
 
     def forward(self, *args: Any, **kwargs: Any) -> dict[str, Tensor]:
-        """Losses by name."""
+        """Return losses by name."""
         return self.losses(*args, **kwargs)
 
 
 def image_grid(
     tokenizer: 'VisualTokenizer', image_size: int | Sequence[int] | None
 ) -> tuple[int, ...]:
-    """Sides of the code grid of images.
+    """Return the sides of the code grid of images.
 
     Args:
         tokenizer: Its encoder may fix the size.
@@ -66,7 +66,7 @@ def image_grid(
 
 
 def head_class(config: dict) -> type[Head] | None:
-    """The class of a head's config, or None where the slot has none of that name."""
+    """Return the class of a head's config, or None where the slot has none of that name."""
     kind = config.get('type')
     return HEADS.get(kind) if isinstance(kind, str) else kind
 
@@ -74,7 +74,9 @@ def head_class(config: dict) -> type[Head] | None:
 def build_factorization(
     config: dict | None, head: dict, quantizer: BaseQuantizer
 ) -> TokenFactorization:
-    """The factorization of a config; a head that predicts whole indices gets the trivial one."""
+    """Build the factorization of a config; a head that predicts whole indices gets the trivial
+    one.
+    """
     cls, config = head_class(head), dict(config or dict(type='TokenFactorization'))
     sizes = quantizer.codebook_sizes
     if cls is not None and cls.joint:
@@ -91,7 +93,7 @@ def build_factorization(
 def build_head(
     config: dict, vocab_sizes: Sequence[int], backbone: Backbone, quantizer: BaseQuantizer
 ) -> Head:
-    """The head of a config, with what it accepts of the backbone's and quantizer's numbers."""
+    """Build the head of a config, with what it takes of the backbone's and quantizer's numbers."""
     cls = head_class(config)
     known = accepted(cls) if cls is not None else set()
     shared: dict[str, Any] = dict(vocab_sizes=vocab_sizes, dim=backbone.dim)
@@ -106,6 +108,6 @@ def build_head(
 
 
 def code_rows(quantizer: BaseQuantizer) -> Callable[[Tensor], Tensor]:
-    """Sub-tokens (B, T, k), one for each codebook, to the quantizer's vectors (B, T, k, d)."""
+    """Map sub-tokens (B, T, k), one for each codebook, to the quantizer's vectors (B, T, k, d)."""
     one = len(quantizer.codebook_sizes) == 1
     return lambda sub_indices: quantizer.rows(sub_indices[..., 0] if one else sub_indices)

@@ -44,7 +44,7 @@ class Sampling(Tokens):
         return LEAST_ROWS
 
     def draw_shape(self, sampler: SubTokenSampler) -> tuple[int, ...]:
-        """Shape of the uniform numbers that one image takes."""
+        """Return the shape of the uniform numbers that one image takes."""
         return self.num_tokens, len(self.head.vocab_sizes)
 
     @torch.no_grad()
@@ -98,7 +98,7 @@ class Sampling(Tokens):
         seed: int = 0,
         once: bool = False,
     ) -> SubTokenSampler:
-        """The sampler of settings, as :meth:`generate` takes them.
+        """Return the sampler of settings, as :meth:`generate` takes them.
 
         Args:
             labels, sampling, seed: See :meth:`generate`.
@@ -134,7 +134,7 @@ class Sampling(Tokens):
 
     @torch.no_grad()
     def decode_indices(self, indices: Tensor) -> Tensor:
-        """int64 (B, *token_shape) to images (B, 3, H, W), clamped to [-1, 1]; filled up as in
+        """Map int64 (B, *token_shape) to images (B, 3, H, W), clamped to [-1, 1]; filled up as in
         :meth:`generate`, for the same pixels in any batch.
         """
         last = indices[-1:].repeat(max(LEAST_ROWS - len(indices), 0), *[1] * (indices.dim() - 1))
@@ -143,7 +143,7 @@ class Sampling(Tokens):
 
 
 def _numbers(keys: list[int], numbers: Sequence[int] | None) -> list[int]:
-    """Number of each sample within its condition."""
+    """Return the number of each sample within its condition."""
     if numbers is None:
         return [keys[:i].count(key) for i, key in enumerate(keys)]
     if len(numbers) != len(keys) or min(numbers) < 0:

@@ -15,20 +15,20 @@ class Tokens(Assembly):
     """The way from images to sub-tokens and back."""
 
     def cells(self) -> Tensor:
-        """Coordinates of the tokens in raster order, int64 (T, axes)."""
+        """Return the coordinates of the tokens in raster order, int64 (T, axes)."""
         return grid_cells(self.grid)
 
     def split(self, indices: Tensor) -> Tensor:
-        """Indices (B, *token_shape) to sub-tokens (B, T, k)."""
+        """Map indices (B, *token_shape) to sub-tokens (B, T, k)."""
         return self.factorization.split(indices)
 
     def merge(self, sub_indices: Tensor) -> Tensor:
-        """Sub-tokens (B, T, k) to indices (B, *token_shape)."""
+        """Map sub-tokens (B, T, k) to indices (B, *token_shape)."""
         return self.factorization.merge(sub_indices, self.token_shape)
 
     @torch.no_grad()
     def tokenize(self, image: Tensor) -> Tensor:
-        """Images (B, 3, H, W) in [-1, 1] to sub-tokens int64 (B, T, k).
+        """Map images (B, 3, H, W) in [-1, 1] to sub-tokens int64 (B, T, k).
 
         Raises:
             UserError: Their tokens have another shape than the model's, or outside of training the
@@ -43,7 +43,7 @@ class Tokens(Assembly):
         return self.split(out.indices)
 
     def sub_indices(self, data: dict) -> Tensor:
-        """Sub-tokens (B, T, k) of a batch of images, or of indices from a token cache."""
+        """Return sub-tokens (B, T, k) of a batch of images, or of indices from a token cache."""
         if 'indices' not in data:
             return self.tokenize(data['image'])
         self._check_shape(data['indices'], 'the token cache has')
@@ -89,5 +89,5 @@ class Tokens(Assembly):
         return self.conditioner.embed(condition, self.head.embeddings)
 
     def rows(self) -> dict[str, Any]:
-        """The quantizer's vectors for calls of a head that embeds with them."""
+        """Return the quantizer's vectors for calls of a head that embeds with them."""
         return dict(rows=code_rows(self.tokenizer.quantizer)) if self.head.needs_rows else {}

@@ -91,7 +91,7 @@ class Head(nn.Module):
         return self.embeddings is not None and self.embeddings.needs_rows
 
     def embed(self, sub_indices: Tensor, rows: Rows | None = None) -> Tensor:
-        """int64 (B, T, k) to vectors (B, T, dim), the backbone's input."""
+        """Map int64 (B, T, k) to vectors (B, T, dim), the backbone's input."""
         return self.embeddings(sub_indices, rows)
 
     def logits(
@@ -132,7 +132,8 @@ class Head(nn.Module):
         targets: Tensor | None = None,
         rows: Rows | None = None,
     ) -> dict[str, Tensor]:
-        """Mean cross-entropy in nats of each sub-token, by name; their sum is the training loss.
+        """Return the mean cross-entropy in nats of each sub-token, by name; their sum is the
+        training loss.
 
         Args:
             context: (B, T, dim).
@@ -147,7 +148,9 @@ class Head(nn.Module):
         return {f'sub_token_{i}': mean for i, mean in enumerate(means)}
 
     def new_cache(self) -> list[LayerCache] | None:
-        """What :meth:`sample` may reuse from call to call; None where there is nothing to keep."""
+        """Return what :meth:`sample` may reuse from call to call; None where there is nothing to
+        keep.
+        """
         return None
 
     def sample(

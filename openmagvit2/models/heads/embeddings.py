@@ -37,11 +37,11 @@ class TokenEmbedding(nn.ModuleList):
         self.apply(init_normal)
 
     def digit(self, i: int, values: Tensor, rows: Rows | None = None) -> Tensor:
-        """Values of sub-token i, int64 (...), to vectors (..., dim)."""
+        """Map values of sub-token i, int64 (...), to vectors (..., dim)."""
         return self[i](values)
 
     def forward(self, sub_indices: Tensor, rows: Rows | None = None) -> Tensor:
-        """int64 (B, T, k) to the sum of the sub-tokens' vectors (B, T, dim)."""
+        """Map int64 (B, T, k) to the sum of the sub-tokens' vectors (B, T, dim)."""
         first, *others = [self.digit(i, x) for i, x in enumerate(sub_indices.unbind(-1))]
         return sum(others, first)
 
@@ -73,12 +73,12 @@ class CodeEmbedding(nn.Module):
         """The linear layer keeps torch's."""
 
     def digit(self, i: int, values: Tensor, rows: Rows | None = None) -> Tensor:
-        """Values of sub-token i, int64 (B, T), to vectors (B, T, dim)."""
+        """Map values of sub-token i, int64 (B, T), to vectors (B, T, dim)."""
         assert rows is not None
         return self._projected(rows_of_digit(rows, i, values, self.num_sub_tokens))
 
     def forward(self, sub_indices: Tensor, rows: Rows | None = None) -> Tensor:
-        """int64 (B, T, k) to the sum of the sub-tokens' vectors (B, T, dim); the layer's bias
+        """Map int64 (B, T, k) to the sum of the sub-tokens' vectors (B, T, dim); the layer's bias
         counts once for each, as in RQ-Transformer.
         """
         assert rows is not None

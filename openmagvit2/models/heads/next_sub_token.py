@@ -66,7 +66,7 @@ class NextSubTokenHead(Head):
         return [classifier(x[:, :, i]) for i, classifier in enumerate(self.classifiers)]
 
     def new_cache(self) -> list[LayerCache]:
-        """One slot for each sub-token in each block."""
+        """Return one slot for each sub-token in each block."""
         return new_cache(len(self.blocks), len(self.vocab_sizes))
 
     def sample(

@@ -27,7 +27,7 @@ class AdaptiveGroupNorm(nn.Module):
         self.beta = nn.Linear(code_dim, channels)
 
     def forward(self, x: Tensor, codes: Tensor) -> Tensor:
-        """Features (B, C, H, W) and codes (B, D, h, w) to (B, C, H, W)."""
+        """Map features (B, C, H, W) and codes (B, D, h, w) to (B, C, H, W)."""
         # In float32: half precision has no 1e-6 beside a variance.
         flat = codes.flatten(2).float()
         # The unbiased variance of a single position does not exist; its codes differ from nothing.

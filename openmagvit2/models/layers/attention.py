@@ -33,7 +33,7 @@ class AttnBlock(nn.Module):
         self.proj_out = nn.Conv2d(channels, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to the same shape."""
+        """Map (B, C, H, W) to the same shape."""
         h = self.norm(x)
         qkv = self.qkv(h).chunk(3, 1) if self.joint else (self.q(h), self.k(h), self.v(h))
         # One head: (B, 1, H * W, C).

@@ -162,7 +162,7 @@ def squared_distances(x: Tensor, table: Tensor) -> Tensor:
 
 
 def nearest(x: Tensor, table: Tensor, max_elements: int = 2**25) -> Tensor:
-    """Number of the row nearest to each vector, the first of equal ones.
+    """Return the number of the row nearest to each vector, the first of equal ones.
 
     Args:
         x: Vectors (M, D).

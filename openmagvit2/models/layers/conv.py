@@ -23,17 +23,17 @@ class Blocks:
     qkv: str = 'separate'
 
     def residual(self, in_channels: int, out_channels: int) -> ResidualBlock:
-        """A residual block."""
+        """Return a residual block."""
         return ResidualBlock(
             in_channels, out_channels, bias=self.bias, shortcut=self.shortcut, dropout=self.dropout
         )
 
     def attention(self, channels: int) -> AttnBlock:
-        """An attention block."""
+        """Return an attention block."""
         return AttnBlock(channels, qkv=self.qkv)
 
     def middle(self, kind: str, channels: int, number: int) -> tuple[nn.Sequential, nn.Sequential]:
-        """The blocks between encoder levels and output, or between decoder input and levels.
+        """Return the blocks between encoder levels and output, or between decoder input and levels.
 
         Args:
             kind: 'blocks' is ``number`` residual blocks, 'attention' is residual, attention,
@@ -95,7 +95,7 @@ class Level(nn.Module):
         self.upsample = upsample() if upsample else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, in_channels, H, W) to (B, out_channels, *size)."""
+        """Map (B, in_channels, H, W) to (B, out_channels, *size)."""
         for i, block in enumerate(self.block):
             x = block(x)
             if self.attn:
@@ -105,8 +105,8 @@ class Level(nn.Module):
 
 
 def per_level(key: str, value: int | Sequence[int], levels: int) -> tuple[int, ...]:
-    """A number for each level, from one number or one a level; ``key`` is the config key that an
-    error names.
+    """Return a number for each level, from one number or one a level; ``key`` is the config key
+    that an error names.
     """
     numbers = (value,) * levels if isinstance(value, int) else tuple(value)
     if len(numbers) != levels:
@@ -118,7 +118,7 @@ def per_level(key: str, value: int | Sequence[int], levels: int) -> tuple[int, .
 
 
 def check_levels(key: str, chosen: Sequence[int], levels: int) -> frozenset[int]:
-    """The chosen levels, each between 0 (full resolution) and ``levels - 1``."""
+    """Return the chosen levels, each between 0 (full resolution) and ``levels - 1``."""
     wrong = [level for level in chosen if level not in range(levels)]
     if wrong:
         raise UserError(

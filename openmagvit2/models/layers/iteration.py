@@ -33,8 +33,8 @@ class PerIteration(nn.Module):
             self.gathered.append(statistics)
 
     def foresee(self, statistics: list[tuple[Tensor, ...]]) -> Any:
-        """What the passes of an iteration find in ``foreseen``, from the statistics of all its
-        passes, one tuple for each.
+        """Return what the passes of an iteration find in ``foreseen``, from the statistics of all
+        its passes, one tuple for each.
         """
         return statistics
 
@@ -76,7 +76,7 @@ def one_iteration(model: nn.Module, rehearse: Callable[[], Any] | None = None) -
 
 
 def needs_whole_batch(model: nn.Module) -> bool:
-    """Whether a part must know the statistics of all passes of its iteration."""
+    """Return whether a part must know the statistics of all passes of its iteration."""
     return any(part.whole_batch for part in _parts(model))
 
 

@@ -36,5 +36,5 @@ class LayerCache:
 
 
 def new_cache(layers: int, length: int) -> list[LayerCache]:
-    """One cache for each layer."""
+    """Return one cache for each layer."""
     return [LayerCache(length) for _ in range(layers)]

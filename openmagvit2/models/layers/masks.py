@@ -12,7 +12,7 @@ def causal_mask(new: int, total: int, device: torch.device) -> Tensor:
 
 
 def group_mask(groups: Sequence[int], new: int, total: int, device: torch.device) -> Tensor:
-    """The mask of a sequence in sets: a row sees its own set and all sets before.
+    """Return the mask of a sequence in sets: a row sees its own set and all sets before.
 
     Args:
         groups: Sizes of the sets in order, prefix rows included.
@@ -29,5 +29,5 @@ def group_mask(groups: Sequence[int], new: int, total: int, device: torch.device
 
 
 def with_prefix(groups: Sequence[int], rows: int) -> tuple[int, ...]:
-    """Sets of tokens, and ``rows`` prefix rows in front, which belong to the first set."""
+    """Return sets of tokens, and ``rows`` prefix rows in front, which belong to the first set."""
     return (groups[0] + rows, *groups[1:])

@@ -16,7 +16,7 @@ class GroupNorm(nn.GroupNorm):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, *size) to the same shape."""
+        """Map (B, C, *size) to the same shape."""
         return torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
 
 

@@ -8,20 +8,20 @@ from openmagvit2.errors import UserError
 
 
 def _hadamard(a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> tuple[Tensor, ...]:
-    """Sums and differences of four tensors; twice this is four times the input."""
+    """Return sums and differences of four tensors; twice this is four times the input."""
     return a + b + c + d, a + b - c - d, a - b + c - d, a - b - c + d
 
 
 def haar(x: Tensor) -> Tensor:
-    """One level of the Haar transform: (B, C, H, W) to (B, 4C, H/2, W/2), the bands LL, LH (low
-    along the row), HL, HH one after the other, each of C channels and scaled by 1/4.
+    """Apply one level of the Haar transform: (B, C, H, W) to (B, 4C, H/2, W/2), the bands LL, LH
+    (low along the row), HL, HH one after the other, each of C channels and scaled by 1/4.
     """
     pixels = F.pixel_unshuffle(x, 2).unflatten(1, (x.shape[1], 4)).unbind(2)
     return torch.cat(_hadamard(*pixels), 1) / 4
 
 
 def inverse_haar(x: Tensor) -> Tensor:
-    """The inverse of :func:`haar`: (B, 4C, H, W) to (B, C, 2H, 2W)."""
+    """Invert :func:`haar`: (B, 4C, H, W) to (B, C, 2H, 2W)."""
     pixels = torch.stack(_hadamard(*x.chunk(4, 1)), 2)
     return F.pixel_shuffle(pixels.flatten(1, 2), 2)
 
@@ -49,7 +49,7 @@ class Patches(nn.Module):
         self.size, self.kind = size, kind
 
     def forward(self, x: Tensor) -> Tensor:
-        """An image to patches; H and W are divisible by ``size``."""
+        """Map an image to patches; H and W are divisible by ``size``."""
         if self.kind == 'pixels':
             return F.pixel_unshuffle(x, self.size)
         for _ in range(self.size.bit_length() - 1):
@@ -61,7 +61,7 @@ class Unpatches(Patches):
     """The inverse of :class:`Patches`, with the same arguments."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Patches to an image."""
+        """Map patches to an image."""
         if self.kind == 'pixels':
             return F.pixel_shuffle(x, self.size)
         for _ in range(self.size.bit_length() - 1):

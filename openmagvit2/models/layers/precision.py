@@ -8,12 +8,12 @@ from torch import Tensor
 
 
 def has_float64(device: torch.device | str) -> bool:
-    """Whether a device computes in float64; Apple's 'mps' does not."""
+    """Return whether a device computes in float64; Apple's 'mps' does not."""
     return torch.device(device).type != 'mps'
 
 
 def as_double(x: Tensor) -> Tensor:
-    """A tensor in float64, on its own device where that has float64, otherwise on the CPU."""
+    """Turn a tensor into float64, on its own device where that has float64, else on the CPU."""
     return (x if has_float64(x.device) else x.cpu()).double()
 
 

@@ -10,7 +10,7 @@ class Pointwise(nn.Conv1d):
         super().__init__(in_channels, out_channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, in_channels, *grid) to (B, out_channels, *grid)."""
+        """Map (B, in_channels, *grid) to (B, out_channels, *grid)."""
         return super().forward(x.flatten(2)).unflatten(2, x.shape[2:])
 
 

@@ -17,7 +17,7 @@ class PaddedConv(nn.Conv2d):
         super().__init__(channels, channels, 3, stride=2)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, C, H/2, W/2)."""
+        """Map (B, C, H, W) to (B, C, H/2, W/2)."""
         return super().forward(F.pad(x, (0, 1, 0, 1)))
 
 
@@ -31,7 +31,7 @@ class DepthToSpace(nn.Module):
         self.conv1 = nn.Conv2d(channels, 4 * channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, C, 2H, 2W)."""
+        """Map (B, C, H, W) to (B, C, 2H, 2W)."""
         return depth_to_space(self.conv1(x))
 
 
@@ -43,12 +43,12 @@ class NearestConv(nn.Module):
         self.conv = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, C, 2H, 2W)."""
+        """Map (B, C, H, W) to (B, C, 2H, 2W)."""
         return self.conv(F.interpolate(x, scale_factor=2, mode='nearest'))
 
 
 def depth_to_space(x: Tensor) -> Tensor:
-    """(B, 4C, H, W) to (B, C, 2H, 2W) in DCR order: not ``pixel_shuffle``, which would misread
+    """Map (B, 4C, H, W) to (B, C, 2H, 2W) in DCR order: not ``pixel_shuffle``, which would misread
     official weights.
 
     The memory format stays, so that channels-last networks need no second copy.
@@ -68,7 +68,7 @@ UPSAMPLERS = {'depth_to_space': DepthToSpace, 'nearest_conv': NearestConv}
 
 
 def build_sampler(key: str, name: str, table: dict, channels: int) -> nn.Module:
-    """The sampler called ``name``; ``key`` is the config key that an error names."""
+    """Return the sampler called ``name``; ``key`` is the config key that an error names."""
     if name not in table:
         raise UserError(f'`{key}={name!r}` is not known; choose one of {", ".join(table)}.')
     return table[name](channels)

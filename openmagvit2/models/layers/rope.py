@@ -9,13 +9,13 @@ from openmagvit2.errors import UserError
 
 
 def grid_cells(grid: Sequence[int]) -> Tensor:
-    """Coordinates of the cells of a grid in raster order: int64 (cells, len(grid))."""
+    """Return the coordinates of the cells of a grid in raster order: int64 (cells, len(grid))."""
     axes = torch.meshgrid(*(torch.arange(n) for n in grid), indexing='ij')
     return torch.stack(axes, -1).flatten(0, -2)
 
 
 def rope(positions: Tensor, head_dim: int, base: float = 10000.0) -> Tensor:
-    """Cosines and sines of the angles that positions turn pairs of channels by.
+    """Return the cosines and sines of the angles that positions turn pairs of channels by.
 
     The pairs are split over the axes as evenly as they go, the first axis takes the rest; the j-th
     of an axis with n pairs turns by ``coordinate * base^(-j / n)``. A row with a negative
@@ -51,8 +51,8 @@ def rope(positions: Tensor, head_dim: int, base: float = 10000.0) -> Tensor:
 
 
 def rope_table(grid: Sequence[int], head_dim: int, base: float = 10000.0) -> Tensor:
-    """The table for one prefix row and a grid in raster order, float32 (1 + cells, head_dim / 2,
-    2).
+    """Return the table for one prefix row and a grid in raster order, float32 (1 + cells, head_dim
+    / 2, 2).
     """
     cells = grid_cells(grid)
     return rope(torch.cat([torch.full_like(cells[:1], -1), cells]), head_dim, base)

@@ -6,7 +6,8 @@ from torch import Tensor
 
 
 def all_reduce_mean(x: Tensor) -> Tensor:
-    """Mean of ``x`` over all processes; the gradient is that of this process's own ``x``.
+    """Return the mean of ``x`` over all processes; the gradient is that of this process's own
+    ``x``.
 
     Where every process computes the same loss from the mean, data parallelism, which averages the
     gradients of the processes, so gives the gradient of one process on the whole batch. Nothing

@@ -102,7 +102,7 @@ class TransformerBlock(nn.Module):
     def forward(
         self, x: Tensor, rope: Tensor, cache: LayerCache | None = None, mask: Tensor | None = None
     ) -> Tensor:
-        """Rows (B, T, dim) to rows of the same shape.
+        """Map rows (B, T, dim) to rows of the same shape.
 
         Args:
             x: Rows behind those in the cache.

@@ -27,7 +27,7 @@ def vit_blocks(dim: int, num_layers: int, num_heads: int) -> nn.Sequential:
 
 
 def random_vector(*shape: int) -> nn.Parameter:
-    """A learned vector of the last axis' width: normal, scaled to unit length."""
+    """Return a learned vector of the last axis' width: normal, scaled to unit length."""
     return nn.Parameter(torch.randn(shape) * shape[-1] ** -0.5)
 
 
@@ -83,7 +83,7 @@ class LatentVit(nn.Module):
         self.ln_post = nn.LayerNorm(dim)
 
     def forward(self, cells: Tensor, latents: Tensor) -> tuple[Tensor, Tensor]:
-        """Cells (B, num_cells, dim), row by row, and latents (B, num_tokens, dim), both without
+        """Map cells (B, num_cells, dim), row by row, and latents (B, num_tokens, dim), both without
         positions, to both after the last norm.
         """
         first = self.class_embedding.expand(len(cells), 1, -1)

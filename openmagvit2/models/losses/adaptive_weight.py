@@ -27,7 +27,7 @@ class AdaptiveWeight:
     def __call__(
         self, reconstruction: Tensor, adversarial: Tensor, last_layer: Tensor | None
     ) -> Tensor:
-        """The weight of one iteration, a detached scalar, the same on all processes.
+        """Return the weight of one iteration, a detached scalar, the same on all processes.
 
         Args:
             reconstruction: The weighted reconstruction losses, a scalar.

@@ -87,7 +87,9 @@ class Adversarial(nn.Module):
         self.features, self.start, self.first = features, start, first
 
     def build_parts(self) -> dict[str, nn.Module]:
-        """The ``discriminator`` and the regularizers, each by its name for logs and checkpoints."""
+        """Return the ``discriminator`` and the regularizers, each by its name for logs and
+        checkpoints.
+        """
         if self.discriminator is None:
             return {}
         parts: dict[str, nn.Module] = dict(discriminator=DISCRIMINATORS.build(self.discriminator))
@@ -97,7 +99,7 @@ class Adversarial(nn.Module):
         return parts
 
     def is_played(self, iteration: int) -> bool:
-        """Whether the discriminator takes part after ``iteration`` finished iterations."""
+        """Return whether the discriminator takes part after ``iteration`` finished iterations."""
         return self.discriminator is not None and iteration >= self.start
 
     def generator_terms(
@@ -109,7 +111,8 @@ class Adversarial(nn.Module):
         last_layer: Tensor | None,
         iteration: int,
     ) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
-        """What the game adds to the autoencoder's loss; no gradient stays in the discriminator.
+        """Return what the game adds to the autoencoder's loss; no gradient stays in the
+        discriminator.
 
         Args:
             discriminator: The discriminator itself, not its data-parallel wrapper.
@@ -144,7 +147,7 @@ class Adversarial(nn.Module):
         fake: Tensor,
         iteration: int,
     ) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
-        """The discriminator's loss; see :meth:`generator_terms`.
+        """Return the discriminator's loss; see :meth:`generator_terms`.
 
         Args:
             discriminator: It, or its data-parallel wrapper.
@@ -183,7 +186,9 @@ class Adversarial(nn.Module):
 
     @staticmethod
     def _distance(discriminator: nn.Module, image: Tensor, fake: Tensor) -> Tensor:
-        """Sum over the discriminator's layers of the mean absolute difference (pix2pixHD)."""
+        """Return the sum over the discriminator's layers of the mean absolute difference
+        (pix2pixHD).
+        """
         if not isinstance(discriminator, FeatureLayers):
             raise UserError(
                 f'{KEY}.features: {type(discriminator).__name__} has no method `features(image)`; '

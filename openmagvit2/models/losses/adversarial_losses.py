@@ -8,12 +8,12 @@ from openmagvit2.registry import LOSSES
 
 
 def non_saturating_generator(fake: Tensor) -> Tensor:
-    """Mean softplus(-logit); logits are averaged over an image *before* the logarithm."""
+    """Return mean softplus(-logit); logits are averaged over an image *before* the logarithm."""
     return F.softplus(-fake.flatten(1).mean(1)).mean()
 
 
 def mean_generator(fake: Tensor) -> Tensor:
-    """Minus the mean logit (VQGAN's, with the hinge loss of the discriminator)."""
+    """Return minus the mean logit (VQGAN's, with the hinge loss of the discriminator)."""
     return -fake.mean()
 
 
@@ -28,7 +28,7 @@ def vanilla(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def non_saturating(real: Tensor, fake: Tensor) -> Tensor:
-    """Sum of the two binary cross-entropies of the images' mean logits."""
+    """Return the sum of the two binary cross-entropies of the images' mean logits."""
     return F.softplus(-real.flatten(1).mean(1)).mean() + F.softplus(fake.flatten(1).mean(1)).mean()
 
 
@@ -58,9 +58,9 @@ class AdversarialLoss(nn.Module):
         self.generator, self.discriminator = generator, discriminator
 
     def generator_loss(self, fake: Tensor) -> Tensor:
-        """Logits of reconstructions (B, 1, h, w) to a scalar."""
+        """Map logits of reconstructions (B, 1, h, w) to a scalar."""
         return GENERATOR_LOSSES[self.generator](fake)
 
     def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
-        """Logits of images and of detached reconstructions, both (B, 1, h, w), to a scalar."""
+        """Map logits of images and of detached reconstructions, both (B, 1, h, w), to a scalar."""
         return DISCRIMINATOR_LOSSES[self.discriminator](real, fake)

@@ -37,8 +37,8 @@ class LeCAM(PerIteration):
         self.register_buffer('fake_average', torch.zeros(()))
 
     def forward(self, real: Tensor, fake: Tensor) -> Tensor:
-        """Logits of images and of reconstructions (B, 1, h, w) to a scalar; in training mode the
-        averages are updated.
+        """Map logits of images and of reconstructions (B, 1, h, w) to a scalar; in training mode
+        the averages are updated.
         """
         before = self._averages()
         if self.training:
@@ -62,7 +62,7 @@ class LeCAM(PerIteration):
         return torch.stack([self.real_average, self.fake_average])
 
     def _after(self) -> Tensor:
-        """The averages as they will be after what is known of an announced iteration."""
+        """Return the averages as they will be after what is known of an announced iteration."""
         known = self.foreseen or self.gathered
         return self._moved(known) if known else self._averages()
 

@@ -17,7 +17,7 @@ class L1Loss(ReconstructionLoss):
     """Mean absolute difference (the paper's)."""
 
     def forward(self, out: Tensor, target: Tensor) -> Tensor:
-        """The network's output and its target, two (B, C, *size), to a scalar."""
+        """Map the network's output and its target, two (B, C, *size), to a scalar."""
         return (out - target).abs().mean()
 
 
@@ -26,5 +26,5 @@ class L2Loss(ReconstructionLoss):
     """Mean squared difference (LlamaGen's)."""
 
     def forward(self, out: Tensor, target: Tensor) -> Tensor:
-        """The network's output and its target, two (B, C, *size), to a scalar."""
+        """Map the network's output and its target, two (B, C, *size), to a scalar."""
         return (out - target).square().mean()

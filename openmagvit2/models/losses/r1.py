@@ -29,7 +29,7 @@ class R1(nn.Module):
     def forward(
         self, real: Tensor, fake: Tensor, *, discriminator: nn.Module, image: Tensor, iteration: int
     ) -> Tensor | None:
-        """The penalty, a scalar, or None in an iteration without one.
+        """Return the penalty, a scalar, or None in an iteration without one.
 
         Args:
             real, fake: Not used.

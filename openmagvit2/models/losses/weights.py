@@ -8,7 +8,7 @@ class LossWeight:
     """A weight that changes in training: ``weight(iteration) -> float``."""
 
     def __call__(self, iteration: int) -> float:
-        """The weight in the iteration after ``iteration`` finished ones."""
+        """Return the weight in the iteration after ``iteration`` finished ones."""
         raise NotImplementedError
 
 
@@ -19,7 +19,7 @@ class ConstantWeight(LossWeight):
         self.value = value
 
     def __call__(self, iteration: int) -> float:
-        """The number."""
+        """Return the number."""
         return self.value
 
 
@@ -44,7 +44,7 @@ class LinearWeight(LossWeight):
 
 
 def build_weight(value: float | dict, key: str) -> LossWeight:
-    """The weight of a config.
+    """Return the weight of a config.
 
     Args:
         value: A number or the config of a schedule.

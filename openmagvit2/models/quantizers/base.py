@@ -135,7 +135,7 @@ class BaseQuantizer(nn.Module, ABC):
         return len(self.codebook_sizes)
 
     def _states(self, name: str) -> bool:
-        """Whether the class or the instance sets an attribute that this class derives."""
+        """Return whether the class or the instance sets an attribute that this class derives."""
         return name in vars(self) or getattr(type(self), name) is not getattr(BaseQuantizer, name)
 
     @property
@@ -150,7 +150,9 @@ class BaseQuantizer(nn.Module, ABC):
         return None
 
     def token_shape(self, grid: Sequence[int]) -> tuple[int, ...]:
-        """Axes of an image's indices: the grid, with k > 1 digits one more axis of length k."""
+        """Return the axes of an image's indices: the grid, with k > 1 digits one more axis of
+        length k.
+        """
         digits = len(self.codebook_sizes)
         return tuple(grid) if digits == 1 else (*grid, digits)
 
@@ -175,7 +177,8 @@ class BaseQuantizer(nn.Module, ABC):
         return out
 
     def check_indices(self, indices: Tensor) -> Tensor:
-        """Indices from outside as int64, checked: most quantizers read a wrong one as another code.
+        """Check indices from outside and return them as int64: most quantizers read a wrong one as
+        another code.
 
         Waits for the device, so it stands where users hand indices in, not in training.
 
@@ -209,12 +212,12 @@ class BaseQuantizer(nn.Module, ABC):
         return indices
 
     def projected(self, z: Tensor) -> Tensor:
-        """(B, in_channels, *grid) to (B, width, *grid)."""
+        """Map (B, in_channels, *grid) to (B, width, *grid)."""
         return self.project_in(z) if self._projects else z
 
     @abstractmethod
     def quantize(self, z: Tensor) -> QuantizerOutput:
-        """The work of :meth:`forward` between the projections, on float32 (B, width, *grid)."""
+        """Do the work of :meth:`forward` between the projections, on float32 (B, width, *grid)."""
 
     def indices_to_codes(self, indices: Tensor) -> Tensor:
         """int64 (B, *token_shape(grid)) to float32 codes (B, code_dim, *grid)."""
@@ -223,13 +226,13 @@ class BaseQuantizer(nn.Module, ABC):
             return self.project_out(codes) if self._projects else codes
 
     def dequantize(self, indices: Tensor) -> Tensor:
-        """The work of :meth:`indices_to_codes` before the projection: (B, width, *grid)."""
+        """Do the work of :meth:`indices_to_codes` before the projection: (B, width, *grid)."""
         raise NotImplementedError(
             f'{type(self).__name__} must implement `dequantize`, or `indices_to_codes` itself.'
         )
 
     def rows(self, indices: Tensor) -> Tensor:
-        """What each digit stands for, before any sum or projection.
+        """Return what each digit stands for, before any sum or projection.
 
         Args:
             indices: int64 (B, *token_shape(grid)).
@@ -246,7 +249,7 @@ class BaseQuantizer(nn.Module, ABC):
     def soft_codes(
         self, z: Tensor, temperature: float, uniform: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Indices drawn from softmax(-|z - row|^2 / temperature), and that distribution.
+        """Return indices drawn from softmax(-|z - row|^2 / temperature), and that distribution.
 
         Args:
             z: Latents (B, in_channels, *grid).
@@ -273,5 +276,5 @@ def straight_through(z: Tensor, codes: Tensor) -> Tensor:
 
 
 def channels(values: Tensor, like: Tensor) -> Tensor:
-    """Numbers (D,) of the channels, shaped to meet maps ``like`` (B, ., *grid): (1, D, 1, ...)."""
+    """Shape numbers (D,) of the channels to meet maps ``like`` (B, ., *grid): (1, D, 1, ...)."""
     return values.reshape(1, -1, *[1] * (like.dim() - 2))

@@ -63,14 +63,14 @@ class FSQ(BaseQuantizer):
         return QuantizerOutput(codes, self._indices(codes))
 
     def dequantize(self, indices: Tensor) -> Tensor:
-        """int64 (B, *grid) to codes (B, D, *grid) in [-1, 1]."""
+        """Map int64 (B, *grid) to codes (B, D, *grid) in [-1, 1]."""
         like = indices.unsqueeze(1)
         levels = channels(self.level_counts, like)
         half = levels // 2
         return (like // channels(self.basis, like) % levels - half).float() / half
 
     def _indices(self, codes: Tensor) -> Tensor:
-        """Codes (B, D, *grid) to int64 (B, *grid)."""
+        """Map codes (B, D, *grid) to int64 (B, *grid)."""
         half = channels(self.level_counts, codes) // 2
         digits = (codes * half).round().long() + half
         return (digits * channels(self.basis, digits)).sum(1)

@@ -49,19 +49,19 @@ class Grouped(BaseQuantizer):
         return out
 
     def dequantize(self, indices: Tensor) -> Tensor:
-        """int64 (B, *grid, groups) to (B, groups * d, *grid)."""
+        """Map int64 (B, *grid, groups) to (B, groups * d, *grid)."""
         indices = indices if self.groups > 1 else indices[..., None]
         return self._joined(self.quantizer.indices_to_codes(indices.movedim(-1, 1).flatten(0, 1)))
 
     def rows(self, indices: Tensor) -> Tensor:
-        """int64 (B, *grid, groups) to (B, T, groups, d)."""
+        """Map int64 (B, *grid, groups) to (B, T, groups, d)."""
         rows = self.quantizer.rows(indices.flatten(1))
         return rows.reshape(len(indices), -1, self.groups, rows.shape[-1])
 
     def _cut(self, z: Tensor) -> Tensor:
-        """(B, groups * d, *grid) to (B * groups, d, *grid)."""
+        """Map (B, groups * d, *grid) to (B * groups, d, *grid)."""
         return z.unflatten(1, (self.groups, -1)).flatten(0, 1)
 
     def _joined(self, codes: Tensor) -> Tensor:
-        """(B * groups, d, *grid) to (B, groups * d, *grid)."""
+        """Map (B * groups, d, *grid) to (B, groups * d, *grid)."""
         return codes.unflatten(0, (-1, self.groups)).flatten(1, 2)

@@ -116,7 +116,7 @@ class LFQ(BaseQuantizer, PerIteration):
         self.unit = num_bits**-0.5 if spherical else 1.0
 
     def quantize(self, z: Tensor) -> QuantizerOutput:
-        """Signs of ``z`` (B, num_bits, *grid), times ``unit``; zero counts as negative."""
+        """Take the signs of ``z`` (B, num_bits, *grid), times ``unit``; zero counts as negative."""
         z = self._prepared(z)
         codes = torch.where(z > 0, self.unit, -self.unit)
         passed = z if self.gradient_scale == 1 else z * self.gradient_scale
@@ -132,7 +132,7 @@ class LFQ(BaseQuantizer, PerIteration):
         return out
 
     def foresee(self, statistics: list[tuple[Tensor, ...]]) -> Tensor:
-        """The mean distribution of an iteration over all processes."""
+        """Return the mean distribution of an iteration over all processes."""
         return all_reduce_mean(reduce(add, (mean for (mean,) in statistics)) / len(statistics))
 
     def move(self, statistics: list[tuple[Tensor, ...]]) -> None:
@@ -160,20 +160,20 @@ class LFQ(BaseQuantizer, PerIteration):
         return per_sample, -(mean * log_mean).sum()
 
     def dequantize(self, indices: Tensor) -> Tensor:
-        """int64 (B, *token_shape(grid)) to signs (B, num_bits, *grid)."""
+        """Map int64 (B, *token_shape(grid)) to signs (B, num_bits, *grid)."""
         single = len(self.index_bits) == 1
         digits = indices.unsqueeze(1) if single else indices.movedim(-1, 1)[:, self.digits]
         return ((digits >> channels(self.shifts, digits) & 1).float() * 2 - 1) * self.unit
 
     def _indices(self, codes: Tensor) -> Tensor:
-        """Signs (B, num_bits, *grid) to int64 (B, *token_shape(grid))."""
+        """Map signs (B, num_bits, *grid) to int64 (B, *token_shape(grid))."""
         bits = (codes > 0).long() << channels(self.shifts, codes)
         digits = [part.sum(1) for part in bits.split(self.index_bits, 1)]
         return digits[0] if len(digits) == 1 else torch.stack(digits, -1)
 
     def _mean(self, prob: Tensor) -> Tensor:
-        """Probabilities of a bit being 1 (M, num_bits) to the mean distribution over the codes of
-        each group, (entropy_groups, 2^(high half), 2^(low half)); without the first axis where
+        """Map probabilities of a bit being 1 (M, num_bits) to the mean distribution over the codes
+        of each group, (entropy_groups, 2^(high half), 2^(low half)); without the first axis where
         there is one group.
         """
         if self.entropy_groups == 1:
@@ -195,7 +195,7 @@ def _vectors(z: Tensor) -> Tensor:
 
 
 def _mean_distribution(prob: Tensor) -> Tensor:
-    """Probabilities of a bit being 1 (M, num_bits) to the mean distribution over codes (2^(high
+    """Map probabilities of a bit being 1 (M, num_bits) to the mean distribution over codes (2^(high
     half), 2^(low half)).
     """
     half = prob.shape[1] // 2
@@ -205,8 +205,8 @@ def _mean_distribution(prob: Tensor) -> Tensor:
 
 
 def _half_distribution(prob: Tensor) -> Tensor:
-    """Probabilities of a bit being 1 (M, n) to the distribution over the 2^n codes (M, 2^n), bit 0
-    fastest.
+    """Map probabilities of a bit being 1 (M, n) to the distribution over the 2^n codes (M, 2^n),
+    bit 0 fastest.
     """
     table = prob.new_ones(len(prob), 1)
     for bit in prob.unbind(1):

@@ -124,7 +124,7 @@ class MultiScale(BaseQuantizer):
         )
 
     def dequantize(self, indices: Tensor) -> Tensor:
-        """int64 (B, T), or (B, T, k), to the sum over scales (B, D, h, w)."""
+        """Map int64 (B, T), or (B, T, k), to the sum over scales (B, D, h, w)."""
         first, *others = indices.split(self.groups, 1)
         total = self.accumulate(None, first, 0)
         for s, part in enumerate(others, 1):
@@ -132,7 +132,7 @@ class MultiScale(BaseQuantizer):
         return total
 
     def rows(self, indices: Tensor) -> Tensor:
-        """int64 (B, T), or (B, T, k), to the quantizer's rows (B, T, k, d)."""
+        """Map int64 (B, T), or (B, T, k), to the quantizer's rows (B, T, k, d)."""
         return self.quantizer.rows(indices)
 
     def accumulate(self, total: Tensor | None, indices: Tensor, s: int) -> Tensor:
@@ -152,8 +152,8 @@ class MultiScale(BaseQuantizer):
         return step if total is None else total + step
 
     def next_input(self, total: Tensor, s: int) -> Tensor:
-        """What a generator sees of the sum (B, D, h, w) of the scales before ``s``: resized by
-        area, (B, groups[s], D).
+        """Return what a generator sees of the sum (B, D, h, w) of the scales before ``s``: resized
+        by area, (B, groups[s], D).
         """
         return _resized(total, self.scales[s], 'area').flatten(2).transpose(1, 2)
 
@@ -168,14 +168,16 @@ class MultiScale(BaseQuantizer):
         return torch.cat(inputs, 1)
 
     def _spread(self, codes: Tensor, s: int) -> Tensor:
-        """Codes of a scale (B, D, *scales[s]) on the full grid, through its convolution."""
+        """Map codes of a scale (B, D, *scales[s]) to the full grid, through its convolution."""
         h = _resized(codes, self.scales[-1], self.upsample)
         if not self.phi:
             return h
         return h * (1 - self.phi_ratio) + self.phi[self._phi(s)](h) * self.phi_ratio
 
     def _phi(self, s: int) -> int:
-        """Number of a scale's convolution: the tick nearest to its place in [0, 1], as in VAR."""
+        """Return the number of a scale's convolution: the tick nearest to its place in [0, 1], as
+        in VAR.
+        """
         count = len(self.phi)
         margin = 1 / 3 / count if count == 4 else 1 / 2 / count
         ticks = np.linspace(margin, 1 - margin, count)

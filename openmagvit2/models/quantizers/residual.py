@@ -85,12 +85,12 @@ class Residual(BaseQuantizer, PerIteration):
         """Nothing is left to move: the passes are only counted."""
 
     def dequantize(self, indices: Tensor) -> Tensor:
-        """int64 (B, *grid, n), of the first n depths, to the sum of their codes (B, D, *grid)."""
+        """Map int64 (B, *grid, n), the first n depths, to the sum of their codes (B, D, *grid)."""
         digits = [indices] if self.depth == 1 else indices.unbind(-1)
         return reduce(add, (self.quantizer.indices_to_codes(digit) for digit in digits))
 
     def rows(self, indices: Tensor) -> Tensor:
-        """int64 (B, *grid, depth) to (B, T, depth, D)."""
+        """Map int64 (B, *grid, depth) to (B, T, depth, D)."""
         rows = self.quantizer.rows(indices.flatten(1))
         return rows.reshape(len(indices), -1, self.depth, rows.shape[-1])
 

@@ -86,7 +86,7 @@ class VQ(BaseQuantizer, Codebook):
         return out
 
     def dequantize(self, indices: Tensor) -> Tensor:
-        """int64 (B, *grid) to rows of the table (B, code_dim, *grid)."""
+        """Map int64 (B, *grid) to rows of the table (B, code_dim, *grid)."""
         return F.embedding(indices, self.table).movedim(-1, 1)
 
     @torch.no_grad()
@@ -109,7 +109,7 @@ class VQ(BaseQuantizer, Codebook):
         return rows.view(len(z), *z.shape[2:]), targets.view(len(z), -1, 1, len(table))
 
     def _vectors(self, z: Tensor) -> Tensor:
-        """(B, D, *grid) to the vectors (B * T, D) that are compared with the table."""
+        """Map (B, D, *grid) to the vectors (B * T, D) that are compared with the table."""
         x = rearrange(z, 'b d ... -> (b ...) d')
         return F.normalize(x, dim=-1) if self.l2_norm else x
 

@@ -48,5 +48,5 @@ def asked_again(wrapper: BaseQuantizer, quantizer: BaseQuantizer) -> str | None:
 
 
 def mean_by_name(dicts: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """Means of scalars with the same names."""
+    """Return the means of scalars with the same names."""
     return {name: torch.stack([values[name] for values in dicts]).mean() for name in dicts[0]}

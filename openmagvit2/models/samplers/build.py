@@ -9,7 +9,7 @@ from openmagvit2.signatures import accepted
 
 
 def build_sampler(settings: dict[str, Any]) -> SubTokenSampler:
-    """The sampler of settings, :class:`SubTokenSampler` by default.
+    """Return the sampler of settings, :class:`SubTokenSampler` by default.
 
     Raises:
         UserError: It has no setting of a name.

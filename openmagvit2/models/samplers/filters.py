@@ -42,8 +42,8 @@ def top_p(logits: Tensor, p: float) -> Tensor:
 
 
 def _largest(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """The ``count`` largest of the last axis, falling, equal ones by their position; and their
-    positions.
+    """Return the ``count`` largest of the last axis, falling, equal ones by their position; and
+    their positions.
     """
     if count == values.shape[-1]:
         return values.sort(descending=True, stable=True)
@@ -53,8 +53,8 @@ def _largest(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
 
 
 def draw(logits: Tensor, uniform: Tensor) -> Tensor:
-    """The inverse of the cumulative distribution of logits (B, V) at uniform numbers (B,): int64
-    (B,).
+    """Return the inverse of the cumulative distribution of logits (B, V) at uniform numbers (B,):
+    int64 (B,).
 
     In float64 where the device has it, and in float32 elsewhere, which costs no wait for the CPU.
 

@@ -15,7 +15,7 @@ def scheduled(
     interval: Sequence[float] = (0.0, 1.0),
     power: float = 1.0,
 ) -> float:
-    """The scale at a point of the decoding: ``1 + (scale - 1) * f``.
+    """Return the scale at a point of the decoding: ``1 + (scale - 1) * f``.
 
     Args:
         scale: The full scale.

@@ -126,7 +126,7 @@ class SubTokenSampler:
         return list(value) if isinstance(value, (list, tuple)) else [value]
 
     def check(self, sub_tokens: int) -> None:
-        """Raises UserError where a list is not as long as there are sub-tokens."""
+        """Raise UserError if a list is not as long as there are sub-tokens."""
         if len(self.schedules) not in (1, sub_tokens):
             raise UserError(
                 f'sampling.schedule={self.schedules}: give one name, or one for each of '
@@ -150,8 +150,8 @@ class SubTokenSampler:
         return any(scale != 1 for scale in self._list('guidance'))
 
     def __call__(self, logits: Tensor, i: int, uniform: Tensor, progress: float = 1.0) -> Tensor:
-        """Logits (B or 2B, V_i) of sub-token i and uniform numbers (B,) in [0, 1) to int64 (B,);
-        ``progress`` goes from 0 to 1.
+        """Map logits (B or 2B, V_i) of sub-token i and uniform numbers (B,) in [0, 1) to int64
+        (B,); ``progress`` goes from 0 to 1.
         """
         logits = self.filtered(logits, i, len(uniform), progress)
         greedy = self.setting('temperature', i) < LEAST_TEMPERATURE

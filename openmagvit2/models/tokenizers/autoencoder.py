@@ -33,7 +33,7 @@ class AutoEncoder(nn.Module):
             self.add_module(name, part)
 
     def forward(self, image: Tensor) -> tuple[Tensor, QuantizerOutput]:
-        """(B, 3, *size) in [-1, 1] to the decoder's output (B, pixels.channels, *size), not
+        """Map (B, 3, *size) in [-1, 1] to the decoder's output (B, pixels.channels, *size), not
         clamped, and the quantizer's output.
         """
         part: dict[str, Any] = dict(self.named_children()) | self.frozen

@@ -28,7 +28,7 @@ class Pixels(nn.Module):
             raise UserError(f'model.pixels.range must be two rising numbers, got {tuple(range)}.')
 
     def to_network(self, image: Tensor) -> Tensor:
-        """Images in [-1, 1] (B, 3, *size) to the same shape in ``range``."""
+        """Map images in [-1, 1] (B, 3, *size) to the same shape in ``range``."""
         if (self.low, self.high) == (-1.0, 1.0):
             return image
         return (image + 1) * ((self.high - self.low) / 2) + self.low
@@ -38,7 +38,7 @@ class Pixels(nn.Module):
         return self.to_network(image)
 
     def to_image(self, out: Tensor) -> Tensor:
-        """The decoder's output (B, ``channels``, *size) to images around [-1, 1], not clamped."""
+        """Map the output of the decoder (B, ``channels``, *size) to images around [-1, 1]."""
         if (self.low, self.high) == (-1.0, 1.0):
             return out
         return (out - self.low) * (2 / (self.high - self.low)) - 1

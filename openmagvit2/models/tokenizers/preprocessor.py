@@ -13,7 +13,7 @@ class ImagePreprocessor(BaseDataPreprocessor):
     """
 
     def forward(self, data: dict, training: bool = False) -> dict:
-        """A dict with ``image`` uint8 (B, 3, H, W) and other tensors, to the same dict on the
+        """Map a dict with ``image`` uint8 (B, 3, H, W) and other tensors, to the same dict on the
         device.
         """
         if 'uniform' in data:

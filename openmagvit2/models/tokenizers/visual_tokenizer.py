@@ -92,7 +92,7 @@ class VisualTokenizer(BaseModel):
         return self.recipe.freeze
 
     def roles(self) -> dict[str, nn.Module]:
-        """The modules with an optimizer of their own, by name."""
+        """Return the modules with an optimizer of their own, by name."""
         roles: dict[str, nn.Module] = dict(autoencoder=self.autoencoder)
         if self.discriminator is not None:
             roles['discriminator'] = self.discriminator
@@ -115,13 +115,13 @@ class VisualTokenizer(BaseModel):
 
     # ---- use -------------------------------------------------------------------------------------
     def grid(self, size: Sequence[int]) -> tuple[int, ...]:
-        """Shape of the latent positions of images of ``size``, which :meth:`pad` would not change:
-        (H, W) to (h, w), or what the encoder makes of it.
+        """Return the shape of the latent positions of images of ``size``, which :meth:`pad` would
+        not change: (H, W) to (h, w), or what the encoder makes of it.
         """
         return self.encoder.grid(size)
 
     def pad(self, image: Tensor, repeat: bool = False) -> tuple[Tensor, tuple[slice, ...]]:
-        """An image with a border up to sides that the encoder's stride divides.
+        """Pad an image up to sides that the encoder's stride divides.
 
         Args:
             image: (B, 3, *size).
@@ -145,11 +145,13 @@ class VisualTokenizer(BaseModel):
         return F.pad(image, borders, **mode), tuple(crop)
 
     def encode(self, image: Tensor) -> QuantizerOutput:
-        """(B, 3, *size) in [-1, 1], sides divisible by ``encoder.stride``, to codes and indices."""
+        """Map (B, 3, *size) in [-1, 1], sides divisible by ``encoder.stride``, to codes and
+        indices.
+        """
         return self.quantizer(self.encoder(self.pixels.to_network(image)))
 
     def decode(self, codes: Tensor, size: Sequence[int] | None = None) -> Tensor:
-        """Codes to images around [-1, 1], not clamped.
+        """Map codes to images around [-1, 1], not clamped.
 
         Args:
             codes: (B, D, *grid) of any float type.
@@ -160,7 +162,7 @@ class VisualTokenizer(BaseModel):
         return self.pixels.to_image(run_decoder(self.decoder, codes, size))
 
     def decode_indices(self, indices: Tensor) -> Tensor:
-        """int64 (B, *grid) to images around [-1, 1], not clamped.
+        """Map int64 (B, *grid) to images around [-1, 1], not clamped.
 
         Raises:
             UserError: See :meth:`check_indices`.
@@ -168,8 +170,8 @@ class VisualTokenizer(BaseModel):
         return self.decode(self.quantizer.indices_to_codes(self.check_indices(indices)))
 
     def index_axes(self) -> list[str]:
-        """Names of the axes of a batch of indices: B, the cells, with several digits their
-        number.
+        """Return the names of the axes of a batch of indices: B, the cells, with several digits
+        their number.
         """
         # Any grid will do, where the quantizer takes more than one.
         size = self.encoder.image_size or self.encoder.stride or ()
@@ -180,7 +182,7 @@ class VisualTokenizer(BaseModel):
         return ['B', *names, *([str(digits)] if digits > 1 else [])]
 
     def check_indices(self, indices: Tensor) -> Tensor:
-        """Indices (B, *token_shape) as int64, checked.
+        """Check indices (B, *token_shape) and return them as int64.
 
         Raises:
             UserError: Another shape, no whole numbers, or one that is not in the codebook.
@@ -194,16 +196,16 @@ class VisualTokenizer(BaseModel):
         return self.quantizer.check_indices(indices)
 
     def reconstruct(self, image: Tensor) -> Tensor:
-        """(B, 3, H, W) in [-1, 1] through the codes and back, not clamped."""
+        """Encode and decode (B, 3, H, W) in [-1, 1]; the result is not clamped."""
         return self.decode(self.encode(image).codes)
 
     def forward(self, image: Tensor) -> Tensor:
-        """The same as :meth:`reconstruct`."""
+        """Do the same as :meth:`reconstruct`."""
         return self.reconstruct(image)
 
     @torch.no_grad()
     def val_step(self, data: dict) -> list[dict]:
-        """One dict of batched tensors: ``image``, ``reconstruction`` (clamped to [-1, 1]),
+        """Return one dict of batched tensors: ``image``, ``reconstruction`` (clamped to [-1, 1]),
         ``indices`` and ``codebook_sizes``.
 
         Raises:
@@ -226,7 +228,7 @@ class VisualTokenizer(BaseModel):
         ]
 
     def test_step(self, data: dict) -> list[dict]:
-        """The same as :meth:`val_step`, a subclass's too."""
+        """Do the same as :meth:`val_step`, a subclass's too."""
         return self.val_step(data)
 
     # ---- training --------------------------------------------------------------------------------
@@ -237,7 +239,7 @@ class VisualTokenizer(BaseModel):
         handles: dict[str, nn.Module] | None = None,
         iteration: int = 0,
     ) -> dict[str, Tensor]:
-        """One step of the autoencoder and one of the discriminator on the same reconstruction.
+        """Take one step of the autoencoder and one of the discriminator on the same reconstruction.
 
         Args:
             data: A batch of the data set.
@@ -313,7 +315,7 @@ class VisualTokenizer(BaseModel):
         fake: Tensor,
         iteration: int,
     ) -> dict[str, Tensor]:
-        """One step of the discriminator on images and their reconstructions.
+        """Take one step of the discriminator on images and their reconstructions.
 
         Returns:
             Scalars for the log.
@@ -336,8 +338,8 @@ class VisualTokenizer(BaseModel):
             raise UserError(f'model.quantizer: {self.quantizer.indivisible}')
 
     def rehearse(self, data: dict, optim_wrapper: OptimWrapperDict, iteration: int = 0) -> None:
-        """The passes of :meth:`train_step` without gradients and steps, for parts that must know a
-        whole batch before its first micro-batch.
+        """Make the passes of :meth:`train_step` without gradients and steps, for parts that must
+        know a whole batch before its first micro-batch.
         """
         image = self.data_preprocessor(data, True)['image']
         with torch.no_grad(), optim_wrapper['autoencoder'].optim_context(self.autoencoder):
@@ -370,7 +372,9 @@ def check_decoded(out: Tensor, what: str) -> None:
 
 
 def _named(index: Tensor | None) -> str:
-    """What errors call a batch: the numbers of its images in the data set, where they are known."""
+    """Return what errors call a batch: the numbers of its images in the data set, where they are
+    known.
+    """
     if index is None:
         return 'a batch of images'
     numbers = torch.as_tensor(index).flatten().tolist()
