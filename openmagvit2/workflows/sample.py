@@ -14,20 +14,22 @@ from openmagvit2.apis.generator import Generator
 from openmagvit2.checkpoint.hashing import weights_hash
 from openmagvit2.engine.launch import long_barrier
 from openmagvit2.errors import UserError
+from openmagvit2.evaluation.sample_labels import RANDOM, sample_pairs
 from openmagvit2.io import claim, write_atomically
 
 
 def sample_npz(
     generator: Generator,
     out: str | Path,
-    labels: Sequence[int],
+    labels: Sequence[int] | str,
     num_per_class: int,
     seed: int = 0,
     batch_size: int = 50,
     part: int = 500,
     **sampling,
 ) -> int:
-    """Write ``arr_0`` uint8 (N, H, W, 3) and ``arr_1`` int64 (N,), ordered by class; resumable.
+    """Write ``arr_0`` uint8 (N, H, W, 3) and ``arr_1`` int64 (N,), ordered by class unless
+    classes are drawn; resumable.
 
     Processes write parts to ``<out>.parts``, which are then merged. A sample depends on (seed,
     class, number) alone, not on the number of processes or an interruption.
@@ -36,7 +38,8 @@ def sample_npz(
         generator: Generator to sample from.
         out: File to write.
         labels: Classes in file order; -1, stored as ``num_classes``, is the null class.
-        num_per_class: Images per class.
+            ``'random'`` draws the class of each image among all classes.
+        num_per_class: Images per class; of drawn classes on average.
         seed: Random seed for sampling.
         batch_size: Images per call of the generator.
         part: Images between two marks of progress.
@@ -51,12 +54,19 @@ def sample_npz(
     """
     out = Path(out)
     _check_target(out)
+    drawn = isinstance(labels, str)
+    if isinstance(labels, str):
+        if labels != RANDOM:
+            raise UserError(f'labels must be a list or {RANDOM!r}, got {labels!r}.')
+        labels = generator.model.conditioner.classes('give its conditions as labels')
     # Before a folder is made: mistakes leave nothing behind.
     generator.model.check(labels, generator.sampling | sampling, seed, once=True)
     _, labels = generator.model.conditioner.requests(labels)
-    jobs = [(label, number) for label in labels for number in range(num_per_class)]
+    jobs = sample_pairs(labels, num_per_class, seed, drawn)
     folder = out.with_name(f'{out.name}.parts')
     settings = dict(labels=labels, num_per_class=num_per_class, seed=seed, part=part)
+    if drawn:
+        settings['labels'] = RANDOM
     settings |= _identity(generator, sampling)
     _begin(folder, settings)
     parts = [jobs[start : start + part] for start in range(0, len(jobs), part)]
