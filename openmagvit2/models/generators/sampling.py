@@ -128,8 +128,8 @@ class Sampling(Tokens):
             )
         if sampler.guided and self.conditioner.null(1) is None:
             raise UserError(
-                f'sampling.guidance (in a config: eval_sampling.guidance) must be 1: '
-                f'{type(self.conditioner).__name__} has no null condition to guide away from.'
+                f'sampling.guidance must be 1: {type(self.conditioner).__name__} has no null '
+                f'condition to guide away from (in a config: eval_sampling.guidance=1).'
             )
         return sampler
 
