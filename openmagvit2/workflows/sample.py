@@ -28,8 +28,7 @@ def sample_npz(
     part: int = 500,
     **sampling,
 ) -> int:
-    """Write ``arr_0`` uint8 (N, H, W, 3) and ``arr_1`` int64 (N,), ordered by class unless
-    classes are drawn; resumable.
+    """Write ``arr_0`` uint8 (N, H, W, 3) and ``arr_1`` int64 (N,), by class or drawn; resumable.
 
     Processes write parts to ``<out>.parts``, which are then merged. A sample depends on (seed,
     class, number) alone, not on the number of processes or an interruption.
@@ -54,19 +53,14 @@ def sample_npz(
     """
     out = Path(out)
     _check_target(out)
-    drawn = isinstance(labels, str)
-    if isinstance(labels, str):
-        if labels != RANDOM:
-            raise UserError(f'labels must be a list or {RANDOM!r}, got {labels!r}.')
-        labels = generator.model.conditioner.classes('give its conditions as labels')
+    drawn, classes = _listed(generator, labels)
     # Before a folder is made: mistakes leave nothing behind.
-    generator.model.check(labels, generator.sampling | sampling, seed, once=True)
-    _, labels = generator.model.conditioner.requests(labels)
-    jobs = sample_pairs(labels, num_per_class, seed, drawn)
+    generator.model.check(classes, generator.sampling | sampling, seed, once=True)
+    _, keys = generator.model.conditioner.requests(classes)
+    jobs = sample_pairs(keys, num_per_class, seed, drawn)
     folder = out.with_name(f'{out.name}.parts')
-    settings = dict(labels=labels, num_per_class=num_per_class, seed=seed, part=part)
-    if drawn:
-        settings['labels'] = RANDOM
+    named = RANDOM if drawn else keys
+    settings = dict(labels=named, num_per_class=num_per_class, seed=seed, part=part)
     settings |= _identity(generator, sampling)
     _begin(folder, settings)
     parts = [jobs[start : start + part] for start in range(0, len(jobs), part)]
@@ -74,9 +68,17 @@ def sample_npz(
     long_barrier()
     if is_main_process():
         _merge(folder, out, [label for label, _ in jobs], len(parts))
-        shutil.rmtree(folder)
     long_barrier()
     return len(jobs)
+
+
+def _listed(generator: Generator, labels: Sequence[int] | str) -> tuple[bool, Sequence[int]]:
+    """Return whether classes are drawn, and the classes."""
+    if not isinstance(labels, str):
+        return False, labels
+    if labels != RANDOM:
+        raise UserError(f'labels must be a list or {RANDOM!r}, got {labels!r}.')
+    return True, generator.model.conditioner.classes('give its conditions as labels')
 
 
 def _check_target(out: Path) -> None:
@@ -157,7 +159,7 @@ def _claim(folder: Path, settings: dict) -> str | None:
 
 
 def _merge(folder: Path, out: Path, labels: list[int], parts: int) -> None:
-    """Stream the parts into the zip file: memory for one part."""
+    """Stream the parts into the zip file, with memory for one part, and remove them."""
     shape = _read(_part(folder, 0)).shape
     with (
         write_atomically(out) as whole,
@@ -170,3 +172,4 @@ def _merge(folder: Path, out: Path, labels: list[int], parts: int) -> None:
                 file.write(_read(_part(folder, number)).tobytes())
         with archive.open('arr_1.npy', 'w') as file:
             np.lib.format.write_array(file, np.asarray(labels, np.int64))
+    shutil.rmtree(folder)
