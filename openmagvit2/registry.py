@@ -10,6 +10,8 @@ inside the functions that need them.
 """
 
 import difflib
+import inspect
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from mmengine import registry as mmengine_registry
@@ -46,13 +48,21 @@ class Registry(MMEngineRegistry, Generic[Part]):
             cfg: A dict with a ``type``: a registered name, a dotted path, or a class.
 
         Raises:
-            UserError: ``type`` is missing, or no class of that name is in this slot.
+            UserError: ``type`` is missing, no class of that name is in this slot, or an argument
+                that it needs is missing.
         """
         kind = cfg.get('type') if isinstance(cfg, dict) else None
         if kind is None and self.name in SLOTS:
             raise UserError(f'The {self.name} slot needs a dict with a `type`, got {cfg!r}.')
         if isinstance(kind, str) and self.get(kind) is None:
             raise UserError(self.unknown(kind))
+        if isinstance(kind, str) and self.name in SLOTS and not (args or kwargs):
+            missing = [name for name in _required(self.get(kind)) if name not in cfg]
+            if missing:
+                raise UserError(
+                    f'`{kind}` in the {self.name} slot needs {", ".join(missing)}: set it beside '
+                    f'`type`.'
+                )
         if isinstance(cfg, dict):
             # Names are always looked up here first; mmengine's default scope may
             # not be set yet.
@@ -72,6 +82,13 @@ class Registry(MMEngineRegistry, Generic[Part]):
         others = [slot.name for slot in SLOTS.values() if slot is not self and kind in slot.names()]
         elsewhere = f' `{kind}` is in the {others[0]} slot.' if others else ''
         return f'No `{kind}` in the {self.name} slot, which has: {listed}.{elsewhere}'
+
+
+def _required(part: Callable) -> list[str]:
+    """Return the arguments of a class or a function that have no default."""
+    parameters = inspect.signature(part).parameters.values()
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return [p.name for p in parameters if p.kind in named and p.default is p.empty]
 
 
 SLOTS: dict[str, Registry[Any]] = {}

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from openmagvit2.config import load_config
+from openmagvit2.errors import UserError
 from openmagvit2.registry import MODELS, QUANTIZERS
 
 SMALL = dict(channels=32, channel_multipliers=(1, 2), num_res_blocks=1)
@@ -59,3 +60,12 @@ def test_error_names_slot_and_nearest():
         QUANTIZERS.build(dict(type='LFQQ'))
     with pytest.raises(ValueError, match='`CnnEncoder` is in the encoder slot'):
         QUANTIZERS.build(dict(type='CnnEncoder'))
+
+
+@pytest.mark.parametrize(
+    ('kind', 'given', 'missing'),
+    [('Grouped', {}, 'quantizer, groups'), ('Residual', dict(depth=2), 'quantizer')],
+)
+def test_a_part_without_an_argument_it_needs_names_it(kind, given, missing):
+    with pytest.raises(UserError, match=f'`{kind}` in the quantizer slot needs {missing}: '):
+        QUANTIZERS.build(dict(type=kind, **given))
