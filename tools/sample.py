@@ -16,7 +16,6 @@ from openmagvit2.apis import Generator
 from openmagvit2.checkpoint.hashing import weights_hash
 from openmagvit2.engine import launch
 from openmagvit2.errors import UserError
-from openmagvit2.evaluation.sample_labels import RANDOM
 from openmagvit2.io import claim
 from openmagvit2.visualization import save_grid, save_image
 from openmagvit2.workflows.sample import sample_npz
@@ -112,10 +111,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument(
         '--labels',
-        help=(
-            'classes, as 0-9 or 1,5,7, or by name; -1: any class; random, with --npz: drawn for '
-            'each image; default: 0-9, with --npz all'
-        ),
+        help='classes, as 0-9 or 1,5,7, or by name; -1: any class; default: 0-9, with --npz all',
     )
     parser.add_argument('--num', type=int, default=16, help='images of each class')
     parser.add_argument(
@@ -197,16 +193,14 @@ def run(args: argparse.Namespace) -> str:
     num_classes = len(generator.model.conditioner.classes('sample by Generator.sample'))
     names = generator.class_names
     everything = f'0-{(num_classes if args.npz else min(num_classes, 10)) - 1}'
-    drawn = bool(args.npz) and args.labels == RANDOM
-    given = everything if args.labels is None or drawn else args.labels
-    labels = parse_labels(given, num_classes, names)
+    labels = parse_labels(everything if args.labels is None else args.labels, num_classes, names)
     if launch.is_main_process():
         print(f'classes: {named(labels, num_classes, names)}')
     if args.npz:
         count = sample_npz(
             generator,
             args.npz,
-            RANDOM if drawn else labels,
+            labels,
             args.num_per_class,
             args.seed,
             args.batch_size,

@@ -16,7 +16,6 @@ from tqdm import tqdm
 from openmagvit2.engine.unwrap import unwrap
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.metrics.base import measures_samples
-from openmagvit2.evaluation.sample_labels import RANDOM, sample_pairs
 from openmagvit2.registry import LOOPS
 
 # For each sample of a batch: its number in the whole set, its class, its number in the class.
@@ -27,11 +26,13 @@ class SamplePlan:
     """The samples to draw, class by class, and this process's batches, as a data loader.
 
     Args:
-        pairs: Label of each sample, and its number within the label.
+        labels: Classes, in the order of the set.
+        num_per_class: Samples of each class.
         batch_size: Samples at a time. Batches are the same in any number of processes.
     """
 
-    def __init__(self, pairs: Sequence[tuple[int, int]], batch_size: int) -> None:
+    def __init__(self, labels: Sequence[int], num_per_class: int, batch_size: int) -> None:
+        pairs = ((label, number) for label in labels for number in range(num_per_class))
         self.dataset = [(place, *pair) for place, pair in enumerate(pairs)]
         self.batch_size = batch_size
         rank, world = get_dist_info()
@@ -58,7 +59,7 @@ class GenerationLoop(BaseLoop):
         dataloader: Given by mmengine, and not built: no image of a data set is needed.
         num_per_class: Samples of each class; 50 make the 50,000 of ImageNet's 1,000.
         labels: Classes, or other conditions as the model's conditioner takes them; all classes by
-            default. ``'random'`` draws the label of each sample among all classes.
+            default.
         batch_size: Samples at a time.
         seed: Random seed of the samples.
 
@@ -73,7 +74,7 @@ class GenerationLoop(BaseLoop):
         evaluator: Evaluator | dict | list,
         *,
         num_per_class: int = 50,
-        labels: Sequence | str | None = None,
+        labels: Sequence | None = None,
         batch_size: int = 50,
         seed: int = 0,
     ) -> None:
@@ -88,20 +89,14 @@ class GenerationLoop(BaseLoop):
                     f'test_evaluator: {type(metric).__name__} measures a data set, and '
                     f'test_cfg.type=GenerationLoop samples; measure the two in two calls.'
                 )
-        drawn = isinstance(labels, str)
-        if drawn and labels != RANDOM:
-            raise UserError(f'test_cfg.labels is a list or {RANDOM!r}, got {labels!r}.')
-        if labels is None or drawn:
+        if labels is None:
             labels = self._model.conditioner.classes('give its conditions as test_cfg.labels')
         self.sampling, self.seed = dict(runner.cfg.get('eval_sampling') or {}), seed
         self._model.check(labels, self.sampling, seed, once=True)
         self.settings = dict(
-            num_per_class=num_per_class,
-            labels=RANDOM if drawn else len(labels),
-            seed=seed,
-            sampling=self.sampling,
+            num_per_class=num_per_class, labels=len(labels), seed=seed, sampling=self.sampling
         )
-        self.dataloader = SamplePlan(sample_pairs(labels, num_per_class, seed, drawn), batch_size)
+        self.dataloader = SamplePlan(labels, num_per_class, batch_size)
 
     @property
     def _model(self) -> Any:

@@ -14,21 +14,20 @@ from openmagvit2.apis.generator import Generator
 from openmagvit2.checkpoint.hashing import weights_hash
 from openmagvit2.engine.launch import long_barrier
 from openmagvit2.errors import UserError
-from openmagvit2.evaluation.sample_labels import RANDOM, sample_pairs
 from openmagvit2.io import claim, write_atomically
 
 
 def sample_npz(
     generator: Generator,
     out: str | Path,
-    labels: Sequence[int] | str,
+    labels: Sequence[int],
     num_per_class: int,
     seed: int = 0,
     batch_size: int = 50,
     part: int = 500,
     **sampling,
 ) -> int:
-    """Write ``arr_0`` uint8 (N, H, W, 3) and ``arr_1`` int64 (N,), by class or drawn; resumable.
+    """Write ``arr_0`` uint8 (N, H, W, 3) and ``arr_1`` int64 (N,), ordered by class; resumable.
 
     Processes write parts to ``<out>.parts``, which are then merged. A sample depends on (seed,
     class, number) alone, not on the number of processes or an interruption.
@@ -37,8 +36,7 @@ def sample_npz(
         generator: Generator to sample from.
         out: File to write.
         labels: Classes in file order; -1, stored as ``num_classes``, is the null class.
-            ``'random'`` draws the class of each image among all classes.
-        num_per_class: Images per class; of drawn classes on average.
+        num_per_class: Images per class.
         seed: Random seed for sampling.
         batch_size: Images per call of the generator.
         part: Images between two marks of progress.
@@ -53,14 +51,12 @@ def sample_npz(
     """
     out = Path(out)
     _check_target(out)
-    drawn, classes = _listed(generator, labels)
     # Before a folder is made: mistakes leave nothing behind.
-    generator.model.check(classes, generator.sampling | sampling, seed, once=True)
-    _, keys = generator.model.conditioner.requests(classes)
-    jobs = sample_pairs(keys, num_per_class, seed, drawn)
+    generator.model.check(labels, generator.sampling | sampling, seed, once=True)
+    _, labels = generator.model.conditioner.requests(labels)
+    jobs = [(label, number) for label in labels for number in range(num_per_class)]
     folder = out.with_name(f'{out.name}.parts')
-    named = RANDOM if drawn else keys
-    settings = dict(labels=named, num_per_class=num_per_class, seed=seed, part=part)
+    settings = dict(labels=labels, num_per_class=num_per_class, seed=seed, part=part)
     settings |= _identity(generator, sampling)
     _begin(folder, settings)
     parts = [jobs[start : start + part] for start in range(0, len(jobs), part)]
@@ -68,17 +64,9 @@ def sample_npz(
     long_barrier()
     if is_main_process():
         _merge(folder, out, [label for label, _ in jobs], len(parts))
+        shutil.rmtree(folder)
     long_barrier()
     return len(jobs)
-
-
-def _listed(generator: Generator, labels: Sequence[int] | str) -> tuple[bool, Sequence[int]]:
-    """Return whether classes are drawn, and the classes."""
-    if not isinstance(labels, str):
-        return False, labels
-    if labels != RANDOM:
-        raise UserError(f'labels must be a list or {RANDOM!r}, got {labels!r}.')
-    return True, generator.model.conditioner.classes('give its conditions as labels')
 
 
 def _check_target(out: Path) -> None:
@@ -159,7 +147,7 @@ def _claim(folder: Path, settings: dict) -> str | None:
 
 
 def _merge(folder: Path, out: Path, labels: list[int], parts: int) -> None:
-    """Stream the parts into the zip file, with memory for one part, and remove them."""
+    """Stream the parts into the zip file: memory for one part."""
     shape = _read(_part(folder, 0)).shape
     with (
         write_atomically(out) as whole,
@@ -172,4 +160,3 @@ def _merge(folder: Path, out: Path, labels: list[int], parts: int) -> None:
                 file.write(_read(_part(folder, number)).tobytes())
         with archive.open('arr_1.npy', 'w') as file:
             np.lib.format.write_array(file, np.asarray(labels, np.int64))
-    shutil.rmtree(folder)

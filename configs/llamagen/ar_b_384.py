@@ -1,7 +1,0 @@
-# LlamaGen-B at 384 pixels, 24x24 tokens, its samples resized to 256 (repository), 110,888,448 parameters: expect FID 6.09.
-_base_ = './ar_b_256.py'
-model = dict(image_size=384, output_size=256)
-train_dataloader = dict(
-    dataset=dict(
-        pipeline=[dict(type='AdmCenterCrop', size=422), dict(type='RandomCrop', size=384), dict(type='RandomFlip', prob=0.5)]))
-val_dataloader = dict(dataset=dict(pipeline=[dict(type='AdmCenterCrop', size=384)]))
