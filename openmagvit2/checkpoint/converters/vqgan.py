@@ -3,6 +3,8 @@
 See docs/reference/specification.md, VQGAN.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -170,13 +172,13 @@ class Vqgan(OpenMagvit2):
         return 'tokenizer', *table, levels, 'encoder.mid.attn_1.q.weight' in state
 
 
-def _masks(model: nn.Module) -> list[Rule]:
+def _masks(model: Any) -> list[Rule]:
     """Return the rule of minGPT's causal masks, one for each block."""
-    blocks = getattr(model.backbone, 'blocks', ())
-    table = getattr(model.backbone, 'position_embedding', None)
-    if table is None or not len(blocks):
+    state = model.backbone.state_dict()
+    table = state.get('position_embedding.weight')
+    if table is None:
         return []
-    size = table.weight.shape[0]
+    size, blocks = table.shape[0], count(state, r'blocks\.(\d+)\.')
     mask = torch.ones(size, size).tril()[None, None]
-    names = [f'transformer.blocks.{i}.attn.mask' for i in range(len(blocks))]
+    names = [f'transformer.blocks.{i}.attn.mask' for i in range(blocks)]
     return [Derived(dict.fromkeys(names, mask), 'causal mask')]
