@@ -2,13 +2,15 @@
 
 import copy
 from abc import abstractmethod
+from typing import Any
 
 import numpy as np
-import torch
+from PIL import Image
 from torch import nn
 from torch.utils.data import Dataset
 
 from openmagvit2.datasets.labels import check_labels
+from openmagvit2.datasets.pictures import transformed
 from openmagvit2.registry import TRANSFORMS
 
 
@@ -19,7 +21,7 @@ class ImageDataset(Dataset):
 
     Args:
         pipeline: Configs of transforms, applied in order to ``dict(image=uint8 (H, W, 3), label,
-            index, rng)``.
+            index, rng)``; those of this package get a :class:`Picture` as the image.
         seed: Random seed of the transforms.
     """
 
@@ -77,22 +79,30 @@ class ImageDataset(Dataset):
     def load(self, index: int) -> tuple[np.ndarray, int]:
         """Return an image as uint8 (H, W, 3) RGB and its label; -1 if it has none."""
 
+    def read(self, index: int) -> tuple[np.ndarray | Image.Image, int]:
+        """Return what the pipeline begins with: that of :meth:`load`, or an RGB image of Pillow's
+        in a class whose files need no array.
+        """
+        return self.load(index)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        # A class that changes what its base class loads changes what its pipeline begins with.
+        if 'load' in vars(cls) and 'read' not in vars(cls):
+            cls.read = ImageDataset.read  # type: ignore[method-assign]
+
     def __getitem__(self, key: int | tuple[int, int]) -> dict:
         """Return ``dict(image=uint8 (3, H, W), label, index, uniform)``.
 
         The key is an index, or (index, epoch) from the training sampler.
         """
         index, epoch = key if isinstance(key, tuple) else (key, 0)
-        image, label = self.load(index)
+        image, label = self.read(index)
         rng = np.random.default_rng(np.random.SeedSequence((self.seed, epoch, index)))
         sample = dict(image=image, label=label, index=index, rng=rng)
-        for step in self.pipeline:
-            sample = step(sample)
-        image = (
-            torch.from_numpy(np.ascontiguousarray(sample['image'])).permute(2, 0, 1).contiguous()
-        )
+        sample = transformed(sample, self.pipeline)
         return dict(
-            image=image,
+            image=sample['image'],
             label=sample['label'],
             index=index,
             uniform=uniform(self.seed, epoch, index),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from mmengine.logging import print_log
+from PIL import Image
 
 from openmagvit2.checkpoint.hashing import digest
 from openmagvit2.datasets.base import ImageDataset
@@ -15,7 +16,7 @@ from openmagvit2.datasets.labels import UNLABELLED
 from openmagvit2.datasets.packed import PackedSamples
 from openmagvit2.errors import UserError
 from openmagvit2.io.image_files import find_folders, find_images
-from openmagvit2.io.images import Colour, UnreadableImage, read_image, to_colour
+from openmagvit2.io.images import Colour, UnreadableImage, read_picture, to_colour
 from openmagvit2.io.text import read_lines
 from openmagvit2.registry import DATASETS
 
@@ -25,7 +26,7 @@ EXCLUDED = {'n06596364_9591.JPEG'}
 
 
 class FileDataset(ImageDataset):
-    """Images read from files by :func:`openmagvit2.io.read_image`.
+    """Images read from files by :func:`openmagvit2.io.read_picture`.
 
     Args:
         samples: (path, label) of each image.
@@ -80,9 +81,14 @@ class FileDataset(ImageDataset):
         Raises:
             UserError: The file is not a readable image; the text names it.
         """
+        image, label = self.read(index)
+        return np.array(image), label
+
+    def read(self, index: int) -> tuple[Image.Image, int]:
+        """Return the same with an image of Pillow's, which is not copied."""
         path, label = self.samples[index]
         try:
-            return read_image(path, self.background), label
+            return read_picture(path, self.background), label
         except UnreadableImage as error:
             raise error.with_way_out("set the data set's on_error='skip'") from error
 
@@ -107,7 +113,7 @@ class FileDataset(ImageDataset):
 
     def _error_of(self, sample: tuple[Path, int]) -> str | None:
         try:
-            read_image(sample[0], self.background)
+            read_picture(sample[0], self.background)
         except UnreadableImage as error:
             return error.reason
         return None

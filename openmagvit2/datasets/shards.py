@@ -10,17 +10,18 @@ from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from mmengine.dist import get_dist_info
 from mmengine.logging import print_log
+from PIL import Image
 from torch import nn
 from torch.utils.data import IterableDataset, get_worker_info
 
 from openmagvit2.datasets.labels import UNLABELLED
+from openmagvit2.datasets.pictures import transformed
 from openmagvit2.datasets.tar_files import TooLarge, samples
 from openmagvit2.errors import UserError
 from openmagvit2.io.image_files import ENDINGS
-from openmagvit2.io.images import Colour, UnreadableImage, read_image, to_colour
+from openmagvit2.io.images import Colour, UnreadableImage, read_picture, to_colour
 from openmagvit2.io.text import read_lines
 from openmagvit2.protocols import Classifying
 from openmagvit2.registry import DATASETS, TRANSFORMS
@@ -121,14 +122,8 @@ class TarShards(IterableDataset):
         encoded = self._shuffled(self._encoded(self._passes(reader, world * workers), report), rng)
         for index, image in enumerate(self._decoded(encoded, report)):
             sample = dict(image=image, label=UNLABELLED, index=index, rng=rng)
-            for step in self.pipeline:
-                sample = step(sample)
-            image = (
-                torch.from_numpy(np.ascontiguousarray(sample['image']))
-                .permute(2, 0, 1)
-                .contiguous()
-            )
-            yield dict(image=image, label=sample['label'], index=index)
+            sample = transformed(sample, self.pipeline)
+            yield dict(image=sample['image'], label=sample['label'], index=index)
 
     def _passes(self, reader: int, readers: int) -> Iterator[list[str]]:
         """Yield this reader's shards of each pass: every n-th of an order shared by all."""
@@ -203,12 +198,12 @@ class TarShards(IterableDataset):
 
     def _decoded(
         self, samples: Iterator[tuple[str, bytes]], report: '_Report'
-    ) -> Iterator[np.ndarray]:
-        """Yield the images that can be read as uint8 (H, W, 3)."""
+    ) -> Iterator[Image.Image]:
+        """Yield the images that can be read."""
         in_a_row = 0
         for name, content in samples:
             try:
-                decoded = read_image(content, self.background, name)
+                decoded = read_picture(content, self.background, name)
             except UnreadableImage as error:
                 in_a_row += 1
                 report.log(name, error.reason)

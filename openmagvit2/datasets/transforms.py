@@ -1,4 +1,4 @@
-"""Image transforms from sample dict to sample dict; ``image`` is uint8 (H, W, 3).
+"""Image transforms from sample dict to sample dict; ``image`` is a picture, or uint8 (H, W, 3).
 
 See docs/reference/specification.md, Data.
 """
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
+from openmagvit2.datasets.pictures import Picture, PictureTransform
 from openmagvit2.errors import UserError
 from openmagvit2.registry import TRANSFORMS
 
@@ -21,7 +22,7 @@ CORNERS = ('top_left', 'top_right', 'bottom_left', 'bottom_right')
 
 
 @TRANSFORMS.register_module()
-class Resize:
+class Resize(PictureTransform):
     """Resize with Pillow's antialiased filters; OpenCV's bilinear has no antialias and moves rFID.
 
     Args:
@@ -37,20 +38,17 @@ class Resize:
         self.keep_proportions = isinstance(size, int)
         self.interpolation = interpolation
 
-    def __call__(self, sample: dict) -> dict:
+    def change(self, picture: Picture, sample: dict) -> Picture:
         """Resize; the long side is truncated to whole pixels, as in torchvision."""
-        height, width = sample['image'].shape[:2]
+        height, width = picture.shape
         to = (self.height, self.width)
         if self.keep_proportions:
             short = min(height, width)
             to = (self.height * height // short, self.height * width // short)
-        if to != (height, width):
-            image = Image.fromarray(sample['image'])
-            sample['image'] = np.array(image.resize(to[::-1], FILTERS[self.interpolation]))
-        return sample
+        return picture.resize(*to, FILTERS[self.interpolation])
 
 
-class _Crop:
+class _Crop(PictureTransform):
     """Base class of the crops.
 
     Args:
@@ -60,13 +58,13 @@ class _Crop:
     def __init__(self, *, size: int | Sequence[int]) -> None:
         self.size, (self.height, self.width) = size, _height_and_width(size, type(self).__name__)
 
-    def margins(self, sample: dict) -> tuple[int, int]:
+    def margins(self, picture: Picture) -> tuple[int, int]:
         """Return the numbers of rows and columns to cut off.
 
         Raises:
             UserError: The image is smaller than the crop.
         """
-        height, width = sample['image'].shape[:2]
+        height, width = picture.shape
         if height < self.height or width < self.width:
             raise UserError(
                 f'{type(self).__name__}(size={self.size}) got an image of {height}x{width}; put '
@@ -74,29 +72,28 @@ class _Crop:
             )
         return height - self.height, width - self.width
 
-    def cut(self, sample: dict, top: int, left: int) -> dict:
-        """Crop the sample's image at a position."""
-        sample['image'] = sample['image'][top : top + self.height, left : left + self.width]
-        return sample
+    def cut(self, picture: Picture, top: int, left: int) -> Picture:
+        """Crop at a position."""
+        return picture.crop(top, left, self.height, self.width)
 
 
 @TRANSFORMS.register_module()
 class RandomCrop(_Crop):
     """Crop to ``size`` at a uniformly random position."""
 
-    def __call__(self, sample: dict) -> dict:
+    def change(self, picture: Picture, sample: dict) -> Picture:
         """Raise UserError for an image smaller than the crop."""
-        places = (int(sample['rng'].integers(margin + 1)) for margin in self.margins(sample))
-        return self.cut(sample, *places)
+        places = (int(sample['rng'].integers(margin + 1)) for margin in self.margins(picture))
+        return self.cut(picture, *places)
 
 
 @TRANSFORMS.register_module()
 class CenterCrop(_Crop):
     """Crop to ``size`` in the middle."""
 
-    def __call__(self, sample: dict) -> dict:
+    def change(self, picture: Picture, sample: dict) -> Picture:
         """Raise UserError for an image smaller than the crop."""
-        return self.cut(sample, *(round(margin / 2) for margin in self.margins(sample)))
+        return self.cut(picture, *(round(margin / 2) for margin in self.margins(picture)))
 
 
 @TRANSFORMS.register_module()
@@ -111,24 +108,22 @@ class CornerCrop(_Crop):
             )
         self.bottom, self.right = corner.startswith('bottom'), corner.endswith('right')
 
-    def __call__(self, sample: dict) -> dict:
+    def change(self, picture: Picture, sample: dict) -> Picture:
         """Raise UserError for an image smaller than the crop."""
-        top, left = self.margins(sample)
-        return self.cut(sample, top * self.bottom, left * self.right)
+        top, left = self.margins(picture)
+        return self.cut(picture, top * self.bottom, left * self.right)
 
 
 @TRANSFORMS.register_module()
-class RandomFlip:
+class RandomFlip(PictureTransform):
     """Flip left and right; the paper's recipes do not use it."""
 
     def __init__(self, *, prob: float = 0.5) -> None:
         self.prob = prob
 
-    def __call__(self, sample: dict) -> dict:
+    def change(self, picture: Picture, sample: dict) -> Picture:
         """Flip with probability ``prob``."""
-        if sample['rng'].random() < self.prob:
-            sample['image'] = sample['image'][:, ::-1]
-        return sample
+        return picture.mirror() if sample['rng'].random() < self.prob else picture
 
 
 @TRANSFORMS.register_module()

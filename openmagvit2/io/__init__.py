@@ -9,7 +9,7 @@ from openmagvit2.io.atomic import (
 )
 from openmagvit2.io.folders import claim, make_folder
 from openmagvit2.io.image_files import ENDINGS, find_images, gather_images
-from openmagvit2.io.images import UnreadableImage, read_image, to_colour
+from openmagvit2.io.images import UnreadableImage, read_image, read_picture, to_colour
 from openmagvit2.io.text import read_lines
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     'gather_images',
     'make_folder',
     'read_image',
+    'read_picture',
     'read_lines',
     'remove_leftovers',
     'reserve',

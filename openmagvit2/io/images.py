@@ -71,12 +71,26 @@ def read_image(source: Source, background: Colour = 'white', name: str | None = 
     """Read an image by the rules above.
 
     Args:
-        source: A path, the bytes of a file, an open binary file, or a PIL image.
-        background: Colour behind transparent pixels; see :func:`to_colour`.
-        name: Name of the image in errors; the path by default.
+        source, background, name: See :func:`read_picture`.
 
     Returns:
         uint8 (H, W, 3), RGB.
+
+    Raises:
+        UnreadableImage: See :func:`read_picture`.
+    """
+    return np.array(read_picture(source, background, name))
+
+
+def read_picture(
+    source: Source, background: Colour = 'white', name: str | None = None
+) -> Image.Image:
+    """Read an image by the rules above as one of Pillow's, of mode 'RGB'.
+
+    Args:
+        source: A path, the bytes of a file, an open binary file, or a PIL image.
+        background: Colour behind transparent pixels; see :func:`to_colour`.
+        name: Name of the image in errors; the path by default.
 
     Raises:
         UnreadableImage: It is not an image, damaged, too large, or of a kind that is refused.
@@ -88,7 +102,7 @@ def read_image(source: Source, background: Colour = 'white', name: str | None = 
     except Exception as error:  # Pillow fails in many ways, and with errors of any type
         raise UnreadableImage(name, *_why(error, source)) from error
     rgb = _to_rgb(image, colour, name)
-    return np.array(rgb.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else rgb)
+    return rgb.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else rgb
 
 
 def to_colour(background: Colour) -> tuple[int, int, int]:
