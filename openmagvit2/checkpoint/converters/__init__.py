@@ -17,6 +17,7 @@ from openmagvit2.checkpoint.converters.rar import Rar
 from openmagvit2.checkpoint.converters.rq import Rq
 from openmagvit2.checkpoint.converters.show_o import ShowO
 from openmagvit2.checkpoint.converters.titok import MaskGitTorch, TiTok
+from openmagvit2.checkpoint.converters.titok_masked import TiTokMasked
 from openmagvit2.checkpoint.converters.var import Var
 from openmagvit2.checkpoint.converters.vit_vqgan import VitVqgan
 from openmagvit2.checkpoint.converters.wetok import WeTok
@@ -33,6 +34,7 @@ __all__ = [
     'Rq',
     'Rar',
     'TiTok',
+    'TiTokMasked',
     'ShowO',
     'Var',
     'VitVqgan',
