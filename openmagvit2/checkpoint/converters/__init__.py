@@ -19,7 +19,7 @@ from openmagvit2.checkpoint.converters.show_o import ShowO
 from openmagvit2.checkpoint.converters.titok import MaskGitTorch, TiTok
 from openmagvit2.checkpoint.converters.titok_masked import TiTokMasked
 from openmagvit2.checkpoint.converters.var import Var
-from openmagvit2.checkpoint.converters.vit_vqgan import VitVqgan
+from openmagvit2.checkpoint.converters.vit_vqgan import VitVqgan, VitVqganGpt
 from openmagvit2.checkpoint.converters.wetok import WeTok
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     'ShowO',
     'Var',
     'VitVqgan',
+    'VitVqganGpt',
     'WeTok',
     'choose',
     'converters',
