@@ -1,5 +1,5 @@
 # RAR-B, ImageNet 256x256, 260,923,648 parameters without the tokenizer: expect FID 1.95. 250,000 iterations of global batch 2048 (400
-# epochs), orders random up to 125,000 and raster from 187,500 on. Officially on ten crops of each image, tokenized once: docs/guides/train.md.
+# epochs), orders random up to 125,000 and raster from 187,500 on. Officially on ten crops of each image, tokenized once: docs/guides/data.md.
 _base_ = [
     '../_base_/datasets/imagenet_256_flip.py', '../_base_/schedules/generator.py', '../_base_/runtime.py'
 ]

@@ -15,7 +15,14 @@ from openmagvit2.models.discriminators import PatchGAN
 from openmagvit2.models.encoders import CnnEncoder, LatentVitEncoder
 from openmagvit2.models.factorization import TokenFactorization
 from openmagvit2.models.heads import SeparateHead, TokenEmbedding
-from openmagvit2.models.losses import R1, AdaptiveWeight, Adversarial, L1Loss, LinearWeight
+from openmagvit2.models.losses import (
+    R1,
+    AdaptiveWeight,
+    Adversarial,
+    L1Loss,
+    LinearWeight,
+    ReconstructionLoss,
+)
 from openmagvit2.models.orders import Random
 from openmagvit2.models.samplers import SubTokenSampler
 from openmagvit2.registry import SLOTS
@@ -74,8 +81,9 @@ def check_discriminator(cls) -> None:
 def check_loss(cls) -> None:
     if cls in (AdaptiveWeight, Adversarial, LinearWeight, R1):
         return  # Weights, the game and its penalty have a test of their own, test_adversarial_game.
-    loss, shape = cls(), (2, 3, 8, 8)
-    a, b = torch.rand(shape, requires_grad=True), torch.rand(shape)
+    loss = cls()
+    channels = loss.test_channels if isinstance(loss, ReconstructionLoss) else 3
+    a, b = torch.rand(2, channels, 8, 8, requires_grad=True), torch.rand(2, 3, 8, 8)
     if hasattr(loss, 'load_weights'):
         return  # Needs weights of its own; tests of the perceptual loss cover it.
     if hasattr(loss, 'generator_loss'):

@@ -17,6 +17,7 @@ TINY = ROOT / 'configs' / 'tiny'
 # Rows of the first distribution, and settings of samples.
 SLICES = {
     'maskgit_32': (256 + 11, dict(steps=4)),
+    'titok_ar_32': (256, dict(steps=4)),
     'var_32': (64, dict(guidance=2.5, schedule='linear', top_k=50)),
 }
 

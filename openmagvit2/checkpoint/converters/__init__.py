@@ -18,8 +18,9 @@ from openmagvit2.checkpoint.converters.rar import Rar
 from openmagvit2.checkpoint.converters.rq import Rq
 from openmagvit2.checkpoint.converters.show_o import ShowO
 from openmagvit2.checkpoint.converters.titok import MaskGitTorch, TiTok
+from openmagvit2.checkpoint.converters.titok_masked import TiTokMasked
 from openmagvit2.checkpoint.converters.var import Var
-from openmagvit2.checkpoint.converters.vit_vqgan import VitVqgan
+from openmagvit2.checkpoint.converters.vit_vqgan import VitVqgan, VitVqganGpt
 from openmagvit2.checkpoint.converters.vqgan import Vqgan
 from openmagvit2.checkpoint.converters.wetok import WeTok
 
@@ -36,10 +37,12 @@ __all__ = [
     'Rq',
     'Rar',
     'TiTok',
+    'TiTokMasked',
     'ShowO',
     'Var',
     'VitVqgan',
     'Vqgan',
+    'VitVqganGpt',
     'WeTok',
     'choose',
     'converters',

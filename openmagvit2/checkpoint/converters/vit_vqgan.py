@@ -1,12 +1,21 @@
-"""ViT-VQGAN's tokenizers, Lightning files of thuanz123/enhancing-transformers.
+"""ViT-VQGAN's tokenizers and transformers, Lightning files of thuanz123/enhancing-transformers.
 
 See docs/reference/specification.md, ViT-VQGAN.
 """
 
+import torch
 from torch import Tensor, nn
 
 from openmagvit2.checkpoint.converters.base import Converter, OfficialFile
-from openmagvit2.checkpoint.converters.rules import Derived, Lost, Rename, Rule
+from openmagvit2.checkpoint.converters.rules import (
+    Convert,
+    Derived,
+    Lost,
+    Rename,
+    Rule,
+    join,
+    squeeze,
+)
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.errors import UserError
 from openmagvit2.models.layers.vit_block import sine_positions
@@ -33,6 +42,15 @@ RULES = (
     Rename('decoder.embed.', 'post_quant.'),
     Rename('decoder.norm.', 'decoder.transformer.norm.'),
     Rename('decoder.to_pixels.', 'decoder.to_pixel.1.'),
+)
+
+GPT = 'transformer.blocks.{i}.'
+GPT_BLOCK = (
+    ('attention_norm.', 'ln1.'),
+    ('attention.out.', 'attn.proj.'),
+    ('ffn_norm.', 'ln2.'),
+    ('fc1.', 'mlp.p0.'),
+    ('fc2.', 'mlp.p1.'),
 )
 
 
@@ -95,3 +113,49 @@ class VitVqgan(Converter):
             sum(n.startswith(f'{part}.transformer.') and n.endswith(ending) for n in state)
             for part in ('encoder', 'decoder')
         )
+
+
+@CONVERTERS.register_module()
+class VitVqganGpt(Converter):
+    """Transformers of the public code's second stage, of which no file was published."""
+
+    configs = ('tiny/vit_vqgan_ar_32',)
+    marks = ('transformer.pos_emb_c', 'transformer.tok_emb_c')
+    weights = ('transformer.',)
+
+    def detects(self, state: dict[str, Tensor]) -> bool:
+        """See :class:`Converter`."""
+        return 'transformer.blocks.0.attn.time_mix' in state
+
+    def rules(self, model: nn.Module) -> list[Rule]:
+        """See :class:`Converter`."""
+        if not is_generator(model):
+            return []
+        ours, attention = 'backbone.blocks.{i}.', f'{GPT}attn.'
+        return [
+            Lost('tokenizer.', 'has a file of its own', label='tokenizer'),
+            Rename('class_embedding.weight', 'transformer.tok_emb_cond.weight'),
+            Rename('head.embeddings.0.weight', 'transformer.tok_emb_code.weight'),
+            Convert(
+                ['backbone.position_embedding.weight'],
+                ['transformer.pos_emb_cond', 'transformer.pos_emb_code'],
+                lambda x: [torch.cat(x, 1)[0]],
+                lambda x: [x[0][None, :1].clone(), x[0][None, 1:].clone()],
+            ),
+            squeeze(f'{ours}attention.mixing.weight', f'{attention}time_mix', (0, 1)),
+            *(
+                join(
+                    f'{ours}attention.qkv.{kind}',
+                    [f'{attention}{name}.{kind}' for name in ('query', 'key', 'value')],
+                )
+                for kind in ('weight', 'bias')
+            ),
+            *(Rename(ours + a, GPT + b) for a, b in GPT_BLOCK),
+            Rename('head.norm.', 'transformer.layer_norm.'),
+            Rename('head.classifiers.0.weight', 'transformer.head.weight'),
+        ]
+
+    def misfit(self, model: nn.Module) -> str | None:
+        """Return the mixing that all official transformers have."""
+        mixing = 'backbone.blocks.0.attention.mixing.weight' in model.state_dict()
+        return None if mixing else 'backbone.time_mixing=False'

@@ -6,7 +6,6 @@ from openmagvit2.models.backbones.bert import Bert
 from openmagvit2.models.backbones.gpt import Gpt
 from openmagvit2.models.backbones.llama import Llama
 from openmagvit2.models.backbones.rar import Rar
+from openmagvit2.models.backbones.uvit import UVit
 
-__all__ = ['AdaLnTransformer', 'Bert', 'Gpt', 'Llama']
-__all__ = ['AdaLlama', 'AdaLnTransformer', 'Bert', 'Llama']
-__all__ = ['AdaLnTransformer', 'Bert', 'Llama', 'Rar']
+__all__ = ['AdaLlama', 'AdaLnTransformer', 'Bert', 'Gpt', 'Llama', 'Rar', 'UVit']

@@ -1,5 +1,5 @@
-"""BERT's encoder, in which every row sees every other: MaskGIT's transformer
-(docs/reference/specification.md, MaskGIT).
+"""BERT's encoder, in which every row sees every other: the transformer of MaskGIT and of TiTok's
+smaller generators (docs/reference/specification.md, MaskGIT and TiTok).
 """
 
 import math
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
 from openmagvit2.models.backbones.base import Backbone
+from openmagvit2.models.layers.gpt_block import init_gpt
 from openmagvit2.models.layers.kv_cache import LayerCache
 from openmagvit2.models.layers.masks import group_mask
 from openmagvit2.registry import BACKBONES
@@ -44,18 +45,21 @@ class BertAttention(nn.Module):
 class BertBlock(nn.Module):
     """``norm(x + attention(x))``, then ``norm(x + feed_forward(x))``."""
 
-    def __init__(self, dim: int, num_heads: int, hidden: int, dropout: float) -> None:
+    def __init__(
+        self, dim: int, num_heads: int, hidden: int, dropout: float, approximate: str
+    ) -> None:
         super().__init__()
         self.attention = BertAttention(dim, num_heads, dropout)
         self.attention_norm = nn.LayerNorm(dim, eps=EPS)
         self.fc1, self.fc2 = nn.Linear(dim, hidden), nn.Linear(hidden, dim)
         self.ffn_norm = nn.LayerNorm(dim, eps=EPS)
         self.dropout = nn.Dropout(dropout)
+        self.approximate = approximate
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """See :class:`BertAttention`."""
         x = self.attention_norm(x + self.dropout(self.attention(x, mask)))
-        hidden = F.gelu(self.fc1(x), approximate='tanh')
+        hidden = F.gelu(self.fc1(x), approximate=self.approximate)
         return self.ffn_norm(x + self.dropout(self.fc2(hidden)))
 
 
@@ -68,6 +72,10 @@ class Bert(Backbone):
         dim, num_layers, num_heads: 768, 24, 16 is MaskGIT's.
         hidden: Width between the two layers of a feed-forward; 4 * dim by default.
         dropout: On the input, on attention weights, after attention and feed-forward.
+        approximate: Of the GELU, as torch names it: 'tanh', or 'none' for the exact one.
+        token_types: Rows of a table of which the first is added to every row and nothing reads the
+            others; 0 for none, 2 in Hugging Face's BERT.
+        truncated: Whether initial weights are cut at two deviations, as in MaskGIT.
     """
 
     supports = frozenset({'groups'})
@@ -82,17 +90,27 @@ class Bert(Backbone):
         num_heads: int = 16,
         hidden: int | None = None,
         dropout: float = 0.1,
+        approximate: str = 'tanh',
+        token_types: int = 0,
+        truncated: bool = True,
     ) -> None:
         super().__init__()
+        if approximate not in ('tanh', 'none'):
+            raise UserError(f"model.backbone.approximate is 'tanh' or 'none', got {approximate!r}.")
         self.dim, self.num_heads = dim, num_heads
         # One row for the prefix.
         self.position_embedding = nn.Embedding(1 + math.prod(grid), dim)
+        self.type_embedding = nn.Embedding(token_types, dim) if token_types else None
         self.norm = nn.LayerNorm(dim, eps=EPS)
         self.dropout = nn.Dropout(dropout)
         self.blocks = nn.ModuleList(
-            BertBlock(dim, num_heads, hidden or 4 * dim, dropout) for _ in range(num_layers)
+            BertBlock(dim, num_heads, hidden or 4 * dim, dropout, approximate)
+            for _ in range(num_layers)
         )
-        self.apply(init_truncated)
+        if truncated:
+            self.apply(init_truncated)
+        else:
+            init_gpt(self, 0.02)
 
     def forward(
         self,
@@ -110,7 +128,10 @@ class Bert(Backbone):
         mask = None
         if groups is not None and len(groups) > 1:
             mask = group_mask(groups, size, size, x.device)
-        x = self.dropout(self.norm(x + self.position_embedding.weight[:size]))
+        x = x + self.position_embedding.weight[:size]
+        if self.type_embedding is not None:
+            x = x + self.type_embedding.weight[0]
+        x = self.dropout(self.norm(x))
         for block in self.blocks:
             x = block(x, mask)
         return x

@@ -5,6 +5,7 @@ The dimensions are those of RQ-Transformer: docs/reference/specification.md, Res
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -26,12 +27,18 @@ class Gpt(Backbone):
     Args:
         grid: Sides of the token grid; the generator hands over that of its tokenizer.
         dim, num_layers, num_heads: 1536, 12, 24 is the body of the RQ-Transformer of 480 M.
+        head_dim: Width of a head; dim / num_heads by default.
+        hidden: Width between the two layers of a feed-forward; 4 * dim by default.
+        activation: Of the feed-forward: 'gelu', exact, or 'squared_relu'.
+        time_mixing: Whether attention reads a mixture of each row and the one before, in learned
+            shares (ViT-VQGAN's public code).
         dropout: After attention and feed-forward.
         num_positions: Rows of the table of positions; one for the prefix and one for each token by
             default, of which the last is never read. VQGAN's files have as many as there are
             tokens, or more.
         initial_deviation: Deviation of linear layers' normal weights, with zero biases; None
-            keeps torch's initial weights, as RQ-Transformer. Positions start with 0.02.
+            keeps torch's initial weights, as RQ-Transformer.
+        position_deviation: The same of the positions.
         checkpoint_blocks: Keep the inputs of blocks only, and compute the rest again in the
             backward pass: less memory, same numbers.
     """
@@ -45,9 +52,14 @@ class Gpt(Backbone):
         dim: int = 1536,
         num_layers: int = 12,
         num_heads: int = 24,
+        head_dim: int | None = None,
+        hidden: int | None = None,
+        activation: str = 'gelu',
+        time_mixing: bool = False,
         dropout: float = 0.1,
         num_positions: int | None = None,
         initial_deviation: float | None = 0.02,
+        position_deviation: float = 0.02,
         checkpoint_blocks: bool = False,
     ) -> None:
         super().__init__()
@@ -60,9 +72,13 @@ class Gpt(Backbone):
                 f'tokens need at least {self.num_tokens}.'
             )
         self.position_embedding = nn.Embedding(num_positions or 1 + self.num_tokens, dim)
-        self.blocks = nn.ModuleList(GptBlock(dim, num_heads, dropout) for _ in range(num_layers))
+        options: dict[str, Any] = dict(hidden=hidden, activation=activation, head_dim=head_dim)
+        self.blocks = nn.ModuleList(
+            GptBlock(dim, num_heads, dropout, time_mixing=time_mixing, **options)
+            for _ in range(num_layers)
+        )
         init_gpt(self.blocks, initial_deviation)
-        nn.init.normal_(self.position_embedding.weight, 0.0, 0.02)
+        nn.init.normal_(self.position_embedding.weight, 0.0, position_deviation)
         self.checkpoint_blocks = checkpoint_blocks
 
     def new_cache(self, rows: int | None = None) -> list[LayerCache]:

@@ -1,6 +1,6 @@
 """All tokens at once, some of them masked; a few steps uncover them (MaskGIT)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,8 @@ from openmagvit2.registry import MODELS
 # Shares of masked tokens that a validation looks at, and the seed of its masks.
 LEVELS = (0.125, 0.375, 0.625, 0.875)
 SEED = 0
+# A number of masked tokens, float, to a whole one.
+ROUNDINGS: dict[str, Callable[[Tensor], Tensor]] = dict(floor=torch.floor, round=torch.round)
 
 
 @MODELS.register_module()
@@ -31,13 +33,31 @@ class MaskedGenerator(BaseGenerator):
     Args:
         mask_schedule: Share of masked tokens in training at uniform numbers r; see
             :func:`masked_share`.
+        mask_rounding: From that share of the tokens to a whole number: 'floor', or 'round'.
+        visible_weight: Weight in the loss of tokens that are not masked; masked ones have 1.
+        average: Of which losses are averaged first: 'image': an image's tokens, then images;
+            'batch': all tokens of a (micro-)batch together.
     """
 
     default_order = 'Masked'
 
-    def __init__(self, *, mask_schedule: str = 'cosine', **parts: Any) -> None:
+    def __init__(
+        self,
+        *,
+        mask_schedule: str = 'cosine',
+        mask_rounding: str = 'floor',
+        visible_weight: float = 0.0,
+        average: str = 'image',
+        **parts: Any,
+    ) -> None:
         super().__init__(**parts)
-        self.mask_schedule = mask_schedule
+        if mask_rounding not in ROUNDINGS or average not in ('image', 'batch'):
+            raise UserError(
+                f"model.mask_rounding is 'floor' or 'round' and model.average 'image' or 'batch', "
+                f'got {mask_rounding!r} and {average!r}.'
+            )
+        self.mask_schedule, self.mask_rounding = mask_schedule, mask_rounding
+        self.visible_weight, self.average = visible_weight, average
         masked_share(np.full(1, 0.5, np.float32), mask_schedule, self.num_tokens)
 
     def check_parts(self) -> None:
@@ -74,7 +94,7 @@ class MaskedGenerator(BaseGenerator):
     def masks(self, draws: Tensor) -> Tensor:
         """Uniform numbers (B, 1 + T) to which tokens are masked, bool (B, T), at least one each."""
         share = masked_share(draws[:, :1], self.mask_schedule, self.num_tokens)
-        counts = (share * self.num_tokens).floor().clamp_min(1)
+        counts = ROUNDINGS[self.mask_rounding](share * self.num_tokens).clamp_min(1)
         return draws[:, 1:].argsort(1).argsort(1) < counts
 
     def context(self, sub_indices: Tensor, condition: dict[str, Tensor], masked: Tensor) -> Tensor:
@@ -117,16 +137,20 @@ class MaskedGenerator(BaseGenerator):
         masked: Tensor | None = None,
         targets: Tensor | None = None,
     ) -> dict[str, Tensor]:
-        """See :meth:`Assembly.losses`: the mean over an image's masked tokens, bool (B, T), all by
-        default; then over images.
+        """See :meth:`Assembly.losses`: the weighted mean over tokens; the masked ones are bool
+        (B, T), all by default.
         """
         if masked is None:
             masked = torch.ones_like(sub_indices[..., 0], dtype=torch.bool)
         context = self.context(sub_indices, condition, masked)
         given: dict[str, Any] = {} if targets is None else dict(targets=targets)
         losses = self.head.losses_per_token(context, sub_indices, **given)
-        share = masked / masked.sum(1, keepdim=True)
-        means = (losses * share[..., None]).sum(1).mean(0)
+        weights = masked + self.visible_weight * ~masked
+        if self.average == 'batch':
+            means = (losses * weights[..., None]).sum((0, 1)) / weights.sum()
+        else:
+            share = weights / weights.sum(1, keepdim=True)
+            means = (losses * share[..., None]).sum(1).mean(0)
         return {f'sub_token_{i}': mean for i, mean in enumerate(means)}
 
     def nll(self, sub_indices: Tensor, condition: dict[str, Tensor]) -> Tensor:
@@ -193,10 +217,10 @@ class MaskedGenerator(BaseGenerator):
             confidence = torch.zeros(batch, tokens, device=random.device)
 
             def draw(logits: Tensor, i: int, step: int = step, sure: Tensor = confidence) -> Tensor:
-                """Draw sub-token ``i``, int64 (B, T), and add its log-probability to ``sure``."""
+                """Draw sub-token ``i``, int64 (B, T), and add its confidence to ``sure``."""
                 finite.look(logits)
-                drawn, log_p = sampler.drawn(logits, i, random[:, step, :, i], step)
-                sure.add_(log_p)
+                drawn, own = sampler.drawn(logits, i, random[:, step, :, i], step)
+                sure.add_(own)
                 return drawn
 
             drawn = self.head.sample(context, draw)

@@ -39,6 +39,7 @@ class Head(nn.Module):
         bias: Whether the classifiers have one.
         zero_init: Start with classifiers of zero, a uniform distribution; otherwise normal, of
             deviation 0.02.
+        label_smoothing: Share of the target that is spread over all values, in training.
     """
 
     joint = False
@@ -59,9 +60,10 @@ class Head(nn.Module):
         norm: str | None = 'rms_norm',
         bias: bool = False,
         zero_init: bool = True,
+        label_smoothing: float = 0.0,
     ) -> None:
         super().__init__()
-        self.vocab_sizes = list(vocab_sizes)
+        self.vocab_sizes, self.label_smoothing = list(vocab_sizes), label_smoothing
         self.embeddings = None
         if embedding is not None:
             part = EMBEDDINGS.get(embedding) if isinstance(embedding, str) else embedding
@@ -113,15 +115,19 @@ class Head(nn.Module):
         with the distributions ``targets`` (B, T, k, V).
         """
         given = dict(rows=rows) if rows is not None else {}
+        smoothing = self.label_smoothing if self.training and targets is None else 0.0
         losses = []
         for i, logits in enumerate(self.logits(context, sub_indices, **given)):
             target = sub_indices[..., i].flatten()
             if targets is not None:
                 target = targets[..., i, : logits.shape[-1]].flatten(0, -2).float()
             losses.append(
-                F.cross_entropy(logits.float().flatten(0, -2), target, reduction='none').view(
-                    sub_indices.shape[:-1]
-                )
+                F.cross_entropy(
+                    logits.float().flatten(0, -2),
+                    target,
+                    reduction='none',
+                    label_smoothing=smoothing,
+                ).view(sub_indices.shape[:-1])
             )
         return torch.stack(losses, -1)
 

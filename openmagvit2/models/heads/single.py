@@ -55,7 +55,8 @@ class SingleHead(SeparateHead):
         plain way.
         """
         classifier = self.classifiers[0]
-        if targets is not None or classifier.bias is not None:
+        smooth = self.training and self.label_smoothing > 0
+        if targets is not None or classifier.bias is not None or smooth:
             return super().losses_per_token(context, sub_indices, targets, rows)
         x, target = self.norm(context).flatten(0, 1), sub_indices.flatten()
         losses = linear_cross_entropy(x, classifier.weight, target, self.chunk_elements)

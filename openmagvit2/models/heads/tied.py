@@ -42,8 +42,9 @@ class TiedHead(Head):
             raise UserError(
                 f'model.head.vocab_sizes: TiedHead predicts one index, got {list(vocab_sizes)}.'
             )
-        super().__init__(vocab_sizes, dim, more_rows=more_rows, norm=None)
-        self.label_smoothing = label_smoothing
+        super().__init__(
+            vocab_sizes, dim, more_rows=more_rows, norm=None, label_smoothing=label_smoothing
+        )
         # The table classifies.
         self.classifiers = nn.ModuleList()
         self.dense = nn.Linear(dim, dim)

@@ -1,5 +1,11 @@
-"""Pre-norm block of GPT-2: LayerNorm, attention with biases, exact GELU (RQ-Transformer)."""
+"""Pre-norm block of GPT-2: LayerNorm, attention with biases, exact GELU (RQ-Transformer); and what
+ViT-VQGAN's transformers have instead.
+"""
 
+from collections.abc import Callable
+from typing import Any
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -7,22 +13,53 @@ from openmagvit2.errors import UserError
 from openmagvit2.models.layers.kv_cache import LayerCache
 from openmagvit2.models.layers.transformer_block import attend
 
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = dict(
+    gelu=F.gelu, squared_relu=lambda x: F.relu(x).square()
+)
+
+
+class TimeMixing(nn.Module):
+    """``m u_t + (1 - m) u_{t-1}`` of a row and the row before, zeros before the first; m is learned
+    for each channel.
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.arange(dim) / max(dim - 1, 1))
+
+    def forward(self, x: Tensor, cache: LayerCache | None = None) -> Tensor:
+        """Rows (B, T, dim) behind those in the cache to the same shape."""
+        before = F.pad(x[:, :-1], (0, 0, 1, 0)) if cache is None else cache.before(x)
+        return self.weight * x + (1 - self.weight) * before
+
 
 class GptAttention(nn.Module):
-    """Self-attention with biases; queries, keys and values in one layer."""
+    """Self-attention with biases; queries, keys and values in one layer.
 
-    def __init__(self, dim: int, num_heads: int) -> None:
+    Args:
+        dim, num_heads: Width and heads.
+        head_dim: Width of a head; dim / num_heads by default.
+        time_mixing: Whether :class:`TimeMixing` comes first.
+    """
+
+    def __init__(
+        self, dim: int, num_heads: int, head_dim: int | None = None, time_mixing: bool = False
+    ) -> None:
         super().__init__()
-        if dim % num_heads:
+        if head_dim is None and dim % num_heads:
             raise UserError(f'dim={dim} does not divide into num_heads={num_heads}.')
         self.num_heads = num_heads
-        self.qkv = nn.Linear(dim, 3 * dim)
-        self.out = nn.Linear(dim, dim)
+        inner = num_heads * (head_dim or dim // num_heads)
+        self.mixing = TimeMixing(dim) if time_mixing else None
+        self.qkv = nn.Linear(dim, 3 * inner)
+        self.out = nn.Linear(inner, dim)
 
     def forward(
         self, x: Tensor, cache: LayerCache | None = None, mask: Tensor | None = None
     ) -> Tensor:
         """See :meth:`GptBlock.forward`."""
+        if self.mixing is not None:
+            x = self.mixing(x, cache)
         q, k, v = (
             part.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
             for part in self.qkv(x).chunk(3, -1)
@@ -33,20 +70,36 @@ class GptAttention(nn.Module):
 
 
 class GptBlock(nn.Module):
-    """``x + attention(norm(x))``, then ``x + fc2(gelu(fc1(norm(x))))`` with 4 * dim hidden units.
+    """``x + attention(norm(x))``, then ``x + fc2(activation(fc1(norm(x))))``.
 
     Args:
         dim, num_heads: Width and heads.
         dropout: After attention and after the feed-forward.
+        hidden: Width between the two layers of the feed-forward; 4 * dim by default.
+        activation: 'gelu', exact, or 'squared_relu'.
+        attention: Other arguments of :class:`GptAttention`.
     """
 
-    def __init__(self, dim: int, num_heads: int, dropout: float = 0.1) -> None:
+    def __init__(
+        self,
+        dim: int,
+        num_heads: int,
+        dropout: float = 0.1,
+        hidden: int | None = None,
+        activation: str = 'gelu',
+        **attention: Any,
+    ) -> None:
         super().__init__()
+        if activation not in ACTIVATIONS:
+            raise UserError(
+                f'model.backbone.activation is one of {", ".join(ACTIVATIONS)}, got {activation!r}.'
+            )
+        hidden = hidden or 4 * dim
         self.attention_norm = nn.LayerNorm(dim)
-        self.attention = GptAttention(dim, num_heads)
+        self.attention = GptAttention(dim, num_heads, **attention)
         self.ffn_norm = nn.LayerNorm(dim)
-        self.fc1, self.fc2 = nn.Linear(dim, 4 * dim), nn.Linear(4 * dim, dim)
-        self.dropout = nn.Dropout(dropout)
+        self.fc1, self.fc2 = nn.Linear(dim, hidden), nn.Linear(hidden, dim)
+        self.activation, self.dropout = ACTIVATIONS[activation], nn.Dropout(dropout)
 
     def forward(
         self, x: Tensor, cache: LayerCache | None = None, mask: Tensor | None = None
@@ -59,7 +112,7 @@ class GptBlock(nn.Module):
             mask: bool (T, rows in all), True where a row may look; causal by default.
         """
         x = x + self.dropout(self.attention(self.attention_norm(x), cache, mask))
-        return x + self.dropout(self.fc2(F.gelu(self.fc1(self.ffn_norm(x)))))
+        return x + self.dropout(self.fc2(self.activation(self.fc1(self.ffn_norm(x)))))
 
 
 def init_gpt(module: nn.Module, deviation: float | None) -> None:

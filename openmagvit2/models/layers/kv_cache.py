@@ -16,6 +16,17 @@ class LayerCache:
         self.filled = 0
         self.keys: Tensor | None = None
         self.values: Tensor | None = None
+        self.rows: Tensor | None = None
+
+    def before(self, rows: Tensor) -> Tensor:
+        """Return the row before each of (B, T, D), zeros before the first of all; to be asked for
+        before their keys are appended.
+        """
+        if self.rows is None:
+            self.rows = rows.new_zeros(len(rows), 1 + self.length, rows.shape[2])
+        end = self.filled + rows.shape[1]
+        self.rows[:, self.filled + 1 : end + 1] = rows
+        return self.rows[:, self.filled : end]
 
     def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Add (B, heads, T, head_dim) behind what is there; all of it comes back, as views."""

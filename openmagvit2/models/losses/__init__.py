@@ -7,7 +7,13 @@ from openmagvit2.models.losses.classifier import ClassifierLoss
 from openmagvit2.models.losses.codes import CodeCrossEntropy
 from openmagvit2.models.losses.lecam import LeCAM
 from openmagvit2.models.losses.perceptual import LPIPSLoss
-from openmagvit2.models.losses.pixel import L1Loss, L2Loss, ReconstructionLoss
+from openmagvit2.models.losses.pixel import (
+    ImageL2Loss,
+    L1Loss,
+    L2Loss,
+    LogitLaplaceLoss,
+    ReconstructionLoss,
+)
 from openmagvit2.models.losses.r1 import R1
 from openmagvit2.models.losses.weights import LinearWeight, LossWeight, build_weight
 
@@ -18,11 +24,13 @@ __all__ = [
     'AdversarialLoss',
     'ClassifierLoss',
     'CodeCrossEntropy',
+    'ImageL2Loss',
     'L1Loss',
     'L2Loss',
     'LPIPSLoss',
     'LeCAM',
     'LinearWeight',
+    'LogitLaplaceLoss',
     'LossWeight',
     'ReconstructionLoss',
     'build_weight',

@@ -1,7 +1,10 @@
 """Reconstruction losses on pixels."""
 
+from typing import ClassVar
+
 from torch import Tensor, nn
 
+from openmagvit2.errors import UserError
 from openmagvit2.registry import LOSSES
 
 
@@ -9,7 +12,12 @@ class ReconstructionLoss(nn.Module):
     """``loss(out, target) -> scalar`` on pixels in the range of the networks (``pixels``).
 
     Other losses see images in [-1, 1]: ``loss(reconstruction, image)``.
+
+    Attributes:
+        test_channels: Channels of the network's output, in the test of the slot's contract.
     """
+
+    test_channels: ClassVar[int] = 3
 
 
 @LOSSES.register_module()
@@ -28,3 +36,41 @@ class L2Loss(ReconstructionLoss):
     def forward(self, out: Tensor, target: Tensor) -> Tensor:
         """Map the network's output and its target, two (B, C, *size), to a scalar."""
         return (out - target).square().mean()
+
+
+@LOSSES.register_module()
+class ImageL2Loss(nn.Module):
+    """Mean squared difference of the images themselves, for pixels whose network writes something
+    else.
+    """
+
+    def forward(self, reconstruction: Tensor, image: Tensor) -> Tensor:
+        """Map two (B, 3, *size) in [-1, 1] to a scalar, four times that of pixels in [0, 1]."""
+        return (reconstruction - image).square().mean()
+
+
+@LOSSES.register_module()
+class LogitLaplaceLoss(ReconstructionLoss):
+    """Mean negative log-density of logit-Laplace distributions in nats a channel, for
+    ``LogitLaplacePixels`` (DALL-E's, and ViT-VQGAN's paper).
+    """
+
+    test_channels = 6
+
+    def forward(self, out: Tensor, target: Tensor) -> Tensor:
+        """Locations and log-scales (B, 6, *size), and values in (0, 1) (B, 3, *size), to a
+        scalar.
+
+        Raises:
+            UserError: The decoder does not write two numbers for each channel.
+        """
+        if out.shape[1] != 2 * target.shape[1]:
+            raise UserError(
+                'model.training.losses: LogitLaplaceLoss needs model.pixels=dict('
+                "type='LogitLaplacePixels')."
+            )
+        location, log_scale = out.chunk(2, 1)
+        distance = (target.logit() - location).abs() * (-log_scale).exp()
+        # log(2 x (1 - x)), whose mean does not depend on the network.
+        volume = (2 * target * (1 - target)).log()
+        return (distance + log_scale + volume).mean()

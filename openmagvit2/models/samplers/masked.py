@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,11 @@ from torch import Tensor
 
 from openmagvit2.errors import UserError
 from openmagvit2.models.samplers.guidance import guide, scheduled
-from openmagvit2.models.samplers.sub_token import SubTokenSampler
+from openmagvit2.models.samplers.sub_token import LEAST_TEMPERATURE, SubTokenSampler
 from openmagvit2.registry import SAMPLERS
 
+# What the noise of a choice is added to.
+CONFIDENCES = ('log_probability', 'logit')
 # Least share of masked tokens; below, all schedules are cut.
 LEAST_RATIO = 1e-6
 
@@ -25,8 +28,9 @@ def masked_share(ratio: Any, schedule: str, tokens: int) -> Any:
 
     Args:
         ratio: Parts of the way, from 0 to 1: a float32 tensor or array.
-        schedule: 'cosine': cos(pi r / 2); 'uniform': 1 - r; 'pow2' and the like: 1 - r^2; 'log':
-            -log2(r) / log2(tokens); 'exp': 1 - 2^(-(1 - r) log2(tokens)).
+        schedule: 'cosine': cos(pi r / 2); 'arccos': 2 arccos(r) / pi (TiTok); 'uniform': 1 - r;
+            'pow2' and the like: 1 - r^2; 'log': -log2(r) / log2(tokens); 'exp':
+            1 - 2^(-(1 - r) log2(tokens)).
         tokens: Tokens of an image.
 
     Returns:
@@ -39,6 +43,8 @@ def masked_share(ratio: Any, schedule: str, tokens: int) -> Any:
     library: Any = torch if isinstance(ratio, Tensor) else np
     if schedule == 'cosine':
         share = library.cos(math.pi / 2 * r)
+    elif schedule == 'arccos':
+        share = library.arccos(r) / (math.pi / 2)
     elif schedule == 'uniform':
         share = 1 - r
     elif re.fullmatch(r'pow\d+(\.\d+)?', schedule):
@@ -49,8 +55,8 @@ def masked_share(ratio: Any, schedule: str, tokens: int) -> Any:
         share = 1 - library.exp2(-bits * (1 - r))
     else:
         raise UserError(
-            f"The schedule of masked tokens is 'cosine', 'uniform', 'pow2' (or another power), "
-            f"'log' or 'exp', got {schedule!r}."
+            f"The schedule of masked tokens is 'cosine', 'arccos', 'uniform', 'pow2' (or another "
+            f"power), 'log' or 'exp', got {schedule!r}."
         )
     return library.clip(share, LEAST_RATIO, 1.0)
 
@@ -61,9 +67,15 @@ class MaskedSampler(SubTokenSampler):
 
     Args:
         steps: Steps of the decoding; 8 in the paper, 16 in the official code.
-        choice_temperature: Scale of the Gumbel noise on the confidence, log p; falls linearly to 0
-            at the last step. 0 disables the noise.
+        choice_temperature: Scale of the Gumbel noise on the confidence; falls linearly to 0 at the
+            last step. 0 disables the noise.
         mask_schedule: How many tokens stay masked; see :func:`masked_share`.
+        confidence: What the noise is added to, of the token drawn: 'log_probability' (MaskGIT), or
+            'logit' (TiTok), both before temperature and filters.
+        noisy_draws: Tokens are drawn at ``temperature`` times the noise's scale, most likely ones
+            at the last step (TiTok); otherwise at ``temperature`` at all steps.
+        annealing: Two numbers that logits are divided by after guidance, for draws and confidence:
+            from near the first at the first step linearly to the second at the last.
         settings: Arguments of :class:`SubTokenSampler`: guidance, temperature, filters.
 
     Raises:
@@ -76,6 +88,9 @@ class MaskedSampler(SubTokenSampler):
         steps: int = 8,
         choice_temperature: float = 4.5,
         mask_schedule: str = 'cosine',
+        confidence: str = 'log_probability',
+        noisy_draws: bool = False,
+        annealing: Sequence[float] = (1.0, 1.0),
         **settings: Any,
     ) -> None:
         super().__init__(**settings)
@@ -87,7 +102,24 @@ class MaskedSampler(SubTokenSampler):
             )
         masked_share(np.full(1, 0.5, np.float32), mask_schedule, 2)
         self.steps, self.choice_temperature = steps, choice_temperature
-        self.mask_schedule = mask_schedule
+        self.mask_schedule, self.noisy_draws = mask_schedule, noisy_draws
+        if confidence not in CONFIDENCES:
+            raise UserError(
+                f'sampling.confidence is one of {", ".join(CONFIDENCES)}, got {confidence!r}.'
+            )
+        if len(annealing) != 2 or not all(0 < x < math.inf for x in annealing):
+            raise UserError(
+                f'sampling.annealing must be two numbers above 0 and finite, got {annealing!r}.'
+            )
+        self.confidence, self.annealing = confidence, tuple(annealing)
+
+    def noise(self, step: int) -> float:
+        """Scale of the Gumbel noise at a step, from 0."""
+        return self.choice_temperature * self._left(step)
+
+    def _left(self, step: int) -> float:
+        """Share of the way that is left after a step, in float32 as :func:`masked_share`."""
+        return float(1 - (np.float32(step + 1) / np.float32(self.steps)))
 
     def drawn(self, logits: Tensor, i: int, uniform: Tensor, step: int) -> tuple[Tensor, Tensor]:
         """Draw sub-token i of all positions.
@@ -99,7 +131,7 @@ class MaskedSampler(SubTokenSampler):
             step: From 0.
 
         Returns:
-            int64 (B, T), and the log-probability of each before temperature and filters (B, T).
+            int64 (B, T), and the confidence of each without noise (B, T).
         """
         progress = step / max(self.steps - self.closed, 1)
         schedule = self.schedules[i if len(self.schedules) > 1 else 0]
@@ -107,14 +139,21 @@ class MaskedSampler(SubTokenSampler):
             self.setting('guidance', i), schedule, progress, self.interval, self.power
         )
         logits = guide(logits.float(), scale, len(uniform))
-        tokens = self(logits.flatten(0, 1), i, uniform.flatten()).view(uniform.shape)
-        return tokens, logits.log_softmax(-1).gather(-1, tokens[..., None])[..., 0]
+        first, last = self.annealing
+        logits = logits / (last + (first - last) * self._left(step))
+        noise = self.noise(step) if self.noisy_draws else 1.0
+        if noise < LEAST_TEMPERATURE:
+            tokens = logits.argmax(-1)
+        else:
+            tokens = self((logits / noise).flatten(0, 1), i, uniform.flatten()).view(uniform.shape)
+        values = logits if self.confidence == 'logit' else logits.log_softmax(-1)
+        return tokens, values.gather(-1, tokens[..., None])[..., 0]
 
     def remask(self, confidence: Tensor, unknown: Tensor, uniform: Tensor, step: int) -> Tensor:
         """Which tokens are masked again after a step.
 
         Args:
-            confidence: Log-probabilities (B, T) of what was drawn.
+            confidence: That of what was drawn, without noise (B, T).
             unknown: Which tokens were masked before it, bool (B, T).
             uniform: (B, T) in [0, 1).
             step: From 0.
@@ -123,12 +162,13 @@ class MaskedSampler(SubTokenSampler):
             bool (B, T); at least one, and fewer than before where there were two.
         """
         tokens = unknown.shape[1]
-        # An array: NumPy's own numbers would become float64.
-        ratio = np.full(1, step + 1, np.float32) / np.float32(self.steps)
         # log(-log(0)) is infinite.
         gumbel = -(-uniform.clamp_min(1e-20).log()).log()
-        noise = self.choice_temperature * float(1 - ratio[0]) * gumbel
+        noise = self.noise(step) * gumbel
         confidence = (confidence + noise.to(confidence.dtype)).masked_fill(~unknown, math.inf)
+        # Arrays: NumPy's own numbers would become float64. TiTok's code counts in float64.
+        number: Any = np.float64 if self.mask_schedule == 'arccos' else np.float32
+        ratio = np.full(1, step + 1, number) / number(self.steps)
         count = int((tokens * masked_share(ratio, self.mask_schedule, tokens))[0])
         rows = (unknown.sum(1, keepdim=True) - 1).clamp_max(count).clamp_min(1)
         # A single token has no second smallest.

@@ -42,3 +42,33 @@ class Pixels(nn.Module):
         if (self.low, self.high) == (-1.0, 1.0):
             return out
         return (out - self.low) * (2 / (self.high - self.low)) - 1
+
+
+@MODELS.register_module()
+class LogitLaplacePixels(Pixels):
+    """The decoder writes location and log-scale of a logit-Laplace distribution of each channel
+    (DALL-E's, and ViT-VQGAN's paper).
+
+    Args:
+        range: Values of black and white for the encoder.
+        margin: Distance of black and white from the ends of (0, 1), where the distribution lives.
+    """
+
+    channels = 6
+
+    def __init__(self, *, range: Sequence[float] = (0.0, 1.0), margin: float = 0.1) -> None:
+        super().__init__(range=range)
+        if not 0 < margin < 0.5:
+            raise UserError(f'model.pixels.margin must be between 0 and 0.5, got {margin}.')
+        self.margin = margin
+
+    def target(self, image: Tensor) -> Tensor:
+        """Images in [-1, 1] to values in (0, 1), ``margin`` away from the ends."""
+        return self.margin + (1 - 2 * self.margin) * (image + 1) / 2
+
+    def to_image(self, out: Tensor) -> Tensor:
+        """Locations and log-scales (B, 6, *size) to the images of the locations, at most
+        ``margin / (1 - 2 margin)`` of the range beyond [-1, 1].
+        """
+        location = out.chunk(2, 1)[0]
+        return 2 * (location.sigmoid() - self.margin) / (1 - 2 * self.margin) - 1

@@ -49,6 +49,27 @@ def test_masked_tokens_are_not_seen_and_open_ones_not_counted(model):
 
 
 @torch.no_grad()
+def test_visible_tokens_count_a_little_in_a_batch_as_one():
+    options = {'model.visible_weight': 0.1, 'model.average': 'batch'}
+    model = init_model(CONFIG, cfg_options=options).eval()
+    sub, condition = batch(model, 2)
+    masked = torch.zeros(2, 16, dtype=torch.bool)
+    masked[0, :4] = masked[1, :12] = True
+    loss = model.losses(sub, condition, masked=masked)['sub_token_0']
+    each = model.head.losses_per_token(model.context(sub, condition, masked), sub)[..., 0]
+    expected = (each[masked].sum() + 0.1 * each[~masked].sum()) / (16 + 0.1 * 16)
+    assert torch.allclose(loss, expected, atol=1e-6)
+
+
+def test_numbers_of_masked_tokens_are_rounded():
+    options = {'model.mask_schedule': 'arccos', 'model.mask_rounding': 'round'}
+    model = init_model(CONFIG, cfg_options=options)
+    draws = torch.rand(200, model.num_draws, generator=torch.Generator().manual_seed(0))
+    counts = (16 * torch.arccos(draws[:, 0]) * 2 / torch.pi).round().clamp_min(1)
+    assert model.masks(draws).sum(1).equal(counts.long())
+
+
+@torch.no_grad()
 def test_validation_is_the_same_for_an_image_in_any_batch(model):
     sub, condition = batch(model)
     nll = model.nll(sub, condition)
@@ -70,6 +91,8 @@ def test_a_sample_is_a_function_of_seed_class_and_number(model):
 def test_what_does_not_go_together_is_named():
     with pytest.raises(UserError, match='more_rows must be at least 6'):
         init_model(CONFIG, cfg_options={'model.head.more_rows': 5})
+    with pytest.raises(UserError, match="'image' or 'batch', got 'floor' and 'token'"):
+        init_model(CONFIG, cfg_options={'model.average': 'token'})
     with pytest.raises(UserError, match='guidance must be 1'):
         init_model(CONFIG).generate([0], dict(guidance=2.0))
     with pytest.raises(UserError, match='needs MaskedSampler'):

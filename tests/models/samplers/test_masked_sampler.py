@@ -27,12 +27,44 @@ def test_cosine_in_float32(steps):
     assert masked == [max(count, 1) for count in COUNTS[steps]]
 
 
+# The same of the arc cosine, in float64 as TiTok's code has them.
+ARCCOS_COUNTS = {
+    (32, 8): [29, 26, 24, 21, 18, 14, 10],
+    (64, 8): [58, 53, 48, 42, 36, 29, 20],
+    (12, 4): [10, 8, 5],
+}
+
+
+@pytest.mark.parametrize(('tokens', 'steps'), ARCCOS_COUNTS)
+def test_arc_cosine(tokens, steps):
+    sampler = MaskedSampler(steps=steps, mask_schedule='arccos')
+    unknown, masked = torch.ones(1, tokens, dtype=torch.bool), []
+    for step in range(steps - 1):
+        unknown = sampler.remask(torch.randn(1, tokens), unknown, torch.rand(1, tokens), step)
+        masked.append(unknown.sum().item())
+    assert masked == ARCCOS_COUNTS[tokens, steps]
+
+
+def test_noisy_draws_cool_down_and_logits_are_the_confidence():
+    torch.manual_seed(0)
+    logits, uniform = torch.randn(1, 9, 5), torch.rand(1, 9)
+    settings = dict(noisy_draws=True, confidence='logit', annealing=(1.3, 0.5))
+    sampler = MaskedSampler(steps=4, choice_temperature=3.0, **settings)
+    # After step 1 of 4 a half is left: logits / (0.5 + 0.8 / 2), drawn at the temperature 1.5.
+    drawn, sure = sampler.drawn(logits, 0, uniform, 1)
+    halfway = MaskedSampler(steps=4, temperature=0.9 * 1.5).drawn(logits, 0, uniform, 1)[0]
+    assert drawn.equal(halfway) and not drawn.equal(logits.argmax(-1))
+    assert torch.allclose(sure, logits.gather(-1, drawn[..., None])[..., 0] / 0.9)
+    last, sure = sampler.drawn(logits, 0, uniform, 3)
+    assert last.equal(logits.argmax(-1)) and torch.allclose(sure, logits.amax(-1) / 0.5)
+
+
 def test_schedules_begin_masked_and_end_open():
     ends = torch.tensor([1e-9, 1.0])
-    for name in ('cosine', 'uniform', 'pow3', 'pow0.5', 'log', 'exp'):
+    for name in ('cosine', 'arccos', 'uniform', 'pow3', 'pow0.5', 'log', 'exp'):
         first, last = masked_share(ends, name, 64).tolist()
         assert first > 0.95 and last == pytest.approx(1e-6), name
-    with pytest.raises(UserError, match="'cosine', 'uniform'"):
+    with pytest.raises(UserError, match="'cosine', 'arccos'"):
         MaskedSampler(mask_schedule='sine')
 
 
@@ -71,7 +103,15 @@ def test_guidance_and_confidence():
 
 
 @pytest.mark.parametrize(
-    'settings', [dict(steps=0), dict(steps=2.5), dict(steps=True), dict(choice_temperature=-1.0)]
+    'settings',
+    [
+        dict(steps=0),
+        dict(steps=2.5),
+        dict(steps=True),
+        dict(choice_temperature=-1.0),
+        dict(confidence='entropy'),
+        dict(annealing=(1.0, 0.0)),
+    ],
 )
 def test_settings_out_of_range(settings):
     with pytest.raises(UserError, match=f'sampling.{next(iter(settings))}'):

@@ -1,0 +1,95 @@
+"""U-ViT: skip connections from early blocks to late ones (Bao et al. 2023), as in TiTok's larger
+generator (docs/reference/specification.md, TiTok).
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from openmagvit2.errors import UserError
+from openmagvit2.models.backbones.base import Backbone
+from openmagvit2.models.layers.gpt_block import init_gpt
+from openmagvit2.models.layers.kv_cache import LayerCache
+from openmagvit2.models.layers.vit_block import VitBlock
+from openmagvit2.registry import BACKBONES
+
+
+@BACKBONES.register_module()
+class UVit(Backbone):
+    """Prefix and token embeddings to context vectors, with learned positions; all rows see each
+    other. Ends without a norm, which the head owns.
+
+    The first half of the blocks keep their outputs; after one block in the middle, each of the
+    second half reads the last of these that none has read, beside its input.
+
+    Args:
+        grid: Sides of the token grid; the generator hands over that of its tokenizer.
+        dim, num_layers, num_heads: 1024, 20, 16 is TiTok's; ``num_layers`` is even and leaves out
+            the block in the middle.
+        hidden: Width between the two layers of a feed-forward; 4 * dim by default.
+    """
+
+    causal = False
+
+    def __init__(
+        self,
+        *,
+        grid: Sequence[int] = (16, 16),
+        dim: int = 1024,
+        num_layers: int = 20,
+        num_heads: int = 16,
+        hidden: int | None = None,
+    ) -> None:
+        super().__init__()
+        if dim % num_heads or num_layers % 2:
+            raise UserError(
+                f'model.backbone: UVit needs dim divisible by num_heads and an even number of '
+                f'layers, got {dim}, {num_heads} and {num_layers}.'
+            )
+        self.dim, self.num_heads = dim, num_heads
+
+        def blocks(count: int) -> nn.ModuleList:
+            """Return blocks in a row."""
+            return nn.ModuleList(
+                VitBlock(
+                    dim,
+                    num_heads,
+                    head_dim=dim // num_heads,
+                    hidden=hidden or 4 * dim,
+                    activation='gelu',
+                )
+                for _ in range(count)
+            )
+
+        # One row for the prefix.
+        self.position_embedding = nn.Embedding(1 + math.prod(grid), dim)
+        self.in_blocks, (self.middle,) = blocks(num_layers // 2), blocks(1)
+        self.skips = nn.ModuleList(nn.Linear(2 * dim, dim) for _ in range(num_layers // 2))
+        self.out_blocks = blocks(num_layers // 2)
+        init_gpt(self, 0.02)
+
+    def forward(
+        self,
+        x: Tensor,
+        *,
+        positions: Tensor | None = None,
+        targets: Tensor | None = None,
+        condition: Tensor | None = None,
+        groups: Sequence[int] | None = None,
+        cache: list[LayerCache] | None = None,
+    ) -> Tensor:
+        """See :meth:`Backbone.forward`; all rows are one set."""
+        self.reject(
+            positions=positions, targets=targets, condition=condition, groups=groups, cache=cache
+        )
+        x = x + self.position_embedding.weight[: x.shape[1]]
+        kept = []
+        for block in self.in_blocks:
+            x = block(x)
+            kept.append(x)
+        x = self.middle(x)
+        for skip, block in zip(self.skips, self.out_blocks, strict=True):
+            x = block(skip(torch.cat([x, kept.pop()], -1)))
+        return x
