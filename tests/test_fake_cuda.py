@@ -108,9 +108,11 @@ def model_config(name: str, **options: object) -> tuple[Config, int]:
     if config.model.type != 'AutoregressiveGenerator':
         return config, SIDE
     tokenizer = config.model.tokenizer
-    if tokenizer.encoder.type != 'CnnEncoder':
+    if 'num_tokens' in tokenizer.encoder:
         tokenizer.encoder.num_tokens = tokenizer.decoder.num_tokens = 4
         return config, SIDE
+    if 'image_size' in tokenizer.encoder:
+        tokenizer.encoder.image_size = tokenizer.decoder.image_size = LEAST
     config.model.image_size = LEAST
     return config, LEAST
 

@@ -50,7 +50,7 @@ class LlamaGen(Converter):
         """Return a quantizer of another kind: other systems have the same names."""
         if is_generator(model):
             return f'backbone {type(model.backbone).__name__}'
-        return table_misfit(model.quantizer, unit=True)
+        return table_misfit(model, unit=True)
 
     def layout(self, state: dict[str, Tensor]) -> tuple | None:
         """Return ('tokenizer', levels)."""

@@ -102,18 +102,24 @@ TRANSFORMER = (
 )
 
 
-def table_misfit(quantizer: nn.Module, *, unit: bool) -> str | None:
-    """Return what a quantizer is, unless it is a plain table behind 1x1 convolutions.
+def table_misfit(tokenizer: nn.Module, *, unit: bool) -> str | None:
+    """Return what distinguishes a tokenizer from VQGAN's: a plain table between convolutions with
+    biases.
 
     Args:
-        quantizer: The quantizer of a tokenizer.
-        unit: Whether its vectors must be of unit length.
+        tokenizer: A tokenizer.
+        unit: Whether the vectors of the table must be of unit length.
     """
+    parts = dict(tokenizer.named_children())
+    quantizer = parts['quantizer']
     kinds = [cls.__name__ for cls in type(quantizer).__mro__]
     if kinds[0] != 'VQ':
         return f'quantizer {kinds[0]}'
     if getattr(quantizer, 'l2_norm', None) is not unit:
         return f'quantizer of {"other" if unit else "unit"} vectors'
+    # MaskGIT's have none.
+    if 'conv_in.bias' not in parts['encoder'].state_dict():
+        return 'encoder without encoder.conv_in.bias'
     return None
 
 
@@ -156,7 +162,7 @@ class Vqgan(OpenMagvit2):
     def misfit(self, model: nn.Module) -> str | None:
         """Return a quantizer of another kind: other systems have the same names."""
         tokenizer = model.tokenizer if is_generator(model) else model
-        return table_misfit(tokenizer.quantizer, unit=False)
+        return table_misfit(tokenizer, unit=False)
 
     def layout(self, state: dict[str, Tensor]) -> tuple | None:
         """Return ('tokenizer', codes, channels, levels, attention) or ('generator', width,
