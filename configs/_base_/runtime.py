@@ -1,6 +1,7 @@
 # Everything that is the same for all trainings.
 seed = 0
 default_hooks = dict(
+    runtime_info=dict(type='ScalarsHook'),
     logger=dict(type='IterationLoggerHook', interval=50),
     checkpoint=dict(type='ResumableCheckpointHook', interval=5000, max_keep=2),
     record=dict(type='MetricsRecordHook'))

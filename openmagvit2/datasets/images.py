@@ -81,11 +81,14 @@ class FileDataset(ImageDataset):
         Raises:
             UserError: The file is not a readable image; the text names it.
         """
-        image, label = self.read(index)
+        image, label = self._read(index)
         return np.array(image), label
 
     def read(self, index: int) -> tuple[Image.Image, int]:
         """Return the same with an image of Pillow's, which is not copied."""
+        return self._read(index)
+
+    def _read(self, index: int) -> tuple[Image.Image, int]:
         path, label = self.samples[index]
         try:
             return read_picture(path, self.background), label

@@ -213,7 +213,14 @@ class IterationLoop(BaseLoop):
             return {name: torch.nan_to_num(value) for name, value in outputs.items()}
         gradients = {name: wrapper.finite for name, wrapper in self._own_wrappers()}
         self.watch.note(self._iter + 1, outputs, gradients, batch)
-        return outputs
+        return self._gradient_norms() | outputs
+
+    def _gradient_norms(self) -> dict[str, torch.Tensor]:
+        """Return the norms of this iteration by their names in the log, where there are any."""
+        norms = {w.grad_name: w.grad_norm for _, w in self._own_wrappers()}
+        for _, wrapper in self._own_wrappers():
+            wrapper.grad_norm = None
+        return {name: norm for name, norm in norms.items() if norm is not None}
 
     def _micro_steps(
         self, model: torch.nn.Module, micro_batches: list[dict[str, Any]]

@@ -6,4 +6,14 @@ machine)``, which yields a :class:`benchmarks.report.Result` as soon as it has o
 ``device`` and ``threads`` too, which the tool adds.
 """
 
-PARTS = ('lfq', 'tokenizer', 'train_step', 'sampling', 'decoding', 'data', 'evaluation', 'startup')
+PARTS = (
+    'lfq',
+    'tokenizer',
+    'train_step',
+    'sampling',
+    'decoding',
+    'growth',
+    'data',
+    'evaluation',
+    'startup',
+)

@@ -1,5 +1,5 @@
 """Time and peak memory of the LFQ losses, forward and backward, by bits and tokens, beside the
-dense definition where that fits.
+dense definition where that fits; then of IBQ.
 """
 
 import argparse
@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
+from benchmarks.ibq import measure_ibq
 from benchmarks.machine import Machine, seconds_of
 from benchmarks.memory import PeakMemory
 from benchmarks.report import Result
@@ -19,16 +20,18 @@ SIZES = ((18, 256), (18, 1024), (18, 4096), (18, 16384), (18, 65536), (10, 1024)
 
 def dense_entropies(x: Tensor, temperature: float, eps: float) -> tuple[Tensor, Tensor]:
     """Per-sample and codebook entropy of (M, bits) by the definition, with tables of M x 2^bits
-    numbers (docs/reference/specification.md, Lookup-free quantization).
+    numbers (docs/reference/specification.md, Lookup-free quantization), in the operations of the
+    official code.
     """
     bits = x.shape[1]
     table = (
         torch.arange(2**bits, device=x.device)[:, None] >> torch.arange(bits, device=x.device) & 1
     ) * 2.0 - 1
-    logits = 2 * x @ table.to(x).T / temperature
-    p = logits.softmax(-1)
+    logits = 2 * torch.einsum('md,kd->mk', x, table.to(x))
+    p = (logits / temperature).softmax(-1)
+    log_p = (logits / temperature + eps).log_softmax(-1)
     mean = p.mean(0)
-    return -(p * logits.log_softmax(-1)).sum(-1).mean(), -(mean * (mean + eps).log()).sum()
+    return -(p * log_p).sum(-1).mean(), -(mean * (mean + eps).log()).sum()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,8 +69,10 @@ def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
         )
         if tokens * 2**bits * 4 <= args.dense_limit * 1e9:
             result.plain, result.plain_peak = _measure(lambda z=z: _dense_loss(z), 1, z)
-            result.plain_of = 'softmax over all codes'
+            result.plain_of = 'softmax over all codes, as the official code'
         yield result
+    if sizes is SIZES:
+        yield from measure_ibq(2**18, 256, 256, machine)
 
 
 def _dense_loss(z: Tensor) -> Tensor:

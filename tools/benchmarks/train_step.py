@@ -28,17 +28,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
     """One result, in float32."""
-    from openmagvit2.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS
+    from openmagvit2.registry import MODELS
 
     config = load_config(config_path(args.config))
     # Its weights are not everywhere.
     config.model.training.losses.pop('perceptual', None)
     config.model.training.adversarial.start = 0
-    config.optim_wrapper['dtype'] = 'float32'
     model = MODELS.build(config.model).to(machine.device).train()
-    wrapper = OPTIM_WRAPPER_CONSTRUCTORS.build(
-        dict(type=config.optim_wrapper['constructor'], optim_wrapper_cfg=_settings(config))
-    )(model)
+    wrapper = optimizers(config, model)
     shape = (args.batch_size, 3, args.size, args.size)
     data = dict(image=torch.randint(0, 256, shape, dtype=torch.uint8))
 
@@ -65,8 +62,15 @@ def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
     yield result
 
 
-def _settings(config: Any) -> dict:
-    return {key: value for key, value in config.optim_wrapper.items() if key != 'constructor'}
+def optimizers(config: Any, model: torch.nn.Module) -> Any:
+    """The optimizers of a config for its model, in float32."""
+    from openmagvit2.registry import OPTIM_WRAPPER_CONSTRUCTORS
+
+    settings = {k: v for k, v in config.optim_wrapper.items() if k != 'constructor'}
+    build = dict(type=config.optim_wrapper['constructor'])
+    return OPTIM_WRAPPER_CONSTRUCTORS.build(
+        build | dict(optim_wrapper_cfg=settings | dict(dtype='float32'))
+    )(model)
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ from openmagvit2.engine.hooks.ema import SubmoduleEMAHook
 from openmagvit2.engine.hooks.logger import IterationLoggerHook
 from openmagvit2.engine.hooks.progress import ProgressBarHook
 from openmagvit2.engine.hooks.record import MetricsRecordHook
+from openmagvit2.engine.hooks.scalars import ScalarsHook
 from openmagvit2.engine.run_folder import find_resume_checkpoint
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     'MetricsRecordHook',
     'ProgressBarHook',
     'ResumableCheckpointHook',
+    'ScalarsHook',
     'SubmoduleEMAHook',
     'find_resume_checkpoint',
 ]

@@ -16,6 +16,7 @@ from torch import nn
 from openmagvit2.checkpoint import save_atomically
 from openmagvit2.checkpoint.loading import TRAINING_ONLY
 from openmagvit2.engine.finite import NonFiniteError, check_parameters
+from openmagvit2.engine.hooks.scalars import flush_scalars
 from openmagvit2.engine.parallel.fsdp import RoleFSDP
 from openmagvit2.engine.parallel.shards import DTensor, gathered, like, part
 from openmagvit2.engine.random_state import get_random_state
@@ -290,6 +291,7 @@ def _raw(runner) -> nn.Module:
 def _state(runner, sharded: bool) -> dict:
     """Return what mmengine's checkpoint holds, under its keys, without two copies in memory."""
     collect = dict if sharded else gathered
+    flush_scalars(runner)
     hub = runner.message_hub.state_dict()
     hub['log_scalars'] = {
         k: [v[-KEPT_VALUES:].tolist() for v in buffer.data]

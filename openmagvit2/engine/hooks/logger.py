@@ -3,6 +3,7 @@
 from mmengine.hooks import LoggerHook
 from mmengine.logging import HistoryBuffer
 
+from openmagvit2.engine.hooks.scalars import flush_scalars
 from openmagvit2.registry import HOOKS
 
 
@@ -29,6 +30,7 @@ class IterationLoggerHook(LoggerHook):
         done = batch_idx + 1
         if done % self.interval and done not in (1, runner.max_iters):
             return
+        flush_scalars(runner)
         tag, text = runner.log_processor.get_log_after_iter(runner, batch_idx, 'train')
         runner.logger.info(text)
         runner.visualizer.add_scalars(tag, step=done, file_path=self.json_log_path)

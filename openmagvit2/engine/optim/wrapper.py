@@ -68,6 +68,8 @@ class AutocastOptimWrapper(OptimWrapper):
         else:
             self._compute_in(Precision(dtype or 'float32', 'set by optim_wrapper.dtype'))
         self.grad_name = f'{role}.grad_norm'
+        # That of the last step, on the device; the loop takes it for the log.
+        self.grad_norm: Tensor | None = None
         self.steps = 0
         # Whether the last gradients were finite, on the device; and, set by the loop, whether to
         # skip the steps of others.
@@ -119,6 +121,13 @@ class AutocastOptimWrapper(OptimWrapper):
             self._clip_grad()
         self.scaler.step(self.optimizer, **kwargs)
         self.scaler.update()
+
+    def _clip_grad(self) -> None:
+        """Clip the gradients, as mmengine does, without waiting for their norm."""
+        groups = self.optimizer.param_groups
+        params = [p for group in groups for p in group['params'] if p.grad is not None]
+        if params:
+            self.grad_norm = self.clip_func(params, **self.clip_grad_kwargs)
 
     @torch.no_grad()
     def _gradients_are_finite(self) -> Tensor | None:

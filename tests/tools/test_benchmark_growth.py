@@ -1,0 +1,25 @@
+"""The benchmark of growth measures each series and writes a picture."""
+
+import argparse
+
+from benchmarks import growth
+from benchmarks.machine import Machine
+
+
+def test_all_series_and_the_picture(tmp_path):
+    parser = argparse.ArgumentParser()
+    growth.add_arguments(parser)
+    line = '--tokenizer tiny/lfq_32 --generator tiny/ar_32 --bits 4 6 --sizes 16 32 --lengths 4 8'
+    path = tmp_path / 'a.png'
+    args = parser.parse_args([*line.split(), '--batch-sizes', '1', '--plot', str(path)])
+    results = list(growth.measure(args, Machine()))
+    assert [r.name for r in results] == [
+        'bits of LFQ: 4',
+        'bits of LFQ: 6',
+        'pixels of a side: 16',
+        'pixels of a side: 32',
+        'images decoded: 1',
+        'positions: 4',
+        'positions: 8',
+    ]
+    assert all(r.seconds > 0 for r in results) and path.read_bytes()[1:4] == b'PNG'

@@ -1,0 +1,100 @@
+"""How cost grows: the LFQ loss with bits, a tokenizer with the size of images, decoding with the
+batch, a backbone with the length of a sequence; as a picture too.
+"""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+
+from benchmarks.decoding import token_seconds
+from benchmarks.machine import Machine, seconds_of
+from benchmarks.report import Result
+from openmagvit2.apis import Generator, init_model
+from openmagvit2.models.layers.decoding_weights import chosen
+from openmagvit2.models.quantizers import LFQ
+
+TOKENS = 256
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this benchmark to the command line."""
+    parser.add_argument('--bits', type=int, nargs='+', default=[8, 10, 12, 14, 16, 18, 20])
+    parser.add_argument('--tokenizer', default='lfq_128', help='a config, with random weights')
+    parser.add_argument('--sizes', type=int, nargs='+', default=[32, 64, 96, 128])
+    parser.add_argument('--generator', default='ar_b_256', help='a config, with random weights')
+    parser.add_argument('--batch-sizes', type=int, nargs='+', default=[1, 2, 4, 8, 16])
+    parser.add_argument('--lengths', type=int, nargs='+', default=[16, 32, 64, 128, 256])
+    parser.add_argument('--repeats', type=int, default=1)
+    parser.add_argument('--plot', type=Path, help='file of a picture, as growth.svg')
+
+
+def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
+    """One result for each number, series by series; then the picture is written."""
+    generator = Generator.from_config(args.generator).model.to(machine.device)
+    panels = []
+    for name, values, seconds in (
+        ('bits of LFQ', args.bits, lambda bits: _loss(bits, machine, args.repeats)),
+        ('pixels of a side', args.sizes, _reconstruction(args, machine)),
+        ('images decoded', args.batch_sizes, lambda batch: _position(generator, batch)),
+        ('positions', args.lengths, lambda n: _backbone(generator, n, machine, args.repeats)),
+    ):
+        times = []
+        for value in values:
+            times.append(seconds(value))
+            yield Result(f'{name}: {value}', times[-1])
+        panels.append((name, values, times))
+    if args.plot:
+        plot(panels, args.plot)
+
+
+def _loss(bits: int, machine: Machine, repeats: int) -> float:
+    """Seconds of the loss of 256 tokens, forward and backward."""
+    lfq = LFQ(num_bits=bits).to(machine.device)
+    z = torch.randn(1, bits, TOKENS, device=machine.device, requires_grad=True)
+    return seconds_of(lambda: sum(lfq(z).losses.values()).backward(), machine.device, repeats)
+
+
+def _reconstruction(args: argparse.Namespace, machine: Machine):
+    """Seconds of encoding and decoding one image, by its side."""
+    model = init_model(args.tokenizer, device=machine.device)
+
+    @torch.no_grad()
+    def seconds(side: int) -> float:
+        image = torch.rand(1, 3, side, side, device=machine.device) * 2 - 1
+        return seconds_of(lambda: model.reconstruct(image), machine.device, args.repeats)
+
+    return seconds
+
+
+def _position(model: torch.nn.Module, batch: int) -> float:
+    """Seconds of a position of a batch, with guidance."""
+    return token_seconds(model, batch, 4, chosen('auto', model.backbone, model.head))
+
+
+@torch.no_grad()
+def _backbone(model: torch.nn.Module, length: int, machine: Machine, repeats: int) -> float:
+    """Seconds of a forward pass over a sequence."""
+    x = torch.randn(1, length, model.backbone.dim, device=machine.device)
+    return seconds_of(lambda: model.backbone(x), machine.device, repeats)
+
+
+def plot(panels: Sequence[tuple[str, Sequence[int], Sequence[float]]], path: Path) -> None:
+    """Write a picture of seconds over each number, logarithmic in both but for bits."""
+    import matplotlib
+
+    matplotlib.use('Agg')
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, len(panels), figsize=(3.2 * len(panels), 2.8), squeeze=False)
+    for axis, (name, values, times) in zip(axes[0], panels, strict=True):
+        axis.plot(values, times, 'o-')
+        axis.set(xlabel=name, yscale='log', xscale='linear' if 'bits' in name else 'log')
+        axis.set_xticks(values, [str(value) for value in values], minor=False)
+        axis.minorticks_off()
+        axis.grid(alpha=0.3)
+    axes[0][0].set_ylabel('seconds')
+    figure.tight_layout()
+    figure.savefig(path, dpi=90)
+    plt.close(figure)
