@@ -8,10 +8,12 @@ from openmagvit2.checkpoint.converters.base import (
     converters,
     is_official,
 )
+from openmagvit2.checkpoint.converters.bsq import Bsq
 from openmagvit2.checkpoint.converters.cosmos import Cosmos
 from openmagvit2.checkpoint.converters.ibq import Ibq
 from openmagvit2.checkpoint.converters.infinity import Infinity
 from openmagvit2.checkpoint.converters.maskgit import MaskGit
+from openmagvit2.checkpoint.converters.omni_tokenizer import OmniTokenizer
 from openmagvit2.checkpoint.converters.open_magvit2 import OpenMagvit2
 from openmagvit2.checkpoint.converters.rar import Rar
 from openmagvit2.checkpoint.converters.rq import Rq
@@ -22,6 +24,7 @@ from openmagvit2.checkpoint.converters.vit_vqgan import VitVqgan
 from openmagvit2.checkpoint.converters.wetok import WeTok
 
 __all__ = [
+    'Bsq',
     'Converter',
     'Cosmos',
     'Ibq',
@@ -29,6 +32,7 @@ __all__ = [
     'MaskGit',
     'MaskGitTorch',
     'OfficialFile',
+    'OmniTokenizer',
     'OpenMagvit2',
     'Rq',
     'Rar',
