@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
 from openmagvit2.models.generators.base import BaseGenerator
+from openmagvit2.models.generators.sampling import decoding_of
 from openmagvit2.models.samplers import SubTokenSampler, decode_levels, smooth_mixture
 from openmagvit2.protocols import Scaled
 from openmagvit2.registry import BACKBONES, MODELS
@@ -205,4 +206,4 @@ class NextScaleGenerator(BaseGenerator):
 
 
 def _smooth(sampler: SubTokenSampler) -> bool:
-    return sampler.decoding == 'smooth'
+    return decoding_of(sampler) == 'smooth'

@@ -142,7 +142,7 @@ class Sampling(Tokens):
             )
         sampler = sampling if callable(sampling) else build_sampler(sampling or {})
         sampler.check(len(self.head.vocab_sizes))
-        decoding = getattr(sampler, 'decoding', 'sequential')
+        decoding = decoding_of(sampler)
         if decoding not in self.decodings:
             raise UserError(
                 f'sampling.decoding={decoding!r}: {type(self).__name__} has '
@@ -163,6 +163,11 @@ class Sampling(Tokens):
         last = indices[-1:].repeat(max(LEAST_ROWS - len(indices), 0), *[1] * (indices.dim() - 1))
         images = self.tokenizer.decode_indices(torch.cat([indices, last]))
         return images[: len(indices)].float().clamp(-1, 1)
+
+
+def decoding_of(sampler: SubTokenSampler) -> str:
+    """Return a sampler's ``decoding``, which a function that draws tokens does not have."""
+    return getattr(sampler, 'decoding', 'sequential')
 
 
 def _numbers(keys: list[int], numbers: Sequence[int] | None) -> list[int]:
