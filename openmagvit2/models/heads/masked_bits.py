@@ -54,7 +54,7 @@ class MaskedBitHead(Head):
         if self.embeddings is None:
             raise UserError('model.head.embedding must not be None: the head embeds sub-tokens.')
         self.groups = grouped(len(self.vocab_sizes), steps)
-        self.masks = nn.Parameter(torch.randn(len(self.vocab_sizes), dim) * 0.02)
+        self.masks = nn.Parameter(torch.zeros(len(self.vocab_sizes), dim))
         self.blocks = nn.ModuleList(
             nn.Sequential(
                 nn.LayerNorm(dim), nn.Linear(dim, 2 * dim), nn.GELU(), nn.Linear(2 * dim, dim),
