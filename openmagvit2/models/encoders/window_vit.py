@@ -45,7 +45,8 @@ class WindowVitEncoder(BaseEncoder):
         positions: str = 'rope',
     ) -> None:
         super().__init__()
-        self.out_channels, self.stride = out_channels, (patch_size, patch_size)
+        self.out_channels, self.patch_size = out_channels, patch_size
+        self.stride = (patch_size, patch_size)
         self.num_heads = num_heads
         self.unit = patch_size * window if 'w' in spatial else patch_size
         inside = 3 * patch_size**2
@@ -84,5 +85,5 @@ class WindowVitEncoder(BaseEncoder):
             UserError: A side is not a multiple of a patch or a window.
         """
         self.check_size(image.shape[2:])
-        x = self.patch_embed(F.pixel_unshuffle(image, self.stride[0]).movedim(1, -1))
+        x = self.patch_embed(F.pixel_unshuffle(image, self.patch_size).movedim(1, -1))
         return self.out(self.temporal(self.spatial(x))).movedim(-1, 1)

@@ -61,7 +61,7 @@ class OffsetBias(nn.Module):
 
     def forward(self, height: int, width: int) -> Tensor:
         """Return what is added to the logits of a grid, (num_heads, cells, cells)."""
-        weight = self.layers[0].weight
+        weight = next(self.layers.parameters())
         rows, columns = (torch.arange(1 - n, n, device=weight.device) for n in (height, width))
         offsets = torch.cartesian_prod(rows, columns).to(weight.dtype)
         values = self.layers(offsets.sign() * offsets.abs().log1p())
@@ -97,17 +97,17 @@ class GridAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, h, w, dim) to the same shape."""
-        sides = x.shape[1:3]
+        sides = height, width = x.shape[1:3]
         cells = x.flatten(1, 2)
         parts = self.query(self.norm(cells)), *self.key_value(cells).chunk(2, -1)
         q, k, v = (part.unflatten(-1, (self.num_heads, -1)) for part in parts)
         if self.positions == 'rope':
-            table = turns(*sides, self.head_dim, x.device)
+            table = turns(height, width, self.head_dim, x.device)
             q, k = apply_rope(q, table), apply_rope(k, table)
         q = F.normalize(q.float(), dim=-1) * self.query_scale
         k = F.normalize(k.float(), dim=-1) * self.key_scale
         q, k, v = (part.to(v.dtype).transpose(1, 2) for part in (q, k, v))
-        mask = None if self.bias is None else self.bias(*sides)[None].to(v.dtype)
+        mask = None if self.bias is None else self.bias(height, width)[None].to(v.dtype)
         out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=8.0)
         return self.out(out.transpose(1, 2).flatten(2)).unflatten(1, sides)
 
