@@ -118,6 +118,9 @@ class Scaled(Protocol):
     def accumulate(self, total: Tensor | None, indices: Tensor, s: int) -> Tensor:
         """Add scale ``s`` to the sum (B, D, h, w) of those before it."""
 
+    def add(self, total: Tensor | None, codes: Tensor, s: int) -> Tensor:
+        """Do the same with codes (B, D, *scales[s])."""
+
     def next_input(self, total: Tensor, s: int) -> Tensor:
         """What a generator sees of the sum before scale ``s``, (B, groups[s], D)."""
 

@@ -71,6 +71,4 @@ class Generator(Pretrained):
         Raises:
             UserError: A label or a setting is out of range; the model's logits are not finite.
         """
-        return to_uint8(
-            self.model.decode_indices(self.sample_indices(labels, seed, numbers, **sampling))
-        )
+        return to_uint8(self.model.images(labels, self.sampling | sampling, seed, numbers))

@@ -1,5 +1,6 @@
 """Where in a file its weights are: official systems differ."""
 
+from functools import reduce
 from typing import Any
 
 from torch import Tensor
@@ -15,33 +16,56 @@ def opened(content: Any) -> dict:
 
     Args:
         content: What was read: a state dict, or a dict with one under a name that a converter
-            knows. State dicts of parts beside it, which a converter knows, become part of it as
-            ``beside.<entry>.<name>``.
+            knows.
     """
     if not isinstance(content, dict):
         return dict(state_dict=content)
-    known = converters()
-    names = dict.fromkeys(['state_dict', *(converter.container for converter in known)])
+    names = dict.fromkeys(['state_dict', *(converter.container for converter in converters())])
     found = next((name for name in names if isinstance(content.get(name), dict)), None)
     if found is None:
-        return content if 'state_dict' in content else dict(state_dict=content)
-    state = content[found]
-    parts = {entry for converter in known for entry in converter.beside if entry != found}
-    parts = {entry for entry in parts if _is_state_dict(content.get(entry))}
-    if parts:
-        # A copy only where something is added.
-        state = state | {
-            f'{BESIDE}{entry}.{name}': tensor
-            for entry in sorted(parts)
-            for name, tensor in content[entry].items()
-        }
-    rest = {key: value for key, value in content.items() if key != found and key not in parts}
-    return dict(state_dict=state) | rest
+        return _nested(content) or (
+            content if 'state_dict' in content else dict(state_dict=content)
+        )
+    rest = {key: value for key, value in content.items() if key != found}
+    return dict(state_dict=content[found]) | rest
+
+
+def _nested(content: dict) -> dict | None:
+    """Return the content of a training's own file that has its state dicts deeper inside."""
+    for converter in converters():
+        parts = [reduce(_entry, path, content) for path in converter.nested]
+        state = {name: x for part in parts if _is_state_dict(part) for name, x in part.items()}
+        if state:
+            first = {path[0] for path in converter.nested}
+            return dict(state_dict=state) | {k: v for k, v in content.items() if k not in first}
+    return None
+
+
+def _entry(content: Any, name: str) -> Any:
+    return content.get(name) if isinstance(content, dict) else None
+
+
+def joined(content: dict) -> dict:
+    """Return what :func:`opened` gives with the state dicts of parts that a file of the system has
+    beside the first one, as ``beside.<entry>.<name>`` in it.
+    """
+    state = content['state_dict']
+    entries = {entry for c in converters() if c.beside and c.detects(state) for entry in c.beside}
+    parts = sorted(entry for entry in entries if _is_state_dict(content.get(entry)))
+    if not parts:
+        return content
+    more = {
+        f'{BESIDE}{entry}.{name}': tensor
+        for entry in parts
+        for name, tensor in content[entry].items()
+    }
+    rest = {key: value for key, value in content.items() if key not in ('state_dict', *parts)}
+    return dict(state_dict=state | more) | rest
 
 
 def packed(state: dict[str, Tensor], converter: Converter) -> dict:
-    """Return an official state dict as a file of the system has it; the inverse of
-    :func:`opened`.
+    """Return an official state dict as a file of the system has it; the inverse of :func:`opened`
+    and :func:`joined`.
     """
     if converter.bare:
         return state
@@ -50,7 +74,7 @@ def packed(state: dict[str, Tensor], converter: Converter) -> dict:
         entry, own = converter.container, name
         if name.startswith(BESIDE):
             entry, own = name.removeprefix(BESIDE).split('.', 1)
-        parts.setdefault(entry, {})[own] = tensor
+        parts.setdefault(entry, {})[converter.prefixes.get(entry, '') + own] = tensor
     return parts
 
 

@@ -120,8 +120,9 @@ def to_official(
                 'raw or both.'
             )
         raw, averaged = raw | averaged, {}
-    official = _named(links, raw) | _made(converter, model, raw, work.report)
-    if averaged and weights == 'both':
+    both = bool(averaged) and weights == 'both'
+    official = _named(links, raw) | _made(converter, model, both, work.report)
+    if both:
         official |= converter.average_settings()
         official |= _named(_averages(links, model, converter, raw), averaged)
     return dict(state_dict=official), work.report
@@ -129,10 +130,10 @@ def to_official(
 
 def is_ours(checkpoint: dict) -> bool:
     """Return whether a checkpoint has names that only ours have."""
-    if 'ema_state_dict' in checkpoint:
-        return True
     state = checkpoint['state_dict']
-    return any(name.startswith(ONLY_OURS) for name in state) and not is_official(state)
+    if is_official(state):
+        return False
+    return 'ema_state_dict' in checkpoint or any(name.startswith(ONLY_OURS) for name in state)
 
 
 def _averages(
@@ -167,16 +168,18 @@ def _named(links: Sequence[Link], tensors: dict[str, Tensor]) -> dict[str, Tenso
 
 
 def _made(
-    converter: Converter, model: nn.Module, raw: dict[str, Tensor], report: Report
+    converter: Converter, model: nn.Module, averaged: bool, report: Report
 ) -> dict[str, Tensor]:
-    """Make the official tensors that ours do not have."""
+    """Make the official tensors that ours do not have, those of averages if there are any."""
     state: dict[str, Tensor] = {}
     for rule in (rule for rule in converter.derived(model) if rule.written):
         state |= rule.tensors
         report.add(rule.what, len(rule.tensors), 'made anew: follows from the config')
     for lost in converter.lost(model):
-        state |= lost.fill
-        report.add(lost.label, len(lost.fill), f'filled in: {lost.why}')
+        beginning = converter.averages if converter.averages and not averaged else '\0'
+        fill = {name: x for name, x in lost.fill.items() if not name.startswith(beginning)}
+        state |= fill
+        report.add(lost.label, len(fill), f'filled in: {lost.why}')
     return state
 
 

@@ -12,7 +12,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from openmagvit2.checkpoint.containers import opened
+from openmagvit2.checkpoint.containers import joined, opened
 from openmagvit2.checkpoint.converters import is_official
 from openmagvit2.checkpoint.flax_msgpack import is_msgpack, read_msgpack
 from openmagvit2.checkpoint.mapped import ReleasingFile
@@ -68,7 +68,7 @@ def read_checkpoint(path: str | Path, values: bool = True) -> dict:
                 f'Checkpoint {path} holds no tensors by name, but a {type(state).__name__} of '
                 f'other things.'
             )
-        return _unwrapped(content, path)
+        return joined(_unwrapped(content, path))
     try:
         tensors, meta = load_file(path), _safetensors_meta(path)
     except Exception as error:

@@ -123,9 +123,7 @@ class GenerationLoop(BaseLoop):
     def _sample(self, places: Places) -> dict[str, Any]:
         """Sample a batch and return it as the metrics take it."""
         order, labels, numbers = zip(*places, strict=True)
-        images = self._model.decode_indices(
-            self._model.generate(labels, self.sampling, self.seed, numbers)
-        )
+        images = self._model.images(labels, self.sampling, self.seed, numbers)
         return dict(
             # As an 8-bit file has them: see visualization.to_uint8.
             samples=((images.float().clamp(-1, 1) + 1) * 127.5).round().byte(),

@@ -96,7 +96,7 @@ class SampleGridHook(Hook):
             return
         model = unwrap(runner.model)
         wanted = [label for label in self.shown for _ in range(self.num_per_class)]
-        images = model.decode_indices(model.generate(wanted, self._sampling(runner), self.seed))
+        images = model.images(wanted, self._sampling(runner), self.seed)
         rows = to_uint8(images).reshape(len(self.shown), self.num_per_class, *images.shape[2:], 3)
         save_image(image_grid([list(row) for row in rows]), _path(runner, 'samples'))
 

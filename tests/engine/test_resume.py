@@ -98,7 +98,17 @@ def test_resume_is_exact(tmp_path, iteration, in_validation, workers, counts, fa
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    'family', ['rq_32', 'ar_rq_32', 'var_tokenizer_32', 'var_32', 'infinity_32', 'lfq_grouped_32']
+    'family',
+    [
+        'rq_32',
+        'ar_rq_32',
+        'var_tokenizer_32',
+        'var_32',
+        'infinity_32',
+        'lfq_grouped_32',
+        'bsq_32',
+        'omni_tokenizer_32',
+    ],
 )
 def test_resume_is_exact_with_several_codebooks_and_scales(tmp_path, family):
     test_resume_is_exact(tmp_path, 3, False, 0, 1, family)

@@ -8,11 +8,13 @@ from openmagvit2.checkpoint.converters.base import (
     converters,
     is_official,
 )
+from openmagvit2.checkpoint.converters.bsq import Bsq
 from openmagvit2.checkpoint.converters.cosmos import Cosmos
 from openmagvit2.checkpoint.converters.ibq import Ibq
 from openmagvit2.checkpoint.converters.infinity import Infinity
 from openmagvit2.checkpoint.converters.llamagen import LlamaGen
 from openmagvit2.checkpoint.converters.maskgit import MaskGit
+from openmagvit2.checkpoint.converters.omni_tokenizer import OmniTokenizer
 from openmagvit2.checkpoint.converters.open_magvit2 import OpenMagvit2
 from openmagvit2.checkpoint.converters.rar import Rar
 from openmagvit2.checkpoint.converters.rq import Rq
@@ -25,6 +27,7 @@ from openmagvit2.checkpoint.converters.vqgan import Vqgan
 from openmagvit2.checkpoint.converters.wetok import WeTok
 
 __all__ = [
+    'Bsq',
     'Converter',
     'Cosmos',
     'Ibq',
@@ -33,6 +36,7 @@ __all__ = [
     'MaskGit',
     'MaskGitTorch',
     'OfficialFile',
+    'OmniTokenizer',
     'OpenMagvit2',
     'Rq',
     'Rar',

@@ -46,8 +46,12 @@ class Converter:
             the part to beginnings of official names.
         bare: A file is the state dict itself, not a dict that has it as ``state_dict``.
         container: Name of the state dict in a file that is not bare.
+        nested: Where a training's own file keeps the state dicts of its parts, whose names differ:
+            paths of entries. Together they are the state dict.
         beside: Names of entries beside the state dict that are state dicts of parts. Their
             tensors get the names ``beside.<entry>.<name>``.
+        prefixes: What wrappers of the model put before the names of an entry's tensors, by entry;
+            written on the way back.
     """
 
     files: tuple[OfficialFile, ...] = ()
@@ -59,7 +63,9 @@ class Converter:
     separate: ClassVar[dict[str, tuple[str, ...]]] = {}
     bare: bool = False
     container: str = 'state_dict'
+    nested: tuple[tuple[str, ...], ...] = ()
     beside: tuple[str, ...] = ()
+    prefixes: ClassVar[dict[str, str]] = {}
 
     def detects(self, state: dict[str, Tensor]) -> bool:
         """Return whether an official state dict is one of this system's."""

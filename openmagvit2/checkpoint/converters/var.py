@@ -85,6 +85,7 @@ class Var(Converter):
         'tokenizer': ('encoder.', 'decoder.', 'quantize.', 'quant_conv.', 'post_quant_conv.')
     }
     bare = True
+    nested = (('trainer', 'var_wo_ddp'), ('trainer', 'vae_local'))
 
     def detects(self, state: dict[str, Tensor]) -> bool:
         """See :class:`Converter`.

@@ -1,5 +1,6 @@
 """PatchGAN of pix2pix, the paper's (docs/reference/specification.md, Discriminators)."""
 
+import torch
 from torch import Tensor, nn
 
 from openmagvit2.models.discriminators.base import BaseDiscriminator
@@ -15,12 +16,24 @@ class PatchGAN(BaseDiscriminator):
     Args:
         channels: Width of the first stage; stage n has ``channels * min(2^n, 8)``.
         num_layers: Stages of stride 2.
+        padding: Zeros around each stage's input.
+        bias: Whether all convolutions have a bias, not the first and the last alone.
+        noise: Add noise to the input, one normal map an image times a learned factor of each color,
+            0 at the start; in evaluation the map is one for all images, of a fixed seed.
     """
 
-    def __init__(self, *, channels: int = 64, num_layers: int = 3) -> None:
+    def __init__(
+        self,
+        *,
+        channels: int = 64,
+        num_layers: int = 3,
+        padding: int = 1,
+        bias: bool = False,
+        noise: bool = False,
+    ) -> None:
         super().__init__()
         layers: list[nn.Module] = [
-            nn.Conv2d(3, channels, 4, stride=2, padding=1),
+            nn.Conv2d(3, channels, 4, stride=2, padding=padding),
             nn.LeakyReLU(0.2),
         ]
         width = channels
@@ -28,17 +41,37 @@ class PatchGAN(BaseDiscriminator):
             previous, width = width, channels * min(2**n, 8)
             stride = 2 if n < num_layers else 1
             layers += [
-                nn.Conv2d(previous, width, 4, stride=stride, padding=1, bias=False),
+                nn.Conv2d(previous, width, 4, stride=stride, padding=padding, bias=bias),
                 nn.BatchNorm2d(width),
                 nn.LeakyReLU(0.2),
             ]
-        layers.append(nn.Conv2d(width, 1, 4, padding=1))
+        layers.append(nn.Conv2d(width, 1, 4, padding=padding))
         self.main = nn.Sequential(*layers)
+        self.noise = nn.Parameter(torch.zeros(3)) if noise else None
         self.apply(_init)
 
     def forward(self, image: Tensor) -> Tensor:
         """Map (B, 3, 256, 256) to (B, 1, 30, 30) with three layers."""
-        return self.main(image)
+        return self.main(self._noisy(image))
+
+    def features(self, image: Tensor) -> list[Tensor]:
+        """Return the output of each stage but the last, which makes logits."""
+        x, found = self._noisy(image), []
+        for layer in self.main[:-1]:
+            x = layer(x)
+            if isinstance(layer, nn.LeakyReLU):
+                found.append(x)
+        return found
+
+    def _noisy(self, image: Tensor) -> Tensor:
+        if self.noise is None:
+            return image
+        if self.training:
+            drawn = torch.randn_like(image[:, :1])
+        else:
+            generator = torch.Generator().manual_seed(0)
+            drawn = torch.randn(1, *image.shape[2:], generator=generator).to(image)[None]
+        return image + self.noise[:, None, None] * drawn
 
 
 def _init(module: nn.Module) -> None:

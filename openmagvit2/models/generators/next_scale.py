@@ -2,15 +2,18 @@
 2024).
 """
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
 from openmagvit2.models.generators.base import BaseGenerator
-from openmagvit2.models.samplers import SubTokenSampler, decode_levels
+from openmagvit2.models.generators.sampling import decoding_of
+from openmagvit2.models.samplers import SubTokenSampler, decode_levels, smooth_mixture
 from openmagvit2.protocols import Scaled
 from openmagvit2.registry import BACKBONES, MODELS
 from openmagvit2.signatures import accepted
@@ -28,6 +31,7 @@ class NextScaleGenerator(BaseGenerator):
     """
 
     default_order = 'NextScale'
+    decodings = ('sequential', 'smooth')
 
     def __init__(self, *, backbone: dict, **parts: Any) -> None:
         kind = backbone.get('type')
@@ -108,6 +112,11 @@ class NextScaleGenerator(BaseGenerator):
         self, condition: dict[str, Tensor], sampler: SubTokenSampler, random: Tensor
     ) -> Tensor:
         """See :meth:`Sampling.decode`; guidance is scheduled over the scales."""
+        if _smooth(sampler):
+            raise UserError(
+                "sampling.decoding='smooth' mixes codes, and no indices stand for the images; "
+                'sample images.'
+            )
         first, given = self._first(condition)
         quantizer: Any = self.tokenizer.quantizer
         uniform = random.split(self.order.groups, 1)
@@ -130,6 +139,62 @@ class NextScaleGenerator(BaseGenerator):
             self.backbone, self.head, first, len(uniform), draw, next_input, **given
         )
 
+    def draw_shape(self, sampler: SubTokenSampler) -> tuple[int, ...]:
+        """See :meth:`Sampling.draw_shape`; a mixture takes a number for each code."""
+        if not _smooth(sampler):
+            return super().draw_shape(sampler)
+        if len(self.head.vocab_sizes) > 1:
+            raise UserError(
+                "sampling.decoding='smooth' mixes whole codes; the tokens of this model have "
+                f'{len(self.head.vocab_sizes)} parts.'
+            )
+        return self.num_tokens, *self.head.vocab_sizes
+
+    @torch.no_grad()
+    def images(
+        self,
+        labels: Sequence[int] | np.ndarray | Tensor,
+        sampling: dict | SubTokenSampler | None = None,
+        seed: int = 0,
+        numbers: Sequence[int] | None = None,
+    ) -> Tensor:
+        """See :meth:`Sampling.images`; with mixtures of codes where decoding is 'smooth'."""
+        sampler = self.check(labels, sampling, seed)
+        if not _smooth(sampler):
+            return super().images(labels, sampler, seed, numbers)
+        condition, random, count = self.request(labels, sampler, seed, numbers)
+        codes = self.mixed_codes(condition, sampler, random)
+        return self.tokenizer.decode(codes)[:count].float().clamp(-1, 1)
+
+    def mixed_codes(
+        self, condition: dict[str, Tensor], sampler: SubTokenSampler, random: Tensor
+    ) -> Tensor:
+        """Sample codes (B, D, *grid), at each scale the sum of mixtures of the table's rows (VAR's
+        smooth sampling, for pictures and not for metrics); the arguments of :meth:`decode`.
+        """
+        first, given = self._first(condition)
+        quantizer: Any = self.tokenizer.quantizer
+        codes = torch.arange(self.head.vocab_sizes[0], device=random.device)
+        table = quantizer.rows(codes[None])[0, :, 0]
+        uniform = random.split(self.order.groups, 1)
+        total: Tensor | None = None
+
+        def next_input(_: Tensor, level: int) -> Tensor:
+            return self._embedded(quantizer.next_input(total, level))
+
+        def draw(logits: Tensor, level: int, i: int) -> Tensor:
+            """Add a scale to the sum, logits (B or 2B, n, V); return its likeliest tokens."""
+            nonlocal total
+            numbers, progress = uniform[level], level / max(len(uniform) - 1, 1)
+            kept = sampler.filtered(logits.flatten(0, 1), i, numbers[..., 0].numel(), progress)
+            weights = smooth_mixture(kept.view(numbers.shape), numbers, progress)
+            mixed = (weights @ table).transpose(1, 2).unflatten(2, quantizer.scales[level])
+            total = quantizer.add(total, mixed, level)
+            return weights.argmax(-1)
+
+        decode_levels(self.backbone, self.head, first, len(uniform), draw, next_input, **given)
+        return quantizer.projected_back(total)
+
     def _first(self, condition: dict[str, Tensor]) -> tuple[Tensor, dict[str, Any]]:
         """Input of the first scale (B, groups[0], dim), and what the backbone is given."""
         prefix, pooled = self.embed(condition)
@@ -138,3 +203,7 @@ class NextScaleGenerator(BaseGenerator):
 
     def _embedded(self, inputs: Tensor) -> Tensor:
         return self.code_embedding(inputs.to(self.code_embedding.weight.dtype))
+
+
+def _smooth(sampler: SubTokenSampler) -> bool:
+    return decoding_of(sampler) == 'smooth'

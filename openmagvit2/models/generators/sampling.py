@@ -77,6 +77,30 @@ class Sampling(Tokens):
             UserError: A label, the seed or a setting is out of range; the logits are not finite.
         """
         sampler = self.check(labels, sampling, seed)
+        condition, random, count = self.request(labels, sampler, seed, numbers)
+        return self.merge(self.decode(condition, sampler, random)[:count])
+
+    @torch.no_grad()
+    def images(
+        self,
+        labels: Sequence[int] | np.ndarray | Tensor,
+        sampling: dict | SubTokenSampler | None = None,
+        seed: int = 0,
+        numbers: Sequence[int] | None = None,
+    ) -> Tensor:
+        """Sample images (B, 3, H, W), clamped to [-1, 1]; see :meth:`generate`."""
+        return self.decode_indices(self.generate(labels, sampling, seed, numbers))
+
+    def request(
+        self,
+        labels: Sequence[int] | np.ndarray | Tensor,
+        sampler: SubTokenSampler,
+        seed: int,
+        numbers: Sequence[int] | None,
+    ) -> tuple[dict[str, Tensor], Tensor, int]:
+        """Return what :meth:`decode` takes, filled up to :meth:`least_rows`: data of the
+        conditioner and uniform numbers; and the number of images that were asked for.
+        """
         condition, keys = self.conditioner.requests(labels)
         numbers, count = _numbers(keys, numbers), len(keys)
         filled = [*range(count), *[count - 1] * max(self.least_rows(sampler) - count, 0)]
@@ -88,8 +112,7 @@ class Sampling(Tokens):
         if sampler.guided:
             null = self.conditioner.null(len(filled)) or {}
             condition = {name: torch.cat([x, null[name]]) for name, x in condition.items()}
-        sub_indices = self.decode(condition, sampler, uniform_to(random, device))
-        return self.merge(sub_indices[:count])
+        return condition, uniform_to(random, device), count
 
     def check(
         self,
@@ -119,7 +142,7 @@ class Sampling(Tokens):
             )
         sampler = sampling if callable(sampling) else build_sampler(sampling or {})
         sampler.check(len(self.head.vocab_sizes))
-        decoding = getattr(sampler, 'decoding', 'sequential')
+        decoding = decoding_of(sampler)
         if decoding not in self.decodings:
             raise UserError(
                 f'sampling.decoding={decoding!r}: {type(self).__name__} has '
@@ -140,6 +163,11 @@ class Sampling(Tokens):
         last = indices[-1:].repeat(max(LEAST_ROWS - len(indices), 0), *[1] * (indices.dim() - 1))
         images = self.tokenizer.decode_indices(torch.cat([indices, last]))
         return images[: len(indices)].float().clamp(-1, 1)
+
+
+def decoding_of(sampler: SubTokenSampler) -> str:
+    """Return a sampler's ``decoding``, which a function that draws tokens does not have."""
+    return getattr(sampler, 'decoding', 'sequential')
 
 
 def _numbers(keys: list[int], numbers: Sequence[int] | None) -> list[int]:

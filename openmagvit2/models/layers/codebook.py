@@ -22,7 +22,10 @@ class Codebook(PerIteration):
     code_count: Tensor
     code_sum: Tensor
     steps_unused: Tensor
+    started: Tensor
 
+    # Whether `started` may still be 0: it is read once, in the first training pass.
+    _may_start: bool = False
     EPS = 1e-5
 
     def add_table(
@@ -88,6 +91,29 @@ class Codebook(PerIteration):
     @property
     def _moves(self) -> bool:
         return self.ema_decay is not None or self.restart_after is not None
+
+    def wait_for_latents(self) -> None:
+        """Let the first :meth:`start` of a training set all rows."""
+        self.register_buffer('started', torch.zeros((), dtype=torch.int64))
+        self._may_start = True
+
+    @torch.no_grad()
+    def start(self, latents: Tensor) -> None:
+        """After :meth:`wait_for_latents`: set all rows to random ones of the latents (M, D) of a
+        training pass, unless that was done before, in the training that a checkpoint is of.
+        """
+        if not self._may_start:
+            return
+        self._may_start = False
+        if self.started:
+            return
+        fresh = _draw(latents, len(self.embedding.weight), noise=True)
+        broadcast(fresh)
+        self.embedding.weight.copy_(fresh)
+        if self.ema_decay is not None:
+            self.code_sum.copy_(fresh)
+            self.code_count.fill_(1.0)
+        self.started.fill_(1)
 
     def note(self, rows: Tensor, latents: Tensor) -> None:
         """Hand over the rows (M,) that the latents (M, D) of a training pass chose."""

@@ -1,4 +1,4 @@
-"""Transformer blocks over the patches of an image, with heads of any width (ViT-VQGAN)."""
+"""Transformer blocks over the patches of an image, with heads of any width (ViT-VQGAN, BSQ-ViT)."""
 
 from collections.abc import Callable
 
@@ -68,6 +68,38 @@ class VitBlock(nn.Module):
         """(B, S, dim) to the same shape."""
         x = x + self.attention(self.norm1(x))
         return x + self.fc2(self.activation(self.fc1(self.norm2(x))))
+
+
+class PlainVit(nn.Module):
+    """Blocks with biases and GELU between two norms (BSQ-ViT).
+
+    Args:
+        dim, num_layers, num_heads: Width, blocks, heads, which share the width.
+        hidden: Width between the two layers of a feed-forward; None: 4 ``dim``.
+    """
+
+    def __init__(self, dim: int, num_layers: int, num_heads: int, hidden: int | None) -> None:
+        super().__init__()
+        if dim % num_heads:
+            raise UserError(f'`dim` must be divisible by `num_heads`, got {dim} and {num_heads}.')
+        self.norm_in, self.norm_out = nn.LayerNorm(dim), nn.LayerNorm(dim)
+        self.blocks = nn.Sequential(
+            *(
+                VitBlock(
+                    dim,
+                    num_heads,
+                    head_dim=dim // num_heads,
+                    hidden=hidden or 4 * dim,
+                    activation='gelu',
+                    qkv_bias=True,
+                )
+                for _ in range(num_layers)
+            )
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, S, dim), with positions, to the same shape."""
+        return self.norm_out(self.blocks(self.norm_in(x)))
 
 
 def sine_positions(height: int, width: int, dim: int) -> Tensor:

@@ -23,14 +23,15 @@ class LPIPSLoss(nn.Module):
         net: 'vgg' (the paper's) or 'alex'.
         weights: File of torchvision's trunk. By default ``TRUNK_FILES[net]`` in
             ``$OPENMAGVIT2_WEIGHTS``, then in torch hub's cache.
+        scale: Factor of both images, for networks that were given other ranges than [-1, 1].
     """
 
-    def __init__(self, *, net: str = 'vgg', weights: str | None = None) -> None:
+    def __init__(self, *, net: str = 'vgg', weights: str | None = None, scale: float = 1.0) -> None:
         super().__init__()
         if net not in TRUNK_FILES:
             raise UserError(f"{KEY}.net must be 'vgg' or 'alex', got {net!r}.")
         self.net = net
-        self.weights = weights
+        self.weights, self.scale = weights, scale
         # In a tuple, so that it is neither a child (state dict, DDP) nor trained.
         self._network: tuple[nn.Module, ...] = ()
 
@@ -53,4 +54,6 @@ class LPIPSLoss(nn.Module):
         if not self._network:
             self.load_weights()
         network = self._network[0].to(image.device)
+        if self.scale != 1:
+            image, reconstruction = image * self.scale, reconstruction * self.scale
         return network(image, reconstruction).mean()

@@ -167,8 +167,7 @@ class BaseQuantizer(nn.Module, ABC):
                     f'{type(self).__name__}.quantize must return a QuantizerOutput, got a '
                     f'{type(out).__name__}.'
                 )
-            if self._projects:
-                out.codes = self.project_out(out.codes)
+            out.codes = self.projected_back(out.codes)
         if not self.training:
             out.finite = z.isfinite().all()
         else:
@@ -215,6 +214,10 @@ class BaseQuantizer(nn.Module, ABC):
         """Map (B, in_channels, *grid) to (B, width, *grid)."""
         return self.project_in(z) if self._projects else z
 
+    def projected_back(self, codes: Tensor) -> Tensor:
+        """Map (B, width, *grid) to (B, code_dim, *grid)."""
+        return self.project_out(codes) if self._projects else codes
+
     @abstractmethod
     def quantize(self, z: Tensor) -> QuantizerOutput:
         """Do the work of :meth:`forward` between the projections, on float32 (B, width, *grid)."""
@@ -222,8 +225,7 @@ class BaseQuantizer(nn.Module, ABC):
     def indices_to_codes(self, indices: Tensor) -> Tensor:
         """int64 (B, *token_shape(grid)) to float32 codes (B, code_dim, *grid)."""
         with without_autocast(indices.device):
-            codes = self.dequantize(indices)
-            return self.project_out(codes) if self._projects else codes
+            return self.projected_back(self.dequantize(indices))
 
     def dequantize(self, indices: Tensor) -> Tensor:
         """Do the work of :meth:`indices_to_codes` before the projection: (B, width, *grid)."""

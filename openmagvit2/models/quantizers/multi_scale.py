@@ -149,7 +149,13 @@ class MultiScale(BaseQuantizer):
         """
         with torch.autocast(indices.device.type, enabled=False):
             cells = indices.unflatten(1, self.scales[s])
-            step = self._spread(self.quantizer.indices_to_codes(cells), s)
+            return self.add(total, self.quantizer.indices_to_codes(cells), s)
+
+    def add(self, total: Tensor | None, codes: Tensor, s: int) -> Tensor:
+        """Do the same as :meth:`accumulate` with the codes of the scale's tokens, or mixtures of
+        codes: (B, D, *scales[s]).
+        """
+        step = self._spread(codes, s)
         return step if total is None else total + step
 
     def next_input(self, total: Tensor, s: int) -> Tensor:

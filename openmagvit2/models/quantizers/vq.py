@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
+from openmagvit2.errors import UserError
 from openmagvit2.models.layers.codebook import Codebook, nearest, squared_distances
 from openmagvit2.models.layers.deterministic import running_sum
 from openmagvit2.models.layers.precision import exact_matmul
@@ -22,7 +23,8 @@ class VQ(BaseQuantizer, Codebook):
     Args:
         codebook_size: Rows of the table.
         code_dim: Channels of a row.
-        l2_norm: Compare unit vectors; latents and rows are normalised at every use.
+        l2_norm: Compare unit vectors; latents and rows are normalised at every use. 'latent': only
+            latents are (OmniTokenizer).
         projection: Channels of encoder and decoder where they differ from ``code_dim``: a 1x1
             convolution before the table and one after.
         legacy: taming's order: the two losses trade names, so that the weight of the commitment
@@ -39,6 +41,7 @@ class VQ(BaseQuantizer, Codebook):
             falls below this number; None: never.
         raw_gradient: With ``l2_norm``: pass the codes' gradient straight to the latents as they
             are, not through their normalisation (ViT-VQGAN).
+        data_init: Set all rows to random latents of the first training pass.
     """
 
     def __init__(
@@ -46,7 +49,7 @@ class VQ(BaseQuantizer, Codebook):
         *,
         codebook_size: int = 16384,
         code_dim: int = 8,
-        l2_norm: bool = True,
+        l2_norm: bool | str = True,
         projection: int | None = None,
         legacy: bool = False,
         entropy: bool = False,
@@ -56,24 +59,33 @@ class VQ(BaseQuantizer, Codebook):
         restart_after: int | None = 100,
         restart_below: float | None = None,
         raw_gradient: bool = False,
+        data_init: bool = False,
     ) -> None:
         super().__init__(width=code_dim, projection=projection)
+        if l2_norm not in (True, False, 'latent'):
+            raise UserError(f"model.quantizer.l2_norm is True, False or 'latent', got {l2_norm!r}.")
         self.add_table(
             codebook_size,
             code_dim,
-            l2_norm=l2_norm,
+            l2_norm=l2_norm is True,
             ema_decay=ema_decay,
             ema_smoothing=ema_smoothing,
             restart_after=restart_after,
             restart_below=restart_below,
         )
+        if data_init:
+            self.wait_for_latents()
+        self.unit_latents = bool(l2_norm)
         self.codebook_sizes, self.averages = (codebook_size,), ema_decay is not None
         self.raw_gradient = raw_gradient
         self.legacy, self.entropy, self.entropy_temperature = legacy, entropy, entropy_temperature
 
     def quantize(self, z: Tensor) -> QuantizerOutput:
         """Nearest rows of ``z`` (B, code_dim, *grid)."""
-        x, table = self._vectors(z), self.table
+        x = self._vectors(z)
+        if self.training:
+            self.start(x.detach())
+        table = self.table
         rows = nearest(x.detach(), table.detach())
         codes = F.embedding(rows, table)
         near = rearrange(z, 'b d ... -> (b ...) d') if self.raw_gradient else x
@@ -112,7 +124,7 @@ class VQ(BaseQuantizer, Codebook):
     def _vectors(self, z: Tensor) -> Tensor:
         """Map (B, D, *grid) to the vectors (B * T, D) that are compared with the table."""
         x = rearrange(z, 'b d ... -> (b ...) d')
-        return F.normalize(x, dim=-1) if self.l2_norm else x
+        return F.normalize(x, dim=-1) if self.unit_latents else x
 
     def _losses(self, x: Tensor, codes: Tensor, table: Tensor) -> dict[str, Tensor]:
         losses = dict(

@@ -4,7 +4,7 @@ from openmagvit2.models.samplers.build import build_sampler
 from openmagvit2.models.samplers.decode import Finite, decode_tokens, uniforms
 from openmagvit2.models.samplers.jacobi import decode_jacobi
 from openmagvit2.models.samplers.masked import MaskedSampler
-from openmagvit2.models.samplers.scales import decode_levels
+from openmagvit2.models.samplers.scales import decode_levels, smooth_mixture
 from openmagvit2.models.samplers.sub_token import SubTokenSampler
 
 __all__ = [
@@ -15,5 +15,6 @@ __all__ = [
     'decode_jacobi',
     'decode_levels',
     'decode_tokens',
+    'smooth_mixture',
     'uniforms',
 ]

@@ -56,3 +56,21 @@ def decode_levels(
             x = x.repeat(len(start) // len(x), 1, 1)
     finite.check()
     return torch.cat(drawn, 1)
+
+
+def smooth_mixture(logits: Tensor, uniform: Tensor, progress: float) -> Tensor:
+    """VAR's smooth sampling: weights of a mixture of codes instead of one code, sharper from scale
+    to scale.
+
+    Args:
+        logits: Guided and filtered (..., V).
+        uniform: Numbers in [0, 1) of the same shape.
+        progress: 0 at the first scale, 1 at the last.
+
+    Returns:
+        float32 (..., V), which adds up to 1.
+    """
+    least = torch.finfo(uniform.dtype).tiny
+    gumbel = -(-uniform.clamp_min(least).log()).clamp_min(least).log()
+    temperature = max(0.27 * (1 - 0.95 * progress), 0.005)
+    return ((logits * (1 + progress) + gumbel.float()) / temperature).softmax(-1)

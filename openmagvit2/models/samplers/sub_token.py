@@ -13,7 +13,7 @@ from openmagvit2.models.samplers.filters import draw, top_k, top_p
 from openmagvit2.models.samplers.guidance import SCHEDULES, guide, scheduled
 from openmagvit2.registry import SAMPLERS
 
-DECODINGS = ('sequential', 'jacobi')
+DECODINGS = ('sequential', 'jacobi', 'smooth')
 Setting = float | Sequence[float]
 
 # Below this a division of float32 logits can overflow, and no two different logits of ordinary size
@@ -39,7 +39,8 @@ class SubTokenSampler:
         closed: Whether the progress is 1 at the last position; False: t / T at position t of T.
         decoding: How an auto-regressive generator goes over the positions: 'sequential', or
             'jacobi', several at a time (see :mod:`jacobi`): the same distribution, another stream
-            of random numbers, so that a seed gives other images.
+            of random numbers, so that a seed gives other images. A next-scale generator has
+            'smooth': mixtures of codes instead of tokens, for pictures and not for metrics.
         window: Positions at a time, for 'jacobi'; a seed gives the same images for any.
         weights: How an auto-regressive generator's weights lie while it decodes: 'plain',
             'packed' (float32 on a CPU), 'int8' (approximate), or 'auto', packed where it pays; see

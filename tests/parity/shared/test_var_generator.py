@@ -79,6 +79,16 @@ def test_transformer_there_and_back(model):
             assert found.equal(tensor) and found.dtype == tensor.dtype, name
 
 
+def test_the_file_of_a_training(model, tmp_path):
+    parts = dict(var_wo_ddp=state_of(VAR), vae_local=state_of(VAE), config=dict(lr=1e-4))
+    file = tmp_path / 'ar-ckpt-last.pth'
+    torch.save(dict(epoch=3, iter=0, trainer=parts, args=dict(depth=2)), file)
+    content = read_checkpoint(file)
+    assert content['epoch'] == 3 and 'trainer' not in content
+    ours, expected = to_ours(content['state_dict'], model)[0], to_ours(state_of(VAE, VAR), model)[0]
+    assert all(x.equal(expected['state_dict'][k]) for k, x in ours['state_dict'].items())
+
+
 def test_files_of_other_models_are_refused(model):
     state = state_of(VAE, VAR)
     with pytest.raises(UserError, match='lvl_1L is not the table of levels'):
@@ -115,3 +125,21 @@ def test_filters():
     g = golden('systems/var_tiny')
     kept = top_p(top_k(g['filter_before'], 16), 0.7)
     assert kept.isfinite().equal(g['filter_after'].isfinite())
+
+
+@torch.no_grad()
+def test_smooth_sampling(model):
+    g = golden('systems/var_tiny')
+    settings = dict(
+        guidance=1 + g['filter_cfg'].item(),
+        schedule='linear',
+        top_k=int(g['filter_top_k']),
+        top_p=g['filter_top_p'].item(),
+        decoding='smooth',
+    )
+    sampler = model.check(g['labels'], settings)
+    condition = dict(label=torch.cat([g['labels'], torch.full_like(g['labels'], 5)]))
+    uniform = (-(-g['smooth_gumbel'].double()).exp()).exp()
+    codes = model.mixed_codes(condition, sampler, uniform)
+    found = model.tokenizer.decode(codes).clamp(-1, 1)
+    assert_close(found, g['smooth_image'], atol=1e-4, rtol=0)

@@ -1,0 +1,79 @@
+"""BSQ-ViT's decoder: a vision transformer with learned positions (Zhao et al. 2024)."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from openmagvit2.errors import UserError
+from openmagvit2.models.decoders.base import BaseDecoder
+from openmagvit2.models.layers.vit import as_pair, init_linear, patch_grid
+from openmagvit2.models.layers.vit_block import PlainVit
+from openmagvit2.registry import DECODERS
+
+
+@DECODERS.register_module()
+class PlainVitDecoder(BaseDecoder):
+    """A linear layer from the codes' width, the transformer of :class:`PlainVitEncoder`, and two
+    layers with tanh between them to the pixels of each patch.
+
+    Args:
+        in_channels, out_channels: Channels of codes and pixels; set by the tokenizer.
+        image_size, patch_size, dim, num_layers, num_heads, hidden: See :class:`PlainVitEncoder`.
+        pixel_hidden: Width between the two layers to pixels; None: 4 ``dim``.
+        bound: Largest magnitude of the output, in training too, where what lies beyond has no
+            gradient (BSQ-ViT: 1); None: none.
+    """
+
+    test_arguments: ClassVar = dict(
+        image_size=16, patch_size=4, dim=32, num_layers=2, num_heads=2, hidden=48
+    )
+    test_grids: ClassVar = ((4, 4),)
+
+    def __init__(
+        self,
+        *,
+        in_channels: int,
+        out_channels: int = 3,
+        image_size: int | Sequence[int] = 256,
+        patch_size: int = 8,
+        dim: int = 768,
+        num_layers: int = 12,
+        num_heads: int = 12,
+        hidden: int | None = None,
+        pixel_hidden: int | None = None,
+        bound: float | None = None,
+    ) -> None:
+        super().__init__()
+        self.in_channels, self.out_channels = in_channels, out_channels
+        self.image_size, self.patch_size, self.bound = as_pair(image_size), patch_size, bound
+        height, width = patch_grid(self.image_size, patch_size)
+        self.embed = nn.Linear(in_channels, dim)
+        self.positions = nn.Parameter(torch.randn(height * width, dim) * 0.02)
+        self.vit = PlainVit(dim, num_layers, num_heads, hidden)
+        self.to_hidden = nn.Linear(dim, pixel_hidden or 4 * dim)
+        self.out = nn.Linear(self.to_hidden.out_features, out_channels * patch_size**2)
+        self.apply(init_linear)
+
+    @property
+    def last_layer(self) -> Tensor:
+        """Weight of the layer that makes pixels."""
+        return self.out.weight
+
+    def forward(
+        self, codes: Tensor, size: Sequence[int] | None = None, noise: Tensor | None = None
+    ) -> Tensor:
+        """(B, in_channels, h, w) to (B, out_channels, *image_size).
+
+        Raises:
+            UserError: ``size`` is another than ``image_size``.
+        """
+        if size is not None and tuple(size) != self.image_size:
+            own = 'x'.join(map(str, self.image_size))
+            raise UserError(f'{type(self).__name__} makes images of {own} only.')
+        x = self.vit(self.embed(codes.flatten(2).transpose(1, 2)) + self.positions)
+        x = self.out(self.to_hidden(x).tanh()).transpose(1, 2).unflatten(2, codes.shape[2:])
+        image = F.pixel_shuffle(x, self.patch_size)
+        return image if self.bound is None else image.clamp(-self.bound, self.bound)

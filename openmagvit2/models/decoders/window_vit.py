@@ -1,0 +1,69 @@
+"""OmniTokenizer's decoder on images: global attention (Wang et al. 2024)."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from openmagvit2.models.decoders.base import BaseDecoder
+from openmagvit2.models.layers.grid_blocks import init_grid, spatial_and_temporal
+from openmagvit2.registry import DECODERS
+
+
+@DECODERS.register_module()
+class WindowVitDecoder(BaseDecoder):
+    """A linear layer from the codes' width, transformer blocks over time as one frame meets them,
+    those over space, and a linear layer to the pixels of each patch.
+
+    Args:
+        in_channels, out_channels: Channels of codes and pixels; set by the tokenizer.
+        patch_size, dim, num_heads, head_dim, spatial, temporal, window, positions: See
+            :class:`WindowVitEncoder`.
+    """
+
+    test_arguments: ClassVar = dict(
+        patch_size=4, dim=32, num_heads=2, head_dim=12, spatial='tt', temporal='t'
+    )
+
+    def __init__(
+        self,
+        *,
+        in_channels: int,
+        out_channels: int = 3,
+        patch_size: int = 8,
+        dim: int = 512,
+        num_heads: int = 8,
+        head_dim: int = 64,
+        spatial: str = 'tttt',
+        temporal: str = 'tttt',
+        window: int = 8,
+        positions: str = 'rope',
+    ) -> None:
+        super().__init__()
+        self.in_channels, self.out_channels = in_channels, out_channels
+        self.patch_size, self.num_heads = patch_size, num_heads
+        self.embed = nn.Linear(in_channels, dim)
+        self.spatial, self.temporal = spatial_and_temporal(
+            spatial,
+            temporal,
+            dim=dim,
+            num_heads=num_heads,
+            head_dim=head_dim,
+            window=window,
+            positions=positions,
+        )
+        self.out = nn.Linear(dim, out_channels * patch_size**2)
+        self.apply(init_grid)
+
+    @property
+    def last_layer(self) -> Tensor:
+        """Weight of the layer that makes pixels."""
+        return self.out.weight
+
+    def forward(
+        self, codes: Tensor, size: Sequence[int] | None = None, noise: Tensor | None = None
+    ) -> Tensor:
+        """(B, in_channels, h, w) to (B, out_channels, h * patch_size, w * patch_size)."""
+        x = self.spatial(self.temporal(self.embed(codes.movedim(1, -1))))
+        return F.pixel_shuffle(self.out(x).movedim(-1, 1), self.patch_size)

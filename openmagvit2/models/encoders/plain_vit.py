@@ -1,0 +1,64 @@
+"""BSQ-ViT's encoder: a vision transformer with learned positions (Zhao et al. 2024)."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from openmagvit2.models.encoders.base import BaseEncoder
+from openmagvit2.models.layers.vit import as_pair, init_linear, patch_grid
+from openmagvit2.models.layers.vit_block import PlainVit
+from openmagvit2.registry import ENCODERS
+
+
+@ENCODERS.register_module()
+class PlainVitEncoder(BaseEncoder):
+    """Patches without a bias, learned positions, transformer blocks between two norms, and a linear
+    layer to the codes' width.
+
+    The defaults are BSQ-ViT's.
+
+    Args:
+        out_channels: Channels of ``z``; set by the tokenizer.
+        image_size: Height and width of the images, or one number for both.
+        patch_size: Pixels of a patch's side.
+        dim, num_layers, num_heads: Width, blocks, heads, which share the width.
+        hidden: Width between the two layers of a feed-forward; None: 4 ``dim``.
+    """
+
+    test_arguments: ClassVar = dict(
+        image_size=16, patch_size=4, dim=32, num_layers=2, num_heads=2, hidden=48
+    )
+    test_sizes: ClassVar = ((16, 16),)
+
+    def __init__(
+        self,
+        *,
+        out_channels: int,
+        image_size: int | Sequence[int] = 256,
+        patch_size: int = 8,
+        dim: int = 768,
+        num_layers: int = 12,
+        num_heads: int = 12,
+        hidden: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.out_channels, self.image_size = out_channels, as_pair(image_size)
+        self.stride = (patch_size, patch_size)
+        height, width = patch_grid(self.image_size, patch_size)
+        self.patch_embed = nn.Conv2d(3, dim, patch_size, stride=patch_size, bias=False)
+        self.positions = nn.Parameter(torch.randn(height * width, dim) * 0.02)
+        self.vit = PlainVit(dim, num_layers, num_heads, hidden)
+        self.out = nn.Linear(dim, out_channels)
+        self.apply(init_linear)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, 3, *image_size) to (B, out_channels, h, w).
+
+        Raises:
+            UserError: Another size than ``image_size``.
+        """
+        self.check_size(image.shape[2:])
+        x = self.patch_embed(image).flatten(2).transpose(1, 2) + self.positions
+        return self.out(self.vit(x)).transpose(1, 2).unflatten(2, self.grid(image.shape[2:]))

@@ -1,0 +1,89 @@
+"""OmniTokenizer's encoder on images: window and global attention (Wang et al. 2024)."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from openmagvit2.errors import UserError
+from openmagvit2.models.encoders.base import BaseEncoder
+from openmagvit2.models.layers.grid_blocks import init_grid, spatial_and_temporal
+from openmagvit2.registry import ENCODERS
+
+
+@ENCODERS.register_module()
+class WindowVitEncoder(BaseEncoder):
+    """Normalised patches, transformer blocks over space, those over time as one frame meets them,
+    and a linear layer to the codes' width.
+
+    The defaults are OmniTokenizer's.
+
+    Args:
+        out_channels: Channels of ``z``; set by the tokenizer.
+        patch_size: Pixels of a patch's side.
+        dim, num_heads, head_dim, positions: See :class:`GridAttention`.
+        spatial, temporal, window: See :func:`spatial_and_temporal`; ``window`` times ``patch_size``
+            must divide the sides of images where there are windows.
+    """
+
+    test_arguments: ClassVar = dict(
+        patch_size=4, dim=32, num_heads=2, head_dim=12, spatial='tt', temporal='t'
+    )
+
+    def __init__(
+        self,
+        *,
+        out_channels: int,
+        patch_size: int = 8,
+        dim: int = 512,
+        num_heads: int = 8,
+        head_dim: int = 64,
+        spatial: str = 'ttww',
+        temporal: str = 'tttt',
+        window: int = 8,
+        positions: str = 'rope',
+    ) -> None:
+        super().__init__()
+        self.out_channels, self.patch_size = out_channels, patch_size
+        self.stride = (patch_size, patch_size)
+        self.num_heads = num_heads
+        self.unit = patch_size * window if 'w' in spatial else patch_size
+        inside = 3 * patch_size**2
+        self.patch_embed = nn.Sequential(
+            nn.LayerNorm(inside), nn.Linear(inside, dim), nn.LayerNorm(dim)
+        )
+        self.spatial, self.temporal = spatial_and_temporal(
+            spatial,
+            temporal,
+            dim=dim,
+            num_heads=num_heads,
+            head_dim=head_dim,
+            window=window,
+            positions=positions,
+        )
+        self.out = nn.Linear(dim, out_channels)
+        self.apply(init_grid)
+
+    def check_size(self, size: Sequence[int]) -> None:
+        """See :class:`BaseEncoder`.
+
+        Raises:
+            UserError: Windows do not divide a side, too.
+        """
+        super().check_size(size)
+        if any(side % self.unit for side in size):
+            raise UserError(
+                f'The image is {"x".join(map(str, size))}; height and width must be divisible by '
+                f'{self.unit}, the pixels of a window. Pad or resize it.'
+            )
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, 3, H, W) to (B, out_channels, h, w).
+
+        Raises:
+            UserError: A side is not a multiple of a patch or a window.
+        """
+        self.check_size(image.shape[2:])
+        x = self.patch_embed(F.pixel_unshuffle(image, self.patch_size).movedim(1, -1))
+        return self.out(self.temporal(self.spatial(x))).movedim(-1, 1)

@@ -1,0 +1,153 @@
+"""Masked bits: the bits of a token filled in a few steps, whatever the size of the codebook."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from openmagvit2.errors import UserError
+from openmagvit2.models.heads.base import Draw, Head
+from openmagvit2.models.heads.embeddings import Rows
+from openmagvit2.models.layers.kv_cache import LayerCache
+from openmagvit2.registry import HEADS
+
+
+@HEADS.register_module()
+class MaskedBitHead(Head):
+    """Predicts the sub-tokens of a token that are masked from its context and those that are not.
+
+    Meant for a factorization into single bits, ``bits=[1] * n``: tables and classifiers then have
+    2 n rows in place of the codebook's 2^n. In training any number of sub-tokens is masked, at
+    random, so that the mean loss is an upper bound of the likelihood of a token in random order. To
+    sample, and where a likelihood is measured, they are filled in the order of the factorization in
+    ``steps`` groups, few at first (a cosine); sub-tokens of a group are independent.
+
+    Args:
+        vocab_sizes: Sizes of the sub-vocabularies; the generator hands over its factorization's.
+        dim: Width of the backbone.
+        num_layers: Residual blocks of the small network.
+        steps: Groups; at most as many as there are sub-tokens, with which the likelihood has no
+            independence in it.
+        dropout: In the blocks.
+        options: Other arguments of :class:`Head`.
+
+    Raises:
+        UserError: ``steps`` is below 1, or there is no embedding.
+    """
+
+    test_arguments: ClassVar[dict[str, Any]] = dict(steps=2)
+
+    def __init__(
+        self,
+        *,
+        vocab_sizes: Sequence[int],
+        dim: int = 1024,
+        num_layers: int = 3,
+        steps: int = 4,
+        dropout: float = 0.1,
+        **options: Any,
+    ) -> None:
+        super().__init__(vocab_sizes, dim, **options)
+        if self.embeddings is None:
+            raise UserError('model.head.embedding must not be None: the head embeds sub-tokens.')
+        self.groups = grouped(len(self.vocab_sizes), steps)
+        self.masks = nn.Parameter(torch.zeros(len(self.vocab_sizes), dim))
+        self.blocks = nn.ModuleList(
+            nn.Sequential(
+                nn.LayerNorm(dim), nn.Linear(dim, 2 * dim), nn.GELU(), nn.Linear(2 * dim, dim),
+                nn.Dropout(dropout),
+            )
+            for _ in range(num_layers)
+        )  # fmt: skip
+        for module in self.blocks.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.normal_(module.weight, 0.0, 0.02)
+                nn.init.zeros_(module.bias)
+
+    def logits(
+        self, context: Tensor, sub_indices: Tensor, rows: Rows | None = None
+    ) -> list[Tensor]:
+        """See :meth:`Head.logits`; each group sees those before it."""
+        found: list[Tensor] = []
+        for group in self.groups:
+            known = list(sub_indices.unbind(-1))[: group[0]]
+            found += self._predicted(context, known, group, rows)
+        return found
+
+    def loss(
+        self,
+        context: Tensor,
+        sub_indices: Tensor,
+        targets: Tensor | None = None,
+        rows: Rows | None = None,
+    ) -> dict[str, Tensor]:
+        """See :meth:`Head.loss`; in training ``sub_tokens``, of random masks."""
+        if not self.training or targets is not None:
+            return super().loss(context, sub_indices, targets, rows)
+        count = len(self.vocab_sizes)
+        # From 1 to all are masked, each number as often.
+        number = torch.randint(1, count + 1, sub_indices.shape[:-1], device=context.device)
+        places = torch.rand(sub_indices.shape, device=context.device).argsort(-1).argsort(-1)
+        masked = places < number[..., None]
+        x = context
+        for i, values in enumerate(sub_indices.unbind(-1)):
+            vector = self.embeddings.digit(i, values, rows)
+            x = x + torch.where(masked[..., i, None], self.masks[i].to(vector.dtype), vector)
+        x = self._features(x)
+        losses = [
+            F.cross_entropy(
+                classifier(x).float().flatten(0, -2),
+                sub_indices[..., i].flatten(),
+                reduction='none',
+            ).view(x.shape[:-1])
+            for i, classifier in enumerate(self.classifiers)
+        ]
+        of_masked = (torch.stack(losses, -1) * masked).sum(-1)
+        return dict(sub_tokens=(of_masked * count / number).mean())
+
+    def sample(
+        self,
+        context: Tensor,
+        draw: Draw,
+        cache: list[LayerCache] | None = None,
+        rows: Rows | None = None,
+    ) -> Tensor:
+        """See :meth:`Head.sample`."""
+        drawn: list[Tensor] = []
+        for group in self.groups:
+            logits = self._predicted(context, drawn, group, rows)
+            drawn += [draw(values, i) for i, values in zip(group, logits, strict=True)]
+        return torch.stack(drawn, -1)
+
+    def _predicted(
+        self, context: Tensor, known: Sequence[Tensor], group: range, rows: Rows | None
+    ) -> list[Tensor]:
+        """Logits of a group from the sub-tokens before it, int64 (B, T) each; with guidance both
+        halves of the context (2B, T, dim) see the same ones.
+        """
+        x = context + self.masks[group[0] :].sum(0)
+        for i, values in enumerate(known):
+            vector = self.embeddings.digit(i, values, rows)
+            x = x + vector.repeat(len(context) // len(vector), 1, 1)
+        x = self._features(x)
+        return [self.classifiers[i](x) for i in group]
+
+    def _features(self, x: Tensor) -> Tensor:
+        for block in self.blocks:
+            x = x + block(x)
+        return self.norm(x)
+
+
+def grouped(count: int, steps: int) -> list[range]:
+    """Cut ``count`` sub-tokens into groups that grow as a cosine falls, each of one at least."""
+    if steps < 1:
+        raise UserError(f'model.head.steps must be at least 1, got {steps}.')
+    steps = min(steps, count)
+    ends = [0]
+    for step in range(1, steps + 1):
+        filled = count - math.ceil(count * math.cos(math.pi / 2 * step / steps) - 1e-9)
+        ends.append(max(ends[-1] + 1, min(filled, count - steps + step)))
+    return [range(a, b) for a, b in zip(ends, ends[1:], strict=False)]
