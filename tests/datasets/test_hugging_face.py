@@ -157,8 +157,7 @@ def two_hundred(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.smoke
-@pytest.mark.parametrize('kind', ['HFDataset', 'HFStream'])
+@pytest.mark.parametrize('kind', [pytest.param('HFDataset', marks=pytest.mark.smoke), 'HFStream'])
 def test_two_hundred_images_train_and_resume_bit_for_bit(two_hundred, tmp_path, kind):
     dataset = dict(
         _delete_=True,
