@@ -8,7 +8,7 @@ from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
-EXTRAS = ('tests', 'docs', 'optional', 'msgpack')
+EXTRAS = ('tests', 'docs', 'optional', 'msgpack', 'hf', 'demo')
 
 
 def requirements(name: str) -> list[str]:

@@ -78,6 +78,14 @@ class Describing(Protocol):
 
 
 @runtime_checkable
+class TakesBatches(Protocol):
+    """A stream whose position depends on which samples are one batch."""
+
+    def set_batch(self, size: int) -> None:
+        """Say how many samples of a process are one batch."""
+
+
+@runtime_checkable
 class Preparing(Protocol):
     """A metric that reads weights or references before the first image."""
 

@@ -25,7 +25,7 @@ from openmagvit2.engine.stop import StopRequest, TrainingStopped, listening
 from openmagvit2.engine.unwrap import unwrap
 from openmagvit2.errors import UserError
 from openmagvit2.models.layers.iteration import one_iteration
-from openmagvit2.protocols import ChecksMicroBatches, Describing, Rehearsing
+from openmagvit2.protocols import ChecksMicroBatches, Describing, Rehearsing, TakesBatches
 from openmagvit2.registry import LOOPS
 from openmagvit2.signatures import accepted
 
@@ -131,6 +131,8 @@ class IterationLoop(BaseLoop):
             self.stop_request = stop
             runner.call_hook('before_train')
             source = self.dataloader.dataset if self.is_stream else self.dataloader.sampler
+            if isinstance(source, TakesBatches):
+                source.set_batch(self.dataloader.batch_size)
             source.seek(self.samples_seen)
             batches = iter(self.dataloader)
             if self.resumed_random_state is not None:

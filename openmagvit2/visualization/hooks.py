@@ -1,8 +1,12 @@
-"""Grids of images at every validation, below ``<work_dir>/grids``, with averaged weights if any."""
+"""Grids of images at every validation, with averaged weights if any.
+
+They go to ``<work_dir>/grids`` and to the backends of the config's ``visualizer``.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from torch import Tensor
@@ -12,8 +16,9 @@ from openmagvit2.registry import HOOKS
 from openmagvit2.visualization.grids import image_grid, save_image, to_uint8
 
 
-def _path(runner, name: str) -> Path:
-    return Path(runner.work_dir) / 'grids' / f'{name}_iter_{runner.iter}.png'
+def _show(runner, name: str, grid: np.ndarray) -> None:
+    save_image(grid, Path(runner.work_dir) / 'grids' / f'{name}_iter_{runner.iter}.png')
+    runner.visualizer.add_image(name, grid, runner.iter)
 
 
 @HOOKS.register_module()
@@ -55,7 +60,7 @@ class ReconstructionGridHook(Hook):
                 [to_uint8(image[None])[0] for image in images]
                 for images in zip(*self.pairs, strict=True)
             ]
-            save_image(image_grid(rows), _path(runner, 'reconstructions'))
+            _show(runner, 'reconstructions', image_grid(rows))
 
 
 @HOOKS.register_module()
@@ -98,7 +103,7 @@ class SampleGridHook(Hook):
         wanted = [label for label in self.shown for _ in range(self.num_per_class)]
         images = model.images(wanted, self._sampling(runner), self.seed)
         rows = to_uint8(images).reshape(len(self.shown), self.num_per_class, *images.shape[2:], 3)
-        save_image(image_grid([list(row) for row in rows]), _path(runner, 'samples'))
+        _show(runner, 'samples', image_grid([list(row) for row in rows]))
 
     @staticmethod
     def _sampling(runner) -> dict:

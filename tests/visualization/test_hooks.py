@@ -88,14 +88,17 @@ def test_samples(tmp_path):
 
 
 def test_images_of_several_sizes(tmp_path):
-    hook, runner = ReconstructionGridHook(), SimpleNamespace(work_dir=str(tmp_path), iter=3)
+    shown: list[tuple] = []
+    visualizer = SimpleNamespace(add_image=lambda name, grid, step: shown.append((name, step)))
+    runner = SimpleNamespace(work_dir=str(tmp_path), iter=3, visualizer=visualizer)
+    hook = ReconstructionGridHook()
     hook.before_val_epoch(runner)
     for height, width, value in ((4, 6, -1.0), (8, 3, 0.0)):
         image = torch.full((1, 3, height, width), value)
         hook.after_val_iter(runner, 0, outputs=[dict(image=image, reconstruction=image)])
     hook.after_val_epoch(runner, dict(psnr=1.0))
     grid = np.asarray(Image.open(tmp_path / 'grids' / 'reconstructions_iter_3.png'))
-    assert grid.shape == (8 + 2 + 8, 6 + 2 + 6, 3)
+    assert grid.shape == (8 + 2 + 8, 6 + 2 + 6, 3) and shown == [('reconstructions', 3)]
     assert (grid[10:14, :6] == 0).all() and (grid[10:, 8:11] == 128).all()
 
 
@@ -116,3 +119,28 @@ def test_settings_that_do_not_fit_are_refused_before_the_training():
         runner = SimpleNamespace(model=model, cfg=dict(eval_sampling=sampling))
         with pytest.raises(UserError, match=f'sampling.{message}'):
             SampleGridHook().before_train(runner)
+
+
+@pytest.mark.slow
+def test_one_line_of_the_config_names_who_watches(tmp_path):
+    """TensorBoard and the local files get losses, metrics, usage and grids."""
+    accumulator = pytest.importorskip(
+        'tensorboard.backend.event_processing.event_accumulator',
+        reason='needs pip install tensorboard',
+    )
+    backends = [dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')]
+    options = OPTIONS | {'visualizer': dict(type='Visualizer', vis_backends=backends)}
+    config = load_config(CONFIGS / 'lfq_32.py', dict(options, experiment_name=tmp_path.name))
+    runner = train(config, str(tmp_path))
+    runner.visualizer.close()
+    (folder,) = tmp_path.glob('*/vis_data')
+    events = accumulator.EventAccumulator(str(folder))
+    events.Reload()
+    tags = events.Tags()
+    wanted = {'loss', 'psnr', 'usage', 'entropy'}
+    assert wanted <= set(tags['scalars']) and tags['images'] == ['reconstructions']
+    assert [event.step for event in events.Scalars('psnr')] == [2, 3]
+    local = np.array(Image.open(folder / 'vis_image' / 'reconstructions_3.png'))
+    assert np.array_equal(
+        local, np.array(Image.open(tmp_path / 'grids' / 'reconstructions_iter_3.png'))
+    )

@@ -1,0 +1,86 @@
+"""Images in parquet files and on the Hugging Face hub, by the package ``datasets``."""
+
+from pathlib import Path
+
+import numpy as np
+
+from openmagvit2.checkpoint.hashing import digest
+from openmagvit2.datasets.base import ImageDataset
+from openmagvit2.datasets.hugging_face_files import (
+    class_names,
+    load_rows,
+    local_files,
+    read_row,
+)
+from openmagvit2.datasets.labels import UNLABELLED
+from openmagvit2.io.images import Colour, to_colour
+from openmagvit2.registry import DATASETS
+
+
+@DATASETS.register_module()
+class HFDataset(ImageDataset):
+    """The rows of parquet files, or of a data set on the Hugging Face hub, by number.
+
+    ``datasets`` copies the rows once to its cache (``HF_HOME``) and maps them from there, so that
+    loader workers share the memory. Local files need no network.
+
+    Args:
+        path: A parquet file, a folder of them, a pattern such as ``data/train-*.parquet``, or a
+            name on the hub such as ``uoft-cs/cifar10``. A relative path that exists is a path.
+        split: Split of a data set on the hub; local files are one split.
+        image: Column of the images: the bytes of image files, or ``datasets.Image``.
+        label: Column of whole numbers from 0, -1 or null for no class; None: no labels.
+        revision: Commit, tag or branch on the hub.
+        background: Colour behind transparent pixels: a name or code, or three numbers up to 255.
+        pipeline, seed: See :class:`ImageDataset`.
+
+    Raises:
+        UserError: The package is missing, nothing can be loaded, or a column is missing.
+    """
+
+    def __init__(
+        self,
+        *,
+        path: str,
+        split: str = 'train',
+        image: str = 'image',
+        label: str | None = 'label',
+        revision: str | None = None,
+        background: Colour = 'white',
+        pipeline: list[dict] | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(pipeline=pipeline, seed=seed)
+        self.path, self.image, self.label = path, image, label
+        self.background = to_colour(background)
+        self.rows = load_rows(type(self).__name__, path, split, image, label, revision)
+        self.classes = class_names(self.rows, label)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def all_labels(self) -> np.ndarray:
+        """Return int64 (N,), without reading an image."""
+        if self.label is None:
+            return np.full(len(self), UNLABELLED, np.int64)
+        column = self.rows.select_columns([self.label])[:][self.label]
+        return np.array([UNLABELLED if value is None else value for value in column], np.int64)
+
+    def describe(self, index: int) -> str:
+        """Return the number of a row and the path."""
+        return f'row {index} of {self.path}'
+
+    def fingerprint(self) -> str | None:
+        """Return a hash of names, sizes and times of local files; None for the hub."""
+        found = [(path, Path(path).stat()) for path in local_files(self.path)]
+        lines = (f'{path}\0{stat.st_size}\0{stat.st_mtime_ns}\n' for path, stat in found)
+        return digest(line.encode('utf-8', 'surrogateescape') for line in lines) if found else None
+
+    def load(self, index: int) -> tuple[np.ndarray, int]:
+        """Return uint8 (H, W, 3) RGB and the label.
+
+        Raises:
+            UserError: The row is not a readable image; the text names it.
+        """
+        row = self.rows[int(index)]
+        return read_row(row, self.image, self.label, self.background, self.describe(index))

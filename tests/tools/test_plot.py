@@ -1,0 +1,48 @@
+"""Curves of trainings from their logs."""
+
+import json
+from pathlib import Path
+
+import plot
+import pytest
+from PIL import Image
+
+
+def write(folder: Path, start: str, rows: list[dict], tail: str = '') -> None:
+    log = folder / start / 'vis_data' / 'scalars.json'
+    log.parent.mkdir(parents=True)
+    log.write_text(''.join(json.dumps(row) + '\n' for row in rows) + tail)
+
+
+@pytest.fixture
+def runs(tmp_path):
+    a, b = tmp_path / 'a', tmp_path / 'b'
+    write(a, '01', [dict(step=s, loss=10 - s, lr=0.1, note='x') for s in (1, 2, 3, 4)])
+    write(a, '02', [dict(step=3, loss=70.0), dict(step=3, psnr=20.0)], '{"step": 5, "lo')
+    write(b, '01', [dict(step=2, loss=1.0)])
+    return a, b
+
+
+def test_what_goes_on_replaces_what_was_later(runs):
+    curves = plot.read_curves(runs[0])
+    assert curves == dict(loss={1: 9, 2: 8, 3: 70.0}, lr={1: 0.1, 2: 0.1}, psnr={3: 20.0})
+    assert plot.smooth([1.0, 3.0, 8.0], 2) == [1.0, 2.0, 5.5]
+
+
+def test_several_runs_to_png_and_svg(runs, tmp_path, monkeypatch, capsys):
+    args = ['plot.py', *map(str, runs), '--keys', 'psnr', 'l*']
+    monkeypatch.setattr('sys.argv', args)
+    assert plot.main() == 0 and 'curves.png: psnr, loss, lr' in capsys.readouterr().out
+    assert Image.open(runs[0] / 'curves.png').width == 1500  # three panels of 5 inches, 100 dpi
+    monkeypatch.setattr('sys.argv', [*args, '--out', str(tmp_path / 'x.svg'), '--log'])
+    assert plot.main() == 0 and '<svg' in (tmp_path / 'x.svg').read_text()
+
+
+def test_mistakes(runs, tmp_path, monkeypatch, capsys):
+    for more, text in (
+        (['--keys', 'lss'], '--keys lss: no such curve; there are loss, lr, psnr.'),
+        (['--out', 'x.gif'], '--out x.gif: give a file that ends in .png, .svg or .pdf.'),
+        ([str(tmp_path)], f'{tmp_path}: no <time>/vis_data/scalars.json'),
+    ):
+        monkeypatch.setattr('sys.argv', ['plot.py', str(runs[0]), *more])
+        assert plot.main() == 2 and text in capsys.readouterr().err

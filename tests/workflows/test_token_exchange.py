@@ -1,0 +1,117 @@
+"""Token caches in LlamaGen's and RAR's files, and back."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from openmagvit2.apis import init_model
+from openmagvit2.checkpoint import write_checkpoint
+from openmagvit2.config import load_config
+from openmagvit2.datasets import TokenCache
+from openmagvit2.workflows.token_exchange import export_tokens, import_tokens
+
+CONFIG = Path(__file__).parents[2] / 'configs' / 'tiny' / 'lfq_32.py'
+FILES = ('header.json', 'labels.npy', 'tokens.bin')
+RNG = np.random.default_rng(0)
+
+
+def make(folder: Path, grid: list[int], codebook_size, dtype: str) -> np.ndarray:
+    """Write a cache of 12 images with two views."""
+    tokens = RNG.integers(0, np.min(codebook_size), (12, 2, *grid)).astype(dtype)
+    header = dict(
+        format=1,
+        num_images=12,
+        num_views=2,
+        grid=grid,
+        dtype=dtype,
+        codebook_size=codebook_size,
+        classes=['a', 'b', 'ç'],
+        recipe=dict(crops='random:2'),
+        tokenizer_hash='0',
+        finished=True,
+    )
+    folder.mkdir()
+    (folder / 'header.json').write_text(json.dumps(header, indent=2) + '\n')
+    np.save(folder / 'labels.npy', np.arange(12) % 3 - 1)
+    (folder / 'tokens.bin').write_bytes(tokens.tobytes())
+    return tokens
+
+
+@pytest.mark.parametrize('to', ['npy', 'jsonl'])
+@pytest.mark.parametrize(
+    ('grid', 'size', 'dtype'), [([4, 4], 300, 'uint16'), ([2, 3, 2], [7, 250], 'uint8')]
+)
+def test_out_and_in_again_bit_for_bit(tmp_path, to, grid, size, dtype):
+    make(tmp_path / 'cache', grid, size, dtype)
+    assert export_tokens(tmp_path / 'cache', tmp_path / 'out', to) == 12
+    import_tokens(tmp_path / 'out', tmp_path / 'again')
+    for name in FILES:
+        again = (tmp_path / 'again' / name).read_bytes()
+        assert again == (tmp_path / 'cache' / name).read_bytes(), name
+
+
+def test_files_are_those_that_the_other_code_bases_read(tmp_path):
+    tokens = make(tmp_path / 'cache', [4, 4], 300, 'uint16')
+    export_tokens(tmp_path / 'cache', tmp_path / 'npy', 'npy', 'imagenet32')
+    codes = np.load(tmp_path / 'npy' / 'imagenet32_codes' / '7.npy')
+    label = np.load(tmp_path / 'npy' / 'imagenet32_labels' / '7.npy')
+    assert codes.dtype == label.dtype == np.int64
+    assert codes.tolist() == [tokens[7].reshape(2, 16).tolist()] and label.tolist() == [0]
+    export_tokens(tmp_path / 'cache', tmp_path / 'jsonl', 'jsonl')
+    lines = (tmp_path / 'jsonl' / 'pretokenized.jsonl').read_text().splitlines()
+    assert len(lines) == 24
+    assert json.loads(lines[15]) == dict(class_id=0, tokens=tokens[7, 1].ravel().tolist())
+
+
+@pytest.fixture(scope='module')
+def tokenizer(tmp_path_factory):
+    path = tmp_path_factory.mktemp('tokenizer') / 'tokenizer.pth'
+    write_checkpoint(dict(state_dict=init_model(CONFIG).state_dict()), path)
+    return load_config(CONFIG), str(path)
+
+
+def foreign(folder: Path, top: int = 256) -> Path:
+    """Write LlamaGen's files of three images, as another program would: without a header."""
+    for kind in ('codes', 'labels'):
+        (folder / f'imagenet32_{kind}').mkdir(parents=True)
+    for i in range(3):
+        np.save(folder / 'imagenet32_codes' / f'{i}.npy', RNG.integers(0, top, (1, 2, 64)))
+        np.save(folder / 'imagenet32_labels' / f'{i}.npy', np.array([i]))
+    return folder
+
+
+def test_files_of_other_programs(tmp_path, tokenizer):
+    source = foreign(tmp_path / 'codes')
+    with pytest.raises(ValueError, match='has no header.json beside it; name the tokenizer'):
+        import_tokens(source, tmp_path / 'cache')
+    header = import_tokens(source, tmp_path / 'cache', *tokenizer, size=32)
+    assert (header['num_images'], header['num_views'], header['grid']) == (3, 2, [8, 8])
+    cache = TokenCache(data_root=str(tmp_path / 'cache'))
+    codes = np.load(source / 'imagenet32_codes' / '1.npy')
+    assert cache[1]['indices'].flatten().tolist() in codes[0].tolist() and cache[1]['label'] == 1
+    lines = [json.dumps(dict(class_id=4, tokens=[0] * 64))] * 4
+    (tmp_path / 'a.jsonl').write_text('\n'.join(lines))
+    header = import_tokens(tmp_path / 'a.jsonl', tmp_path / 'lines', *tokenizer, size=32, views=2)
+    assert (header['num_images'], header['num_views']) == (2, 2)
+
+
+def test_mistakes(tmp_path, tokenizer):
+    with pytest.raises(ValueError, match='Image 0 has tokens outside of 0 to 255'):
+        import_tokens(foreign(tmp_path / 'a', 9999), tmp_path / 'cache', *tokenizer, size=32)
+    with pytest.raises(ValueError, match='has .2, 64. .views, tokens., the header says .2, 16.'):
+        import_tokens(tmp_path / 'a', tmp_path / 'cache', *tokenizer, size=16)
+    with pytest.raises(ValueError, match='is no folder with one <name>_codes'):
+        import_tokens(tmp_path, tmp_path / 'cache', *tokenizer, size=32)
+    for text, reason in (
+        ('{"tokens": [1]}', 'line 1 is not {"class_id"'),
+        ('{"class_id": 1, "tokens": [0.5]}', 'line 1: class and tokens are no whole numbers'),
+        ('{"class_id": 1, "tokens": [1, 1, 1, 1]}\n' * 3, 'no multiple of 2 views; correct'),
+    ):
+        (tmp_path / 'a.jsonl').write_text(text)
+        with pytest.raises(ValueError, match=reason):
+            import_tokens(tmp_path / 'a.jsonl', tmp_path / 'x', *tokenizer, size=8, views=2)
+    make(tmp_path / 'whole', [2, 2], 9, 'uint8')
+    with pytest.raises(ValueError, match='whole holds files; give an empty or a new folder'):
+        export_tokens(tmp_path / 'whole', tmp_path / 'whole', 'npy')

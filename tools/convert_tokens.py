@@ -1,0 +1,46 @@
+"""Token caches to other code bases' files and back: python tools/convert_tokens.py CACHE OUT --to
+npy|jsonl, and python tools/convert_tokens.py SOURCE CACHE.
+"""
+
+import argparse
+import sys
+
+from openmagvit2 import console
+from openmagvit2.config import load_config
+from openmagvit2.errors import UserError
+from openmagvit2.workflows.token_exchange import export_tokens, import_tokens
+
+
+def main() -> int:
+    console.forgive()
+    parser = argparse.ArgumentParser(
+        description="Write a token cache as LlamaGen's npy folders or RAR's jsonl file, or make "
+        'one of these.'
+    )
+    parser.add_argument('source', help='a token cache; without --to, a folder or a jsonl file')
+    parser.add_argument('out', help='receives the files; an empty or a new folder')
+    parser.add_argument('--to', choices=['npy', 'jsonl'], help='write a cache in this form')
+    parser.add_argument(
+        '--name', default='imagenet256', help='begins the names of npy folders (imagenet256)'
+    )
+    parser.add_argument('--config', help='config of the tokenizer, where there is no header.json')
+    parser.add_argument('--checkpoint', help='its checkpoint')
+    parser.add_argument('--size', type=int, help='pixels of the images')
+    parser.add_argument('--views', type=int, help='lines of an image in a jsonl file (1)')
+    args = parser.parse_args()
+    try:
+        if args.to:
+            images = export_tokens(args.source, args.out, args.to, args.name)
+        else:
+            config = load_config(args.config) if args.config else None
+            given = (config, args.checkpoint, args.size, args.views)
+            images = import_tokens(args.source, args.out, *given)['num_images']
+    except UserError as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    print(f'{args.out}: tokens of {images} images')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

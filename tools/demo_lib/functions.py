@@ -1,0 +1,124 @@
+"""What the demo computes, from arrays to arrays."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+
+from openmagvit2.apis import Generator, Tokenizer
+from openmagvit2.errors import UserError
+from openmagvit2.evaluation.metrics.pixels import psnr
+from openmagvit2.io import read_image
+from openmagvit2.visualization import image_grid
+
+# Differences are small: the picture of them shows each this many times as large.
+GAIN = 4
+MAX_SAMPLES = 64
+
+
+@dataclass
+class Reconstruction:
+    """Pictures uint8 (H, W, 3), PSNR in dB, and the size of the tokens in bits."""
+
+    original: np.ndarray
+    reconstruction: np.ndarray
+    difference: np.ndarray
+    tokens: np.ndarray
+    psnr: float
+    bits: float
+
+    def text(self) -> str:
+        """Return the numbers in one line."""
+        height, width = self.original.shape[:2]
+        return (
+            f'{width}x{height} pixels, PSNR {self.psnr:.2f} dB, {self.bits:,.0f} bits '
+            f'({self.bits / (height * width):.3f} a pixel)'
+        )
+
+
+def fit(image: Image.Image | np.ndarray, side: int) -> np.ndarray:
+    """Read a picture as every tool does; make its longer side at most ``side`` pixels."""
+    if isinstance(image, np.ndarray):
+        image = Image.fromarray(image)
+    pixels = read_image(image)
+    scale = side / max(pixels.shape[:2])
+    if scale >= 1:
+        return pixels
+    height, width = (max(round(n * scale), 1) for n in pixels.shape[:2])
+    return np.array(Image.fromarray(pixels).resize((width, height), Image.Resampling.LANCZOS))
+
+
+def reconstruct(tokenizer: Tokenizer, image: Image.Image | np.ndarray, side: int) -> Reconstruction:
+    """Send a picture through a tokenizer."""
+    original = fit(image, side)
+    height, width = original.shape[:2]
+    indices = tokenizer.encode(original)
+    again = tokenizer.decode(indices)[0, :height, :width]
+    difference = np.abs(original.astype(int) - again) * GAIN
+    floats = [torch.from_numpy(x).permute(2, 0, 1)[None].double() / 255 for x in (original, again)]
+    sizes = tokenizer.model.quantizer.codebook_sizes
+    places = indices.numel() // len(sizes)
+    return Reconstruction(
+        original,
+        again,
+        difference.clip(0, 255).astype(np.uint8),
+        token_map(indices[0].cpu().numpy(), len(sizes), (height, width)),
+        psnr(*floats).item(),
+        places * sum(math.log2(size) for size in sizes),
+    )
+
+
+def token_map(indices: np.ndarray, digits: int, size: tuple[int, int]) -> np.ndarray:
+    """Draw a colour for each token, the same for the same token, as uint8 (*size, 3).
+
+    Args:
+        indices: (h, w) or (N,), with a last axis of digits where there are several.
+        digits: Digits of a token.
+        size: Height and width of the picture; latent tokens (N,) are drawn row by row.
+    """
+    if digits > 1:
+        indices = indices.reshape(-1, digits) if indices.ndim == 2 else indices
+        mixed = np.zeros(indices.shape[:-1], np.int64)
+        for i in range(digits):
+            mixed = mixed * 1_000_003 + indices[..., i]
+        indices = mixed
+    if indices.ndim == 1:
+        columns = math.isqrt(len(indices) - 1) + 1
+        indices = np.pad(indices, (0, -len(indices) % columns)).reshape(-1, columns)
+    # Steps of the golden ratio, and other irrational numbers, are far apart for neighbours.
+    steps = np.array([0.6180339887, 0.7548776662, 0.5698402910])
+    colours = (indices.astype(np.float64)[..., None] * steps % 1 * 255).astype(np.uint8)
+    picture = Image.fromarray(colours).resize(size[::-1], Image.Resampling.NEAREST)
+    return np.array(picture)
+
+
+def sample(
+    generator: Generator,
+    label: int,
+    number: int,
+    seed: int,
+    guidance: float,
+    temperature: float,
+    top_k: int,
+    top_p: float,
+) -> np.ndarray:
+    """Sample a grid of one class, uint8; ``top_k`` 0 and ``top_p`` 1 leave all tokens in.
+
+    Raises:
+        UserError: There are too many samples, or a setting is out of range.
+    """
+    if not 1 <= number <= MAX_SAMPLES:
+        raise UserError(f'Choose 1 to {MAX_SAMPLES} samples, not {number}.')
+    images = generator.sample(
+        [int(label)] * int(number),
+        seed=int(seed),
+        guidance=float(guidance),
+        temperature=float(temperature),
+        top_k=int(top_k),
+        top_p=float(top_p),
+    )
+    columns = math.isqrt(len(images) - 1) + 1
+    rows = [list(images[i : i + columns]) for i in range(0, len(images), columns)]
+    return image_grid(rows, scale=max(1, 128 // images.shape[1]))

@@ -1,0 +1,149 @@
+"""Curves of trainings: python tools/plot.py WORK_DIR… [--keys loss psnr] [--out curves.svg]."""
+
+import argparse
+import fnmatch
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+
+from openmagvit2 import console
+from openmagvit2.errors import UserError
+from openmagvit2.io import write_atomically
+
+matplotlib.use('Agg')
+import matplotlib.pyplot as plt  # noqa: E402  (after the choice of a backend without a display)
+
+Curve = dict[int, float]
+# What a line of the log has beside values.
+PLACES = ('step', 'iter', 'epoch', 'time', 'data_time', 'memory')
+
+
+def read_curves(work_dir: str | Path) -> dict[str, Curve]:
+    """Return the values of a training by name and iteration.
+
+    A folder has a log for each start. One that goes on replaces what the earlier ones have of its
+    iterations and later ones, so that a branch shows one line.
+
+    Raises:
+        UserError: There is no log, or a line is no JSON.
+    """
+    logs = sorted(Path(work_dir).glob('*/vis_data/scalars.json'))
+    if not logs:
+        raise UserError(
+            f'{work_dir}: no <time>/vis_data/scalars.json; name a folder of a training.'
+        )
+    curves: dict[str, Curve] = {}
+    for log in logs:
+        rows = _rows(log)
+        begin = min((row['step'] for row in rows), default=0)
+        curves = {
+            name: {step: value for step, value in curve.items() if step < begin}
+            for name, curve in curves.items()
+        }
+        for row in rows:
+            for name, value in row.items():
+                if name not in PLACES and isinstance(value, (int, float)):
+                    curves.setdefault(name, {})[row['step']] = value
+    return {name: curve for name, curve in curves.items() if curve}
+
+
+def _rows(log: Path) -> list[dict]:
+    rows = []
+    lines = log.read_text(encoding='utf-8').splitlines()
+    for number, line in enumerate(lines, 1):
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            if number == len(lines):  # the training is writing it, or was killed
+                break
+            raise UserError(f'{log}, line {number} is no JSON: {error}.') from error
+        if isinstance(row, dict) and isinstance(row.get('step'), int):
+            rows.append(row)
+    return rows
+
+
+def smooth(values: Sequence[float], window: int) -> list[float]:
+    """Average each value with up to ``window - 1`` before it."""
+    parts = (values[max(i - window + 1, 0) : i + 1] for i in range(len(values)))
+    return [sum(part) / len(part) for part in parts]
+
+
+def chosen(runs: dict[str, dict[str, Curve]], patterns: Sequence[str]) -> list[str]:
+    """Return the names of curves that match a pattern, in the order of the patterns.
+
+    Raises:
+        UserError: A pattern matches none.
+    """
+    names = sorted({name for curves in runs.values() for name in curves})
+    found: list[str] = []
+    for pattern in patterns:
+        matching = fnmatch.filter(names, pattern)
+        if not matching:
+            raise UserError(f'--keys {pattern}: no such curve; there are {", ".join(names)}.')
+        found += [name for name in matching if name not in found]
+    return found
+
+
+def plot(
+    runs: dict[str, dict[str, Curve]],
+    names: Sequence[str],
+    out: str | Path,
+    window: int = 1,
+    log_scale: bool = False,
+) -> None:
+    """Write a panel for each name with a line for each run, as PNG, SVG or PDF.
+
+    Raises:
+        UserError: Another ending, or the file cannot be written.
+    """
+    kind = Path(out).suffix[1:].lower()
+    if kind not in ('png', 'svg', 'pdf'):
+        raise UserError(f'--out {out}: give a file that ends in .png, .svg or .pdf.')
+    columns = min(len(names), 3)
+    rows = -(-len(names) // columns)
+    size = (5 * columns, 3.2 * rows)
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout='constrained')
+    for axis in axes.flat[len(names) :]:
+        axis.remove()
+    for axis, name in zip(axes.flat, names, strict=False):
+        for run, curves in runs.items():
+            steps, values = list(curves.get(name, {})), list(curves.get(name, {}).values())
+            marker = 'o' if len(steps) < 3 else None
+            axis.plot(steps, smooth(values, window), label=run, marker=marker)
+        axis.set(title=name, xlabel='iteration', yscale='log' if log_scale else 'linear')
+        axis.grid(alpha=0.3)
+    if len(runs) > 1:
+        axes.flat[0].legend(fontsize='small')
+    with write_atomically(out) as file:
+        figure.savefig(file, format=kind, dpi=100)
+    plt.close(figure)
+
+
+def main() -> int:
+    console.forgive()
+    parser = argparse.ArgumentParser(description='Plot curves of one or several trainings.')
+    parser.add_argument('work_dirs', nargs='+', metavar='WORK_DIR')
+    parser.add_argument(
+        '--keys', nargs='+', default=['*'], help="names or patterns, as loss 'usage*'; all"
+    )
+    parser.add_argument('--out', help='.png, .svg or .pdf; default: curves.png in the first folder')
+    parser.add_argument('--smooth', type=int, default=1, help='values to average over')
+    parser.add_argument('--log', action='store_true', help='logarithmic values')
+    args = parser.parse_args()
+    out = args.out or Path(args.work_dirs[0]) / 'curves.png'
+    try:
+        runs = {folder: read_curves(folder) for folder in args.work_dirs}
+        names = chosen(runs, args.keys)
+        plot(runs, names, out, max(args.smooth, 1), args.log)
+    except UserError as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    print(f'{out}: {", ".join(names)}')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
