@@ -10,6 +10,7 @@ PARTS = (
     'lfq',
     'tokenizer',
     'train_step',
+    'ar_train',
     'sampling',
     'decoding',
     'growth',
