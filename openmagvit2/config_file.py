@@ -231,10 +231,16 @@ def _parse(path: Path, chain: tuple[Path, ...]) -> tuple[Templates, ast.Module]:
         raise UserError(f'Config file {path} is its own _base_.')
     templates = Templates(_text(path), path)
     try:
-        return templates, ast.parse(templates.text, filename=str(path))
+        tree = ast.parse(templates.text, filename=str(path))
     except SyntaxError as error:
         message = templates.restore(error.msg)
         raise UserError(f'Config file {path}, line {error.lineno}: {message}.') from error
+    if any(isinstance(node, ast.alias) and node.name == 'read_base' for node in ast.walk(tree)):
+        raise UserError(
+            f'Config file {path} imports its bases with `read_base`; name their files instead, as '
+            f"_base_ = ['../_base_/runtime.py']."
+        )
+    return templates, tree
 
 
 def _bases(tree: ast.Module, templates: Templates) -> list[str]:

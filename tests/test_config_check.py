@@ -230,7 +230,6 @@ def test_a_changed_type_drops_keys_deep_inside(load):
         ),
         ('param_scheduler', [dict(begn=1)], r'param_scheduler\.0 has begn=1, but no `type`'),
         ('param_scheduler', dict(gan=[dict(begn=1)]), r'param_scheduler\.gan\.0 has begn=1'),
-        ('optim_wrapper', dict(clip_grad=dict(max_nrm=1)), r'`optim_wrapper\.clip_grad\.max_nrm`'),
         ('val_dataloader.batch_size', 0, 'val_dataloader.batch_size must be a whole number from 1'),
         ('env_cfg', dict(mp_cfg=dict(mp_start_method='frok')), 'one of None, fork, spawn, forks'),
         ('env_cfg', dict(dist_cfg=5), r'env_cfg\.dist_cfg must be a dict, got 5'),

@@ -7,7 +7,7 @@ from openmagvit2.io.atomic import (
     write_range,
     write_text,
 )
-from openmagvit2.io.folders import claim, make_folder
+from openmagvit2.io.folders import claim, make_folder, named_if_full
 from openmagvit2.io.image_files import ENDINGS, find_images, gather_images
 from openmagvit2.io.images import UnreadableImage, read_image, read_picture, to_colour
 from openmagvit2.io.text import read_lines
@@ -19,6 +19,7 @@ __all__ = [
     'find_images',
     'gather_images',
     'make_folder',
+    'named_if_full',
     'read_image',
     'read_picture',
     'read_lines',

@@ -1,7 +1,10 @@
 """Output folders, and the settings that the results in them were made with."""
 
+import errno
 import json
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,24 @@ def make_folder(folder: str | Path) -> Path:
             f'{folder} cannot be written to ({error.strerror}); give another folder.'
         ) from error
     return folder
+
+
+@contextmanager
+def named_if_full(folder: str | Path) -> Iterator[None]:
+    """Name the folder where a disk that others write to is full, as with the logs of mmengine.
+
+    Raises:
+        UserError: There is no space left, or the quota is used up.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise UserError(
+            f'{error.filename or folder} cannot be written ({error.strerror}). Free space; the '
+            f'checkpoints in {folder} are kept, go on with --resume.'
+        ) from error
 
 
 def claim(folder: str | Path, settings: dict[str, Any], name: str, results: str, what: str) -> bool:

@@ -14,7 +14,7 @@ from openmagvit2.checkpoint import TRAINING_ONLY, dataset_meta, load_model_weigh
 from openmagvit2.checkpoint.hashing import weights_hash
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.config import load_config
-from openmagvit2.engine.run_folder import RUN, checkpoints
+from openmagvit2.engine.run_folder import RUN, newest
 from openmagvit2.errors import UserError
 
 
@@ -30,7 +30,7 @@ def publish(
         work_dir: Work directory of a training.
         target: Folder to write.
         weights: 'averaged' or 'raw'.
-        checkpoint: Checkpoint in it; by default the newest.
+        checkpoint: Checkpoint in it; by default the newest of its run that can be read.
 
     Returns:
         SHA-256 of the weights, as in ``metrics.json``.
@@ -43,12 +43,14 @@ def publish(
         started = json.loads((work_dir / RUN).read_text(encoding='utf-8'))['config']
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f'{work_dir} is no work directory of a training: no {RUN}.') from error
-    found = [Path(checkpoint)] if checkpoint else checkpoints(work_dir)
-    if not found:
-        raise UserError(f'{work_dir} holds no checkpoint.')
+    if checkpoint is None:
+        found = newest(work_dir)
+        if found is None:
+            raise UserError(f'{work_dir} holds no checkpoint.')
+        checkpoint = found[0]
     config = load_config(work_dir / Path(started).name)
     model = init_model(config, device='cpu')
-    content = load_model_weights(model, found[0], ema=weights == 'averaged')
+    content = load_model_weights(model, checkpoint, ema=weights == 'averaged')
     model.dataset_meta = dataset_meta(content)
     hashed = weights_hash(model, without=TRAINING_ONLY)
     door = (Generator if is_generator(model) else Tokenizer)(model, config=config)

@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import inspect
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,13 +21,15 @@ from openmagvit2.checkpoint import (
 from openmagvit2.checkpoint.sharded import is_sharded
 from openmagvit2.engine.hooks import ResumableCheckpointHook
 from openmagvit2.engine.lock import lock
+from openmagvit2.engine.loops import IterationLoop
 from openmagvit2.engine.on_main import on_main
 from openmagvit2.engine.parallel.peers import watched
 from openmagvit2.engine.run_folder import Run, begin, default_or_old, go_on, newest
 from openmagvit2.engine.unwrap import unwrap
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.stages import check_stages
-from openmagvit2.io import make_folder
+from openmagvit2.io import make_folder, named_if_full
+from openmagvit2.registry import LOOPS
 from openmagvit2.workflows.runner import (
     build_runner,
     listed,
@@ -80,7 +83,7 @@ def train(
             _check_start(runner, config.load_from, resume=bool(source))
         if is_main_process():
             run.write(folder)
-        with one_size(), watched(config, str(folder)):
+        with one_size(), watched(config, str(folder)), named_if_full(folder):
             runner.train()
     return runner
 
@@ -91,6 +94,13 @@ def _check_parts(config: Config) -> None:
             raise UserError(f'The config has no {key}; a training needs one.')
     if not config.train_dataloader.get('dataset'):
         raise UserError('The config has no train_dataloader.dataset; a training needs one.')
+    given = config.train_cfg.get('type')
+    kind = LOOPS.get(given) if isinstance(given, str) else given
+    if not inspect.isclass(kind) or not issubclass(kind, IterationLoop):
+        raise UserError(
+            f'train_cfg.type={given}: a training runs in an IterationLoop or a class derived from '
+            f'it, which counts the samples that a checkpoint resumes at.'
+        )
 
 
 def _set_start(config: Config, source: Path | None) -> dict:

@@ -1,5 +1,6 @@
 """Errors and numbers that are not finite do not lose a run."""
 
+import errno
 import math
 from pathlib import Path
 
@@ -66,6 +67,15 @@ def test_an_error_saves_the_last_finished_iteration(tmp_path, where, kept):
         a, b = (read_checkpoint(tmp_path / name / 'iter_4.pth') for name in 'ab')
         for key in ('state_dict', 'ema_state_dict'):
             assert all(a[key][name].equal(b[key][name]) for name in b[key]), key
+
+
+def test_a_full_disk_under_the_logs_is_named(tmp_path, monkeypatch):
+    def full(*args, **kwargs):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setattr(Fail, 'after_train_iter', full)
+    with pytest.raises(UserError, match=rf'{tmp_path} cannot be written \(No space left on device'):
+        train(config(tmp_path.name, 2, custom_hooks=[]), str(tmp_path), hooks=[Fail('', 0)])
 
 
 def test_a_rate_beyond_all_bounds_stops_with_the_last_finite_checkpoint(tmp_path):

@@ -30,7 +30,7 @@ def work(tmp_path):
     text = (folder / 'lfq_32.py').read_text()
     root = config_path('tiny/lfq_32').parents[1].as_posix()
     (folder / 'lfq_32.py').write_text(text.replace("'../_base_", f"'{root}/_base_"))
-    (folder / 'run.json').write_text(json.dumps(dict(config='configs/tiny/lfq_32.py')))
+    (folder / 'run.json').write_text(json.dumps(dict(id='a', config='configs/tiny/lfq_32.py')))
     return folder
 
 
@@ -51,6 +51,16 @@ def test_averages_and_raw_weights(work, tmp_path):
     assert '| PSNR | 20.5 |' in (tmp_path / 'model' / 'README.md').read_text()
     assert 'PSNR' not in (tmp_path / 'raw' / 'README.md').read_text()
     assert json.loads((tmp_path / 'model' / 'config.json').read_text())['name'] == 'tiny/lfq_32'
+
+
+def test_checkpoints_of_other_runs_and_torn_ones_are_passed_over(work, tmp_path):
+    expected = publish(work, tmp_path / 'model')
+    content = read_checkpoint(work / 'iter_3.pth')
+    content['state_dict'] = {k: v + 1 for k, v in content['state_dict'].items()}
+    content['meta']['run'] = 'b'
+    write_checkpoint(content, work / 'iter_9.pth')
+    (work / 'iter_8.pth').write_bytes(b'torn')
+    assert publish(work, tmp_path / 'model') == expected
 
 
 def test_folders_that_are_no_training(work, tmp_path):

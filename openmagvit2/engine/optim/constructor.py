@@ -1,6 +1,7 @@
 """One optimizer for each role of a model."""
 
 import torch
+from mmengine.device import get_device
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
@@ -115,8 +116,9 @@ def _check_states(name: str, cfg: dict) -> None:
     Raises:
         UserError: It keeps tensors of another shape than the parameter, as Adafactor does.
     """
-    probe = nn.Parameter(torch.ones(2, 3))
-    probe.grad = torch.ones(2, 3)
+    # On the device, which some settings (as capturable) ask for.
+    probe = nn.Parameter(torch.ones(2, 3, device=get_device()))
+    probe.grad = torch.ones_like(probe)
     optimizer = _build(name, dict(cfg, params=[probe]))
     try:
         optimizer.step()

@@ -1,0 +1,31 @@
+"""What a config needs for a training is looked for before a folder is made."""
+
+from pathlib import Path
+
+import pytest
+
+from openmagvit2.config import load_config
+from openmagvit2.errors import UserError
+from openmagvit2.workflows.train import train
+
+CONFIG = Path(__file__).parents[2] / 'configs' / 'tiny' / 'lfq_32.py'
+
+
+@pytest.mark.parametrize(
+    ('key', 'value', 'message'),
+    [
+        ('model', None, 'The config has no model; a training needs one'),
+        ('optim_wrapper', None, 'The config has no optim_wrapper'),
+        ('train_dataloader', dict(_delete_=True), 'The config has no train_dataloader'),
+        ('train_dataloader.dataset', None, 'has no train_dataloader.dataset'),
+        (
+            'train_cfg',
+            dict(_delete_=True, type='IterBasedTrainLoop', max_iters=2),
+            'train_cfg.type=IterBasedTrainLoop: a training runs in an IterationLoop',
+        ),
+    ],
+)
+def test_what_is_missing_is_named(tmp_path, key, value, message):
+    with pytest.raises(UserError, match=message):
+        train(load_config(CONFIG, {key: value}), str(tmp_path / 'run'))
+    assert not (tmp_path / 'run').exists()
