@@ -13,7 +13,8 @@ from openmagvit2.config import load_config
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.features import TimmFeatures
 from openmagvit2.evaluation.metrics import SampleInceptionScore
-from openmagvit2.registry import FEATURES, METRICS
+from openmagvit2.models.generators import AutoregressiveGenerator
+from openmagvit2.registry import FEATURES, METRICS, MODELS
 from openmagvit2.workflows.compare import compare_sets
 from openmagvit2.workflows.test import test as measure
 
@@ -34,6 +35,17 @@ def files(tmp_path):
     return tmp_path
 
 
+@MODELS.register_module()
+class DoubleGenerator(AutoregressiveGenerator):
+    """A generator and its tokenizer in float64: a draw or a pixel close to a border falls on the
+    same side in every batch and at every number of threads.
+    """
+
+    def __init__(self, **parts):
+        super().__init__(**parts)
+        self.double()
+
+
 @FEATURES.register_module()
 class DoubleFeatures(TimmFeatures):
     """A network in float64: its rounding does not tell how images were split into batches."""
@@ -47,7 +59,7 @@ def features(folder) -> dict:
     return dict(type='DoubleFeatures', weights=str(folder / 'network.pth'), size=64)
 
 
-def configured(folder):
+def configured(folder, generator='AutoregressiveGenerator'):
     network, reference = features(folder), str(folder / 'reference.npz')
     parts = [
         dict(type='SampleFrechet', features=network, reference=reference),
@@ -59,6 +71,7 @@ def configured(folder):
     images = dict(type='ImageNet', data_root='nowhere', split='val')
     loader = dict(batch_size=1, dataset=images, sampler=dict(type='DefaultSampler'))
     options = dict(test_evaluator=parts, test_cfg=loop, test_dataloader=loader)
+    options['model.type'] = generator
     return load_config(CONFIG, options)
 
 
@@ -87,16 +100,16 @@ def _two(rank: int, folder: str) -> None:
     from pathlib import Path
 
     files = Path(folder)
-    values = measure(
-        configured(files), str(files / 'model.pth'), str(files / 'two'), launcher='pytorch'
-    )
+    config = configured(files, 'DoubleGenerator')
+    values = measure(config, str(files / 'model.pth'), str(files / 'two'), launcher='pytorch')
     (files / f'values_{rank}.json').write_text(json.dumps(values))
 
 
 @pytest.mark.slow
 @pytest.mark.smoke
 def test_two_processes_share_the_samples(files):
-    values = measure(configured(files), str(files / 'model.pth'), str(files / 'one'))
+    config = configured(files, 'DoubleGenerator')
+    values = measure(config, str(files / 'model.pth'), str(files / 'one'))
     run_in_two(_two, files)
     for rank in range(2):
         other = json.loads((files / f'values_{rank}.json').read_text())
