@@ -23,7 +23,9 @@ model = dict(
     input_dropout=0.1,
     image_size=256)
 optim_wrapper = dict(
-    transformer=dict(no_decay_1d=True, optimizer=dict(lr=1e-4, betas=(0.9, 0.96), weight_decay=0.045)))
+    transformer=dict(
+        # Decay of kernels alone.
+        no_decay_1d=True, no_decay=('embed', ), optimizer=dict(lr=1e-4, betas=(0.9, 0.96), weight_decay=0.045)))
 val_evaluator = [dict(type='NegativeLogLikelihood')]
 reference = '{{$OPENMAGVIT2_REFERENCE:data/VIRTUAL_imagenet256_labeled.npz}}'
 test_evaluator = [

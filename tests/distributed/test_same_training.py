@@ -13,8 +13,26 @@ from openmagvit2.workflows.train import train
 TINY = Path(__file__).parents[2] / 'configs' / 'tiny'
 
 
-def run(family: str, folder: Path, counts: int = 1, launcher: str = 'none') -> None:
-    options = {
+# For comparisons over ten iterations, as in lfq_32_sync.py.
+CALM = {
+    f'optim_wrapper.{role}.optimizer.{key}': value
+    for role in ('autoencoder', 'discriminator')
+    for key, value in dict(lr=3e-6, eps=1e-5).items()
+}
+CASES = {
+    'ar_32': {},
+    'lfq_32_sync': {},
+    # Its discriminator is trained with R1 and LeCAM of means.
+    'magvit2_32': CALM | {'model.quantizer.entropy_sync': True},
+    'lfq_32_sync adaptive': {
+        'model.training.adversarial.first': 'discriminator',
+        'model.training.adversarial.weight': dict(type='AdaptiveWeight'),
+    },
+}
+
+
+def run(case: str, folder: Path, counts: int = 1, launcher: str = 'none') -> None:
+    options = CASES[case] | {
         'train_cfg.max_iters': 10,
         'train_cfg.val_interval': 10,
         'val_dataloader.dataset.num_images': 10,
@@ -24,31 +42,54 @@ def run(family: str, folder: Path, counts: int = 1, launcher: str = 'none') -> N
         'default_hooks.logger.interval': 1,
         'experiment_name': f'{folder.parent.name}-{folder.name}',
     }
+    family = case.split()[0]
     train(load_config(TINY / f'{family}.py', options), str(folder), launcher=launcher)
 
 
-def _two(rank: int, folder: str, family: str) -> None:
-    run(family, Path(folder) / 'two', launcher='pytorch')
+def _two(rank: int, folder: str, case: str) -> None:
+    run(case, Path(folder) / 'two', launcher='pytorch')
+
+
+# Those of a tokenizer beside the sum of its losses.
+LOGGED = ('loss', 'disc_loss', 'lecam', 'r1', 'adversarial_weight')
 
 
 def losses(folder: Path) -> list[float]:
     (log,) = folder.glob('*/vis_data/scalars.json')
-    return [
-        line['loss'] for line in map(json.loads, log.read_text().splitlines()) if 'loss' in line
-    ]
+    lines = [line for line in map(json.loads, log.read_text().splitlines()) if 'loss' in line]
+    assert len(lines) == 10
+    return [line[name] for line in lines for name in LOGGED if name in line]
+
+
+def assert_the_same(folder: Path, way: str) -> None:
+    one, other = (
+        read_checkpoint(folder / name / 'iter_10.pth')['state_dict'] for name in ('one', way)
+    )
+    worst = max((one[name].float() - other[name].float()).abs().max().item() for name in one)
+    assert worst <= 1e-5, f'{way}: weights differ by {worst:.2g}'
+    assert losses(folder / way) == pytest.approx(losses(folder / 'one'), rel=1e-5)
 
 
 @pytest.mark.slow
 @pytest.mark.smoke
-@pytest.mark.parametrize('family', ['ar_32', 'lfq_32_sync'])
-def test_the_same_losses_and_weights(family, tmp_path):
-    run(family, tmp_path / 'one')
-    run(family, tmp_path / 'micro', counts=2)
-    run_in_two(_two, tmp_path, family)
-    one = read_checkpoint(tmp_path / 'one' / 'iter_10.pth')['state_dict']
+@pytest.mark.parametrize('case', ['ar_32', 'lfq_32_sync'])
+def test_the_same_losses_and_weights(case, tmp_path):
+    run(case, tmp_path / 'one')
+    run(case, tmp_path / 'micro', counts=2)
+    run_in_two(_two, tmp_path, case)
     for way in ('two', 'micro'):
-        other = read_checkpoint(tmp_path / way / 'iter_10.pth')['state_dict']
-        worst = max((one[name].float() - other[name].float()).abs().max().item() for name in one)
-        assert worst <= 1e-5, f'{way}: weights differ by {worst:.2g}'
-        assert len(losses(tmp_path / way)) == 10
-        assert losses(tmp_path / way) == pytest.approx(losses(tmp_path / 'one'), rel=1e-5)
+        assert_the_same(tmp_path, way)
+
+
+@pytest.mark.slow
+def test_r1_and_lecam_of_means(tmp_path):
+    test_the_same_losses_and_weights('magvit2_32', tmp_path)
+    assert len(losses(tmp_path / 'one')) == 40
+
+
+@pytest.mark.slow
+def test_adaptive_weight_and_discriminator_first(tmp_path):
+    run('lfq_32_sync adaptive', tmp_path / 'one')
+    assert len(losses(tmp_path / 'one')) == 40
+    run_in_two(_two, tmp_path, 'lfq_32_sync adaptive')
+    assert_the_same(tmp_path, 'two')

@@ -137,6 +137,11 @@ def test_resume_is_exact_with_other_networks(tmp_path, family):
     test_resume_is_exact(tmp_path, 3, False, 0, 1, family)
 
 
+@pytest.mark.slow
+def test_resume_is_exact_with_r1_and_lecam_of_means(tmp_path):
+    test_resume_is_exact(tmp_path, 3, False, 0, 2, 'magvit2_32')
+
+
 def test_a_broken_checkpoint_is_passed_over_and_metrics_need_no_override(tmp_path):
     runner = train(config(tmp_path.name, 0, 1), str(tmp_path / 'run'))
     merged = tmp_path / 'run' / 'lfq_32.py'

@@ -66,3 +66,20 @@ def test_magvits_form_is_of_means_with_the_averages_of_before():
     assert_close(lecam(fake, real), expected)
     with pytest.raises(ValueError, match="LeCAM.of must be 'logits' or 'mean'"):
         LeCAM(of='patches')
+
+
+def test_parts_of_a_rehearsed_batch_share_the_mean_of_the_whole():
+    real, fake = logits()
+    whole, parts = (LeCAM(decay=0.5, of='mean').train() for _ in range(2))
+    for lecam in (whole, parts):
+        lecam.real_average += 0.3
+    real.requires_grad_()
+    expected = whole(real, fake)
+    (gradient,) = torch.autograd.grad(expected, real)
+    assert gradient.abs().max() > 0
+    pairs = list(zip(real.chunk(2), fake.chunk(2), strict=True))
+    with one_iteration(parts, lambda: [parts(*pair) for pair in pairs]):
+        values = [parts(*pair) for pair in pairs]
+    assert_close(values, [expected, expected])
+    assert_close(torch.autograd.grad(sum(values) / 2, real), (gradient,))
+    assert_close(parts.state_dict(), whole.state_dict())

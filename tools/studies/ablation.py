@@ -22,6 +22,7 @@ from openmagvit2.workflows.test import test
 from openmagvit2.workflows.train import train
 from quickstart_lib.judge import accuracy, diversity, train_judge
 from quickstart_lib.report import read_scalars
+from studies.memory import StepMemoryHook
 
 
 def run_all(
@@ -97,9 +98,11 @@ def run_one(path: Path, seed: int, work_dir: Path, options: dict, judge: bool) -
     config.log_level = 'WARNING'
     # mmengine wants another name for each of the trainings in a process.
     config.experiment_name = f'{path.stem}_{seed}'
+    config.custom_hooks = [*config.get('custom_hooks', []), dict(type=StepMemoryHook.__name__)]
     train(config, str(folder), resume=True)
     checkpoint = folder / f'iter_{config.train_cfg.max_iters}.pth'
     config.experiment_name += '_test'
+    steps = [scalars for scalars in read_scalars(folder) if 'step_megabytes' in scalars]
     result = dict(
         config=path.stem,
         seed=seed,
@@ -108,9 +111,10 @@ def run_one(path: Path, seed: int, work_dir: Path, options: dict, judge: bool) -
         parameters=trained_parameters(path, options),
         iterations=config.train_cfg.max_iters,
         seconds_per_iteration=statistics.median(
-            s['time'] for s in read_scalars(folder) if 'time' in s and 'loss' in s
+            s['time'] for s in steps if 'time' in s and 'loss' in s
         ),
-        metrics=test(config, str(checkpoint), str(folder)),
+        metrics=test(config, str(checkpoint), str(folder))
+        | dict(step_megabytes=steps[-1]['step_megabytes']),
     )
     if judge:
         result['metrics'] |= _judged(config, checkpoint, work_dir, seed)

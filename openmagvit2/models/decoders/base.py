@@ -7,6 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from openmagvit2.errors import UserError
 from openmagvit2.signatures import accepted
 
 
@@ -19,6 +20,7 @@ class BaseDecoder(nn.Module, ABC):
     Attributes:
         in_channels: Channels of the codes; the tokenizer sets it to ``quantizer.code_dim``.
         out_channels: Channels of the output; the tokenizer sets it to ``pixels.channels``.
+        image_size: The one size of the images that it makes, or None.
         takes_noise: Whether the output depends on a noise map.
         test_arguments: Arguments for the tests of the slot's contract, beside the channels.
         test_grids: Grids of codes for these tests.
@@ -26,6 +28,7 @@ class BaseDecoder(nn.Module, ABC):
 
     in_channels: int
     out_channels: int = 3
+    image_size: tuple[int, ...] | None = None
     takes_noise: bool = False
     test_arguments: ClassVar[dict] = {}
     test_grids: ClassVar[tuple[tuple[int, ...], ...]] = ((2, 3),)
@@ -50,6 +53,15 @@ class BaseDecoder(nn.Module, ABC):
                 in evaluation. Other decoders leave it alone.
         """
 
+    def image_size_of(self, grid: Sequence[int]) -> tuple[int, ...] | None:
+        """Return the height and width of the image of a grid of codes; None where a class does not
+        say.
+
+        Raises:
+            UserError: It takes no such grid.
+        """
+        return None
+
     def noise_for(self, codes: Tensor) -> Tensor:
         """Normal noise for decoding ``codes``: drawn in training, in evaluation one map for every
         image, so that an image depends neither on its batch nor on the time.
@@ -73,3 +85,27 @@ def run_decoder(
     given = {k: v for k, v in dict(size=size, noise=noise).items() if v is not None}
     known = accepted(decoder.forward) if given else ()
     return decoder(codes, **{key: value for key, value in given.items() if key in known})
+
+
+def check_grid(decoder: nn.Module, grid: Sequence[int], own: Sequence[int] | None) -> None:
+    """Check the grid of the codes that a decoder is to take.
+
+    Args:
+        decoder: Named by the error.
+        grid: That of the codes.
+        own: The only one that it takes; None: any map (h, w).
+
+    Raises:
+        UserError: Another grid.
+    """
+    if tuple(grid) != tuple(own) if own else len(grid) != 2:
+        takes = f'{written(own)} codes only' if own else 'maps of codes (height, width)'
+        raise UserError(
+            f'model.decoder: {type(decoder).__name__} takes {takes}, the encoder makes '
+            f'{written(grid)}; choose a pair that belongs together.'
+        )
+
+
+def written(sides: Sequence[int]) -> str:
+    """Return sides as texts of errors give them: 16x16."""
+    return 'x'.join(map(str, sides))

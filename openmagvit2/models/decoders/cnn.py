@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from openmagvit2.models.decoders.base import BaseDecoder
+from openmagvit2.models.decoders.base import BaseDecoder, check_grid
 from openmagvit2.models.layers.adaptive_group_norm import AdaptiveGroupNorm
 from openmagvit2.models.layers.conv import Blocks, Level, check_levels, num_resamplers, per_level
 from openmagvit2.models.layers.norm import norm_silu
@@ -108,6 +108,11 @@ class CnnDecoder(BaseDecoder):
     def last_layer(self) -> Tensor:
         """Weight of the output convolution."""
         return self.conv_out.weight
+
+    def image_size_of(self, grid: Sequence[int]) -> tuple[int, ...]:
+        """See :meth:`BaseDecoder.image_size_of`."""
+        check_grid(self, grid, None)
+        return tuple(side * self.upscale for side in grid)
 
     def forward(
         self, codes: Tensor, size: Sequence[int] | None = None, noise: Tensor | None = None

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
-from openmagvit2.models.decoders.base import BaseDecoder
+from openmagvit2.models.decoders.base import BaseDecoder, check_grid
 from openmagvit2.models.layers.vit import as_pair, patch_grid
 from openmagvit2.models.layers.vit_block import VitBlock, init_xavier, sine_positions
 from openmagvit2.registry import DECODERS
@@ -40,8 +40,8 @@ class VitDecoder(BaseDecoder):
     ) -> None:
         super().__init__()
         self.in_channels, self.out_channels = in_channels, out_channels
-        self.image_size = as_pair(image_size)
-        height, width = patch_grid(self.image_size, patch_size)
+        self.image_size: tuple[int, ...] = as_pair(image_size)
+        self.patches = height, width = patch_grid(self.image_size, patch_size)
         self.register_buffer('positions', sine_positions(height, width, dim), persistent=False)
         own: dict[str, Any] = dict(head_dim=head_dim, hidden=hidden, activation=activation)
         self.blocks = nn.Sequential(*(VitBlock(dim, num_heads, **own) for _ in range(num_layers)))
@@ -54,6 +54,11 @@ class VitDecoder(BaseDecoder):
     def last_layer(self) -> Tensor:
         """Weight of the transposed convolution."""
         return self.to_pixels.weight
+
+    def image_size_of(self, grid: Sequence[int]) -> tuple[int, ...]:
+        """See :meth:`BaseDecoder.image_size_of`."""
+        check_grid(self, grid, self.patches)
+        return self.image_size
 
     def forward(
         self, codes: Tensor, size: Sequence[int] | None = None, noise: Tensor | None = None

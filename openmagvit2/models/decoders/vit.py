@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
-from openmagvit2.models.decoders.base import BaseDecoder
+from openmagvit2.models.decoders.base import BaseDecoder, check_grid
 from openmagvit2.models.layers.vit import (
     LatentVit,
     as_pair,
@@ -148,7 +148,8 @@ class LatentVitDecoder(BaseDecoder):
         if output not in ('pixels', 'codes'):
             raise UserError(f"model.decoder.output is 'pixels' or 'codes', got {output!r}.")
         self.in_channels, self.out_channels = in_channels, out_channels
-        self.image_size = as_pair(image_size)
+        self.image_size: tuple[int, ...] = as_pair(image_size)
+        self.num_tokens = num_tokens
         self.patches = patch_grid(self.image_size, patch_size)
         number = self.patches[0] * self.patches[1]
         self.embed = nn.Linear(in_channels, dim)
@@ -169,6 +170,11 @@ class LatentVitDecoder(BaseDecoder):
     def last_layer(self) -> Tensor:
         """Weight of the last convolution."""
         return self.head.last_layer
+
+    def image_size_of(self, grid: Sequence[int]) -> tuple[int, ...]:
+        """See :meth:`BaseDecoder.image_size_of`."""
+        check_grid(self, grid, (self.num_tokens,))
+        return self.image_size
 
     def features(self, codes: Tensor) -> Tensor:
         """Map codes (B, in_channels, num_tokens) to features of the patches (B, dim, h, w)."""

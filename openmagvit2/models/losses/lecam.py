@@ -21,8 +21,9 @@ class LeCAM(PerIteration):
     Args:
         decay: Decay of the running averages, which start at 0.
         of: 'logits' (the paper's): the mean of the penalties of all patches, with the averages that
-            know this batch; 'mean': the penalty of the batch's mean logit, with the averages of
-            before (MAGVIT's).
+            know this batch; 'mean': the penalty of the mean logit of the whole batch, over all
+            processes and micro-batches, with the averages of before (MAGVIT's). With micro-batches
+            it costs a forward pass more.
     """
 
     real_average: Tensor
@@ -33,6 +34,7 @@ class LeCAM(PerIteration):
         if of not in ('logits', 'mean'):
             raise UserError(f"LeCAM.of must be 'logits' or 'mean', got {of!r}.")
         self.decay, self.of = decay, of
+        self.whole_batch = of == 'mean'
         self.register_buffer('real_average', torch.zeros(()))
         self.register_buffer('fake_average', torch.zeros(()))
 
@@ -41,20 +43,25 @@ class LeCAM(PerIteration):
         the averages are updated.
         """
         before = self._averages()
+        means = torch.stack([real.float().mean(), fake.float().mean()])
         if self.training:
-            self.gather(real.detach().float().mean(), fake.detach().float().mean())
+            self.gather(means.detach())
         real_average, fake_average = before if self.of == 'mean' else self._after()
         if self.of == 'mean':
-            real, fake = real.mean(), fake.mean()
+            real, fake = self._of_whole_batch(means)
         return (
             F.relu(real - fake_average).square().mean()
             + F.relu(real_average - fake).square().mean()
         )
 
+    def foresee(self, statistics: list[tuple[Tensor, ...]]) -> Tensor:
+        """Return the two mean logits of an iteration over all processes."""
+        return all_reduce_mean(_mean(statistics))
+
     @torch.no_grad()
     def move(self, statistics: list[tuple[Tensor, ...]]) -> None:
         """Move both averages by the mean logits of an iteration."""
-        real_average, fake_average = self._moved(statistics)
+        real_average, fake_average = self._moved(all_reduce_mean(_mean(statistics)))
         self.real_average.copy_(real_average)
         self.fake_average.copy_(fake_average)
 
@@ -63,9 +70,20 @@ class LeCAM(PerIteration):
 
     def _after(self) -> Tensor:
         """Return the averages as they will be after what is known of an announced iteration."""
-        known = self.foreseen or self.gathered
-        return self._moved(known) if known else self._averages()
+        if self.foreseen is not None:
+            return self._moved(self.foreseen)
+        known = self.gathered
+        return self._moved(all_reduce_mean(_mean(known))) if known else self._averages()
 
-    def _moved(self, statistics: list[tuple[Tensor, ...]]) -> Tensor:
-        means = torch.stack([torch.stack(part) for part in statistics]).mean(0)
-        return self._averages().lerp(all_reduce_mean(means), 1 - self.decay)
+    def _moved(self, means: Tensor) -> Tensor:
+        return self._averages().lerp(means, 1 - self.decay)
+
+    def _of_whole_batch(self, means: Tensor) -> Tensor:
+        """Return the two mean logits of the whole batch; the gradient is that of this part's."""
+        if self.foreseen is not None:
+            return self.foreseen + (means - means.detach())
+        return all_reduce_mean(means) if self.training else means
+
+
+def _mean(statistics: list[tuple[Tensor, ...]]) -> Tensor:
+    return torch.stack([means for (means,) in statistics]).mean(0)

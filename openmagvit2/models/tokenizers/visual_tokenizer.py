@@ -16,6 +16,7 @@ from openmagvit2.models.losses import Adversarial
 from openmagvit2.models.quantizers.base import QuantizerOutput
 from openmagvit2.models.tokenizers.autoencoder import AutoEncoder
 from openmagvit2.models.tokenizers.code_pixels import CodePixels
+from openmagvit2.models.tokenizers.pairs import check_pair
 from openmagvit2.models.tokenizers.training import Training
 from openmagvit2.registry import DECODERS, ENCODERS, MODELS, QUANTIZERS
 
@@ -34,7 +35,7 @@ class VisualTokenizer(BaseModel):
 
     Raises:
         UserError: ``training.quantizer_losses`` names a loss that the quantizer does not emit, at
-            another than its default weight.
+            another than its default weight; encoder and decoder do not belong together.
     """
 
     # What metrics measure: see `evaluation.stages`.
@@ -67,6 +68,7 @@ class VisualTokenizer(BaseModel):
         if self.pixels.channels != 3:
             widths['out_channels'] = self.pixels.channels
         self.decoder = DECODERS.build(decoder | widths)
+        check_pair(self.encoder, self.decoder)
         # `training` itself is the mode of a module.
         self.recipe = Training(**(training or {}))
         self.discriminator: nn.Module | None = None

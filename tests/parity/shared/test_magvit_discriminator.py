@@ -58,6 +58,22 @@ def test_logits_penalty_and_gradients(name, arguments):
 
 def test_lecam_of_means():
     case, lecam = arrays('magvit_losses'), LeCAM(of='mean').train()
-    for real, fake, wanted in zip(case['real'], case['fake'], case['lecam'], strict=True):
+    keys = ('real', 'fake', 'lecam', 'ema_real', 'ema_fake')
+    for real, fake, wanted, *averages in zip(*(case[key] for key in keys), strict=True):
         found = lecam(real[..., None, None], fake[..., None, None])
         torch.testing.assert_close(found.double(), wanted, atol=1e-5, rtol=1e-4)
+        found = torch.stack([lecam.real_average, lecam.fake_average]).double()
+        torch.testing.assert_close(found, torch.stack(averages), atol=1e-8, rtol=1e-4)
+
+
+@pytest.mark.parametrize('kind', ['non_saturating', 'hinge'])
+def test_both_sides_of_the_game(kind):
+    case = arrays('magvit_losses')
+    generator = dict(non_saturating='non_saturating', hinge='mean')[kind]
+    game = AdversarialLoss(generator=generator, discriminator=kind)
+    # The package halves the hinge loss, as VQGAN does.
+    scale = dict(non_saturating=1, hinge=2)[kind]
+    for i, (real, fake) in enumerate(zip(case['real'], case['fake'], strict=True)):
+        real, fake = real[..., None, None], fake[..., None, None]
+        near(scale * game.discriminator_loss(real, fake), case[f'd_{kind}'][i].float())
+        near(game.generator_loss(fake), case[f'g_{kind}'][i].float())
