@@ -42,6 +42,7 @@ def top_level() -> frozenset[str]:
         'seed',
         'custom_imports',
         'eval_sampling',
+        'eval_rejection',
         'sync_bn',
         'model_wrapper_cfg',
     }

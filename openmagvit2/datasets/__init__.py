@@ -1,6 +1,6 @@
 """Data sets of images, labels and tokens, and the transforms of images."""
 
-from openmagvit2.datasets import transforms
+from openmagvit2.datasets import adm_transforms, transforms
 from openmagvit2.datasets.base import ImageDataset
 from openmagvit2.datasets.fashion_mnist import FashionMNIST
 from openmagvit2.datasets.images import Coco, ImageFolder, ImageList, ImageNet
@@ -16,5 +16,6 @@ __all__ = [
     'ImageNet',
     'TarShards',
     'TokenCache',
+    'adm_transforms',
     'transforms',
 ]

@@ -118,6 +118,24 @@ class CornerCrop(_Crop):
 
 
 @TRANSFORMS.register_module()
+class RandomTenCrop(_Crop):
+    """Crop to ``size`` at a corner or in the middle, mirrored or not: one of ten, drawn uniformly.
+
+    What a token cache of ten crops holds (``tools/tokenize_dataset.py --crops ten``).
+    """
+
+    def __call__(self, sample: dict) -> dict:
+        """Raise UserError for an image smaller than the crop."""
+        view = int(sample['rng'].integers(10))
+        top, left = self.margins(sample)
+        places = [(0, 0), (0, left), (top, 0), (top, left), (round(top / 2), round(left / 2))]
+        sample = self.cut(sample, *places[view % 5])
+        if view >= 5:
+            sample['image'] = sample['image'][:, ::-1]
+        return sample
+
+
+@TRANSFORMS.register_module()
 class RandomFlip:
     """Flip left and right; the paper's recipes do not use it."""
 

@@ -14,49 +14,68 @@ from openmagvit2.errors import UserError
 from openmagvit2.evaluation.comparison import Reference, Result, choose_metrics, compare
 from openmagvit2.evaluation.features.base import FeatureExtractor
 from openmagvit2.evaluation.images import ImageSet
+from openmagvit2.evaluation.rejection import Rejection, build_rejection
+from openmagvit2.evaluation.sample_labels import RANDOM, by_class, sample_pairs
 from openmagvit2.io.images import Colour
 from openmagvit2.registry import FEATURES
 from openmagvit2.signatures import accepted
 
 
 class SampledImages:
-    """A generator as a set of images, class after class, at the config's ``eval_sampling``; the
-    same images as ``sample_npz`` writes.
+    """A generator as a set of images at the config's ``eval_sampling``, class after class; the same
+    images as ``sample_npz`` writes.
 
     Args:
         generator: Samples.
         num_per_class: Images of each class.
         seed: Random seed for sampling.
+        drawn: Draw the class of each image among all classes.
+        rejection: Keep the most probable of more samples.
     """
 
-    def __init__(self, generator: Generator, num_per_class: int = 50, seed: int = 0) -> None:
+    def __init__(
+        self,
+        generator: Generator,
+        num_per_class: int = 50,
+        seed: int = 0,
+        drawn: bool = False,
+        rejection: Rejection | None = None,
+    ) -> None:
         self.generator, self.num_per_class, self.seed = generator, num_per_class, seed
+        self.drawn, self.rejection = drawn, rejection
         self.name, self.size = 'samples', None
         self.skipped: list[str] = []
-        self.classes = generator.model.conditioner.classes(
+        classes = generator.model.conditioner.classes(
             'sample its conditions in Python, and compare the folder of the images'
         )
+        self.pairs = sample_pairs(classes, num_per_class, seed, drawn)
+        if rejection:
+            # Missing weights are no news for the end.
+            rejection.prepare(classes, generator.device)
 
     def __len__(self) -> int:
-        return len(self.classes) * self.num_per_class
+        return len(self.pairs)
 
     def settings(self, config: str | Path) -> dict:
         """Return settings for the record: the generator's config, and how it samples."""
+        more = dict(labels=RANDOM) if self.drawn else {}
+        if self.rejection:
+            more |= dict(rejection=self.rejection.describe())
         return dict(
             config=str(config),
             num_per_class=self.num_per_class,
             seed=self.seed,
             sampling=self.generator.sampling,
+            **more,
         )
 
     def batches(self, size: int) -> Iterator[np.ndarray]:
         """Return arrays uint8 (B, H, W, 3)."""
-        for start in range(0, len(self), size):
-            places = [
-                divmod(i, self.num_per_class) for i in range(start, min(start + size, len(self)))
-            ]
-            labels, numbers = zip(*places, strict=True)
-            yield self.generator.sample(labels, self.seed, numbers)
+        chunks = (self.pairs[start : start + size] for start in range(0, len(self), size))
+        for pairs in by_class(self.pairs) if self.rejection else chunks:
+            yield self.generator.sample_pairs(
+                pairs, seed=self.seed, batch_size=size, rejection=self.rejection
+            )
 
 
 def compare_sets(
@@ -71,6 +90,8 @@ def compare_sets(
     num_per_class: int = 50,
     seed: int = 0,
     background: Colour = 'white',
+    drawn: bool = False,
+    rejection: dict | None = None,
 ) -> Result:
     """Compare ``samples`` with ``reference``; the result records files, hashes and versions.
 
@@ -85,6 +106,8 @@ def compare_sets(
         config: Config of the generator; ``samples`` is then its checkpoint.
         num_per_class, seed: See :class:`SampledImages`.
         background: Colour behind transparent pixels of a folder's files.
+        drawn: See :class:`SampledImages`.
+        rejection: With ``config``: its keys go over those of the config's ``eval_rejection``.
 
     Raises:
         UserError: If an argument or a file is wrong; raised before the first image where possible.
@@ -96,12 +119,15 @@ def compare_sets(
     # Report missing weights before a generator samples for hours.
     extractor.prepare(device)
     if config is None:
+        if drawn or rejection:
+            raise UserError('--labels and --rejection go with --config: a set has its images.')
         images = ImageSet(samples, skip_broken, background)
         result = compare(images, against, extractor, chosen, batch_size, device)
         sha256, more = images.hash(), {}
     else:
         generator = Generator.from_config(config, samples, device)
-        images = SampledImages(generator, num_per_class, seed)
+        chosen_samples = build_rejection(generator.rejection | (rejection or {}))
+        images = SampledImages(generator, num_per_class, seed, drawn, chosen_samples)
         result = compare(images, against, extractor, chosen, batch_size, device)
         sha256, more = file_hash(Path(samples)), images.settings(config)
     result.samples = dict(file=str(samples), sha256=sha256) | result.samples | more

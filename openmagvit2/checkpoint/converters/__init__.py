@@ -11,6 +11,7 @@ from openmagvit2.checkpoint.converters.base import (
 from openmagvit2.checkpoint.converters.cosmos import Cosmos
 from openmagvit2.checkpoint.converters.ibq import Ibq
 from openmagvit2.checkpoint.converters.infinity import Infinity
+from openmagvit2.checkpoint.converters.llamagen_ar import LlamaGenAr
 from openmagvit2.checkpoint.converters.maskgit import MaskGit
 from openmagvit2.checkpoint.converters.open_magvit2 import OpenMagvit2
 from openmagvit2.checkpoint.converters.rar import Rar
@@ -26,6 +27,7 @@ __all__ = [
     'Cosmos',
     'Ibq',
     'Infinity',
+    'LlamaGenAr',
     'MaskGit',
     'MaskGitTorch',
     'OfficialFile',

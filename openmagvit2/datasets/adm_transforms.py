@@ -1,0 +1,67 @@
+"""ADM's crops (guided-diffusion): half the image while it is twice too large, then bicubic.
+
+See docs/reference/specification.md, LlamaGen.
+"""
+
+import numpy as np
+from PIL import Image
+
+from openmagvit2.errors import UserError
+from openmagvit2.registry import TRANSFORMS
+
+
+def adm_resized(image: np.ndarray, short: int) -> np.ndarray:
+    """Resize uint8 (H, W, 3) so that the short side has ``short`` pixels."""
+    picture = Image.fromarray(image)
+    while min(picture.size) >= 2 * short:
+        half = picture.width // 2, picture.height // 2
+        picture = picture.resize(half, Image.Resampling.BOX)
+    scale = short / min(picture.size)
+    size = round(picture.width * scale), round(picture.height * scale)
+    return np.array(picture.resize(size, Image.Resampling.BICUBIC))
+
+
+@TRANSFORMS.register_module()
+class AdmCenterCrop:
+    """Resize the short side to ``size`` pixels as ADM does, and crop the middle.
+
+    Args:
+        size: Pixels of a square's side.
+    """
+
+    def __init__(self, *, size: int) -> None:
+        self.size = size
+
+    def __call__(self, sample: dict) -> dict:
+        """Crop the sample's image."""
+        image = adm_resized(sample['image'], self.size)
+        top, left = ((side - self.size) // 2 for side in image.shape[:2])
+        sample['image'] = image[top : top + self.size, left : left + self.size]
+        return sample
+
+
+@TRANSFORMS.register_module()
+class AdmRandomCrop:
+    """Resize the short side to a random number of pixels as ADM does, and crop anywhere.
+
+    Args:
+        size: Pixels of a square's side.
+        least, most: The smallest and the largest part of the short side that a crop covers: with
+            0.8 and 1.0 the short side has ``size`` to ``ceil(size / 0.8)`` pixels.
+    """
+
+    def __init__(self, *, size: int, least: float = 0.8, most: float = 1.0) -> None:
+        if not 0 < least <= most <= 1:
+            raise UserError(
+                f'AdmRandomCrop: 0 < least <= most <= 1 must hold, got {least} and {most}.'
+            )
+        self.size, self.least, self.most = size, least, most
+
+    def __call__(self, sample: dict) -> dict:
+        """Crop the sample's image."""
+        rng = sample['rng']
+        shortest, longest = (int(np.ceil(self.size / part)) for part in (self.most, self.least))
+        image = adm_resized(sample['image'], int(rng.integers(shortest, longest + 1)))
+        top, left = (int(rng.integers(side - self.size + 1)) for side in image.shape[:2])
+        sample['image'] = image[top : top + self.size, left : left + self.size]
+        return sample
