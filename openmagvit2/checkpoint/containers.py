@@ -6,6 +6,8 @@ from torch import Tensor
 
 from openmagvit2.checkpoint.converters.base import Converter, converters
 
+# Names that trainers of several systems give to the weights: Lightning and others, DeepSpeed.
+COMMON = ('state_dict', 'module')
 # What comes before the names of tensors from an entry beside the state dict.
 BESIDE = 'beside.'
 
@@ -21,7 +23,7 @@ def opened(content: Any) -> dict:
     if not isinstance(content, dict):
         return dict(state_dict=content)
     known = converters()
-    names = dict.fromkeys(['state_dict', *(converter.container for converter in known)])
+    names = dict.fromkeys([*COMMON, *(converter.container for converter in known)])
     found = next((name for name in names if isinstance(content.get(name), dict)), None)
     if found is None:
         return content if 'state_dict' in content else dict(state_dict=content)

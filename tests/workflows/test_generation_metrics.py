@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import tiny_classifier  # noqa: F401  (registers PixelClassifier)
 import torch
 from two_processes import run_in_two
 
@@ -13,7 +14,8 @@ from openmagvit2.config import load_config
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.features import TimmFeatures
 from openmagvit2.evaluation.metrics import SampleInceptionScore
-from openmagvit2.registry import FEATURES, METRICS
+from openmagvit2.models.generators import AutoregressiveGenerator
+from openmagvit2.registry import FEATURES, METRICS, MODELS
 from openmagvit2.workflows.compare import compare_sets
 from openmagvit2.workflows.test import test as measure
 
@@ -34,6 +36,17 @@ def files(tmp_path):
     return tmp_path
 
 
+@MODELS.register_module()
+class DoubleGenerator(AutoregressiveGenerator):
+    """A generator and its tokenizer in float64: a draw or a pixel close to a border falls on the
+    same side in every batch and at every number of threads.
+    """
+
+    def __init__(self, **parts):
+        super().__init__(**parts)
+        self.double()
+
+
 @FEATURES.register_module()
 class DoubleFeatures(TimmFeatures):
     """A network in float64: its rounding does not tell how images were split into batches."""
@@ -47,7 +60,7 @@ def features(folder) -> dict:
     return dict(type='DoubleFeatures', weights=str(folder / 'network.pth'), size=64)
 
 
-def configured(folder):
+def configured(folder, generator='AutoregressiveGenerator'):
     network, reference = features(folder), str(folder / 'reference.npz')
     parts = [
         dict(type='SampleFrechet', features=network, reference=reference),
@@ -59,6 +72,7 @@ def configured(folder):
     images = dict(type='ImageNet', data_root='nowhere', split='val')
     loader = dict(batch_size=1, dataset=images, sampler=dict(type='DefaultSampler'))
     options = dict(test_evaluator=parts, test_cfg=loop, test_dataloader=loader)
+    options['model.type'] = generator
     return load_config(CONFIG, options)
 
 
@@ -83,20 +97,47 @@ def test_columns(files, capfd):
     assert sum('reference.npz' in text for text in record['protocol']) == 2
 
 
+def test_rejection_and_drawn_labels_measure_the_same_in_both_tools(files):
+    network = dict(type='PixelClassifier', classes=10, seed=1)
+    rejection = dict(type='PixelClassifier', classes=10, keep=0.5)
+    config, reference = configured(files), str(files / 'reference.npz')
+    config.test_evaluator = [dict(type='SampleFrechet', features=network, reference=reference)]
+    config.test_cfg = dict(type='GenerationLoop', num_per_class=1, labels='random', seed=3)
+    config.eval_rejection = rejection
+    values = measure(config, str(files / 'model.pth'), str(files / 'work'))
+    expected = compare_sets(
+        files / 'model.pth',
+        reference,
+        features=network,
+        config=CONFIG,
+        num_per_class=1,
+        seed=3,
+        drawn=True,
+        rejection=rejection,
+    )
+    assert values['fd_pixel_classifier'] == pytest.approx(
+        expected.values['fd_pixel_classifier'], rel=1e-6
+    )
+    record = json.loads((files / 'work' / 'metrics.json').read_text())['samples']
+    assert record['labels'] == expected.samples['labels'] == 'random'
+    assert record['rejection'] == expected.samples['rejection']
+    assert record['rejection']['keep'] == 0.5
+
+
 def _two(rank: int, folder: str) -> None:
     from pathlib import Path
 
     files = Path(folder)
-    values = measure(
-        configured(files), str(files / 'model.pth'), str(files / 'two'), launcher='pytorch'
-    )
+    config = configured(files, 'DoubleGenerator')
+    values = measure(config, str(files / 'model.pth'), str(files / 'two'), launcher='pytorch')
     (files / f'values_{rank}.json').write_text(json.dumps(values))
 
 
 @pytest.mark.slow
 @pytest.mark.smoke
 def test_two_processes_share_the_samples(files):
-    values = measure(configured(files), str(files / 'model.pth'), str(files / 'one'))
+    config = configured(files, 'DoubleGenerator')
+    values = measure(config, str(files / 'model.pth'), str(files / 'one'))
     run_in_two(_two, files)
     for rank in range(2):
         other = json.loads((files / f'values_{rank}.json').read_text())

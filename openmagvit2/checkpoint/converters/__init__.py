@@ -11,6 +11,7 @@ from openmagvit2.checkpoint.converters.base import (
 from openmagvit2.checkpoint.converters.cosmos import Cosmos
 from openmagvit2.checkpoint.converters.ibq import Ibq
 from openmagvit2.checkpoint.converters.infinity import Infinity
+from openmagvit2.checkpoint.converters.llamagen import LlamaGen
 from openmagvit2.checkpoint.converters.llamagen_ar import LlamaGenAr
 from openmagvit2.checkpoint.converters.maskgit import MaskGit
 from openmagvit2.checkpoint.converters.open_magvit2 import OpenMagvit2
@@ -20,6 +21,7 @@ from openmagvit2.checkpoint.converters.show_o import ShowO
 from openmagvit2.checkpoint.converters.titok import MaskGitTorch, TiTok
 from openmagvit2.checkpoint.converters.var import Var
 from openmagvit2.checkpoint.converters.vit_vqgan import VitVqgan
+from openmagvit2.checkpoint.converters.vqgan import Vqgan
 from openmagvit2.checkpoint.converters.wetok import WeTok
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
     'Cosmos',
     'Ibq',
     'Infinity',
+    'LlamaGen',
     'LlamaGenAr',
     'MaskGit',
     'MaskGitTorch',
@@ -38,6 +41,7 @@ __all__ = [
     'ShowO',
     'Var',
     'VitVqgan',
+    'Vqgan',
     'WeTok',
     'choose',
     'converters',

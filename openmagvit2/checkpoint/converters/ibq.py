@@ -11,15 +11,19 @@ from openmagvit2.checkpoint.converters.rules import Rename, Rule, Under, squeeze
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.registry import CONVERTERS
 
-NETWORKS = (
-    Rename('encoder.down.{i}.downsample.', 'encoder.down.{i}.downsample.conv.'),
-    Rename('encoder.'),
-    Rename('decoder.'),
+# VQGAN's too.
+TABLE = (
     Rename('quantizer.embedding.weight', 'quantize.embedding.weight'),
     squeeze('quantizer.project_in.weight', 'quant_conv.weight'),
     Rename('quantizer.project_in.bias', 'quant_conv.bias'),
     squeeze('quantizer.project_out.weight', 'post_quant_conv.weight'),
     Rename('quantizer.project_out.bias', 'post_quant_conv.bias'),
+)
+NETWORKS = (
+    Rename('encoder.down.{i}.downsample.', 'encoder.down.{i}.downsample.conv.'),
+    Rename('encoder.'),
+    Rename('decoder.'),
+    *TABLE,
 )
 BLOCK, OFFICIAL = 'backbone.blocks.{i}.', 'transformer.blocks.{i}.'
 TRANSFORMER = (

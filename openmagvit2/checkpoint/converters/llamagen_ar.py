@@ -10,6 +10,7 @@ from torch import Tensor
 
 from openmagvit2.checkpoint.converters.base import Converter, OfficialFile, count
 from openmagvit2.checkpoint.converters.rules import Derived, Lost, Rename, Rule
+from openmagvit2.checkpoint.converters.vqgan import table_misfit
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.errors import UserError
 from openmagvit2.models.layers.rope import rope_table
@@ -74,9 +75,11 @@ class LlamaGenAr(Converter):
         return [*RULES, *_angles(model)] if is_generator(model) else []
 
     def misfit(self, model: Any) -> str | None:
-        """Return a backbone of another kind: its blocks have names of their own."""
+        """Return a backbone or a quantizer of another kind: other systems have the same names."""
         kind = type(model.backbone).__name__ if is_generator(model) else 'none'
-        return None if kind == 'Llama' else f'backbone {kind}'
+        if kind != 'Llama':
+            return f'backbone {kind}'
+        return table_misfit(model.tokenizer.quantizer, unit=True)
 
     def layout(self, state: dict[str, Tensor]) -> tuple | None:
         """Return (layers, width)."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from openmagvit2.errors import UserError
 from openmagvit2.models.backbones.base import Backbone
 from openmagvit2.models.layers.gpt_block import GptBlock, init_gpt
 from openmagvit2.models.layers.kv_cache import LayerCache, new_cache
@@ -26,6 +27,9 @@ class Gpt(Backbone):
         grid: Sides of the token grid; the generator hands over that of its tokenizer.
         dim, num_layers, num_heads: 1536, 12, 24 is the body of the RQ-Transformer of 480 M.
         dropout: After attention and feed-forward.
+        num_positions: Rows of the table of positions; one for the prefix and one for each token by
+            default, of which the last is never read. VQGAN's files have as many as there are
+            tokens, or more.
         initial_deviation: Deviation of linear layers' normal weights, with zero biases; None
             keeps torch's initial weights, as RQ-Transformer. Positions start with 0.02.
         checkpoint_blocks: Keep the inputs of blocks only, and compute the rest again in the
@@ -42,13 +46,20 @@ class Gpt(Backbone):
         num_layers: int = 12,
         num_heads: int = 24,
         dropout: float = 0.1,
+        num_positions: int | None = None,
         initial_deviation: float | None = 0.02,
         checkpoint_blocks: bool = False,
     ) -> None:
         super().__init__()
         self.dim, self.num_heads = dim, num_heads
-        # One row for the prefix.
-        self.position_embedding = nn.Embedding(1 + math.prod(grid), dim)
+        self.num_tokens = math.prod(grid)
+        # The last token is never an input.
+        if num_positions is not None and num_positions < self.num_tokens:
+            raise UserError(
+                f'model.backbone.num_positions={num_positions} is too small: {self.num_tokens} '
+                f'tokens need at least {self.num_tokens}.'
+            )
+        self.position_embedding = nn.Embedding(num_positions or 1 + self.num_tokens, dim)
         self.blocks = nn.ModuleList(GptBlock(dim, num_heads, dropout) for _ in range(num_layers))
         init_gpt(self.blocks, initial_deviation)
         nn.init.normal_(self.position_embedding.weight, 0.0, 0.02)
@@ -56,7 +67,7 @@ class Gpt(Backbone):
 
     def new_cache(self, rows: int | None = None) -> list[LayerCache]:
         """See :meth:`Backbone.new_cache`: one cache for each block."""
-        return new_cache(len(self.blocks), rows or self.position_embedding.num_embeddings - 1)
+        return new_cache(len(self.blocks), rows or self.num_tokens)
 
     def forward(
         self,

@@ -22,11 +22,21 @@ class AutoregressiveGenerator(BaseGenerator):
     """Auto-regressive transformer over the sub-tokens of a frozen tokenizer.
 
     The sequence is the condition's prefix and all tokens but the last, in the order that ``order``
-    says; the outputs from its last prefix row on predict the tokens. Arguments are those of
-    :class:`Assembly`.
+    says; the outputs from its last prefix row on predict the tokens.
+
+    Args:
+        token_noise: Probability that an input token of a training is a random one of its
+            vocabulary, each on its own; what is predicted stays (1 - ``pkeep`` of VQGAN).
+        parts: Arguments of :class:`Assembly`.
     """
 
     decodings = ('sequential', 'jacobi')
+
+    def __init__(self, *, token_noise: float = 0.0, **parts: Any) -> None:
+        super().__init__(**parts)
+        if not 0 <= token_noise <= 1:
+            raise UserError(f'model.token_noise must be between 0 and 1, got {token_noise}.')
+        self.token_noise = token_noise
 
     def check_parts(self) -> None:
         """See :meth:`Assembly.check_parts`."""
@@ -79,9 +89,33 @@ class AutoregressiveGenerator(BaseGenerator):
         return self.transformer(sub_indices, _data(condition), cells=cells)
 
     def teacher(self, batch: int, iteration: int, draws: Tensor | None) -> dict[str, Any]:
-        """See :meth:`BaseGenerator.teacher`: the order of each sample."""
-        cells = self._cells(batch, iteration, draws)
-        return {} if cells is None else dict(cells=cells)
+        """See :meth:`BaseGenerator.teacher`: the order of each sample, and noise of its tokens."""
+        order = self.order.num_uniforms
+        own = None if draws is None else draws[:, :order]
+        cells = self._cells(batch, iteration, own if order else None)
+        given: dict[str, Any] = {} if cells is None else dict(cells=cells)
+        if self.token_noise and draws is not None:
+            given['noise'] = draws[:, order:].unflatten(1, (2, self.num_tokens, -1))
+        return given
+
+    @property
+    def num_draws(self) -> int:
+        """See :attr:`BaseGenerator.num_draws`; two for each sub-token where there is noise."""
+        noise = 2 * self.num_tokens * len(self.head.vocab_sizes) if self.token_noise else 0
+        return self.order.num_uniforms + noise
+
+    def noisy(self, sub_indices: Tensor, noise: Tensor) -> Tensor:
+        """Sub-tokens int64 (B, T, k), some of them replaced.
+
+        Args:
+            sub_indices: The true ones.
+            noise: Uniform numbers (B, 2, T, k) in [0, 1): which ones, and by what.
+        """
+        sizes = torch.tensor(self.head.vocab_sizes, device=noise.device)
+        which, what = noise.unbind(1)
+        # In float32 the product may round up to the size.
+        drawn = torch.minimum((what * sizes).long(), sizes - 1)
+        return torch.where(which < self.token_noise, drawn, sub_indices)
 
     def losses(
         self,
@@ -89,14 +123,21 @@ class AutoregressiveGenerator(BaseGenerator):
         condition: dict[str, Tensor],
         cells: Tensor | None = None,
         targets: Tensor | None = None,
+        noise: Tensor | None = None,
     ) -> dict[str, Tensor]:
-        """See :meth:`Assembly.losses`; ``cells`` int64 (B, T) is the order, raster order by
-        default.
+        """See :meth:`Assembly.losses`.
+
+        Args:
+            sub_indices, condition: See :meth:`Assembly.losses`.
+            cells: The order, int64 (B, T); raster order by default.
+            targets: See :meth:`Head.loss`.
+            noise: Numbers for :meth:`noisy`; none by default.
         """
         sub_indices, given = in_order(sub_indices, cells), self.rows()
         if targets is not None:
             given['targets'] = in_order(targets, cells)
-        return self.head.loss(self.context(sub_indices, condition, cells), sub_indices, **given)
+        inputs = sub_indices if noise is None else self.noisy(sub_indices, noise)
+        return self.head.loss(self.context(inputs, condition, cells), sub_indices, **given)
 
     def nll(self, sub_indices: Tensor, condition: dict[str, Tensor]) -> Tensor:
         """See :meth:`BaseGenerator.nll`."""

@@ -104,6 +104,13 @@ def test_there_and_back(model):
         assert found.equal(tensor) and found.dtype == tensor.dtype, name
 
 
+def test_names_of_the_weights_in_a_file(tmp_path):
+    state = torch.load(FILE, weights_only=True)['model']
+    for content in (state, dict(module=state), dict(state_dict=state)):
+        torch.save(content, tmp_path / 'x.pt')
+        assert read_checkpoint(tmp_path / 'x.pt')['state_dict'].keys() == state.keys()
+
+
 def test_angles_tell_the_side_of_images(model):
     state = read_checkpoint(FILE)['state_dict']
     angles = model.backbone.rope

@@ -1,0 +1,36 @@
+# VQGAN's transformer, 1,410,640,896 parameters without the tokenizer, ImageNet 256x256 (paper Table 4): expect FID 15.78, IS 74.3 (repository;
+# see README.md for the reference and for VQGAN-re). The length of its training is not published: 100 epochs of batch 64 at 4.5e-6 an image.
+_base_ = ['../_base_/datasets/imagenet_256.py', '../_base_/schedules/generator.py', '../_base_/runtime.py']
+model = dict(
+    type='AutoregressiveGenerator',
+    tokenizer=dict(
+        type='VisualTokenizer',
+        checkpoint='work_dirs/vqgan_256_16384/vqgan_256_16384.pth',
+        encoder=dict(
+            type='CnnEncoder', channels=128, channel_multipliers=(1, 1, 2, 2, 4), num_res_blocks=2, downsample='padded_conv',
+            middle='attention', attention_levels=(4, ), bias=True, out_kernel=3),
+        quantizer=dict(
+            type='VQ', codebook_size=16384, code_dim=256, projection=256, l2_norm=False, legacy=True, restart_after=None),
+        decoder=dict(
+            type='CnnDecoder', channels=128, channel_multipliers=(1, 1, 2, 2, 4), num_res_blocks=3, upsample='nearest_conv',
+            middle='attention', attention_levels=(4, ), bias=True, adaptive_norm=False)),
+    conditioner=dict(type='TokenLabel', num_classes=1000),
+    backbone=dict(type='Gpt', dim=1536, num_layers=48, num_heads=24, dropout=0.0, num_positions=256),
+    head=dict(type='SingleHead', norm='layer_norm', zero_init=False),
+    image_size=256,
+    input_dropout=0.0,
+    token_noise=0.0)
+optim_wrapper = dict(
+    dtype='auto', clip_grad=None,
+    transformer=dict(
+        no_decay_1d=True, no_decay=('embedding', ), optimizer=dict(lr=2.88e-4, betas=(0.9, 0.95), weight_decay=0.01)))
+global_batch_size = 64
+val_evaluator = [dict(type='NegativeLogLikelihood')]
+reference = '{{$OPENMAGVIT2_REFERENCE:data/imagenet_train_256.npz}}'
+test_evaluator = [
+    dict(type='SampleFrechet', reference=reference),
+    dict(type='SampleInceptionScore'),
+]
+test_cfg = dict(type='GenerationLoop', num_per_class=50)
+train_cfg = dict(type='IterationLoop', max_epochs=100, val_interval=20020)
+eval_sampling = dict(temperature=1.0, top_k=973, top_p=0.88)

@@ -1,0 +1,91 @@
+"""LlamaGen's files: tokenizers.
+
+See docs/reference/specification.md, LlamaGen.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from openmagvit2.checkpoint.converters.base import Converter, OfficialFile, count
+from openmagvit2.checkpoint.converters.ibq import TABLE
+from openmagvit2.checkpoint.converters.rules import Lost, Rename, Rule
+from openmagvit2.checkpoint.converters.vqgan import table_misfit
+from openmagvit2.checkpoint.stages import is_generator
+from openmagvit2.registry import CONVERTERS
+
+LLAMAGEN, TEXT = 'FoundationVision/LlamaGen', 'peizesun/llamagen_t2i'
+# File, repository, config, and the result of layout(): levels of a tokenizer.
+FILES = tuple(
+    OfficialFile(f'{name}.pt', repository, f'configs/llamagen/{config}.py', layout)
+    for name, repository, config, layout in (
+        ('vq_ds16_c2i', LLAMAGEN, 'vq_16', ('tokenizer', 5)),
+        ('vq_ds8_c2i', LLAMAGEN, 'vq_8', ('tokenizer', 4)),
+        ('vq_ds16_t2i', TEXT, 'vq_16_t2i', ('tokenizer', 5)),
+    )
+)
+MIDDLE = ('block_1', 'attn_1', 'block_2')
+USED = 'quantize.codebook_used'
+
+
+@CONVERTERS.register_module()
+class LlamaGen(Converter):
+    """Tokenizers with unit codes, whose levels are listed in the order of execution."""
+
+    files = FILES
+    configs = ('tiny/llamagen_vq_32',)
+    marks = ('encoder.conv_blocks.', 'decoder.conv_blocks.')
+    container = 'model'
+    beside = ('discriminator',)
+    training_only = ('discriminator.', 'beside.discriminator.')
+
+    def rules(self, model: Any) -> list[Rule]:
+        """See :class:`Converter`."""
+        discriminator = Rename('discriminator.', 'beside.discriminator.')
+        lecam = Lost('lecam.', 'averages of LeCAM: official files keep none')
+        return [*_tokenizer(model), discriminator, lecam, _used()]
+
+    def misfit(self, model: Any) -> str | None:
+        """Return a quantizer of another kind: other systems have the same names."""
+        if is_generator(model):
+            return f'backbone {type(model.backbone).__name__}'
+        return table_misfit(model.quantizer, unit=True)
+
+    def layout(self, state: dict[str, Tensor]) -> tuple | None:
+        """Return ('tokenizer', levels)."""
+        levels = count(state, r'encoder\.conv_blocks\.(\d+)\.')
+        return ('tokenizer', levels) if levels else None
+
+
+def _tokenizer(tokenizer: nn.Module) -> list[Rule]:
+    """Return rules of a tokenizer; entry 0 of the decoder is the level of lowest resolution."""
+    rules: list[Rule] = [
+        Rename(f'{part}.mid.{name}.', f'{part}.mid.{i}.')
+        for part in ('encoder', 'decoder')
+        for i, name in enumerate(MIDDLE)
+    ]
+    rules.append(Rename('encoder.down.{i}.downsample.', 'encoder.conv_blocks.{i}.downsample.conv.'))
+    levels = count(tokenizer.state_dict(), r'decoder\.up\.(\d+)\.')
+    places = [('encoder.down.{i}', 'encoder.conv_blocks.{i}')]
+    places += [(f'decoder.up.{levels - 1 - n}', f'decoder.conv_blocks.{n}') for n in range(levels)]
+    for ours, official in places:
+        rules += [
+            Rename(f'{ours}.block.', f'{official}.res.'),
+            Rename(f'{ours}.attn.', f'{official}.attn.'),
+            Rename(f'{ours}.upsample.', f'{official}.upsample.'),
+        ]
+    rules += [
+        Rename(f'{part}.{name}.')
+        for part in ('encoder', 'decoder')
+        for name in ('conv_in', 'norm_out', 'conv_out')
+    ]
+    return [*rules, *TABLE]
+
+
+def _used() -> Rule:
+    return Lost(
+        USED,
+        'tokens of the last steps of a training, for its log',
+        fill={USED: torch.zeros(65536)},
+    )
