@@ -11,5 +11,6 @@ model = dict(
     factorization=dict(_delete_=True, type='TokenFactorization'),
     conditioner=dict(_delete_=True, type='TokenLabel', num_classes=10),
     backbone=dict(_delete_=True, type='Gpt', dim=64, num_layers=2, num_heads=4, dropout=0.0, num_positions=64),
-    head=dict(_delete_=True, type='SingleHead', norm='layer_norm', zero_init=False))
+    head=dict(_delete_=True, type='SingleHead', norm='layer_norm', zero_init=False),
+    token_noise=0.1)
 eval_sampling = dict(_delete_=True, top_k=100)

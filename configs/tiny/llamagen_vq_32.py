@@ -10,5 +10,5 @@ model = dict(
     training=dict(
         losses=dict(reconstruction=dict(type='L2Loss')),
         quantizer_losses=dict(_delete_=True, codebook=1.0, commitment=0.25),
-        adversarial=dict(generator_loss='mean', weight=0.5, discriminator_weight=0.5, start=10, regularizers=[])))
+        adversarial=dict(generator_loss='mean', weight=0.5, discriminator_weight=0.5, start=2, regularizers=[])))
 optim_wrapper = dict(clip_grad=dict(max_norm=1.0))

@@ -10,4 +10,4 @@ model = dict(
     training=dict(
         quantizer_losses=dict(_delete_=True, codebook=1.0, commitment=0.25),
         adversarial=dict(
-            generator_loss='mean', weight=dict(_delete_=True, type='AdaptiveWeight', weight=0.8), start=10, regularizers=[])))
+            generator_loss='mean', weight=dict(_delete_=True, type='AdaptiveWeight', weight=0.8), start=2, regularizers=[])))

@@ -4,6 +4,7 @@ import pytest
 
 from openmagvit2.apis import init_model
 from openmagvit2.checkpoint import to_official
+from openmagvit2.checkpoint.converters import choose
 from openmagvit2.checkpoint.stages import is_generator
 
 VAE = {
@@ -88,3 +89,26 @@ def test_as_published(config, options, parameters, tensors):
         )
         state = {name: x for name, x in state.items() if not name.startswith(networks)}
     assert len(state) == tensors
+
+
+@pytest.mark.parametrize(
+    ('config', 'tensors'),
+    [
+        # Without the 33 tensors of LPIPS; the discriminators have 22 and 16.
+        ('vqgan/vqgan_256_1024', 398 - 33),
+        ('vqgan/vqgan_256_16384', 392 - 33),
+        ('sd_vq/vq_f16_256', 392 - 33),
+        ('sd_vq/vq_f8_256', 348 - 33),
+        ('sd_vq/vq_f8_256_n256', 354 - 33),
+        ('sd_vq/vq_f4_256', 260 - 33),
+        ('sd_vq/vq_f4_256_noattn', 240 - 33),
+        # A training's file.
+        ('llamagen/vq_16', 344 + 22),
+        ('llamagen/vq_8', 300 + 22),
+    ],
+)
+def test_tensors_of_published_tokenizers(config, tensors):
+    model = init_model(config, device='meta')
+    state = to_official(dict(state_dict=model.state_dict()), model)[0]['state_dict']
+    assert len(state) == tensors
+    assert f'configs/{config}.py' in choose(model, state).advice(state)
