@@ -14,7 +14,7 @@ from openmagvit2.errors import UserError
 from openmagvit2.evaluation.comparison import Reference, Result, choose_metrics, compare
 from openmagvit2.evaluation.features.base import FeatureExtractor
 from openmagvit2.evaluation.images import ImageSet
-from openmagvit2.evaluation.rejection import Rejection, build_rejection
+from openmagvit2.evaluation.rejection import build_rejection
 from openmagvit2.evaluation.sample_labels import RANDOM, by_class, sample_pairs
 from openmagvit2.io.images import Colour
 from openmagvit2.registry import FEATURES
@@ -30,7 +30,7 @@ class SampledImages:
         num_per_class: Images of each class.
         seed: Random seed for sampling.
         drawn: Draw the class of each image among all classes.
-        rejection: Keep the most probable of more samples.
+        rejection: Keys that go over those of the config's ``eval_rejection``.
     """
 
     def __init__(
@@ -39,19 +39,19 @@ class SampledImages:
         num_per_class: int = 50,
         seed: int = 0,
         drawn: bool = False,
-        rejection: Rejection | None = None,
+        rejection: dict | None = None,
     ) -> None:
         self.generator, self.num_per_class, self.seed = generator, num_per_class, seed
-        self.drawn, self.rejection = drawn, rejection
+        self.drawn = drawn
+        self.rejection = build_rejection(generator.rejection | (rejection or {}))
         self.name, self.size = 'samples', None
         self.skipped: list[str] = []
         classes = generator.model.conditioner.classes(
             'sample its conditions in Python, and compare the folder of the images'
         )
         self.pairs = sample_pairs(classes, num_per_class, seed, drawn)
-        if rejection:
-            # Missing weights are no news for the end.
-            rejection.prepare(classes, generator.device)
+        if self.rejection:
+            self.rejection.prepare(classes, generator.device)
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -104,10 +104,8 @@ def compare_sets(
         device: Device of network and generator; default: see :func:`init_model`.
         skip_broken: Leave out files of a folder that cannot be read.
         config: Config of the generator; ``samples`` is then its checkpoint.
-        num_per_class, seed: See :class:`SampledImages`.
+        num_per_class, seed, drawn, rejection: See :class:`SampledImages`.
         background: Colour behind transparent pixels of a folder's files.
-        drawn: See :class:`SampledImages`.
-        rejection: With ``config``: its keys go over those of the config's ``eval_rejection``.
 
     Raises:
         UserError: If an argument or a file is wrong; raised before the first image where possible.
@@ -119,22 +117,31 @@ def compare_sets(
     # Report missing weights before a generator samples for hours.
     extractor.prepare(device)
     if config is None:
-        if drawn or rejection:
-            raise UserError('--labels and --rejection go with --config: a set has its images.')
+        _check_options(drawn, rejection)
         images = ImageSet(samples, skip_broken, background)
-        result = compare(images, against, extractor, chosen, batch_size, device)
-        sha256, more = images.hash(), {}
     else:
         generator = Generator.from_config(config, samples, device)
-        chosen_samples = build_rejection(generator.rejection | (rejection or {}))
-        images = SampledImages(generator, num_per_class, seed, drawn, chosen_samples)
-        result = compare(images, against, extractor, chosen, batch_size, device)
-        sha256, more = file_hash(Path(samples)), images.settings(config)
-    result.samples = dict(file=str(samples), sha256=sha256) | result.samples | more
+        images = SampledImages(generator, num_per_class, seed, drawn, rejection)
+    result = compare(images, against, extractor, chosen, batch_size, device)
+    result.samples = _named(images, samples, config) | result.samples
     whole = against.images.hash() if against.images else file_hash(Path(reference))
     result.reference = dict(file=str(reference), sha256=whole) | result.reference
     result.versions = {name: version(name) for name in ('torch', 'torch-fidelity')}
     return result
+
+
+def _check_options(drawn: bool, rejection: dict | None) -> None:
+    if drawn or rejection:
+        raise UserError('--labels and --rejection go with --config: a set has its images.')
+
+
+def _named(
+    images: ImageSet | SampledImages, samples: str | Path, config: str | Path | None
+) -> dict:
+    """Return what the record says of the samples: file, hash, and how they were sampled."""
+    if isinstance(images, ImageSet):
+        return dict(file=str(samples), sha256=images.hash())
+    return dict(file=str(samples), sha256=file_hash(Path(samples)), **images.settings(config))
 
 
 def _network(config: dict) -> FeatureExtractor:

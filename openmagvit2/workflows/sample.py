@@ -35,51 +35,60 @@ def sample_npz(
 ) -> int:
     """Write ``arr_0`` uint8 (N, H, W, 3) and ``arr_1`` int64 (N,), by class or drawn; resumable.
 
-    Processes write parts to ``<out>.parts``, which are then merged. A sample depends on (seed,
-    class, number) alone.
+    Processes write parts to ``<out>.parts``, which are then merged.
 
     Args:
         generator: Generator to sample from.
         out: File to write.
-        labels: Classes in file order; -1, stored as ``num_classes``, is the null class.
-            ``'random'`` draws the class of each image among all classes.
+        labels: Classes in file order; -1, stored as ``num_classes``, is the null class;
+            ``'random'`` draws that of each image.
         num_per_class: Images per class; of drawn classes on average.
         seed: Random seed for sampling.
         batch_size: Images per call of the generator.
-        part: Images between two marks of progress.
-        rejection: Keep the most probable of more samples, class by class, which the parts then are.
+        part: Images between two marks of progress; with a rejection, these are classes.
+        rejection: Keep the most probable of more samples.
         sampling: See :meth:`Generator.sample`.
 
-    Returns:
-        Images in the file.
+    Returns the number of images.
 
     Raises:
-        UserError: The file exists, or parts of other settings do; it cannot be written; a label is
-            out of range or twice there, or a setting is wrong.
+        UserError: The file exists or cannot be written, parts of other settings exist, or a label
+            or a setting is wrong.
     """
     out = Path(out)
     _check_target(out)
-    classes, drawn = listed(labels, generator.model.conditioner, 'labels')
-    # Before a folder is made: mistakes leave nothing behind.
-    generator.model.check(classes, generator.sampling | sampling, seed, once=True)
-    _, keys = generator.model.conditioner.requests(classes)
-    settings = dict(labels=RANDOM if drawn else keys, num_per_class=num_per_class, seed=seed)
-    settings |= dict(part=part) | _identity(generator, sampling)
-    if rejection:
-        rejection.prepare(keys, generator.device)
-        settings |= dict(rejection=rejection.key())
+    labels, drawn = _checked(generator, labels, seed, rejection, sampling)
     folder = out.with_name(f'{out.name}.parts')
-    _begin(folder, settings)
-    jobs = sample_pairs(keys, num_per_class, seed, drawn)
-    chunks = [jobs[start : start + part] for start in range(0, len(jobs), part)]
-    parts = list(by_class(jobs)) if rejection else chunks
-    draw = partial(generator.sample_pairs, seed=seed, batch_size=batch_size, **sampling)
-    _write_parts(partial(draw, rejection=rejection), folder, parts)
+    named = RANDOM if drawn else labels
+    settings = dict(labels=named, num_per_class=num_per_class, seed=seed, part=part)
+    _begin(folder, settings | _identity(generator, sampling, rejection))
+    jobs = sample_pairs(labels, num_per_class, seed, drawn)
+    starts = range(0, len(jobs), part)
+    parts = list(by_class(jobs)) if rejection else [jobs[i : i + part] for i in starts]
+    how = dict(seed=seed, batch_size=batch_size, rejection=rejection, **sampling)
+    _write_parts(partial(generator.sample_pairs, **how), folder, parts)
     long_barrier()
     if is_main_process():
         _merge(folder, out, [label for jobs in parts for label, _ in jobs], len(parts))
     long_barrier()
     return len(jobs)
+
+
+def _checked(
+    generator: Generator,
+    labels: Sequence[int] | str,
+    seed: int,
+    rejection: Rejection | None,
+    sampling: dict,
+) -> tuple[list[int], bool]:
+    """Return the classes, and whether they are drawn, before a folder is made."""
+    conditioner = generator.model.conditioner
+    classes, drawn = listed(labels, conditioner, 'labels')
+    generator.model.check(classes, generator.sampling | sampling, seed, once=True)
+    _, keys = conditioner.requests(classes)
+    if rejection:
+        rejection.prepare(keys, generator.device)
+    return keys, drawn
 
 
 def _check_target(out: Path) -> None:
@@ -89,13 +98,17 @@ def _check_target(out: Path) -> None:
         raise UserError(f'{out} exists; remove it or give another name.')
 
 
-def _identity(generator: Generator, sampling: dict) -> dict:
-    """Return weights, sampling settings and a size other than the model's, as JSON has them."""
+def _identity(generator: Generator, sampling: dict, rejection: Rejection | None) -> dict:
+    """Return weights, sampling settings and what is not as by default, as JSON gives them back."""
     size = generator.model.output_size
+    more = dict(size=list(size)) if size else {}
+    if rejection:
+        more |= dict(rejection=rejection.key())
     return dict(
         weights=weights_hash(generator.model),
         sampling=json.loads(json.dumps(generator.sampling | sampling)),
-    ) | (dict(size=list(size)) if size else {})
+        **more,
+    )
 
 
 def _write_parts(draw: Callable[[Jobs], np.ndarray], folder: Path, parts: Sequence[Jobs]) -> None:

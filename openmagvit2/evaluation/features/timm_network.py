@@ -64,8 +64,7 @@ class TimmFeatures(FeatureExtractor):
             )
         self.name = model.removeprefix('tf_')
         self.layers, self.weights, self.model_name = tuple(layers), weights, model
-        more = {} if num_classes is None else dict(num_classes=num_classes)
-        self.network = timm.create_model(model, pretrained=False, **more)
+        self.network = timm.create_model(model, pretrained=False, num_classes=num_classes)
         own = resolve_data_config({}, model=self.network)
         self.size = size or own['input_size'][-1]
         for key, given in (('mean', mean), ('std', std)):
