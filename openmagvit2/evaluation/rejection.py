@@ -93,19 +93,22 @@ class Rejection:
         for start in numbers[::GROUP]:
             group = torch.stack(list(itertools.islice(images, GROUP)))
             scores = (-self.scores(group, label)).tolist()
-            kept += zip(scores, itertools.count(start), group, strict=False)
+            # Copies: a view would keep its whole group.
+            kept += zip(scores, itertools.count(start), map(torch.clone, group), strict=False)
             # Of two equal ones the first.
             kept = sorted(kept, key=lambda sample: sample[:2])[:count]
         return torch.stack([image for _, _, image in sorted(kept, key=lambda sample: sample[1])])
 
     def scores(self, images: Tensor, label: int) -> Tensor:
-        """Return log probabilities float64 (B,) of a class for images uint8 (B, 3, H, W)."""
+        """Return log p / (1 - p) float64 (B,) of a class's probability p for images uint8 (B, 3, H,
+        W).
+        """
         last = images[-1:].expand(max(GROUP - len(images), 0), -1, -1, -1)
         device = next(self.classifier.parameters()).device
-        logits = self._logits(torch.cat([images, last]).to(device))[: len(images)]
-        # In float32 the largest would all be 0.
-        scores = logits.cpu().double().log_softmax(1)[:, label]
-        return check_finite(scores, "The classifier's probabilities")
+        logits = self._logits(torch.cat([images, last]).to(device))[: len(images)].cpu().double()
+        others = logits.index_fill(1, torch.tensor([label]), -math.inf)
+        # The order of the probabilities, of which those near 1 would be equal after rounding.
+        return check_finite(logits[:, label] - others.logsumexp(1), "The classifier's outputs")
 
     @torch.no_grad()
     def _logits(self, images: Tensor) -> Tensor:

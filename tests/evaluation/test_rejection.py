@@ -42,7 +42,7 @@ def test_the_most_probable_are_kept_in_order(keep, count, drawn):
 
 def test_the_surest_are_told_apart_and_of_equal_ones_the_first_stays():
     rejection = Rejection(0.5, PixelClassifier())
-    # Probabilities of 1 - 1e-22 and 1 - 1e-26: in float32 they and their logarithms are equal.
+    # Probabilities of 1 - 4e-22 and 1 - 2e-26: rounded, they and their logarithms are equal.
     rejection._logits = lambda images: images[:, :, 0, 0].double() * torch.tensor([50.0, 0, 0])
     images = torch.tensor([[1.0, 0, 0], [1.2, 1, 0], [1.2, 2, 0], [0.9, 0, 0]])[..., None, None]
     found = rejection.best(lambda labels, numbers: images[list(numbers)], 0, 2, 4)
