@@ -218,7 +218,8 @@ def given_sampling(args: argparse.Namespace) -> dict:
 def run(args: argparse.Namespace) -> str:
     """Sample as the arguments say, and return what was written where."""
     sampling = given_sampling(args)
-    if min(args.num, args.num_per_class, args.batch_size, args.image_size or 1) < 1:
+    size = 1 if args.image_size is None else args.image_size
+    if min(args.num, args.num_per_class, args.batch_size, size) < 1:
         raise UserError('--num, --num-per-class, --batch-size and --image-size must be at least 1.')
     if args.launcher != 'none' and not args.npz:
         raise UserError('--launcher goes with --npz.')
@@ -226,7 +227,7 @@ def run(args: argparse.Namespace) -> str:
     generator = Generator.from_config(args.config, args.checkpoint, args.device)
     num_classes = len(generator.model.conditioner.classes('sample by Generator.sample'))
     if args.image_size is not None:
-        generator.model.output_size = (args.image_size,) * 2
+        generator.model.output_size = (size, size)
     rejection = build_rejection(generator.rejection | args.rejection)
     names = generator.class_names
     everything = f'0-{(num_classes if args.npz else min(num_classes, 10)) - 1}'
