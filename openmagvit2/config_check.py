@@ -48,6 +48,7 @@ def top_level() -> frozenset[str]:
         'seed',
         'custom_imports',
         'eval_sampling',
+        'eval_rejection',
         'sync_bn',
         'model_wrapper_cfg',
     }

@@ -9,7 +9,7 @@ from openmagvit2.registry import Registry
 from openmagvit2.signatures import Slot, accepted
 
 HOOKS = Slot(registry.HOOKS, beside=dict(priority=None))
-# Keys of mmengine's Runner, data loaders, data sets and visualizers, wherever they stand.
+# Keys of mmengine's Runner, data loaders, data sets and visualizers, wherever they stand; and ours.
 MMENGINE: dict[str, Slot] = dict(
     model=Slot(registry.MODELS),
     data_preprocessor=Slot(registry.MODELS),
@@ -26,6 +26,7 @@ MMENGINE: dict[str, Slot] = dict(
     optimizer=Slot(registry.OPTIMIZERS),
     param_scheduler=Slot(registry.PARAM_SCHEDULERS, beside=dict(convert_to_iter_based=None)),
     model_wrapper_cfg=Slot(registry.MODEL_WRAPPERS),
+    eval_rejection=Slot(registry.FEATURES, beside=dict(keep=None)),
     visualizer=Slot(registry.VISUALIZERS),
     vis_backends=Slot(registry.VISBACKENDS),
     log_processor=Slot(registry.LOG_PROCESSORS),

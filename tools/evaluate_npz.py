@@ -35,6 +35,19 @@ def parse_args() -> argparse.Namespace:
         '--num-per-class', type=int, default=50, help='images of each class, with --config'
     )
     parser.add_argument('--seed', type=int, default=0, help='seed of the samples, with --config')
+    parser.add_argument(
+        '--labels',
+        choices=['all', 'random'],
+        default='all',
+        help='random: draw the class of each image, with --config',
+    )
+    parser.add_argument(
+        '--rejection',
+        nargs='+',
+        action=DictAction,
+        default={},
+        help='see tools/sample.py, with --config',
+    )
     parser.add_argument('--out', help='also write the result as JSON')
     return parser.parse_args()
 
@@ -101,6 +114,8 @@ def main() -> int:
             num_per_class=args.num_per_class,
             seed=args.seed,
             background=args.background,
+            drawn=args.labels == 'random',
+            rejection=args.rejection,
         )
     except UserError as error:
         print(f'error: {error}', file=sys.stderr)

@@ -14,8 +14,11 @@ from tqdm import tqdm
 from openmagvit2 import console
 from openmagvit2.apis import Generator
 from openmagvit2.checkpoint.hashing import weights_hash
+from openmagvit2.config import DictAction
 from openmagvit2.engine import launch
 from openmagvit2.errors import UserError
+from openmagvit2.evaluation.rejection import Rejection, build_rejection
+from openmagvit2.evaluation.sample_labels import RANDOM, sample_pairs
 from openmagvit2.io import claim
 from openmagvit2.visualization import save_grid, save_image
 from openmagvit2.workflows.sample import sample_npz
@@ -80,25 +83,40 @@ def named(labels: list[int], num_classes: int, names: list[str] | None) -> str:
 
 
 def sample_files(
-    generator: Generator, args: argparse.Namespace, labels: list[int], sampling: dict
+    generator: Generator,
+    args: argparse.Namespace,
+    labels: list[int],
+    sampling: dict,
+    rejection: Rejection | None,
 ) -> str:
     """Write PNG files and a grid of them; check the arguments before writing."""
     generator.model.check(labels, generator.sampling | sampling, args.seed, once=True)
+    if rejection:
+        rejection.prepare(labels, generator.device)
     settings = dict(
         weights=weights_hash(generator.model),
         seed=args.seed,
         sampling=generator.sampling | sampling,
+        **(dict(rejection=rejection.key()) if rejection else {}),
     )
     if claim(args.out_dir, settings, 'samples.json', 'class_*', 'samples'):
         print(
             f'{args.out_dir} has samples of the same settings; those of these classes are '
             f'made anew.'
         )
-    jobs = [(label, number) for label in labels for number in range(args.num)]
+    jobs = sample_pairs(labels, args.num)
+    step = args.num if rejection else args.batch_size
     images = []
-    for i in tqdm(range(0, len(jobs), args.batch_size), desc='batches'):
-        batch_labels, numbers = zip(*jobs[i : i + args.batch_size], strict=True)
-        images += list(generator.sample(batch_labels, args.seed, numbers, **sampling))
+    for i in tqdm(range(0, len(jobs), step), desc='batches'):
+        images += list(
+            generator.sample_pairs(
+                jobs[i : i + step],
+                seed=args.seed,
+                batch_size=args.batch_size,
+                rejection=rejection,
+                **sampling,
+            )
+        )
     for (label, number), image in zip(jobs, images, strict=True):
         save_image(image, Path(args.out_dir) / f'class_{label:04d}' / f'{number:05d}.png')
     save_grid([images[i : i + args.num] for i in range(0, len(images), args.num)], args.out_dir)
@@ -111,7 +129,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument(
         '--labels',
-        help='classes, as 0-9 or 1,5,7, or by name; -1: any class; default: 0-9, with --npz all',
+        help=(
+            'classes, as 0-9 or 1,5,7, or by name; -1: any class; random, with --npz: drawn for '
+            'each image; default: 0-9, with --npz all'
+        ),
     )
     parser.add_argument('--num', type=int, default=16, help='images of each class')
     parser.add_argument(
@@ -139,6 +160,9 @@ def parse_args() -> argparse.Namespace:
         choices=['none', 'pytorch', 'slurm'],
         default='none',
         help='with --npz: share the work out',
+    )
+    parser.add_argument(
+        '--image-size', type=int, help='side of the images; default: as the config says'
     )
     add_sampling(parser)
     return parser.parse_args()
@@ -169,6 +193,16 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
         nargs=2,
         help='part of the decoding with guidance, for --schedule interval',
     )
+    parser.add_argument(
+        '--rejection',
+        nargs='+',
+        action=DictAction,
+        default={},
+        help=(
+            'keep the samples of a class that a classifier finds most probable, as keep=0.05 '
+            "model=resnet101 weights=FILE; keep=1 keeps all; default: the config's eval_rejection"
+        ),
+    )
 
 
 def given_sampling(args: argparse.Namespace) -> dict:
@@ -184,30 +218,37 @@ def given_sampling(args: argparse.Namespace) -> dict:
 def run(args: argparse.Namespace) -> str:
     """Sample as the arguments say, and return what was written where."""
     sampling = given_sampling(args)
-    if min(args.num, args.num_per_class, args.batch_size) < 1:
-        raise UserError('--num, --num-per-class and --batch-size must be at least 1.')
+    size = 1 if args.image_size is None else args.image_size
+    if min(args.num, args.num_per_class, args.batch_size, size) < 1:
+        raise UserError('--num, --num-per-class, --batch-size and --image-size must be at least 1.')
     if args.launcher != 'none' and not args.npz:
         raise UserError('--launcher goes with --npz.')
     launch.start(args.launcher)
     generator = Generator.from_config(args.config, args.checkpoint, args.device)
     num_classes = len(generator.model.conditioner.classes('sample by Generator.sample'))
+    if args.image_size is not None:
+        generator.model.output_size = (size, size)
+    rejection = build_rejection(generator.rejection | args.rejection)
     names = generator.class_names
     everything = f'0-{(num_classes if args.npz else min(num_classes, 10)) - 1}'
-    labels = parse_labels(everything if args.labels is None else args.labels, num_classes, names)
+    drawn = bool(args.npz) and args.labels == RANDOM
+    given = everything if args.labels is None or drawn else args.labels
+    labels = parse_labels(given, num_classes, names)
     if launch.is_main_process():
         print(f'classes: {named(labels, num_classes, names)}')
     if args.npz:
         count = sample_npz(
             generator,
             args.npz,
-            labels,
+            RANDOM if drawn else labels,
             args.num_per_class,
             args.seed,
             args.batch_size,
+            rejection=rejection,
             **sampling,
         )
         return f'{count} images in {args.npz}'
-    return sample_files(generator, args, labels, sampling)
+    return sample_files(generator, args, labels, sampling, rejection)
 
 
 def main() -> int:

@@ -1,15 +1,20 @@
 """Front door of stage II: labels to images."""
 
+from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from mmengine.config import Config
 from torch import Tensor, nn
 
 from openmagvit2.apis.hub import Pretrained
 from openmagvit2.errors import UserError
 from openmagvit2.visualization import to_uint8
+
+if TYPE_CHECKING:
+    from openmagvit2.evaluation.rejection import Rejection
 
 Labels = Sequence[int] | np.ndarray | Tensor
 
@@ -38,6 +43,8 @@ class Generator(Pretrained):
         if sampling is None and config is not None:
             sampling = config.get('eval_sampling')
         self.sampling = dict(sampling or {})
+        # The config's `eval_rejection`, for sets of samples.
+        self.rejection = dict((config or {}).get('eval_rejection') or {})
 
     @property
     def class_names(self) -> list[str] | None:
@@ -48,6 +55,11 @@ class Generator(Pretrained):
         if names is None:
             names = self.model.dataset_meta.get('classes')
         return [str(name) for name in names] if isinstance(names, (list, tuple)) else None
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return next(self.model.parameters()).device
 
     def sample_indices(
         self, labels: Labels, seed: int = 0, numbers: Sequence[int] | None = None, **sampling: Any
@@ -72,3 +84,36 @@ class Generator(Pretrained):
             UserError: A label or a setting is out of range; the model's logits are not finite.
         """
         return to_uint8(self.model.images(labels, self.sampling | sampling, seed, numbers))
+
+    def sample_pairs(
+        self,
+        pairs: Sequence[tuple[int, int]],
+        *,
+        seed: int = 0,
+        batch_size: int = 50,
+        rejection: 'Rejection | None' = None,
+        **sampling: Any,
+    ) -> np.ndarray:
+        """Return images uint8 (N, H, W, 3) of a set, a batch at a time.
+
+        Args:
+            pairs: Label of each image, and its number within the label.
+            seed: Random seed for sampling.
+            batch_size: Images at a time; the result is the same with any.
+            rejection: Of each label draw more, and keep as many as there are pairs of it: those
+                that a classifier finds most probable, in place of the numbers; ordered by label.
+            sampling: See :meth:`sample`.
+        """
+
+        def draw(labels: Sequence[int], numbers: Sequence[int]) -> Tensor:
+            """Return images uint8 (B, 3, H, W)."""
+            return torch.from_numpy(self.sample(labels, seed, numbers, **sampling)).movedim(-1, 1)
+
+        if rejection is None:
+            batches = [pairs[i : i + batch_size] for i in range(0, len(pairs), batch_size)]
+            images = [draw(*zip(*batch, strict=True)) for batch in batches]
+        else:
+            rejection.prepare([label for label, _ in pairs], self.device)
+            counts = Counter(label for label, _ in pairs)
+            images = [rejection.best(draw, *count, batch_size) for count in counts.items()]
+        return torch.cat(images).movedim(1, -1).numpy()

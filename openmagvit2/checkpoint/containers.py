@@ -7,6 +7,8 @@ from torch import Tensor
 
 from openmagvit2.checkpoint.converters.base import Converter, converters
 
+# Names that trainers of several systems give to the weights: Lightning and others, DeepSpeed.
+COMMON = ('state_dict', 'module')
 # What comes before the names of tensors from an entry beside the state dict.
 BESIDE = 'beside.'
 
@@ -20,7 +22,7 @@ def opened(content: Any) -> dict:
     """
     if not isinstance(content, dict):
         return dict(state_dict=content)
-    names = dict.fromkeys(['state_dict', *(converter.container for converter in converters())])
+    names = dict.fromkeys([*COMMON, *(converter.container for converter in converters())])
     found = next((name for name in names if isinstance(content.get(name), dict)), None)
     if found is None:
         return _nested(content) or (

@@ -115,6 +115,22 @@ class CornerCrop(_Crop):
 
 
 @TRANSFORMS.register_module()
+class RandomTenCrop(_Crop):
+    """Crop to ``size`` at a corner or in the middle, mirrored or not: one of ten, drawn uniformly.
+
+    What a token cache of ten crops holds (``tools/tokenize_dataset.py --crops ten``).
+    """
+
+    def change(self, picture: Picture, sample: dict) -> Picture:
+        """Raise UserError for an image smaller than the crop."""
+        view = int(sample['rng'].integers(10))
+        top, left = self.margins(picture)
+        places = [(0, 0), (0, left), (top, 0), (top, left), (round(top / 2), round(left / 2))]
+        picture = self.cut(picture, *places[view % 5])
+        return picture if view < 5 else picture.mirror()
+
+
+@TRANSFORMS.register_module()
 class RandomFlip(PictureTransform):
     """Flip left and right; the paper's recipes do not use it."""
 

@@ -14,49 +14,68 @@ from openmagvit2.errors import UserError
 from openmagvit2.evaluation.comparison import Reference, Result, choose_metrics, compare
 from openmagvit2.evaluation.features.base import FeatureExtractor
 from openmagvit2.evaluation.images import ImageSet
+from openmagvit2.evaluation.rejection import build_rejection
+from openmagvit2.evaluation.sample_labels import RANDOM, by_class, sample_pairs
 from openmagvit2.io.images import Colour
 from openmagvit2.registry import FEATURES
 from openmagvit2.signatures import accepted
 
 
 class SampledImages:
-    """A generator as a set of images, class after class, at the config's ``eval_sampling``; the
-    same images as ``sample_npz`` writes.
+    """A generator as a set of images at the config's ``eval_sampling``, class after class; the same
+    images as ``sample_npz`` writes.
 
     Args:
         generator: Samples.
         num_per_class: Images of each class.
         seed: Random seed for sampling.
+        drawn: Draw the class of each image among all classes.
+        rejection: Keys that go over those of the config's ``eval_rejection``.
     """
 
-    def __init__(self, generator: Generator, num_per_class: int = 50, seed: int = 0) -> None:
+    def __init__(
+        self,
+        generator: Generator,
+        num_per_class: int = 50,
+        seed: int = 0,
+        drawn: bool = False,
+        rejection: dict | None = None,
+    ) -> None:
         self.generator, self.num_per_class, self.seed = generator, num_per_class, seed
+        self.drawn = drawn
+        self.rejection = build_rejection(generator.rejection | (rejection or {}))
         self.name, self.size = 'samples', None
         self.skipped: list[str] = []
-        self.classes = generator.model.conditioner.classes(
+        classes = generator.model.conditioner.classes(
             'sample its conditions in Python, and compare the folder of the images'
         )
+        self.pairs = sample_pairs(classes, num_per_class, seed, drawn)
+        if self.rejection:
+            self.rejection.prepare(classes, generator.device)
 
     def __len__(self) -> int:
-        return len(self.classes) * self.num_per_class
+        return len(self.pairs)
 
     def settings(self, config: str | Path) -> dict:
         """Return settings for the record: the generator's config, and how it samples."""
+        more = dict(labels=RANDOM) if self.drawn else {}
+        if self.rejection:
+            more |= dict(rejection=self.rejection.describe())
         return dict(
             config=str(config),
             num_per_class=self.num_per_class,
             seed=self.seed,
             sampling=self.generator.sampling,
+            **more,
         )
 
     def batches(self, size: int) -> Iterator[np.ndarray]:
         """Return arrays uint8 (B, H, W, 3)."""
-        for start in range(0, len(self), size):
-            places = [
-                divmod(i, self.num_per_class) for i in range(start, min(start + size, len(self)))
-            ]
-            labels, numbers = zip(*places, strict=True)
-            yield self.generator.sample(labels, self.seed, numbers)
+        chunks = (self.pairs[start : start + size] for start in range(0, len(self), size))
+        for pairs in by_class(self.pairs) if self.rejection else chunks:
+            yield self.generator.sample_pairs(
+                pairs, seed=self.seed, batch_size=size, rejection=self.rejection
+            )
 
 
 def compare_sets(
@@ -71,6 +90,8 @@ def compare_sets(
     num_per_class: int = 50,
     seed: int = 0,
     background: Colour = 'white',
+    drawn: bool = False,
+    rejection: dict | None = None,
 ) -> Result:
     """Compare ``samples`` with ``reference``; the result records files, hashes and versions.
 
@@ -83,7 +104,7 @@ def compare_sets(
         device: Device of network and generator; default: see :func:`init_model`.
         skip_broken: Leave out files of a folder that cannot be read.
         config: Config of the generator; ``samples`` is then its checkpoint.
-        num_per_class, seed: See :class:`SampledImages`.
+        num_per_class, seed, drawn, rejection: See :class:`SampledImages`.
         background: Colour behind transparent pixels of a folder's files.
 
     Raises:
@@ -96,19 +117,31 @@ def compare_sets(
     # Report missing weights before a generator samples for hours.
     extractor.prepare(device)
     if config is None:
+        _check_options(drawn, rejection)
         images = ImageSet(samples, skip_broken, background)
-        result = compare(images, against, extractor, chosen, batch_size, device)
-        sha256, more = images.hash(), {}
     else:
         generator = Generator.from_config(config, samples, device)
-        images = SampledImages(generator, num_per_class, seed)
-        result = compare(images, against, extractor, chosen, batch_size, device)
-        sha256, more = file_hash(Path(samples)), images.settings(config)
-    result.samples = dict(file=str(samples), sha256=sha256) | result.samples | more
+        images = SampledImages(generator, num_per_class, seed, drawn, rejection)
+    result = compare(images, against, extractor, chosen, batch_size, device)
+    result.samples = _named(images, samples, config) | result.samples
     whole = against.images.hash() if against.images else file_hash(Path(reference))
     result.reference = dict(file=str(reference), sha256=whole) | result.reference
     result.versions = {name: version(name) for name in ('torch', 'torch-fidelity')}
     return result
+
+
+def _check_options(drawn: bool, rejection: dict | None) -> None:
+    if drawn or rejection:
+        raise UserError('--labels and --rejection go with --config: a set has its images.')
+
+
+def _named(
+    images: ImageSet | SampledImages, samples: str | Path, config: str | Path | None
+) -> dict:
+    """Return what the record says of the samples: file, hash, and how they were sampled."""
+    if isinstance(images, ImageSet):
+        return dict(file=str(samples), sha256=images.hash())
+    return dict(file=str(samples), sha256=file_hash(Path(samples)), **images.settings(config))
 
 
 def _network(config: dict) -> FeatureExtractor:

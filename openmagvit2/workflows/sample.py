@@ -3,7 +3,8 @@
 import json
 import shutil
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,59 +15,80 @@ from openmagvit2.apis.generator import Generator
 from openmagvit2.checkpoint.hashing import weights_hash
 from openmagvit2.engine.launch import long_barrier
 from openmagvit2.errors import UserError
+from openmagvit2.evaluation.rejection import Rejection
+from openmagvit2.evaluation.sample_labels import RANDOM, by_class, listed, sample_pairs
 from openmagvit2.io import claim, write_atomically
+
+Jobs = Sequence[tuple[int, int]]
 
 
 def sample_npz(
     generator: Generator,
     out: str | Path,
-    labels: Sequence[int],
+    labels: Sequence[int] | str,
     num_per_class: int,
     seed: int = 0,
     batch_size: int = 50,
     part: int = 500,
+    rejection: Rejection | None = None,
     **sampling,
 ) -> int:
-    """Write ``arr_0`` uint8 (N, H, W, 3) and ``arr_1`` int64 (N,), ordered by class; resumable.
+    """Write ``arr_0`` uint8 (N, H, W, 3) and ``arr_1`` int64 (N,), by class or drawn; resumable.
 
-    Processes write parts to ``<out>.parts``, which are then merged. A sample depends on (seed,
-    class, number) alone, not on the number of processes or an interruption.
+    Processes write parts to ``<out>.parts``, which are then merged.
 
     Args:
         generator: Generator to sample from.
         out: File to write.
-        labels: Classes in file order; -1, stored as ``num_classes``, is the null class.
-        num_per_class: Images per class.
+        labels: Classes in file order; -1, stored as ``num_classes``, is the null class;
+            ``'random'`` draws that of each image.
+        num_per_class: Images per class; of drawn classes on average.
         seed: Random seed for sampling.
         batch_size: Images per call of the generator.
-        part: Images between two marks of progress.
+        part: Images between two marks of progress; with a rejection, these are classes.
+        rejection: Keep the most probable of more samples.
         sampling: See :meth:`Generator.sample`.
 
-    Returns:
-        Images in the file.
+    Returns the number of images.
 
     Raises:
-        UserError: The file exists, or parts of other settings do; it cannot be written; a label is
-            out of range or twice there, or a setting is wrong.
+        UserError: The file exists or cannot be written, parts of other settings exist, or a label
+            or a setting is wrong.
     """
     out = Path(out)
     _check_target(out)
-    # Before a folder is made: mistakes leave nothing behind.
-    generator.model.check(labels, generator.sampling | sampling, seed, once=True)
-    _, labels = generator.model.conditioner.requests(labels)
-    jobs = [(label, number) for label in labels for number in range(num_per_class)]
+    labels, drawn = _checked(generator, labels, seed, rejection, sampling)
     folder = out.with_name(f'{out.name}.parts')
-    settings = dict(labels=labels, num_per_class=num_per_class, seed=seed, part=part)
-    settings |= _identity(generator, sampling)
-    _begin(folder, settings)
-    parts = [jobs[start : start + part] for start in range(0, len(jobs), part)]
-    _write_parts(generator, folder, parts, seed, batch_size, sampling)
+    named = RANDOM if drawn else labels
+    settings = dict(labels=named, num_per_class=num_per_class, seed=seed, part=part)
+    _begin(folder, settings | _identity(generator, sampling, rejection))
+    jobs = sample_pairs(labels, num_per_class, seed, drawn)
+    starts = range(0, len(jobs), part)
+    parts = list(by_class(jobs)) if rejection else [jobs[i : i + part] for i in starts]
+    how = dict(seed=seed, batch_size=batch_size, rejection=rejection, **sampling)
+    _write_parts(partial(generator.sample_pairs, **how), folder, parts)
     long_barrier()
     if is_main_process():
-        _merge(folder, out, [label for label, _ in jobs], len(parts))
-        shutil.rmtree(folder)
+        _merge(folder, out, [label for jobs in parts for label, _ in jobs], len(parts))
     long_barrier()
     return len(jobs)
+
+
+def _checked(
+    generator: Generator,
+    labels: Sequence[int] | str,
+    seed: int,
+    rejection: Rejection | None,
+    sampling: dict,
+) -> tuple[list[int], bool]:
+    """Return the classes, and whether they are drawn, before a folder is made."""
+    conditioner = generator.model.conditioner
+    classes, drawn = listed(labels, conditioner, 'labels')
+    generator.model.check(classes, generator.sampling | sampling, seed, once=True)
+    _, keys = conditioner.requests(classes)
+    if rejection:
+        rejection.prepare(keys, generator.device)
+    return keys, drawn
 
 
 def _check_target(out: Path) -> None:
@@ -76,25 +98,25 @@ def _check_target(out: Path) -> None:
         raise UserError(f'{out} exists; remove it or give another name.')
 
 
-def _identity(generator: Generator, sampling: dict) -> dict:
-    """Return weights and sampling settings, as JSON gives them back."""
+def _identity(generator: Generator, sampling: dict, rejection: Rejection | None) -> dict:
+    """Return weights, sampling settings and what is not as by default, as JSON gives them back."""
+    size = generator.model.output_size
+    more = dict(size=list(size)) if size else {}
+    if rejection:
+        more |= dict(rejection=rejection.key())
     return dict(
         weights=weights_hash(generator.model),
         sampling=json.loads(json.dumps(generator.sampling | sampling)),
+        **more,
     )
 
 
-def _write_parts(
-    generator: Generator,
-    folder: Path,
-    parts: list[list[tuple[int, int]]],
-    seed: int,
-    batch_size: int,
-    sampling: dict,
-) -> None:
+def _write_parts(draw: Callable[[Jobs], np.ndarray], folder: Path, parts: Sequence[Jobs]) -> None:
     """Sample and write the missing parts of this process.
 
     Args:
+        draw: Samples the images of a part.
+        folder: Folder of the parts.
         parts: (label, number) of the images of each part.
     """
     rank, world = get_dist_info()
@@ -104,14 +126,7 @@ def _write_parts(
         if number % world == rank and not _part(folder, number).exists()
     ]
     for number in tqdm(left, desc='parts', disable=not is_main_process()):
-        mine = parts[number]
-        batches = [
-            zip(*mine[start : start + batch_size], strict=True)
-            for start in range(0, len(mine), batch_size)
-        ]
-        images = np.concatenate(
-            [generator.sample(names, seed, places, **sampling) for names, places in batches]
-        )
+        images = draw(parts[number])
         with write_atomically(_part(folder, number)) as file:
             np.save(file, images)
 
@@ -147,7 +162,7 @@ def _claim(folder: Path, settings: dict) -> str | None:
 
 
 def _merge(folder: Path, out: Path, labels: list[int], parts: int) -> None:
-    """Stream the parts into the zip file: memory for one part."""
+    """Stream the parts into the zip file, with memory for one part, and remove them."""
     shape = _read(_part(folder, 0)).shape
     with (
         write_atomically(out) as whole,
@@ -160,3 +175,4 @@ def _merge(folder: Path, out: Path, labels: list[int], parts: int) -> None:
                 file.write(_read(_part(folder, number)).tobytes())
         with archive.open('arr_1.npy', 'w') as file:
             np.lib.format.write_array(file, np.asarray(labels, np.int64))
+    shutil.rmtree(folder)

@@ -37,6 +37,8 @@ from openmagvit2.registry import DATASETS
 
 # The same tokenizer may lie elsewhere, and new files that cannot be read change no token.
 NOT_COMPARED = ('finished', 'tokenizer', 'listing')
+# Crops of a pipeline that `--crops` replaces.
+CROPS = ('RandomCrop', 'CenterCrop', 'RandomTenCrop')
 CORNERS = ('centre', 'top_left', 'top_right', 'bottom_left', 'bottom_right')
 
 
@@ -54,7 +56,7 @@ def views_of(pipeline: list[dict], crops: str, flip: bool) -> list[tuple[list[di
         UserError: Another word, or no crop in the pipeline to replace.
     """
     steps = [dict(step) for step in pipeline if step['type'] != 'RandomFlip']
-    places = [i for i, step in enumerate(steps) if step['type'] in ('RandomCrop', 'CenterCrop')]
+    places = [i for i, step in enumerate(steps) if step['type'] in CROPS]
     kind, _, count = crops.partition(':')
     if kind == 'random' and count.isdigit() and int(count) > 0:
         views = [(steps, epoch) for epoch in range(int(count))]
@@ -63,8 +65,7 @@ def views_of(pipeline: list[dict], crops: str, flip: bool) -> list[tuple[list[di
     elif crops == 'ten':
         if not places:
             raise UserError(
-                '--crops ten: the pipeline of the data set has no RandomCrop or CenterCrop '
-                'to replace.'
+                f'--crops ten: the pipeline of the data set has no {" or ".join(CROPS)} to replace.'
             )
         views, flip = [(_placed(steps, places, corner), 0) for corner in CORNERS], True
     else:

@@ -17,6 +17,7 @@ from openmagvit2.registry import HOOKS
 from openmagvit2.workflows.test import test as run_test
 from openmagvit2.workflows.train import train
 
+GENERATORS = ('ar_32', 'ar_rq_32', 'var_32', 'ar_llamagen_32')
 CONFIGS = Path(__file__).parents[2] / 'configs' / 'tiny'
 
 
@@ -94,6 +95,12 @@ def test_resume_is_exact(tmp_path, iteration, in_validation, workers, counts, fa
         'validated_iter',
     } & a.keys():
         assert_equal(a[key], b[key], key)
+
+
+@pytest.mark.slow
+def test_resume_is_exact_with_branches_left_out(tmp_path):
+    """Drop path has its numbers from torch's generator, as dropout."""
+    test_resume_is_exact(tmp_path, 3, False, 0, 1, 'ar_llamagen_32')
 
 
 @pytest.mark.slow

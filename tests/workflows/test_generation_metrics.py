@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import tiny_classifier  # noqa: F401  (registers PixelClassifier)
 import torch
 from two_processes import run_in_two
 
@@ -94,6 +95,33 @@ def test_columns(files, capfd):
         num_per_class=2, labels=10, seed=3, sampling=dict(guidance=2.0)
     )
     assert sum('reference.npz' in text for text in record['protocol']) == 2
+
+
+def test_rejection_and_drawn_labels_measure_the_same_in_both_tools(files):
+    network = dict(type='PixelClassifier', classes=10, seed=1)
+    rejection = dict(type='PixelClassifier', classes=10, keep=0.5)
+    config, reference = configured(files), str(files / 'reference.npz')
+    config.test_evaluator = [dict(type='SampleFrechet', features=network, reference=reference)]
+    config.test_cfg = dict(type='GenerationLoop', num_per_class=1, labels='random', seed=3)
+    config.eval_rejection = rejection
+    values = measure(config, str(files / 'model.pth'), str(files / 'work'))
+    expected = compare_sets(
+        files / 'model.pth',
+        reference,
+        features=network,
+        config=CONFIG,
+        num_per_class=1,
+        seed=3,
+        drawn=True,
+        rejection=rejection,
+    )
+    assert values['fd_pixel_classifier'] == pytest.approx(
+        expected.values['fd_pixel_classifier'], rel=1e-6
+    )
+    record = json.loads((files / 'work' / 'metrics.json').read_text())['samples']
+    assert record['labels'] == expected.samples['labels'] == 'random'
+    assert record['rejection'] == expected.samples['rejection']
+    assert record['rejection']['keep'] == 0.5
 
 
 def _two(rank: int, folder: str) -> None:

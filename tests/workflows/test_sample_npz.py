@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
+from tiny_classifier import PixelClassifier
 from two_processes import run_in_two
 
 from openmagvit2.apis import Generator, init_model
+from openmagvit2.evaluation.rejection import Rejection
 from openmagvit2.workflows.sample import sample_npz
 
 
@@ -105,6 +107,9 @@ def test_parts_without_settings_are_not_taken(generator, tmp_path):
 def _two(rank: int, folder: str) -> None:
     generator = make()
     sample_npz(generator, Path(folder) / 'two.npz', [2, 0, 1], 3, seed=5, batch_size=2, part=2)
+    best = Rejection(0.25, PixelClassifier())
+    kept = Path(folder) / 'two_kept.npz'
+    sample_npz(generator, kept, [2, 0, 1], 2, seed=5, batch_size=3, rejection=best)
     # Parts of other settings: each process is told, and none waits for another.
     if rank == 0:
         (Path(folder) / 'y.npz.parts').mkdir()
@@ -117,7 +122,44 @@ def _two(rank: int, folder: str) -> None:
 def test_two_processes_write_the_same_file(generator, tmp_path):
     run_in_two(_two, tmp_path)
     sample_npz(generator, tmp_path / 'one.npz', [2, 0, 1], 3, seed=5, batch_size=20)
-    one, two = (np.load(tmp_path / f'{name}.npz', allow_pickle=False) for name in ('one', 'two'))
-    assert one['arr_1'].tolist() == two['arr_1'].tolist()
-    assert np.abs(one['arr_0'].astype(int) - two['arr_0']).max() <= 1
-    assert len(np.unique(one['arr_0'].reshape(9, -1), axis=0)) == 9
+    best = Rejection(0.25, PixelClassifier())
+    kept = tmp_path / 'one_kept.npz'
+    sample_npz(generator, kept, [2, 0, 1], 2, seed=5, batch_size=8, rejection=best)
+    for suffix, count in (('', 9), ('_kept', 6)):
+        one, two = (
+            np.load(tmp_path / f'{name}{suffix}.npz', allow_pickle=False) for name in ('one', 'two')
+        )
+        assert one['arr_1'].tolist() == two['arr_1'].tolist()
+        assert np.abs(one['arr_0'].astype(int) - two['arr_0']).max() <= 1
+        assert len(np.unique(one['arr_0'].reshape(count, -1), axis=0)) == count
+
+
+def test_rejection_keeps_the_best_of_more_numbers(generator, tmp_path):
+    best = Rejection(0.25, PixelClassifier())
+    settings = dict(labels=[2, 0], num_per_class=2, seed=5, rejection=best)
+    assert sample_npz(generator, tmp_path / 'x.npz', **settings) == 4
+    with np.load(tmp_path / 'x.npz', allow_pickle=False) as file:
+        images, labels = file['arr_0'], file['arr_1']
+    assert labels.tolist() == [2, 2, 0, 0]
+    for label, kept in ((2, images[:2]), (0, images[2:])):
+        drawn = generator.sample([label] * 8, 5, range(8))
+        scores = best.scores(torch.from_numpy(drawn).movedim(-1, 1), label)
+        assert np.abs(drawn[scores.topk(2)[1].sort()[0]].astype(int) - kept).max() <= 1
+    # Parts of another acceptance rate are others.
+    (tmp_path / 'y.npz.parts').mkdir()
+    (tmp_path / 'y.npz.parts' / 'settings.json').write_text('{"seed": 5}')
+    with pytest.raises(ValueError, match='parts of other settings .*rejection'):
+        sample_npz(generator, tmp_path / 'y.npz', **settings)
+
+
+def test_drawn_labels_and_another_size(generator, tmp_path, monkeypatch):
+    monkeypatch.setattr(generator.model, 'output_size', (12, 20))
+    assert sample_npz(generator, tmp_path / 'x.npz', 'random', 2, seed=3) == 6
+    with np.load(tmp_path / 'x.npz', allow_pickle=False) as file:
+        images, labels = file['arr_0'], file['arr_1'].tolist()
+    assert images.shape == (6, 12, 20, 3) and set(labels) <= {0, 1, 2}
+    numbers = [labels[:i].count(label) for i, label in enumerate(labels)]
+    expected = generator.sample(labels, 3, numbers)
+    assert np.abs(images.astype(int) - expected).max() <= 1
+    with pytest.raises(ValueError, match="labels must be a list or 'random', got 'all'"):
+        sample_npz(generator, tmp_path / 'y.npz', 'all', 2)

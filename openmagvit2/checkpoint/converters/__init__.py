@@ -13,6 +13,7 @@ from openmagvit2.checkpoint.converters.cosmos import Cosmos
 from openmagvit2.checkpoint.converters.ibq import Ibq
 from openmagvit2.checkpoint.converters.infinity import Infinity
 from openmagvit2.checkpoint.converters.llamagen import LlamaGen
+from openmagvit2.checkpoint.converters.llamagen_ar import LlamaGenAr
 from openmagvit2.checkpoint.converters.maskgit import MaskGit
 from openmagvit2.checkpoint.converters.omni_tokenizer import OmniTokenizer
 from openmagvit2.checkpoint.converters.open_magvit2 import OpenMagvit2
@@ -33,6 +34,7 @@ __all__ = [
     'Ibq',
     'Infinity',
     'LlamaGen',
+    'LlamaGenAr',
     'MaskGit',
     'MaskGitTorch',
     'OfficialFile',

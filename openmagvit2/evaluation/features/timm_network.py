@@ -29,7 +29,9 @@ class TimmFeatures(FeatureExtractor):
 
     Args:
         model: Name in timm.
-        layers: Modules whose outputs (B, C, h, w), (B, tokens, C) or (B, C) are pooled.
+        layers: Modules whose outputs (B, C, h, w), (B, tokens, C) or (B, C) are pooled; the
+            logits where there are none.
+        num_classes: Classes of the weights; the model's own number by default.
         weights: A file; 'package' (the pip package that ships them); or 'timm' (timm's own
             download).
         size: Side to which images are resized (bicubic, antialiased); the model's own by default.
@@ -45,6 +47,7 @@ class TimmFeatures(FeatureExtractor):
         *,
         model: str = 'tf_efficientnet_lite0',
         layers: Sequence[str] = ('blocks.2', 'blocks.4'),
+        num_classes: int | None = None,
         weights: str = 'package',
         size: int | None = None,
         mean: float | Sequence[float] | None = None,
@@ -61,14 +64,14 @@ class TimmFeatures(FeatureExtractor):
             )
         self.name = model.removeprefix('tf_')
         self.layers, self.weights, self.model_name = tuple(layers), weights, model
-        self.network = timm.create_model(model, pretrained=False)
+        self.network = timm.create_model(model, pretrained=False, num_classes=num_classes)
         own = resolve_data_config({}, model=self.network)
         self.size = size or own['input_size'][-1]
         for key, given in (('mean', mean), ('std', std)):
             values = torch.tensor(own[key] if given is None else given, dtype=torch.float32)
             values = values.flatten().expand(3).view(3, 1, 1).clone()
             self.register_buffer(key, values, persistent=False)
-        self.layer = ' + '.join(self.layers)
+        self.layer = ' + '.join(self.layers) or 'logits'
         numbers = (
             f'{key} {[round(value, 6) for value in getattr(self, key).flatten().tolist()]}'
             for key in ('mean', 'std')
@@ -87,8 +90,8 @@ class TimmFeatures(FeatureExtractor):
                 lambda module, inputs, out, layer=layer: self._kept.update({layer: out})
             )
         with torch.no_grad():
-            self.network.eval()(torch.zeros(1, 3, self.size, self.size))
-        self.dim = self._features().shape[1]
+            logits = self.network.eval()(torch.zeros(1, 3, self.size, self.size))
+        self.dim = self._features(logits).shape[1]
 
     def load_weights(self) -> None:
         """Load the weights; raise UserError if they are not found or do not fit."""
@@ -111,15 +114,22 @@ class TimmFeatures(FeatureExtractor):
         path = self._package_file() if self.weights == 'package' else Path(self.weights)
         if not path.is_file():
             raise UserError(f'TimmFeatures: weights={str(path)!r} does not exist.')
-        state = read_pickle(path)
-        own = self.network.state_dict()
-        if set(state) != set(own):
-            # The package's tensors have other names in the same order.
-            if [tuple(t.shape) for t in state.values()] != [tuple(t.shape) for t in own.values()]:
-                raise UserError(f'TimmFeatures: {path} does not fit {self.model_name}.')
-            state = dict(zip(own, state.values(), strict=True))
-        self.network.load_state_dict(state)
+        self.network.load_state_dict(self._fitted(read_pickle(path), path))
         self.weights_info = dict(file=str(path), sha256=file_hash(path))
+
+    def _fitted(self, state: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
+        """Name the tensors of a file as the network does; raise UserError if they do not fit."""
+        own = self.network.state_dict()
+        # Files of old versions of torch have no counters of batches.
+        counted = {k: x for k, x in own.items() if k.endswith('num_batches_tracked')} | state
+        if set(counted) == set(own):
+            state = counted
+        elif len(state) == len(own):
+            # The package's tensors have other names in the same order.
+            state = dict(zip(own, state.values(), strict=True))
+        if {k: x.shape for k, x in state.items()} != {k: x.shape for k, x in own.items()}:
+            raise UserError(f'TimmFeatures: {path} does not fit {self.model_name}.')
+        return state
 
     def _package_file(self) -> Path:
         module, package = PACKAGES.get(self.model_name, (None, None))
@@ -149,15 +159,15 @@ class TimmFeatures(FeatureExtractor):
 
         x = resize(images.float(), [self.size, self.size], 3, antialias=True).clamp(0, 255) / 255
         logits = self.network((x - self.mean) / self.std)
-        return dict(features=self._features(), logits=logits.float())
+        return dict(features=self._features(logits), logits=logits.float())
 
     def unrounded(self, images: Tensor) -> Tensor:
         """See :class:`FeatureExtractor`."""
         return self(images * 255)['features']
 
-    def _features(self) -> Tensor:
+    def _features(self, logits: Tensor) -> Tensor:
         """Return (B, dim) of the last forward pass."""
-        outputs = [self._kept.pop(layer).float() for layer in self.layers]
+        outputs = [self._kept.pop(layer).float() for layer in self.layers] or [logits.float()]
         return torch.cat(
             [
                 out if out.dim() == 2 else out.mean(1) if out.dim() == 3 else out.mean((2, 3))

@@ -42,8 +42,8 @@ class AdaTransformerBlock(TransformerBlock):
             condition = x.new_zeros(len(x), x.shape[-1])
         g1, g2, s1, s2, b1, b2 = self.modulation(F.silu(condition))[:, None].chunk(6, -1)
         hidden = self.attention_norm(x) * (1 + s1) + b1
-        x = x + g1 * self.attention(hidden, rope, cache, mask)
-        return x + g2 * self.feed_forward(self.ffn_norm(x) * (1 + s2) + b2)
+        x = x + self.kept(g1 * self.attention(hidden, rope, cache, mask))
+        return x + self.kept(g2 * self.feed_forward(self.ffn_norm(x) * (1 + s2) + b2))
 
 
 @BACKBONES.register_module()

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from openmagvit2.errors import UserError
 from openmagvit2.models.backbones.base import Backbone
 from openmagvit2.models.layers.kv_cache import LayerCache, new_cache
 from openmagvit2.models.layers.masks import group_mask
@@ -22,6 +23,8 @@ class Llama(Backbone):
         grid: Sides of the token grid, one or more; the generator hands over that of its tokenizer.
         dim, num_layers, num_heads: 1024, 24, 16 is the paper's B.
         dropout: After attention and feed-forward.
+        drop_path: Probability that a branch of the last block is left out for a sample, in
+            training; it rises linearly from 0 at the first block.
         checkpoint_blocks: Keep the inputs of blocks only, and compute the rest again in the
             backward pass: less memory, same numbers.
         compile_blocks: ``torch.compile`` each block for training and likelihoods; names in the
@@ -44,15 +47,19 @@ class Llama(Backbone):
         num_layers: int = 24,
         num_heads: int = 16,
         dropout: float = 0.1,
+        drop_path: float = 0.0,
         checkpoint_blocks: bool = False,
         compile_blocks: bool = False,
         learned_positions: bool = False,
     ) -> None:
         super().__init__()
         self.grid, self.dim, self.num_heads = tuple(grid), dim, num_heads
-        self.blocks = nn.ModuleList(
-            self.block_class(dim, num_heads, dropout) for _ in range(num_layers)
-        )
+        if not 0 <= drop_path < 1:
+            raise UserError(f'model.backbone.drop_path must be in [0, 1), got {drop_path}.')
+        blocks = [self.block_class(dim, num_heads, dropout) for _ in range(num_layers)]
+        for number, block in enumerate(blocks):
+            block.drop_path = drop_path * number / max(num_layers - 1, 1)
+        self.blocks = nn.ModuleList(blocks)
         self.register_buffer('rope', rope_table(self.grid, dim // num_heads), persistent=False)
         self.position_embedding = nn.Embedding(len(self.rope), dim) if learned_positions else None
         self.apply(init_normal)

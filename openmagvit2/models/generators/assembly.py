@@ -37,6 +37,9 @@ class Assembly(BaseModel):
         order: Config of the order of the tokens; that of the paradigm by default.
         image_size: Height and width of the images in pixels, one number for squares; not needed
             where the tokenizer takes one size only. It and the tokenizer decide the tokens.
+        output_size: Height and width of the images that :meth:`decode_indices` makes, where those
+            of the tokenizer are resized: LlamaGen's 384 pixels are measured at 256. Bicubic without
+            antialias, before values are clamped.
         input_dropout: Dropout on the input sequence, prefix included.
         soft_targets: ``dict(temperature=…)``: train on tokens drawn from the quantizer's
             ``soft_codes`` at this temperature, towards those distributions (RQ-Transformer). Needs
@@ -77,6 +80,7 @@ class Assembly(BaseModel):
         conditioner: dict | None = None,
         order: dict | None = None,
         image_size: int | Sequence[int] | None = None,
+        output_size: int | Sequence[int] | None = None,
         input_dropout: float = 0.1,
         soft_targets: dict | None = None,
         data_preprocessor: dict | None = None,
@@ -96,6 +100,7 @@ class Assembly(BaseModel):
         self.order = ORDERS.build(
             dict(type=self.default_order) | self.order_arguments() | (order or {})
         )
+        self.output_size = (output_size,) * 2 if isinstance(output_size, int) else output_size
         self.input_dropout = input_dropout
         self.soft_targets = soft_targets
         self.check_parts()

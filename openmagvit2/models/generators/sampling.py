@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from openmagvit2.errors import UserError
@@ -157,12 +158,15 @@ class Sampling(Tokens):
 
     @torch.no_grad()
     def decode_indices(self, indices: Tensor) -> Tensor:
-        """Map int64 (B, *token_shape) to images (B, 3, H, W), clamped to [-1, 1]; filled up as in
-        :meth:`generate`, for the same pixels in any batch.
+        """Map int64 (B, *token_shape) to images (B, 3, H, W), clamped to [-1, 1] and resized to
+        ``output_size`` where there is one; filled up as in :meth:`generate`, for the same pixels
+        in any batch.
         """
         last = indices[-1:].repeat(max(LEAST_ROWS - len(indices), 0), *[1] * (indices.dim() - 1))
-        images = self.tokenizer.decode_indices(torch.cat([indices, last]))
-        return images[: len(indices)].float().clamp(-1, 1)
+        images = self.tokenizer.decode_indices(torch.cat([indices, last])).float()
+        if self.output_size is not None:
+            images = F.interpolate(images, tuple(self.output_size), mode='bicubic')
+        return images[: len(indices)].clamp(-1, 1)
 
 
 def decoding_of(sampler: SubTokenSampler) -> str:

@@ -90,7 +90,12 @@ class FeedForward(nn.Module):
 class TransformerBlock(nn.Module):
     """``x + attention(norm(x))``, then ``x + feed_forward(norm(x))``; parameter names are the
     official ones.
+
+    Attributes:
+        drop_path: Probability that a branch is left out in training, for each sample on its own.
     """
+
+    drop_path: float = 0.0
 
     def __init__(self, dim: int, num_heads: int, dropout: float = 0.1) -> None:
         super().__init__()
@@ -110,5 +115,11 @@ class TransformerBlock(nn.Module):
             cache: Keys and values of the rows before; these are appended.
             mask: bool (T, rows in all), True where a row may look; causal by default.
         """
-        x = x + self.attention(self.attention_norm(x), rope, cache, mask)
-        return x + self.feed_forward(self.ffn_norm(x))
+        x = x + self.kept(self.attention(self.attention_norm(x), rope, cache, mask))
+        return x + self.kept(self.feed_forward(self.ffn_norm(x)))
+
+    def kept(self, branch: Tensor) -> Tensor:
+        """Return a branch (B, T, dim), in training zero for some samples and larger for others."""
+        if not (self.training and self.drop_path):
+            return branch
+        return branch * F.dropout(branch.new_ones(len(branch), 1, 1), self.drop_path)

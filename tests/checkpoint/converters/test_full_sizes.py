@@ -112,3 +112,21 @@ def test_tensors_of_published_tokenizers(config, tensors):
     state = to_official(dict(state_dict=model.state_dict()), model)[0]['state_dict']
     assert len(state) == tensors
     assert f'configs/{config}.py' in choose(model, state).advice(state)
+
+
+@pytest.mark.parametrize(
+    ('config', 'tensors'),
+    [
+        ('llamagen/ar_b_256', 88),
+        ('llamagen/ar_l_384', 172),
+        ('llamagen/ar_xl_384', 256),
+        ('llamagen/ar_xxl_384', 340),
+        ('llamagen/ar_3b_384', 172),
+    ],
+)
+def test_tensors_of_published_transformers(config, tensors):
+    model = init_model(config, device='meta')
+    state = to_official(dict(state_dict=model.state_dict()), model)[0]['state_dict']
+    assert len(state) == tensors
+    # Files of 256 and 384 pixels have the same tensors.
+    assert f'configs/{config}.py' in choose(model, state).advice(state)
