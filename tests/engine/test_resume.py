@@ -17,7 +17,6 @@ from openmagvit2.registry import HOOKS
 from openmagvit2.workflows.test import test as run_test
 from openmagvit2.workflows.train import train
 
-GENERATORS = ('ar_32', 'ar_rq_32', 'var_32', 'ar_llamagen_32')
 CONFIGS = Path(__file__).parents[2] / 'configs' / 'tiny'
 
 

@@ -65,7 +65,7 @@ class Llama(Backbone):
         self.apply(init_normal)
         self.checkpoint_blocks = checkpoint_blocks
         if compile_blocks:
-            for block in self.blocks:
+            for block in blocks:
                 block.compile()
 
     def new_cache(self, rows: int | None = None) -> list[LayerCache]:

@@ -48,7 +48,8 @@ class PlainVitDecoder(BaseDecoder):
     ) -> None:
         super().__init__()
         self.in_channels, self.out_channels = in_channels, out_channels
-        self.image_size, self.patch_size, self.bound = as_pair(image_size), patch_size, bound
+        self.image_size: tuple[int, ...] = as_pair(image_size)
+        self.patch_size, self.bound = patch_size, bound
         height, width = patch_grid(self.image_size, patch_size)
         self.embed = nn.Linear(in_channels, dim)
         self.positions = nn.Parameter(torch.randn(height * width, dim) * 0.02)
