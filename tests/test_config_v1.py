@@ -167,7 +167,7 @@ def test_settings_of_a_checkpoint_compare_in_todays_spelling(training):
     assert found['model']['training'] == NEW
 
 
-DEEPER = PARTS.replace("'CnnEncoder',", "'CnnEncoder', channel_multipliers=(1, 2, 2),")
+DEEPER = PARTS.replace('channels=32', 'channels=32, channel_multipliers=(1, 2, 2)')
 GENERATOR = f"""
 model = dict(
     type='ClassConditionalGenerator',

@@ -24,6 +24,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from openmagvit2.config import load_config
 from openmagvit2.engine.parallel.ddp import counted_step
+from openmagvit2.models.layers.codebook import Codebook
 from openmagvit2.models.quantizers.base import BaseQuantizer, QuantizerOutput
 from openmagvit2.models.samplers import Finite
 from openmagvit2.models.samplers.filters import top_p
@@ -129,6 +130,9 @@ def move(model: nn.Module) -> nn.Module:
             setattr(module, name, moved.setdefault(id(parameter), there))
         for name, buffer in list(module.named_buffers(recurse=False)):
             setattr(module, name, buffer.to('cuda'))
+        if isinstance(module, Codebook):
+            # The first pass of a training waits for the device once: have its rows been set?
+            module._may_start = False
     model.data_preprocessor.to('cuda')
     return model
 

@@ -71,4 +71,5 @@ def test_converters_know_the_same_files():
         for name in CONVERTERS.names()
         for file in CONVERTERS.get(name).files
     }
-    assert theirs == ours
+    # One file may have rows of several configs, as those with rejection.
+    assert theirs <= ours and {row[:3] for row in theirs} == {row[:3] for row in ours}

@@ -79,7 +79,7 @@ class LlamaGenAr(Converter):
         kind = type(model.backbone).__name__ if is_generator(model) else 'none'
         if kind != 'Llama':
             return f'backbone {kind}'
-        return table_misfit(model.tokenizer.quantizer, unit=True)
+        return table_misfit(model.tokenizer, unit=True)
 
     def layout(self, state: dict[str, Tensor]) -> tuple | None:
         """Return (layers, width)."""

@@ -132,10 +132,10 @@ def test_mistakes_name_the_key(wrong, text):
 
 
 def test_features_need_a_discriminator_that_has_some():
-    game = Adversarial(discriminator=dict(type='PatchGAN', channels=8, num_layers=1), features=1.0)
-    real, fake = (x.repeat(1, 1, 4, 4) for x in images())
-    with pytest.raises(UserError, match='PatchGAN has no method `features'):
-        game.generator_terms(game.build_parts()['discriminator'], real, fake, None, None, 0)
+    game = Adversarial(discriminator=dict(type='Dot'), features=1.0)
+    real, fake = images()
+    with pytest.raises(UserError, match='Flatten has no method `features'):
+        game.generator_terms(nn.Flatten(), real, fake, None, None, 0)
 
 
 def test_adaptive_weight_is_the_ratio_of_gradient_norms():
