@@ -31,8 +31,8 @@ def measure_ibq(
 
     seconds, peak = _measure(own, ibq, z, repeats)
     plain_seconds, plain_peak = _measure(plain, ibq, z, repeats)
-    # The codes' logits forward; backward these and three products more; as many for the entropy.
-    floor = machine.floor(matrix=9 * 2 * tokens * dim * codes)
+    # The logits forward; backward these, one with the gradient of the codes, and two for the inputs.
+    floor = machine.floor(matrix=5 * 2 * tokens * dim * codes)
     yield Result(
         f'IBQ, forward and backward, {codes} codes of {dim} dimensions, {tokens} tokens; memory '
         f'beyond the table and its gradient',
