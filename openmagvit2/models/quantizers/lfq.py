@@ -154,10 +154,11 @@ class LFQ(BaseQuantizer, PerIteration):
                 if self.foreseen is None
                 else self.foreseen + (mean - mean.detach())
             )
-        # The clamp keeps the gradient finite where a probability underflows to zero and entropy_eps
-        # is 0.
-        log_mean = (mean + self.entropy_eps).clamp_min(torch.finfo(mean.dtype).tiny).log()
-        return per_sample, -(mean * log_mean).sum()
+        shifted = mean + self.entropy_eps
+        if self.entropy_eps == 0:
+            # The gradient stays finite where a probability underflows to zero.
+            shifted = shifted.clamp_min(torch.finfo(mean.dtype).tiny)
+        return per_sample, -(mean * shifted.log()).sum()
 
     def dequantize(self, indices: Tensor) -> Tensor:
         """Map int64 (B, *token_shape(grid)) to signs (B, num_bits, *grid)."""
@@ -199,16 +200,18 @@ def _mean_distribution(prob: Tensor) -> Tensor:
     half), 2^(low half)).
     """
     half = prob.shape[1] // 2
-    low, high = _half_distribution(prob[:, :half]), _half_distribution(prob[:, half:])
+    low = _half_distribution(prob[:, :half])
+    # Divided where there is one number a vector, not one a code.
+    high = _half_distribution(prob[:, half:], total=1 / len(prob))
     with exact_matmul():
-        return high.T @ low / len(prob)
+        return high.T @ low
 
 
-def _half_distribution(prob: Tensor) -> Tensor:
+def _half_distribution(prob: Tensor, total: float = 1.0) -> Tensor:
     """Map probabilities of a bit being 1 (M, n) to the distribution over the 2^n codes (M, 2^n),
-    bit 0 fastest.
+    bit 0 fastest, whose sum is ``total``.
     """
-    table = prob.new_ones(len(prob), 1)
+    table = prob.new_full((len(prob), 1), total)
     for bit in prob.unbind(1):
         bit = bit[:, None]
         table = torch.cat([table * (1 - bit), table * bit], 1)
