@@ -31,7 +31,7 @@ def measure_ibq(
 
     seconds, peak = _measure(own, ibq, z, repeats)
     plain_seconds, plain_peak = _measure(plain, ibq, z, repeats)
-    # The logits forward; backward these, one with the gradient of the codes, and two for the inputs.
+    # The logits forward; backward these, the codes' gradient, and two for the inputs.
     floor = machine.floor(matrix=5 * 2 * tokens * dim * codes)
     yield Result(
         f'IBQ, forward and backward, {codes} codes of {dim} dimensions, {tokens} tokens; memory '
