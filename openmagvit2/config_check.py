@@ -9,6 +9,7 @@ from typing import Any
 from torch.utils.data import DataLoader
 
 from openmagvit2.config_slots import MMENGINE, Place, class_of, known_keys, place_of
+from openmagvit2.config_types import check_argument
 from openmagvit2.config_values import check_typed, check_value, check_whole
 from openmagvit2.errors import UserError
 from openmagvit2.protocols import Hinting
@@ -65,6 +66,7 @@ def check(config: dict) -> None:
 
 
 def _check_below(node: dict, path: str, place: Place) -> None:
+    cls = class_of(place, node.get('type')) if isinstance(place, Slot) else place
     for key, value in node.items():
         here = f'{path}.{key}' if path else key
         if key == 'seed':
@@ -84,6 +86,7 @@ def _check_below(node: dict, path: str, place: Place) -> None:
         for suffix, item in dicts(key, value):
             _check_dict(here + suffix, item, inner)
             _check_below(item, here + suffix, inner)
+        check_argument(here, value, cls, _slot_name(inner))
 
 
 def known_below(path: str) -> set[str]:
@@ -209,6 +212,10 @@ def _check_part(path: str, value: Any, slot: Slot, place: Place) -> None:
                 f'{path} is in the {slot.registry.name} slot, whose parts are dicts with a '
                 f'`type`; got {item!r}.'
             )
+
+
+def _slot_name(place: Place) -> str:
+    return f' of the {place.registry.name} slot' if isinstance(place, Slot) else ''
 
 
 def _check_hook(path: str, key: str) -> None:

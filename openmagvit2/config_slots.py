@@ -81,8 +81,8 @@ def known_keys(place: Place, node: dict, path: str) -> set[str] | None:
         if node.get('type') is None:
             return None
         cls = class_of(place, node['type'])
-        if cls is not None and not callable(cls):
-            raise UserError(f'{path}.type must be the name of a class, got {cls!r}.')
+        if cls is None and not isinstance(node['type'], str):
+            raise UserError(f'{path}.type must be the name of a class, got {node["type"]!r}.')
         if cls is None:
             raise UserError(f'{path}: {place.registry.unknown(node["type"])}')
         return accepted(cls) | {'type'} | set(place.beside)
@@ -90,8 +90,9 @@ def known_keys(place: Place, node: dict, path: str) -> set[str] | None:
 
 
 def class_of(place: Slot, kind: Any) -> type | None:
-    """Return the class of a ``type``; None if the slot has none of that name."""
-    return place.registry.get(kind) if isinstance(kind, str) else kind
+    """Return the class of a ``type``, which is its name or itself; None if it is neither."""
+    found = place.registry.get(kind) if isinstance(kind, str) else kind
+    return found if callable(found) else None
 
 
 def _place(declared: 'Slot | Registry | type | None') -> Place:

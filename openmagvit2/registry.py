@@ -69,16 +69,22 @@ class Registry(MMEngineRegistry, Generic[Part]):
             cfg = dict(cfg, _scope_=cfg.get('_scope_', SCOPE))
         return super().build(cfg, *args, **kwargs)
 
+    def get(self, key: str) -> Any:
+        """Return the class of a name or of a dotted path; None where there is none."""
+        # mmengine's own raises an error for '', and takes `abc` for the module of that name.
+        found = super().get(key) if key else None
+        return found if callable(found) else None
+
     def names(self) -> list[str]:
         """Return the names of all classes of the slot, sorted; mmengine's at the end."""
         self.import_from_location()
         theirs = set(self.parent.module_dict) - set(self.module_dict) if self.parent else set()
         return [*sorted(self.module_dict), *sorted(theirs)]
 
-    def unknown(self, kind: str) -> str:
-        """Return the error text for a name that is not in this slot."""
+    def unknown(self, kind: Any) -> str:
+        """Return the error text for a ``type`` that is no name of this slot."""
         names = self.names()
-        near = difflib.get_close_matches(kind, names, n=max(len(names), 1), cutoff=0.5)
+        near = difflib.get_close_matches(str(kind), names, n=max(len(names), 1), cutoff=0.5)
         listed = ', '.join(near + [name for name in names if name not in near]) or 'nothing'
         others = [slot.name for slot in SLOTS.values() if slot is not self and kind in slot.names()]
         elsewhere = f' `{kind}` is in the {others[0]} slot.' if others else ''

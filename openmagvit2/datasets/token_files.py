@@ -31,9 +31,11 @@ def read_header(folder: Path) -> dict:
     """Read the header of a token cache.
 
     Raises:
-        UserError: There is none, or it has another format.
+        UserError: There is no such folder, no header in it, or one of another format.
     """
     path = folder / HEADER
+    if not folder.is_dir():
+        raise UserError(f'TokenCache: there is no folder {folder}; correct the path.')
     if not path.is_file():
         raise UserError(
             f'TokenCache: no {HEADER} in {folder}; make it with tools/tokenize_dataset.py.'

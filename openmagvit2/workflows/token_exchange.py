@@ -86,6 +86,8 @@ def import_tokens(
             neither a header nor a tokenizer.
     """
     source, out = Path(source), Path(out)
+    if not source.exists():
+        raise UserError(f'There is no {source}: give a folder of npy files or a jsonl file.')
     beside = (source if source.is_dir() else source.parent) / HEADER
     known = read_header(beside.parent) if beside.is_file() else None
     header = known or _new_header(source, config, checkpoint, size)

@@ -53,6 +53,14 @@ def test_blocks_are_found_and_marks_are_known():
     assert marks == sum(need is not None for need, _, _ in every)
 
 
+def test_what_is_run_has_no_placeholders():
+    words = re.compile(
+        r'(?<!\w)(CONFIG|CKPT|CHECKPOINT|IMAGE|FOLDER|DIR|FILE|SRC|DST|WORK_DIR)(?!\w)'
+    )
+    named = {page: words.findall(text) for page in PAGES for _, text in runnable(page)}
+    assert not any(named.values()), named
+
+
 def run(language: str, text: str, folder: Path) -> None:
     program = [sys.executable, '-c'] if language == 'python' else ['bash', '-euo', 'pipefail', '-c']
     path = f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}'

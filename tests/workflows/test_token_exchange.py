@@ -10,6 +10,7 @@ from openmagvit2.apis import init_model
 from openmagvit2.checkpoint import write_checkpoint
 from openmagvit2.config import load_config
 from openmagvit2.datasets import TokenCache
+from openmagvit2.errors import UserError
 from openmagvit2.workflows.token_exchange import export_tokens, import_tokens
 
 CONFIG = Path(__file__).parents[2] / 'configs' / 'tiny' / 'lfq_32.py'
@@ -37,6 +38,15 @@ def make(folder: Path, grid: list[int], codebook_size, dtype: str) -> np.ndarray
     np.save(folder / 'labels.npy', np.arange(12) % 3 - 1)
     (folder / 'tokens.bin').write_bytes(tokens.tobytes())
     return tokens
+
+
+@pytest.mark.parametrize('name', ['llamagen', 'rar/pretokenized.jsonl', 'codes/0.npy'])
+def test_a_source_that_is_not_there_is_said_to_be_not_there(tmp_path, name):
+    with pytest.raises(UserError, match=f'^There is no {tmp_path / name}: give a folder of npy'):
+        import_tokens(tmp_path / name, tmp_path / 'out')
+    with pytest.raises(UserError, match=f'^TokenCache: there is no folder {tmp_path / name};'):
+        export_tokens(tmp_path / name, tmp_path / 'out', 'npy')
+    assert not (tmp_path / 'out').exists()
 
 
 @pytest.mark.parametrize('to', ['npy', 'jsonl'])

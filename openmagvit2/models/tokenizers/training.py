@@ -47,7 +47,7 @@ class Training(nn.Module):
         self,
         *,
         losses: Mapping[str, dict | None] | None = None,
-        quantizer_losses: Mapping[str, float | dict] | None = None,
+        quantizer_losses: Mapping[str, float | dict | None] | None = None,
         adversarial: dict | None = None,
         freeze: Sequence[str] = (),
         start: dict | None = None,

@@ -1,0 +1,109 @@
+"""Values of a config against the annotations of the classes that get them."""
+
+import functools
+import inspect
+import numbers
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from openmagvit2.errors import UserError
+from openmagvit2.registry import SCOPE
+
+# What a config can write, in words.
+WORDS: dict[Any, str] = {
+    int: 'a whole number',
+    float: 'a number',
+    bool: 'True or False',
+    str: 'a string',
+    dict: 'a dict',
+    type(None): 'None',
+}
+
+
+def check_argument(path: str, value: Any, cls: Callable | None, of: str = '') -> None:
+    """Check the value of an argument, where this package's own annotations say what it takes.
+
+    Args:
+        path: Its key in the config; the last part is the name of the argument.
+        value: Its value.
+        cls: The class that gets it; None: no class is known.
+        of: What a dict there describes, for the message, as ' of the encoder slot'.
+
+    Raises:
+        UserError: It is of another type.
+    """
+    hint = annotations(cls).get(path.rpartition('.')[2]) if inspect.isclass(cls) else None
+    if hint is not None:
+        _check(path, value, hint, of)
+
+
+def _check(path: str, value: Any, hint: Any, of: str) -> None:
+    if not fits(value, hint):
+        taken = spoken(hint).replace(WORDS[dict], WORDS[dict] + of)
+        raise UserError(f'{path} must be {taken}, got {value!r}.')
+    named = next((kind for kind in members(hint) if typing.get_origin(kind) is Mapping), None)
+    if named and isinstance(value, dict):
+        for name, item in value.items():
+            _check(f'{path}.{name}', item, typing.get_args(named)[1], of)
+
+
+@functools.cache
+def annotations(cls: type) -> dict[str, Any]:
+    """Return the types of the arguments of a class; a default that is None may be given too.
+
+    Arguments that a class hands on with ``**kwargs`` are those of its base class. Classes of other
+    packages annotate in their own way, and are left out.
+    """
+    found: dict[str, Any] = {}
+    for base in inspect.getmro(cls):
+        if base is object or '__init__' not in vars(base):
+            continue
+        parameters = inspect.signature(base.__init__).parameters
+        if base.__module__.partition('.')[0] == SCOPE:
+            hints = typing.get_type_hints(base.__init__)
+            for name in hints.keys() & parameters.keys():
+                optional = hints[name] | None if parameters[name].default is None else hints[name]
+                found.setdefault(name, optional)
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+            break
+    return found
+
+
+def members(hint: Any) -> tuple:
+    """Return the types of a union; of another type it alone."""
+    union = typing.get_origin(hint) in (types.UnionType, typing.Union)
+    return typing.get_args(hint) if union else (hint,)
+
+
+def fits(value: Any, hint: Any) -> bool:
+    """Return whether a value is of a type; of a type that no config can write, everything is.
+
+    What a mapping holds is not looked at.
+    """
+    if len(members(hint)) > 1:
+        return any(fits(value, kind) for kind in members(hint))
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Mapping:
+        return isinstance(value, dict)
+    if (origin or hint) in (Sequence, list):
+        listed = isinstance(value, Sequence) and not isinstance(value, str)
+        return listed and all(fits(item, inner[0]) for item in value if inner)
+    if hint is int and isinstance(value, float):
+        # 1e5 is a number of iterations; 8.0 channels are a mistake.
+        return value.is_integer() and value >= 1000
+    if hint in (int, float):
+        kind = numbers.Integral if hint is int else numbers.Real
+        return isinstance(value, kind) and not isinstance(value, bool)
+    return isinstance(value, hint) if hint in WORDS else True
+
+
+def spoken(hint: Any) -> str:
+    """Return a type in words."""
+    if len(members(hint)) > 1:
+        return ' or '.join(map(spoken, members(hint)))
+    if hint in WORDS or typing.get_origin(hint) is Mapping:
+        return WORDS.get(hint, WORDS[dict])
+    inner = typing.get_args(hint)
+    return 'a list' + (f', each {spoken(inner[0])}' if inner else '')

@@ -1,0 +1,86 @@
+"""Values of configs against what the constructors of the classes say that they take."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from openmagvit2.config import load_config
+from openmagvit2.config_types import annotations, fits, spoken
+from openmagvit2.errors import UserError
+from openmagvit2.models.encoders import CnnEncoder
+from openmagvit2.models.tokenizers.training import Training
+
+TINY = Path(__file__).parents[1] / 'configs' / 'tiny'
+
+
+@pytest.mark.parametrize(
+    ('hint', 'right', 'wrong'),
+    [
+        (int, [3, -1, 1e4], [3.0, 1e4 + 0.5, True, '3', None]),
+        (float, [3, 0.5], [True, '3', None]),
+        (bool, [True], [1, 'no', None]),
+        (str, ['a', ''], [3, ['a'], None]),
+        (dict, [{}], [[], None, 'a']),
+        (dict | None, [{}, None], [3]),
+        (Sequence[int], [[1, 2], (1,), range(3), []], [1, '12', ['a'], [1.5]]),
+        (int | Sequence[int], [1, [1, 2]], ['a', None]),
+        (Sequence[str], [['a'], ()], ['abc', [1]]),
+        (list[dict] | None, [[{}], None], [{}, [None]]),
+        (Mapping[str, float], [{'a': 1}], [3, ['a']]),
+        # No config can write one, so the class itself has to say whether it is right.
+        (Path | None, [3, 'a', None], []),
+    ],
+)
+def test_a_value_is_of_a_type(hint, right, wrong):
+    assert all(fits(value, hint) for value in right)
+    assert not any(fits(value, hint) for value in wrong)
+
+
+def test_types_in_words():
+    assert spoken(int | Sequence[int] | None) == (
+        'a whole number or a list, each a whole number or None'
+    )
+    assert spoken(Mapping[str, dict | None] | None) == 'a dict or None'
+
+
+def test_arguments_of_base_classes_and_of_other_packages():
+    class Mine(CnnEncoder):
+        def __init__(self, *, depth: int, bias: 'Undefined' = None, **others) -> None:  # noqa: F821
+            super().__init__(**others)
+
+    found = annotations(Mine)
+    assert found['channels'] is int and 'depth' not in found and 'others' not in found
+    assert annotations(Training)['adversarial'] == dict | None
+
+
+@pytest.mark.parametrize(
+    ('config', 'key', 'value', 'told'),
+    [
+        ('lfq_32', 'model.encoder', None, 'must be a dict of the encoder slot, got None'),
+        ('lfq_32', 'model.quantizer', 5, 'must be a dict of the quantizer slot, got 5'),
+        ('lfq_32', 'model.decoder', ['a'], r"must be a dict of the decoder slot, got \['a'\]"),
+        ('lfq_32', 'model.training', 'all', 'must be a dict or None, got .all.'),
+        ('lfq_32', 'model.training.losses', 5, 'must be a dict of the loss slot or None, got 5'),
+        ('lfq_32', 'model.training.losses.reconstruction', 5, 'must be a dict of the loss slot or'),
+        ('lfq_32', 'model.training.quantizer_losses.entropy', 'a', 'a number or a dict of the los'),
+        ('lfq_32', 'model.training.adversarial.regularizers', 5, 'must be a list, each a dict'),
+        ('lfq_32', 'model.training.freeze', 'encoder', 'must be a list, each a string'),
+        ('lfq_32', 'model.encoder.channels', 'many', "must be a whole number, got 'many'"),
+        ('lfq_32', 'model.encoder.bias', 'no', "must be True or False, got 'no'"),
+        ('ar_32', 'model.tokenizer', None, 'must be a dict of the model slot, got None'),
+        ('ar_32', 'model.tokenizer.quantizer', 5, 'must be a dict of the quantizer slot, got 5'),
+        ('ar_32', 'model.backbone', 5, 'must be a dict of the backbone slot, got 5'),
+        ('ar_32', 'model.conditioner.num_classes', 'ten', 'must be a whole number'),
+        ('ar_32', 'val_dataloader.dataset.num_images', 'all', 'a whole number or None'),
+    ],
+)
+def test_a_value_of_another_type_is_one_sentence_with_its_key(config, key, value, told):
+    with pytest.raises(UserError, match=rf'^{key} {told}|^{key} must be {told}'):
+        load_config(TINY / f'{config}.py', {key: value})
+
+
+@pytest.mark.parametrize('kind', ['', 'abc', 'os'])
+def test_a_type_that_is_no_class(kind):
+    with pytest.raises(UserError, match=f'^model.encoder: No `{kind}` in the encoder slot'):
+        load_config(TINY / 'lfq_32.py', {'model.encoder.type': kind})
