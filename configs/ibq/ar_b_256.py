@@ -6,7 +6,7 @@ model = dict(
     type='AutoregressiveGenerator',
     tokenizer=dict(
         type='VisualTokenizer',
-        checkpoint='work_dirs/ibq_256/iter_1651650.pth',
+        checkpoint='work_dirs/ibq/ibq_256/iter_1651650.pth',
         encoder=dict(
             type='CnnEncoder', channels=128, channel_multipliers=(1, 1, 2, 2, 4), num_res_blocks=4, downsample='padded_conv',
             middle='attention', attention_levels=(4, ), bias=True, out_kernel=3),

@@ -3,4 +3,4 @@
 # and length are not published.
 _base_ = './vq_16.py'
 model = dict(training=dict(adversarial=dict(start=0)))
-load_from = 'work_dirs/vq_16/iter_400360.pth'
+load_from = 'work_dirs/llamagen/vq_16/iter_400400.pth'

@@ -7,7 +7,7 @@ model = dict(
     type='MaskedGenerator',
     tokenizer=dict(
         type='VisualTokenizer',
-        checkpoint='work_dirs/vq_256/tokenizer_imagenet256.pth',
+        checkpoint='work_dirs/maskgit/vq_256.pth',
         encoder=dict(
             type='CnnEncoder', channels=128, channel_multipliers=(1, 1, 2, 2, 4), num_res_blocks=2, downsample='avg_pool',
             shortcut='branch'),

@@ -7,7 +7,7 @@ model = dict(
     type='AutoregressiveGenerator',
     tokenizer=dict(
         type='VisualTokenizer',
-        checkpoint='work_dirs/titok_proxy/maskgit-vqgan-imagenet-f16-256.pth',
+        checkpoint='work_dirs/titok/proxy.pth',
         encoder=dict(
             type='CnnEncoder', channels=128, channel_multipliers=(1, 1, 2, 2, 4), num_res_blocks=2, downsample='avg_pool',
             shortcut='branch'),

@@ -7,7 +7,7 @@ model = dict(
     type='AutoregressiveGenerator',
     tokenizer=dict(
         type='VisualTokenizer',
-        checkpoint='work_dirs/vit_vqgan/base.pth',
+        checkpoint='work_dirs/vit_vqgan/base/iter_500000.pth',
         encoder=dict(
             type='VitEncoder', image_size=256, patch_size=8, dim=768, num_layers=12, num_heads=12, head_dim=64, hidden=3072),
         quantizer=dict(

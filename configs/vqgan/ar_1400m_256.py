@@ -5,7 +5,7 @@ model = dict(
     type='AutoregressiveGenerator',
     tokenizer=dict(
         type='VisualTokenizer',
-        checkpoint='work_dirs/vqgan_256_16384/vqgan_256_16384.pth',
+        checkpoint='work_dirs/vqgan/vqgan_256_16384.pth',
         encoder=dict(
             type='CnnEncoder', channels=128, channel_multipliers=(1, 1, 2, 2, 4), num_res_blocks=2, downsample='padded_conv',
             middle='attention', attention_levels=(4, ), bias=True, out_kernel=3),

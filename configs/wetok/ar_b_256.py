@@ -5,7 +5,7 @@ _base_ = [
 ]
 model = dict(
     tokenizer=dict(
-        checkpoint='work_dirs/wetok_f16_256/iter_2702700.pth',
+        checkpoint='work_dirs/wetok/wetok_f16_256/iter_2702700.pth',
         encoder=dict(channels=256),
         quantizer=dict(_delete_=True, type='Grouped', groups=4, quantizer=dict(type='LFQ', num_bits=8, temperature=0.01)),
         decoder=dict(channels=256)),

@@ -1,11 +1,15 @@
 """Every shipped config loads and builds, with the parameter counts of the paper's code."""
 
+import math
+import re
+
 import pytest
 import torch
 
 from openmagvit2.apis import init_model, list_models, model_info
-from openmagvit2.apis.models import config_path
+from openmagvit2.apis.models import config_path, configs_folder
 from openmagvit2.config import load_config
+from openmagvit2.engine.run_folder import default_folder
 from openmagvit2.models.generators.base import BaseGenerator
 
 # Encoder and decoder (docs/reference/specification.md, Tokenizer networks); those of the models in
@@ -72,3 +76,29 @@ def test_each_row_of_the_ladder_changes_one_part(folder):
     ]
     if folder == 'table2':
         assert models[-1] == load_config(config_path('lfq_128')).model.to_dict()
+
+
+def iterations(config) -> int:
+    """Iterations of a training; an epoch is one of ImageNet's 1,281,167 images."""
+    settings = config.train_cfg
+    if settings.get('max_iters'):
+        return settings.max_iters
+    return settings.max_epochs * math.ceil(1_281_167 / config.global_batch_size)
+
+
+def test_a_config_starts_from_what_the_training_of_another_one_writes():
+    """Files lie where `tools/train.py` puts them, and converted ones beside these folders."""
+    found, wanted, known = set(), set(), list_models()
+    for path in configs_folder().rglob('*.py'):
+        found |= set(
+            re.findall(
+                r"'(work_dirs/(?!quickstart|heads_tiny).+?)(?:/iter_(\d+))?\.pth'", path.read_text()
+            )
+        )
+    for folder, number in found:
+        name = folder.removeprefix('work_dirs/')
+        assert name in known, f'{folder} is of no config'
+        config = load_config(config_path(name))
+        assert default_folder(config).as_posix() == folder
+        wanted.add((folder, str(iterations(config)) if number else ''))
+    assert found == wanted and len(found) > 10

@@ -32,15 +32,26 @@ def test_generator_schedule(t, lr):
     assert 2.4e-4 * factor(t, **AR_XL) == pytest.approx(lr, rel=1e-5)
 
 
-def test_scheduler_follows_the_curve_even_when_shorter_than_its_warmup():
+@pytest.mark.parametrize(
+    ('settings', 'rates'),
+    [
+        # The training is shorter than the warm-up.
+        (dict(warmup=4, warmup_start=0.1, end=3), [0.2, 0.2 + 0.45, 0.2 + 0.9]),
+        # The curve spans what is left: its last rate is that of the last iteration.
+        (dict(begin=2, warmup=1, final=0.5, shape='linear', end=6), [2, 2, 0, 2, 1.5, 1]),
+        # It would begin after the end of the training.
+        (dict(begin=7, end=3), [2, 2, 2]),
+    ],
+)
+def test_scheduler_follows_the_curve(settings, rates):
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=2.0)
-    scheduler = WarmupDecayLR(optimizer, warmup=4, warmup_start=0.1, end=3, by_epoch=False)
+    scheduler = WarmupDecayLR(optimizer, **settings, by_epoch=False)
     seen = []
-    for _ in range(3):
+    for _ in rates:
         seen.append(optimizer.param_groups[0]['lr'])
         optimizer.step()
         scheduler.step()
-    assert seen == pytest.approx([0.2, 0.2 + 0.45, 0.2 + 0.9])
+    assert seen == pytest.approx(rates)
 
 
 def first(sampler: ResumableInfiniteSampler, count: int) -> list[tuple[int, int]]:

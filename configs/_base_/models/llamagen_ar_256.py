@@ -3,7 +3,7 @@ model = dict(
     type='AutoregressiveGenerator',
     tokenizer=dict(
         type='VisualTokenizer',
-        checkpoint='work_dirs/vq_16/iter_400360.pth',
+        checkpoint='work_dirs/llamagen/vq_16/iter_400400.pth',
         encoder=dict(
             type='CnnEncoder', channels=128, channel_multipliers=(1, 1, 2, 2, 4), num_res_blocks=2, downsample='padded_conv',
             middle='attention', attention_levels=(4, ), bias=True, out_kernel=3),

@@ -3,7 +3,7 @@ model = dict(
     type='NextScaleGenerator',
     tokenizer=dict(
         type='VisualTokenizer',
-        checkpoint='work_dirs/var_vae_256/iter_417250.pth',
+        checkpoint='work_dirs/var/var_vae_256/iter_417250.pth',
         encoder=dict(
             type='CnnEncoder', channels=160, channel_multipliers=(1, 1, 2, 2, 4), num_res_blocks=2, downsample='padded_conv',
             middle='attention', attention_levels=(4, ), qkv='joint', bias=True, out_kernel=3),

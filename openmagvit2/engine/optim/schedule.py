@@ -31,7 +31,7 @@ def factor(
 
 @PARAM_SCHEDULERS.register_module()
 class WarmupDecayLR(LRSchedulerMixin, _ParamScheduler):
-    """Linear warm-up, a flat part, and a cosine or linear decay over the whole training.
+    """Linear warm-up, a flat part, and a cosine or linear decay from ``begin`` to the end.
 
     Args:
         optimizer: Given by the Runner.
@@ -40,6 +40,8 @@ class WarmupDecayLR(LRSchedulerMixin, _ParamScheduler):
         hold: Flat part after the warm-up, as a fraction of the rest.
         final: Where the decay ends, in units of the peak.
         shape: 'constant', 'cosine', or 'linear'.
+        begin: First iteration of the warm-up; the rate is the peak before it, so for good in a
+            training that ends earlier.
         end: Iterations in all; the Runner gives the length of the training.
     """
 
@@ -68,12 +70,14 @@ class WarmupDecayLR(LRSchedulerMixin, _ParamScheduler):
         self.curve = dict(
             warmup=warmup, warmup_start=warmup_start, hold=hold, final=final, shape=shape
         )
+        # A curve without a single step is refused by mmengine.
+        end = max(end, begin + 1)
         super().__init__(
             optimizer, begin=begin, end=end, last_step=last_step, by_epoch=False, verbose=verbose
         )
 
     def _get_value(self) -> list[float]:
-        now = factor(self.last_step, self.end, **self.curve)
+        now = factor(self.last_step, self.end - self.begin, **self.curve)
         return [base * now for base in self.base_values]
 
     def load_state_dict(self, state_dict: dict) -> None:
