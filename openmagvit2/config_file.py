@@ -186,10 +186,12 @@ def read_file(
         variables |= names
     templates.base = base
     fill = _Fill(templates)
-    code = compile(ast.fix_missing_locations(fill.visit(tree)), str(path), 'exec')
+    code = compile(fill.visit(tree), str(path), 'exec')
     # One namespace, as of a module: functions of the file see its variables.
-    space = fill.values | dict(_base_=ConfigDict(copy.deepcopy(base)))
-    given = {*space, '__builtins__'}
+    space = dict(fill.values)
+    if '_base_' in fill.read:
+        space['_base_'] = ConfigDict(copy.deepcopy(base))
+    given = {*space, '_base_', '__builtins__'}
     exec(code, space)
     written = {name: value for name, value in space.items() if _is_key(name, value, given)}
     variables = (variables | templates.read) - set(written) | (fill.read & set(written))
@@ -235,7 +237,8 @@ def _parse(path: Path, chain: tuple[Path, ...]) -> tuple[Templates, ast.Module]:
     except SyntaxError as error:
         message = templates.restore(error.msg)
         raise UserError(f'Config file {path}, line {error.lineno}: {message}.') from error
-    if any(isinstance(node, ast.alias) and node.name == 'read_base' for node in ast.walk(tree)):
+    imports = 'read_base' in templates.text and ast.walk(tree)
+    if any(isinstance(node, ast.alias) and node.name == 'read_base' for node in imports or ()):
         raise UserError(
             f'Config file {path} imports its bases with `read_base`; name their files instead, as '
             f"_base_ = ['../_base_/runtime.py']."

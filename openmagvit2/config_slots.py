@@ -1,5 +1,6 @@
 """What each key of a config configures: a part in a class's ``slots``, or a part of mmengine."""
 
+import functools
 from typing import Any
 
 from openmagvit2 import registry
@@ -57,18 +58,20 @@ def place_of(place: Place, node: dict, key: str) -> Place:
         if key in place.beside:
             return _place(place.beside[key])
         # Parts of our own slots, and classes that say so, build what they declare.
-        if isinstance(cls, Slotted) or place.registry.name in registry.SLOTS:
-            return _place(declared(cls).get(key))
+        slots = declared(cls)
+        if slots is not None or place.registry.name in registry.SLOTS:
+            return _place((slots or {}).get(key))
         return MMENGINE.get(key, Anything)
     if place is None or place is Anything:
         free = Anything if place is Anything or 'type' in node else None
         return MMENGINE.get(key, free)
-    return _place(declared(place).get(key))
+    return _place((declared(place) or {}).get(key))
 
 
-def declared(cls: type | None) -> dict[str, Any]:
-    """Return the slots that a class declares."""
-    return cls.slots if isinstance(cls, Slotted) else {}
+@functools.cache
+def declared(cls: type | None) -> dict[str, Any] | None:
+    """Return the slots that a class declares; None if it declares nothing."""
+    return cls.slots if isinstance(cls, Slotted) else None
 
 
 def known_keys(place: Place, node: dict, path: str) -> set[str] | None:
@@ -85,14 +88,22 @@ def known_keys(place: Place, node: dict, path: str) -> set[str] | None:
             raise UserError(f'{path}.type must be the name of a class, got {node["type"]!r}.')
         if cls is None:
             raise UserError(f'{path}: {place.registry.unknown(node["type"])}')
-        return accepted(cls) | {'type'} | set(place.beside)
-    return None if place is None or place is Anything else accepted(place)
+        return _arguments(cls) | {'type'} | set(place.beside)
+    return None if place is None or place is Anything else _arguments(place)
 
 
 def class_of(place: Slot, kind: Any) -> type | None:
     """Return the class of a ``type``, which is its name or itself; None if it is neither."""
     found = place.registry.get(kind) if isinstance(kind, str) else kind
     return found if callable(found) else None
+
+
+@functools.cache
+def _arguments(cls: type) -> set[str]:
+    """Return what a class accepts; cached here, as only classes stay: `accepted` gets methods too,
+    which would keep their models alive.
+    """
+    return accepted(cls)
 
 
 def _place(declared: 'Slot | Registry | type | None') -> Place:

@@ -54,10 +54,12 @@ class Registry(MMEngineRegistry, Generic[Part]):
         kind = cfg.get('type') if isinstance(cfg, dict) else None
         if kind is None and self.name in SLOTS:
             raise UserError(f'The {self.name} slot needs a dict with a `type`, got {cfg!r}.')
-        if isinstance(kind, str) and self.get(kind) is None:
-            raise UserError(self.unknown(kind))
-        if isinstance(kind, str) and self.name in SLOTS and not (args or kwargs):
-            missing = [name for name in _required(self.get(kind)) if name not in cfg]
+        if isinstance(kind, str):
+            part = self.get(kind)
+            if part is None:
+                raise UserError(self.unknown(kind))
+            own = self.name in SLOTS and not (args or kwargs)
+            missing = [name for name in _required(part) if name not in cfg] if own else []
             if missing:
                 raise UserError(
                     f'`{kind}` in the {self.name} slot needs {", ".join(missing)}: set it beside '
@@ -70,7 +72,14 @@ class Registry(MMEngineRegistry, Generic[Part]):
         return super().build(cfg, *args, **kwargs)
 
     def get(self, key: str) -> Any:
-        """Return the class of a name or of a dotted path; None where there is none."""
+        """Return the class of a name or of a dotted path; None where there is none.
+
+        Own classes are found without mmengine's line in the log for each question: a config asks
+        hundreds.
+        """
+        self.import_from_location()
+        if key in self.module_dict:
+            return self.module_dict[key]
         # mmengine's own raises an error for '', and takes `abc` for the module of that name.
         found = super().get(key) if key else None
         return found if callable(found) else None
