@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from mmengine.logging import MessageHub
+from torch import nn
 
 from openmagvit2.engine.hooks import CodebookUsageHook, codebook_usage
 from openmagvit2.models.quantizers import LFQ
@@ -22,10 +23,9 @@ def told(monkeypatch):
 
 
 def start(name: str, hook: CodebookUsageHook) -> SimpleNamespace:
-    quantizer = LFQ(num_bits=4)
-    runner = SimpleNamespace(
-        model=SimpleNamespace(quantizer=quantizer), message_hub=MessageHub.get_instance(name)
-    )
+    model = nn.Module()
+    model.quantizer = LFQ(num_bits=4)
+    runner = SimpleNamespace(model=model, message_hub=MessageHub.get_instance(name))
     hook.before_train(runner)
     return runner
 
@@ -41,7 +41,8 @@ def test_counts_of_the_last_images(tmp_path, told):
     # Four images of one token each; the window holds the last two.
     for row in ([1, 1, 1, 1], [-1, -1, 1, 1], [1, -1, -1, -1], [-1, -1, -1, -1]):
         quantizer(signs(row))
-    quantizer.eval()(signs([1, 1, -1, -1]))
+    runner.model.eval()
+    quantizer(signs([1, 1, -1, -1]))
     hook.after_train_iter(runner, 0)
     values = {
         name: runner.message_hub.get_scalar(f'train/{name}').current()
@@ -50,8 +51,18 @@ def test_counts_of_the_last_images(tmp_path, told):
     assert values == pytest.approx(dict(usage=2 / 16, perplexity=math.exp(math.log(2))))
     assert not told
     hook.after_train(runner)
-    quantizer.train()(signs([1, 1, 1, 1]))
+    runner.model.train()
+    quantizer(signs([1, 1, 1, 1]))
     assert len(hook.batches) == 2
+
+
+def test_a_frozen_quantizer_counts_too(tmp_path, told):
+    """Frozen parts are in eval mode while the model trains."""
+    hook = CodebookUsageHook(window=2, interval=1)
+    runner = start(tmp_path.name, hook)
+    runner.model.quantizer.eval()(signs([1, 1, 1, 1], [-1, 1, 1, 1]))
+    hook.after_train_iter(runner, 0)
+    assert runner.message_hub.get_scalar('train/usage').current() == 2 / 16
 
 
 def test_a_collapse_is_told_once_the_window_is_full(tmp_path, told):

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from openmagvit2.apis import Generator, Tokenizer, init_model
 from openmagvit2.checkpoint import read_checkpoint
 from openmagvit2.config import load_config
 from openmagvit2.engine import precision
+from openmagvit2.engine.optim import constructor
 from openmagvit2.engine.precision import Precision, fastest_precision
 from openmagvit2.errors import UserError
 from openmagvit2.workflows.train import train
@@ -114,6 +116,44 @@ def test_a_training_records_its_type_and_a_resume_keeps_it(measured, tmp_path):
     assert told == [
         'optim_wrapper.dtype=float32 takes the place of the bfloat16 of the checkpoint.'
     ]
+
+
+class TwoRoles(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Linear(2, 2), nn.Linear(2, 2)
+
+    def roles(self) -> dict[str, nn.Module]:
+        return dict(a=self.a, b=self.b)
+
+
+@pytest.fixture
+def told(monkeypatch) -> list[str]:
+    """Lines that building the optimizers logs."""
+    lines: list[str] = []
+    monkeypatch.setattr(constructor, 'print_log', lambda line, *args: lines.append(line))
+    return lines
+
+
+def wrappers_of(dtype: str):
+    role = dict(optimizer=dict(type='SGD', lr=0.1))
+    return constructor.RoleOptimConstructor(dict(dtype=dtype, a=role, b=role))(TwoRoles())
+
+
+def test_a_cpu_trains_a_float16_recipe_in_float32(told):
+    wrappers = wrappers_of('float16')
+    for wrapper in wrappers.values():
+        assert wrapper.dtype is None and wrapper.scaler is None
+        assert wrapper.state_dict()['dtype'] == 'float32'
+    assert told == ['optim_wrapper.dtype=float16: float32 (float16 needs a GPU)']
+
+
+@pytest.mark.parametrize(('seconds', 'lines'), [(0.25, 0), (8.0, 1)])
+def test_a_slow_bfloat16_is_kept_and_said(measured, told, seconds, lines):
+    measured(seconds)
+    assert {wrapper.dtype for wrapper in wrappers_of('bfloat16').values()} == {torch.bfloat16}
+    assert len(told) == lines
+    assert all('8000.00 ms' in line and 'optim_wrapper.dtype=auto takes' in line for line in told)
 
 
 @pytest.mark.parametrize('name', ['lfq_32', 'vq_32', 'fsq_32'])

@@ -34,12 +34,18 @@ class CodebookUsageHook(Hook):
         self.window, self.interval, self.warn_below = window, interval, warn_below
 
     def before_train(self, runner) -> None:
-        """Record the indices that the quantizer gives in training."""
+        """Record the indices that the quantizer gives while the model trains."""
         model = unwrap(runner.model)
         self.sizes = model.quantizer.codebook_sizes
         self.share = max(self.window // get_world_size(), 1)
         self.batches: deque[Tensor] = deque()
-        self.handle = model.quantizer.register_forward_hook(self._keep)
+
+        def keep(quantizer, inputs, out) -> None:
+            # Not the quantizer's own mode: a frozen one is in eval mode.
+            if model.training:
+                self._keep(out.indices.detach())
+
+        self.handle = model.quantizer.register_forward_hook(keep)
 
     def after_train(self, runner) -> None:
         """Stop recording."""
@@ -80,11 +86,10 @@ class CodebookUsageHook(Hook):
                 logging.WARNING,
             )
 
-    def _keep(self, quantizer, inputs, out) -> None:
-        if quantizer.training:
-            self.batches.append(out.indices.detach())
-            while self._images() - len(self.batches[0]) >= self.share:
-                self.batches.popleft()
+    def _keep(self, indices: Tensor) -> None:
+        self.batches.append(indices)
+        while self._images() - len(self.batches[0]) >= self.share:
+            self.batches.popleft()
 
     def _images(self) -> int:
         return sum(len(batch) for batch in self.batches)

@@ -5,8 +5,9 @@ from mmengine.device import get_device
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from openmagvit2.engine.optim.wrapper import RoleOptimWrappers
+from openmagvit2.engine.optim.wrapper import AutocastOptimWrapper, RoleOptimWrappers
 from openmagvit2.engine.parallel.shards import DTensor
+from openmagvit2.engine.precision import fastest_precision
 from openmagvit2.engine.unwrap import unwrap
 from openmagvit2.errors import UserError
 from openmagvit2.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
@@ -61,10 +62,9 @@ class RoleOptimConstructor:
         wrappers = RoleOptimWrappers(
             **{name: self._wrapper(name, module) for name, module in roles.items()}
         )
-        for precision in dict.fromkeys(
-            wrapper.precision for wrapper in wrappers.values() if wrapper.automatic
-        ):
-            print_log(f'optim_wrapper.dtype=auto: {precision}', 'current')
+        for line in dict.fromkeys(map(_about_type, wrappers.values())):
+            if line:
+                print_log(line, 'current')
         return wrappers
 
     def _wrapper(self, name: str, module: nn.Module):
@@ -93,6 +93,20 @@ class RoleOptimConstructor:
             _check_states(name, cfg['optimizer'])
         cfg['optimizer'] = _build(name, dict(cfg['optimizer'], params=groups))
         return OPTIM_WRAPPERS.build(cfg)
+
+
+def _about_type(wrapper: AutocastOptimWrapper) -> str | None:
+    """Return a line on a compute type that is not the one asked for, or slow on this CPU."""
+    if wrapper.asked_for != wrapper.precision.dtype:
+        return f'optim_wrapper.dtype={wrapper.asked_for}: {wrapper.precision}'
+    if wrapper.asked_for == 'bfloat16' and wrapper.device_type == 'cpu':
+        fastest = fastest_precision(get_device())
+        if fastest.dtype == 'float32':
+            return (
+                f'optim_wrapper.dtype=bfloat16 is kept, but {fastest.reason}; '
+                f'optim_wrapper.dtype=auto takes the faster one.'
+            )
+    return None
 
 
 def _build(name: str, cfg: dict) -> torch.optim.Optimizer:

@@ -36,9 +36,9 @@ class AutocastOptimWrapper(OptimWrapper):
 
     Args:
         optimizer: The optimizer.
-        dtype: 'float32' (or None), 'bfloat16', 'float16' (GPU only), or 'auto': what this device
-            computes faster (:func:`fastest_precision`), and on resume what the checkpoint was
-            trained in.
+        dtype: 'float32' (or None), 'bfloat16', 'float16' (float32 on a CPU), or 'auto': what this
+            device computes faster (:func:`fastest_precision`), and on resume what the checkpoint
+            was trained in.
         accumulative_counts: Micro-batches of one step.
         clip_grad: Arguments of ``clip_grad_norm_``, as ``dict(max_norm=1.0)``.
         role: Prefix of the logged gradient norm.
@@ -62,11 +62,12 @@ class AutocastOptimWrapper(OptimWrapper):
                 f'optim_wrapper.dtype must be one of auto, {", ".join(DTYPES)}, got {dtype!r}.'
             )
         self.device_type = torch.device(get_device()).type
+        self.asked_for = dtype or 'float32'
         self.automatic = dtype == 'auto'
         if self.automatic:
             self._compute_in(fastest_precision(get_device()))
         else:
-            self._compute_in(Precision(dtype or 'float32', 'set by optim_wrapper.dtype'))
+            self._compute_in(Precision(self.asked_for, 'set by optim_wrapper.dtype'))
         self.grad_name = f'{role}.grad_norm'
         # That of the last step, on the device; the loop takes it for the log.
         self.grad_norm: Tensor | None = None
@@ -78,9 +79,9 @@ class AutocastOptimWrapper(OptimWrapper):
         self.skipped = 0
 
     def _compute_in(self, precision: Precision) -> None:
+        if precision.dtype == 'float16' and self.device_type == 'cpu':
+            precision = Precision('float32', 'float16 needs a GPU')
         self.precision, self.dtype = precision, DTYPES[precision.dtype]
-        if self.dtype is torch.float16 and self.device_type == 'cpu':
-            raise UserError("optim_wrapper.dtype='float16' needs a GPU; use 'auto' on a CPU.")
         self.scaler = (
             torch.amp.GradScaler(self.device_type) if self.dtype is torch.float16 else None
         )
