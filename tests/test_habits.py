@@ -89,3 +89,22 @@ def test_the_loading_of_configs_names_no_argument_of_a_model():
     for file in ('config.py', 'config_check.py', 'config_slots.py'):
         tree = ast.parse((ROOT / 'openmagvit2' / file).read_text())
         assert not names & {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant)}, file
+
+
+def test_packages_that_take_long_are_imported_where_they_are_used(trees):
+    """As openmagvit2/registry.py says: asking a slot for a name takes no second."""
+    slow = {'torchvision', 'timm', 'torch_fidelity', 'lpips', 'transformers', 'matplotlib'}
+    found = [
+        (str(path), name)
+        for path, tree in trees.items()
+        if path.parts[0] == 'openmagvit2'
+        for node in tree.body
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for name in ([node.module] if isinstance(node, ast.ImportFrom) else _names(node))
+        if name and name.split('.')[0] in slow
+    ]
+    assert not found
+
+
+def _names(node: ast.Import) -> list[str]:
+    return [alias.name for alias in node.names]

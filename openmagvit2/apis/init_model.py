@@ -9,6 +9,7 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
+from openmagvit2.apis.meta import on_meta
 from openmagvit2.apis.models import config_path
 from openmagvit2.apis.official import load_official
 from openmagvit2.checkpoint import dataset_meta, load_model_weights
@@ -60,8 +61,7 @@ def init_model(
         config = load_config(config_path(config), cfg_options)
     elif cfg_options:
         raise UserError('cfg_options go with a path; change the loaded config itself.')
-    # On 'meta' nothing is allocated, whatever the size.
-    with device if device.type == 'meta' else contextlib.nullcontext():
+    with on_meta() if device.type == 'meta' else contextlib.nullcontext():
         model = MODELS.build(config.model)
     if checkpoint is not None:
         # As mmengine's other libraries keep it: names of the classes, where the training knew them.

@@ -1,6 +1,8 @@
 """Names of the shipped configs."""
 
 import pytest
+from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from openmagvit2.apis import init_model, list_models
 
@@ -17,3 +19,28 @@ def test_names_stand_for_configs():
 def test_a_name_that_is_not_there():
     with pytest.raises(ValueError, match='tiny/lfq_23 does not exist'):
         init_model('tiny/lfq_23')
+
+
+class Drawn(TorchFunctionMode):
+    """Counts the initial weights that are drawn by the rules of torch."""
+
+    count = 0
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        self.count += function in (nn.init.normal_, nn.init.uniform_, nn.init.kaiming_uniform_)
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize('name', ['tiny/ar_32', 'tiny/titok_32'])
+def test_a_model_without_memory_draws_nothing_and_is_the_same_model(name):
+    models = {}
+    for device, draws in (('cpu', True), ('meta', False)):
+        with Drawn() as drawn:
+            models[device] = init_model(name, device=device)
+        assert (drawn.count > 0) == draws
+    shapes = [
+        {key: (x.shape, x.dtype) for key, x in model.state_dict().items()}
+        for model in models.values()
+    ]
+    assert shapes[0] == shapes[1]
+    assert {x.device.type for x in models['meta'].state_dict().values()} == {'meta'}

@@ -67,8 +67,7 @@ COUNTS = [
 
 @pytest.mark.parametrize(('name', 'counts'), COUNTS)
 def test_names_of_the_full_sizes(name, counts):
-    with torch.device('meta'):
-        model = init_model(name, device='meta')
+    model = init_model(name, device='meta')
     names = official_names(model).values()
     networks = sum(n.startswith(('encoder.', 'decoder.')) for n in names)
     assert (networks, len(names) - networks, len(set(ema_names(model).values()))) == counts
@@ -175,8 +174,7 @@ def test_wrong_files_are_refused(model, change, told):
 
 @pytest.mark.parametrize('file', FILES, ids=lambda file: file.name)
 def test_a_file_of_another_config_is_named(model, file):
-    with torch.device('meta'):
-        full = init_model(ROOT / file.config, device='meta')
+    full = init_model(ROOT / file.config, device='meta')
     tensors, names = full.state_dict(), official_names(full)
     state = {official: tensors[name] for name, official in names.items()}
     with pytest.raises(ValueError, match=f'It looks like .*{file.name}.*: give .*{file.config}'):

@@ -15,7 +15,7 @@ QUANTIZERS = {
     'LFQ': {},
     'VQ': {},
     'FSQ': {},
-    'IBQ': {},
+    'IBQ': {'codebook_size': 1024},
     'Grouped': {'quantizer': LFQ, 'groups': 2},
     'Residual': {'quantizer': LFQ, 'depth': 2},
 }

@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -23,21 +24,30 @@ def run(*command: str) -> subprocess.CompletedProcess:
     )
 
 
-@pytest.mark.parametrize(
-    ('options', 'told'),
-    [
-        (
-            ['configs/lfq_256.py', '--cfg-options', 'train_dataloader.dataset.data_root=nowhere'],
-            'OPENMAGVIT2_DATA',
-        ),
-        (
-            ['configs/tiny/lfq_32.py', '--cfg-options', 'train_cfg.max_iter=3'],
-            'did you mean `max_iters`',
-        ),
-        (['configs/tiny/nothing.py'], 'does not exist'),
-    ],
-)
-def test_mistakes_are_one_sentence(options, told, tmp_path):
+MISTAKES = [
+    (
+        ['configs/lfq_256.py', '--cfg-options', 'train_dataloader.dataset.data_root=nowhere'],
+        'OPENMAGVIT2_DATA',
+    ),
+    (
+        ['configs/tiny/lfq_32.py', '--cfg-options', 'train_cfg.max_iter=3'],
+        'did you mean `max_iters`',
+    ),
+    (['configs/tiny/nothing.py'], 'does not exist'),
+]
+
+
+@pytest.mark.parametrize(('options', 'told'), MISTAKES)
+def test_mistakes_are_one_sentence(options, told, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, 'argv', ['train.py', *options, '--work-dir', str(tmp_path)])
+    assert runpy.run_path('tools/train.py')['main']() == 2
+    (line,) = capsys.readouterr().err.splitlines()[-1:]
+    assert line.startswith('error: ') and told in line
+
+
+def test_a_process_ends_with_the_sentence(tmp_path):
+    options, told = MISTAKES[-1]
     done = run(sys.executable, 'tools/train.py', *options, '--work-dir', str(tmp_path))
     assert done.returncode == 2
     assert told in done.stderr and 'Traceback' not in done.stderr

@@ -4,7 +4,6 @@ import logging
 
 import torch
 import torch.nn.functional as F
-import torchvision
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
@@ -62,6 +61,9 @@ class ClassifierLoss(nn.Module):
         Raises:
             UserError: The file is not found, or is of another network.
         """
+        # Takes seconds, which those who only ask the slot for names need not wait for.
+        import torchvision
+
         name, key = FILES[self.model], 'weights of ClassifierLoss'
         path = find_weights(name, "torchvision's ImageNet weights, for a loss", key, self.weights)
         if not is_published(path, name):

@@ -1,0 +1,30 @@
+"""Models on the device 'meta', whose tensors have shapes and no numbers."""
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+# Each fills its first argument in place and returns it.
+FILLING = {f for name, f in vars(nn.init).items() if name.endswith('_') and name[0] != '_'}
+FILLING |= {Tensor.normal_, Tensor.uniform_}
+
+
+class _Unfilled(TorchFunctionMode):
+    """Leaves out the drawing of initial weights, which on 'meta' is more than half of a build."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        """Call the function, or return the tensor that it would fill as it is."""
+        kwargs = kwargs or {}
+        if function in FILLING:
+            return args[0] if args else kwargs['tensor']
+        return function(*args, **kwargs)
+
+
+@contextlib.contextmanager
+def on_meta() -> Iterator[None]:
+    """Within it a model of any size is built in no memory."""
+    with torch.device('meta'), _Unfilled():
+        yield
