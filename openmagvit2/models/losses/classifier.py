@@ -62,7 +62,7 @@ class ClassifierLoss(nn.Module):
         Raises:
             UserError: The file is not found, or is of another network.
         """
-        name, key = FILES[self.model], 'weights of ClassifierLoss'
+        name, key = FILES[self.model], 'the `weights` of ClassifierLoss'
         path = find_weights(name, "torchvision's ImageNet weights, for a loss", key, self.weights)
         if not is_published(path, name):
             text = f'{path} is not the published {name}.'
