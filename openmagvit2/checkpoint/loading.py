@@ -284,6 +284,11 @@ def load_start(model: nn.Module, checkpoint: str, rename: dict[str, str] | None 
     Raises:
         UserError: The file does not exist, or lacks a tensor.
     """
+    if not Path(checkpoint).exists():
+        raise UserError(
+            f'model.training.start.checkpoint: {checkpoint} does not exist; train the first stage, '
+            f'name another file, or set model.training.start=None to start from random weights.'
+        )
     renamed, pairs = {}, (rename or {}).items()
     for name, value in choose_weights(read_checkpoint(checkpoint)).items():
         own = next((b + name[len(a) :] for a, b in pairs if name.startswith(a)), name)
@@ -301,9 +306,14 @@ def load_tokenizer_weights(tokenizer: nn.Module, path: str | Path) -> None:
     Raw weights replace averages that are absent.
 
     Raises:
-        UserError: The file does not fit, or its weights are not finite: a training would not show
-            it.
+        UserError: The file is not there, does not fit, or its weights are not finite: a training
+            would not show it.
     """
+    if not Path(path).exists():
+        raise UserError(
+            f'{path} does not exist; train that tokenizer or convert its official file, and name '
+            f'the result here, or set this to None for a tokenizer of random weights.'
+        )
     load_model_weights(tokenizer, path)
     for name, value in tokenizer.state_dict().items():
         if value.is_floating_point() and not value.isfinite().all():

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
+from mmengine.logging import print_log
 from torch import Tensor
 
 from openmagvit2.engine.unwrap import unwrap
@@ -101,6 +102,8 @@ class SampleGridHook(Hook):
             return
         model = unwrap(runner.model)
         wanted = [label for label in self.shown for _ in range(self.num_per_class)]
+        # On a CPU a large generator takes minutes for one.
+        print_log(f'Sampling {len(wanted)} images for the grid of SampleGridHook.', 'current')
         images = model.images(wanted, self._sampling(runner), self.seed)
         rows = to_uint8(images).reshape(len(self.shown), self.num_per_class, *images.shape[2:], 3)
         _show(runner, 'samples', image_grid([list(row) for row in rows]))

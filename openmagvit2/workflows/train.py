@@ -168,6 +168,11 @@ def _check_start(runner: Runner, path: str, resume: bool) -> None:
             f'load_from={path}: a training starts from a .pth file; tools/convert_checkpoint.py '
             f'writes one from the original.'
         )
+    if not resume and not Path(path).exists():
+        raise UserError(
+            f'load_from={path} does not exist; name another file, or set load_from=None to start '
+            f'from random weights.'
+        )
     model = unwrap(runner.model)
     content = read_checkpoint(path, values=False)
     what, optional = (f'Checkpoint {path}', ()) if resume else (f'load_from={path}', TRAINING_ONLY)

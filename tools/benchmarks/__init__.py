@@ -13,6 +13,7 @@ PARTS = (
     'ar_train',
     'sampling',
     'decoding',
+    'paradigms',
     'growth',
     'data',
     'evaluation',

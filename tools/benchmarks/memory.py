@@ -1,6 +1,8 @@
 """Peak memory of a call."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -37,3 +39,26 @@ class PeakMemory(TorchDispatchMode):
                     self.sizes[storage] = storage.nbytes()
         self.peak = max(self.peak, sum(self.sizes.values()))
         return out
+
+
+@contextlib.contextmanager
+def resident_peak() -> Iterator[dict[str, int]]:
+    """Measure the bytes that this process holds at most, ``beyond`` those before.
+
+    That is all on the CPU, also what operations need inside them; nothing where there is no Linux.
+    """
+    found: dict[str, int] = {}
+    own = Path('/proc/self')
+    if not (own / 'clear_refs').exists():
+        yield found
+        return
+    # The high-water mark begins anew.
+    (own / 'clear_refs').write_text('5')
+    before = _status(own, 'VmRSS')
+    yield found
+    found['beyond'] = _status(own, 'VmHWM') - before
+
+
+def _status(process: Path, key: str) -> int:
+    lines = dict(line.split(':', 1) for line in (process / 'status').read_text().splitlines())
+    return int(lines[key].split()[0]) * 1024

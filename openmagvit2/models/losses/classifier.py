@@ -64,7 +64,7 @@ class ClassifierLoss(nn.Module):
         # Takes seconds, which those who only ask the slot for names need not wait for.
         import torchvision
 
-        name, key = FILES[self.model], 'weights of ClassifierLoss'
+        name, key = FILES[self.model], 'the `weights` of ClassifierLoss'
         path = find_weights(name, "torchvision's ImageNet weights, for a loss", key, self.weights)
         if not is_published(path, name):
             text = f'{path} is not the published {name}.'

@@ -1,0 +1,36 @@
+"""Weights to start from that are not there: the error has the key and a way on."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from openmagvit2.apis import init_model
+from openmagvit2.config import load_config
+from openmagvit2.errors import UserError
+from openmagvit2.workflows.train import train
+
+TINY = Path(__file__).parents[2] / 'configs' / 'tiny'
+
+
+@pytest.mark.parametrize(
+    ('name', 'key', 'way_on'),
+    [
+        ('ar_32', 'model.tokenizer.checkpoint', 'set this to None'),
+        ('titok_stage1_32', 'model.pixels.tokenizer.checkpoint', 'set this to None'),
+        ('titok_stage2_32', 'model.training.start.checkpoint', 'set model.training.start=None'),
+    ],
+)
+def test_a_part_without_its_file(name, key, way_on):
+    # The Runner calls it before a training.
+    model = init_model(TINY / f'{name}.py', cfg_options={key: 'gone.pth'})
+    text = f'{re.escape(key)}: gone.pth does not exist; .*{way_on}'
+    with pytest.raises(UserError, match=text):
+        model.init_weights()
+
+
+def test_a_training_without_its_file(tmp_path):
+    options = dict(load_from='gone.pth', experiment_name=tmp_path.name)
+    config = load_config(TINY / 'lfq_32.py', options)
+    with pytest.raises(UserError, match='load_from=gone.pth does not exist; .*load_from=None'):
+        train(config, str(tmp_path))

@@ -1,0 +1,63 @@
+"""Time and memory of one image, from label to pixels, by generators of different paradigms."""
+
+import argparse
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from benchmarks.memory import resident_peak
+from benchmarks.report import Result, number
+from openmagvit2.apis import Generator
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this benchmark to the command line."""
+    parser.add_argument(
+        '--configs',
+        nargs='+',
+        default=['ar_b_256', 'var/ar_d16_256'],
+        help='generators with random weights; the others are compared with the first',
+    )
+    parser.add_argument('--repeats', type=int, default=1, help='images after one to warm up')
+
+
+def measure(args: argparse.Namespace, machine: Any) -> Iterator[Result]:
+    """A result for each config: one image in float32, with the config's ``eval_sampling``."""
+    first = None
+    for config in args.configs:
+        result = _result(config, args.repeats, machine)
+        first = first or result
+        if result is not first:
+            result.notes.append(
+                f'{number(first.seconds / result.seconds)} times as fast as {first.name}'
+            )
+        yield result
+
+
+def _result(config: str, repeats: int, machine: Any) -> Result:
+    generator = Generator.from_config(config)
+    model = generator.model.to(machine.device)
+    own = sum(p.numel() for n, p in model.named_parameters() if not n.startswith('tokenizer.'))
+    with resident_peak() as memory:
+        generator.sample([0])
+    seconds, tokens = min(_times(generator) for _ in range(max(repeats, 1)))
+    notes = [
+        f'{own / 1e6:.0f} M parameters beside the tokenizer; {model.num_tokens} tokens in '
+        f'{number(tokens)} s, then pixels; {generator.sampling}'
+    ]
+    return Result(
+        f'{config}, one image', seconds, 1, 'images', peak=memory.get('beyond'), notes=notes
+    )
+
+
+def _times(generator: Generator) -> tuple[float, float]:
+    """Return the seconds of a whole image, and of its tokens."""
+    begin = time.perf_counter()
+    # Copies wait for the device.
+    indices = generator.sample_indices([0]).cpu()
+    middle = time.perf_counter()
+    with torch.no_grad():
+        generator.model.decode_indices(indices.to(generator.device)).cpu()
+    return time.perf_counter() - begin, middle - begin
