@@ -16,6 +16,8 @@ literal if it is one. Values are inserted after parsing, so they may contain quo
 
 import ast
 import copy
+import difflib
+import glob
 import os
 import re
 import types
@@ -225,8 +227,10 @@ def _text(path: Path) -> str:
 
 
 def _parse(path: Path, chain: tuple[Path, ...]) -> tuple[Templates, ast.Module]:
+    if path.is_dir():
+        raise UserError(f'Config file {path} is a folder; name a file in it.')
     if not path.is_file():
-        raise UserError(f'Config file {path} does not exist.')
+        raise UserError(f'Config file {path} does not exist{_nearest(path)}')
     if path.suffix != '.py':
         raise UserError(f'Config file {path}: configs are Python files, their names end in .py.')
     if path.resolve() in chain:
@@ -244,6 +248,18 @@ def _parse(path: Path, chain: tuple[Path, ...]) -> tuple[Templates, ast.Module]:
             f"_base_ = ['../_base_/runtime.py']."
         )
     return templates, tree
+
+
+def _nearest(path: Path) -> str:
+    """Return the question for a config that may be meant: the nearest of the folder, or one below
+    ``configs/`` of that name.
+    """
+    beside = [str(found) for found in path.parent.glob('*.py')]
+    near = difflib.get_close_matches(str(path), beside, n=1, cutoff=0.8)
+    found = Path('configs').rglob(f'{glob.escape(path.stem)}.py')
+    named = sorted(found, key=lambda path: (len(path.parts), path))
+    near += [str(path) for path in named if '_base_' not in path.parts]
+    return f'; did you mean {near[0]}?' if near else '.'
 
 
 def _bases(tree: ast.Module, templates: Templates) -> list[str]:

@@ -13,7 +13,7 @@ from openmagvit2.registry import SCOPE
 
 # What a config can write, in words.
 WORDS: dict[Any, str] = {
-    int: 'a whole number',
+    int: 'a whole number from 0',
     float: 'a number',
     bool: 'True or False',
     str: 'a string',
@@ -51,7 +51,8 @@ def _check(path: str, value: Any, hint: Any, of: str) -> None:
 
 @functools.cache
 def annotations(cls: type) -> dict[str, Any]:
-    """Return the types of the arguments of a class; a default that is None may be given too.
+    """Return the types of the arguments of a class; a default that is None may be given too, and
+    where it is a negative number everything.
 
     Arguments that a class hands on with ``**kwargs`` are those of its base class. Classes of other
     packages annotate in their own way, and are left out.
@@ -64,8 +65,10 @@ def annotations(cls: type) -> dict[str, Any]:
         if base.__module__.partition('.')[0] == SCOPE:
             hints = typing.get_type_hints(base.__init__)
             for name in hints.keys() & parameters.keys():
-                optional = hints[name] | None if parameters[name].default is None else hints[name]
-                found.setdefault(name, optional)
+                default = parameters[name].default
+                negative = isinstance(default, int) and default < 0
+                hint = hints[name] | None if default is None else hints[name]
+                found.setdefault(name, Any if negative else hint)
         if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
             break
     return found
@@ -95,7 +98,8 @@ def fits(value: Any, hint: Any) -> bool:
         return value.is_integer() and value >= 1000
     if hint in (int, float):
         kind = numbers.Integral if hint is int else numbers.Real
-        return isinstance(value, kind) and not isinstance(value, bool)
+        number = isinstance(value, kind) and not isinstance(value, bool)
+        return number and (hint is float or value >= 0)
     return isinstance(value, hint) if hint in WORDS else True
 
 

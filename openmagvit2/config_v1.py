@@ -177,7 +177,7 @@ def _model(node: dict, base: Any, path: str, say: bool) -> dict:
     base = base if isinstance(base, dict) and not node.get('_delete_') else {}
     kind = node.get('type', base.get('type'))
     cls = MODELS.get(kind) if isinstance(kind, str) else kind
-    if cls is None:
+    if not callable(cls):
         return node
     known = accepted(cls)
     for argument, (keys, translate) in TABLE.items():

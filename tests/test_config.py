@@ -85,8 +85,21 @@ def test_custom_import_beside_the_config(config):
 
 
 def test_missing_file():
-    with pytest.raises(ValueError, match='nowhere.py does not exist'):
+    with pytest.raises(ValueError, match=r'nowhere.py does not exist\.$'):
         load_config('nowhere.py')
+
+
+def test_what_a_missing_file_may_have_meant(monkeypatch):
+    monkeypatch.chdir(CONFIGS.parent)
+    for given, meant in (
+        ('configs/tiny/lfq32.py', 'configs/tiny/lfq_32.py'),
+        ('lfq_32', 'configs/tiny/lfq_32.py'),
+        ('lfq_256.py', 'configs/lfq_256.py'),
+    ):
+        with pytest.raises(ValueError, match=f'{given} does not exist; did you mean {meant}.$'):
+            load_config(given)
+    with pytest.raises(ValueError, match='configs/tiny is a folder; name a file in it'):
+        load_config('configs/tiny')
 
 
 def test_one_length_takes_the_place_of_the_other():

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from openmagvit2.config import load_config
 from openmagvit2.config_types import annotations, fits, spoken
+from openmagvit2.engine.optim.schedule import WarmupDecayLR
 from openmagvit2.errors import UserError
 from openmagvit2.models.encoders import CnnEncoder
 from openmagvit2.models.tokenizers.training import Training
@@ -17,8 +19,8 @@ TINY = Path(__file__).parents[1] / 'configs' / 'tiny'
 @pytest.mark.parametrize(
     ('hint', 'right', 'wrong'),
     [
-        (int, [3, -1, 1e4], [3.0, 1e4 + 0.5, True, '3', None]),
-        (float, [3, 0.5], [True, '3', None]),
+        (int, [3, 0, 1e4], [-1, 3.0, 1e4 + 0.5, True, '3', None]),
+        (float, [3, -0.5], [True, '3', None]),
         (bool, [True], [1, 'no', None]),
         (str, ['a', ''], [3, ['a'], None]),
         (dict, [{}], [[], None, 'a']),
@@ -39,7 +41,7 @@ def test_a_value_is_of_a_type(hint, right, wrong):
 
 def test_types_in_words():
     assert spoken(int | Sequence[int] | None) == (
-        'a whole number or a list, each a whole number or None'
+        'a whole number from 0 or a list, each a whole number from 0 or None'
     )
     assert spoken(Mapping[str, dict | None] | None) == 'a dict or None'
 
@@ -50,7 +52,12 @@ def test_arguments_of_base_classes_and_of_other_packages():
             super().__init__(**others)
 
     found = annotations(Mine)
-    assert found['channels'] is int and 'depth' not in found and 'others' not in found
+    assert (
+        found['channels'] is int
+        and annotations(WarmupDecayLR)['last_step'] is Any
+        and 'depth' not in found
+        and 'others' not in found
+    )
     assert annotations(Training)['adversarial'] == dict | None
 
 
@@ -66,18 +73,25 @@ def test_arguments_of_base_classes_and_of_other_packages():
         ('lfq_32', 'model.training.quantizer_losses.entropy', 'a', 'a number or a dict of the los'),
         ('lfq_32', 'model.training.adversarial.regularizers', 5, 'must be a list, each a dict'),
         ('lfq_32', 'model.training.freeze', 'encoder', 'must be a list, each a string'),
-        ('lfq_32', 'model.encoder.channels', 'many', "must be a whole number, got 'many'"),
+        ('lfq_32', 'model.encoder.channels', 'many', "must be a whole number from 0, got 'many'"),
+        ('lfq_32', 'model.decoder.channels', -1, 'must be a whole number from 0, got -1'),
         ('lfq_32', 'model.encoder.bias', 'no', "must be True or False, got 'no'"),
         ('ar_32', 'model.tokenizer', None, 'must be a dict of the model slot, got None'),
         ('ar_32', 'model.tokenizer.quantizer', 5, 'must be a dict of the quantizer slot, got 5'),
         ('ar_32', 'model.backbone', 5, 'must be a dict of the backbone slot, got 5'),
-        ('ar_32', 'model.conditioner.num_classes', 'ten', 'must be a whole number'),
-        ('ar_32', 'val_dataloader.dataset.num_images', 'all', 'a whole number or None'),
+        ('ar_32', 'model.conditioner.num_classes', 'ten', 'must be a whole number from'),
+        ('ar_32', 'val_dataloader.dataset.num_images', 'all', 'a whole number from 0 or'),
     ],
 )
 def test_a_value_of_another_type_is_one_sentence_with_its_key(config, key, value, told):
     with pytest.raises(UserError, match=rf'^{key} {told}|^{key} must be {told}'):
         load_config(TINY / f'{config}.py', {key: value})
+
+
+@pytest.mark.parametrize('key', ['model.type', 'model.encoder.type'])
+def test_a_type_that_is_no_name(key):
+    with pytest.raises(UserError, match=f'^{key} must be the name of a class, got 5'):
+        load_config(TINY / 'lfq_32.py', {key: 5})
 
 
 @pytest.mark.parametrize('kind', ['', 'abc', 'os'])

@@ -21,13 +21,16 @@ CHUNKED = '__msgpack_chunked_array__'
 
 
 def is_msgpack(path: Path) -> bool:
-    """Return whether a file begins with a nonempty msgpack map.
+    """Return whether a file begins with a nonempty msgpack map and a string, its first key.
 
-    Pickles, zip files and safetensors files begin differently.
+    Pickles, zip files, safetensors files and pictures begin differently.
     """
     with open(path, 'rb') as file:
-        first = file.read(1)
-    return bool(first) and (0x81 <= first[0] <= 0x8F or first[0] in (0xDE, 0xDF))
+        begin = file.read(6)
+    # What tells the number of entries: the first byte, or two or four bytes after it.
+    length = {0xDE: 3, 0xDF: 5}.get(begin[0], 1 if 0x81 <= begin[0] <= 0x8F else 0) if begin else 0
+    key = begin[length : length + 1]
+    return bool(length and key) and (0xA0 <= key[0] <= 0xBF or 0xD9 <= key[0] <= 0xDB)
 
 
 def read_msgpack(path: Path) -> dict[str, Tensor]:

@@ -16,6 +16,7 @@ from openmagvit2.checkpoint.containers import joined, opened
 from openmagvit2.checkpoint.converters import is_official
 from openmagvit2.checkpoint.flax_msgpack import is_msgpack, read_msgpack
 from openmagvit2.checkpoint.mapped import ReleasingFile
+from openmagvit2.checkpoint.mistaken import check_beginning
 from openmagvit2.checkpoint.prefixes import unwrapped
 from openmagvit2.checkpoint.safetensors_file import write_safetensors
 from openmagvit2.checkpoint.sharded import is_sharded, read_sharded
@@ -60,6 +61,7 @@ def read_checkpoint(path: str | Path, values: bool = True) -> dict:
         )
     if not path.is_file():
         raise UserError(f'Checkpoint {path} does not exist.')
+    check_beginning(path)
     if path.suffix != '.safetensors':
         content = opened(_read(path))
         state = content['state_dict']
@@ -72,7 +74,10 @@ def read_checkpoint(path: str | Path, values: bool = True) -> dict:
     try:
         tensors, meta = load_file(path), _safetensors_meta(path)
     except Exception as error:
-        raise UserError(f'Checkpoint {path} cannot be read safely: {error}') from error
+        raise UserError(
+            f'Checkpoint {path} cannot be read safely: it is damaged, or no file of safetensors '
+            f'({error}).'
+        ) from error
     averaged = {
         name.removeprefix(EMA_PREFIX): tensor
         for name, tensor in tensors.items()

@@ -113,18 +113,19 @@ def read_pickle(path: Path) -> Any:
                 f'Checkpoint {path} cannot be read safely: it wants `{names}`, which could run '
                 f'code. Refused.'
             ) from None
-        # torch's own advice, to load without the check, comes first in its text.
-        reason = re.search(r'WeightsUnpickler error:\s*(.+)', str(error))
-        first = reason.group(1) if reason else str(error).strip().partition('\n')[0]
-        first = (
-            first
-            if ' ' in first
-            else (
-                f'it is damaged, or no file of torch.save '
-                f'({type(error).__name__}{f": {first}" if first else ""})'
-            )
-        )
-        raise UserError(f'Checkpoint {path} cannot be read safely: {first}') from error
+        raise UserError(f'Checkpoint {path} cannot be read safely: {_reason(error)}') from error
+
+
+def _reason(error: Exception) -> str:
+    """Return what is wrong with a file that torch cannot read."""
+    # torch's own advice, to load without the check, comes first in its text.
+    found = re.search(r'WeightsUnpickler error:\s*(.+)', str(error))
+    first = found.group(1) if found else str(error).strip().partition('\n')[0]
+    # A single word is a key or nothing, and these are torch's words for any file but its own.
+    if ' ' in first and not first.startswith(('Unsupported operand', '[enforce fail')):
+        return first.partition('. This is an internal')[0]
+    named = f'{type(error).__name__}{f": {first}" if first else ""}'
+    return f'it is damaged, or no file of torch.save ({named})'
 
 
 def _check_stored(path: Path) -> None:

@@ -19,9 +19,8 @@ def test_files_without_names_are_refused(tmp_path, content):
         read_checkpoint(tmp_path / 'list.pth')
 
 
-@pytest.mark.parametrize('content', [b'', b'hello'])
-def test_files_that_are_none_are_told_so(tmp_path, content):
-    (tmp_path / 'x.pth').write_bytes(content)
+def test_a_file_that_is_none_is_told_so(tmp_path):
+    (tmp_path / 'x.pth').write_bytes(b'hello')
     with pytest.raises(
         ValueError, match=r'x.pth cannot be read safely: it is damaged, or no file of torch.save'
     ):

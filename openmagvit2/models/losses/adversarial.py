@@ -37,7 +37,8 @@ class Adversarial(nn.Module):
         regularizers: Configs of penalties of the discriminator, each with a ``weight`` and, where
             it shall not be that of its class, a ``name`` for logs and checkpoints:
             ``regularizer(real, fake, discriminator=, image=, iteration=) -> scalar``, or None where
-            an iteration has none. One that does not accept a keyword is not given it.
+            an iteration has none. One that does not accept a keyword is not given it. A ``type``
+            of None removes an inherited one.
     """
 
     slots = dict(
@@ -67,7 +68,9 @@ class Adversarial(nn.Module):
         self.discriminator_loss: Callable[[Tensor, Tensor], Tensor]
         if first not in ('generator', 'discriminator'):
             raise UserError(f"{KEY}.first must be 'generator' or 'discriminator', got {first!r}.")
-        self.discriminator, self.regularizers = discriminator, list(regularizers)
+        self.discriminator = discriminator
+        # As everywhere, a `type` of None removes an inherited part.
+        self.regularizers = [part for part in regularizers if part.get('type', '') is not None]
         own = AdversarialLoss(
             generator=generator_loss if isinstance(generator_loss, str) else 'non_saturating',
             discriminator=discriminator_loss if isinstance(discriminator_loss, str) else 'hinge',
@@ -178,6 +181,8 @@ class Adversarial(nn.Module):
         """
         named: dict[str, dict] = {}
         for config in self.regularizers:
+            if 'type' not in config:
+                raise UserError(f'{KEY}.regularizers: a part has no `type`: {config!r}.')
             kind = config['type'] if isinstance(config['type'], str) else config['type'].__name__
             name = config.get('name') or kind.rpartition('.')[2].lower()
             number = sum(re.fullmatch(rf'{name}(_\d+)?', other) is not None for other in named) + 1

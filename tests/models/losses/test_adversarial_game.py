@@ -114,6 +114,12 @@ def test_the_start_and_a_game_without_a_discriminator():
     assert not nothing.is_played(10) and nothing.build_parts() == {}
 
 
+def test_a_type_of_none_removes_a_regularizer():
+    parts = [dict(type=None, weight=1.0), dict(type='R1')]
+    game = Adversarial(discriminator=dict(type='Dot'), regularizers=parts)
+    assert list(game.build_parts()) == ['discriminator', 'r1']
+
+
 @pytest.mark.parametrize(
     ('wrong', 'text'),
     [
@@ -124,6 +130,7 @@ def test_the_start_and_a_game_without_a_discriminator():
         (dict(first='both'), "training.adversarial.first must be 'generator' or 'discriminator'"),
         (dict(weight=dict(type='L1Loss')), 'training.adversarial.weight must be a number, or'),
         (dict(weight='much'), 'training.adversarial.weight must be a number, or'),
+        (dict(regularizers=[dict(weight=1)]), 'regularizers: a part has no `type`: {.weight.: 1}'),
     ],
 )
 def test_mistakes_name_the_key(wrong, text):

@@ -1,0 +1,75 @@
+"""What people take for a checkpoint by mistake is called by its name, or called damaged."""
+
+import io
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from openmagvit2.checkpoint import read_checkpoint
+from openmagvit2.errors import UserError
+
+
+def picture(kind: str) -> bytes:
+    file = io.BytesIO()
+    Image.new('RGB', (4, 4)).save(file, kind)
+    return file.getvalue()
+
+
+def array() -> bytes:
+    file = io.BytesIO()
+    np.save(file, np.zeros(3))
+    return file.getvalue()
+
+
+def archive() -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, 'w') as content:
+        content.writestr('a', 'b')
+    return file.getvalue()
+
+
+def torn() -> bytes:
+    file = io.BytesIO()
+    torch.save(dict(state_dict=dict(a=torch.zeros(1000))), file)
+    return file.getvalue()[:2000]
+
+
+LFS = b'version https://git-lfs.github.com/spec/v1\noid sha256:b806\nsize 7071660\n'
+
+
+@pytest.mark.parametrize('name', ['a.pth', 'a.safetensors'])
+@pytest.mark.parametrize(
+    ('content', 'told'),
+    [
+        (b'', 'is empty; copy or download it again'),
+        (LFS, 'is none: it is a pointer of Git LFS; fetch the file itself, as by `git lfs pull`'),
+        (b'<!DOCTYPE html><html>', 'is none: it is a web page; download the file itself'),
+        (picture('PNG'), 'is none: it is a picture'),
+        (picture('JPEG'), 'is none: it is a picture'),
+        (array(), 'is none: it is an array of NumPy'),
+    ],
+)
+def test_files_of_other_kinds(tmp_path, name, content, told):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=f'^Checkpoint {tmp_path / name} {told}'):
+        read_checkpoint(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ('content', 'told'),
+    [
+        (b'{"a": 1}', r'it is damaged, or no file of torch.save \(UnpicklingError'),
+        (bytes(range(200, 256)), r'it is damaged, or no file of torch.save \('),
+        (archive(), r'it is damaged, or no file of torch.save \(RuntimeError'),
+        (torn(), 'PytorchStreamReader failed .*: failed finding central directory$'),
+        # A first byte of msgpack's maps, but no key after it.
+        (b'\x89\x01' + bytes(30), r'it is damaged, or no file of torch.save \('),
+    ],
+)
+def test_anything_else(tmp_path, content, told):
+    (tmp_path / 'a.pth').write_bytes(content)
+    with pytest.raises(UserError, match=f'^Checkpoint .*/a.pth cannot be read safely: {told}'):
+        read_checkpoint(tmp_path / 'a.pth')
