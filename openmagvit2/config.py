@@ -29,6 +29,7 @@ from openmagvit2.config_file import fill_options, read_file
 from openmagvit2.config_merge import merge
 from openmagvit2.config_options import DictAction, nest
 from openmagvit2.config_slots import MMENGINE, Place, known_keys, place_of
+from openmagvit2.config_text import TextConfig
 from openmagvit2.config_v1 import translated
 from openmagvit2.errors import UserError
 from openmagvit2.signatures import Slot
@@ -58,7 +59,7 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
         if key in content:
             raise UserError(f'Config file {path}: mmengine keeps the name `{key}` for itself.')
     content = _without_delete(content)
-    config = Config(content, filename=str(path))
+    config = TextConfig(content, filename=str(path))
     config.setdefault('default_scope', registry.SCOPE)
     check(config.to_dict())
     return config

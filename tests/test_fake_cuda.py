@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from fake_card import fake_card
 from mmengine.config import Config
 from torch import nn
 from torch._subclasses.fake_tensor import (
@@ -31,6 +32,7 @@ from openmagvit2.models.samplers.filters import top_p
 from openmagvit2.models.tokenizers import visual_tokenizer
 from openmagvit2.registry import MODELS
 
+pytestmark = fake_card
 CONFIGS = Path(__file__).parents[1] / 'configs' / 'tiny'
 # Those that go the ways of others.
 TWINS = ('ar_32_official', 'ar_grouped_32_official', 'lfq_32_official', 'maskgit_32_official')

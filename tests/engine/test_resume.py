@@ -1,6 +1,8 @@
 """A training that is stopped and resumed ends bit for bit where one that never stopped ends."""
 
+import functools
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,8 @@ def config(name: str, workers: int, counts: int, hook: dict | None = None, famil
         'train_dataloader.num_workers': workers,
         'optim_wrapper.accumulative_counts': counts,
         'global_batch_size': 8,
+        # Two batches.
+        'val_dataloader.dataset.num_images': 64,
     }
     loaded = load_config(CONFIGS / f'{family}.py', options)
     if hook:
@@ -66,22 +70,34 @@ def assert_equal(a: object, b: object, path: str = '') -> None:
         assert a == b, path
 
 
+@pytest.fixture(scope='module')
+def straight(tmp_path_factory) -> Callable[[str, int, int], Path]:
+    """Folders of trainings that never stop, by config, loader workers and micro-batches."""
+
+    @functools.cache
+    def folder(family: str, workers: int, counts: int) -> Path:
+        made = tmp_path_factory.mktemp('straight')
+        train(config(made.name, workers, counts, family=family), str(made))
+        return made
+
+    return folder
+
+
 @pytest.mark.parametrize('family', ['lfq_32', 'ar_32'])
 @pytest.mark.parametrize(
     ('iteration', 'in_validation', 'workers', 'counts'),
     [(3, False, 0, 1), (5, False, 2, 2), (4, True, 0, 1)],
 )
-def test_resume_is_exact(tmp_path, iteration, in_validation, workers, counts, family):
-    name = tmp_path.name
-    straight, halves = tmp_path / 'straight', tmp_path / 'halves'
-    train(config(f'{name}-a', workers, counts, family=family), str(straight))
+def test_resume_is_exact(tmp_path, straight, iteration, in_validation, workers, counts, family):
+    name, halves = tmp_path.name, tmp_path / 'halves'
     hook = dict(type='SignalHook', iteration=iteration, in_validation=in_validation)
     with pytest.raises(TrainingStopped) as stopped:
         train(config(f'{name}-b', workers, counts, hook, family), str(halves))
     assert stopped.value.iteration == iteration
     assert find_resume_checkpoint(halves) == halves / f'iter_{iteration}.pth'
     train(config(f'{name}-c', workers, counts, family=family), str(halves), resume=True)
-    a, b = (read_checkpoint(folder / 'iter_8.pth') for folder in (straight, halves))
+    unbroken = straight(family, workers, counts)
+    a, b = (read_checkpoint(folder / 'iter_8.pth') for folder in (unbroken, halves))
     hooks = load_config(CONFIGS / f'{family}.py').custom_hooks
     averaged = any(hook['type'] == 'SubmoduleEMAHook' for hook in hooks)
     assert ('ema_state_dict' in a) == averaged
@@ -97,9 +113,9 @@ def test_resume_is_exact(tmp_path, iteration, in_validation, workers, counts, fa
 
 
 @pytest.mark.slow
-def test_resume_is_exact_with_branches_left_out(tmp_path):
+def test_resume_is_exact_with_branches_left_out(tmp_path, straight):
     """Drop path has its numbers from torch's generator, as dropout."""
-    test_resume_is_exact(tmp_path, 3, False, 0, 1, 'ar_llamagen_32')
+    test_resume_is_exact(tmp_path, straight, 3, False, 0, 1, 'ar_llamagen_32')
 
 
 @pytest.mark.slow
@@ -116,8 +132,8 @@ def test_resume_is_exact_with_branches_left_out(tmp_path):
         'omni_tokenizer_32',
     ],
 )
-def test_resume_is_exact_with_several_codebooks_and_scales(tmp_path, family):
-    test_resume_is_exact(tmp_path, 3, False, 0, 1, family)
+def test_resume_is_exact_with_several_codebooks_and_scales(tmp_path, straight, family):
+    test_resume_is_exact(tmp_path, straight, 3, False, 0, 1, family)
 
 
 @pytest.mark.slow
@@ -139,13 +155,13 @@ def test_resume_is_exact_with_several_codebooks_and_scales(tmp_path, family):
         'ar_ibq_32',
     ],
 )
-def test_resume_is_exact_with_other_networks(tmp_path, family):
-    test_resume_is_exact(tmp_path, 3, False, 0, 1, family)
+def test_resume_is_exact_with_other_networks(tmp_path, straight, family):
+    test_resume_is_exact(tmp_path, straight, 3, False, 0, 1, family)
 
 
 @pytest.mark.slow
-def test_resume_is_exact_with_r1_and_lecam_of_means(tmp_path):
-    test_resume_is_exact(tmp_path, 3, False, 0, 2, 'magvit2_32')
+def test_resume_is_exact_with_r1_and_lecam_of_means(tmp_path, straight):
+    test_resume_is_exact(tmp_path, straight, 3, False, 0, 2, 'magvit2_32')
 
 
 def test_a_broken_checkpoint_is_passed_over_and_metrics_need_no_override(tmp_path):
@@ -203,14 +219,12 @@ def test_resume_from_an_older_file_keeps_what_it_writes(tmp_path):
     assert (folder / 'iter_3.pth').is_file()
 
 
-def test_loading_weights_is_not_a_resume(tmp_path):
-    train(config(f'{tmp_path.name}-a', 0, 1), str(tmp_path / 'old'))
-    new = config(f'{tmp_path.name}-b', 0, 1)
-    new.load_from = str(tmp_path / 'old' / 'iter_8.pth')
-    train(new, str(tmp_path / 'new'))
-    old, weights = (
-        read_checkpoint(tmp_path / name / 'iter_8.pth')['state_dict'] for name in ('old', 'new')
-    )
+def test_loading_weights_is_not_a_resume(tmp_path, straight):
+    old = straight('lfq_32', 0, 1) / 'iter_8.pth'
+    new = config(tmp_path.name, 0, 1)
+    new.load_from = str(old)
+    train(new, str(tmp_path))
+    old, weights = (read_checkpoint(file)['state_dict'] for file in (old, tmp_path / 'iter_8.pth'))
     assert any(not old[key].equal(weights[key]) for key in old)
 
 

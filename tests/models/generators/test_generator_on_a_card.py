@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from fake_card import fake_card
 from generator_parts import generator
 from torch._subclasses import FakeTensorMode
 from torch.utils._pytree import tree_leaves
@@ -24,6 +25,7 @@ KINDS = {
 }
 
 
+@fake_card
 @pytest.mark.parametrize('kind', KINDS)
 def test_losses_likelihoods_and_samples(kind, monkeypatch):
     # The one place that waits, after the last token.

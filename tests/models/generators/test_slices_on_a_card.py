@@ -4,6 +4,7 @@ one, no pass waits.
 
 import pytest
 import torch
+from fake_card import fake_card
 from torch._subclasses import FakeTensorMode
 from torch.utils._pytree import tree_leaves
 
@@ -17,6 +18,7 @@ SAMPLERS = {
 }
 
 
+@fake_card
 @pytest.mark.parametrize('name', SAMPLERS)
 def test_losses_likelihoods_and_samples(name, monkeypatch):
     monkeypatch.setattr(Finite, 'check', lambda self: None)

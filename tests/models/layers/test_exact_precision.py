@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from fake_card import fake_card
 from torch._subclasses import FakeTensorMode
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -41,6 +42,7 @@ def without_float64(monkeypatch):
         yield
 
 
+@fake_card
 def test_batches_draws_and_metrics_have_no_float64(without_float64):
     preprocessor = ImagePreprocessor()
     preprocessor.to('cuda')
