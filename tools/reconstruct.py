@@ -1,4 +1,5 @@
-"""Reconstruct images: python tools/reconstruct.py CONFIG CKPT IMAGE_OR_FOLDER… --out-dir DIR.
+"""Reconstruct images: python tools/reconstruct.py CONFIG CKPT IMAGE_OR_FOLDER… --out-dir DIR
+[--size N].
 
 Exit codes: 0, all is done; 1, some files could not be read and are listed, the rest is done;
 2, a mistake before the first image, as a path that does not exist.
@@ -15,6 +16,7 @@ from tqdm import tqdm
 from openmagvit2 import console
 from openmagvit2.apis import Tokenizer
 from openmagvit2.checkpoint.hashing import weights_hash
+from openmagvit2.datasets.transforms import CenterCrop, Resize
 from openmagvit2.errors import UserError
 from openmagvit2.io import UnreadableImage, claim, gather_images, read_image, to_colour
 from openmagvit2.visualization import save_grid, save_image
@@ -30,8 +32,34 @@ def psnr(image: np.ndarray, other: np.ndarray) -> float:
     return 10 * np.log10(255**2 / error) if error else float('inf')
 
 
+def fitting(tokenizer: Tokenizer, size: int | None) -> list[Resize | CenterCrop]:
+    """Return the transforms of images to a square of ``size`` pixels, or to the one size that the
+    tokenizer takes; none where it takes any.
+
+    Raises:
+        UserError: It takes no images of ``size``.
+    """
+    encoder = tokenizer.model.encoder
+    only = encoder.image_size
+    if size is None and only is None:
+        return []
+    crop = only if size is None else (size, size)
+    if only is not None:
+        encoder.check_size(crop)
+    if size is None:
+        print(
+            f'{type(encoder).__name__} takes {crop[0]}x{crop[1]} only: images are resized to cover '
+            f'that, and their middle is cut out.'
+        )
+    return [Resize(size=max(crop)), CenterCrop(size=crop)]
+
+
 def reconstruct(
-    tokenizer: Tokenizer, files: Sequence[Path], out_dir: Path, background: str
+    tokenizer: Tokenizer,
+    files: Sequence[Path],
+    out_dir: Path,
+    background: str,
+    transforms: Sequence[Resize | CenterCrop] = (),
 ) -> list[UnreadableImage]:
     """Write the reconstructions and the grid; returns what could not be read."""
     pairs, broken = [], []
@@ -41,6 +69,8 @@ def reconstruct(
         except UnreadableImage as error:
             broken.append(error)
             continue
+        for transform in transforms:
+            image = transform(dict(image=image))['image']
         (out,) = tokenizer.reconstruct(image)
         tqdm.write(f'{ascii_if_needed(path)}: {psnr(image, out):.2f} dB')
         # The number keeps files of one name in different folders apart.
@@ -52,13 +82,13 @@ def reconstruct(
     return broken
 
 
-def begin(tokenizer: Tokenizer, out_dir: str, background: str) -> None:
+def begin(tokenizer: Tokenizer, out_dir: str, background: str, size: int | None) -> None:
     """Make the folder, or check that the reconstructions in it are of the same tokenizer.
 
     Raises:
         UserError: They are not, or nothing says so.
     """
-    settings = dict(weights=weights_hash(tokenizer.model), background=background)
+    settings = dict(weights=weights_hash(tokenizer.model), background=background, size=size)
     numbered = f'{"[0-9]" * 5}_*.png'
     if claim(out_dir, settings, 'reconstructions.json', numbered, 'reconstructions'):
         print(
@@ -94,6 +124,12 @@ def main() -> int:
         help="colour behind transparent pixels, as black or '#808080'; default: white",
     )
     parser.add_argument(
+        '--size',
+        type=int,
+        help='resize the short side to this and cut out the middle; default: images as they are, '
+        'or the one size that the tokenizer takes',
+    )
+    parser.add_argument(
         '--device', help='as cuda:1, mps, cpu; default: the accelerator, where there is one'
     )
     args = parser.parse_args()
@@ -101,8 +137,9 @@ def main() -> int:
         to_colour(args.background)
         files = gather_images(args.images)
         tokenizer = Tokenizer.from_config(args.config, args.checkpoint, args.device)
-        begin(tokenizer, args.out_dir, args.background)
-        broken = reconstruct(tokenizer, files, Path(args.out_dir), args.background)
+        transforms = fitting(tokenizer, args.size)
+        begin(tokenizer, args.out_dir, args.background, args.size)
+        broken = reconstruct(tokenizer, files, Path(args.out_dir), args.background, transforms)
     except UserError as error:
         print(f'error: {error}', file=sys.stderr)
         return 2

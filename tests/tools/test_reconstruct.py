@@ -17,15 +17,16 @@ TOOL = Path(__file__).parents[2] / 'tools' / 'reconstruct.py'
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch, capsys):
+def run(tmp_path, monkeypatch, capsys, request):
+    config = getattr(request, 'param', 'tiny/lfq_32')
     torch.manual_seed(0)
     checkpoint = tmp_path / 'model.pth'
-    write_checkpoint(dict(state_dict=init_model('tiny/lfq_32').state_dict()), checkpoint)
+    write_checkpoint(dict(state_dict=init_model(config).state_dict()), checkpoint)
     main = runpy.run_path(str(TOOL))['main']
 
     def call(*arguments: object) -> tuple[int, str, str]:
         out = ['--out-dir', str(tmp_path / 'out')]
-        command = ['reconstruct.py', 'tiny/lfq_32', checkpoint, *arguments, *out]
+        command = ['reconstruct.py', config, checkpoint, *arguments, *out]
         monkeypatch.setattr(sys, 'argv', list(map(str, command)))
         code = main()
         return code, *capsys.readouterr()
@@ -73,6 +74,7 @@ def test_mistakes_come_before_the_work(run, tmp_path):
     for arguments, told in (
         ([tmp_path / 'photos', tmp_path / 'nothing.png'], 'nothing.png does not exist'),
         ([tmp_path / 'photos', '--background', 'whitte'], "background='whitte' is no colour"),
+        ([tmp_path / 'photos', '--size', '0'], 'size must be a number of pixels'),
     ):
         code, _, errors = run(*arguments)
         assert code == 2 and told in errors
@@ -101,3 +103,26 @@ def test_long_names(run, tmp_path):
     photograph(tmp_path / 'photos' / f'{name}.png')
     code, _, _ = run(tmp_path / 'photos')
     assert code == 0 and (tmp_path / 'out' / f'00000_{name[:60]}.png').is_file()
+
+
+def size_of(path: Path) -> tuple[int, int]:
+    with Image.open(path) as image:
+        return image.size
+
+
+def test_a_size_is_cut_out_of_the_middle(run, tmp_path):
+    photograph(tmp_path / 'photos' / 'a.png')
+    assert run(tmp_path / 'photos', '--size', '16')[0] == 0
+    assert size_of(tmp_path / 'out' / '00000_a.png') == (16, 16)
+    code, _, errors = run(tmp_path / 'photos')
+    assert code == 2 and 'of other settings (size)' in errors
+
+
+@pytest.mark.parametrize('run', ['tiny/titok_32'], indirect=True)
+def test_a_tokenizer_of_one_size_gets_it(run, tmp_path):
+    photograph(tmp_path / 'photos' / 'a.png')
+    code, out, _ = run(tmp_path / 'photos')
+    assert code == 0 and 'takes 32x32 only: images are resized to cover that' in out
+    assert size_of(tmp_path / 'out' / '00000_a.png') == (32, 32)
+    code, _, errors = run(tmp_path / 'photos', '--size', '16')
+    assert code == 2 and 'The image is 16x16' in errors and '32x32 only' in errors

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from openmagvit2.errors import UserError
 from openmagvit2.models.generators.base import BaseGenerator
+from openmagvit2.models.generators.sampling import keeps_a_cpu_busy
 from openmagvit2.models.layers.masks import with_prefix
 from openmagvit2.models.samplers import SubTokenSampler
 from openmagvit2.models.samplers.decode import Finite
@@ -188,6 +189,11 @@ class MaskedGenerator(BaseGenerator):
                 f'{type(sampler).__name__}.'
             )
         return sampler
+
+    @property
+    def one_by_one(self) -> bool:
+        """See :attr:`Sampling.one_by_one`; a pass has many tokens of an image."""
+        return keeps_a_cpu_busy(self.backbone)
 
     def draw_shape(self, sampler: SubTokenSampler) -> tuple[int, ...]:
         """At each step a number for each sub-token, and one for the noise on its confidence."""

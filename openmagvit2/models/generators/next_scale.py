@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
 from openmagvit2.models.generators.base import BaseGenerator
-from openmagvit2.models.generators.sampling import decoding_of
+from openmagvit2.models.generators.sampling import decoding_of, keeps_a_cpu_busy
 from openmagvit2.models.samplers import SubTokenSampler, decode_levels, smooth_mixture
 from openmagvit2.protocols import Scaled
 from openmagvit2.registry import BACKBONES, MODELS
@@ -139,6 +139,11 @@ class NextScaleGenerator(BaseGenerator):
             self.backbone, self.head, first, len(uniform), draw, next_input, **given
         )
 
+    @property
+    def one_by_one(self) -> bool:
+        """See :attr:`Sampling.one_by_one`; a pass has many tokens of an image."""
+        return keeps_a_cpu_busy(self.backbone)
+
     def draw_shape(self, sampler: SubTokenSampler) -> tuple[int, ...]:
         """See :meth:`Sampling.draw_shape`; a mixture takes a number for each code."""
         if not _smooth(sampler):
@@ -162,9 +167,11 @@ class NextScaleGenerator(BaseGenerator):
         sampler = self.check(labels, sampling, seed)
         if not _smooth(sampler):
             return super().images(labels, sampler, seed, numbers)
-        condition, random, count = self.request(labels, sampler, seed, numbers)
-        codes = self.mixed_codes(condition, sampler, random)
-        return self.tokenizer.decode(codes)[:count].float().clamp(-1, 1)
+
+        def pixels(*request: Any) -> Tensor:
+            return self.tokenizer.decode(self.mixed_codes(*request)).float().clamp(-1, 1)
+
+        return self.decoded(pixels, labels, sampler, seed, numbers)
 
     def mixed_codes(
         self, condition: dict[str, Tensor], sampler: SubTokenSampler, random: Tensor

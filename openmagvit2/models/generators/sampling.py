@@ -1,12 +1,12 @@
 """How a generator answers a request for images: checks, random numbers, guidance."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
 from openmagvit2.models.generators.tokens import Tokens
@@ -16,6 +16,8 @@ from openmagvit2.models.samplers import SubTokenSampler, build_sampler, uniforms
 # Below this many rows matrix products round in another way, and a draw near a boundary gives
 # another token.
 LEAST_ROWS = 4
+# A network of this many parameters keeps a CPU busy with one image.
+LARGE = 2**23
 
 
 class Sampling(Tokens):
@@ -42,7 +44,12 @@ class Sampling(Tokens):
 
     def least_rows(self, sampler: SubTokenSampler) -> int:
         """Rows that a batch is filled up to, for the same tokens in any batch."""
-        return LEAST_ROWS
+        return 1 if self.one_by_one else LEAST_ROWS
+
+    @property
+    def one_by_one(self) -> bool:
+        """Whether a request is decoded image by image."""
+        return False
 
     def draw_shape(self, sampler: SubTokenSampler) -> tuple[int, ...]:
         """Return the shape of the uniform numbers that one image takes."""
@@ -78,8 +85,26 @@ class Sampling(Tokens):
             UserError: A label, the seed or a setting is out of range; the logits are not finite.
         """
         sampler = self.check(labels, sampling, seed)
+        return self.merge(self.decoded(self.decode, labels, sampler, seed, numbers))
+
+    def decoded(
+        self,
+        decode: Callable[[dict[str, Tensor], SubTokenSampler, Tensor], Tensor],
+        labels: Sequence[int] | np.ndarray | Tensor,
+        sampler: SubTokenSampler,
+        seed: int,
+        numbers: Sequence[int] | None,
+    ) -> Tensor:
+        """Return what ``decode``, called as :meth:`decode`, makes of a request, (B, …)."""
         condition, random, count = self.request(labels, sampler, seed, numbers)
-        return self.merge(self.decode(condition, sampler, random)[:count])
+        if not self.one_by_one:
+            return decode(condition, sampler, random)[:count]
+        parts = []
+        for i in range(count):
+            # With guidance its null half too.
+            own = {name: value[i::count] for name, value in condition.items()}
+            parts.append(decode(own, sampler, random[i : i + 1]))
+        return torch.cat(parts)
 
     @torch.no_grad()
     def images(
@@ -159,14 +184,28 @@ class Sampling(Tokens):
     @torch.no_grad()
     def decode_indices(self, indices: Tensor) -> Tensor:
         """Map int64 (B, *token_shape) to images (B, 3, H, W), clamped to [-1, 1] and resized to
-        ``output_size`` where there is one; filled up as in :meth:`generate`, for the same pixels
-        in any batch.
+        ``output_size`` where there is one; one by one or filled up, as in :meth:`generate`, for the
+        same pixels in any batch.
         """
-        last = indices[-1:].repeat(max(LEAST_ROWS - len(indices), 0), *[1] * (indices.dim() - 1))
-        images = self.tokenizer.decode_indices(torch.cat([indices, last])).float()
+        if keeps_a_cpu_busy(self.tokenizer.decoder):
+            images = torch.cat([self.tokenizer.decode_indices(one) for one in indices.split(1)])
+        else:
+            missing = max(LEAST_ROWS - len(indices), 0)
+            last = indices[-1:].repeat(missing, *[1] * (indices.dim() - 1))
+            images = self.tokenizer.decode_indices(torch.cat([indices, last]))
+        images = images.float()
         if self.output_size is not None:
             images = F.interpolate(images, tuple(self.output_size), mode='bicubic')
         return images[: len(indices)].clamp(-1, 1)
+
+
+def keeps_a_cpu_busy(network: nn.Module) -> bool:
+    """Return whether a CPU takes the images of a network one by one: as fast as together, and the
+    same bits in any batch without rows that fill it up.
+    """
+    parameters = list(network.parameters())
+    on_cpu = bool(parameters) and parameters[0].device.type == 'cpu'
+    return on_cpu and sum(p.numel() for p in parameters) >= LARGE
 
 
 def decoding_of(sampler: SubTokenSampler) -> str:
