@@ -34,7 +34,7 @@ def run_in_two(work: Callable, folder: object, *args: object) -> None:
     The processes end as the tools do (`launch.finish`): after gloo the interpreter's normal end
         sometimes aborts.
     """
-    mp.spawn(_member, (work, str(folder), args), nprocs=2)
+    _start(2, work, str(folder), args)
 
 
 def run_on_cards(work: Callable, folder: object, *args: object) -> None:
@@ -43,4 +43,10 @@ def run_on_cards(work: Callable, folder: object, *args: object) -> None:
     """
     cards = min(torch.cuda.device_count(), 2)
     rest = (cards, 'nccl') if cards else (2, 'gloo')
-    mp.spawn(_member, (work, str(folder), args, *rest), nprocs=rest[0])
+    _start(rest[0], work, str(folder), args, *rest)
+
+
+def _start(count: int, *args: object) -> None:
+    """Each process is a fork of one that has loaded torch and has computed nothing."""
+    mp.get_context('forkserver').set_forkserver_preload(['openmagvit2.apis', 'openmagvit2.engine'])
+    mp.start_processes(_member, args, nprocs=count, start_method='forkserver')

@@ -9,10 +9,10 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from openmagvit2.apis.meta import on_meta
 from openmagvit2.apis.models import config_path
 from openmagvit2.apis.official import load_official
 from openmagvit2.checkpoint import dataset_meta, load_model_weights
+from openmagvit2.checkpoint.unfilled import on_meta
 from openmagvit2.config import load_config
 from openmagvit2.engine.device import default_device
 from openmagvit2.engine.precision import fastest_precision

@@ -7,6 +7,7 @@ import torch
 from mmengine.logging import print_log
 from torch import nn
 
+from openmagvit2.checkpoint.unfilled import Unfilled
 from openmagvit2.checkpoint.untrusted import read_pickle
 from openmagvit2.checkpoint.weights import find_weights, is_published
 from openmagvit2.errors import UserError
@@ -38,10 +39,10 @@ def load_lpips(net: str, key: str, weights: str | None = None) -> nn.Module:
             'current',
             logging.WARNING,
         )
-    with warnings.catch_warnings():
-        warnings.simplefilter(
-            'ignore'
-        )  # torchvision's deprecation of `pretrained=`, which lpips still passes
+    # All that is kept of the network is read: here, or by lpips itself.
+    with warnings.catch_warnings(), Unfilled():
+        # torchvision's deprecation of `pretrained=`, which lpips still passes.
+        warnings.simplefilter('ignore')
         network = lpips.LPIPS(net=net, pnet_rand=True, verbose=False)
     with torch.no_grad():
         for name, parameter in network.net.named_parameters():

@@ -235,6 +235,7 @@ def test_training_from_shards(folder, tmp_path):
         'train_dataloader.sampler': None,
         'global_batch_size': 4,
         'train_cfg.max_iters': 3,
+        'val_dataloader.dataset.num_images': 4,
         'experiment_name': tmp_path.name,
     }
     train(load_config(CONFIG, options), str(tmp_path / 'run'))

@@ -2,9 +2,12 @@
 any size.
 """
 
+import functools
+
 import pytest
 import torch
 import torchvision
+from mmengine.evaluator import BaseMetric
 from two_processes import run_in_two
 
 from openmagvit2.evaluation.features import FeatureExtractor
@@ -39,11 +42,17 @@ def samples() -> dict:
     )
 
 
-def values(rows: list[int], batch: int, folder: str) -> dict[str, float]:
+@functools.cache
+def built(folder: str) -> list[BaseMetric]:
+    """The metrics of a process; from one validation to the next they stay the same."""
     metrics = [METRICS.build(dict(type=name)) for name in ('PSNR', 'SSIM', 'CodebookUsage')]
     metrics.append(METRICS.build(dict(type='LPIPS', net='alex', weights=f'{folder}/alexnet.pth')))
     metrics.append(METRICS.build(dict(type='ReconstructionFrechet', features=dict(type=Tiles))))
-    far = METRICS.build(dict(type='CodebookUsage'))
+    return [*metrics, METRICS.build(dict(type='CodebookUsage'))]
+
+
+def values(rows: list[int], batch: int, folder: str) -> dict[str, float]:
+    *metrics, far = built(folder)
     for start in range(0, len(rows), batch):
         part = {name: tensor[rows[start : start + batch]] for name, tensor in samples().items()}
         for metric in metrics:

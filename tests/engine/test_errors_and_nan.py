@@ -47,24 +47,30 @@ def files(folder: Path) -> list[str]:
 
 
 EMA = dict(type='SubmoduleEMAHook', momentum=0.5)
+AVERAGED = {'train_cfg.val_interval': 3, 'custom_hooks': [EMA]}
+
+
+@pytest.fixture(scope='module')
+def unbroken(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp('unbroken')
+    train(config(folder.name, 4, 9, **AVERAGED), str(folder))
+    return folder
 
 
 @pytest.mark.parametrize(
     ('where', 'kept'), [('before', ['iter_3.pth']), ('validation', ['iter_3.pth']), ('after', [])]
 )
-def test_an_error_saves_the_last_finished_iteration(tmp_path, where, kept):
-    options = {'train_cfg.val_interval': 3, 'custom_hooks': [EMA]}
+def test_an_error_saves_the_last_finished_iteration(tmp_path, unbroken, where, kept):
     with pytest.raises(UserError, match='Image x'):
         train(
-            config(f'{tmp_path.name}-a', 4, 9, **options),
+            config(f'{tmp_path.name}-a', 4, 9, **AVERAGED),
             str(tmp_path / 'a'),
             hooks=[Fail(where, 3)],
         )
     assert files(tmp_path / 'a') == kept
     if kept:
-        train(config(f'{tmp_path.name}-b', 4, 9, **options), str(tmp_path / 'a'), resume=True)
-        train(config(f'{tmp_path.name}-c', 4, 9, **options), str(tmp_path / 'b'))
-        a, b = (read_checkpoint(tmp_path / name / 'iter_4.pth') for name in 'ab')
+        train(config(f'{tmp_path.name}-b', 4, 9, **AVERAGED), str(tmp_path / 'a'), resume=True)
+        a, b = (read_checkpoint(folder / 'iter_4.pth') for folder in (tmp_path / 'a', unbroken))
         for key in ('state_dict', 'ema_state_dict'):
             assert all(a[key][name].equal(b[key][name]) for name in b[key]), key
 

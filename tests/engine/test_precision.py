@@ -67,6 +67,7 @@ def start(work_dir, iterations: int, resume: bool = False, **options):
         'train_cfg.max_iters': iterations,
         'train_cfg.val_interval': None,
         'global_batch_size': 4,
+        'val_dataloader.dataset.num_images': 4,
     } | options
     options |= {
         'default_hooks.checkpoint.interval': 1,

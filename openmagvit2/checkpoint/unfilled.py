@@ -1,4 +1,4 @@
-"""Models on the device 'meta', whose tensors have shapes and no numbers."""
+"""Models without initial weights: those on the device 'meta', and those whose weights are read."""
 
 import contextlib
 from collections.abc import Iterator
@@ -12,8 +12,11 @@ FILLING = {f for name, f in vars(nn.init).items() if name.endswith('_') and name
 FILLING |= {Tensor.normal_, Tensor.uniform_}
 
 
-class _Unfilled(TorchFunctionMode):
-    """Leaves out the drawing of initial weights, which on 'meta' is more than half of a build."""
+class Unfilled(TorchFunctionMode):
+    """Within it no initial weights are drawn: parameters hold whatever was in their memory.
+
+    On 'meta' the drawing is more than half of a build, for the classifiers within LPIPS nearly all.
+    """
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         """Call the function, or return the tensor that it would fill as it is."""
@@ -26,5 +29,5 @@ class _Unfilled(TorchFunctionMode):
 @contextlib.contextmanager
 def on_meta() -> Iterator[None]:
     """Within it a model of any size is built in no memory."""
-    with torch.device('meta'), _Unfilled():
+    with torch.device('meta'), Unfilled():
         yield
