@@ -13,6 +13,7 @@ from openmagvit2.config_types import check_argument
 from openmagvit2.config_values import check_typed, check_value, check_whole
 from openmagvit2.errors import UserError
 from openmagvit2.protocols import Hinting
+from openmagvit2.registry import MODELS, SLOTS
 from openmagvit2.signatures import Slot, accepted
 
 DATALOADER = accepted(DataLoader) | {'num_batch_per_epoch'}
@@ -91,7 +92,7 @@ def _check_below(node: dict, path: str, place: Place) -> None:
 
 def known_below(path: str) -> set[str]:
     """Return the keys that mmengine reads in a dict without a ``type``."""
-    return KNOWN_KEYS.get(path, set())
+    return DEFAULT_HOOKS if path == 'default_hooks' else KNOWN_KEYS.get(path, set())
 
 
 def is_suspicious(key: str, value: Any, config: dict) -> str | None:
@@ -188,6 +189,8 @@ def _check_dict(path: str, value: dict, place: Place) -> None:
             f'there. {_nearest(path.rpartition(".")[2], set(MMENGINE))} A class lists in `slots` '
             f'which of its arguments are parts.'
         )
+    if _is_mmengine_slot(place) and value.get('type', '') is None:
+        raise UserError(f'{path}.type must be the name of a class, got None.')
     if isinstance(place, Slot) and place.registry.name in TYPED:
         check_typed(path, value, place.registry.name)
     known = known_keys(place, value, path)
@@ -212,6 +215,11 @@ def _check_part(path: str, value: Any, slot: Slot, place: Place) -> None:
                 f'{path} is in the {slot.registry.name} slot, whose parts are dicts with a '
                 f'`type`; got {item!r}.'
             )
+
+
+def _is_mmengine_slot(place: Place) -> bool:
+    """Return whether mmengine builds the parts of a place; in others a ``type`` of None removes."""
+    return isinstance(place, Slot) and place.registry.name not in {*SLOTS, MODELS.name}
 
 
 def _slot_name(place: Place) -> str:

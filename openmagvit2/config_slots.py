@@ -17,6 +17,7 @@ MMENGINE: dict[str, Slot] = dict(
     dataset=Slot(registry.DATASETS),
     pipeline=Slot(registry.TRANSFORMS),
     sampler=Slot(registry.DATA_SAMPLERS),
+    collate_fn=Slot(registry.FUNCTIONS),
     train_cfg=Slot(registry.LOOPS),
     val_cfg=Slot(registry.LOOPS),
     test_cfg=Slot(registry.LOOPS),

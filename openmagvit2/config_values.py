@@ -3,6 +3,7 @@
 from typing import Any
 
 from openmagvit2.errors import UserError
+from openmagvit2.registry import OPTIM_WRAPPER_CONSTRUCTORS, SCOPE
 
 # The smallest whole number that a key may have; None leaves a key to its default.
 WHOLE = {
@@ -16,6 +17,8 @@ WHOLE = {
     'default_hooks.checkpoint.max_keep': 1,
     'default_hooks.logger.interval': 1,
 }
+# Dicts of settings, or None.
+SETTINGS = ('train_dataloader', 'val_dataloader', 'test_dataloader', 'optim_wrapper')
 STARTS = (None, 'fork', 'spawn', 'forkserver')
 LEVELS = ('CRITICAL', 'ERROR', 'WARNING', 'INFO', 'DEBUG')
 
@@ -32,6 +35,9 @@ def check_value(path: str, value: Any) -> None:
     number = int(value) if floats else value
     if least is not None:
         check_whole(path, number, least)
+    if path in SETTINGS and not isinstance(value, (dict, type(None))):
+        raise UserError(f'{path} must be a dict or None, got {value!r}.')
+    _check_names(path, value)
     clipping = path.startswith('optim_wrapper.') and path.endswith('.clip_grad')
     if clipping and not isinstance(value, (dict, type(None))):
         raise UserError(f'{path} must be a dict, as dict(max_norm=1.0), or None, got {value!r}.')
@@ -43,6 +49,18 @@ def check_value(path: str, value: Any) -> None:
         raise UserError(f'env_cfg must be a dict, got {value!r}.')
     if path == 'log_level' and not isinstance(value, int) and value not in LEVELS:
         raise UserError(f'log_level must be one of {", ".join(LEVELS)}, got {value!r}.')
+
+
+def _check_names(path: str, value: Any) -> None:
+    """Check what mmengine looks up by a name that stands in no ``type``."""
+    if path == 'default_scope' and value != SCOPE:
+        raise UserError(f"default_scope must be '{SCOPE}', whose parts are built, got {value!r}.")
+    if path.endswith('_dataloader.collate_fn') and not (isinstance(value, dict) or callable(value)):
+        raise UserError(f"{path} must be a dict, as dict(type='default_collate'), got {value!r}.")
+    if path == 'optim_wrapper.constructor':
+        known = isinstance(value, str) and OPTIM_WRAPPER_CONSTRUCTORS.get(value)
+        if not known:
+            raise UserError(f'{path}: {OPTIM_WRAPPER_CONSTRUCTORS.unknown(value)}')
 
 
 def check_typed(path: str, value: dict, registry: str) -> None:

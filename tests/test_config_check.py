@@ -238,6 +238,15 @@ def test_a_changed_type_drops_keys_deep_inside(load):
         ('model', 3, 'model is in the model slot, whose parts are dicts with a `type`; got 3'),
         ('custom_hooks', ['X'], 'custom_hooks is in the hook slot, .* got .X.'),
         ('train_dataloader.dataset', 'x', r'dataset is in the dataset slot, .* got .x.'),
+        ('train_dataloader', [1], r'train_dataloader must be a dict or None, got \[1\]'),
+        ('optim_wrapper', 'Adam', "optim_wrapper must be a dict or None, got 'Adam'"),
+        ('optim_wrapper.constructor', 'Mine', 'No `Mine` in the optimizer wrapper constructor slo'),
+        ('optim_wrapper.constructor', 5, 'No `5` in the optimizer wrapper constructor slot, which'),
+        ('default_scope', 'mmengine', "default_scope must be 'openmagvit2', .* got 'mmengine'"),
+        ('val_dataloader.collate_fn', None, r'collate_fn must be a dict, as dict\(type='),
+        ('val_dataloader.collate_fn', dict(type='abc'), 'No `abc` in the function slot, which has'),
+        ('val_dataloader.sampler', dict(type=None), r'sampler\.type must be the name of a class'),
+        ('default_hooks', dict(logger=dict(type=None)), r'logger\.type must be the name of a clas'),
     ],
 )
 def test_values_that_end_in_a_traceback_or_in_silence(load, key, value, message):

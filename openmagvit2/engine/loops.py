@@ -62,7 +62,7 @@ class IterationLoop(BaseLoop):
         max_skips: int = 10,
     ) -> None:
         _check_settings(dataloader, max_iters, max_epochs, non_finite)
-        self.micro_batches = runner.cfg.optim_wrapper.get('accumulative_counts', 1)
+        self.micro_batches = runner.cfg.optim_wrapper.get('accumulative_counts') or 1
         self.global_batch_size = runner.cfg.get('global_batch_size')
         share = _share(self.global_batch_size, self.micro_batches)
         super().__init__(runner, dict(dataloader, batch_size=share))

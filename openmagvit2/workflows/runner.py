@@ -11,6 +11,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
+from openmagvit2.config_check import DEFAULT_HOOKS
 from openmagvit2.engine.checks import check_schedulers
 from openmagvit2.engine.numerics import set_numerics
 from openmagvit2.engine.run_folder import default_folder
@@ -28,6 +29,7 @@ def build_runner(config: Config, work_dir: str | None = None, launcher: str = 'n
     config.launcher = launcher
     set_test(config)
     set_loops(config)
+    leave_out_hooks(config)
     count_once(config)
     # The Runner takes its seed from here, and hands it to the sampler; random transforms get the
     # same.
@@ -68,6 +70,14 @@ def set_loops(config: Config) -> None:
             print_log(f'The training has no validation{why}.', 'current')
         for key in (*keys, f'{name}_cfg'):
             config[key] = None
+
+
+def leave_out_hooks(config: Config) -> None:
+    """Remove default hooks that are None; mmengine knows that of its own six alone."""
+    hooks = config.get('default_hooks') or {}
+    for name in [name for name, hook in hooks.items() if hook is None]:
+        if name not in DEFAULT_HOOKS:
+            del hooks[name]
 
 
 def count_once(config: Config) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from openmagvit2.config import load_config
 from openmagvit2.errors import UserError
+from openmagvit2.workflows.runner import build_runner
 from openmagvit2.workflows.train import train
 
 CONFIG = Path(__file__).parents[2] / 'configs' / 'tiny' / 'lfq_32.py'
@@ -29,3 +30,14 @@ def test_what_is_missing_is_named(tmp_path, key, value, message):
     with pytest.raises(UserError, match=message):
         train(load_config(CONFIG, {key: value}), str(tmp_path / 'run'))
     assert not (tmp_path / 'run').exists()
+
+
+def test_a_default_hook_that_is_none_is_left_out(tmp_path):
+    options = {
+        'default_hooks.record': None,
+        'default_hooks.timer': None,
+        'experiment_name': tmp_path.name,
+    }
+    runner = build_runner(load_config(CONFIG, options), str(tmp_path))
+    names = {type(hook).__name__ for hook in runner.hooks}
+    assert 'ScalarsHook' in names and not names & {'MetricsRecordHook', 'IterTimerHook'}

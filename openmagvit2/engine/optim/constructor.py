@@ -11,6 +11,7 @@ from openmagvit2.engine.precision import fastest_precision
 from openmagvit2.engine.unwrap import unwrap
 from openmagvit2.errors import UserError
 from openmagvit2.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
+from openmagvit2.signatures import accepted
 
 COMMON = ('dtype', 'accumulative_counts', 'clip_grad')
 
@@ -30,7 +31,9 @@ class RoleOptimConstructor:
             raise UserError(
                 'optim_wrapper.paramwise_cfg is not used here; set no_decay_1d in a role.'
             )
-        self.common = {key: optim_wrapper_cfg[key] for key in COMMON if key in optim_wrapper_cfg}
+        given = {key: optim_wrapper_cfg.get(key) for key in COMMON}
+        # None leaves a key to its default.
+        self.common = {key: value for key, value in given.items() if value is not None}
         for key, value in optim_wrapper_cfg.items():
             if isinstance(value, dict) and 'accumulative_counts' in value:
                 # The loop cuts one number of micro-batches for all roles.
@@ -91,6 +94,7 @@ class RoleOptimConstructor:
             ]
         if any(isinstance(parameter, DTensor) for parameter in parameters.values()):
             _check_states(name, cfg['optimizer'])
+        _check_keys(name, cfg)
         cfg['optimizer'] = _build(name, dict(cfg['optimizer'], params=groups))
         return OPTIM_WRAPPERS.build(cfg)
 
@@ -107,6 +111,22 @@ def _about_type(wrapper: AutocastOptimWrapper) -> str | None:
                 f'optim_wrapper.dtype=auto takes the faster one.'
             )
     return None
+
+
+def _check_keys(name: str, cfg: dict) -> None:
+    """Check the keys of a role.
+
+    Raises:
+        UserError: Its wrapper has no argument of a name.
+    """
+    kind = OPTIM_WRAPPERS.get(cfg['type']) if isinstance(cfg['type'], str) else cfg['type']
+    known = accepted(kind) if kind else cfg.keys()
+    wrong = sorted(cfg.keys() - known - {'type'})
+    if wrong:
+        listed = ', '.join(sorted(known | {'no_decay', 'no_decay_1d'}))
+        raise UserError(
+            f'Unknown config key `optim_wrapper.{name}.{wrong[0]}`. Known there: {listed}.'
+        )
 
 
 def _build(name: str, cfg: dict) -> torch.optim.Optimizer:
