@@ -46,9 +46,10 @@ def config(name: str, workers: int, counts: int, hook: dict | None = None, famil
         'train_cfg.val_interval': 4,
         'train_dataloader.num_workers': workers,
         'optim_wrapper.accumulative_counts': counts,
-        'global_batch_size': 8,
-        # Two batches.
-        'val_dataloader.dataset.num_images': 64,
+        'global_batch_size': 4,
+        # Two batches of a validation for each of two processes.
+        'val_dataloader.batch_size': 4,
+        'val_dataloader.dataset.num_images': 16,
     }
     loaded = load_config(CONFIGS / f'{family}.py', options)
     if hook:
@@ -184,7 +185,7 @@ def test_a_checkpoint_with_a_config_to_execute_is_refused(tmp_path):
 
 
 def test_global_batch_must_divide(tmp_path):
-    with pytest.raises(ValueError, match='global_batch_size=8 does not divide'):
+    with pytest.raises(ValueError, match='global_batch_size=4 does not divide'):
         train(config(tmp_path.name, 0, 3), str(tmp_path))
 
 
