@@ -44,6 +44,8 @@ PAIRS = [
     'tiny/ibq_32',
     'tiny/vit_vqgan_32',
     'tiny/titok_32',
+    'tiny/bsq_32',
+    'tiny/omni_tokenizer_32',
     'tiny/cosmos_32',
     'maskgit/vq_256',
 ]
@@ -60,9 +62,7 @@ def test_an_encoder_with_the_decoder_of_another(encoder, decoder):
         assert encoder != decoder
         assert str(error).count('. ') == 0 and 'model.' in str(error)
         return
-    size = (
-        model.encoder.image_size or model.decoder.image_size or (2 * model.encoder.stride[0],) * 2
-    )
+    size = model.encoder.image_size or model.decoder.image_size or (32, 32)
     with torch.device('meta'), torch.no_grad():
         grid = model.encoder(torch.zeros(1, 3, *size)).shape[2:]
         codes = torch.zeros(1, model.quantizer.code_dim, *grid)

@@ -62,12 +62,17 @@ def check_decoder(cls) -> None:
         size = image.shape[2:]
         assert image.shape == (2, 4, *size) and len(size) == 2
         assert decoder(codes, size=tuple(size)).equal(image)
+        assert decoder.image_size_of(grid) == tuple(size)
+        with pytest.raises(UserError, match='makes images of'):
+            decoder(codes, size=[side + 1 for side in size])
         alone = decoder(codes[1:])
         assert torch.allclose(alone[0], image[1], atol=1e-4), 'no image depends on its batch'
         noise = torch.randn(2, 6, *grid)
         assert decoder(codes, noise=noise).equal(image) != decoder.takes_noise
         gradient(image, codes)
         gradient(decoder(codes), decoder.last_layer)
+    with pytest.raises(UserError, match='codes are 2x3x2'):
+        decoder(torch.zeros(1, 6, 2, 3, 2))
 
 
 def check_discriminator(cls) -> None:

@@ -21,6 +21,8 @@ class BaseDecoder(nn.Module, ABC):
         in_channels: Channels of the codes; the tokenizer sets it to ``quantizer.code_dim``.
         out_channels: Channels of the output; the tokenizer sets it to ``pixels.channels``.
         image_size: The one size of the images that it makes, or None.
+        grid: The one grid of codes that it takes, or None for any map (h, w).
+        upscale: Pixels of a side for each cell of a map, where ``image_size`` is None.
         takes_noise: Whether the output depends on a noise map.
         test_arguments: Arguments for the tests of the slot's contract, beside the channels.
         test_grids: Grids of codes for these tests.
@@ -29,6 +31,8 @@ class BaseDecoder(nn.Module, ABC):
     in_channels: int
     out_channels: int = 3
     image_size: tuple[int, ...] | None = None
+    grid: tuple[int, ...] | None = None
+    upscale: int | None = None
     takes_noise: bool = False
     test_arguments: ClassVar[dict] = {}
     test_grids: ClassVar[tuple[tuple[int, ...], ...]] = ((2, 3),)
@@ -46,21 +50,45 @@ class BaseDecoder(nn.Module, ABC):
 
         Args:
             codes: Float (B, in_channels, *grid).
-            size: Height and width of the image; only decoders whose grid does not give them need
-                it.
+            size: Height and width of the image, checked where they are given; only a decoder whose
+                grid does not give them needs them.
             noise: Normal noise of the codes' shape, for a decoder with ``takes_noise``. By default
                 it is drawn in training and is one map from a fixed seed, the same for every image,
                 in evaluation. Other decoders leave it alone.
+
+        Raises:
+            UserError: See :meth:`check_size`.
         """
 
     def image_size_of(self, grid: Sequence[int]) -> tuple[int, ...] | None:
-        """Return the height and width of the image of a grid of codes; None where a class does not
-        say.
+        """Return the height and width of the image of a grid of codes; None where a class states
+        neither ``image_size`` nor ``upscale``, as those of version 1.
 
         Raises:
-            UserError: It takes no such grid.
+            UserError: Another grid than ``grid``, or no map.
         """
-        return None
+        if self.image_size is None and self.upscale is None:
+            return None
+        if tuple(grid) != self.grid if self.grid else len(grid) != 2:
+            takes = f'{written(self.grid)} codes only' if self.grid else 'maps (height, width)'
+            raise UserError(
+                f'model.decoder: {type(self).__name__} takes {takes}, the codes are '
+                f'{written(grid)}; choose an encoder that makes them.'
+            )
+        return self.image_size or tuple(side * (self.upscale or 1) for side in grid)
+
+    def check_size(self, grid: Sequence[int], size: Sequence[int] | None) -> None:
+        """Check a grid of codes, and the height and width that their image is to have.
+
+        Raises:
+            UserError: See :meth:`image_size_of`; or ``size`` is given and the image has another.
+        """
+        made = self.image_size_of(grid)
+        if made is not None and size is not None and tuple(size) != tuple(made):
+            raise UserError(
+                f'{type(self).__name__} makes images of {written(made)} only from '
+                f'{written(grid)} codes, not {written(size)}.'
+            )
 
     def noise_for(self, codes: Tensor) -> Tensor:
         """Normal noise for decoding ``codes``: drawn in training, in evaluation one map for every
@@ -85,25 +113,6 @@ def run_decoder(
     given = {k: v for k, v in dict(size=size, noise=noise).items() if v is not None}
     known = accepted(decoder.forward) if given else ()
     return decoder(codes, **{key: value for key, value in given.items() if key in known})
-
-
-def check_grid(decoder: nn.Module, grid: Sequence[int], own: Sequence[int] | None) -> None:
-    """Check the grid of the codes that a decoder is to take.
-
-    Args:
-        decoder: Named by the error.
-        grid: That of the codes.
-        own: The only one that it takes; None: any map (h, w).
-
-    Raises:
-        UserError: Another grid.
-    """
-    if tuple(grid) != tuple(own) if own else len(grid) != 2:
-        takes = f'{written(own)} codes only' if own else 'maps of codes (height, width)'
-        raise UserError(
-            f'model.decoder: {type(decoder).__name__} takes {takes}, the encoder makes '
-            f'{written(grid)}; choose a pair that belongs together.'
-        )
 
 
 def written(sides: Sequence[int]) -> str:

@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from openmagvit2.models.decoders.base import BaseDecoder, check_grid
+from openmagvit2.models.decoders.base import BaseDecoder
 from openmagvit2.models.layers.adaptive_group_norm import AdaptiveGroupNorm
 from openmagvit2.models.layers.conv import Blocks, Level, check_levels, num_resamplers, per_level
 from openmagvit2.models.layers.norm import norm_silu
@@ -109,11 +109,6 @@ class CnnDecoder(BaseDecoder):
         """Weight of the output convolution."""
         return self.conv_out.weight
 
-    def image_size_of(self, grid: Sequence[int]) -> tuple[int, ...]:
-        """See :meth:`BaseDecoder.image_size_of`."""
-        check_grid(self, grid, None)
-        return tuple(side * self.upscale for side in grid)
-
     def forward(
         self, codes: Tensor, size: Sequence[int] | None = None, noise: Tensor | None = None
     ) -> Tensor:
@@ -121,9 +116,13 @@ class CnnDecoder(BaseDecoder):
 
         Args:
             codes: Any float type.
-            size: Not needed; the grid gives it.
+            size: Not needed, because the grid gives it.
             noise: With ``noise=True``: normal, of the codes' shape; see :class:`BaseDecoder`.
+
+        Raises:
+            UserError: See :meth:`check_size`.
         """
+        self.check_size(codes.shape[2:], size)
         x = codes
         if self.takes_noise:
             x = torch.cat([codes, self.noise_for(codes) if noise is None else noise], 1)

@@ -5,8 +5,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from openmagvit2.errors import UserError
-from openmagvit2.models.decoders.base import BaseDecoder, check_grid
+from openmagvit2.models.decoders.base import BaseDecoder
 from openmagvit2.models.layers.vit import as_pair, patch_grid
 from openmagvit2.models.layers.vit_block import VitBlock, init_xavier, sine_positions
 from openmagvit2.registry import DECODERS
@@ -41,7 +40,7 @@ class VitDecoder(BaseDecoder):
         super().__init__()
         self.in_channels, self.out_channels = in_channels, out_channels
         self.image_size: tuple[int, ...] = as_pair(image_size)
-        self.patches = height, width = patch_grid(self.image_size, patch_size)
+        self.grid = height, width = patch_grid(self.image_size, patch_size)
         self.register_buffer('positions', sine_positions(height, width, dim), persistent=False)
         own: dict[str, Any] = dict(head_dim=head_dim, hidden=hidden, activation=activation)
         self.blocks = nn.Sequential(*(VitBlock(dim, num_heads, **own) for _ in range(num_layers)))
@@ -55,22 +54,15 @@ class VitDecoder(BaseDecoder):
         """Weight of the transposed convolution."""
         return self.to_pixels.weight
 
-    def image_size_of(self, grid: Sequence[int]) -> tuple[int, ...]:
-        """See :meth:`BaseDecoder.image_size_of`."""
-        check_grid(self, grid, self.patches)
-        return self.image_size
-
     def forward(
         self, codes: Tensor, size: Sequence[int] | None = None, noise: Tensor | None = None
     ) -> Tensor:
         """(B, in_channels, h, w) to (B, out_channels, *image_size).
 
         Raises:
-            UserError: ``size`` is another than ``image_size``.
+            UserError: See :meth:`check_size`.
         """
-        if size is not None and tuple(size) != self.image_size:
-            own = 'x'.join(map(str, self.image_size))
-            raise UserError(f'{type(self).__name__} makes images of {own} only.')
+        self.check_size(codes.shape[2:], size)
         x = self.embed(codes.flatten(2).transpose(1, 2)) + self.positions
         x = self.norm(self.blocks(x)).transpose(1, 2)
         return self.to_pixels(x.unflatten(2, codes.shape[2:]))

@@ -7,7 +7,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from openmagvit2.errors import UserError
 from openmagvit2.models.decoders.base import BaseDecoder
 from openmagvit2.models.layers.vit import as_pair, init_linear, patch_grid
 from openmagvit2.models.layers.vit_block import PlainVit
@@ -50,7 +49,7 @@ class PlainVitDecoder(BaseDecoder):
         self.in_channels, self.out_channels = in_channels, out_channels
         self.image_size: tuple[int, ...] = as_pair(image_size)
         self.patch_size, self.bound = patch_size, bound
-        height, width = patch_grid(self.image_size, patch_size)
+        self.grid = height, width = patch_grid(self.image_size, patch_size)
         self.embed = nn.Linear(in_channels, dim)
         self.positions = nn.Parameter(torch.randn(height * width, dim) * 0.02)
         self.vit = PlainVit(dim, num_layers, num_heads, hidden)
@@ -69,11 +68,9 @@ class PlainVitDecoder(BaseDecoder):
         """(B, in_channels, h, w) to (B, out_channels, *image_size).
 
         Raises:
-            UserError: ``size`` is another than ``image_size``.
+            UserError: See :meth:`check_size`.
         """
-        if size is not None and tuple(size) != self.image_size:
-            own = 'x'.join(map(str, self.image_size))
-            raise UserError(f'{type(self).__name__} makes images of {own} only.')
+        self.check_size(codes.shape[2:], size)
         x = self.vit(self.embed(codes.flatten(2).transpose(1, 2)) + self.positions)
         x = self.out(self.to_hidden(x).tanh()).transpose(1, 2).unflatten(2, codes.shape[2:])
         image = F.pixel_shuffle(x, self.patch_size)

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
-from openmagvit2.models.decoders.base import BaseDecoder, check_grid
+from openmagvit2.models.decoders.base import BaseDecoder
 from openmagvit2.models.layers.vit import (
     LatentVit,
     as_pair,
@@ -149,7 +149,7 @@ class LatentVitDecoder(BaseDecoder):
             raise UserError(f"model.decoder.output is 'pixels' or 'codes', got {output!r}.")
         self.in_channels, self.out_channels = in_channels, out_channels
         self.image_size: tuple[int, ...] = as_pair(image_size)
-        self.num_tokens = num_tokens
+        self.grid = (num_tokens,)
         self.patches = patch_grid(self.image_size, patch_size)
         number = self.patches[0] * self.patches[1]
         self.embed = nn.Linear(in_channels, dim)
@@ -171,11 +171,6 @@ class LatentVitDecoder(BaseDecoder):
         """Weight of the last convolution."""
         return self.head.last_layer
 
-    def image_size_of(self, grid: Sequence[int]) -> tuple[int, ...]:
-        """See :meth:`BaseDecoder.image_size_of`."""
-        check_grid(self, grid, (self.num_tokens,))
-        return self.image_size
-
     def features(self, codes: Tensor) -> Tensor:
         """Map codes (B, in_channels, num_tokens) to features of the patches (B, dim, h, w)."""
         latents = self.embed(codes.transpose(1, 2))
@@ -194,9 +189,7 @@ class LatentVitDecoder(BaseDecoder):
         (B, out_channels, h, w) with ``output='codes'``.
 
         Raises:
-            UserError: ``size`` is another than ``image_size``.
+            UserError: See :meth:`check_size`.
         """
-        if size is not None and tuple(size) != self.image_size:
-            own = 'x'.join(map(str, self.image_size))
-            raise UserError(f'{type(self).__name__} makes images of {own} only.')
+        self.check_size(codes.shape[2:], size)
         return self.head(self.features(codes))

@@ -42,7 +42,7 @@ class WindowVitDecoder(BaseDecoder):
     ) -> None:
         super().__init__()
         self.in_channels, self.out_channels = in_channels, out_channels
-        self.patch_size, self.num_heads = patch_size, num_heads
+        self.patch_size = self.upscale = patch_size
         self.embed = nn.Linear(in_channels, dim)
         self.spatial, self.temporal = spatial_and_temporal(
             spatial,
@@ -64,6 +64,11 @@ class WindowVitDecoder(BaseDecoder):
     def forward(
         self, codes: Tensor, size: Sequence[int] | None = None, noise: Tensor | None = None
     ) -> Tensor:
-        """(B, in_channels, h, w) to (B, out_channels, h * patch_size, w * patch_size)."""
+        """(B, in_channels, h, w) to (B, out_channels, h * patch_size, w * patch_size).
+
+        Raises:
+            UserError: See :meth:`check_size`.
+        """
+        self.check_size(codes.shape[2:], size)
         x = self.spatial(self.temporal(self.embed(codes.movedim(1, -1))))
         return F.pixel_shuffle(self.out(x).movedim(-1, 1), self.patch_size)
