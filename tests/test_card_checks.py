@@ -4,6 +4,14 @@ import card_checks as checks
 import pytest
 import torch
 
+from openmagvit2.config import load_config
+
+GENERATORS = sorted(
+    path.stem
+    for path in checks.CONFIGS.glob('*.py')
+    if 'tokenizer' in load_config(path).model and not path.stem.endswith('_official')
+)
+
 
 @pytest.mark.parametrize(
     'check',
@@ -26,6 +34,11 @@ def test_trainings(name, tmp_path):
 @pytest.mark.parametrize('name', ['ar_32', 'maskgit_32', 'var_32'])
 def test_samples(name):
     checks.check_samples(name, 'cpu')
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', GENERATORS)
+def test_the_same_tokens_in_any_batch(name):
     checks.check_batches(name, 'cpu')
 
 
