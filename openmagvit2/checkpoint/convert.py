@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from torch import Tensor, nn
 
 from openmagvit2.checkpoint.converters import Converter, choose, is_official
-from openmagvit2.checkpoint.converters.rules import Link
+from openmagvit2.checkpoint.converters.rules import Change, Link
+from openmagvit2.checkpoint.mapped import Spill
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.errors import UserError
 
@@ -41,6 +42,7 @@ def to_ours(
     model: nn.Module,
     weights: str = 'both',
     converter: Converter | None = None,
+    spill: Spill | None = None,
 ) -> tuple[dict, Report]:
     """Convert an official ``state_dict`` to a checkpoint of ours.
 
@@ -50,6 +52,7 @@ def to_ours(
         weights: 'both': raw weights as ``state_dict``, averages as ``ema_state_dict``; 'raw' or
             'ema': that one as ``state_dict``.
         converter: The system's converter; default: chosen by names and model.
+        spill: Takes the tensors that are computed; in memory by default.
 
     Raises:
         UserError: A tensor is missing, misshaped, or unexpected; averages are wanted and there are
@@ -61,7 +64,7 @@ def to_ours(
         )
     converter = converter or choose(model, state)
     state = converter.unified(state)
-    work = _Work(converter, model, dict(state), state)
+    work = _Work(converter, model, dict(state), state, spill)
     links = converter.links(model)
     raw = work.take(links, 'raw', work.absent(links))
     averaged: dict[str, Tensor] = {}
@@ -84,9 +87,14 @@ def to_ours(
 
 
 def to_official(
-    checkpoint: dict, model: nn.Module, weights: str = 'both', converter: Converter | None = None
+    checkpoint: dict,
+    model: nn.Module,
+    weights: str = 'both',
+    converter: Converter | None = None,
+    spill: Spill | None = None,
 ) -> tuple[dict, Report]:
-    """Convert a checkpoint of ours to ``dict(state_dict=…)`` with official names.
+    """Convert a checkpoint of ours to ``dict(state_dict=…)`` with official names; the arguments
+    are those of :func:`to_ours`.
 
     Raises:
         UserError: As :func:`to_ours`, or the official loader wants tensors that ours does not keep.
@@ -121,10 +129,10 @@ def to_official(
             )
         raw, averaged = raw | averaged, {}
     both = bool(averaged) and weights == 'both'
-    official = _named(links, raw) | _made(converter, model, both, work.report)
+    official = _named(links, raw, spill) | _made(converter, model, both, work.report)
     if both:
         official |= converter.average_settings()
-        official |= _named(_averages(links, model, converter, raw), averaged)
+        official |= _named(_averages(links, model, converter, raw), averaged, spill)
     return dict(state_dict=official), work.report
 
 
@@ -157,12 +165,20 @@ def _own(links: Sequence[Link]) -> list[Link]:
     return [Link((name,), (name,)) for link in links for name in link.ours]
 
 
-def _named(links: Sequence[Link], tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def _changed(change: Change, tensors: list[Tensor], spill: Spill | None) -> list[Tensor]:
+    """Apply one side of a link."""
+    found = change(tensors)
+    return found if spill is None else spill.keep(found, tensors)
+
+
+def _named(
+    links: Sequence[Link], tensors: dict[str, Tensor], spill: Spill | None
+) -> dict[str, Tensor]:
     """Convert tensors of ours to official names."""
     state: dict[str, Tensor] = {}
     for link in links:
         if all(name in tensors for name in link.ours):
-            values = link.to_official([tensors[name] for name in link.ours])
+            values = _changed(link.to_official, [tensors[name] for name in link.ours], spill)
             state.update(zip(link.official, values, strict=True))
     return state
 
@@ -190,12 +206,14 @@ class _Work:
     Attributes:
         left: Tensors without a place so far.
         state: All tensors of the file.
+        spill: See :func:`to_ours`.
     """
 
     converter: Converter
     model: nn.Module
     left: dict[str, Tensor]
     state: dict[str, Tensor]
+    spill: Spill | None = None
     report: Report = field(default_factory=Report)
 
     def absent(self, links: Sequence[Link]) -> tuple[str, ...]:
@@ -220,7 +238,8 @@ class _Work:
             found = [_fault(*x) for x in zip(link.official, tensors, shapes, strict=True)]
             wrong += [fault for fault in found if fault]
             if not any(found):
-                taken.update(zip(link.ours, link.to_ours(tensors), strict=True))
+                changed = _changed(link.to_ours, tensors, self.spill)
+                taken.update(zip(link.ours, changed, strict=True))
         if wrong:
             raise UserError(
                 f'The file does not fit this config ({what} weights): '

@@ -22,6 +22,7 @@ from openmagvit2.checkpoint import (
 from openmagvit2.checkpoint.containers import packed
 from openmagvit2.checkpoint.convert import Report
 from openmagvit2.checkpoint.converters import Converter, choose, is_official
+from openmagvit2.checkpoint.mapped import Spill
 from openmagvit2.checkpoint.sharded import is_sharded
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.errors import UserError
@@ -60,24 +61,42 @@ def convert(
     if to == 'ours' and any(map(is_sharded, sources)):
         _gather(sources, target, model, weights)
         return
-    file = read_checkpoints(sources)
     if tokenizer and not is_generator(model):
         raise UserError('--tokenizer goes with the file of a generator.')
+    mapped = [*sources, *([tokenizer] if tokenizer else [])]
+    with Spill(target.parent, mapped) as spill:
+        content, converter = _converted(
+            sources, target, model, to, weights, tokenizer, system, spill
+        )
+        _write(content, target, converter, [*mapped, *([spill.path] if spill.path else [])])
+
+
+def _converted(
+    sources: Sequence[str | Path],
+    target: Path,
+    model: nn.Module,
+    to: str,
+    weights: str,
+    tokenizer: str | Path | None,
+    system: str | None,
+    spill: Spill,
+) -> tuple[dict, Converter | None]:
+    """Return what to write, and the converter of an official file; print the report."""
+    file = read_checkpoints(sources)
+    converter: Converter | None = None
     if to == 'official':
         converter = choose(model, name=system)
-        converted, report = to_official(file, model, weights, converter)
+        converted, report = to_official(file, model, weights, converter, spill)
     elif is_ours(file):
-        converter, (converted, report) = None, _in_another_format(file, model, sources[0], target)
+        converted, report = _in_another_format(file, model, sources[0], target)
     else:
-        converter = choose(model, file['state_dict'], system)
-        converted, report = to_ours(file['state_dict'], model, weights, converter)
-    bare = to == 'official' and converter is not None and converter.bare
-    converted |= _kept(file, report, bare)
+        chosen = choose(model, file['state_dict'], system)
+        converted, report = to_ours(file['state_dict'], model, weights, chosen, spill)
+    converted |= _kept(file, report, converter is not None and converter.bare)
     print(report)
-    for line in _notes(file if to == 'official' else converted, model, tokenizer, converted):
+    for line in _notes(file if converter else converted, model, tokenizer, converted):
         print(line)
-    mapped = [*sources, *([tokenizer] if tokenizer else [])]
-    _write(converted, target, converter if to == 'official' else None, mapped)
+    return converted, converter
 
 
 def _notes(
