@@ -1,5 +1,6 @@
 # MaskGIT's tokenizer, ImageNet 256x256, 16x16 tokens of 1024 codes: expect rFID 2.28 (repository). 1,000,000 iterations of global batch 256
-# at a constant learning rate, discriminator from the start. Weights in units of pixels in [-1, 1]: L2 x 1/4 and R1 x 4 of those in [0, 1].
+# at a constant learning rate, discriminator from the start. The L2 loss sees pixels in [0, 1], as officially; the discriminator sees images in
+# [-1, 1], where slopes are half as steep: R1 x 4.
 _base_ = [
     '../_base_/models/maskgit_proxy_256.py', '../_base_/datasets/imagenet_256_flip.py', '../_base_/schedules/tokenizer.py',
     '../_base_/runtime.py'
@@ -8,7 +9,7 @@ model = dict(
     quantizer=dict(entropy=True, entropy_temperature=0.01),
     training=dict(
         losses=dict(
-            reconstruction=dict(type='L2Loss', weight=0.25),
+            reconstruction=dict(type='L2Loss', weight=1.0),
             perceptual=dict(type='ClassifierLoss', model='resnet50', of='features', weight=0.1)),
         quantizer_losses=dict(codebook=1.0, commitment=0.25, entropy=0.1),
         adversarial=dict(

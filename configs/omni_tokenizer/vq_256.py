@@ -31,3 +31,5 @@ param_scheduler = dict(
     discriminator=[dict(type='WarmupDecayLR', warmup=500000, by_epoch=False)])
 train_dataloader = dict(dataset=dict(pipeline=[dict(type='Resize', size=[256, 256], interpolation='bicubic')]))
 val_dataloader = dict(dataset=dict(pipeline=[dict(type='Resize', size=[256, 256], interpolation='bicubic')]))
+# No average of the weights.
+custom_hooks = [dict(type='ReconstructionGridHook', num_images=8), dict(type='CodebookUsageHook', window=2048)]

@@ -1,7 +1,8 @@
 # RAR-B, ImageNet 256x256, 260,923,648 parameters without the tokenizer: expect FID 1.95. 250,000 iterations of global batch 2048 (400
-# epochs), orders random up to 125,000 and raster from 187,500 on. Officially on ten crops of each image, tokenized once: docs/guides/data.md.
+# epochs), orders random up to 125,000 and raster from 187,500 on. One of ten crops of each image at a time; officially tokenized once:
+# docs/guides/data.md.
 _base_ = [
-    '../_base_/datasets/imagenet_256_flip.py', '../_base_/schedules/generator.py', '../_base_/runtime.py'
+    '../_base_/datasets/imagenet_256.py', '../_base_/schedules/generator.py', '../_base_/runtime.py'
 ]
 model = dict(
     type='AutoregressiveGenerator',
@@ -26,10 +27,13 @@ model = dict(
     input_dropout=0.0,
     image_size=256)
 global_batch_size = 2048
+train_dataloader = dict(
+    dataset=dict(pipeline=[dict(type='AdmCenterCrop', size=281), dict(type='RandomTenCrop', size=256)]))
+val_dataloader = dict(dataset=dict(pipeline=[dict(type='AdmCenterCrop', size=256)]))
 optim_wrapper = dict(
     dtype='bfloat16',
     transformer=dict(
-        no_decay_1d=True, no_decay=('embed', 'norm', 'backbone.start'),
+        no_decay_1d=True, no_decay=('embed', 'norm', 'backbone.modulation'),
         optimizer=dict(lr=4e-4, betas=(0.9, 0.96), weight_decay=0.03)))
 val_evaluator = [dict(type='NegativeLogLikelihood')]
 reference = '{{$OPENMAGVIT2_REFERENCE:data/VIRTUAL_imagenet256_labeled.npz}}'

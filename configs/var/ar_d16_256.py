@@ -10,7 +10,9 @@ val_dataloader = dict(
     dataset=dict(pipeline=[dict(type='Resize', size=288, interpolation='lanczos'), dict(type='CenterCrop', size=256)]))
 optim_wrapper = dict(
     dtype='float16', clip_grad=dict(max_norm=2.0),
-    transformer=dict(no_decay_1d=True, optimizer=dict(lr=3e-4, weight_decay=0.05)))
+    transformer=dict(
+        no_decay_1d=True, no_decay=('start', 'position_embedding', 'level_embedding'),
+        optimizer=dict(lr=3e-4, weight_decay=0.05)))
 val_evaluator = [dict(type='NegativeLogLikelihood')]
 reference = '{{$OPENMAGVIT2_REFERENCE:data/VIRTUAL_imagenet256_labeled.npz}}'
 test_evaluator = [

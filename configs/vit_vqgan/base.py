@@ -24,3 +24,5 @@ adamw = dict(_delete_=True, type='AdamW', lr=1e-4, betas=(0.9, 0.99), weight_dec
 optim_wrapper = dict(dtype='auto', autoencoder=dict(optimizer=adamw), discriminator=dict(optimizer=adamw))
 train_cfg = dict(type='IterationLoop', max_iters=500000, val_interval=5000)
 param_scheduler = [dict(type='WarmupDecayLR', warmup=50000, final=0.5, shape='cosine', by_epoch=False)]
+# No average of the weights.
+custom_hooks = [dict(type='ReconstructionGridHook', num_images=8), dict(type='CodebookUsageHook', window=2048)]

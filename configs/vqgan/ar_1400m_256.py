@@ -15,7 +15,8 @@ model = dict(
             type='CnnDecoder', channels=128, channel_multipliers=(1, 1, 2, 2, 4), num_res_blocks=3, upsample='nearest_conv',
             middle='attention', attention_levels=(4, ), bias=True, adaptive_norm=False)),
     conditioner=dict(type='TokenLabel', num_classes=1000),
-    backbone=dict(type='Gpt', dim=1536, num_layers=48, num_heads=24, dropout=0.0, num_positions=256),
+    backbone=dict(
+        type='Gpt', dim=1536, num_layers=48, num_heads=24, dropout=0.0, num_positions=256, position_deviation=0.0),
     head=dict(type='SingleHead', norm='layer_norm', zero_init=False),
     image_size=256,
     input_dropout=0.0,
