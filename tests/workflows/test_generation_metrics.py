@@ -1,6 +1,7 @@
 """Table 4's columns of a tiny generator: equal to those of the file of the same samples."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,18 +20,20 @@ from openmagvit2.registry import FEATURES, METRICS, MODELS
 from openmagvit2.workflows.compare import compare_sets
 from openmagvit2.workflows.test import test as measure
 
-CONFIG = 'configs/tiny/ar_32.py'
+# 16 tokens an image.
+SMALL = "_base_ = ['{base}']\nmodel = dict(image_size=16)\n"
 
 
 @pytest.fixture
 def files(tmp_path):
     torch.manual_seed(0)
-    model = init_model('tiny/ar_32')
+    (tmp_path / 'ar_16.py').write_text(SMALL.format(base=Path('configs/tiny/ar_32.py').resolve()))
+    model = init_model(tmp_path / 'ar_16.py')
     for classifier in model.head.classifiers:
         torch.nn.init.normal_(classifier.weight, 0, 0.5)
     write_checkpoint(dict(state_dict=model.state_dict()), tmp_path / 'model.pth')
     rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (12, 32, 32, 3), dtype=np.uint8)
+    images = rng.integers(0, 256, (12, 16, 16, 3), dtype=np.uint8)
     np.savez(tmp_path / 'reference.npz', arr_0=images)
     torch.save(TimmFeatures().network.state_dict(), tmp_path / 'network.pth')
     return tmp_path
@@ -73,7 +76,7 @@ def configured(folder, generator='AutoregressiveGenerator'):
     loader = dict(batch_size=1, dataset=images, sampler=dict(type='DefaultSampler'))
     options = dict(test_evaluator=parts, test_cfg=loop, test_dataloader=loader)
     options['model.type'] = generator
-    return load_config(CONFIG, options)
+    return load_config(folder / 'ar_16.py', options)
 
 
 def test_columns(files, capfd):
@@ -83,7 +86,7 @@ def test_columns(files, capfd):
         files / 'reference.npz',
         features=features(files),
         batch_size=7,
-        config=CONFIG,
+        config=files / 'ar_16.py',
         num_per_class=2,
         seed=3,
     ).values
@@ -109,7 +112,7 @@ def test_rejection_and_drawn_labels_measure_the_same_in_both_tools(files):
         files / 'model.pth',
         reference,
         features=network,
-        config=CONFIG,
+        config=files / 'ar_16.py',
         num_per_class=1,
         seed=3,
         drawn=True,
@@ -125,8 +128,6 @@ def test_rejection_and_drawn_labels_measure_the_same_in_both_tools(files):
 
 
 def _two(rank: int, folder: str) -> None:
-    from pathlib import Path
-
     files = Path(folder)
     config = configured(files, 'DoubleGenerator')
     values = measure(config, str(files / 'model.pth'), str(files / 'two'), launcher='pytorch')
@@ -177,7 +178,7 @@ def test_full_size_configs_name_reference_and_number():
 
 
 def test_mistakes(files):
-    config, checkpoint = load_config(CONFIG), str(files / 'model.pth')
+    config, checkpoint = load_config(files / 'ar_16.py'), str(files / 'model.pth')
     with pytest.raises(UserError, match='Some of the metrics measure samples and others a data'):
         measure(config, checkpoint, str(files / 'work'), metrics=['nll', 'fid'])
     with pytest.raises(UserError, match='--size goes with metrics of a data set'):

@@ -16,7 +16,9 @@ from openmagvit2.workflows.sample import sample_npz
 
 def make() -> Generator:
     torch.manual_seed(0)
-    model = init_model('tiny/ar_32', cfg_options={'model.conditioner.num_classes': 3})
+    # 16 tokens an image.
+    options = {'model.conditioner.num_classes': 3, 'model.image_size': 16}
+    model = init_model('tiny/ar_32', cfg_options=options)
     for classifier in model.head.classifiers:
         torch.nn.init.normal_(classifier.weight, 0, 0.5)
     return Generator(model, dict(guidance=1.5))
@@ -38,7 +40,7 @@ def test_batches_and_parts_do_not_matter(generator, tmp_path):
         )
     files = [np.load(tmp_path / f'{name}.npz', allow_pickle=False) for name in 'abc']
     assert files[0]['arr_1'].tolist() == [2, 2, 2, 0, 0, 0, 1, 1, 1]
-    assert files[0]['arr_0'].dtype == np.uint8 and files[0]['arr_0'].shape == (9, 32, 32, 3)
+    assert files[0]['arr_0'].dtype == np.uint8 and files[0]['arr_0'].shape == (9, 16, 16, 3)
     for other in files[1:]:
         assert np.abs(files[0]['arr_0'].astype(int) - other['arr_0']).max() <= 1
     labels, numbers = [2, 2, 2, 0, 0, 0, 1, 1, 1], [0, 1, 2] * 3
