@@ -4,6 +4,7 @@ is not done again.
 
 import json
 import statistics
+import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
@@ -147,10 +148,14 @@ def _judge(work_dir: Path) -> torch.nn.Module:
 
 def _judged(config, checkpoint: Path, work_dir: Path, seed: int) -> dict[str, float]:
     """Return what a classifier sees in 20 samples of each class, cropped to the 28 pixels of the
-    originals.
+    originals, and the seconds that one took.
     """
     labels = np.repeat(np.arange(10), 20)
-    samples = Generator.from_config(config, checkpoint).sample(labels, seed=seed)
+    generator = Generator.from_config(config, checkpoint)
+    generator.sample(labels[:1])  # what only a first call takes
+    start = time.perf_counter()
+    samples = generator.sample(labels, seed=seed)
+    seconds = (time.perf_counter() - start) / len(labels)
     margin = (samples.shape[1] - 28) // 2
     samples = samples[:, margin : margin + 28, margin : margin + 28]
     real = DATASETS.build(dict(type='FashionMNIST', split='test'))
@@ -159,4 +164,5 @@ def _judged(config, checkpoint: Path, work_dir: Path, seed: int) -> dict[str, fl
     return dict(
         judge_accuracy=accuracy(judge, samples, labels),
         diversity=diversity(samples, labels, images, real.labels),
+        seconds_per_image=seconds,
     )

@@ -1,6 +1,7 @@
 """TiTok's decoder: latent tokens back to an image (Yu et al. 2024)."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import ClassVar
 
 import torch
@@ -27,7 +28,6 @@ class PixelHead(nn.Module):
         self.patch_size = patch_size
         self.ffn = nn.Conv2d(dim, patch_size**2 * out_channels, 1)
         self.conv_out = nn.Conv2d(out_channels, out_channels, 3, padding=1)
-        self.apply(init_linear)
 
     @property
     def last_layer(self) -> Tensor:
@@ -43,8 +43,8 @@ class PixelHead(nn.Module):
 
 def code_logits(dim: int, codebook_size: int) -> nn.Sequential:
     """Features (B, dim, h, w) to logits of codes (B, codebook_size, h, w)."""
-    ffn = nn.Sequential(nn.Conv2d(dim, 2 * dim, 1), nn.Tanh(), nn.Conv2d(2 * dim, codebook_size, 1))
-    return ffn.apply(init_linear)
+    layers = (nn.Conv2d(dim, 2 * dim, 1), nn.Tanh(), nn.Conv2d(2 * dim, codebook_size, 1))
+    return nn.Sequential(*layers)
 
 
 class CodeHead(nn.Module):
@@ -116,6 +116,8 @@ class LatentVitDecoder(BaseDecoder):
         proxy_decoder: Config of the other tokenizer's decoder.
         output: Without ``proxy``: 'pixels', or 'codes' for logits of ``out_channels`` codes of
             another tokenizer, one position a patch (TiTok's first stage, with ``CodePixels``).
+        initial_deviation: Deviation of the initial weights, those of the proxy's decoder aside:
+            see :class:`LatentVitEncoder`.
 
     Raises:
         UserError: Only one of ``proxy`` and ``proxy_decoder`` is given, or no such ``output``.
@@ -141,6 +143,7 @@ class LatentVitDecoder(BaseDecoder):
         proxy: Sequence[int] | None = None,
         proxy_decoder: dict | None = None,
         output: str = 'pixels',
+        initial_deviation: float = 0.02,
     ) -> None:
         super().__init__()
         if (proxy is None) != (proxy_decoder is None):
@@ -155,7 +158,6 @@ class LatentVitDecoder(BaseDecoder):
         self.embed = nn.Linear(in_channels, dim)
         self.mask_token = random_vector(1, 1, dim)
         self.vit = LatentVit(number, num_tokens, dim, num_layers, num_heads)
-        self.apply(init_linear)
         self.head: PixelHead | CodeHead | ProxyHead
         if output == 'codes' and proxy is None:
             self.head = CodeHead(dim, out_channels)
@@ -165,6 +167,11 @@ class LatentVitDecoder(BaseDecoder):
             rows, width = proxy
             own = dict(proxy_decoder, in_channels=width, out_channels=out_channels)
             self.head = ProxyHead(dim, rows, width, DECODERS.build(own))
+        init = partial(init_linear, deviation=initial_deviation)
+        self.embed.apply(init)
+        self.vit.apply(init)
+        # The proxy's decoder keeps its own initial weights.
+        (self.head.ffn if isinstance(self.head, ProxyHead) else self.head).apply(init)
 
     @property
     def last_layer(self) -> Tensor:

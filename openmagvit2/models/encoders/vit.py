@@ -1,6 +1,7 @@
 """TiTok's encoder: an image as a short sequence of latent tokens (Yu et al. 2024)."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import ClassVar
 
 from torch import Tensor, nn
@@ -34,6 +35,9 @@ class LatentVitEncoder(BaseEncoder):
         legacy_reshape: Read the transformer's output (B, num_tokens, dim) as if it were (B, dim,
             num_tokens), without moving numbers, as the two-stage models of TiTok were trained: each
             latent then mixes numbers of several tokens.
+        initial_deviation: Deviation of the initial weights. TiTok's 0.02 is meant for widths from
+            512 on; a narrow network needs more, for example 0.64 / sqrt(dim), the scale of 0.02
+            at a width of 1024: or else tokens hardly depend on the image at first.
     """
 
     stride = None
@@ -53,6 +57,7 @@ class LatentVitEncoder(BaseEncoder):
         num_layers: int = 8,
         num_heads: int = 8,
         legacy_reshape: bool = False,
+        initial_deviation: float = 0.02,
     ) -> None:
         super().__init__()
         self.out_channels, self.legacy_reshape = out_channels, legacy_reshape
@@ -63,7 +68,7 @@ class LatentVitEncoder(BaseEncoder):
         self.latent_tokens = random_vector(num_tokens, dim)
         self.vit = LatentVit(height * width, num_tokens, dim, num_layers, num_heads)
         self.out = nn.Linear(dim, out_channels)
-        self.apply(init_linear)
+        self.apply(partial(init_linear, deviation=initial_deviation))
 
     def grid(self, size: Sequence[int]) -> tuple[int, ...]:
         """Return one axis of latent tokens, whatever the size."""

@@ -31,14 +31,14 @@ def random_vector(*shape: int) -> nn.Parameter:
     return nn.Parameter(torch.randn(shape) * shape[-1] ** -0.5)
 
 
-def init_linear(module: nn.Module) -> None:
-    """For ``Module.apply``: weights normal with deviation 0.02, biases zero.
+def init_linear(module: nn.Module, deviation: float = 0.02) -> None:
+    """For ``Module.apply``: weights normal with this deviation, biases zero.
 
     TiTok's code truncates at 2, a hundred deviations away, which never happens; and the drawing of
     truncated numbers waits for the device.
     """
     if isinstance(module, (nn.Linear, nn.Conv2d)):
-        nn.init.normal_(module.weight, std=0.02)
+        nn.init.normal_(module.weight, std=deviation)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
 

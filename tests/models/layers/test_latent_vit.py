@@ -76,6 +76,34 @@ def test_the_legacy_reshape_mixes_tokens():
     torch.testing.assert_close(encoder(image)[..., 3], encoder.out(column))
 
 
+def test_initial_weights():
+    """The proxy's decoder keeps its own; heads have those of the transformer, biases are zero."""
+    torch.manual_seed(0)
+    encoder = LatentVitEncoder(out_channels=6, **TINY, initial_deviation=0.1)
+    decoder = LatentVitDecoder(in_channels=6, **TINY, initial_deviation=0.1)
+    small = dict(MASKGIT, channels=32, channel_multipliers=(1, 1, 2))
+    mixture = LatentVitDecoder(
+        in_channels=6, proxy=(64, 8), proxy_decoder=small, **TINY, initial_deviation=0.1
+    )
+    for layer in (
+        encoder.patch_embed,
+        encoder.out,
+        encoder.vit.blocks[0].attn.qkv,
+        decoder.embed,
+        decoder.head.ffn,
+        decoder.head.conv_out,
+        mixture.head.ffn[2],
+    ):
+        count = layer.weight.numel()
+        # Within four deviations of a sample deviation's own.
+        assert layer.weight.std().item() == pytest.approx(0.1, rel=4 / (2 * count) ** 0.5)
+        assert layer.bias.count_nonzero() == 0
+    # A convolution of torch's: uniform within 1 / sqrt(inputs).
+    weight = mixture.head.decoder.conv_out.weight
+    bound = weight[0].numel() ** -0.5
+    assert 0.9 * bound < weight.abs().max() <= bound
+
+
 @torch.no_grad()
 def test_pixels_of_a_patch_are_row_column_colour():
     head = PixelHead(1, 3, 2)
@@ -83,6 +111,7 @@ def test_pixels_of_a_patch_are_row_column_colour():
     head.ffn.bias.copy_(torch.arange(12.0))
     # A convolution that passes the image as it is.
     head.conv_out.weight.zero_()
+    head.conv_out.bias.zero_()
     for colour in range(3):
         head.conv_out.weight[colour, colour, 1, 1] = 1
     image = head(torch.zeros(1, 1, 2, 2))
