@@ -101,10 +101,15 @@ class Spill:
 def release(paths: set[str]) -> None:
     """Drop the pages of mapped files from memory; the next use reads them again.
 
+    The holes that computed tensors leave in the heap go back to the system too: small objects
+    settle in them, so that the next tensor of their size would need a new place.
+
     This works if the system lists its maps (Linux), and does nothing elsewhere. Changes of pages in
     memory would be lost, but the tensors of a checkpoint are not changed.
     """
-    advise = _advise()
+    advise, trim = (_of_libc(name) for name in ('madvise', 'malloc_trim'))
+    if trim is not None:
+        trim(0)
     if advise is None or not paths:
         return
     with open('/proc/self/maps', encoding='utf-8', errors='replace') as maps:
@@ -116,7 +121,7 @@ def release(paths: set[str]) -> None:
                 advise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), DONTNEED)
 
 
-def _advise() -> Callable | None:
+def _of_libc(name: str) -> Callable | None:
     if not Path('/proc/self/maps').exists():
         return None
-    return getattr(ctypes.CDLL(None), 'madvise', None)
+    return getattr(ctypes.CDLL(None), name, None)
