@@ -45,7 +45,7 @@ def test_counts_of_the_last_images(tmp_path, told):
     quantizer(signs([1, 1, -1, -1]))
     hook.after_train_iter(runner, 0)
     values = {
-        name: runner.message_hub.get_scalar(f'train/{name}').current()
+        name: runner.message_hub.get_scalar(f'train/train_{name}').current()
         for name in ('usage', 'perplexity')
     }
     assert values == pytest.approx(dict(usage=2 / 16, perplexity=math.exp(math.log(2))))
@@ -92,7 +92,7 @@ def test_codebooks_are_counted_apart(tmp_path, told):
     hook.batches.append(torch.tensor([[[3, 0], [3, 1], [3, 1], [3, 0]]]))
     hook.after_train_iter(runner, 0)
     values = {
-        name: runner.message_hub.get_scalar(f'train/{name}').current()
+        name: runner.message_hub.get_scalar(f'train/train_{name}').current()
         for name in ('usage', 'usage_0', 'usage_1', 'perplexity', 'perplexity_0', 'perplexity_1')
     }
     assert values == pytest.approx(

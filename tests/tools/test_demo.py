@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from demo_lib.functions import GAIN, fit, reconstruct, sample, token_map
+from demo_lib.functions import GAIN, enlarge, fit, reconstruct, sample, token_map
 from demo_lib.models import load_all
 from demo_lib.page import classes
 from openmagvit2.apis import Generator, Tokenizer
@@ -48,6 +48,12 @@ def test_large_pictures_shrink_and_small_ones_stay():
     large = Image.new('RGBA', (300, 90), (0, 0, 0, 0))
     assert fit(large, 100).shape == (30, 100, 3) and (fit(large, 100) == 255).all()
     assert fit(np.zeros((5, 7), np.uint8), 100).shape == (5, 7, 3)
+
+
+def test_the_page_shows_small_pictures_enlarged(picture):
+    shown = enlarge(picture)
+    assert shown.shape == (160, 224, 3) and (shown[4:8, 8:12] == picture[1, 2]).all()
+    assert np.array_equal(enlarge(shown), shown)
 
 
 @pytest.mark.parametrize(
@@ -113,6 +119,8 @@ def test_page_in_a_browser(saved, tmp_path):
     Image.fromarray(np.linspace(0, 255, 64 * 64 * 3).reshape(64, 64, 3).astype(np.uint8)).save(
         tmp_path / 'photograph.png'
     )
+    content = (tmp_path / 'photograph.png').read_bytes()
+    (tmp_path / 'torn.png').write_bytes(content[: len(content) // 2])
     _, address, _ = page.launch(
         server_name='127.0.0.1', prevent_thread_lock=True, quiet=True, show_error=True
     )
@@ -121,6 +129,13 @@ def test_page_in_a_browser(saved, tmp_path):
             options = dict(executable_path=program, args=['--no-sandbox'])
             browser = play.chromium.launch(**options)
             tab = browser.new_page(viewport=dict(width=1280, height=900))
+            tab.goto(address)
+            tab.locator('input[type=file]').first.set_input_files(tmp_path / 'torn.png')
+            tab.get_by_label('Remove Image').first.wait_for(timeout=30_000)
+            tab.get_by_role('button', name='Reconstruct', exact=True).click()
+            box = tab.locator('#result textarea, #result input').first
+            torn = re.compile('torn.png cannot be read: image file is truncated')
+            browsers.expect(box).to_have_value(torn, timeout=60_000)
             tab.goto(address)
             tab.locator('input[type=file]').first.set_input_files(tmp_path / 'photograph.png')
             tab.locator('img[src*="photograph"], img[alt]').first.wait_for(timeout=30_000)

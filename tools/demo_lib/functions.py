@@ -16,6 +16,8 @@ from openmagvit2.visualization import image_grid
 # Differences are small: the picture of them shows each this many times as large.
 GAIN = 4
 MAX_SAMPLES = 64
+# Pixels below which the page shows a picture enlarged.
+SHOWN = 256
 
 
 @dataclass
@@ -38,7 +40,13 @@ class Reconstruction:
         )
 
 
-def fit(image: Image.Image | np.ndarray, side: int) -> np.ndarray:
+def enlarge(picture: np.ndarray) -> np.ndarray:
+    """Repeat the pixels of a small picture (H, W, 3) for the page, each as a square."""
+    times = max(1, SHOWN // max(picture.shape[:2]))
+    return picture.repeat(times, 0).repeat(times, 1)
+
+
+def fit(image: str | Image.Image | np.ndarray, side: int) -> np.ndarray:
     """Read a picture as every tool does; make its longer side at most ``side`` pixels."""
     if isinstance(image, np.ndarray):
         image = Image.fromarray(image)
@@ -50,8 +58,14 @@ def fit(image: Image.Image | np.ndarray, side: int) -> np.ndarray:
     return np.array(Image.fromarray(pixels).resize((width, height), Image.Resampling.LANCZOS))
 
 
-def reconstruct(tokenizer: Tokenizer, image: Image.Image | np.ndarray, side: int) -> Reconstruction:
-    """Send a picture through a tokenizer."""
+def reconstruct(
+    tokenizer: Tokenizer, image: str | Image.Image | np.ndarray, side: int
+) -> Reconstruction:
+    """Send a picture, or the file of one, through a tokenizer.
+
+    Raises:
+        UserError: The file cannot be read.
+    """
     original = fit(image, side)
     height, width = original.shape[:2]
     indices = tokenizer.encode(original)

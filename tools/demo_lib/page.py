@@ -1,11 +1,8 @@
 """The demo's page."""
 
-import contextlib
-from collections.abc import Iterator
-
 import numpy as np
 
-from demo_lib.functions import MAX_SAMPLES, reconstruct, sample
+from demo_lib.functions import MAX_SAMPLES, enlarge, reconstruct, sample
 from openmagvit2.apis import Generator, Tokenizer
 from openmagvit2.errors import UserError
 
@@ -21,31 +18,36 @@ def build(tokenizers: dict[str, Tokenizer], generators: dict[str, Generator], si
     except ImportError as error:
         raise UserError('The demo needs gradio: pip install "openmagvit2[demo]".') from error
 
-    @contextlib.contextmanager
-    def said() -> Iterator[None]:
-        """Show a user's mistake on the page."""
-        try:
-            yield
-        except UserError as error:
-            raise gr.Error(str(error)) from error
-
     with gr.Blocks(title='openmagvit2', analytics_enabled=False) as page:
         gr.Markdown('# openmagvit2')
         with gr.Tab('Reconstruct'):
-            _reconstruct_tab(gr, tokenizers, side, said)
+            _reconstruct_tab(gr, tokenizers, side)
         if len(tokenizers) > 1:
             with gr.Tab('Compare'):
-                _compare_tab(gr, tokenizers, side, said)
+                _compare_tab(gr, tokenizers, side)
         if generators:
             with gr.Tab('Sample'):
-                _sample_tab(gr, generators, said)
+                _sample_tab(gr, generators)
     return page
 
 
-def _reconstruct_tab(gr, tokenizers: dict[str, Tokenizer], side: int, said) -> None:
+def _upload(gr):
+    # As a file: it is read as by every tool, and what cannot be read is one sentence.
+    return gr.Image(
+        label='Your picture', type='filepath', image_mode=None, sources=['upload', 'clipboard']
+    )
+
+
+def _given(image: str | None) -> str:
+    if image is None:
+        raise UserError('Upload a picture first.')
+    return image
+
+
+def _reconstruct_tab(gr, tokenizers: dict[str, Tokenizer], side: int) -> None:
     names = list(tokenizers)
     with gr.Row():
-        picture = gr.Image(label='Your picture', type='pil', sources=['upload', 'clipboard'])
+        picture = _upload(gr)
         with gr.Column():
             which = gr.Dropdown(names, value=names[0], label='Tokenizer')
             button = gr.Button('Reconstruct', variant='primary')
@@ -54,25 +56,20 @@ def _reconstruct_tab(gr, tokenizers: dict[str, Tokenizer], side: int, said) -> N
         labels = ('Original', 'Reconstruction', 'Difference, x4', 'Tokens')
         shown = [gr.Image(label=label, interactive=False) for label in labels]
 
-    def run(name: str, image) -> tuple:
-        with said():
-            if image is None:
-                raise UserError('Upload a picture first.')
-            found = reconstruct(tokenizers[name], image, side)
-        return (
-            found.original,
-            found.reconstruction,
-            found.difference,
-            found.tokens,
-            found.text(),
-        )
+    def run(name: str, image: str | None) -> tuple:
+        try:
+            found = reconstruct(tokenizers[name], _given(image), side)
+        except UserError as error:
+            return (*[None] * len(shown), str(error))
+        pictures = (found.original, found.reconstruction, found.difference, found.tokens)
+        return (*map(enlarge, pictures), found.text())
 
     button.click(run, [which, picture], [*shown, text], api_name='reconstruct')
 
 
-def _compare_tab(gr, tokenizers: dict[str, Tokenizer], side: int, said) -> None:
+def _compare_tab(gr, tokenizers: dict[str, Tokenizer], side: int) -> None:
     names = list(tokenizers)
-    picture = gr.Image(label='Your picture', type='pil', sources=['upload', 'clipboard'])
+    picture = _upload(gr)
     button = gr.Button('Compare', variant='primary')
     whiches, pictures, texts = [], [], []
     with gr.Row():
@@ -83,18 +80,19 @@ def _compare_tab(gr, tokenizers: dict[str, Tokenizer], side: int, said) -> None:
                 pictures.append(gr.Image(label='Difference, x4', interactive=False))
                 texts.append(gr.Textbox(label='Result', interactive=False))
 
-    def run(first: str, second: str, image) -> tuple:
-        with said():
-            if image is None:
-                raise UserError('Upload a picture first.')
-            both = [reconstruct(tokenizers[name], image, side) for name in (first, second)]
+    def run(first: str, second: str, image: str | None) -> tuple:
+        names = (first, second)
+        try:
+            both = [reconstruct(tokenizers[name], _given(image), side) for name in names]
+        except UserError as error:
+            return (*[None] * len(pictures), str(error), str(error))
         shown = [x for found in both for x in (found.reconstruction, found.difference)]
-        return (*shown, *(found.text() for found in both))
+        return (*map(enlarge, shown), *(found.text() for found in both))
 
     button.click(run, [*whiches, picture], [*pictures, *texts], api_name='compare')
 
 
-def _sample_tab(gr, generators: dict[str, Generator], said) -> None:
+def _sample_tab(gr, generators: dict[str, Generator]) -> None:
     names = list(generators)
     with gr.Row():
         with gr.Column():
@@ -110,8 +108,11 @@ def _sample_tab(gr, generators: dict[str, Generator], said) -> None:
         shown = gr.Image(label='Samples', interactive=False, elem_id='samples')
 
     def run(name: str, *settings) -> np.ndarray:
-        with said():
+        try:
             return sample(generators[name], *settings)
+        except UserError as error:
+            # The page tells it; the console need not.
+            raise gr.Error(str(error), print_exception=False) from error
 
     which.change(
         lambda name: gr.Dropdown(classes(generators[name]), value=0), which, label, api_name=False

@@ -16,7 +16,7 @@ CURVES = {
     'tokenizer': [
         ('reconstruction', 'squared error'),
         ('psnr', 'PSNR on test images (dB)'),
-        ('perplexity', 'codebook perplexity'),
+        ('perplexity', 'codebook perplexity on test images'),
     ],
     'generator': [
         ('loss', 'training loss (nats per token)'),

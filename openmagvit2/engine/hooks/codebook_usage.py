@@ -16,11 +16,12 @@ from openmagvit2.registry import HOOKS
 
 @HOOKS.register_module()
 class CodebookUsageHook(Hook):
-    """Log ``usage`` (fraction of the codes in the window) and ``perplexity``; warn of a collapse.
+    """Log ``train_usage``, the fraction of the codes in the window, and ``train_perplexity``; warn
+    of a collapse.
 
-    With several codebooks, log the means and the values of each one. Unlike the evaluator of the
-    same purpose, this counts training crops under the raw weights. A resume starts with an empty
-    window.
+    With several codebooks, log the means and the values of each one. ``usage`` and ``perplexity``
+    are those of a validation; this counts training crops under the raw weights. A resume
+    starts with an empty window.
 
     Args:
         window: Images to look back, over all processes.
@@ -69,7 +70,8 @@ class CodebookUsageHook(Hook):
         ]
         for name, value in summary(books).items():
             if not name.startswith('usage_of_possible'):
-                runner.message_hub.update_scalar(f'train/{name}', value)
+                # Not by the names of the validation's, which are curves of their own.
+                runner.message_hub.update_scalar(f'train/train_{name}', value)
         if self._images() >= self.share:
             for number, book in enumerate(books):
                 self._warn(book, f' of codebook {number}' if len(books) > 1 else '')
