@@ -38,6 +38,9 @@ class Adversarial(nn.Module):
             it shall not be that of its class, a ``name`` for logs and checkpoints:
             ``regularizer(real, fake, discriminator=, image=, iteration=) -> scalar``, or None where
             an iteration has none. One that does not accept a keyword is not given it.
+
+    Raises:
+        UserError: ``first`` or a name of a loss is not known.
     """
 
     slots = dict(
