@@ -130,7 +130,7 @@ class Scaled(Protocol):
         """Do the same with codes (B, D, *scales[s])."""
 
     def next_input(self, total: Tensor, s: int) -> Tensor:
-        """What a generator sees of the sum before scale ``s``, (B, groups[s], D)."""
+        """Return what a generator sees of the sum before scale ``s``, (B, groups[s], D)."""
 
     def teacher_inputs(self, indices: Tensor) -> Tensor:
         """Inputs of all scales but the first, (B, T - groups[0], D)."""

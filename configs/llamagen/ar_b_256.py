@@ -1,22 +1,15 @@
 # LlamaGen-B at 256 pixels, 110,888,448 parameters without the tokenizer: expect FID 5.46 (repository). 300 epochs of global batch 256 =
 # 1,501,500 iterations at a constant rate. Trained on token caches: tools/tokenize_dataset.py --crops ten.
 _base_ = [
-    '../_base_/models/llamagen_ar_256.py', '../_base_/datasets/imagenet_256.py', '../_base_/schedules/generator.py',
-    '../_base_/runtime.py'
+    '../_base_/models/llamagen_ar_256.py', '../_base_/datasets/imagenet_256_samples.py',
+    '../_base_/schedules/generator.py', '../_base_/runtime.py'
 ]
 train_dataloader = dict(
     dataset=dict(pipeline=[dict(type='AdmCenterCrop', size=281), dict(type='RandomTenCrop', size=256)]))
 val_dataloader = dict(dataset=dict(pipeline=[dict(type='AdmCenterCrop', size=256)]))
 optim_wrapper = dict(
     dtype='bfloat16', transformer=dict(no_decay_1d=True, optimizer=dict(lr=1e-4, betas=(0.9, 0.95), weight_decay=0.05)))
-val_evaluator = [dict(type='NegativeLogLikelihood')]
-reference = '{{$OPENMAGVIT2_REFERENCE:data/VIRTUAL_imagenet256_labeled.npz}}'
-test_evaluator = [
-    dict(type='SampleFrechet', reference=reference),
-    dict(type='SampleInceptionScore'),
-    dict(type='SamplePrecisionRecall', reference=reference),
-]
 # 50,000 labels drawn at random, not 50 of each class.
-test_cfg = dict(type='GenerationLoop', num_per_class=50, labels='random')
+test_cfg = dict(labels='random')
 train_cfg = dict(type='IterationLoop', max_epochs=300, val_interval=5005)
 eval_sampling = dict(guidance=2.0, temperature=1.0, top_k=0, top_p=1.0)

@@ -2,21 +2,12 @@
 # epochs), orders random up to 125,000 and raster from 187,500 on. One of ten crops of each image at a time; officially tokenized once:
 # docs/guides/data.md.
 _base_ = [
-    '../_base_/datasets/imagenet_256.py', '../_base_/schedules/generator.py', '../_base_/runtime.py'
+    '../_base_/tokenizers/maskgit_256.py', '../_base_/datasets/imagenet_256_samples.py',
+    '../_base_/schedules/generator.py', '../_base_/runtime.py'
 ]
 model = dict(
     type='AutoregressiveGenerator',
-    tokenizer=dict(
-        type='VisualTokenizer',
-        checkpoint='work_dirs/titok/proxy.pth',
-        encoder=dict(
-            type='CnnEncoder', channels=128, channel_multipliers=(1, 1, 2, 2, 4), num_res_blocks=2, downsample='avg_pool',
-            shortcut='branch'),
-        quantizer=dict(type='VQ', codebook_size=1024, code_dim=256, l2_norm=False, restart_after=None),
-        decoder=dict(
-            type='CnnDecoder', channels=128, channel_multipliers=(1, 1, 2, 2, 4), num_res_blocks=2, upsample='nearest_conv',
-            adaptive_norm=False, shortcut='branch'),
-        pixels=dict(type='Pixels', range=(0, 1))),
+    tokenizer=dict(checkpoint='work_dirs/titok/proxy.pth'),
     order=dict(type='Random', start=125000, end=187500),
     conditioner=dict(type='ClassLabel', num_classes=1000, dropout=0.1),
     # Rows of the tables that the official files have and nothing reads.
@@ -35,13 +26,6 @@ optim_wrapper = dict(
     transformer=dict(
         no_decay_1d=True, no_decay=('embed', 'norm', 'backbone.modulation'),
         optimizer=dict(lr=4e-4, betas=(0.9, 0.96), weight_decay=0.03)))
-val_evaluator = [dict(type='NegativeLogLikelihood')]
-reference = '{{$OPENMAGVIT2_REFERENCE:data/VIRTUAL_imagenet256_labeled.npz}}'
-test_evaluator = [
-    dict(type='SampleFrechet', reference=reference),
-    dict(type='SampleInceptionScore'),
-    dict(type='SamplePrecisionRecall', reference=reference)]
-test_cfg = dict(type='GenerationLoop', num_per_class=50)
 train_cfg = dict(type='IterationLoop', max_iters=250000, val_interval=5000)
 param_scheduler = [dict(type='WarmupDecayLR', warmup=62500, final=0.025, shape='cosine', by_epoch=False)]
 eval_sampling = dict(guidance=16.0, schedule='cosine', power=2.75, closed=False, temperature=1.0)

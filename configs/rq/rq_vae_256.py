@@ -1,19 +1,11 @@
 # RQ-VAE (Lee et al., 2022), ImageNet 256x256, 8x8 tokens of 4 codes from one table of 16,384: expect rFID 4.73, the tokenizer of RQ-Transformer
 # (paper Table 4). 10 epochs of global batch 128 = 100,100 iterations; a warm-up of half an epoch, then a constant rate; images are flipped.
-_base_ = ['../_base_/datasets/imagenet_256.py', '../_base_/schedules/tokenizer.py', '../_base_/runtime.py']
+_base_ = [
+    '../_base_/tokenizers/rq_256.py', '../_base_/datasets/imagenet_256.py', '../_base_/schedules/tokenizer.py',
+    '../_base_/runtime.py'
+]
 model = dict(
-    type='VisualTokenizer',
-    encoder=dict(
-        type='CnnEncoder', channels=128, channel_multipliers=(1, 1, 2, 2, 4, 4), num_res_blocks=2, downsample='padded_conv',
-        middle='attention', attention_levels=(5, ), bias=True, out_kernel=3),
-    quantizer=dict(
-        type='Residual', depth=4, projection=256,
-        quantizer=dict(
-            type='VQ', codebook_size=16384, code_dim=256, l2_norm=False, ema_decay=0.99, ema_smoothing=1e-5, restart_below=1.0,
-            restart_after=None)),
-    decoder=dict(
-        type='CnnDecoder', channels=128, channel_multipliers=(1, 1, 2, 2, 4, 4), num_res_blocks=3, upsample='nearest_conv',
-        middle='attention', attention_levels=(5, ), bias=True, adaptive_norm=False),
+    _delete_=True, **_base_.model.tokenizer,
     training=dict(
         losses=dict(reconstruction=dict(type='L2Loss'), perceptual=dict(type='LPIPSLoss', net='vgg')),
         quantizer_losses=dict(commitment=0.25),

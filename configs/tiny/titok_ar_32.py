@@ -5,17 +5,7 @@ model = dict(
     _delete_=True,
     type='MaskedGenerator',
     mask_schedule='arccos', mask_rounding='round', visible_weight=0.1, average='batch',
-    tokenizer=dict(
-        type='VisualTokenizer',
-        checkpoint=None,
-        seed=0,
-        encoder=dict(
-            type='LatentVitEncoder', image_size=32, patch_size=4, num_tokens=16, dim=64, num_layers=2, num_heads=4,
-            initial_deviation=0.08),
-        quantizer=dict(type='VQ', codebook_size=256, code_dim=12, l2_norm=True, restart_after=10),
-        decoder=dict(
-            type='LatentVitDecoder', image_size=32, patch_size=4, num_tokens=16, dim=64, num_layers=2, num_heads=4,
-            initial_deviation=0.08)),
+    tokenizer=_base_.model.tokenizer,
     conditioner=dict(type='ClassLabel', num_classes=10, dropout=0.1),
     backbone=dict(
         type='Bert', dim=64, num_layers=2, num_heads=4, dropout=0.0, approximate='none', token_types=2, truncated=False),

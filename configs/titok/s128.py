@@ -1,19 +1,11 @@
 # TiTok-S-128, second stage, ImageNet 256x256, 128 tokens of 4096 codes (paper Table 3): expect rFID 1.71. Encoder and codes stay, the decoder
 # learns pixels through MaskGIT's. 500,000 iterations of global batch 256; the game begins after 20,000.
-_base_ = ['../_base_/datasets/imagenet_256_flip.py', '../_base_/schedules/titok.py', '../_base_/runtime.py']
+_base_ = [
+    '../_base_/tokenizers/titok_s128.py', '../_base_/datasets/imagenet_256_flip.py', '../_base_/schedules/titok.py',
+    '../_base_/runtime.py'
+]
 model = dict(
-    type='VisualTokenizer',
-    encoder=dict(
-        type='LatentVitEncoder', image_size=256, patch_size=16, num_tokens=128, dim=512, num_layers=8, num_heads=8,
-        legacy_reshape=True),
-    quantizer=dict(type='VQ', codebook_size=4096, code_dim=12, l2_norm=True, restart_after=None),
-    decoder=dict(
-        type='LatentVitDecoder', image_size=256, patch_size=16, num_tokens=128, dim=512, num_layers=8, num_heads=8,
-        proxy=(1024, 256),
-        proxy_decoder=dict(
-            type='CnnDecoder', channels=128, channel_multipliers=(1, 1, 2, 2, 4), num_res_blocks=2, upsample='nearest_conv',
-            adaptive_norm=False, shortcut='branch')),
-    pixels=dict(type='Pixels', range=(0, 1)),
+    _delete_=True, **_base_.model.tokenizer,
     training=dict(
         freeze=('encoder', 'quantizer'),
         start=dict(

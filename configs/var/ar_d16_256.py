@@ -1,7 +1,8 @@
 # VAR-d16, ImageNet 256x256, 310,283,520 parameters without the tokenizer (paper Table 4): expect FID 3.30, IS 274.4, precision 0.84, recall
 # 0.51; the published file 3.55 (repository). 200 epochs of global batch 768 = 333,800 iterations, warm-up of 4 epochs, flat for 5 %.
 _base_ = [
-    '../_base_/models/var_256.py', '../_base_/datasets/imagenet_256.py', '../_base_/schedules/generator.py', '../_base_/runtime.py'
+    '../_base_/models/var_256.py', '../_base_/datasets/imagenet_256_samples.py', '../_base_/schedules/generator.py',
+    '../_base_/runtime.py'
 ]
 global_batch_size = 768
 train_dataloader = dict(
@@ -13,14 +14,6 @@ optim_wrapper = dict(
     transformer=dict(
         no_decay_1d=True, no_decay=('start', 'position_embedding', 'level_embedding'),
         optimizer=dict(lr=3e-4, weight_decay=0.05)))
-val_evaluator = [dict(type='NegativeLogLikelihood')]
-reference = '{{$OPENMAGVIT2_REFERENCE:data/VIRTUAL_imagenet256_labeled.npz}}'
-test_evaluator = [
-    dict(type='SampleFrechet', reference=reference),
-    dict(type='SampleInceptionScore'),
-    dict(type='SamplePrecisionRecall', reference=reference),
-]
-test_cfg = dict(type='GenerationLoop', num_per_class=50)
 train_cfg = dict(type='IterationLoop', max_epochs=200, val_interval=8345)
 param_scheduler = [
     dict(type='WarmupDecayLR', warmup=6676, warmup_start=0.005, hold=0.05, final=0.1, shape='linear', by_epoch=False)

@@ -1,20 +1,12 @@
 # The transformer of ViT-VQGAN's paper, ImageNet 256x256, 1024 tokens in raster order, 1.7 B parameters without the tokenizer (paper Table 4):
 # expect FID 4.17. 450,000 iterations of global batch 1024. Nothing of it is public: see README.md.
 _base_ = [
-    '../_base_/datasets/imagenet_256_flip.py', '../_base_/schedules/generator.py', '../_base_/runtime.py'
+    '../_base_/tokenizers/vit_vqgan_base.py', '../_base_/datasets/imagenet_256_flip_samples.py',
+    '../_base_/schedules/generator.py', '../_base_/runtime.py'
 ]
 model = dict(
     type='AutoregressiveGenerator',
-    tokenizer=dict(
-        type='VisualTokenizer',
-        checkpoint='work_dirs/vit_vqgan/base/iter_500000.pth',
-        encoder=dict(
-            type='VitEncoder', image_size=256, patch_size=8, dim=768, num_layers=12, num_heads=12, head_dim=64, hidden=3072),
-        quantizer=dict(
-            type='VQ', codebook_size=8192, code_dim=32, l2_norm=True, raw_gradient=True, restart_after=None),
-        decoder=dict(
-            type='VitDecoder', image_size=256, patch_size=8, dim=768, num_layers=12, num_heads=12, head_dim=64, hidden=3072),
-        pixels=dict(type='Pixels', range=(0, 1))),
+    tokenizer=dict(checkpoint='work_dirs/vit_vqgan/base/iter_500000.pth'),
     conditioner=dict(type='ClassLabel', num_classes=1000, dropout=0.0, null_class=False),
     # Attention 1536 wide inside is what makes 1.7 B.
     backbone=dict(
@@ -24,13 +16,6 @@ model = dict(
 global_batch_size = 1024
 optim_wrapper = dict(
     dtype='bfloat16', transformer=dict(optimizer=dict(lr=4.5e-4, betas=(0.9, 0.96), weight_decay=4.5e-2)))
-val_evaluator = [dict(type='NegativeLogLikelihood')]
-reference = '{{$OPENMAGVIT2_REFERENCE:data/VIRTUAL_imagenet256_labeled.npz}}'
-test_evaluator = [
-    dict(type='SampleFrechet', reference=reference),
-    dict(type='SampleInceptionScore'),
-    dict(type='SamplePrecisionRecall', reference=reference)]
-test_cfg = dict(type='GenerationLoop', num_per_class=50)
 train_cfg = dict(type='IterationLoop', max_iters=450000, val_interval=5000)
 param_scheduler = [dict(type='WarmupDecayLR', warmup=5000, shape='cosine', by_epoch=False)]
 eval_sampling = dict(temperature=1.0)

@@ -1,15 +1,11 @@
 # ViT-VQGAN, base encoder and decoder, ImageNet 256x256, 32x32 tokens of 8192 codes: 1.55 rFID in its paper. 500,000 iterations of global
 # batch 256, discriminator from the start; the losses are those of the public code, whose weight of the logit-Laplace term is 0.
-_base_ = ['../_base_/datasets/imagenet_256_flip.py', '../_base_/schedules/tokenizer.py', '../_base_/runtime.py']
+_base_ = [
+    '../_base_/tokenizers/vit_vqgan_base.py', '../_base_/datasets/imagenet_256_flip.py',
+    '../_base_/schedules/tokenizer.py', '../_base_/runtime.py'
+]
 model = dict(
-    type='VisualTokenizer',
-    encoder=dict(
-        type='VitEncoder', image_size=256, patch_size=8, dim=768, num_layers=12, num_heads=12, head_dim=64, hidden=3072),
-    quantizer=dict(
-        type='VQ', codebook_size=8192, code_dim=32, l2_norm=True, raw_gradient=True, restart_after=None),
-    decoder=dict(
-        type='VitDecoder', image_size=256, patch_size=8, dim=768, num_layers=12, num_heads=12, head_dim=64, hidden=3072),
-    pixels=dict(type='Pixels', range=(0, 1)),
+    _delete_=True, **_base_.model.tokenizer,
     training=dict(
         losses=dict(
             reconstruction=dict(type='L2Loss', weight=1.0),

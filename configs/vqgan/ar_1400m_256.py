@@ -1,19 +1,12 @@
 # VQGAN's transformer, 1,410,640,896 parameters without the tokenizer, ImageNet 256x256 (paper Table 4): expect FID 15.78, IS 74.3 (repository;
 # see README.md for the reference and for VQGAN-re). The length of its training is not published: 100 epochs of batch 64 at 4.5e-6 an image.
-_base_ = ['../_base_/datasets/imagenet_256.py', '../_base_/schedules/generator.py', '../_base_/runtime.py']
+_base_ = [
+    '../_base_/tokenizers/vqgan_256.py', '../_base_/datasets/imagenet_256.py', '../_base_/schedules/generator.py',
+    '../_base_/runtime.py'
+]
 model = dict(
     type='AutoregressiveGenerator',
-    tokenizer=dict(
-        type='VisualTokenizer',
-        checkpoint='work_dirs/vqgan/vqgan_256_16384.pth',
-        encoder=dict(
-            type='CnnEncoder', channels=128, channel_multipliers=(1, 1, 2, 2, 4), num_res_blocks=2, downsample='padded_conv',
-            middle='attention', attention_levels=(4, ), bias=True, out_kernel=3),
-        quantizer=dict(
-            type='VQ', codebook_size=16384, code_dim=256, projection=256, l2_norm=False, legacy=True, restart_after=None),
-        decoder=dict(
-            type='CnnDecoder', channels=128, channel_multipliers=(1, 1, 2, 2, 4), num_res_blocks=3, upsample='nearest_conv',
-            middle='attention', attention_levels=(4, ), bias=True, adaptive_norm=False)),
+    tokenizer=dict(checkpoint='work_dirs/vqgan/vqgan_256_16384.pth', quantizer=dict(codebook_size=16384)),
     conditioner=dict(type='TokenLabel', num_classes=1000),
     backbone=dict(
         type='Gpt', dim=1536, num_layers=48, num_heads=24, dropout=0.0, num_positions=256, position_deviation=0.0),

@@ -1,7 +1,8 @@
 # WeTok's AR-B, ImageNet 256x256, 337,147,904 parameters without the tokenizer: four sub-tokens of 8 bits. 1000 epochs of global batch 3072 =
 # 418,000 iterations, warm-up of 6 epochs. No figure of it was found.
 _base_ = [
-    '../_base_/models/ar_b_256.py', '../_base_/datasets/imagenet_256.py', '../_base_/schedules/generator.py', '../_base_/runtime.py'
+    '../_base_/models/ar_b_256.py', '../_base_/datasets/imagenet_256_samples.py', '../_base_/schedules/generator.py',
+    '../_base_/runtime.py'
 ]
 model = dict(
     tokenizer=dict(
@@ -12,14 +13,6 @@ model = dict(
     factorization=dict(_delete_=True, type='TokenFactorization'))
 global_batch_size = 3072
 optim_wrapper = dict(dtype='float16')
-val_evaluator = [dict(type='NegativeLogLikelihood')]
-reference = '{{$OPENMAGVIT2_REFERENCE:data/VIRTUAL_imagenet256_labeled.npz}}'
-test_evaluator = [
-    dict(type='SampleFrechet', reference=reference),
-    dict(type='SampleInceptionScore'),
-    dict(type='SamplePrecisionRecall', reference=reference),
-]
-test_cfg = dict(type='GenerationLoop', num_per_class=50)
 train_cfg = dict(type='IterationLoop', max_epochs=1000, val_interval=4180)
 param_scheduler = [
     dict(type='WarmupDecayLR', warmup=2508, warmup_start=0.005, hold=0.05, final=0.1, shape='linear', by_epoch=False)

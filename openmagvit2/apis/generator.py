@@ -26,6 +26,9 @@ class Generator(Pretrained):
         model: A generator; see :meth:`from_config`.
         sampling: Default settings; the config's ``eval_sampling``.
         config: Its merged config, for :meth:`save_pretrained`.
+
+    Raises:
+        UserError: The config makes no generator.
     """
 
     def __init__(

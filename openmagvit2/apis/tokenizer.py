@@ -25,6 +25,9 @@ class Tokenizer(Pretrained):
     Args:
         model: A ``VisualTokenizer``; see :meth:`from_config`.
         config: Its merged config, for :meth:`save_pretrained`.
+
+    Raises:
+        UserError: The config makes no tokenizer.
     """
 
     def __init__(self, model: Any, *, config: Config | None = None) -> None:

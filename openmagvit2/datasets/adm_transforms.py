@@ -48,6 +48,9 @@ class AdmRandomCrop:
         size: Pixels of a square's side.
         least, most: The smallest and the largest part of the short side that a crop covers: with
             0.8 and 1.0 the short side has ``size`` to ``ceil(size / 0.8)`` pixels.
+
+    Raises:
+        UserError: 0 < least <= most <= 1 does not hold.
     """
 
     def __init__(self, *, size: int, least: float = 0.8, most: float = 1.0) -> None:

@@ -33,6 +33,9 @@ class FashionMNIST(ImageDataset):
             10,000 and 2,000 images, so that numbers are the same everywhere.
         num_images: Number of images to use, taken from the classes in turn; all by default.
         pipeline, seed: See :class:`ImageDataset`.
+
+    Raises:
+        UserError: ``split`` or ``num_images`` is out of range, or the files do not fit each other.
     """
 
     classes = [

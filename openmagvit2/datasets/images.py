@@ -142,6 +142,9 @@ class ImageFolder(FileDataset):
             ``'train*'`` takes ``train_1.png`` and ``train/1.png``.
         on_error, background: See :class:`FileDataset`.
         pipeline, seed: See :class:`ImageDataset`.
+
+    Raises:
+        UserError: No image in the folder matches ``pattern``.
     """
 
     def __init__(
@@ -257,6 +260,9 @@ class ImageNet(FileDataset):
         split: Name of a folder below it; 'train' leaves out ``EXCLUDED``, as the official runs do.
         on_error, background: See :class:`FileDataset`.
         pipeline, seed: See :class:`ImageDataset`.
+
+    Raises:
+        UserError: There are no class folders with images.
     """
 
     def __init__(

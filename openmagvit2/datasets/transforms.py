@@ -28,6 +28,9 @@ class Resize(PictureTransform):
     Args:
         size: Pixels of the short side, the long one in proportion; or [height, width].
         interpolation: A name in ``FILTERS``.
+
+    Raises:
+        UserError: ``interpolation`` is not known.
     """
 
     def __init__(self, *, size: int | Sequence[int], interpolation: str = 'bilinear') -> None:
@@ -98,7 +101,11 @@ class CenterCrop(_Crop):
 
 @TRANSFORMS.register_module()
 class CornerCrop(_Crop):
-    """Crop to ``size`` at ``corner``, one of ``CORNERS``."""
+    """Crop to ``size`` at ``corner``, one of ``CORNERS``.
+
+    Raises:
+        UserError: ``corner`` is not known.
+    """
 
     def __init__(self, *, size: int | Sequence[int], corner: str) -> None:
         super().__init__(size=size)

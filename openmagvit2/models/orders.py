@@ -69,6 +69,9 @@ class NextScale(Order):
         num_tokens: Tokens of all maps.
         scales: Side of each map, or its (height, width); the generator hands over those of the
             quantizer.
+
+    Raises:
+        UserError: The maps make another number of tokens than the tokenizer.
     """
 
     test_arguments = dict(num_tokens=14, scales=(1, 2, (3, 3)))
@@ -93,6 +96,9 @@ class Random(Order):
         num_tokens: Tokens of an image.
         start: Iteration up to which all samples are permuted.
         end: Iteration from which none is; the share falls linearly in between.
+
+    Raises:
+        UserError: 0 <= start <= end does not hold.
     """
 
     needs = frozenset({'positions', 'targets'})

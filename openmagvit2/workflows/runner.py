@@ -50,14 +50,14 @@ def set_wrapper(config: Config) -> None:
 
 
 def set_test(config: Config) -> None:
-    """A config tests on what it validates on, unless it says otherwise."""
+    """Test on what the config validates on, unless it says otherwise."""
     config.setdefault('test_dataloader', config.get('val_dataloader'))
     config.setdefault('test_evaluator', config.get('val_evaluator'))
 
 
 def set_loops(config: Config) -> None:
-    """A config validates, and tests, where it has both images and metrics for that; mmengine wants
-    all three keys or none.
+    """Validate, and test, where the config has both images and metrics for that; mmengine wants all
+    three keys or none.
     """
     for name, loop in (('val', 'ValidationLoop'), ('test', 'TestLoop')):
         keys = [f'{name}_dataloader', f'{name}_evaluator']
@@ -111,7 +111,7 @@ def listed(evaluators: ConfigDict | Sequence[ConfigDict]) -> Sequence[ConfigDict
 
 @contextlib.contextmanager
 def one_size() -> Iterator[None]:
-    """What torch says of a batch that cannot be stacked, as the user's mistake that it is."""
+    """Turn torch's error of a batch that cannot be stacked into the user's mistake that it is."""
     try:
         yield
     except RuntimeError as error:

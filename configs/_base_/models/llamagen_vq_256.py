@@ -1,13 +1,7 @@
 # LlamaGen's tokenizer: 16x16 tokens of unit vectors (docs/reference/specification.md, LlamaGen).
+_base_ = '../tokenizers/llamagen_256.py'
 model = dict(
-    type='VisualTokenizer',
-    encoder=dict(
-        type='CnnEncoder', channels=128, channel_multipliers=(1, 1, 2, 2, 4), num_res_blocks=2, downsample='padded_conv',
-        middle='attention', attention_levels=(4, ), bias=True, out_kernel=3),
-    quantizer=dict(type='VQ', codebook_size=16384, code_dim=8, projection=256, l2_norm=True, restart_after=None),
-    decoder=dict(
-        type='CnnDecoder', channels=128, channel_multipliers=(1, 1, 2, 2, 4), num_res_blocks=3, upsample='nearest_conv',
-        middle='attention', attention_levels=(4, ), bias=True, adaptive_norm=False),
+    _delete_=True, **_base_.model.tokenizer,
     training=dict(
         losses=dict(
             reconstruction=dict(type='L2Loss', weight=1.0),

@@ -49,7 +49,11 @@ class RoleOptimConstructor:
         }
 
     def __call__(self, model: nn.Module) -> RoleOptimWrappers:
-        """Raises UserError for a role without an optimizer, or an optimizer without a role."""
+        """Check that each role has an optimizer.
+
+        Raises:
+            UserError: A role has no optimizer, or an optimizer no role.
+        """
         roles = unwrap(model).roles()
         for name in self.roles:
             if name not in roles:

@@ -19,6 +19,9 @@ class LPIPS(StreamingMetric):
     Args:
         net: 'alex' (the metric's usual) or 'vgg'.
         weights: File of torchvision's trunk; by default where :func:`find_weights` looks.
+
+    Raises:
+        UserError: ``net`` is not known.
     """
 
     stage = 'tokenizer'

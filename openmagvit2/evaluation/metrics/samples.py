@@ -63,7 +63,11 @@ class SampleMetric(StreamingMetric):
             self.reference()
 
     def reference(self) -> Reference:
-        """Return the reference, with its header read."""
+        """Return the reference, with its header read.
+
+        Raises:
+            UserError: There is none, or it holds statistics where images are needed.
+        """
         name = type(self).__name__
         if self.path is None:
             raise UserError(
@@ -157,6 +161,9 @@ class SampleInceptionScore(SampleMetric):
         features: See :class:`SampleMetric`; the network must classify.
         split_size: Samples of a split, in the order of the whole set; a shorter last one counts
             as one, as in the ADM evaluator.
+
+    Raises:
+        UserError: ``split_size`` is below 1.
     """
 
     definition = 'Inception score, consecutive splits, not shuffled'
@@ -170,7 +177,11 @@ class SampleInceptionScore(SampleMetric):
         self.columns = 0
 
     def update(self, sample: dict) -> None:
-        """Fold count, sum of p log p and sum of p (classes,) into each sample's split."""
+        """Fold count, sum of p log p and sum of p (classes,) into each sample's split.
+
+        Raises:
+            UserError: The network gives features only.
+        """
         outputs = self.outputs(sample)
         if 'logits' not in outputs:
             raise UserError(

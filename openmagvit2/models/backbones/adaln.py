@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from openmagvit2.errors import UserError
 from openmagvit2.models.backbones.base import Backbone
+from openmagvit2.models.layers.attention import check_heads
 from openmagvit2.models.layers.kv_cache import LayerCache, new_cache
 from openmagvit2.models.layers.masks import group_mask
 from openmagvit2.registry import BACKBONES
@@ -25,8 +25,7 @@ class CosineAttention(nn.Module):
 
     def __init__(self, dim: int, num_heads: int) -> None:
         super().__init__()
-        if dim % num_heads:
-            raise UserError(f'dim={dim} does not divide into num_heads={num_heads}.')
+        check_heads(dim, num_heads)
         self.num_heads = num_heads
         self.qkv = nn.Linear(dim, 3 * dim, bias=False)
         # Keys have no bias: it would turn them all alike.

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
 from openmagvit2.models.backbones.base import Backbone
+from openmagvit2.models.layers.attention import check_heads
 from openmagvit2.models.layers.gpt_block import init_gpt
 from openmagvit2.models.layers.kv_cache import LayerCache
 from openmagvit2.models.layers.masks import group_mask
@@ -25,8 +26,7 @@ class BertAttention(nn.Module):
 
     def __init__(self, dim: int, num_heads: int, dropout: float) -> None:
         super().__init__()
-        if dim % num_heads:
-            raise UserError(f'dim={dim} does not divide into num_heads={num_heads}.')
+        check_heads(dim, num_heads)
         self.num_heads, self.dropout = num_heads, dropout
         self.qkv = nn.Linear(dim, 3 * dim)
         self.out = nn.Linear(dim, dim)
@@ -72,10 +72,13 @@ class Bert(Backbone):
         dim, num_layers, num_heads: 768, 24, 16 is MaskGIT's.
         hidden: Width between the two layers of a feed-forward; 4 * dim by default.
         dropout: On the input, on attention weights, after attention and feed-forward.
-        approximate: Of the GELU, as torch names it: 'tanh', or 'none' for the exact one.
+        approximate: Form of the GELU, as torch names it: 'tanh', or 'none' for the exact one.
         token_types: Rows of a table of which the first is added to every row and nothing reads the
             others; 0 for none, 2 in Hugging Face's BERT.
         truncated: Whether initial weights are cut at two deviations, as in MaskGIT.
+
+    Raises:
+        UserError: ``approximate`` is not known, or ``num_heads`` does not divide ``dim``.
     """
 
     supports = frozenset({'groups'})

@@ -29,7 +29,7 @@ class Gpt(Backbone):
         dim, num_layers, num_heads: 1536, 12, 24 is the body of the RQ-Transformer of 480 M.
         head_dim: Width of a head; dim / num_heads by default.
         hidden: Width between the two layers of a feed-forward; 4 * dim by default.
-        activation: Of the feed-forward: 'gelu', exact, or 'squared_relu'.
+        activation: Function of the feed-forward: 'gelu', exact, or 'squared_relu'.
         time_mixing: Whether attention reads a mixture of each row and the one before, in learned
             shares (ViT-VQGAN's public code).
         dropout: After attention and feed-forward.
@@ -41,6 +41,10 @@ class Gpt(Backbone):
         position_deviation: The same of the positions.
         checkpoint_blocks: Keep the inputs of blocks only, and compute the rest again in the
             backward pass: less memory, same numbers.
+
+    Raises:
+        UserError: ``num_positions`` is below the number of tokens, ``num_heads`` does not divide
+            ``dim``, or there is no such ``activation``.
     """
 
     supports = frozenset({'groups'})

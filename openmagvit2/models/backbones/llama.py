@@ -33,6 +33,9 @@ class Llama(Backbone):
         learned_positions: Also add a learned vector of each position to the input. Rotary
             embeddings know distances alone; where images are aligned, absolute places shorten a
             small training (docs/quickstart.md).
+
+    Raises:
+        UserError: ``drop_path`` is not in [0, 1), or ``num_heads`` does not divide ``dim``.
     """
 
     rope: Tensor

@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from openmagvit2.errors import UserError
 from openmagvit2.models.backbones.base import Backbone
 from openmagvit2.models.backbones.bert import init_truncated
+from openmagvit2.models.layers.attention import check_heads
 from openmagvit2.models.layers.kv_cache import LayerCache, new_cache
 from openmagvit2.models.layers.masks import causal_mask
 from openmagvit2.registry import BACKBONES
@@ -26,8 +26,7 @@ class RarAttention(nn.Module):
 
     def __init__(self, dim: int, num_heads: int, dropout: float) -> None:
         super().__init__()
-        if dim % num_heads:
-            raise UserError(f'dim={dim} does not divide into num_heads={num_heads}.')
+        check_heads(dim, num_heads)
         self.num_heads, self.dropout = num_heads, dropout
         self.qkv, self.proj = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
         self.q_norm, self.k_norm = (nn.LayerNorm(dim // num_heads, eps=EPS) for _ in range(2))

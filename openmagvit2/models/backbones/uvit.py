@@ -29,6 +29,9 @@ class UVit(Backbone):
         dim, num_layers, num_heads: 1024, 20, 16 is TiTok's; ``num_layers`` is even and leaves out
             the block in the middle.
         hidden: Width between the two layers of a feed-forward; 4 * dim by default.
+
+    Raises:
+        UserError: ``num_heads`` does not divide ``dim``, or ``num_layers`` is odd.
     """
 
     causal = False

@@ -101,6 +101,9 @@ class Conditioner(nn.Module):
             uniform: Numbers (B,) in [0, 1); below ``dropout`` a condition is dropped. The data
                 sets' are a function of (seed, epoch, index), so that the batch's split over
                 processes does not matter; torch's where there are none.
+
+        Raises:
+            UserError: ``dropout`` is above 0 and there is no null condition.
         """
         if not self.dropout:
             return data

@@ -25,6 +25,9 @@ class ClassLabel(Conditioner):
         null_class: Whether there is a null class (RQ-Transformer has none).
         names: Names of the classes, for pictures and tools.
         dim: Width of the backbone; the generator hands it over.
+
+    Raises:
+        UserError: ``dropout`` is above 0 without a null class.
     """
 
     num_classes: int
@@ -85,6 +88,9 @@ class TokenLabel(Conditioner):
             c behind the rows of the codes, which ``model.head.more_rows`` makes room for (MaskGIT).
         names: Names of the classes, for pictures and tools.
         dim: Width of the backbone, of no use here.
+
+    Raises:
+        UserError: ``rows`` is not known.
     """
 
     num_classes: int
@@ -118,7 +124,11 @@ class TokenLabel(Conditioner):
         check_batch(data['label'], self.num_classes, null=False)
 
     def check_tokens(self, tokens: Any) -> None:
-        """See :meth:`Conditioner.check_tokens`."""
+        """See :meth:`Conditioner.check_tokens`.
+
+        Raises:
+            UserError: The head has no table of tokens, or one with too few rows for the labels.
+        """
         table = next(iter(tokens.parameters()), None) if tokens is not None else None
         if table is None or tokens.needs_rows:
             raise UserError('model.conditioner: TokenLabel needs a head with a table of tokens.')

@@ -60,6 +60,9 @@ class BlurPatchGAN(BaseDiscriminator):
         blur: Length of the binomial filter: 3, 4, or 5.
         pool: Side of the map of features that an adaptive maximum makes before the logits (TiTok:
             16); None: none.
+
+    Raises:
+        UserError: ``channels`` is no multiple of 32, or ``blur`` is not known.
     """
 
     def __init__(

@@ -46,6 +46,9 @@ class StyleGAN(BaseDiscriminator):
         channels: Width at full resolution.
         channel_multipliers: Width after each block in units of ``channels``; each halves the sides.
         downsample: 'blur', a binomial filter of length 4, or 'avg_pool'.
+
+    Raises:
+        UserError: ``downsample`` is not known, or the levels do not divide ``image_size``.
     """
 
     patches = False

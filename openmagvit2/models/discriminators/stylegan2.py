@@ -89,6 +89,9 @@ class StyleGAN2(BaseDiscriminator):
     Args:
         image_size: Side of the images, a power of two from 8.
         widths: Channels from the largest map to that of 4x4; StyleGAN2's by default.
+
+    Raises:
+        UserError: ``image_size`` is no power of two from 8, or ``widths`` has another length.
     """
 
     patches = False
@@ -120,7 +123,11 @@ class StyleGAN2(BaseDiscriminator):
         self.out = EqualConv(last, 1, None, act=False)
 
     def forward(self, image: Tensor) -> Tensor:
-        """(B, 3, image_size, image_size) to (B, 1, 1, 1)."""
+        """(B, 3, image_size, image_size) to (B, 1, 1, 1).
+
+        Raises:
+            UserError: Another size than ``image_size``.
+        """
         if image.shape[2:] != (self.image_size, self.image_size):
             raise UserError(
                 f'The discriminator takes images of {self.image_size}x{self.image_size}, got '

@@ -174,13 +174,17 @@ class Assembly(BaseModel):
         return dict(transformer=self.transformer)
 
     def train(self, mode: bool = True) -> 'Assembly':
-        """The tokenizer stays in eval mode."""
+        """Set the mode; the tokenizer stays in eval mode."""
         super().train(mode)
         self.tokenizer.eval()
         return self
 
     def init_weights(self) -> None:
-        """Read the tokenizer's weights, before the first image is read; called by the Runner."""
+        """Read the tokenizer's weights, before the first image is read; called by the Runner.
+
+        Raises:
+            UserError: The tokenizer's checkpoint is missing or does not fit.
+        """
         if self.tokenizer_checkpoint:
             try:
                 load_tokenizer_weights(self.tokenizer, self.tokenizer_checkpoint)

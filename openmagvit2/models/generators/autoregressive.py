@@ -28,6 +28,9 @@ class AutoregressiveGenerator(BaseGenerator):
         token_noise: Probability that an input token of a training is a random one of its
             vocabulary, each on its own; what is predicted stays (1 - ``pkeep`` of VQGAN).
         parts: Arguments of :class:`Assembly`.
+
+    Raises:
+        UserError: ``token_noise`` is not in [0, 1], or the parts do not fit each other.
     """
 
     decodings = ('sequential', 'jacobi')
@@ -39,7 +42,11 @@ class AutoregressiveGenerator(BaseGenerator):
         self.token_noise = token_noise
 
     def check_parts(self) -> None:
-        """See :meth:`Assembly.check_parts`."""
+        """See :meth:`Assembly.check_parts`.
+
+        Raises:
+            UserError: The order predicts several tokens at once.
+        """
         super().check_parts()
         if max(self.order.groups) > 1:
             raise UserError(

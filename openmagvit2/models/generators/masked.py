@@ -38,6 +38,10 @@ class MaskedGenerator(BaseGenerator):
         visible_weight: Weight in the loss of tokens that are not masked; masked ones have 1.
         average: Of which losses are averaged first: 'image': an image's tokens, then images;
             'batch': all tokens of a (micro-)batch together.
+
+    Raises:
+        UserError: ``mask_rounding`` or ``average`` is not known, or the parts do not fit each
+            other.
     """
 
     default_order = 'Masked'
@@ -62,7 +66,11 @@ class MaskedGenerator(BaseGenerator):
         masked_share(np.full(1, 0.5, np.float32), mask_schedule, self.num_tokens)
 
     def check_parts(self) -> None:
-        """See :meth:`BaseGenerator.check_parts`."""
+        """See :meth:`BaseGenerator.check_parts`.
+
+        Raises:
+            UserError: The backbone sees earlier tokens only, or the head has no row for the mask.
+        """
         super().check_parts()
         if self.backbone.causal and 'groups' not in self.backbone.supports:
             raise UserError(
@@ -179,7 +187,11 @@ class MaskedGenerator(BaseGenerator):
         seed: int = 0,
         once: bool = False,
     ) -> MaskedSampler:
-        """See :meth:`Sampling.check`; settings are those of :class:`MaskedSampler`."""
+        """See :meth:`Sampling.check`; settings are those of :class:`MaskedSampler`.
+
+        Raises:
+            UserError: The sampler is none for masked tokens.
+        """
         if not callable(sampling):
             sampling = dict(type='MaskedSampler') | (sampling or {})
         sampler = super().check(labels, sampling, seed, once)

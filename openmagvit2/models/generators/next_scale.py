@@ -28,6 +28,9 @@ class NextScaleGenerator(BaseGenerator):
     the backbone must take ``levels``, and the head embeds nothing: VAR's is
     ``dict(type='SingleHead', norm=None, bias=True, embedding=None)``. Arguments are those of
     :class:`Assembly`.
+
+    Raises:
+        UserError: The backbone takes no ``levels``, or the parts do not fit each other.
     """
 
     default_order = 'NextScale'
@@ -67,7 +70,11 @@ class NextScaleGenerator(BaseGenerator):
         return quantizer.scales
 
     def check_parts(self) -> None:
-        """See :meth:`Assembly.check_parts`."""
+        """See :meth:`Assembly.check_parts`.
+
+        Raises:
+            UserError: The head embeds tokens.
+        """
         super().check_parts()
         if self.head.embeddings is not None:
             raise UserError(
@@ -145,7 +152,11 @@ class NextScaleGenerator(BaseGenerator):
         return keeps_a_cpu_busy(self.backbone)
 
     def draw_shape(self, sampler: SubTokenSampler) -> tuple[int, ...]:
-        """See :meth:`Sampling.draw_shape`; a mixture takes a number for each code."""
+        """See :meth:`Sampling.draw_shape`; a mixture takes a number for each code.
+
+        Raises:
+            UserError: Smooth decoding meets tokens of several parts.
+        """
         if not _smooth(sampler):
             return super().draw_shape(sampler)
         if len(self.head.vocab_sizes) > 1:

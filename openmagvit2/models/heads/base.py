@@ -40,6 +40,9 @@ class Head(nn.Module):
         zero_init: Start with classifiers of zero, a uniform distribution; otherwise normal, of
             deviation 0.02.
         label_smoothing: Share of the target that is spread over all values, in training.
+
+    Raises:
+        UserError: ``embedding`` or ``norm`` is not known.
     """
 
     joint = False

@@ -30,6 +30,9 @@ class CumulativeCodeHead(Head):
         num_layers: Blocks over the depths.
         dropout: In the blocks.
         initial_deviation: See :class:`Gpt`.
+
+    Raises:
+        UserError: The codebooks differ in size.
     """
 
     shared_classifier = True
@@ -81,7 +84,7 @@ class CumulativeCodeHead(Head):
         return list(logits.unbind(2))
 
     def new_cache(self) -> list[LayerCache]:
-        """One slot for each depth in each block."""
+        """Return one slot for each depth in each block."""
         return new_cache(len(self.blocks), len(self.vocab_sizes))
 
     def sample(

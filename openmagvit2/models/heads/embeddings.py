@@ -70,7 +70,7 @@ class CodeEmbedding(nn.Module):
         self.project = nn.Linear(row_dim, dim)
 
     def init_weights(self) -> None:
-        """The linear layer keeps torch's."""
+        """Do nothing: the linear layer keeps torch's weights."""
 
     def digit(self, i: int, values: Tensor, rows: Rows | None = None) -> Tensor:
         """Map values of sub-token i, int64 (B, T), to vectors (B, T, dim)."""
@@ -90,7 +90,7 @@ class CodeEmbedding(nn.Module):
 
 
 def rows_of_digit(rows: Rows, i: int, values: Tensor, count: int) -> Tensor:
-    """The quantizer's vectors (B, T, d) of values int64 (B, T) of sub-token i out of ``count``."""
+    """Return the quantizer's vectors (B, T, d) of sub-token i of ``count``: values int64 (B, T)."""
     sub_indices = torch.zeros_like(values)[..., None].repeat(1, 1, count)
     sub_indices[..., i] = values
     return rows(sub_indices)[..., i, :]

@@ -142,7 +142,11 @@ class MaskedBitHead(Head):
 
 
 def grouped(count: int, steps: int) -> list[range]:
-    """Cut ``count`` sub-tokens into groups that grow as a cosine falls, each of one at least."""
+    """Cut ``count`` sub-tokens into groups that grow as a cosine falls, each of one at least.
+
+    Raises:
+        UserError: ``steps`` is below 1.
+    """
     if steps < 1:
         raise UserError(f'model.head.steps must be at least 1, got {steps}.')
     steps = min(steps, count)

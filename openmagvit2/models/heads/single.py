@@ -24,6 +24,9 @@ class SingleHead(SeparateHead):
         dim: Width of the backbone.
         chunk_elements: Logits held at once.
         options: Other arguments of :class:`Head`.
+
+    Raises:
+        UserError: There is more than one sub-vocabulary.
     """
 
     joint = True

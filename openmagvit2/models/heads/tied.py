@@ -26,6 +26,9 @@ class TiedHead(Head):
         dim: Width of the backbone.
         more_rows: Rows behind those of the codes: classes where labels are tokens, and the mask.
         label_smoothing: Share of the target that is spread over all rows, in training.
+
+    Raises:
+        UserError: There is more than one sub-vocabulary.
     """
 
     joint = True

@@ -9,6 +9,16 @@ from openmagvit2.models.layers.residual import group_norm
 QKV = ('separate', 'joint')
 
 
+def check_heads(dim: int, num_heads: int) -> None:
+    """Check that heads of one width make up ``dim``.
+
+    Raises:
+        UserError: ``num_heads`` does not divide ``dim``.
+    """
+    if dim % num_heads:
+        raise UserError(f'`dim` must be divisible by `num_heads`, got {dim} and {num_heads}.')
+
+
 class AttnBlock(nn.Module):
     """GroupNorm, one head over all positions, 1x1 convolution, plus the input; the shape stays.
 
@@ -18,6 +28,9 @@ class AttnBlock(nn.Module):
         channels: Width.
         qkv: 'separate' makes queries, keys and values with three 1x1 convolutions ``q``, ``k`` and
             ``v``; 'joint' with one, ``qkv``, in this order of channels. Only the names differ.
+
+    Raises:
+        UserError: ``qkv`` is not known.
     """
 
     def __init__(self, channels: int, *, qkv: str = 'separate') -> None:

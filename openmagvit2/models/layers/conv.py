@@ -44,6 +44,9 @@ class Blocks:
         Returns:
             The modules ``mid_block`` and ``mid``, one of them empty: state dicts keep the official
             names of both families.
+
+        Raises:
+            UserError: ``kind`` is not known.
         """
         if kind not in MIDDLES:
             raise UserError(f'`middle={kind!r}` is not known; choose one of {", ".join(MIDDLES)}.')
@@ -107,6 +110,9 @@ class Level(nn.Module):
 def per_level(key: str, value: int | Sequence[int], levels: int) -> tuple[int, ...]:
     """Return a number for each level, from one number or one a level; ``key`` is the config key
     that an error names.
+
+    Raises:
+        UserError: Another number of numbers than of levels.
     """
     numbers = (value,) * levels if isinstance(value, int) else tuple(value)
     if len(numbers) != levels:
@@ -118,7 +124,11 @@ def per_level(key: str, value: int | Sequence[int], levels: int) -> tuple[int, .
 
 
 def check_levels(key: str, chosen: Sequence[int], levels: int) -> frozenset[int]:
-    """Return the chosen levels, each between 0 (full resolution) and ``levels - 1``."""
+    """Return the chosen levels, each between 0 (full resolution) and ``levels - 1``.
+
+    Raises:
+        UserError: A chosen level does not exist.
+    """
     wrong = [level for level in chosen if level not in range(levels)]
     if wrong:
         raise UserError(
@@ -129,7 +139,11 @@ def check_levels(key: str, chosen: Sequence[int], levels: int) -> frozenset[int]
 
 
 def num_resamplers(key: str, value: int | None, levels: int) -> int:
-    """How many levels change the resolution: all but one by default."""
+    """Return how many levels change the resolution: all but one by default.
+
+    Raises:
+        UserError: Fewer than none or more than all levels.
+    """
     number = levels - 1 if value is None else value
     if number not in range(levels + 1):
         raise UserError(f'`{key}={value}` must be between 0 and the number of levels, {levels}.')

@@ -107,7 +107,7 @@ class OneGate(nn.Module):
 
 
 def can_pack(module: nn.Module) -> bool:
-    """Whether all linear layers of a module can be packed: plain float32 tensors on a CPU."""
+    """Return whether all linear layers can be packed: they are plain float32 tensors on a CPU."""
     weights = [part.weight for part in module.modules() if isinstance(part, nn.Linear)]
     plain = all(
         type(w) in (Tensor, nn.Parameter) and w.device.type == 'cpu' and w.dtype == torch.float32
@@ -122,7 +122,7 @@ def can_pack(module: nn.Module) -> bool:
 
 
 def chosen(weights: str, *modules: nn.Module) -> str:
-    """The form of weights that a setting means for modules.
+    """Return the form of weights that a setting means for modules.
 
     Args:
         weights: 'auto' packs networks from 64 MB on where it can; 'plain', 'packed' and 'int8' are
@@ -147,7 +147,7 @@ def chosen(weights: str, *modules: nn.Module) -> str:
 
 
 def for_decoding(module: Part, weights: str) -> Part:
-    """A copy whose linear layers are in another form; all other tensors are shared.
+    """Return a copy whose linear layers are in another form; all other tensors are shared.
 
     Args:
         module: A backbone or head; layers with a bias, and classifiers in 8 bits, stay as they are.

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
+from openmagvit2.models.layers.attention import check_heads
 from openmagvit2.models.layers.kv_cache import LayerCache
 from openmagvit2.models.layers.transformer_block import attend
 
@@ -46,8 +47,8 @@ class GptAttention(nn.Module):
         self, dim: int, num_heads: int, head_dim: int | None = None, time_mixing: bool = False
     ) -> None:
         super().__init__()
-        if head_dim is None and dim % num_heads:
-            raise UserError(f'dim={dim} does not divide into num_heads={num_heads}.')
+        if head_dim is None:
+            check_heads(dim, num_heads)
         self.num_heads = num_heads
         inner = num_heads * (head_dim or dim // num_heads)
         self.mixing = TimeMixing(dim) if time_mixing else None

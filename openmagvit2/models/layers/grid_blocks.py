@@ -77,6 +77,9 @@ class GridAttention(nn.Module):
         dim, num_heads, head_dim: Width, heads, and the width of a head, whatever ``dim`` is.
         positions: 'rope' turns pairs of channels by column and row in turn; 'bias' adds
             :class:`OffsetBias`.
+
+    Raises:
+        UserError: ``positions`` is not known, or 4 does not divide ``head_dim`` of rotary ones.
     """
 
     def __init__(self, dim: int, num_heads: int, head_dim: int, positions: str) -> None:

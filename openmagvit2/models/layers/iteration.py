@@ -45,7 +45,7 @@ class PerIteration(nn.Module):
 
 @contextmanager
 def one_iteration(model: nn.Module, rehearse: Callable[[], Any] | None = None) -> Iterator[None]:
-    """The training passes within are micro-batches of one iteration.
+    """Take the training passes within for micro-batches of one iteration.
 
     An error within leaves all buffers as they were. Within an announced iteration this changes
     nothing.
@@ -82,7 +82,7 @@ def needs_whole_batch(model: nn.Module) -> bool:
 
 @contextmanager
 def each_pass(model: nn.Module) -> Iterator[None]:
-    """Each pass within moves the buffers at once, also within an announced iteration."""
+    """Let each pass within move the buffers at once, also within an announced iteration."""
     announced = [(part, part.gathered) for part in _parts(model)]
     for part, _ in announced:
         part.gathered = None

@@ -68,7 +68,11 @@ UPSAMPLERS = {'depth_to_space': DepthToSpace, 'nearest_conv': NearestConv}
 
 
 def build_sampler(key: str, name: str, table: dict, channels: int) -> nn.Module:
-    """Return the sampler called ``name``; ``key`` is the config key that an error names."""
+    """Return the sampler called ``name``; ``key`` is the config key that an error names.
+
+    Raises:
+        UserError: ``name`` is none of the table.
+    """
     if name not in table:
         raise UserError(f'`{key}={name!r}` is not known; choose one of {", ".join(table)}.')
     return table[name](channels)

@@ -10,7 +10,11 @@ SHORTCUTS = ('input', 'branch')
 
 
 def group_norm(channels: int) -> nn.GroupNorm:
-    """GroupNorm as the paper's networks use it: 32 groups, eps 1e-6, affine."""
+    """GroupNorm as the paper's networks use it: 32 groups, eps 1e-6, affine.
+
+    Raises:
+        UserError: ``channels`` is no multiple of 32.
+    """
     if channels % 32:
         raise UserError(
             f'Channel widths must be multiples of 32 for GroupNorm(32), got {channels}: change '
@@ -32,6 +36,9 @@ class ResidualBlock(nn.Module):
             3x3 convolution, as in MaskGIT's code (google-research/maskgit#3), whose published
             weights need it.
         dropout: Probability before the second convolution, in training.
+
+    Raises:
+        UserError: ``shortcut`` is not known.
     """
 
     def __init__(

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from openmagvit2.errors import UserError
+from openmagvit2.models.layers.attention import check_heads
 from openmagvit2.models.layers.kv_cache import LayerCache
 from openmagvit2.models.layers.masks import causal_mask
 from openmagvit2.models.layers.rope import apply_rope
@@ -32,8 +32,7 @@ class Attention(nn.Module):
 
     def __init__(self, dim: int, num_heads: int, dropout: float) -> None:
         super().__init__()
-        if dim % num_heads:
-            raise UserError(f'dim={dim} does not divide into num_heads={num_heads}.')
+        check_heads(dim, num_heads)
         self.num_heads = num_heads
         self.dropout = dropout
         self.wqkv = nn.Linear(dim, 3 * dim, bias=False)

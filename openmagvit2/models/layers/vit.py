@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
+from openmagvit2.models.layers.attention import check_heads
 
 
 def vit_blocks(dim: int, num_layers: int, num_heads: int) -> nn.Sequential:
@@ -15,8 +16,7 @@ def vit_blocks(dim: int, num_layers: int, num_heads: int) -> nn.Sequential:
     # Half a second, which programs without a transformer save.
     from timm.models.vision_transformer import Block
 
-    if dim % num_heads:
-        raise UserError(f'`dim` must be divisible by `num_heads`, got {dim} and {num_heads}.')
+    check_heads(dim, num_heads)
     return nn.Sequential(
         *(
             # torch's LayerNorm for its eps; timm's own has 1e-6.

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
+from openmagvit2.models.layers.attention import check_heads
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = dict(tanh=torch.tanh, gelu=F.gelu)
 
@@ -80,8 +81,7 @@ class PlainVit(nn.Module):
 
     def __init__(self, dim: int, num_layers: int, num_heads: int, hidden: int | None) -> None:
         super().__init__()
-        if dim % num_heads:
-            raise UserError(f'`dim` must be divisible by `num_heads`, got {dim} and {num_heads}.')
+        check_heads(dim, num_heads)
         self.norm_in, self.norm_out = nn.LayerNorm(dim), nn.LayerNorm(dim)
         self.blocks = nn.Sequential(
             *(
@@ -107,6 +107,9 @@ def sine_positions(height: int, width: int, dim: int) -> Tensor:
 
     A quarter each of sin(c w), cos(c w), sin(r w), cos(r w) of column c and row r, with
     w_i = 10000^(-4 i / dim).
+
+    Raises:
+        UserError: 4 does not divide ``dim``.
     """
     if dim % 4:
         raise UserError(f'dim={dim} must be divisible by 4 for sine and cosine of two axes.')

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from openmagvit2.errors import UserError
+from openmagvit2.models.layers.attention import check_heads
 
 
 class WindowAttention(nn.Module):
@@ -20,8 +20,7 @@ class WindowAttention(nn.Module):
 
     def __init__(self, dim: int, num_heads: int, window: int) -> None:
         super().__init__()
-        if dim % num_heads:
-            raise UserError(f'`dim` must be divisible by `num_heads`, got {dim} and {num_heads}.')
+        check_heads(dim, num_heads)
         self.num_heads, self.window = num_heads, window
         self.norm = nn.LayerNorm(dim, bias=False)
         self.qkv, self.proj = nn.Linear(dim, 3 * dim, bias=False), nn.Linear(dim, dim)

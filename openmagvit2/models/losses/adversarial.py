@@ -39,6 +39,9 @@ class Adversarial(nn.Module):
             ``regularizer(real, fake, discriminator=, image=, iteration=) -> scalar``, or None where
             an iteration has none. One that does not accept a keyword is not given it. A ``type``
             of None removes an inherited one.
+
+    Raises:
+        UserError: ``first`` or a name of a loss is not known.
     """
 
     slots = dict(

@@ -43,6 +43,9 @@ class AdversarialLoss(nn.Module):
     Args:
         generator: 'non_saturating' (the paper's) or 'mean'.
         discriminator: 'hinge' (the paper's), 'vanilla', or 'non_saturating'.
+
+    Raises:
+        UserError: A name is not known.
     """
 
     def __init__(self, *, generator: str = 'non_saturating', discriminator: str = 'hinge') -> None:

@@ -24,6 +24,9 @@ class LeCAM(PerIteration):
             know this batch; 'mean': the penalty of the mean logit of the whole batch, over all
             processes and micro-batches, with the averages of before (MAGVIT's). With micro-batches
             it costs a forward pass more.
+
+    Raises:
+        UserError: ``of`` is not known.
     """
 
     real_average: Tensor

@@ -24,6 +24,9 @@ class LPIPSLoss(nn.Module):
         weights: File of torchvision's trunk. By default ``TRUNK_FILES[net]`` in
             ``$OPENMAGVIT2_WEIGHTS``, then in torch hub's cache.
         scale: Factor of both images, for networks that were given other ranges than [-1, 1].
+
+    Raises:
+        UserError: ``net`` is not known.
     """
 
     def __init__(self, *, net: str = 'vgg', weights: str | None = None, scale: float = 1.0) -> None:

@@ -18,6 +18,9 @@ class R1(nn.Module):
     Args:
         interval: Iterations from one penalty to the next, which is multiplied by it: the mean
             strength stays (StyleGAN2's lazy regularization).
+
+    Raises:
+        UserError: ``interval`` is below 1.
     """
 
     def __init__(self, *, interval: int = 1) -> None:

@@ -31,6 +31,9 @@ class LinearWeight(LossWeight):
         start: Weight in the first iteration.
         end: Weight after ``steps`` iterations.
         steps: Length of the line in iterations, at least 1.
+
+    Raises:
+        UserError: ``steps`` is below 1.
     """
 
     def __init__(self, *, start: float, end: float, steps: int) -> None:

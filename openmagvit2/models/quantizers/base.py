@@ -107,6 +107,9 @@ class BaseQuantizer(nn.Module, ABC):
 
         A class written for version 1 sets ``codebook_size`` and, with several codebooks,
         ``num_codebooks`` instead.
+
+        Raises:
+            UserError: The class does not set it.
         """
         if not self._states('codebook_size'):
             raise UserError(

@@ -26,6 +26,9 @@ class FSQ(BaseQuantizer):
         levels: Number of values of each channel, at least 2. Codes lie in [-1, 1].
         projection: Channels of encoder and decoder where they differ from the number of levels: a
             1x1 convolution before and one after.
+
+    Raises:
+        UserError: A level is below 2 or no integer.
     """
 
     level_counts: Tensor

@@ -21,6 +21,9 @@ class Grouped(BaseQuantizer):
         groups: Number of groups; group 0 holds the first channels.
         projection: Channels of encoder and decoder where they differ from ``groups`` times those
             of the quantizer: a 1x1 convolution before and one after.
+
+    Raises:
+        UserError: ``groups`` is below 1.
     """
 
     slots = dict(quantizer=QUANTIZERS)

@@ -58,6 +58,10 @@ class LFQ(BaseQuantizer, PerIteration):
             the codebook's.
         gradient_scale: Factor of the gradient that passes straight through; BSQ's code, which
             takes the sign before it scales, has 1/sqrt(num_bits).
+
+    Raises:
+        UserError: ``num_bits`` does not fit int64 or ``index_bits``, ``entropy_groups`` does not
+            divide it, or there is no such ``bit_order``.
     """
 
     shifts: Tensor

@@ -62,7 +62,11 @@ class Residual(BaseQuantizer, PerIteration):
         )
 
     def quantize(self, z: Tensor) -> QuantizerOutput:
-        """Quantize (B, D, *grid) ``depth`` times."""
+        """Quantize (B, D, *grid) ``depth`` times.
+
+        Raises:
+            UserError: The quantizer moves its table in each pass, and an iteration has several.
+        """
         moves = self.training and self.quantizer.averages
         if moves and self.gathered:
             raise UserError(f'model.quantizer: {self.indivisible}')

@@ -42,6 +42,9 @@ class VQ(BaseQuantizer, Codebook):
         raw_gradient: With ``l2_norm``: pass the codes' gradient straight to the latents as they
             are, not through their normalisation (ViT-VQGAN).
         data_init: Set all rows to random latents of the first training pass.
+
+    Raises:
+        UserError: ``l2_norm`` is not known.
     """
 
     def __init__(

@@ -147,7 +147,7 @@ class SubTokenSampler:
 
     @property
     def guided(self) -> bool:
-        """Whether any sub-token needs the null half."""
+        """Return whether any sub-token needs the null half."""
         return any(scale != 1 for scale in self._list('guidance'))
 
     def __call__(self, logits: Tensor, i: int, uniform: Tensor, progress: float = 1.0) -> Tensor:
@@ -159,7 +159,7 @@ class SubTokenSampler:
         return logits.argmax(-1) if greedy else draw(logits, uniform)
 
     def coupled(self, logits: Tensor, i: int, noise: Tensor, progress: float = 1.0) -> Tensor:
-        """The same with Gumbel noise (B, V_i) in the place of uniform numbers."""
+        """Draw in the same way with Gumbel noise (B, V_i) in the place of uniform numbers."""
         logits = self.filtered(logits, i, len(noise), progress)
         greedy = self.setting('temperature', i) < LEAST_TEMPERATURE
         return (logits if greedy else logits + noise).argmax(-1)

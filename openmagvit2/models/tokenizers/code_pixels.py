@@ -34,13 +34,17 @@ class CodePixels(Pixels):
         self.channels = self.tokenizer.quantizer.codebook_size
 
     def train(self, mode: bool = True) -> 'CodePixels':
-        """The other tokenizer stays in eval mode."""
+        """Set the mode; the other tokenizer stays in eval mode."""
         super().train(mode)
         self.tokenizer.eval()
         return self
 
     def load_weights(self) -> None:
-        """Read the other tokenizer's weights, before the first image is read."""
+        """Read the other tokenizer's weights, before the first image is read.
+
+        Raises:
+            UserError: The other tokenizer's checkpoint is missing or does not fit.
+        """
         if self.checkpoint is None:
             text = 'model.pixels.tokenizer has no checkpoint: its codes are those of random weights'
             print_log(text, 'current', logging.WARNING)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def frozen_tokenizer(config: dict) -> tuple['VisualTokenizer', str | None]:
-    """A tokenizer in eval mode without gradients, and the file of its weights, which is not read.
+    """Return a tokenizer in eval mode without gradients, and the file of its weights, not yet read.
 
     Args:
         config: Config of a tokenizer; ``checkpoint`` in it names its weights, ``seed`` those of a

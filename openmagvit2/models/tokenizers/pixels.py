@@ -17,6 +17,9 @@ class Pixels(nn.Module):
 
     Attributes:
         channels: Channels that the decoder writes.
+
+    Raises:
+        UserError: ``range`` does not rise.
     """
 
     channels: int = 3
@@ -34,7 +37,7 @@ class Pixels(nn.Module):
         return (image + 1) * ((self.high - self.low) / 2) + self.low
 
     def target(self, image: Tensor) -> Tensor:
-        """What reconstruction losses compare the decoder's output with."""
+        """Return what losses compare the decoder's output with: an image (B, 3, H, W)."""
         return self.to_network(image)
 
     def to_image(self, out: Tensor) -> Tensor:
@@ -52,6 +55,9 @@ class LogitLaplacePixels(Pixels):
     Args:
         range: Values of black and white for the encoder.
         margin: Distance of black and white from the ends of (0, 1), where the distribution lives.
+
+    Raises:
+        UserError: ``margin`` is not between 0 and 0.5.
     """
 
     channels = 6

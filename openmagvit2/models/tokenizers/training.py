@@ -35,6 +35,9 @@ class Training(nn.Module):
         start: ``dict(checkpoint=…, rename={…})``: weights that a training starts from, of a model
             with other parts beside those of this one; ``rename`` maps beginnings of the file's
             names to those of ours.
+
+    Raises:
+        UserError: ``freeze`` names a part that cannot be frozen.
     """
 
     slots = dict(

@@ -289,6 +289,9 @@ class VisualTokenizer(BaseModel):
             image: (B, 3, *size) in [-1, 1].
             out, quantized: Outputs of :attr:`autoencoder`.
             iteration: Finished iterations.
+
+        Raises:
+            UserError: No loss is left to train with.
         """
         terms = self.recipe.quantizer_terms(self.quantizer, quantized, iteration)
         more, losses = self.recipe.reconstruction_terms(image, out, self.pixels, iteration)
