@@ -1,10 +1,10 @@
-# The CPU twin of cosmos/fsq_di8.py: 4x4 tokens of 240 codes, over 4x4 patches in Haar's transform.
+# The CPU twin of cosmos/fsq_di8.py: 4x4 tokens of 320 codes, over 4x4 patches in Haar's transform.
 _base_ = './lfq_32.py'
 model = dict(
     encoder=dict(
         channel_multipliers=(1, 2), num_downsamples=1, patch_size=4, patch='haar', downsample='padded_conv', middle='attention',
         bias=True, out_kernel=3),
-    quantizer=dict(_delete_=True, type='FSQ', levels=(8, 6, 5), projection=32),
+    quantizer=dict(_delete_=True, type='FSQ', levels=(8, 8, 5), projection=32),
     decoder=dict(
         channel_multipliers=(1, 2), num_res_blocks=2, num_upsamples=1, patch_size=4, patch='haar', upsample='nearest_conv',
         middle='attention', bias=True, adaptive_norm=False),
