@@ -16,6 +16,7 @@ ALLOWED = {
     ('apis/init_model.py', None),
     ('checkpoint/loading.py', 'shape'),
     ('checkpoint/mapped.py', 'madvise'),
+    ('checkpoint/mapped.py', 'malloc_trim'),
     ('checkpoint/sharded.py', 'transform_descriptors'),
     ('config_file.py', 'id'),
     ('config_options.py', None),

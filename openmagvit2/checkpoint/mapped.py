@@ -3,7 +3,7 @@
 import contextlib
 import ctypes
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
@@ -107,7 +107,10 @@ def release(paths: set[str]) -> None:
     This works if the system lists its maps (Linux), and does nothing elsewhere. Changes of pages in
     memory would be lost, but the tensors of a checkpoint are not changed.
     """
-    advise, trim = (_of_libc(name) for name in ('madvise', 'malloc_trim'))
+    if not Path('/proc/self/maps').exists():
+        return
+    libc = ctypes.CDLL(None)
+    advise, trim = getattr(libc, 'madvise', None), getattr(libc, 'malloc_trim', None)
     if trim is not None:
         trim(0)
     if advise is None or not paths:
@@ -119,9 +122,3 @@ def release(paths: set[str]) -> None:
             if len(fields) == 6 and fields[5] in paths:
                 start, end = (int(part, 16) for part in fields[0].split('-'))
                 advise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), DONTNEED)
-
-
-def _of_libc(name: str) -> Callable | None:
-    if not Path('/proc/self/maps').exists():
-        return None
-    return getattr(ctypes.CDLL(None), name, None)
