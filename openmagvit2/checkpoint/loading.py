@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from openmagvit2.checkpoint.containers import joined, opened
 from openmagvit2.checkpoint.converters import is_official
+from openmagvit2.checkpoint.faults import check_content, wrong_numbers
 from openmagvit2.checkpoint.flax_msgpack import is_msgpack, read_msgpack
 from openmagvit2.checkpoint.mapped import ReleasingFile
 from openmagvit2.checkpoint.prefixes import unwrapped
@@ -60,6 +61,7 @@ def read_checkpoint(path: str | Path, values: bool = True) -> dict:
         )
     if not path.is_file():
         raise UserError(f'Checkpoint {path} does not exist.')
+    check_content(path)
     if path.suffix != '.safetensors':
         content = opened(_read(path))
         state = content['state_dict']
@@ -205,7 +207,12 @@ def check_weights(
         for k in own
         if k in state and (not isinstance(state[k], Tensor) or state[k].shape != own[k].shape)
     ]
-    parts = dict(missing=missing, unexpected=unexpected, misshaped=shapes)
+    kinds = [
+        f'{k} {wrong}'
+        for k in own
+        if isinstance(state.get(k), Tensor) and (wrong := wrong_numbers(state[k], own[k]))
+    ]
+    parts = dict(missing=missing, unexpected=unexpected, misshaped=shapes, unfit=kinds)
     if any(parts.values()):
         problems = '; '.join(
             f'{len(v)} {name} ({", ".join(v[:3])}{", …" if len(v) > 3 else ""})'

@@ -116,15 +116,13 @@ def read_pickle(path: Path) -> Any:
         # torch's own advice, to load without the check, comes first in its text.
         reason = re.search(r'WeightsUnpickler error:\s*(.+)', str(error))
         first = reason.group(1) if reason else str(error).strip().partition('\n')[0]
-        first = (
-            first
-            if ' ' in first
-            else (
-                f'it is damaged, or no file of torch.save '
-                f'({type(error).__name__}{f": {first}" if first else ""})'
-            )
-        )
-        raise UserError(f'Checkpoint {path} cannot be read safely: {first}') from error
+        first = first.partition('. ')[0]
+        if ' ' not in first:
+            first = f'{type(error).__name__}{f": {first}" if first else ""}'
+        raise UserError(
+            f'Checkpoint {path} cannot be read safely: it is damaged, or no file of torch.save '
+            f'({first}); fetch it again.'
+        ) from error
 
 
 def _check_stored(path: Path) -> None:
@@ -170,6 +168,8 @@ def _named(path: Path) -> str:
         for operation, argument, _ in pickletools.genops(data):
             if operation.name == 'STACK_GLOBAL':
                 names.add('.'.join(strings[-2:]))
+            elif operation.name in ('GLOBAL', 'INST'):
+                names.add(str(argument).replace(' ', '.'))
             elif operation.name == 'MEMOIZE':
                 memo.append(strings[-1] if strings else '')
             elif operation.name in ('BINGET', 'LONG_BINGET') and argument < len(memo):
