@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from openmagvit2.checkpoint.converters import Converter, choose, is_official
 from openmagvit2.checkpoint.converters.rules import Change, Link
+from openmagvit2.checkpoint.faults import wrong_numbers
 from openmagvit2.checkpoint.mapped import Spill
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.errors import UserError
@@ -233,9 +234,9 @@ class _Work:
             absent = not any(name in self.left for name in link.official)
             if absent and link.ours[0].startswith(optional or ('\0',)):
                 continue
-            shapes = [x.shape for x in link.to_official([_meta(own[name]) for name in link.ours])]
+            expected = link.to_official([_meta(own[name]) for name in link.ours])
             tensors = [self.left.pop(name, None) for name in link.official]
-            found = [_fault(*x) for x in zip(link.official, tensors, shapes, strict=True)]
+            found = [_fault(*x) for x in zip(link.official, tensors, expected, strict=True)]
             wrong += [fault for fault in found if fault]
             if not any(found):
                 changed = _changed(link.to_ours, tensors, self.spill)
@@ -294,15 +295,16 @@ def _meta(tensor: Tensor) -> Tensor:
     return tensor.detach().to('meta')
 
 
-def _fault(name: str, tensor: object, shape: Sequence[int]) -> str | None:
+def _fault(name: str, tensor: object, expected: Tensor) -> str | None:
     """Return what is wrong with a tensor of a file, or None."""
     if tensor is None:
         return f'{name} is missing'
     if not isinstance(tensor, Tensor):
         return f'{name} is a {type(tensor).__name__} instead of a tensor'
-    if tensor.shape != shape:
-        return f'{name} is {tuple(tensor.shape)} instead of {tuple(shape)}'
-    return None
+    if tensor.shape != expected.shape:
+        return f'{name} is {tuple(tensor.shape)} instead of {tuple(expected.shape)}'
+    wrong = wrong_numbers(tensor, expected)
+    return f'{name} is {wrong}' if wrong else None
 
 
 def _first(items: Sequence[str], separator: str) -> str:

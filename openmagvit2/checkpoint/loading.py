@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from openmagvit2.checkpoint.containers import joined, opened
 from openmagvit2.checkpoint.converters import is_official
+from openmagvit2.checkpoint.faults import wrong_numbers
 from openmagvit2.checkpoint.flax_msgpack import is_msgpack, read_msgpack
 from openmagvit2.checkpoint.mapped import ReleasingFile
 from openmagvit2.checkpoint.mistaken import check_beginning
@@ -215,7 +216,12 @@ def check_weights(
         for k in own
         if k in state and (not isinstance(state[k], Tensor) or state[k].shape != own[k].shape)
     ]
-    parts = dict(missing=missing, unexpected=unexpected, misshaped=shapes)
+    kinds = [
+        f'{k} {wrong}'
+        for k in own
+        if isinstance(state.get(k), Tensor) and (wrong := wrong_numbers(state[k], own[k]))
+    ]
+    parts = dict(missing=missing, unexpected=unexpected, misshaped=shapes, unfit=kinds)
     if any(parts.values()):
         problems = '; '.join(
             f'{len(v)} {name} ({", ".join(v[:3])}{", …" if len(v) > 3 else ""})'

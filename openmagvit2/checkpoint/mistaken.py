@@ -1,5 +1,6 @@
 """Files that are taken for checkpoints, and are not."""
 
+import codecs
 from pathlib import Path
 
 from openmagvit2.errors import UserError
@@ -20,12 +21,31 @@ def check_beginning(path: Path) -> None:
     """Check that a file does not begin as something else than a checkpoint.
 
     Raises:
-        UserError: It is empty, or a file of another kind that is often met in the place of one.
+        UserError: It is empty, a text, or a file of another kind that is often met in the place of
+            one.
     """
     with open(path, 'rb') as file:
-        begin = file.read(32)
+        begin = file.read(256)
+        file.seek(-min(1, len(begin)), 2)
+        last = file.read()
     if not begin:
         raise UserError(f'Checkpoint {path} is empty; copy or download it again.')
     for beginning, what in BEGINNINGS.items():
         if begin.startswith(beginning):
             raise UserError(f'Checkpoint {path} is none: {what}.')
+    # Pickles of protocol 0 are texts that end with a dot.
+    if _is_text(begin) and last != b'.':
+        line = begin.decode(errors='ignore').strip().partition('\n')[0][:40]
+        index = '; name the files that it lists' if path.name.endswith('.index.json') else ''
+        raise UserError(
+            f'Checkpoint {path} is none: it is a text that begins with {line!r}{index}.'
+        )
+
+
+def _is_text(begin: bytes) -> bool:
+    try:
+        # A letter that is cut at the end is none to complain of.
+        text = codecs.getincrementaldecoder('utf-8')().decode(begin)
+    except UnicodeDecodeError:
+        return False
+    return all(letter.isprintable() or letter.isspace() for letter in text)

@@ -113,7 +113,10 @@ def read_pickle(path: Path) -> Any:
                 f'Checkpoint {path} cannot be read safely: it wants `{names}`, which could run '
                 f'code. Refused.'
             ) from None
-        raise UserError(f'Checkpoint {path} cannot be read safely: {_reason(error)}') from error
+        raise UserError(
+            f'Checkpoint {path} cannot be read safely: it is damaged, or no file of torch.save '
+            f'({_reason(error)}); fetch it again.'
+        ) from error
 
 
 def _reason(error: Exception) -> str:
@@ -121,11 +124,11 @@ def _reason(error: Exception) -> str:
     # torch's own advice, to load without the check, comes first in its text.
     found = re.search(r'WeightsUnpickler error:\s*(.+)', str(error))
     first = found.group(1) if found else str(error).strip().partition('\n')[0]
+    first = first.partition('. ')[0]
     # A single word is a key or nothing, and these are torch's words for any file but its own.
     if ' ' in first and not first.startswith(('Unsupported operand', '[enforce fail')):
-        return first.partition('. This is an internal')[0]
-    named = f'{type(error).__name__}{f": {first}" if first else ""}'
-    return f'it is damaged, or no file of torch.save ({named})'
+        return first
+    return f'{type(error).__name__}{f": {first}" if first else ""}'
 
 
 def _check_stored(path: Path) -> None:
@@ -171,6 +174,8 @@ def _named(path: Path) -> str:
         for operation, argument, _ in pickletools.genops(data):
             if operation.name == 'STACK_GLOBAL':
                 names.add('.'.join(strings[-2:]))
+            elif operation.name in ('GLOBAL', 'INST'):
+                names.add(str(argument).replace(' ', '.'))
             elif operation.name == 'MEMOIZE':
                 memo.append(strings[-1] if strings else '')
             elif operation.name in ('BINGET', 'LONG_BINGET') and argument < len(memo):

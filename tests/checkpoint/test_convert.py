@@ -163,6 +163,22 @@ def test_weights_choose(model):
             lambda s: s.update({'decoder.conv_out.bias': 3}),
             'decoder.conv_out.bias is a int instead of a tensor',
         ),
+        (
+            lambda s: s.update({'encoder.conv_out.bias': torch.zeros(8, dtype=torch.int64)}),
+            'encoder.conv_out.bias is int64 instead of floating-point numbers',
+        ),
+        (
+            lambda s: s.update({'encoder.conv_out.bias': torch.zeros(8, dtype=torch.complex64)}),
+            'encoder.conv_out.bias is complex64 instead of floating-point numbers',
+        ),
+        (
+            lambda s: s.update({'encoder.conv_out.bias': torch.zeros(8).to_sparse()}),
+            'encoder.conv_out.bias is sparse instead of dense',
+        ),
+        (
+            lambda s: s.update({'encoder.conv_out.bias': torch.zeros(8).to(torch.float8_e5m2)}),
+            'encoder.conv_out.bias is float8_e5m2, which is not kept here; convert it to float32',
+        ),
     ],
 )
 def test_wrong_files_are_refused(model, change, told):
@@ -271,6 +287,12 @@ def test_converted_weights_start_a_training(model, tmp_path):
             r'encoder.conv_out.bias \(2,\) instead',
         ),
         (lambda c: c['state_dict'].pop('encoder.conv_out.bias'), '1 missing'),
+        (
+            lambda c: c['state_dict'].update(
+                {'encoder.conv_out.bias': torch.zeros(8, dtype=torch.int64)}
+            ),
+            '1 unfit .encoder.conv_out.bias int64 instead of floating-point numbers',
+        ),
     ],
 )
 def test_a_training_refuses_weights_that_do_not_fit(model, tmp_path, change, told):

@@ -50,6 +50,8 @@ LFS = b'version https://git-lfs.github.com/spec/v1\noid sha256:b806\nsize 707166
         (picture('PNG'), 'is none: it is a picture'),
         (picture('JPEG'), 'is none: it is a picture'),
         (array(), 'is none: it is an array of NumPy'),
+        (b'hello', "is none: it is a text that begins with 'hello'"),
+        ('über\nä'.encode()[:-1], "is none: it is a text that begins with 'über'"),
     ],
 )
 def test_files_of_other_kinds(tmp_path, name, content, told):
@@ -61,10 +63,9 @@ def test_files_of_other_kinds(tmp_path, name, content, told):
 @pytest.mark.parametrize(
     ('content', 'told'),
     [
-        (b'{"a": 1}', r'it is damaged, or no file of torch.save \(UnpicklingError'),
         (bytes(range(200, 256)), r'it is damaged, or no file of torch.save \('),
         (archive(), r'it is damaged, or no file of torch.save \(RuntimeError'),
-        (torn(), 'PytorchStreamReader failed .*: failed finding central directory$'),
+        (torn(), r'it is damaged, or no file of torch.save \(PytorchStreamReader failed'),
         # A first byte of msgpack's maps, but no key after it.
         (b'\x89\x01' + bytes(30), r'it is damaged, or no file of torch.save \('),
     ],
