@@ -129,6 +129,14 @@ def chromium() -> str:
     return program or pytest.skip('needs a browser: apt install chromium')
 
 
+def upload(folder: Path) -> None:
+    """Write a picture, and half of its file."""
+    pixels = np.linspace(0, 255, 64 * 64 * 3).reshape(64, 64, 3).astype(np.uint8)
+    Image.fromarray(pixels).save(folder / 'photograph.png')
+    content = (folder / 'photograph.png').read_bytes()
+    (folder / 'torn.png').write_bytes(content[: len(content) // 2])
+
+
 @pytest.mark.slow
 def test_page_in_a_browser(saved, tmp_path):
     """Upload a picture, read the result; move a slider, look at the samples; two screenshots."""
@@ -141,11 +149,7 @@ def test_page_in_a_browser(saved, tmp_path):
         [str(TINY / f'{name}.py'), str(saved / f'{name}.pth')] for name in ('lfq_32', 'ar_32')
     ]
     page = build(*load_all(models[:1], models[1:]), side=256)
-    Image.fromarray(np.linspace(0, 255, 64 * 64 * 3).reshape(64, 64, 3).astype(np.uint8)).save(
-        tmp_path / 'photograph.png'
-    )
-    content = (tmp_path / 'photograph.png').read_bytes()
-    (tmp_path / 'torn.png').write_bytes(content[: len(content) // 2])
+    upload(tmp_path)
     _, address, _ = page.launch(
         server_name='127.0.0.1', prevent_thread_lock=True, quiet=True, show_error=True
     )
