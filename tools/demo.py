@@ -28,20 +28,34 @@ def main() -> int:
     from demo_lib.page import build
 
     try:
+        for name in ('side', 'max_upload'):
+            if vars(args)[name] < 1:
+                option = name.replace('_', '-')
+                raise UserError(f'--{option} must be at least 1, got {vars(args)[name]}.')
         tokenizers, generators = load_all(args.tokenizer, args.generator, args.device)
-        page = build(tokenizers, generators, args.side)
+        serve(build(tokenizers, generators, args.side), args.port, args.max_upload)
     except UserError as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
-    # One at a time, and never on another address than this machine's own.
-    page.queue(default_concurrency_limit=1, max_size=16).launch(
-        server_name='127.0.0.1',
-        server_port=args.port,
-        share=False,
-        max_file_size=f'{args.max_upload}mb',
-        show_error=True,
-    )
     return 0
+
+
+def serve(page, port: int, max_upload: int) -> None:
+    """Show the page until Ctrl-C, to this machine alone, one request at a time.
+
+    Raises:
+        UserError: The port is not free.
+    """
+    try:
+        page.queue(default_concurrency_limit=1, max_size=16).launch(
+            server_name='127.0.0.1',
+            server_port=port,
+            share=False,
+            max_file_size=f'{max_upload}mb',
+            show_error=True,
+        )
+    except (OSError, OverflowError) as error:
+        raise UserError(f'--port {port} is not free ({error}); give another.') from error
 
 
 if __name__ == '__main__':

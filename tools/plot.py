@@ -114,6 +114,7 @@ def plot(
             marker = 'o' if len(steps) < 3 else None
             axis.plot(steps, smooth(values, window), label=run, marker=marker)
         axis.set(title=name, xlabel='iteration', yscale='log' if log_scale else 'linear')
+        axis.xaxis.get_major_locator().set_params(integer=True)
         axis.grid(alpha=0.3)
     if len(runs) > 1:
         axes.flat[0].legend(fontsize='small')

@@ -6,6 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import demo
 import numpy as np
 import pytest
 import torch
@@ -16,6 +17,7 @@ from demo_lib.models import load_all
 from demo_lib.page import classes
 from openmagvit2.apis import Generator, Tokenizer
 from openmagvit2.checkpoint import write_checkpoint
+from openmagvit2.errors import UserError
 
 TINY = Path(__file__).parents[2] / 'configs' / 'tiny'
 
@@ -101,26 +103,53 @@ def test_models_and_samples(saved, tmp_path):
         load_all([], [], quickstart=tmp_path)
 
 
+@pytest.mark.parametrize('problem', [OSError('in use'), OverflowError('0-65535')])
+def test_a_port_that_is_not_free(problem):
+    class Page:
+        def queue(self, **settings):
+            return self
+
+        def launch(self, server_port, **settings):
+            raise problem
+
+    with pytest.raises(UserError, match='--port 99999 is not free .*; give another'):
+        demo.serve(Page(), 99999, 10)
+
+
+def test_settings_out_of_range(monkeypatch, capsys):
+    monkeypatch.setattr(sys, 'argv', ['demo.py', '--max-upload', '0'])
+    assert demo.main() == 2
+    assert capsys.readouterr().err == 'error: --max-upload must be at least 1, got 0.\n'
+
+
+def chromium() -> str:
+    """Return the path of a browser; skip the test where there is none."""
+    names = ('chromium', 'chromium-browser', 'google-chrome', 'chromium-headless-shell')
+    program = next(filter(None, map(shutil.which, names)), None)
+    return program or pytest.skip('needs a browser: apt install chromium')
+
+
+def upload(folder: Path) -> None:
+    """Write a picture, and half of its file."""
+    pixels = np.linspace(0, 255, 64 * 64 * 3).reshape(64, 64, 3).astype(np.uint8)
+    Image.fromarray(pixels).save(folder / 'photograph.png')
+    content = (folder / 'photograph.png').read_bytes()
+    (folder / 'torn.png').write_bytes(content[: len(content) // 2])
+
+
 @pytest.mark.slow
 def test_page_in_a_browser(saved, tmp_path):
     """Upload a picture, read the result; move a slider, look at the samples; two screenshots."""
     pytest.importorskip('gradio', reason='needs pip install "openmagvit2[demo]"')
     browsers = pytest.importorskip('playwright.sync_api', reason='needs pip install playwright')
-    names = ('chromium', 'chromium-browser', 'google-chrome', 'chromium-headless-shell')
-    program = next(filter(None, map(shutil.which, names)), None)
-    if program is None:
-        pytest.skip('needs a browser: apt install chromium')
+    program = chromium()
     from demo_lib.page import build
 
     models = [
         [str(TINY / f'{name}.py'), str(saved / f'{name}.pth')] for name in ('lfq_32', 'ar_32')
     ]
     page = build(*load_all(models[:1], models[1:]), side=256)
-    Image.fromarray(np.linspace(0, 255, 64 * 64 * 3).reshape(64, 64, 3).astype(np.uint8)).save(
-        tmp_path / 'photograph.png'
-    )
-    content = (tmp_path / 'photograph.png').read_bytes()
-    (tmp_path / 'torn.png').write_bytes(content[: len(content) // 2])
+    upload(tmp_path)
     _, address, _ = page.launch(
         server_name='127.0.0.1', prevent_thread_lock=True, quiet=True, show_error=True
     )
