@@ -14,7 +14,14 @@ from openmagvit2.apis.card import model_card
 from openmagvit2.apis.init_model import init_model
 from openmagvit2.apis.models import config_path, model_info
 from openmagvit2.apis.official import load_official
-from openmagvit2.checkpoint.folder import PATTERNS, SHARD, load_folder, read_config, write_folder
+from openmagvit2.checkpoint.folder import (
+    PATTERNS,
+    SHARD,
+    check_folder,
+    load_folder,
+    read_config,
+    write_folder,
+)
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.config import load_config
 from openmagvit2.errors import UserError
@@ -50,6 +57,21 @@ def folder_config(config: Config, name: str, dataset_meta: dict | None = None) -
 
 def _without_training(model: dict) -> dict:
     return {key: value for key, value in model.items() if key != 'training'}
+
+
+def _draft(config: Config, folder: Path) -> nn.Module:
+    """Build the model of a stranger's config without memory, whatever sizes it asks for.
+
+    Raises:
+        UserError: The config builds no model.
+    """
+    try:
+        return init_model(config, device='meta')
+    except UserError:
+        raise
+    except Exception as error:  # a size can be wrong in any way
+        reason = str(error).partition('\n')[0].rstrip('.') or type(error).__name__
+        raise UserError(f'{folder}: its config.json builds no model: {reason}.') from error
 
 
 def _plain(value: Any) -> Any:
@@ -126,6 +148,7 @@ class Pretrained:
             key: content[key] for key in ('model', 'eval_sampling') if key in content
         }
         config = Config(entries | dict(model_name=content.get('name', folder.name)))
+        check_folder(_draft(config, folder), folder)
         door = cls.from_config(config, device=device, dtype=dtype)
         load_folder(door.model, folder)
         door.model.dataset_meta = content.get('dataset_meta', {})

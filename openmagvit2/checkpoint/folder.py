@@ -12,7 +12,12 @@ from torch import Tensor, nn
 
 from openmagvit2.checkpoint.folder_config import check
 from openmagvit2.checkpoint.hashing import weights_hash
-from openmagvit2.checkpoint.loading import TRAINING_ONLY, load_weights, read_checkpoint
+from openmagvit2.checkpoint.loading import (
+    TRAINING_ONLY,
+    check_weights,
+    load_weights,
+    read_checkpoint,
+)
 from openmagvit2.errors import UserError
 from openmagvit2.io import make_folder, write_text
 
@@ -78,6 +83,15 @@ def read_config(folder: str | Path) -> dict[str, Any]:
         raise UserError(f'{path} cannot be read: {error}') from error
     check(config, str(path))
     return config
+
+
+def check_folder(model: nn.Module, folder: str | Path) -> None:
+    """Check that the weights of a folder fit a model, which may be on the meta device.
+
+    Raises:
+        UserError: As :func:`load_folder`.
+    """
+    check_weights(model, _weights(Path(folder)), f'Model folder {folder}', TRAINING_ONLY)
 
 
 def load_folder(model: nn.Module, folder: str | Path) -> None:

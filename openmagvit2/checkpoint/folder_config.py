@@ -9,6 +9,8 @@ from openmagvit2.errors import UserError
 
 # Keys with which mmengine imports code or reads other files.
 FORBIDDEN = ('_scope_', '_base_', '_delete_', 'custom_imports', 'checkpoint', 'init_cfg')
+# Sizes of no model: above, memory or time is what a stranger is after.
+LARGEST, LONGEST = 2**24, 2**16
 # Entries beside the model, which build nothing.
 ENTRIES = {
     'library_name': str,
@@ -57,6 +59,8 @@ def _check_below(value: Any, path: str, source: str) -> None:
         if 'type' in value:
             _check_type(value['type'], path, source)
     elif isinstance(value, (list, tuple)):
+        if len(value) > LONGEST:
+            raise UserError(f'{source}: {path} has {len(value)} entries; {LONGEST} are the most.')
         for i, item in enumerate(value):
             _check_below(item, f'{path}.{i}', source)
     elif isinstance(value, str):
@@ -64,6 +68,8 @@ def _check_below(value: Any, path: str, source: str) -> None:
             raise UserError(
                 f'{source}: {path} is {value!r}, which may be a path; a model folder names none.'
             )
+    elif isinstance(value, int) and abs(value) > LARGEST and not path.endswith('.seed'):
+        raise UserError(f'{source}: {path} is {value}, which is no size of a model.')
     elif not (value is None or isinstance(value, (bool, int)) or _is_number(value)):
         raise UserError(f'{source}: {path} must be a plain value, got {value!r}.')
 

@@ -69,6 +69,13 @@ def test_generator_in_shards_keeps_its_samples_settings_and_names(tmp_path):
         ('custom_imports', {'imports': ['os']}, 'custom_imports'),
         ('model.encoder.chanels', 32, 'chanels'),
         ('weights', 3, 'weights'),
+        ('model.encoder.channels', float('nan'), 'channels must be a plain value'),
+        ('model.encoder.channels', 10**30, 'channels is 10+, which is no size'),
+        ('model.encoder.channels', 32 * 10**5, 'does not fit this config'),
+        ('model.encoder.channels', -32, 'config.json builds no model: .*-32'),
+        ('model.encoder.num_res_blocks', 10**9, 'num_res_blocks is 10+, which is no size'),
+        ('model.encoder.channel_multipliers', [1] * 70_000, 'channel_multipliers has 70000'),
+        ('model.quantizer.type', 'PatchGAN', 'PatchGAN'),
     ],
 )
 def test_hostile_config_is_refused_by_name(folder, path, value, named):
