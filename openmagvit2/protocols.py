@@ -103,7 +103,7 @@ class Stating(Protocol):
 
 @runtime_checkable
 class LoadsWeights(Protocol):
-    """A loss that reads weights only when a training starts."""
+    """A loss, or pixels, with weights that are read only when a training starts."""
 
     def load_weights(self) -> None:
         """Read them."""

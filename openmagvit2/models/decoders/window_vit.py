@@ -43,6 +43,7 @@ class WindowVitDecoder(BaseDecoder):
         super().__init__()
         self.in_channels, self.out_channels = in_channels, out_channels
         self.patch_size = self.upscale = patch_size
+        self.num_heads = num_heads
         self.embed = nn.Linear(in_channels, dim)
         self.spatial, self.temporal = spatial_and_temporal(
             spatial,

@@ -15,9 +15,9 @@ from openmagvit2.models.layers.iteration import PerIteration
 from openmagvit2.models.losses import Adversarial
 from openmagvit2.models.quantizers.base import QuantizerOutput
 from openmagvit2.models.tokenizers.autoencoder import AutoEncoder
-from openmagvit2.models.tokenizers.code_pixels import CodePixels
 from openmagvit2.models.tokenizers.pairs import check_pair
 from openmagvit2.models.tokenizers.training import Training
+from openmagvit2.protocols import LoadsWeights
 from openmagvit2.registry import DECODERS, ENCODERS, MODELS, QUANTIZERS
 
 
@@ -110,7 +110,7 @@ class VisualTokenizer(BaseModel):
     def init_weights(self) -> None:
         """Read what only training needs, before the first image is read; called by the Runner."""
         self.recipe.load_weights()
-        if isinstance(self.pixels, CodePixels):
+        if isinstance(self.pixels, LoadsWeights):
             self.pixels.load_weights()
         if self.recipe.start:
             load_start(self, **self.recipe.start)
