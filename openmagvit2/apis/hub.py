@@ -40,10 +40,6 @@ def folder_config(config: Config, name: str, dataset_meta: dict | None = None) -
         dataset_meta: Facts about the data of the training, such as ``classes``.
     """
     model = _without_training(_plain(config.model))
-    if 'tokenizer' in model:
-        # Its weights are in the folder.
-        tokenizer = _without_training(model['tokenizer'])
-        model['tokenizer'] = {k: v for k, v in tokenizer.items() if k not in ('checkpoint', 'seed')}
     entries = dict(
         library_name='openmagvit2',
         library_version=__version__,
@@ -56,7 +52,18 @@ def folder_config(config: Config, name: str, dataset_meta: dict | None = None) -
 
 
 def _without_training(model: dict) -> dict:
-    return {key: value for key, value in model.items() if key != 'training'}
+    """Copy a model's config without what trains it and what its tokenizers, at any depth, are read
+    from: their weights are in the folder.
+    """
+    kept = {
+        key: _without_training(value) if isinstance(value, dict) else value
+        for key, value in model.items()
+        if key != 'training'
+    }
+    if isinstance(kept.get('tokenizer'), dict):
+        tokenizer = kept['tokenizer']
+        kept['tokenizer'] = {k: v for k, v in tokenizer.items() if k not in ('checkpoint', 'seed')}
+    return kept
 
 
 def _draft(config: Config, folder: Path) -> nn.Module:

@@ -44,6 +44,15 @@ def test_tokenizer_goes_through_a_folder(tokenizer, folder):
     assert yaml.safe_load(front) == dict(library_name='openmagvit2', tags=['image-tokenizer'])
 
 
+def test_a_tokenizer_inside_of_the_pixels_goes_along(tmp_path):
+    tokenizer = Tokenizer.from_config('tiny/titok_stage1_32', device='cpu')
+    tokenizer.save_pretrained(tmp_path)
+    again = Tokenizer.from_pretrained(tmp_path, device='cpu')
+    indices = tokenizer.encode(IMAGES)
+    assert again.encode(IMAGES).equal(indices)
+    np.testing.assert_array_equal(again.decode(indices), tokenizer.decode(indices))
+
+
 def test_generator_in_shards_keeps_its_samples_settings_and_names(tmp_path):
     torch.manual_seed(0)
     generator = Generator.from_config('tiny/ar_32', device='cpu')
