@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from openmagvit2.checkpoint.converters import Converter, choose, is_official
 from openmagvit2.checkpoint.converters.rules import Change, Link
 from openmagvit2.checkpoint.faults import wrong_numbers
-from openmagvit2.checkpoint.mapped import Spill
+from openmagvit2.checkpoint.spill import Spill
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.errors import UserError
 

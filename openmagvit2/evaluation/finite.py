@@ -21,3 +21,9 @@ def check_finite(values: Tensor, what: str) -> Tensor:
             f"the network's weights and the images."
         )
     return values
+
+
+def check_features(generated: Tensor, reference: Tensor) -> None:
+    """Raise UserError for features that are not finite: comparisons with NaN would give 0."""
+    for features, name in ((generated, 'generated'), (reference, 'reference')):
+        check_finite(features, f'Features of the {name} set')

@@ -1,15 +1,10 @@
 """Files: the atomic writer, and the readers of images, folders and lists."""
 
-from openmagvit2.io.atomic import (
-    remove_leftovers,
-    reserve,
-    write_atomically,
-    write_range,
-    write_text,
-)
+from openmagvit2.io.atomic import remove_leftovers, write_atomically, write_text
 from openmagvit2.io.folders import claim, make_folder, named_if_full
 from openmagvit2.io.image_files import ENDINGS, find_images, gather_images
 from openmagvit2.io.images import UnreadableImage, read_image, read_picture, to_colour
+from openmagvit2.io.parts import reserve, write_range
 from openmagvit2.io.text import read_lines
 
 __all__ = [

@@ -1,6 +1,5 @@
-"""Atomic writing of files, and writing into the middle of a large file."""
+"""Atomic writing of files."""
 
-import errno
 import os
 import re
 from collections.abc import Iterator
@@ -13,8 +12,6 @@ from openmagvit2.io.process import alive, host
 
 # Names of temporary files have machine and process; those of version 1 have no machine.
 LEFTOVER = re.compile(r'\.tmp-(?:(?P<name>.+)@(?P<host>[^@]+)|[^@]+)-(?P<pid>\d+)')
-ZEROS = 1 << 20
-_BINARY = getattr(os, 'O_BINARY', 0)
 
 
 @contextmanager
@@ -60,67 +57,6 @@ def write_text(path: str | Path, text: str) -> None:
     """Write UTF-8 text; see :func:`write_atomically`."""
     with write_atomically(path) as file:
         file.write(text.encode())
-
-
-def reserve(path: str | Path, size: int) -> None:
-    """Make a file of ``size`` zero bytes whose space on the disk is allocated.
-
-    Raises:
-        UserError: There is no room, or the file cannot be written; no file is left.
-    """
-    path = Path(path)
-    try:
-        with open(path, 'wb') as file:
-            if not _allocate(file.fileno(), size):
-                for start in range(0, size, ZEROS):
-                    file.write(bytes(min(ZEROS, size - start)))
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        path.unlink(missing_ok=True)
-        raise UserError(
-            f'{path} cannot be written: {size} bytes are needed ({error.strerror}). Free space, '
-            f'or give another folder.'
-        ) from error
-
-
-def write_range(path: str | Path, start: int, content: bytes | memoryview) -> None:
-    """Write bytes at ``start`` into an existing file and flush them to the disk.
-
-    All other bytes stay as they are, including those that another machine writes at the same time.
-
-    Memory mapping would write whole pages: on a network file system this would overwrite the bytes
-    of other machines with this machine's outdated copies. A write that the system rounds up to
-    pages would too, which NFS does not do for files opened with O_DSYNC.
-
-    Raises:
-        UserError: The file cannot be written; the text names it.
-    """
-    try:
-        descriptor = os.open(path, os.O_WRONLY | getattr(os, 'O_DSYNC', 0) | _BINARY)
-        with os.fdopen(descriptor, 'wb') as file:
-            file.seek(start)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise UserError(
-            f'{path} cannot be written ({error.strerror}); what it has is kept. Free space, and '
-            f'start again.'
-        ) from error
-
-
-def _allocate(descriptor: int, size: int) -> bool:
-    """Allocate the space; return False if the file system cannot."""
-    if not hasattr(os, 'posix_fallocate') or not size:
-        return False
-    try:
-        os.posix_fallocate(descriptor, 0, size)
-    except OSError as error:
-        if error.errno in (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL):
-            return False
-        raise
-    return True
 
 
 def temporary(path: Path, prefix: str = '') -> Path:

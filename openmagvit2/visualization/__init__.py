@@ -1,4 +1,4 @@
-"""Grids of images; ``hooks.py`` has the hooks that write them."""
+"""Grids of images; ``hooks`` has the hooks that write them."""
 
 from openmagvit2.visualization.grids import image_grid, save_grid, save_image, to_uint8
 

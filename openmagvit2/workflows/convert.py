@@ -22,8 +22,8 @@ from openmagvit2.checkpoint import (
 from openmagvit2.checkpoint.containers import packed
 from openmagvit2.checkpoint.convert import Report
 from openmagvit2.checkpoint.converters import Converter, choose, is_official
-from openmagvit2.checkpoint.mapped import Spill
 from openmagvit2.checkpoint.sharded import is_sharded
+from openmagvit2.checkpoint.spill import Spill
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.errors import UserError
 from openmagvit2.io import make_folder

@@ -7,7 +7,8 @@ import torch
 
 from openmagvit2.apis import init_model
 from openmagvit2.checkpoint import to_official, to_ours
-from openmagvit2.checkpoint.mapped import Spill, release
+from openmagvit2.checkpoint.mapped import release
+from openmagvit2.checkpoint.spill import Spill
 from openmagvit2.workflows.convert import convert
 
 

@@ -21,7 +21,8 @@ from openmagvit2.evaluation.features import FeatureExtractor, TimmFeatures
 from openmagvit2.evaluation.frechet import frechet_distance, moments, sums
 from openmagvit2.evaluation.images import ImageSet
 from openmagvit2.evaluation.inception_score import InceptionScore
-from openmagvit2.evaluation.precision_recall import kernel_distance, precision_recall
+from openmagvit2.evaluation.kernel_distance import kernel_distance
+from openmagvit2.evaluation.precision_recall import precision_recall
 from openmagvit2.registry import FEATURES
 
 ROOT = Path(__file__).parents[2]

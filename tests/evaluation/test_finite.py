@@ -9,7 +9,8 @@ from openmagvit2.evaluation.features import FeatureExtractor
 from openmagvit2.evaluation.frechet import frechet_distance
 from openmagvit2.evaluation.images import ImageSet
 from openmagvit2.evaluation.inception_score import InceptionScore
-from openmagvit2.evaluation.precision_recall import kernel_distance, precision_recall
+from openmagvit2.evaluation.kernel_distance import kernel_distance
+from openmagvit2.evaluation.precision_recall import precision_recall
 from openmagvit2.registry import METRICS
 
 TOLD = r'are not finite \(NaN or infinite\), so no metric can be taken of them'

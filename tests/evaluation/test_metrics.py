@@ -12,7 +12,8 @@ import torchvision
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from openmagvit2.evaluation.features import FeatureExtractor
-from openmagvit2.evaluation.metrics.pixels import official_original, to_unit
+from openmagvit2.evaluation.metrics.pixels import official_original
+from openmagvit2.evaluation.pixel_errors import to_unit
 from openmagvit2.registry import METRICS
 
 

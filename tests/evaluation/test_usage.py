@@ -6,7 +6,8 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from openmagvit2.evaluation.usage import Book, count
+from openmagvit2.evaluation.book import Book
+from openmagvit2.evaluation.usage import count
 from openmagvit2.registry import METRICS
 
 # One image of three tokens with a digit of 4 and one of 2 codes.

@@ -9,7 +9,7 @@ from PIL import Image
 
 from openmagvit2.apis import Generator, Tokenizer
 from openmagvit2.errors import UserError
-from openmagvit2.evaluation.metrics.pixels import psnr
+from openmagvit2.evaluation.pixel_errors import psnr
 from openmagvit2.io import read_image
 from openmagvit2.visualization import image_grid
 

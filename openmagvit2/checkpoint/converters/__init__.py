@@ -15,12 +15,13 @@ from openmagvit2.checkpoint.converters.infinity import Infinity
 from openmagvit2.checkpoint.converters.llamagen import LlamaGen
 from openmagvit2.checkpoint.converters.llamagen_ar import LlamaGenAr
 from openmagvit2.checkpoint.converters.maskgit import MaskGit
+from openmagvit2.checkpoint.converters.maskgit_torch import MaskGitTorch
 from openmagvit2.checkpoint.converters.omni_tokenizer import OmniTokenizer
 from openmagvit2.checkpoint.converters.open_magvit2 import OpenMagvit2
 from openmagvit2.checkpoint.converters.rar import Rar
 from openmagvit2.checkpoint.converters.rq import Rq
 from openmagvit2.checkpoint.converters.show_o import ShowO
-from openmagvit2.checkpoint.converters.titok import MaskGitTorch, TiTok
+from openmagvit2.checkpoint.converters.titok import TiTok
 from openmagvit2.checkpoint.converters.titok_masked import TiTokMasked
 from openmagvit2.checkpoint.converters.var import Var
 from openmagvit2.checkpoint.converters.vit_vqgan import VitVqgan, VitVqganGpt

@@ -6,21 +6,10 @@ See docs/reference/specification.md, TiTok.
 from torch import Tensor, nn
 
 from openmagvit2.checkpoint.converters.base import Converter, OfficialFile
+from openmagvit2.checkpoint.converters.maskgit_torch import MASKGIT, TRAINING
 from openmagvit2.checkpoint.converters.rules import Lost, Rename, Rule, Under, squeeze
-from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.registry import CONVERTERS
 
-# MaskGIT's convolutional networks in torch.
-MASKGIT = (
-    Rename('mid_block.', 'mid.'),
-    Rename('up.{i}.upsample.conv.', 'up.{i}.upsample_conv.'),
-    *(Rename(name) for name in ('conv_in.', 'down.', 'up.', 'norm_out.', 'conv_out.')),
-)
-TRAINING = (
-    Lost('discriminator.', 'official files keep none'),
-    Lost('lecam.', 'averages of LeCAM: official files keep none'),
-    Lost('quantizer.steps_unused', 'counts of restarts, which official models do not have'),
-)
 BLOCK = (
     ('norm1.', 'ln_1.'),
     ('attn.qkv.weight', 'attn.in_proj_weight'),
@@ -110,37 +99,3 @@ class TiTok(Converter):
         ending = '.ln_1.weight'
         blocks = sum(n.startswith('encoder.transformer.') and n.endswith(ending) for n in state)
         return blocks, len(tokens), table.shape[1], 'decoder.ffn.2.weight' in state
-
-
-@CONVERTERS.register_module()
-class MaskGitTorch(Converter):
-    """The torch port of MaskGIT's tokenizer, which TiTok and RAR use."""
-
-    files = (
-        OfficialFile(
-            'maskgit-vqgan-imagenet-f16-256.bin', 'fun-research/TiTok', 'configs/titok/proxy.py'
-        ),
-    )
-    configs = ('tiny/titok_proxy_32',)
-    marks = ('quantize.embedding.weight',)
-    bare = True
-
-    def detects(self, state: dict[str, Tensor]) -> bool:
-        """See :class:`Converter`."""
-        return 'encoder.mid.0.conv1.weight' in state
-
-    def rules(self, model: nn.Module) -> list[Rule]:
-        """See :class:`Converter`."""
-        if is_generator(model):
-            return []
-        return [
-            Rename('quantizer.embedding.weight', 'quantize.embedding.weight'),
-            Under('encoder.', 'encoder.', MASKGIT),
-            Under('decoder.', 'decoder.', MASKGIT),
-            *TRAINING,
-        ]
-
-    def misfit(self, model: nn.Module) -> str | None:
-        """Return a decoder with parts that the port does not have."""
-        adaptive = any(name.startswith('decoder.adaptive.') for name in model.state_dict())
-        return 'decoder.adaptive' if adaptive else None

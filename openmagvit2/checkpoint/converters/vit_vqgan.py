@@ -18,7 +18,7 @@ from openmagvit2.checkpoint.converters.rules import (
 )
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.errors import UserError
-from openmagvit2.models.layers.vit_block import sine_positions
+from openmagvit2.models.layers.plain_vit import sine_positions
 from openmagvit2.registry import CONVERTERS
 
 BLOCK = (

@@ -1,5 +1,6 @@
 """The conditioner slot: class labels and the like to a prefix of the sequence."""
 
-from openmagvit2.models.conditioners.class_label import ClassLabel, TokenLabel
+from openmagvit2.models.conditioners.class_label import ClassLabel
+from openmagvit2.models.conditioners.token_label import TokenLabel
 
 __all__ = ['ClassLabel', 'TokenLabel']

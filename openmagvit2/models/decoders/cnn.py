@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 from openmagvit2.models.decoders.base import BaseDecoder
 from openmagvit2.models.layers.adaptive_group_norm import AdaptiveGroupNorm
-from openmagvit2.models.layers.conv import Blocks, Level, check_levels, num_resamplers, per_level
+from openmagvit2.models.layers.conv import Blocks, Level
 from openmagvit2.models.layers.norm import norm_silu
 from openmagvit2.models.layers.patches import Unpatches
+from openmagvit2.models.layers.per_level import check_levels, num_resamplers, per_level
 from openmagvit2.models.layers.resample import UPSAMPLERS, build_sampler
 from openmagvit2.models.layers.residual import group_norm
 from openmagvit2.registry import DECODERS

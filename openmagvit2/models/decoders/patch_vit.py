@@ -6,8 +6,9 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from openmagvit2.models.decoders.base import BaseDecoder
+from openmagvit2.models.layers.plain_vit import init_xavier, sine_positions
 from openmagvit2.models.layers.vit import as_pair, patch_grid
-from openmagvit2.models.layers.vit_block import VitBlock, init_xavier, sine_positions
+from openmagvit2.models.layers.vit_block import VitBlock
 from openmagvit2.registry import DECODERS
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
 from openmagvit2.models.discriminators.base import BaseDiscriminator
-from openmagvit2.models.discriminators.blur_patchgan import BlurDownsample
+from openmagvit2.models.layers.blur import BlurDownsample
 from openmagvit2.registry import DISCRIMINATORS
 
 DOWNSAMPLERS = {

@@ -7,9 +7,10 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from openmagvit2.models.encoders.base import BaseEncoder
-from openmagvit2.models.layers.conv import Blocks, Level, check_levels, num_resamplers, per_level
+from openmagvit2.models.layers.conv import Blocks, Level
 from openmagvit2.models.layers.norm import norm_silu
 from openmagvit2.models.layers.patches import Patches
+from openmagvit2.models.layers.per_level import check_levels, num_resamplers, per_level
 from openmagvit2.models.layers.resample import DOWNSAMPLERS, build_sampler
 from openmagvit2.models.layers.residual import group_norm
 from openmagvit2.registry import ENCODERS

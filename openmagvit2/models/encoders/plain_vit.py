@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from openmagvit2.models.encoders.base import BaseEncoder
+from openmagvit2.models.layers.plain_vit import PlainVit
 from openmagvit2.models.layers.vit import as_pair, init_linear, patch_grid
-from openmagvit2.models.layers.vit_block import PlainVit
 from openmagvit2.registry import ENCODERS
 
 

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
 from openmagvit2.models.heads.base import Draw, Head
-from openmagvit2.models.heads.embeddings import Rows, rows_of_digit
+from openmagvit2.models.heads.code_embedding import rows_of_digit
+from openmagvit2.models.heads.embeddings import Rows
 from openmagvit2.models.layers.gpt_block import GptBlock, init_gpt
 from openmagvit2.models.layers.kv_cache import LayerCache, new_cache
 from openmagvit2.registry import HEADS

@@ -5,33 +5,18 @@ ViT-VQGAN's transformers have instead.
 from collections.abc import Callable
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
 from openmagvit2.models.layers.attention import check_heads
 from openmagvit2.models.layers.kv_cache import LayerCache
+from openmagvit2.models.layers.time_mixing import TimeMixing
 from openmagvit2.models.layers.transformer_block import attend
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = dict(
     gelu=F.gelu, squared_relu=lambda x: F.relu(x).square()
 )
-
-
-class TimeMixing(nn.Module):
-    """``m u_t + (1 - m) u_{t-1}`` of a row and the row before, zeros before the first; m is learned
-    for each channel.
-    """
-
-    def __init__(self, dim: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.arange(dim) / max(dim - 1, 1))
-
-    def forward(self, x: Tensor, cache: LayerCache | None = None) -> Tensor:
-        """Rows (B, T, dim) behind those in the cache to the same shape."""
-        before = F.pad(x[:, :-1], (0, 0, 1, 0)) if cache is None else cache.before(x)
-        return self.weight * x + (1 - self.weight) * before
 
 
 class GptAttention(nn.Module):

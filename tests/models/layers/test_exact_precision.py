@@ -10,7 +10,7 @@ from torch.utils._pytree import tree_leaves
 
 from openmagvit2.datasets.base import uniform
 from openmagvit2.evaluation.frechet import sums
-from openmagvit2.evaluation.metrics.pixels import to_unit
+from openmagvit2.evaluation.pixel_errors import to_unit
 from openmagvit2.models.layers import precision
 from openmagvit2.models.layers.adaptive_group_norm import AdaptiveGroupNorm
 from openmagvit2.models.quantizers.lfq import LFQ

@@ -6,7 +6,8 @@ import torch
 from openmagvit2.errors import UserError
 from openmagvit2.models.discriminators import StyleGAN2
 from openmagvit2.models.discriminators.stylegan2 import with_deviation
-from openmagvit2.models.layers.vit_block import VitBlock, sine_positions
+from openmagvit2.models.layers.plain_vit import sine_positions
+from openmagvit2.models.layers.vit_block import VitBlock
 from openmagvit2.models.quantizers import VQ
 
 

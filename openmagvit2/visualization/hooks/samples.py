@@ -1,67 +1,15 @@
-"""Grids of images at every validation, with averaged weights if any.
-
-They go to ``<work_dir>/grids`` and to the backends of the config's ``visualizer``.
-"""
+"""A grid of samples at every validation."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
-import numpy as np
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
-from torch import Tensor
 
 from openmagvit2.engine.unwrap import unwrap
 from openmagvit2.registry import HOOKS
-from openmagvit2.visualization.grids import image_grid, save_image, to_uint8
-
-
-def _show(runner, name: str, grid: np.ndarray) -> None:
-    save_image(grid, Path(runner.work_dir) / 'grids' / f'{name}_iter_{runner.iter}.png')
-    runner.visualizer.add_image(name, grid, runner.iter)
-
-
-@HOOKS.register_module()
-class ReconstructionGridHook(Hook):
-    """Write the first validation images above their reconstructions.
-
-    Args:
-        num_images: Columns.
-    """
-
-    priority = 'HIGH'
-
-    def __init__(self, num_images: int = 8) -> None:
-        self.num_images = num_images
-
-    def before_val_epoch(self, runner) -> None:
-        """Reset the images."""
-        self.pairs: list[tuple[Tensor, Tensor]] = []
-
-    def after_val_iter(
-        self,
-        runner,
-        batch_idx: int,
-        data_batch: dict | None = None,
-        outputs: Sequence[dict] | None = None,
-    ) -> None:
-        """Keep images until there are ``num_images``."""
-        for sample in outputs or ():
-            wanted = self.num_images - len(self.pairs)
-            self.pairs += list(
-                zip(sample['image'][:wanted], sample['reconstruction'][:wanted], strict=True)
-            )
-
-    def after_val_epoch(self, runner, metrics: dict | None = None) -> None:
-        """Write the grid; a validation that was cut short has no metrics and writes none."""
-        if metrics and self.pairs and is_main_process():
-            # One by one: images of a validation may differ in size.
-            rows = [
-                [to_uint8(image[None])[0] for image in images]
-                for images in zip(*self.pairs, strict=True)
-            ]
-            _show(runner, 'reconstructions', image_grid(rows))
+from openmagvit2.visualization.grids import image_grid, to_uint8
+from openmagvit2.visualization.hooks.show import show
 
 
 @HOOKS.register_module()
@@ -106,7 +54,7 @@ class SampleGridHook(Hook):
         print_log(f'Sampling {len(wanted)} images for the grid of SampleGridHook.', 'current')
         images = model.images(wanted, self._sampling(runner), self.seed)
         rows = to_uint8(images).reshape(len(self.shown), self.num_per_class, *images.shape[2:], 3)
-        _show(runner, 'samples', image_grid([list(row) for row in rows]))
+        show(runner, 'samples', image_grid([list(row) for row in rows]))
 
     @staticmethod
     def _sampling(runner) -> dict:

@@ -1,0 +1,78 @@
+"""Class labels as rows of the tokens' own table."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from openmagvit2.errors import UserError
+from openmagvit2.models.conditioners.base import Conditioner
+from openmagvit2.models.conditioners.labels import check_batch, class_numbers
+from openmagvit2.registry import CONDITIONERS
+
+
+@CONDITIONERS.register_module()
+class TokenLabel(Conditioner):
+    """Rows of the tokens' own table as classes, without parameters and without a null class.
+
+    Args:
+        num_classes: Classes.
+        rows: 'codes': class c is the row of code c (VQGAN's transformer); 'behind': it is row
+            c behind the rows of the codes, which ``model.head.more_rows`` makes room for (MaskGIT).
+        names: Names of the classes, for pictures and tools.
+        dim: Width of the backbone, of no use here.
+
+    Raises:
+        UserError: ``rows`` is not known.
+    """
+
+    num_classes: int
+
+    def __init__(
+        self,
+        *,
+        num_classes: int = 1000,
+        rows: str = 'codes',
+        names: Sequence[str] | None = None,
+        dim: int | None = None,
+    ) -> None:
+        super().__init__()
+        if rows not in ('codes', 'behind'):
+            raise UserError(f"model.conditioner.rows is 'codes' or 'behind', got {rows!r}.")
+        self.num_classes, self.names, self.rows = num_classes, names, rows
+        self.more_rows = num_classes if rows == 'behind' else 0
+
+    def embed(self, data: dict[str, Tensor], tokens: Any) -> tuple[Tensor, Tensor]:
+        """See :meth:`Conditioner.embed`; reads ``label``."""
+        row = tokens.digit(0, data['label'] + self._first(tokens))
+        return row[:, None], row
+
+    def requests(self, conditions: Any) -> tuple[dict[str, Tensor], list[int]]:
+        """Read labels in a list, an array or a tensor; see :meth:`Conditioner.requests`."""
+        numbers = class_numbers(conditions, self.num_classes, null=False)
+        return dict(label=torch.tensor(numbers)), numbers
+
+    def check_batch(self, data: dict) -> None:
+        """See :meth:`Conditioner.check_batch`."""
+        check_batch(data['label'], self.num_classes, null=False)
+
+    def check_tokens(self, tokens: Any) -> None:
+        """See :meth:`Conditioner.check_tokens`.
+
+        Raises:
+            UserError: The head has no table of tokens, or one with too few rows for the labels.
+        """
+        table = next(iter(tokens.parameters()), None) if tokens is not None else None
+        if table is None or tokens.needs_rows:
+            raise UserError('model.conditioner: TokenLabel needs a head with a table of tokens.')
+        wanted = self._first(tokens) + self.num_classes
+        if len(table) < wanted:
+            raise UserError(
+                f'model.conditioner: {self.num_classes} classes need {wanted} rows in the table of '
+                f"the first sub-token, which has {len(table)}; with rows='behind' set "
+                f'model.head.more_rows to at least {self.num_classes}.'
+            )
+
+    def _first(self, tokens: Any) -> int:
+        return tokens.num_codes if self.rows == 'behind' else 0

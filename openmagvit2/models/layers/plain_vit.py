@@ -1,0 +1,67 @@
+"""The vision transformer of BSQ-ViT and ViT-VQGAN, and what its users start from."""
+
+import torch
+from torch import Tensor, nn
+
+from openmagvit2.errors import UserError
+from openmagvit2.models.layers.attention import check_heads
+from openmagvit2.models.layers.vit_block import VitBlock
+
+
+class PlainVit(nn.Module):
+    """Blocks with biases and GELU between two norms (BSQ-ViT).
+
+    Args:
+        dim, num_layers, num_heads: Width, blocks, heads, which share the width.
+        hidden: Width between the two layers of a feed-forward; None: 4 ``dim``.
+    """
+
+    def __init__(self, dim: int, num_layers: int, num_heads: int, hidden: int | None) -> None:
+        super().__init__()
+        check_heads(dim, num_heads)
+        self.norm_in, self.norm_out = nn.LayerNorm(dim), nn.LayerNorm(dim)
+        self.blocks = nn.Sequential(
+            *(
+                VitBlock(
+                    dim,
+                    num_heads,
+                    head_dim=dim // num_heads,
+                    hidden=hidden or 4 * dim,
+                    activation='gelu',
+                    qkv_bias=True,
+                )
+                for _ in range(num_layers)
+            )
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, S, dim), with positions, to the same shape."""
+        return self.norm_out(self.blocks(self.norm_in(x)))
+
+
+def sine_positions(height: int, width: int, dim: int) -> Tensor:
+    """Fixed positions of a grid, rows first: (height * width, dim).
+
+    A quarter each of sin(c w), cos(c w), sin(r w), cos(r w) of column c and row r, with
+    w_i = 10000^(-4 i / dim).
+
+    Raises:
+        UserError: 4 does not divide ``dim``.
+    """
+    if dim % 4:
+        raise UserError(f'dim={dim} must be divisible by 4 for sine and cosine of two axes.')
+    omega = 10000 ** (-torch.arange(dim // 4, dtype=torch.float64, device='cpu') / (dim / 4))
+    rows = torch.arange(height, dtype=torch.float64, device='cpu').repeat_interleave(width)
+    columns = torch.arange(width, dtype=torch.float64, device='cpu').repeat(height)
+    angles = [axis[:, None] * omega for axis in (columns, rows)]
+    return torch.cat([f(a) for a in angles for f in (torch.sin, torch.cos)], 1).float()
+
+
+def init_xavier(module: nn.Module) -> None:
+    """For ``Module.apply``: uniform weights of Xavier, in convolutions on the patch as one vector;
+    biases of linear layers zero.
+    """
+    if isinstance(module, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
+        nn.init.xavier_uniform_(module.weight.view(module.weight.shape[0], -1))
+    if isinstance(module, nn.Linear) and module.bias is not None:
+        nn.init.zeros_(module.bias)

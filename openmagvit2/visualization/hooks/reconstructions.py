@@ -1,0 +1,53 @@
+"""A grid of images and their reconstructions at every validation."""
+
+from collections.abc import Sequence
+
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from torch import Tensor
+
+from openmagvit2.registry import HOOKS
+from openmagvit2.visualization.grids import image_grid, to_uint8
+from openmagvit2.visualization.hooks.show import show
+
+
+@HOOKS.register_module()
+class ReconstructionGridHook(Hook):
+    """Write the first validation images above their reconstructions.
+
+    Args:
+        num_images: Columns.
+    """
+
+    priority = 'HIGH'
+
+    def __init__(self, num_images: int = 8) -> None:
+        self.num_images = num_images
+
+    def before_val_epoch(self, runner) -> None:
+        """Reset the images."""
+        self.pairs: list[tuple[Tensor, Tensor]] = []
+
+    def after_val_iter(
+        self,
+        runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: Sequence[dict] | None = None,
+    ) -> None:
+        """Keep images until there are ``num_images``."""
+        for sample in outputs or ():
+            wanted = self.num_images - len(self.pairs)
+            self.pairs += list(
+                zip(sample['image'][:wanted], sample['reconstruction'][:wanted], strict=True)
+            )
+
+    def after_val_epoch(self, runner, metrics: dict | None = None) -> None:
+        """Write the grid; a validation that was cut short has no metrics and writes none."""
+        if metrics and self.pairs and is_main_process():
+            # One by one: images of a validation may differ in size.
+            rows = [
+                [to_uint8(image[None])[0] for image in images]
+                for images in zip(*self.pairs, strict=True)
+            ]
+            show(runner, 'reconstructions', image_grid(rows))
