@@ -71,18 +71,7 @@ def read_checkpoint(path: str | Path, values: bool = True) -> dict:
                 f'other things.'
             )
         return joined(_unwrapped(content, path))
-    try:
-        tensors, meta = load_file(path), _safetensors_meta(path)
-    except Exception as error:
-        raise UserError(f'Checkpoint {path} cannot be read safely: {error}') from error
-    averaged = {
-        name.removeprefix(EMA_PREFIX): tensor
-        for name, tensor in tensors.items()
-        if name.startswith(EMA_PREFIX)
-    }
-    raw = {name: tensor for name, tensor in tensors.items() if not name.startswith(EMA_PREFIX)}
-    content = dict(state_dict=raw) | (dict(ema_state_dict=averaged) if averaged else {})
-    return _unwrapped(content | meta, path)
+    return _unwrapped(_read_safetensors(path), path)
 
 
 def read_checkpoints(paths: Sequence[str | Path]) -> dict:
@@ -110,6 +99,22 @@ def _read(path: Path) -> Any:
     if is_msgpack(path):
         return read_msgpack(path)
     return read_torchscript(path) if is_torchscript(path) else read_pickle(path)
+
+
+def _read_safetensors(path: Path) -> dict:
+    """Read raw and averaged weights, which a .safetensors file has under one roof."""
+    try:
+        tensors, meta = load_file(path), _safetensors_meta(path)
+    except Exception as error:
+        raise UserError(f'Checkpoint {path} cannot be read safely: {error}') from error
+    averaged = {
+        name.removeprefix(EMA_PREFIX): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(EMA_PREFIX)
+    }
+    raw = {name: tensor for name, tensor in tensors.items() if not name.startswith(EMA_PREFIX)}
+    content = dict(state_dict=raw) | (dict(ema_state_dict=averaged) if averaged else {})
+    return content | meta
 
 
 def _safetensors_meta(path: Path) -> dict:
