@@ -15,8 +15,7 @@ from openmagvit2.engine.hooks import IterationLoggerHook
 from openmagvit2.errors import UserError
 from openmagvit2.models.conditioners.base import Conditioner
 from openmagvit2.registry import DATASETS
-from openmagvit2.visualization.hooks import ReconstructionGridHook
-from openmagvit2.visualization.sample_hook import SampleGridHook
+from openmagvit2.visualization.hooks import ReconstructionGridHook, SampleGridHook
 from openmagvit2.workflows.train import train
 
 CONFIGS = Path(__file__).parents[2] / 'configs' / 'tiny'
