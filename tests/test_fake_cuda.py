@@ -78,6 +78,8 @@ def card(monkeypatch):
     for name in (
         'conditioners.class_label.check_batch',
         'conditioners.class_label.class_numbers',
+        'conditioners.token_label.check_batch',
+        'conditioners.token_label.class_numbers',
         'generators.base.more_uniforms',
     ):
         path = f'openmagvit2.models.{name}'

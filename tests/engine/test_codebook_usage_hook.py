@@ -62,7 +62,7 @@ def test_a_frozen_quantizer_counts_too(tmp_path, told):
     runner = start(tmp_path.name, hook)
     runner.model.quantizer.eval()(signs([1, 1, 1, 1], [-1, 1, 1, 1]))
     hook.after_train_iter(runner, 0)
-    assert runner.message_hub.get_scalar('train/usage').current() == 2 / 16
+    assert runner.message_hub.get_scalar('train/train_usage').current() == 2 / 16
 
 
 def test_a_collapse_is_told_once_the_window_is_full(tmp_path, told):

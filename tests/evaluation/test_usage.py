@@ -58,7 +58,7 @@ def test_a_process_without_an_image_has_the_values_of_all(monkeypatch):
     monkeypatch.setattr(dist, 'is_initialized', lambda: True)
     monkeypatch.setattr(dist, 'get_world_size', lambda: 2)
     monkeypatch.setattr(dist, 'all_gather_object', gather)
-    for module in ('usage', 'metrics.base'):
+    for module in ('book', 'metrics.base'):
         name = f'openmagvit2.evaluation.{module}.all_reduce'
         monkeypatch.setattr(name, lambda total: total.add_(next(sums)))
     assert empty.evaluate(1) == pytest.approx(VALUES)

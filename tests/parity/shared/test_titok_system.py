@@ -36,7 +36,7 @@ def built(config, name, bare=False, **parts):
 
 PAIR = dict(
     encoder=dict(num_tokens=6, dim=48, num_layers=2, num_heads=4, **VIT),
-    quantizer=dict(codebook_size=32, code_dim=6),
+    quantizer=dict(codebook_size=32, code_dim=6, restart_after=None),
     decoder=dict(num_tokens=6, dim=32, num_layers=1, num_heads=2, **VIT),
 )
 CNN = dict(channels=32, channel_multipliers=(1, 2, 1), num_res_blocks=1)
@@ -91,7 +91,7 @@ def test_the_proxy_decodes_its_codes(g, first):
 def test_a_model_of_one_stage():
     pair = dict(
         encoder=dict(num_tokens=10, dim=32, num_layers=1, num_heads=2, **VIT),
-        quantizer=dict(codebook_size=32, code_dim=8, l2_norm=False),
+        quantizer=dict(codebook_size=32, code_dim=8, l2_norm=False, restart_after=None),
         decoder=dict(num_tokens=10, dim=48, num_layers=2, num_heads=4, **VIT),
         pixels=dict(type='Pixels', range=(0, 1)),
     )
