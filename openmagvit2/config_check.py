@@ -227,7 +227,7 @@ def _slot_name(place: Place) -> str:
 
 
 def _check_hook(path: str, key: str) -> None:
-    """Raise UserError for a name that is nearly that of a default hook; others add a hook."""
+    """Raise UserError if a name is nearly that of a default hook; others add a hook."""
     if difflib.get_close_matches(key, DEFAULT_HOOKS, n=1, cutoff=0.75):
         raise UserError(unknown(path, key, DEFAULT_HOOKS))
 

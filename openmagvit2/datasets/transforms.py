@@ -85,7 +85,7 @@ class RandomCrop(_Crop):
     """Crop to ``size`` at a uniformly random position."""
 
     def change(self, picture: Picture, sample: dict) -> Picture:
-        """Raise UserError for an image smaller than the crop."""
+        """Raise UserError if an image is smaller than the crop."""
         places = (int(sample['rng'].integers(margin + 1)) for margin in self.margins(picture))
         return self.cut(picture, *places)
 
@@ -95,7 +95,7 @@ class CenterCrop(_Crop):
     """Crop to ``size`` in the middle."""
 
     def change(self, picture: Picture, sample: dict) -> Picture:
-        """Raise UserError for an image smaller than the crop."""
+        """Raise UserError if an image is smaller than the crop."""
         return self.cut(picture, *(round(margin / 2) for margin in self.margins(picture)))
 
 
@@ -116,7 +116,7 @@ class CornerCrop(_Crop):
         self.bottom, self.right = corner.startswith('bottom'), corner.endswith('right')
 
     def change(self, picture: Picture, sample: dict) -> Picture:
-        """Raise UserError for an image smaller than the crop."""
+        """Raise UserError if an image is smaller than the crop."""
         top, left = self.margins(picture)
         return self.cut(picture, top * self.bottom, left * self.right)
 
@@ -129,7 +129,7 @@ class RandomTenCrop(_Crop):
     """
 
     def change(self, picture: Picture, sample: dict) -> Picture:
-        """Raise UserError for an image smaller than the crop."""
+        """Raise UserError if an image is smaller than the crop."""
         view = int(sample['rng'].integers(10))
         top, left = self.margins(picture)
         places = [(0, 0), (0, left), (top, 0), (top, left), (round(top / 2), round(left / 2))]
@@ -161,7 +161,7 @@ class Pad:
         self.size, (self.height, self.width) = size, _height_and_width(size, 'Pad')
 
     def __call__(self, sample: dict) -> dict:
-        """Raise UserError for an image larger than ``size``."""
+        """Raise UserError if an image is larger than ``size``."""
         height, width = sample['image'].shape[:2]
         if height > self.height or width > self.width:
             raise UserError(f'Pad(size={self.size}) got an image of {height}x{width}.')

@@ -58,7 +58,7 @@ def start(launcher: str, config: Config | None = None) -> None:
 
 
 def positive(key: str, value: object) -> float:
-    """Return a number of seconds of ``env_cfg.dist_cfg``; raise UserError for anything else."""
+    """Return a number of seconds of ``env_cfg.dist_cfg``; raise UserError if it is none."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0:
         raise UserError(
             f'env_cfg.dist_cfg.{key} must be a number of seconds above 0, got {value!r}.'

@@ -49,6 +49,10 @@ class IterationLoop(BaseLoop):
             step). On an accelerator a stop comes up to 20 iterations late, but before anything is
             saved or validated.
         max_skips: Iterations that 'skip' leaves out before it stops too.
+
+    Raises:
+        UserError: The data set has no epochs and no ``max_iters`` is given, the dataloader has a
+            ``batch_size``, or the processes and micro-batches do not divide the global batch.
     """
 
     def __init__(

@@ -106,7 +106,11 @@ class Run:
 
 
 def read_run(folder: str | Path) -> Run | None:
-    """Return the run of a folder, or None if it has no identity."""
+    """Return the run of a folder, or None if it has no identity.
+
+    Raises:
+        UserError: The file cannot be read.
+    """
     path = Path(folder) / RUN
     if not path.is_file():
         return None

@@ -67,7 +67,11 @@ class Statistics:
         return statistics
 
     def update(self, out: dict[str, Tensor]) -> None:
-        """Fold an extractor's output for a batch."""
+        """Fold an extractor's output for a batch.
+
+        Raises:
+            UserError: The Inception score is asked for, and the network gives no logits.
+        """
         features = out['features']
         self.total += sums(features).cpu()
         if self._features is not None:

@@ -113,7 +113,7 @@ class Random(Order):
         self.num_uniforms = 1 + num_tokens
 
     def share(self, iteration: int) -> float:
-        """Share of permuted samples after a number of iterations, 1 falling to 0."""
+        """Return the share of permuted samples after a number of iterations, 1 falling to 0."""
         if iteration < self.start:
             return 1.0
         return max(self.end - iteration, 0) / max(self.end - self.start, 1)
@@ -138,5 +138,5 @@ def in_order(x: Tensor, cells: Tensor | None) -> Tensor:
 
 
 def to_raster(x: Tensor, cells: Tensor | None) -> Tensor:
-    """Invert :func:`in_order`."""
+    """Return x (B, T, ...), whose rows have the order ``cells``, in raster order."""
     return in_order(x, None if cells is None else cells.argsort(1))

@@ -108,7 +108,7 @@ def compare_sets(
         background: Colour behind transparent pixels of a folder's files.
 
     Raises:
-        UserError: If an argument or a file is wrong; raised before the first image where possible.
+        UserError: An argument or a file is wrong; raised before the first image where possible.
     """
     device = _checked(batch_size, num_per_class, device or default_device())
     extractor = _network(features or dict(type='FIDInception'))

@@ -57,7 +57,7 @@ def train(
         hooks: Hooks beside those of the config, as objects.
 
     Raises:
-        UserError: If the config or a checkpoint is wrong, or the work directory holds the results
+        UserError: The config or a checkpoint is wrong, or the work directory holds the results
             of another run or is in use.
         ProcessLost: Another process is gone.
         TrainingStopped: A signal came; the state is saved.
@@ -135,7 +135,7 @@ def _read_resumable(source: Path) -> dict:
     """Read a checkpoint that a training can go on from.
 
     Raises:
-        UserError: If it holds a config, or weights only.
+        UserError: It holds a config, or weights only.
     """
     content = read_checkpoint(source, values=False)
     if 'config' in content.get('meta', {}):

@@ -175,6 +175,9 @@ def choose(
     Returns:
         The first that fits both; the first that knows the file, or the first of all, where none
         does: its errors say what is wrong.
+
+    Raises:
+        UserError: There is no converter called ``name``.
     """
     every = converters()
     if name is not None:

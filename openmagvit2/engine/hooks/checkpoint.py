@@ -100,7 +100,11 @@ class ResumableCheckpointHook(Hook):
             self.save(runner)
 
     def after_val_epoch(self, runner, metrics: dict[str, float] | None = None) -> None:
-        """Save the best weights; a validation that was cut short has no metrics."""
+        """Save the best weights; a validation that was cut short has no metrics.
+
+        Raises:
+            UserError: The validation has no metric called ``save_best``.
+        """
         if self.save_best is None or not metrics:
             return
         if self.save_best not in metrics:

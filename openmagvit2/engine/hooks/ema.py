@@ -47,7 +47,11 @@ class SubmoduleEMAHook(Hook):
         self.step = get_ema_multi_avg_fn(1 - momentum)
 
     def before_run(self, runner) -> None:
-        """Copy the parameters; a resume then overwrites the copies."""
+        """Copy the parameters; a resume then overwrites the copies.
+
+        Raises:
+            UserError: The model has no part of one of the names in ``modules``.
+        """
         self.model = unwrap(runner.model)
         for name in self.modules:
             if not isinstance(getattr(self.model, name, None), nn.Module):
@@ -105,7 +109,11 @@ class SubmoduleEMAHook(Hook):
         }
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Load ``ema_state_dict``, or the raw weights if there are no averages."""
+        """Load ``ema_state_dict``, or the raw weights if there are no averages.
+
+        Raises:
+            UserError: Averages are missing, or have other shapes.
+        """
         state = checkpoint['state_dict'] | checkpoint.get('ema_state_dict', {})
         for name, average in self.averages.items():
             if name not in state or state[name].shape != average.shape:

@@ -24,6 +24,9 @@ class RoleOptimConstructor:
     under the name of each role, ``dict(optimizer=…)`` and what differs there. ``no_decay_1d=True``
     in a role frees tensors of one dimension from weight decay, ``no_decay=('embed', …)`` those
     whose names contain one of these.
+
+    Raises:
+        UserError: There is a ``paramwise_cfg``, or a role has ``accumulative_counts`` of its own.
     """
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:

@@ -43,6 +43,9 @@ class WarmupDecayLR(LRSchedulerMixin, _ParamScheduler):
         begin: First iteration of the warm-up; the rate is the peak before it, so for good in a
             training that ends earlier.
         end: Iterations in all; the Runner gives the length of the training.
+
+    Raises:
+        UserError: ``by_epoch`` is not False.
     """
 
     def __init__(

@@ -70,7 +70,7 @@ class Backbone(nn.Module):
         raise NotImplementedError
 
     def reject(self, **given: object) -> None:
-        """Raise UserError where a given argument (not None) is none of ``supports``."""
+        """Raise UserError if a given argument (not None) is none of ``supports``."""
         for name, value in given.items():
             if value is not None and name not in self.supports:
                 known = ', '.join(sorted(self.supports)) or 'none of the optional arguments'

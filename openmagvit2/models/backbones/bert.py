@@ -57,7 +57,7 @@ class BertBlock(nn.Module):
         self.approximate = approximate
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """See :class:`BertAttention`."""
+        """See :meth:`BertAttention.forward`."""
         x = self.attention_norm(x + self.dropout(self.attention(x, mask)))
         hidden = F.gelu(self.fc1(x), approximate=self.approximate)
         return self.ffn_norm(x + self.dropout(self.fc2(hidden)))

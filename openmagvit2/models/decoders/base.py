@@ -91,8 +91,9 @@ class BaseDecoder(nn.Module, ABC):
             )
 
     def noise_for(self, codes: Tensor) -> Tensor:
-        """Normal noise for decoding ``codes``: drawn in training, in evaluation one map for every
-        image, so that an image depends neither on its batch nor on the time.
+        """Return normal noise of the shape of ``codes`` (B, D, *grid): drawn in training, in
+        evaluation one map for every image, so that an image depends neither on its batch nor on
+        the time.
         """
         if self.training:
             return torch.randn_like(codes)

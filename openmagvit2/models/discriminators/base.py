@@ -20,4 +20,4 @@ class BaseDiscriminator(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, image: Tensor) -> Tensor:
-        """Map images in [-1, 1] to unbounded logits."""
+        """Map images (B, 3, H, W) in [-1, 1] to unbounded logits (B, 1, h', w')."""

@@ -55,7 +55,7 @@ class PatchGAN(BaseDiscriminator):
         return self.main(self._noisy(image))
 
     def features(self, image: Tensor) -> list[Tensor]:
-        """Return the output of each stage but the last, which makes logits."""
+        """Return the output (B, C, h', w') of each stage but the last, which makes logits."""
         x, found = self._noisy(image), []
         for layer in self.main[:-1]:
             x = layer(x)

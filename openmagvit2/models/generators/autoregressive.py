@@ -25,7 +25,7 @@ class AutoregressiveGenerator(BaseGenerator):
     says; the outputs from its last prefix row on predict the tokens.
 
     Args:
-        token_noise: Probability that an input token of a training is a random one of its
+        token_noise: Probability in [0, 1] that an input token of a training is a random one of its
             vocabulary, each on its own; what is predicted stays (1 - ``pkeep`` of VQGAN).
         parts: Arguments of :class:`Assembly`.
 
@@ -91,7 +91,7 @@ class AutoregressiveGenerator(BaseGenerator):
         return [to_raster(x, cells) for x in logits]
 
     def loss(self, sub_indices: Tensor, condition: Tensor | dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return the mean nats of each sub-token, by name, without dropping conditions."""
+        """Return the mean nats of each sub-token, scalars by name, without dropping conditions."""
         cells = self._cells(len(sub_indices))
         return self.transformer(sub_indices, _data(condition), cells=cells)
 

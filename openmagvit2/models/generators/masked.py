@@ -36,7 +36,7 @@ class MaskedGenerator(BaseGenerator):
             :func:`masked_share`.
         mask_rounding: From that share of the tokens to a whole number: 'floor', or 'round'.
         visible_weight: Weight in the loss of tokens that are not masked; masked ones have 1.
-        average: Of which losses are averaged first: 'image': an image's tokens, then images;
+        average: Which losses are averaged first: 'image': an image's tokens, then images;
             'batch': all tokens of a (micro-)batch together.
 
     Raises:

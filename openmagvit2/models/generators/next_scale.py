@@ -118,7 +118,11 @@ class NextScaleGenerator(BaseGenerator):
     def decode(
         self, condition: dict[str, Tensor], sampler: SubTokenSampler, random: Tensor
     ) -> Tensor:
-        """See :meth:`Sampling.decode`; guidance is scheduled over the scales."""
+        """See :meth:`Sampling.decode`; guidance is scheduled over the scales.
+
+        Raises:
+            UserError: The sampler mixes codes, for which there are no indices.
+        """
         if _smooth(sampler):
             raise UserError(
                 "sampling.decoding='smooth' mixes codes, and no indices stand for the images; "

@@ -12,7 +12,7 @@ from openmagvit2.models.layers.precision import exact_matmul
 
 
 def running_sum(x: Tensor) -> Tensor:
-    """Sum the last axis up to each element."""
+    """Sum the last axis of (..., N) up to each element."""
     return _by_doubling(x) if _wanted(x) else x.cumsum(-1)
 
 

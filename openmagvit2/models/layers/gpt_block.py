@@ -26,6 +26,9 @@ class GptAttention(nn.Module):
         dim, num_heads: Width and heads.
         head_dim: Width of a head; dim / num_heads by default.
         time_mixing: Whether :class:`TimeMixing` comes first.
+
+    Raises:
+        UserError: ``num_heads`` does not divide ``dim``, and ``head_dim`` is None.
     """
 
     def __init__(

@@ -49,7 +49,7 @@ class Patches(nn.Module):
         self.size, self.kind = size, kind
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map an image to patches; H and W are divisible by ``size``."""
+        """Map (B, C, H, W) to (B, C size^2, H / size, W / size); ``size`` divides both sides."""
         if self.kind == 'pixels':
             return F.pixel_unshuffle(x, self.size)
         for _ in range(self.size.bit_length() - 1):
@@ -61,7 +61,7 @@ class Unpatches(Patches):
     """The inverse of :class:`Patches`, with the same arguments."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map patches to an image."""
+        """Map (B, C size^2, h, w) to (B, C, h size, w size)."""
         if self.kind == 'pixels':
             return F.pixel_shuffle(x, self.size)
         for _ in range(self.size.bit_length() - 1):

@@ -18,7 +18,7 @@ def as_double(x: Tensor) -> Tensor:
 
 
 def uniform_to(uniform: Tensor, device: torch.device) -> Tensor:
-    """Uniform numbers in [0, 1) on a device: float64, or float32 below 1 where there is no
+    """Bring uniform numbers in [0, 1) to a device: float64, or float32 below 1 where there is no
     float64.
     """
     if has_float64(device) or uniform.dtype != torch.float64:

@@ -66,7 +66,7 @@ class ResidualBlock(nn.Module):
             self.nin_shortcut = nn.Conv2d(read, out_channels, 1, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Same height and width, ``out_channels`` channels."""
+        """Map (B, in_channels, H, W) to (B, out_channels, H, W)."""
         h = self.conv1(norm_silu(self.norm1, x))
         h = F.dropout(norm_silu(self.norm2, h), self.dropout, self.training)
         h = self.conv2(h)

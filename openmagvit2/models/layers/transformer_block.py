@@ -28,7 +28,11 @@ def short_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 
 class Attention(nn.Module):
-    """Self-attention with rotary queries and keys, without biases."""
+    """Self-attention with rotary queries and keys, without biases.
+
+    Raises:
+        UserError: ``num_heads`` does not divide ``dim``.
+    """
 
     def __init__(self, dim: int, num_heads: int, dropout: float) -> None:
         super().__init__()

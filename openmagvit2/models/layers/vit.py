@@ -12,6 +12,9 @@ from openmagvit2.models.layers.attention import check_heads
 def vit_blocks(dim: int, num_layers: int, num_heads: int) -> nn.Sequential:
     """Pre-norm transformer blocks of timm: LayerNorm with eps 1e-5, biases everywhere, exact GELU,
     an MLP four times as wide.
+
+    Raises:
+        UserError: ``num_heads`` does not divide ``dim``.
     """
     # Half a second, which programs without a transformer save.
     from timm.models.vision_transformer import Block

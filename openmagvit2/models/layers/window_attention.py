@@ -14,6 +14,9 @@ class WindowAttention(nn.Module):
     Args:
         dim, num_heads: Width and heads, which share it.
         window: Cells of a window's side.
+
+    Raises:
+        UserError: ``num_heads`` does not divide ``dim``.
     """
 
     offsets: Tensor

@@ -153,12 +153,12 @@ class Adversarial(nn.Module):
         fake: Tensor,
         iteration: int,
     ) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
-        """Return the discriminator's loss; see :meth:`generator_terms`.
+        """Return the discriminator's loss, its parts and statistics, as :meth:`generator_terms`.
 
         Args:
             discriminator: It, or its data-parallel wrapper.
             regularizers: By name, as :meth:`build_parts` gave them.
-            image, fake: Images and their reconstructions, detached here.
+            image, fake: Images (B, 3, H, W) in [-1, 1] and their reconstructions, detached here.
             iteration: Finished iterations.
         """
         fake = fake.detach()

@@ -1,4 +1,4 @@
-"""Losses of a generator and a discriminator on logits, by name."""
+"""Losses of a generator and a discriminator, by name: logits (B, 1, h', w') to a scalar."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -18,17 +18,17 @@ def mean_generator(fake: Tensor) -> Tensor:
 
 
 def hinge(real: Tensor, fake: Tensor) -> Tensor:
-    """Half of mean relu(1 - real) + mean relu(1 + fake), patch by patch."""
+    """Return half of mean relu(1 - real) + mean relu(1 + fake), patch by patch."""
     return 0.5 * (F.relu(1 - real).mean() + F.relu(1 + fake).mean())
 
 
 def vanilla(real: Tensor, fake: Tensor) -> Tensor:
-    """Half of the two binary cross-entropies, patch by patch."""
+    """Return half of the two binary cross-entropies in nats, patch by patch."""
     return 0.5 * (F.softplus(-real).mean() + F.softplus(fake).mean())
 
 
 def non_saturating(real: Tensor, fake: Tensor) -> Tensor:
-    """Return the sum of the two binary cross-entropies of the images' mean logits."""
+    """Return the sum of the two binary cross-entropies, in nats, of images' mean logits."""
     return F.softplus(-real.flatten(1).mean(1)).mean() + F.softplus(fake.flatten(1).mean(1)).mean()
 
 

@@ -58,7 +58,7 @@ class LeCAM(PerIteration):
         )
 
     def foresee(self, statistics: list[tuple[Tensor, ...]]) -> Tensor:
-        """Return the two mean logits of an iteration over all processes."""
+        """Return the two mean logits, scalars, of an iteration over all processes."""
         return all_reduce_mean(_mean(statistics))
 
     @torch.no_grad()

@@ -18,7 +18,7 @@ class Grouped(BaseQuantizer):
 
     Args:
         quantizer: Config of a quantizer whose indices have a single digit.
-        groups: Number of groups; group 0 holds the first channels.
+        groups: Number of groups, at least 1; group 0 holds the first channels.
         projection: Channels of encoder and decoder where they differ from ``groups`` times those
             of the quantizer: a 1x1 convolution before and one after.
 

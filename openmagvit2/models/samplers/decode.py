@@ -46,7 +46,7 @@ class Finite:
         self.so_far.logical_and_(logits.amax(-1).isfinite().all())
 
     def check(self) -> None:
-        """Raise UserError where some were not finite; waits for the device."""
+        """Raise UserError if some were not finite; wait for the device."""
         if not self.so_far:
             raise UserError(
                 "The model's logits are not finite (NaN or infinite), so its samples would mean "

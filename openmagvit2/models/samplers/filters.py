@@ -19,8 +19,8 @@ def top_k(logits: Tensor, k: int) -> Tensor:
 
 
 def top_p(logits: Tensor, p: float) -> Tensor:
-    """Drop tokens before which, from the largest down, more than ``p`` of the probability lies; 1
-    keeps all.
+    """Set logits (..., V) to -inf of tokens before which, from the largest down, more than ``p``
+    of the probability lies; 1 keeps all.
     """
     if p >= 1:
         return logits

@@ -202,7 +202,7 @@ class VisualTokenizer(BaseModel):
         return self.decode(self.encode(image).codes)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Do the same as :meth:`reconstruct`."""
+        """See :meth:`reconstruct`."""
         return self.reconstruct(image)
 
     @torch.no_grad()
