@@ -10,8 +10,8 @@ def wrong_numbers(tensor: Tensor, expected: Tensor) -> str | None:
     """Return what a tensor of a file has in the place of plain numbers, or None.
 
     Args:
-        tensor: Of the file.
-        expected: The model's, of which only the type counts.
+        tensor: Tensor of the file.
+        expected: The model's tensor in its place; only its type counts.
     """
     if tensor.layout is not torch.strided or tensor.is_quantized:
         return f'{"quantized" if tensor.is_quantized else "sparse"} instead of dense'

@@ -36,9 +36,10 @@ def check_beginning(path: Path) -> None:
     # Pickles of protocol 0 are texts that end with a dot.
     if _is_text(begin) and last != b'.':
         line = begin.decode(errors='ignore').strip().partition('\n')[0][:40]
-        index = '; name the files that it lists' if path.name.endswith('.index.json') else ''
+        listed = path.name.endswith('.index.json')
+        remedy = 'name the files that it lists' if listed else 'fetch the file itself'
         raise UserError(
-            f'Checkpoint {path} is none: it is a text that begins with {line!r}{index}.'
+            f'Checkpoint {path} is none: it is a text that begins with {line!r}; {remedy}.'
         )
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
 from openmagvit2.models.backbones.base import Backbone
+from openmagvit2.models.layers.attention import check_heads
 from openmagvit2.models.layers.gpt_block import init_gpt
 from openmagvit2.models.layers.kv_cache import LayerCache
 from openmagvit2.models.layers.vit_block import VitBlock
@@ -46,10 +47,10 @@ class UVit(Backbone):
         hidden: int | None = None,
     ) -> None:
         super().__init__()
-        if dim % num_heads or num_layers % 2:
+        check_heads(dim, num_heads)
+        if num_layers % 2:
             raise UserError(
-                f'model.backbone: UVit needs dim divisible by num_heads and an even number of '
-                f'layers, got {dim}, {num_heads} and {num_layers}.'
+                f'model.backbone: UVit needs an even number of layers, got {num_layers}.'
             )
         self.dim, self.num_heads = dim, num_heads
 

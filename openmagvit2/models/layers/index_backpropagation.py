@@ -57,6 +57,7 @@ class _IndexBackpropagation(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, table: Tensor, temperature: float | None, max_elements: int
     ) -> tuple[Tensor, ...]:
+        """Return the fields of :class:`IndexCodes`."""
         rows, mean, total = [], x.new_zeros(len(table)), x.new_zeros(())
         with exact_matmul():
             for part in _blocks(x, table, max_elements):

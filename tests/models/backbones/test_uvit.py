@@ -24,8 +24,11 @@ def test_the_last_early_output_goes_to_the_first_late_block():
 
 
 def test_sizes_that_do_not_fit():
-    for wrong in (dict(num_layers=3), dict(dim=9)):
-        with pytest.raises(UserError, match='even number'):
+    for wrong, told in (
+        (dict(num_layers=3), 'even number of layers, got 3'),
+        (dict(dim=9), '`dim` must be divisible by `num_heads`, got 9 and 2'),
+    ):
+        with pytest.raises(UserError, match=told):
             UVit(grid=(5,), **dict(dim=8, num_layers=4, num_heads=2) | wrong)
     with pytest.raises(UserError, match="'tanh' or 'none'"):
         Bert(grid=(5,), dim=8, num_heads=2, approximate='erf')
