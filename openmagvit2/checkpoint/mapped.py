@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
+from openmagvit2.memory import give_back
+
 # Bytes written between two releases.
 EVERY = 1 << 28
 # Argument of madvise(2), the same on Linux and macOS.
@@ -49,10 +51,8 @@ def release(paths: set[str]) -> None:
     """
     if not Path('/proc/self/maps').exists():
         return
-    libc = ctypes.CDLL(None)
-    advise, trim = getattr(libc, 'madvise', None), getattr(libc, 'malloc_trim', None)
-    if trim is not None:
-        trim(0)
+    give_back()
+    advise = getattr(ctypes.CDLL(None), 'madvise', None)
     if advise is None or not paths:
         return
     with open('/proc/self/maps', encoding='utf-8', errors='replace') as maps:

@@ -60,7 +60,7 @@ def _step(args: argparse.Namespace, machine: Machine) -> Result:
     model = Generator.from_config(args.config).model.to(machine.device).train()
     for part in model.roles().values():
         part.requires_grad_(True)
-    wrapper = optimizers(config, model)
+    wrapper = optimizers(config, model, 'float32')
     with tempfile.TemporaryDirectory() as folder:
         write_cache(Path(folder), model, (args.repeats + 4) * args.batch_size)
         batches = _batches(folder, args.batch_size, config.train_dataloader.num_workers)

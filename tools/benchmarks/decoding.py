@@ -3,6 +3,7 @@ and a plain loop; acceptance of Jacobi decoding.
 """
 
 import argparse
+import copy
 import statistics
 import time
 from collections.abc import Iterator
@@ -33,19 +34,26 @@ def measure(args: argparse.Namespace, machine: Any) -> Iterator[Any]:
     model = Generator.from_config(args.config).model.to(machine.device)
     steps = min(args.steps, model.num_tokens)
     count = weights_read(model)
+    half = None
+    if machine.matrix_rate(torch.bfloat16) > machine.matrix_rate():
+        half = copy.deepcopy(model).to(torch.bfloat16)
     for batch in args.batch_sizes:
-        floor = machine.floor(matrix=2.0 * count * 2 * batch, read=4.0 * count)
         plain = plain_seconds(model, batch, max(steps // 2, 3))
-        for weights in dict.fromkeys(('plain', chosen('auto', model.backbone, model.head), 'int8')):
+        for name, form, weights in forms(model, half):
+            dtype = next(form.parameters()).dtype
             yield Result(
-                f'{args.config}, one position, batch {batch}, guidance, weights {weights}',
-                token_seconds(model, batch, steps, weights),
+                f'{args.config}, one position, batch {batch}, guidance, {name}',
+                token_seconds(form, batch, steps, weights),
                 batch,
                 'tokens',
-                floor=floor,
-                floor_of='float32 weights read once, or their products',
+                floor=machine.floor(
+                    matrix=2.0 * count * 2 * batch,
+                    read=float(dtype.itemsize * count),
+                    dtype=dtype,
+                ),
+                floor_of=f'{dtype} weights read once, or their products',
                 plain=plain,
-                plain_of='two passes for guidance, caches joined anew at each position',
+                plain_of='float32, two passes for guidance, caches joined anew at each position',
             )
     seconds, counts = jacobi_seconds(model, model.num_tokens if steps < 8 else steps, args.window)
     yield Result(
@@ -55,6 +63,17 @@ def measure(args: argparse.Namespace, machine: Any) -> Iterator[Any]:
         'tokens',
         notes=[f'{statistics.mean(counts):.2f} positions accepted a pass, {len(counts)} passes'],
     )
+
+
+def forms(model: nn.Module, half: nn.Module | None) -> Iterator[tuple[str, nn.Module, str]]:
+    """What is timed: a name, the model and the setting ``sampling.weights``."""
+    auto = chosen('auto', model.backbone, model.head)
+    for weights in dict.fromkeys(('plain', auto, 'int8')):
+        yield f'weights {weights}', model, weights
+    if half is not None:
+        auto = chosen('auto', half.backbone, half.head)
+        for weights in dict.fromkeys(('plain', auto)):
+            yield f'bfloat16, weights {weights}', half, weights
 
 
 def weights_read(model: nn.Module) -> int:

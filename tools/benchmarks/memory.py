@@ -10,6 +10,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakIdKeyDictionary
 
+from benchmarks.machine import Machine, seconds_of
+from openmagvit2.memory import give_back
+
 
 class PeakMemory(TorchDispatchMode):
     """Adds up the storages that live at once, as operations make them and Python lets them go: the
@@ -41,6 +44,14 @@ class PeakMemory(TorchDispatchMode):
         return out
 
 
+def timed(step: Callable[[], object], machine: Machine, repeats: int) -> tuple[float, float]:
+    """Seconds of a call and the largest memory of its tensors in bytes, after one to warm up."""
+    step()
+    with PeakMemory() as memory:
+        step()
+    return seconds_of(step, machine.device, repeats), memory.peak
+
+
 @contextlib.contextmanager
 def resident_peak() -> Iterator[dict[str, int]]:
     """Measure the bytes that this process holds at most, ``beyond`` those before.
@@ -52,6 +63,8 @@ def resident_peak() -> Iterator[dict[str, int]]:
     if not (own / 'clear_refs').exists():
         yield found
         return
+    # What is kept from before would be used again without being counted.
+    give_back()
     # The high-water mark begins anew.
     (own / 'clear_refs').write_text('5')
     before = _status(own, 'VmRSS')

@@ -4,16 +4,19 @@ same network of plain float32 operations.
 
 import argparse
 import contextlib
+import copy
 from collections.abc import Iterator
+from functools import partial
 from unittest import mock
 
 import torch
 from torch import Tensor, nn
 
 from benchmarks.convolutions import seconds_alone
-from benchmarks.machine import Machine, seconds_of
-from benchmarks.memory import PeakMemory
+from benchmarks.machine import Machine
+from benchmarks.memory import timed
 from benchmarks.report import Result
+from openmagvit2 import memory
 from openmagvit2.apis import init_model
 
 # Config, pixels, batch: the table's, the largest, then how cost grows.
@@ -29,8 +32,12 @@ def plain_norm_silu(norm: nn.GroupNorm, x: Tensor) -> Tensor:
 
 @contextlib.contextmanager
 def plain_networks() -> Iterator[None]:
-    """Run the convolutional networks with :func:`plain_norm_silu`."""
+    """Run the convolutional networks with :func:`plain_norm_silu`, and memory as a program without
+    this package has it: glibc's thresholds rise to these at most.
+    """
     with contextlib.ExitStack() as stack:
+        stack.callback(memory.keep_freed_memory)
+        memory.set_thresholds(2**25, 2**26)
         for place in PLACES:
             name = f'openmagvit2.models.{place}.norm_silu'
             stack.enter_context(mock.patch(name, plain_norm_silu))
@@ -49,32 +56,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
     """One result for each config, and one more where the device is faster in bfloat16."""
     sizes = [(args.config, args.size, args.batch_size)] if args.config else SIZES
-    types = [torch.float32]
-    if machine.convolution_rate(torch.bfloat16) > machine.convolution_rate():
-        types.append(torch.bfloat16)
     for config, size, batch in sizes:
-        for dtype in types:
-            model = init_model(config, device=machine.device, dtype=dtype)
-            image = torch.rand(batch, 3, size, size, device=machine.device).to(dtype) * 2 - 1
-
-            def run(model: nn.Module = model, image: Tensor = image) -> Tensor:
-                return model.reconstruct(image)
-
-            with PeakMemory() as memory:
-                run()
-            result = Result(
-                f'{config}, forward, batch {batch}, {size} pixels, {dtype}',
-                seconds_of(run, machine.device, args.repeats),
+        model = init_model(config, device=machine.device)
+        image = torch.rand(batch, 3, size, size, device=machine.device) * 2 - 1
+        with plain_networks():
+            plain, plain_peak = timed(partial(model.reconstruct, image), machine, args.repeats)
+        forms = [(model, image, [])]
+        if machine.convolution_rate(torch.bfloat16) > machine.convolution_rate():
+            half, rounded = copy.deepcopy(model).to(torch.bfloat16), image.to(torch.bfloat16)
+            forms.append((half, rounded, [difference(model, half, image)]))
+        for form, x, notes in forms:
+            run = partial(form.reconstruct, x)
+            seconds, peak = timed(run, machine, args.repeats)
+            yield Result(
+                f'{config}, forward, batch {batch}, {size} pixels, {x.dtype}',
+                seconds,
                 batch,
                 'images',
-                peak=memory.peak,
-                floor=seconds_alone(model, run, args.repeats),
+                peak=peak,
+                floor=seconds_alone(form, run, args.repeats),
                 floor_of='its convolutions, each alone in its faster layout',
-                plain_of='x * sigmoid(x) after group norm',
+                plain=plain,
+                plain_peak=plain_peak,
+                plain_of='float32, x * sigmoid(x) after group norm, glibc as it is',
+                notes=notes,
             )
-            with plain_networks():
-                result.plain = seconds_of(run, machine.device, args.repeats)
-                with PeakMemory() as memory:
-                    run()
-                result.plain_peak = memory.peak
-            yield result
+
+
+def difference(model: nn.Module, half: nn.Module, image: Tensor) -> str:
+    """How codes and reconstructions of a model in another type differ."""
+    signs = [m.encode(x).codes > 0 for m, x in ((model, image), (half, image.bfloat16()))]
+    wrong = (signs[0] != signs[1]).double().mean().item()
+    errors = [
+        (m.reconstruct(x).float().clamp(-1, 1) - image).square().mean().log10().item()
+        for m, x in ((model, image), (half, image.bfloat16()))
+    ]
+    decibels = 10 * (errors[0] - errors[1])
+    return f'{100 * wrong:.2g} % of the bits differ, PSNR by {decibels:+.2g} dB (random weights)'

@@ -10,8 +10,8 @@ from unittest import mock
 
 import torch
 
-from benchmarks.machine import Machine, seconds_of
-from benchmarks.memory import PeakMemory
+from benchmarks.machine import Machine
+from benchmarks.memory import timed
 from benchmarks.report import Result
 from benchmarks.tokenizer import plain_networks
 from openmagvit2.apis.models import config_path
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
-    """One result, in float32."""
+    """One result in float32, and one more where the device is faster in bfloat16."""
     from openmagvit2.registry import MODELS
 
     config = load_config(config_path(args.config))
@@ -35,41 +35,46 @@ def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
     config.model.training.losses.pop('perceptual', None)
     config.model.training.adversarial.start = 0
     model = MODELS.build(config.model).to(machine.device).train()
-    wrapper = optimizers(config, model)
     shape = (args.batch_size, 3, args.size, args.size)
     data = dict(image=torch.randint(0, 256, shape, dtype=torch.uint8))
-
-    def step() -> None:
-        model.train_step(data, wrapper, iteration=10)
-
-    step()
-    with PeakMemory() as memory:
-        step()
-    result = Result(
+    name = (
         f'{args.config}, training step, batch {args.batch_size}, {args.size} pixels, without a '
-        f'perceptual network',
-        seconds_of(step, machine.device, args.repeats),
-        args.batch_size,
-        'images',
-        peak=memory.peak,
-        plain_of='a reconstruction for each optimizer, x * sigmoid(x)',
+        f'perceptual network'
     )
-    with plain_networks(), _twice(model, data):
-        with PeakMemory() as memory:
-            step()
-        result.plain_peak = memory.peak
-        result.plain = seconds_of(step, machine.device, args.repeats)
-    yield result
+    types = ['float32']
+    if machine.convolution_rate(torch.bfloat16) > machine.convolution_rate():
+        types.append('bfloat16')
+    plain = None
+    for dtype in types:
+        wrapper = optimizers(config, model, dtype)
+
+        def step(wrapper: Any = wrapper) -> None:
+            model.train_step(data, wrapper, iteration=10)
+
+        if plain is None:
+            with plain_networks(), _twice(model, data):
+                plain = timed(step, machine, args.repeats)
+        seconds, peak = timed(step, machine, args.repeats)
+        yield Result(
+            f'{name}, {dtype}',
+            seconds,
+            args.batch_size,
+            'images',
+            peak=peak,
+            plain=plain[0],
+            plain_peak=plain[1],
+            plain_of='float32, a reconstruction for each optimizer, x * sigmoid(x), glibc as it is',
+        )
 
 
-def optimizers(config: Any, model: torch.nn.Module) -> Any:
-    """The optimizers of a config for its model, in float32."""
+def optimizers(config: Any, model: torch.nn.Module, dtype: str) -> Any:
+    """The optimizers of a config for its model, with a compute type."""
     from openmagvit2.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
     settings = {k: v for k, v in config.optim_wrapper.items() if k != 'constructor'}
     build = dict(type=config.optim_wrapper['constructor'])
     return OPTIM_WRAPPER_CONSTRUCTORS.build(
-        build | dict(optim_wrapper_cfg=settings | dict(dtype='float32'))
+        build | dict(optim_wrapper_cfg=settings | dict(dtype=dtype))
     )(model)
 
 

@@ -18,10 +18,13 @@ WEIGHTS = ('auto', 'plain', 'packed', 'int8')
 LEAST_BYTES = 2**26
 # Rows that oneDNN chooses its layout for; the result of a row does not depend on it.
 ROWS = 8
+# With AVX2, oneDNN multiplies any number of rows alike. With AVX-512 a single row is rounded in
+# another way than several, and two rows read the weights at two thirds of the rate of four.
+LEAST_ROWS = 1 if torch.backends.cpu.get_cpu_capability() == 'AVX2' else 4
 
 
 class PackedLinear(nn.Module):
-    """A linear layer without bias in oneDNN's own layout, float32 on a CPU.
+    """A linear layer without bias in oneDNN's own layout, on a CPU.
 
     Two rows read the weights once (MKL's product reads them at half the rate), and a row's result
     is the same bits among any number of rows.
@@ -35,8 +38,13 @@ class PackedLinear(nn.Module):
         self.packed = torch.ops.mkldnn._reorder_linear_weight(weight.detach(), ROWS)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., in) to (..., out)."""
-        return torch.ops.mkldnn._linear_pointwise(x, self.packed, None, 'none', [], '')
+        """Map (..., in) to (..., out)."""
+        rows = x.flatten(0, -2)
+        count = len(rows)
+        if count < LEAST_ROWS:
+            rows = F.pad(rows, (0, 0, 0, LEAST_ROWS - count))
+        out = torch.ops.mkldnn._linear_pointwise(rows, self.packed, None, 'none', [], '')
+        return out[:count].unflatten(0, x.shape[:-1])
 
 
 class Int8Linear(nn.Module):
@@ -107,10 +115,15 @@ class OneGate(nn.Module):
 
 
 def can_pack(module: nn.Module) -> bool:
-    """Return whether all linear layers can be packed: they are plain float32 tensors on a CPU."""
+    """Return whether all linear layers can be packed: they are plain tensors on a CPU, of a type
+    that oneDNN multiplies there.
+    """
     weights = [part.weight for part in module.modules() if isinstance(part, nn.Linear)]
+    types = {torch.float32}
+    if getattr(torch.ops.mkldnn, '_is_mkldnn_bf16_supported', bool)():
+        types.add(torch.bfloat16)
     plain = all(
-        type(w) in (Tensor, nn.Parameter) and w.device.type == 'cpu' and w.dtype == torch.float32
+        type(w) in (Tensor, nn.Parameter) and w.device.type == 'cpu' and w.dtype in types
         for w in weights
     )
     return (
@@ -137,8 +150,8 @@ def chosen(weights: str, *modules: nn.Module) -> str:
     packable = weights in ('auto', 'packed') and all(can_pack(module) for module in modules)
     if weights == 'packed' and not packable:
         raise UserError(
-            "sampling.weights='packed' needs float32 weights on a CPU and torch with oneDNN; leave "
-            "it to its default, 'auto'."
+            "sampling.weights='packed' needs float32 weights, or bfloat16 where the processor "
+            "multiplies in it, on a CPU and torch with oneDNN; leave it to its default, 'auto'."
         )
     if weights != 'auto':
         return weights

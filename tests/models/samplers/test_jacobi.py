@@ -8,7 +8,7 @@ from torch.testing import assert_close
 
 from openmagvit2.apis import init_model
 from openmagvit2.errors import UserError
-from openmagvit2.models.layers.decoding_weights import Int8Linear, PackedLinear, chosen
+from openmagvit2.models.layers.decoding_weights import Int8Linear, PackedLinear, can_pack, chosen
 from openmagvit2.models.samplers import SubTokenSampler
 from openmagvit2.models.samplers.jacobi import GumbelNoise
 
@@ -115,6 +115,24 @@ def test_packed_rows_do_not_depend_on_the_batch():
     assert whole.equal(model.generate(labels, dict(guidance=2.0), seed=3))
     # The model itself is as it was.
     assert isinstance(model.backbone.blocks[0].attention.wqkv, torch.nn.Linear)
+
+
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
+def test_a_packed_row_alone_is_as_among_others(dtype):
+    generator = torch.Generator().manual_seed(0)
+    # Long enough for oneDNN to split the sum.
+    layer = torch.nn.Linear(2816, 64, bias=False, dtype=dtype)
+    if not can_pack(layer):
+        pytest.skip('oneDNN does not multiply in this type here')
+    with torch.no_grad():
+        layer.weight.copy_(torch.randn(64, 2816, generator=generator))
+        packed = PackedLinear(layer.weight)
+        rows = torch.randn(9, 2816, generator=generator).to(dtype)
+        whole = packed(rows)
+        torch.testing.assert_close(whole, layer(rows), rtol=0.02, atol=1e-3 * 2816**0.5)
+        for count in (1, 2, 3, 4, 5):
+            assert packed(rows[:count]).equal(whole[:count])
+            assert packed(rows[:count, None]).shape == (count, 1, 64)
 
 
 @pytest.mark.parametrize('form', [PackedLinear, Int8Linear])

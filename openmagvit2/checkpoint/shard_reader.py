@@ -1,0 +1,159 @@
+"""Reading of the shards of ``torch.distributed.checkpoint`` without executing anything in them."""
+
+import io
+import pickle
+import re
+import zipfile
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.distributed.checkpoint import FileSystemReader, metadata
+from torch.distributed.checkpoint.default_planner import DefaultLoadPlanner
+from torch.distributed.checkpoint.metadata import Metadata, TensorStorageMetadata
+
+from openmagvit2.checkpoint.untrusted import check_archive
+from openmagvit2.errors import UserError
+
+# The files of a sharded checkpoint, finished or not.
+FILE = re.compile(r'__\d+_\d+\.distcp|\.metadata(\.tmp)?|(\.tmp-)?checkpoint\.pth(@.+)?')
+# What the pickle ``.metadata`` may name: classes that hold values, and dtypes.
+_CLASSES = {
+    ('torch.distributed.checkpoint.metadata', name)
+    for name in (
+        *('Metadata', 'MetadataIndex', 'StorageMeta', 'TensorProperties', '_MEM_FORMAT_ENCODING'),
+        *('TensorStorageMetadata', 'ChunkStorageMetadata'),
+    )
+} | {
+    ('torch.distributed.checkpoint.filesystem', '_StorageInfo'),
+    ('torch', 'Size'),
+}
+
+
+class SafeReader(FileSystemReader):
+    """torch's reader of a folder of shards, without the pickles that can execute code.
+
+    Args:
+        path: The folder.
+
+    Raises:
+        UserError: ``.metadata`` is damaged, or names other things than tensors.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.folder = path
+        try:
+            self.metadata = self.read_metadata()
+            self.set_up_storage_reader(self.metadata, True)
+            self.infos: dict = dict(self.storage_data)
+        except Exception as error:  # A damaged pickle can fail in any way.
+            raise UserError(
+                f'Checkpoint {path} cannot be read safely: .metadata: '
+                f'{error or type(error).__name__}.'
+            ) from error
+
+    def read_metadata(self, *args: Any, **kwargs: Any) -> Metadata:
+        """Read ``.metadata`` without executing anything in it."""
+        found = _Unpickler(io.BytesIO((self.folder / '.metadata').read_bytes())).load()
+        if not isinstance(found, Metadata):
+            raise pickle.UnpicklingError(f'it holds a {type(found).__name__}')
+        return found
+
+    def check(self, expected: dict[str, Tensor]) -> None:
+        """Check shapes, and that each shard lies within a file of this folder.
+
+        Raises:
+            UserError: Something is missing or different.
+        """
+        try:
+            problem = self._problem(expected)
+        except (TypeError, ValueError, AttributeError, KeyError) as error:
+            problem = f'.metadata is damaged ({error})'
+        if problem:
+            raise UserError(f'Checkpoint {self.folder} cannot be read safely: {problem}.')
+
+    def _problem(self, expected: dict[str, Tensor]) -> str:
+        saved = self.metadata.state_dict_metadata
+        for name, tensor in expected.items():
+            entry = saved.get(name)
+            if not isinstance(entry, TensorStorageMetadata):
+                return f'{name} is missing from .metadata'
+            if entry.size != tensor.shape or entry.properties.dtype != tensor.dtype:
+                return f'{name} is {tuple(entry.size)} instead of {tuple(tensor.shape)}'
+            if sum(chunk.sizes.numel() for chunk in entry.chunks) != entry.size.numel():
+                return f'parts of {name} are missing'
+            indices = [metadata.MetadataIndex(name, chunk.offsets) for chunk in entry.chunks]
+            if not all(index in self.infos for index in indices):
+                return f'parts of {name} are missing'
+        sizes: dict[str, int] = {}
+        for info in self.infos.values():
+            name = info.relative_path
+            if not FILE.fullmatch(name) or getattr(info, 'transform_descriptors', None):
+                return f'{name} is no file of shards'
+            if name not in sizes:
+                path = self.folder / name
+                sizes[name] = path.stat().st_size if path.is_file() else 0
+            if info.offset < 0 or info.length < 0 or info.offset + info.length > sizes[name]:
+                return f'{name} is missing or too short'
+        return ''
+
+    def read(self, name: str, target: Tensor) -> None:
+        """Read one tensor by torch's plan: of a sharded target, what this process holds of it."""
+        planner = DefaultLoadPlanner(flatten_state_dict=False)
+        planner.set_up_planner({name: target}, self.metadata, True)
+        plan = planner.create_local_plan()
+        self.read_data(plan, planner)
+
+    def read_data(self, plan: Any, planner: Any) -> Any:
+        """Read the parts of a plan, one after the other; none may be compressed."""
+        for item in plan.items:
+            info = self.infos[item.storage_index]
+            with open(self.folder / info.relative_path, 'rb') as file:
+                file.seek(info.offset)
+                tensor = _tensor(file.read(info.length), self.folder / info.relative_path)
+            for dim, (start, length) in enumerate(
+                zip(item.storage_offsets, item.lengths, strict=True)
+            ):
+                tensor = tensor.narrow(dim, start, length)
+            target = planner.resolve_tensor(item).detach()
+            target.copy_(tensor)
+            planner.commit_tensor(item, target)
+        done: torch.futures.Future = torch.futures.Future()
+        done.set_result(None)
+        return done
+
+
+def _tensor(data: bytes, path: Path) -> Tensor:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            check_archive(archive, path)
+        found = torch.load(io.BytesIO(data), 'cpu', weights_only=True)
+    except UserError:
+        raise
+    except Exception as error:  # A damaged file can fail in any way.
+        text = str(error).strip().partition('\n')[0]
+        raise UserError(f'Checkpoint {path} cannot be read safely: {text}') from error
+    if not isinstance(found, Tensor):
+        raise UserError(f'Checkpoint {path} cannot be read safely: it holds other things.')
+    return found
+
+
+def _layout(name: str) -> torch.layout:
+    return torch.strided
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if module.startswith('pathlib') and name in ('PosixPath', 'WindowsPath'):
+            # Where it was written, which is not used.
+            return PurePosixPath
+        if (module, name) == ('torch.serialization', '_get_layout'):
+            return _layout
+        value = torch.__dict__.get(name) if module == 'torch' else None
+        if isinstance(value, torch.dtype):
+            return value
+        if (module, name) not in _CLASSES:
+            raise pickle.UnpicklingError(f'it wants `{module}.{name}`, which could run code')
+        return super().find_class(module, name)
