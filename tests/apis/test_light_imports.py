@@ -11,6 +11,7 @@ TOOLS = Path(__file__).parents[2] / 'tools'
 HEAVY = {'torchvision', 'torch_fidelity', 'transformers', 'matplotlib', 'timm', 'lpips'} | {
     'mmengine.runner',
     'mmengine.model',
+    'torch.distributed.checkpoint',
 }
 
 
