@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakIdKeyDictionary
 
 from benchmarks.machine import Machine, seconds_of
-from openmagvit2.memory import give_back
+from openmagvit2.memory import give_back, keep_freed_memory, set_thresholds
 
 
 class PeakMemory(TorchDispatchMode):
@@ -50,6 +50,19 @@ def timed(step: Callable[[], object], machine: Machine, repeats: int) -> tuple[f
     with PeakMemory() as memory:
         step()
     return seconds_of(step, machine.device, repeats), memory.peak
+
+
+@contextlib.contextmanager
+def memory_by_default() -> Iterator[None]:
+    """Have memory as a program without this package has it: glibc's thresholds rise to these at
+    most.
+    """
+    set_thresholds(2**25, 2**26)
+    give_back()
+    try:
+        yield
+    finally:
+        keep_freed_memory()
 
 
 @contextlib.contextmanager

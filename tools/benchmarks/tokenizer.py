@@ -14,9 +14,8 @@ from torch import Tensor, nn
 
 from benchmarks.convolutions import seconds_alone
 from benchmarks.machine import Machine
-from benchmarks.memory import timed
+from benchmarks.memory import memory_by_default, timed
 from benchmarks.report import Result
-from openmagvit2 import memory
 from openmagvit2.apis import init_model
 
 # Config, pixels, batch: the table's, the largest, then how cost grows.
@@ -32,12 +31,9 @@ def plain_norm_silu(norm: nn.GroupNorm, x: Tensor) -> Tensor:
 
 @contextlib.contextmanager
 def plain_networks() -> Iterator[None]:
-    """Run the convolutional networks with :func:`plain_norm_silu`, and memory as a program without
-    this package has it: glibc's thresholds rise to these at most.
-    """
+    """Run the convolutional networks with :func:`plain_norm_silu` and :func:`memory_by_default`."""
     with contextlib.ExitStack() as stack:
-        stack.callback(memory.keep_freed_memory)
-        memory.set_thresholds(2**25, 2**26)
+        stack.enter_context(memory_by_default())
         for place in PLACES:
             name = f'openmagvit2.models.{place}.norm_silu'
             stack.enter_context(mock.patch(name, plain_norm_silu))
