@@ -34,11 +34,20 @@ def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
     """One result for each number, series by series; then the picture is written."""
     generator = Generator.from_config(args.generator).model.to(machine.device)
     panels = []
+    network = f'of {args.generator}'
     for name, values, seconds in (
-        ('bits of LFQ', args.bits, lambda bits: _loss(bits, machine, args.repeats)),
-        ('pixels of a side', args.sizes, _reconstruction(args, machine)),
-        ('images decoded', args.batch_sizes, lambda batch: _position(generator, batch)),
-        ('positions', args.lengths, lambda n: _backbone(generator, n, machine, args.repeats)),
+        ('bits of LFQ, 256 tokens', args.bits, lambda bits: _loss(bits, machine, args.repeats)),
+        (f'pixels of a side, {args.tokenizer}', args.sizes, _reconstruction(args, machine)),
+        (
+            f'images, one position {network}',
+            args.batch_sizes,
+            lambda batch: _position(generator, batch),
+        ),
+        (
+            f'positions, one pass {network}',
+            args.lengths,
+            lambda n: _backbone(generator, n, machine, args.repeats),
+        ),
     ):
         times = []
         for value in values:
@@ -86,6 +95,7 @@ def plot(panels: Sequence[tuple[str, Sequence[int], Sequence[float]]], path: Pat
 
     matplotlib.use('Agg')
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import FuncFormatter, LogLocator
 
     figure, axes = plt.subplots(1, len(panels), figsize=(3.2 * len(panels), 2.8), squeeze=False)
     for axis, (name, values, times) in zip(axes[0], panels, strict=True):
@@ -93,6 +103,8 @@ def plot(panels: Sequence[tuple[str, Sequence[int], Sequence[float]]], path: Pat
         axis.set(xlabel=name, yscale='log', xscale='linear' if 'bits' in name else 'log')
         axis.set_xticks(values, [str(value) for value in values], minor=False)
         axis.minorticks_off()
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f'{value:g}'))
         axis.grid(alpha=0.3)
     axes[0][0].set_ylabel('seconds')
     figure.tight_layout()
