@@ -52,7 +52,8 @@ def read_curves(work_dir: str | Path) -> dict[str, Curve]:
 
 def _rows(log: Path) -> list[dict]:
     rows = []
-    lines = log.read_text(encoding='utf-8').splitlines()
+    # A line that is being written may end within a letter.
+    lines = log.read_text(encoding='utf-8', errors='replace').splitlines()
     for number, line in enumerate(lines, 1):
         try:
             row = json.loads(line)

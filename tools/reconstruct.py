@@ -19,9 +19,11 @@ from openmagvit2.checkpoint.hashing import weights_hash
 from openmagvit2.datasets.transforms import CenterCrop, Resize
 from openmagvit2.errors import UserError
 from openmagvit2.io import UnreadableImage, claim, gather_images, read_image, to_colour
-from openmagvit2.visualization import save_grid, save_image
+from openmagvit2.visualization import save_grid, save_image, shrink
 
 GRID_COLUMNS = 8
+# Longer side of an image in the grid, whose cells have the size of the largest.
+GRID_SIDE = 512
 # File systems allow 255 bytes for a name, and a letter takes up to 4.
 LONGEST_NAME = 60
 
@@ -76,7 +78,7 @@ def reconstruct(
         # The number keeps files of one name in different folders apart.
         save_image(out, out_dir / f'{i:05d}_{path.stem[:LONGEST_NAME]}.png')
         if len(pairs) < GRID_COLUMNS:
-            pairs.append((image, out))
+            pairs.append((shrink(image, GRID_SIDE), shrink(out, GRID_SIDE)))
     if pairs:
         save_grid([[image for image, _ in pairs], [out for _, out in pairs]], out_dir)
     return broken
@@ -116,7 +118,8 @@ def main() -> int:
     parser.add_argument(
         '--out-dir',
         default='reconstructions',
-        help='receives the reconstructions as PNG, grid.png (originals above) and their settings',
+        help='receives the reconstructions as PNG, their settings, and grid.png (originals above, '
+        f'at most {GRID_SIDE} pixels wide and high)',
     )
     parser.add_argument(
         '--background',

@@ -39,7 +39,7 @@ class Generator(Pretrained):
 
         if not isinstance(model, BaseGenerator):
             raise UserError(
-                f'Generator needs the config of a generator, this one makes a '
+                f'Generator needs the config of a generator; this one builds '
                 f'{type(model).__name__}.'
             )
         super().__init__(model, config=config)

@@ -33,7 +33,7 @@ class Tokenizer(Pretrained):
     def __init__(self, model: Any, *, config: Config | None = None) -> None:
         if is_generator(model):
             raise UserError(
-                f'Tokenizer needs the config of a tokenizer, this one makes a '
+                f'Tokenizer needs the config of a tokenizer; this one builds '
                 f'{type(model).__name__}.'
             )
         super().__init__(model, config=config)

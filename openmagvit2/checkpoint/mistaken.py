@@ -5,7 +5,7 @@ from pathlib import Path
 
 from openmagvit2.errors import UserError
 
-PICTURE = 'it is a picture'
+PICTURE = 'it is a picture; name a checkpoint'
 # How such a file begins, and what to say of it.
 BEGINNINGS = {
     b'version https://git-lfs': 'it is a pointer of Git LFS; fetch the file itself, as by '
@@ -13,7 +13,7 @@ BEGINNINGS = {
     b'<': 'it is a web page; download the file itself',
     b'\x89PNG': PICTURE,
     b'\xff\xd8\xff': PICTURE,
-    b'\x93NUMPY': 'it is an array of NumPy',
+    b'\x93NUMPY': 'it is an array of NumPy; name a checkpoint',
 }
 
 
@@ -32,14 +32,14 @@ def check_beginning(path: Path) -> None:
         raise UserError(f'Checkpoint {path} is empty; copy or download it again.')
     for beginning, what in BEGINNINGS.items():
         if begin.startswith(beginning):
-            raise UserError(f'Checkpoint {path} is none: {what}.')
+            raise UserError(f'{path} is not a checkpoint: {what}.')
     # Pickles of protocol 0 are texts that end with a dot.
     if _is_text(begin) and last != b'.':
         line = begin.decode(errors='ignore').strip().partition('\n')[0][:40]
         listed = path.name.endswith('.index.json')
         remedy = 'name the files that it lists' if listed else 'fetch the file itself'
         raise UserError(
-            f'Checkpoint {path} is none: it is a text that begins with {line!r}; {remedy}.'
+            f'{path} is not a checkpoint: it is a text that begins with {line!r}; {remedy}.'
         )
 
 

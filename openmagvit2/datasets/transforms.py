@@ -164,7 +164,10 @@ class Pad:
         """Raise UserError if an image is larger than ``size``."""
         height, width = sample['image'].shape[:2]
         if height > self.height or width > self.width:
-            raise UserError(f'Pad(size={self.size}) got an image of {height}x{width}.')
+            raise UserError(
+                f'Pad(size={self.size}) got an image of {height}x{width}, which is larger; put a '
+                f'Resize or a crop before it, or in its place.'
+            )
         top, left = (self.height - height) // 2, (self.width - width) // 2
         borders = (top, self.height - height - top), (left, self.width - width - left), (0, 0)
         sample['image'] = np.pad(sample['image'], borders)

@@ -1,5 +1,5 @@
 """Grids of images; ``hooks`` has the hooks that write them."""
 
-from openmagvit2.visualization.grids import image_grid, save_grid, save_image, to_uint8
+from openmagvit2.visualization.grids import image_grid, save_grid, save_image, shrink, to_uint8
 
-__all__ = ['image_grid', 'save_grid', 'save_image', 'to_uint8']
+__all__ = ['image_grid', 'save_grid', 'save_image', 'shrink', 'to_uint8']

@@ -39,6 +39,15 @@ def image_grid(rows: Sequence[Sequence[np.ndarray]], gap: int = 2, scale: int = 
     return canvas.repeat(scale, 0).repeat(scale, 1)
 
 
+def shrink(image: np.ndarray, side: int) -> np.ndarray:
+    """Make the longer side of uint8 (H, W, 3) at most ``side`` pixels; smaller images stay."""
+    scale = side / max(image.shape[:2])
+    if scale >= 1:
+        return image
+    height, width = (max(round(n * scale), 1) for n in image.shape[:2])
+    return np.array(Image.fromarray(image).resize((width, height), Image.Resampling.LANCZOS))
+
+
 def save_image(image: np.ndarray, path: str | Path) -> None:
     """Write uint8 (H, W, 3), whole or not at all; make the folders."""
     _write(image, Path(path))

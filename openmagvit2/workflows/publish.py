@@ -64,8 +64,14 @@ def _metrics(work_dir: Path, hashed: str) -> dict[str, Any] | None:
     path = work_dir / 'metrics.json'
     if not path.is_file():
         return None
-    metrics = json.loads(path.read_text(encoding='utf-8'))
-    if metrics['checkpoint']['weights_sha256'] == hashed:
+    try:
+        metrics = json.loads(path.read_text(encoding='utf-8'))
+        measured = metrics['checkpoint']['weights_sha256']
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f'{path} cannot be read ({error!r}); remove it, or write it anew with tools/test.py.'
+        ) from error
+    if measured == hashed:
         return metrics
     print_log(f'{path} is of other weights: the card has no measurements.', 'current')
     return None

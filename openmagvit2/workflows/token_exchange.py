@@ -176,22 +176,32 @@ def _load(path: Path) -> np.ndarray:
 
 def _read_jsonl(source: Path, views: int) -> Iterator[Image]:
     """Yield the images of a jsonl file, each of ``views`` lines with one label."""
-    if not source.is_file():
-        raise UserError(f'{source} is neither a folder nor a jsonl file.')
     rows: list[list[int]] = []
     label: object = None
-    with open(source, encoding='utf-8') as file:
-        for number, line in enumerate(file, 1):
-            where = f'{source}, line {number}'
-            tokens, own = _parse(line, where)
-            if rows and (own != label or len(tokens) != len(rows[0])):
-                raise UserError(f'{where}: not a view of the image before; correct --views.')
-            rows, label = [*rows, tokens], own
-            if len(rows) == views:
-                yield np.array(rows, np.int64), own
-                rows = []
+    for number, line in enumerate(_lines(source), 1):
+        where = f'{source}, line {number}'
+        tokens, own = _parse(line, where)
+        if rows and (own != label or len(tokens) != len(rows[0])):
+            raise UserError(f'{where}: not a view of the image before; correct --views.')
+        rows, label = [*rows, tokens], own
+        if len(rows) == views:
+            yield np.array(rows, np.int64), own
+            rows = []
     if rows:
         raise UserError(f'{source}: its lines are no multiple of {views} views; correct --views.')
+
+
+def _lines(source: Path) -> Iterator[str]:
+    if not source.is_file():
+        raise UserError(f'{source} is neither a folder nor a jsonl file.')
+    try:
+        with open(source, encoding='utf-8') as file:
+            yield from file
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f'{source} is no jsonl file: it is not written in UTF-8; give a folder of npy files '
+            f'or a jsonl file.'
+        ) from error
 
 
 def _parse(line: str, where: str) -> tuple[list[int], int]:

@@ -141,7 +141,7 @@ def _init_tokenizer(config: Config, checkpoint: str, device: str | None) -> nn.M
     model = init_model(config, checkpoint, device)
     if is_generator(model):
         raise UserError(
-            f'tokenize needs the config of a tokenizer, this one makes a {type(model).__name__}.'
+            f'Tokenizing needs the config of a tokenizer; this one builds {type(model).__name__}.'
         )
     return model
 

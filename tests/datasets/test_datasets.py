@@ -368,6 +368,9 @@ def test_sizes_of_two_sides(size):
         assert part is None or np.array_equal(cut, part[:height, :width])
     padded = TRANSFORMS.build(dict(type='Pad', size=[52, 66]))(dict(image=image))['image']
     assert padded.shape == (52, 66, 3) and np.array_equal(padded[1:51, 3:63], image)
+    told = r'Pad\(size=32\) got an image of 50x60, which is larger; put a Resize or a crop before'
+    with pytest.raises(UserError, match=told):
+        TRANSFORMS.build(dict(type='Pad', size=32))(dict(image=image))
 
 
 @pytest.mark.parametrize('name', ['Resize', 'CenterCrop', 'RandomCrop', 'CornerCrop', 'Pad'])

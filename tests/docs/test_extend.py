@@ -13,7 +13,7 @@ import torch
 from openmagvit2.apis import Generator
 from openmagvit2.checkpoint import read_checkpoint
 from openmagvit2.config import load_config
-from openmagvit2.registry import SLOTS
+from openmagvit2.registry import DATASETS, SLOTS
 from openmagvit2.workflows.train import train
 
 ROOT = Path(__file__).parents[2]
@@ -107,7 +107,7 @@ def folder(tmp_path, monkeypatch):
         base = f"'{os.path.relpath(ROOT, tmp_path)}/configs/"
         (tmp_path / name).write_text(text.replace("'configs/", base))
     monkeypatch.setattr(sys, 'path', list(sys.path))
-    for slot in SLOTS.values():
+    for slot in (*SLOTS.values(), DATASETS):
         slot.names()
         monkeypatch.setattr(slot, '_module_dict', dict(slot.module_dict))
     yield tmp_path
@@ -124,7 +124,8 @@ def trained(folder: Path, name: str):
 def test_the_page_is_short():
     assert {'product_vq.py', 'class_name.py', 'their_files.py'} < FILES.keys()
     assert max(len(text.splitlines()) for text in FILES.values()) < 40
-    assert 'names_32.py' in FILES and 'their_32.py' in FILES and len(PAGE.splitlines()) < 180
+    assert {'names_32.py', 'their_32.py', 'tartans_32.py'} < FILES.keys()
+    assert len(PAGE.splitlines()) < 220
 
 
 def test_a_quantizer_with_two_codebooks_and_a_converter_of_its_files(folder, monkeypatch, capsys):
@@ -148,6 +149,18 @@ def test_a_quantizer_with_two_codebooks_and_a_converter_of_its_files(folder, mon
     assert all(value.equal(theirs[name]) for name, value in back.items())
     kept = torch.load(folder / 'ours.pth', weights_only=True)['state_dict']
     assert all(value.equal(ours[name]) for name, value in kept.items())
+
+
+def test_a_data_set(folder, monkeypatch):
+    monkeypatch.setitem(OPTIONS, 'val_dataloader.dataset.number', 4)
+    monkeypatch.delitem(OPTIONS, 'val_dataloader.dataset.num_images')
+    trained(folder, 'tartans_32')
+    data = DATASETS.build(dict(type='Tartans', number=6))
+    first, second = data[0]['image'], data[1]['image']
+    assert first.shape == (3, 32, 32) and len(data) == 6 and data.num_classes == 2
+    # Rows of one colour, and columns.
+    assert (first == first[:, :, :1]).all() and not (first == first[:, :1]).all()
+    assert (second == second[:, :1]).all() and [data[i]['label'] for i in range(3)] == [0, 1, 0]
 
 
 def test_a_conditioner_without_numbered_classes(folder):

@@ -75,6 +75,14 @@ def test_an_error_saves_the_last_finished_iteration(tmp_path, unbroken, where, k
             assert all(a[key][name].equal(b[key][name]) for name in b[key]), key
 
 
+def test_an_error_before_the_first_iteration_leaves_the_folder_free(tmp_path, capfd):
+    with pytest.raises(UserError, match='Image x'):
+        train(config(f'{tmp_path.name}-a', 2), str(tmp_path), hooks=[Fail('before', 0)])
+    assert files(tmp_path) == [] and 'holds what is done' not in ''.join(capfd.readouterr())
+    train(config(f'{tmp_path.name}-b', 2, 9), str(tmp_path))
+    assert files(tmp_path) == ['iter_2.pth']
+
+
 def test_a_full_disk_under_the_logs_is_named(tmp_path, monkeypatch):
     def full(*args, **kwargs):
         raise OSError(errno.ENOSPC, 'No space left on device')

@@ -179,6 +179,9 @@ def test_page_in_a_browser(saved, tmp_path):
             tab.get_by_role('button', name='Sample', exact=True).click()
             tab.locator('#samples img').wait_for(timeout=60_000)
             tab.screenshot(path=tmp_path / 'sample.png')
+            tab.get_by_label('Seed').fill('')
+            tab.get_by_role('button', name='Sample', exact=True).click()
+            tab.get_by_text('Seed is empty; give a number.').wait_for(timeout=60_000)
             browser.close()
     finally:
         page.close()

@@ -23,6 +23,13 @@ def runs(tmp_path):
     return a, b
 
 
+def test_a_line_that_is_cut_within_a_letter(tmp_path):
+    write(tmp_path, '01', [dict(step=1, loss=2.0)])
+    with open(tmp_path / '01' / 'vis_data' / 'scalars.json', 'ab') as log:
+        log.write('{"größe'.encode()[:5])
+    assert plot.read_curves(tmp_path) == dict(loss={1: 2.0})
+
+
 def test_what_goes_on_replaces_what_was_later(runs):
     curves = plot.read_curves(runs[0])
     assert curves == dict(loss={1: 9, 2: 8, 3: 70.0}, lr={1: 0.1, 2: 0.1}, psnr={3: 20.0})

@@ -98,6 +98,17 @@ def test_reconstructions_are_not_mixed(run, tmp_path):
     assert (tmp_path / 'out' / '00000_a.png').read_bytes() == before
 
 
+def test_the_grid_shows_large_images_small(run, tmp_path):
+    photos = tmp_path / 'photos'
+    photos.mkdir()
+    for name, size in (('a.png', (1600, 8)), ('b.png', (8, 1100))):
+        Image.new('RGB', size, (0, 90, 200)).save(photos / name)
+    assert run(photos)[0] == 0
+    assert size_of(tmp_path / 'out' / '00000_a.png') == (1600, 8)
+    # Two columns and two rows of cells of 512 pixels, 2 between them.
+    assert size_of(tmp_path / 'out' / 'grid.png') == (1026, 1026)
+
+
 def test_long_names(run, tmp_path):
     name = 'ü' * 120
     photograph(tmp_path / 'photos' / f'{name}.png')

@@ -66,6 +66,11 @@ def test_checkpoints_of_other_runs_and_torn_ones_are_passed_over(work, tmp_path)
 def test_folders_that_are_no_training(work, tmp_path):
     with pytest.raises(UserError, match='run.json'):
         publish(tmp_path, tmp_path / 'model')
+    for content in (b'{"metrics": ', b'[]', b'\xff\xd8'):
+        (work / 'metrics.json').write_bytes(content)
+        with pytest.raises(UserError, match='metrics.json cannot be read .*; remove it, or write'):
+            publish(work, tmp_path / 'model')
+    (work / 'metrics.json').unlink()
     (work / 'iter_3.pth').unlink()
     with pytest.raises(UserError, match='no checkpoint'):
         publish(work, tmp_path / 'model')

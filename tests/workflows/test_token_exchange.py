@@ -122,6 +122,9 @@ def test_mistakes(tmp_path, tokenizer):
         (tmp_path / 'a.jsonl').write_text(text)
         with pytest.raises(ValueError, match=reason):
             import_tokens(tmp_path / 'a.jsonl', tmp_path / 'x', *tokenizer, size=8, views=2)
+    (tmp_path / 'a.jpg').write_bytes(b'\xff\xd8\xff\xe0 a photograph')
+    with pytest.raises(UserError, match='a.jpg is no jsonl file: it is not written in UTF-8'):
+        import_tokens(tmp_path / 'a.jpg', tmp_path / 'x', *tokenizer, size=8)
     make(tmp_path / 'whole', [2, 2], 9, 'uint8')
     with pytest.raises(ValueError, match='whole holds files; give an empty or a new folder'):
         export_tokens(tmp_path / 'whole', tmp_path / 'whole', 'npy')

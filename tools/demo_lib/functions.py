@@ -11,7 +11,7 @@ from openmagvit2.apis import Generator, Tokenizer
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.pixel_errors import psnr
 from openmagvit2.io import read_image
-from openmagvit2.visualization import image_grid
+from openmagvit2.visualization import image_grid, shrink
 
 # Differences are small: the picture of them shows each this many times as large.
 GAIN = 4
@@ -50,12 +50,7 @@ def fit(image: str | Image.Image | np.ndarray, side: int) -> np.ndarray:
     """Read a picture as every tool does; make its longer side at most ``side`` pixels."""
     if isinstance(image, np.ndarray):
         image = Image.fromarray(image)
-    pixels = read_image(image)
-    scale = side / max(pixels.shape[:2])
-    if scale >= 1:
-        return pixels
-    height, width = (max(round(n * scale), 1) for n in pixels.shape[:2])
-    return np.array(Image.fromarray(pixels).resize((width, height), Image.Resampling.LANCZOS))
+    return shrink(read_image(image), side)
 
 
 def reconstruct(

@@ -109,6 +109,9 @@ def _sample_tab(gr, generators: dict[str, Generator]) -> None:
 
     def run(name: str, *settings) -> np.ndarray:
         try:
+            for field, value in zip(fields, settings, strict=True):
+                if value is None:
+                    raise UserError(f'{field.label} is empty; give a number.')
             return sample(generators[name], *settings)
         except UserError as error:
             # The page tells it; the console need not.
@@ -117,8 +120,8 @@ def _sample_tab(gr, generators: dict[str, Generator]) -> None:
     which.change(
         lambda name: gr.Dropdown(classes(generators[name]), value=0), which, label, api_name=False
     )
-    settings = [label, number, seed, guidance, temperature, top_k, top_p]
-    button.click(run, [which, *settings], shown, api_name='sample')
+    fields = [label, number, seed, guidance, temperature, top_k, top_p]
+    button.click(run, [which, *fields], shown, api_name='sample')
 
 
 def classes(generator: Generator) -> list[tuple[str, int]]:

@@ -16,7 +16,7 @@ CURVES = {
     'tokenizer': [
         ('reconstruction', 'squared error'),
         ('psnr', 'PSNR on test images (dB)'),
-        ('perplexity', 'codebook perplexity on test images'),
+        ('perplexity', 'perplexity of test codes'),
     ],
     'generator': [
         ('loss', 'training loss (nats per token)'),

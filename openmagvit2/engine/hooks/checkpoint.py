@@ -129,7 +129,9 @@ class ResumableCheckpointHook(Hook):
 
     def save_together(self, runner) -> None:
         """Save when an error between iterations ends the training in all processes."""
-        self.save(runner)
+        # Before the first iteration nothing is lost, and a file would claim the folder.
+        if runner.iter:
+            self.save(runner)
 
     def save_alone(self, runner) -> None:
         """Save without the other processes when an error ends the training.
@@ -137,7 +139,7 @@ class ResumableCheckpointHook(Hook):
         The other processes may be at another place, or gone, so their random states are missing:
         with several processes such a file resumes, but not bit for bit.
         """
-        if self.saved == runner.iter or not is_main_process():
+        if not runner.iter or self.saved == runner.iter or not is_main_process():
             return
         if isinstance(runner.model, RoleFSDP):
             # The first process holds only a part of the parameters.
