@@ -20,6 +20,7 @@ from torch.distributed.checkpoint.metadata import Metadata, TensorStorageMetadat
 
 from openmagvit2.checkpoint.untrusted import check_archive, read_pickle
 from openmagvit2.errors import UserError
+from openmagvit2.io.paths import usable
 
 ENDING, CONTENT = '.dcp', 'checkpoint.pth'
 # The files of a sharded checkpoint, finished or not.
@@ -41,7 +42,7 @@ _CLASSES = {
 
 def is_sharded(path: str | Path) -> bool:
     """Return whether a path is a sharded checkpoint, whole or torn."""
-    path = Path(path)
+    path = usable(path)
     return path.is_dir() and (path.suffix == ENDING or (path / CONTENT).is_file())
 
 
