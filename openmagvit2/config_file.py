@@ -29,6 +29,7 @@ from mmengine.config import ConfigDict
 
 from openmagvit2.config_options import TEMPLATE
 from openmagvit2.errors import UserError
+from openmagvit2.io.paths import reading, usable
 
 MARK = re.compile(r'_template_(\d+)_')
 
@@ -221,13 +222,14 @@ def fill_options(options: dict[str, Any], content: dict, path: Path) -> dict[str
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding='utf-8')
+        with reading(path):
+            return path.read_text(encoding='utf-8')
     except UnicodeDecodeError as error:
         raise UserError(f'Config file {path} is not written in UTF-8.') from error
 
 
 def _parse(path: Path, chain: tuple[Path, ...]) -> tuple[Templates, ast.Module]:
-    if path.is_dir():
+    if usable(path).is_dir():
         raise UserError(f'Config file {path} is a folder; name a file in it.')
     if not path.is_file():
         raise UserError(f'Config file {path} does not exist{_nearest(path)}')

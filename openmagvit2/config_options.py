@@ -13,6 +13,9 @@ TEMPLATE = re.compile(
     r'|\{\{\s*_base_\.(?P<base>[\w.]+)\s*\}\}'
     r'|\{\{\s*(?P<quote>[\'"]?)\s*\$(?P<name>\w+)\s*:\s*(?P<default>[^\s{}]*?)\s*(?P=quote)\s*\}\}'
 )
+# What parsing raises: brackets that do not match, keys that are no plain values, bytes that are no
+# text.
+UNREADABLE = (SyntaxError, AssertionError, RecursionError, TypeError, ValueError)
 
 
 class DictAction(argparse.Action):
@@ -30,7 +33,7 @@ class DictAction(argparse.Action):
                 raise argparse.ArgumentError(self, f'{pair!r} is not of the form KEY=VALUE')
             try:
                 options[key] = parse_value(text)
-            except (SyntaxError, AssertionError, RecursionError) as error:
+            except UNREADABLE as error:
                 message = f'{key}: {text!r} cannot be read; write lists and dicts as in Python'
                 raise argparse.ArgumentError(self, message) from error
         setattr(namespace, self.dest, options)
@@ -47,7 +50,7 @@ def parse_value(text: str) -> Any:
     """Parse the value of an override.
 
     Raises:
-        SyntaxError, AssertionError, RecursionError: Brackets do not match.
+        UNREADABLE: Brackets do not match, a key is no plain value, or bytes are no text.
     """
     bare = TEMPLATE.sub('', text)
     if '{' in bare or 'dict(' in bare:

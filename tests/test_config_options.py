@@ -45,7 +45,18 @@ def test_values(text, value):
     assert parse(f'a.b={text}') == {'a.b': value}
 
 
-@pytest.mark.parametrize('text', ['a.b', 'a=f(1,2)', "a=[dict(type='X')", 'a=[f(dict(b=1)), 2]'])
+@pytest.mark.parametrize(
+    'text',
+    [
+        'a.b',
+        'a=f(1,2)',
+        "a=[dict(type='X')",
+        'a=[f(dict(b=1)), 2]',
+        'a={[]: 1}',
+        'a={**b}',
+        "a=dict(b='\udcff')",
+    ],
+)
 def test_what_cannot_be_read_is_a_usage_error(text, capsys):
     with pytest.raises(SystemExit) as stop:
         parse(text)

@@ -11,14 +11,14 @@ from openmagvit2 import console
 from openmagvit2.config import DictAction
 from openmagvit2.engine.stop import TrainingStopped
 from openmagvit2.errors import UserError
-from openmagvit2.io import write_text
+from openmagvit2.io import usable, write_text
 from studies import as_markdown, plot_rows, run_all, summarize
 
 
 def find(paths: list[str]) -> list[Path]:
     """Find configs: files as they are, folders by the configs right in them."""
     files: list[Path] = []
-    for path in map(Path, paths):
+    for path in map(usable, paths):
         inside = sorted(path.glob('*.py')) if path.is_dir() else [path]
         if not inside or not path.exists():
             raise UserError(f'{path} is no config and no folder of configs.')

@@ -12,7 +12,7 @@ from openmagvit2 import console
 from openmagvit2.config import DictAction
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.comparison import METRICS, Result
-from openmagvit2.io import write_text
+from openmagvit2.io import usable_text, write_text
 from openmagvit2.workflows.compare import compare_sets
 
 
@@ -98,7 +98,7 @@ def main() -> int:
     console.forgive()
     args = parse_args()
     try:
-        if args.out and not Path(args.out).resolve().parent.is_dir():
+        if args.out and not usable_text(args.out).absolute().parent.is_dir():
             raise UserError(f'--out {args.out}: its folder does not exist.')
         if args.out and Path(args.out).is_dir():
             raise UserError(f'--out {args.out}: this is a folder; name a file.')

@@ -11,7 +11,7 @@ import matplotlib
 
 from openmagvit2 import console
 from openmagvit2.errors import UserError
-from openmagvit2.io import write_atomically
+from openmagvit2.io import usable, write_atomically
 
 matplotlib.use('Agg')
 import matplotlib.pyplot as plt  # noqa: E402  (after the choice of a backend without a display)
@@ -30,7 +30,7 @@ def read_curves(work_dir: str | Path) -> dict[str, Curve]:
     Raises:
         UserError: There is no log, or a line is no JSON.
     """
-    logs = sorted(Path(work_dir).glob('*/vis_data/scalars.json'))
+    logs = sorted(usable(work_dir).glob('*/vis_data/scalars.json'))
     if not logs:
         raise UserError(
             f'{work_dir}: no <time>/vis_data/scalars.json; name a folder of a training.'

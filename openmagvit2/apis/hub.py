@@ -25,6 +25,7 @@ from openmagvit2.checkpoint.folder import (
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.config import load_config
 from openmagvit2.errors import UserError
+from openmagvit2.io.paths import usable
 from openmagvit2.version import __version__
 
 Door = TypeVar('Door', bound='Pretrained')
@@ -98,7 +99,7 @@ def fetch(name: str | Path, revision: str | None = None) -> Path:
     Raises:
         UserError: There is neither, or the hub cannot be reached and has no copy here.
     """
-    if Path(name).is_dir():
+    if usable(name).is_dir():
         return Path(name)
     if not REPOSITORY.fullmatch(str(name)):
         raise UserError(f'{name} is neither a folder nor a name of the hub (owner/name).')
@@ -145,7 +146,7 @@ class Pretrained:
             UserError: There is no such model, the hub cannot be reached, or a file is damaged or
                 names what a model folder may not.
         """
-        if model_info(str(name)) and not Path(name).is_dir():
+        if not usable(name).is_dir() and model_info(str(name)):
             door = cls.from_config(str(name), device=device, dtype=dtype)
             load_official(door.model, str(name), revision)
             return door

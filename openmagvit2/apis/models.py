@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from openmagvit2.errors import UserError
+from openmagvit2.io.paths import usable
 
 PACKAGE = Path(__file__).parents[1]
 METAFILE = 'metafile.yml'
@@ -59,7 +60,7 @@ def model_info(name: str) -> dict[str, Any] | None:
         without one, such as those in ``tiny/``.
     """
     folder = (configs_folder() / name).parent
-    file = folder / METAFILE
+    file = usable(folder / METAFILE)
     if not file.is_file():
         return None
     entries = yaml.safe_load(file.read_text(encoding='utf-8'))['models']
@@ -68,10 +69,10 @@ def model_info(name: str) -> dict[str, Any] | None:
 
 def config_path(config: str | Path) -> Path:
     """Return the file of a path, or of a name from :func:`list_models`."""
-    if Path(config).is_file():
+    if usable(config).is_file():
         return Path(config)
     try:
         shipped = configs_folder() / f'{config}.py'
     except UserError:
         return Path(config)
-    return shipped if shipped.is_file() else Path(config)
+    return shipped if usable(shipped).is_file() else Path(config)

@@ -25,7 +25,7 @@ from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.checkpoint.torchscript import is_torchscript, read_torchscript
 from openmagvit2.checkpoint.untrusted import read_pickle
 from openmagvit2.errors import UserError
-from openmagvit2.io import write_atomically
+from openmagvit2.io import usable, usable_text, write_atomically
 
 # The tokenizer that a first stage predicts the codes of.
 CODES = 'pixels.tokenizer.'
@@ -52,7 +52,7 @@ def read_checkpoint(path: str | Path, values: bool = True) -> dict:
         UserError: The file is missing, unreadable, or carries objects other than tensors and plain
             Python values.
     """
-    path = Path(path)
+    path = usable_text(path)
     if is_sharded(path):
         return read_sharded(path, values)
     if path.is_dir():
@@ -300,7 +300,7 @@ def load_start(model: nn.Module, checkpoint: str, rename: dict[str, str] | None 
     Raises:
         UserError: The file does not exist, or lacks a tensor.
     """
-    if not Path(checkpoint).exists():
+    if not usable(checkpoint).exists():
         raise UserError(
             f'model.training.start.checkpoint: {checkpoint} does not exist; train the first stage, '
             f'name another file, or set model.training.start=None to start from random weights.'
@@ -325,7 +325,7 @@ def load_tokenizer_weights(tokenizer: nn.Module, path: str | Path) -> None:
         UserError: The file is not there, does not fit, or its weights are not finite: a training
             would not show it.
     """
-    if not Path(path).exists():
+    if not usable(path).exists():
         raise UserError(
             f'{path} does not exist; train that tokenizer or convert its official file, and name '
             f'the result here, or set this to None for a tokenizer of random weights.'

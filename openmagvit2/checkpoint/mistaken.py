@@ -4,6 +4,7 @@ import codecs
 from pathlib import Path
 
 from openmagvit2.errors import UserError
+from openmagvit2.io.paths import reading
 
 PICTURE = 'it is a picture; name a checkpoint'
 # How such a file begins, and what to say of it.
@@ -24,7 +25,7 @@ def check_beginning(path: Path) -> None:
         UserError: It is empty, a text, or a file of another kind that is often met in the place of
             one.
     """
-    with open(path, 'rb') as file:
+    with reading(path), open(path, 'rb') as file:
         begin = file.read(256)
         file.seek(-min(1, len(begin)), 2)
         last = file.read()

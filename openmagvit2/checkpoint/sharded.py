@@ -13,6 +13,7 @@ from torch import Tensor
 
 from openmagvit2.checkpoint.untrusted import read_pickle
 from openmagvit2.errors import UserError
+from openmagvit2.io.paths import usable
 
 if TYPE_CHECKING:
     from openmagvit2.checkpoint.shard_reader import SafeReader
@@ -24,7 +25,7 @@ SHARDED = ('state_dict', 'ema_state_dict', 'optimizer')
 
 def is_sharded(path: str | Path) -> bool:
     """Return whether a path is a sharded checkpoint, whole or torn."""
-    path = Path(path)
+    path = usable(path)
     return path.is_dir() and (path.suffix == ENDING or (path / CONTENT).is_file())
 
 

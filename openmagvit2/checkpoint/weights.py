@@ -7,6 +7,7 @@ import torch
 
 from openmagvit2.checkpoint.hashing import file_hash
 from openmagvit2.errors import UserError
+from openmagvit2.io.paths import usable
 
 
 def find_weights(name: str, what: str, key: str, given: str | None = None) -> Path:
@@ -29,7 +30,7 @@ def find_weights(name: str, what: str, key: str, given: str | None = None) -> Pa
             places.append(Path(os.environ['OPENMAGVIT2_WEIGHTS']) / name)
         places.append(Path(torch.hub.get_dir()) / 'checkpoints' / name)
     for place in places:
-        if place.is_file():
+        if usable(place).is_file():
             return place
     raise UserError(
         f'{name} ({what}) is needed and not in {" or ".join(map(str, places))}; put the file '

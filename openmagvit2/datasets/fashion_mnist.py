@@ -14,6 +14,7 @@ import numpy as np
 from openmagvit2.checkpoint.hashing import digest
 from openmagvit2.datasets.base import ImageDataset
 from openmagvit2.errors import UserError
+from openmagvit2.io.paths import usable
 from openmagvit2.registry import DATASETS
 
 EMBEDDED = Path(__file__).parent / 'embedded' / 'fashion_mnist_subset.npz'
@@ -116,7 +117,7 @@ def _classes_in_turn(labels: np.ndarray) -> np.ndarray:
 def _find(data_root: str, name: str) -> Path:
     for folder in (Path(data_root), Path(data_root) / 'FashionMNIST' / 'raw'):
         for path in (folder / f'{name}.gz', folder / name):
-            if path.is_file():
+            if usable(path).is_file():
                 return path
     raise UserError(
         f'FashionMNIST: no {name}.gz in {data_root}; put the four standard files there or set '

@@ -10,6 +10,7 @@ import numpy as np
 from openmagvit2.datasets.labels import UNLABELLED
 from openmagvit2.errors import UserError
 from openmagvit2.io.images import Colour, UnreadableImage, read_image
+from openmagvit2.io.paths import usable
 
 
 def local_files(path: str) -> list[str]:
@@ -20,7 +21,7 @@ def local_files(path: str) -> list[str]:
     Raises:
         UserError: The path is local and there is no parquet file.
     """
-    if Path(path).is_dir():
+    if usable(path).is_dir():
         found = sorted(map(str, Path(path).rglob('*.parquet')))
     elif Path(path).is_file():
         found = [path]

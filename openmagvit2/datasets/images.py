@@ -2,6 +2,7 @@
 
 import fnmatch
 import logging
+import os
 import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +18,7 @@ from openmagvit2.datasets.packed import PackedSamples
 from openmagvit2.errors import UserError
 from openmagvit2.io.image_files import find_folders, find_images
 from openmagvit2.io.images import Colour, UnreadableImage, read_picture, to_colour
+from openmagvit2.io.paths import usable
 from openmagvit2.io.text import read_lines
 from openmagvit2.registry import DATASETS
 
@@ -123,7 +125,7 @@ class FileDataset(ImageDataset):
 
 
 def _folder(path: Path, what: str) -> Path:
-    if not path.is_dir():
+    if not usable(path).is_dir():
         raise UserError(
             f'Folder {path} does not exist; put {what} there, or name another folder in '
             'OPENMAGVIT2_DATA or in `train_dataloader.dataset.data_root` and '
@@ -199,7 +201,7 @@ class ImageList(FileDataset):
         pipeline: list[dict] | None = None,
         seed: int = 0,
     ) -> None:
-        if not Path(list_file).is_file():
+        if not usable(list_file).is_file():
             raise UserError(f'List file {list_file} does not exist.')
         lines = [(number, *_name_and_label(line)) for number, line in read_lines(list_file)]
         if not lines:
@@ -212,7 +214,8 @@ class ImageList(FileDataset):
         missing = [
             f'line {number}: {path}'
             for (number, *_), (path, _) in zip(lines, samples, strict=True)
-            if not path.is_file()
+            # False too where the system refuses a name, as one that is too long.
+            if not os.path.isfile(path)
         ]
         if missing:
             raise UserError(

@@ -6,6 +6,7 @@ See docs/reference/specification.md, Data.
 import itertools
 import json
 import logging
+import os
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from openmagvit2.datasets.tar_files import TooLarge, samples
 from openmagvit2.errors import UserError
 from openmagvit2.io.image_files import ENDINGS
 from openmagvit2.io.images import Colour, UnreadableImage, read_picture, to_colour
+from openmagvit2.io.paths import usable
 from openmagvit2.io.text import read_lines
 from openmagvit2.protocols import Classifying
 from openmagvit2.registry import DATASETS, TRANSFORMS
@@ -246,7 +248,7 @@ def find_shards(urls: str | Sequence[str]) -> list[str]:
         raise UserError(
             'TarShards needs the package webdataset: pip install -e ".[optional]".'
         ) from error
-    if isinstance(urls, str) and Path(urls).is_dir():
+    if isinstance(urls, str) and usable(urls).is_dir():
         found = sorted(str(path) for path in Path(urls).glob('*.tar'))
     else:
         found = [
@@ -255,7 +257,7 @@ def find_shards(urls: str | Sequence[str]) -> list[str]:
     missing = [
         path
         for path in found
-        if '://' not in path and not path.startswith('pipe:') and not Path(path).is_file()
+        if '://' not in path and not path.startswith('pipe:') and not os.path.isfile(path)
     ]
     if missing or not found:
         what = f'shard {missing[0]} does not exist' if missing else f'no *.tar in {urls}'
@@ -267,7 +269,7 @@ def find_shards(urls: str | Sequence[str]) -> list[str]:
 
 
 def _names(path: str) -> frozenset[str]:
-    if not Path(path).is_file():
+    if not usable(path).is_file():
         raise UserError(f'TarShards: skip={path!r} does not exist.')
     if not path.endswith('.json'):
         return frozenset(line for _, line in read_lines(path))

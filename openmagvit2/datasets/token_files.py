@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from openmagvit2.errors import UserError
+from openmagvit2.io.paths import usable
 
 HEADER, TOKENS, LABELS = 'header.json', 'tokens.bin', 'labels.npy'
 # Version of the format of the header and the files beside it.
@@ -34,7 +35,7 @@ def read_header(folder: Path) -> dict:
         UserError: There is no such folder, no header in it, or one of another format.
     """
     path = folder / HEADER
-    if not folder.is_dir():
+    if not usable(folder).is_dir():
         raise UserError(f'TokenCache: there is no folder {folder}; correct the path.')
     if not path.is_file():
         raise UserError(

@@ -22,7 +22,7 @@ from openmagvit2.evaluation.finite import check_finite
 from openmagvit2.evaluation.frechet import moments, sums
 from openmagvit2.evaluation.images import ImageSet, read_header
 from openmagvit2.evaluation.inception_score import InceptionScore
-from openmagvit2.io import write_atomically
+from openmagvit2.io import usable, write_atomically
 
 
 class Images(Protocol):
@@ -106,7 +106,7 @@ def read_statistics(path: Path, dim: int) -> Statistics | None:
         UserError: The file is not an npz, has only one of the two, or they are not mean and
             covariance of this network's features.
     """
-    if path.suffix.lower() != '.npz' or not path.is_file():
+    if path.suffix.lower() != '.npz' or not usable(path).is_file():
         return None
     try:
         with zipfile.ZipFile(path) as archive:

@@ -12,6 +12,7 @@ from openmagvit2.checkpoint.hashing import chunks, digest
 from openmagvit2.errors import UserError
 from openmagvit2.io.image_files import find_images
 from openmagvit2.io.images import RULES, Colour, UnreadableImage, read_image, to_colour
+from openmagvit2.io.paths import usable
 
 
 class ImageSet:
@@ -41,7 +42,7 @@ class ImageSet:
         self.size: tuple[int, int] | None = None
         self._hash: str | None = None
         self.files: list[Path] = []
-        if self.path.is_dir():
+        if usable(self.path).is_dir():
             self.files = find_images(self.path)
             self.count = len(self.files)
         else:

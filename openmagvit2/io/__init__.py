@@ -5,6 +5,7 @@ from openmagvit2.io.folders import claim, make_folder, named_if_full
 from openmagvit2.io.image_files import ENDINGS, find_images, gather_images
 from openmagvit2.io.images import UnreadableImage, read_image, read_picture, to_colour
 from openmagvit2.io.parts import reserve, write_range
+from openmagvit2.io.paths import reading, usable, usable_text
 from openmagvit2.io.text import read_lines
 
 __all__ = [
@@ -18,9 +19,12 @@ __all__ = [
     'read_image',
     'read_picture',
     'read_lines',
+    'reading',
     'remove_leftovers',
     'reserve',
     'to_colour',
+    'usable',
+    'usable_text',
     'write_atomically',
     'write_range',
     'write_text',

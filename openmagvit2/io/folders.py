@@ -10,6 +10,7 @@ from typing import Any
 
 from openmagvit2.errors import UserError
 from openmagvit2.io.atomic import write_text
+from openmagvit2.io.paths import usable_text
 
 
 def make_folder(folder: str | Path) -> Path:
@@ -18,7 +19,7 @@ def make_folder(folder: str | Path) -> Path:
     Raises:
         UserError: It cannot be made, or nothing can be written in it.
     """
-    folder = Path(folder)
+    folder = usable_text(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -65,7 +66,7 @@ def claim(folder: str | Path, settings: dict[str, Any], name: str, results: str,
         UserError: The folder holds results of other settings, or of unknown ones; it cannot be
             written to.
     """
-    folder, settings = Path(folder), json.loads(json.dumps(settings))
+    folder, settings = usable_text(folder), json.loads(json.dumps(settings))
     file = folder / name
     if file.is_file():
         try:

@@ -17,6 +17,7 @@ from pathlib import Path
 from mmengine.logging import print_log
 
 from openmagvit2.errors import UserError
+from openmagvit2.io.paths import usable
 
 ENDINGS = (
     '.apng',
@@ -89,7 +90,7 @@ def gather_images(paths: Sequence[str | Path]) -> list[Path]:
         UserError: A path does not exist; a folder holds no images, or nothing matches a pattern.
     """
     files: list[Path] = []
-    for path in map(Path, paths):
+    for path in map(usable, paths):
         if path.is_dir():
             files += find_images(path)
         elif path.exists():

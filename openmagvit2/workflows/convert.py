@@ -26,7 +26,7 @@ from openmagvit2.checkpoint.sharded import is_sharded
 from openmagvit2.checkpoint.spill import Spill
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.errors import UserError
-from openmagvit2.io import make_folder
+from openmagvit2.io import make_folder, usable, usable_text
 
 
 def convert(
@@ -149,7 +149,8 @@ def _check_target(sources: Sequence[str | Path], target: Path, to: str) -> None:
         raise UserError(
             f'{target}: write a checkpoint as .pth or .safetensors (official ones as .ckpt too).'
         )
-    for source in map(Path, sources):
+    usable_text(target)
+    for source in map(usable, sources):
         if source.exists() and target.exists() and source.samefile(target):
             raise UserError(f'{target} is the source itself; name another file to write.')
 

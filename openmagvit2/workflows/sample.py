@@ -17,7 +17,7 @@ from openmagvit2.engine.launch import long_barrier
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.rejection import Rejection
 from openmagvit2.evaluation.sample_labels import RANDOM, by_class, listed, sample_pairs
-from openmagvit2.io import claim, write_atomically
+from openmagvit2.io import claim, usable_text, write_atomically
 
 Jobs = Sequence[tuple[int, int]]
 
@@ -94,7 +94,7 @@ def _checked(
 def _check_target(out: Path) -> None:
     if out.suffix != '.npz':
         raise UserError(f'{out}: the name of the file must end in .npz.')
-    if out.exists():
+    if usable_text(out).exists():
         raise UserError(f'{out} exists; remove it or give another name.')
 
 

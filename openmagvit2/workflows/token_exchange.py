@@ -24,7 +24,7 @@ from openmagvit2.datasets.token_files import (
     token_dtype,
 )
 from openmagvit2.errors import UserError
-from openmagvit2.io import make_folder, write_atomically, write_text
+from openmagvit2.io import make_folder, usable, usable_text, write_atomically, write_text
 
 JSONL = 'pretokenized.jsonl'
 # Tokens of one image: (views, tokens of a view) whole numbers, and its label.
@@ -85,7 +85,7 @@ def import_tokens(
         UserError: Files are missing or unequal, tokens are outside of the codebook, or there is
             neither a header nor a tokenizer.
     """
-    source, out = Path(source), Path(out)
+    source, out = usable(source), usable_text(out)
     if not source.exists():
         raise UserError(f'There is no {source}: give a folder of npy files or a jsonl file.')
     beside = (source if source.is_dir() else source.parent) / HEADER

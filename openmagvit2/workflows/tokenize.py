@@ -32,7 +32,14 @@ from openmagvit2.datasets.views import ViewBatches, Views
 from openmagvit2.engine.launch import long_barrier
 from openmagvit2.engine.numerics import seed_of
 from openmagvit2.errors import UserError
-from openmagvit2.io import make_folder, reserve, write_atomically, write_range, write_text
+from openmagvit2.io import (
+    make_folder,
+    reserve,
+    usable_text,
+    write_atomically,
+    write_range,
+    write_text,
+)
 from openmagvit2.registry import DATASETS
 
 # The same tokenizer may lie elsewhere, and new files that cannot be read change no token.
@@ -255,7 +262,7 @@ def _begin(out: Path, header: dict) -> str | UserError:
     """Make or check the folder; 'begun', 'finished', or what is wrong, for all processes to
     raise.
     """
-    if not (out / HEADER).is_file():
+    if not (usable_text(out) / HEADER).is_file():
         try:
             make_folder(out)
             # They would stand for blocks of a header that is gone.

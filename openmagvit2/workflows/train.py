@@ -28,7 +28,7 @@ from openmagvit2.engine.run_folder import Run, begin, default_or_old, go_on, new
 from openmagvit2.engine.unwrap import unwrap
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.stages import check_stages
-from openmagvit2.io import make_folder, named_if_full
+from openmagvit2.io import make_folder, named_if_full, usable
 from openmagvit2.registry import LOOPS
 from openmagvit2.workflows.runner import (
     build_runner,
@@ -168,7 +168,7 @@ def _check_start(runner: Runner, path: str, resume: bool) -> None:
             f'load_from={path}: a training starts from a .pth file; tools/convert_checkpoint.py '
             f'writes one from the original.'
         )
-    if not resume and not Path(path).exists():
+    if not resume and not usable(path).exists():
         raise UserError(
             f'load_from={path} does not exist; name another file, or set load_from=None to start '
             f'from random weights.'

@@ -12,6 +12,7 @@ from openmagvit2.checkpoint.hashing import file_hash, weights_hash
 from openmagvit2.checkpoint.untrusted import read_pickle
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.features.base import FeatureExtractor
+from openmagvit2.io.paths import usable
 from openmagvit2.registry import FEATURES
 
 # Classifiers that a package ships: where a machine has no network.
@@ -112,7 +113,7 @@ class TimmFeatures(FeatureExtractor):
             )
             return
         path = self._package_file() if self.weights == 'package' else Path(self.weights)
-        if not path.is_file():
+        if not usable(path).is_file():
             raise UserError(f'TimmFeatures: weights={str(path)!r} does not exist.')
         self.network.load_state_dict(self._fitted(read_pickle(path), path))
         self.weights_info = dict(file=str(path), sha256=file_hash(path))

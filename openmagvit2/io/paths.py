@@ -1,0 +1,55 @@
+"""Paths that users give, which the system may refuse before it looks whether anything is there."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from openmagvit2.errors import UserError
+
+
+def usable(path: str | Path) -> Path:
+    """Return a path that can be looked up, whether or not there is anything.
+
+    Raises:
+        UserError: The system refuses it: it is too long, holds a NUL byte, leads through a folder
+            without permission or through links without end.
+    """
+    try:
+        with reading(path), suppress(FileNotFoundError, NotADirectoryError):
+            os.stat(path)
+    except UserError:
+        raise
+    except ValueError as error:
+        raise UserError(f'{str(path)!r} is no path ({error}); give another name.') from error
+    return Path(path)
+
+
+def usable_text(path: str | Path) -> Path:
+    """Return a path that can be looked up and that libraries in C++ take too.
+
+    Raises:
+        UserError: See :func:`usable`; or its name is not UTF-8, at which torch fails to read and
+            OpenCV crashes.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise UserError(f'The path {str(path)!r} is not UTF-8; give another name.') from error
+    return usable(path)
+
+
+@contextmanager
+def reading(path: str | Path) -> Iterator[None]:
+    """Turn what the system says of a path into one sentence.
+
+    Raises:
+        UserError: It cannot be looked up or read, as without permission; the text names it.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f'{path} cannot be read ({error.strerror or error}); name another path, or change its '
+            f'permissions.'
+        ) from error

@@ -1,0 +1,120 @@
+"""Paths that the system refuses: one sentence from every door, never a traceback."""
+
+import os
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+from openmagvit2.apis import Generator, Tokenizer, init_model
+from openmagvit2.checkpoint import read_checkpoint
+from openmagvit2.checkpoint.weights import find_weights
+from openmagvit2.config import load_config
+from openmagvit2.datasets import FashionMNIST, ImageFolder, ImageList, TokenCache
+from openmagvit2.datasets.hugging_face_files import local_files
+from openmagvit2.datasets.shards import find_shards
+from openmagvit2.errors import UserError
+from openmagvit2.evaluation.images import ImageSet
+from openmagvit2.io import claim, gather_images, make_folder, reading, usable, usable_text
+from openmagvit2.workflows.convert import convert
+from openmagvit2.workflows.tokenize import tokenize
+from openmagvit2.workflows.train import train
+
+CONFIG = 'tiny/lfq_32'
+LONG = 'a' * 300
+TOOLS = Path(__file__).parents[2] / 'tools'
+DOORS = {
+    'config': load_config,
+    'init_model': init_model,
+    'checkpoint': lambda path: init_model(CONFIG, path),
+    'Tokenizer': Tokenizer.from_pretrained,
+    'Generator': Generator.from_pretrained,
+    'weights': lambda path: find_weights('x', 'x', 'x', path),
+    'source': lambda path: convert([path], 'b.pth', CONFIG),
+    'work_dir': lambda path: train(load_config(f'configs/{CONFIG}.py'), path),
+    'resume': lambda path: train(load_config(f'configs/{CONFIG}.py'), 'a', path),
+    'tokens': lambda path: tokenize(load_config(f'configs/{CONFIG}.py'), None, path),
+    'make_folder': make_folder,
+    'claim': lambda path: claim(path, {}, 'a.json', '*', 'images'),
+    'images': lambda path: gather_images([path]),
+    'ImageSet': ImageSet,
+    'ImageFolder': lambda path: ImageFolder(data_root=path),
+    'ImageList': lambda path: ImageList(list_file=path),
+    'FashionMNIST': lambda path: FashionMNIST(data_root=path),
+    'TokenCache': lambda path: TokenCache(data_root=path),
+    'shards': find_shards,
+    'parquet': local_files,
+}
+
+
+@pytest.mark.parametrize('path', [LONG, 'abc/' * 1500 + 'a', 'a\0b'], ids=['long', 'deep', 'NUL'])
+@pytest.mark.parametrize('door', DOORS.values(), ids=DOORS.keys())
+def test_refused_by_the_system(door, path, tmp_path, monkeypatch):
+    monkeypatch.setenv('OPENMAGVIT2_WEIGHTS', str(tmp_path))
+    with pytest.raises(
+        UserError, match=r'cannot be read \(File name too long\)|is no path|a\\x00b'
+    ):
+        door(path)
+
+
+@pytest.mark.parametrize(
+    ('tool', 'arguments'),
+    [
+        ('train.py', [LONG]),
+        ('evaluate_npz.py', ['a', 'b', '--out', LONG]),
+        ('plot.py', [LONG]),
+        ('ablate.py', [LONG, '--work-dir', 'a']),
+        ('convert_checkpoint.py', [f'{LONG}.pth', 'b.pth', '--config', f'configs/{CONFIG}.py']),
+        ('convert_tokens.py', [LONG, 'b', '--to', 'npy']),
+    ],
+)
+def test_tools(tool, arguments, monkeypatch, capsys):
+    monkeypatch.setattr(sys, 'argv', [tool, *arguments])
+    monkeypatch.syspath_prepend(str(TOOLS))
+    assert runpy.run_path(str(TOOLS / tool))['main']() == 2
+    assert capsys.readouterr().err.count('File name too long') == 1
+
+
+def test_links_without_end(tmp_path):
+    loop = tmp_path / 'loop'
+    loop.symlink_to(loop)
+    for path in (loop, loop / 'a'):
+        with pytest.raises(UserError, match='loop.* cannot be read .Too many levels of symbolic'):
+            usable(path)
+
+
+def test_what_is_not_there_is_for_the_caller_to_say(tmp_path):
+    (tmp_path / 'file').write_text('a')
+    for name in ('nothing', 'no/thing', 'file/thing', 'file'):
+        assert usable(tmp_path / name) == tmp_path / name
+
+
+def test_names_that_are_no_text(tmp_path):
+    path = tmp_path / os.fsdecode(b'\xff.pth')
+    path.write_bytes(b'a')
+    assert usable(path) == path
+    for call in (usable_text, read_checkpoint, make_folder):
+        with pytest.raises(UserError, match=r'udcff.pth. is not UTF-8; give another name.$'):
+            call(path)
+    with pytest.raises(UserError, match='is no path'):
+        usable('\ud800')
+
+
+def test_no_permission(tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, 'Permission denied', str(path))
+
+    monkeypatch.setattr(os, 'stat', refuse)
+    with pytest.raises(
+        UserError, match=r'^/a/b cannot be read \(Permission denied\); name another'
+    ):
+        usable('/a/b')
+    with pytest.raises(UserError, match='^c cannot be read'), reading('c'):
+        refuse('c')
+
+
+def test_a_name_in_a_list_of_images(tmp_path):
+    (tmp_path / 'list.txt').write_text(f'{LONG}.png 0\n')
+    with pytest.raises(UserError, match='names 1 files that do not exist'):
+        ImageList(list_file=str(tmp_path / 'list.txt'), data_root=str(tmp_path))
