@@ -18,6 +18,7 @@ from mmengine import registry as mmengine_registry
 from mmengine.registry import Registry as MMEngineRegistry
 
 from openmagvit2.errors import UserError
+from openmagvit2.signatures import accepted
 
 if TYPE_CHECKING:
     from openmagvit2.models.backbones.base import Backbone
@@ -64,6 +65,12 @@ class Registry(MMEngineRegistry, Generic[Part]):
                 raise UserError(
                     f'`{kind}` in the {self.name} slot needs {", ".join(missing)}: set it beside '
                     f'`type`.'
+                )
+            unknown = sorted(cfg.keys() - accepted(part) - {'type', '_scope_'}) if own else []
+            if unknown:
+                raise UserError(
+                    f'`{kind}` in the {self.name} slot has no argument `{unknown[0]}`; it has '
+                    f'{", ".join(sorted(accepted(part)))}.'
                 )
         if isinstance(cfg, dict):
             # Names are always looked up here first; mmengine's default scope may

@@ -72,16 +72,29 @@ def read_checkpoint(path: str | Path, values: bool = True, entry: str | None = N
 
 def _weights(content: Any, path: Path, entry: str | None) -> dict:
     """Return the content of a file with its weights as ``state_dict``."""
+    source = f'Checkpoint {path}'
     if entry is not None and isinstance(content, dict):
-        return picked(content, entry, f'Checkpoint {path}')
-    content = sole(opened(content), f'Checkpoint {path}')
-    state = content['state_dict']
+        content = picked(content, entry, source)
+    else:
+        content = sole(opened(content), source)
+    _check_state(content['state_dict'], f'{source} holds')
+    if content.get('ema_state_dict') is not None:
+        _check_state(content['ema_state_dict'], f'{source}: its ema_state_dict holds')
+    return content
+
+
+def _check_state(state: Any, source: str) -> None:
+    """Check that a state dict is a dict of names, and that its tensors have numbers."""
     if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
         raise UserError(
-            f'Checkpoint {path} holds no tensors by name, but a {type(state).__name__} of '
-            f'other things.'
+            f'{source} no tensors by name, but a {type(state).__name__} of other things.'
         )
-    return content
+    empty = [name for name, x in state.items() if isinstance(x, Tensor) and x.is_meta]
+    if empty:
+        raise UserError(
+            f'{source} shapes without numbers (as {empty[0]}): it was saved from a model on the '
+            f"device 'meta'."
+        )
 
 
 def read_checkpoints(paths: Sequence[str | Path], entry: str | None = None) -> dict:

@@ -130,3 +130,16 @@ def test_files_of_other_models_are_told_as_before(tmp_path, ours):
     with pytest.raises(UserError, match='does not fit'):
         init_model(CONFIG, tmp_path / 'b.pth')
     assert read_checkpoint(tmp_path / 'a.pth')['state_dict'].keys() == {'weight'}
+
+
+def test_states_of_another_kind(tmp_path, ours):
+    for averages, told in (
+        ([1], 'its ema_state_dict holds no tensors by name, but a list'),
+        ({3: torch.ones(1)}, 'its ema_state_dict holds no tensors by name, but a dict'),
+    ):
+        torch.save(dict(state_dict=ours, ema_state_dict=averages), tmp_path / 'a.pth')
+        with pytest.raises(UserError, match=told):
+            init_model(CONFIG, tmp_path / 'a.pth')
+    torch.save({name: value.to('meta') for name, value in ours.items()}, tmp_path / 'b.pth')
+    with pytest.raises(UserError, match="b.pth holds shapes without numbers .as .*device 'meta'"):
+        init_model(CONFIG, tmp_path / 'b.pth')

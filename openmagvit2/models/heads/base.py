@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from openmagvit2.errors import UserError
 from openmagvit2.models.heads.embeddings import EMBEDDINGS, Rows
 from openmagvit2.models.layers.kv_cache import LayerCache
+from openmagvit2.signatures import Count, Fraction
 
 # Logits (B or 2B, T, V_i) and the number i of a sub-token to int64 (B, T).
 Draw = Callable[[Tensor, int], Tensor]
@@ -56,14 +57,14 @@ class Head(nn.Module):
     def __init__(
         self,
         vocab_sizes: Sequence[int],
-        dim: int,
+        dim: Count,
         embedding: str | Callable[..., nn.Module] | None = 'TokenEmbedding',
         more_rows: int = 0,
-        row_dim: int | None = None,
+        row_dim: Count | None = None,
         norm: str | None = 'rms_norm',
         bias: bool = False,
         zero_init: bool = True,
-        label_smoothing: float = 0.0,
+        label_smoothing: Fraction = 0.0,
     ) -> None:
         super().__init__()
         self.vocab_sizes, self.label_smoothing = list(vocab_sizes), label_smoothing
