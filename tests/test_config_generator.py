@@ -37,7 +37,17 @@ def build(name: str, options: dict):
         ('ar_32', 'head.dim', [7], FOLLOWS),
         ('ar_32', 'factorization.codebook_sizes', [[], [0], [7]], FOLLOWS),
         ('ar_32', 'factorization.codebook_size', [0, 7], ': the tokenizer has 256 codes, not '),
+        ('ar_32', 'head.embedding', [-1, [], {}, 'x'], ' must be one of TokenEmbedding'),
+        ('var_32', 'head.norm', ['x', ''], ' must be one of rms_norm'),
+        ('maskgit_32', 'visible_weight', [-1, float('nan')], r' must be a number from 0, got '),
+        (
+            'ar_rq_32',
+            'soft_targets',
+            [dict(a=1), dict(temperature=0)],
+            r' must be dict\(temperature',
+        ),
         ('ar_32', 'image_size', [[], [32], [32, 32, 32]], ' must be one or two whole numbers'),
+        ('titok_ar_32', 'image_size', [64], ': .* takes 32x32 only'),
         ('ar_32', 'output_size', [[], [32], [1, 2, 3]], ' must be one or two whole numbers'),
         ('ar_32', 'output_size', [0, [0, 1]], ' must be a whole number from 1 or a list'),
     ],
@@ -54,6 +64,11 @@ def test_what_follows_may_be_repeated():
     again = build('ar_32', {'model.backbone.grid': grid, 'model.conditioner.dim': dim})
     assert again.grid == model.grid
     assert build('ar_32', {'model.output_size': [16, 8]}).output_size == (16, 8)
+
+
+def test_an_argument_of_a_part_that_is_not_built():
+    with pytest.raises(UserError, match='model.factorization: .* has no argument `a`'):
+        build('maskgit_32', {'model.factorization': dict(a=1)})
 
 
 def test_an_argument_of_a_part_that_is_there_by_default():

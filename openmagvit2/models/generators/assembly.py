@@ -164,6 +164,11 @@ class Assembly(BaseModel):
                 f'model.order: {type(self.order).__name__} needs a backbone that takes '
                 f'{" and ".join(missing)}; {type(self.backbone).__name__} does not.'
             )
+        if self.soft_targets and not _is_temperature(dict(self.soft_targets)):
+            raise UserError(
+                f'model.soft_targets must be dict(temperature=…) with a number above 0, or None, '
+                f'got {dict(self.soft_targets)!r}.'
+            )
         sizes = list(self.tokenizer.quantizer.codebook_sizes)
         if self.soft_targets and self.factorization.vocab_sizes != sizes:
             raise UserError(
@@ -193,3 +198,9 @@ class Assembly(BaseModel):
                 load_tokenizer_weights(self.tokenizer, self.tokenizer_checkpoint)
             except UserError as error:
                 raise UserError(f'model.tokenizer.checkpoint: {error}') from error
+
+
+def _is_temperature(settings: dict) -> bool:
+    value: Any = settings.get('temperature')
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return number and value > 0 and settings.keys() == {'temperature'}

@@ -60,7 +60,10 @@ def image_grid(
             'model.image_size: the tokenizer takes images of any size; give the height and width '
             'of those that this model generates, in pixels.'
         )
-    tokenizer.encoder.check_size(size)
+    try:
+        tokenizer.encoder.check_size(size)
+    except UserError as error:
+        raise UserError(f'model.image_size: {error}') from error
     return tuple(tokenizer.grid(size))
 
 
@@ -122,6 +125,11 @@ def build_factorization(
     cls, config = head_class(head), dict(config or dict(type='TokenFactorization'))
     sizes = quantizer.codebook_sizes
     if cls is not None and cls.joint:
+        other = sorted(config.keys() - accepted(TokenFactorization) - {'type'})
+        if other and config.get('type') in (None, 'TokenFactorization'):
+            raise UserError(
+                f'model.factorization: `TokenFactorization` has no argument `{other[0]}`.'
+            )
         size = math.prod(sizes)
         config = dict(type='TokenFactorization', vocab_sizes=[size])
         print_log(
