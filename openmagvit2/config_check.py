@@ -189,7 +189,8 @@ def _check_dict(path: str, value: dict, place: Place) -> None:
             f'there. {_nearest(path.rpartition(".")[2], set(MMENGINE))} A class lists in `slots` '
             f'which of its arguments are parts.'
         )
-    if _is_mmengine_slot(place) and value.get('type', '') is None:
+    needed = _is_mmengine_slot(place) or path == 'model'
+    if needed and value.get('type', '') is None:
         raise UserError(f'{path}.type must be the name of a class, got None.')
     if isinstance(place, Slot) and place.registry.name in TYPED:
         check_typed(path, value, place.registry.name)

@@ -63,7 +63,7 @@ def annotations(cls: type) -> dict[str, Any]:
             continue
         parameters = inspect.signature(base.__init__).parameters
         if base.__module__.partition('.')[0] == SCOPE:
-            hints = typing.get_type_hints(base.__init__)
+            hints = typing.get_type_hints(base.__init__, include_extras=True)
             for name in hints.keys() & parameters.keys():
                 default = parameters[name].default
                 negative = isinstance(default, int) and default < 0
@@ -88,6 +88,8 @@ def fits(value: Any, hint: Any) -> bool:
     if len(members(hint)) > 1:
         return any(fits(value, kind) for kind in members(hint))
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Annotated:
+        return fits(value, inner[0]) and inner[1].holds(value)
     if origin is Mapping:
         return isinstance(value, dict)
     if (origin or hint) in (Sequence, list):
@@ -99,7 +101,8 @@ def fits(value: Any, hint: Any) -> bool:
     if hint in (int, float):
         kind = numbers.Integral if hint is int else numbers.Real
         number = isinstance(value, kind) and not isinstance(value, bool)
-        return number and (hint is float or value >= 0)
+        # NaN is unlike itself.
+        return number and (value == value if hint is float else value >= 0)
     return isinstance(value, hint) if hint in WORDS else True
 
 
@@ -110,4 +113,6 @@ def spoken(hint: Any) -> str:
     if hint in WORDS or typing.get_origin(hint) is Mapping:
         return WORDS.get(hint, WORDS[dict])
     inner = typing.get_args(hint)
+    if typing.get_origin(hint) is typing.Annotated:
+        return inner[1].words
     return 'a list' + (f', each {spoken(inner[0])}' if inner else '')

@@ -18,6 +18,7 @@ from mmengine import registry as mmengine_registry
 from mmengine.registry import Registry as MMEngineRegistry
 
 from openmagvit2.errors import UserError
+from openmagvit2.signatures import accepted
 
 if TYPE_CHECKING:
     from openmagvit2.models.backbones.base import Backbone
@@ -65,6 +66,12 @@ class Registry(MMEngineRegistry, Generic[Part]):
                     f'`{kind}` in the {self.name} slot needs {", ".join(missing)}: set it beside '
                     f'`type`.'
                 )
+            unknown = sorted(_unknown(part, cfg)) if own else []
+            if unknown:
+                raise UserError(
+                    f'`{kind}` in the {self.name} slot has no argument `{unknown[0]}`; it has '
+                    f'{", ".join(sorted(accepted(part)))}.'
+                )
         if isinstance(cfg, dict):
             # Names are always looked up here first; mmengine's default scope may
             # not be set yet.
@@ -98,6 +105,14 @@ class Registry(MMEngineRegistry, Generic[Part]):
         others = [slot.name for slot in SLOTS.values() if slot is not self and kind in slot.names()]
         elsewhere = f' `{kind}` is in the {others[0]} slot.' if others else ''
         return f'No `{kind}` in the {self.name} slot, which has: {listed}.{elsewhere}'
+
+
+def _unknown(part: Callable, cfg: dict) -> set[str]:
+    """Return the keys of a config that a class or a function does not take."""
+    parameters = inspect.signature(part).parameters.values()
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return set()
+    return cfg.keys() - accepted(part) - {'type', '_scope_'}
 
 
 def _required(part: Callable) -> list[str]:

@@ -1,12 +1,37 @@
 """What the constructor of a class accepts, and which of its arguments are configs of parts."""
 
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 if TYPE_CHECKING:
     from openmagvit2.registry import Registry
+
+
+@dataclass(frozen=True)
+class Range:
+    """The numbers that an argument takes, where its type says too little.
+
+    Args:
+        words: The range in words, for errors.
+        low, high: Its ends, which are part of it.
+    """
+
+    words: str
+    low: float
+    high: float = math.inf
+
+    def holds(self, value: float) -> bool:
+        """Return whether a number is in the range."""
+        return self.low <= value <= self.high
+
+
+# Annotations of arguments, which `config_types.py` reads.
+Fraction = Annotated[float, Range('a number from 0 to 1', 0, 1)]
+Weight = Annotated[float, Range('a number from 0', 0)]
+Count = Annotated[int, Range('a whole number from 1', 1)]
 
 
 def accepted(cls: Callable) -> set[str]:

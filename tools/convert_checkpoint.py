@@ -41,6 +41,9 @@ def parse() -> argparse.Namespace:
         'MaskGitTorch',
     )
     parser.add_argument(
+        '--entry', help='which weights of SRC, where it has several: an entry, as ema or model.net'
+    )
+    parser.add_argument(
         '--tokenizer',
         help="generators: say which weights of this tokenizer's file are inside, or put them in "
         'where none are',
@@ -77,6 +80,7 @@ def main() -> int:
             tokenizer=args.tokenizer,
             cfg_options=args.cfg_options,
             system=args.converter,
+            entry=args.entry,
         )
     except UserError as error:
         source = ', '.join(args.sources)

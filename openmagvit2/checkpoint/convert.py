@@ -262,6 +262,9 @@ class _Work:
         for rule in self.converter.derived(self.model):
             names = [name for name in self.left if name in rule.tensors]
             for name in names:
+                fault = _fault(name, self.left[name], self.left[name])
+                if fault:
+                    raise UserError(f'The file is no file of this system: {fault}.')
                 rule.check(name, self.left[name])
             self._drop(rule.what, names, 'dropped: follows from the config')
         for lost in self.converter.lost(self.model):

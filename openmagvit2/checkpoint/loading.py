@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from openmagvit2.checkpoint.containers import joined, opened
 from openmagvit2.checkpoint.converters import is_official
+from openmagvit2.checkpoint.entries import fitted, picked, sole
 from openmagvit2.checkpoint.faults import wrong_numbers
 from openmagvit2.checkpoint.flax_msgpack import is_msgpack, read_msgpack
 from openmagvit2.checkpoint.mapped import ReleasingFile
@@ -33,7 +34,7 @@ CODES = 'pixels.tokenizer.'
 EMA_PREFIX = 'ema_state_dict.'
 
 
-def read_checkpoint(path: str | Path, values: bool = True) -> dict:
+def read_checkpoint(path: str | Path, values: bool = True, entry: str | None = None) -> dict:
     """Read a checkpoint without executing anything in it.
 
     The file is ``.pth``, ``.ckpt``, ``.safetensors``, or by its content one of flax (msgpack) or
@@ -42,6 +43,8 @@ def read_checkpoint(path: str | Path, values: bool = True) -> dict:
     Args:
         path: The file or folder.
         values: Read the tensors of a sharded checkpoint too; those of files are mapped.
+        entry: Which weights, where a file has several: the path of an entry, or what the names of
+            tensors begin with, as ``'ema'``.
 
     Returns:
         A dict with ``state_dict`` and whatever else the file has; a file of bare tensors becomes
@@ -63,27 +66,46 @@ def read_checkpoint(path: str | Path, values: bool = True) -> dict:
     if not path.is_file():
         raise UserError(f'Checkpoint {path} does not exist.')
     check_beginning(path)
-    if path.suffix != '.safetensors':
-        content = opened(_read(path))
-        state = content['state_dict']
-        if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
-            raise UserError(
-                f'Checkpoint {path} holds no tensors by name, but a {type(state).__name__} of '
-                f'other things.'
-            )
-        return joined(_unwrapped(content, path))
-    return _unwrapped(_read_safetensors(path), path)
+    content = _read_safetensors(path) if path.suffix == '.safetensors' else _read(path)
+    return joined(_unwrapped(_weights(content, path, entry), path))
 
 
-def read_checkpoints(paths: Sequence[str | Path]) -> dict:
+def _weights(content: Any, path: Path, entry: str | None) -> dict:
+    """Return the content of a file with its weights as ``state_dict``."""
+    source = f'Checkpoint {path}'
+    if entry is not None and isinstance(content, dict):
+        content = picked(content, entry, source)
+    else:
+        content = sole(opened(content), source)
+    _check_state(content['state_dict'], f'{source} holds')
+    if content.get('ema_state_dict') is not None:
+        _check_state(content['ema_state_dict'], f'{source}: its ema_state_dict holds')
+    return content
+
+
+def _check_state(state: Any, source: str) -> None:
+    """Check that a state dict is a dict of names, and that its tensors have numbers."""
+    if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
+        raise UserError(
+            f'{source} no tensors by name, but a {type(state).__name__} of other things.'
+        )
+    empty = [name for name, x in state.items() if isinstance(x, Tensor) and x.is_meta]
+    if empty:
+        raise UserError(
+            f'{source} shapes without numbers (as {empty[0]}): it was saved from a model on the '
+            f"device 'meta'."
+        )
+
+
+def read_checkpoints(paths: Sequence[str | Path], entry: str | None = None) -> dict:
     """Read one checkpoint, or several files of one model as one; see :func:`read_checkpoint`.
 
     Raises:
         UserError: Two of them have tensors of one name with other values.
     """
-    file = read_checkpoint(paths[0])
+    file = read_checkpoint(paths[0], entry=entry)
     for path in paths[1:]:
-        other = read_checkpoint(path)
+        other = read_checkpoint(path, entry=entry)
         both = file['state_dict'].keys() & other['state_dict'].keys()
         for name in sorted(both):
             if not file['state_dict'][name].equal(other['state_dict'][name]):
@@ -253,7 +275,7 @@ def load_model_weights(model: nn.Module, path: str | Path, ema: bool = True) -> 
     Returns:
         The checkpoint.
     """
-    checkpoint = read_checkpoint(path)
+    checkpoint = fitted(read_checkpoint(path), model, f'Checkpoint {path}')
     state, optional = choose_weights(checkpoint, ema), TRAINING_ONLY
     if is_generator(model) and not any(name.startswith('tokenizer.') for name in state):
         # A converted transformer without its tokenizer.

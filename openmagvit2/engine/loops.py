@@ -163,6 +163,12 @@ class IterationLoop(BaseLoop):
             model.check_micro_batches()
 
     def _iterate(self, batches: Iterator[dict], stop: StopRequest) -> None:
+        if self._iter >= self._max_iters:
+            text = (
+                f'The training is finished: {self._iter} of {self._max_iters} iterations are done. '
+                f'To go on, resume it with a larger train_cfg.max_iters or max_epochs.'
+            )
+            print_log(text, 'current')
         if self._iter and self._validation_is_due() and self.validated_iter != self._iter:
             self._validate(stop)
         while self._iter < self._max_iters and not self.stop_training:

@@ -50,8 +50,13 @@ class TokenFactorization(nn.Module):
         codebook_size: int | None = None,
     ) -> None:
         super().__init__()
-        if codebook_sizes is None and codebook_size is not None:
-            codebook_sizes = (codebook_size,)
+        if codebook_size is not None:
+            codebook_sizes = codebook_sizes or (codebook_size,)
+            if codebook_size != math.prod(codebook_sizes):
+                raise UserError(
+                    f'model.factorization.codebook_size: the tokenizer has '
+                    f'{math.prod(codebook_sizes)} codes, not {codebook_size}; leave it out.'
+                )
         if bits is not None and vocab_sizes is not None:
             raise UserError('model.factorization: give only one of `bits` and `vocab_sizes`.')
         key = 'bits' if bits is not None else 'vocab_sizes'

@@ -22,6 +22,7 @@ from openmagvit2.checkpoint import (
 from openmagvit2.checkpoint.containers import packed
 from openmagvit2.checkpoint.convert import Report
 from openmagvit2.checkpoint.converters import Converter, choose, is_official
+from openmagvit2.checkpoint.entries import fitted, official_names
 from openmagvit2.checkpoint.sharded import is_sharded
 from openmagvit2.checkpoint.spill import Spill
 from openmagvit2.checkpoint.stages import is_generator
@@ -39,6 +40,7 @@ def convert(
     tokenizer: str | Path | None = None,
     cfg_options: dict | None = None,
     system: str | None = None,
+    entry: str | None = None,
 ) -> None:
     """Convert, print the report, write.
 
@@ -51,6 +53,8 @@ def convert(
         tokenizer: File of a generator's tokenizer: compared with that in the sources, or put in.
         cfg_options: Overrides for the config.
         system: Name of the converter, where several systems have files of one model.
+        entry: Which weights of the source, where it has several: the path of an entry, or what
+            their names begin with; see :func:`openmagvit2.checkpoint.read_checkpoint`.
 
     Raises:
         UserError: A file cannot be read, or does not fit the config.
@@ -65,38 +69,42 @@ def convert(
         raise UserError('--tokenizer goes with the file of a generator.')
     mapped = [*sources, *([tokenizer] if tokenizer else [])]
     with Spill(target.parent, mapped) as spill:
-        content, converter = _converted(
-            sources, target, model, to, weights, tokenizer, system, spill
-        )
+        file = fitted(read_checkpoints(sources, entry), model, f'Checkpoint {sources[0]}', system)
+        if to == 'ours' and _is_ours(file, model):
+            again = entry is None and Path(sources[0]).suffix == target.suffix
+            content, converter = _in_another_format(file, model, sources[0], again), None
+        else:
+            content, converter = _converted(file, model, to, weights, system, spill)
+        for line in _notes(file if converter else content, model, tokenizer, content):
+            print(line)
         _write(content, target, converter, [*mapped, *([spill.path] if spill.path else [])])
 
 
 def _converted(
-    sources: Sequence[str | Path],
-    target: Path,
-    model: nn.Module,
-    to: str,
-    weights: str,
-    tokenizer: str | Path | None,
-    system: str | None,
-    spill: Spill,
+    file: dict, model: nn.Module, to: str, weights: str, system: str | None, spill: Spill
 ) -> tuple[dict, Converter | None]:
     """Return what to write, and the converter of an official file; print the report."""
-    file = read_checkpoints(sources)
     converter: Converter | None = None
     if to == 'official':
         converter = choose(model, name=system)
         converted, report = to_official(file, model, weights, converter, spill)
-    elif is_ours(file):
-        converted, report = _in_another_format(file, model, sources[0], target)
     else:
         chosen = choose(model, file['state_dict'], system)
         converted, report = to_ours(file['state_dict'], model, weights, chosen, spill)
     converted |= _kept(file, report, converter is not None and converter.bare)
     print(report)
-    for line in _notes(file if converter else converted, model, tokenizer, converted):
-        print(line)
     return converted, converter
+
+
+def _is_ours(file: dict, model: nn.Module) -> bool:
+    """Return whether a file is a checkpoint of ours, also where that shows in no single name."""
+    state = file['state_dict']
+    if is_ours(file):
+        return True
+    own = {name for name in model.state_dict() if not name.startswith(TRAINING_ONLY)}
+    # Some official files have our names.
+    official = official_names(choose(model, state), model)
+    return own <= state.keys() and not is_official(state) and not own <= official
 
 
 def _notes(
@@ -124,22 +132,29 @@ def _gather(sources: Sequence[str | Path], target: Path, model: nn.Module, weigh
     print(f'{sources[0]}: one file with {", ".join(content)}.')
 
 
-def _in_another_format(
-    file: dict, model: nn.Module, source: str | Path, target: Path
-) -> tuple[dict, Report]:
-    """A checkpoint of ours for a file with another ending.
+def _in_another_format(file: dict, model: nn.Module, source: str | Path, again: bool) -> dict:
+    """Return what to write of a checkpoint of ours; print the report.
+
+    Args:
+        file: Its content.
+        model: What the config builds.
+        source: Name of the file for errors.
+        again: Its ending is that of the target: nothing would change.
 
     Raises:
-        UserError: The ending is the same, or the file does not fit the config.
+        UserError: Nothing would change, or the file does not fit the config.
     """
-    if Path(source).suffix == target.suffix:
+    if again:
         raise UserError(
             'The file is a checkpoint of ours already; --to official goes the other way, and the '
             'ending .pth or .safetensors to the other format.'
         )
     check_weights(model, file['state_dict'], f'Checkpoint {source}', TRAINING_ONLY)
     kept = {key: file[key] for key in ('state_dict', 'ema_state_dict') if file.get(key)}
-    return kept, Report([('all', len(file['state_dict']), 'kept: ours, in another format')])
+    report = Report([('all', len(file['state_dict']), 'kept: ours, in another format')])
+    kept |= _kept(file, report, bare=False)
+    print(report)
+    return kept
 
 
 def _check_target(sources: Sequence[str | Path], target: Path, to: str) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from mmengine.config import Config, ConfigDict
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
+from mmengine.optim import _ParamScheduler
 from mmengine.runner import Runner
 
 from openmagvit2.config_check import DEFAULT_HOOKS
@@ -107,6 +108,28 @@ def prepare(evaluators: ConfigDict | Sequence[ConfigDict]) -> list[BaseMetric]:
 def listed(evaluators: ConfigDict | Sequence[ConfigDict]) -> Sequence[ConfigDict]:
     """Return the configs of the evaluators as a list, also where there is one alone."""
     return [evaluators] if isinstance(evaluators, dict) else evaluators
+
+
+@contextlib.contextmanager
+def scheduled() -> Iterator[None]:
+    """Turn an error in one of mmengine's schedulers into the user's mistake that it is, as of a
+    ``begin`` behind the end of the training.
+    """
+    try:
+        yield
+    except Exception as error:
+        # mmengine replaces a TypeError within a hook, which every scheduler steps in.
+        first = error.__context__ or error
+        frames = [frame.f_locals for frame, _ in traceback.walk_tb(first.__traceback__)]
+        owners = [type(names['self']) for names in frames if 'self' in names]
+        kinds = [kind for kind in owners if issubclass(kind, _ParamScheduler)]
+        # In a class of one's own it is a bug.
+        if not kinds or not kinds[-1].__module__.startswith('mmengine.'):
+            raise
+        raise UserError(
+            f'param_scheduler: {kinds[-1].__name__} cannot be used so: '
+            f'{str(first) or type(first).__name__}; correct its settings.'
+        ) from error
 
 
 @contextlib.contextmanager

@@ -35,6 +35,7 @@ from openmagvit2.workflows.runner import (
     listed,
     one_size,
     prepare,
+    scheduled,
 )
 
 
@@ -83,7 +84,7 @@ def train(
             _check_start(runner, config.load_from, resume=bool(source))
         if is_main_process():
             run.write(folder)
-        with one_size(), watched(config, str(folder)), named_if_full(folder):
+        with one_size(), scheduled(), watched(config, str(folder)), named_if_full(folder):
             runner.train()
     return runner
 

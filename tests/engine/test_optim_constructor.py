@@ -26,3 +26,13 @@ def test_an_unknown_key_of_a_role():
     with pytest.raises(UserError, match=r'key `optim_wrapper\.part\.a`. Known there: .*clip_grad'):
         build({}, a=1)
     assert build({}, no_decay_1d=True, no_decay=['a'], clip_grad=dict(max_norm=1)).clip_grad_kwargs
+
+
+@pytest.mark.parametrize('betas', [(), (0.9,), (0.9, 0.9, 0.9), 0.9, None])
+def test_settings_of_several_numbers(betas):
+    told = r'optim_wrapper\.part\.optimizer\.betas must be a list of 2 numbers, as \[0.9, 0.999\]'
+    with pytest.raises(UserError, match=told):
+        build({}, optimizer=dict(type='AdamW', betas=betas))
+    assert build({}, optimizer=dict(type='AdamW', betas=[0.5, 0.9])).optimizer.defaults['betas']
+    with pytest.raises(UserError, match=r'part\.optimizer\.etas must be a list of 2 numbers'):
+        build({}, optimizer=dict(type='Rprop', etas=[0.5]))

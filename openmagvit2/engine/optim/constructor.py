@@ -1,5 +1,7 @@
 """One optimizer for each role of a model."""
 
+import inspect
+
 import torch
 from mmengine.device import get_device
 from mmengine.logging import print_log
@@ -142,13 +144,30 @@ def _build(name: str, cfg: dict) -> torch.optim.Optimizer:
     Raises:
         UserError: One of torch does not accept a setting, as a negative rate.
     """
+    kind = OPTIMIZERS.get(cfg['type']) if isinstance(cfg['type'], str) else cfg['type']
+    if kind:
+        _check_tuples(f'optim_wrapper.{name}.optimizer', cfg, kind)
     try:
         return OPTIMIZERS.build(cfg)
     except (TypeError, ValueError) as error:
-        kind = OPTIMIZERS.get(cfg['type']) if isinstance(cfg['type'], str) else cfg['type']
         if isinstance(error, UserError) or not kind.__module__.startswith('torch.'):
             raise
         raise UserError(f'optim_wrapper.{name}.optimizer: {error}.') from error
+
+
+def _check_tuples(path: str, cfg: dict, kind: type) -> None:
+    """Check that settings of several numbers, as ``betas``, have as many as the default; torch
+    fails at the first step otherwise.
+    """
+    for key, parameter in inspect.signature(kind).parameters.items():
+        default, value = parameter.default, cfg.get(key)
+        if not isinstance(default, tuple) or key not in cfg:
+            continue
+        if not isinstance(value, (list, tuple)) or len(value) != len(default):
+            raise UserError(
+                f'{path}.{key} must be a list of {len(default)} numbers, as {list(default)}, got '
+                f'{value!r}.'
+            )
 
 
 def _check_states(name: str, cfg: dict) -> None:

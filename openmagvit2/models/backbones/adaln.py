@@ -14,6 +14,7 @@ from openmagvit2.models.layers.attention import check_heads
 from openmagvit2.models.layers.kv_cache import LayerCache, new_cache
 from openmagvit2.models.layers.masks import group_mask
 from openmagvit2.registry import BACKBONES
+from openmagvit2.signatures import Count, Fraction
 
 EPS = 1e-6
 # Largest factor of queries, and its start.
@@ -125,10 +126,10 @@ class AdaLnTransformer(Backbone):
         *,
         grid: Sequence[int] = (16, 16),
         levels: Sequence[int] | None = None,
-        dim: int = 1024,
-        num_layers: int = 16,
-        num_heads: int = 16,
-        drop_path: float = 0.0,
+        dim: Count = 1024,
+        num_layers: Count = 16,
+        num_heads: Count = 16,
+        drop_path: Fraction = 0.0,
         first_gain: float = 1e-3,
         shared_modulation: bool = False,
     ) -> None:

@@ -16,6 +16,7 @@ from openmagvit2.models.layers.gpt_block import init_gpt
 from openmagvit2.models.layers.kv_cache import LayerCache
 from openmagvit2.models.layers.masks import group_mask
 from openmagvit2.registry import BACKBONES
+from openmagvit2.signatures import Count, Fraction
 
 # LayerNorm of BERT.
 EPS = 1e-12
@@ -88,11 +89,11 @@ class Bert(Backbone):
         self,
         *,
         grid: Sequence[int] = (16, 16),
-        dim: int = 768,
-        num_layers: int = 24,
-        num_heads: int = 16,
-        hidden: int | None = None,
-        dropout: float = 0.1,
+        dim: Count = 768,
+        num_layers: Count = 24,
+        num_heads: Count = 16,
+        hidden: Count | None = None,
+        dropout: Fraction = 0.1,
         approximate: str = 'tanh',
         token_types: int = 0,
         truncated: bool = True,

@@ -17,6 +17,7 @@ from openmagvit2.models.layers.gpt_block import GptBlock, init_gpt
 from openmagvit2.models.layers.kv_cache import LayerCache, new_cache
 from openmagvit2.models.layers.masks import group_mask
 from openmagvit2.registry import BACKBONES
+from openmagvit2.signatures import Count, Fraction
 
 
 @BACKBONES.register_module()
@@ -53,15 +54,15 @@ class Gpt(Backbone):
         self,
         *,
         grid: Sequence[int] = (16, 16),
-        dim: int = 1536,
-        num_layers: int = 12,
-        num_heads: int = 24,
-        head_dim: int | None = None,
-        hidden: int | None = None,
+        dim: Count = 1536,
+        num_layers: Count = 12,
+        num_heads: Count = 24,
+        head_dim: Count | None = None,
+        hidden: Count | None = None,
         activation: str = 'gelu',
         time_mixing: bool = False,
-        dropout: float = 0.1,
-        num_positions: int | None = None,
+        dropout: Fraction = 0.1,
+        num_positions: Count | None = None,
         initial_deviation: float | None = 0.02,
         position_deviation: float = 0.02,
         checkpoint_blocks: bool = False,

@@ -13,6 +13,7 @@ from openmagvit2.models.layers.masks import group_mask
 from openmagvit2.models.layers.rope import rope, rope_table
 from openmagvit2.models.layers.transformer_block import TransformerBlock, init_normal
 from openmagvit2.registry import BACKBONES
+from openmagvit2.signatures import Count, Fraction
 
 
 @BACKBONES.register_module()
@@ -46,11 +47,11 @@ class Llama(Backbone):
         self,
         *,
         grid: Sequence[int] = (16, 16),
-        dim: int = 1024,
-        num_layers: int = 24,
-        num_heads: int = 16,
-        dropout: float = 0.1,
-        drop_path: float = 0.0,
+        dim: Count = 1024,
+        num_layers: Count = 24,
+        num_heads: Count = 16,
+        dropout: Fraction = 0.1,
+        drop_path: Fraction = 0.0,
         checkpoint_blocks: bool = False,
         compile_blocks: bool = False,
         learned_positions: bool = False,

@@ -15,6 +15,7 @@ from openmagvit2.models.layers.attention import check_heads
 from openmagvit2.models.layers.kv_cache import LayerCache, new_cache
 from openmagvit2.models.layers.masks import causal_mask
 from openmagvit2.registry import BACKBONES
+from openmagvit2.signatures import Count, Fraction
 
 EPS = 1e-6
 # Rows in front of the tokens: the start vector and the condition.
@@ -94,11 +95,11 @@ class Rar(Backbone):
         self,
         *,
         grid: Sequence[int] = (16, 16),
-        dim: int = 768,
-        num_layers: int = 24,
-        num_heads: int = 16,
-        hidden: int | None = None,
-        dropout: float = 0.1,
+        dim: Count = 768,
+        num_layers: Count = 24,
+        num_heads: Count = 16,
+        hidden: Count | None = None,
+        dropout: Fraction = 0.1,
         spare_rows: int = 0,
         spare_steps: int = 0,
     ) -> None:

@@ -15,6 +15,7 @@ from openmagvit2.models.layers.gpt_block import init_gpt
 from openmagvit2.models.layers.kv_cache import LayerCache
 from openmagvit2.models.layers.vit_block import VitBlock
 from openmagvit2.registry import BACKBONES
+from openmagvit2.signatures import Count
 
 
 @BACKBONES.register_module()
@@ -41,10 +42,10 @@ class UVit(Backbone):
         self,
         *,
         grid: Sequence[int] = (16, 16),
-        dim: int = 1024,
-        num_layers: int = 20,
-        num_heads: int = 16,
-        hidden: int | None = None,
+        dim: Count = 1024,
+        num_layers: Count = 20,
+        num_heads: Count = 16,
+        hidden: Count | None = None,
     ) -> None:
         super().__init__()
         check_heads(dim, num_heads)

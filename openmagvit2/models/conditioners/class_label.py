@@ -11,6 +11,7 @@ from openmagvit2.errors import UserError
 from openmagvit2.models.conditioners.base import Conditioner
 from openmagvit2.models.conditioners.labels import check_batch, class_numbers
 from openmagvit2.registry import CONDITIONERS
+from openmagvit2.signatures import Fraction
 
 
 @CONDITIONERS.register_module()
@@ -36,7 +37,7 @@ class ClassLabel(Conditioner):
         self,
         *,
         num_classes: int = 1000,
-        dropout: float = 0.1,
+        dropout: Fraction = 0.1,
         null_class: bool = True,
         names: Sequence[str] | None = None,
         dim: int = 1024,

@@ -16,6 +16,7 @@ from openmagvit2.models.layers.per_level import check_levels, num_resamplers, pe
 from openmagvit2.models.layers.resample import UPSAMPLERS, build_sampler
 from openmagvit2.models.layers.residual import group_norm
 from openmagvit2.registry import DECODERS
+from openmagvit2.signatures import Fraction
 
 
 @DECODERS.register_module()
@@ -74,7 +75,7 @@ class CnnDecoder(BaseDecoder):
         attention_levels: Sequence[int] = (),
         shortcut: str = 'input',
         qkv: str = 'separate',
-        dropout: float = 0.0,
+        dropout: Fraction = 0.0,
     ) -> None:
         super().__init__()
         self.in_channels, self.out_channels, self.takes_noise = in_channels, out_channels, noise

@@ -14,6 +14,7 @@ from openmagvit2.models.layers.per_level import check_levels, num_resamplers, pe
 from openmagvit2.models.layers.resample import DOWNSAMPLERS, build_sampler
 from openmagvit2.models.layers.residual import group_norm
 from openmagvit2.registry import ENCODERS
+from openmagvit2.signatures import Fraction
 
 
 @ENCODERS.register_module()
@@ -65,7 +66,7 @@ class CnnEncoder(BaseEncoder):
         out_kernel: int = 1,
         shortcut: str = 'input',
         qkv: str = 'separate',
-        dropout: float = 0.0,
+        dropout: Fraction = 0.0,
     ) -> None:
         super().__init__()
         self.out_channels = out_channels

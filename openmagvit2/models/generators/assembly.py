@@ -17,7 +17,7 @@ from openmagvit2.models.heads.base import Head
 from openmagvit2.models.orders import Order
 from openmagvit2.models.tokenizers.frozen import frozen_tokenizer
 from openmagvit2.registry import BACKBONES, CONDITIONERS, FACTORIZATIONS, HEADS, MODELS, ORDERS
-from openmagvit2.signatures import Slot
+from openmagvit2.signatures import Count, Fraction, Slot
 
 if TYPE_CHECKING:
     from openmagvit2.models.tokenizers import VisualTokenizer
@@ -79,9 +79,9 @@ class Assembly(BaseModel):
         factorization: dict | None = None,
         conditioner: dict | None = None,
         order: dict | None = None,
-        image_size: int | Sequence[int] | None = None,
-        output_size: int | Sequence[int] | None = None,
-        input_dropout: float = 0.1,
+        image_size: Count | Sequence[Count] | None = None,
+        output_size: Count | Sequence[Count] | None = None,
+        input_dropout: Fraction = 0.1,
         soft_targets: dict | None = None,
         data_preprocessor: dict | None = None,
     ) -> None:
@@ -93,14 +93,17 @@ class Assembly(BaseModel):
         # Tokens are positions of the sequence; each may have several digits.
         self.num_tokens = math.prod(self.token_shape) // len(quantizer.codebook_sizes)
         self.factorization = parts.build_factorization(factorization, head, quantizer)
-        self.backbone = BACKBONES.build(self.backbone_arguments() | backbone)
+        given = self.backbone_arguments()
+        self.backbone = BACKBONES.build(parts.handed(given, backbone, 'model.backbone'))
         self.head = parts.build_head(head, self.factorization.vocab_sizes, self.backbone, quantizer)
         conditioner = dict(type='ClassLabel') | (conditioner or {})
-        self.class_embedding = CONDITIONERS.build(dict(dim=self.backbone.dim) | conditioner)
-        self.order = ORDERS.build(
-            dict(type=self.default_order) | self.order_arguments() | (order or {})
+        given = dict(dim=self.backbone.dim)
+        self.class_embedding = CONDITIONERS.build(
+            parts.handed(given, conditioner, 'model.conditioner')
         )
-        self.output_size = (output_size,) * 2 if isinstance(output_size, int) else output_size
+        order = dict(type=self.default_order) | (order or {})
+        self.order = ORDERS.build(parts.handed(self.order_arguments(), order, 'model.order'))
+        self.output_size = parts.sides(output_size, 'model.output_size')
         self.input_dropout = input_dropout
         self.soft_targets = soft_targets
         self.check_parts()
@@ -161,6 +164,11 @@ class Assembly(BaseModel):
                 f'model.order: {type(self.order).__name__} needs a backbone that takes '
                 f'{" and ".join(missing)}; {type(self.backbone).__name__} does not.'
             )
+        if self.soft_targets and not _is_temperature(dict(self.soft_targets)):
+            raise UserError(
+                f'model.soft_targets must be dict(temperature=…) with a number above 0, or None, '
+                f'got {dict(self.soft_targets)!r}.'
+            )
         sizes = list(self.tokenizer.quantizer.codebook_sizes)
         if self.soft_targets and self.factorization.vocab_sizes != sizes:
             raise UserError(
@@ -190,3 +198,9 @@ class Assembly(BaseModel):
                 load_tokenizer_weights(self.tokenizer, self.tokenizer_checkpoint)
             except UserError as error:
                 raise UserError(f'model.tokenizer.checkpoint: {error}') from error
+
+
+def _is_temperature(settings: dict) -> bool:
+    value: Any = settings.get('temperature')
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return number and value > 0 and settings.keys() == {'temperature'}

@@ -16,6 +16,7 @@ from openmagvit2.models.samplers import SubTokenSampler
 from openmagvit2.models.samplers.decode import Finite
 from openmagvit2.models.samplers.masked import MaskedSampler, masked_share
 from openmagvit2.registry import MODELS
+from openmagvit2.signatures import Weight
 
 # Shares of masked tokens that a validation looks at, and the seed of its masks.
 LEVELS = (0.125, 0.375, 0.625, 0.875)
@@ -51,7 +52,7 @@ class MaskedGenerator(BaseGenerator):
         *,
         mask_schedule: str = 'cosine',
         mask_rounding: str = 'floor',
-        visible_weight: float = 0.0,
+        visible_weight: Weight = 0.0,
         average: str = 'image',
         **parts: Any,
     ) -> None:

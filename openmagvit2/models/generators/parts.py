@@ -54,15 +54,60 @@ def image_grid(
     Raises:
         UserError: Neither says the size.
     """
-    size = image_size or tokenizer.encoder.image_size
+    size = sides(image_size, 'model.image_size') or tokenizer.encoder.image_size
     if size is None:
         raise UserError(
             'model.image_size: the tokenizer takes images of any size; give the height and width '
             'of those that this model generates, in pixels.'
         )
-    size = (size, size) if isinstance(size, int) else tuple(size)
-    tokenizer.encoder.check_size(size)
+    try:
+        tokenizer.encoder.check_size(size)
+    except UserError as error:
+        raise UserError(f'model.image_size: {error}') from error
     return tuple(tokenizer.grid(size))
+
+
+def sides(size: int | Sequence[int] | None, path: str) -> tuple[int, ...] | None:
+    """Return the height and width of images, where they are given.
+
+    Args:
+        size: Pixels; one number for squares.
+        path: Key in the config, for errors.
+
+    Raises:
+        UserError: It is neither one number from 1 nor two.
+    """
+    if size is None:
+        return None
+    found = (size, size) if isinstance(size, int) else tuple(size)
+    if len(found) != 2 or min(found) < 1:
+        raise UserError(f'{path} must be one or two whole numbers from 1, got {size!r}.')
+    return found
+
+
+def handed(given: dict[str, Any], config: dict, path: str) -> dict[str, Any]:
+    """Return the arguments of a part: those that follow from the other parts, and its config.
+
+    Args:
+        given: What follows from the other parts.
+        config: Its config, which may repeat them.
+        path: Key of the config, for errors.
+
+    Raises:
+        UserError: The config has another value for one of them.
+    """
+    for key in given.keys() & config.keys():
+        if _listed(config[key]) != _listed(given[key]) and config[key] is not None:
+            raise UserError(
+                f'{path}.{key} follows from the other parts, and is {_listed(given[key])!r}; '
+                f'leave it out instead of setting it to {config[key]!r}.'
+            )
+    return config | given
+
+
+def _listed(value: Any) -> Any:
+    """Return a value with lists in the place of tuples."""
+    return [_listed(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def head_class(config: dict) -> type[Head] | None:
@@ -80,6 +125,11 @@ def build_factorization(
     cls, config = head_class(head), dict(config or dict(type='TokenFactorization'))
     sizes = quantizer.codebook_sizes
     if cls is not None and cls.joint:
+        other = sorted(config.keys() - accepted(TokenFactorization) - {'type'})
+        if other and config.get('type') in (None, 'TokenFactorization'):
+            raise UserError(
+                f'model.factorization: `TokenFactorization` has no argument `{other[0]}`.'
+            )
         size = math.prod(sizes)
         config = dict(type='TokenFactorization', vocab_sizes=[size])
         print_log(
@@ -87,7 +137,7 @@ def build_factorization(
             'current',
             logging.INFO,
         )
-    return FACTORIZATIONS.build(dict(config, codebook_sizes=sizes))
+    return FACTORIZATIONS.build(handed(dict(codebook_sizes=sizes), config, 'model.factorization'))
 
 
 def build_head(
@@ -97,14 +147,13 @@ def build_head(
     cls = head_class(config)
     known = accepted(cls) if cls is not None else set()
     shared: dict[str, Any] = dict(vocab_sizes=vocab_sizes, dim=backbone.dim)
-    if 'num_heads' in known:
-        shared['num_heads'] = backbone.num_heads
+    free = dict(num_heads=backbone.num_heads) if 'num_heads' in known else {}
     # A head without a choice of embeddings that asks for the width embeds with the vectors.
     by_vectors = config.get('embedding') == 'CodeEmbedding' or 'embedding' not in known
     if by_vectors and 'row_dim' in known:
         first = torch.zeros(1, 1, len(vocab_sizes), dtype=torch.int64)
         shared['row_dim'] = code_rows(quantizer)(first).shape[-1]
-    return HEADS.build(shared | config)
+    return HEADS.build(free | handed(shared, config, 'model.head'))
 
 
 def code_rows(quantizer: BaseQuantizer) -> Callable[[Tensor], Tensor]:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from openmagvit2.errors import UserError
 from openmagvit2.models.heads.embeddings import EMBEDDINGS, Rows
 from openmagvit2.models.layers.kv_cache import LayerCache
+from openmagvit2.signatures import Count, Fraction
 
 # Logits (B or 2B, T, V_i) and the number i of a sub-token to int64 (B, T).
 Draw = Callable[[Tensor, int], Tensor]
@@ -56,24 +57,28 @@ class Head(nn.Module):
     def __init__(
         self,
         vocab_sizes: Sequence[int],
-        dim: int,
+        dim: Count,
         embedding: str | Callable[..., nn.Module] | None = 'TokenEmbedding',
         more_rows: int = 0,
-        row_dim: int | None = None,
+        row_dim: Count | None = None,
         norm: str | None = 'rms_norm',
         bias: bool = False,
         zero_init: bool = True,
-        label_smoothing: float = 0.0,
+        label_smoothing: Fraction = 0.0,
     ) -> None:
         super().__init__()
         self.vocab_sizes, self.label_smoothing = list(vocab_sizes), label_smoothing
+        if norm not in NORMS:
+            raise UserError(
+                f'model.head.norm must be one of {", ".join(map(str, NORMS))}, got {norm!r}.'
+            )
         self.embeddings = None
         if embedding is not None:
             part = EMBEDDINGS.get(embedding) if isinstance(embedding, str) else embedding
-            if part is None or norm not in NORMS:
+            if not callable(part):
                 raise UserError(
-                    f'model.head: embedding is one of {", ".join(EMBEDDINGS)} and norm one of '
-                    f'{", ".join(map(str, NORMS))}, got {embedding!r} and {norm!r}.'
+                    f'model.head.embedding must be one of {", ".join(EMBEDDINGS)} or None, got '
+                    f'{embedding!r}.'
                 )
             self.embeddings = part(self.vocab_sizes, dim, more_rows=more_rows, row_dim=row_dim)
         self.norm = NORMS[norm](dim)
@@ -96,7 +101,16 @@ class Head(nn.Module):
         return self.embeddings is not None and self.embeddings.needs_rows
 
     def embed(self, sub_indices: Tensor, rows: Rows | None = None) -> Tensor:
-        """Map int64 (B, T, k) to vectors (B, T, dim), the backbone's input."""
+        """Map int64 (B, T, k) to vectors (B, T, dim), the backbone's input.
+
+        Raises:
+            UserError: The head has no embedding, which next-scale generators alone do without.
+        """
+        if self.embeddings is None:
+            raise UserError(
+                'model.head.embedding is None, and this generator embeds the tokens before; leave '
+                'it out.'
+            )
         return self.embeddings(sub_indices, rows)
 
     def logits(

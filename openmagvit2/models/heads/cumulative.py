@@ -15,6 +15,7 @@ from openmagvit2.models.heads.embeddings import Rows
 from openmagvit2.models.layers.gpt_block import GptBlock, init_gpt
 from openmagvit2.models.layers.kv_cache import LayerCache, new_cache
 from openmagvit2.registry import HEADS
+from openmagvit2.signatures import Count, Fraction
 
 
 @HEADS.register_module()
@@ -43,11 +44,11 @@ class CumulativeCodeHead(Head):
         self,
         *,
         vocab_sizes: Sequence[int],
-        dim: int = 1536,
-        num_heads: int = 24,
-        row_dim: int,
+        dim: Count = 1536,
+        num_heads: Count = 24,
+        row_dim: Count,
         num_layers: int = 4,
-        dropout: float = 0.1,
+        dropout: Fraction = 0.1,
         initial_deviation: float | None = 0.02,
     ) -> None:
         if len(set(vocab_sizes)) > 1:

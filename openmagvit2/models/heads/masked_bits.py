@@ -13,6 +13,7 @@ from openmagvit2.models.heads.base import Draw, Head
 from openmagvit2.models.heads.embeddings import Rows
 from openmagvit2.models.layers.kv_cache import LayerCache
 from openmagvit2.registry import HEADS
+from openmagvit2.signatures import Count, Fraction
 
 
 @HEADS.register_module()
@@ -44,10 +45,10 @@ class MaskedBitHead(Head):
         self,
         *,
         vocab_sizes: Sequence[int],
-        dim: int = 1024,
+        dim: Count = 1024,
         num_layers: int = 3,
-        steps: int = 4,
-        dropout: float = 0.1,
+        steps: Count = 4,
+        dropout: Fraction = 0.1,
         **options: Any,
     ) -> None:
         super().__init__(vocab_sizes, dim, **options)

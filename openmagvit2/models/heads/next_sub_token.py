@@ -12,6 +12,7 @@ from openmagvit2.models.layers.kv_cache import LayerCache, new_cache
 from openmagvit2.models.layers.rope import rope_table
 from openmagvit2.models.layers.transformer_block import TransformerBlock
 from openmagvit2.registry import HEADS
+from openmagvit2.signatures import Count, Fraction
 
 
 @HEADS.register_module()
@@ -33,10 +34,10 @@ class NextSubTokenHead(Head):
         self,
         *,
         vocab_sizes: Sequence[int],
-        dim: int = 1024,
-        num_heads: int = 16,
+        dim: Count = 1024,
+        num_heads: Count = 16,
         num_layers: int = 2,
-        dropout: float = 0.1,
+        dropout: Fraction = 0.1,
         **options: Any,
     ) -> None:
         super().__init__(vocab_sizes, dim, **options)

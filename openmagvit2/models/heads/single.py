@@ -12,6 +12,7 @@ from openmagvit2.models.heads.chunked_cross_entropy import linear_cross_entropy
 from openmagvit2.models.heads.embeddings import Rows
 from openmagvit2.models.heads.separate import SeparateHead
 from openmagvit2.registry import HEADS
+from openmagvit2.signatures import Count
 
 
 @HEADS.register_module()
@@ -35,8 +36,8 @@ class SingleHead(SeparateHead):
         self,
         *,
         vocab_sizes: Sequence[int],
-        dim: int = 1024,
-        chunk_elements: int = 2**25,
+        dim: Count = 1024,
+        chunk_elements: Count = 2**25,
         **options: Any,
     ) -> None:
         if len(vocab_sizes) != 1:

@@ -12,6 +12,7 @@ from openmagvit2.models.heads.base import Draw, Head
 from openmagvit2.models.heads.embeddings import Rows
 from openmagvit2.models.layers.kv_cache import LayerCache
 from openmagvit2.registry import HEADS
+from openmagvit2.signatures import Count, Fraction
 
 
 @HEADS.register_module()
@@ -37,9 +38,9 @@ class TiedHead(Head):
         self,
         *,
         vocab_sizes: Sequence[int],
-        dim: int = 768,
+        dim: Count = 768,
         more_rows: int = 1,
-        label_smoothing: float = 0.1,
+        label_smoothing: Fraction = 0.1,
     ) -> None:
         if len(vocab_sizes) != 1:
             raise UserError(

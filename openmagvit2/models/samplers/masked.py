@@ -55,8 +55,8 @@ def masked_share(ratio: Any, schedule: str, tokens: int) -> Any:
         share = 1 - library.exp2(-bits * (1 - r))
     else:
         raise UserError(
-            f"The schedule of masked tokens is 'cosine', 'arccos', 'uniform', 'pow2' (or another "
-            f"power), 'log' or 'exp', got {schedule!r}."
+            f"mask_schedule must be 'cosine', 'arccos', 'uniform', 'pow2' (or another power), "
+            f"'log' or 'exp', got {schedule!r}."
         )
     return library.clip(share, LEAST_RATIO, 1.0)
 

@@ -1,5 +1,7 @@
 """Every registered converter there and back: all tensors, bit for bit."""
 
+import re
+
 import pytest
 import torch
 
@@ -65,5 +67,11 @@ def test_no_tensor_is_passed_over(converter, config):
         grown = official | {name: torch.cat([official[name]] * 2)}
         with pytest.raises(UserError, match='instead of'):
             to_ours(grown, model)
+    for name in {name for rule in converter.derived(model) for name in rule.tensors} & set(
+        official
+    ):
+        for other in (None, 'text', official[name].to_sparse()):
+            with pytest.raises(UserError, match=re.escape(name)):
+                to_ours(official | {name: other}, model)
     with pytest.raises(UserError, match='tensors that this config does not'):
         to_ours(official | {f'{networks[0]}.more': torch.zeros(1)}, model)

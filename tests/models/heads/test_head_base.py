@@ -99,5 +99,5 @@ def test_other_norms_and_more_rows():
     head = SeparateHead(vocab_sizes=SIZES, dim=8, norm='layer_norm', more_rows=3)
     assert [len(table.weight) for table in head.embeddings] == [9, 4]
     assert 'norm.bias' in head.state_dict()
-    with pytest.raises(UserError, match="norm one of rms_norm, layer_norm, None, got .* 'batch'"):
+    with pytest.raises(UserError, match="norm must be .* rms_norm, layer_norm, None, got 'batch'"):
         SeparateHead(vocab_sizes=SIZES, dim=8, norm='batch')

@@ -1,0 +1,76 @@
+"""Settings of generators that cannot be: one sentence that names the key."""
+
+from pathlib import Path
+
+import pytest
+
+from openmagvit2.config import load_config
+from openmagvit2.errors import UserError
+from openmagvit2.registry import MODELS
+
+TINY = Path(__file__).parents[1] / 'configs' / 'tiny'
+FRACTION = r' must be a number from 0 to 1, got '
+COUNT = r' must be a whole number from 1, got '
+FOLLOWS = r' follows from the other parts, and is .*; leave it out instead of setting it to '
+
+
+def build(name: str, options: dict):
+    return MODELS.build(load_config(TINY / f'{name}.py', options).model)
+
+
+@pytest.mark.parametrize(
+    ('name', 'key', 'values', 'told'),
+    [
+        ('ar_32', 'type', [None], ' must be the name of a class, got None'),
+        ('ar_32', 'input_dropout', [-1, 2.5, float('nan')], FRACTION),
+        ('ar_32', 'backbone.dropout', [-1, 2.5, 10**9, float('nan')], FRACTION),
+        ('ar_32', 'backbone.drop_path', [-0.1, 1.1], FRACTION),
+        ('ar_32', 'conditioner.dropout', [-1, 2.5, float('nan')], FRACTION),
+        ('maskgit_32', 'head.label_smoothing', [-1, 2], FRACTION),
+        ('ar_32', 'backbone.dim', [0], COUNT),
+        ('ar_32', 'backbone.num_layers', [0], COUNT),
+        ('ar_32', 'backbone.num_heads', [0], COUNT),
+        ('maskgit_32', 'backbone.hidden', [0], r' must be a whole number from 1 or None, got '),
+        ('ar_32', 'backbone.grid', [[], [1, 1]], FOLLOWS),
+        ('ar_32', 'conditioner.dim', [0, 7], FOLLOWS),
+        ('ar_32', 'head.vocab_sizes', [[3]], FOLLOWS),
+        ('ar_32', 'head.dim', [7], FOLLOWS),
+        ('ar_32', 'factorization.codebook_sizes', [[], [0], [7]], FOLLOWS),
+        ('ar_32', 'factorization.codebook_size', [0, 7], ': the tokenizer has 256 codes, not '),
+        ('ar_32', 'head.embedding', [-1, [], {}, 'x'], ' must be one of TokenEmbedding'),
+        ('var_32', 'head.norm', ['x', ''], ' must be one of rms_norm'),
+        ('maskgit_32', 'visible_weight', [-1, float('nan')], r' must be a number from 0, got '),
+        (
+            'ar_rq_32',
+            'soft_targets',
+            [dict(a=1), dict(temperature=0)],
+            r' must be dict\(temperature',
+        ),
+        ('ar_32', 'image_size', [[], [32], [32, 32, 32]], ' must be one or two whole numbers'),
+        ('titok_ar_32', 'image_size', [64], ': .* takes 32x32 only'),
+        ('ar_32', 'output_size', [[], [32], [1, 2, 3]], ' must be one or two whole numbers'),
+        ('ar_32', 'output_size', [0, [0, 1]], ' must be a whole number from 1 or a list'),
+    ],
+)
+def test_values_that_cannot_be(name, key, values, told):
+    for value in values:
+        with pytest.raises(UserError, match=f'^model.{key}{told}'):
+            build(name, {f'model.{key}': value})
+
+
+def test_what_follows_may_be_repeated():
+    model = build('ar_32', {'model.factorization.codebook_sizes': [256]})
+    grid, dim = list(model.grid), model.backbone.dim
+    again = build('ar_32', {'model.backbone.grid': grid, 'model.conditioner.dim': dim})
+    assert again.grid == model.grid
+    assert build('ar_32', {'model.output_size': [16, 8]}).output_size == (16, 8)
+
+
+def test_an_argument_of_a_part_that_is_not_built():
+    with pytest.raises(UserError, match='model.factorization: .* has no argument `a`'):
+        build('maskgit_32', {'model.factorization': dict(a=1)})
+
+
+def test_an_argument_of_a_part_that_is_there_by_default():
+    with pytest.raises(UserError, match='`Raster` in the order slot has no argument `a`; it has'):
+        build('ar_32', {'model.order': dict(a=1)})

@@ -1,0 +1,67 @@
+"""Trainings that are over before they begin, and schedules that cannot be followed."""
+
+from pathlib import Path
+
+import pytest
+from mmengine.optim import LinearLR
+
+from openmagvit2.config import load_config
+from openmagvit2.engine import loops
+from openmagvit2.errors import UserError
+from openmagvit2.registry import PARAM_SCHEDULERS
+from openmagvit2.workflows.train import train
+
+CONFIG = Path(__file__).parents[2] / 'configs' / 'tiny' / 'lfq_32.py'
+
+
+def options(name: str, **more) -> dict:
+    return {
+        'train_cfg.max_iters': 2,
+        'global_batch_size': 4,
+        'experiment_name': name,
+        'val_dataloader': None,
+        **more,
+    }
+
+
+def test_a_resume_of_a_finished_training_says_so(tmp_path, monkeypatch):
+    lines = []
+    monkeypatch.setattr(loops, 'print_log', lambda text, *_, **__: lines.append(text))
+    train(load_config(CONFIG, options(tmp_path.name)), str(tmp_path))
+    assert not any('is finished' in line for line in lines)
+    train(load_config(CONFIG, options(f'{tmp_path.name}-2')), str(tmp_path), resume=True)
+    (line,) = (line for line in lines if 'is finished' in line)
+    assert '2 of 2 iterations' in line and 'larger train_cfg.max_iters' in line
+    longer = options(f'{tmp_path.name}-3') | {'train_cfg.max_iters': 3}
+    runner = train(load_config(CONFIG, longer), str(tmp_path), resume=True)
+    assert runner.iter == 3 and sum('is finished' in line for line in lines) == 1
+
+
+@pytest.mark.parametrize(
+    ('scheduler', 'told'),
+    [
+        (dict(type='LinearLR', begin=2), 'LinearLR cannot be used so: .*end should be larger'),
+        (dict(type='StepLR', step_size=0), 'StepLR cannot be used so: .*modulo by zero'),
+        (dict(type='StepLR', step_size=None), "StepLR cannot be used so: .*'NoneType'; correct"),
+        (dict(type='MultiStepLR', milestones=3), 'MultiStepLR cannot be used so: .*int'),
+    ],
+)
+def test_schedules_of_mmengine_that_cannot_be_followed(tmp_path, scheduler, told):
+    schedule = dict(scheduler, by_epoch=False)
+    config = load_config(CONFIG, options(tmp_path.name, param_scheduler=[schedule]))
+    with pytest.raises(UserError, match=f'^param_scheduler: {told}'):
+        train(config, str(tmp_path))
+
+
+def test_bugs_of_other_schedulers_keep_their_traceback(tmp_path, monkeypatch):
+    class Broken(LinearLR):
+        def _get_value(self):
+            raise ValueError('a bug')
+
+    # The name goes when the test ends.
+    monkeypatch.setitem(PARAM_SCHEDULERS.module_dict, 'Broken', Broken)
+    scheduler = dict(type='Broken', by_epoch=False)
+    config = load_config(CONFIG, options(tmp_path.name, param_scheduler=[scheduler]))
+    with pytest.raises(ValueError, match='a bug') as error:
+        train(config, str(tmp_path))
+    assert not isinstance(error.value, UserError)
