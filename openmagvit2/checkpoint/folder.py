@@ -5,6 +5,7 @@ The layout is that of the Hugging Face hub: a file of weights above 5 GB is spli
 """
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,9 @@ def write_folder(
     if (folder / WEIGHTS).exists():
         (folder / INDEX).unlink(missing_ok=True)
     write_text(folder / CARD, card)
+    for path in folder.glob('model*.safetensors'):
+        # safetensors makes files that their owner alone can read; the umask is to decide.
+        shutil.copymode(folder / CARD, path)
     hashed = dict(config, weights_sha256=weights_hash(model, without=TRAINING_ONLY))
     write_text(folder / CONFIG, json.dumps(hashed, indent=2) + '\n')
 

@@ -11,6 +11,19 @@ from openmagvit2.errors import UserError
 FORBIDDEN = ('_scope_', '_base_', '_delete_', 'custom_imports', 'checkpoint', 'init_cfg')
 # Sizes of no model: above, memory or time is what a stranger is after.
 LARGEST, LONGEST = 2**24, 2**16
+# Arguments that say how many parts are built in a row, and their largest value: a million
+# small parts take minutes before their weights are missed.
+REPEATS = (
+    'num_layers',
+    'num_res_blocks',
+    'num_downsamples',
+    'num_upsamples',
+    'num_stages',
+    'num_phi',
+    'depth',
+    'channel_multipliers',
+)
+MOST = 128
 # Entries beside the model, which build nothing.
 ENTRIES = {
     'library_name': str,
@@ -56,6 +69,8 @@ def _check_below(value: Any, path: str, source: str) -> None:
             if not isinstance(key, str) or key in FORBIDDEN:
                 raise UserError(f'{source}: {path}.{key} has no place in a model folder.')
             _check_below(item, f'{path}.{key}', source)
+            if key in REPEATS:
+                _check_repeats(item, f'{path}.{key}', source)
         if 'type' in value:
             _check_type(value['type'], path, source)
     elif isinstance(value, (list, tuple)):
@@ -72,6 +87,15 @@ def _check_below(value: Any, path: str, source: str) -> None:
         raise UserError(f'{source}: {path} is {value}, which is no size of a model.')
     elif not (value is None or isinstance(value, (bool, int)) or _is_number(value)):
         raise UserError(f'{source}: {path} must be a plain value, got {value!r}.')
+
+
+def _check_repeats(value: Any, path: str, source: str) -> None:
+    """Check how often parts are repeated."""
+    if isinstance(value, (list, tuple)) and len(value) > MOST:
+        raise UserError(f'{source}: {path} has {len(value)} entries; {MOST} are the most.')
+    for number in value if isinstance(value, (list, tuple)) else [value]:
+        if isinstance(number, int) and number > MOST:
+            raise UserError(f'{source}: {path} is {number}; {MOST} are the most.')
 
 
 def _check_type(kind: Any, path: str, source: str) -> None:

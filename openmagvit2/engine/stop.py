@@ -21,6 +21,9 @@ class TrainingStopped(Exception):
         self.iteration = iteration
         self.signal_number = signal_number
 
+    def __reduce__(self) -> tuple:
+        return type(self), (self.iteration, self.signal_number)
+
 
 class StopRequest:
     """A flag that signals set; a second Ctrl-C interrupts at once."""

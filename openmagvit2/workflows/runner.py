@@ -22,8 +22,16 @@ from openmagvit2.protocols import Preparing
 from openmagvit2.registry import METRICS
 
 
-def build_runner(config: Config, work_dir: str | None = None, launcher: str = 'none') -> Runner:
-    """mmengine's Runner of a config; the work directory defaults to :func:`default_folder`."""
+def build_runner(
+    config: Config,
+    work_dir: str | None = None,
+    launcher: str = 'none',
+    kind: type[Runner] = Runner,
+) -> Runner:
+    """mmengine's Runner, or a subclass, of a config.
+
+    The work directory defaults to :func:`default_folder`.
+    """
     config = copy.deepcopy(config)
     config.work_dir = str(work_dir or config.get('work_dir') or default_folder(config))
     make_folder(config.work_dir)
@@ -38,7 +46,7 @@ def build_runner(config: Config, work_dir: str | None = None, launcher: str = 'n
     config.train_dataloader.dataset.setdefault('seed', config.randomness['seed'])
     check_schedulers(config.get('param_scheduler'))
     set_wrapper(config)
-    return Runner.from_cfg(config)
+    return kind.from_cfg(config)
 
 
 def set_wrapper(config: Config) -> None:

@@ -7,11 +7,13 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.logging import print_log
+from mmengine.runner import Runner
 
 from openmagvit2.checkpoint import load_model_weights, read_checkpoint
 from openmagvit2.checkpoint.hashing import file_hash
 from openmagvit2.engine.checks import check_datasets
 from openmagvit2.engine.parallel.peers import watched
+from openmagvit2.engine.run_folder import RUN, results
 from openmagvit2.engine.unwrap import unwrap
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.metrics import SHORT_NAMES
@@ -28,6 +30,15 @@ from openmagvit2.workflows.runner import (
     prepare,
     set_test,
 )
+
+
+class TestRunner(Runner):
+    """A Runner that measures; the merged config of a training in its folder stays as it is."""
+
+    def dump_config(self) -> None:
+        """Write the merged config where no training has."""
+        if not (Path(self.work_dir, RUN).is_file() or results(self.work_dir)):
+            super().dump_config()
 
 
 def test(
@@ -62,7 +73,7 @@ def test(
     config = copy.deepcopy(config)
     sampling = _configure(config, metrics, size, protocol, pad)
     prepared = prepare(config.test_evaluator)
-    runner = build_runner(config, work_dir, launcher)
+    runner = build_runner(config, work_dir, launcher, TestRunner)
     model = unwrap(runner.model)
     load_model_weights(model, checkpoint)
     check_datasets(dict(test_dataloader=runner.test_loop.dataloader), model)

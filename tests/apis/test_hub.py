@@ -83,6 +83,8 @@ def test_generator_in_shards_keeps_its_samples_settings_and_names(tmp_path):
         ('model.encoder.channels', 32 * 10**5, 'does not fit this config'),
         ('model.encoder.channels', -32, 'channels must be a whole number from 0, got -32'),
         ('model.encoder.num_res_blocks', 10**9, 'num_res_blocks is 10+, which is no size'),
+        ('model.encoder.num_res_blocks', 10**7, 'num_res_blocks is 10+; 128 are the most'),
+        ('model.decoder.channel_multipliers', [1] * 999, 'has 999 entries; 128 are the most'),
         ('model.encoder.channel_multipliers', [1] * 70_000, 'channel_multipliers has 70000'),
         ('model.quantizer.type', 'PatchGAN', 'PatchGAN'),
     ],

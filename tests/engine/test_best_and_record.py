@@ -78,6 +78,14 @@ def test_the_record_of_a_training_is_that_of_its_checkpoint(tmp_path):
         ours['protocol'][0].startswith('PSNR: official')
         and ours['dataset']['type'] == 'FashionMNIST'
     )
+    # A test of other images beside the checkpoint leaves the merged config of the training.
+    merged = (tmp_path / 'a' / 'lfq_32.py').read_text()
+    config.experiment_name += '-d'
+    config.val_dataloader.dataset.num_images = 7
+    run_test(config, str(tmp_path / 'a' / 'iter_3.pth'), str(tmp_path / 'a'))
+    assert json.loads((tmp_path / 'a' / 'metrics.json').read_text())['images'] == 7
+    assert (tmp_path / 'a' / 'lfq_32.py').read_text() == merged
+    assert 'num_images=10' in (tmp_path / 'b' / 'lfq_32.py').read_text()
     # Other weights have another hash: the raw ones of the same file.
     raw = {'state_dict': read_checkpoint(tmp_path / 'a' / 'iter_3.pth')['state_dict']}
     write_checkpoint(raw, tmp_path / 'raw.pth')

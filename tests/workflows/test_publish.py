@@ -47,6 +47,9 @@ def test_averages_and_raw_weights(work, tmp_path):
     name = 'encoder.conv_in.weight'
     assert averaged.model.state_dict()[name].equal(2 * raw.model.state_dict()[name])
     assert averaged.model.dataset_meta == dict(classes=['a'])
+    # Whoever may read the card may read the weights.
+    modes = {path.stat().st_mode for path in (tmp_path / 'model').iterdir()}
+    assert len(modes) == 1
     # The measurement is of the averages alone.
     assert '| PSNR | 20.5 |' in (tmp_path / 'model' / 'README.md').read_text()
     assert 'PSNR' not in (tmp_path / 'raw' / 'README.md').read_text()

@@ -6,7 +6,8 @@ import json
 import statistics
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -67,15 +68,21 @@ def run_all(
     with ProcessPoolExecutor(
         jobs, context, torch.set_num_threads, (threads,), max_tasks_per_child=1
     ) as pool:
-        futures = [pool.submit(run_one, *task) for task in tasks]
-        try:
-            return [
-                future.result()
-                for future in tqdm(as_completed(futures), 'runs', len(futures), mininterval=0)
-            ]
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
+        return _run_some_at_a_time(pool, jobs, tasks)
+
+
+def _run_some_at_a_time(pool: Executor, jobs: int, tasks: Sequence[tuple]) -> list[dict]:
+    """Submit a task when one is done: a process pool begins all that it has, even after Ctrl-C."""
+    running: set[Future] = set()
+    results: list[dict] = []
+    left = iter(tasks)
+    with tqdm(desc='runs', total=len(tasks), mininterval=0) as bar:
+        while len(results) < len(tasks):
+            running |= {pool.submit(run_one, *task) for task in islice(left, jobs - len(running))}
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            results += [future.result() for future in done]
+            bar.update(len(done))
+    return results
 
 
 def run_one(path: Path, seed: int, work_dir: Path, options: dict, judge: bool) -> dict:

@@ -1,0 +1,64 @@
+"""Many trainings in processes of their own, and Ctrl-C."""
+
+import pickle
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from openmagvit2.engine.stop import TrainingStopped
+from studies import ablation
+
+
+class Pool(ThreadPoolExecutor):
+    """Threads in the place of processes; counts what is submitted and not done."""
+
+    waiting: list[int] = []
+
+    def __init__(self, jobs, *args, **kwargs):
+        super().__init__(jobs)
+        self.futures = []
+
+    def submit(self, *task):
+        self.futures.append(super().submit(*task))
+        self.waiting.append(sum(not future.done() for future in self.futures))
+        return self.futures[-1]
+
+
+@pytest.fixture
+def runs(monkeypatch):
+    """The names of the runs that begin; the one called 'stopped' meets Ctrl-C."""
+    begun = []
+
+    def run_one(path, seed, *settings):
+        begun.append(f'{path} {seed}')
+        time.sleep(0.05)
+        if path == 'stopped':
+            raise KeyboardInterrupt
+        return dict(config=path, seed=seed)
+
+    monkeypatch.setattr(ablation, 'ProcessPoolExecutor', Pool)
+    monkeypatch.setattr(ablation, 'run_one', run_one)
+    monkeypatch.setattr(Pool, 'waiting', [])
+    return begun
+
+
+@pytest.mark.parametrize('jobs', [1, 2])
+def test_all_runs_are_made_a_few_at_a_time(runs, tmp_path, jobs):
+    results = ablation.run_all(['a', 'b'], [0, 1, 2], tmp_path, jobs)
+    assert sorted((r['seed'], r['config']) for r in results) == [
+        (seed, config) for seed in range(3) for config in 'ab'
+    ]
+    # A process pool begins what is submitted even after a stop.
+    assert max(Pool.waiting) == jobs
+
+
+def test_nothing_begins_after_a_stop(runs, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        ablation.run_all(['a', 'stopped', 'b'], [0, 1], tmp_path)
+    assert runs == ['a 0', 'stopped 0']
+
+
+def test_a_stop_comes_back_from_another_process():
+    again = pickle.loads(pickle.dumps(TrainingStopped(7, 2)))
+    assert (again.iteration, again.signal_number, str(again)) == (7, 2, 'stopped after iteration 7')
