@@ -6,6 +6,7 @@ import pytest
 
 from openmagvit2.config import load_config
 from openmagvit2.errors import UserError
+from openmagvit2.models.samplers.build import build_sampler
 from openmagvit2.registry import MODELS
 
 TINY = Path(__file__).parents[1] / 'configs' / 'tiny'
@@ -74,3 +75,19 @@ def test_an_argument_of_a_part_that_is_not_built():
 def test_an_argument_of_a_part_that_is_there_by_default():
     with pytest.raises(UserError, match='`Raster` in the order slot has no argument `a`; it has'):
         build('ar_32', {'model.order': dict(a=1)})
+
+
+@pytest.mark.parametrize(
+    ('key', 'values', 'told'),
+    [
+        ('choice_temperature', ['x', None, [1]], ' must be a number, got '),
+        ('schedule', [3, None, [1]], ' must be a string or a list, each a string, got '),
+        ('power', ['x', float('nan')], ' must be a number, got '),
+        ('annealing', [3, ['a', 'b']], ' must be a list, each a number, got '),
+        ('type', [3, dict(a=1)], ' must be the name of a sampler, got '),
+    ],
+)
+def test_settings_of_samplers(key, values, told):
+    for value in values:
+        with pytest.raises(UserError, match=f'^sampling.{key}{told}'):
+            build_sampler({'type': 'MaskedSampler', key: value})

@@ -1,5 +1,6 @@
 """Atomic writing of files."""
 
+import errno
 import os
 import re
 from collections.abc import Iterator
@@ -40,9 +41,11 @@ def write_atomically(path: str | Path) -> Iterator[IO[bytes]]:
         cause = _system_error(error)
         if cause is None:
             raise
+        # The temporary name is longer by some 30 letters.
+        long = cause.errno == errno.ENAMETOOLONG
         raise UserError(
             f'{path} cannot be written ({cause.strerror or cause}); what was there before is '
-            f'kept. Free space, or give another folder.'
+            f'kept. {"Give a shorter name" if long else "Free space, or give another folder"}.'
         ) from error
 
 

@@ -49,7 +49,8 @@ def reading(path: str | Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        denied = isinstance(error, PermissionError)
         raise UserError(
-            f'{path} cannot be read ({error.strerror or error}); name another path, or change its '
-            f'permissions.'
+            f'{path} cannot be read ({error.strerror or error}); '
+            f'{"change its permissions, or " if denied else ""}name another path.'
         ) from error

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from openmagvit2.apis import Generator, Tokenizer, init_model
-from openmagvit2.checkpoint import read_checkpoint
+from openmagvit2.checkpoint import read_checkpoint, write_checkpoint
 from openmagvit2.checkpoint.weights import find_weights
 from openmagvit2.config import load_config
 from openmagvit2.datasets import FashionMNIST, ImageFolder, ImageList, TokenCache
@@ -107,10 +107,11 @@ def test_no_permission(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, 'stat', refuse)
     with pytest.raises(
-        UserError, match=r'^/a/b cannot be read \(Permission denied\); name another'
+        UserError,
+        match=r'^/a/b cannot be read \(Permission denied\); change its permissions, or name',
     ):
         usable('/a/b')
-    with pytest.raises(UserError, match='^c cannot be read'), reading('c'):
+    with pytest.raises(UserError, match='^c cannot be read .*, or name another path'), reading('c'):
         refuse('c')
 
 
@@ -118,3 +119,11 @@ def test_a_name_in_a_list_of_images(tmp_path):
     (tmp_path / 'list.txt').write_text(f'{LONG}.png 0\n')
     with pytest.raises(UserError, match='names 1 files that do not exist'):
         ImageList(list_file=str(tmp_path / 'list.txt'), data_root=str(tmp_path))
+
+
+def test_a_name_that_is_too_long_for_its_temporary_file(tmp_path):
+    with pytest.raises(
+        UserError, match='b.pth cannot be written .* is kept. Give a shorter name.$'
+    ):
+        write_checkpoint(dict(state_dict={}), tmp_path / f'{"b" * 250}.pth')
+    assert not list(tmp_path.iterdir())

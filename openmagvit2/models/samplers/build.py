@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from openmagvit2.config_types import check_argument
 from openmagvit2.errors import UserError
 from openmagvit2.models.samplers.sub_token import SubTokenSampler
 from openmagvit2.registry import SAMPLERS
@@ -12,14 +13,18 @@ def build_sampler(settings: dict[str, Any]) -> SubTokenSampler:
     """Return the sampler of settings, :class:`SubTokenSampler` by default.
 
     Raises:
-        UserError: It has no setting of a name.
+        UserError: It has no setting of a name, or one is of another type.
     """
     settings = dict(type='SubTokenSampler') | settings
     kind = settings['type']
     cls = SAMPLERS.get(kind) if isinstance(kind, str) else kind
+    if cls is not None and not callable(cls):
+        raise UserError(f'sampling.type must be the name of a sampler, got {kind!r}.')
     known = accepted(cls) | {'type'} if cls is not None else set(settings)
     wrong = [key for key in settings if key not in known]
     if wrong:
         listed = ', '.join(sorted(known - {'type'}))
         raise UserError(f'sampling: {kind} has no setting `{wrong[0]}`; it has {listed}.')
+    for key, value in settings.items():
+        check_argument(f'sampling.{key}', value, cls)
     return SAMPLERS.build(settings)
