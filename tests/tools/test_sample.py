@@ -132,7 +132,7 @@ def test_many_classes_are_one_short_line():
         (['--seed=-1'], 'seed must be at least 0'),
         (['--top-k=-1'], 'top_k must be at least 0'),
         (['--guidance', 'inf'], 'guidance must be a finite number'),
-        (['--guidance', 'nan'], 'guidance must be at least 0'),
+        (['--guidance', 'nan'], 'guidance must be a number'),
         (['--device', 'abacus'], "device 'abacus' cannot be used here"),
         (['--out-dir', '{file}/below'], 'below cannot be written to (Not a directory)'),
         (['--npz', '{file}/x.npz'], 'cannot be written to (Not a directory)'),

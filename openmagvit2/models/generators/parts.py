@@ -54,34 +54,37 @@ def image_grid(
     Raises:
         UserError: Neither says the size.
     """
-    size = sides(image_size, 'model.image_size') or tokenizer.encoder.image_size
+    encoder = tokenizer.encoder
+    axes = len(encoder.stride or encoder.image_size or (0, 0))
+    size = sides(image_size, 'model.image_size', axes) or encoder.image_size
     if size is None:
         raise UserError(
             'model.image_size: the tokenizer takes images of any size; give the height and width '
             'of those that this model generates, in pixels.'
         )
     try:
-        tokenizer.encoder.check_size(size)
+        encoder.check_size(size)
     except UserError as error:
         raise UserError(f'model.image_size: {error}') from error
     return tuple(tokenizer.grid(size))
 
 
-def sides(size: int | Sequence[int] | None, path: str) -> tuple[int, ...] | None:
-    """Return the height and width of images, where they are given.
+def sides(size: int | Sequence[int] | None, path: str, axes: int = 2) -> tuple[int, ...] | None:
+    """Return the sides of images, where they are given.
 
     Args:
         size: Pixels; one number for squares.
         path: Key in the config, for errors.
+        axes: Number of sides.
 
     Raises:
-        UserError: It is neither one number from 1 nor two.
+        UserError: It is neither one number from 1 nor one for each side.
     """
     if size is None:
         return None
     found = (size, size) if isinstance(size, int) else tuple(size)
-    if len(found) != 2 or min(found) < 1:
-        raise UserError(f'{path} must be one or two whole numbers from 1, got {size!r}.')
+    if len(found) != axes or min(found) < 1:
+        raise UserError(f'{path} must be {axes} whole numbers from 1, got {size!r}.')
     return found
 
 
