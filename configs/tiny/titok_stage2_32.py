@@ -1,5 +1,5 @@
-# The CPU twin of titok/s128.py: the decoder of titok_stage1_32.py learns pixels through the decoder of titok_proxy_32.py. Give the
-# checkpoint of the first stage as model.training.start.checkpoint; without it all parts start from random weights, and none is frozen.
+# The CPU twin of titok/s128.py: the decoder of titok_stage1_32.py learns pixels through the decoder of titok_proxy_32.py. Give the checkpoint
+# of the first stage as model.training.start.checkpoint; without it all parts start from random weights. None is frozen, so that it trains then.
 _base_ = './titok_32.py'
 model = dict(
     encoder=dict(legacy_reshape=True),
@@ -10,6 +10,10 @@ model = dict(
             adaptive_norm=False, shortcut='branch')),
     pixels=dict(type='Pixels', range=(0, 1)),
     training=dict(
+        start=dict(
+            checkpoint=None,
+            rename={'pixels.tokenizer.decoder.': 'decoder.head.decoder.',
+                    'pixels.tokenizer.quantizer.embedding.weight': 'decoder.head.table'}),
         losses=dict(reconstruction=dict(type='L2Loss')),
         adversarial=dict(
             discriminator=dict(_delete_=True, type='BlurPatchGAN', channels=32, num_stages=2, pool=4), generator_loss='mean',

@@ -154,6 +154,11 @@ def test_resume_is_exact_with_several_codebooks_and_scales(tmp_path, straight, f
         'show_o_32',
         'ibq_32',
         'ar_ibq_32',
+        'vqgan_32',
+        'vq_32',
+        'fsq_32',
+        'ar_32_separate',
+        'titok_proxy_32',
     ],
 )
 def test_resume_is_exact_with_other_networks(tmp_path, straight, family):

@@ -34,7 +34,7 @@ class Training(nn.Module):
             frozen quantizer emits no losses.
         start: ``dict(checkpoint=…, rename={…})``: weights that a training starts from, of a model
             with other parts beside those of this one; ``rename`` maps beginnings of the file's
-            names to those of ours.
+            names to those of ours. None, or a ``checkpoint`` of None: random weights.
 
     Raises:
         UserError: ``freeze`` names a part that cannot be frozen.

@@ -112,7 +112,7 @@ class VisualTokenizer(BaseModel):
         self.recipe.load_weights()
         if isinstance(self.pixels, LoadsWeights):
             self.pixels.load_weights()
-        if self.recipe.start:
+        if self.recipe.start and self.recipe.start['checkpoint'] is not None:
             load_start(self, **self.recipe.start)
 
     # ---- use -------------------------------------------------------------------------------------
