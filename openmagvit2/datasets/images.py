@@ -6,6 +6,7 @@ import os
 import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from mmengine.logging import print_log
@@ -44,8 +45,9 @@ class FileDataset(ImageDataset):
 
     def __init__(
         self,
-        *,
         samples: list[tuple[Path, int]],
+        /,
+        *,
         on_error: str = 'raise',
         background: Colour = 'white',
         pipeline: list[dict] | None = None,
@@ -142,8 +144,7 @@ class ImageFolder(FileDataset):
         data_root: The folder; see :mod:`openmagvit2.io.image_files` for what counts as an image.
         pattern: Shell pattern that a path below it must match; ``*`` crosses folders:
             ``'train*'`` takes ``train_1.png`` and ``train/1.png``.
-        on_error, background: See :class:`FileDataset`.
-        pipeline, seed: See :class:`ImageDataset`.
+        options: ``on_error``, ``background``, ``pipeline`` and ``seed`` of :class:`FileDataset`.
 
     Raises:
         UserError: No image in the folder matches ``pattern``.
@@ -154,10 +155,7 @@ class ImageFolder(FileDataset):
         *,
         data_root: str,
         pattern: str = '*',
-        on_error: str = 'raise',
-        background: Colour = 'white',
-        pipeline: list[dict] | None = None,
-        seed: int = 0,
+        **options: Any,
     ) -> None:
         folder = _folder(Path(data_root), 'images')
         samples = [
@@ -167,9 +165,7 @@ class ImageFolder(FileDataset):
         ]
         if not samples:
             raise UserError(f'Folder {folder} holds no images that match {pattern!r}.')
-        super().__init__(
-            samples=samples, on_error=on_error, background=background, pipeline=pipeline, seed=seed
-        )
+        super().__init__(samples, **options)
 
 
 @DATASETS.register_module()
@@ -182,9 +178,8 @@ class ImageList(FileDataset):
     Args:
         list_file: The text file, UTF-8; empty lines and spaces around a line do not count.
         data_root: Folder that the paths are relative to.
-        on_error, background: See :class:`FileDataset`; a file that does not exist is an error
-            either way.
-        pipeline, seed: See :class:`ImageDataset`.
+        options: ``on_error``, ``background``, ``pipeline`` and ``seed`` of :class:`FileDataset`; a
+            file that does not exist is an error whatever ``on_error`` says.
 
     Raises:
         UserError: The list is missing, empty or not UTF-8, or names files that do not exist; some
@@ -196,10 +191,7 @@ class ImageList(FileDataset):
         *,
         list_file: str,
         data_root: str = '.',
-        on_error: str = 'raise',
-        background: Colour = 'white',
-        pipeline: list[dict] | None = None,
-        seed: int = 0,
+        **options: Any,
     ) -> None:
         if not usable(list_file).is_file():
             raise UserError(f'List file {list_file} does not exist.')
@@ -223,9 +215,7 @@ class ImageList(FileDataset):
                 f'correct the list or data_root.'
             )
         self.max_label = max(label for _, label in samples)
-        super().__init__(
-            samples=samples, on_error=on_error, background=background, pipeline=pipeline, seed=seed
-        )
+        super().__init__(samples, **options)
 
     @property
     def num_classes(self) -> int | None:
@@ -261,8 +251,7 @@ class ImageNet(FileDataset):
     Args:
         data_root: Folder with the splits.
         split: Name of a folder below it; 'train' leaves out ``EXCLUDED``, as the official runs do.
-        on_error, background: See :class:`FileDataset`.
-        pipeline, seed: See :class:`ImageDataset`.
+        options: ``on_error``, ``background``, ``pipeline`` and ``seed`` of :class:`FileDataset`.
 
     Raises:
         UserError: There are no class folders with images.
@@ -273,10 +262,7 @@ class ImageNet(FileDataset):
         *,
         data_root: str,
         split: str = 'train',
-        on_error: str = 'raise',
-        background: Colour = 'white',
-        pipeline: list[dict] | None = None,
-        seed: int = 0,
+        **options: Any,
     ) -> None:
         what = 'ImageNet, a folder of images for each class,'
         folder = _folder(Path(data_root) / split, what)
@@ -296,9 +282,7 @@ class ImageNet(FileDataset):
             for path in paths
             if path.name not in excluded
         ]
-        super().__init__(
-            samples=samples, on_error=on_error, background=background, pipeline=pipeline, seed=seed
-        )
+        super().__init__(samples, **options)
 
 
 @DATASETS.register_module()
@@ -310,8 +294,7 @@ class Coco(FileDataset):
     Args:
         data_root: Folder with the splits.
         split: Name of a folder below it.
-        on_error, background: See :class:`FileDataset`.
-        pipeline, seed: See :class:`ImageDataset`.
+        options: ``on_error``, ``background``, ``pipeline`` and ``seed`` of :class:`FileDataset`.
     """
 
     def __init__(
@@ -319,16 +302,11 @@ class Coco(FileDataset):
         *,
         data_root: str,
         split: str = 'val2017',
-        on_error: str = 'raise',
-        background: Colour = 'white',
-        pipeline: list[dict] | None = None,
-        seed: int = 0,
+        **options: Any,
     ) -> None:
         folder = _folder(Path(data_root) / split, f'the images of COCO {split}')
         samples = [(path, UNLABELLED) for path in find_images(folder)]
-        super().__init__(
-            samples=samples, on_error=on_error, background=background, pipeline=pipeline, seed=seed
-        )
+        super().__init__(samples, **options)
 
 
 def _first(names: list[str]) -> str:

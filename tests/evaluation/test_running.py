@@ -60,32 +60,16 @@ def test_sizes_metrics_and_record(folder, checkpoint, tmp_path):
         and record['metrics'] == values
         and len(record['checkpoint']['sha256']) == 64
     )
-    small = run_test(
-        config(folder, f'{tmp_path.name}-b'),
-        checkpoint,
-        str(tmp_path / 'b'),
-        metrics=['psnr'],
-        size='32',
-    )
-    assert small['psnr'] != values['psnr']
-    black = run_test(
-        config(folder, f'{tmp_path.name}-c'),
-        checkpoint,
-        str(tmp_path / 'c'),
-        metrics=['psnr'],
-        size='original',
-        pad='black',
-    )
-    assert black['psnr'] != values['psnr']
-    official = run_test(
-        config(folder, f'{tmp_path.name}-d'),
-        checkpoint,
-        str(tmp_path / 'd'),
-        metrics=['psnr'],
-        size='32',
-        protocol='official',
-    )
-    assert official['psnr'] != small['psnr']
+
+    def psnr(name: str, **settings) -> float:
+        own = config(folder, f'{tmp_path.name}-{name}')
+        found = run_test(own, checkpoint, str(tmp_path / name), metrics=['psnr'], **settings)
+        return found['psnr']
+
+    small = psnr('b', size='32')
+    assert small != values['psnr']
+    assert psnr('c', size='original', pad='black') != values['psnr']
+    assert psnr('d', size='32', protocol='official') != small
 
 
 @pytest.mark.parametrize('size', [[32, 64], '0', '32x64', 0, True])

@@ -1,10 +1,17 @@
 """Encoders and decoders of other systems on their official weights."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from appendix import GOLDENS, golden
 from official_names import Pairs, ours
 from torch import Tensor, nn
+
+from openmagvit2.checkpoint import to_official, to_ours
+from openmagvit2.models.decoders import CnnDecoder
+from openmagvit2.models.encoders import CnnEncoder
+from openmagvit2.models.generators.base import BaseGenerator
 
 
 def weights(name: str, key: str | None = 'state_dict') -> dict[str, Tensor]:
@@ -24,6 +31,38 @@ def load(module: nn.Module, state: dict[str, Tensor], prefix: str, pairs: Pairs)
     own = {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
     module.load_state_dict({ours(k, pairs): v for k, v in own.items()})
     return module.eval()
+
+
+def small_cnns(channels: int, **common: Any) -> tuple[CnnEncoder, CnnDecoder]:
+    """Encoder and decoder of the goldens after VQGAN, with ``channels`` between them."""
+    common = dict(channels=32, bias=True) | common
+    encoder = CnnEncoder(
+        out_channels=channels,
+        channel_multipliers=(2, 1),
+        num_res_blocks=1,
+        downsample='padded_conv',
+        out_kernel=3,
+        **common,
+    )
+    decoder = CnnDecoder(
+        in_channels=channels,
+        channel_multipliers=(1, 1),
+        num_res_blocks=2,
+        upsample='nearest_conv',
+        adaptive_norm=False,
+        **common,
+    )
+    return encoder, decoder
+
+
+def load_generator(model: BaseGenerator, state: dict[str, Tensor]) -> BaseGenerator:
+    """Load an official file without a tokenizer, in eval mode; the file back is the same."""
+    converted, _ = to_ours(state, model)
+    missing, unexpected = model.load_state_dict(converted['state_dict'], strict=False)
+    assert not unexpected and all(name.startswith('tokenizer.') for name in missing)
+    back = to_official(converted, model)[0]['state_dict']
+    assert back.keys() == state.keys() and all(back[k].equal(state[k]) for k in state)
+    return model.eval()
 
 
 def project(state: dict[str, Tensor], name: str, x: Tensor) -> Tensor:

@@ -3,12 +3,7 @@
 import re
 
 import torch
-from official_networks import arrays, load, near, weights
-
-from openmagvit2.models.decoders import CnnDecoder
-from openmagvit2.models.encoders import CnnEncoder
-
-COMMON = dict(channels=32, middle='plain', bias=True)
+from official_networks import arrays, load, near, small_cnns, weights
 
 
 @torch.no_grad()
@@ -21,21 +16,6 @@ def test_official_weights():
     middle = [(f'mid_block.{i}.', f'mid.block_{i + 1}.') for i in range(2)]
     down = [*middle, ('down.0.downsample.', 'down.0.downsample.conv.')]
     case = arrays('infinity_vae_tiny')
-    encoder = CnnEncoder(
-        out_channels=8,
-        channel_multipliers=(2, 1),
-        num_res_blocks=1,
-        downsample='padded_conv',
-        out_kernel=3,
-        **COMMON,
-    )
-    decoder = CnnDecoder(
-        in_channels=8,
-        channel_multipliers=(1, 1),
-        num_res_blocks=2,
-        upsample='nearest_conv',
-        adaptive_norm=False,
-        **COMMON,
-    )
+    encoder, decoder = small_cnns(8, middle='plain')
     near(load(encoder, deeper, 'encoder.', down)(case['x']), case['z'])
     near(load(decoder, deeper, 'decoder.', middle)(case['codes']).clamp(-1, 1), case['recon'])

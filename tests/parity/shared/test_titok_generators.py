@@ -4,11 +4,10 @@ back.
 
 import pytest
 import torch
-from official_networks import arrays, near, weights
+from official_networks import arrays, load_generator, near, weights
 from torch.testing import assert_close
 
 from openmagvit2.apis import init_model
-from openmagvit2.checkpoint import to_official, to_ours
 
 SIZES = {
     'model.tokenizer.encoder.num_tokens': 12,
@@ -45,12 +44,7 @@ def g(name):
 def model(name):
     config, sizes = CASES[name]
     model, state = init_model(config, cfg_options=SIZES | sizes), weights(name, None)
-    ours, _ = to_ours(state, model)
-    missing, unexpected = model.load_state_dict(ours['state_dict'], strict=False)
-    assert not unexpected and all(name.startswith('tokenizer.') for name in missing)
-    back = to_official(ours, model)[0]['state_dict']
-    assert back.keys() == state.keys() and all(back[k].equal(state[k]) for k in state)
-    return model.eval()
+    return load_generator(model, state)
 
 
 def test_logits_and_loss(g, model):

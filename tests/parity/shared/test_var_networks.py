@@ -2,33 +2,13 @@
 
 import torch
 from official_names import taming
-from official_networks import arrays, load, near, project, weights
-
-from openmagvit2.models.decoders import CnnDecoder
-from openmagvit2.models.encoders import CnnEncoder
-
-COMMON = dict(channels=32, attention_levels=(1,), middle='attention', bias=True, qkv='joint')
+from official_networks import arrays, load, near, project, small_cnns, weights
 
 
 @torch.no_grad()
 def test_official_weights():
     state, case = weights('var_vae_tiny', None), arrays('var_vae_tiny')
-    encoder = CnnEncoder(
-        out_channels=8,
-        channel_multipliers=(2, 1),
-        num_res_blocks=1,
-        downsample='padded_conv',
-        out_kernel=3,
-        **COMMON,
-    )
-    decoder = CnnDecoder(
-        in_channels=8,
-        channel_multipliers=(1, 1),
-        num_res_blocks=2,
-        upsample='nearest_conv',
-        adaptive_norm=False,
-        **COMMON,
-    )
+    encoder, decoder = small_cnns(8, attention_levels=(1,), middle='attention', qkv='joint')
     z = load(encoder, state, 'encoder.', taming(2))(case['x'])
     near(project(state, 'quant_conv', z), case['z'])
     load(decoder, state, 'decoder.', [])

@@ -2,11 +2,10 @@
 
 import pytest
 import torch
-from official_networks import arrays, near, weights
+from official_networks import arrays, load_generator, near, weights
 from torch.testing import assert_close
 
 from openmagvit2.apis import init_model
-from openmagvit2.checkpoint import to_official, to_ours
 
 SIZES = {
     'model.image_size': (8, 12),
@@ -26,12 +25,7 @@ def g():
 @pytest.fixture(scope='module')
 def model():
     model, state = init_model('tiny/vit_vqgan_ar_32', cfg_options=SIZES), weights('vitvq_gpt_tiny')
-    ours, _ = to_ours(state, model)
-    missing, unexpected = model.load_state_dict(ours['state_dict'], strict=False)
-    assert not unexpected and all(name.startswith('tokenizer.') for name in missing)
-    back = to_official(ours, model)[0]['state_dict']
-    assert back.keys() == state.keys() and all(back[k].equal(state[k]) for k in state)
-    return model.eval()
+    return load_generator(model, state)
 
 
 @torch.no_grad()

@@ -3,12 +3,8 @@
 import pytest
 import torch
 from official_names import taming
-from official_networks import arrays, load, near, project, weights
+from official_networks import arrays, load, near, project, small_cnns, weights
 
-from openmagvit2.models.decoders import CnnDecoder
-from openmagvit2.models.encoders import CnnEncoder
-
-COMMON = dict(channels=32, middle='attention', bias=True)
 LLAMAGEN = [
     *((f'mid.{name}.', f'mid.{i}.') for i, name in enumerate(('block_1', 'attn_1', 'block_2'))),
     *((f'down.{i}.block.', f'conv_blocks.{i}.res.') for i in range(2)),
@@ -34,24 +30,7 @@ CASES = {
 def test_official_weights(name):
     key, channels, levels, down, up = CASES[name]
     state, case = weights(name, key), arrays(name)
-    encoder = CnnEncoder(
-        out_channels=channels,
-        channel_multipliers=(2, 1),
-        num_res_blocks=1,
-        attention_levels=levels,
-        downsample='padded_conv',
-        out_kernel=3,
-        **COMMON,
-    )
-    decoder = CnnDecoder(
-        in_channels=channels,
-        channel_multipliers=(1, 1),
-        num_res_blocks=2,
-        attention_levels=levels,
-        upsample='nearest_conv',
-        adaptive_norm=False,
-        **COMMON,
-    )
+    encoder, decoder = small_cnns(channels, attention_levels=levels, middle='attention')
     z = load(encoder, state, 'encoder.', down)(case['x'])
     near(z, case['z'])
     near(project(state, 'quant_conv', z), case['prequant'])
