@@ -71,7 +71,7 @@ def _parser(modules: dict[str, ModuleType]) -> argparse.ArgumentParser:
 
 
 def _measured(module: ModuleType, args: argparse.Namespace, machine) -> Iterator[Result]:
-    """The results of a part; 'all' runs it with its defaults."""
+    """Return the results of a part; 'all' runs it with its defaults."""
     if args.part == 'all':
         own = argparse.ArgumentParser()
         module.add_arguments(own)

@@ -27,7 +27,7 @@ LONGEST_NAME = 60
 
 
 def psnr(image: np.ndarray, other: np.ndarray) -> float:
-    """In dB, of two uint8 images."""
+    """Return the PSNR of two uint8 images, in dB."""
     error = np.square(image.astype(np.float64) - other).mean()
     return 10 * np.log10(255**2 / error) if error else float('inf')
 

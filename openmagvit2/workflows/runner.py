@@ -22,7 +22,7 @@ from openmagvit2.registry import METRICS
 
 
 def build_runner(config: Config, work_dir: str | None = None, launcher: str = 'none') -> Runner:
-    """mmengine's Runner of a config; the work directory defaults to :func:`default_folder`."""
+    """Build mmengine's Runner of a config; its folder defaults to :func:`default_folder`."""
     config = copy.deepcopy(config)
     config.work_dir = str(work_dir or config.get('work_dir') or default_folder(config))
     make_folder(config.work_dir)
@@ -81,7 +81,7 @@ def leave_out_hooks(config: Config) -> None:
 
 
 def count_once(config: Config) -> None:
-    """Samplers of evaluations must not pad: mmengine's repeats images, by default, until all
+    """Keep samplers of evaluations from padding: mmengine's repeats images, by default, until all
     processes have as many.
     """
     for name in ('val_dataloader', 'test_dataloader'):

@@ -167,7 +167,7 @@ def _require(registry: Registry, built: dict, key: str, reason: str) -> None:
 
 
 def _set_protocol(evaluators: Sequence[dict], protocol: str) -> None:
-    """For the evaluators that have more than one."""
+    """Set the protocol of the evaluators that have more than one."""
     having = [evaluator for evaluator in evaluators if _takes(METRICS, evaluator, 'protocol')]
     if not having:
         raise UserError('--protocol goes with PSNR, SSIM and rFID; none of them is measured here.')
@@ -176,7 +176,7 @@ def _set_protocol(evaluators: Sequence[dict], protocol: str) -> None:
 
 
 def _resize(dataloader, size: int | str) -> None:
-    """Another side for the crops of a data loader's pipeline, or none at all."""
+    """Set another side for the crops of a data loader's pipeline, or none at all."""
     _require(DATASETS, dataloader.dataset, 'pipeline', '--size goes with data sets of images')
     if isinstance(size, str) and size.isdigit():
         size = int(size)

@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
-    """Encoding and decoding, and each metric whose weights are at hand."""
+    """Measure encoding and decoding, and each metric whose weights are at hand."""
     model, number = init_model(args.config, device=machine.device), args.batch_size
     data = dict(image=torch.randint(0, 256, (number, 3, args.size, args.size), dtype=torch.uint8))
     samples = model.val_step(data)

@@ -141,7 +141,7 @@ class Bert(Backbone):
 
 
 def init_truncated(module: nn.Module) -> None:
-    """Normal weights of deviation 0.02, cut at two deviations, and biases of zero."""
+    """Draw normal weights of deviation 0.02, cut at two deviations; set biases to zero."""
     if isinstance(module, (nn.Linear, nn.Embedding)):
         # The inverse of the distribution at uniform numbers; torch's own waits for the device.
         bound = math.erf(2**0.5)
