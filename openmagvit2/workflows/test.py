@@ -14,8 +14,8 @@ from openmagvit2.engine.checks import check_datasets
 from openmagvit2.engine.parallel.peers import watched
 from openmagvit2.engine.unwrap import unwrap
 from openmagvit2.errors import UserError
-from openmagvit2.evaluation.metrics import SHORT_NAMES
 from openmagvit2.evaluation.metrics.base import measures_samples
+from openmagvit2.evaluation.names import SHORT_NAMES
 from openmagvit2.evaluation.record import write_record
 from openmagvit2.evaluation.stages import check_stages
 from openmagvit2.registry import DATASETS, METRICS, MODELS, Registry
@@ -46,7 +46,7 @@ def test(
         config, checkpoint: Config and checkpoint of a tokenizer or a generator.
         work_dir: Receives logs and ``metrics.json``, which says what was measured how.
         launcher: See :func:`train`.
-        metrics: Short names (``evaluation.metrics.SHORT_NAMES``) instead of all the config's
+        metrics: Short names (``evaluation.names.SHORT_NAMES``) instead of all the config's
             evaluators; one that the config has keeps its settings, as a protocol or a file of
             weights.
         size: Side of resize and centre crop instead of the config's; 'original' measures images as

@@ -11,7 +11,7 @@ from benchmarks.machine import Machine, seconds_of
 from benchmarks.report import Result
 from openmagvit2.apis import init_model
 from openmagvit2.errors import UserError
-from openmagvit2.evaluation.metrics import SHORT_NAMES
+from openmagvit2.evaluation.names import SHORT_NAMES
 from openmagvit2.registry import METRICS
 
 LIGHT = ('psnr', 'ssim', 'usage')
