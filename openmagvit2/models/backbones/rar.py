@@ -10,10 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from openmagvit2.models.backbones.base import Backbone
-from openmagvit2.models.backbones.bert import init_truncated
 from openmagvit2.models.layers.attention import check_heads
 from openmagvit2.models.layers.kv_cache import LayerCache, new_cache
 from openmagvit2.models.layers.masks import causal_mask
+from openmagvit2.models.layers.transformer_block import init_truncated
 from openmagvit2.registry import BACKBONES
 
 EPS = 1e-6

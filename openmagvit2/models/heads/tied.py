@@ -7,11 +7,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
-from openmagvit2.models.backbones.bert import EPS, init_truncated
 from openmagvit2.models.heads.base import Draw, Head
 from openmagvit2.models.heads.embeddings import Rows
 from openmagvit2.models.layers.kv_cache import LayerCache
+from openmagvit2.models.layers.transformer_block import init_truncated
 from openmagvit2.registry import HEADS
+
+# LayerNorm of BERT.
+EPS = 1e-12
 
 
 @HEADS.register_module()

@@ -1,5 +1,7 @@
 """Pre-norm Llama block: RMSNorm, rotary attention, SwiGLU (docs/reference/specification.md)."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -20,6 +22,17 @@ def init_normal(module: nn.Module) -> None:
     """
     if isinstance(module, (nn.Linear, nn.Embedding)):
         nn.init.normal_(module.weight, 0.0, 0.02)
+
+
+def init_truncated(module: nn.Module) -> None:
+    """Draw normal weights of deviation 0.02, cut at two deviations; set biases to zero."""
+    if isinstance(module, (nn.Linear, nn.Embedding)):
+        # The inverse of the distribution at uniform numbers; torch's own waits for the device.
+        bound = math.erf(2**0.5)
+        with torch.no_grad():
+            module.weight.uniform_(-bound, bound).erfinv_().mul_(0.02 * 2**0.5)
+    if isinstance(module, nn.Linear) and module.bias is not None:
+        nn.init.zeros_(module.bias)
 
 
 def short_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
