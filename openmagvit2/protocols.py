@@ -114,7 +114,7 @@ class FeatureLayers(Protocol):
     """A discriminator that gives the outputs of its layers."""
 
     def features(self, image: Tensor) -> list[Tensor]:
-        """Images (B, 3, H, W) to one tensor for each layer."""
+        """Map images (B, 3, H, W) to one tensor for each layer."""
 
 
 @runtime_checkable
@@ -133,7 +133,7 @@ class Scaled(Protocol):
         """Return what a generator sees of the sum before scale ``s``, (B, groups[s], D)."""
 
     def teacher_inputs(self, indices: Tensor) -> Tensor:
-        """Inputs of all scales but the first, (B, T - groups[0], D)."""
+        """Return the inputs of all scales but the first, (B, T - groups[0], D)."""
 
 
 @runtime_checkable

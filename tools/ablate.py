@@ -8,11 +8,9 @@ import sys
 from pathlib import Path
 
 from openmagvit2 import console
-from openmagvit2.config import DictAction
-from openmagvit2.engine.stop import TrainingStopped
+from openmagvit2.config_options import DictAction
 from openmagvit2.errors import UserError
-from openmagvit2.io import usable, write_text
-from studies import as_markdown, plot_rows, run_all, summarize
+from openmagvit2.io import usable
 
 
 def find(paths: list[str]) -> list[Path]:
@@ -59,6 +57,12 @@ def parse_args() -> argparse.Namespace:
 def main() -> int:
     console.forgive()
     args = parse_args()
+
+    # Below the command line, whose --help need not wait for them.
+    from openmagvit2.engine.stop import TrainingStopped
+    from openmagvit2.io import write_text
+    from studies import as_markdown, plot_rows, run_all, summarize
+
     try:
         results = run_all(
             find(args.configs),

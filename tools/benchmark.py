@@ -3,29 +3,35 @@ python tools/benchmark.py lfq|tokenizer|train_step|…|all [--json] [--device cu
 """
 
 import argparse
+import ast
 import importlib
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import benchmarks
-from benchmarks.report import Result, as_json
 from openmagvit2 import console
 from openmagvit2.errors import UserError
+
+if TYPE_CHECKING:
+    from benchmarks.report import Result
 
 
 def main(argv: list[str] | None = None) -> int:
     console.forgive()
-    modules = {
-        name: importlib.import_module(f'{benchmarks.__name__}.{name}') for name in benchmarks.PARTS
-    }
+    argv = sys.argv[1:] if argv is None else argv
+    # The part comes first; --help of another one need not wait for its imports.
+    chosen = [name for name in benchmarks.PARTS if argv[:1] in ([name], ['all'])]
+    modules = {name: importlib.import_module(f'{benchmarks.__name__}.{name}') for name in chosen}
     args = _parser(modules).parse_args(argv)
-    chosen = list(modules) if args.part == 'all' else [args.part]
 
     # After openmagvit2, which sets what torch reads when it is loaded.
     import torch
 
     from benchmarks.machine import Machine
+    from benchmarks.report import as_json
 
     if args.threads:
         torch.set_num_threads(args.threads)
@@ -59,10 +65,11 @@ def _parser(modules: dict[str, ModuleType]) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest='part', required=True)
     everything = commands.add_parser('all', help='every part with its defaults')
     parsers = [everything]
-    for name, module in modules.items():
-        text = module.__doc__ or ''
+    for name in benchmarks.PARTS:
+        text = _docstring(name)
         parsers.append(commands.add_parser(name, help=' '.join(text.split()), description=text))
-        module.add_arguments(parsers[-1])
+        if name in modules:
+            modules[name].add_arguments(parsers[-1])
     for command in parsers:
         command.add_argument('--json', action='store_true', help='print one JSON document instead')
         command.add_argument('--device', default='cpu')
@@ -70,8 +77,14 @@ def _parser(modules: dict[str, ModuleType]) -> argparse.ArgumentParser:
     return parser
 
 
-def _measured(module: ModuleType, args: argparse.Namespace, machine) -> Iterator[Result]:
-    """The results of a part; 'all' runs it with its defaults."""
+def _docstring(name: str) -> str:
+    """Return what a part's file says of it, without an import."""
+    file = Path(benchmarks.__path__[0]) / f'{name}.py'
+    return ast.get_docstring(ast.parse(file.read_text('utf-8'))) or ''
+
+
+def _measured(module: ModuleType, args: argparse.Namespace, machine) -> Iterator['Result']:
+    """Return the results of a part; 'all' runs it with its defaults."""
     if args.part == 'all':
         own = argparse.ArgumentParser()
         module.add_arguments(own)

@@ -6,10 +6,8 @@ import argparse
 import sys
 
 from openmagvit2 import console
-from openmagvit2.checkpoint.converters import converters
-from openmagvit2.config import DictAction
+from openmagvit2.config_options import DictAction
 from openmagvit2.errors import UserError
-from openmagvit2.workflows.convert import convert
 
 
 def parse() -> argparse.Namespace:
@@ -66,6 +64,11 @@ def parse() -> argparse.Namespace:
 def main() -> int:
     console.forgive()
     args = parse()
+
+    # Below the command line, whose --help need not wait for them.
+    from openmagvit2.checkpoint.converters import converters
+    from openmagvit2.workflows.convert import convert
+
     if args.list:
         for file in (file for converter in converters() for file in converter.files):
             print(f'{file.name:<24} {file.repository:<53} {file.config}')

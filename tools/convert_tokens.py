@@ -6,9 +6,7 @@ import argparse
 import sys
 
 from openmagvit2 import console
-from openmagvit2.config import load_config
 from openmagvit2.errors import UserError
-from openmagvit2.workflows.token_exchange import export_tokens, import_tokens
 
 
 def main() -> int:
@@ -28,6 +26,11 @@ def main() -> int:
     parser.add_argument('--size', type=int, help='pixels of the images')
     parser.add_argument('--views', type=int, help='lines of an image in a jsonl file (1)')
     args = parser.parse_args()
+
+    # Below the command line, whose --help need not wait for them.
+    from openmagvit2.config import load_config
+    from openmagvit2.workflows.token_exchange import export_tokens, import_tokens
+
     try:
         if args.to:
             images = export_tokens(args.source, args.out, args.to, args.name)

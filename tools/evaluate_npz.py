@@ -7,13 +7,16 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from openmagvit2 import console
-from openmagvit2.config import DictAction
+from openmagvit2.config_options import DictAction
 from openmagvit2.errors import UserError
-from openmagvit2.evaluation.comparison import METRICS, Result
-from openmagvit2.io import usable_text, write_text
-from openmagvit2.workflows.compare import compare_sets
+from openmagvit2.evaluation.names import METRICS
+from openmagvit2.io import usable_text
+
+if TYPE_CHECKING:
+    from openmagvit2.evaluation.comparison import Result
 
 
 def parse_args() -> argparse.Namespace:
@@ -97,6 +100,10 @@ def add_sets(parser: argparse.ArgumentParser) -> None:
 def main() -> int:
     console.forgive()
     args = parse_args()
+
+    # Below the command line, whose --help need not wait for them.
+    from openmagvit2.workflows.compare import compare_sets
+
     try:
         if args.out and not usable_text(args.out).absolute().parent.is_dir():
             raise UserError(f'--out {args.out}: its folder does not exist.')
@@ -129,8 +136,10 @@ def main() -> int:
     return 0
 
 
-def write(result: Result, out: str) -> UserError | None:
+def write(result: 'Result', out: str) -> UserError | None:
     """Write the result as JSON; return what prevents that, so that it is shown all the same."""
+    from openmagvit2.io import write_text
+
     if Path(out).is_file():
         print(f'{out} was there and is written anew.', file=sys.stderr)
     text = json.dumps(asdict(result), indent=2, ensure_ascii=False) + '\n'
@@ -143,7 +152,7 @@ def write(result: Result, out: str) -> UserError | None:
     return None
 
 
-def show(result: Result, samples: str, reference: str) -> None:
+def show(result: 'Result', samples: str, reference: str) -> None:
     """Print skipped files and warnings to stderr, protocol and values to stdout."""
     for name, files in result.skipped.items():
         for file in files:

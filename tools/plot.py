@@ -7,14 +7,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
-
 from openmagvit2 import console
 from openmagvit2.errors import UserError
-from openmagvit2.io import usable, write_atomically
-
-matplotlib.use('Agg')
-import matplotlib.pyplot as plt  # noqa: E402  (after the choice of a backend without a display)
+from openmagvit2.io import usable
 
 Curve = dict[int, float]
 # What a line of the log has beside values.
@@ -100,6 +95,14 @@ def plot(
     Raises:
         UserError: Another ending, or the file cannot be written.
     """
+    import matplotlib
+
+    # A backend without a display, chosen before pyplot is imported.
+    matplotlib.use('Agg')
+    import matplotlib.pyplot as plt
+
+    from openmagvit2.io import write_atomically
+
     kind = Path(out).suffix[1:].lower()
     if kind not in ('png', 'svg', 'pdf'):
         raise UserError(f'--out {out}: give a file that ends in .png, .svg or .pdf.')

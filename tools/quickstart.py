@@ -5,9 +5,7 @@ import sys
 from pathlib import Path
 
 from openmagvit2 import console
-from openmagvit2.engine.stop import TrainingStopped
 from openmagvit2.errors import UserError
-from quickstart_lib import run
 
 
 def main() -> int:
@@ -22,6 +20,11 @@ def main() -> int:
     )
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/quickstart'))
     args = parser.parse_args()
+
+    # Below the command line, whose --help need not wait for them.
+    from openmagvit2.engine.stop import TrainingStopped
+    from quickstart_lib import run
+
     try:
         metrics = run(
             Path(__file__).parents[1] / 'configs' / 'quickstart', args.work_dir, args.minutes

@@ -9,17 +9,18 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
-from tqdm import tqdm
+from typing import TYPE_CHECKING
 
 from openmagvit2 import console
-from openmagvit2.apis import Tokenizer
-from openmagvit2.checkpoint.hashing import weights_hash
-from openmagvit2.datasets.transforms import CenterCrop, Resize
 from openmagvit2.errors import UserError
-from openmagvit2.io import UnreadableImage, claim, gather_images, read_image, to_colour
-from openmagvit2.visualization import save_grid, save_image, shrink
+
+# The functions import what takes long: --help need not wait for it.
+if TYPE_CHECKING:
+    import numpy as np
+
+    from openmagvit2.apis import Tokenizer
+    from openmagvit2.datasets.transforms import CenterCrop, Resize
+    from openmagvit2.io import UnreadableImage
 
 GRID_COLUMNS = 8
 # Longer side of an image in the grid, whose cells have the size of the largest.
@@ -28,19 +29,23 @@ GRID_SIDE = 512
 LONGEST_NAME = 60
 
 
-def psnr(image: np.ndarray, other: np.ndarray) -> float:
-    """In dB, of two uint8 images."""
+def psnr(image: 'np.ndarray', other: 'np.ndarray') -> float:
+    """Return the PSNR of two uint8 images, in dB."""
+    import numpy as np
+
     error = np.square(image.astype(np.float64) - other).mean()
     return 10 * np.log10(255**2 / error) if error else float('inf')
 
 
-def fitting(tokenizer: Tokenizer, size: int | None) -> list[Resize | CenterCrop]:
+def fitting(tokenizer: 'Tokenizer', size: int | None) -> list['Resize | CenterCrop']:
     """Return the transforms of images to a square of ``size`` pixels, or to the one size that the
     tokenizer takes; none where it takes any.
 
     Raises:
         UserError: It takes no images of ``size``.
     """
+    from openmagvit2.datasets.transforms import CenterCrop, Resize
+
     encoder = tokenizer.model.encoder
     only = encoder.image_size
     if size is None and only is None:
@@ -57,13 +62,18 @@ def fitting(tokenizer: Tokenizer, size: int | None) -> list[Resize | CenterCrop]
 
 
 def reconstruct(
-    tokenizer: Tokenizer,
+    tokenizer: 'Tokenizer',
     files: Sequence[Path],
     out_dir: Path,
     background: str,
-    transforms: Sequence[Resize | CenterCrop] = (),
-) -> list[UnreadableImage]:
+    transforms: Sequence['Resize | CenterCrop'] = (),
+) -> list['UnreadableImage']:
     """Write the reconstructions and the grid; returns what could not be read."""
+    from tqdm import tqdm
+
+    from openmagvit2.io import UnreadableImage, read_image
+    from openmagvit2.visualization import save_grid, save_image, shrink
+
     pairs, broken = [], []
     for i, path in enumerate(tqdm(files, desc='images')):
         try:
@@ -84,12 +94,15 @@ def reconstruct(
     return broken
 
 
-def begin(tokenizer: Tokenizer, out_dir: str, background: str, size: int | None) -> None:
+def begin(tokenizer: 'Tokenizer', out_dir: str, background: str, size: int | None) -> None:
     """Make the folder, or check that the reconstructions in it are of the same tokenizer.
 
     Raises:
         UserError: They are not, or nothing says so.
     """
+    from openmagvit2.checkpoint.hashing import weights_hash
+    from openmagvit2.io import claim
+
     settings = dict(weights=weights_hash(tokenizer.model), background=background, size=size)
     numbered = f'{"[0-9]" * 5}_*.png'
     if claim(out_dir, settings, 'reconstructions.json', numbered, 'reconstructions'):
@@ -105,8 +118,7 @@ def ascii_if_needed(path: Path) -> str:
     return str(path).encode(encoding, 'backslashreplace').decode(encoding)
 
 
-def main() -> int:
-    console.forgive()
+def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description='Reconstruct images with a tokenizer, and print the PSNR of each.'
     )
@@ -135,7 +147,16 @@ def main() -> int:
     parser.add_argument(
         '--device', help='as cuda:1, mps, cpu; default: the accelerator, where there is one'
     )
-    args = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> int:
+    console.forgive()
+    args = parse_args()
+
+    from openmagvit2.apis import Tokenizer
+    from openmagvit2.io import gather_images, to_colour
+
     try:
         to_colour(args.background)
         files = gather_images(args.images)

@@ -8,20 +8,16 @@ import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-
-from tqdm import tqdm
+from typing import TYPE_CHECKING
 
 from openmagvit2 import console
-from openmagvit2.apis import Generator
-from openmagvit2.checkpoint.hashing import weights_hash
-from openmagvit2.config import DictAction
-from openmagvit2.engine import launch
+from openmagvit2.config_options import DictAction
 from openmagvit2.errors import UserError
-from openmagvit2.evaluation.rejection import Rejection, build_rejection
-from openmagvit2.evaluation.sample_labels import RANDOM, sample_pairs
-from openmagvit2.io import claim
-from openmagvit2.visualization import save_grid, save_image
-from openmagvit2.workflows.sample import sample_npz
+
+# The functions import what takes long: --help need not wait for it.
+if TYPE_CHECKING:
+    from openmagvit2.apis import Generator
+    from openmagvit2.evaluation.rejection import Rejection
 
 # Classes that one line lists.
 SHOWN = 20
@@ -83,13 +79,20 @@ def named(labels: list[int], num_classes: int, names: list[str] | None) -> str:
 
 
 def sample_files(
-    generator: Generator,
+    generator: 'Generator',
     args: argparse.Namespace,
     labels: list[int],
     sampling: dict,
-    rejection: Rejection | None,
+    rejection: 'Rejection | None',
 ) -> str:
     """Write PNG files and a grid of them; check the arguments before writing."""
+    from tqdm import tqdm
+
+    from openmagvit2.checkpoint.hashing import weights_hash
+    from openmagvit2.evaluation.sample_labels import sample_pairs
+    from openmagvit2.io import claim
+    from openmagvit2.visualization import save_grid, save_image
+
     generator.model.check(labels, generator.sampling | sampling, args.seed, once=True)
     if rejection:
         rejection.prepare(labels, generator.device)
@@ -217,6 +220,12 @@ def given_sampling(args: argparse.Namespace) -> dict:
 
 def run(args: argparse.Namespace) -> str:
     """Sample as the arguments say, and return what was written where."""
+    from openmagvit2.apis import Generator
+    from openmagvit2.engine import launch
+    from openmagvit2.evaluation.rejection import build_rejection
+    from openmagvit2.evaluation.sample_labels import RANDOM
+    from openmagvit2.workflows.sample import sample_npz
+
     sampling = given_sampling(args)
     size = 1 if args.image_size is None else args.image_size
     if min(args.num, args.num_per_class, args.batch_size, size) < 1:
@@ -254,6 +263,9 @@ def run(args: argparse.Namespace) -> str:
 def main() -> int:
     console.forgive()
     args = parse_args()
+
+    from openmagvit2.engine import launch
+
     try:
         done = run(args)
     except UserError as error:
@@ -268,4 +280,8 @@ def main() -> int:
 
 
 if __name__ == '__main__':
-    launch.finish(main())
+    code = main()
+
+    from openmagvit2.engine import launch
+
+    launch.finish(code)

@@ -6,12 +6,9 @@ import argparse
 import sys
 
 from openmagvit2 import console
-from openmagvit2.config import DictAction, load_config
-from openmagvit2.engine import launch
+from openmagvit2.config_options import DictAction
 from openmagvit2.errors import UserError
-from openmagvit2.evaluation.metrics import SHORT_NAMES
-from openmagvit2.evaluation.metrics.pixels import PROTOCOLS
-from openmagvit2.workflows.test import test
+from openmagvit2.evaluation.names import PROTOCOLS, SHORT_NAMES
 
 
 def parse_args() -> argparse.Namespace:
@@ -54,6 +51,12 @@ def parse_args() -> argparse.Namespace:
 def main() -> int:
     console.forgive()
     args = parse_args()
+
+    # Below the command line, whose --help need not wait for them.
+    from openmagvit2.config import load_config
+    from openmagvit2.engine import launch
+    from openmagvit2.workflows.test import test
+
     try:
         config = load_config(args.config, args.cfg_options)
         launch.start(args.launcher, config)
@@ -78,4 +81,8 @@ def main() -> int:
 
 
 if __name__ == '__main__':
-    launch.finish(main())
+    code = main()
+
+    from openmagvit2.engine import launch
+
+    launch.finish(code)

@@ -6,14 +6,11 @@ import argparse
 import sys
 
 from openmagvit2 import console
-from openmagvit2.config import DictAction, load_config
-from openmagvit2.engine import launch
+from openmagvit2.config_options import DictAction
 from openmagvit2.errors import UserError
-from openmagvit2.workflows.tokenize import tokenize
 
 
-def main() -> int:
-    console.forgive()
+def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description='Encode a data set once; a second start goes on where a killed one stopped.'
     )
@@ -40,7 +37,18 @@ def main() -> int:
         help='overrides, as train_dataloader.dataset.data_root=DIR',
     )
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm'], default='none')
-    args = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> int:
+    console.forgive()
+    args = parse_args()
+
+    # Below the command line, whose --help need not wait for them.
+    from openmagvit2.config import load_config
+    from openmagvit2.engine import launch
+    from openmagvit2.workflows.tokenize import tokenize
+
     try:
         config = load_config(args.config, args.cfg_options)
         launch.start(args.launcher, config)
@@ -62,4 +70,8 @@ def main() -> int:
 
 
 if __name__ == '__main__':
-    launch.finish(main())
+    code = main()
+
+    from openmagvit2.engine import launch
+
+    launch.finish(code)

@@ -50,7 +50,7 @@ def model_card(name: str, generator: bool, metrics: dict[str, Any] | None = None
 
 
 def _measured(metrics: dict[str, Any]) -> str:
-    """Values of a ``metrics.json``, and how they were measured."""
+    """Return the values of a ``metrics.json``, and how they were measured."""
     rows = [
         f'| {TITLES.get(key, key)} | {value:.4g} |' for key, value in metrics['metrics'].items()
     ]
@@ -60,7 +60,7 @@ def _measured(metrics: dict[str, Any]) -> str:
 
 
 def _published(info: dict[str, Any]) -> str:
-    """Published values of the metafile: not those of these weights."""
+    """Return the published values of the metafile: not those of these weights."""
     lines = [f'{info["row"] or info["name"]}; these are not measurements of the weights here.', '']
     for result in info['expected']:
         values = ', '.join(f'{TITLES.get(k, k)} {v:g}' for k, v in result['values'].items())

@@ -76,7 +76,7 @@ def to_indices(indices: Tensor | np.ndarray, axes: int) -> Tensor:
 
 
 def _to_tensor(image: ImageLike, background: Colour) -> Tensor:
-    """(3, H, W), uint8 or floats, not yet scaled."""
+    """Return (3, H, W), uint8 or floats, not yet scaled."""
     is_file = isinstance(image, (str, os.PathLike, bytes, Image.Image)) or hasattr(image, 'read')
     if is_file:
         image = read_image(cast(Source, image), background)

@@ -28,6 +28,6 @@ class Unfilled(TorchFunctionMode):
 
 @contextlib.contextmanager
 def on_meta() -> Iterator[None]:
-    """Within it a model of any size is built in no memory."""
+    """Let a model of any size be built in no memory, within it."""
     with torch.device('meta'), Unfilled():
         yield

@@ -23,10 +23,10 @@ from openmagvit2.evaluation.frechet import frechet_distance
 from openmagvit2.evaluation.images import ImageSet
 from openmagvit2.evaluation.inception_score import InceptionScore
 from openmagvit2.evaluation.kernel_distance import kernel_distance
+from openmagvit2.evaluation.names import METRICS
 from openmagvit2.evaluation.precision_recall import precision_recall
 from openmagvit2.io.images import Colour
 
-METRICS = ('fd', 'is', 'precision_recall', 'kid')
 # Metrics that compare single images of both sets.
 PAIRED = {'precision_recall', 'kid'}
 # With fewer images the value depends on their number.

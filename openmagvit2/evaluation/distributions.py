@@ -229,7 +229,7 @@ def _kept_moments(kept: Path) -> Statistics | None:
 
 
 def _keep_moments(kept: Path, count: int, mean: Tensor, cov: Tensor) -> None:
-    """Cache moments; if the folder cannot be written, only the next run takes longer."""
+    """Keep moments; if the folder cannot be written, only the next run takes longer."""
     try:
         with write_atomically(kept) as file:
             np.savez(file, count=count, mu=mean.numpy(), sigma=cov.numpy())

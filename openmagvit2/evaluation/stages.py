@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from openmagvit2.errors import UserError
-from openmagvit2.evaluation.metrics import SHORT_NAMES
+from openmagvit2.evaluation.names import SHORT_NAMES
 from openmagvit2.protocols import Staged
 from openmagvit2.registry import METRICS, MODELS, Registry
 

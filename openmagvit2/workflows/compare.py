@@ -98,7 +98,7 @@ def compare_sets(
     Args:
         samples: npz, folder, or with ``config`` the checkpoint of a generator.
         reference: npz of images or statistics, or folder.
-        metrics: Names in ``comparison.METRICS``; default: all that the reference allows but KID.
+        metrics: Names in ``names.METRICS``; default: all that the reference allows but KID.
         features: Config of the feature network; default: the FID Inception.
         batch_size: Images at a time.
         device: Device of network and generator; default: see :func:`init_model`.

@@ -171,8 +171,9 @@ def _check_target(sources: Sequence[str | Path], target: Path, to: str) -> None:
 
 
 def bit_order_note(model: nn.Module, state: dict[str, Tensor]) -> str:
-    """Pixels come out right in either order of bits, indices do not; v1 files have no adaptive
-    norm.
+    """Return a note where the config's order of bits is not the file's, else ''.
+
+    Pixels come out right in either order, indices do not; v1 files have no adaptive norm.
     """
     order = None if is_generator(model) else model.quantizer.bit_order
     expected = 'lsb' if any(name.startswith('decoder.adaptive.') for name in state) else 'msb'
@@ -186,7 +187,7 @@ def bit_order_note(model: nn.Module, state: dict[str, Tensor]) -> str:
 
 
 def _kept(file: dict, report: Report, bare: bool) -> dict:
-    """Names of classes stay; other entries beside the weights are reported and dropped."""
+    """Keep names of classes; report and drop other entries beside the weights."""
     meta = {} if bare else dataset_meta(file)
     kept = dict(meta=dict(dataset_meta=meta)) if meta else {}
     beside = [str(key) for key in file if key not in ('state_dict', 'ema_state_dict', *kept)]
@@ -197,8 +198,8 @@ def _kept(file: dict, report: Report, bare: bool) -> dict:
 def _with_tokenizer(
     inside: dict[str, Tensor], path: str | Path, tokenizer: nn.Module, converted: dict
 ) -> str:
-    """Which weights of the tokenizer file ``path``, official or ours, stand in a generator of
-    ours; where there are none, those of the file are put into ``converted``.
+    """Say which weights of the tokenizer file ``path``, official or ours, stand in a generator of
+    ours; where there are none, put those of the file into ``converted``.
     """
     parts = _tokenizer_file(path, tokenizer)
     weights = encoder_and_decoder(inside, 'tokenizer.')
@@ -212,7 +213,7 @@ def _with_tokenizer(
 
 
 def _tokenizer_file(path: str | Path, tokenizer: nn.Module) -> list[dict[str, Tensor]]:
-    """Raw and averaged weights of a tokenizer's file by our names."""
+    """Return raw and averaged weights of a tokenizer's file by our names."""
     file = read_checkpoint(path)
     try:
         if is_official(file['state_dict']):
@@ -225,8 +226,8 @@ def _tokenizer_file(path: str | Path, tokenizer: nn.Module) -> list[dict[str, Te
 def compare_tokenizers(
     inside: dict[str, Tensor], raw: dict[str, Tensor], averaged: dict[str, Tensor]
 ) -> str:
-    """Which weights of a tokenizer a generator holds: a sentence. All three are encoder and decoder
-    by our names.
+    """Say which weights of a tokenizer a generator holds: a sentence. All three are encoder and
+    decoder by our names.
     """
     pairs = (('raw', raw), ('averaged', averaged))
     kinds = [kind for kind, weights in pairs if _same(inside, weights)]

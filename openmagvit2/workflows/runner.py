@@ -28,7 +28,7 @@ def build_runner(
     launcher: str = 'none',
     kind: type[Runner] = Runner,
 ) -> Runner:
-    """mmengine's Runner, or a subclass, of a config.
+    """Build mmengine's Runner, or a subclass, of a config.
 
     The work directory defaults to :func:`default_folder`.
     """
@@ -90,7 +90,7 @@ def leave_out_hooks(config: Config) -> None:
 
 
 def count_once(config: Config) -> None:
-    """Samplers of evaluations must not pad: mmengine's repeats images, by default, until all
+    """Keep samplers of evaluations from padding: mmengine's repeats images, by default, until all
     processes have as many.
     """
     for name in ('val_dataloader', 'test_dataloader'):

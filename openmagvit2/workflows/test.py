@@ -16,8 +16,8 @@ from openmagvit2.engine.parallel.peers import watched
 from openmagvit2.engine.run_folder import RUN, results
 from openmagvit2.engine.unwrap import unwrap
 from openmagvit2.errors import UserError
-from openmagvit2.evaluation.metrics import SHORT_NAMES
 from openmagvit2.evaluation.metrics.base import measures_samples
+from openmagvit2.evaluation.names import SHORT_NAMES
 from openmagvit2.evaluation.record import write_record
 from openmagvit2.evaluation.stages import check_stages
 from openmagvit2.registry import DATASETS, METRICS, MODELS, Registry
@@ -57,7 +57,7 @@ def test(
         config, checkpoint: Config and checkpoint of a tokenizer or a generator.
         work_dir: Receives logs and ``metrics.json``, which says what was measured how.
         launcher: See :func:`train`.
-        metrics: Short names (``evaluation.metrics.SHORT_NAMES``) instead of all the config's
+        metrics: Short names (``evaluation.names.SHORT_NAMES``) instead of all the config's
             evaluators; one that the config has keeps its settings, as a protocol or a file of
             weights.
         size: Side of resize and centre crop instead of the config's; 'original' measures images as
@@ -178,7 +178,7 @@ def _require(registry: Registry, built: dict, key: str, reason: str) -> None:
 
 
 def _set_protocol(evaluators: Sequence[dict], protocol: str) -> None:
-    """For the evaluators that have more than one."""
+    """Set the protocol of the evaluators that have more than one."""
     having = [evaluator for evaluator in evaluators if _takes(METRICS, evaluator, 'protocol')]
     if not having:
         raise UserError('--protocol goes with PSNR, SSIM and rFID; none of them is measured here.')
@@ -187,7 +187,7 @@ def _set_protocol(evaluators: Sequence[dict], protocol: str) -> None:
 
 
 def _resize(dataloader, size: int | str) -> None:
-    """Another side for the crops of a data loader's pipeline, or none at all."""
+    """Set another side for the crops of a data loader's pipeline, or none at all."""
     _require(DATASETS, dataloader.dataset, 'pipeline', '--size goes with data sets of images')
     if isinstance(size, str) and size.isdigit():
         size = int(size)

@@ -30,6 +30,14 @@ def test_walks_of_at_most_twelve_stops_that_exist():
                 assert node is not None, f'{file}:{place}'
 
 
+def test_walks_never_go_back_up_a_floor():
+    floors = ('tools', 'workflows', 'apis', 'models datasets engine evaluation', 'checkpoint io')
+    for walk in TEXT.partition('## Three walks')[2].split('\n**')[1:]:
+        folders = re.findall(r'^\d+\. `(?:openmagvit2/)?(\w+)/', walk, re.MULTILINE)
+        heights = [i for name in folders for i, floor in enumerate(floors) if name in floor.split()]
+        assert len(heights) == len(folders) and heights == sorted(heights)
+
+
 def test_examples_are_quoted_from_the_code():
     examples = re.findall(r'\(`([\w/.]+\.py)`\):\n\n```python\n(.+?)```', TEXT, re.DOTALL)
     assert len(examples) == 3

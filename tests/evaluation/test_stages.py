@@ -8,7 +8,7 @@ import torch
 from openmagvit2.apis import init_model
 from openmagvit2.checkpoint import write_checkpoint
 from openmagvit2.config import load_config
-from openmagvit2.evaluation.metrics import SHORT_NAMES
+from openmagvit2.evaluation.names import SHORT_NAMES
 from openmagvit2.evaluation.stages import check_stages
 from openmagvit2.registry import METRICS
 from openmagvit2.workflows.test import test as run_test

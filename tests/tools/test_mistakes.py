@@ -13,6 +13,7 @@ import pytest
 from openmagvit2 import console
 from openmagvit2.evaluation.comparison import Result
 from openmagvit2.registry import QUANTIZERS
+from openmagvit2.workflows import compare
 
 ROOT = Path(__file__).parents[2]
 
@@ -90,7 +91,7 @@ def test_an_evaluation_is_written_before_it_is_printed(tmp_path, monkeypatch):
         network=dict(name='n'),
         protocol={},
     )
-    tool['main'].__globals__['compare_sets'] = lambda *args, **kwargs: fake
+    monkeypatch.setattr(compare, 'compare_sets', lambda *args, **kwargs: fake)
     monkeypatch.setattr(
         sys, 'argv', ['evaluate_npz.py', 'a', 'b', '--out', str(tmp_path / 'out.json')]
     )

@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
-    """The step of the generator, then loss and memory of the single head, in float32."""
+    """Measure the step of the generator, then loss and memory of the single head, in float32."""
     yield _step(args, machine)
     yield _single_head(args, machine)
 
@@ -66,7 +66,7 @@ def _step(args: argparse.Namespace, machine: Machine) -> Result:
         batches = _batches(folder, args.batch_size, config.train_dataloader.num_workers)
 
         def step() -> tuple[float, float]:
-            """Seconds in all, and those of them that waited for data."""
+            """Return seconds in all, and those of them that waited for data."""
             begin = time.perf_counter()
             batch = next(batches)
             waited = time.perf_counter() - begin
@@ -103,7 +103,9 @@ def _step(args: argparse.Namespace, machine: Machine) -> Result:
 
 
 def _batches(folder: str, batch_size: int, workers: int) -> Iterator[dict]:
-    """Batches of a token cache, by a config's number of workers where there are as many cores."""
+    """Yield batches of a token cache, by a config's number of workers where there are as many
+    cores.
+    """
     workers = min(workers, os.cpu_count() or 1)
     return iter(DataLoader(TokenCache(data_root=folder), batch_size, num_workers=workers))
 
@@ -129,7 +131,7 @@ def write_cache(folder: Path, model: nn.Module, count: int) -> None:
 def products(
     step: Callable[[], object], device: torch.device, seconds: float
 ) -> tuple[float, float]:
-    """Rate of the large products of a step, operations a second, and their part of its time."""
+    """Measure the rate of a step's large products, operations/s, and their part of its time."""
     kinds = [ProfilerActivity.CPU]
     kinds += [ProfilerActivity.CUDA] * (device.type == 'cuda')
     with profile(activities=kinds, with_flops=True) as found:
@@ -173,12 +175,12 @@ def _single_head(args: argparse.Namespace, machine: Machine) -> Result:
 
 
 def own_loss(head: nn.Module, x: Tensor, target: Tensor) -> Tensor:
-    """The loss as the package computes it."""
+    """Compute the loss as the package computes it."""
     return head.losses_per_token(x, target).mean()
 
 
 def plain_loss(head: nn.Module, x: Tensor, target: Tensor) -> Tensor:
-    """The same with the table of all logits."""
+    """Compute the same with the table of all logits."""
     logits = head.classifiers[0](head.norm(x))
     return F.cross_entropy(logits.flatten(0, 1), target.flatten())
 
@@ -191,8 +193,8 @@ def _head_inputs(codes: int, dim: int, tokens: int, device: torch.device) -> tup
 
 
 def head_bytes(codes: int, dim: int, tokens: int, form: Callable) -> float:
-    """Peak bytes of a loss and its backward pass beyond weights and gradients, which nothing is
-    computed for: tensors have shapes alone.
+    """Measure the peak bytes of a loss and its backward pass beyond weights and gradients, which
+    nothing is computed for: tensors have shapes alone.
     """
     with FakeTensorMode():
         head, x, target = _head_inputs(codes, dim, tokens, torch.device('cpu'))

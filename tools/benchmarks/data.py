@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
-    """One result; the plain form is the faster of the two."""
+    """Yield one result; the plain form is the faster of the two."""
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder, f'{i:04}.jpg') for i in range(args.images)]
         for i, path in enumerate(paths):
@@ -54,7 +54,7 @@ def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
 
 
 def _photograph(seed: int) -> Image.Image:
-    """Something as smooth as a photograph, of ImageNet's usual size."""
+    """Return something as smooth as a photograph, of ImageNet's usual size."""
     noise = np.random.default_rng(seed).integers(0, 256, (24, 32, 3), dtype=np.uint8)
     return Image.fromarray(noise).resize((500, 375), Image.Resampling.BICUBIC)
 

@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def measure(args: argparse.Namespace, machine: Any) -> Iterator[Any]:
-    """A result for each batch size and form of the weights, then one of Jacobi decoding."""
+    """Yield a result for each batch size and form of the weights, then one of Jacobi decoding."""
     from benchmarks.report import Result
 
     model = Generator.from_config(args.config).model.to(machine.device)
@@ -77,7 +77,7 @@ def forms(model: nn.Module, half: nn.Module | None) -> Iterator[tuple[str, nn.Mo
 
 
 def weights_read(model: nn.Module) -> int:
-    """Weights that one position reads: the head's blocks once for each sub-token."""
+    """Count the weights that one position reads: the head's blocks once for each sub-token."""
 
     def size(module: nn.Module) -> int:
         return sum(p.numel() for p in module.parameters())
@@ -88,7 +88,7 @@ def weights_read(model: nn.Module) -> int:
 
 
 def starts(model: nn.Module, batch: int) -> Tensor:
-    """Prefix rows (2 * batch, P, dim), the null half behind."""
+    """Return prefix rows (2 * batch, P, dim), the null half behind."""
     labels = [i % (model.num_classes or 1) for i in range(batch)]
     condition, _ = model.conditioner.requests(labels)
     null = model.conditioner.null(batch)
@@ -99,7 +99,7 @@ def starts(model: nn.Module, batch: int) -> Tensor:
 
 @torch.no_grad()
 def token_seconds(model: nn.Module, batch: int, steps: int, weights: str) -> float:
-    """Median seconds of a position, the first left out."""
+    """Return the median seconds of a position, the first left out."""
     backbone, head = for_decoding(model.backbone, weights), for_decoding(model.head, weights)
     start, sampler = starts(model, batch), SubTokenSampler(guidance=GUIDANCE)
     random = torch.rand(batch, steps, len(head.vocab_sizes), dtype=torch.float64)
@@ -116,7 +116,7 @@ def token_seconds(model: nn.Module, batch: int, steps: int, weights: str) -> flo
 
 @torch.no_grad()
 def plain_seconds(model: nn.Module, batch: int, steps: int) -> float:
-    """The same with a pass for each half, and caches that are joined anew at each position."""
+    """Return the same with a pass for each half, and caches joined anew at each position."""
     head, sampler = model.head, SubTokenSampler(guidance=GUIDANCE)
     halves = starts(model, batch).chunk(2)
     caches: list[list[Any]] = [[_Joined() for _ in model.backbone.blocks] for _ in halves]
@@ -138,7 +138,7 @@ def plain_seconds(model: nn.Module, batch: int, steps: int) -> float:
 
 @torch.no_grad()
 def jacobi_seconds(model: nn.Module, steps: int, window: int) -> tuple[float, list[int]]:
-    """Seconds of a position of one image, and the positions that each pass accepted."""
+    """Return the seconds of a position of one image, and the positions that each pass accepted."""
     form = chosen('auto', model.backbone, model.head)
     backbone, head = for_decoding(model.backbone, form), for_decoding(model.head, form)
     sampler = SubTokenSampler(guidance=GUIDANCE, decoding='jacobi', window=window)

@@ -11,7 +11,7 @@ from benchmarks.machine import Machine, seconds_of
 from benchmarks.report import Result
 from openmagvit2.apis import init_model
 from openmagvit2.errors import UserError
-from openmagvit2.evaluation.metrics import SHORT_NAMES
+from openmagvit2.evaluation.names import SHORT_NAMES
 from openmagvit2.registry import METRICS
 
 LIGHT = ('psnr', 'ssim', 'usage')
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
-    """Encoding and decoding, and each metric whose weights are at hand."""
+    """Measure encoding and decoding, and each metric whose weights are at hand."""
     model, number = init_model(args.config, device=machine.device), args.batch_size
     data = dict(image=torch.randint(0, 256, (number, 3, args.size, args.size), dtype=torch.uint8))
     samples = model.val_step(data)

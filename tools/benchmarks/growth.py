@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
-    """One result for each number, series by series; then the picture is written."""
+    """Yield one result for each number, series by series; then write the picture."""
     generator = Generator.from_config(args.generator).model.to(machine.device)
     panels = []
     network = f'of {args.generator}'
@@ -59,14 +59,14 @@ def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
 
 
 def _loss(bits: int, machine: Machine, repeats: int) -> float:
-    """Seconds of the loss of 256 tokens, forward and backward."""
+    """Return the seconds of the loss of 256 tokens, forward and backward."""
     lfq = LFQ(num_bits=bits).to(machine.device)
     z = torch.randn(1, bits, TOKENS, device=machine.device, requires_grad=True)
     return seconds_of(lambda: sum(lfq(z).losses.values()).backward(), machine.device, repeats)
 
 
 def _reconstruction(args: argparse.Namespace, machine: Machine):
-    """Seconds of encoding and decoding one image, by its side."""
+    """Return the seconds of encoding and decoding one image, by its side."""
     model = init_model(args.tokenizer, device=machine.device)
 
     @torch.no_grad()
@@ -78,13 +78,13 @@ def _reconstruction(args: argparse.Namespace, machine: Machine):
 
 
 def _position(model: torch.nn.Module, batch: int) -> float:
-    """Seconds of a position of a batch, with guidance."""
+    """Return the seconds of a position of a batch, with guidance."""
     return token_seconds(model, batch, 4, chosen('auto', model.backbone, model.head))
 
 
 @torch.no_grad()
 def _backbone(model: torch.nn.Module, length: int, machine: Machine, repeats: int) -> float:
-    """Seconds of a forward pass over a sequence."""
+    """Return the seconds of a forward pass over a sequence."""
     x = torch.randn(1, length, model.backbone.dim, device=machine.device)
     return seconds_of(lambda: model.backbone(x), machine.device, repeats)
 

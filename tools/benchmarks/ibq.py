@@ -18,7 +18,7 @@ MOST_BYTES = 1.5e9
 def measure_ibq(
     codes: int, dim: int, tokens: int, machine: Machine, repeats: int = 1
 ) -> Iterator[Result]:
-    """One result; not passed where the memory is beyond what is allowed."""
+    """Yield one result; not passed where the memory is beyond what is allowed."""
     ibq = IBQ(codebook_size=codes, code_dim=dim).to(machine.device).train()
     z = torch.randn(1, dim, tokens, device=machine.device, requires_grad=True)
 
@@ -52,7 +52,9 @@ def measure_ibq(
 
 
 def plain_loss(x: Tensor, table: Tensor, temperature: float) -> Tensor:
-    """Losses and a use of the codes as the official code forms them, from all logits of (M, D)."""
+    """Return losses and a use of the codes as the official code forms them, from all logits of
+    (M, D).
+    """
     logits = x @ table.T
     p = logits.softmax(-1)
     onehot = F.one_hot(logits.argmax(-1), len(table)).to(p)
@@ -66,7 +68,7 @@ def plain_loss(x: Tensor, table: Tensor, temperature: float) -> Tensor:
 
 
 def _measure(loss: Callable[[], Tensor], ibq: IBQ, z: Tensor, repeats: int) -> tuple[float, float]:
-    """Median seconds, and peak bytes without the table's gradient."""
+    """Return the median seconds, and peak bytes without the table's gradient."""
 
     def step() -> None:
         ibq.zero_grad(set_to_none=True)

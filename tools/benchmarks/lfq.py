@@ -19,9 +19,9 @@ SIZES = ((18, 256), (18, 1024), (18, 4096), (18, 16384), (18, 65536), (10, 1024)
 
 
 def dense_entropies(x: Tensor, temperature: float, eps: float) -> tuple[Tensor, Tensor]:
-    """Per-sample and codebook entropy of (M, bits) by the definition, with tables of M x 2^bits
-    numbers (docs/reference/specification.md, Lookup-free quantization), in the operations of the
-    official code.
+    """Return per-sample and codebook entropy of (M, bits) by the definition, with tables of M x
+    2^bits numbers (docs/reference/specification.md, Lookup-free quantization), in the operations of
+    the official code.
     """
     bits = x.shape[1]
     table = (
@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
-    """One result for each number of bits and tokens."""
+    """Yield one result for each number of bits and tokens."""
     sizes = SIZES
     if args.bits or args.tokens:
         sizes = tuple((b, t) for b in args.bits or [18] for t in args.tokens or [1024])
@@ -82,7 +82,7 @@ def _dense_loss(z: Tensor) -> Tensor:
 
 
 def _measure(loss: Callable[[], Tensor], repeats: int, z: Tensor) -> tuple[float, float]:
-    """Median seconds and peak bytes, gradients included."""
+    """Return the median seconds and peak bytes, gradients included."""
 
     def step() -> None:
         z.grad = None

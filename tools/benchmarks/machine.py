@@ -20,7 +20,7 @@ READ_BYTES = 256 * 2**20
 def seconds_of(
     step: Callable[[], object], device: str | torch.device = 'cpu', repeats: int = 3
 ) -> float:
-    """Median time of a call, after one that is not counted; waits for the device."""
+    """Return the median time of a call, after one that is not counted; waits for the device."""
     times = []
     for _ in range(repeats + 1):
         wait_for(device)
@@ -64,7 +64,7 @@ class Machine:
         return names[0] if names else platform.processor() or platform.machine()
 
     def _matrix_rate(self, dtype: torch.dtype = torch.float32) -> float:
-        """Operations a second of a large matrix product; a multiply-add is two."""
+        """Return the operations a second of a large matrix product; a multiply-add is two."""
         # Processors without bfloat16 units are a hundred times slower in it.
         slow = self.device.type == 'cpu' and dtype != torch.float32
         size = 8192 if self.device.type != 'cpu' else 256 if slow else 1024
@@ -72,7 +72,9 @@ class Machine:
         return 2 * size**3 / seconds_of(lambda: a @ b, self.device)
 
     def _convolution_rate(self, dtype: torch.dtype = torch.float32) -> float:
-        """Operations a second of a 3x3 convolution with 128 channels, in its faster layout."""
+        """Return the operations a second of a 3x3 convolution with 128 channels, in its faster
+        layout.
+        """
         batch, size = (1, 32) if self.device.type == 'cpu' else (32, 128)
         x = torch.randn(batch, 128, size, size, device=self.device).to(dtype)
         weight = torch.randn(128, 128, 3, 3, device=self.device).to(dtype)
@@ -104,7 +106,7 @@ class Machine:
         read: float = 0.0,
         dtype: torch.dtype = torch.float32,
     ) -> float:
-        """Seconds that work takes at least.
+        """Return the seconds that work takes at least.
 
         Args:
             matrix, convolution: Operations, a multiply-add being two.
@@ -116,7 +118,7 @@ class Machine:
         return max(busy, read / self.bandwidth if read else 0.0)
 
     def content(self) -> dict:
-        """All of it for the report."""
+        """Return all of it for the report."""
         return dict(
             device=str(self.device),
             processor=self.processor,

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def measure(args: argparse.Namespace, machine: Any) -> Iterator[Result]:
-    """A result for each config: one image in float32, with the config's ``eval_sampling``."""
+    """Yield a result for each config: one image in float32, with the config's ``eval_sampling``."""
     first = None
     for config in args.configs:
         result = _result(config, args.repeats, machine)

@@ -55,7 +55,7 @@ class Result:
         return '\n'.join([*lines, *(f'  {note}' for note in self.notes)])
 
     def content(self) -> dict:
-        """The same for ``--json``, with ratios."""
+        """Return the same for ``--json``, with ratios."""
         ratios = dict(throughput=self.amount / self.seconds)
         if self.floor is not None:
             ratios['floor_ratio'] = self.floor / self.seconds
@@ -65,7 +65,7 @@ class Result:
 
 
 def number(value: float) -> str:
-    """A number in three digits, without an exponent: 0.0213, 9.24, 1 340, 256 000."""
+    """Format a number in three digits, without an exponent: 0.0213, 9.24, 1 340, 256 000."""
     if value == 0 or not 1e-6 < abs(value) < 1e12:
         return f'{value:.3g}'
     text = f'{float(f"{value:.3g}"):,.9f}'.rstrip('0').rstrip('.')
@@ -73,7 +73,7 @@ def number(value: float) -> str:
 
 
 def as_json(machine: dict, results: dict[str, list[Result]], interrupted: bool) -> str:
-    """The whole run as one JSON document.
+    """Return the whole run as one JSON document.
 
     Args:
         machine: Processor, threads and rates.

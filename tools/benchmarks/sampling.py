@@ -34,8 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
-    """Figures of the CPU in float32; not passed where memory or the number of caches is beyond what
-    the formula allows.
+    """Yield figures of the CPU in float32; not passed where memory or the number of caches is
+    beyond what the formula allows.
     """
     before = _resident()
     generator = Generator.from_config(args.config)
@@ -87,7 +87,7 @@ def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
 
 @torch.no_grad()
 def _sample(model: nn.Module, batch_size: int, guidance: float, steps: int) -> None:
-    """What ``model.generate`` does, up to a position."""
+    """Do what ``model.generate`` does, up to a position."""
     labels = [i % (model.num_classes or 1) for i in range(batch_size)]
     sampler, k = model.check(labels, dict(guidance=guidance)), len(model.head.vocab_sizes)
     condition, keys = model.conditioner.requests(labels)
@@ -118,5 +118,5 @@ class _Allocations(TorchDispatchMode):
 
 
 def _resident() -> int:
-    """Bytes of this process in memory now (Linux)."""
+    """Return the bytes of this process in memory now (Linux)."""
     return int(Path('/proc/self/statm').read_text().split()[1]) * resource.getpagesize()

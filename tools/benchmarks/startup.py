@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
-    """The front door, and the help of training."""
+    """Measure the front door, and the help of training."""
     torch = _seconds(['-c', 'import torch'], args.repeats)
     door = _seconds(['-c', 'from openmagvit2.apis import Tokenizer, list_models'], args.repeats)
     yield Result(

@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @torch.no_grad()
 def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
-    """One result for each config, and one more where the device is faster in bfloat16."""
+    """Yield one result for each config, and one more where the device is faster in bfloat16."""
     sizes = [(args.config, args.size, args.batch_size)] if args.config else SIZES
     for config, size, batch in sizes:
         model = init_model(config, device=machine.device)

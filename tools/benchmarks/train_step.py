@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
-    """One result in float32, and one more where the device is faster in bfloat16."""
+    """Yield one result in float32, and one more where the device is faster in bfloat16."""
     from openmagvit2.registry import MODELS
 
     config = load_config(config_path(args.config))
@@ -68,7 +68,7 @@ def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
 
 
 def optimizers(config: Any, model: torch.nn.Module, dtype: str) -> Any:
-    """The optimizers of a config for its model, with a compute type."""
+    """Return the optimizers of a config for its model, with a compute type."""
     from openmagvit2.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
     settings = {k: v for k, v in config.optim_wrapper.items() if k != 'constructor'}

@@ -29,7 +29,7 @@ class PaceHook(Hook):
         self.pace, self.stage, self.steps = pace, stage, steps
 
     def before_train(self, runner: Runner) -> None:
-        """Steps of this start are counted from here."""
+        """Count the steps of this start from here."""
         self.count = 0
 
     def after_train_iter(

@@ -37,7 +37,7 @@ class Judge(nn.Sequential):
 
 
 def to_gray(images: np.ndarray) -> Tensor:
-    """uint8 (B, 28, 28, 3) to float (B, 1, 28, 28) in [-1, 1]."""
+    """Map uint8 (B, 28, 28, 3) to float (B, 1, 28, 28) in [-1, 1]."""
     return torch.from_numpy(images).float().mean(-1)[:, None] / 127.5 - 1
 
 
@@ -81,7 +81,7 @@ def train_judge(
 
 @torch.no_grad()
 def accuracy(judge: Judge, images: np.ndarray, labels: np.ndarray) -> float:
-    """Fraction of uint8 (N, 28, 28, 3) in which the judge sees the label."""
+    """Return the fraction of uint8 (N, 28, 28, 3) in which the judge sees the label."""
     guesses = torch.cat([judge(batch).argmax(-1) for batch in to_gray(images).split(500)])
     return float((guesses.numpy() == labels).mean())
 

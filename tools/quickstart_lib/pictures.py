@@ -9,7 +9,7 @@ from openmagvit2.visualization import image_grid, save_image
 
 
 def to_rgb(images: np.ndarray) -> np.ndarray:
-    """uint8 (N, 28, 28) to (N, 28, 28, 3)."""
+    """Map uint8 (N, 28, 28) to (N, 28, 28, 3)."""
     return np.repeat(images[..., None], 3, -1)
 
 

@@ -139,7 +139,7 @@ class Pace:
 
 
 def likely_cause(share: float, dtype: str, fastest: str) -> str:
-    """Why a step is slow, and what to do.
+    """Say why a step is slow, and what to do.
 
     Args:
         share: Part of the cores' time that the process had, from 0 to 1.

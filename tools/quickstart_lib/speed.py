@@ -12,8 +12,8 @@ from openmagvit2.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS
 
 
 def convolution_rate() -> float:
-    """GFLOP/s of a 3x3 convolution of 64 channels, forward and backward, on (64, 64, 14, 14) in
-    float32.
+    """Return GFLOP/s of a 3x3 convolution of 64 channels, forward and backward, on (64, 64, 14, 14)
+    in float32.
     """
     layer = nn.Conv2d(64, 64, 3, padding=1)
     image = torch.ones(64, 64, 14, 14, requires_grad=True)
@@ -37,7 +37,7 @@ def step_time(config: Config, batch: dict) -> float:
 
 
 def least_time(step: Callable[[], object], repeats: int = 3) -> float:
-    """Least of some times of ``step`` in seconds, after one that counts for nothing."""
+    """Return the least of some times of ``step`` in seconds, after one that counts for nothing."""
     times = []
     for _ in range(1 + repeats):
         begin = time.perf_counter()

@@ -36,7 +36,7 @@ def run_all(
     judge: bool = False,
     options: dict | None = None,
 ) -> list[dict]:
-    """Every config with every seed.
+    """Run every config with every seed.
 
     Args:
         configs: Config files; their names name the rows.

@@ -84,7 +84,7 @@ class SubmoduleEMAHook(Hook):
             self.step(averages, [part(p.detach()) for p in raw.values()], None)
 
     def _decay(self, updates: int) -> float:
-        """Decay of the update after a number of earlier ones."""
+        """Return the decay of the update after a number of earlier ones."""
         return min(1 - self.momentum, (1 + updates) / (10 + updates) if updates else 0.0)
 
     def before_val_epoch(self, runner) -> None:

@@ -88,7 +88,7 @@ class AutocastOptimWrapper(OptimWrapper):
 
     @contextmanager
     def optim_context(self, model: torch.nn.Module):
-        """Autocast; exchange gradients only for the last micro-batch."""
+        """Run in autocast; exchange gradients only for the last micro-batch."""
         with (
             super().optim_context(model),
             torch.autocast(self.device_type, self.dtype, enabled=self.dtype is not None),

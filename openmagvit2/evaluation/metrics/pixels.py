@@ -8,11 +8,10 @@ from torch import Tensor
 
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.metrics.base import StreamingMetric
+from openmagvit2.evaluation.names import PROTOCOLS
 from openmagvit2.evaluation.pixel_errors import psnr, ssim, to_unit
 from openmagvit2.models.layers.precision import as_double
 from openmagvit2.registry import METRICS
-
-PROTOCOLS = ('corrected', 'official')
 
 
 def check_protocol(metric: StreamingMetric, protocol: str) -> str:

@@ -199,7 +199,7 @@ class SampleInceptionScore(SampleMetric):
         self.total.view(-1, self.columns).index_add_(0, split, rows)
 
     def result(self, total: Tensor) -> dict[str, float]:
-        """Per split, compute exp of mean p log p minus the sum of q log q, with q the mean of p."""
+        """Return exp(mean p log p - sum of q log q) of each split, with q the mean of p."""
         rows = total.view(-1, self.columns)
         count, entropy, classes = rows.split([1, 1, self.columns - 2], 1)
         q = classes / count

@@ -72,7 +72,7 @@ class AdaLnBlock(nn.Module):
     def forward(
         self, x: Tensor, condition: Tensor, mask: Tensor | None, cache: LayerCache | None = None
     ) -> Tensor:
-        """(B, S, dim) and a condition (B, dim), or the shared modulation (B, 6 * dim), to
+        """Map (B, S, dim) and a condition (B, dim), or the shared modulation (B, 6 * dim), to
         (B, S, dim).
         """
         g1, g2, s1, s2, b1, b2 = self._modulation(condition)[:, None].chunk(6, -1)
@@ -87,7 +87,7 @@ class AdaLnBlock(nn.Module):
         return self.modulation(F.silu(condition))
 
     def _kept(self, x: Tensor) -> Tensor:
-        """The branch of some samples is left out in training, that of the others grows for it."""
+        """Leave out the branch of some samples in training; that of the others grows for it."""
         if not self.drop_path or not self.training:
             return x
         keep = 1 - self.drop_path
@@ -95,7 +95,7 @@ class AdaLnBlock(nn.Module):
 
 
 def modulated(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    """``norm(x) * (1 + scale) + shift`` over the last axis."""
+    """Return ``norm(x) * (1 + scale) + shift`` over the last axis."""
     return F.layer_norm(x, x.shape[-1:], eps=EPS) * (1 + scale) + shift
 
 
@@ -153,7 +153,9 @@ class AdaLnTransformer(Backbone):
 
     @torch.no_grad()
     def _init(self, blocks: list[AdaLnBlock], first_gain: float) -> None:
-        """VAR's: deviation 1 / sqrt(3 dim), with factors for what ends a branch or modulates."""
+        """Initialize as VAR: deviation 1 / sqrt(3 dim), with factors for what ends a branch or
+        modulates.
+        """
         deviation = (3 * self.dim) ** -0.5
         for module in self.modules():
             if isinstance(module, (nn.Linear, nn.Embedding)):

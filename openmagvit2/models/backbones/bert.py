@@ -5,7 +5,6 @@ smaller generators (docs/reference/specification.md, MaskGIT and TiTok).
 import math
 from collections.abc import Sequence
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -15,6 +14,7 @@ from openmagvit2.models.layers.attention import check_heads
 from openmagvit2.models.layers.gpt_block import init_gpt
 from openmagvit2.models.layers.kv_cache import LayerCache
 from openmagvit2.models.layers.masks import group_mask
+from openmagvit2.models.layers.transformer_block import init_truncated
 from openmagvit2.registry import BACKBONES
 from openmagvit2.signatures import Count, Fraction
 
@@ -139,14 +139,3 @@ class Bert(Backbone):
         for block in self.blocks:
             x = block(x, mask)
         return x
-
-
-def init_truncated(module: nn.Module) -> None:
-    """Normal weights of deviation 0.02, cut at two deviations, and biases of zero."""
-    if isinstance(module, (nn.Linear, nn.Embedding)):
-        # The inverse of the distribution at uniform numbers; torch's own waits for the device.
-        bound = math.erf(2**0.5)
-        with torch.no_grad():
-            module.weight.uniform_(-bound, bound).erfinv_().mul_(0.02 * 2**0.5)
-    if isinstance(module, nn.Linear) and module.bias is not None:
-        nn.init.zeros_(module.bias)

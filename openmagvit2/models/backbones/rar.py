@@ -10,10 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from openmagvit2.models.backbones.base import Backbone
-from openmagvit2.models.backbones.bert import init_truncated
 from openmagvit2.models.layers.attention import check_heads
 from openmagvit2.models.layers.kv_cache import LayerCache, new_cache
 from openmagvit2.models.layers.masks import causal_mask
+from openmagvit2.models.layers.transformer_block import init_truncated
 from openmagvit2.registry import BACKBONES
 from openmagvit2.signatures import Count, Fraction
 
@@ -33,7 +33,7 @@ class RarAttention(nn.Module):
         self.q_norm, self.k_norm = (nn.LayerNorm(dim // num_heads, eps=EPS) for _ in range(2))
 
     def forward(self, x: Tensor, cache: LayerCache | None) -> Tensor:
-        """(B, S, dim) to the same shape."""
+        """Map (B, S, dim) to the same shape."""
         q, k, v = (
             part.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
             for part in self.qkv(x).chunk(3, -1)
@@ -63,7 +63,7 @@ class RarBlock(nn.Module):
         self.dropout = dropout
 
     def forward(self, x: Tensor, condition: Tensor, cache: LayerCache | None) -> Tensor:
-        """Rows and conditions, both (B, S, dim), to rows."""
+        """Map rows and conditions, both (B, S, dim), to rows."""
         b1, s1, g1, b2, s2, g2 = self.modulation(F.silu(condition)).chunk(6, -1)
         x = x + g1 * self.attention(self.norm1(x) * (1 + s1) + b1, cache)
         hidden = F.gelu(self.fc1(self.norm2(x) * (1 + s2) + b2))
@@ -161,7 +161,7 @@ class Rar(Backbone):
         targets: Tensor | None,
         device: torch.device,
     ) -> Tensor:
-        """Vectors of the rows' cells and of those that they predict: (S, dim) or (B, S, dim)."""
+        """Sum vectors of the rows' cells and of those they predict: (S, dim) or (B, S, dim)."""
         rows = torch.arange(first, first + size, device=device)
         # Cells are numbered behind the prefix; -1 is the row of the condition.
         own = rows - 1 if positions is None else self._numbers(positions)
@@ -173,7 +173,7 @@ class Rar(Backbone):
         return self.position_embedding(own + PREFIX) + target
 
     def _numbers(self, cells: Tensor) -> Tensor:
-        """Coordinates (..., axes) to numbers of cells in raster order, -1 in prefix rows."""
+        """Map coordinates (..., axes) to numbers of cells in raster order, -1 in prefix rows."""
         number = torch.zeros_like(cells[..., 0])
         for axis, side in enumerate(self.grid):
             number = number * side + cells[..., axis]

@@ -94,7 +94,7 @@ class Conditioner(nn.Module):
         """
 
     def drop(self, data: dict[str, Tensor], uniform: Tensor | None = None) -> dict[str, Tensor]:
-        """Data in which some conditions are null.
+        """Return data in which some conditions are null.
 
         Args:
             data: Tensors of a batch by name.

@@ -64,13 +64,13 @@ class ClassLabel(Conditioner):
         return row[:, None], row
 
     def null(self, n: int) -> dict[str, Tensor] | None:
-        """``n`` labels of the null class, or None without one."""
+        """Return ``n`` labels of the null class, or None without one."""
         if not self.null_class:
             return None
         return dict(label=torch.full((n,), self.num_classes, device=self.weight.device))
 
     def requests(self, conditions: Any) -> tuple[dict[str, Tensor], list[int]]:
-        """Labels in a list, an array or a tensor; see :meth:`Conditioner.requests`."""
+        """Read labels from a list, an array or a tensor; see :meth:`Conditioner.requests`."""
         numbers = class_numbers(conditions, self.num_classes, null=self.null_class)
         return dict(label=torch.tensor(numbers)), numbers
 

@@ -58,7 +58,7 @@ class VitDecoder(BaseDecoder):
     def forward(
         self, codes: Tensor, size: Sequence[int] | None = None, noise: Tensor | None = None
     ) -> Tensor:
-        """(B, in_channels, h, w) to (B, out_channels, *image_size).
+        """Map (B, in_channels, h, w) to (B, out_channels, *image_size).
 
         Raises:
             UserError: See :meth:`check_size`.

@@ -65,7 +65,7 @@ class PlainVitDecoder(BaseDecoder):
     def forward(
         self, codes: Tensor, size: Sequence[int] | None = None, noise: Tensor | None = None
     ) -> Tensor:
-        """(B, in_channels, h, w) to (B, out_channels, *image_size).
+        """Map (B, in_channels, h, w) to (B, out_channels, *image_size).
 
         Raises:
             UserError: See :meth:`check_size`.

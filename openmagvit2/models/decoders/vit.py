@@ -42,7 +42,7 @@ class PixelHead(nn.Module):
 
 
 def code_logits(dim: int, codebook_size: int) -> nn.Sequential:
-    """Features (B, dim, h, w) to logits of codes (B, codebook_size, h, w)."""
+    """Map features (B, dim, h, w) to logits of codes (B, codebook_size, h, w)."""
     layers = (nn.Conv2d(dim, 2 * dim, 1), nn.Tanh(), nn.Conv2d(2 * dim, codebook_size, 1))
     return nn.Sequential(*layers)
 
@@ -62,7 +62,7 @@ class CodeHead(nn.Module):
         return last.weight
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, dim, h, w) to (B, out_channels, h, w)."""
+        """Map (B, dim, h, w) to (B, out_channels, h, w)."""
         return self.ffn(x)
 
 
@@ -192,7 +192,7 @@ class LatentVitDecoder(BaseDecoder):
     def forward(
         self, codes: Tensor, size: Sequence[int] | None = None, noise: Tensor | None = None
     ) -> Tensor:
-        """(B, in_channels, num_tokens) to (B, out_channels, *image_size), or to logits
+        """Map (B, in_channels, num_tokens) to (B, out_channels, *image_size), or to logits
         (B, out_channels, h, w) with ``output='codes'``.
 
         Raises:

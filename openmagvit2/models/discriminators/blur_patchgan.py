@@ -62,7 +62,7 @@ class BlurPatchGAN(BaseDiscriminator):
         )
 
     def forward(self, image: Tensor) -> Tensor:
-        """(B, 3, 256, 256) to (B, 1, 32, 32) with three stages, or to (B, 1, pool, pool)."""
+        """Map (B, 3, 256, 256) to (B, 1, 32, 32) with three stages, or to (B, 1, pool, pool)."""
         x = self.block_in(image)
         for block in self.blocks:
             x = block(x)

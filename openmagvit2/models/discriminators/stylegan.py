@@ -31,7 +31,7 @@ class StyleGANBlock(nn.Module):
         self.down = DOWNSAMPLERS[downsample]()
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C_in, H, W) to (B, C_out, H/2, W/2)."""
+        """Map (B, C_in, H, W) to (B, C_out, H/2, W/2)."""
         h = self.down(F.leaky_relu(self.conv1(x), 0.2))
         h = F.leaky_relu(self.conv2(h), 0.2)
         return (h + self.shortcut(self.down(x))) / math.sqrt(2)
@@ -90,7 +90,7 @@ class StyleGAN(BaseDiscriminator):
                     nn.init.zeros_(module.bias)
 
     def forward(self, image: Tensor) -> Tensor:
-        """(B, 3, image_size, image_size) to (B, 1, 1, 1).
+        """Map (B, 3, image_size, image_size) to (B, 1, 1, 1).
 
         Raises:
             UserError: Images of another size.

@@ -27,7 +27,7 @@ class ResidualBlock(nn.Module):
         self.skip = EqualConv(a, b, 1, stride=2, blur=1, act=False, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, a, H, W) to (B, b, H / 2, W / 2)."""
+        """Map (B, a, H, W) to (B, b, H / 2, W / 2)."""
         return (self.conv2(self.conv1(x)) + self.skip(x)) / 2**0.5
 
 
@@ -76,7 +76,7 @@ class StyleGAN2(BaseDiscriminator):
         self.out = EqualConv(last, 1, None, act=False)
 
     def forward(self, image: Tensor) -> Tensor:
-        """(B, 3, image_size, image_size) to (B, 1, 1, 1).
+        """Map (B, 3, image_size, image_size) to (B, 1, 1, 1).
 
         Raises:
             UserError: Another size than ``image_size``.
@@ -91,7 +91,7 @@ class StyleGAN2(BaseDiscriminator):
 
 
 def with_deviation(x: Tensor) -> Tensor:
-    """(B, C, H, W) to (B, C + 1, H, W): the mean deviation over groups of images.
+    """Map (B, C, H, W) to (B, C + 1, H, W): add the mean deviation over groups of images.
 
     Image n belongs to group n mod (B / g), g = 4 or what the batch allows.
     """

@@ -60,7 +60,7 @@ class VitEncoder(BaseEncoder):
         self.out = nn.Linear(dim, out_channels)
 
     def forward(self, image: Tensor) -> Tensor:
-        """(B, 3, *image_size) to (B, out_channels, h, w).
+        """Map (B, 3, *image_size) to (B, out_channels, h, w).
 
         Raises:
             UserError: Another size than ``image_size``.

@@ -54,7 +54,7 @@ class PlainVitEncoder(BaseEncoder):
         self.apply(init_linear)
 
     def forward(self, image: Tensor) -> Tensor:
-        """(B, 3, *image_size) to (B, out_channels, h, w).
+        """Map (B, 3, *image_size) to (B, out_channels, h, w).
 
         Raises:
             UserError: Another size than ``image_size``.

@@ -79,7 +79,7 @@ class WindowVitEncoder(BaseEncoder):
             )
 
     def forward(self, image: Tensor) -> Tensor:
-        """(B, 3, H, W) to (B, out_channels, h, w).
+        """Map (B, 3, H, W) to (B, out_channels, h, w).
 
         Raises:
             UserError: A side is not a multiple of a patch or a window.

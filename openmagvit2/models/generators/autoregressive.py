@@ -60,7 +60,7 @@ class AutoregressiveGenerator(BaseGenerator):
         condition: Tensor | dict[str, Tensor],
         cells: Tensor | None = None,
     ) -> Tensor:
-        """Context vectors that predict the tokens.
+        """Return context vectors that predict the tokens.
 
         Args:
             sub_indices: int64 (B, T, k), in the order of prediction.
@@ -112,7 +112,7 @@ class AutoregressiveGenerator(BaseGenerator):
         return self.order.num_uniforms + noise
 
     def noisy(self, sub_indices: Tensor, noise: Tensor) -> Tensor:
-        """Sub-tokens int64 (B, T, k), some of them replaced.
+        """Return sub-tokens int64 (B, T, k), some of them replaced.
 
         Args:
             sub_indices: The true ones.

@@ -98,7 +98,7 @@ class BaseGenerator(Sampling):
 
 
 def more_uniforms(data: dict, count: int) -> Tensor:
-    """Uniform numbers for each sample of a batch, float32 (B, count) in [0, 1).
+    """Return uniform numbers for each sample of a batch, float32 (B, count) in [0, 1).
 
     Where the data set gives a number ``uniform`` for each (seed, epoch, index), they are a function
     of it, so that the batch's split over processes does not matter; torch's otherwise.

@@ -102,13 +102,13 @@ class MaskedGenerator(BaseGenerator):
         return 1 + self.num_tokens
 
     def masks(self, draws: Tensor) -> Tensor:
-        """Uniform numbers (B, 1 + T) to which tokens are masked, bool (B, T), at least one each."""
+        """Map uniform numbers (B, 1 + T) to masked tokens, bool (B, T), at least one each."""
         share = masked_share(draws[:, :1], self.mask_schedule, self.num_tokens)
         counts = ROUNDINGS[self.mask_rounding](share * self.num_tokens).clamp_min(1)
         return draws[:, 1:].argsort(1).argsort(1) < counts
 
     def context(self, sub_indices: Tensor, condition: dict[str, Tensor], masked: Tensor) -> Tensor:
-        """Context vectors of the tokens themselves.
+        """Return context vectors of the tokens themselves.
 
         Args:
             sub_indices: int64 (B, T, k); those of masked tokens are not looked at.
@@ -209,7 +209,7 @@ class MaskedGenerator(BaseGenerator):
         return keeps_a_cpu_busy(self.backbone)
 
     def draw_shape(self, sampler: SubTokenSampler) -> tuple[int, ...]:
-        """At each step a number for each sub-token, and one for the noise on its confidence."""
+        """Return one number per step and sub-token, and one for the noise on its confidence."""
         assert isinstance(sampler, MaskedSampler)
         return sampler.steps, self.num_tokens, len(self.head.vocab_sizes) + 1
 

@@ -87,8 +87,8 @@ class NextScaleGenerator(BaseGenerator):
 
     # ---- training --------------------------------------------------------------------------------
     def context(self, sub_indices: Tensor, condition: dict[str, Tensor]) -> Tensor:
-        """Context vectors that predict the tokens: sub-tokens int64 (B, T, k), scale after scale,
-        and data of the conditioner to (B, T, dim).
+        """Return context vectors that predict the tokens: sub-tokens int64 (B, T, k), scale after
+        scale, and data of the conditioner to (B, T, dim).
         """
         first, given = self._first(condition)
         quantizer: Any = self.tokenizer.quantizer
@@ -218,7 +218,7 @@ class NextScaleGenerator(BaseGenerator):
         return quantizer.projected_back(total)
 
     def _first(self, condition: dict[str, Tensor]) -> tuple[Tensor, dict[str, Any]]:
-        """Input of the first scale (B, groups[0], dim), and what the backbone is given."""
+        """Return input of the first scale (B, groups[0], dim), and what the backbone is given."""
         prefix, pooled = self.embed(condition)
         given = dict(condition=pooled) if 'condition' in self.backbone.supports else {}
         return prefix[:, -1:].expand(-1, self.order.groups[0], -1), given

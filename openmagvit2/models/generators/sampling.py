@@ -43,7 +43,7 @@ class Sampling(Tokens):
         raise NotImplementedError
 
     def least_rows(self, sampler: SubTokenSampler) -> int:
-        """Rows that a batch is filled up to, for the same tokens in any batch."""
+        """Return the rows that a batch is filled up to, for the same tokens in any batch."""
         return 1 if self.one_by_one else LEAST_ROWS
 
     @property

@@ -85,7 +85,7 @@ class Tokens(Assembly):
             )
 
     def embed(self, condition: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Prefix (B, P, dim) and pooled vector (B, dim) of conditions."""
+        """Return prefix (B, P, dim) and pooled vector (B, dim) of conditions."""
         return self.conditioner.embed(condition, self.head.embeddings)
 
     def rows(self) -> dict[str, Any]:

@@ -116,7 +116,7 @@ class Head(nn.Module):
     def logits(
         self, context: Tensor, sub_indices: Tensor, rows: Rows | None = None
     ) -> list[Tensor]:
-        """Context (B, T, dim) and true sub-tokens (B, T, k) to logits (B, T, V_i) of each
+        """Map context (B, T, dim) and true sub-tokens (B, T, k) to logits (B, T, V_i) of each
         sub-token.
         """
         raise NotImplementedError
@@ -128,8 +128,8 @@ class Head(nn.Module):
         targets: Tensor | None = None,
         rows: Rows | None = None,
     ) -> Tensor:
-        """Cross-entropy in nats, float32 (B, T, k), with the sub-tokens or, where there are any,
-        with the distributions ``targets`` (B, T, k, V).
+        """Return the cross-entropy in nats, float32 (B, T, k), with the sub-tokens or, where there
+        are any, with the distributions ``targets`` (B, T, k, V).
         """
         given = dict(rows=rows) if rows is not None else {}
         smoothing = self.label_smoothing if self.training and targets is None else 0.0
@@ -183,7 +183,7 @@ class Head(nn.Module):
         cache: list[LayerCache] | None = None,
         rows: Rows | None = None,
     ) -> Tensor:
-        """Context of T >= 1 positions to sub-tokens int64 (B, T, k).
+        """Map the context of T >= 1 positions to sub-tokens int64 (B, T, k).
 
         Args:
             context: (B, T, dim), or with guidance (2B, T, dim): the conditional half first, then

@@ -12,7 +12,7 @@ from torch.autograd.function import once_differentiable
 def linear_cross_entropy(
     x: Tensor, weight: Tensor, target: Tensor, chunk_elements: int = 2**25
 ) -> Tensor:
-    """Cross-entropy in nats of the logits ``x @ weight.T``, float32 (N,).
+    """Return the cross-entropy in nats of the logits ``x @ weight.T``, float32 (N,).
 
     Forward and backward pass hold a few tables of ``chunk_elements`` numbers each, beside the
     gradients of ``x`` and ``weight``; each slice of the latter is written once. Logits are computed
@@ -82,8 +82,8 @@ def _logits(rows: Tensor, part: Tensor) -> Tensor:
 
 
 def _inside(target: Tensor, first: int, size: int) -> tuple[Tensor, Tensor]:
-    """Column (N, 1) of the target within a slice, any where it is not inside, and whether it is
-    (N,).
+    """Return the column (N, 1) of the target within a slice, any where it is not inside, and
+    whether it is (N,).
     """
     index = target - first
     inside = (index >= 0) & (index < size)

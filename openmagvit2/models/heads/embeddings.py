@@ -30,7 +30,7 @@ class TokenEmbedding(nn.ModuleList):
         self.num_codes = vocab_sizes[0]
 
     def init_weights(self) -> None:
-        """Normal tables of deviation 0.02."""
+        """Draw normal tables of deviation 0.02."""
         self.apply(init_normal)
 
     def digit(self, i: int, values: Tensor, rows: Rows | None = None) -> Tensor:

@@ -126,8 +126,8 @@ class MaskedBitHead(Head):
     def _predicted(
         self, context: Tensor, known: Sequence[Tensor], group: range, rows: Rows | None
     ) -> list[Tensor]:
-        """Logits of a group from the sub-tokens before it, int64 (B, T) each; with guidance both
-        halves of the context (2B, T, dim) see the same ones.
+        """Return the logits of a group from the sub-tokens before it, int64 (B, T) each; with
+        guidance both halves of the context (2B, T, dim) see the same ones.
         """
         x = context + self.masks[group[0] :].sum(0)
         for i, values in enumerate(known):

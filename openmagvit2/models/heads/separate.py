@@ -31,7 +31,7 @@ class SeparateHead(Head):
     def logits(
         self, context: Tensor, sub_indices: Tensor, rows: Rows | None = None
     ) -> list[Tensor]:
-        """Context (B, T, dim) to logits (B, T, V_i); ``sub_indices`` are not looked at."""
+        """Map context (B, T, dim) to logits (B, T, V_i); ``sub_indices`` are not looked at."""
         x = self.norm(context)
         return [classifier(x) for classifier in self.classifiers]
 

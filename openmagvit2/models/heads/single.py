@@ -54,9 +54,9 @@ class SingleHead(SeparateHead):
         targets: Tensor | None = None,
         rows: Rows | None = None,
     ) -> Tensor:
-        """Cross-entropy in nats, float32 (B, T, 1), by slices of the vocabulary that the backward
-        pass computes again; distributions as targets are as large as the logits, and take the
-        plain way.
+        """Return the cross-entropy in nats, float32 (B, T, 1), by slices of the vocabulary that the
+        backward pass computes again; distributions as targets are as large as the logits, and take
+        the plain way.
         """
         classifier = self.classifiers[0]
         smooth = self.training and self.label_smoothing > 0

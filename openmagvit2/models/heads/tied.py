@@ -7,12 +7,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
-from openmagvit2.models.backbones.bert import EPS, init_truncated
 from openmagvit2.models.heads.base import Draw, Head
 from openmagvit2.models.heads.embeddings import Rows
 from openmagvit2.models.layers.kv_cache import LayerCache
+from openmagvit2.models.layers.transformer_block import init_truncated
 from openmagvit2.registry import HEADS
 from openmagvit2.signatures import Count, Fraction
+
+# LayerNorm of BERT.
+EPS = 1e-12
 
 
 @HEADS.register_module()
@@ -57,14 +60,14 @@ class TiedHead(Head):
         self.apply(init_truncated)
 
     def all_logits(self, context: Tensor) -> Tensor:
-        """Context (B, T, dim) to logits (B, T, V + more_rows) of all rows of the table."""
+        """Map context (B, T, dim) to logits (B, T, V + more_rows) of all rows of the table."""
         x = self.norm(F.gelu(self.dense(context), approximate='tanh'))
         return F.linear(x, self.embeddings[0].weight, self.bias)
 
     def logits(
         self, context: Tensor, sub_indices: Tensor, rows: Rows | None = None
     ) -> list[Tensor]:
-        """Context (B, T, dim) to a list of one (B, T, V); ``sub_indices`` are not looked at."""
+        """Map context (B, T, dim) to a list of one (B, T, V); ``sub_indices`` are not looked at."""
         return [self.all_logits(context)[..., : self.vocab_sizes[0]]]
 
     def losses_per_token(
@@ -74,8 +77,8 @@ class TiedHead(Head):
         targets: Tensor | None = None,
         rows: Rows | None = None,
     ) -> Tensor:
-        """Cross-entropy in nats, float32 (B, T, 1): in training smoothed and over all rows, else
-        over the codes.
+        """Return the cross-entropy in nats, float32 (B, T, 1): in training smoothed and over all
+        rows, else over the codes.
         """
         if not self.training or targets is not None:
             return super().losses_per_token(context, sub_indices, targets)

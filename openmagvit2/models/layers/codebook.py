@@ -99,7 +99,7 @@ class Codebook(PerIteration):
 
     @torch.no_grad()
     def start(self, latents: Tensor) -> None:
-        """After :meth:`wait_for_latents`: set all rows to random ones of the latents (M, D) of a
+        """Set, after :meth:`wait_for_latents`, all rows to random ones of the latents (M, D) of a
         training pass, unless that was done before, in the training that a checkpoint is of.
         """
         if not self._may_start:
@@ -167,7 +167,7 @@ class Codebook(PerIteration):
 
 
 def _draw(latents: Tensor, count: int, noise: bool) -> Tensor:
-    """Random latents (count, D), each as often as any other.
+    """Draw random latents (count, D), each as often as any other.
 
     Args:
         latents: Vectors (M, D).
@@ -183,7 +183,7 @@ def _draw(latents: Tensor, count: int, noise: bool) -> Tensor:
 
 
 def squared_distances(x: Tensor, table: Tensor) -> Tensor:
-    """Squared distances (M, K) of vectors (M, D) from rows (K, D)."""
+    """Return the squared distances (M, K) of vectors (M, D) from rows (K, D)."""
     return x.square().sum(-1, keepdim=True) + table.square().sum(-1) - 2 * x @ table.T
 
 

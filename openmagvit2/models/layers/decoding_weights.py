@@ -79,7 +79,7 @@ class Int8Linear(nn.Module):
             self.register_buffer('table', (weight / scale[:, None]).round().to(torch.int8))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., in) to (..., out)."""
+        """Map (..., in) to (..., out)."""
         if not self.native:
             return F.linear(x, self.table.to(x.dtype) * self.scale.to(x.dtype))
         rows = x.float().flatten(0, -2)
@@ -109,7 +109,7 @@ class OneGate(nn.Module):
         self.last = form(last)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., dim) to the same shape."""
+        """Map (..., dim) to the same shape."""
         gate, values = self.first(x).chunk(2, -1)
         return self.last(F.silu(gate) * values)
 

@@ -40,7 +40,7 @@ class EqualConv(nn.Module):
             self.register_buffer('kernel', torch.outer(row, row) / 64, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, a, H, W) or (B, a) to (B, b, …)."""
+        """Map (B, a, H, W) or (B, a) to (B, b, …)."""
         if self.blur is not None:
             kernel = self.kernel.to(x.dtype).expand(x.shape[1], 1, -1, -1)
             x = F.conv2d(F.pad(x, [self.blur] * 4), kernel, groups=x.shape[1])

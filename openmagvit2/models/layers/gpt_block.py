@@ -93,7 +93,7 @@ class GptBlock(nn.Module):
     def forward(
         self, x: Tensor, cache: LayerCache | None = None, mask: Tensor | None = None
     ) -> Tensor:
-        """Rows (B, T, dim) to rows of the same shape.
+        """Map rows (B, T, dim) to rows of the same shape.
 
         Args:
             x: Rows behind those in the cache.
@@ -105,7 +105,7 @@ class GptBlock(nn.Module):
 
 
 def init_gpt(module: nn.Module, deviation: float | None) -> None:
-    """Normal weights and zero biases of all linear layers and embeddings within.
+    """Draw normal weights and set zero biases of all linear layers and embeddings within.
 
     Args:
         module: A network.

@@ -20,7 +20,7 @@ class Peg(nn.Conv2d):
         super().__init__(dim, dim, 3, padding=1, groups=dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, h, w, dim) to the same shape."""
+        """Map (B, h, w, dim) to the same shape."""
         return super().forward(x.movedim(-1, 1)).movedim(1, -1)
 
 
@@ -41,7 +41,7 @@ class Gate(nn.Module):
     """Halve the channels: the first half times GELU of the second."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., 2 n) to (..., n)."""
+        """Map (..., 2 n) to (..., n)."""
         a, b = x.chunk(2, -1)
         return a * F.gelu(b)
 
@@ -99,7 +99,7 @@ class GridAttention(nn.Module):
         self.bias = OffsetBias(dim, num_heads) if positions == 'bias' else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, h, w, dim) to the same shape."""
+        """Map (B, h, w, dim) to the same shape."""
         sides = height, width = x.shape[1:3]
         cells = x.flatten(1, 2)
         parts = self.query(self.norm(cells)), *self.key_value(cells).chunk(2, -1)
@@ -136,7 +136,7 @@ class FrameAttention(nn.Module):
         self.out = nn.Linear(inner, dim, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, h, w, dim) to the same shape."""
+        """Map (B, h, w, dim) to the same shape."""
         return self.out(self.value(x))
 
 
@@ -149,7 +149,7 @@ class GridBlock(nn.Module):
         self.attention, self.feed_forward = attention, GatedFeedForward(dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, h, w, dim) to the same shape."""
+        """Map (B, h, w, dim) to the same shape."""
         if self.peg is not None:
             x = x + self.peg(x)
         x = x + self.attention(x)
@@ -169,7 +169,7 @@ class GridTransformer(nn.Module):
         self.blocks, self.norm = nn.Sequential(*blocks), nn.LayerNorm(dim, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, h, w, dim) to the same shape."""
+        """Map (B, h, w, dim) to the same shape."""
         return self.norm(self.blocks(x))
 
 
@@ -208,7 +208,7 @@ def spatial_and_temporal(
 
 
 def init_grid(module: nn.Module) -> None:
-    """For ``Module.apply``: linear weights normal with deviation 0.02, biases zero."""
+    """Draw linear weights with deviation 0.02, set biases to zero; for ``Module.apply``."""
     if isinstance(module, nn.Linear):
         nn.init.normal_(module.weight, std=0.02)
         if module.bias is not None:

@@ -108,7 +108,7 @@ class _IndexBackpropagation(torch.autograd.Function):
 
 
 def _slope(mean: Tensor, codebook: Tensor | None) -> Tensor | None:
-    """The gradient of the mean distribution by that of its entropy."""
+    """Return the gradient of the mean distribution by that of its entropy."""
     if codebook is None:
         return None
     shifted = mean + EPS
@@ -123,7 +123,7 @@ def _of_logits(
     count: int,
     temperature: float,
 ) -> Tensor:
-    """The gradient of a block of logits, which it overwrites.
+    """Return the gradient of a block of logits, which it overwrites.
 
     Args:
         logits: (m, K).
@@ -147,11 +147,11 @@ def _of_logits(
 
 
 def _through_softmax(p: Tensor, gradient: Tensor) -> Tensor:
-    """p (g - sum(p g)) for each row, in the gradient's memory."""
+    """Return p (g - sum(p g)) for each row, in the gradient's memory."""
     return gradient.sub_((p * gradient).sum(-1, keepdim=True)).mul_(p)
 
 
 def _blocks(x: Tensor, table: Tensor, max_elements: int) -> list[slice]:
-    """Slices of the vectors whose logits have at most ``max_elements`` numbers."""
+    """Return slices of the vectors whose logits have at most ``max_elements`` numbers."""
     size = max(max_elements // len(table), 1)
     return [slice(start, start + size) for start in range(0, len(x), size)]

@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def causal_mask(new: int, total: int, device: torch.device) -> Tensor:
-    """True where one of the last ``new`` of ``total`` rows may look: bool (new, total)."""
+    """Return True where one of the last ``new`` of ``total`` rows may look: bool (new, total)."""
     return torch.ones(new, total, dtype=torch.bool, device=device).tril(total - new)
 
 

@@ -21,7 +21,7 @@ class GroupNorm(nn.GroupNorm):
 
 
 def norm_silu(norm: nn.GroupNorm, x: Tensor) -> Tensor:
-    """``F.silu(norm(x))`` for (B, C, *size), the same numbers with one map less in memory.
+    """Return ``F.silu(norm(x))`` for (B, C, *size), the same numbers with one map less in memory.
 
     Without gradients swish overwrites the normalised map; with them that map is made again in the
     backward pass instead of kept. Fresh memory is what costs: on a processor without enough cache

@@ -35,12 +35,12 @@ class PlainVit(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, S, dim), with positions, to the same shape."""
+        """Map (B, S, dim), with positions, to the same shape."""
         return self.norm_out(self.blocks(self.norm_in(x)))
 
 
 def sine_positions(height: int, width: int, dim: int) -> Tensor:
-    """Fixed positions of a grid, rows first: (height * width, dim).
+    """Return fixed positions of a grid, rows first: (height * width, dim).
 
     A quarter each of sin(c w), cos(c w), sin(r w), cos(r w) of column c and row r, with
     w_i = 10000^(-4 i / dim).
@@ -58,8 +58,8 @@ def sine_positions(height: int, width: int, dim: int) -> Tensor:
 
 
 def init_xavier(module: nn.Module) -> None:
-    """For ``Module.apply``: uniform weights of Xavier, in convolutions on the patch as one vector;
-    biases of linear layers zero.
+    """Draw, for ``Module.apply``, uniform weights of Xavier, in convolutions on the patch as one
+    vector; biases of linear layers zero.
     """
     if isinstance(module, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
         nn.init.xavier_uniform_(module.weight.view(module.weight.shape[0], -1))

@@ -29,7 +29,7 @@ def uniform_to(uniform: Tensor, device: torch.device) -> Tensor:
 
 @contextmanager
 def exact_matmul() -> Iterator[None]:
-    """Matrix products of float32 in float32, without TF32 or bfloat16; restores what was set."""
+    """Keep products of float32 matrices in float32, not TF32 or bfloat16; restore what was set."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision('highest')
     try:
@@ -39,7 +39,7 @@ def exact_matmul() -> Iterator[None]:
 
 
 def without_autocast(device: torch.device) -> AbstractContextManager:
-    """Products within are of the tensors' own types; torch's own context knows no meta device."""
+    """Keep products in the tensors' own types; torch's own context knows no meta device."""
     if device.type == 'meta':
         return nullcontext()
     return torch.autocast(device.type, enabled=False)

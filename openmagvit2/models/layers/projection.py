@@ -15,8 +15,8 @@ class Pointwise(nn.Conv1d):
 
 
 def convolution(in_channels: int, out_channels: int, kernel: int = 1) -> nn.Module:
-    """Convolution that keeps the grid: of any grid with a kernel of 1, of (h, w) with an odd one
-    above.
+    """Return a convolution that keeps the grid: of any grid with a kernel of 1, of (h, w) with an
+    odd one above.
     """
     if kernel == 1:
         return Pointwise(in_channels, out_channels)

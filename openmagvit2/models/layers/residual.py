@@ -10,7 +10,7 @@ SHORTCUTS = ('input', 'branch')
 
 
 def group_norm(channels: int) -> nn.GroupNorm:
-    """GroupNorm as the paper's networks use it: 32 groups, eps 1e-6, affine.
+    """Return GroupNorm as the paper's networks use it: 32 groups, eps 1e-6, affine.
 
     Raises:
         UserError: ``channels`` is no multiple of 32.

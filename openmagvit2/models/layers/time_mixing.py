@@ -17,6 +17,6 @@ class TimeMixing(nn.Module):
         self.weight = nn.Parameter(torch.arange(dim) / max(dim - 1, 1))
 
     def forward(self, x: Tensor, cache: LayerCache | None = None) -> Tensor:
-        """Rows (B, T, dim) behind those in the cache to the same shape."""
+        """Map rows (B, T, dim) behind those in the cache to the same shape."""
         before = F.pad(x[:, :-1], (0, 0, 1, 0)) if cache is None else cache.before(x)
         return self.weight * x + (1 - self.weight) * before

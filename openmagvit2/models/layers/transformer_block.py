@@ -1,5 +1,7 @@
 """Pre-norm Llama block: RMSNorm, rotary attention, SwiGLU (docs/reference/specification.md)."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -15,13 +17,26 @@ SHORT = 4
 
 
 def init_normal(module: nn.Module) -> None:
-    """Normal weights of deviation 0.02 for linear layers and embeddings, as the official models."""
+    """Draw normal weights of deviation 0.02 for linear layers and embeddings, as the official
+    models.
+    """
     if isinstance(module, (nn.Linear, nn.Embedding)):
         nn.init.normal_(module.weight, 0.0, 0.02)
 
 
+def init_truncated(module: nn.Module) -> None:
+    """Draw normal weights of deviation 0.02, cut at two deviations; set biases to zero."""
+    if isinstance(module, (nn.Linear, nn.Embedding)):
+        # The inverse of the distribution at uniform numbers; torch's own waits for the device.
+        bound = math.erf(2**0.5)
+        with torch.no_grad():
+            module.weight.uniform_(-bound, bound).erfinv_().mul_(0.02 * 2**0.5)
+    if isinstance(module, nn.Linear) and module.bias is not None:
+        nn.init.zeros_(module.bias)
+
+
 def short_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Causal attention over (B, heads, T, head_dim) by elementwise products."""
+    """Compute causal attention over (B, heads, T, head_dim) by elementwise products."""
     scores = (q[:, :, :, None] * k[:, :, None]).sum(-1, dtype=torch.float32) * q.shape[-1] ** -0.5
     scores = scores.masked_fill(~causal_mask(q.shape[2], q.shape[2], q.device), float('-inf'))
     return (scores.softmax(-1).type_as(v)[..., None] * v[:, :, None]).sum(-2)
@@ -86,7 +101,7 @@ class FeedForward(nn.Module):
         self.w2 = nn.Linear(hidden, dim, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., dim) to the same shape."""
+        """Map (..., dim) to the same shape."""
         return F.dropout(self.w2(F.silu(self.w1(x)) * self.w3(x)), self.dropout, self.training)
 
 

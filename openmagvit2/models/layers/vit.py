@@ -10,8 +10,8 @@ from openmagvit2.models.layers.attention import check_heads
 
 
 def vit_blocks(dim: int, num_layers: int, num_heads: int) -> nn.Sequential:
-    """Pre-norm transformer blocks of timm: LayerNorm with eps 1e-5, biases everywhere, exact GELU,
-    an MLP four times as wide.
+    """Return pre-norm transformer blocks of timm: LayerNorm with eps 1e-5, biases everywhere, exact
+    GELU, an MLP four times as wide.
 
     Raises:
         UserError: ``num_heads`` does not divide ``dim``.
@@ -35,7 +35,7 @@ def random_vector(*shape: int) -> nn.Parameter:
 
 
 def init_linear(module: nn.Module, deviation: float = 0.02) -> None:
-    """For ``Module.apply``: weights normal with this deviation, biases zero.
+    """Draw weights with this deviation, set biases to zero; for ``Module.apply``.
 
     TiTok's code truncates at 2, a hundred deviations away, which never happens; and the drawing of
     truncated numbers waits for the device.
@@ -47,12 +47,12 @@ def init_linear(module: nn.Module, deviation: float = 0.02) -> None:
 
 
 def as_pair(size: int | Sequence[int]) -> tuple[int, ...]:
-    """Height and width, from one number for both or from two."""
+    """Return height and width, from one number for both or from two."""
     return (size, size) if isinstance(size, int) else tuple(size)
 
 
 def patch_grid(image_size: Sequence[int], patch_size: int) -> tuple[int, ...]:
-    """Squares of ``patch_size`` pixels along each axis of an image.
+    """Count squares of ``patch_size`` pixels along each axis of an image.
 
     Raises:
         UserError: ``patch_size`` does not divide a side.

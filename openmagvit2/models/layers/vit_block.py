@@ -28,7 +28,7 @@ class SelfAttention(nn.Module):
         self.out = nn.Linear(num_heads * head_dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, S, dim) to the same shape."""
+        """Map (B, S, dim) to the same shape."""
         q, k, v = (
             part.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
             for part in self.qkv(x).chunk(3, -1)
@@ -65,6 +65,6 @@ class VitBlock(nn.Module):
         self.activation = ACTIVATIONS[activation]
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, S, dim) to the same shape."""
+        """Map (B, S, dim) to the same shape."""
         x = x + self.attention(self.norm1(x))
         return x + self.fc2(self.activation(self.fc1(self.norm2(x))))

@@ -31,7 +31,7 @@ class WindowAttention(nn.Module):
         self.register_buffer('offsets', offset_numbers(window, window), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, h, w, dim), sides that ``window`` divides, to the same shape."""
+        """Map (B, h, w, dim), sides that ``window`` divides, to the same shape."""
         height, width, size = *x.shape[1:3], self.window
         split = dict(a=size, b=size, n=self.num_heads)
         qkv = self.qkv(self.norm(x)).chunk(3, -1)

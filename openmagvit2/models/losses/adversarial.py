@@ -179,8 +179,8 @@ class Adversarial(nn.Module):
         return total, losses, stats
 
     def _named(self) -> dict[str, dict]:
-        """Configs of the regularizers by name: that of the class in small letters, numbered where
-        there are several.
+        """Return configs of the regularizers by name: that of the class in small letters, numbered
+        where there are several.
         """
         named: dict[str, dict] = {}
         for config in self.regularizers:
@@ -210,7 +210,7 @@ class Adversarial(nn.Module):
 
 @contextmanager
 def passing_only(module: nn.Module) -> Iterator[None]:
-    """Within, gradients pass through a module and none stay in it; what is frozen stays frozen."""
+    """Let gradients pass through a module and none stay in it; what is frozen stays frozen."""
     trained = [p for p in module.parameters() if p.requires_grad]
     for parameter in trained:
         parameter.requires_grad_(False)

@@ -83,7 +83,7 @@ class ClassifierLoss(nn.Module):
         self._network = (network.eval().requires_grad_(False),)
 
     def forward(self, reconstruction: Tensor, image: Tensor) -> Tensor:
-        """Two (B, 3, H, W) in [-1, 1] to a scalar."""
+        """Map two (B, 3, H, W) in [-1, 1] to a scalar."""
         if not self._network:
             self.load_weights()
         network = self._network[0].to(image.device)

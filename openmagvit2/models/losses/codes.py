@@ -14,7 +14,7 @@ class CodeCrossEntropy(ReconstructionLoss):
     """
 
     def forward(self, out: Tensor, target: Tensor) -> Tensor:
-        """Logits (B, K, *grid) and codes int64 (B, *grid), or distributions (B, K, *grid), to a
+        """Map logits (B, K, *grid) and codes int64 (B, *grid), or distributions (B, K, *grid), to a
         scalar.
         """
         return F.cross_entropy(out, target)

@@ -58,7 +58,7 @@ class LogitLaplaceLoss(ReconstructionLoss):
     test_channels = 6
 
     def forward(self, out: Tensor, target: Tensor) -> Tensor:
-        """Locations and log-scales (B, 6, *size), and values in (0, 1) (B, 3, *size), to a
+        """Map locations and log-scales (B, 6, *size), and values in (0, 1) (B, 3, *size), to a
         scalar.
 
         Raises:

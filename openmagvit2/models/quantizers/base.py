@@ -226,7 +226,7 @@ class BaseQuantizer(nn.Module, ABC):
         """Do the work of :meth:`forward` between the projections, on float32 (B, width, *grid)."""
 
     def indices_to_codes(self, indices: Tensor) -> Tensor:
-        """int64 (B, *token_shape(grid)) to float32 codes (B, code_dim, *grid)."""
+        """Map int64 (B, *token_shape(grid)) to float32 codes (B, code_dim, *grid)."""
         with without_autocast(indices.device):
             return self.projected_back(self.dequantize(indices))
 
@@ -272,7 +272,7 @@ class BaseQuantizer(nn.Module, ABC):
 
 
 def straight_through(z: Tensor, codes: Tensor) -> Tensor:
-    """``codes`` in the forward pass, the gradient of ``z`` in the backward pass.
+    """Return ``codes`` in the forward pass, the gradient of ``z`` in the backward pass.
 
     The sum is kept as the official code has it: codes come out exact only up to rounding (1e-7 in
         float32).

@@ -53,7 +53,7 @@ class IBQ(BaseQuantizer, Codebook):
         self.temperature, self.max_elements = temperature, max_elements
 
     def quantize(self, z: Tensor) -> QuantizerOutput:
-        """Rows for ``z`` (B, code_dim, *grid)."""
+        """Return rows for ``z`` (B, code_dim, *grid)."""
         x, table = rearrange(z, 'b d ... -> (b ...) d'), self.table
         temperature = self.temperature if self.training else None
         found = index_codes(x, table, temperature, self.max_elements)
@@ -75,5 +75,5 @@ class IBQ(BaseQuantizer, Codebook):
         return out
 
     def dequantize(self, indices: Tensor) -> Tensor:
-        """int64 (B, *grid) to codes (B, code_dim, *grid)."""
+        """Map int64 (B, *grid) to codes (B, code_dim, *grid)."""
         return F.embedding(indices, self.table).movedim(-1, 1)

@@ -140,11 +140,11 @@ class LFQ(BaseQuantizer, PerIteration):
         return all_reduce_mean(reduce(add, (mean for (mean,) in statistics)) / len(statistics))
 
     def move(self, statistics: list[tuple[Tensor, ...]]) -> None:
-        """Nothing: the losses alone are of a whole batch."""
+        """Do nothing: the losses alone are of a whole batch."""
 
     def entropies(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Per-sample and codebook entropy in nats of vectors (M, num_bits); both differentiable
-        scalars.
+        """Return per-sample and codebook entropy in nats of vectors (M, num_bits); both
+        differentiable scalars.
         """
         logits = self._logits(x)
         prob = torch.sigmoid(logits)

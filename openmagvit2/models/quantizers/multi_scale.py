@@ -77,7 +77,7 @@ class MultiScale(BaseQuantizer):
         return tuple(height * width for height, width in self.scales)
 
     def token_shape(self, grid: Sequence[int]) -> tuple[int, ...]:
-        """(T,), the tokens of all scales, or (T, k).
+        """Return (T,), the tokens of all scales, or (T, k).
 
         Raises:
             UserError: ``grid`` is not the last scale.
@@ -165,7 +165,7 @@ class MultiScale(BaseQuantizer):
         return resized(total, self.scales[s], 'area').flatten(2).transpose(1, 2)
 
     def teacher_inputs(self, indices: Tensor) -> Tensor:
-        """:meth:`next_input` of all scales but the first from tokens (B, T), or (B, T, k):
+        """Return :meth:`next_input` of all scales but the first from tokens (B, T), or (B, T, k):
         (B, T - groups[0], D).
         """
         total, inputs = None, []

@@ -86,7 +86,7 @@ class Residual(BaseQuantizer, PerIteration):
         )
 
     def move(self, statistics: list[tuple[Tensor, ...]]) -> None:
-        """Nothing is left to move: the passes are only counted."""
+        """Move nothing, which the passes have done: only count the passes."""
 
     def dequantize(self, indices: Tensor) -> Tensor:
         """Map int64 (B, *grid, n), the first n depths, to the sum of their codes (B, D, *grid)."""

@@ -84,7 +84,7 @@ class VQ(BaseQuantizer, Codebook):
         self.legacy, self.entropy, self.entropy_temperature = legacy, entropy, entropy_temperature
 
     def quantize(self, z: Tensor) -> QuantizerOutput:
-        """Nearest rows of ``z`` (B, code_dim, *grid)."""
+        """Return the nearest rows of ``z`` (B, code_dim, *grid)."""
         x = self._vectors(z)
         if self.training:
             self.start(x.detach())

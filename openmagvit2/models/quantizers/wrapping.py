@@ -35,7 +35,7 @@ def build_inner(config: dict, digits: int | None = None) -> BaseQuantizer:
 
 
 def asked_again(wrapper: BaseQuantizer, quantizer: BaseQuantizer) -> str | None:
-    """Why a wrapper that asks its quantizer several times a pass cannot cut an iteration; see
+    """Say why a wrapper that asks its quantizer several times a pass cannot cut an iteration; see
     :attr:`BaseQuantizer.indivisible`.
     """
     if needs_whole_batch(quantizer):

@@ -15,7 +15,8 @@ from openmagvit2.models.heads.embeddings import Rows
 
 
 def uniforms(seed: int, keys: Sequence[int], numbers: Sequence[int], *shape: int) -> Tensor:
-    """float64 (B, *shape) in [0, 1), a function of (seed, condition, number of the sample) alone.
+    """Draw float64 (B, *shape) in [0, 1), a function of (seed, condition, number of the sample)
+    alone.
 
     The same sample therefore comes out of any batch, on any number of processes.
 

@@ -37,7 +37,8 @@ def scheduled(
 
 
 def guide(logits: Tensor, scale: float, batch: int) -> Tensor:
-    """``l_null + scale * (l_class - l_null)`` of logits (2B, V), the class's half first, to (B, V).
+    """Return ``l_null + scale * (l_class - l_null)`` of logits (2B, V), the class's half first, to
+    (B, V).
 
     Logits (B, V) without a null half pass as they are: scale 1 needs none.
     """

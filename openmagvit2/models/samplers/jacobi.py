@@ -37,7 +37,7 @@ class GumbelNoise:
         self.kept: dict[tuple[int, int], Tensor] = {}
 
     def __call__(self, t: int, i: int, size: int) -> Tensor:
-        """float32 (B, size) for sub-token i of position t; kept until :meth:`forget`."""
+        """Return float32 (B, size) for sub-token i of position t; kept until :meth:`forget`."""
         if (t, i) not in self.kept:
             seeds = self.seeds[:, t, i].tolist()
             # float64: a float32 is 0 too often for a large vocabulary.
@@ -143,7 +143,7 @@ class _Window:
         return accepted
 
     def draw(self, t: int, logits: Tensor, i: int) -> Tensor:
-        """Logits of sub-token i at the positions from ``t`` to sub-tokens."""
+        """Map logits of sub-token i at the positions from ``t`` to sub-tokens."""
         self.finite.look(logits)
         size = logits.shape[-1]
         drawn = [
@@ -160,6 +160,8 @@ class _Window:
 
 
 def _accepted(drawn: Tensor, guessed: Tensor) -> int:
-    """Positions at the start that are right in all images: those guessed right, and one more."""
+    """Count the positions at the start that are right in all images: those guessed right, and one
+    more.
+    """
     right = (drawn == guessed).all(-1).all(0).long().cumprod(0)
     return min(int(right.sum()) + 1, drawn.shape[1])

@@ -150,7 +150,7 @@ class MaskedSampler(SubTokenSampler):
         return tokens, values.gather(-1, tokens[..., None])[..., 0]
 
     def remask(self, confidence: Tensor, unknown: Tensor, uniform: Tensor, step: int) -> Tensor:
-        """Which tokens are masked again after a step.
+        """Choose which tokens are masked again after a step.
 
         Args:
             confidence: That of what was drawn, without noise (B, T).

@@ -59,8 +59,8 @@ def decode_levels(
 
 
 def smooth_mixture(logits: Tensor, uniform: Tensor, progress: float) -> Tensor:
-    """VAR's smooth sampling: weights of a mixture of codes instead of one code, sharper from scale
-    to scale.
+    """Return weights of a mixture of codes instead of one code, sharper from scale to scale, for
+    VAR's smooth sampling.
 
     Args:
         logits: Guided and filtered (..., V).

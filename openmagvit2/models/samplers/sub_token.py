@@ -141,7 +141,7 @@ class SubTokenSampler:
                 )
 
     def setting(self, name: str, i: int) -> float:
-        """Value of a setting for sub-token i."""
+        """Return the value of a setting for sub-token i."""
         values = self._list(name)
         return values[i] if len(values) > 1 else values[0]
 
@@ -165,8 +165,8 @@ class SubTokenSampler:
         return (logits if greedy else logits + noise).argmax(-1)
 
     def filtered(self, logits: Tensor, i: int, batch: int, progress: float) -> Tensor:
-        """Logits (B or 2B, V_i) of a batch of B to (B, V_i): guided, and where the temperature is
-        not 0 divided by it and filtered.
+        """Map logits (B or 2B, V_i) of a batch of B to (B, V_i): guided, and where the temperature
+        is not 0 divided by it and filtered.
         """
         schedule = self.schedules[i if len(self.schedules) > 1 else 0]
         scale = scheduled(

@@ -56,10 +56,10 @@ class CodePixels(Pixels):
 
     @torch.no_grad()
     def target(self, image: Tensor) -> Tensor:
-        """Images in [-1, 1] to the other tokenizer's codes, int64 (B, h, w)."""
+        """Map images in [-1, 1] to the other tokenizer's codes, int64 (B, h, w)."""
         return self.tokenizer.encode(image).indices
 
     def to_image(self, out: Tensor) -> Tensor:
-        """Logits (B, ``channels``, h, w) to the image of the likeliest codes."""
+        """Map logits (B, ``channels``, h, w) to the image of the likeliest codes."""
         tokenizer: Any = self.tokenizer
         return tokenizer.decode(tokenizer.quantizer.indices_to_codes(out.argmax(1)))

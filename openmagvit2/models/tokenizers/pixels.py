@@ -69,11 +69,11 @@ class LogitLaplacePixels(Pixels):
         self.margin = margin
 
     def target(self, image: Tensor) -> Tensor:
-        """Images in [-1, 1] to values in (0, 1), ``margin`` away from the ends."""
+        """Map images in [-1, 1] to values in (0, 1), ``margin`` away from the ends."""
         return self.margin + (1 - 2 * self.margin) * (image + 1) / 2
 
     def to_image(self, out: Tensor) -> Tensor:
-        """Locations and log-scales (B, 6, *size) to the images of the locations, at most
+        """Map locations and log-scales (B, 6, *size) to the images of the locations, at most
         ``margin / (1 - 2 margin)`` of the range beyond [-1, 1].
         """
         location = out.chunk(2, 1)[0]

@@ -98,7 +98,7 @@ class Training(nn.Module):
     def reconstruction_terms(
         self, image: Tensor, out: Tensor, pixels: Pixels, iteration: int
     ) -> tuple[list[Tensor], dict[str, Tensor]]:
-        """Weighted losses of a reconstruction, and the unweighted ones by name.
+        """Return weighted losses of a reconstruction, and the unweighted ones by name.
 
         Args:
             image: (B, 3, *size) in [-1, 1].
@@ -124,7 +124,7 @@ class Training(nn.Module):
     def quantizer_terms(
         self, quantizer: nn.Module, out: QuantizerOutput, iteration: int
     ) -> list[Tensor]:
-        """Weighted losses of those that a quantizer has emitted.
+        """Return weighted losses of those that a quantizer has emitted.
 
         Raises:
             UserError: A weight is of a loss that it does not emit.

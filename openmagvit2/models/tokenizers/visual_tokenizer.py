@@ -101,7 +101,7 @@ class VisualTokenizer(BaseModel):
         return roles
 
     def train(self, mode: bool = True) -> 'VisualTokenizer':
-        """Frozen parts stay in eval mode."""
+        """Set the mode; frozen parts stay in eval mode."""
         super().train(mode)
         for name in self.frozen:
             getattr(self, name).eval()
@@ -282,8 +282,8 @@ class VisualTokenizer(BaseModel):
     def autoencoder_terms(
         self, image: Tensor, out: Tensor, quantized: QuantizerOutput, iteration: int
     ) -> tuple[list[Tensor], dict[str, Tensor], dict[str, Tensor]]:
-        """Weighted losses of encoder, quantizer and decoder; unweighted ones and statistics by
-        name.
+        """Return weighted losses of encoder, quantizer and decoder; unweighted ones and statistics
+        by name.
 
         Args:
             image: (B, 3, *size) in [-1, 1].

@@ -7,7 +7,7 @@ import torch
 
 from openmagvit2.apis import init_model
 from openmagvit2.errors import UserError
-from openmagvit2.models.backbones.bert import init_truncated
+from openmagvit2.models.layers.transformer_block import init_truncated
 
 CONFIG = 'tiny/maskgit_32_official'
 
