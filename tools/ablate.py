@@ -10,11 +10,12 @@ from pathlib import Path
 from openmagvit2 import console
 from openmagvit2.config_options import DictAction
 from openmagvit2.errors import UserError
-from openmagvit2.io import usable
 
 
 def find(paths: list[str]) -> list[Path]:
     """Find configs: files as they are, folders by the configs right in them."""
+    from openmagvit2.io import usable
+
     files: list[Path] = []
     for path in map(usable, paths):
         inside = sorted(path.glob('*.py')) if path.is_dir() else [path]

@@ -13,7 +13,6 @@ from openmagvit2 import console
 from openmagvit2.config_options import DictAction
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.names import METRICS
-from openmagvit2.io import usable_text
 
 if TYPE_CHECKING:
     from openmagvit2.evaluation.comparison import Result
@@ -102,6 +101,7 @@ def main() -> int:
     args = parse_args()
 
     # Below the command line, whose --help need not wait for them.
+    from openmagvit2.io import usable_text
     from openmagvit2.workflows.compare import compare_sets
 
     try:

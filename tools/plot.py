@@ -9,7 +9,6 @@ from pathlib import Path
 
 from openmagvit2 import console
 from openmagvit2.errors import UserError
-from openmagvit2.io import usable
 
 Curve = dict[int, float]
 # What a line of the log has beside values.
@@ -25,6 +24,8 @@ def read_curves(work_dir: str | Path) -> dict[str, Curve]:
     Raises:
         UserError: There is no log, or a line is no JSON.
     """
+    from openmagvit2.io import usable
+
     logs = sorted(usable(work_dir).glob('*/vis_data/scalars.json'))
     if not logs:
         raise UserError(
