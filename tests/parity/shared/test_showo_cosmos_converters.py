@@ -15,6 +15,7 @@ SHOW_O = {
     'model.decoder.num_res_blocks': (2, 1),
     'model.quantizer.num_bits': 6,
     'model.quantizer.entropy_groups': 6,
+    'model.quantizer.temperature': 1.0,
     'model.quantizer.projection': 6,
 }
 COSMOS = {
