@@ -1,6 +1,5 @@
 # The CPU twin of RQ-Transformer: 8x8 tokens, four codes each, one after the other by a small transformer; over the tokenizer of rq_32.py
-# with seeded RANDOM weights, whose rows lie so close together that the recipe's temperature of 0.5 would draw any code: nothing to learn. A
-# few seconds on two cores; for trying out code, not for quality.
+# with seeded RANDOM weights. A few seconds on two cores; for trying out code, not for quality.
 _base_ = './ar_32.py'
 model = dict(
     tokenizer=dict(
@@ -16,5 +15,5 @@ model = dict(
     conditioner=dict(null_class=False, dropout=0.0),
     backbone=dict(_delete_=True, type='Gpt', dim=64, num_layers=2, num_heads=4, dropout=0.0),
     head=dict(_delete_=True, type='CumulativeCodeHead', num_layers=2, dropout=0.0),
-    soft_targets=dict(temperature=0.0005))
+    soft_targets=dict(temperature=0.5))
 eval_sampling = dict(_delete_=True, top_p=0.92)
