@@ -7,7 +7,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[1] / 'openmagvit2'
 # From the ground up. Wings of one floor meet in the registry and in `protocols`.
 FLOORS = (
-    {'errors', 'version', 'protocols', 'signatures', 'registry', 'console'},
+    {'errors', 'version', 'protocols', 'signatures', 'registry', 'console', 'memory'},
     {'io'},
     {'checkpoint'},
     {'config', 'models', 'datasets', 'engine', 'evaluation', 'visualization'},
@@ -43,6 +43,8 @@ EXCEPTIONS = {
     ('evaluation/frechet.py', 'models.layers.precision'),
     ('evaluation/metrics/pixels.py', 'models.layers.precision'),
     ('evaluation/pixel_errors.py', 'models.layers.precision'),
+    # Settings of a sampler also come with a call, and are checked as those of a config.
+    ('models/samplers/build.py', 'config_types'),
     # The type of an argument: conditions have classes, or none.
     ('evaluation/sample_labels.py', 'models.conditioners.base'),
     # The hook sees the model behind data parallelism.

@@ -38,7 +38,9 @@ def under(prefix: str, options: dict) -> dict:
 
 @pytest.fixture
 def model():
-    model = init_model('tiny/ibq_32', cfg_options=under('model', NETWORK) | {PREFIX: 8})
+    # The twin's weight of the entropy is not the recipe's.
+    recipe = {PREFIX: 8, 'model.training.quantizer_losses.entropy': 0.05}
+    model = init_model('tiny/ibq_32', cfg_options=under('model', NETWORK) | recipe)
     state = file('ibq_tiny')
     ours, _ = to_ours(state, model)
     model.load_state_dict(ours['state_dict'], strict=False)
