@@ -41,8 +41,8 @@ class BlurPatchGAN(BaseDiscriminator):
         self.pool = pool
         if channels % 32:
             raise UserError(
-                f'model.discriminator.channels must be a multiple of 32 for GroupNorm(32), got '
-                f'{channels}.'
+                f'model.training.adversarial.discriminator.channels must be a multiple of '
+                f'32 for GroupNorm(32), got {channels}.'
             )
         self.block_in = nn.Sequential(nn.Conv2d(3, channels, 5, padding=2), nn.LeakyReLU(0.1))
         widths = [channels, *(channels * 2**stage for stage in range(num_stages))]

@@ -65,13 +65,13 @@ class StyleGAN(BaseDiscriminator):
         super().__init__()
         if downsample not in DOWNSAMPLERS:
             raise UserError(
-                f'model.discriminator.downsample must be one of {", ".join(DOWNSAMPLERS)}, got '
-                f'{downsample!r}.'
+                f'model.training.adversarial.discriminator.downsample must be one of '
+                f'{", ".join(DOWNSAMPLERS)}, got {downsample!r}.'
             )
         side, rest = divmod(image_size, 2 ** len(channel_multipliers))
         if rest:
             raise UserError(
-                f'model.discriminator.image_size must be a multiple of '
+                f'model.training.adversarial.discriminator.image_size must be a multiple of '
                 f'{2 ** len(channel_multipliers)}, got {image_size}.'
             )
         self.image_size = image_size
@@ -97,8 +97,8 @@ class StyleGAN(BaseDiscriminator):
         """
         if tuple(image.shape[2:]) != (self.image_size, self.image_size):
             raise UserError(
-                f'model.discriminator.image_size is {self.image_size}, got images of '
-                f'{tuple(image.shape[2:])}.'
+                f'model.training.adversarial.discriminator.image_size is '
+                f'{self.image_size}, got images of {tuple(image.shape[2:])}.'
             )
         x = F.leaky_relu(self.conv_in(image), 0.2)
         for block in self.blocks:

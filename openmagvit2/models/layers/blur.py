@@ -25,8 +25,8 @@ class BlurDownsample(nn.Module):
         super().__init__()
         if kernel_size not in BINOMIAL:
             raise UserError(
-                f'model.discriminator.blur must be one of {", ".join(map(str, BINOMIAL))}, got '
-                f'{kernel_size}.'
+                f'model.training.adversarial.discriminator.blur must be one of '
+                f'{", ".join(map(str, BINOMIAL))}, got {kernel_size}.'
             )
         row = torch.tensor(BINOMIAL[kernel_size])
         kernel = torch.outer(row, row)
