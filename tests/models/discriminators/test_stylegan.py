@@ -25,7 +25,7 @@ def test_published_sizes(arguments, expected):
 def test_another_image_size_is_an_error():
     model = StyleGAN(image_size=16, channels=8, channel_multipliers=(1, 1))
     assert model(torch.zeros(2, 3, 16, 16)).shape == (2, 1, 1, 1)
-    with pytest.raises(UserError, match=r'model\.discriminator\.image_size is 16'):
+    with pytest.raises(UserError, match=r'adversarial\.discriminator\.image_size is 16'):
         model(torch.zeros(2, 3, 32, 32))
     with pytest.raises(UserError, match='multiple of 4'):
         StyleGAN(image_size=18, channel_multipliers=(1, 1))
