@@ -146,6 +146,11 @@ def _layout(name: str) -> torch.layout:
 
 class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
+        """Return a class that ``.metadata`` may name.
+
+        Raises:
+            pickle.UnpicklingError: It names another one, whose call could run code.
+        """
         if module.startswith('pathlib') and name in ('PosixPath', 'WindowsPath'):
             # Where it was written, which is not used.
             return PurePosixPath
