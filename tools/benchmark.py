@@ -5,8 +5,9 @@ python tools/benchmark.py lfq|tokenizer|train_step|…|all [--json] [--device cu
 import argparse
 import ast
 import importlib
+import json
+import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -23,10 +24,39 @@ def main(argv: list[str] | None = None) -> int:
     console.forgive()
     argv = sys.argv[1:] if argv is None else argv
     # The part comes first; --help of another one need not wait for its imports.
-    chosen = [name for name in benchmarks.PARTS if argv[:1] in ([name], ['all'])]
-    modules = {name: importlib.import_module(f'{benchmarks.__name__}.{name}') for name in chosen}
-    args = _parser(modules).parse_args(argv)
+    part = argv[0] if argv[:1] and argv[0] in benchmarks.PARTS else None
+    module = importlib.import_module(f'{benchmarks.__name__}.{part}') if part else None
+    args = _parser(part, module).parse_args(argv)
+    return every_part(argv[1:], args.json) if module is None else one_part(module, args)
 
+
+def every_part(options: list[str], as_json: bool) -> int:
+    """Run each part in a process of its own, so that no part finds memory that another one left,
+    and return the largest of their exit codes, 130 after Ctrl-C.
+    """
+    codes, documents = [], []
+    for part in benchmarks.PARTS:
+        command = [sys.executable, __file__, part, *options]
+        with subprocess.Popen(command, stdout=subprocess.PIPE if as_json else None) as process:
+            try:
+                out, _ = process.communicate()
+            except KeyboardInterrupt:
+                # The part has it too, and prints what it has.
+                out, _ = process.communicate()
+        codes.append(process.returncode)
+        if out:
+            documents.append(json.loads(out))
+        if process.returncode not in (0, 1):
+            break
+    if as_json and documents:
+        results = {part: found for one in documents for part, found in one['results'].items()}
+        interrupted = any(one['interrupted'] for one in documents)
+        print(json.dumps(documents[0] | dict(results=results, interrupted=interrupted), indent=1))
+    return max(codes)
+
+
+def one_part(module: ModuleType, args: argparse.Namespace) -> int:
+    """Run a part, print its results and return the exit code."""
     # After openmagvit2, which sets what torch reads when it is loaded.
     import torch
 
@@ -38,38 +68,35 @@ def main(argv: list[str] | None = None) -> int:
     args.threads = torch.get_num_threads()
     machine = Machine(args.device)
     say = (lambda text: None) if args.json else (lambda text: print(text, flush=True))
-    results: dict[str, list[Result]] = {}
+    results: list[Result] = []
     interrupted = False
     try:
         say(f'{machine}\nfloat32 unless said; memory is beyond inputs and weights')
-        for part in chosen:
-            say(f'\n---- {part}')
-            found = results.setdefault(part, [])
-            for result in _measured(modules[part], args, machine):
-                found.append(result)
-                say(result)
+        say(f'\n---- {args.part}')
+        for result in module.measure(args, machine):
+            results.append(result)
+            say(result)
     except KeyboardInterrupt:
         interrupted = True
     except UserError as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
     if args.json:
-        print(as_json(machine.content(), results, interrupted))
+        print(as_json(machine.content(), {args.part: results}, interrupted))
     if interrupted:
         return 130
-    return 0 if all(result.passed for found in results.values() for result in found) else 1
+    return 0 if all(result.passed for result in results) else 1
 
 
-def _parser(modules: dict[str, ModuleType]) -> argparse.ArgumentParser:
+def _parser(part: str | None, module: ModuleType | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description='Measure time and memory of parts.')
     commands = parser.add_subparsers(dest='part', required=True)
-    everything = commands.add_parser('all', help='every part with its defaults')
-    parsers = [everything]
+    parsers = [commands.add_parser('all', help='every part with its defaults, one after the other')]
     for name in benchmarks.PARTS:
         text = _docstring(name)
         parsers.append(commands.add_parser(name, help=' '.join(text.split()), description=text))
-        if name in modules:
-            modules[name].add_arguments(parsers[-1])
+        if name == part:
+            module.add_arguments(parsers[-1])
     for command in parsers:
         command.add_argument('--json', action='store_true', help='print one JSON document instead')
         command.add_argument('--device', default='cpu')
@@ -81,17 +108,6 @@ def _docstring(name: str) -> str:
     """Return what a part's file says of it, without an import."""
     file = Path(benchmarks.__path__[0]) / f'{name}.py'
     return ast.get_docstring(ast.parse(file.read_text('utf-8'))) or ''
-
-
-def _measured(module: ModuleType, args: argparse.Namespace, machine) -> Iterator['Result']:
-    """Return the results of a part; 'all' runs it with its defaults."""
-    if args.part == 'all':
-        own = argparse.ArgumentParser()
-        module.add_arguments(own)
-        options = own.parse_args([])
-        options.device, options.threads = args.device, args.threads
-        args = options
-    return module.measure(args, machine)
 
 
 if __name__ == '__main__':

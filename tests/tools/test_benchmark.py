@@ -43,3 +43,25 @@ def test_json_is_one_document_also_after_ctrl_c(capsys, monkeypatch, interrupted
     assert found['machine']['matrix_gflops'] == 1 and found['machine']['threads'] >= 1
     (result,) = found['results']['lfq']
     assert result['amount'] == 8 and result['plain_ratio'] > 0 and 0 < result['peak'] < 1e5
+
+
+@pytest.mark.parametrize('codes, expected', [((0, 0), 0), ((1, 0), 1), ((130, 0), 130)])
+def test_all_runs_each_part_in_its_own_process(tmp_path, capsys, monkeypatch, codes, expected):
+    part = tmp_path / 'part.py'
+    part.write_text(
+        'import json, os, sys\n'
+        'part, code = sys.argv[1].split(":")\n'
+        'found = dict(part=part, process=os.getpid(), options=sys.argv[2:])\n'
+        'print(json.dumps(dict(machine={}, results={part: [found]}, interrupted=code == "130")))\n'
+        'sys.exit(int(code))\n'
+    )
+    monkeypatch.setattr(benchmark, '__file__', str(part))
+    monkeypatch.setattr(benchmark.benchmarks, 'PARTS', [f'p{i}:{c}' for i, c in enumerate(codes)])
+    options = ['--threads', '1', '--json']
+    assert benchmark.every_part(options, as_json=True) == expected
+    document = json.loads(capsys.readouterr().out)
+    found = [result for (result,) in document['results'].values()]
+    # Ctrl-C ends the run, but what was measured is printed.
+    assert len(found) == len({one['process'] for one in found}) == (1 if expected == 130 else 2)
+    assert document['interrupted'] == (expected == 130)
+    assert all(one['options'] == options for one in found)

@@ -24,7 +24,7 @@ class PeakMemory(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self.sizes: Any = WeakIdKeyDictionary()
-        self.peak = 0
+        self.peak = self.largest = 0
 
     def __torch_dispatch__(
         self, func: Callable, types: Any, args: tuple = (), kwargs: dict | None = None
@@ -40,6 +40,7 @@ class PeakMemory(TorchDispatchMode):
                 storage = tensor.untyped_storage()
                 if id(storage) not in known:
                     self.sizes[storage] = storage.nbytes()
+                    self.largest = max(self.largest, storage.nbytes())
         self.peak = max(self.peak, sum(self.sizes.values()))
         return out
 
@@ -52,12 +53,25 @@ def timed(step: Callable[[], object], machine: Machine, repeats: int) -> tuple[f
     return seconds_of(step, machine.device, repeats), memory.peak
 
 
+def timed_by_default(
+    step: Callable[[], object], machine: Machine, repeats: int
+) -> tuple[float, float]:
+    """Do the same with memory as a program without this package has it."""
+    step()
+    with PeakMemory() as memory:
+        step()
+    with memory_by_default(memory.largest):
+        return seconds_of(step, machine.device, repeats), memory.peak
+
+
 @contextlib.contextmanager
-def memory_by_default() -> Iterator[None]:
-    """Have memory as a program without this package has it: glibc's thresholds rise to these at
-    most.
+def memory_by_default(largest: int = 2**25) -> Iterator[None]:
+    """Have memory as a program without this package has it: glibc asks the system for what is
+    larger than the ``largest`` allocation that was freed before, or than 32 MB, and gives back
+    twice that.
     """
-    set_thresholds(2**25, 2**26)
+    largest = min(largest, 2**25)
+    set_thresholds(largest, 2 * largest)
     give_back()
     try:
         yield

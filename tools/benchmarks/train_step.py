@@ -11,7 +11,7 @@ from unittest import mock
 import torch
 
 from benchmarks.machine import Machine
-from benchmarks.memory import timed
+from benchmarks.memory import timed, timed_by_default
 from benchmarks.report import Result
 from benchmarks.tokenizer import plain_networks
 from openmagvit2.apis.models import config_path
@@ -53,7 +53,7 @@ def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
 
         if plain is None:
             with plain_networks(), _twice(model, data):
-                plain = timed(step, machine, args.repeats)
+                plain = timed_by_default(step, machine, args.repeats)
         seconds, peak = timed(step, machine, args.repeats)
         yield Result(
             f'{name}, {dtype}',

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from openmagvit2.models.decoders.base import BaseDecoder
 from openmagvit2.models.layers.adaptive_group_norm import AdaptiveGroupNorm
 from openmagvit2.models.layers.conv import Blocks, Level
-from openmagvit2.models.layers.norm import norm_silu
+from openmagvit2.models.layers.norm import norm_silu_conv
 from openmagvit2.models.layers.patches import Unpatches
 from openmagvit2.models.layers.per_level import check_levels, num_resamplers, per_level
 from openmagvit2.models.layers.resample import UPSAMPLERS, build_sampler
@@ -133,4 +133,4 @@ class CnnDecoder(BaseDecoder):
             if self.adaptive is not None:
                 x = self.adaptive[i](x, codes)
             x = self.up[i](x)
-        return self.patches(self.conv_out(norm_silu(self.norm_out, x)))
+        return self.patches(norm_silu_conv(self.norm_out, self.conv_out, x))

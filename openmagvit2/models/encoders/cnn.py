@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from openmagvit2.models.encoders.base import BaseEncoder
 from openmagvit2.models.layers.conv import Blocks, Level
-from openmagvit2.models.layers.norm import norm_silu
+from openmagvit2.models.layers.norm import norm_silu_conv
 from openmagvit2.models.layers.patches import Patches
 from openmagvit2.models.layers.per_level import check_levels, num_resamplers, per_level
 from openmagvit2.models.layers.resample import DOWNSAMPLERS, build_sampler
@@ -103,4 +103,4 @@ class CnnEncoder(BaseEncoder):
         for level in self.down:
             x = level(x)
         x = self.mid(self.mid_block(x))
-        return self.conv_out(norm_silu(self.norm_out, x))
+        return norm_silu_conv(self.norm_out, self.conv_out, x)

@@ -20,44 +20,77 @@ class GroupNorm(nn.GroupNorm):
         return torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
 
 
-def norm_silu(norm: nn.GroupNorm, x: Tensor) -> Tensor:
-    """Return ``F.silu(norm(x))`` for (B, C, *size), the same numbers with one map less in memory.
+def norm_silu_conv(norm: nn.GroupNorm, conv: nn.Module, x: Tensor) -> Tensor:
+    """Return ``conv(F.silu(norm(x)))`` for (B, C, H, W), the same numbers in less memory.
 
-    Without gradients swish overwrites the normalised map; with them that map is made again in the
-    backward pass instead of kept. Fresh memory is what costs: on a processor without enough cache
-    swish alone takes three times as long where it writes a new map.
+    Without gradients swish overwrites the normalised map. With them ``x`` alone is kept: what lies
+    between it and the convolution is made again in the backward pass.
     """
     if not torch.is_grad_enabled():
-        return F.silu(norm(x), inplace=True)
-    autocast = torch.is_autocast_enabled(x.device.type)
-    # torch's own backward pass copies maps that are not contiguous; under autocast types differ.
-    if norm.weight is None or autocast or not x.is_contiguous():
-        return F.silu(norm(x))
-    return _NormSilu.apply(x, norm.weight, norm.bias, norm.num_groups, norm.eps)
+        x = F.silu(norm(x), inplace=True)
+        return conv(x)
+    # A compiler chooses itself what to make again.
+    if torch.compiler.is_compiling() or norm.weight is None or not _is_plain(conv):
+        return conv(F.silu(norm(x)))
+    return _NormSiluConv.apply(x, norm.weight, norm.bias, conv.weight, conv.bias, norm, conv)
 
 
-class _NormSilu(torch.autograd.Function):
-    """Group norm and swish, which keeps the input and its statistics alone."""
+def _is_plain(conv: nn.Module) -> bool:
+    """Whether a convolution can be taken apart: no hook waits for its call."""
+    hooks = (conv._forward_hooks, conv._forward_pre_hooks, conv._backward_hooks)
+    zeros = type(conv) is nn.Conv2d and conv.padding_mode == 'zeros'
+    return zeros and not isinstance(conv.padding, str) and not any(hooks)
+
+
+class _NormSiluConv(torch.autograd.Function):
+    """Group norm, swish and convolution, which keep their input and weights alone."""
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, groups: int, eps: float
+        ctx: Any,
+        x: Tensor,
+        scale: Tensor,
+        shift: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        norm: nn.GroupNorm,
+        conv: nn.Conv2d,
     ) -> Tensor:
-        """Map (B, C, …) to the same shape; ``weight`` and ``bias`` are (C,)."""
-        ctx.sizes = (*x.shape[:2], x.shape[2:].numel(), groups)
-        ctx.eps = eps
-        out, mean, rstd = torch.ops.aten.native_group_norm(x, weight, bias, *ctx.sizes, eps)
-        ctx.save_for_backward(x, weight, bias, mean, rstd)
-        return F.silu(out, inplace=True)
+        """Map (B, C, H, W) to the convolution's output; tensors beside ``x`` are the parameters of
+        the two layers, named so that they get gradients.
+        """
+        kind = x.device.type
+        ctx.save_for_backward(x, scale, shift, weight)
+        ctx.norm, ctx.conv = norm, conv
+        ctx.autocast = (kind, torch.get_autocast_dtype(kind), torch.is_autocast_enabled(kind))
+        return conv(F.silu(norm(x), inplace=True))
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        """Return the gradients of x, weight and bias; the normed map is computed again."""
-        x, weight, bias, mean, rstd = ctx.saved_tensors
-        normed = torch.ops.aten.native_group_norm(x, weight, bias, *ctx.sizes, ctx.eps)[0]
-        grad = torch.ops.aten.silu_backward(grad.contiguous(), normed)
-        grads = torch.ops.aten.native_group_norm_backward(
-            grad, x, mean, rstd, weight, *ctx.sizes, list(ctx.needs_input_grad[:3])
+        """Return the gradients of the input and of the parameters."""
+        *inputs, weight = ctx.saved_tensors
+        conv, (*needed, need_weight, need_bias) = ctx.conv, ctx.needs_input_grad[:5]
+        inputs = [x.detach().requires_grad_(need) for x, need in zip(inputs, needed, strict=True)]
+        with torch.enable_grad(), torch.autocast(*ctx.autocast):
+            normed = torch.group_norm(inputs[0], ctx.norm.num_groups, *inputs[1:], ctx.norm.eps)
+            act = F.silu(normed)
+        grad_act, grad_weight, grad_bias = torch.ops.aten.convolution_backward(
+            grad,
+            act.detach().to(grad.dtype),
+            weight.to(grad.dtype),
+            None if conv.bias is None else [conv.out_channels],
+            conv.stride,
+            conv.padding,
+            conv.dilation,
+            False,
+            [0, 0],
+            conv.groups,
+            [any(needed), need_weight, need_bias],
         )
-        return (*grads, None, None)
+        found = iter(())
+        if any(needed):
+            wanted = [x for x, need in zip(inputs, needed, strict=True) if need]
+            found = iter(torch.autograd.grad(act, wanted, grad_act.to(act.dtype)))
+        grads = [next(found) if need else None for need in needed]
+        return (*grads, grad_weight, grad_bias, None, None)

@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
-from openmagvit2.models.layers.norm import GroupNorm, norm_silu
+from openmagvit2.models.layers.norm import GroupNorm, norm_silu_conv
 
 SHORTCUTS = ('input', 'branch')
 
@@ -67,9 +67,12 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, in_channels, H, W) to (B, out_channels, H, W)."""
-        h = self.conv1(norm_silu(self.norm1, x))
-        h = F.dropout(norm_silu(self.norm2, h), self.dropout, self.training)
-        h = self.conv2(h)
+        if self.dropout and self.training:
+            h = norm_silu_conv(self.norm1, self.conv1, x)
+            h = self.conv2(F.dropout(F.silu(self.norm2(h)), self.dropout))
+        else:
+            # One expression, so that the first map is free when the second convolution runs.
+            h = norm_silu_conv(self.norm2, self.conv2, norm_silu_conv(self.norm1, self.conv1, x))
         if self.nin_shortcut is not None:
             x = self.nin_shortcut(x if self.shortcut == 'input' else h)
         return h + x
