@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING
 
 import benchmarks
 from openmagvit2 import console
-from openmagvit2.errors import UserError
 
 if TYPE_CHECKING:
     from benchmarks.report import Result
 
 
+@console.tool()
 def main(argv: list[str] | None = None) -> int:
-    console.forgive()
     argv = sys.argv[1:] if argv is None else argv
     # The part comes first; --help of another one need not wait for its imports.
     chosen = [name for name in benchmarks.PARTS if argv[:1] in ([name], ['all'])]
@@ -50,9 +49,6 @@ def main(argv: list[str] | None = None) -> int:
                 say(result)
     except KeyboardInterrupt:
         interrupted = True
-    except UserError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
     if args.json:
         print(as_json(machine.content(), results, interrupted))
     if interrupted:

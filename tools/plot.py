@@ -128,8 +128,8 @@ def plot(
     plt.close(figure)
 
 
-def main() -> int:
-    console.forgive()
+@console.tool()
+def main() -> None:
     parser = argparse.ArgumentParser(description='Plot curves of one or several trainings.')
     parser.add_argument('work_dirs', nargs='+', metavar='WORK_DIR')
     parser.add_argument(
@@ -140,15 +140,10 @@ def main() -> int:
     parser.add_argument('--log', action='store_true', help='logarithmic values')
     args = parser.parse_args()
     out = args.out or Path(args.work_dirs[0]) / 'curves.png'
-    try:
-        runs = {folder: read_curves(folder) for folder in args.work_dirs}
-        names = chosen(runs, args.keys)
-        plot(runs, names, out, max(args.smooth, 1), args.log)
-    except UserError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
+    runs = {folder: read_curves(folder) for folder in args.work_dirs}
+    names = chosen(runs, args.keys)
+    plot(runs, names, out, max(args.smooth, 1), args.log)
     print(f'{out}: {", ".join(names)}')
-    return 0
 
 
 if __name__ == '__main__':
