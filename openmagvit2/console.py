@@ -1,7 +1,61 @@
-"""The terminal that a tool prints to."""
+"""What the tools share: the terminal, exit codes, and arguments of the command line."""
 
+import functools
 import sys
+from collections.abc import Callable
 from types import TracebackType
+from typing import Any
+
+from openmagvit2.config_options import DictAction
+from openmagvit2.errors import TrainingStopped, UserError
+
+# Arguments that several tools have, as ``parser.add_argument('--device', **DEVICE)``.
+DEVICE: dict[str, Any] = dict(
+    help='as cuda:1, mps, cpu; default: the accelerator, where there is one'
+)
+LAUNCHER: dict[str, Any] = dict(choices=['none', 'pytorch', 'slurm'], default='none')
+OPTIONS: dict[str, Any] = dict(nargs='+', action=DictAction, default={})
+
+
+def tool(stopped: str = '') -> Callable[[Callable[..., int | None]], Callable[..., int]]:
+    """Make the main function of a tool end with an exit code.
+
+    A user's mistake is printed as one sentence, and the code is 2. A signal that stopped a training
+    gives 128 and its number, as in a shell. Bugs keep their traceback.
+
+    Args:
+        stopped: What to do after Ctrl-C, where the tool can go on from there.
+    """
+
+    def wrap(main: Callable[..., int | None]) -> Callable[..., int]:
+        @functools.wraps(main)
+        def run(*args: Any) -> int:
+            forgive()
+            try:
+                return main(*args) or 0
+            except UserError as error:
+                print(f'error: {sentence(error)}', file=sys.stderr)
+                return 2
+            except TrainingStopped as stop:
+                code, text = 128 + stop.signal_number, f'{stop}: saved; go on with --resume'
+            except KeyboardInterrupt:
+                if not stopped:
+                    raise
+                code, text = 130, ''
+            print(f'\nstopped; {stopped}' if stopped else text, file=sys.stderr)
+            return code
+
+        return run
+
+    return wrap
+
+
+def sentence(error: UserError) -> str:
+    """Return the message without the traceback that a data loader's worker puts around it."""
+    text = str(error)
+    if not text.startswith('Caught '):
+        return text
+    return text.rpartition(f'\n{UserError.__module__}.{UserError.__name__}: ')[2].strip()
 
 
 def forgive() -> None:
@@ -13,10 +67,12 @@ def forgive() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, 'reconfigure'):
             stream.reconfigure(errors='replace')
-    sys.excepthook = _told
+    sys.excepthook = _print_end
 
 
-def _told(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+def _print_end(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
     """Print an exception that ends the program; Ctrl-C is no bug, and has no traceback."""
     if issubclass(kind, KeyboardInterrupt):
         print('Stopped by Ctrl-C.', file=sys.stderr)

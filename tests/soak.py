@@ -86,9 +86,8 @@ class Result:
         kinds = ', '.join(f'{kind} {number}' for kind, number in sorted(self.kills.items()))
         return (
             f'{self.kills.total()} kills (in {kinds}; {self.halves} left a half-written file), '
-            f'{self.resumes} resumes; '
-            f'unreadable checkpoints: {len(self.unreadable)}; '
-            f'identical: {"no" if self.different else "yes"}; {self.seconds:.0f} s'
+            f'{self.resumes} resumes; unreadable checkpoints: {len(self.unreadable)}; identical: '
+            f'{"no" if self.different else "yes"}; {self.seconds:.0f} s'
         )
 
 

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 from openmagvit2 import console
-from openmagvit2.config_options import DictAction
 from openmagvit2.errors import UserError
 
 
@@ -49,49 +48,36 @@ def parse_args() -> argparse.Namespace:
         help='Fashion-MNIST: accuracy of a classifier on samples, and their diversity',
     )
     parser.add_argument('--metrics', nargs='+', help='columns of the table; default: all')
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, default={}, help='overrides for every config'
-    )
+    parser.add_argument('--cfg-options', help='overrides for every config', **console.OPTIONS)
     return parser.parse_args()
 
 
-def main() -> int:
-    console.forgive()
+@console.tool(stopped='the same command goes on from here')
+def main() -> None:
     args = parse_args()
 
     # Below the command line, whose --help need not wait for them.
-    from openmagvit2.engine.stop import TrainingStopped
     from openmagvit2.io import write_text
     from studies import as_markdown, plot_rows, run_all, summarize
 
-    try:
-        results = run_all(
-            find(args.configs),
-            args.seeds,
-            args.work_dir,
-            args.jobs,
-            args.tokenizer,
-            args.judge,
-            args.cfg_options,
-        )
-        rows = summarize(results)
-        unknown = sorted(set(args.metrics or []) - set(rows[0]['metrics']))
-        if unknown:
-            raise UserError(
-                f'--metrics {unknown[0]}: the runs have {", ".join(rows[0]["metrics"])}.'
-            )
-    except UserError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
-    except (TrainingStopped, KeyboardInterrupt):
-        print('\nstopped; the same command goes on from here', file=sys.stderr)
-        return 130
+    results = run_all(
+        find(args.configs),
+        args.seeds,
+        args.work_dir,
+        args.jobs,
+        args.tokenizer,
+        args.judge,
+        args.cfg_options,
+    )
+    rows = summarize(results)
+    unknown = sorted(set(args.metrics or []) - set(rows[0]['metrics']))
+    if unknown:
+        raise UserError(f'--metrics {unknown[0]}: the runs have {", ".join(rows[0]["metrics"])}.')
     write_text(args.work_dir / 'table.json', json.dumps(rows, indent=2) + '\n')
     table = as_markdown(rows, args.metrics)
     write_text(args.work_dir / 'table.md', table)
     plot_rows(rows, args.metrics or list(rows[0]['metrics']), args.work_dir / 'table.png')
     print(table)
-    return 0
 
 
 if __name__ == '__main__':

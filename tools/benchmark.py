@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING
 
 import benchmarks
 from openmagvit2 import console
-from openmagvit2.errors import UserError
 
 if TYPE_CHECKING:
     from benchmarks.report import Result
 
 
+@console.tool()
 def main(argv: list[str] | None = None) -> int:
-    console.forgive()
     argv = sys.argv[1:] if argv is None else argv
     # The part comes first; --help of another one need not wait for its imports.
     part = argv[0] if argv[:1] and argv[0] in benchmarks.PARTS else None
@@ -78,9 +77,6 @@ def one_part(module: ModuleType, args: argparse.Namespace) -> int:
             say(result)
     except KeyboardInterrupt:
         interrupted = True
-    except UserError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
     if args.json:
         print(as_json(machine.content(), {args.part: results}, interrupted))
     if interrupted:

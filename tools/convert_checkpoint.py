@@ -6,8 +6,6 @@ import argparse
 import sys
 
 from openmagvit2 import console
-from openmagvit2.config_options import DictAction
-from openmagvit2.errors import UserError
 
 
 def parse() -> argparse.Namespace:
@@ -46,9 +44,7 @@ def parse() -> argparse.Namespace:
         help="generators: say which weights of this tokenizer's file are inside, or put them in "
         'where none are',
     )
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, default={}, help='overrides for the config'
-    )
+    parser.add_argument('--cfg-options', help='overrides for the config', **console.OPTIONS)
     parser.add_argument(
         '--list', action='store_true', help='the official files, where they are, and their configs'
     )
@@ -61,8 +57,8 @@ def parse() -> argparse.Namespace:
     return args
 
 
-def main() -> int:
-    console.forgive()
+@console.tool()
+def main() -> None:
     args = parse()
 
     # Below the command line, whose --help need not wait for them.
@@ -72,26 +68,19 @@ def main() -> int:
     if args.list:
         for file in (file for converter in converters() for file in converter.files):
             print(f'{file.name:<24} {file.repository:<53} {file.config}')
-        return 0
-    try:
-        convert(
-            args.sources,
-            args.target,
-            args.config,
-            to=args.to,
-            weights=args.weights,
-            tokenizer=args.tokenizer,
-            cfg_options=args.cfg_options,
-            system=args.converter,
-            entry=args.entry,
-        )
-    except UserError as error:
-        source = ', '.join(args.sources)
-        named = any(path in str(error) for path in args.sources)
-        print(f'error: {error}' if named else f'error: {source}: {error}', file=sys.stderr)
-        return 2
+        return
+    convert(
+        args.sources,
+        args.target,
+        args.config,
+        to=args.to,
+        weights=args.weights,
+        tokenizer=args.tokenizer,
+        cfg_options=args.cfg_options,
+        system=args.converter,
+        entry=args.entry,
+    )
     print(f'wrote {args.target}')
-    return 0
 
 
 if __name__ == '__main__':

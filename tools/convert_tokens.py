@@ -6,11 +6,10 @@ import argparse
 import sys
 
 from openmagvit2 import console
-from openmagvit2.errors import UserError
 
 
-def main() -> int:
-    console.forgive()
+@console.tool()
+def main() -> None:
     parser = argparse.ArgumentParser(
         description="Write a token cache as LlamaGen's npy folders or RAR's jsonl file, or make "
         'one of these.'
@@ -31,18 +30,13 @@ def main() -> int:
     from openmagvit2.config import load_config
     from openmagvit2.workflows.token_exchange import export_tokens, import_tokens
 
-    try:
-        if args.to:
-            images = export_tokens(args.source, args.out, args.to, args.name)
-        else:
-            config = load_config(args.config) if args.config else None
-            given = (config, args.checkpoint, args.size, args.views)
-            images = import_tokens(args.source, args.out, *given)['num_images']
-    except UserError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
+    if args.to:
+        images = export_tokens(args.source, args.out, args.to, args.name)
+    else:
+        config = load_config(args.config) if args.config else None
+        given = (config, args.checkpoint, args.size, args.views)
+        images = import_tokens(args.source, args.out, *given)['num_images']
     print(f'{args.out}: tokens of {images} images')
-    return 0
 
 
 if __name__ == '__main__':

@@ -9,8 +9,8 @@ from openmagvit2 import console
 from openmagvit2.errors import UserError
 
 
-def main() -> int:
-    console.forgive()
+@console.tool()
+def main() -> None:
     parser = argparse.ArgumentParser(
         description='Show reconstructions and samples on a page of this machine, by default those '
         "of the quickstart's models."
@@ -21,23 +21,17 @@ def main() -> int:
     parser.add_argument('--port', type=int, default=7860)
     parser.add_argument('--side', type=int, default=512, help='pixels that pictures are shrunk to')
     parser.add_argument('--max-upload', type=int, default=10, help='MB of an upload (10)')
-    parser.add_argument('--device', help='as cuda:1, mps, cpu')
+    parser.add_argument('--device', **console.DEVICE)
     args = parser.parse_args()
 
     from demo_lib.models import load_all
     from demo_lib.page import build
 
-    try:
-        for name in ('side', 'max_upload'):
-            if vars(args)[name] < 1:
-                option = name.replace('_', '-')
-                raise UserError(f'--{option} must be at least 1, got {vars(args)[name]}.')
-        tokenizers, generators = load_all(args.tokenizer, args.generator, args.device)
-        serve(build(tokenizers, generators, args.side), args.port, args.max_upload)
-    except UserError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
-    return 0
+    for option, value in (('side', args.side), ('max-upload', args.max_upload)):
+        if value < 1:
+            raise UserError(f'--{option} must be at least 1, got {value}.')
+    tokenizers, generators = load_all(args.tokenizer, args.generator, args.device)
+    serve(build(tokenizers, generators, args.side), args.port, args.max_upload)
 
 
 def serve(page, port: int, max_upload: int) -> None:

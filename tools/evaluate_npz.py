@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from openmagvit2 import console
-from openmagvit2.config_options import DictAction
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.names import METRICS
 
@@ -27,9 +26,7 @@ def parse_args() -> argparse.Namespace:
     )
     add_sets(parser)
     parser.add_argument('--batch-size', type=int, default=50)
-    parser.add_argument(
-        '--device', help='as cuda:1, mps, cpu; default: the accelerator, where there is one'
-    )
+    parser.add_argument('--device', **console.DEVICE)
     parser.add_argument(
         '--config', help='config of a generator: measure its images as they are sampled, keep none'
     )
@@ -43,13 +40,7 @@ def parse_args() -> argparse.Namespace:
         default='all',
         help='random: draw the class of each image, with --config',
     )
-    parser.add_argument(
-        '--rejection',
-        nargs='+',
-        action=DictAction,
-        default={},
-        help='see tools/sample.py, with --config',
-    )
+    parser.add_argument('--rejection', help='see tools/sample.py, with --config', **console.OPTIONS)
     parser.add_argument('--out', help='also write the result as JSON')
     return parser.parse_args()
 
@@ -78,11 +69,7 @@ def add_sets(parser: argparse.ArgumentParser) -> None:
         help='network: FIDInception, TimmFeatures, or a class of your own',
     )
     parser.add_argument(
-        '--features-options',
-        nargs='+',
-        action=DictAction,
-        default={},
-        help='options of the network, as weights=FILE',
+        '--features-options', help='options of the network, as weights=FILE', **console.OPTIONS
     )
     parser.add_argument(
         '--skip-broken',
@@ -96,48 +83,43 @@ def add_sets(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def main() -> int:
-    console.forgive()
+@console.tool()
+def main() -> None:
     args = parse_args()
 
     # Below the command line, whose --help need not wait for them.
     from openmagvit2.io import usable_text
     from openmagvit2.workflows.compare import compare_sets
 
-    try:
-        if args.out and not usable_text(args.out).absolute().parent.is_dir():
-            raise UserError(f'--out {args.out}: its folder does not exist.')
-        if args.out and Path(args.out).is_dir():
-            raise UserError(f'--out {args.out}: this is a folder; name a file.')
-        result = compare_sets(
-            args.samples,
-            args.reference,
-            metrics=tuple(args.metrics.split(',')) if args.metrics else None,
-            features=dict(type=args.features, **args.features_options),
-            batch_size=args.batch_size,
-            device=args.device,
-            skip_broken=args.skip_broken,
-            config=args.config,
-            num_per_class=args.num_per_class,
-            seed=args.seed,
-            background=args.background,
-            drawn=args.labels == 'random',
-            rejection=args.rejection,
-        )
-    except UserError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
+    if args.out and not usable_text(args.out).absolute().parent.is_dir():
+        raise UserError(f'--out {args.out}: its folder does not exist.')
+    if args.out and Path(args.out).is_dir():
+        raise UserError(f'--out {args.out}: this is a folder; name a file.')
+    result = compare_sets(
+        args.samples,
+        args.reference,
+        metrics=tuple(args.metrics.split(',')) if args.metrics else None,
+        features=dict(type=args.features, **args.features_options),
+        batch_size=args.batch_size,
+        device=args.device,
+        skip_broken=args.skip_broken,
+        config=args.config,
+        num_per_class=args.num_per_class,
+        seed=args.seed,
+        background=args.background,
+        drawn=args.labels == 'random',
+        rejection=args.rejection,
+    )
     # Before anything is printed: a terminal that fails must not lose the result.
-    failed = write(result, args.out) if args.out else None
-    show(result, args.samples, args.reference)
-    if failed:
-        print(f'error: {failed}', file=sys.stderr)
-        return 2
-    return 0
+    try:
+        if args.out:
+            write(result, args.out)
+    finally:
+        show(result, args.samples, args.reference)
 
 
-def write(result: 'Result', out: str) -> UserError | None:
-    """Write the result as JSON; return what prevents that, so that it is shown all the same."""
+def write(result: 'Result', out: str) -> None:
+    """Write the result as JSON."""
     from openmagvit2.io import write_text
 
     if Path(out).is_file():
@@ -145,11 +127,7 @@ def write(result: 'Result', out: str) -> UserError | None:
     text = json.dumps(asdict(result), indent=2, ensure_ascii=False) + '\n'
     # Names of files may hold bytes that are no text.
     text = text.encode('utf-8', 'backslashreplace').decode()
-    try:
-        write_text(out, text)
-    except UserError as error:
-        return error
-    return None
+    write_text(out, text)
 
 
 def show(result: 'Result', samples: str, reference: str) -> None:

@@ -4,6 +4,7 @@ import argparse
 import fnmatch
 import json
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from openmagvit2 import console
 from openmagvit2.errors import UserError
 
 Curve = dict[int, float]
+# Fonts with Chinese, Japanese and Korean letters, for names of folders; matplotlib's own has none.
+FONTS = ('Noto Sans CJK SC', 'WenQuanYi Micro Hei', 'Microsoft YaHei', 'Hiragino Sans')
 # What a line of the log has beside values.
 PLACES = ('step', 'iter', 'epoch', 'time', 'data_time', 'memory')
 
@@ -101,8 +104,12 @@ def plot(
     # A backend without a display, chosen before pyplot is imported.
     matplotlib.use('Agg')
     import matplotlib.pyplot as plt
+    from matplotlib.font_manager import fontManager
 
     from openmagvit2.io import write_atomically
+
+    installed = {font.name for font in fontManager.ttflist}
+    plt.rcParams['font.family'] = ['sans-serif', *(font for font in FONTS if font in installed)]
 
     kind = Path(out).suffix[1:].lower()
     if kind not in ('png', 'svg', 'pdf'):
@@ -123,13 +130,15 @@ def plot(
         axis.grid(alpha=0.3)
     if len(runs) > 1:
         axes.flat[0].legend(fontsize='small')
-    with write_atomically(out) as file:
+    with write_atomically(out) as file, warnings.catch_warnings():
+        # Where no font has a letter, a box stands in its place.
+        warnings.filterwarnings('ignore', r'Glyph .* missing from')
         figure.savefig(file, format=kind, dpi=100)
     plt.close(figure)
 
 
-def main() -> int:
-    console.forgive()
+@console.tool()
+def main() -> None:
     parser = argparse.ArgumentParser(description='Plot curves of one or several trainings.')
     parser.add_argument('work_dirs', nargs='+', metavar='WORK_DIR')
     parser.add_argument(
@@ -140,15 +149,10 @@ def main() -> int:
     parser.add_argument('--log', action='store_true', help='logarithmic values')
     args = parser.parse_args()
     out = args.out or Path(args.work_dirs[0]) / 'curves.png'
-    try:
-        runs = {folder: read_curves(folder) for folder in args.work_dirs}
-        names = chosen(runs, args.keys)
-        plot(runs, names, out, max(args.smooth, 1), args.log)
-    except UserError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
+    runs = {folder: read_curves(folder) for folder in args.work_dirs}
+    names = chosen(runs, args.keys)
+    plot(runs, names, out, max(args.smooth, 1), args.log)
     print(f'{out}: {", ".join(names)}')
-    return 0
 
 
 if __name__ == '__main__':

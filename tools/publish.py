@@ -8,28 +8,21 @@ import argparse
 import sys
 
 from openmagvit2 import console
-from openmagvit2.errors import UserError
 
 
-def main() -> int:
-    console.forgive()
-    parser = argparse.ArgumentParser(
-        description="Write a training's weights as a model folder.",
-    )
+@console.tool()
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Write a training's weights as a model folder.")
     parser.add_argument('work_dir', metavar='WORK_DIR', help='work directory of the training')
     parser.add_argument('target', metavar='DST', help='folder to write')
     parser.add_argument('--weights', choices=['averaged', 'raw'], default='averaged')
     parser.add_argument('--checkpoint', help='checkpoint of the training; default: the newest')
     args = parser.parse_args()
+
     from openmagvit2.workflows.publish import publish
 
-    try:
-        hashed = publish(args.work_dir, args.target, args.weights, args.checkpoint)
-    except UserError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
+    hashed = publish(args.work_dir, args.target, args.weights, args.checkpoint)
     print(f'wrote {args.target}: {args.weights} weights, sha256 {hashed}')
-    return 0
 
 
 if __name__ == '__main__':

@@ -5,11 +5,10 @@ import sys
 from pathlib import Path
 
 from openmagvit2 import console
-from openmagvit2.errors import UserError
 
 
-def main() -> int:
-    console.forgive()
+@console.tool(stopped='the same command goes on from here')
+def main() -> None:
     parser = argparse.ArgumentParser(
         description='Train a tokenizer and a generator on embedded images, and show what they make.'
     )
@@ -22,23 +21,13 @@ def main() -> int:
     args = parser.parse_args()
 
     # Below the command line, whose --help need not wait for them.
-    from openmagvit2.engine.stop import TrainingStopped
     from quickstart_lib import run
 
-    try:
-        metrics = run(
-            Path(__file__).parents[1] / 'configs' / 'quickstart', args.work_dir, args.minutes
-        )
-    except UserError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
-    except (TrainingStopped, KeyboardInterrupt):
-        print('\nstopped; the same command goes on from here', file=sys.stderr)
-        return 130
+    configs = Path(__file__).parents[1] / 'configs' / 'quickstart'
+    metrics = run(configs, args.work_dir, args.minutes)
     for name, value in metrics.items():
         print(f'{name}: {value:.4g}' if isinstance(value, float) else f'{name}: {value}')
     print(f'open {args.work_dir / "report.html"}')
-    return 0
 
 
 if __name__ == '__main__':

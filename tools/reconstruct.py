@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from openmagvit2 import console
-from openmagvit2.errors import UserError
 
 # The functions import what takes long: --help need not wait for it.
 if TYPE_CHECKING:
@@ -144,29 +143,23 @@ def parse_args() -> argparse.Namespace:
         help='resize the short side to this and cut out the middle; default: images as they are, '
         'or the one size that the tokenizer takes',
     )
-    parser.add_argument(
-        '--device', help='as cuda:1, mps, cpu; default: the accelerator, where there is one'
-    )
+    parser.add_argument('--device', **console.DEVICE)
     return parser.parse_args()
 
 
+@console.tool()
 def main() -> int:
-    console.forgive()
     args = parse_args()
 
     from openmagvit2.apis import Tokenizer
     from openmagvit2.io import gather_images, to_colour
 
-    try:
-        to_colour(args.background)
-        files = gather_images(args.images)
-        tokenizer = Tokenizer.from_config(args.config, args.checkpoint, args.device)
-        transforms = fitting(tokenizer, args.size)
-        begin(tokenizer, args.out_dir, args.background, args.size)
-        broken = reconstruct(tokenizer, files, Path(args.out_dir), args.background, transforms)
-    except UserError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
+    to_colour(args.background)
+    files = gather_images(args.images)
+    tokenizer = Tokenizer.from_config(args.config, args.checkpoint, args.device)
+    transforms = fitting(tokenizer, args.size)
+    begin(tokenizer, args.out_dir, args.background, args.size)
+    broken = reconstruct(tokenizer, files, Path(args.out_dir), args.background, transforms)
     for error in broken:
         print(f'error: {error}', file=sys.stderr)
     if broken:

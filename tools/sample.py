@@ -5,13 +5,11 @@ FILE --num-per-class 50).
 import argparse
 import difflib
 import re
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from openmagvit2 import console
-from openmagvit2.config_options import DictAction
 from openmagvit2.errors import UserError
 
 # The functions import what takes long: --help need not wait for it.
@@ -155,15 +153,8 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--batch-size', type=int, default=20)
     parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument(
-        '--device', help='as cuda:1, mps, cpu; default: the accelerator, where there is one'
-    )
-    parser.add_argument(
-        '--launcher',
-        choices=['none', 'pytorch', 'slurm'],
-        default='none',
-        help='with --npz: share the work out',
-    )
+    parser.add_argument('--device', **console.DEVICE)
+    parser.add_argument('--launcher', help='with --npz: share the work out', **console.LAUNCHER)
     parser.add_argument(
         '--image-size', type=int, help='side of the images; default: as the config says'
     )
@@ -198,13 +189,9 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--rejection',
-        nargs='+',
-        action=DictAction,
-        default={},
-        help=(
-            'keep the samples of a class that a classifier finds most probable, as keep=0.05 '
-            "model=resnet101 weights=FILE; keep=1 keeps all; default: the config's eval_rejection"
-        ),
+        help='keep the samples of a class that a classifier finds most probable, as keep=0.05 '
+        "model=resnet101 weights=FILE; keep=1 keeps all; default: the config's eval_rejection",
+        **console.OPTIONS,
     )
 
 
@@ -260,23 +247,14 @@ def run(args: argparse.Namespace) -> str:
     return sample_files(generator, args, labels, sampling, rejection)
 
 
-def main() -> int:
-    console.forgive()
-    args = parse_args()
+@console.tool(stopped='with --npz the same command goes on from here')
+def main() -> None:
+    done = run(parse_args())
 
     from openmagvit2.engine import launch
 
-    try:
-        done = run(args)
-    except UserError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print('\nstopped; with --npz the same command goes on from here', file=sys.stderr)
-        return 130
     if launch.is_main_process():
         print(done)
-    return 0
 
 
 if __name__ == '__main__':

@@ -124,9 +124,9 @@ def write_page(text: str, name: str, tables: str) -> str:
     return f'{before}{begin}\n{tables}\n{end}{rest.partition(end)[2]}'
 
 
+@console.tool()
 def main() -> int:
     """Rewrite the pages, or with ``--check`` name those that are not up to date."""
-    console.forgive()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--check', action='store_true', help='write nothing; exit 1 if outdated')
     check = parser.parse_args().check

@@ -3,11 +3,8 @@ N|original] [--cfg-options K=V …].
 """
 
 import argparse
-import sys
 
 from openmagvit2 import console
-from openmagvit2.config_options import DictAction
-from openmagvit2.errors import UserError
 from openmagvit2.evaluation.names import PROTOCOLS, SHORT_NAMES
 
 
@@ -38,18 +35,14 @@ def parse_args() -> argparse.Namespace:
         help='folder for logs and metrics.json; default work_dirs/<path below configs/>',
     )
     parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        default={},
-        help='overrides, as test_dataloader.batch_size=4',
+        '--cfg-options', help='overrides, as test_dataloader.batch_size=4', **console.OPTIONS
     )
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm'], default='none')
+    parser.add_argument('--launcher', **console.LAUNCHER)
     return parser.parse_args()
 
 
-def main() -> int:
-    console.forgive()
+@console.tool()
+def main() -> None:
     args = parse_args()
 
     # Below the command line, whose --help need not wait for them.
@@ -57,27 +50,14 @@ def main() -> int:
     from openmagvit2.engine import launch
     from openmagvit2.workflows.test import test
 
-    try:
-        config = load_config(args.config, args.cfg_options)
-        launch.start(args.launcher, config)
-        names = args.metrics.split(',') if args.metrics else None
-        metrics = test(
-            config,
-            args.checkpoint,
-            args.work_dir,
-            args.launcher,
-            names,
-            args.size,
-            args.protocol,
-            args.pad,
-        )
-    except UserError as error:
-        print(f'error: {launch.sentence(error)}', file=sys.stderr)
-        return 2
+    config = load_config(args.config, args.cfg_options)
+    launch.start(args.launcher, config)
+    names = args.metrics.split(',') if args.metrics else None
+    where = (args.checkpoint, args.work_dir, args.launcher)
+    metrics = test(config, *where, names, args.size, args.protocol, args.pad)
     if launch.is_main_process():
         for name, value in metrics.items():
             print(f'{name}: {value:.6g}')
-    return 0
 
 
 if __name__ == '__main__':

@@ -3,11 +3,8 @@ centre|ten|random:N] [--flip].
 """
 
 import argparse
-import sys
 
 from openmagvit2 import console
-from openmagvit2.config_options import DictAction
-from openmagvit2.errors import UserError
 
 
 def parse_args() -> argparse.Namespace:
@@ -26,22 +23,15 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--split', choices=['train', 'val'], default='train')
     parser.add_argument('--batch-size', type=int, default=64)
     parser.add_argument('--num-workers', type=int, default=0)
-    parser.add_argument(
-        '--device', help='as cuda:1, mps, cpu; default: the accelerator, where there is one'
-    )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        default={},
-        help='overrides, as train_dataloader.dataset.data_root=DIR',
-    )
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm'], default='none')
+    parser.add_argument('--device', **console.DEVICE)
+    options = 'overrides, as train_dataloader.dataset.data_root=DIR'
+    parser.add_argument('--cfg-options', help=options, **console.OPTIONS)
+    parser.add_argument('--launcher', **console.LAUNCHER)
     return parser.parse_args()
 
 
-def main() -> int:
-    console.forgive()
+@console.tool(stopped='the same command goes on from here')
+def main() -> None:
     args = parse_args()
 
     # Below the command line, whose --help need not wait for them.
@@ -49,24 +39,16 @@ def main() -> int:
     from openmagvit2.engine import launch
     from openmagvit2.workflows.tokenize import tokenize
 
-    try:
-        config = load_config(args.config, args.cfg_options)
-        launch.start(args.launcher, config)
-        recipe = (args.crops, args.flip, args.split, args.batch_size, args.num_workers, args.device)
-        header = tokenize(config, args.checkpoint, args.out, *recipe)
-    except UserError as error:
-        print(f'error: {launch.sentence(error)}', file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print('\nstopped; the same command goes on from here', file=sys.stderr)
-        return 130
+    config = load_config(args.config, args.cfg_options)
+    launch.start(args.launcher, config)
+    recipe = (args.crops, args.flip, args.split, args.batch_size, args.num_workers, args.device)
+    header = tokenize(config, args.checkpoint, args.out, *recipe)
     if launch.is_main_process():
         grid = 'x'.join(map(str, header['grid']))
         print(
             f'{args.out}: {header["num_images"]} images x {header["num_views"]} views x '
             f'{grid} tokens ({header["dtype"]})'
         )
-    return 0
 
 
 if __name__ == '__main__':

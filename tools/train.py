@@ -3,15 +3,12 @@
 """
 
 import argparse
-import sys
 
 from openmagvit2 import console
-from openmagvit2.config_options import DictAction
-from openmagvit2.errors import UserError
 
 
-def main() -> int:
-    console.forgive()
+@console.tool()
+def main() -> None:
     parser = argparse.ArgumentParser(description='Train a tokenizer or a generator.')
     parser.add_argument('config', help='config file')
     parser.add_argument(
@@ -21,32 +18,19 @@ def main() -> int:
     resumed = 'a checkpoint, or a folder for its newest; alone: the newest of the work directory'
     parser.add_argument('--resume', nargs='?', const=True, default=False, help=resumed)
     parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        default={},
-        help='overrides, as train_cfg.max_iters=300',
+        '--cfg-options', help='overrides, as train_cfg.max_iters=300', **console.OPTIONS
     )
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm'], default='none')
+    parser.add_argument('--launcher', **console.LAUNCHER)
     args = parser.parse_args()
 
     # Below the command line, whose --help need not wait for them.
     from openmagvit2.config import load_config
     from openmagvit2.engine import launch
-    from openmagvit2.engine.stop import TrainingStopped
     from openmagvit2.workflows.train import train
 
-    try:
-        config = load_config(args.config, args.cfg_options)
-        launch.start(args.launcher, config)
-        train(config, args.work_dir, args.resume, args.launcher)
-    except UserError as error:
-        print(f'error: {launch.sentence(error)}', file=sys.stderr)
-        return 2
-    except TrainingStopped as stopped:
-        print(f'{stopped}: saved; go on with --resume', file=sys.stderr)
-        return 128 + stopped.signal_number
-    return 0
+    config = load_config(args.config, args.cfg_options)
+    launch.start(args.launcher, config)
+    train(config, args.work_dir, args.resume, args.launcher)
 
 
 if __name__ == '__main__':

@@ -1,5 +1,6 @@
 """The model card of a folder: ``README.md`` with what is known of the model."""
 
+from collections.abc import Collection
 from typing import Any
 
 from openmagvit2.apis.models import model_info
@@ -23,23 +24,32 @@ generator = Generator.from_pretrained('FOLDER_OR_NAME')
 images = generator.sample([0, 1], seed=0)"""
 
 
-def model_card(name: str, generator: bool, metrics: dict[str, Any] | None = None) -> str:
+def model_card(
+    name: str,
+    generator: bool,
+    metrics: dict[str, Any] | None = None,
+    imports: Collection[str] = (),
+) -> str:
     """Write the card of a model.
 
     Args:
         name: Name of its config.
         generator: Whether it generates images, or encodes them.
         metrics: Content of a ``metrics.json``: how these very weights were measured.
+        imports: Modules of a user that register parts of the model.
 
     Returns:
         Markdown, with the front matter of the hub.
     """
+    registering = ''.join(
+        f'import {own}  # registers parts of this model\n' for own in sorted(imports)
+    )
     kind = 'class-conditional-image-generation' if generator else 'image-tokenizer'
     parts = [
         f'---\nlibrary_name: openmagvit2\ntags:\n- {kind}\n---\n\n# {name}\n',
         f'A {"generator with its tokenizer" if generator else "tokenizer"} of openmagvit2, in the '
         f'config `{name}`.\n',
-        f'```python\n{GENERATOR if generator else TOKENIZER}\n```\n',
+        f'```python\n{registering}{GENERATOR if generator else TOKENIZER}\n```\n',
     ]
     if metrics:
         parts.append('## Measured\n\n' + _measured(metrics))

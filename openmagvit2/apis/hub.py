@@ -10,6 +10,7 @@ import torch
 from mmengine.config import Config, ConfigDict
 from torch import nn
 
+from openmagvit2 import registry
 from openmagvit2.apis.card import model_card
 from openmagvit2.apis.init_model import init_model
 from openmagvit2.apis.models import config_path, model_info
@@ -65,6 +66,18 @@ def _without_training(model: dict) -> dict:
         tokenizer = kept['tokenizer']
         kept['tokenizer'] = {k: v for k, v in tokenizer.items() if k not in ('checkpoint', 'seed')}
     return kept
+
+
+def users_modules(config: Any) -> set[str]:
+    """Return the modules outside of this package that register parts of a model's config."""
+    if isinstance(config, (list, tuple)):
+        return set().union(*map(users_modules, config))
+    if not isinstance(config, dict):
+        return set()
+    slots, kind = (registry.MODELS, *registry.SLOTS.values()), config.get('type')
+    found = {slot.module_dict[kind].__module__ for slot in slots if kind in slot.module_dict}
+    own = {name for name in found if name.partition('.')[0] != registry.SCOPE}
+    return own.union(*map(users_modules, config.values()))
 
 
 def _draft(config: Config, folder: Path) -> nn.Module:
@@ -206,10 +219,9 @@ class Pretrained:
         name = name or model_name(self.config)
         meta = getattr(self.model, 'dataset_meta', None)
         config = folder_config(self.config, name, meta)
-        generator = is_generator(self.model)
-        write_folder(
-            folder, config, self.model, model_card(name, generator, metrics), max_shard_size
-        )
+        imports = users_modules(config['model'])
+        card = model_card(name, is_generator(self.model), metrics, imports)
+        write_folder(folder, config, self.model, card, max_shard_size)
 
     def push_to_hub(
         self,

@@ -283,10 +283,8 @@ def load_model_weights(model: nn.Module, path: str | Path, ema: bool = True) -> 
         model.init_weights()
         if not model.tokenizer_checkpoint:
             print_log(
-                (
-                    f'Checkpoint {path} holds no tokenizer and the config names none: it keeps '
-                    f'random weights.'
-                ),
+                f'Checkpoint {path} holds no tokenizer and the config names none: it keeps '
+                f'random weights.',
                 'current',
                 logging.WARNING,
             )

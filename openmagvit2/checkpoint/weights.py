@@ -34,8 +34,7 @@ def find_weights(name: str, what: str, key: str, given: str | None = None) -> Pa
             return place
     raise UserError(
         f'{name} ({what}) is needed and not in {" or ".join(map(str, places))}; put the file '
-        f'there, into the folder that '
-        f'OPENMAGVIT2_WEIGHTS names, or name it in {key}.'
+        f'there, into the folder that OPENMAGVIT2_WEIGHTS names, or name it in {key}.'
     )
 
 

@@ -105,8 +105,7 @@ class TarShards(IterableDataset):
     def __len__(self) -> int:
         raise UserError(
             'TarShards is an endless stream: a training needs train_dataloader.sampler=None with '
-            'it; to validate or to tokenize, name a data '
-            'set of files.'
+            'it; to validate or to tokenize, name a data set of files.'
         )
 
     def seek(self, samples: int) -> None:

@@ -39,8 +39,7 @@ class TokenCache(Dataset):
         self.header = read_header(self.folder)
         if not self.header['finished']:
             raise UserError(
-                f'TokenCache: {data_root} is not finished; start '
-                f'tools/tokenize_dataset.py again '
+                f'TokenCache: {data_root} is not finished; start tools/tokenize_dataset.py again '
                 f'with the same arguments.'
             )
         check_sizes(self.folder, self.header)

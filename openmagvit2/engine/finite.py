@@ -67,9 +67,8 @@ class FiniteWatch:
             if any(name.endswith('loss') or name.startswith('gradient') for name in bad):
                 raise NonFiniteError(
                     f'Iteration {iteration}: NaN or infinite {", ".join(bad)}, on '
-                    f'{self._images(index)}. The last checkpoint with finite '
-                    'numbers is kept; go on from it with a lower learning rate, or with '
-                    'train_cfg.non_finite=skip.'
+                    f'{self._images(index)}. The last checkpoint with finite numbers is kept; go '
+                    f'on from it with a lower learning rate, or with train_cfg.non_finite=skip.'
                 )
 
     def _images(self, index: Any) -> str:

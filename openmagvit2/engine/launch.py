@@ -11,7 +11,7 @@ from mmengine.dist import init_dist, is_main_process
 
 from openmagvit2.errors import UserError
 
-__all__ = ['finish', 'is_main_process', 'long_barrier', 'sentence', 'start']
+__all__ = ['finish', 'is_main_process', 'long_barrier', 'start']
 
 # Variables that show that a launcher has started this process.
 NEEDED = dict(pytorch=('RANK', 'WORLD_SIZE'), slurm=('SLURM_PROCID', 'SLURM_NTASKS'))
@@ -94,16 +94,6 @@ def long_barrier() -> None:
             'Another process has ended, and its own output may say why; the same command goes on '
             'from what is done.'
         ) from error
-
-
-def sentence(error: UserError) -> str:
-    """Return the message without the traceback that a data loader's worker puts around it."""
-    text = str(error)
-    return (
-        text.rpartition(f'\n{UserError.__module__}.{UserError.__name__}: ')[2].strip()
-        if text.startswith('Caught ')
-        else text
-    )
 
 
 def finish(code: int) -> None:

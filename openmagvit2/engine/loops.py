@@ -287,11 +287,8 @@ class IterationLoop(BaseLoop):
             if name in buffers:
                 value.copy_(buffers[name])
         print_log(
-            (
-                f'Iteration {self._iter + 1} is left out: NaN or infinite gradients '
-                f'({self.skips} of '
-                f'at most {self.max_skips}).'
-            ),
+            f'Iteration {self._iter + 1} is left out: NaN or infinite gradients ({self.skips} of '
+            f'at most {self.max_skips}).',
             'current',
             logging.WARNING,
         )
@@ -310,10 +307,8 @@ class IterationLoop(BaseLoop):
         between = self.within and not (counted and self._steps() == self.steps_before)
         if between or isinstance(error, NonFiniteError):
             print_log(
-                (
-                    'The error came within an iteration, whose state is not saved; the last '
-                    'checkpoint stays.'
-                ),
+                'The error came within an iteration, whose state is not saved; the last '
+                'checkpoint stays.',
                 'current',
                 logging.ERROR,
             )
@@ -367,9 +362,8 @@ def _share(global_batch_size: int | None, micro_batches: int) -> int:
     if global_batch_size % parts:
         raise UserError(
             f'global_batch_size={global_batch_size} does not divide into {get_world_size()} '
-            f'processes with '
-            f'{micro_batches} micro-batches (optim_wrapper.accumulative_counts); choose a '
-            f'multiple of {parts}.'
+            f'processes with {micro_batches} micro-batches (optim_wrapper.accumulative_counts); '
+            f'choose a multiple of {parts}.'
         )
     return global_batch_size // get_world_size()
 

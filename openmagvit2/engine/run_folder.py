@@ -212,11 +212,8 @@ def begin(folder: Path, config: Config) -> Run:
         )
     if old:
         print_log(
-            (
-                f'{folder} holds a run{whose} that ended before its first checkpoint; a new '
-                f'one takes '
-                f'its place.'
-            ),
+            f'{folder} holds a run{whose} that ended before its first checkpoint; a new one takes '
+            f'its place.',
             'current',
         )
     return Run(config=str(config.filename))
@@ -248,10 +245,8 @@ def go_on(folder: Path, config: Config, source: Path, content: dict[str, Any]) -
     if later:
         run = Run(config=run.config, parent=[run.id, done])
         print_log(
-            (
-                f'{folder}: the run branches off at iteration {done}; later files stay until it '
-                f'writes the same ({", ".join(later)}).'
-            ),
+            f'{folder}: the run branches off at iteration {done}; later files stay until it '
+            f'writes the same ({", ".join(later)}).',
             'current',
         )
     return run
@@ -262,7 +257,6 @@ def _check_config(folder: Path, config: Config) -> None:
     lying = sorted(path.stem for path in folder.glob('*.py'))
     if lying and Path(config.filename).stem not in lying:
         raise UserError(
-            f'{folder} holds the run of {lying[0]}.py, not of '
-            f'{Path(config.filename).name}; give '
+            f'{folder} holds the run of {lying[0]}.py, not of {Path(config.filename).name}; give '
             f'another --work-dir.'
         )

@@ -7,22 +7,9 @@ from contextlib import contextmanager
 import torch
 import torch.distributed as dist
 
+from openmagvit2.errors import TrainingStopped
 
-class TrainingStopped(Exception):
-    """A signal ended the training; ``iteration`` iterations are saved.
-
-    Attributes:
-        iteration: Iterations done.
-        signal_number: The signal that ended it.
-    """
-
-    def __init__(self, iteration: int, signal_number: int) -> None:
-        super().__init__(f'stopped after iteration {iteration}')
-        self.iteration = iteration
-        self.signal_number = signal_number
-
-    def __reduce__(self) -> tuple:
-        return type(self), (self.iteration, self.signal_number)
+__all__ = ['StopRequest', 'TrainingStopped', 'listening']
 
 
 class StopRequest:

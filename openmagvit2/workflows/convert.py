@@ -1,6 +1,7 @@
 """What ``tools/convert_checkpoint.py`` does: read, convert, report, write."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -70,14 +71,27 @@ def convert(
     mapped = [*sources, *([tokenizer] if tokenizer else [])]
     with Spill(target.parent, mapped) as spill:
         file = fitted(read_checkpoints(sources, entry), model, f'Checkpoint {sources[0]}', system)
-        if to == 'ours' and _is_ours(file, model):
-            again = entry is None and Path(sources[0]).suffix == target.suffix
-            content, converter = _in_another_format(file, model, sources[0], again), None
-        else:
-            content, converter = _converted(file, model, to, weights, system, spill)
+        with _about(sources):
+            if to == 'ours' and _is_ours(file, model):
+                again = entry is None and Path(sources[0]).suffix == target.suffix
+                content, converter = _in_another_format(file, model, sources[0], again), None
+            else:
+                content, converter = _converted(file, model, to, weights, system, spill)
         for line in _notes(file if converter else content, model, tokenizer, content):
             print(line)
         _write(content, target, converter, [*mapped, *([spill.path] if spill.path else [])])
+
+
+@contextmanager
+def _about(sources: Sequence[str | Path]) -> Iterator[None]:
+    """Put the names of the files before an error about their content that names none of them."""
+    try:
+        yield
+    except UserError as error:
+        names = list(map(str, sources))
+        if any(name in str(error) for name in names):
+            raise
+        raise UserError(f'{", ".join(names)}: {error}') from error
 
 
 def _converted(

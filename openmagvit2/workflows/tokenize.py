@@ -283,16 +283,14 @@ def _begin(out: Path, header: dict) -> str | UserError:
         # The same recipe gives other images.
         if other and set(other) <= {'fingerprint', 'num_images', 'classes'}:
             raise UserError(
-                f'{out} holds tokens of images that have changed since (names, sizes '
-                f'or times); '
+                f'{out} holds tokens of images that have changed since (names, sizes or times); '
                 f'give another --out, or remove it.'
             )
         # Other settings may choose other images.
         other = [key for key in other if key != 'fingerprint']
         if other:
             raise UserError(
-                f'{out} holds tokens of other settings ({", ".join(other)}); give '
-                f'another --out, '
+                f'{out} holds tokens of other settings ({", ".join(other)}); give another --out, '
                 f'or remove it.'
             )
         check_sizes(out, old)

@@ -1,6 +1,7 @@
 """Models as folders: what is written loads again, and what a stranger wrote runs nothing."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -9,9 +10,11 @@ import yaml
 from safetensors import safe_open
 
 from openmagvit2.apis import Generator, Tokenizer, init_model, official
+from openmagvit2.apis.models import config_path
 from openmagvit2.checkpoint import to_official, write_checkpoint
 from openmagvit2.checkpoint.hashing import file_hash
 from openmagvit2.errors import UserError
+from openmagvit2.registry import QUANTIZERS
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
 
@@ -42,6 +45,30 @@ def test_tokenizer_goes_through_a_folder(tokenizer, folder):
         assert not [name for name in file.keys() if 'discriminator' in name]  # noqa: SIM118
     front = (folder / 'README.md').read_text().split('---')[1]
     assert yaml.safe_load(front) == dict(library_name='openmagvit2', tags=['image-tokenizer'])
+
+
+def test_the_card_imports_the_parts_of_users_first(tmp_path, monkeypatch):
+    name = 'parts_for_a_card'
+    (tmp_path / f'{name}.py').write_text(
+        'from openmagvit2.models.quantizers import FSQ\n'
+        'from openmagvit2.registry import QUANTIZERS\n\n\n'
+        '@QUANTIZERS.register_module()\nclass CardFSQ(FSQ):\n    """Like its base class."""\n'
+    )
+    (tmp_path / 'own.py').write_text(
+        f"_base_ = '{config_path('tiny/fsq_32')}'\ncustom_imports = dict(imports='{name}')\n"
+        f"model = dict(quantizer=dict(type='CardFSQ'))\n"
+    )
+    monkeypatch.setattr(sys, 'path', list(sys.path))
+    try:
+        door = Tokenizer.from_config(tmp_path / 'own.py', device='cpu')
+        door.save_pretrained(tmp_path / 'model')
+    finally:
+        QUANTIZERS.module_dict.pop('CardFSQ', None)
+    code = (tmp_path / 'model' / 'README.md').read_text().split('```')[1].splitlines()
+    assert code[1:3] == [
+        f'import {name}  # registers parts of this model',
+        'from openmagvit2.apis import Tokenizer',
+    ]
 
 
 def test_a_tokenizer_inside_of_the_pixels_goes_along(tmp_path):

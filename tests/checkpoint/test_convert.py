@@ -207,6 +207,9 @@ def test_each_form_is_taken_for_itself_only(model, tmp_path, run):
         code, _, err = run(ours, target, '--config', TINY)
         assert code == 2 and ('of ours already' in err or 'the source itself' in err)
     assert ours.read_bytes() == before and not (tmp_path / 'x.pth').exists()
+    # An error names the file that it is about.
+    assert run(ours, 'x.bin', '--config', TINY)[2].startswith('error: x.bin: write a checkpoint')
+    assert run(ours, tmp_path / 'x.pth', '--config', TINY)[2].startswith(f'error: {ours}: The file')
     with pytest.raises(ValueError, match='is an official one: convert it first'):
         init_model(TINY, official)
 

@@ -1,4 +1,4 @@
-"""What the tools tell of an error."""
+"""The start of several processes, and how errors of their workers read."""
 
 from datetime import timedelta
 
@@ -6,6 +6,7 @@ import pytest
 from mmengine.config import Config
 from torch.utils.data import DataLoader
 
+from openmagvit2 import console
 from openmagvit2.datasets import FashionMNIST
 from openmagvit2.engine import launch
 from openmagvit2.errors import UserError
@@ -17,7 +18,7 @@ def test_a_mistake_is_one_sentence_with_and_without_workers(num_workers):
     with pytest.raises(ValueError) as caught:
         next(iter(DataLoader(data, num_workers=num_workers)))
     assert (
-        launch.sentence(caught.value)
+        console.sentence(caught.value)
         == 'CenterCrop(size=64) got an image of 28x28; put Resize(size=64) before it.'
     )
 

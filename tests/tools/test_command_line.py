@@ -98,6 +98,7 @@ def test_quickstart_then_sample_and_reconstruct(tmp_path):
     assert '<img' in (tmp_path / 'report.html').read_text()
     again = run(*start)
     assert again.returncode == 0 and 'tokenizer: finished before' in again.stdout
+    assert 'minutes in all' in done.stdout and 'minutes in all' not in again.stdout
     repeated = json.loads((tmp_path / 'metrics.json').read_text())
     changing = {'seconds', 'compute_type'}
     assert {k: v for k, v in repeated.items() if k not in changing} == {

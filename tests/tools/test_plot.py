@@ -1,6 +1,7 @@
 """Curves of trainings from their logs."""
 
 import json
+import warnings
 from pathlib import Path
 
 import plot
@@ -43,6 +44,12 @@ def test_several_runs_to_png_and_svg(runs, tmp_path, monkeypatch, capsys):
     assert Image.open(runs[0] / 'curves.png').width == 1500  # three panels of 5 inches, 100 dpi
     monkeypatch.setattr('sys.argv', [*args, '--out', str(tmp_path / 'x.svg'), '--log'])
     assert plot.main() == 0 and '<svg' in (tmp_path / 'x.svg').read_text()
+
+
+def test_letters_that_no_font_has_are_no_warning(tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        plot.plot({'訓練 \U00013000': dict(loss={1: 2.0}), 'b': {}}, ['loss'], tmp_path / 'x.png')
 
 
 def test_mistakes(runs, tmp_path, monkeypatch, capsys):

@@ -112,6 +112,9 @@ class Quickstart:
             plan = Plan(None, rate, stages)
             plan = plan if minutes is None else plan.within(minutes)
             plan.write(path)
+        if all(self._last(name, stage.steps).is_file() for name, stage in plan.stages.items()):
+            print('Quickstart: both trainings are finished; the evaluation is made anew.')
+            return Pace(plan, plan.total_minutes)
         promised = minutes or MINUTES * max(1.0, RATE / rate)
         cause = likely_cause(share, fastest.dtype, fastest.dtype)
         print(f'Quickstart: {Pace(plan, promised).report(plan.total_minutes, cause)}')
@@ -120,6 +123,10 @@ class Quickstart:
             f'report.html grows with the run.'
         )
         return Pace(plan, plan.total_minutes)
+
+    def _last(self, name: str, steps: int) -> Path:
+        """Return the checkpoint of a finished training."""
+        return self.work_dir / name / f'iter_{steps}.pth'
 
     def _step_time(self, name: str) -> float:
         config = self.configs[name]
@@ -133,7 +140,7 @@ class Quickstart:
 
     def _train(self, name: str, draw) -> Path:
         config, title = self.configs[name], TITLES[name]
-        last = self.work_dir / name / f'iter_{config.train_cfg.max_iters}.pth'
+        last = self._last(name, config.train_cfg.max_iters)
         if last.is_file():
             print(f'{title}: finished before')
             return last

@@ -13,6 +13,8 @@ MINUTES, RATE = 12.0, 50.0
 # Judge, evaluation, samples, pictures and the starts of the trainings, at that rate.
 OTHER_SECONDS = 90.0
 LEAST_STEPS = 10
+# What a file raises that another program wrote, or that was cut.
+DAMAGE = (UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError, AttributeError)
 # An estimate that is half as long again as announced is worth a line.
 LATE = 1.5
 
@@ -86,7 +88,7 @@ def read_plan(path: Path, minutes: float | None) -> Plan:
         content = json.loads(path.read_text(encoding='utf-8'))
         stages = {name: Stage(**stage) for name, stage in content['stages'].items()}
         plan = Plan(content['minutes'], content['rate'], stages)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except DAMAGE as error:
         raise UserError(
             f'{path} is no plan of this version ({error!r}); give another --work-dir, or remove it.'
         ) from None

@@ -154,10 +154,8 @@ class ResumableCheckpointHook(Hook):
             print_log(f'{error} The last checkpoint stays.', 'current', logging.ERROR)
         else:
             print_log(
-                (
-                    f'An error ends the training; iter_{runner.iter}.pth holds what is done, go on '
-                    f'with --resume.'
-                ),
+                f'An error ends the training; iter_{runner.iter}.pth holds what is done, go on '
+                f'with --resume.',
                 'current',
                 logging.WARNING,
             )

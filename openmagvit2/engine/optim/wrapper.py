@@ -200,8 +200,7 @@ class AutocastOptimWrapper(OptimWrapper):
         if saved != kind:
             raise UserError(
                 f'optim_wrapper.{role}.optimizer.type={kind}: the checkpoint has the state of '
-                f'{saved}; set that, or start from its '
-                'weights with load_from.'
+                f'{saved}; set that, or start from its weights with load_from.'
             )
         groups = [
             [len(group['params']) for group in groups]

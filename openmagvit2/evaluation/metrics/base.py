@@ -92,6 +92,28 @@ class StreamingMetric(BaseMetric):
         return {}
 
 
+class MeanMetric(StreamingMetric):
+    """Mean over images of one value each, under the name :attr:`name`."""
+
+    name: str
+
+    def __init__(self) -> None:
+        super().__init__(2)
+
+    def values(self, sample: dict) -> Tensor:
+        """Return the value of each image of a batch, (B,)."""
+        raise NotImplementedError
+
+    def update(self, sample: dict) -> None:
+        """Fold sum and count of a batch."""
+        values = self.values(sample).cpu().double()
+        self.total += torch.stack([values.sum(), values.new_tensor(len(values))])
+
+    def result(self, total: Tensor) -> dict[str, float]:
+        """Return the mean from sum and count."""
+        return {self.name: (total[0] / total[1]).item()}
+
+
 def measures_samples(metric: object) -> bool:
     """Return whether a class of metrics measures samples of a generator, not a data set."""
     return (

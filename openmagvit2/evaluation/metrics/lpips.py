@@ -1,18 +1,17 @@
 """LPIPS between images and reconstructions (Zhang et al., 2018), by the ``lpips`` package."""
 
-import torch
-from torch import nn
+from torch import Tensor, nn
 
 from openmagvit2.checkpoint.hashing import file_hash
 from openmagvit2.checkpoint.lpips import TRUNK_FILES, load_lpips
 from openmagvit2.checkpoint.weights import find_weights, is_published
 from openmagvit2.errors import UserError
-from openmagvit2.evaluation.metrics.base import StreamingMetric
+from openmagvit2.evaluation.metrics.base import MeanMetric
 from openmagvit2.registry import METRICS
 
 
 @METRICS.register_module()
-class LPIPS(StreamingMetric):
+class LPIPS(MeanMetric):
     """``lpips_<net>``: mean over images, on [-1, 1] without rounding
     (docs/reference/specification.md, Reconstruction metrics).
 
@@ -27,10 +26,10 @@ class LPIPS(StreamingMetric):
     stage = 'tokenizer'
 
     def __init__(self, *, net: str = 'alex', weights: str | None = None) -> None:
-        super().__init__(2)
+        super().__init__()
         if net not in TRUNK_FILES:
             raise UserError(f"LPIPS: net must be 'vgg' or 'alex', got {net!r}.")
-        self.net, self.weights = net, weights
+        self.net, self.weights, self.name = net, weights, f'lpips_{net}'
         self._network: nn.Module | None = None
 
     def prepare(self) -> None:
@@ -48,18 +47,8 @@ class LPIPS(StreamingMetric):
             f'({kind}, sha256 {file_hash(path)})'
         )
 
-    def update(self, sample: dict) -> None:
-        """Fold a batch."""
+    def values(self, sample: dict) -> Tensor:
+        """See :class:`MeanMetric`."""
         self.prepare()
         network = self._network.to(sample['image'].device)
-        values = (
-            network(sample['image'].float(), sample['reconstruction'].float())
-            .cpu()
-            .double()
-            .flatten()
-        )
-        self.total += torch.tensor([values.sum().item(), len(values)], dtype=torch.float64)
-
-    def result(self, total) -> dict[str, float]:
-        """Return the mean from sum and count."""
-        return {f'lpips_{self.net}': (total[0] / total[1]).item()}
+        return network(sample['image'].float(), sample['reconstruction'].float()).flatten()

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from openmagvit2.errors import UserError
-from openmagvit2.evaluation.metrics.base import StreamingMetric
+from openmagvit2.evaluation.metrics.base import MeanMetric, StreamingMetric
 from openmagvit2.evaluation.names import PROTOCOLS
 from openmagvit2.evaluation.pixel_errors import psnr, ssim, to_unit
 from openmagvit2.models.layers.precision import as_double
@@ -35,7 +35,7 @@ def official_original(image: Tensor) -> Tensor:
     return (((as_double(image) + 1) * 127.5).round() / 127.5 - 1).float()
 
 
-class _PixelMetric(StreamingMetric):
+class _PixelMetric(MeanMetric):
     """Mean over images of a function of image and reconstruction.
 
     Args:
@@ -44,11 +44,10 @@ class _PixelMetric(StreamingMetric):
     """
 
     stage = 'tokenizer'
-    name: str
     definition: str
 
     def __init__(self, *, protocol: str = 'corrected') -> None:
-        super().__init__(2)
+        super().__init__()
         self.protocol = check_protocol(self, protocol)
 
     def statement(self) -> str:
@@ -58,24 +57,15 @@ class _PixelMetric(StreamingMetric):
             f'{self.protocol}: mean over images, on 8 bits ({how}), data range 1, {self.definition}'
         )
 
-    def update(self, sample: dict) -> None:
-        """Fold a batch."""
+    def values(self, sample: dict) -> Tensor:
+        """See :class:`MeanMetric`."""
         image, reconstruction = sample['image'], sample['reconstruction']
         if self.protocol == 'official':
             exact = official_original(image).to(image.device)
             # What a model hands through stays equal to its original.
-            image, reconstruction = (
-                exact,
-                torch.where(reconstruction == image, exact, reconstruction.float()),
-            )
-        values = self.measure(*(to_unit(x, self.protocol) for x in (reconstruction, image)))
-        self.total += torch.stack(
-            [values.sum().cpu(), torch.tensor(float(len(values)), dtype=torch.float64)]
-        )
-
-    def result(self, total: Tensor) -> dict[str, float]:
-        """Return the mean from sum and count."""
-        return {self.name: (total[0] / total[1]).item()}
+            reconstruction = torch.where(reconstruction == image, exact, reconstruction.float())
+            image = exact
+        return self.measure(*(to_unit(x, self.protocol) for x in (reconstruction, image)))
 
 
 @METRICS.register_module()

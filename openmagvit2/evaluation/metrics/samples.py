@@ -4,7 +4,6 @@ The definitions are those of ``tools/evaluate_npz.py`` (:mod:`openmagvit2.evalua
 A :class:`~openmagvit2.engine.generation_loop.GenerationLoop` hands over what it samples.
 """
 
-import numpy as np
 import torch
 import torch.distributed as dist
 from mmengine.dist import broadcast_object_list, get_world_size, is_main_process
@@ -16,6 +15,7 @@ from openmagvit2.evaluation.comparison import Reference
 from openmagvit2.evaluation.distributions import Statistics, cached_moments, collect
 from openmagvit2.evaluation.finite import check_finite
 from openmagvit2.evaluation.frechet import frechet_distance, moments, sums
+from openmagvit2.evaluation.inception_score import score_of, split_rows
 from openmagvit2.evaluation.metrics.base import StreamingMetric
 from openmagvit2.evaluation.precision_recall import precision_recall
 from openmagvit2.registry import FEATURES, METRICS
@@ -152,15 +152,12 @@ class SampleFrechet(SampleMetric):
 
 @METRICS.register_module()
 class SampleInceptionScore(SampleMetric):
-    """``inception_score`` and ``inception_score_std``: mean and deviation over splits.
-
-    The score of a split is exp of the mean KL divergence between the class distribution of an image
-    and that of the split.
+    """``inception_score`` and ``inception_score_std``: mean and deviation over splits
+    (:mod:`openmagvit2.evaluation.inception_score`).
 
     Args:
         features: See :class:`SampleMetric`; the network must classify.
-        split_size: Samples of a split, in the order of the whole set; a shorter last one counts
-            as one, as in the ADM evaluator.
+        split_size: Samples of a split, in the order of the whole set.
 
     Raises:
         UserError: ``split_size`` is below 1.
@@ -177,7 +174,7 @@ class SampleInceptionScore(SampleMetric):
         self.columns = 0
 
     def update(self, sample: dict) -> None:
-        """Fold count, sum of p log p and sum of p (classes,) into each sample's split.
+        """Fold a batch into the sums of each sample's split.
 
         Raises:
             UserError: The network gives features only.
@@ -188,9 +185,7 @@ class SampleInceptionScore(SampleMetric):
                 f'SampleInceptionScore needs a network that classifies; {self.extractor.name} '
                 f'gives features only.'
             )
-        log_p = outputs['logits'].cpu().double().log_softmax(1)
-        p = log_p.exp()
-        rows = torch.cat([torch.ones(len(p), 1), (p * log_p).sum(1, keepdim=True), p], 1)
+        rows = split_rows(outputs['logits'])
         self.columns = rows.shape[1]
         if not len(self.total):
             splits = -(-sample['count'] // self.split_size)
@@ -199,14 +194,8 @@ class SampleInceptionScore(SampleMetric):
         self.total.view(-1, self.columns).index_add_(0, split, rows)
 
     def result(self, total: Tensor) -> dict[str, float]:
-        """Return exp(mean p log p - sum of q log q) of each split, with q the mean of p."""
-        rows = total.view(-1, self.columns)
-        count, entropy, classes = rows.split([1, 1, self.columns - 2], 1)
-        q = classes / count
-        scores = (entropy / count - torch.special.xlogy(q, q).sum(1, keepdim=True)).exp().numpy()
-        return dict(
-            inception_score=float(np.mean(scores)), inception_score_std=float(np.std(scores))
-        )
+        """Return mean and deviation of the scores of the splits."""
+        return score_of(total.view(-1, self.columns))
 
 
 @METRICS.register_module()
