@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
-from openmagvit2.config_options import DictAction
+from openmagvit2.cfg_options import DictAction
 from openmagvit2.errors import TrainingStopped, UserError
 
 # Arguments that several tools have, as ``parser.add_argument('--device', **DEVICE)``.

@@ -28,7 +28,7 @@ class Range:
         return self.low <= value <= self.high
 
 
-# Annotations of arguments, which `config_types.py` reads.
+# Annotations of arguments, which `config/annotations.py` reads.
 Fraction = Annotated[float, Range('a number from 0 to 1', 0, 1)]
 Weight = Annotated[float, Range('a number from 0', 0)]
 Count = Annotated[int, Range('a whole number from 1', 1)]

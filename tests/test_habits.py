@@ -17,8 +17,8 @@ ALLOWED = {
     ('checkpoint/loading.py', 'shape'),
     ('checkpoint/mapped.py', 'madvise'),
     ('checkpoint/shard_reader.py', 'transform_descriptors'),
-    ('config_file.py', 'id'),
-    ('config_options.py', None),
+    ('config/files.py', 'id'),
+    ('cfg_options.py', None),
     ('console.py', 'reconfigure'),
     ('engine/hooks/checkpoint.py', 'metainfo'),
     ('engine/hooks/ema.py', None),
@@ -88,8 +88,8 @@ def test_what_the_code_does_not_say(folders, text):
 
 def test_the_loading_of_configs_names_no_argument_of_a_model():
     names = {'encoder', 'decoder', 'quantizer', 'backbone', 'head', 'discriminator', 'losses'}
-    for file in ('config.py', 'config_check.py', 'config_slots.py'):
-        tree = ast.parse((ROOT / 'openmagvit2' / file).read_text())
+    for file in ('loading.py', 'checks.py', 'slots.py'):
+        tree = ast.parse((ROOT / 'openmagvit2/config' / file).read_text())
         assert not names & {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant)}, file
 
 

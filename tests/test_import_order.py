@@ -7,7 +7,16 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[1] / 'openmagvit2'
 # From the ground up. Wings of one floor meet in the registry and in `protocols`.
 FLOORS = (
-    {'errors', 'version', 'protocols', 'signatures', 'registry', 'console', 'memory'},
+    {
+        'cfg_options',
+        'console',
+        'errors',
+        'memory',
+        'protocols',
+        'registry',
+        'signatures',
+        'version',
+    },
     {'io'},
     {'checkpoint'},
     {'config', 'models', 'datasets', 'engine', 'evaluation', 'visualization'},
@@ -24,9 +33,9 @@ EXCEPTIONS = {
     # Its rules follow the layers of this discriminator alone.
     ('checkpoint/converters/omni_tokenizer.py', 'models.discriminators'),
     # A model folder's config comes from anyone, and is checked as any config.
-    ('checkpoint/folder_config.py', 'config_check'),
+    ('checkpoint/folder_config.py', 'config.checks'),
     # A checkpoint of version 1 holds its config in the old spelling.
-    ('engine/resuming.py', 'config_v1'),
+    ('engine/resuming.py', 'config.version_1'),
     # Loops and hooks measure while they train, and state it as an evaluation does.
     ('engine/generation_loop.py', 'evaluation.metrics.base'),
     ('engine/generation_loop.py', 'evaluation.rejection'),
@@ -44,7 +53,7 @@ EXCEPTIONS = {
     ('evaluation/metrics/pixels.py', 'models.layers.precision'),
     ('evaluation/pixel_errors.py', 'models.layers.precision'),
     # Settings of a sampler also come with a call, and are checked as those of a config.
-    ('models/samplers/build.py', 'config_types'),
+    ('models/samplers/build.py', 'config.annotations'),
     # The type of an argument: conditions have classes, or none.
     ('evaluation/sample_labels.py', 'models.conditioners.base'),
     # The hook sees the model behind data parallelism.
@@ -70,8 +79,7 @@ def imported(node: ast.AST) -> Iterator[str]:
 
 
 def wing(path: str) -> str:
-    name = path.partition('/')[0].partition('.')[0]
-    return 'config' if name.startswith('config') else name
+    return path.partition('/')[0].partition('.')[0]
 
 
 def test_imports_run_downwards():

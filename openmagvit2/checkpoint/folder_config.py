@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from openmagvit2 import registry
-from openmagvit2.config_check import check as check_keys
+from openmagvit2.config.checks import check as check_keys
 from openmagvit2.errors import UserError
 
 # Keys with which mmengine imports code or reads other files.

@@ -5,7 +5,7 @@ from typing import Any
 from mmengine.dist import get_world_size
 from mmengine.logging import print_log
 
-from openmagvit2.config_v1 import translated
+from openmagvit2.config.version_1 import translated
 from openmagvit2.engine.optim.schedule import WarmupDecayLR
 from openmagvit2.engine.settings import differences, read_settings
 from openmagvit2.errors import UserError

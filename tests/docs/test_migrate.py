@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 from openmagvit2.config import load_config
-from openmagvit2.config_check import top_level
-from openmagvit2.config_slots import known_keys, place_of
+from openmagvit2.config.checks import top_level
+from openmagvit2.config.slots import known_keys, place_of
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / 'docs' / 'guides' / 'migrate.md').read_text()

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from openmagvit2.config_types import check_argument
+from openmagvit2.config.annotations import check_argument
 from openmagvit2.errors import UserError
 from openmagvit2.models.samplers.sub_token import SubTokenSampler
 from openmagvit2.registry import SAMPLERS

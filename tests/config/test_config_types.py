@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from openmagvit2.config import load_config
-from openmagvit2.config_types import annotations, fits, spoken
+from openmagvit2.config.annotations import annotations, fits, spoken
 from openmagvit2.engine.optim.schedule import WarmupDecayLR
 from openmagvit2.errors import UserError
 from openmagvit2.models.encoders import CnnEncoder
 from openmagvit2.models.tokenizers.training import Training
 
-TINY = Path(__file__).parents[1] / 'configs' / 'tiny'
+TINY = Path(__file__).parents[2] / 'configs' / 'tiny'
 
 
 @pytest.mark.parametrize(

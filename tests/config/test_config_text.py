@@ -6,7 +6,7 @@ from mmengine.config import Config
 
 from openmagvit2.config import load_config
 
-CONFIG = Path(__file__).parents[1] / 'configs' / 'tiny' / 'lfq_32.py'
+CONFIG = Path(__file__).parents[2] / 'configs' / 'tiny' / 'lfq_32.py'
 
 
 def test_it_is_that_of_mmengine_and_formatted_once(monkeypatch):

@@ -2,8 +2,7 @@
 
 import pytest
 
-from openmagvit2 import config_v1
-from openmagvit2.config import load_config
+from openmagvit2.config import load_config, version_1
 from openmagvit2.engine.settings import read_settings
 from openmagvit2.errors import UserError
 from openmagvit2.models.tokenizers.training import Training
@@ -64,7 +63,7 @@ def test_a_file(training):
 
 def test_each_key_is_one_printed_line(training, monkeypatch):
     lines = []
-    monkeypatch.setattr(config_v1, 'print_log', lambda line, *args: lines.append(line))
+    monkeypatch.setattr(version_1, 'print_log', lambda line, *args: lines.append(line))
     training(OLD)
     assert len(lines) == 7
     assert 'model.disc_start → model.training.adversarial.start' in lines
@@ -163,7 +162,7 @@ def test_the_tokenizer_of_a_generator():
 
 
 def test_settings_of_a_checkpoint_compare_in_todays_spelling(training):
-    found = config_v1.translated(read_settings(OLD), {}, say=False)
+    found = version_1.translated(read_settings(OLD), {}, say=False)
     assert found['model']['training'] == NEW
 
 
@@ -196,7 +195,7 @@ def generator(tmp_path):
 
 def test_a_generator(generator, monkeypatch):
     lines = []
-    monkeypatch.setattr(config_v1, 'print_log', lambda line, *args: lines.append(line))
+    monkeypatch.setattr(version_1, 'print_log', lambda line, *args: lines.append(line))
     found = generator(GENERATOR)
     assert found['conditioner'] == dict(type='ClassLabel', num_classes=7, dropout=0.2)
     # Two downsamplings: 4 pixels a token.

@@ -9,7 +9,7 @@ from openmagvit2.errors import UserError
 from openmagvit2.models.samplers.build import build_sampler
 from openmagvit2.registry import MODELS
 
-TINY = Path(__file__).parents[1] / 'configs' / 'tiny'
+TINY = Path(__file__).parents[2] / 'configs' / 'tiny'
 FRACTION = r' must be a number from 0 to 1, got '
 COUNT = r' must be a whole number from 1, got '
 FOLLOWS = r' follows from the other parts, and is .*; leave it out instead of setting it to '

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from mmengine.logging import print_log
 
-from openmagvit2.config_merge import merge
+from openmagvit2.config.merging import merge
 from openmagvit2.errors import UserError
 from openmagvit2.registry import ENCODERS, MODELS
 from openmagvit2.signatures import Slot, accepted

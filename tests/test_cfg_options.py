@@ -4,8 +4,8 @@ import argparse
 
 import pytest
 
-from openmagvit2.config import DictAction, load_config
-from openmagvit2.config_options import nest, parse_value
+from openmagvit2.cfg_options import DictAction, nest, parse_value
+from openmagvit2.config import load_config
 from openmagvit2.errors import UserError
 
 

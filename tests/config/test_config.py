@@ -6,7 +6,7 @@ import pytest
 
 from openmagvit2.config import load_config
 
-CONFIGS = Path(__file__).parents[1] / 'configs'
+CONFIGS = Path(__file__).parents[2] / 'configs'
 BASE = """
 model = dict(
     type='VisualTokenizer',

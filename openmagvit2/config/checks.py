@@ -8,9 +8,9 @@ from typing import Any
 
 from torch.utils.data import DataLoader
 
-from openmagvit2.config_slots import MMENGINE, Place, class_of, known_keys, place_of
-from openmagvit2.config_types import check_argument
-from openmagvit2.config_values import check_typed, check_value, check_whole
+from openmagvit2.config.annotations import check_argument
+from openmagvit2.config.slots import MMENGINE, Place, class_of, known_keys, place_of
+from openmagvit2.config.values import check_typed, check_value, check_whole
 from openmagvit2.errors import UserError
 from openmagvit2.protocols import Hinting
 from openmagvit2.registry import MODELS, SLOTS

@@ -2,8 +2,8 @@
 
 One function merges all dicts: a child file into its ``_base_``, and ``--cfg-options`` into a file.
 If a ``type`` changes, inherited keys that the new class does not accept are dropped and a line is
-logged; keys written together with the new type are never dropped. ``config_file.py`` reads
-files, ``config_options.py`` the command line, ``config_check.py`` knows the keys.
+logged; keys written together with the new type are never dropped. ``files.py`` reads files,
+``openmagvit2/cfg_options.py`` the command line; ``checks.py`` knows the keys.
 """
 
 import importlib
@@ -17,7 +17,8 @@ from mmengine.config.config import RESERVED_KEYS
 from mmengine.logging import print_log
 
 from openmagvit2 import registry
-from openmagvit2.config_check import (
+from openmagvit2.cfg_options import nest
+from openmagvit2.config.checks import (
     DATALOADER,
     check,
     is_suspicious,
@@ -25,16 +26,13 @@ from openmagvit2.config_check import (
     top_level,
     unknown,
 )
-from openmagvit2.config_file import fill_options, read_file
-from openmagvit2.config_merge import merge
-from openmagvit2.config_options import DictAction, nest
-from openmagvit2.config_slots import MMENGINE, Place, known_keys, place_of
-from openmagvit2.config_text import TextConfig
-from openmagvit2.config_v1 import translated
+from openmagvit2.config.files import fill_options, read_file
+from openmagvit2.config.merging import merge
+from openmagvit2.config.slots import MMENGINE, Place, known_keys, place_of
+from openmagvit2.config.text import TextConfig
+from openmagvit2.config.version_1 import translated
 from openmagvit2.errors import UserError
 from openmagvit2.signatures import Slot
-
-__all__ = ['DictAction', 'check', 'load_config', 'merge']
 
 
 def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Config:

@@ -27,7 +27,7 @@ from typing import Any
 
 from mmengine.config import ConfigDict
 
-from openmagvit2.config_options import TEMPLATE
+from openmagvit2.cfg_options import TEMPLATE
 from openmagvit2.errors import UserError
 from openmagvit2.io.paths import reading, usable
 

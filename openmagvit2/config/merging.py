@@ -4,7 +4,7 @@ import logging
 
 from mmengine.logging import print_log
 
-from openmagvit2.config_slots import Place, known_keys, place_of
+from openmagvit2.config.slots import Place, known_keys, place_of
 from openmagvit2.errors import UserError
 
 # A training has one length: a given one replaces the inherited other one.
