@@ -72,9 +72,9 @@ class _NormSiluConv(torch.autograd.Function):
         *inputs, weight = ctx.saved_tensors
         conv, (*needed, need_weight, need_bias) = ctx.conv, ctx.needs_input_grad[:5]
         inputs = [x.detach().requires_grad_(need) for x, need in zip(inputs, needed, strict=True)]
+        x, scale, shift = inputs
         with torch.enable_grad(), torch.autocast(*ctx.autocast):
-            normed = torch.group_norm(inputs[0], ctx.norm.num_groups, *inputs[1:], ctx.norm.eps)
-            act = F.silu(normed)
+            act = F.silu(torch.group_norm(x, ctx.norm.num_groups, scale, shift, ctx.norm.eps))
         grad_act, grad_weight, grad_bias = torch.ops.aten.convolution_backward(
             grad,
             act.detach().to(grad.dtype),
@@ -88,9 +88,7 @@ class _NormSiluConv(torch.autograd.Function):
             conv.groups,
             [any(needed), need_weight, need_bias],
         )
-        found = iter(())
-        if any(needed):
-            wanted = [x for x, need in zip(inputs, needed, strict=True) if need]
-            found = iter(torch.autograd.grad(act, wanted, grad_act.to(act.dtype)))
+        wanted = [x for x in inputs if x.requires_grad]
+        found = iter(torch.autograd.grad(act, wanted, grad_act.to(act.dtype)) if wanted else ())
         grads = [next(found) if need else None for need in needed]
         return (*grads, grad_weight, grad_bias, None, None)
