@@ -14,6 +14,7 @@ import torch
 from image_arrays import random_images, save_npz
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 
+from openmagvit2.errors import UserError
 from openmagvit2.evaluation.comparison import Result
 from openmagvit2.evaluation.features import TimmFeatures
 from openmagvit2.registry import FEATURES
@@ -133,9 +134,10 @@ def test_a_finished_result_is_not_lost(tmp_path, capsys, monkeypatch):
     sides = dict(count=1), dict(images=1, statistics=False), dict(name='x')
     result = Result(dict(fd=1.5), *sides, protocol={}, skipped=dict(samples=['\udcff.png']))
     out = tmp_path / 'result.json'
-    assert write(result, str(out)) is None and 'written anew' not in capsys.readouterr().err
+    write(result, str(out))
+    assert 'written anew' not in capsys.readouterr().err
     assert json.loads(out.read_text())['skipped'] == dict(samples=['\udcff.png'])
-    assert write(result, str(out)) is None
+    write(result, str(out))
     assert f'{out} was there and is written anew' in capsys.readouterr().err
 
     def full(*args):
@@ -143,5 +145,6 @@ def test_a_finished_result_is_not_lost(tmp_path, capsys, monkeypatch):
 
     before = out.read_bytes()
     monkeypatch.setattr(os, 'fsync', full)
-    assert 'result.json cannot be written (No space left' in str(write(result, str(out)))
+    with pytest.raises(UserError, match=r'result.json cannot be written \(No space left'):
+        write(result, str(out))
     assert out.read_bytes() == before
