@@ -7,7 +7,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[1] / 'openmagvit2'
 # From the ground up. Wings of one floor meet in the registry and in `protocols`.
 FLOORS = (
-    {'errors', 'version', 'protocols', 'signatures', 'registry', 'console', 'memory'},
+    {'errors', 'version', 'protocols', 'signatures', 'registry', 'console', 'memory', 'sizes'},
     {'io'},
     {'checkpoint'},
     {'config', 'models', 'datasets', 'engine', 'evaluation', 'visualization'},
