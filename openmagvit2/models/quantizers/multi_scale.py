@@ -54,7 +54,7 @@ class MultiScale(BaseQuantizer):
         *,
         quantizer: dict,
         scales: Sequence[int | Sequence[int]] = VAR_SCALES,
-        num_phi: Count = 4,
+        num_phi: int = 4,
         phi_ratio: float = 0.5,
         upsample: str = 'bicubic',
         gradient: str = 'sum',
