@@ -18,7 +18,8 @@ from mmengine import registry as mmengine_registry
 from mmengine.registry import Registry as MMEngineRegistry
 
 from openmagvit2.errors import UserError
-from openmagvit2.signatures import accepted
+from openmagvit2.signatures import accepted, whole_numbers
+from openmagvit2.sizes import bounded
 
 if TYPE_CHECKING:
     from openmagvit2.models.backbones.base import Backbone
@@ -49,34 +50,24 @@ class Registry(MMEngineRegistry, Generic[Part]):
             cfg: A dict with a ``type``: a registered name, a dotted path, or a class.
 
         Raises:
-            UserError: ``type`` is missing, no class of that name is in this slot, or an argument
-                that it needs is missing.
+            UserError: ``type`` is missing, no class of that name is in this slot, an argument
+                is missing or unknown, or the part is too large for this machine.
         """
         kind = cfg.get('type') if isinstance(cfg, dict) else None
-        if kind is None and self.name in SLOTS:
+        if kind is None and self.name in (*SLOTS, MODELS.name):
             raise UserError(f'The {self.name} slot needs a dict with a `type`, got {cfg!r}.')
-        if isinstance(kind, str):
-            part = self.get(kind)
-            if part is None:
-                raise UserError(self.unknown(kind))
-            own = self.name in SLOTS and not (args or kwargs)
-            missing = [name for name in _required(part) if name not in cfg] if own else []
-            if missing:
-                raise UserError(
-                    f'`{kind}` in the {self.name} slot needs {", ".join(missing)}: set it beside '
-                    f'`type`.'
-                )
-            unknown = sorted(_unknown(part, cfg)) if own else []
-            if unknown:
-                raise UserError(
-                    f'`{kind}` in the {self.name} slot has no argument `{unknown[0]}`; it has '
-                    f'{", ".join(sorted(accepted(part)))}.'
-                )
-        if isinstance(cfg, dict):
-            # Names are always looked up here first; mmengine's default scope may
-            # not be set yet.
-            cfg = dict(cfg, _scope_=cfg.get('_scope_', SCOPE))
-        return super().build(cfg, *args, **kwargs)
+        part = self.get(kind) if isinstance(kind, str) else kind
+        if part is None and kind is not None:
+            raise UserError(self.unknown(kind))
+        if not callable(part):
+            return super().build(cfg, *args, **kwargs)
+        what = f'`{_spelled(kind)}` in the {self.name} slot'
+        if not (args or kwargs):
+            _check_keys(what, part, cfg)
+        # Names are always looked up here first; mmengine's default scope may not be set yet.
+        cfg = dict(whole_numbers(part, cfg), _scope_=cfg.get('_scope_', SCOPE))
+        with bounded(what, cfg):
+            return super().build(cfg, *args, **kwargs)
 
     def get(self, key: str) -> Any:
         """Return the class of a name or of a dotted path; None where there is none.
@@ -105,6 +96,26 @@ class Registry(MMEngineRegistry, Generic[Part]):
         others = [slot.name for slot in SLOTS.values() if slot is not self and kind in slot.names()]
         elsewhere = f' `{kind}` is in the {others[0]} slot.' if others else ''
         return f'No `{kind}` in the {self.name} slot, which has: {listed}.{elsewhere}'
+
+
+def _spelled(kind: Any) -> str:
+    return kind if isinstance(kind, str) else kind.__name__
+
+
+def _check_keys(what: str, part: Callable, cfg: dict) -> None:
+    """Check that a config has the arguments that a class needs, and no others.
+
+    Raises:
+        UserError: It has not.
+    """
+    missing = [name for name in _required(part) if name not in cfg]
+    if missing:
+        raise UserError(f'{what} needs {", ".join(missing)}: set it beside `type`.')
+    unknown = sorted(_unknown(part, cfg))
+    if unknown:
+        raise UserError(
+            f'{what} has no argument `{unknown[0]}`; it has {", ".join(sorted(accepted(part)))}.'
+        )
 
 
 def _unknown(part: Callable, cfg: dict) -> set[str]:

@@ -1,13 +1,20 @@
 """What the constructor of a class accepts, and which of its arguments are configs of parts."""
 
+import functools
 import inspect
 import math
+import types
+import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 if TYPE_CHECKING:
     from openmagvit2.registry import Registry
+
+
+# Name of this package.
+OWN = __name__.partition('.')[0]
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,58 @@ def accepted(cls: Callable) -> set[str]:
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):
             break
     return names - {'self'}
+
+
+@functools.cache
+def annotations(cls: type) -> dict[str, Any]:
+    """Return the types of the arguments of a class; a default that is None may be given too, and
+    where it is a negative number everything.
+
+    Arguments that a class hands on with ``**kwargs`` are those of its base class. Classes of other
+    packages annotate in their own way, and are left out.
+    """
+    found: dict[str, Any] = {}
+    for base in inspect.getmro(cls):
+        if base is object or '__init__' not in vars(base):
+            continue
+        parameters = inspect.signature(base.__init__).parameters
+        if base.__module__.partition('.')[0] == OWN:
+            hints = typing.get_type_hints(base.__init__, include_extras=True)
+            for name in hints.keys() & parameters.keys():
+                default = parameters[name].default
+                negative = isinstance(default, int) and default < 0
+                hint = hints[name] | None if default is None else hints[name]
+                found.setdefault(name, Any if negative else hint)
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+            break
+    return found
+
+
+def members(hint: Any) -> tuple:
+    """Return the types of a union; of another type it alone."""
+    union = typing.get_origin(hint) in (types.UnionType, typing.Union)
+    return typing.get_args(hint) if union else (hint,)
+
+
+def whole_numbers(cls: Callable, config: dict) -> dict:
+    """Return a config with 100000 for 1e5 where a class takes whole numbers."""
+    hints = annotations(cls) if inspect.isclass(cls) else {}
+    return {key: _whole(value, hints.get(key)) for key, value in config.items()}
+
+
+def _whole(value: Any, hint: Any) -> Any:
+    kinds = [_bare(kind) for kind in members(hint)]
+    if isinstance(value, (list, tuple)):
+        inner = next((typing.get_args(kind)[0] for kind in kinds if typing.get_args(kind)), None)
+        return type(value)(_whole(item, inner) for item in value)
+    counts = int in kinds and float not in kinds
+    return int(value) if counts and isinstance(value, float) and value.is_integer() else value
+
+
+def _bare(hint: Any) -> Any:
+    """Return an annotation without its range."""
+    annotated = typing.get_origin(hint) is Annotated
+    return typing.get_args(hint)[0] if annotated else hint
 
 
 @dataclass(frozen=True)

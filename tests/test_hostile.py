@@ -109,6 +109,8 @@ def test_npz_of_statistics_with_objects(tmp_path, target, name):
 def cache(tmp_path) -> Path:
     """A token cache of two images."""
     header = dict(format=1, num_images=2, num_views=1, grid=[1], dtype='uint8', finished=True)
+    header |= dict(codebook_size=256, classes=None, tokenizer=dict(checkpoint='a.pth'))
+    header |= dict(tokenizer_hash='0')
     (tmp_path / tokens.HEADER).write_text(json.dumps(header))
     (tmp_path / tokens.TOKENS).write_bytes(b'ab')
     np.save(tmp_path / tokens.LABELS, np.array([0, 1]))
@@ -147,6 +149,14 @@ def test_labels_that_say_they_are_large(cache):
         dict(num_images=True),
         dict(num_views=1e300),
         dict(finished='no'),
+        dict(classes=5),
+        dict(classes='ab'),
+        dict(classes=[1]),
+        dict(tokenizer='a.pth'),
+        dict(tokenizer_hash=None),
+        dict(codebook_size=0),
+        dict(codebook_size=[2, 10**30]),
+        dict(codebook_size=[2, 2]),
     ],
 )
 def test_headers_of_a_token_cache(cache, change):
@@ -154,6 +164,21 @@ def test_headers_of_a_token_cache(cache, change):
     (cache / tokens.HEADER).write_text(json.dumps(header | change))
     with pytest.raises(UserError, match='header.json is damaged'):
         TokenCache(data_root=str(cache))
+
+
+@pytest.mark.parametrize(
+    ('content', 'sizes', 'wrong'), [(b'a\xff', 255, '255'), (b'\x05\0\x06\x02', [6, 2], '6')]
+)
+def test_tokens_beyond_their_codebook(cache, content, sizes, wrong):
+    """An index that no table has would end a training in torch, on a card without a word."""
+    header = json.loads((cache / tokens.HEADER).read_text())
+    header |= dict(codebook_size=sizes, grid=[len(content) // 2])
+    (cache / tokens.HEADER).write_text(json.dumps(header))
+    (cache / tokens.TOKENS).write_bytes(content)
+    data = TokenCache(data_root=str(cache))
+    assert data[0]['indices'].tolist() == list(content[: len(content) // 2])
+    with pytest.raises(UserError, match=f'image 1 of .* has the token {wrong}, its codebook'):
+        data[1]
 
 
 def test_a_header_without_a_bottom(cache):

@@ -15,6 +15,7 @@ FLOORS = (
         'protocols',
         'registry',
         'signatures',
+        'sizes',
         'version',
     },
     {'io'},

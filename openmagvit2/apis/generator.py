@@ -106,7 +106,15 @@ class Generator(Pretrained):
             rejection: Of each label draw more, and keep as many as there are pairs of it: those
                 that a classifier finds most probable, in place of the numbers; ordered by label.
             sampling: See :meth:`sample`.
+
+        Raises:
+            UserError: There are no pairs, ``batch_size`` is no whole number from 1, or as
+                :meth:`sample`.
         """
+        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+            raise UserError(f'batch_size must be a whole number from 1, got {batch_size!r}.')
+        if not pairs:
+            raise UserError('pairs must have at least one label with its number.')
 
         def draw(labels: Sequence[int], numbers: Sequence[int]) -> Tensor:
             """Return images uint8 (B, 3, H, W)."""

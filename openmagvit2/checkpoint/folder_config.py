@@ -55,7 +55,9 @@ def check(config: Any, source: str) -> None:
             raise UserError(f'{source}: unknown entry {key!r}; known: {", ".join(ENTRIES)}.')
         if not isinstance(value, ENTRIES[key]):
             raise UserError(f'{source}: {key} must be a {ENTRIES[key].__name__}, got {value!r}.')
-    _check_below(config['model'], 'model', source)
+    # What samples is built from its settings too.
+    for key in ('model', 'eval_sampling'):
+        _check_below(config.get(key), key, source)
     try:
         check_keys(dict(model=config['model']))
     except UserError as error:

@@ -1,15 +1,13 @@
 """Values of a config against the annotations of the classes that get them."""
 
-import functools
 import inspect
 import numbers
-import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from openmagvit2.errors import UserError
-from openmagvit2.registry import SCOPE
+from openmagvit2.signatures import annotations, members
 
 # What a config can write, in words.
 WORDS: dict[Any, str] = {
@@ -47,37 +45,6 @@ def _check(path: str, value: Any, hint: Any, of: str) -> None:
     if named and isinstance(value, dict):
         for name, item in value.items():
             _check(f'{path}.{name}', item, typing.get_args(named)[1], of)
-
-
-@functools.cache
-def annotations(cls: type) -> dict[str, Any]:
-    """Return the types of the arguments of a class; a default that is None may be given too, and
-    where it is a negative number everything.
-
-    Arguments that a class hands on with ``**kwargs`` are those of its base class. Classes of other
-    packages annotate in their own way, and are left out.
-    """
-    found: dict[str, Any] = {}
-    for base in inspect.getmro(cls):
-        if base is object or '__init__' not in vars(base):
-            continue
-        parameters = inspect.signature(base.__init__).parameters
-        if base.__module__.partition('.')[0] == SCOPE:
-            hints = typing.get_type_hints(base.__init__, include_extras=True)
-            for name in hints.keys() & parameters.keys():
-                default = parameters[name].default
-                negative = isinstance(default, int) and default < 0
-                hint = hints[name] | None if default is None else hints[name]
-                found.setdefault(name, Any if negative else hint)
-        if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-            break
-    return found
-
-
-def members(hint: Any) -> tuple:
-    """Return the types of a union; of another type it alone."""
-    union = typing.get_origin(hint) in (types.UnionType, typing.Union)
-    return typing.get_args(hint) if union else (hint,)
 
 
 def fits(value: Any, hint: Any) -> bool:

@@ -8,6 +8,7 @@ from openmagvit2.checkpoint.hashing import digest
 from openmagvit2.datasets.base import ImageDataset
 from openmagvit2.datasets.hugging_face_files import (
     class_names,
+    label_of,
     load_rows,
     local_files,
     read_row,
@@ -60,11 +61,16 @@ class HFDataset(ImageDataset):
         return len(self.rows)
 
     def all_labels(self) -> np.ndarray:
-        """Return int64 (N,), without reading an image."""
+        """Return int64 (N,), without reading an image.
+
+        Raises:
+            UserError: A label is no whole number.
+        """
         if self.label is None:
             return np.full(len(self), UNLABELLED, np.int64)
         column = self.rows.select_columns([self.label])[:][self.label]
-        return np.array([UNLABELLED if value is None else value for value in column], np.int64)
+        numbers = (label_of(x, self.label, self.describe(i)) for i, x in enumerate(column))
+        return np.fromiter(numbers, np.int64)
 
     def describe(self, index: int) -> str:
         """Return the number of a row and the path."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from openmagvit2.datasets.labels import UNLABELLED
+from openmagvit2.datasets.labels import LARGEST_LABEL, UNLABELLED
 from openmagvit2.errors import UserError
 from openmagvit2.io.images import Colour, UnreadableImage, read_image
 from openmagvit2.io.paths import usable
@@ -68,20 +68,25 @@ def load_rows(
     )
     try:
         rows = datasets.load_dataset(**given, streaming=streaming)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise UserError(f'{name}: {path} (split {split}) cannot be loaded: {error}') from error
+    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+        # Of a damaged file "an error occurred", which the cause tells.
+        why = error.__cause__ or error
+        raise UserError(f'{name}: {path} (split {split}) cannot be loaded: {why}') from error
     wanted = [image] if label is None else [image, label]
-    columns = rows.column_names
-    missing = [column for column in wanted if columns is not None and column not in columns]
-    if missing:
-        raise UserError(
-            f'{name}: {path} has no column {missing[0]!r} but {", ".join(columns)}; name the '
-            f'columns in `image` and `label` (label=None: no labels).'
-        )
+    _check_columns(f'{name}: {path}', rows.column_names, wanted)
     rows = rows.select_columns(wanted)
     if rows.features is not None and isinstance(rows.features[image], datasets.Image):
         rows = rows.cast_column(image, datasets.Image(decode=False))
     return rows
+
+
+def _check_columns(source: str, columns: list[str] | None, wanted: list[str]) -> None:
+    missing = [column for column in wanted if columns is not None and column not in columns]
+    if columns is not None and missing:
+        raise UserError(
+            f'{source} has no column {missing[0]!r} but {", ".join(columns)}; name the columns '
+            f'in `image` and `label` (label=None: no labels).'
+        )
 
 
 def class_names(rows: Any, label: str | None) -> list[str] | None:
@@ -113,10 +118,26 @@ def read_row(
             f'{name}: column {image!r} holds {type(value).__name__} instead of encoded images; '
             f'name the column of images in `image`.'
         )
-    number = UNLABELLED if label is None or row[label] is None else row[label]
-    if not isinstance(number, (int, np.integer)):
+    number = UNLABELLED if label is None else label_of(row[label], label, name)
+    return read_image(value, background, name), number
+
+
+def label_of(value: Any, label: str, name: str) -> int:
+    """Return the label in a row, -1 for null.
+
+    Args:
+        value: What the column holds.
+        label: Name of the column, for errors.
+        name: Name of the row, for errors.
+
+    Raises:
+        UserError: It is no whole number, or one that no table of classes has.
+    """
+    if value is None:
+        return UNLABELLED
+    if not isinstance(value, (int, np.integer)) or abs(int(value)) > LARGEST_LABEL:
         raise UserError(
-            f'{name}: column {label!r} holds {number!r} instead of a whole number; set '
+            f'{name}: column {label!r} holds {value!r} instead of a whole number; set '
             f'label=None, or name another column.'
         )
-    return read_image(value, background, name), int(number)
+    return int(value)

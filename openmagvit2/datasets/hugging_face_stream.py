@@ -173,11 +173,16 @@ class HFStream(IterableDataset):
 
     def _rows_of(self, file: int) -> Iterator[dict]:
         part = self.rows.shard(num_shards=self.rows.num_shards, index=int(file))
-        # `iter` over batches, unlike the plain iterator, does not split by loader worker.
-        for batch in part.iter(batch_size=16):
-            names = list(batch)
-            for values in zip(*batch.values(), strict=True):
-                yield dict(zip(names, values, strict=True))
+        try:
+            # `iter` over batches, unlike the plain iterator, does not split by loader worker.
+            for batch in part.iter(batch_size=16):
+                names = list(batch)
+                for values in zip(*batch.values(), strict=True):
+                    yield dict(zip(names, values, strict=True))
+        except Exception as error:  # a damaged file fails in many ways
+            raise UserError(
+                f'HFStream: file {file} of {self.path} cannot be read: {error}'
+            ) from error
 
     def _sample(self, image: np.ndarray, label: int, reader: int, index: int) -> dict:
         rng = np.random.default_rng(np.random.SeedSequence((self.seed, reader, index)))

@@ -14,7 +14,7 @@ from PIL import Image
 
 from openmagvit2.checkpoint.hashing import digest
 from openmagvit2.datasets.base import ImageDataset
-from openmagvit2.datasets.labels import UNLABELLED
+from openmagvit2.datasets.labels import LARGEST_LABEL, UNLABELLED
 from openmagvit2.datasets.packed import PackedSamples
 from openmagvit2.errors import UserError
 from openmagvit2.io.image_files import find_folders, find_images
@@ -232,6 +232,8 @@ def _name_and_label(line: str) -> tuple[str, int | None]:
 def _check_labels(list_file: str, labels: list[tuple[int, int | None]]) -> None:
     first, wanted = labels[0]
     for number, label in labels:
+        if abs(label or 0) > LARGEST_LABEL:
+            raise UserError(f'{list_file}, line {number}: {label} is no class.')
         if (label is None) != (wanted is None):
             has = 'no label' if label is None else 'a label'
             other = 'a label' if label is None else 'none'

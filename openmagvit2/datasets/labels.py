@@ -10,6 +10,8 @@ from openmagvit2.protocols import Classifying
 
 # The label of an image without a class; generators train the null class on it.
 UNLABELLED = -1
+# Larger numbers are no classes, and do not fit an int64.
+LARGEST_LABEL = 2**62
 
 
 class Labelled(Protocol):

@@ -62,15 +62,51 @@ def _check_header(path: Path, header: dict) -> None:
     Raises:
         UserError: A value is invalid.
     """
-    grid = header.get('grid')
-    numbers = [header.get('num_images'), header.get('num_views')]
-    numbers += grid if isinstance(grid, list) else [None]
-    right = header.get('dtype') in DTYPES and isinstance(header.get('finished'), bool)
-    if not right or any(type(number) is not int or number < 1 for number in numbers):
+    counts = {key: [header.get(key)] for key in ('num_images', 'num_views')}
+    for key in ('grid', 'codebook_size'):
+        value = header.get(key)
+        counts[key] = value if isinstance(value, list) and value else [value]
+    right = {key: all(map(_is_count, values)) for key, values in counts.items()}
+    classes, tokenizer = header.get('classes', 0), header.get('tokenizer')
+    right['grid'] &= isinstance(header.get('grid'), list)
+    right['codebook_size'] &= right['grid'] and not math.prod(counts['grid']) % len(
+        counts['codebook_size']
+    )
+    right['dtype'] = header.get('dtype') in DTYPES
+    right['finished'] = isinstance(header.get('finished'), bool)
+    right['classes'] = classes is None or (
+        isinstance(classes, list) and all(isinstance(name, str) for name in classes)
+    )
+    right['tokenizer'] = isinstance(tokenizer, dict) and 'checkpoint' in tokenizer
+    right['tokenizer_hash'] = isinstance(header.get('tokenizer_hash'), str)
+    wrong = [key for key, fine in right.items() if not fine]
+    if wrong:
         raise UserError(
-            f'TokenCache: {path} is damaged (num_images, num_views, grid, dtype or finished); '
-            f'remove the folder and tokenize again.'
+            f'TokenCache: {path} is damaged ({", ".join(wrong)}); remove the folder and tokenize '
+            f'again.'
         )
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and 1 <= value <= 2**62
+
+
+def codebooks(header: dict) -> np.ndarray:
+    """Return the number of codes of each digit of an index."""
+    sizes = header['codebook_size']
+    return np.array(sizes if isinstance(sizes, list) else [sizes])
+
+
+def beyond(tokens: np.ndarray, sizes: np.ndarray) -> int | None:
+    """Return the first token outside of its codebook, None where all are inside.
+
+    Args:
+        tokens: Whole numbers of any shape, the digits of an index last.
+        sizes: Number of codes of each digit.
+    """
+    digits = tokens.reshape(-1, len(sizes))
+    wrong = (digits < 0) | (digits >= sizes)
+    return int(digits[wrong][0]) if wrong.any() else None
 
 
 def read_labels(folder: Path, header: dict) -> np.ndarray:

@@ -13,7 +13,15 @@ from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.datasets.base import uniform
 from openmagvit2.datasets.fingerprint import changed
 from openmagvit2.datasets.labels import check_labels
-from openmagvit2.datasets.token_files import check_sizes, open_tokens, read_header, read_labels
+from openmagvit2.datasets.token_files import (
+    TOKENS,
+    beyond,
+    check_sizes,
+    codebooks,
+    open_tokens,
+    read_header,
+    read_labels,
+)
 from openmagvit2.errors import UserError
 from openmagvit2.registry import DATASETS
 
@@ -44,6 +52,7 @@ class TokenCache(Dataset):
             )
         check_sizes(self.folder, self.header)
         self.labels = read_labels(self.folder, self.header)
+        self.codebooks = codebooks(self.header)
         # Opened by each loader worker for itself.
         self._tokens: np.memmap | None = None
 
@@ -73,6 +82,9 @@ class TokenCache(Dataset):
         """Return ``dict(indices int64 (*grid), label, index, uniform)``.
 
         The key is an index, or (index, epoch) from the training sampler.
+
+        Raises:
+            UserError: A token is outside of its codebook.
         """
         index, epoch = key if isinstance(key, tuple) else (key, 0)
         if self._tokens is None:
@@ -87,6 +99,13 @@ class TokenCache(Dataset):
             if views > 1
             else 0
         )
+        # Compared as they are: a uint64 may be beyond int64.
+        wrong = beyond(self._tokens[index, view], self.codebooks)
+        if wrong is not None:
+            raise UserError(
+                f'TokenCache: {self.describe(index)} has the token {wrong}, its codebook '
+                f'{self.codebooks.max()} codes: {TOKENS} is damaged; copy it again.'
+            )
         indices = torch.from_numpy(self._tokens[index, view].astype(np.int64))
         return dict(
             indices=indices,

@@ -12,9 +12,11 @@ def usable(path: str | Path) -> Path:
     """Return a path that can be looked up, whether or not there is anything.
 
     Raises:
-        UserError: The system refuses it: it is too long, holds a NUL byte, leads through a folder
-            without permission or through links without end.
+        UserError: It is a number or the like, or the system refuses it: it is too long, holds a
+            NUL byte, leads through a folder without permission or through links without end.
     """
+    if not isinstance(path, (str, os.PathLike)):
+        raise UserError(f'{path!r} is no path; give the name of a file or folder.')
     try:
         with reading(path), suppress(FileNotFoundError, NotADirectoryError):
             os.stat(path)

@@ -17,7 +17,9 @@ from openmagvit2.datasets.token_files import (
     HEADER,
     LABELS,
     TOKENS,
+    beyond,
     check_sizes,
+    codebooks,
     open_tokens,
     read_header,
     read_labels,
@@ -86,8 +88,7 @@ def import_tokens(
             neither a header nor a tokenizer.
     """
     source, out = usable(source), usable_text(out)
-    if not source.exists():
-        raise UserError(f'There is no {source}: give a folder of npy files or a jsonl file.')
+    _check_given(source, size, views)
     beside = (source if source.is_dir() else source.parent) / HEADER
     known = read_header(beside.parent) if beside.is_file() else None
     header = known or _new_header(source, config, checkpoint, size)
@@ -110,6 +111,14 @@ def import_tokens(
         np.save(file, np.array(labels, np.int64))
     write_text(out / HEADER, json.dumps(header, indent=2) + '\n')
     return header
+
+
+def _check_given(source: Path, size: int | None, views: int | None) -> None:
+    for name, number in (('size', size), ('views', views)):
+        if number is not None and number < 1:
+            raise UserError(f'--{name} must be a whole number from 1, got {number}.')
+    if not source.exists():
+        raise UserError(f'There is no {source}: give a folder of npy files or a jsonl file.')
 
 
 def _finished(cache: Path) -> dict:
@@ -155,11 +164,13 @@ def _read_npy(source: Path) -> Iterator[Image]:
     names = [path.name for path in pairs[0].glob('*.npy')]
     for name in sorted(names, key=lambda name: (len(name), name)):
         tokens, label = _load(pairs[0] / name), _load(labels / name)
-        if tokens.ndim != 3 or len(tokens) != 1 or label.shape != (1,):
+        if tokens.ndim != 3 or len(tokens) != 1 or not tokens.size or label.shape != (1,):
             raise UserError(
                 f'{pairs[0] / name} and its label have the shapes {tokens.shape} and '
                 f'{label.shape} instead of (1, views, tokens) and (1,).'
             )
+        if label[0] >= 2**62:
+            raise UserError(f'{labels / name} holds {label[0]}, which is no class.')
         yield tokens[0], int(label[0])
 
 
@@ -219,7 +230,7 @@ def _parse(line: str, where: str) -> tuple[list[int], int]:
 def _write_tokens(out: Path, images: Iterable[Image], header: dict) -> list[int]:
     """Write the tokens; return the labels."""
     shape, labels = (header['num_views'], math.prod(header['grid'])), []
-    tops = _tops(header)
+    sizes = codebooks(header)
     with write_atomically(out / TOKENS) as file:
         for number, (tokens, label) in enumerate(images):
             if tokens.shape != shape:
@@ -227,28 +238,14 @@ def _write_tokens(out: Path, images: Iterable[Image], header: dict) -> list[int]
                     f'Image {number} has {tokens.shape} (views, tokens), the header says {shape}; '
                     f'correct --config, --size or --views.'
                 )
-            digits = tokens.reshape(-1, len(tops))
-            if (digits < 0).any() or (digits >= tops).any():
+            if beyond(tokens, sizes) is not None:
                 raise UserError(
-                    f'Image {number} has tokens outside of 0 to {max(tops) - 1}; they are of '
+                    f'Image {number} has tokens outside of 0 to {max(sizes) - 1}; they are of '
                     f'another tokenizer than --config.'
                 )
             file.write(tokens.astype(header['dtype']).tobytes())
             labels.append(label)
     return labels
-
-
-def _tops(header: dict) -> np.ndarray:
-    """Return the size of each codebook; a header comes from a file."""
-    sizes = header.get('codebook_size')
-    sizes = sizes if isinstance(sizes, list) else [sizes]
-    if (
-        not sizes
-        or any(type(size) is not int or not 0 < size <= 2**62 for size in sizes)
-        or (math.prod(header['grid']) % len(sizes))
-    ):
-        raise UserError(f'{HEADER} has the codebook_size {sizes}; copy it again.')
-    return np.array(sizes)
 
 
 def _new_header(
@@ -264,6 +261,7 @@ def _new_header(
     if is_generator(model):
         raise UserError('--config is of a generator; name that of its tokenizer.')
     sizes = model.quantizer.codebook_sizes
+    model.encoder.check_size((size, size))
     return dict(
         format=FORMAT,
         grid=list(model.quantizer.token_shape(model.encoder.grid((size, size)))),

@@ -108,7 +108,7 @@ def test_generator_in_shards_keeps_its_samples_settings_and_names(tmp_path):
         ('model.encoder.channels', float('nan'), 'channels must be a plain value'),
         ('model.encoder.channels', 10**30, 'channels is 10+, which is no size'),
         ('model.encoder.channels', 32 * 10**5, 'does not fit this config'),
-        ('model.encoder.channels', -32, 'channels must be a whole number from 0, got -32'),
+        ('model.encoder.channels', -32, 'channels must be a whole number from 1, got -32'),
         ('model.encoder.num_res_blocks', 10**9, 'num_res_blocks is 10+, which is no size'),
         ('model.encoder.num_res_blocks', 10**7, 'num_res_blocks is 10+; 128 are the most'),
         ('model.decoder.channel_multipliers', [1] * 999, 'has 999 entries; 128 are the most'),
@@ -127,6 +127,20 @@ def test_hostile_config_is_refused_by_name(folder, path, value, named):
     file.write_text(json.dumps(config))
     with pytest.raises(UserError, match=named):
         Tokenizer.from_pretrained(folder)
+
+
+@pytest.mark.parametrize('kind', ['os.system', 'subprocess.getoutput', 'SubTokenSampler'])
+def test_hostile_sampling_runs_nothing(tmp_path, kind):
+    """A dotted name in the settings of the sampling would be imported and called."""
+    Generator.from_config('tiny/ar_32', device='cpu').save_pretrained(tmp_path / 'model')
+    file, target = tmp_path / 'model' / 'config.json', tmp_path / 'executed'
+    config = json.loads(file.read_text())
+    for key in ('command', 'cmd'):
+        sampling = {'type': kind, key: f'touch {target}'}
+        file.write_text(json.dumps(config | dict(eval_sampling=sampling)))
+        with pytest.raises(UserError, match=f'eval_sampling.type is .{kind}|{key} is .*a path'):
+            Generator.from_pretrained(tmp_path / 'model')
+    assert not target.exists()
 
 
 def test_hostile_index_is_refused(folder):

@@ -33,7 +33,8 @@ def build(name: str, options: dict):
         ('ar_32', 'backbone.num_heads', [0], COUNT),
         ('maskgit_32', 'backbone.hidden', [0], r' must be a whole number from 1 or None, got '),
         ('ar_32', 'backbone.grid', [[], [1, 1]], FOLLOWS),
-        ('ar_32', 'conditioner.dim', [0, 7], FOLLOWS),
+        ('ar_32', 'conditioner.dim', [0], COUNT),
+        ('ar_32', 'conditioner.dim', [7], FOLLOWS),
         ('ar_32', 'head.vocab_sizes', [[3]], FOLLOWS),
         ('ar_32', 'head.dim', [7], FOLLOWS),
         ('ar_32', 'factorization.codebook_sizes', [[], [0], [7]], FOLLOWS),
@@ -91,3 +92,17 @@ def test_settings_of_samplers(key, values, told):
     for value in values:
         with pytest.raises(UserError, match=f'^sampling.{key}{told}'):
             build_sampler({'type': 'MaskedSampler', key: value})
+
+
+def test_a_frozen_tokenizer_without_a_seed_has_the_default_one():
+    weights = [
+        build('ar_32', {'model.tokenizer.seed': seed}).tokenizer.encoder.conv_in.weight
+        for seed in (None, 0, 1)
+    ]
+    assert weights[0].equal(weights[1]) and not weights[0].equal(weights[2])
+
+
+def test_a_checkpoint_of_a_frozen_tokenizer_is_a_path():
+    model = build('ar_32', {'model.tokenizer.checkpoint': 3})
+    with pytest.raises(UserError, match='3 is no path; give the name of a file'):
+        model.init_weights()

@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 from openmagvit2.config import load_config
-from openmagvit2.config.annotations import annotations, fits, spoken
+from openmagvit2.config.annotations import fits, spoken
 from openmagvit2.engine.optim.schedule import WarmupDecayLR
 from openmagvit2.errors import UserError
 from openmagvit2.models.encoders import CnnEncoder
 from openmagvit2.models.tokenizers.training import Training
+from openmagvit2.registry import HOOKS, MODELS
+from openmagvit2.signatures import Count, annotations, whole_numbers
 
 TINY = Path(__file__).parents[2] / 'configs' / 'tiny'
 
@@ -53,7 +55,7 @@ def test_arguments_of_base_classes_and_of_other_packages():
 
     found = annotations(Mine)
     assert (
-        found['channels'] is int
+        found['channels'] is Count
         and annotations(WarmupDecayLR)['last_step'] is Any
         and 'depth' not in found
         and 'others' not in found
@@ -73,8 +75,12 @@ def test_arguments_of_base_classes_and_of_other_packages():
         ('lfq_32', 'model.training.quantizer_losses.entropy', 'a', 'a number or a dict of the los'),
         ('lfq_32', 'model.training.adversarial.regularizers', 5, 'must be a list, each a dict'),
         ('lfq_32', 'model.training.freeze', 'encoder', 'must be a list, each a string'),
-        ('lfq_32', 'model.encoder.channels', 'many', "must be a whole number from 0, got 'many'"),
-        ('lfq_32', 'model.decoder.channels', -1, 'must be a whole number from 0, got -1'),
+        ('lfq_32', 'model.encoder.channels', 'many', "must be a whole number from 1, got 'many'"),
+        ('lfq_32', 'model.decoder.channels', -1, 'must be a whole number from 1, got -1'),
+        ('lfq_32', 'model.encoder.num_res_blocks', 0, 'must be a whole number from 1 or a list'),
+        ('lfq_32', 'model.decoder.channel_multipliers', [1, 0], 'must be a list, each a whole num'),
+        ('titok_stage1_32', 'model.decoder.num_heads', 0, 'must be a whole number from 1, got 0'),
+        ('titok_stage1_32', 'model.encoder.initial_deviation', -1, 'must be a number from 0, got'),
         ('lfq_32', 'model.encoder.bias', 'no', "must be True or False, got 'no'"),
         ('ar_32', 'model.tokenizer', None, 'must be a dict of the model slot, got None'),
         ('ar_32', 'model.tokenizer.quantizer', 5, 'must be a dict of the quantizer slot, got 5'),
@@ -98,3 +104,24 @@ def test_a_type_that_is_no_name(key):
 def test_a_type_that_is_no_class(kind):
     with pytest.raises(UserError, match=f'^model.encoder: No `{kind}` in the encoder slot'):
         load_config(TINY / 'lfq_32.py', {'model.encoder.type': kind})
+
+
+def test_1e3_is_a_whole_number_where_one_is_asked_for():
+    """It is accepted by the check, and arrives in the class as an int, in lists too."""
+    options = {'model.encoder.channels': 1024.0, 'model.encoder.num_res_blocks': (1e3, 1, 1)}
+    taken = whole_numbers(CnnEncoder, load_config(TINY / 'lfq_32.py', options).model.encoder)
+    assert [taken['channels'], *taken['num_res_blocks']] == [1024, 1000, 1, 1]
+    assert all(type(x) is int for x in (taken['channels'], *taken['num_res_blocks']))
+    taken = whole_numbers(WarmupDecayLR, dict(warmup=1e3, warmup_start=1.0))
+    assert type(taken['warmup']) is int and type(taken['warmup_start']) is float
+
+
+def test_a_part_without_what_it_needs():
+    with pytest.raises(UserError, match='`VisualTokenizer` in the model slot needs quantizer, dec'):
+        MODELS.build(dict(type='VisualTokenizer', encoder=dict(type='CnnEncoder')))
+    with pytest.raises(
+        UserError, match='`SubmoduleEMAHook` in the hook slot has no argument `rate`'
+    ):
+        HOOKS.build(dict(type='SubmoduleEMAHook', rate=1))
+    with pytest.raises(UserError, match='The model slot needs a dict with a `type`, got {}'):
+        MODELS.build({})

@@ -163,6 +163,7 @@ def test_lists_of_every_editor(tmp_path, content, labels):
         ('a.png\nä.png\n'.encode('latin-1'), 'list.txt, line 2: this is not UTF-8; save'),
         ('a.png\nb.png\n'.encode('utf-16'), 'list.txt, line 1: this is not UTF-8; save'),
         ('a.png\nb.png\n'.encode('utf-16-be'), 'list.txt, line 1: this is not UTF-8; save'),
+        (b'a.png 0\nb.png 9223372036854775808\n', 'list.txt, line 2: 92.*08 is no class'),
         (b' \n', 'list.txt names no image'),
     ],
 )

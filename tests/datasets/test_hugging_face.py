@@ -13,6 +13,7 @@ from openmagvit2.checkpoint import read_checkpoint
 from openmagvit2.config import load_config
 from openmagvit2.datasets import HFDataset, HFStream
 from openmagvit2.datasets import hugging_face_stream as module
+from openmagvit2.errors import UserError
 from openmagvit2.workflows.train import train
 
 datasets = pytest.importorskip('datasets', reason='needs pip install "openmagvit2[hf]"')
@@ -103,6 +104,47 @@ def test_mistakes(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(module, 'MAX_UNREADABLE', 4)
     with pytest.raises(ValueError, match='the last 4 rows could not be read'):
         next(iter(HFStream(path=str(folder / 'odd' / '2.parquet'))))
+
+
+@pytest.mark.parametrize(
+    ('labels', 'told'),
+    [
+        (['0', 'a'], "row 0 of .* holds '0' instead of a whole number"),
+        ([0.5, 1.5], 'row 0 of .* holds 0.5 instead of a whole number'),
+        (pa.array([0, 1], pa.timestamp('s')), 'row 0 of .*datetime.* instead of a whole number'),
+        (pa.array([0, 2**63], pa.uint64()), 'row 1 of .* holds 9223372036854775808 instead of'),
+    ],
+)
+def test_labels_that_are_no_classes(tmp_path, labels, told):
+    write(tmp_path / 'a.parquet', [png(np.zeros((8, 8, 3), np.uint8))] * 2, label=labels)
+    with pytest.raises(UserError, match=told):
+        HFDataset(path=str(tmp_path)).all_labels()
+    with pytest.raises(UserError, match=told):
+        values(HFStream(path=str(tmp_path), shuffle=1), 2)
+
+
+def test_damaged_and_unequal_files(folder):
+    """The package says that "an error occurred", or lets pyarrow's errors through."""
+    path = folder / '1.parquet'
+    content = path.read_bytes()
+    path.write_bytes(content[:10] + bytes(60) + content[70:])
+    for name, use in (
+        ('HFDataset: .* cannot be loaded: Corrupt', lambda: HFDataset(path=str(folder))),
+        (
+            'HFStream: file 1 of .* cannot be read: Corrupt',
+            lambda: values(HFStream(path=str(folder), shuffle=1), 12),
+        ),
+    ):
+        with pytest.raises(UserError, match=name):
+            use()
+    write(path, [png(np.zeros((8, 8, 3), np.uint8))], label=['a'])
+    with pytest.raises(UserError, match='cannot be loaded: Failed to parse string'):
+        HFDataset(path=str(folder))
+    with pytest.raises(UserError, match='file 1 of .* cannot be read: Failed to parse string'):
+        values(HFStream(path=str(folder), shuffle=1), 12)
+    parquet.write_table(pa.table(dict(image=pa.array([], pa.binary()))), path)
+    with pytest.raises(UserError, match='cannot be loaded'):
+        HFDataset(path=str(path), label=None)
 
 
 def values(stream: HFStream, count: int) -> list[int]:

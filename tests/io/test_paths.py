@@ -90,6 +90,12 @@ def test_what_is_not_there_is_for_the_caller_to_say(tmp_path):
         assert usable(tmp_path / name) == tmp_path / name
 
 
+@pytest.mark.parametrize('path', [3, 1e9, True, None, ['a']])
+def test_what_is_no_path(path):
+    with pytest.raises(UserError, match='is no path; give the name of a file or folder'):
+        usable(path)
+
+
 def test_names_that_are_no_text(tmp_path):
     path = tmp_path / os.fsdecode(b'\xff.pth')
     path.write_bytes(b'a')

@@ -30,6 +30,7 @@ def make(folder: Path, grid: list[int], codebook_size, dtype: str) -> np.ndarray
         codebook_size=codebook_size,
         classes=['a', 'b', 'ç'],
         recipe=dict(crops='random:2'),
+        tokenizer=dict(config={}, checkpoint='a.pth'),
         tokenizer_hash='0',
         finished=True,
     )
@@ -125,6 +126,27 @@ def test_mistakes(tmp_path, tokenizer):
     (tmp_path / 'a.jpg').write_bytes(b'\xff\xd8\xff\xe0 a photograph')
     with pytest.raises(UserError, match='a.jpg is no jsonl file: it is not written in UTF-8'):
         import_tokens(tmp_path / 'a.jpg', tmp_path / 'x', *tokenizer, size=8)
+    for given in (dict(views=0), dict(size=-32), dict(size=0)):
+        with pytest.raises(UserError, match=f'--{next(iter(given))} must be a whole number from 1'):
+            import_tokens(tmp_path / 'a.jsonl', tmp_path / 'x', *tokenizer, **given)
+    with pytest.raises(UserError, match='The image is 33x33; height and width must be divisible'):
+        import_tokens(tmp_path / 'a', tmp_path / 'x', *tokenizer, size=33)
     make(tmp_path / 'whole', [2, 2], 9, 'uint8')
     with pytest.raises(ValueError, match='whole holds files; give an empty or a new folder'):
         export_tokens(tmp_path / 'whole', tmp_path / 'whole', 'npy')
+
+
+@pytest.mark.parametrize(
+    ('tokens', 'label', 'told'),
+    [
+        (np.zeros((1, 0, 64), np.int64), 0, r'have the shapes \(1, 0, 64\) and \(1,\) instead'),
+        (np.zeros((1, 1, 64), np.int64), 2**63, 'holds 9223372036854775808, which is no class'),
+    ],
+)
+def test_a_cache_that_nothing_could_read_is_not_made(tmp_path, tokenizer, tokens, label, told):
+    for folder, array in (('a_codes', tokens), ('a_labels', np.array([label], np.uint64))):
+        (tmp_path / 'in' / folder).mkdir(parents=True)
+        np.save(tmp_path / 'in' / folder / '0.npy', array)
+    with pytest.raises(UserError, match=told):
+        import_tokens(tmp_path / 'in', tmp_path / 'out', *tokenizer, size=32)
+    assert not (tmp_path / 'out' / 'header.json').exists()

@@ -17,7 +17,7 @@ from openmagvit2.models.layers.gpt_block import GptBlock, init_gpt
 from openmagvit2.models.layers.kv_cache import LayerCache, new_cache
 from openmagvit2.models.layers.masks import group_mask
 from openmagvit2.registry import BACKBONES
-from openmagvit2.signatures import Count, Fraction
+from openmagvit2.signatures import Count, Fraction, Weight
 
 
 @BACKBONES.register_module()
@@ -63,7 +63,7 @@ class Gpt(Backbone):
         time_mixing: bool = False,
         dropout: Fraction = 0.1,
         num_positions: Count | None = None,
-        initial_deviation: float | None = 0.02,
+        initial_deviation: Weight | None = 0.02,
         position_deviation: float = 0.02,
         checkpoint_blocks: bool = False,
     ) -> None:

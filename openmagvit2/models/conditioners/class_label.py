@@ -11,7 +11,7 @@ from openmagvit2.errors import UserError
 from openmagvit2.models.conditioners.base import Conditioner
 from openmagvit2.models.conditioners.labels import check_batch, class_numbers
 from openmagvit2.registry import CONDITIONERS
-from openmagvit2.signatures import Fraction
+from openmagvit2.signatures import Count, Fraction
 
 
 @CONDITIONERS.register_module()
@@ -36,11 +36,11 @@ class ClassLabel(Conditioner):
     def __init__(
         self,
         *,
-        num_classes: int = 1000,
+        num_classes: Count = 1000,
         dropout: Fraction = 0.1,
         null_class: bool = True,
         names: Sequence[str] | None = None,
-        dim: int = 1024,
+        dim: Count = 1024,
     ) -> None:
         super().__init__()
         if dropout and not null_class:

@@ -10,6 +10,7 @@ from openmagvit2.errors import UserError
 from openmagvit2.models.conditioners.base import Conditioner
 from openmagvit2.models.conditioners.labels import check_batch, class_numbers
 from openmagvit2.registry import CONDITIONERS
+from openmagvit2.signatures import Count
 
 
 @CONDITIONERS.register_module()
@@ -32,10 +33,10 @@ class TokenLabel(Conditioner):
     def __init__(
         self,
         *,
-        num_classes: int = 1000,
+        num_classes: Count = 1000,
         rows: str = 'codes',
         names: Sequence[str] | None = None,
-        dim: int | None = None,
+        dim: Count | None = None,
     ) -> None:
         super().__init__()
         if rows not in ('codes', 'behind'):

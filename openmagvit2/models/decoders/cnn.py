@@ -16,7 +16,7 @@ from openmagvit2.models.layers.per_level import check_levels, num_resamplers, pe
 from openmagvit2.models.layers.resample import UPSAMPLERS, build_sampler
 from openmagvit2.models.layers.residual import group_norm
 from openmagvit2.registry import DECODERS
-from openmagvit2.signatures import Fraction
+from openmagvit2.signatures import Count, Fraction
 
 
 @DECODERS.register_module()
@@ -59,16 +59,16 @@ class CnnDecoder(BaseDecoder):
     def __init__(
         self,
         *,
-        in_channels: int,
-        out_channels: int = 3,
-        channels: int = 128,
-        channel_multipliers: Sequence[int] = (1, 1, 2, 2, 4),
-        num_res_blocks: int | Sequence[int] = 4,
+        in_channels: Count,
+        out_channels: Count = 3,
+        channels: Count = 128,
+        channel_multipliers: Sequence[Count] = (1, 1, 2, 2, 4),
+        num_res_blocks: Count | Sequence[Count] = 4,
         upsample: str = 'depth_to_space',
         num_upsamples: int | None = None,
         adaptive_norm: bool = True,
         noise: bool = False,
-        patch_size: int = 1,
+        patch_size: Count = 1,
         patch: str = 'pixels',
         bias: bool = False,
         middle: str = 'blocks',

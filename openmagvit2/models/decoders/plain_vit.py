@@ -11,6 +11,7 @@ from openmagvit2.models.decoders.base import BaseDecoder
 from openmagvit2.models.layers.plain_vit import PlainVit
 from openmagvit2.models.layers.vit import as_pair, init_linear, patch_grid
 from openmagvit2.registry import DECODERS
+from openmagvit2.signatures import Count
 
 
 @DECODERS.register_module()
@@ -34,15 +35,15 @@ class PlainVitDecoder(BaseDecoder):
     def __init__(
         self,
         *,
-        in_channels: int,
-        out_channels: int = 3,
-        image_size: int | Sequence[int] = 256,
-        patch_size: int = 8,
-        dim: int = 768,
+        in_channels: Count,
+        out_channels: Count = 3,
+        image_size: Count | Sequence[Count] = 256,
+        patch_size: Count = 8,
+        dim: Count = 768,
         num_layers: int = 12,
-        num_heads: int = 12,
-        hidden: int | None = None,
-        pixel_hidden: int | None = None,
+        num_heads: Count = 12,
+        hidden: Count | None = None,
+        pixel_hidden: Count | None = None,
         bound: float | None = None,
     ) -> None:
         super().__init__()

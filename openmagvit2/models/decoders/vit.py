@@ -18,6 +18,7 @@ from openmagvit2.models.layers.vit import (
     random_vector,
 )
 from openmagvit2.registry import DECODERS
+from openmagvit2.signatures import Count, Weight
 
 
 class PixelHead(nn.Module):
@@ -132,18 +133,18 @@ class LatentVitDecoder(BaseDecoder):
     def __init__(
         self,
         *,
-        in_channels: int,
-        out_channels: int = 3,
-        image_size: int | Sequence[int] = 256,
-        patch_size: int = 16,
-        num_tokens: int = 128,
-        dim: int = 512,
+        in_channels: Count,
+        out_channels: Count = 3,
+        image_size: Count | Sequence[Count] = 256,
+        patch_size: Count = 16,
+        num_tokens: Count = 128,
+        dim: Count = 512,
         num_layers: int = 8,
-        num_heads: int = 8,
+        num_heads: Count = 8,
         proxy: Sequence[int] | None = None,
         proxy_decoder: dict | None = None,
         output: str = 'pixels',
-        initial_deviation: float = 0.02,
+        initial_deviation: Weight = 0.02,
     ) -> None:
         super().__init__()
         if (proxy is None) != (proxy_decoder is None):

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from openmagvit2.models.decoders.base import BaseDecoder
 from openmagvit2.models.layers.grid_blocks import init_grid, spatial_and_temporal
 from openmagvit2.registry import DECODERS
+from openmagvit2.signatures import Count
 
 
 @DECODERS.register_module()
@@ -29,15 +30,15 @@ class WindowVitDecoder(BaseDecoder):
     def __init__(
         self,
         *,
-        in_channels: int,
-        out_channels: int = 3,
-        patch_size: int = 8,
-        dim: int = 512,
-        num_heads: int = 8,
-        head_dim: int = 64,
+        in_channels: Count,
+        out_channels: Count = 3,
+        patch_size: Count = 8,
+        dim: Count = 512,
+        num_heads: Count = 8,
+        head_dim: Count = 64,
         spatial: str = 'tttt',
         temporal: str = 'tttt',
-        window: int = 8,
+        window: Count = 8,
         positions: str = 'rope',
     ) -> None:
         super().__init__()

@@ -9,6 +9,7 @@ from openmagvit2.errors import UserError
 from openmagvit2.models.discriminators.base import BaseDiscriminator
 from openmagvit2.models.layers.blur import BlurDownsample
 from openmagvit2.registry import DISCRIMINATORS
+from openmagvit2.signatures import Count
 
 
 @DISCRIMINATORS.register_module()
@@ -32,10 +33,10 @@ class BlurPatchGAN(BaseDiscriminator):
     def __init__(
         self,
         *,
-        channels: int = 128,
-        num_stages: int = 3,
-        blur: int = 4,
-        pool: int | None = None,
+        channels: Count = 128,
+        num_stages: Count = 3,
+        blur: Count = 4,
+        pool: Count | None = None,
     ) -> None:
         super().__init__()
         self.pool = pool

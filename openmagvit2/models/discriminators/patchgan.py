@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from openmagvit2.models.discriminators.base import BaseDiscriminator
 from openmagvit2.registry import DISCRIMINATORS
+from openmagvit2.signatures import Count
 
 
 @DISCRIMINATORS.register_module()
@@ -25,7 +26,7 @@ class PatchGAN(BaseDiscriminator):
     def __init__(
         self,
         *,
-        channels: int = 64,
+        channels: Count = 64,
         num_layers: int = 3,
         padding: int = 1,
         bias: bool = False,

@@ -13,6 +13,7 @@ from openmagvit2.errors import UserError
 from openmagvit2.models.discriminators.base import BaseDiscriminator
 from openmagvit2.models.layers.blur import BlurDownsample
 from openmagvit2.registry import DISCRIMINATORS
+from openmagvit2.signatures import Count
 
 DOWNSAMPLERS = {
     'blur': lambda: BlurDownsample(4, persistent=False),
@@ -57,9 +58,9 @@ class StyleGAN(BaseDiscriminator):
     def __init__(
         self,
         *,
-        image_size: int = 256,
-        channels: int = 64,
-        channel_multipliers: Sequence[int] = (2, 4, 8, 8, 8, 8),
+        image_size: Count = 256,
+        channels: Count = 64,
+        channel_multipliers: Sequence[Count] = (2, 4, 8, 8, 8, 8),
         downsample: str = 'blur',
     ) -> None:
         super().__init__()

@@ -10,6 +10,7 @@ from openmagvit2.errors import UserError
 from openmagvit2.models.discriminators.base import BaseDiscriminator
 from openmagvit2.models.layers.equal_conv import EqualConv
 from openmagvit2.registry import DISCRIMINATORS
+from openmagvit2.signatures import Count
 
 # Channels at a side of the map.
 WIDTHS = {4: 512, 8: 512, 16: 512, 32: 512, 64: 512, 128: 256, 256: 128, 512: 64, 1024: 32}
@@ -50,7 +51,7 @@ class StyleGAN2(BaseDiscriminator):
     patches = False
     test_arguments: ClassVar = dict(image_size=64, widths=(8, 8, 16, 16, 16))
 
-    def __init__(self, *, image_size: int = 256, widths: Sequence[int] | None = None) -> None:
+    def __init__(self, *, image_size: Count = 256, widths: Sequence[Count] | None = None) -> None:
         super().__init__()
         steps = image_size.bit_length() - 3
         if image_size < 8 or image_size & (image_size - 1):

@@ -14,7 +14,7 @@ from openmagvit2.models.layers.per_level import check_levels, num_resamplers, pe
 from openmagvit2.models.layers.resample import DOWNSAMPLERS, build_sampler
 from openmagvit2.models.layers.residual import group_norm
 from openmagvit2.registry import ENCODERS
-from openmagvit2.signatures import Fraction
+from openmagvit2.signatures import Count, Fraction
 
 
 @ENCODERS.register_module()
@@ -52,18 +52,18 @@ class CnnEncoder(BaseEncoder):
     def __init__(
         self,
         *,
-        out_channels: int,
-        channels: int = 128,
-        channel_multipliers: Sequence[int] = (1, 1, 2, 2, 4),
-        num_res_blocks: int | Sequence[int] = 4,
+        out_channels: Count,
+        channels: Count = 128,
+        channel_multipliers: Sequence[Count] = (1, 1, 2, 2, 4),
+        num_res_blocks: Count | Sequence[Count] = 4,
         downsample: str = 'strided_conv',
         num_downsamples: int | None = None,
-        patch_size: int = 1,
+        patch_size: Count = 1,
         patch: str = 'pixels',
         bias: bool = False,
         middle: str = 'blocks',
         attention_levels: Sequence[int] = (),
-        out_kernel: int = 1,
+        out_kernel: Count = 1,
         shortcut: str = 'input',
         qkv: str = 'separate',
         dropout: Fraction = 0.0,

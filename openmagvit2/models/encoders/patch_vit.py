@@ -10,6 +10,7 @@ from openmagvit2.models.layers.plain_vit import init_xavier, sine_positions
 from openmagvit2.models.layers.vit import as_pair, patch_grid
 from openmagvit2.models.layers.vit_block import VitBlock
 from openmagvit2.registry import ENCODERS
+from openmagvit2.signatures import Count
 
 
 @ENCODERS.register_module()
@@ -37,14 +38,14 @@ class VitEncoder(BaseEncoder):
     def __init__(
         self,
         *,
-        out_channels: int,
-        image_size: int | Sequence[int] = 256,
-        patch_size: int = 8,
-        dim: int = 768,
+        out_channels: Count,
+        image_size: Count | Sequence[Count] = 256,
+        patch_size: Count = 8,
+        dim: Count = 768,
         num_layers: int = 12,
-        num_heads: int = 12,
-        head_dim: int = 64,
-        hidden: int = 3072,
+        num_heads: Count = 12,
+        head_dim: Count = 64,
+        hidden: Count = 3072,
         activation: str = 'tanh',
     ) -> None:
         super().__init__()

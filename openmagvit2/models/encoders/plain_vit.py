@@ -10,6 +10,7 @@ from openmagvit2.models.encoders.base import BaseEncoder
 from openmagvit2.models.layers.plain_vit import PlainVit
 from openmagvit2.models.layers.vit import as_pair, init_linear, patch_grid
 from openmagvit2.registry import ENCODERS
+from openmagvit2.signatures import Count
 
 
 @ENCODERS.register_module()
@@ -35,13 +36,13 @@ class PlainVitEncoder(BaseEncoder):
     def __init__(
         self,
         *,
-        out_channels: int,
-        image_size: int | Sequence[int] = 256,
-        patch_size: int = 8,
-        dim: int = 768,
+        out_channels: Count,
+        image_size: Count | Sequence[Count] = 256,
+        patch_size: Count = 8,
+        dim: Count = 768,
         num_layers: int = 12,
-        num_heads: int = 12,
-        hidden: int | None = None,
+        num_heads: Count = 12,
+        hidden: Count | None = None,
     ) -> None:
         super().__init__()
         self.out_channels, self.image_size = out_channels, as_pair(image_size)

@@ -15,6 +15,7 @@ from openmagvit2.models.layers.vit import (
     random_vector,
 )
 from openmagvit2.registry import ENCODERS
+from openmagvit2.signatures import Count, Weight
 
 
 @ENCODERS.register_module()
@@ -49,15 +50,15 @@ class LatentVitEncoder(BaseEncoder):
     def __init__(
         self,
         *,
-        out_channels: int,
-        image_size: int | Sequence[int] = 256,
-        patch_size: int = 16,
-        num_tokens: int = 128,
-        dim: int = 512,
+        out_channels: Count,
+        image_size: Count | Sequence[Count] = 256,
+        patch_size: Count = 16,
+        num_tokens: Count = 128,
+        dim: Count = 512,
         num_layers: int = 8,
-        num_heads: int = 8,
+        num_heads: Count = 8,
         legacy_reshape: bool = False,
-        initial_deviation: float = 0.02,
+        initial_deviation: Weight = 0.02,
     ) -> None:
         super().__init__()
         self.out_channels, self.legacy_reshape = out_channels, legacy_reshape

@@ -10,6 +10,7 @@ from openmagvit2.errors import UserError
 from openmagvit2.models.encoders.base import BaseEncoder
 from openmagvit2.models.layers.grid_blocks import init_grid, spatial_and_temporal
 from openmagvit2.registry import ENCODERS
+from openmagvit2.signatures import Count
 
 
 @ENCODERS.register_module()
@@ -34,14 +35,14 @@ class WindowVitEncoder(BaseEncoder):
     def __init__(
         self,
         *,
-        out_channels: int,
-        patch_size: int = 8,
-        dim: int = 512,
-        num_heads: int = 8,
-        head_dim: int = 64,
+        out_channels: Count,
+        patch_size: Count = 8,
+        dim: Count = 512,
+        num_heads: Count = 8,
+        head_dim: Count = 64,
         spatial: str = 'ttww',
         temporal: str = 'tttt',
-        window: int = 8,
+        window: Count = 8,
         positions: str = 'rope',
     ) -> None:
         super().__init__()

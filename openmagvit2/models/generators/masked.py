@@ -191,7 +191,8 @@ class MaskedGenerator(BaseGenerator):
         """See :meth:`Sampling.check`; settings are those of :class:`MaskedSampler`.
 
         Raises:
-            UserError: The sampler is none for masked tokens.
+            UserError: The sampler is none for masked tokens, or has more steps than there are
+                tokens, of which a step uncovers one at least.
         """
         if not callable(sampling):
             sampling = dict(type='MaskedSampler') | (sampling or {})
@@ -200,6 +201,11 @@ class MaskedGenerator(BaseGenerator):
             raise UserError(
                 f'sampling.type: a masked generator needs MaskedSampler or a class on it, got '
                 f'{type(sampler).__name__}.'
+            )
+        if sampler.steps > self.num_tokens:
+            raise UserError(
+                f'sampling.steps={sampler.steps} is more than the {self.num_tokens} tokens of an '
+                f'image, of which each step uncovers one at least; take fewer.'
             )
         return sampler
 

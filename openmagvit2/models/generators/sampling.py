@@ -217,9 +217,10 @@ def _numbers(keys: list[int], numbers: Sequence[int] | None) -> list[int]:
     """Return the number of each sample within its condition."""
     if numbers is None:
         return [keys[:i].count(key) for i, key in enumerate(keys)]
-    if len(numbers) != len(keys) or min(numbers) < 0:
+    found = numbers.tolist() if isinstance(numbers, (Tensor, np.ndarray)) else list(numbers)
+    whole = all(isinstance(x, (int, np.integer)) and x >= 0 for x in found)
+    if len(found) != len(keys) or not whole:
         raise UserError(
-            f'numbers must be {len(keys)} whole numbers from 0, one for each label, got '
-            f'{list(numbers)}.'
+            f'numbers must be {len(keys)} whole numbers from 0, one for each label, got {found}.'
         )
-    return list(numbers)
+    return found

@@ -15,7 +15,7 @@ from openmagvit2.models.heads.embeddings import Rows
 from openmagvit2.models.layers.gpt_block import GptBlock, init_gpt
 from openmagvit2.models.layers.kv_cache import LayerCache, new_cache
 from openmagvit2.registry import HEADS
-from openmagvit2.signatures import Count, Fraction
+from openmagvit2.signatures import Count, Fraction, Weight
 
 
 @HEADS.register_module()
@@ -49,7 +49,7 @@ class CumulativeCodeHead(Head):
         row_dim: Count,
         num_layers: int = 4,
         dropout: Fraction = 0.1,
-        initial_deviation: float | None = 0.02,
+        initial_deviation: Weight | None = 0.02,
     ) -> None:
         if len(set(vocab_sizes)) > 1:
             raise UserError(

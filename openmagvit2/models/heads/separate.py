@@ -12,6 +12,7 @@ from openmagvit2.models.heads.base import Draw, Head
 from openmagvit2.models.heads.embeddings import Rows
 from openmagvit2.models.layers.kv_cache import LayerCache
 from openmagvit2.registry import HEADS
+from openmagvit2.signatures import Count
 
 
 @HEADS.register_module()
@@ -25,7 +26,7 @@ class SeparateHead(Head):
         options: Other arguments of :class:`Head`.
     """
 
-    def __init__(self, *, vocab_sizes: Sequence[int], dim: int = 1024, **options: Any) -> None:
+    def __init__(self, *, vocab_sizes: Sequence[int], dim: Count = 1024, **options: Any) -> None:
         super().__init__(vocab_sizes, dim, **options)
 
     def logits(

@@ -87,9 +87,8 @@ class Level(nn.Module):
         upsample: Callable[[], nn.Module] | None = None,
     ) -> None:
         super().__init__()
-        widths = [in_channels] + [out_channels] * number
         self.block = nn.ModuleList(
-            blocks.residual(a, b) for a, b in zip(widths, widths[1:], strict=False)
+            blocks.residual(out_channels if i else in_channels, out_channels) for i in range(number)
         )
         self.attn = nn.ModuleList(
             blocks.attention(out_channels) for _ in range(number if attention else 0)

@@ -47,8 +47,15 @@ def init_linear(module: nn.Module, deviation: float = 0.02) -> None:
 
 
 def as_pair(size: int | Sequence[int]) -> tuple[int, ...]:
-    """Return height and width, from one number for both or from two."""
-    return (size, size) if isinstance(size, int) else tuple(size)
+    """Return height and width, from one number for both or from two.
+
+    Raises:
+        UserError: There are more or fewer numbers.
+    """
+    pair = (size, size) if isinstance(size, int) else tuple(size)
+    if len(pair) != 2:
+        raise UserError(f'`image_size={pair}` must be one number, or height and width.')
+    return pair
 
 
 def patch_grid(image_size: Sequence[int], patch_size: int) -> tuple[int, ...]:

@@ -16,6 +16,7 @@ from openmagvit2.models.quantizers.base import (
     straight_through,
 )
 from openmagvit2.registry import QUANTIZERS
+from openmagvit2.signatures import Count
 
 
 @QUANTIZERS.register_module()
@@ -42,7 +43,7 @@ class FSQ(BaseQuantizer):
     )
 
     def __init__(
-        self, *, levels: Sequence[int] = (8, 8, 8, 5, 5, 5), projection: int | None = None
+        self, *, levels: Sequence[Count] = (8, 8, 8, 5, 5, 5), projection: Count | None = None
     ) -> None:
         levels = [int(level) for level in levels]
         if not levels or min(levels) < 2:

@@ -6,6 +6,7 @@ from openmagvit2.errors import UserError
 from openmagvit2.models.quantizers.base import BaseQuantizer, QuantizerOutput
 from openmagvit2.models.quantizers.wrapping import build_inner
 from openmagvit2.registry import QUANTIZERS
+from openmagvit2.signatures import Count
 
 
 @QUANTIZERS.register_module()
@@ -29,7 +30,7 @@ class Grouped(BaseQuantizer):
     slots = dict(quantizer=QUANTIZERS)
     test_arguments = dict(quantizer=dict(type='LFQ', num_bits=5), groups=3)
 
-    def __init__(self, *, quantizer: dict, groups: int, projection: int | None = None) -> None:
+    def __init__(self, *, quantizer: dict, groups: Count, projection: Count | None = None) -> None:
         if groups < 1:
             raise UserError(f'model.quantizer.groups must be at least 1, got {groups}.')
         inner = build_inner(quantizer, digits=1)

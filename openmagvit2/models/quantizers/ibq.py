@@ -10,6 +10,7 @@ from openmagvit2.models.layers.codebook import Codebook
 from openmagvit2.models.layers.index_backpropagation import index_codes
 from openmagvit2.models.quantizers.base import BaseQuantizer, QuantizerOutput
 from openmagvit2.registry import QUANTIZERS
+from openmagvit2.signatures import Count
 
 # Logits that stand in memory at a time.
 MAX_ELEMENTS = 2**24
@@ -40,11 +41,11 @@ class IBQ(BaseQuantizer, Codebook):
     def __init__(
         self,
         *,
-        codebook_size: int = 16384,
-        code_dim: int = 256,
-        projection: int | None = None,
+        codebook_size: Count = 16384,
+        code_dim: Count = 256,
+        projection: Count | None = None,
         temperature: float = 0.01,
-        max_elements: int = MAX_ELEMENTS,
+        max_elements: Count = MAX_ELEMENTS,
     ) -> None:
         super().__init__(width=code_dim, projection=projection)
         self.add_table(codebook_size, code_dim)

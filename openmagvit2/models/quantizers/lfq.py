@@ -22,6 +22,7 @@ from openmagvit2.models.quantizers.base import (
     straight_through,
 )
 from openmagvit2.registry import QUANTIZERS
+from openmagvit2.signatures import Count
 
 
 @QUANTIZERS.register_module()
@@ -78,9 +79,9 @@ class LFQ(BaseQuantizer, PerIteration):
         *,
         num_bits: int = 18,
         index_bits: Sequence[int] | None = None,
-        projection: int | None = None,
+        projection: Count | None = None,
         temperature: float = 0.01,
-        entropy_groups: int = 1,
+        entropy_groups: Count = 1,
         entropy_eps: float = 1e-5,
         bit_order: str = 'lsb',
         entropy_sync: bool = False,

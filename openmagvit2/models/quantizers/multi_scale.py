@@ -13,6 +13,7 @@ from openmagvit2.models.layers.iteration import one_iteration
 from openmagvit2.models.quantizers.base import BaseQuantizer, QuantizerOutput, straight_through
 from openmagvit2.models.quantizers.wrapping import asked_again, build_inner, mean_by_name
 from openmagvit2.registry import QUANTIZERS
+from openmagvit2.signatures import Count
 
 VAR_SCALES = (1, 2, 3, 4, 5, 6, 8, 10, 13, 16)
 
@@ -57,8 +58,8 @@ class MultiScale(BaseQuantizer):
         phi_ratio: float = 0.5,
         upsample: str = 'bicubic',
         gradient: str = 'sum',
-        projection: int | None = None,
-        projection_kernel: int = 1,
+        projection: Count | None = None,
+        projection_kernel: Count = 1,
     ) -> None:
         _check(scales, upsample, gradient)
         inner = build_inner(quantizer)

@@ -11,6 +11,7 @@ from openmagvit2.models.layers.iteration import PerIteration, each_pass, one_ite
 from openmagvit2.models.quantizers.base import BaseQuantizer, QuantizerOutput, straight_through
 from openmagvit2.models.quantizers.wrapping import asked_again, build_inner, mean_by_name
 from openmagvit2.registry import QUANTIZERS
+from openmagvit2.signatures import Count
 
 
 @QUANTIZERS.register_module()
@@ -42,7 +43,7 @@ class Residual(BaseQuantizer, PerIteration):
         depth=3,
     )
 
-    def __init__(self, *, quantizer: dict, depth: int, projection: int | None = None) -> None:
+    def __init__(self, *, quantizer: dict, depth: Count, projection: Count | None = None) -> None:
         if depth < 1:
             raise UserError(f'model.quantizer.depth must be at least 1, got {depth}.')
         inner = build_inner(quantizer, digits=1)

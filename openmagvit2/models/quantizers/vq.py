@@ -11,6 +11,7 @@ from openmagvit2.models.layers.deterministic import running_sum
 from openmagvit2.models.layers.precision import exact_matmul
 from openmagvit2.models.quantizers.base import BaseQuantizer, QuantizerOutput, straight_through
 from openmagvit2.registry import QUANTIZERS
+from openmagvit2.signatures import Count
 
 
 @QUANTIZERS.register_module()
@@ -50,10 +51,10 @@ class VQ(BaseQuantizer, Codebook):
     def __init__(
         self,
         *,
-        codebook_size: int = 16384,
-        code_dim: int = 8,
+        codebook_size: Count = 16384,
+        code_dim: Count = 8,
         l2_norm: bool | str = True,
-        projection: int | None = None,
+        projection: Count | None = None,
         legacy: bool = False,
         entropy: bool = False,
         entropy_temperature: float = 0.01,

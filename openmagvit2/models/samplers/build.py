@@ -1,5 +1,6 @@
 """From settings to a sampler."""
 
+import inspect
 from typing import Any
 
 from openmagvit2.config.annotations import check_argument
@@ -18,7 +19,7 @@ def build_sampler(settings: dict[str, Any]) -> SubTokenSampler:
     settings = dict(type='SubTokenSampler') | settings
     kind = settings['type']
     cls = SAMPLERS.get(kind) if isinstance(kind, str) else kind
-    if cls is not None and not callable(cls):
+    if cls is not None and not (inspect.isclass(cls) and issubclass(cls, SubTokenSampler)):
         raise UserError(f'sampling.type must be the name of a sampler, got {kind!r}.')
     known = accepted(cls) | {'type'} if cls is not None else set(settings)
     wrong = [key for key in settings if key not in known]

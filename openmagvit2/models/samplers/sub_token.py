@@ -19,8 +19,8 @@ Setting = float | Sequence[float]
 # Below this a division of float32 logits can overflow, and no two different logits of ordinary size
 # are close enough for a draw to differ from the largest.
 LEAST_TEMPERATURE = 1e-20
-# A larger scale says no more than this one, and overflows.
-LARGEST_GUIDANCE = 1_000_000
+# A larger scale, and a higher temperature, say no more than this one, and overflow.
+LARGEST = 1_000_000
 
 
 @SAMPLERS.register_module()
@@ -29,8 +29,8 @@ class SubTokenSampler:
 
     Args:
         guidance: 1 is off; the model then runs without its null half. At most 1,000,000.
-        temperature: 0 (and anything below 1e-20) takes the largest logit.
-        top_k: 0 is off.
+        temperature: 0 (and anything below 1e-20) takes the largest logit. At most 1,000,000.
+        top_k: Whole number; 0 is off.
         top_p: 1 is off, 0 takes the largest logit.
         schedule: How the guidance changes over the positions: 'constant', 'linear', 'cosine' or
             'interval', see :func:`guidance.scheduled`.
@@ -106,8 +106,8 @@ class SubTokenSampler:
 
     def _check_numbers(self) -> None:
         for name, low, high in (
-            ('guidance', 0, LARGEST_GUIDANCE),
-            ('temperature', 0, None),
+            ('guidance', 0, LARGEST),
+            ('temperature', 0, LARGEST),
             ('top_k', 0, None),
             ('top_p', 0, 1),
         ):
@@ -116,6 +116,8 @@ class SubTokenSampler:
                     raise UserError(f'sampling.{name} must be a number, got {value!r}.')
                 if value == math.inf:
                     raise UserError(f'sampling.{name} must be a finite number, got {value}.')
+                if name == 'top_k' and value == value and value != int(value):
+                    raise UserError(f'sampling.top_k must be a whole number, got {value}.')
                 if not value >= low or (high is not None and value > high):
                     raise UserError(
                         f'sampling.{name} must be at least '

@@ -18,7 +18,7 @@ def frozen_tokenizer(config: dict) -> tuple['VisualTokenizer', str | None]:
             random one where there is none. What only trains it is left out.
     """
     config = dict(config)
-    checkpoint, seed = config.pop('checkpoint', None), config.pop('seed', 0)
+    checkpoint, seed = config.pop('checkpoint', None), config.pop('seed', None) or 0
     config.pop('training', None)
     with torch.random.fork_rng():
         torch.manual_seed(seed)

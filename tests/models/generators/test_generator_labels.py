@@ -94,6 +94,17 @@ def test_wrong_labels_are_one_sentence(model, labels, told):
 
 
 def test_wrong_numbers_are_one_sentence(model):
-    for numbers in ([0], [0, -1]):
+    for numbers in ([0], [0, -1], [0.5, 0], ['a', 0], [None, 0], 'ab', torch.tensor([0, -1])):
         with pytest.raises(ValueError, match='numbers must be 2 whole numbers from 0'):
             model.generate([1, 2], numbers=numbers)
+    expected = model.generate([1, 2], numbers=[3, 4])
+    for numbers in (np.array([3, 4]), torch.tensor([3, 4]), (np.int64(3), 4)):
+        assert model.generate([1, 2], numbers=numbers).equal(expected)
+
+
+@pytest.mark.parametrize('size', [0, -1, 1.5, None, True])
+def test_wrong_sets_are_one_sentence(model, size):
+    with pytest.raises(ValueError, match='batch_size must be a whole number from 1, got'):
+        Generator(model).sample_pairs([(1, 0)], batch_size=size)
+    with pytest.raises(ValueError, match='pairs must have at least one label'):
+        Generator(model).sample_pairs([])

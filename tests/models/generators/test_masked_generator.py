@@ -88,6 +88,13 @@ def test_a_sample_is_a_function_of_seed_class_and_number(model):
     assert few.shape == (1, 4, 4)
 
 
+def test_more_steps_than_tokens(model):
+    assert model.generate([1], dict(steps=16)).shape == (1, 4, 4)
+    for steps in (17, 10**9):
+        with pytest.raises(UserError, match=f'sampling.steps={steps} is more than the 16 tokens'):
+            model.generate([1], dict(steps=steps))
+
+
 def test_what_does_not_go_together_is_named():
     with pytest.raises(UserError, match='more_rows must be at least 6'):
         init_model(CONFIG, cfg_options={'model.head.more_rows': 5})

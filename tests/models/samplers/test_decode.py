@@ -59,6 +59,20 @@ def test_tiny_temperatures_are_greedy(temperature):
     ).tolist() == [2, 0, 1]
 
 
+@pytest.mark.parametrize(
+    ('name', 'value', 'told'),
+    [
+        ('temperature', 2**70, 'at least 0 and at most 1000000, got 1180591620717411303424'),
+        ('temperature', [1.0, 1e38], 'at least 0 and at most 1000000, got 1e'),
+        ('top_k', 2.5, 'a whole number, got 2.5'),
+        ('top_k', 1e-40, 'a whole number, got 1e-40'),
+    ],
+)
+def test_numbers_that_no_draw_can_use(name, value, told):
+    with pytest.raises(ValueError, match=f'sampling.{name} must be {told}'):
+        SubTokenSampler(**{name: value})
+
+
 def test_guidance_cannot_overflow():
     with pytest.raises(
         ValueError, match='sampling.guidance must be at least 0 and at most 1000000, got 1e\\+38'

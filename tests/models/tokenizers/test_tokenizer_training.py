@@ -163,8 +163,9 @@ def test_pixels_of_another_range():
         reconstruction=(out - (image + 1) / 2).square().mean(), images=(2 * out - 1 - image).mean()
     )
     assert_close(found, expected)
-    with pytest.raises(UserError, match='model.pixels.range must be two rising numbers'):
-        tokenizer(pixels=dict(type='Pixels', range=(1, 0)))
+    for wrong in ((1, 0), (0,), ()):
+        with pytest.raises(UserError, match='model.pixels.range must be two rising numbers'):
+            tokenizer(pixels=dict(type='Pixels', range=wrong))
 
 
 def test_padding_and_grid():

@@ -1,0 +1,99 @@
+"""Parts that are too large for this machine: one sentence, before they fill its memory."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from openmagvit2.errors import UserError
+
+# Layers of a model at most, twenty times those of large ones. Without weights, or with small ones,
+# memory is no bound: a billion of them would be built for hours.
+MOST_LAYERS = 2**15
+# What torch says of a tensor that it cannot make.
+REFUSALS = (
+    "can't allocate memory",
+    'out of memory',
+    'Storage size calculation overflowed',
+    'Overflow when unpacking',
+    'multiplication overflow',
+    'too large to convert',
+)
+
+
+@contextlib.contextmanager
+def bounded(what: str, config: dict) -> Iterator[None]:
+    """Let a part be built that this machine can hold.
+
+    Args:
+        what: The part, for the error.
+        config: Its config.
+
+    Raises:
+        UserError: It has more than the memory or more than ``MOST_LAYERS``; the text names the
+            largest number of its config.
+    """
+    # Takes a second, and a registry is also asked for names alone.
+    from torch.nn.modules import module
+
+    count = _Count()
+    handles = [
+        module.register_module_parameter_registration_hook(count.tensor),
+        module.register_module_buffer_registration_hook(count.tensor),
+        module.register_module_module_registration_hook(count.layer),
+    ]
+    try:
+        yield
+    except (MemoryError, OverflowError, RuntimeError, TypeError) as error:
+        reason = str(error).partition('\n')[0].rpartition('DefaultCPUAllocator: ')[2]
+        given = isinstance(error, (MemoryError, OverflowError))
+        if not given and not any(text in str(error) for text in REFUSALS):
+            raise
+        key, number = max(_numbers(config, ''), key=lambda pair: abs(pair[1]), default=('', 0))
+        told = f'; its largest number is {key}={number}' if key else ''
+        raise UserError(
+            f'{what} is too large for this machine ({reason or type(error).__name__}){told}.'
+        ) from error
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+class _Count:
+    """Bytes and layers of what is being built; on 'meta' nothing has bytes."""
+
+    def __init__(self) -> None:
+        self.memory, self.bytes, self.layers = memory(), 0, 0
+
+    def tensor(self, owner: Any, name: str, tensor: Any) -> None:
+        """Count a parameter or a buffer before it is filled."""
+        if tensor is not None and not tensor.is_meta:
+            self.bytes += tensor.nbytes
+        if self.memory is not None and self.bytes > self.memory:
+            raise MemoryError(f'its weights need more than {self.memory / 1e9:.0f} GB')
+
+    def layer(self, owner: Any, name: str, layer: Any) -> None:
+        """Count a layer."""
+        self.layers += 1
+        if self.layers > MOST_LAYERS:
+            raise MemoryError(f'it has more than {MOST_LAYERS} layers')
+
+
+def memory() -> int | None:
+    """Return the bytes of this machine's memory; None where the system does not say."""
+    try:
+        return os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+def _numbers(value: Any, path: str) -> Iterator[tuple[str, float]]:
+    """Yield the numbers of a config by their dotted paths."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _numbers(item, f'{path}.{key}' if path else str(key))
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _numbers(item, path)
+    elif isinstance(value, (int, float)) and not isinstance(value, bool) and value == value:
+        yield path, value
