@@ -25,6 +25,8 @@ def plot_rows(rows: Sequence[dict], metrics: Sequence[str], path: str | Path) ->
         means, deviations = zip(*(row['metrics'][name] for row in rows), strict=True)
         axis.errorbar(means, places, xerr=deviations, fmt='o', capsize=4)
         axis.set(xlabel=name, yticks=list(places), yticklabels=[row['config'] for row in rows])
+        # Whole caps and points of the outer rows, also where there are only two.
+        axis.set_ylim(-0.5, len(rows) - 0.5)
         axis.grid(alpha=0.3)
     figure.tight_layout()
     figure.savefig(path, dpi=90)
