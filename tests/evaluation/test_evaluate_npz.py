@@ -14,6 +14,7 @@ import torch
 from image_arrays import random_images, save_npz
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 
+from openmagvit2.errors import UserError
 from openmagvit2.evaluation.comparison import Result
 from openmagvit2.evaluation.features import TimmFeatures
 from openmagvit2.registry import FEATURES
@@ -47,7 +48,7 @@ def test_without_weights_one_sentence(run, tmp_path, monkeypatch):
     )
 
 
-def test_mistakes_are_told_before_an_image_is_read(run, tmp_path):
+def test_mistakes_end_before_an_image_is_read(run, tmp_path):
     samples = save_npz(tmp_path / 'x.npz', random_images(3))
     (tmp_path / 'broken.npz').write_bytes(b'PK not a zip')
     np.savez(tmp_path / 'objects.npz', mu=np.array([dict(a=1)], dtype=object), sigma=np.eye(1))
@@ -66,9 +67,9 @@ def test_mistakes_are_told_before_an_image_is_read(run, tmp_path):
         ([samples, samples, '--out', tmp_path / 'no' / 'result.json'], 'its folder does not exist'),
         ([samples, samples, '--out', tmp_path], 'this is a folder'),
     ]
-    for arguments, told in cases:
+    for arguments, message in cases:
         code, out, err = run(*arguments)
-        assert code == 2 and told in err and 'Traceback' not in err, (arguments, err)
+        assert code == 2 and message in err and 'Traceback' not in err, (arguments, err)
         assert out == '', arguments
 
 
@@ -133,9 +134,10 @@ def test_a_finished_result_is_not_lost(tmp_path, capsys, monkeypatch):
     sides = dict(count=1), dict(images=1, statistics=False), dict(name='x')
     result = Result(dict(fd=1.5), *sides, protocol={}, skipped=dict(samples=['\udcff.png']))
     out = tmp_path / 'result.json'
-    assert write(result, str(out)) is None and 'written anew' not in capsys.readouterr().err
+    write(result, str(out))
+    assert 'written anew' not in capsys.readouterr().err
     assert json.loads(out.read_text())['skipped'] == dict(samples=['\udcff.png'])
-    assert write(result, str(out)) is None
+    write(result, str(out))
     assert f'{out} was there and is written anew' in capsys.readouterr().err
 
     def full(*args):
@@ -143,5 +145,6 @@ def test_a_finished_result_is_not_lost(tmp_path, capsys, monkeypatch):
 
     before = out.read_bytes()
     monkeypatch.setattr(os, 'fsync', full)
-    assert 'result.json cannot be written (No space left' in str(write(result, str(out)))
+    with pytest.raises(UserError, match='result.json cannot be written .No space left'):
+        write(result, str(out))
     assert out.read_bytes() == before
