@@ -158,7 +158,7 @@ def test_lists_of_every_editor(tmp_path, content, labels):
 
 
 @pytest.mark.parametrize(
-    ('content', 'logged'),
+    ('content', 'message'),
     [
         (b'a.png 3\n\nb.png\na.png 5\n', r'list.txt, line 3 has no label and line 1 has a label'),
         (b'a.png\nb.png\na.png 5\n', r'list.txt, line 3 has a label and line 1 has none'),
@@ -168,11 +168,11 @@ def test_lists_of_every_editor(tmp_path, content, labels):
         (b' \n', 'list.txt names no image'),
     ],
 )
-def test_mistakes_in_lists(tmp_path, content, logged):
+def test_mistakes_in_lists(tmp_path, content, message):
     for name in ('a.png', 'b.png'):
         Image.new('RGB', (4, 4)).save(tmp_path / name)
     (tmp_path / 'list.txt').write_bytes(content)
-    with pytest.raises(UserError, match=logged):
+    with pytest.raises(UserError, match=message):
         ImageList(list_file=str(tmp_path / 'list.txt'), data_root=str(tmp_path))
 
 
@@ -372,8 +372,10 @@ def test_sizes_of_two_sides(size):
         assert part is None or np.array_equal(cut, part[:height, :width])
     padded = TRANSFORMS.build(dict(type='Pad', size=[52, 66]))(dict(image=image))['image']
     assert padded.shape == (52, 66, 3) and np.array_equal(padded[1:51, 3:63], image)
-    logged = r'Pad\(size=32\) got an image of 50x60, which is larger; put a Resize or a crop before'
-    with pytest.raises(UserError, match=logged):
+    message = (
+        r'Pad\(size=32\) got an image of 50x60, which is larger; put a Resize or a crop before'
+    )
+    with pytest.raises(UserError, match=message):
         TRANSFORMS.build(dict(type='Pad', size=32))(dict(image=image))
 
 
@@ -381,8 +383,8 @@ def test_sizes_of_two_sides(size):
 @pytest.mark.parametrize('size', [[32], [1, 2, 3], 0, '32', 2.5, [32, None], True])
 def test_sizes_that_are_none(name, size):
     more = dict(corner='top_left') if name == 'CornerCrop' else {}
-    logged = rf'{name}: size must be a number of pixels, or \[height, width\], got'
-    with pytest.raises(UserError, match=logged):
+    message = rf'{name}: size must be a number of pixels, or \[height, width\], got'
+    with pytest.raises(UserError, match=message):
         TRANSFORMS.build(dict(type=name, size=size, **more))
 
 

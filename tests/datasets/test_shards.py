@@ -209,9 +209,9 @@ def test_lists_of_names_to_skip(folder):
     (folder / 'skip.json').write_bytes(b'\xef\xbb\xbf["0_0", "3_4"]')
     for name in ('skip.txt', 'skip.json'):
         assert TarShards(urls=str(folder), skip=str(folder / name)).skip == {'0_0', '3_4'}
-    for content, logged in ((b'{', 'is not JSON'), (b'{"0_0": 1}', 'must hold a list of names')):
+    for content, message in ((b'{', 'is not JSON'), (b'{"0_0": 1}', 'must hold a list of names')):
         (folder / 'skip.json').write_bytes(content)
-        with pytest.raises(ValueError, match=logged):
+        with pytest.raises(ValueError, match=message):
             TarShards(urls=str(folder), skip=str(folder / 'skip.json'))
 
 

@@ -64,7 +64,7 @@ def test_equal_is_finished_and_fewer_is_an_error(half, tmp_path, capfd):
 
 
 @pytest.mark.parametrize(
-    ('options', 'logged'),
+    ('options', 'message'),
     [
         ({'seed': 7}, 'seed=7: the training began with 0'),
         (
@@ -81,11 +81,11 @@ def test_equal_is_finished_and_fewer_is_an_error(half, tmp_path, capfd):
         ),
     ],
 )
-def test_what_is_refused(half, tmp_path, options, logged):
+def test_what_is_refused(half, tmp_path, options, message):
     options = dict(options)
     if 'optim_wrapper.autoencoder.optimizer.type' in options:
         options = {'optim_wrapper.autoencoder.optimizer': dict(_delete_=True, type='SGD', lr=0.1)}
-    with pytest.raises(ValueError, match=logged):
+    with pytest.raises(ValueError, match=message):
         resumed(half, tmp_path, **options)
 
 

@@ -99,17 +99,17 @@ def test_an_existing_path_is_no_pattern(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ('path', 'logged'),
+    ('path', 'message'),
     [
         ('nothing.png', 'nothing.png does not exist.'),
         ('nothing*.png', 'nothing.*png does not exist, and as a pattern it matches no image.'),
         ('empty', 'Folder empty holds no images .*.jpg'),
     ],
 )
-def test_mistakes(tmp_path, monkeypatch, path, logged):
+def test_mistakes(tmp_path, monkeypatch, path, message):
     (tmp_path / 'empty').mkdir()
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match=logged):
+    with pytest.raises(UserError, match=message):
         gather_images([path])
 
 
