@@ -39,6 +39,10 @@ class DictAction(argparse.Action):
         setattr(namespace, self.dest, options)
 
 
+# Arguments of a command line, as ``parser.add_argument('--cfg-options', help=…, **OPTIONS)``.
+OPTIONS: dict[str, Any] = dict(nargs='+', action=DictAction, default={})
+
+
 def _mmengine() -> type:
     # Imports torch, which a tool's --help need not wait for.
     from mmengine.config import DictAction

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
-from openmagvit2.cfg_options import DictAction
 from openmagvit2.errors import TrainingStopped, UserError
 
 # Arguments that several tools have, as ``parser.add_argument('--device', **DEVICE)``.
@@ -14,7 +13,6 @@ DEVICE: dict[str, Any] = dict(
     help='as cuda:1, mps, cpu; default: the accelerator, where there is one'
 )
 LAUNCHER: dict[str, Any] = dict(choices=['none', 'pytorch', 'slurm'], default='none')
-OPTIONS: dict[str, Any] = dict(nargs='+', action=DictAction, default={})
 
 
 def tool(stopped: str = '') -> Callable[[Callable[..., int | None]], Callable[..., int]]:

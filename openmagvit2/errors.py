@@ -1,5 +1,7 @@
 """What ends a run without being a bug: a mistake of the user, or a signal."""
 
+from collections.abc import Mapping, Sequence
+
 
 class UserError(ValueError):
     """A mistake of the user; the message names the key or the file, and the remedy.
@@ -24,3 +26,13 @@ class TrainingStopped(Exception):
 
     def __reduce__(self) -> tuple:
         return type(self), (self.iteration, self.signal_number)
+
+
+def few(names: Sequence[str], most: int = 3) -> str:
+    """Return the first names of a list for a message, and … where there are more."""
+    return ', '.join(names[:most]) + (', …' if len(names) > most else '')
+
+
+def faults(kinds: Mapping[str, Sequence[str]]) -> str:
+    """Return what is wrong by kind, as '2 missing (a, b); 1 misshaped (c)'; '' if nothing is."""
+    return '; '.join(f'{len(v)} {kind} ({few(v)})' for kind, v in kinds.items() if v)

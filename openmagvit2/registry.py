@@ -82,6 +82,11 @@ class Registry(MMEngineRegistry, Generic[Part]):
         found = super().get(key) if key else None
         return found if callable(found) else None
 
+    def find(self, kind: Any) -> Any:
+        """Return the class of a ``type``, which is its name or itself; None if it is neither."""
+        found = self.get(kind) if isinstance(kind, str) else kind
+        return found if callable(found) else None
+
     def names(self) -> list[str]:
         """Return the names of all classes of the slot, sorted; mmengine's at the end."""
         self.import_from_location()

@@ -111,7 +111,7 @@ def check_samples(name: str, device: str) -> None:
 
 
 def exact_convolutions():
-    """Within, cuDNN computes in float32, and not in TF32 as it does unless told otherwise."""
+    """Within, cuDNN computes in float32, and not in TF32 as it does unless asked otherwise."""
     return torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
 
 

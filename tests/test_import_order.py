@@ -49,6 +49,7 @@ EXCEPTIONS = {
     ('engine/parallel/ddp.py', 'models.tokenizers.autoencoder'),
     # A metric of minutes in one process: the others wait longer than an exchange may take.
     ('evaluation/metrics/samples.py', 'engine.launch'),
+    ('evaluation/metrics/samples.py', 'engine.on_main'),
     # float64 where the device has it: one place says which devices have none.
     ('evaluation/frechet.py', 'models.layers.precision'),
     ('evaluation/metrics/pixels.py', 'models.layers.precision'),

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from openmagvit2 import console
+from openmagvit2.cfg_options import OPTIONS
 from openmagvit2.errors import UserError
 
 
@@ -48,7 +49,7 @@ def parse_args() -> argparse.Namespace:
         help='Fashion-MNIST: accuracy of a classifier on samples, and their diversity',
     )
     parser.add_argument('--metrics', nargs='+', help='columns of the table; default: all')
-    parser.add_argument('--cfg-options', help='overrides for every config', **console.OPTIONS)
+    parser.add_argument('--cfg-options', help='overrides for every config', **OPTIONS)
     return parser.parse_args()
 
 

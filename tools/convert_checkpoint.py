@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from openmagvit2 import console
+from openmagvit2.cfg_options import OPTIONS
 
 
 def parse() -> argparse.Namespace:
@@ -44,7 +45,7 @@ def parse() -> argparse.Namespace:
         help="generators: say which weights of this tokenizer's file are inside, or put them in "
         'where none are',
     )
-    parser.add_argument('--cfg-options', help='overrides for the config', **console.OPTIONS)
+    parser.add_argument('--cfg-options', help='overrides for the config', **OPTIONS)
     parser.add_argument(
         '--list', action='store_true', help='the official files, where they are, and their configs'
     )

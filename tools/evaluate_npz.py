@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from openmagvit2 import console
+from openmagvit2.cfg_options import OPTIONS
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.names import METRICS
 
@@ -40,7 +41,7 @@ def parse_args() -> argparse.Namespace:
         default='all',
         help='random: draw the class of each image, with --config',
     )
-    parser.add_argument('--rejection', help='see tools/sample.py, with --config', **console.OPTIONS)
+    parser.add_argument('--rejection', help='see tools/sample.py, with --config', **OPTIONS)
     parser.add_argument('--out', help='also write the result as JSON')
     return parser.parse_args()
 
@@ -69,7 +70,7 @@ def add_sets(parser: argparse.ArgumentParser) -> None:
         help='network: FIDInception, TimmFeatures, or a class of your own',
     )
     parser.add_argument(
-        '--features-options', help='options of the network, as weights=FILE', **console.OPTIONS
+        '--features-options', help='options of the network, as weights=FILE', **OPTIONS
     )
     parser.add_argument(
         '--skip-broken',

@@ -15,8 +15,6 @@ from openmagvit2 import console
 
 # The functions import what takes long: --help need not wait for it.
 if TYPE_CHECKING:
-    import numpy as np
-
     from openmagvit2.apis import Tokenizer
     from openmagvit2.datasets.transforms import CenterCrop, Resize
     from openmagvit2.io import UnreadableImage
@@ -26,14 +24,6 @@ GRID_COLUMNS = 8
 GRID_SIDE = 512
 # File systems allow 255 bytes for a name, and a letter takes up to 4.
 LONGEST_NAME = 60
-
-
-def psnr(image: 'np.ndarray', other: 'np.ndarray') -> float:
-    """Return the PSNR of two uint8 images, in dB."""
-    import numpy as np
-
-    error = np.square(image.astype(np.float64) - other).mean()
-    return 10 * np.log10(255**2 / error) if error else float('inf')
 
 
 def fitting(tokenizer: 'Tokenizer', size: int | None) -> list['Resize | CenterCrop']:
@@ -70,6 +60,7 @@ def reconstruct(
     """Write the reconstructions and the grid; returns what could not be read."""
     from tqdm import tqdm
 
+    from openmagvit2.evaluation.pixel_errors import psnr_of_images
     from openmagvit2.io import UnreadableImage, read_image
     from openmagvit2.visualization import save_grid, save_image, shrink
 
@@ -83,7 +74,7 @@ def reconstruct(
         for transform in transforms:
             image = transform(dict(image=image))['image']
         (out,) = tokenizer.reconstruct(image)
-        tqdm.write(f'{ascii_if_needed(path)}: {psnr(image, out):.2f} dB')
+        tqdm.write(f'{ascii_if_needed(path)}: {psnr_of_images(image, out):.2f} dB')
         # The number keeps files of one name in different folders apart.
         save_image(out, out_dir / f'{i:05d}_{path.stem[:LONGEST_NAME]}.png')
         if len(pairs) < GRID_COLUMNS:

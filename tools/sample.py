@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from openmagvit2 import console
+from openmagvit2.cfg_options import OPTIONS
 from openmagvit2.errors import UserError
 
 # The functions import what takes long: --help need not wait for it.
@@ -191,7 +192,7 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
         '--rejection',
         help='keep the samples of a class that a classifier finds most probable, as keep=0.05 '
         "model=resnet101 weights=FILE; keep=1 keeps all; default: the config's eval_rejection",
-        **console.OPTIONS,
+        **OPTIONS,
     )
 
 

@@ -5,6 +5,7 @@ N|original] [--cfg-options K=V …].
 import argparse
 
 from openmagvit2 import console
+from openmagvit2.cfg_options import OPTIONS
 from openmagvit2.evaluation.names import PROTOCOLS, SHORT_NAMES
 
 
@@ -35,7 +36,7 @@ def parse_args() -> argparse.Namespace:
         help='folder for logs and metrics.json; default work_dirs/<path below configs/>',
     )
     parser.add_argument(
-        '--cfg-options', help='overrides, as test_dataloader.batch_size=4', **console.OPTIONS
+        '--cfg-options', help='overrides, as test_dataloader.batch_size=4', **OPTIONS
     )
     parser.add_argument('--launcher', **console.LAUNCHER)
     return parser.parse_args()

@@ -5,6 +5,7 @@ centre|ten|random:N] [--flip].
 import argparse
 
 from openmagvit2 import console
+from openmagvit2.cfg_options import OPTIONS
 
 
 def parse_args() -> argparse.Namespace:
@@ -25,7 +26,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--num-workers', type=int, default=0)
     parser.add_argument('--device', **console.DEVICE)
     options = 'overrides, as train_dataloader.dataset.data_root=DIR'
-    parser.add_argument('--cfg-options', help=options, **console.OPTIONS)
+    parser.add_argument('--cfg-options', help=options, **OPTIONS)
     parser.add_argument('--launcher', **console.LAUNCHER)
     return parser.parse_args()
 

@@ -5,6 +5,7 @@
 import argparse
 
 from openmagvit2 import console
+from openmagvit2.cfg_options import OPTIONS
 
 
 @console.tool()
@@ -17,9 +18,7 @@ def main() -> None:
     )
     resumed = 'a checkpoint, or a folder for its newest; alone: the newest of the work directory'
     parser.add_argument('--resume', nargs='?', const=True, default=False, help=resumed)
-    parser.add_argument(
-        '--cfg-options', help='overrides, as train_cfg.max_iters=300', **console.OPTIONS
-    )
+    parser.add_argument('--cfg-options', help='overrides, as train_cfg.max_iters=300', **OPTIONS)
     parser.add_argument('--launcher', **console.LAUNCHER)
     args = parser.parse_args()
 

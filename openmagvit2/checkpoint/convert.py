@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from torch import Tensor, nn
 
@@ -153,9 +153,7 @@ def _averages(
         return []
     parameters = {name for name, _ in model.named_parameters()}
     return [
-        Link(
-            link.ours, tuple(map(converter.average, link.official)), link.to_ours, link.to_official
-        )
+        replace(link, official=tuple(map(converter.average, link.official)))
         for link in links
         if parameters.issuperset(link.ours) and raw.keys() >= set(link.ours)
     ]
@@ -193,8 +191,8 @@ def _made(
         state |= rule.tensors
         report.add(rule.what, len(rule.tensors), 'made anew: follows from the config')
     for lost in converter.lost(model):
-        beginning = converter.averages if converter.averages and not averaged else '\0'
-        fill = {name: x for name, x in lost.fill.items() if not name.startswith(beginning)}
+        without = () if averaged else converter.averages or ()
+        fill = {name: x for name, x in lost.fill.items() if not name.startswith(without)}
         state |= fill
         report.add(lost.label, len(fill), f'filled in: {lost.why}')
     return state
@@ -232,7 +230,7 @@ class _Work:
         own, taken, wrong = self.model.state_dict(), {}, []
         for link in links:
             absent = not any(name in self.left for name in link.official)
-            if absent and link.ours[0].startswith(optional or ('\0',)):
+            if absent and link.ours[0].startswith(optional):
                 continue
             expected = link.to_official([_meta(own[name]) for name in link.ours])
             tensors = [self.left.pop(name, None) for name in link.official]
@@ -270,9 +268,9 @@ class _Work:
         for lost in self.converter.lost(self.model):
             self._drop(lost.label, [n for n in self.left if lost.covers(n)], f'dropped: {lost.why}')
         configured = 'discriminator' in dict(self.model.named_children())
-        only, averages = self.converter.training_only, self.converter.averages or '\0'
+        only, averages = self.converter.training_only, self.converter.averages or ()
         raw = [name for name in self.state if not name.startswith(averages)]
-        if not (configured and any(name.startswith(only or ('\0',)) for name in raw)):
+        if not (configured and any(name.startswith(only) for name in raw)):
             why = f'dropped: {"the file" if configured else "the config"} has no discriminator'
             for prefix in only:
                 self._drop(prefix, [name for name in self.left if name.startswith(prefix)], why)

@@ -7,7 +7,7 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from openmagvit2.checkpoint.converters import Converter, choose
-from openmagvit2.errors import UserError
+from openmagvit2.errors import UserError, few
 
 # How deep entries, and the dots in names, are looked into.
 DEPTH = 3
@@ -159,5 +159,4 @@ def _names(path: str, state: dict) -> set[str]:
 
 def _listed(names: Collection[str]) -> str:
     """Return names in quotes, no more than eight."""
-    shown = [f'`{name}`' for name in sorted(names)]
-    return ', '.join(shown[:8]) + (', …' if len(shown) > 8 else '')
+    return few([f'`{name}`' for name in sorted(names)], most=8)

@@ -25,7 +25,7 @@ from openmagvit2.checkpoint.sharded import is_sharded, read_sharded
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.checkpoint.torchscript import is_torchscript, read_torchscript
 from openmagvit2.checkpoint.untrusted import read_pickle
-from openmagvit2.errors import UserError
+from openmagvit2.errors import UserError, faults
 from openmagvit2.io import usable, usable_text, write_atomically
 
 # The tokenizer that a first stage predicts the codes of.
@@ -231,8 +231,8 @@ def check_weights(
             f'FILE OUT.pth --config CONFIG.'
         )
     own = model.state_dict()
-    missing = [k for k in own if k not in state and not k.startswith(optional or ('\0',))]
-    unexpected = [k for k in state if k not in own and not k.startswith(optional or ('\0',))]
+    missing = [k for k in own if k not in state and not k.startswith(optional)]
+    unexpected = [k for k in state if k not in own and not k.startswith(optional)]
     shapes = [
         f'{k} {tuple(getattr(state[k], "shape", ()))} instead of {tuple(own[k].shape)}'
         for k in own
@@ -243,15 +243,10 @@ def check_weights(
         for k in own
         if isinstance(state.get(k), Tensor) and (wrong := wrong_numbers(state[k], own[k]))
     ]
-    parts = dict(missing=missing, unexpected=unexpected, misshaped=shapes, unfit=kinds)
-    if any(parts.values()):
-        problems = '; '.join(
-            f'{len(v)} {name} ({", ".join(v[:3])}{", …" if len(v) > 3 else ""})'
-            for name, v in parts.items()
-            if v
-        )
+    found = faults(dict(missing=missing, unexpected=unexpected, misshaped=shapes, unfit=kinds))
+    if found:
         raise UserError(
-            f'{source} does not fit this config: {problems}. Use the config it was trained with.'
+            f'{source} does not fit this config: {found}. Use the config it was trained with.'
         )
 
 

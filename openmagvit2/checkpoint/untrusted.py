@@ -34,6 +34,11 @@ HARMLESS = (
     'pytorch_lightning.utilities.parsing.AttributeDict',
     'typing.Any',
 )
+# What torch says of a class or function that it does not allow.
+REFUSED = re.compile(
+    r'(?:GLOBAL|global) `?([\w.]+)`? was not an allowed'
+    r'|Trying to (?:load|call) unsupported GLOBAL ([\w.]+)'
+)
 
 
 class _Inert:
@@ -91,32 +96,24 @@ def read_pickle(path: Path) -> Any:
         with _allowed(STAND_INS), warnings.catch_warnings():
             warnings.simplefilter('ignore')  # on pickle protocols that torch then refuses
             return torch.load(path, 'cpu', weights_only=True, mmap=zipfile.is_zipfile(path))
-    except (
-        Exception
-    ) as error:  # a broken file can fail in any way: KeyError, EOFError, UnpicklingError, …
-        wanted = re.search(
-            (
-                r'(?:GLOBAL|global) `?([\w.]+)`? was not an allowed|Trying to (?:load|call) '
-                r'unsupported GLOBAL ([\w.]+)'
-            ),
-            str(error),
-        )
+    except Exception as error:  # a broken file can fail in any way
+        wanted = _wanted(path, str(error))
         if wanted:
-            name = wanted.group(1) or wanted.group(2)
             raise UserError(
-                f'Checkpoint {path} cannot be read safely: it wants `{name}`, which could run '
-                f'code. Refused.'
-            ) from None
-        names = _named(path) if 'Unsupported operand' in str(error) else ''
-        if names:
-            raise UserError(
-                f'Checkpoint {path} cannot be read safely: it wants `{names}`, which could run '
+                f'Checkpoint {path} cannot be read safely: it wants `{wanted}`, which could run '
                 f'code. Refused.'
             ) from None
         raise UserError(
             f'Checkpoint {path} cannot be read safely: it is damaged, or no file of torch.save '
             f'({_reason(error)}); fetch it again.'
         ) from error
+
+
+def _wanted(path: Path, text: str) -> str:
+    """Return the classes and functions that torch's error ``text`` is about; '' if it is not."""
+    if found := REFUSED.search(text):
+        return found[1] or found[2]
+    return _named(path) if 'Unsupported operand' in text else ''
 
 
 def _reason(error: Exception) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from torch.utils.data import DataLoader
 
 from openmagvit2.config.annotations import check_argument
-from openmagvit2.config.slots import MMENGINE, Place, class_of, known_keys, place_of
+from openmagvit2.config.slots import MMENGINE, Place, known_keys, place_of
 from openmagvit2.config.values import check_typed, check_value, check_whole
 from openmagvit2.errors import UserError
 from openmagvit2.protocols import Hinting
@@ -67,7 +67,7 @@ def check(config: dict) -> None:
 
 
 def _check_below(node: dict, path: str, place: Place) -> None:
-    cls = class_of(place, node.get('type')) if isinstance(place, Slot) else place
+    cls = place.registry.find(node.get('type')) if isinstance(place, Slot) else place
     for key, value in node.items():
         here = f'{path}.{key}' if path else key
         if key == 'seed':
@@ -77,10 +77,8 @@ def _check_below(node: dict, path: str, place: Place) -> None:
             _check_hook(here, key)
         if key.endswith('_dataloader') and isinstance(value, dict):
             _check_dataloader(here, value)
-        if here in KNOWN_KEYS and not isinstance(value, (dict, type(None))):
-            raise UserError(f'{here} must be a dict, got {value!r}.')
-        for name in set(value) - KNOWN_KEYS[here] if _has_known(here, value) else ():
-            raise UserError(unknown(f'{here}.{name}', name, KNOWN_KEYS[here]))
+        if here in KNOWN_KEYS and value is not None:
+            _check_settings(here, value)
         inner = place_of(place, node, key)
         if isinstance(inner, Slot):
             _check_part(here, value, inner, place)
@@ -178,8 +176,12 @@ def _name(item: dict) -> str:
     return item['type'] if isinstance(item['type'], str) else item['type'].__name__
 
 
-def _has_known(path: str, value: Any) -> bool:
-    return path in KNOWN_KEYS and isinstance(value, dict)
+def _check_settings(path: str, value: Any) -> None:
+    """Check a dict of settings of mmengine, whose keys are known."""
+    if not isinstance(value, dict):
+        raise UserError(f'{path} must be a dict, got {value!r}.')
+    for name in set(value) - KNOWN_KEYS[path]:
+        raise UserError(unknown(f'{path}.{name}', name, KNOWN_KEYS[path]))
 
 
 def _check_dict(path: str, value: dict, place: Place) -> None:
@@ -197,7 +199,7 @@ def _check_dict(path: str, value: dict, place: Place) -> None:
     known = known_keys(place, value, path)
     for key in value:
         if known is not None and key not in known:
-            cls = class_of(place, value['type']) if isinstance(place, Slot) else place
+            cls = place.registry.find(value['type']) if isinstance(place, Slot) else place
             hint = cls.KEY_HINTS.get(key) if isinstance(cls, Hinting) else None
             where = f' of {cls.__name__}'
             raise UserError(unknown(f'{path}.{key}', key, known - {'type'}, where, hint))
@@ -205,7 +207,7 @@ def _check_dict(path: str, value: dict, place: Place) -> None:
 
 def _check_part(path: str, value: Any, slot: Slot, place: Place) -> None:
     """Check that what configures a part is a dict, or several; objects are left to mmengine."""
-    if isinstance(value, str) and class_of(slot, value):
+    if isinstance(value, str) and slot.registry.find(value):
         raise UserError(f'{path} must be a dict, as dict(type={value!r}), got {value!r}.')
     if place is not None:
         # A loss may be a number, and another package's class may take names.

@@ -55,7 +55,7 @@ def place_of(place: Place, node: dict, key: str) -> Place:
     if isinstance(place, Slot) and node.get('type') is None:
         return place
     if isinstance(place, Slot):
-        cls = class_of(place, node['type'])
+        cls = place.registry.find(node['type'])
         if key in place.beside:
             return _place(place.beside[key])
         # Parts of our own slots, and classes that say so, build what they declare.
@@ -84,19 +84,13 @@ def known_keys(place: Place, node: dict, path: str) -> set[str] | None:
     if isinstance(place, Slot):
         if node.get('type') is None:
             return None
-        cls = class_of(place, node['type'])
+        cls = place.registry.find(node['type'])
         if cls is None and not isinstance(node['type'], str):
             raise UserError(f'{path}.type must be the name of a class, got {node["type"]!r}.')
         if cls is None:
             raise UserError(f'{path}: {place.registry.unknown(node["type"])}')
         return _arguments(cls) | {'type'} | set(place.beside)
     return None if place is None or place is Anything else _arguments(place)
-
-
-def class_of(place: Slot, kind: Any) -> type | None:
-    """Return the class of a ``type``, which is its name or itself; None if it is neither."""
-    found = place.registry.get(kind) if isinstance(kind, str) else kind
-    return found if callable(found) else None
 
 
 @functools.cache

@@ -17,10 +17,17 @@ WHOLE = {
     'default_hooks.checkpoint.max_keep': 1,
     'default_hooks.logger.interval': 1,
 }
-# Dicts of settings, or None.
+# Keys with values of one kind, and the kind in words.
 SETTINGS = ('train_dataloader', 'val_dataloader', 'test_dataloader', 'optim_wrapper')
-STARTS = (None, 'fork', 'spawn', 'forkserver')
-LEVELS = ('CRITICAL', 'ERROR', 'WARNING', 'INFO', 'DEBUG')
+KINDS: dict[str, tuple[Any, str]] = {
+    **dict.fromkeys(SETTINGS, (dict | None, 'a dict or None')),
+    'env_cfg': (dict, 'a dict'),
+    'load_from': (str | None, 'the path of a checkpoint'),
+}
+CHOICES: dict[str, tuple] = {
+    'env_cfg.mp_cfg.mp_start_method': (None, 'fork', 'spawn', 'forkserver'),
+    'log_level': ('CRITICAL', 'ERROR', 'WARNING', 'INFO', 'DEBUG'),
+}
 
 
 def check_value(path: str, value: Any) -> None:
@@ -29,26 +36,24 @@ def check_value(path: str, value: Any) -> None:
     Raises:
         UserError: It is not what the key takes.
     """
-    least = WHOLE.get(path)
-    # 1e5 is a number of iterations.
-    floats = path.startswith('train_cfg.') and isinstance(value, float) and value.is_integer()
-    number = int(value) if floats else value
-    if least is not None:
-        check_whole(path, number, least)
-    if path in SETTINGS and not isinstance(value, (dict, type(None))):
-        raise UserError(f'{path} must be a dict or None, got {value!r}.')
+    if path in WHOLE:
+        # 1e5 is a number of iterations.
+        whole = path.startswith('train_cfg.') and isinstance(value, float) and value.is_integer()
+        check_whole(path, int(value) if whole else value, WHOLE[path])
+    if path in KINDS and not isinstance(value, KINDS[path][0]):
+        raise UserError(f'{path} must be {KINDS[path][1]}, got {value!r}.')
+    # A level may also be its number.
+    number = path == 'log_level' and isinstance(value, int)
+    if path in CHOICES and not number and value not in CHOICES[path]:
+        raise UserError(
+            f'{path} must be one of {", ".join(map(str, CHOICES[path]))}, got {value!r}.'
+        )
+    if path.startswith('optim_wrapper.') and path.endswith('.clip_grad'):
+        if not isinstance(value, dict | None):
+            raise UserError(
+                f'{path} must be a dict, as dict(max_norm=1.0), or None, got {value!r}.'
+            )
     _check_names(path, value)
-    clipping = path.startswith('optim_wrapper.') and path.endswith('.clip_grad')
-    if clipping and not isinstance(value, (dict, type(None))):
-        raise UserError(f'{path} must be a dict, as dict(max_norm=1.0), or None, got {value!r}.')
-    if path == 'env_cfg.mp_cfg.mp_start_method' and value not in STARTS:
-        raise UserError(f'{path} must be one of {", ".join(map(str, STARTS))}, got {value!r}.')
-    if path == 'load_from' and not isinstance(value, (str, type(None))):
-        raise UserError(f'load_from must be the path of a checkpoint, got {value!r}.')
-    if path == 'env_cfg' and not isinstance(value, dict):
-        raise UserError(f'env_cfg must be a dict, got {value!r}.')
-    if path == 'log_level' and not isinstance(value, int) and value not in LEVELS:
-        raise UserError(f'log_level must be one of {", ".join(LEVELS)}, got {value!r}.')
 
 
 def _check_names(path: str, value: Any) -> None:

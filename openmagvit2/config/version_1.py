@@ -176,8 +176,8 @@ def translated(written: dict, base: dict, say: bool = True) -> dict:
 def _model(node: dict, base: Any, path: str, say: bool) -> dict:
     base = base if isinstance(base, dict) and not node.get('_delete_') else {}
     kind = node.get('type', base.get('type'))
-    cls = MODELS.get(kind) if isinstance(kind, str) else kind
-    if not callable(cls):
+    cls = MODELS.find(kind)
+    if cls is None:
         return node
     known = accepted(cls)
     for argument, (keys, translate) in TABLE.items():

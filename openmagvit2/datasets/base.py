@@ -98,7 +98,7 @@ class ImageDataset(Dataset):
         """
         index, epoch = key if isinstance(key, tuple) else (key, 0)
         image, label = self.read(index)
-        rng = np.random.default_rng(np.random.SeedSequence((self.seed, epoch, index)))
+        rng = np.random.default_rng((self.seed, epoch, index))
         sample = dict(image=image, label=label, index=index, rng=rng)
         sample = transformed(sample, self.pipeline)
         return dict(
@@ -114,4 +114,4 @@ def uniform(seed: int, epoch: int, index: int) -> float:
 
     It is independent of the random numbers of the transforms.
     """
-    return float(np.random.default_rng(np.random.SeedSequence((seed, epoch, index, 1))).random())
+    return float(np.random.default_rng((seed, epoch, index, 1)).random())

@@ -61,11 +61,9 @@ def load_rows(
             f'{name} needs the package datasets: pip install "openmagvit2[hf]".'
         ) from error
     files = local_files(path)
-    given: dict[str, Any] = (
-        dict(path='parquet', data_files={'train': files}, split='train')
-        if files
-        else dict(path=path, split=split, revision=revision)
-    )
+    given: dict[str, Any] = dict(path=path, split=split, revision=revision)
+    if files:
+        given = dict(path='parquet', data_files={'train': files}, split='train')
     try:
         rows = datasets.load_dataset(**given, streaming=streaming)
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:

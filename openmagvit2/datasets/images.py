@@ -16,7 +16,7 @@ from openmagvit2.checkpoint.hashing import digest
 from openmagvit2.datasets.base import ImageDataset
 from openmagvit2.datasets.labels import LARGEST_LABEL, UNLABELLED
 from openmagvit2.datasets.packed import PackedSamples
-from openmagvit2.errors import UserError
+from openmagvit2.errors import UserError, few
 from openmagvit2.io.image_files import find_folders, find_images
 from openmagvit2.io.images import Colour, UnreadableImage, read_picture, to_colour
 from openmagvit2.io.paths import usable
@@ -150,13 +150,7 @@ class ImageFolder(FileDataset):
         UserError: No image in the folder matches ``pattern``.
     """
 
-    def __init__(
-        self,
-        *,
-        data_root: str,
-        pattern: str = '*',
-        **options: Any,
-    ) -> None:
+    def __init__(self, *, data_root: str, pattern: str = '*', **options: Any) -> None:
         folder = _folder(Path(data_root), 'images')
         samples = [
             (path, UNLABELLED)
@@ -186,13 +180,7 @@ class ImageList(FileDataset):
             lines have a label and others none.
     """
 
-    def __init__(
-        self,
-        *,
-        list_file: str,
-        data_root: str = '.',
-        **options: Any,
-    ) -> None:
+    def __init__(self, *, list_file: str, data_root: str = '.', **options: Any) -> None:
         if not usable(list_file).is_file():
             raise UserError(f'List file {list_file} does not exist.')
         lines = [(number, *_name_and_label(line)) for number, line in read_lines(list_file)]
@@ -211,7 +199,7 @@ class ImageList(FileDataset):
         ]
         if missing:
             raise UserError(
-                f'{list_file} names {len(missing)} files that do not exist ({_first(missing)}); '
+                f'{list_file} names {len(missing)} files that do not exist ({few(missing)}); '
                 f'correct the list or data_root.'
             )
         self.max_label = max(label for _, label in samples)
@@ -259,13 +247,7 @@ class ImageNet(FileDataset):
         UserError: There are no class folders with images.
     """
 
-    def __init__(
-        self,
-        *,
-        data_root: str,
-        split: str = 'train',
-        **options: Any,
-    ) -> None:
+    def __init__(self, *, data_root: str, split: str = 'train', **options: Any) -> None:
         what = 'ImageNet, a folder of images for each class,'
         folder = _folder(Path(data_root) / split, what)
         self.classes = find_folders(folder)
@@ -276,7 +258,7 @@ class ImageNet(FileDataset):
         if empty:
             # It may be intended, but a stray folder shifts the labels of all that follow it.
             text = f'{folder}: {len(empty)} of {len(images)} folders hold no images and count as '
-            print_log(f'{text}classes: {_first(empty)}', 'current', logging.WARNING)
+            print_log(f'{text}classes: {few(empty)}', 'current', logging.WARNING)
         excluded = EXCLUDED if split == 'train' else set()
         samples = [
             (path, label)
@@ -299,18 +281,7 @@ class Coco(FileDataset):
         options: ``on_error``, ``background``, ``pipeline`` and ``seed`` of :class:`FileDataset`.
     """
 
-    def __init__(
-        self,
-        *,
-        data_root: str,
-        split: str = 'val2017',
-        **options: Any,
-    ) -> None:
+    def __init__(self, *, data_root: str, split: str = 'val2017', **options: Any) -> None:
         folder = _folder(Path(data_root) / split, f'the images of COCO {split}')
         samples = [(path, UNLABELLED) for path in find_images(folder)]
         super().__init__(samples, **options)
-
-
-def _first(names: list[str]) -> str:
-    """Join the first few items."""
-    return ', '.join(names[:3]) + (', …' if len(names) > 3 else '')

@@ -14,32 +14,26 @@ import numpy as np
 from mmengine.dist import get_dist_info
 from mmengine.logging import print_log
 from PIL import Image
-from torch import nn
-from torch.utils.data import IterableDataset, get_worker_info
+from torch.utils.data import get_worker_info
 
 from openmagvit2.datasets.labels import UNLABELLED
-from openmagvit2.datasets.pictures import transformed
+from openmagvit2.datasets.streams import MAX_UNREADABLE, ImageStream, shuffled
 from openmagvit2.datasets.tar_files import TooLarge, samples
 from openmagvit2.errors import UserError
 from openmagvit2.io.image_files import ENDINGS
-from openmagvit2.io.images import Colour, UnreadableImage, read_picture, to_colour
+from openmagvit2.io.images import Colour, UnreadableImage, read_picture
 from openmagvit2.io.paths import usable
 from openmagvit2.io.text import read_lines
-from openmagvit2.protocols import Classifying
-from openmagvit2.registry import DATASETS, TRANSFORMS
+from openmagvit2.registry import DATASETS
 
-# Unreadable samples in a row that raise an error.
-MAX_UNREADABLE = 1000
 # The first of these that a sample has is its image.
 KEYS = ('jpg', 'jpeg.jpg', 'jpg.jpg', 'jpeg', 'png', 'webp')
 KEYS += tuple(ending[1:] for ending in ENDINGS if ending[1:] not in KEYS)
 
 
 @DATASETS.register_module()
-class TarShards(IterableDataset):
-    """An endless stream of the images in tar files.
-
-    A training needs ``train_cfg.max_iters`` and ``train_dataloader.sampler=None``.
+class TarShards(ImageStream):
+    """An endless stream of the images in tar files; see :class:`ImageStream`.
 
     All processes and loader workers draw the same order of shards from (seed, samples seen before,
     pass), and each reads its own part of it. A resumed training thus goes on with another order
@@ -56,9 +50,7 @@ class TarShards(IterableDataset):
         shuffle: Samples in the buffer of encoded images that each reader draws from; 1 keeps the
             order of a shard.
         skip: File with the names of samples to skip: a JSON list, or a text file with one a line.
-        background: Colour behind transparent pixels: a name or code, or three numbers up to 255.
-        pipeline: Configs of transforms.
-        seed: Random seed for shards, buffer and transforms.
+        background, pipeline, seed: See :class:`ImageStream`.
 
     Raises:
         UserError: No shards; fewer shards than readers without resampling; a shard without an
@@ -77,40 +69,11 @@ class TarShards(IterableDataset):
         pipeline: list[dict] | None = None,
         seed: int = 0,
     ) -> None:
+        super().__init__(background, pipeline, seed)
         self.shards = find_shards(urls)
         self.keys = tuple(keys)
-        self.resampled, self.shuffle, self.seed = resampled, shuffle, seed
+        self.resampled, self.shuffle = resampled, shuffle
         self.skip = _names(skip) if skip else frozenset()
-        self.background = to_colour(background)
-        self.pipeline = [TRANSFORMS.build(step) for step in pipeline or []]
-        self.start = 0
-
-    # As in other data sets: the classes are not known.
-    classes = num_classes = None
-
-    def check_model(self, model: nn.Module) -> str | None:
-        """Return what a training would not learn; see :meth:`ImageDataset.check_model`."""
-        if not isinstance(model, Classifying) or model.num_classes is None:
-            return None
-        return (
-            f'TarShards: images have no labels (all are {UNLABELLED}), so the training is '
-            f'unconditional: it learns the null class alone.'
-        )
-
-    @property
-    def metainfo(self) -> dict:
-        """Classes are not known."""
-        return dict(classes=None)
-
-    def __len__(self) -> int:
-        raise UserError(
-            'TarShards is an endless stream: a training needs train_dataloader.sampler=None with '
-            'it; to validate or to tokenize, name a data set of files.'
-        )
-
-    def seek(self, samples: int) -> None:
-        """Begin another stream, for a training that has seen ``samples`` samples."""
-        self.start = samples
 
     def __iter__(self) -> Iterator[dict]:
         """Yield ``dict(image=uint8 (3, H, W), label=-1, index)``; ``index`` counts by reader."""
@@ -118,13 +81,12 @@ class TarShards(IterableDataset):
         worker = get_worker_info()
         workers = worker.num_workers if worker else 1
         reader = rank * workers + (worker.id if worker else 0)
-        rng = np.random.default_rng(np.random.SeedSequence((self.seed, self.start, reader)))
+        rng = np.random.default_rng((self.seed, self.start, reader))
         report = _Report(reader)
-        encoded = self._shuffled(self._encoded(self._passes(reader, world * workers), report), rng)
-        for index, image in enumerate(self._decoded(encoded, report)):
-            sample = dict(image=image, label=UNLABELLED, index=index, rng=rng)
-            sample = transformed(sample, self.pipeline)
-            yield dict(image=sample['image'], label=sample['label'], index=index)
+        encoded = self._encoded(self._passes(reader, world * workers), report)
+        images = self._decoded(shuffled(encoded, self.shuffle, rng), report)
+        for index, image in enumerate(images):
+            yield self.sample(image, UNLABELLED, index, rng)
 
     def _passes(self, reader: int, readers: int) -> Iterator[list[str]]:
         """Yield this reader's shards of each pass: every n-th of an order shared by all."""
@@ -132,16 +94,15 @@ class TarShards(IterableDataset):
         if count < readers and not self.resampled:
             raise UserError(
                 f'TarShards: {count} shards cannot be shared out to {readers} readers (processes '
-                f'x num_workers); '
-                'set resampled=True, use fewer workers, or cut the data into more shards.'
+                f'x num_workers); set resampled=True, use fewer workers, or cut the data into '
+                f'more shards.'
             )
         for epoch in itertools.count():
-            rng = np.random.default_rng(np.random.SeedSequence((self.seed, self.start, epoch)))
-            order = (
-                rng.integers(count, size=max(count, readers))
-                if self.resampled
-                else rng.permutation(count)
-            )
+            rng = np.random.default_rng((self.seed, self.start, epoch))
+            if self.resampled:
+                order = rng.integers(count, size=max(count, readers))
+            else:
+                order = rng.permutation(count)
             yield [self.shards[i] for i in order[reader::readers]]
 
     def _encoded(
@@ -185,17 +146,6 @@ class TarShards(IterableDataset):
         if without:
             report.log(f'{shard}: {without[0]}', f'no ending of {endings}', len(without))
         return count
-
-    def _shuffled(
-        self, samples: Iterator[tuple[str, bytes]], rng: np.random.Generator
-    ) -> Iterator[tuple[str, bytes]]:
-        buffer: list[tuple[str, bytes]] = []
-        for sample in samples:
-            buffer.append(sample)
-            if len(buffer) >= self.shuffle:
-                place = int(rng.integers(len(buffer)))
-                buffer[place], buffer[-1] = buffer[-1], buffer[place]
-                yield buffer.pop()
 
     def _decoded(
         self, samples: Iterator[tuple[str, bytes]], report: '_Report'

@@ -48,11 +48,9 @@ def _files(stream: IO[bytes], shard: str) -> Iterator[dict]:
             archive.members = []
             if not member.isreg() or META.match(member.name) or not is_wanted(member.name):
                 continue
-            data = (
-                archive.extractfile(member).read()
-                if member.size <= LARGEST
-                else TooLarge(member.size)
-            )
+            data: bytes | TooLarge = TooLarge(member.size)
+            if member.size <= LARGEST:
+                data = archive.extractfile(member).read()
             yield dict(fname=member.name, data=data, __url__=shard)
 
 

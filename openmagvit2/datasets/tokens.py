@@ -90,15 +90,8 @@ class TokenCache(Dataset):
         if self._tokens is None:
             self._tokens = open_tokens(self.folder, self.header)
         views = self.header['num_views']
-        view = (
-            int(
-                np.random.default_rng(np.random.SeedSequence((self.seed, epoch, index))).integers(
-                    views
-                )
-            )
-            if views > 1
-            else 0
-        )
+        rng = np.random.default_rng((self.seed, epoch, index))
+        view = int(rng.integers(views)) if views > 1 else 0
         # Compared as they are: a uint64 may be beyond int64.
         wrong = beyond(self._tokens[index, view], self.codebooks)
         if wrong is not None:
@@ -131,7 +124,7 @@ class TokenCache(Dataset):
             raise UserError(
                 f'TokenCache: {self.folder} was made by another tokenizer '
                 f'({self.header["tokenizer"]["checkpoint"]}); name that one in '
-                'model.tokenizer.checkpoint, or run tools/tokenize_dataset.py with this one.'
+                f'model.tokenizer.checkpoint, or run tools/tokenize_dataset.py with this one.'
             )
         doubt = check_labels(self, model)
         if self.check_images:

@@ -42,8 +42,8 @@ class Views(Dataset):
             (height, width), (first_height, first_width) = sample['image'].shape[1:], self.shape[1:]
             raise UserError(
                 f'Image {index} of the data set is {height}x{width}, the first '
-                f'{first_height}x{first_width}; '
-                "tokens need one size: set the data set's pipeline to Resize and a crop."
+                f"{first_height}x{first_width}; tokens need one size: set the data set's pipeline "
+                f'to Resize and a crop.'
             )
         return sample
 

@@ -25,16 +25,15 @@ def check_schedulers(schedulers: Any) -> None:
         UserError: A scheduler counts epochs, as mmengine's do by default, and would never step.
     """
     if isinstance(schedulers, Mapping) and 'type' in schedulers:
-        kind = schedulers['type']
-        kind = PARAM_SCHEDULERS.get(kind) if isinstance(kind, str) else kind
+        kind = PARAM_SCHEDULERS.find(schedulers['type'])
         known = inspect.signature(kind).parameters if kind is not None else {}
         # mmengine's own hide it behind **kwargs.
         default = known['by_epoch'].default if 'by_epoch' in known else True
         if schedulers.get('by_epoch', default) and not schedulers.get('convert_to_iter_based'):
             raise UserError(
                 f'param_scheduler: {schedulers["type"]} counts epochs and would never step, for '
-                f'the training counts '
-                'iterations; add by_epoch=False, or convert_to_iter_based=True.'
+                f'the training counts iterations; add by_epoch=False, or '
+                f'convert_to_iter_based=True.'
             )
     elif isinstance(schedulers, Mapping):
         check_schedulers(list(schedulers.values()))

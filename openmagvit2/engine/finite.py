@@ -42,9 +42,7 @@ class FiniteWatch:
     ) -> None:
         """Record the flags of an iteration; check all records at each interval."""
         flags = {name: torch.as_tensor(value).isfinite().all() for name, value in losses.items()}
-        flags |= {
-            f'gradient of {role}': flag for role, flag in gradients.items() if flag is not None
-        }
+        flags |= {f'gradient of {role}': x for role, x in gradients.items() if x is not None}
         if flags:
             device = next(iter(flags.values())).device
             stacked = torch.stack([flag.to(device) for flag in flags.values()])
@@ -72,13 +70,12 @@ class FiniteWatch:
                 )
 
     def _images(self, index: Any) -> str:
-        numbers = (
-            [int(i) for i in torch.as_tensor(index).flatten().tolist()] if index is not None else []
-        )
-        names = [self.describe(i) for i in numbers[:SHOWN]]
-        return (
-            ', '.join(names) + (f' and {len(numbers) - SHOWN} more' if len(numbers) > SHOWN else '')
-        ) or 'images without an index'
+        if index is None:
+            return 'images without an index'
+        numbers = torch.as_tensor(index).flatten().tolist()
+        names = ', '.join(self.describe(int(i)) for i in numbers[:SHOWN])
+        more = len(numbers) - SHOWN
+        return f'{names} and {more} more' if more > 0 else names
 
 
 def check_parameters(model: nn.Module, state: Mapping[str, Tensor], iteration: int) -> None:
@@ -88,13 +85,10 @@ def check_parameters(model: nn.Module, state: Mapping[str, Tensor], iteration: i
         NonFiniteError: A parameter is not finite.
     """
     for name, _ in model.named_parameters():
-        if (
-            name in state
-            and state[name].is_floating_point()
-            and not bool(state[name].isfinite().all())
-        ):
+        value = state.get(name)
+        if value is not None and value.is_floating_point() and not value.isfinite().all():
             raise NonFiniteError(
                 f'Iteration {iteration}: {name} has NaN or infinite numbers and is not saved; the '
-                f'last checkpoint with finite numbers '
-                'is kept. Go on from it with a lower learning rate.'
+                f'last checkpoint with finite numbers is kept. Go on from it with a lower '
+                f'learning rate.'
             )

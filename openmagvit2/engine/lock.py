@@ -82,8 +82,8 @@ def _remove_stale(path: Path) -> None:
         wait = '' if here else f' (or remove {path}, or wait two minutes, if that training is over)'
         raise UserError(
             f'{path.parent}: a training runs there, process {holder.get("pid", "unknown")} on '
-            f'{holder.get("host", "an unknown machine")}; '
-            f'give another --work-dir, or end that one{wait}.'
+            f'{holder.get("host", "an unknown machine")}; give another --work-dir, or end that '
+            f'one{wait}.'
         )
     aside = path.with_name(f'{path.name}.{uuid.uuid4().hex}')
     os.replace(path, aside)

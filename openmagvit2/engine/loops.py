@@ -77,11 +77,9 @@ class IterationLoop(BaseLoop):
                 f'train_cfg.max_epochs: {type(self.dataloader.dataset).__name__} has no epochs; '
                 f'set train_cfg.max_iters instead.'
             )
-        per_epoch = (
-            max_iters
-            if self.is_stream
-            else math.ceil(len(self.dataloader.dataset) / self.global_batch_size)
-        )
+        per_epoch = max_iters
+        if not self.is_stream:
+            per_epoch = math.ceil(len(self.dataloader.dataset) / self.global_batch_size)
         self._per_epoch = per_epoch
         self._max_iters = max_iters if max_iters is not None else max_epochs * per_epoch
         self._max_epochs = math.ceil(self._max_iters / per_epoch)
@@ -164,11 +162,11 @@ class IterationLoop(BaseLoop):
 
     def _iterate(self, batches: Iterator[dict], stop: StopRequest) -> None:
         if self._iter >= self._max_iters:
-            text = (
+            print_log(
                 f'The training is finished: {self._iter} of {self._max_iters} iterations are done. '
-                f'To go on, resume it with a larger train_cfg.max_iters or max_epochs.'
+                f'To go on, resume it with a larger train_cfg.max_iters or max_epochs.',
+                'current',
             )
-            print_log(text, 'current')
         if self._iter and self._validation_is_due() and self.validated_iter != self._iter:
             self._validate(stop)
         while self._iter < self._max_iters and not self.stop_training:
@@ -210,11 +208,9 @@ class IterationLoop(BaseLoop):
         """Train on a batch; return the means of the outputs over micro-batches and processes."""
         runner = self.runner
         model = unwrap(runner.model)
-        buffers = (
-            {name: value.clone() for name, value in model.named_buffers()}
-            if self.skip_non_finite
-            else {}
-        )
+        buffers: dict[str, torch.Tensor] = {}
+        if self.skip_non_finite:
+            buffers = {name: value.clone() for name, value in model.named_buffers()}
         skipped = self._skipped()
         logs = self._micro_steps(model, _chunks(batch, self.micro_batches))
         outputs = _mean_over_processes(
@@ -259,11 +255,9 @@ class IterationLoop(BaseLoop):
 
     def _wrappers(self) -> list[tuple[str, Any]]:
         wrappers = self.runner.optim_wrapper
-        return (
-            list(wrappers.items())
-            if isinstance(wrappers, OptimWrapperDict)
-            else [('the model', wrappers)]
-        )
+        if isinstance(wrappers, OptimWrapperDict):
+            return list(wrappers.items())
+        return [('the model', wrappers)]
 
     def _own_wrappers(self) -> list[tuple[str, AutocastOptimWrapper]]:
         """Return the wrappers that count their steps; mmengine's do not."""

@@ -8,10 +8,15 @@ from mmengine.dist import broadcast_object_list, is_main_process
 from openmagvit2.errors import UserError
 
 
-def on_main(function: Callable[[], Any]) -> Any:
+def on_main(function: Callable[[], Any], wait: Callable[[], None] | None = None) -> Any:
     """Call a function in the main process and return its result in all.
 
     All processes must call this together.
+
+    Args:
+        function: What the main process does.
+        wait: Waits for it, as :func:`long_barrier` where it may take longer than the time-out of an
+            exchange.
 
     Raises:
         UserError: In all processes, if the function raised it.
@@ -22,6 +27,8 @@ def on_main(function: Callable[[], Any]) -> Any:
             answer = [function()]
         except UserError as error:
             answer = [error]
+    if wait is not None:
+        wait()
     broadcast_object_list(answer)
     if isinstance(answer[0], UserError):
         raise answer[0]

@@ -99,6 +99,6 @@ def _check_same(scheduler: Any, state: dict[str, Any]) -> None:
             name = 'the learning rate' if key == 'base_values' else key
             raise UserError(
                 f'param_scheduler {type(scheduler).__name__}: {name} was {state[key]!r} and is '
-                f'{value!r}, which it cannot go on from; '
-                'use WarmupDecayLR, or start from the weights with load_from.'
+                f'{value!r}, which it cannot go on from; use WarmupDecayLR, or start from the '
+                f'weights with load_from.'
             )

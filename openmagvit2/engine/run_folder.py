@@ -161,8 +161,8 @@ def newest(folder: str | Path, run: Run | None = None) -> tuple[Path, dict[str, 
     if found:
         raise UserError(
             f'{folder}: none of its checkpoints can be read as one of its run '
-            f'({", ".join(passed)}); '
-            'give a checkpoint to --resume, or another --work-dir to start anew.'
+            f'({", ".join(passed)}); give a checkpoint to --resume, or another --work-dir to '
+            f'start anew.'
         )
     return None
 

@@ -47,8 +47,8 @@ def write_sharded(content: dict, path: Path) -> None:
         rank, (cause, _) = sorted(error.failures.items())[0]
         if not isinstance(cause, (OSError, RuntimeError)):
             raise cause from None
-        told = cause.strerror if isinstance(cause, OSError) else None
-        reason = told or str(cause).partition('\n')[0]
+        known = cause.strerror if isinstance(cause, OSError) else None
+        reason = known or str(cause).partition('\n')[0]
         raise UserError(
             f'{path} cannot be written ({reason}, in process {rank}); what was there before is '
             f'kept. Free space, or give another folder.'

@@ -51,11 +51,9 @@ class Reference:
     ) -> None:
         path = Path(path)
         self.given = read_statistics(path, dim)
-        self.images = (
-            None
-            if self.given and not _has_images(path)
-            else ImageSet(path, skip_broken, background)
-        )
+        self.images: ImageSet | None = None
+        if not self.given or _has_images(path):
+            self.images = ImageSet(path, skip_broken, background)
 
 
 def _has_images(path: Path) -> bool:
@@ -114,16 +112,15 @@ def compare(
     extractor.prepare(device)
     paired = bool(PAIRED & set(metrics))
     score = InceptionScore() if 'is' in metrics else None
-    ours = collect(
-        samples,
-        extractor,
-        batch_size,
-        device,
-        Statistics(extractor.dim, len(samples) if paired else 0, score),
-    )
-    theirs = _reference_statistics(
-        reference, extractor, batch_size, device, paired, 'fd' in metrics
-    )
+    how = (extractor, batch_size, device)
+    ours = Statistics(extractor.dim, len(samples) if paired else 0, score)
+    collect(samples, *how, ours)
+    theirs = None
+    if paired:
+        theirs = Statistics(extractor.dim, len(reference.images))
+        collect(reference.images, *how, theirs)
+    elif 'fd' in metrics and not reference.given:
+        theirs = cached_moments(reference.images, *how)
     values = measure(ours, theirs, extractor, metrics, reference.given)
     return Result(
         values=values,
@@ -136,28 +133,6 @@ def compare(
             samples=samples.skipped, reference=reference.images.skipped if reference.images else []
         ),
     )
-
-
-def _reference_statistics(
-    reference: Reference,
-    extractor: FeatureExtractor,
-    batch_size: int,
-    device: str,
-    paired: bool,
-    distance: bool,
-) -> Statistics | None:
-    """Return statistics of the reference's images, if a metric needs them."""
-    if paired:
-        return collect(
-            reference.images,
-            extractor,
-            batch_size,
-            device,
-            Statistics(extractor.dim, len(reference.images)),
-        )
-    if distance and not reference.given:
-        return cached_moments(reference.images, extractor, batch_size, device)
-    return None
 
 
 def measure(
@@ -192,11 +167,9 @@ def measure(
 
 def _protocol(metrics: tuple[str, ...], reference: Reference) -> dict[str, str]:
     """Describe how each metric is computed."""
-    of = (
-        "the reference file's statistics (mu, sigma)"
-        if reference.given
-        else 'the statistics of all images of the reference'
-    )
+    of = 'the statistics of all images of the reference'
+    if reference.given:
+        of = "the reference file's statistics (mu, sigma)"
     texts = dict(
         fd=f'Fréchet distance to {of}',
         precision_recall="generated set first, 3rd neighbour, against the reference's images",
@@ -218,16 +191,13 @@ def _warnings(
         for name, least in ENOUGH_SAMPLES.items()
         if name in metrics and ours.count < least
     ]
+    # The distance is to the statistics of the file where it has any.
+    paired = [name for name in ENOUGH if name in metrics and not (name == 'fd' and reference.given)]
     lines += [
-        (
-            f'{theirs.count} reference images are few for {name}; below {least} it depends on '
-            f'their number.'
-        )
-        for name, least in ENOUGH.items()
-        if theirs
-        and name in metrics
-        and theirs.count < least
-        and not (name == 'fd' and reference.given)
+        f'{theirs.count} reference images are few for {name}; below {ENOUGH[name]} it depends on '
+        f'their number.'
+        for name in paired
+        if theirs and theirs.count < ENOUGH[name]
     ]
     own, other = samples.size, reference.images.size if reference.images else None
     if own and other and own != other:

@@ -60,10 +60,8 @@ class Statistics:
     def known(cls, count: int, mean: np.ndarray, cov: np.ndarray) -> 'Statistics':
         """Create from given moments; ``count`` is 0 if unknown."""
         statistics = cls(len(mean))
-        statistics.count, statistics._moments = (
-            count,
-            (count, torch.from_numpy(mean), torch.from_numpy(cov)),
-        )
+        statistics.count = count
+        statistics._moments = (count, torch.from_numpy(mean), torch.from_numpy(cov))
         return statistics
 
     def update(self, out: dict[str, Tensor]) -> None:
@@ -177,9 +175,8 @@ def collect(
     with tqdm(total=len(images), desc=images.name, unit='image') as bar:
         for batch in images.batches(batch_size):
             with warnings.catch_warnings():
-                warnings.simplefilter(
-                    'ignore'
-                )  # of arrays that are not writable; they are only read
+                # Of arrays that are not writable; they are only read.
+                warnings.simplefilter('ignore')
                 tensor = torch.from_numpy(batch).permute(0, 3, 1, 2).to(device)
             with torch.no_grad():
                 out = extractor(tensor)

@@ -25,13 +25,7 @@ def moments(total: Tensor, dim: int) -> tuple[int, Tensor, Tensor]:
 def sums(features: Tensor) -> Tensor:
     """Sum ones, features (B, dim) and their outer products, float64 (1 + dim + dim^2,)."""
     x = as_double(features)
-    return torch.cat(
-        [
-            torch.tensor([float(len(x))], dtype=torch.float64, device=x.device),
-            x.sum(0),
-            (x.T @ x).flatten(),
-        ]
-    )
+    return torch.cat([x.new_tensor([len(x)]), x.sum(0), (x.T @ x).flatten()])
 
 
 def frechet_distance(mean_1: Tensor, cov_1: Tensor, mean_2: Tensor, cov_2: Tensor) -> float:
@@ -43,13 +37,9 @@ def frechet_distance(mean_1: Tensor, cov_1: Tensor, mean_2: Tensor, cov_2: Tenso
     Raises:
         UserError: A mean or a covariance is not finite.
     """
-    for values, name in (
-        (mean_1, 'first'),
-        (cov_1, 'first'),
-        (mean_2, 'second'),
-        (cov_2, 'second'),
-    ):
-        check_finite(values, f'Mean and covariance of the {name} set')
+    for name, moments_of_set in (('first', (mean_1, cov_1)), ('second', (mean_2, cov_2))):
+        for values in moments_of_set:
+            check_finite(values, f'Mean and covariance of the {name} set')
     product = _root(cov_1, mean_1).T @ _root(cov_2, mean_2)
     trace = torch.linalg.svdvals(product).sum()
     distance = (mean_1 - mean_2).square().sum() + cov_1.trace() + cov_2.trace() - 2 * trace

@@ -31,11 +31,8 @@ class ImageSet:
     def __init__(
         self, path: str | Path, skip_broken: bool = False, background: Colour = 'white'
     ) -> None:
-        self.path, self.skip_broken, self.background = (
-            Path(path),
-            skip_broken,
-            to_colour(background),
-        )
+        self.path, self.skip_broken = Path(path), skip_broken
+        self.background = to_colour(background)
         self.name = self.path.name
         self.skipped: list[str] = []
         # (H, W) of an image, known for a folder once one is read.
@@ -154,10 +151,10 @@ class ImageSet:
             first = first or image.shape
             self.size = first[:2]
             if image.shape != first:
-                sizes = (
-                    f'{image.shape[0]}x{image.shape[1]}, the images before it {first[0]}x{first[1]}'
+                raise UserError(
+                    f'{file} is {image.shape[0]}x{image.shape[1]}, the images before it '
+                    f'{first[0]}x{first[1]}; give images of one size.'
                 )
-                raise UserError(f'{file} is {sizes}; give images of one size.')
             batch.append(image)
             if len(batch) == size:
                 yield np.stack(batch)
@@ -169,9 +166,6 @@ class ImageSet:
 def read_header(member) -> tuple[tuple[int, ...], bool, np.dtype]:
     """Read shape, Fortran order and type of an npy stream, without its data."""
     version = np.lib.format.read_magic(member)
-    read = (
-        np.lib.format.read_array_header_1_0
-        if version == (1, 0)
-        else np.lib.format.read_array_header_2_0
-    )
-    return read(member)
+    if version == (1, 0):
+        return np.lib.format.read_array_header_1_0(member)
+    return np.lib.format.read_array_header_2_0(member)

@@ -1,5 +1,6 @@
 """PSNR and SSIM of single images (docs/reference/specification.md, Reconstruction metrics)."""
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -24,6 +25,12 @@ def psnr(a: Tensor, b: Tensor) -> Tensor:
     The images are two (B, C, H, W) in [0, 1].
     """
     return -10 * torch.log10((a - b).square().flatten(1).mean(1))
+
+
+def psnr_of_images(image: np.ndarray, other: np.ndarray) -> float:
+    """Compute the PSNR in dB of two images uint8 (H, W, 3)."""
+    a, b = (torch.from_numpy(x)[None].double() / 255 for x in (image, other))
+    return psnr(a, b).item()
 
 
 def ssim(a: Tensor, b: Tensor) -> Tensor:

@@ -139,7 +139,7 @@ def build_rejection(config: Mapping[str, Any] | None) -> Rejection | None:
         return None
     if config.get('type', CLASSIFIER['type']) == CLASSIFIER['type']:
         config = CLASSIFIER | config
-    kind = FEATURES.get(config['type'])
+    kind = FEATURES.find(config['type'])
     wrong = sorted(config.keys() - accepted(kind) - {'type'}) if kind else []
     if wrong:
         listed = ', '.join(sorted(accepted(kind) | {'keep'}))

@@ -35,8 +35,7 @@ def check_stages(evaluators: Sequence[dict], model: dict, source: str) -> None:
 
 
 def _stage(registry: Registry, built: dict) -> str | None:
-    kind = built.get('type')
-    cls = registry.get(kind) if isinstance(kind, str) else kind
+    cls = registry.find(built.get('type'))
     return cls.stage if isinstance(cls, Staged) else None
 
 

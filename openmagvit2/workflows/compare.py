@@ -146,7 +146,7 @@ def _named(
 
 def _network(config: dict) -> FeatureExtractor:
     """Return the network of a config, whose keys come from the command line."""
-    kind = FEATURES.get(config['type']) if isinstance(config['type'], str) else config['type']
+    kind = FEATURES.find(config['type'])
     known = accepted(kind) if kind is not None else set(config)
     for key in config.keys() - known - {'type'}:
         raise UserError(

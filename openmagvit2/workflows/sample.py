@@ -8,12 +8,13 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from mmengine.dist import broadcast_object_list, get_dist_info, is_main_process
+from mmengine.dist import get_dist_info, is_main_process
 from tqdm import tqdm
 
 from openmagvit2.apis.generator import Generator
 from openmagvit2.checkpoint.hashing import weights_hash
 from openmagvit2.engine.launch import long_barrier
+from openmagvit2.engine.on_main import on_main
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.rejection import Rejection
 from openmagvit2.evaluation.sample_labels import RANDOM, by_class, listed, sample_pairs
@@ -35,7 +36,7 @@ def sample_npz(
 ) -> int:
     """Write ``arr_0`` uint8 (N, H, W, 3) and ``arr_1`` int64 (N,), by class or drawn; resumable.
 
-    Processes write parts to ``<out>.parts``, which are then merged.
+    Processes write parts to ``<out>.parts``, which are then merged. Return the number of images.
 
     Args:
         generator: Generator to sample from.
@@ -49,8 +50,6 @@ def sample_npz(
         rejection: Keep the most probable of more samples.
         sampling: See :meth:`Generator.sample`.
 
-    Returns the number of images.
-
     Raises:
         UserError: The file exists or cannot be written, parts of other settings exist, or a label
             or a setting is wrong.
@@ -59,12 +58,14 @@ def sample_npz(
     _check_target(out)
     labels, drawn = _checked(generator, labels, seed, rejection, sampling)
     folder = out.with_name(f'{out.name}.parts')
-    named = RANDOM if drawn else labels
-    settings = dict(labels=named, num_per_class=num_per_class, seed=seed, part=part)
-    _begin(folder, settings | _identity(generator, sampling, rejection))
+    settings = dict(
+        labels=RANDOM if drawn else labels, num_per_class=num_per_class, seed=seed, part=part
+    )
+    settings |= _identity(generator, sampling, rejection)
+    on_main(lambda: claim(folder, settings, 'settings.json', 'part_*.npy', 'parts'))
     jobs = sample_pairs(labels, num_per_class, seed, drawn)
-    starts = range(0, len(jobs), part)
-    parts = list(by_class(jobs)) if rejection else [jobs[i : i + part] for i in starts]
+    parts = [jobs[i : i + part] for i in range(0, len(jobs), part)]
+    parts = list(by_class(jobs)) if rejection else parts
     how = dict(seed=seed, batch_size=batch_size, rejection=rejection, **sampling)
     _write_parts(partial(generator.sample_pairs, **how), folder, parts)
     long_barrier()
@@ -142,23 +143,6 @@ def _read(part: Path) -> np.ndarray:
         raise UserError(
             f'{part} cannot be read ({error}); remove it, and start again with the same settings.'
         ) from None
-
-
-def _begin(folder: Path, settings: dict) -> None:
-    """Make the folder, or find it with the same settings; all processes get the same answer."""
-    answer = [_claim(folder, settings) if is_main_process() else None]
-    broadcast_object_list(answer)
-    if answer[0]:
-        raise UserError(answer[0])
-
-
-def _claim(folder: Path, settings: dict) -> str | None:
-    """Return what is wrong with the folder, if anything."""
-    try:
-        claim(folder, settings, 'settings.json', 'part_*.npy', 'parts')
-    except UserError as error:
-        return str(error)
-    return None
 
 
 def _merge(folder: Path, out: Path, labels: list[int], parts: int) -> None:

@@ -133,7 +133,7 @@ def choose_loop(config: Config) -> bool:
     Raises:
         UserError: Some measure samples, others a data set.
     """
-    kinds = [METRICS.get(str(part['type'])) for part in listed(config.test_evaluator)]
+    kinds = [METRICS.find(part['type']) for part in listed(config.test_evaluator)]
     samples = {measures_samples(kind) for kind in kinds}
     if len(samples) > 1:
         raise UserError(
@@ -168,7 +168,7 @@ def _within(part: dict, whole: dict) -> bool:
 
 def _takes(registry: Registry, built: dict, key: str) -> bool:
     """Return whether the class of a config has an argument; building reports an unknown class."""
-    kind = registry.get(built['type'])
+    kind = registry.find(built['type'])
     return kind is not None and key in accepted(kind)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.dist import broadcast_object_list, get_dist_info, is_main_process
+from mmengine.dist import get_dist_info, is_main_process
 from mmengine.logging import print_log
 from torch import nn
 from torch.utils.data import DataLoader
@@ -31,6 +31,7 @@ from openmagvit2.datasets.token_files import (
 from openmagvit2.datasets.views import ViewBatches, Views
 from openmagvit2.engine.launch import long_barrier
 from openmagvit2.engine.numerics import seed_of
+from openmagvit2.engine.on_main import on_main
 from openmagvit2.errors import UserError
 from openmagvit2.io import (
     make_folder,
@@ -77,12 +78,10 @@ def views_of(pipeline: list[dict], crops: str, flip: bool) -> list[tuple[list[di
         views, flip = [(_placed(steps, places, corner), 0) for corner in CORNERS], True
     else:
         raise UserError(f"--crops must be 'centre', 'ten', or 'random:N', got {crops!r}.")
-    mirrored = (
-        [([*steps, dict(type='RandomFlip', prob=1.0)], epoch) for steps, epoch in views]
-        if flip
-        else []
-    )
-    return views + mirrored
+    if flip:
+        mirror = dict(type='RandomFlip', prob=1.0)
+        views += [([*steps, mirror], epoch) for steps, epoch in views]
+    return views
 
 
 def tokenize(
@@ -125,7 +124,7 @@ def tokenize(
     recipe = dict(split=split, crops=crops, flip=flip, dataset=spec)
     header = _header(model, config, checkpoint, views, recipe)
     header |= dict(batch_size=batch_size, block=block)
-    if _begin_everywhere(out, header) == 'finished':
+    if on_main(lambda: _begin(out, header)):
         print_log(f'{out} is finished already, with these settings and images.', 'current')
         return header | dict(finished=True)
     _encode_blocks(model, views, out, header, num_workers)
@@ -249,60 +248,47 @@ def _fingerprints(images: ImageDataset, spec: dict) -> dict[str, str | None]:
     return dict(fingerprint=found, listing=every.fingerprint())
 
 
-def _begin_everywhere(out: Path, header: dict) -> str:
-    """Begin in the main process; return its answer, or raise its error, in all processes."""
-    begun = [_begin(out, header) if is_main_process() else None]
-    broadcast_object_list(begun)
-    if isinstance(begun[0], UserError):
-        raise begun[0]
-    return begun[0]
+def _begin(out: Path, header: dict) -> bool:
+    """Make or check the folder; return whether it is finished.
 
-
-def _begin(out: Path, header: dict) -> str | UserError:
-    """Make or check the folder; 'begun', 'finished', or what is wrong, for all processes to
-    raise.
+    Raises:
+        UserError: It cannot be written to, or holds other tokens.
     """
     if not (usable_text(out) / HEADER).is_file():
-        try:
-            make_folder(out)
-            # They would stand for blocks of a header that is gone.
-            _remove_marks(out)
-            # Better here than after hours.
-            reserve(out / TOKENS, token_bytes(header))
-            with write_atomically(out / LABELS) as file:
-                np.save(file, np.zeros(header['num_images'], np.int64))
-            # Last, since it says that the others are there.
-            write_text(out / HEADER, _text(header))
-        except UserError as error:
-            return error
-        return 'begun'
-    try:
-        old = read_header(out)
-        known = {key: value for key, value in old.items() if key not in NOT_COMPARED}
-        other = [key for key, value in known.items() if header.get(key) != value]
-        # The same recipe gives other images.
-        if other and set(other) <= {'fingerprint', 'num_images', 'classes'}:
-            raise UserError(
-                f'{out} holds tokens of images that have changed since (names, sizes or times); '
-                f'give another --out, or remove it.'
-            )
-        # Other settings may choose other images.
-        other = [key for key in other if key != 'fingerprint']
-        if other:
-            raise UserError(
-                f'{out} holds tokens of other settings ({", ".join(other)}); give another --out, '
-                f'or remove it.'
-            )
-        check_sizes(out, old)
-        if old['finished'] and old.get('listing') != header['listing']:
-            write_text(out / HEADER, _text(old | dict(listing=header['listing'])))
-    except UserError as error:
-        return error
+        make_folder(out)
+        # They would stand for blocks of a header that is gone.
+        _remove_marks(out)
+        # Better here than after hours.
+        reserve(out / TOKENS, token_bytes(header))
+        with write_atomically(out / LABELS) as file:
+            np.save(file, np.zeros(header['num_images'], np.int64))
+        # Last, since it says that the others are there.
+        write_text(out / HEADER, _text(header))
+        return False
+    old = read_header(out)
+    known = {key: value for key, value in old.items() if key not in NOT_COMPARED}
+    other = [key for key, value in known.items() if header.get(key) != value]
+    # The same recipe gives other images.
+    if other and set(other) <= {'fingerprint', 'num_images', 'classes'}:
+        raise UserError(
+            f'{out} holds tokens of images that have changed since (names, sizes or times); give '
+            f'another --out, or remove it.'
+        )
+    # Other settings may choose other images.
+    other = [key for key in other if key != 'fingerprint']
+    if other:
+        raise UserError(
+            f'{out} holds tokens of other settings ({", ".join(other)}); give another --out, or '
+            f'remove it.'
+        )
+    check_sizes(out, old)
     if not old['finished']:
-        return 'begun'
+        return False
+    if old.get('listing') != header['listing']:
+        write_text(out / HEADER, _text(old | dict(listing=header['listing'])))
     # A kill may have come between the end and the clearing up.
     _remove_marks(out)
-    return 'finished'
+    return True
 
 
 def _text(header: dict) -> str:

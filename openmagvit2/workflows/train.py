@@ -96,7 +96,7 @@ def _check_parts(config: Config) -> None:
     if not config.train_dataloader.get('dataset'):
         raise UserError('The config has no train_dataloader.dataset; a training needs one.')
     given = config.train_cfg.get('type')
-    kind = LOOPS.get(given) if isinstance(given, str) else given
+    kind = LOOPS.find(given)
     if not inspect.isclass(kind) or not issubclass(kind, IterationLoop):
         raise UserError(
             f'train_cfg.type={given}: a training runs in an IterationLoop or a class derived from '

@@ -71,13 +71,13 @@ def test_named_ranges(low_high):
     torch.testing.assert_close(tensor, plain(IMAGE), atol=1e-6, rtol=0)
 
 
-def test_a_doubtful_range_is_told_once():
+def test_a_doubtful_range_is_one_warning():
     module._warn_once.cache_clear()
     unit = np.linspace(0, 1, 48, dtype=np.float32).reshape(4, 4, 3)
-    with pytest.warns(UserWarning, match=r'within \[0, 1\].*say value_range=\(0, 1\)') as told:
+    with pytest.warns(UserWarning, match=r'within \[0, 1\].*say value_range=\(0, 1\)') as message:
         to_list([unit, unit])
         to_list(unit)
-    assert len(told) == 1
+    assert len(message) == 1
     module._warn_once.cache_clear()
     with warnings.catch_warnings():
         warnings.simplefilter('error')
@@ -93,7 +93,7 @@ def holding(value: float) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ('image', 'told'),
+    ('image', 'message'),
     [
         (holding(np.nan), 'values that are infinite or NaN'),
         (torch.from_numpy(holding(np.inf)).permute(2, 0, 1), 'values that are infinite or NaN'),
@@ -108,8 +108,8 @@ def holding(value: float) -> np.ndarray:
         ('nothing.png', 'nothing.png cannot be read: there is no such file'),
     ],
 )
-def test_mistakes_in_images(image, told):
-    with pytest.raises(UserError, match=told):
+def test_mistakes_in_images(image, message):
+    with pytest.raises(UserError, match=message):
         to_list(image)
     with pytest.raises(
         UserError, match=r'value_range must be black and white of floats, got \(1, 0\)'
@@ -142,7 +142,7 @@ def test_indices_of_any_kind(tokenizer):
 
 
 @pytest.mark.parametrize(
-    ('given', 'told'),
+    ('given', 'message'),
     [
         (torch.zeros(1, 2, 2), 'must be whole numbers .*, got torch.float32'),
         (torch.zeros(1, 2, 2, dtype=torch.bool), 'must be whole numbers .*, got torch.bool'),
@@ -154,8 +154,8 @@ def test_indices_of_any_kind(tokenizer):
         (np.full((2, 2), 256), 'from 0 to 255 .* got 256'),
     ],
 )
-def test_mistakes_in_indices(tokenizer, given, told):
-    with pytest.raises(UserError, match=told):
+def test_mistakes_in_indices(tokenizer, given, message):
+    with pytest.raises(UserError, match=message):
         tokenizer.decode(given)
 
 

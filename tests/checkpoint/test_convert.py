@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from open_magvit2_names import ema_names, official_names
 
 from openmagvit2.apis import Generator, Tokenizer, init_model
 from openmagvit2.checkpoint import read_checkpoint, to_official, to_ours, write_checkpoint
 from openmagvit2.checkpoint.converters import converters
-from openmagvit2.checkpoint.converters.open_magvit2 import FILES, ema_names, official_names
+from openmagvit2.checkpoint.converters.open_magvit2 import FILES
 from openmagvit2.config import load_config
 from openmagvit2.workflows.train import train
 
@@ -128,7 +129,7 @@ def test_weights_choose(model):
 
 
 @pytest.mark.parametrize(
-    ('change', 'told'),
+    ('change', 'message'),
     [
         (lambda s: s.pop('decoder.conv_in.weight'), 'decoder.conv_in.weight is missing'),
         (
@@ -181,10 +182,10 @@ def test_weights_choose(model):
         ),
     ],
 )
-def test_wrong_files_are_refused(model, change, told):
+def test_wrong_files_are_refused(model, change, message):
     state = random_state(model)
     change(state)
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         to_ours(state, model)
 
 
@@ -262,24 +263,23 @@ def test_what_is_left_out_is_reported(model):
     assert not any('discriminator' in name for name in ours['state_dict'])
 
 
+def one_step_from(checkpoint: Path):
+    """The config of one iteration that starts from some weights."""
+    options = {'train_cfg.max_iters': 1, 'load_from': str(checkpoint)}
+    return load_config(TINY, options | {'experiment_name': checkpoint.parent.name})
+
+
 def test_converted_weights_start_a_training(model, tmp_path):
     ours, _ = to_ours(random_state(model), model)
     write_checkpoint(ours, tmp_path / 'ours.pth')
-    config = load_config(
-        TINY,
-        {
-            'train_cfg.max_iters': 1,
-            'load_from': str(tmp_path / 'ours.pth'),
-            'experiment_name': tmp_path.name,
-        },
-    )
+    config = one_step_from(tmp_path / 'ours.pth')
     config.optim_wrapper.autoencoder.optimizer.lr = 0.0
     runner = train(config, str(tmp_path / 'run'))
     assert runner.model.encoder.conv_in.weight.equal(ours['state_dict']['encoder.conv_in.weight'])
 
 
 @pytest.mark.parametrize(
-    ('change', 'told'),
+    ('change', 'message'),
     [
         (
             lambda c: c['state_dict'].update({'encoder.conv_out.bias': torch.zeros(2)}),
@@ -298,22 +298,14 @@ def test_converted_weights_start_a_training(model, tmp_path):
         ),
     ],
 )
-def test_a_training_refuses_weights_that_do_not_fit(model, tmp_path, change, told):
+def test_a_training_refuses_weights_that_do_not_fit(model, tmp_path, change, message):
     ours, _ = to_ours(random_state(model), model)
     change(ours)
-    if 'missing' in told:
+    if 'missing' in message:
         del ours['ema_state_dict']
     write_checkpoint(ours, tmp_path / 'ours.pth')
-    config = load_config(
-        TINY,
-        {
-            'train_cfg.max_iters': 1,
-            'load_from': str(tmp_path / 'ours.pth'),
-            'experiment_name': tmp_path.name,
-        },
-    )
-    with pytest.raises(ValueError, match=told):
-        train(config, str(tmp_path / 'run'))
+    with pytest.raises(ValueError, match=message):
+        train(one_step_from(tmp_path / 'ours.pth'), str(tmp_path / 'run'))
 
 
 def test_weights_alone_are_no_training_to_resume(model, tmp_path):

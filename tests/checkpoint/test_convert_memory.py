@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from open_magvit2_names import official_names
 
 from openmagvit2.apis import init_model
-from openmagvit2.checkpoint.converters.open_magvit2 import official_names
 
 ROOT = Path(__file__).parents[2]
 LIMIT = 2 * 2**30

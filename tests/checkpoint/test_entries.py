@@ -45,18 +45,18 @@ ACCEPTED = {
 }
 
 
-@pytest.mark.parametrize(('told', 'wrap'), ACCEPTED.items(), ids=ACCEPTED.keys())
-def test_one_set_of_weights(told, wrap, ours, official, tmp_path, lines):
+@pytest.mark.parametrize(('message', 'wrap'), ACCEPTED.items(), ids=ACCEPTED.keys())
+def test_one_set_of_weights(message, wrap, ours, official, tmp_path, lines):
     torch.save(wrap(ours), tmp_path / 'ours.pth')
     loaded = init_model(CONFIG, tmp_path / 'ours.pth').state_dict()
     assert all(loaded[name].equal(value) for name, value in ours.items())
-    assert len(lines) == 1 and f'`{told.strip()}`' in lines[0] and 'ours.pth' in lines[0]
+    assert len(lines) == 1 and f'`{message.strip()}`' in lines[0] and 'ours.pth' in lines[0]
     torch.save(wrap(official), tmp_path / 'official.pth')
     convert([tmp_path / 'official.pth'], tmp_path / 'b.pth', CONFIG)
     state = torch.load(tmp_path / 'b.pth', weights_only=True)['state_dict']
     assert state.keys() == ours.keys()
     assert all(state[name].equal(value) for name, value in ours.items())
-    assert len(lines) == 2 and f'`{told.strip()}`' in lines[1]
+    assert len(lines) == 2 and f'`{message.strip()}`' in lines[1]
 
 
 SEVERAL = {
@@ -84,17 +84,17 @@ SEVERAL = {
 
 
 @pytest.mark.parametrize('names', ['ours', 'official'])
-@pytest.mark.parametrize(('wrap', 'entry', 'told'), SEVERAL.values(), ids=SEVERAL.keys())
-def test_several_sets_of_weights(wrap, entry, told, names, ours, tmp_path, request):
+@pytest.mark.parametrize(('wrap', 'entry', 'message'), SEVERAL.values(), ids=SEVERAL.keys())
+def test_several_sets_of_weights(wrap, entry, message, names, ours, tmp_path, request):
     state = request.getfixturevalue(names)
     other = {name: x + 1 if x.is_floating_point() else x for name, x in state.items()}
     torch.save(wrap(state, other), tmp_path / 'a.pth')
     with pytest.raises(UserError) as error:
         convert([tmp_path / 'a.pth'], tmp_path / 'b.pth', CONFIG)
-    assert told in str(error.value) and '--entry ' in str(error.value)
+    assert message in str(error.value) and '--entry ' in str(error.value)
     with pytest.raises(UserError) as error:
         init_model(CONFIG, tmp_path / 'a.pth')
-    assert told in str(error.value)
+    assert message in str(error.value)
     with pytest.raises(UserError, match="a.pth has no entry 'nothing'; choose one of `"):
         convert([tmp_path / 'a.pth'], tmp_path / 'b.pth', CONFIG, entry='nothing')
     convert([tmp_path / 'a.pth'], tmp_path / 'b.pth', CONFIG, entry=entry)
@@ -122,7 +122,7 @@ def test_what_counts_as_weights():
     assert state_dicts(weights) == {'': weights}
 
 
-def test_files_of_other_models_are_told_as_before(tmp_path, ours):
+def test_files_of_other_models_keep_their_errors(tmp_path, ours):
     torch.save(dict(a=dict(weight=torch.ones(1))), tmp_path / 'a.pth')
     with pytest.raises(UserError, match='does not fit this config: .*missing.*unexpected'):
         init_model(CONFIG, tmp_path / 'a.pth')
@@ -133,12 +133,12 @@ def test_files_of_other_models_are_told_as_before(tmp_path, ours):
 
 
 def test_states_of_another_kind(tmp_path, ours):
-    for averages, told in (
+    for averages, message in (
         ([1], 'its ema_state_dict holds no tensors by name, but a list'),
         ({3: torch.ones(1)}, 'its ema_state_dict holds no tensors by name, but a dict'),
     ):
         torch.save(dict(state_dict=ours, ema_state_dict=averages), tmp_path / 'a.pth')
-        with pytest.raises(UserError, match=told):
+        with pytest.raises(UserError, match=message):
             init_model(CONFIG, tmp_path / 'a.pth')
     torch.save({name: value.to('meta') for name, value in ours.items()}, tmp_path / 'b.pth')
     with pytest.raises(UserError, match="b.pth holds shapes without numbers .as .*device 'meta'"):

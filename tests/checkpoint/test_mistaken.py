@@ -42,7 +42,7 @@ LFS = b'version https://git-lfs.github.com/spec/v1\noid sha256:b806\nsize 707166
 
 @pytest.mark.parametrize('name', ['a.pth', 'a.safetensors'])
 @pytest.mark.parametrize(
-    ('content', 'told'),
+    ('content', 'message'),
     [
         (b'', 'is empty; copy or download it again'),
         (LFS, 'is not a checkpoint: it is a pointer of Git LFS; fetch the file itself, as'),
@@ -54,14 +54,14 @@ LFS = b'version https://git-lfs.github.com/spec/v1\noid sha256:b806\nsize 707166
         ('über\nä'.encode()[:-1], "is not a checkpoint: it is a text that begins with 'über'"),
     ],
 )
-def test_files_of_other_kinds(tmp_path, name, content, told):
+def test_files_of_other_kinds(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(UserError, match=f'{tmp_path / name} {told}'):
+    with pytest.raises(UserError, match=f'{tmp_path / name} {message}'):
         read_checkpoint(tmp_path / name)
 
 
 @pytest.mark.parametrize(
-    ('content', 'told'),
+    ('content', 'message'),
     [
         (bytes(range(200, 256)), r'it is damaged, or no file of torch.save \('),
         (archive(), r'it is damaged, or no file of torch.save \(RuntimeError'),
@@ -70,7 +70,7 @@ def test_files_of_other_kinds(tmp_path, name, content, told):
         (b'\x89\x01' + bytes(30), r'it is damaged, or no file of torch.save \('),
     ],
 )
-def test_anything_else(tmp_path, content, told):
+def test_anything_else(tmp_path, content, message):
     (tmp_path / 'a.pth').write_bytes(content)
-    with pytest.raises(UserError, match=f'^Checkpoint .*/a.pth cannot be read safely: {told}'):
+    with pytest.raises(UserError, match=f'^Checkpoint .*/a.pth cannot be read safely: {message}'):
         read_checkpoint(tmp_path / 'a.pth')

@@ -20,13 +20,13 @@ def test_files_without_names_are_refused(tmp_path, content):
         read_checkpoint(tmp_path / 'list.pth')
 
 
-def test_an_index_of_shards_is_told_so(tmp_path):
+def test_an_index_of_shards_is_named(tmp_path):
     (tmp_path / 'model.safetensors.index.json').write_text('{"weight_map": {}}')
     with pytest.raises(UserError, match='name the files that it lists'):
         read_checkpoint(tmp_path / 'model.safetensors.index.json')
 
 
-def test_a_cut_file_is_told_so_in_one_sentence(tmp_path):
+def test_a_cut_file_is_one_sentence(tmp_path):
     torch.save(STATE, tmp_path / 'x.pth')
     data = (tmp_path / 'x.pth').read_bytes()
     (tmp_path / 'x.pth').write_bytes(data[: len(data) // 2])

@@ -30,7 +30,7 @@ def load(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('text', 'told'),
+    ('text', 'wanted'),
     [
         (
             'max_iters = 5',
@@ -61,8 +61,8 @@ def load(tmp_path):
         ),
     ],
 )
-def test_keys_that_do_nothing_are_errors(load, text, told):
-    with pytest.raises(UserError, match=told):
+def test_keys_that_do_nothing_are_errors(load, text, wanted):
+    with pytest.raises(UserError, match=wanted):
         load(text)
 
 
@@ -134,7 +134,7 @@ GAME = dict(type='Adversarial', discriminator=dict(type='PatchGAN'))
 
 
 @pytest.mark.parametrize(
-    ('options', 'told'),
+    ('options', 'wanted'),
     [
         ({'model.training.adversarial.discriminator.chanels': 3}, r'did you mean `channels`'),
         ({'model.training.adversarial.strat': 3}, r'did you mean `start`'),
@@ -160,9 +160,9 @@ GAME = dict(type='Adversarial', discriminator=dict(type='PatchGAN'))
         ),
     ],
 )
-def test_classes_say_what_their_dicts_hold(load, options, told):
+def test_classes_say_what_their_dicts_hold(load, options, wanted):
     game = f'model = dict(training=dict(losses=dict(), adversarial={GAME!r}))'
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=wanted):
         load(game, options)
 
 

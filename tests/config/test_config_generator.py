@@ -20,7 +20,7 @@ def build(name: str, options: dict):
 
 
 @pytest.mark.parametrize(
-    ('name', 'key', 'values', 'told'),
+    ('name', 'key', 'values', 'message'),
     [
         ('ar_32', 'type', [None], ' must be the name of a class, got None'),
         ('ar_32', 'input_dropout', [-1, 2.5, float('nan')], FRACTION),
@@ -54,9 +54,9 @@ def build(name: str, options: dict):
         ('ar_32', 'output_size', [0, [0, 1]], ' must be a whole number from 1 or a list'),
     ],
 )
-def test_values_that_cannot_be(name, key, values, told):
+def test_values_that_cannot_be(name, key, values, message):
     for value in values:
-        with pytest.raises(UserError, match=f'^model.{key}{told}'):
+        with pytest.raises(UserError, match=f'^model.{key}{message}'):
             build(name, {f'model.{key}': value})
 
 
@@ -79,7 +79,7 @@ def test_an_argument_of_a_part_that_is_there_by_default():
 
 
 @pytest.mark.parametrize(
-    ('key', 'values', 'told'),
+    ('key', 'values', 'message'),
     [
         ('choice_temperature', ['x', None, [1]], ' must be a number, got '),
         ('schedule', [3, None, [1]], ' must be a string or a list, each a string, got '),
@@ -88,9 +88,9 @@ def test_an_argument_of_a_part_that_is_there_by_default():
         ('type', [3, dict(a=1)], ' must be the name of a sampler, got '),
     ],
 )
-def test_settings_of_samplers(key, values, told):
+def test_settings_of_samplers(key, values, message):
     for value in values:
-        with pytest.raises(UserError, match=f'^sampling.{key}{told}'):
+        with pytest.raises(UserError, match=f'^sampling.{key}{message}'):
             build_sampler({'type': 'MaskedSampler', key: value})
 
 

@@ -64,7 +64,7 @@ def test_arguments_of_base_classes_and_of_other_packages():
 
 
 @pytest.mark.parametrize(
-    ('config', 'key', 'value', 'told'),
+    ('config', 'key', 'value', 'message'),
     [
         ('lfq_32', 'model.encoder', None, 'must be a dict of the encoder slot, got None'),
         ('lfq_32', 'model.quantizer', 5, 'must be a dict of the quantizer slot, got 5'),
@@ -89,8 +89,8 @@ def test_arguments_of_base_classes_and_of_other_packages():
         ('ar_32', 'val_dataloader.dataset.num_images', 'all', 'a whole number from 0 or'),
     ],
 )
-def test_a_value_of_another_type_is_one_sentence_with_its_key(config, key, value, told):
-    with pytest.raises(UserError, match=rf'^{key} {told}|^{key} must be {told}'):
+def test_a_value_of_another_type_is_one_sentence_with_its_key(config, key, value, message):
+    with pytest.raises(UserError, match=rf'^{key} {message}|^{key} must be {message}'):
         load_config(TINY / f'{config}.py', {key: value})
 
 

@@ -97,8 +97,10 @@ def test_pattern(imagenet):
 
 
 def test_folders_without_images(tmp_path, monkeypatch):
-    told = []
-    monkeypatch.setattr(module, 'print_log', lambda text, logger, level: told.append((text, level)))
+    logged = []
+    monkeypatch.setattr(
+        module, 'print_log', lambda text, logger, level: logged.append((text, level))
+    )
     (tmp_path / 'val2017' / 'n02').mkdir(parents=True)
     (tmp_path / 'val2017' / 'n01').mkdir()
     (tmp_path / 'val2017' / 'readme.txt').write_text('none')
@@ -108,8 +110,8 @@ def test_folders_without_images(tmp_path, monkeypatch):
     Image.new('RGB', (4, 4)).save(tmp_path / 'val2017' / 'n02' / '0.png')
     assert ImageNet(data_root=str(tmp_path), split='val2017').samples[0][1] == 1
     assert (
-        told[0][0].endswith('1 of 2 folders hold no images and count as classes: n01')
-        and told[0][1] == logging.WARNING
+        logged[0][0].endswith('1 of 2 folders hold no images and count as classes: n01')
+        and logged[0][1] == logging.WARNING
     )
 
 
@@ -156,7 +158,7 @@ def test_lists_of_every_editor(tmp_path, content, labels):
 
 
 @pytest.mark.parametrize(
-    ('content', 'told'),
+    ('content', 'message'),
     [
         (b'a.png 3\n\nb.png\na.png 5\n', r'list.txt, line 3 has no label and line 1 has a label'),
         (b'a.png\nb.png\na.png 5\n', r'list.txt, line 3 has a label and line 1 has none'),
@@ -167,11 +169,11 @@ def test_lists_of_every_editor(tmp_path, content, labels):
         (b' \n', 'list.txt names no image'),
     ],
 )
-def test_mistakes_in_lists(tmp_path, content, told):
+def test_mistakes_in_lists(tmp_path, content, message):
     for name in ('a.png', 'b.png'):
         Image.new('RGB', (4, 4)).save(tmp_path / name)
     (tmp_path / 'list.txt').write_bytes(content)
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=message):
         ImageList(list_file=str(tmp_path / 'list.txt'), data_root=str(tmp_path))
 
 
@@ -234,11 +236,13 @@ def test_broken_image_is_named(broken, monkeypatch):
 
 
 def test_broken_images_are_left_out_counted_and_listed(broken, tmp_path, monkeypatch):
-    told = []
-    monkeypatch.setattr(module, 'print_log', lambda text, logger, level: told.append((text, level)))
+    logged = []
+    monkeypatch.setattr(
+        module, 'print_log', lambda text, logger, level: logged.append((text, level))
+    )
     data = ImageFolder(data_root=str(broken), on_error='skip')
     assert [data[i]['image'].shape[1] for i in range(len(data))] == [61, 62, 65]
-    ((text, level),) = told
+    ((text, level),) = logged
     assert (
         'leaves out 2 of 5 images' in text
         and f'\n  {broken / "2.jpg"}: ' in text
@@ -369,8 +373,10 @@ def test_sizes_of_two_sides(size):
         assert part is None or np.array_equal(cut, part[:height, :width])
     padded = TRANSFORMS.build(dict(type='Pad', size=[52, 66]))(dict(image=image))['image']
     assert padded.shape == (52, 66, 3) and np.array_equal(padded[1:51, 3:63], image)
-    told = r'Pad\(size=32\) got an image of 50x60, which is larger; put a Resize or a crop before'
-    with pytest.raises(UserError, match=told):
+    message = (
+        r'Pad\(size=32\) got an image of 50x60, which is larger; put a Resize or a crop before'
+    )
+    with pytest.raises(UserError, match=message):
         TRANSFORMS.build(dict(type='Pad', size=32))(dict(image=image))
 
 
@@ -378,8 +384,8 @@ def test_sizes_of_two_sides(size):
 @pytest.mark.parametrize('size', [[32], [1, 2, 3], 0, '32', 2.5, [32, None], True])
 def test_sizes_that_are_none(name, size):
     more = dict(corner='top_left') if name == 'CornerCrop' else {}
-    told = rf'{name}: size must be a number of pixels, or \[height, width\], got'
-    with pytest.raises(UserError, match=told):
+    message = rf'{name}: size must be a number of pixels, or \[height, width\], got'
+    with pytest.raises(UserError, match=message):
         TRANSFORMS.build(dict(type=name, size=size, **more))
 
 

@@ -74,12 +74,14 @@ def test_what_is_never_learned_is_said(tmp_path):
 
 @pytest.mark.parametrize('key', ['train_dataloader', 'val_dataloader', 'test_dataloader'])
 def test_a_training_warns_in_one_line(key, monkeypatch):
-    told = []
-    monkeypatch.setattr(checks, 'print_log', lambda text, logger, level: told.append((text, level)))
+    logged = []
+    monkeypatch.setattr(
+        checks, 'print_log', lambda text, logger, level: logged.append((text, level))
+    )
     loader = SimpleNamespace(dataset=FashionMNIST(num_images=3))
     checks.check_datasets({key: loader, 'other': SimpleNamespace(dataset=[])}, model(12))
-    assert len(told) == (key == 'train_dataloader')
-    for text, level in told:
+    assert len(logged) == (key == 'train_dataloader')
+    for text, level in logged:
         assert (
             text.startswith('train_dataloader: FashionMNIST has 10 classes, the model 12')
             and level == logging.WARNING

@@ -130,13 +130,13 @@ def test_keys_and_skipped_names(folder):
 
 
 def test_shard_without_a_key(folder, monkeypatch):
-    told = []
-    monkeypatch.setattr(module, 'print_log', lambda text, logger, level: told.append(text))
+    logged = []
+    monkeypatch.setattr(module, 'print_log', lambda text, logger, level: logged.append(text))
     with pytest.raises(
         ValueError, match=r'\d.tar has no sample with an ending of webp; correct `keys`'
     ):
         values(TarShards(urls=str(folder), keys=('webp',)), 1)
-    assert not told
+    assert not logged
     write(folder / 'some.tar', {'a.txt': b'', 'b.png': png(1), 'c.gif': b'', 'd.png': png(2)})
     assert values(TarShards(urls=[str(folder / 'some.tar')], keys=('png',), shuffle=1), 3) == [
         1,
@@ -144,15 +144,17 @@ def test_shard_without_a_key(folder, monkeypatch):
         1,
     ]
     assert (
-        len(told) == 1
+        len(logged) == 1
         and 'some.tar: a and 1 more there cannot be read (no ending of png); 2 so far in reader 0'
-        in told[0]
+        in logged[0]
     )
 
 
 def test_unreadable_samples_are_named(folder, monkeypatch):
-    told = []
-    monkeypatch.setattr(module, 'print_log', lambda text, logger, level: told.append((text, level)))
+    logged = []
+    monkeypatch.setattr(
+        module, 'print_log', lambda text, logger, level: logged.append((text, level))
+    )
     write(
         folder / 'broken.tar',
         {'good.png': png(7), 'bad.png': png(8)[:40], 'text.jpg': b'<html>', 'last.png': png(9)},
@@ -163,21 +165,21 @@ def test_unreadable_samples_are_named(folder, monkeypatch):
         7,
         9,
     ]
-    assert [text.partition('broken.tar: ')[2].split(' ')[0] for text, _ in told] == [
+    assert [text.partition('broken.tar: ')[2].split(' ')[0] for text, _ in logged] == [
         'bad',
         'text',
     ] * 2
-    assert told[-1][0].endswith(
+    assert logged[-1][0].endswith(
         'cannot be read (no image format that Pillow knows); 4 so far in reader 0.'
     )
     # mmengine drops anything below an error in all processes but the first.
-    assert {level for _, level in told} == {logging.ERROR}
+    assert {level for _, level in logged} == {logging.ERROR}
     # Into the contents of the third of ten files.
     cut = (folder / '000.tar').read_bytes()
     (folder / 'cut.tar').write_bytes(cut[: 5 * 512 + 100])
-    told.clear()
+    logged.clear()
     values(TarShards(urls=[str(folder / 'cut.tar')], resampled=False, shuffle=1), 2)
-    assert any('the rest of shard' in text and 'cut.tar' in text for text, _ in told)
+    assert any('the rest of shard' in text and 'cut.tar' in text for text, _ in logged)
 
 
 def test_nothing_readable_is_an_error_not_an_endless_loop(folder, monkeypatch):
@@ -207,9 +209,9 @@ def test_lists_of_names_to_skip(folder):
     (folder / 'skip.json').write_bytes(b'\xef\xbb\xbf["0_0", "3_4"]')
     for name in ('skip.txt', 'skip.json'):
         assert TarShards(urls=str(folder), skip=str(folder / name)).skip == {'0_0', '3_4'}
-    for content, told in ((b'{', 'is not JSON'), (b'{"0_0": 1}', 'must hold a list of names')):
+    for content, message in ((b'{', 'is not JSON'), (b'{"0_0": 1}', 'must hold a list of names')):
         (folder / 'skip.json').write_bytes(content)
-        with pytest.raises(ValueError, match=told):
+        with pytest.raises(ValueError, match=message):
             TarShards(urls=str(folder), skip=str(folder / 'skip.json'))
 
 

@@ -135,7 +135,7 @@ def test_damaged_caches(checkpoint, tmp_path):
     whole = {
         name: (out / name).read_bytes() for name in ('tokens.bin', 'labels.npy', 'header.json')
     }
-    for name, content, told in (
+    for name, content, message in (
         ('tokens.bin', whole['tokens.bin'][:-1], 'tokens.bin has 1279 of 1280 bytes'),
         ('labels.npy', b'', 'labels.npy has 0 of 288 bytes'),
         ('header.json', whole['header.json'][:50], 'header.json cannot be read'),
@@ -150,7 +150,7 @@ def test_damaged_caches(checkpoint, tmp_path):
             lambda: TokenCache(data_root=str(out)),
             lambda: tokenize(config, str(checkpoint), out),
         ):
-            with pytest.raises(ValueError, match=told):
+            with pytest.raises(ValueError, match=message):
                 use()
         (out / name).write_bytes(whole[name])
     # Killed between the end and the clearing up; nothing is made again.

@@ -2,7 +2,6 @@
 
 import json
 import math
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.distributed.fsdp
-from mmengine.hooks import Hook
+from card_checks import StopAfter
 from torch import nn
 from torch.testing import assert_close
 from two_processes import run_in_two
@@ -32,17 +31,6 @@ PARTS = ('class_embedding', 'backbone', 'head')
 needs_fsdp = pytest.mark.skipif(
     not hasattr(torch.distributed.fsdp, 'fully_shard'), reason='RoleFSDP needs torch 2.6'
 )
-
-
-class StopAt(Hook):
-    """Ends a training after an iteration, as a signal does."""
-
-    def __init__(self, iteration: int) -> None:
-        self.iteration = iteration
-
-    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
-        if batch_idx + 1 == self.iteration:
-            signal.raise_signal(signal.SIGTERM)
 
 
 def config(name: str, wrapper: str = 'RoleFSDP', sharded: bool = False):
@@ -72,7 +60,7 @@ def go_on(
     # Blocks that are computed twice are gathered once more.
     again.model.backbone.checkpoint_blocks = until < 11
     try:
-        train(again, str(folder), True, launcher, hooks=[StopAt(until)])
+        train(again, str(folder), True, launcher, hooks=[StopAfter(until)])
     except TrainingStopped as stopped:
         assert stopped.iteration == until
     else:
@@ -222,7 +210,7 @@ def test_each_process_writes_its_part(folder):
     assert not list(last.parent.glob('.tmp-*'))
 
 
-def test_an_older_torch_is_told(monkeypatch):
+def test_an_older_torch_is_refused(monkeypatch):
     monkeypatch.setitem(__import__('sys').modules, 'torch.distributed.fsdp', nn)
     with pytest.raises(UserError, match='RoleFSDP needs torch 2.6 or newer, this is'):
         fsdp._fully_shard()

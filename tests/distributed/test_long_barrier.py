@@ -42,7 +42,7 @@ def _one_ends(rank: int, folder: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_process_that_ends_is_told_at_once(tmp_path):
+def test_a_process_that_ends_ends_the_wait_at_once(tmp_path):
     run_in_two(_one_ends, tmp_path)
 
 

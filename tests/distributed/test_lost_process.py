@@ -20,7 +20,7 @@ from openmagvit2.engine.parallel.peers import is_lost, watched
 from openmagvit2.errors import UserError
 
 ROOT = Path(__file__).parents[2]
-TOLD = 'Another process of this training has ended or does not answer'
+MESSAGE = 'Another process of this training has ended or does not answer'
 # Dropout, so that the random state of each process counts.
 OPTIONS = (
     'train_cfg.max_iters=30',
@@ -80,7 +80,7 @@ def test_one_killed_and_resumed_by_two_and_by_one(tmp_path):
     begin = time.monotonic()
     output = first.communicate(timeout=60)[0]
     assert time.monotonic() - begin < 60 and first.returncode == 2
-    assert f'error: {TOLD}' in output and '--resume' in output and 'Traceback' not in output
+    assert f'error: {MESSAGE}' in output and '--resume' in output and 'Traceback' not in output
     second.communicate()
     # Only what all processes wrote together.
     names = {path.name for path in folder.glob('iter_*.pth')}
@@ -156,10 +156,10 @@ def test_a_process_that_waits_for_its_device_ends_too(tmp_path, number):
     os.kill(members[1].pid, signal.SIGKILL)
     members[1].join()
     assert members[0].exitcode == 2
-    assert (tmp_path / '0.txt').read_text().startswith(f'error: {TOLD}')
+    assert (tmp_path / '0.txt').read_text().startswith(f'error: {MESSAGE}')
 
 
-def test_errors_of_exchanges_are_told_from_others():
+def test_errors_of_exchanges_are_known_from_others():
     text = '[/x/third_party/gloo/gloo/transport/tcp/pair.cc:5] Connection closed by peer [::1]:2'
     assert is_lost(RuntimeError(text)) and is_lost(dist.DistBackendError('timeout'))
     assert not is_lost(RuntimeError('CUDA out of memory')) and not is_lost(ValueError(text))

@@ -33,8 +33,8 @@ def _work(rank: int, folder: str) -> None:
         loops._next = lambda batches: (
             ({}, UserError('Image x.')) if next(calls) == 3 else real(batches)
         )
-    told = 'Another process could not read its images' if rank == 0 else 'Image x'
-    with pytest.raises(UserError, match=told):
+    message = 'Another process could not read its images' if rank == 0 else 'Image x'
+    with pytest.raises(UserError, match=message):
         run(broken, 'a')
     loops._next = real
     run(broken, 'b', resume=True)

@@ -14,7 +14,7 @@ from openmagvit2.models.quantizers import LFQ
 
 
 @pytest.fixture
-def told(monkeypatch):
+def logged(monkeypatch):
     texts: list[tuple[str, int]] = []
     monkeypatch.setattr(
         codebook_usage, 'print_log', lambda text, logger, level: texts.append((text, level))
@@ -34,7 +34,7 @@ def signs(*rows: list[int]) -> torch.Tensor:
     return torch.tensor(rows, dtype=torch.float32)[:, :, None]
 
 
-def test_counts_of_the_last_images(tmp_path, told):
+def test_counts_of_the_last_images(tmp_path, logged):
     hook = CodebookUsageHook(window=2, interval=1, warn_below=0.5)
     runner = start(tmp_path.name, hook)
     quantizer = runner.model.quantizer
@@ -49,14 +49,14 @@ def test_counts_of_the_last_images(tmp_path, told):
         for name in ('usage', 'perplexity')
     }
     assert values == pytest.approx(dict(usage=2 / 16, perplexity=math.exp(math.log(2))))
-    assert not told
+    assert not logged
     hook.after_train(runner)
     runner.model.train()
     quantizer(signs([1, 1, 1, 1]))
     assert len(hook.batches) == 2
 
 
-def test_a_frozen_quantizer_counts_too(tmp_path, told):
+def test_a_frozen_quantizer_counts_too(tmp_path, logged):
     """Frozen parts are in eval mode while the model trains."""
     hook = CodebookUsageHook(window=2, interval=1)
     runner = start(tmp_path.name, hook)
@@ -65,14 +65,14 @@ def test_a_frozen_quantizer_counts_too(tmp_path, told):
     assert runner.message_hub.get_scalar('train/train_usage').current() == 2 / 16
 
 
-def test_a_collapse_is_told_once_the_window_is_full(tmp_path, told):
+def test_a_collapse_is_a_warning_once_the_window_is_full(tmp_path, logged):
     hook = CodebookUsageHook(window=4, interval=1, warn_below=0.5)
     runner = start(tmp_path.name, hook)
     for step in range(4):
         runner.model.quantizer(signs([1, 1, 1, 1]))
         hook.after_train_iter(runner, step)
-        assert bool(told) == (step == 3)
-    text, level = told[0]
+        assert bool(logged) == (step == 3)
+    text, level = logged[0]
     assert 'use 1 of 16 codes, 25.0%' in text and level == logging.WARNING
 
 
@@ -84,7 +84,7 @@ def test_indices_beyond_the_codebook(tmp_path):
         hook.after_train_iter(runner, 0)
 
 
-def test_codebooks_are_counted_apart(tmp_path, told):
+def test_codebooks_are_counted_apart(tmp_path, logged):
     """Two codebooks of 4 and 2 codes: the first collapses, which the mean alone would hide."""
     hook = CodebookUsageHook(window=1, interval=1, warn_below=0.6)
     runner = start(tmp_path.name, hook)
@@ -105,7 +105,7 @@ def test_codebooks_are_counted_apart(tmp_path, told):
             perplexity_1=2,
         )
     )
-    assert len(told) == 1 and 'use 1 of 4 codes of codebook 0, 25.0%' in told[0][0]
+    assert len(logged) == 1 and 'use 1 of 4 codes of codebook 0, 25.0%' in logged[0][0]
     hook.batches.append(torch.tensor([[[3, 0], [0, 2]]]))
     with pytest.raises(ValueError, match='the index 2 in codebook 1, but its codebook_size is 2'):
         hook.after_train_iter(runner, 1)

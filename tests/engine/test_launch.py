@@ -32,21 +32,21 @@ def test_a_launcher_outside_its_environment(launcher, name, monkeypatch):
 
 @pytest.mark.parametrize(('settings', 'seconds'), [({}, 1800), (dict(timeout=45), 45)])
 def test_the_group_has_the_time_out_of_the_config(settings, seconds, monkeypatch):
-    told = {}
+    given = {}
     monkeypatch.setattr(launch.torch.cuda, 'is_available', lambda: False)
     monkeypatch.setattr(
         launch.dist,
         'init_process_group',
-        lambda name, timeout: told.update(backend=name, timeout=timeout),
+        lambda name, timeout: given.update(backend=name, timeout=timeout),
     )
     monkeypatch.setattr(
-        launch.dist, 'new_group', lambda backend, timeout: told.update(long=timeout)
+        launch.dist, 'new_group', lambda backend, timeout: given.update(long=timeout)
     )
     for name, value in dict(RANK='0', WORLD_SIZE='1').items():
         monkeypatch.setenv(name, value)
     launch.start('pytorch', Config(dict(env_cfg=dict(dist_cfg=settings))))
-    assert told['backend'] == 'gloo' and told['timeout'] == timedelta(seconds=seconds)
-    assert told['long'] >= timedelta(hours=24)
+    assert given['backend'] == 'gloo' and given['timeout'] == timedelta(seconds=seconds)
+    assert given['long'] >= timedelta(hours=24)
 
 
 @pytest.mark.parametrize('value', [-1, '30', True])

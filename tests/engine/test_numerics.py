@@ -33,14 +33,14 @@ def test_knobs_are_honoured_and_recorded(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ('config', 'told'),
+    ('config', 'message'),
     [
         (dict(env_cfg=dict(float32_matmul_precision='tf32')), 'one of highest, high, medium'),
         (dict(seed=1, randomness=dict(seed=2)), r'randomness\.seed=2 and seed=1'),
     ],
 )
-def test_mistakes(config, told):
-    with pytest.raises(ValueError, match=told):
+def test_mistakes(config, message):
+    with pytest.raises(ValueError, match=message):
         set_numerics(config)
 
 

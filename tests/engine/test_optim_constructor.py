@@ -30,8 +30,10 @@ def test_an_unknown_key_of_a_role():
 
 @pytest.mark.parametrize('betas', [(), (0.9,), (0.9, 0.9, 0.9), 0.9, None])
 def test_settings_of_several_numbers(betas):
-    told = r'optim_wrapper\.part\.optimizer\.betas must be a list of 2 numbers, as \[0.9, 0.999\]'
-    with pytest.raises(UserError, match=told):
+    message = (
+        r'optim_wrapper\.part\.optimizer\.betas must be a list of 2 numbers, as \[0.9, 0.999\]'
+    )
+    with pytest.raises(UserError, match=message):
         build({}, optimizer=dict(type='AdamW', betas=betas))
     assert build({}, optimizer=dict(type='AdamW', betas=[0.5, 0.9])).optimizer.defaults['betas']
     with pytest.raises(UserError, match=r'part\.optimizer\.etas must be a list of 2 numbers'):

@@ -113,8 +113,8 @@ def test_a_training_records_its_type_and_a_resume_keeps_it(measured, tmp_path):
     before = len(lines_about_dtype(tmp_path))
     runner = start(tmp_path, 3, resume=True, **{'optim_wrapper.dtype': 'float32'})
     assert {wrapper.dtype for wrapper in runner.optim_wrapper.values()} == {None}
-    told = lines_about_dtype(tmp_path)[before:]
-    assert told == [
+    logged = lines_about_dtype(tmp_path)[before:]
+    assert logged == [
         'optim_wrapper.dtype=float32 takes the place of the bfloat16 of the checkpoint.'
     ]
 
@@ -129,7 +129,7 @@ class TwoRoles(nn.Module):
 
 
 @pytest.fixture
-def told(monkeypatch) -> list[str]:
+def logged(monkeypatch) -> list[str]:
     """Lines that building the optimizers logs."""
     lines: list[str] = []
     monkeypatch.setattr(constructor, 'print_log', lambda line, *args: lines.append(line))
@@ -141,20 +141,20 @@ def wrappers_of(dtype: str):
     return constructor.RoleOptimConstructor(dict(dtype=dtype, a=role, b=role))(TwoRoles())
 
 
-def test_a_cpu_trains_a_float16_recipe_in_float32(told):
+def test_a_cpu_trains_a_float16_recipe_in_float32(logged):
     wrappers = wrappers_of('float16')
     for wrapper in wrappers.values():
         assert wrapper.dtype is None and wrapper.scaler is None
         assert wrapper.state_dict()['dtype'] == 'float32'
-    assert told == ['optim_wrapper.dtype=float16: float32 (float16 needs a GPU)']
+    assert logged == ['optim_wrapper.dtype=float16: float32 (float16 needs a GPU)']
 
 
 @pytest.mark.parametrize(('seconds', 'lines'), [(0.25, 0), (8.0, 1)])
-def test_a_slow_bfloat16_is_kept_and_said(measured, told, seconds, lines):
+def test_a_slow_bfloat16_is_kept_and_said(measured, logged, seconds, lines):
     measured(seconds)
     assert {wrapper.dtype for wrapper in wrappers_of('bfloat16').values()} == {torch.bfloat16}
-    assert len(told) == lines
-    assert all('8000.00 ms' in line and 'optim_wrapper.dtype=auto takes' in line for line in told)
+    assert len(logged) == lines
+    assert all('8000.00 ms' in line and 'optim_wrapper.dtype=auto takes' in line for line in logged)
 
 
 @pytest.mark.parametrize('name', ['lfq_32', 'vq_32', 'fsq_32'])

@@ -45,13 +45,13 @@ def test_the_config_wins(half, tmp_path, capfd):
     assert group['lr'] == pytest.approx(1e-4 * factor(5, 5, 0, 0, 0, 0, 'linear'))
     # Two batches of 4, three of 8.
     assert content['meta']['samples_seen'] == 32
-    told = capfd.readouterr()
+    logged = capfd.readouterr()
     for line in (
         f'resume: {role}.lr=0.0001 takes the place of 0.001.',
         'global_batch_size=8 takes the place of 4.',
         'max_iters=5 takes',
     ):
-        assert line in told.out + told.err
+        assert line in logged.out + logged.err
 
 
 def test_equal_is_finished_and_fewer_is_an_error(half, tmp_path, capfd):
@@ -64,7 +64,7 @@ def test_equal_is_finished_and_fewer_is_an_error(half, tmp_path, capfd):
 
 
 @pytest.mark.parametrize(
-    ('options', 'told'),
+    ('options', 'message'),
     [
         ({'seed': 7}, 'seed=7: the training began with 0'),
         (
@@ -81,11 +81,11 @@ def test_equal_is_finished_and_fewer_is_an_error(half, tmp_path, capfd):
         ),
     ],
 )
-def test_what_is_refused(half, tmp_path, options, told):
+def test_what_is_refused(half, tmp_path, options, message):
     options = dict(options)
     if 'optim_wrapper.autoencoder.optimizer.type' in options:
         options = {'optim_wrapper.autoencoder.optimizer': dict(_delete_=True, type='SGD', lr=0.1)}
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         resumed(half, tmp_path, **options)
 
 

@@ -256,10 +256,10 @@ def test_bad_statistics_are_explained(tmp_path):
         (dict(mu=mean, sigma=-cov), 'no covariance'),
     ]
     for name in ('x.npz', 'x.NPZ'):
-        for arrays, told in cases:
+        for arrays, message in cases:
             with open(tmp_path / name, 'wb') as file:
                 np.savez(file, **arrays)
-            with pytest.raises(ValueError, match=told):
+            with pytest.raises(ValueError, match=message):
                 read_statistics(tmp_path / name, 4)
     np.savez(tmp_path / 'single.npz', mu=mean.astype(np.float32), sigma=cov.astype(np.float32))
     assert (

@@ -48,7 +48,7 @@ def test_without_weights_one_sentence(run, tmp_path, monkeypatch):
     )
 
 
-def test_mistakes_are_told_before_an_image_is_read(run, tmp_path):
+def test_mistakes_end_before_an_image_is_read(run, tmp_path):
     samples = save_npz(tmp_path / 'x.npz', random_images(3))
     (tmp_path / 'broken.npz').write_bytes(b'PK not a zip')
     np.savez(tmp_path / 'objects.npz', mu=np.array([dict(a=1)], dtype=object), sigma=np.eye(1))
@@ -67,9 +67,9 @@ def test_mistakes_are_told_before_an_image_is_read(run, tmp_path):
         ([samples, samples, '--out', tmp_path / 'no' / 'result.json'], 'its folder does not exist'),
         ([samples, samples, '--out', tmp_path], 'this is a folder'),
     ]
-    for arguments, told in cases:
+    for arguments, message in cases:
         code, out, err = run(*arguments)
-        assert code == 2 and told in err and 'Traceback' not in err, (arguments, err)
+        assert code == 2 and message in err and 'Traceback' not in err, (arguments, err)
         assert out == '', arguments
 
 

@@ -13,7 +13,7 @@ from openmagvit2.evaluation.kernel_distance import kernel_distance
 from openmagvit2.evaluation.precision_recall import precision_recall
 from openmagvit2.registry import METRICS
 
-TOLD = r'are not finite \(NaN or infinite\), so no metric can be taken of them'
+MESSAGE = r'are not finite \(NaN or infinite\), so no metric can be taken of them'
 
 
 class Roots(FeatureExtractor):
@@ -35,19 +35,19 @@ def test_sets_of_features(measure, value):
     good = torch.randn(20, 4, generator=torch.Generator().manual_seed(0))
     bad = good.clone()
     bad[7, 2] = value
-    with pytest.raises(ValueError, match=f'Features of the generated set {TOLD}'):
+    with pytest.raises(ValueError, match=f'Features of the generated set {MESSAGE}'):
         measure(bad, good)
-    with pytest.raises(ValueError, match=f'Features of the reference set {TOLD}'):
+    with pytest.raises(ValueError, match=f'Features of the reference set {MESSAGE}'):
         measure(good, bad)
 
 
 def test_moments_and_logits():
     mean, cov = torch.zeros(3, dtype=torch.float64), torch.eye(3, dtype=torch.float64)
-    with pytest.raises(ValueError, match=f'of the second set {TOLD}'):
+    with pytest.raises(ValueError, match=f'of the second set {MESSAGE}'):
         frechet_distance(mean, cov, mean * float('nan'), cov)
-    with pytest.raises(ValueError, match=f'of the first set {TOLD}'):
+    with pytest.raises(ValueError, match=f'of the first set {MESSAGE}'):
         frechet_distance(mean, cov / 0, mean, cov)
-    with pytest.raises(ValueError, match=f'Logits of the generated set {TOLD}'):
+    with pytest.raises(ValueError, match=f'Logits of the generated set {MESSAGE}'):
         InceptionScore(4).update(torch.tensor([[0.0, float('nan')]]))
 
 
@@ -64,7 +64,7 @@ def test_the_network_and_the_set_are_named(tmp_path, monkeypatch):
             if metric == 'is' and reference is dark:
                 continue  # the Inception score has no reference
             with pytest.raises(
-                ValueError, match=rf'Features of roots for images of dark\.npz {TOLD}'
+                ValueError, match=rf'Features of roots for images of dark\.npz {MESSAGE}'
             ):
                 compare(ImageSet(samples), Reference(reference, 3), Roots(), (metric,), 5)
     assert (
@@ -76,7 +76,7 @@ def test_reconstructions():
     metric = METRICS.build(dict(type='ReconstructionFrechet', features=dict(type=Roots)))
     bright, dark = torch.ones(2, 3, 8, 8), -torch.ones(2, 3, 8, 8)
     metric.update(dict(image=bright, reconstruction=bright))
-    with pytest.raises(ValueError, match=f'Features of roots for the reconstructions {TOLD}'):
+    with pytest.raises(ValueError, match=f'Features of roots for the reconstructions {MESSAGE}'):
         metric.update(dict(image=bright, reconstruction=dark))
-    with pytest.raises(ValueError, match=f'Features of roots for the images {TOLD}'):
+    with pytest.raises(ValueError, match=f'Features of roots for the images {MESSAGE}'):
         metric.update(dict(image=dark, reconstruction=bright))

@@ -29,14 +29,14 @@ def test_bad_sets_are_explained(tmp_path):
     np.savez(tmp_path / 'name.npz', images=np.zeros((2, 4, 4, 3), np.uint8))
     (tmp_path / 'broken.npz').write_bytes(b'PK not a zip')
     (tmp_path / 'empty').mkdir()
-    told = dict(
+    message = dict(
         pickled='pickled objects',
         float='must be uint8',
         layout='must be uint8',
         name='no arr_0',
         broken='not a readable npz',
     )
-    for name, text in told.items():
+    for name, text in message.items():
         with pytest.raises(ValueError, match=text):
             ImageSet(tmp_path / f'{name}.npz')
     with pytest.raises(ValueError, match='holds no images'):

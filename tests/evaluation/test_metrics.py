@@ -174,7 +174,7 @@ def test_lpips_equals_the_package(trunk, monkeypatch):
         parameter.data.copy_(state[name.split('.', 1)[1]])
     expected = network(a.float(), b.float()).mean().item()
     assert metric.evaluate(5)['lpips_alex'] == pytest.approx(expected, rel=1e-5)
-    # A random trunk is told.
+    # A random trunk is a warning.
     assert 'NOT the published one' in metric.statement()
     monkeypatch.setattr(torch.hub, 'get_dir', lambda: '/nowhere')
     with pytest.raises(ValueError, match='vgg16-397923af.pth .* put the file there'):

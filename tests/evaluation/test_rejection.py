@@ -40,7 +40,7 @@ def test_the_most_probable_are_kept_in_order(keep, count, drawn):
     assert set(rejection.classifier.rows) == {16}
 
 
-def test_the_surest_are_told_apart_and_of_equal_ones_the_first_stays():
+def test_the_surest_keep_their_order_and_of_equal_ones_the_first_stays():
     rejection = Rejection(0.5, PixelClassifier())
     # Probabilities of 1 - 4e-22 and 1 - 2e-26: rounded, they and their logarithms are equal.
     rejection._logits = lambda images: images[:, :, 0, 0].double() * torch.tensor([50.0, 0, 0])

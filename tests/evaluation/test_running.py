@@ -74,8 +74,8 @@ def test_sizes_metrics_and_record(folder, checkpoint, tmp_path):
 
 @pytest.mark.parametrize('size', [[32, 64], '0', '32x64', 0, True])
 def test_sizes_that_are_none(folder, checkpoint, tmp_path, size):
-    told = r"--size must be one number of pixels \(the crops are square\) or 'original', got"
-    with pytest.raises(ValueError, match=told):
+    message = r"--size must be one number of pixels \(the crops are square\) or 'original', got"
+    with pytest.raises(ValueError, match=message):
         run_test(config(folder, tmp_path.name), checkpoint, str(tmp_path / 'x'), size=size)
     assert not (tmp_path / 'x').exists()
 
@@ -157,7 +157,7 @@ def test_named_metrics_keep_what_the_config_says_of_them(folder, checkpoint, tmp
 
 
 @pytest.mark.parametrize('workers', [0, 1])
-def test_images_of_mixed_sizes_are_told(workers, folder, checkpoint, tmp_path):
+def test_images_of_mixed_sizes_are_one_sentence(workers, folder, checkpoint, tmp_path):
     settings = config(folder, f'{tmp_path.name}-{workers}')
     settings.val_dataloader.num_workers = workers
     with pytest.raises(ValueError, match=r'differ in size \(\[3, 33, 47\] at entry 0'):

@@ -27,7 +27,7 @@ def test_every_metric_says_what_it_measures():
 
 
 @pytest.mark.parametrize(
-    ('name', 'metrics', 'told'),
+    ('name', 'metrics', 'message'),
     [
         (
             'ar_32',
@@ -45,13 +45,13 @@ def test_every_metric_says_what_it_measures():
         ),
     ],
 )
-def test_a_test_ends_before_it_begins(name, metrics, told, tmp_path):
+def test_a_test_ends_before_it_begins(name, metrics, message, tmp_path):
     torch.manual_seed(0)
     write_checkpoint(
         dict(state_dict=init_model(TINY / f'{name}.py').state_dict()), tmp_path / 'x.pth'
     )
     config = load_config(TINY / f'{name}.py', {'experiment_name': tmp_path.name})
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         run_test(config, str(tmp_path / 'x.pth'), str(tmp_path / 'run'), metrics=metrics)
     assert [path.name for path in tmp_path.iterdir()] == ['x.pth']
 

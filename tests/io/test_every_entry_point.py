@@ -101,8 +101,10 @@ def test_data_set_that_skips(folder):
 
 
 def test_tar_shard(folder, tmp_path, monkeypatch):
-    told = []
-    monkeypatch.setattr(shards, 'print_log', lambda text, logger, level: told.append((text, level)))
+    logged = []
+    monkeypatch.setattr(
+        shards, 'print_log', lambda text, logger, level: logged.append((text, level))
+    )
     names = [*ALL_GOOD, *BAD]
     with tarfile.open(tmp_path / '0.tar', 'w') as tar:
         for name in [*(name for name in HIDDEN if name != 'notes.txt'), *names]:
@@ -115,14 +117,14 @@ def test_tar_shard(folder, tmp_path, monkeypatch):
     samples = list(itertools.islice(data, len(ALL_GOOD) + 1))
     assert samples[0]['label'] == -1 and samples[0]['image'].equal(samples[-1]['image'])
     images = [sample['image'].permute(1, 2, 0).numpy() for sample in samples[:-1]]
-    assert {level for _, level in told} == {logging.ERROR}
-    texts = [text.replace(': ./', ' ./') for text, _ in told]
+    assert {level for _, level in logged} == {logging.ERROR}
+    texts = [text.replace(': ./', ' ./') for text, _ in logged]
     stems = {name: str(Path(name).with_suffix('')) for name in BAD}
     errors = {
         name: next(text for text in texts if f'./{stem} ' in text).replace(f'./{stem} ', f'{name} ')
         for name, stem in stems.items()
     }
-    assert len(told) == len(BAD)
+    assert len(logged) == len(BAD)
     check(dict(zip(ALL_GOOD, images, strict=True)), errors)
 
 

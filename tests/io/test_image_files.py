@@ -49,13 +49,13 @@ def test_links_are_followed_but_not_around(tmp_path):
 
 
 def test_a_link_to_nothing_is_reported(tmp_path, monkeypatch):
-    told = []
-    monkeypatch.setattr(image_files, 'print_log', lambda text, *_: told.append(text))
+    logged = []
+    monkeypatch.setattr(image_files, 'print_log', lambda text, *_: logged.append(text))
     touch(tmp_path, 'a.png')
     (tmp_path / 'part').symlink_to(tmp_path / 'gone')
     (tmp_path / 'b.png').symlink_to(tmp_path / 'gone.png')
     assert names(tmp_path) == ['a.png', 'b.png']
-    assert told == [f'{tmp_path / "part"} links to nothing and is passed over.']
+    assert logged == [f'{tmp_path / "part"} links to nothing and is passed over.']
 
 
 def test_what_is_no_file_is_no_image(tmp_path):
@@ -99,17 +99,17 @@ def test_an_existing_path_is_no_pattern(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ('path', 'told'),
+    ('path', 'message'),
     [
         ('nothing.png', 'nothing.png does not exist.'),
         ('nothing*.png', 'nothing.*png does not exist, and as a pattern it matches no image.'),
         ('empty', 'Folder empty holds no images .*.jpg'),
     ],
 )
-def test_mistakes(tmp_path, monkeypatch, path, told):
+def test_mistakes(tmp_path, monkeypatch, path, message):
     (tmp_path / 'empty').mkdir()
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=message):
         gather_images([path])
 
 

@@ -96,7 +96,7 @@ def test_what_is_no_colour(background):
 
 
 @pytest.mark.parametrize(
-    ('source', 'told'),
+    ('source', 'message'),
     [
         ('no/such.png', 'Image no/such.png cannot be read: there is no such file; check the path.'),
         ('.', 'Image . cannot be read: it is a folder; name the images in it.'),
@@ -105,10 +105,10 @@ def test_what_is_no_colour(background):
         ('a\0b.png', 'null'),
     ],
 )
-def test_mistakes_are_one_sentence(source, told):
+def test_mistakes_are_one_sentence(source, message):
     with pytest.raises(UnreadableImage) as caught:
         read_image(source)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_a_format_that_this_pillow_lacks(tmp_path, monkeypatch):

@@ -26,6 +26,6 @@ def test_figures(options):
     assert f'{2 if options else 64} of 64 tokens' in out
 
 
-def test_wrong_steps_are_told():
+def test_wrong_steps_are_an_error():
     with pytest.raises(ValueError, match='--steps must be from 1 to 64, got 65'):
         call('--steps', '65')

@@ -37,20 +37,20 @@ MISTAKES = [
 ]
 
 
-@pytest.mark.parametrize(('options', 'told'), MISTAKES)
-def test_mistakes_are_one_sentence(options, told, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize(('options', 'message'), MISTAKES)
+def test_mistakes_are_one_sentence(options, message, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(sys, 'argv', ['train.py', *options, '--work-dir', str(tmp_path)])
     assert runpy.run_path('tools/train.py')['main']() == 2
     (line,) = capsys.readouterr().err.splitlines()[-1:]
-    assert line.startswith('error: ') and told in line
+    assert line.startswith('error: ') and message in line
 
 
 def test_a_process_ends_with_the_sentence(tmp_path):
-    options, told = MISTAKES[-1]
+    options, message = MISTAKES[-1]
     done = run(sys.executable, 'tools/train.py', *options, '--work-dir', str(tmp_path))
     assert done.returncode == 2
-    assert told in done.stderr and 'Traceback' not in done.stderr
+    assert message in done.stderr and 'Traceback' not in done.stderr
 
 
 @pytest.mark.slow

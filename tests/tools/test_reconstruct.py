@@ -71,13 +71,13 @@ def test_nothing_can_be_read(run, tmp_path):
 
 def test_mistakes_come_before_the_work(run, tmp_path):
     photograph(tmp_path / 'photos' / 'a.png')
-    for arguments, told in (
+    for arguments, message in (
         ([tmp_path / 'photos', tmp_path / 'nothing.png'], 'nothing.png does not exist'),
         ([tmp_path / 'photos', '--background', 'whitte'], "background='whitte' is no colour"),
         ([tmp_path / 'photos', '--size', '0'], 'size must be a number of pixels'),
     ):
         code, _, errors = run(*arguments)
-        assert code == 2 and told in errors
+        assert code == 2 and message in errors
     assert not (tmp_path / 'out').exists()
 
 

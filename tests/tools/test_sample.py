@@ -1,4 +1,4 @@
-"""Mistakes of tools/sample.py are told in one line, before anything is written."""
+"""Mistakes of tools/sample.py are message in one line, before anything is written."""
 
 import runpy
 import sys
@@ -44,13 +44,13 @@ def test_classes_by_name():
     assert parse('T-shirt, Bag,0', 4, NAMES) == [2, 1, 0]
     # Alone, a name may hold commas; a number is a number, whatever the classes are called.
     assert parse('tabby, tabby cat', 4, NAMES) == [0] and parse('3', 4, NAMES) == [3]
-    for text, told in (
+    for text, message in (
         ('Bags', r"or by name; no class is called 'Bags', near: Bag\.$"),
         ('bag', 'near: Bag'),
         ('1,zebra', r"no class is called 'zebra'\.$"),
         ('7', 'classes go from 0 to 3'),
     ):
-        with pytest.raises(ValueError, match=told):
+        with pytest.raises(ValueError, match=message):
             parse(text, 4, NAMES)
     with pytest.raises(ValueError, match='this checkpoint keeps no names of classes'):
         parse('Bag', 4)
@@ -98,14 +98,14 @@ def test_samples_are_not_mixed(main, checkpoint, tmp_path, monkeypatch, capsys):
         return main(), ''.join(capsys.readouterr())
 
     assert start('--labels', '0')[0] == 0
-    code, told = start('--labels', '1')
-    assert code == 0 and 'has samples of the same settings' in told
+    code, message = start('--labels', '1')
+    assert code == 0 and 'has samples of the same settings' in message
     for options, key in ((['--seed', '1'], 'seed'), (['--top-k', '5'], 'sampling')):
-        code, told = start('--labels', '0', *options)
-        assert code == 2 and f'holds samples of other settings ({key})' in told
+        code, message = start('--labels', '0', *options)
+        assert code == 2 and f'holds samples of other settings ({key})' in message
     (tmp_path / 'samples.json').unlink()
-    code, told = start('--labels', '0')
-    assert code == 2 and 'no samples.json that says whose' in told
+    code, message = start('--labels', '0')
+    assert code == 2 and 'no samples.json that says whose' in message
 
 
 def test_many_classes_are_one_short_line():
@@ -118,7 +118,7 @@ def test_many_classes_are_one_short_line():
 
 
 @pytest.mark.parametrize(
-    ('options', 'told'),
+    ('options', 'message'),
     [
         (['--labels', '0-'], 'write classes as'),
         (['--labels', '5-2'], 'write classes as'),
@@ -139,7 +139,7 @@ def test_many_classes_are_one_short_line():
     ],
 )
 def test_mistakes_are_one_line_and_leave_nothing(
-    main, checkpoint, options, told, tmp_path, monkeypatch, capsys
+    main, checkpoint, options, message, tmp_path, monkeypatch, capsys
 ):
     options = [option.format(file=checkpoint) for option in options]
     arguments = [
@@ -155,5 +155,5 @@ def test_mistakes_are_one_line_and_leave_nothing(
     monkeypatch.setattr(sys, 'argv', ['sample.py', *arguments])
     assert main() == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith('error: ') and told in line
+    assert line.startswith('error: ') and message in line
     assert not list(tmp_path.iterdir()) and list(checkpoint.parent.iterdir()) == [checkpoint]

@@ -38,7 +38,7 @@ def test_a_resume_of_a_finished_training_says_so(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ('scheduler', 'told'),
+    ('scheduler', 'message'),
     [
         (dict(type='LinearLR', begin=2), 'LinearLR cannot be used so: .*end should be larger'),
         (dict(type='StepLR', step_size=0), 'StepLR cannot be used so: .*modulo by zero'),
@@ -46,10 +46,10 @@ def test_a_resume_of_a_finished_training_says_so(tmp_path, monkeypatch):
         (dict(type='MultiStepLR', milestones=3), 'MultiStepLR cannot be used so: .*int'),
     ],
 )
-def test_schedules_of_mmengine_that_cannot_be_followed(tmp_path, scheduler, told):
+def test_schedules_of_mmengine_that_cannot_be_followed(tmp_path, scheduler, message):
     schedule = dict(scheduler, by_epoch=False)
     config = load_config(CONFIG, options(tmp_path.name, param_scheduler=[schedule]))
-    with pytest.raises(UserError, match=f'^param_scheduler: {told}'):
+    with pytest.raises(UserError, match=f'^param_scheduler: {message}'):
         train(config, str(tmp_path))
 
 

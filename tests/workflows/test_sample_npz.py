@@ -81,7 +81,7 @@ def test_a_second_start_does_the_rest(generator, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ('changes', 'told'),
+    ('changes', 'message'),
     [
         (dict(labels=[0, 4]), 'labels must be from 0 to 2'),
         (dict(labels=[0, -2]), 'labels must be from 0 to 2'),
@@ -92,9 +92,9 @@ def test_a_second_start_does_the_rest(generator, tmp_path, monkeypatch):
         (dict(out='x.zip'), 'must end in .npz'),
     ],
 )
-def test_mistakes_leave_nothing_behind(generator, tmp_path, changes, told):
+def test_mistakes_leave_nothing_behind(generator, tmp_path, changes, message):
     arguments = dict(out='x.npz', labels=[0, 1], num_per_class=1) | changes
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         sample_npz(generator, tmp_path / arguments.pop('out'), **arguments)
     assert not list(tmp_path.iterdir())
 
@@ -112,7 +112,7 @@ def _two(rank: int, folder: str) -> None:
     best = Rejection(0.25, PixelClassifier())
     kept = Path(folder) / 'two_kept.npz'
     sample_npz(generator, kept, [2, 0, 1], 2, seed=5, batch_size=3, rejection=best)
-    # Parts of other settings: each process is told, and none waits for another.
+    # Parts of other settings: each process gets the error, and none waits for another.
     if rank == 0:
         (Path(folder) / 'y.npz.parts').mkdir()
         (Path(folder) / 'y.npz.parts' / 'settings.json').write_text('{"seed": 1}')

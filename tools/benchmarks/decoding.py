@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from benchmarks.report import Result
 from openmagvit2.apis import Generator
 from openmagvit2.models.layers.decoding_weights import chosen, for_decoding
 from openmagvit2.models.samplers import SubTokenSampler, decode_jacobi, decode_tokens
@@ -29,8 +30,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def measure(args: argparse.Namespace, machine: Any) -> Iterator[Any]:
     """Yield a result for each batch size and form of the weights, then one of Jacobi decoding."""
-    from benchmarks.report import Result
-
     model = Generator.from_config(args.config).model.to(machine.device)
     steps = min(args.steps, model.num_tokens)
     count = weights_read(model)
@@ -157,7 +156,6 @@ class _Joined:
     filled = 0
 
     def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """See :meth:`LayerCache.append`."""
         if self.filled:
             keys = torch.cat([self.keys, keys], 2)
             values = torch.cat([self.values, values], 2)

@@ -1,5 +1,5 @@
-"""What this machine can do: rates of matrix products, convolutions and reading, by which floors are
-told.
+"""What this machine can do: rates of matrix products, convolutions and reading, which set
+the floors.
 """
 
 import functools

@@ -4,12 +4,11 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from PIL import Image
 
 from openmagvit2.apis import Generator, Tokenizer
 from openmagvit2.errors import UserError
-from openmagvit2.evaluation.pixel_errors import psnr
+from openmagvit2.evaluation.pixel_errors import psnr_of_images
 from openmagvit2.io import read_image
 from openmagvit2.visualization import image_grid, shrink
 
@@ -66,7 +65,6 @@ def reconstruct(
     indices = tokenizer.encode(original)
     again = tokenizer.decode(indices)[0, :height, :width]
     difference = np.abs(original.astype(int) - again) * GAIN
-    floats = [torch.from_numpy(x).permute(2, 0, 1)[None].double() / 255 for x in (original, again)]
     sizes = tokenizer.model.quantizer.codebook_sizes
     places = indices.numel() // len(sizes)
     return Reconstruction(
@@ -74,7 +72,7 @@ def reconstruct(
         again,
         difference.clip(0, 255).astype(np.uint8),
         token_map(indices[0].cpu().numpy(), len(sizes), (height, width)),
-        psnr(*floats).item(),
+        psnr_of_images(original, again),
         places * sum(math.log2(size) for size in sizes),
     )
 

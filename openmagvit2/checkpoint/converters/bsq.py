@@ -73,11 +73,9 @@ class Bsq(Converter):
     prefixes = {'state_dict': 'module.', EMA: 'module.module.'}
 
     def detects(self, state: dict[str, Tensor]) -> bool:
-        """See :class:`Converter`."""
         return 'encoder.conv1.weight' in state and 'quant_embed.weight' in state
 
     def rules(self, model: nn.Module) -> list[Rule]:
-        """See :class:`Converter`."""
         if is_generator(model):
             return []
         return [
@@ -105,7 +103,6 @@ class Bsq(Converter):
         return None if spherical else 'quantizer that is not binary and spherical'
 
     def average(self, official: str) -> str:
-        """See :class:`Converter`."""
         return self.averages + official
 
     def layout(self, state: dict[str, Tensor]) -> tuple | None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from openmagvit2.checkpoint.converters.base import Converter, OfficialFile
 from openmagvit2.checkpoint.converters.ibq import NETWORKS
-from openmagvit2.checkpoint.converters.rules import Derived, Link, Lost, Rule, first_link
+from openmagvit2.checkpoint.converters.rules import UNKEPT, Derived, Link, Rule, first_link
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.registry import CONVERTERS
 
@@ -22,7 +22,6 @@ class Float32(Rule):
         self.rules = rules
 
     def link(self, name: str) -> Link | None:
-        """See :class:`Rule`."""
         found = first_link(self.rules, name)
         return found and Link(
             found.ours,
@@ -50,13 +49,7 @@ class Cosmos(Converter):
     marks = ('quant_conv.', 'post_quant_conv.', 'quantizer._levels', 'inv_quant.')
 
     def rules(self, model: nn.Module) -> list[Rule]:
-        """See :class:`Converter`."""
-        return [
-            Float32(*NETWORKS),
-            *_buffers(model),
-            Lost('discriminator.', 'official files keep none'),
-            Lost('lecam.', 'averages of LeCAM: official files keep none'),
-        ]
+        return [Float32(*NETWORKS), *_buffers(model), *UNKEPT]
 
     def misfit(self, model: nn.Module) -> str | None:
         """Return a generator, or a quantizer without levels."""

@@ -11,20 +11,20 @@ from openmagvit2.checkpoint.converters.rules import Rename, Rule, Under, squeeze
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.registry import CONVERTERS
 
-# VQGAN's too.
-TABLE = (
-    Rename('quantizer.embedding.weight', 'quantize.embedding.weight'),
+# taming-transformers' networks, which many systems have.
+CNN = (
+    Rename('encoder.down.{i}.downsample.', 'encoder.down.{i}.downsample.conv.'),
+    Rename('encoder.'),
+    Rename('decoder.'),
+)
+PROJECTIONS = (
     squeeze('quantizer.project_in.weight', 'quant_conv.weight'),
     Rename('quantizer.project_in.bias', 'quant_conv.bias'),
     squeeze('quantizer.project_out.weight', 'post_quant_conv.weight'),
     Rename('quantizer.project_out.bias', 'post_quant_conv.bias'),
 )
-NETWORKS = (
-    Rename('encoder.down.{i}.downsample.', 'encoder.down.{i}.downsample.conv.'),
-    Rename('encoder.'),
-    Rename('decoder.'),
-    *TABLE,
-)
+TABLE = (Rename('quantizer.embedding.weight', 'quantize.embedding.weight'), *PROJECTIONS)
+NETWORKS = (*CNN, *TABLE)
 BLOCK, OFFICIAL = 'backbone.blocks.{i}.', 'transformer.blocks.{i}.'
 TRANSFORMER = (
     Rename(f'{BLOCK}modulation.', f'{OFFICIAL}ada_lin.1.'),
@@ -78,7 +78,6 @@ class Ibq(OpenMagvit2):
         return any(name.startswith(('quant_conv.', 'transformer.head_nm.')) for name in state)
 
     def rules(self, model: nn.Module) -> list[Rule]:
-        """See :class:`Converter`."""
         tokenizer = (*NETWORKS, Rename('discriminator.', 'loss.discriminator.'))
         return [*(TRANSFORMER if is_generator(model) else tokenizer), *DROPPED]
 

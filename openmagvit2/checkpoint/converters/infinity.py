@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from openmagvit2.checkpoint.converters.base import Converter, OfficialFile
-from openmagvit2.checkpoint.converters.rules import Link, Lost, Rule
+from openmagvit2.checkpoint.converters.rules import UNKEPT, Link, Lost, Rule
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.registry import CONVERTERS
 
@@ -42,7 +42,6 @@ class Infinity(Converter):
         return {_deeper(name): tensor for name, tensor in state.items()}
 
     def rules(self, model: nn.Module) -> list[Rule]:
-        """See :class:`Converter`."""
         bits = getattr(model, 'quantizer', None)
         masks = {} if bits is None else {name: _mask(bits.width) for name in MASKS}
         return [
@@ -53,8 +52,7 @@ class Infinity(Converter):
                 label='masks of bits',
                 fill=masks,
             ),
-            Lost('discriminator.', 'official files keep none'),
-            Lost('lecam.', 'averages of LeCAM: official files keep none'),
+            *UNKEPT,
         ]
 
     def misfit(self, model: Any) -> str | None:
@@ -75,7 +73,6 @@ class _Deeper(Rule):
     """Names of the networks."""
 
     def link(self, name: str) -> Link | None:
-        """See :class:`Rule`."""
         if not name.startswith(('encoder.', 'decoder.')):
             return None
         official = re.sub(r'\.mid_block\.(\d+)\.', lambda m: f'.mid.block_{int(m[1]) + 1}.', name)

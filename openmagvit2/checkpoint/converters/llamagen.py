@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from openmagvit2.checkpoint.converters.base import Converter, OfficialFile, count
 from openmagvit2.checkpoint.converters.ibq import TABLE
-from openmagvit2.checkpoint.converters.rules import Lost, Rename, Rule
+from openmagvit2.checkpoint.converters.rules import NO_LECAM, Lost, Rename, Rule
 from openmagvit2.checkpoint.converters.vqgan import table_misfit
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.registry import CONVERTERS
@@ -41,10 +41,8 @@ class LlamaGen(Converter):
     training_only = ('discriminator.', 'beside.discriminator.')
 
     def rules(self, model: Any) -> list[Rule]:
-        """See :class:`Converter`."""
         discriminator = Rename('discriminator.', 'beside.discriminator.')
-        lecam = Lost('lecam.', 'averages of LeCAM: official files keep none')
-        return [*_tokenizer(model), discriminator, lecam, _used()]
+        return [*_tokenizer(model), discriminator, NO_LECAM, _used()]
 
     def misfit(self, model: Any) -> str | None:
         """Return a quantizer of another kind: other systems have the same names."""

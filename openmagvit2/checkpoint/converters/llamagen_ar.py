@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from openmagvit2.checkpoint.converters.base import Converter, OfficialFile, count
-from openmagvit2.checkpoint.converters.rules import Derived, Lost, Rename, Rule
+from openmagvit2.checkpoint.converters.rules import NO_TOKENIZER, Derived, Rename, Rule
 from openmagvit2.checkpoint.converters.vqgan import table_misfit
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.errors import UserError
@@ -27,27 +27,24 @@ FILES = (
     ('3B', 384, (24, 3200)),
 )
 RULES = (
-    Lost('tokenizer.', 'official files keep none', label='tokenizer'),
+    NO_TOKENIZER,
     Rename('class_embedding.', 'cls_embedding.embedding_table.'),
     Rename('head.embeddings.0.', 'tok_embeddings.'),
     Rename('backbone.blocks.', 'layers.'),
     Rename('head.norm.', 'norm.'),
     Rename('head.classifiers.0.', 'output.'),
 )
-# Angles in half precision differ by less.
-TOLERANCE = 1e-2
 
 
 class Angles(Derived):
-    """The table of rotary angles, which older files hold; its last bits depend on the machine."""
+    """The table of rotary angles, which older files hold."""
 
     def check(self, name: str, found: Tensor) -> None:
         """Raise UserError if a file has another grid or other angles."""
-        own = self.tensors[name]
-        near = found.shape == own.shape and torch.allclose(found.float(), own, atol=TOLERANCE)
-        if not near:
+        if not self.holds(name, found):
+            shape = tuple(self.tensors[name].shape)
             raise UserError(
-                f'{name} is {tuple(found.shape)} and must be the {self.what} {tuple(own.shape)} '
+                f'{name} is {tuple(found.shape)} and must be the {self.what} {shape} '
                 f'of this config: the file is for images of another size.'
             )
 
@@ -71,7 +68,6 @@ class LlamaGenAr(Converter):
     container = 'model'
 
     def rules(self, model: Any) -> list[Rule]:
-        """See :class:`Converter`."""
         return [*RULES, *_angles(model)] if is_generator(model) else []
 
     def misfit(self, model: Any) -> str | None:
@@ -94,4 +90,6 @@ def _angles(model: Any) -> list[Rule]:
         return []
     with torch.device('cpu'):
         table = rope_table(backbone.grid, backbone.dim // backbone.num_heads)
-    return [Angles({'freqs_cis': table}, 'table of rotary angles', written=False)]
+    # Angles in half precision differ by less.
+    tables = {'freqs_cis': table}
+    return [Angles(tables, 'table of rotary angles', written=False, tolerance=1e-2)]

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from openmagvit2.checkpoint.converters.base import Converter, OfficialFile
+from openmagvit2.checkpoint.converters.base import Converter, OfficialFile, count
 from openmagvit2.checkpoint.converters.rules import (
+    UNKEPT,
     Convert,
     Lost,
     Rename,
@@ -53,19 +54,13 @@ class MaskGit(Converter):
     separate = {'tokenizer': ('params.encoder.', 'params.decoder.', 'params.quantizer.')}
 
     def rules(self, model: Any) -> list[Rule]:
-        """See :class:`Converter`."""
-        rest = [
-            Lost('discriminator.', 'official files keep none'),
-            Lost('lecam.', 'averages of LeCAM: official files keep none'),
-        ]
         if not is_generator(model):
-            return [*_tokenizer(model), *rest]
+            return [*_tokenizer(model), *UNKEPT]
         own = _tokenizer(model.tokenizer)
+        tokenizer: Rule = Lost('tokenizer.', "not of MaskGIT's kind", label='tokenizer')
         if all(first_link(own, name) for name in model.tokenizer.state_dict()):
-            rest = [Under('tokenizer.', '', own)]
-        else:
-            rest = [Lost('tokenizer.', "not of MaskGIT's kind", label='tokenizer')]
-        return [*self._transformer(model.backbone.num_heads), *rest]
+            tokenizer = Under('tokenizer.', '', own)
+        return [*self._transformer(model.backbone.num_heads), tokenizer]
 
     @staticmethod
     def _transformer(heads: int) -> list[Rule]:
@@ -107,10 +102,8 @@ class MaskGit(Converter):
 def _tokenizer(model: Any) -> list[Rule]:
     """Return rules of the convolutional tokenizer: flax numbers its layers in their order."""
     names = model.state_dict()
-    levels = 1 + max(
-        (int(n.split('.')[2]) for n in names if n.startswith('encoder.down.')), default=0
-    )
-    per_level = sum(n.startswith('encoder.down.0.') and n.endswith('.norm1.weight') for n in names)
+    levels = count(names, r'encoder\.down\.(\d+)\.')
+    per_level = count(names, r'encoder\.down\.0\.block\.(\d+)\.')
     down = [f'down.{i}.block.{j}' for i in range(levels) for j in range(per_level)]
     up = [f'up.{i}.block.{j}' for i in reversed(range(levels)) for j in range(per_level)]
     middle = [f'mid_block.{j}' for j in range(per_level)]

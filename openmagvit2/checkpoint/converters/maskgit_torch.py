@@ -3,13 +3,12 @@
 from torch import Tensor, nn
 
 from openmagvit2.checkpoint.converters.base import Converter, OfficialFile
-from openmagvit2.checkpoint.converters.rules import Lost, Rename, Rule, Under
+from openmagvit2.checkpoint.converters.rules import UNKEPT, Lost, Rename, Rule, Under
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.registry import CONVERTERS
 
 TRAINING = (
-    Lost('discriminator.', 'official files keep none'),
-    Lost('lecam.', 'averages of LeCAM: official files keep none'),
+    *UNKEPT,
     Lost('quantizer.steps_unused', 'counts of restarts, which official models do not have'),
 )
 # MaskGIT's convolutional networks in torch.
@@ -34,11 +33,9 @@ class MaskGitTorch(Converter):
     bare = True
 
     def detects(self, state: dict[str, Tensor]) -> bool:
-        """See :class:`Converter`."""
         return 'encoder.mid.0.conv1.weight' in state
 
     def rules(self, model: nn.Module) -> list[Rule]:
-        """See :class:`Converter`."""
         if is_generator(model):
             return []
         return [

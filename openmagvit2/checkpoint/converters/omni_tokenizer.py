@@ -83,7 +83,6 @@ class Started(Rule):
     """A table that was set to latents before, which no official tensor says."""
 
     def link(self, name: str) -> Link | None:
-        """See :class:`Rule`."""
         if name != 'quantizer.started':
             return None
         return Link((name,), (), lambda _: [torch.ones((), dtype=torch.int64)], lambda _: [])
@@ -157,11 +156,9 @@ class OmniTokenizer(Converter):
     training_only = ('image_discriminator.',)
 
     def detects(self, state: dict[str, Tensor]) -> bool:
-        """See :class:`Converter`."""
         return 'encoder.to_patch_emb_first_frame.1.weight' in state
 
     def rules(self, model: nn.Module) -> list[Rule]:
-        """See :class:`Converter`."""
         if is_generator(model):
             return []
         zeros, indices, fill = _other_tensors(model)
@@ -199,7 +196,7 @@ class OmniTokenizer(Converter):
         return 'generator' if is_generator(model) else None
 
     def layout(self, state: dict[str, Tensor]) -> tuple | None:
-        """Return how positions are told: 'rope' or 'bias'."""
+        """Return how positions enter the attention: 'rope' or 'bias'."""
         name = 'encoder.enc_spatial_transformer.layers.0.1.spatial_rel_pos_bias.net.2.bias'
         return ('bias',) if name in state else ('rope',)
 

@@ -7,67 +7,38 @@ import torch
 from torch import Tensor, nn
 
 from openmagvit2.checkpoint.converters.base import Converter, OfficialFile, count
-from openmagvit2.checkpoint.converters.rules import Lost, Rename, Rule, Under
+from openmagvit2.checkpoint.converters.rules import NO_LECAM, Lost, Rename, Rule, Under
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.registry import CONVERTERS
 
+V1 = 'baselines/open_magvit2_v1'
 # Name, repository, config, and the result of layout(): kind, then bits, levels, blocks and adaptive
 # norm of a tokenizer, width and layers of a transformer.
-FILES = (
+FILES = tuple(
     OfficialFile(
-        'imagenet_128_L.ckpt',
-        'TencentARC/Open-MAGVIT2-Tokenizer-128-resolution',
-        'configs/lfq_128.py',
-        ('tokenizer', 18, 4, 4, True),
-    ),
-    OfficialFile(
-        'imagenet_256_L.ckpt',
-        'TencentARC/Open-MAGVIT2-Tokenizer-256-resolution',
-        'configs/lfq_256.py',
-        ('tokenizer', 18, 5, 4, True),
-    ),
-    OfficialFile(
-        'pretrain256_16384.ckpt',
-        'TencentARC/Open-MAGVIT2-Tokenizer-16384-Pretrain',
-        'configs/lfq_256_16k_pretrain.py',
-        ('tokenizer', 14, 5, 4, True),
-    ),
-    OfficialFile(
-        'pretrain256_262144.ckpt',
-        'TencentARC/Open-MAGVIT2-Tokenizer-262144-Pretrain',
-        'configs/lfq_256_262k_pretrain.py',
-        ('tokenizer', 18, 5, 4, True),
-    ),
-    OfficialFile(
-        'imagenet_128_B.ckpt',
-        'TencentARC/Open-MAGVIT2 (v1)',
-        'configs/baselines/open_magvit2_v1/lfq_128.py',
-        ('tokenizer', 18, 4, 2, False),
-    ),
-    OfficialFile(
-        'imagenet_256_B.ckpt',
-        'TencentARC/Open-MAGVIT2 (v1)',
-        'configs/baselines/open_magvit2_v1/lfq_256.py',
-        ('tokenizer', 18, 5, 2, False),
-    ),
-    OfficialFile(
-        'AR_256_B.ckpt',
-        'TencentARC/Open-MAGVIT2-AR-B-256-resolution',
-        'configs/ar_b_256.py',
-        ('generator', 1024, 24),
-    ),
-    OfficialFile(
-        'AR_256_L.ckpt',
-        'TencentARC/Open-MAGVIT2-AR-L-256-resolution',
-        'configs/ar_l_256.py',
-        ('generator', 1280, 36),
-    ),
-    OfficialFile(
-        'AR_256_XL.ckpt',
-        'TencentARC/Open-MAGVIT2-AR-XL-256-resolution',
-        'configs/ar_xl_256.py',
-        ('generator', 1536, 48),
-    ),
+        f'{name}.ckpt', f'TencentARC/Open-MAGVIT2{repository}', f'configs/{config}.py', layout
+    )
+    for name, repository, config, layout in (
+        ('imagenet_128_L', '-Tokenizer-128-resolution', 'lfq_128', ('tokenizer', 18, 4, 4, True)),
+        ('imagenet_256_L', '-Tokenizer-256-resolution', 'lfq_256', ('tokenizer', 18, 5, 4, True)),
+        (
+            'pretrain256_16384',
+            '-Tokenizer-16384-Pretrain',
+            'lfq_256_16k_pretrain',
+            ('tokenizer', 14, 5, 4, True),
+        ),
+        (
+            'pretrain256_262144',
+            '-Tokenizer-262144-Pretrain',
+            'lfq_256_262k_pretrain',
+            ('tokenizer', 18, 5, 4, True),
+        ),
+        ('imagenet_128_B', ' (v1)', f'{V1}/lfq_128', ('tokenizer', 18, 4, 2, False)),
+        ('imagenet_256_B', ' (v1)', f'{V1}/lfq_256', ('tokenizer', 18, 5, 2, False)),
+        ('AR_256_B', '-AR-B-256-resolution', 'ar_b_256', ('generator', 1024, 24)),
+        ('AR_256_L', '-AR-L-256-resolution', 'ar_l_256', ('generator', 1280, 36)),
+        ('AR_256_XL', '-AR-XL-256-resolution', 'ar_xl_256', ('generator', 1536, 48)),
+    )
 )
 NETWORKS = (Rename('encoder.'), Rename('decoder.'))
 TOKENIZER = (*NETWORKS, Rename('discriminator.', 'loss.discriminator.'))
@@ -91,7 +62,7 @@ DROPPED = (
         'loss.perceptual_loss.',
         'perceptual network: its own file is read when a training starts',
     ),
-    Lost('lecam.', 'averages of LeCAM: official files keep none'),
+    NO_LECAM,
     Lost(
         EMA_SCALARS.__contains__,
         'decay and count: settings of the config',
@@ -125,7 +96,6 @@ class OpenMagvit2(Converter):
     training_only = ('discriminator.', 'loss.discriminator.', 'model_ema.lossdiscriminator')
 
     def rules(self, model: nn.Module) -> list[Rule]:
-        """See :class:`Converter`."""
         return [*(TWO + TRANSFORMER if is_generator(model) else TOKENIZER), *DROPPED]
 
     def misfit(self, model: nn.Module) -> str | None:
@@ -172,25 +142,3 @@ class OpenMagvit2(Converter):
                 adaptive,
             )
         return None
-
-
-def official_names(model: nn.Module, converter: Converter | None = None) -> dict[str, str]:
-    """Map our names to official ones, for tensors that one official tensor holds.
-
-    Raises:
-        UserError: The model has weights without a place: another head than the next-sub-token one,
-            a learned codebook.
-    """
-    links = (converter or OpenMagvit2()).links(model)
-    return {link.ours[0]: link.official[0] for link in links if len(link.official) == 1}
-
-
-def ema_names(model: nn.Module, converter: Converter | None = None) -> dict[str, str]:
-    """Map our names of parameters to the keys of their averages."""
-    converter = converter or OpenMagvit2()
-    parameters = {name for name, _ in model.named_parameters()}
-    return {
-        name: converter.average(official)
-        for name, official in official_names(model, converter).items()
-        if name in parameters
-    }

@@ -6,8 +6,8 @@ See docs/reference/specification.md, RAR.
 import torch
 from torch import Tensor, nn
 
-from openmagvit2.checkpoint.converters.base import Converter, OfficialFile
-from openmagvit2.checkpoint.converters.rules import Convert, Lost, Rename, Rule, squeeze
+from openmagvit2.checkpoint.converters.base import Converter, OfficialFile, count
+from openmagvit2.checkpoint.converters.rules import NO_TOKENIZER, Convert, Rename, Rule, squeeze
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.registry import CONVERTERS
 
@@ -60,15 +60,13 @@ class Rar(Converter):
     bare = True
 
     def detects(self, state: dict[str, Tensor]) -> bool:
-        """See :class:`Converter`."""
         return 'target_aware_pos_embed' in state
 
     def rules(self, model: nn.Module) -> list[Rule]:
-        """See :class:`Converter`."""
         if not is_generator(model):
             return []
         return [
-            Lost('tokenizer.', 'official files keep none', label='tokenizer'),
+            NO_TOKENIZER,
             squeeze('backbone.start', 'cls_token', (0, 1)),
             *(squeeze(f'backbone.{a}.weight', b, (0,)) for a, b in TABLES),
             shared_table('embeddings.weight', model.head.vocab_sizes[0]),
@@ -81,5 +79,4 @@ class Rar(Converter):
         """Return (blocks, width)."""
         if 'cls_token' not in state:
             return None
-        blocks = sum(n.startswith('blocks.') and n.endswith('.norm1.weight') for n in state)
-        return blocks, state['cls_token'].shape[-1]
+        return count(state, r'blocks\.(\d+)\.'), state['cls_token'].shape[-1]

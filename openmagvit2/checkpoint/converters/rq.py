@@ -9,16 +9,17 @@ import torch
 from torch import Tensor, nn
 
 from openmagvit2.checkpoint.converters.base import Converter, OfficialFile, count
+from openmagvit2.checkpoint.converters.ibq import CNN, PROJECTIONS
 from openmagvit2.checkpoint.converters.rules import (
+    NO_LECAM,
     Chain,
     Convert,
-    Lost,
     Rename,
     Rows,
     Rule,
     Same,
     Under,
-    join,
+    join_qkv,
     squeeze,
 )
 from openmagvit2.checkpoint.stages import is_generator
@@ -77,14 +78,13 @@ class Rq(Converter):
     }
 
     def rules(self, model: nn.Module) -> list[Rule]:
-        """See :class:`Converter`."""
         if is_generator(model):
             tokenizer = Under('tokenizer.', '', _tokenizer(model.tokenizer.quantizer))
             return [tokenizer, *_transformer()]
         return [
             *_tokenizer(model.quantizer),
             Rename('discriminator.', 'beside.discriminator.'),
-            Lost('lecam.', 'averages of LeCAM: official files keep none'),
+            NO_LECAM,
         ]
 
     def misfit(self, model: Any) -> str | None:
@@ -116,17 +116,12 @@ def _tokenizer(quantizer: Any) -> list[Rule]:
     )
     table = 'quantizer.quantizer.embedding.weight'
     return [
-        Rename('encoder.down.{i}.downsample.', 'encoder.down.{i}.downsample.conv.'),
-        Rename('encoder.'),
-        Rename('decoder.'),
+        *CNN,
         # The last row pads shorter sequences.
         Chain(Rows(table, weights[0]), Same(weights[0], weights)),
         Same('quantizer.quantizer.code_count', counts),
         Same('quantizer.quantizer.code_sum', sums),
-        squeeze('quantizer.project_in.weight', 'quant_conv.weight'),
-        Rename('quantizer.project_in.bias', 'quant_conv.bias'),
-        squeeze('quantizer.project_out.weight', 'post_quant_conv.weight'),
-        Rename('quantizer.project_out.bias', 'post_quant_conv.bias'),
+        *PROJECTIONS,
     ]
 
 
@@ -147,13 +142,7 @@ def _transformer() -> list[Rule]:
     ]
     for ours, official in BLOCKS:
         rules += [
-            join(
-                f'{ours}attention.qkv.{part}',
-                [f'{official}attn.{name}.{part}' for name in ('query', 'key', 'value')],
-            )
-            for part in ('weight', 'bias')
-        ]
-        rules += [
+            *join_qkv(f'{ours}attention.', f'{official}attn.'),
             Rename(f'{ours}attention.out.', f'{official}attn.proj.'),
             Rename(f'{ours}attention_norm.', f'{official}ln1.'),
             Rename(f'{ours}ffn_norm.', f'{official}ln2.'),

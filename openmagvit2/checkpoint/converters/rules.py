@@ -76,7 +76,6 @@ class Rename(Rule):
         self.ours, self.official = Pattern(ours), Pattern(ours if official is None else official)
 
     def link(self, name: str) -> Link | None:
-        """See :class:`Rule`."""
         found = self.ours.match(name)
         return None if found is None else Link((name,), (self.official.name(found),))
 
@@ -93,7 +92,6 @@ class Under(Rule):
         self.ours, self.official, self.rules = ours, official, rules
 
     def link(self, name: str) -> Link | None:
-        """See :class:`Rule`."""
         if not name.startswith(self.ours):
             return None
         found = first_link(self.rules, name.removeprefix(self.ours))
@@ -120,7 +118,6 @@ class Convert(Rule):
         self.to_ours, self.to_official = to_ours, to_official
 
     def link(self, name: str) -> Link | None:
-        """See :class:`Rule`."""
         found = next((m for m in (p.match(name) for p in self.ours) if m is not None), None)
         if found is None:
             return None
@@ -185,6 +182,17 @@ def join(ours: str, official: Sequence[str], axis: int = 0) -> Rule:
     )
 
 
+def join_qkv(ours: str, official: str) -> list[Rule]:
+    """Return rules for weight and bias of ``qkv`` of ours, which officially are of ``query``,
+    ``key`` and ``value``, behind a prefix each.
+    """
+    names = ('query', 'key', 'value')
+    return [
+        join(f'{ours}qkv.{kind}', [f'{official}{name}.{kind}' for name in names])
+        for kind in ('weight', 'bias')
+    ]
+
+
 def split(ours: Sequence[str], official: str, axis: int = 0) -> Rule:
     """Return a rule for several tensors of ours in one official tensor; see :func:`join`."""
     return Convert(
@@ -216,7 +224,6 @@ class Same(Rule):
         self.ours, self.official = Pattern(ours), [Pattern(x) for x in official]
 
     def link(self, name: str) -> Link | None:
-        """See :class:`Rule`."""
         found = self.ours.match(name)
         if found is None:
             return None
@@ -244,7 +251,6 @@ class Rows(Rule):
         self.names, self.extra = Rename(ours, official), extra
 
     def link(self, name: str) -> Link | None:
-        """See :class:`Rule`."""
         found = self.names.link(name)
         if found is None:
             return None
@@ -275,7 +281,6 @@ class Chain(Rule):
         self.first, self.second = first, second
 
     def link(self, name: str) -> Link | None:
-        """See :class:`Rule`."""
         a = self.first.link(name)
         b = a and self.second.link(a.official[0])
         if a is None or b is None:
@@ -295,15 +300,31 @@ class Derived(Rule):
         tensors: By official name, as masks, tables of levels, wavelets. A file may lack them.
         what: Name in the report.
         written: Write them on the way back; False where only some layouts have them.
+        tolerance: Largest difference of equal ones, where their last bits depend on the machine.
     """
 
-    def __init__(self, tensors: dict[str, Tensor], what: str, written: bool = True) -> None:
+    def __init__(
+        self,
+        tensors: dict[str, Tensor],
+        what: str,
+        written: bool = True,
+        tolerance: float | None = None,
+    ) -> None:
         self.tensors, self.what, self.written = tensors, what, written
+        self.tolerance = tolerance
+
+    def holds(self, name: str, found: Tensor) -> bool:
+        """Return whether a tensor of a file has the shape and the values of the model's."""
+        own = self.tensors[name]
+        if found.shape != own.shape:
+            return False
+        if self.tolerance is None:
+            return found.equal(own.to(found.dtype))
+        return torch.allclose(found.float(), own, rtol=0, atol=self.tolerance)
 
     def check(self, name: str, found: Tensor) -> None:
         """Raise UserError if a file has other values."""
-        own = self.tensors[name]
-        if found.shape != own.shape or not found.equal(own.to(found.dtype)):
+        if not self.holds(name, found):
             raise UserError(
                 f'{name} is not the {self.what} of this config: the file belongs to another model.'
             )
@@ -337,6 +358,16 @@ class Lost(Rule):
         if callable(self.names):
             return self.names(name)
         return Pattern(self.names).match(name) is not None
+
+
+# What trains a tokenizer, and the tokenizer of a generator, where official files have no place for
+# them.
+UNKEPT = (
+    Lost('discriminator.', 'official files keep none'),
+    Lost('lecam.', 'averages of LeCAM: official files keep none'),
+)
+NO_DISCRIMINATOR, NO_LECAM = UNKEPT
+NO_TOKENIZER = Lost('tokenizer.', 'official files keep none', label='tokenizer')
 
 
 def first_link(rules: Sequence[Rule], name: str) -> Link | None:

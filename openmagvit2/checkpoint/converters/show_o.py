@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from openmagvit2.checkpoint.converters.base import Converter, OfficialFile
-from openmagvit2.checkpoint.converters.ibq import NETWORKS
-from openmagvit2.checkpoint.converters.rules import Derived, Lost, Rename, Rule, squeeze
+from openmagvit2.checkpoint.converters.ibq import CNN
+from openmagvit2.checkpoint.converters.rules import UNKEPT, Derived, Rename, Rule, squeeze
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.registry import CONVERTERS
 
@@ -33,15 +33,7 @@ class ShowO(Converter):
     marks = ('encoder.quant_conv.', 'decoder.post_quant_conv.', 'quantize.power_vals')
 
     def rules(self, model: nn.Module) -> list[Rule]:
-        """See :class:`Converter`."""
-        networks = [rule for rule in NETWORKS[:3]]
-        return [
-            *PROJECTIONS,
-            *networks,
-            *_table(model),
-            Lost('discriminator.', 'official files keep none'),
-            Lost('lecam.', 'averages of LeCAM: official files keep none'),
-        ]
+        return [*PROJECTIONS, *CNN, *_table(model), *UNKEPT]
 
     def misfit(self, model: nn.Module) -> str | None:
         """Return a part of a generator, or another order of bits."""

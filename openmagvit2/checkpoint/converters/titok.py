@@ -5,7 +5,7 @@ See docs/reference/specification.md, TiTok.
 
 from torch import Tensor, nn
 
-from openmagvit2.checkpoint.converters.base import Converter, OfficialFile
+from openmagvit2.checkpoint.converters.base import Converter, OfficialFile, count
 from openmagvit2.checkpoint.converters.maskgit_torch import MASKGIT, TRAINING
 from openmagvit2.checkpoint.converters.rules import Lost, Rename, Rule, Under, squeeze
 from openmagvit2.registry import CONVERTERS
@@ -74,11 +74,9 @@ class TiTok(Converter):
     bare = True
 
     def detects(self, state: dict[str, Tensor]) -> bool:
-        """See :class:`Converter`."""
         return 'latent_tokens' in state
 
     def rules(self, model: nn.Module) -> list[Rule]:
-        """See :class:`Converter`."""
         pixels = 'decoder.head.conv_out.weight' in model.state_dict()
         return [*PAIR, *(PIXELS if pixels else CODES), *TRAINING]
 
@@ -96,6 +94,5 @@ class TiTok(Converter):
         tokens, table = state.get('latent_tokens'), state.get('quantize.embedding.weight')
         if tokens is None or table is None:
             return None
-        ending = '.ln_1.weight'
-        blocks = sum(n.startswith('encoder.transformer.') and n.endswith(ending) for n in state)
+        blocks = count(state, r'encoder\.transformer\.(\d+)\.')
         return blocks, len(tokens), table.shape[1], 'decoder.ffn.2.weight' in state

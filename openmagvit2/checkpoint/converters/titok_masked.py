@@ -7,7 +7,14 @@ from torch import Tensor, nn
 
 from openmagvit2.checkpoint.converters.base import Converter, OfficialFile, count
 from openmagvit2.checkpoint.converters.rar import shared_table
-from openmagvit2.checkpoint.converters.rules import Lost, Rename, Rule, join, squeeze
+from openmagvit2.checkpoint.converters.rules import (
+    NO_TOKENIZER,
+    Lost,
+    Rename,
+    Rule,
+    join_qkv,
+    squeeze,
+)
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.registry import CONVERTERS
 
@@ -18,13 +25,7 @@ BERT = (
     Rename('backbone.position_embedding.weight', f'{EMBEDDINGS}position_embeddings.weight'),
     Rename('backbone.type_embedding.weight', f'{EMBEDDINGS}token_type_embeddings.weight'),
     Rename('backbone.norm.', f'{EMBEDDINGS}LayerNorm.'),
-    *(
-        join(
-            f'{OURS}attention.qkv.{kind}',
-            [f'{LAYER}attention.self.{name}.{kind}' for name in ('query', 'key', 'value')],
-        )
-        for kind in ('weight', 'bias')
-    ),
+    *join_qkv(f'{OURS}attention.', f'{LAYER}attention.self.'),
     Rename(f'{OURS}attention.out.', f'{LAYER}attention.output.dense.'),
     Rename(f'{OURS}attention_norm.', f'{LAYER}attention.output.LayerNorm.'),
     Rename(f'{OURS}fc1.', f'{LAYER}intermediate.dense.'),
@@ -88,17 +89,15 @@ class TiTokMasked(Converter):
     bare = True
 
     def detects(self, state: dict[str, Tensor]) -> bool:
-        """See :class:`Converter`."""
         return TABLE in state or 'out_blocks.0.skip_linear.weight' in state
 
     def rules(self, model: nn.Module) -> list[Rule]:
-        """See :class:`Converter`."""
         if not is_generator(model):
             return []
         skips = any(name.startswith('backbone.skips.') for name in model.state_dict())
         own, table = (UVIT, 'embeddings.weight') if skips else (BERT, TABLE)
         return [
-            Lost('tokenizer.', 'official files keep none', label='tokenizer'),
+            NO_TOKENIZER,
             shared_table(table, model.head.vocab_sizes[0]),
             *own,
         ]

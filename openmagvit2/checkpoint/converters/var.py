@@ -7,7 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from openmagvit2.checkpoint.converters.base import Converter, OfficialFile, count
+from openmagvit2.checkpoint.converters.ibq import CNN
 from openmagvit2.checkpoint.converters.rules import (
+    UNKEPT,
     Derived,
     Lost,
     Rename,
@@ -32,9 +34,7 @@ FILES = tuple(
     )
 )
 TOKENIZER = (
-    Rename('encoder.down.{i}.downsample.', 'encoder.down.{i}.downsample.conv.'),
-    Rename('encoder.'),
-    Rename('decoder.'),
+    *CNN,
     Rename('quantizer.quantizer.embedding.weight', 'quantize.embedding.weight'),
     Rename('quantizer.phi.{i}.', 'quantize.quant_resi.qresi_ls.{i}.'),
     Rename('quantizer.project_in.', 'quant_conv.'),
@@ -102,7 +102,6 @@ class Var(Converter):
         return found
 
     def rules(self, model: nn.Module) -> list[Rule]:
-        """See :class:`Converter`."""
         if not is_generator(model):
             return [*TOKENIZER, *self._lost(model.quantizer)]
         return [*TRANSFORMER, *self._lost(model.tokenizer.quantizer), *_derived(model)]
@@ -127,11 +126,7 @@ class Var(Converter):
             shape = len(quantizer.scales), quantizer.codebook_sizes[0]
             fill = {HITS: torch.zeros(shape, device='cpu')}
         hits = 'counts of codes in their training, which nothing reads; zero on the way back'
-        return [
-            Lost(HITS, hits, fill=fill),
-            Lost('discriminator.', 'official files keep none'),
-            Lost('lecam.', 'averages of LeCAM: official files keep none'),
-        ]
+        return [Lost(HITS, hits, fill=fill), *UNKEPT]
 
 
 def _derived(model: nn.Module) -> list[Rule]:

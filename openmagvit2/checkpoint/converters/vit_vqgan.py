@@ -6,18 +6,17 @@ See docs/reference/specification.md, ViT-VQGAN.
 import torch
 from torch import Tensor, nn
 
-from openmagvit2.checkpoint.converters.base import Converter, OfficialFile
+from openmagvit2.checkpoint.converters.base import Converter, OfficialFile, count
 from openmagvit2.checkpoint.converters.rules import (
     Convert,
     Derived,
     Lost,
     Rename,
     Rule,
-    join,
+    join_qkv,
     squeeze,
 )
 from openmagvit2.checkpoint.stages import is_generator
-from openmagvit2.errors import UserError
 from openmagvit2.models.layers.plain_vit import sine_positions
 from openmagvit2.registry import CONVERTERS
 
@@ -54,16 +53,6 @@ GPT_BLOCK = (
 )
 
 
-class Positions(Derived):
-    """Tables of positions, equal up to rounding."""
-
-    def check(self, name: str, found: Tensor) -> None:
-        """See :class:`Derived`."""
-        own = self.tensors[name]
-        if found.shape != own.shape or not (found - own).abs().max() < 1e-5:
-            raise UserError(f'{name} is not the {self.what} of this config.')
-
-
 @CONVERTERS.register_module()
 class VitVqgan(Converter):
     """Tokenizers of patches; the discriminator of a file stays behind."""
@@ -82,11 +71,9 @@ class VitVqgan(Converter):
     weights = ('encoder.', 'decoder.', 'quantizer.', 'pre_quant.', 'post_quant.')
 
     def detects(self, state: dict[str, Tensor]) -> bool:
-        """See :class:`Converter`."""
         return 'encoder.to_patch_embedding.0.weight' in state and 'pre_quant.weight' in state
 
     def rules(self, model: nn.Module) -> list[Rule]:
-        """See :class:`Converter`."""
         if is_generator(model):
             return []
         parts = dict(model.named_children())
@@ -100,7 +87,7 @@ class VitVqgan(Converter):
                 tables[f'{part}.{name}_pos_embedding'] = table[None]
         return [
             *RULES,
-            Positions(tables, 'table of positions'),
+            Derived(tables, 'table of positions', tolerance=1e-5),
             Lost('loss.', 'losses and their networks: of the training, not of the model'),
             Lost('discriminator.', 'official discriminators see other pixels'),
             Lost('quantizer.steps_unused', 'counts of restarts'),
@@ -108,11 +95,8 @@ class VitVqgan(Converter):
 
     def layout(self, state: dict[str, Tensor]) -> tuple | None:
         """Return the blocks of encoder and decoder."""
-        ending = '.0.fn.to_qkv.weight'
-        return tuple(
-            sum(n.startswith(f'{part}.transformer.') and n.endswith(ending) for n in state)
-            for part in ('encoder', 'decoder')
-        )
+        parts = ('encoder', 'decoder')
+        return tuple(count(state, rf'{part}\.transformer\.layers\.(\d+)\.') for part in parts)
 
 
 @CONVERTERS.register_module()
@@ -124,11 +108,9 @@ class VitVqganGpt(Converter):
     weights = ('transformer.',)
 
     def detects(self, state: dict[str, Tensor]) -> bool:
-        """See :class:`Converter`."""
         return 'transformer.blocks.0.attn.time_mix' in state
 
     def rules(self, model: nn.Module) -> list[Rule]:
-        """See :class:`Converter`."""
         if not is_generator(model):
             return []
         ours, attention = 'backbone.blocks.{i}.', f'{GPT}attn.'
@@ -143,13 +125,7 @@ class VitVqganGpt(Converter):
                 lambda x: [x[0][None, :1].clone(), x[0][None, 1:].clone()],
             ),
             squeeze(f'{ours}attention.mixing.weight', f'{attention}time_mix', (0, 1)),
-            *(
-                join(
-                    f'{ours}attention.qkv.{kind}',
-                    [f'{attention}{name}.{kind}' for name in ('query', 'key', 'value')],
-                )
-                for kind in ('weight', 'bias')
-            ),
+            *join_qkv(f'{ours}attention.', attention),
             *(Rename(ours + a, GPT + b) for a, b in GPT_BLOCK),
             Rename('head.norm.', 'transformer.layer_norm.'),
             Rename('head.classifiers.0.weight', 'transformer.head.weight'),

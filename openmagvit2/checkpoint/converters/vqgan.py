@@ -16,7 +16,7 @@ from openmagvit2.checkpoint.converters.rules import (
     Rename,
     Rule,
     Under,
-    join,
+    join_qkv,
     squeeze,
 )
 from openmagvit2.checkpoint.stages import is_generator
@@ -25,72 +25,39 @@ from openmagvit2.registry import CONVERTERS
 
 TAMING = 'https://github.com/CompVis/taming-transformers'
 LATENT_DIFFUSION = 'https://github.com/CompVis/latent-diffusion'
-# File, repository, config, and the result of layout(): codes, their channels, levels, attention in
-# the middle of a tokenizer; width and layers of a transformer.
+# Folder, config, and the result of layout(): codes, their channels, levels, attention in the middle
+# of a tokenizer; width and layers of a transformer.
 FILES = tuple(
-    OfficialFile(name, repository, f'configs/{config}.py', layout)
-    for name, repository, config, layout in (
+    OfficialFile(f'{folder}/last.ckpt', TAMING, f'configs/vqgan/{config}.py', layout)
+    for folder, config, layout in (
+        ('vqgan_imagenet_f16_1024/ckpts', 'vqgan_256_1024', ('tokenizer', 1024, 256, 5, True)),
+        ('vqgan_imagenet_f16_16384/ckpts', 'vqgan_256_16384', ('tokenizer', 16384, 256, 5, True)),
         (
-            'vqgan_imagenet_f16_1024/ckpts/last.ckpt',
-            TAMING,
-            'vqgan/vqgan_256_1024',
-            ('tokenizer', 1024, 256, 5, True),
-        ),
-        (
-            'vqgan_imagenet_f16_16384/ckpts/last.ckpt',
-            TAMING,
-            'vqgan/vqgan_256_16384',
-            ('tokenizer', 16384, 256, 5, True),
-        ),
-        (
-            '2021-04-03T19-39-50_cin_transformer/checkpoints/last.ckpt',
-            TAMING,
-            'vqgan/ar_1400m_256',
+            '2021-04-03T19-39-50_cin_transformer/checkpoints',
+            'ar_1400m_256',
             ('generator', 1536, 48),
         ),
-        (
-            'vq-f16.zip (model.ckpt)',
-            LATENT_DIFFUSION,
-            'sd_vq/vq_f16_256',
-            ('tokenizer', 16384, 8, 5, True),
-        ),
-        (
-            'vq-f8.zip (model.ckpt)',
-            LATENT_DIFFUSION,
-            'sd_vq/vq_f8_256',
-            ('tokenizer', 16384, 4, 4, True),
-        ),
-        (
-            'vq-f8-n256.zip (model.ckpt)',
-            LATENT_DIFFUSION,
-            'sd_vq/vq_f8_256_n256',
-            ('tokenizer', 256, 4, 4, True),
-        ),
-        (
-            'vq-f4.zip (model.ckpt)',
-            LATENT_DIFFUSION,
-            'sd_vq/vq_f4_256',
-            ('tokenizer', 8192, 3, 3, True),
-        ),
-        (
-            'vq-f4-noattn.zip (model.ckpt)',
-            LATENT_DIFFUSION,
-            'sd_vq/vq_f4_256_noattn',
-            ('tokenizer', 8192, 3, 3, False),
-        ),
+    )
+) + tuple(
+    OfficialFile(
+        f'{name}.zip (model.ckpt)',
+        LATENT_DIFFUSION,
+        f'configs/sd_vq/{config}.py',
+        ('tokenizer', *layout),
+    )
+    for name, config, *layout in (
+        ('vq-f16', 'vq_f16_256', 16384, 8, 5, True),
+        ('vq-f8', 'vq_f8_256', 16384, 4, 4, True),
+        ('vq-f8-n256', 'vq_f8_256_n256', 256, 4, 4, True),
+        ('vq-f4', 'vq_f4_256', 8192, 3, 3, True),
+        ('vq-f4-noattn', 'vq_f4_256_noattn', 8192, 3, 3, False),
     )
 )
 BLOCK, OFFICIAL = 'backbone.blocks.{i}.', 'transformer.blocks.{i}.'
 TRANSFORMER = (
     Rename('head.embeddings.0.', 'transformer.tok_emb.'),
     squeeze('backbone.position_embedding.weight', 'transformer.pos_emb', (0,)),
-    *(
-        join(
-            f'{BLOCK}attention.qkv.{part}',
-            [f'{OFFICIAL}attn.{name}.{part}' for name in ('query', 'key', 'value')],
-        )
-        for part in ('weight', 'bias')
-    ),
+    *join_qkv(f'{BLOCK}attention.', f'{OFFICIAL}attn.'),
     Rename(f'{BLOCK}attention.out.', f'{OFFICIAL}attn.proj.'),
     Rename(f'{BLOCK}attention_norm.', f'{OFFICIAL}ln1.'),
     Rename(f'{BLOCK}ffn_norm.', f'{OFFICIAL}ln2.'),
@@ -153,7 +120,6 @@ class Vqgan(OpenMagvit2):
         return state
 
     def rules(self, model: nn.Module) -> list[Rule]:
-        """See :class:`Converter`."""
         if not is_generator(model):
             discriminator = Rename('discriminator.', 'loss.discriminator.')
             return [*NETWORKS, discriminator, *DROPPED]

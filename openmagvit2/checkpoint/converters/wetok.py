@@ -51,7 +51,6 @@ class WeTok(OpenMagvit2):
         return super().detects(state)
 
     def rules(self, model: nn.Module) -> list[Rule]:
-        """See :class:`Converter`."""
         if not is_generator(model):
             return super().rules(model)
         counted = Rename('head.embeddings.{i}.', 'transformer.{i}_emb.')

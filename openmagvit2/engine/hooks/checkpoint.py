@@ -28,7 +28,7 @@ from openmagvit2.engine.sharded import (
     write_sharded,
 )
 from openmagvit2.engine.unwrap import unwrap
-from openmagvit2.errors import UserError
+from openmagvit2.errors import UserError, faults
 from openmagvit2.io import remove_leftovers
 from openmagvit2.registry import HOOKS
 
@@ -258,13 +258,8 @@ class ResumableCheckpointHook(Hook):
             )
         if own != theirs:
             sides = dict(missing=sorted(own - theirs), unexpected=sorted(theirs - own))
-            problems = '; '.join(
-                f'{len(keys)} {side} ({", ".join(keys[:3])}{", …" if keys[3:] else ""})'
-                for side, keys in sides.items()
-                if keys
-            )
             raise UserError(
-                f'The checkpoint is of another model: {problems}. Use the config it was '
+                f'The checkpoint is of another model: {faults(sides)}. Use the config it was '
                 f'trained with.'
             )
         checkpoint['state_dict'] = {

@@ -83,8 +83,8 @@ class CodebookUsageHook(Hook):
         if possible < self.warn_below:
             print_log(
                 f'Codebook collapse? The last {self.window} images use {book.used} of {book.size} '
-                f'codes{where}, {possible:.1%} of what their tokens '
-                'could. Raise the entropy weight, or lower the learning rate.',
+                f'codes{where}, {possible:.1%} of what their tokens could. Raise the entropy '
+                f'weight, or lower the learning rate.',
                 'current',
                 logging.WARNING,
             )

@@ -128,7 +128,7 @@ def _check_keys(name: str, cfg: dict) -> None:
     Raises:
         UserError: Its wrapper has no argument of a name.
     """
-    kind = OPTIM_WRAPPERS.get(cfg['type']) if isinstance(cfg['type'], str) else cfg['type']
+    kind = OPTIM_WRAPPERS.find(cfg['type'])
     known = accepted(kind) if kind else cfg.keys()
     wrong = sorted(cfg.keys() - known - {'type'})
     if wrong:
@@ -144,7 +144,7 @@ def _build(name: str, cfg: dict) -> torch.optim.Optimizer:
     Raises:
         UserError: One of torch does not accept a setting, as a negative rate.
     """
-    kind = OPTIMIZERS.get(cfg['type']) if isinstance(cfg['type'], str) else cfg['type']
+    kind = OPTIMIZERS.find(cfg['type'])
     if kind:
         _check_tuples(f'optim_wrapper.{name}.optimizer', cfg, kind)
     try:

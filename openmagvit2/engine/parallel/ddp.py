@@ -9,8 +9,30 @@ from openmagvit2.registry import MODEL_WRAPPERS
 from openmagvit2.signatures import accepted
 
 
+class RoleWrapper(nn.Module):
+    """Base class of data-parallel wrappers, which wrap each role of the model below ``module``."""
+
+    module: nn.Module
+
+    def handles(self) -> dict[str, nn.Module]:
+        """Return the wrapper of each role."""
+        raise NotImplementedError
+
+    def train_step(self, data: dict, optim_wrapper, iteration: int = 0) -> dict[str, Tensor]:
+        """Call the model's ``train_step`` with the wrappers; see :func:`counted_step`."""
+        return counted_step(self.module, data, optim_wrapper, self.handles(), iteration)
+
+    def val_step(self, data: dict) -> list[dict]:
+        """Call the model's ``val_step``."""
+        return self.module.val_step(data)
+
+    def test_step(self, data: dict) -> list[dict]:
+        """Call the model's ``test_step``."""
+        return self.module.test_step(data)
+
+
 @MODEL_WRAPPERS.register_module()
-class RoleDDP(nn.Module):
+class RoleDDP(RoleWrapper):
     """Wrap each role of a model in torch's DDP and pass the wrappers to ``train_step``.
 
     The raw model stays as it is below ``module``, so checkpoints have the keys of a single process.
@@ -51,18 +73,6 @@ class RoleDDP(nn.Module):
             broadcast_buffers=False,
             find_unused_parameters=self.find_unused_parameters,
         )
-
-    def train_step(self, data: dict, optim_wrapper, iteration: int = 0) -> dict[str, Tensor]:
-        """Call the model's ``train_step`` with the wrappers; see :func:`counted_step`."""
-        return counted_step(self.module, data, optim_wrapper, self.handles(), iteration)
-
-    def val_step(self, data: dict) -> list[dict]:
-        """Call the model's ``val_step``."""
-        return self.module.val_step(data)
-
-    def test_step(self, data: dict) -> list[dict]:
-        """Call the model's ``test_step``."""
-        return self.module.test_step(data)
 
 
 def counted_step(

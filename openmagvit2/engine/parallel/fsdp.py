@@ -7,14 +7,14 @@ import torch.distributed as dist
 from mmengine.device import get_device
 from torch import Tensor, nn
 
-from openmagvit2.engine.parallel.ddp import counted_step
+from openmagvit2.engine.parallel.ddp import RoleWrapper
 from openmagvit2.engine.parallel.shards import whole
 from openmagvit2.errors import UserError
 from openmagvit2.registry import MODEL_WRAPPERS
 
 
 @MODEL_WRAPPERS.register_module()
-class RoleFSDP(nn.Module):
+class RoleFSDP(RoleWrapper):
     """Shard each role of a generator with torch's ``fully_shard``: its blocks, then the rest.
 
     In training mode the parts below ``module`` hold shards. In evaluation mode copies with whole
@@ -81,17 +81,8 @@ class RoleFSDP(nn.Module):
             setattr(self.module, name, plain if whole_parameters else sharded)
         self._is_whole = whole_parameters
 
-    def train_step(self, data: dict, optim_wrapper, iteration: int = 0) -> dict[str, Tensor]:
-        """Call the model's ``train_step`` with the wrappers; see :func:`counted_step`."""
-        return counted_step(self.module, data, optim_wrapper, self._handles, iteration)
-
-    def val_step(self, data: dict) -> list[dict]:
-        """Call the model's ``val_step``."""
-        return self.module.val_step(data)
-
-    def test_step(self, data: dict) -> list[dict]:
-        """Call the model's ``test_step``."""
-        return self.module.test_step(data)
+    def handles(self) -> dict[str, nn.Module]:
+        return self._handles
 
 
 def _fully_shard():

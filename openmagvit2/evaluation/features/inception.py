@@ -71,16 +71,12 @@ class FIDInception(FeatureExtractor):
             )
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """See :class:`FeatureExtractor`."""
         features, logits = self.network(images)
         return dict(features=features, logits=logits)
 
     def unrounded(self, images: Tensor) -> Tensor:
-        """See :class:`FeatureExtractor`."""
-        x = (
-            2 * F.interpolate(images.float(), size=(299, 299), mode='bilinear', align_corners=False)
-            - 1
-        )
+        size = (299, 299)
+        x = F.interpolate(images.float(), size=size, mode='bilinear', align_corners=False) * 2 - 1
         for part in PARTS:
             x = getattr(self.network, part)(x)
         return x.flatten(1)

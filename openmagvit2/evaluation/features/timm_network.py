@@ -155,7 +155,6 @@ class TimmFeatures(FeatureExtractor):
         return found[0]
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """See :class:`FeatureExtractor`."""
         from torchvision.transforms.functional import resize
 
         x = resize(images.float(), [self.size, self.size], 3, antialias=True).clamp(0, 255) / 255
@@ -163,16 +162,11 @@ class TimmFeatures(FeatureExtractor):
         return dict(features=self._features(logits), logits=logits.float())
 
     def unrounded(self, images: Tensor) -> Tensor:
-        """See :class:`FeatureExtractor`."""
         return self(images * 255)['features']
 
     def _features(self, logits: Tensor) -> Tensor:
         """Return (B, dim) of the last forward pass."""
         outputs = [self._kept.pop(layer).float() for layer in self.layers] or [logits.float()]
-        return torch.cat(
-            [
-                out if out.dim() == 2 else out.mean(1) if out.dim() == 3 else out.mean((2, 3))
-                for out in outputs
-            ],
-            1,
-        )
+        # Means over positions of maps (B, C, h, w) and of tokens (B, N, C).
+        axes = {3: (1,), 4: (2, 3)}
+        return torch.cat([x if x.dim() == 2 else x.mean(axes[x.dim()]) for x in outputs], 1)

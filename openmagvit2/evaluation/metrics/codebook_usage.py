@@ -45,7 +45,6 @@ class CodebookUsage(StreamingMetric):
         self.total += sample['indices'].numel() // len(sizes)
 
     def evaluate(self, size: int) -> dict[str, float]:
-        """See :meth:`StreamingMetric.evaluate`."""
         self.summed()
         books = self.books
         if dist.is_initialized() and dist.get_world_size() > 1:

@@ -41,7 +41,6 @@ class ReconstructionFrechet(StreamingMetric):
         self.extractor.prepare('cpu')
 
     def statement(self) -> str:
-        """See :class:`StreamingMetric`."""
         official = self.protocol == 'official'
         how = 'not rounded' if official else 'both rounded to 8 bits'
         network = ', '.join(

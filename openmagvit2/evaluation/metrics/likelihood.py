@@ -16,5 +16,4 @@ class NegativeLogLikelihood(MeanMetric):
     name = 'nll'
 
     def values(self, sample: dict) -> Tensor:
-        """See :class:`MeanMetric`."""
         return sample['nll']

@@ -39,7 +39,6 @@ class LPIPS(MeanMetric):
         )
 
     def statement(self) -> str:
-        """See :class:`StreamingMetric`."""
         path = find_weights(TRUNK_FILES[self.net], 'LPIPS', 'weights', self.weights)
         kind = 'published' if is_published(path, TRUNK_FILES[self.net]) else 'NOT the published one'
         return (
@@ -48,7 +47,6 @@ class LPIPS(MeanMetric):
         )
 
     def values(self, sample: dict) -> Tensor:
-        """See :class:`MeanMetric`."""
         self.prepare()
         network = self._network.to(sample['image'].device)
         return network(sample['image'].float(), sample['reconstruction'].float()).flatten()

@@ -51,14 +51,12 @@ class _PixelMetric(MeanMetric):
         self.protocol = check_protocol(self, protocol)
 
     def statement(self) -> str:
-        """See :class:`StreamingMetric`."""
         how = dict(corrected='rounded', official='truncated, the original too')[self.protocol]
         return (
             f'{self.protocol}: mean over images, on 8 bits ({how}), data range 1, {self.definition}'
         )
 
     def values(self, sample: dict) -> Tensor:
-        """See :class:`MeanMetric`."""
         image, reconstruction = sample['image'], sample['reconstruction']
         if self.protocol == 'official':
             exact = official_original(image).to(image.device)

@@ -6,10 +6,11 @@ A :class:`~openmagvit2.engine.generation_loop.GenerationLoop` hands over what it
 
 import torch
 import torch.distributed as dist
-from mmengine.dist import broadcast_object_list, get_world_size, is_main_process
+from mmengine.dist import get_world_size, is_main_process
 from torch import Tensor
 
 from openmagvit2.engine.launch import long_barrier
+from openmagvit2.engine.on_main import on_main
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.comparison import Reference
 from openmagvit2.evaluation.distributions import Statistics, cached_moments, collect
@@ -80,7 +81,6 @@ class SampleMetric(StreamingMetric):
         return reference
 
     def statement(self) -> str:
-        """See :class:`StreamingMetric`."""
         network = ', '.join(f'{key} {value}' for key, value in self.extractor.describe().items())
         against = f' against {self.path}' if self.needs_images is not None else ''
         return f'{self.definition}{against}; {network}'
@@ -104,18 +104,10 @@ class SampleMetric(StreamingMetric):
     def evaluate(self, size: int) -> dict[str, float]:
         """Return the values by name, in all processes; ``size`` is not used."""
         total = self.summed()
-        answer: list = [None]
-        if is_main_process():
-            try:
-                answer = [self.result(total)]
-            except UserError as error:
-                answer = [error]
-        long_barrier()
-        broadcast_object_list(answer)
-        self.reset()
-        if isinstance(answer[0], UserError):
-            raise answer[0]
-        return answer[0]
+        try:
+            return on_main(lambda: self.result(total), wait=long_barrier)
+        finally:
+            self.reset()
 
 
 @METRICS.register_module()
@@ -226,7 +218,6 @@ class SamplePrecisionRecall(SampleMetric):
         self.features: list[Tensor] = []
 
     def statement(self) -> str:
-        """See :class:`StreamingMetric`."""
         return f'{super().statement()}; neighbour {self.neighbours}'
 
     def update(self, sample: dict) -> None:
