@@ -76,10 +76,8 @@ def card(monkeypatch):
     monkeypatch.setattr(BaseQuantizer, 'check_indices', lambda self, indices: indices)
     # What reads labels and random numbers before they go to the card.
     for name in (
-        'conditioners.class_label.check_batch',
-        'conditioners.class_label.class_numbers',
-        'conditioners.token_label.check_batch',
-        'conditioners.token_label.class_numbers',
+        'conditioners.labels.check_labels',
+        'conditioners.labels.class_numbers',
         'generators.base.more_uniforms',
     ):
         path = f'openmagvit2.models.{name}'

@@ -1,5 +1,6 @@
 """In which order the cells of a token sequence are predicted, and which are predicted together."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -7,6 +8,7 @@ import torch
 from torch import Tensor
 
 from openmagvit2.errors import UserError
+from openmagvit2.models.layers.arguments import as_pair
 from openmagvit2.registry import ORDERS
 
 
@@ -78,8 +80,7 @@ class NextScale(Order):
 
     def __init__(self, *, num_tokens: int, scales: Sequence[int | Sequence[int]]) -> None:
         super().__init__(num_tokens=num_tokens)
-        sides = [(side, side) if isinstance(side, int) else tuple(side) for side in scales]
-        self.groups = tuple(height * width for height, width in sides)
+        self.groups = tuple(math.prod(as_pair(side)) for side in scales)
         if sum(self.groups) != num_tokens:
             raise UserError(
                 f'model.order.scales: maps of {self.groups} tokens make {sum(self.groups)}, the '

@@ -2,7 +2,6 @@
 (docs/reference/specification.md, Index backpropagation).
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -10,9 +9,40 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from openmagvit2.models.backbones.llama import Llama
-from openmagvit2.models.layers.ada_block import AdaTransformerBlock
 from openmagvit2.models.layers.kv_cache import LayerCache
+from openmagvit2.models.layers.transformer_block import TransformerBlock
 from openmagvit2.registry import BACKBONES
+
+
+class AdaTransformerBlock(TransformerBlock):
+    """``x + g1 * attention(norm(x) * (1 + s1) + b1)``, and likewise the feed-forward, with gates,
+    scales and shifts of the condition: ``(g1, g2, s1, s2, b1, b2) = modulation(silu(condition))``.
+    """
+
+    def __init__(self, dim: int, num_heads: int, dropout: float = 0.1) -> None:
+        super().__init__(dim, num_heads, dropout)
+        self.modulation = nn.Linear(dim, 6 * dim)
+
+    def forward(
+        self,
+        x: Tensor,
+        rope: Tensor,
+        cache: LayerCache | None = None,
+        mask: Tensor | None = None,
+        condition: Tensor | None = None,
+    ) -> Tensor:
+        """See :meth:`TransformerBlock.forward`.
+
+        Args:
+            x, rope, cache, mask: As there.
+            condition: (B, dim), the same for all rows; zero by default.
+        """
+        if condition is None:
+            condition = x.new_zeros(len(x), x.shape[-1])
+        g1, g2, s1, s2, b1, b2 = self.modulation(F.silu(condition))[:, None].chunk(6, -1)
+        hidden = self.attention_norm(x) * (1 + s1) + b1
+        x = x + self.kept(g1 * self.attention(hidden, rope, cache, mask))
+        return x + self.kept(g2 * self.feed_forward(self.ffn_norm(x) * (1 + s2) + b2))
 
 
 @BACKBONES.register_module()
@@ -45,21 +75,10 @@ class AdaLlama(Llama):
             if part is not self.modulation:
                 part.weight[: 2 * self.dim] *= 2 * gate_gain
 
-    def forward(
-        self,
-        x: Tensor,
-        *,
-        positions: Tensor | None = None,
-        targets: Tensor | None = None,
-        condition: Tensor | None = None,
-        groups: Sequence[int] | None = None,
-        cache: list[LayerCache] | None = None,
-    ) -> Tensor:
+    def forward(self, x: Tensor, *, condition: Tensor | None = None, **given: Any) -> Tensor:
         """See :meth:`Backbone.forward`; ``condition`` is zero by default."""
         if condition is None:
             condition = x.new_zeros(len(x), self.dim)
-        x = super().forward(
-            x, positions=positions, targets=targets, condition=condition, groups=groups, cache=cache
-        )
+        x = super().forward(x, condition=condition, **given)
         scale, shift = self.modulation(F.silu(condition))[:, None].chunk(2, -1)
         return self.norm(x) * (1 + scale) + shift

@@ -4,13 +4,17 @@
 
 import math
 from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 from openmagvit2.models.backbones.base import Backbone
-from openmagvit2.models.layers.attention import check_heads
+from openmagvit2.models.layers.arguments import check_heads
+from openmagvit2.models.layers.init import init_normal
 from openmagvit2.models.layers.kv_cache import LayerCache, new_cache
 from openmagvit2.models.layers.masks import group_mask
 from openmagvit2.registry import BACKBONES
@@ -37,10 +41,8 @@ class CosineAttention(nn.Module):
     def forward(self, x: Tensor, mask: Tensor | None, cache: LayerCache | None = None) -> Tensor:
         """Map (B, S, dim) and a mask (S, rows), True where a row may look, to (B, S, dim)."""
         bias = torch.cat([self.q_bias, torch.zeros_like(self.q_bias), self.v_bias])
-        q, k, v = (
-            part.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
-            for part in F.linear(x, self.qkv.weight, bias).chunk(3, -1)
-        )
+        qkv = F.linear(x, self.qkv.weight, bias)
+        q, k, v = rearrange(qkv, 'b s (n h d) -> n b h s d', n=3, h=self.num_heads)
         scale = self.log_scale.clamp_max(math.log(LARGEST_SCALE)).exp()[:, None, None]
         q = (F.normalize(q.float(), dim=-1) * scale).type_as(v)
         k = F.normalize(k.float(), dim=-1).type_as(v)
@@ -57,8 +59,8 @@ class AdaLnBlock(nn.Module):
     Args:
         dim, num_heads: Width and heads.
         drop_path: Probability that a sample skips a branch in training.
-        shared: Whether all blocks share one layer that makes their modulation; each then has an
-            offset of its own.
+        shared: Whether all blocks share one layer that makes their modulation; each block then adds
+            a learned offset.
     """
 
     def __init__(self, dim: int, num_heads: int, drop_path: float, shared: bool = False) -> None:
@@ -157,11 +159,7 @@ class AdaLnTransformer(Backbone):
         modulates.
         """
         deviation = (3 * self.dim) ** -0.5
-        for module in self.modules():
-            if isinstance(module, (nn.Linear, nn.Embedding)):
-                nn.init.normal_(module.weight, 0.0, deviation)
-            if isinstance(module, nn.Linear) and module.bias is not None:
-                nn.init.zeros_(module.bias)
+        self.apply(partial(init_normal, deviation=deviation))
         for table in (self.start, self.position_embedding):
             nn.init.normal_(table, 0.0, deviation)
         for block in blocks:
@@ -184,14 +182,13 @@ class AdaLnTransformer(Backbone):
         self,
         x: Tensor,
         *,
-        positions: Tensor | None = None,
-        targets: Tensor | None = None,
         condition: Tensor | None = None,
         groups: Sequence[int] | None = None,
         cache: list[LayerCache] | None = None,
+        **others: Any,
     ) -> Tensor:
         """See :meth:`Backbone.forward`; ``condition`` is zero by default, ``groups`` the levels."""
-        self.reject(positions=positions, targets=targets)
+        self.reject(**others)
         start, size = cache[0].filled if cache else 0, x.shape[1]
         rows = slice(start, start + size)
         places = self.position_embedding[rows] + self.level_embedding(self.level_of[rows])

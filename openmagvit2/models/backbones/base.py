@@ -19,7 +19,7 @@ class Backbone(nn.Module):
         supports: Which of ``positions``, ``targets``, ``condition`` and ``groups`` the class reads;
             the generator passes no others.
         causal: Whether, without ``groups``, a row sees only itself and the rows before.
-        levels: Tokens of each level that it was built for; empty where it has no levels.
+        levels: Tokens of each level that it was built for; empty without levels.
     """
 
     dim: int
@@ -61,7 +61,7 @@ class Backbone(nn.Module):
                 ``positions``.
             condition: The pooled condition (B, dim).
             groups: Sizes of the sets of rows that see each other, and all sets before; of the
-                whole sequence, prefix rows included. Each row is a set of its own by default.
+                whole sequence, prefix rows included. By default each row is one set.
             cache: From :meth:`new_cache`; the numbers are the same with it and without.
 
         Raises:

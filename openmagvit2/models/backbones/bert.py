@@ -4,43 +4,21 @@ smaller generators (docs/reference/specification.md, MaskGIT and TiTok).
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from openmagvit2.errors import UserError
 from openmagvit2.models.backbones.base import Backbone
-from openmagvit2.models.layers.attention import check_heads
-from openmagvit2.models.layers.gpt_block import init_gpt
-from openmagvit2.models.layers.kv_cache import LayerCache
+from openmagvit2.models.layers.arguments import check_choice
+from openmagvit2.models.layers.init import init_normal, init_truncated
 from openmagvit2.models.layers.masks import group_mask
-from openmagvit2.models.layers.transformer_block import init_truncated
+from openmagvit2.models.layers.vit_block import SelfAttention
 from openmagvit2.registry import BACKBONES
 from openmagvit2.signatures import Count, Fraction
 
 # LayerNorm of BERT.
 EPS = 1e-12
-
-
-class BertAttention(nn.Module):
-    """Self-attention with biases; queries, keys and values in one layer."""
-
-    def __init__(self, dim: int, num_heads: int, dropout: float) -> None:
-        super().__init__()
-        check_heads(dim, num_heads)
-        self.num_heads, self.dropout = num_heads, dropout
-        self.qkv = nn.Linear(dim, 3 * dim)
-        self.out = nn.Linear(dim, dim)
-
-    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """Map (B, S, dim) and a mask (S, S), True where a row may look, to (B, S, dim)."""
-        q, k, v = (
-            part.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
-            for part in self.qkv(x).chunk(3, -1)
-        )
-        dropout = self.dropout if self.training else 0.0
-        out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
-        return self.out(out.transpose(1, 2).flatten(-2))
 
 
 class BertBlock(nn.Module):
@@ -50,7 +28,7 @@ class BertBlock(nn.Module):
         self, dim: int, num_heads: int, hidden: int, dropout: float, approximate: str
     ) -> None:
         super().__init__()
-        self.attention = BertAttention(dim, num_heads, dropout)
+        self.attention = SelfAttention(dim, num_heads, qkv_bias=True, dropout=dropout)
         self.attention_norm = nn.LayerNorm(dim, eps=EPS)
         self.fc1, self.fc2 = nn.Linear(dim, hidden), nn.Linear(hidden, dim)
         self.ffn_norm = nn.LayerNorm(dim, eps=EPS)
@@ -58,7 +36,7 @@ class BertBlock(nn.Module):
         self.approximate = approximate
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """See :meth:`BertAttention.forward`."""
+        """See :meth:`SelfAttention.forward`."""
         x = self.attention_norm(x + self.dropout(self.attention(x, mask)))
         hidden = F.gelu(self.fc1(x), approximate=self.approximate)
         return self.ffn_norm(x + self.dropout(self.fc2(hidden)))
@@ -79,7 +57,7 @@ class Bert(Backbone):
         truncated: Whether initial weights are cut at two deviations, as in MaskGIT.
 
     Raises:
-        UserError: ``approximate`` is not known, or ``num_heads`` does not divide ``dim``.
+        UserError: ``num_heads`` does not divide ``dim``.
     """
 
     supports = frozenset({'groups'})
@@ -99,8 +77,7 @@ class Bert(Backbone):
         truncated: bool = True,
     ) -> None:
         super().__init__()
-        if approximate not in ('tanh', 'none'):
-            raise UserError(f"model.backbone.approximate is 'tanh' or 'none', got {approximate!r}.")
+        check_choice('model.backbone.approximate', approximate, ('tanh', 'none'))
         self.dim, self.num_heads = dim, num_heads
         # One row for the prefix.
         self.position_embedding = nn.Embedding(1 + math.prod(grid), dim)
@@ -111,23 +88,11 @@ class Bert(Backbone):
             BertBlock(dim, num_heads, hidden or 4 * dim, dropout, approximate)
             for _ in range(num_layers)
         )
-        if truncated:
-            self.apply(init_truncated)
-        else:
-            init_gpt(self, 0.02)
+        self.apply(init_truncated if truncated else init_normal)
 
-    def forward(
-        self,
-        x: Tensor,
-        *,
-        positions: Tensor | None = None,
-        targets: Tensor | None = None,
-        condition: Tensor | None = None,
-        groups: Sequence[int] | None = None,
-        cache: list[LayerCache] | None = None,
-    ) -> Tensor:
+    def forward(self, x: Tensor, *, groups: Sequence[int] | None = None, **others: Any) -> Tensor:
         """See :meth:`Backbone.forward`; without ``groups`` all rows are one set."""
-        self.reject(positions=positions, targets=targets, condition=condition, cache=cache)
+        self.reject(**others)
         size = x.shape[1]
         mask = None
         if groups is not None and len(groups) > 1:

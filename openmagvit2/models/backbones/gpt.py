@@ -5,6 +5,7 @@ The dimensions are those of RQ-Transformer: docs/reference/specification.md, Res
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,7 +14,8 @@ from torch.utils.checkpoint import checkpoint
 
 from openmagvit2.errors import UserError
 from openmagvit2.models.backbones.base import Backbone
-from openmagvit2.models.layers.gpt_block import GptBlock, init_gpt
+from openmagvit2.models.layers.gpt_block import GptBlock
+from openmagvit2.models.layers.init import init_normal
 from openmagvit2.models.layers.kv_cache import LayerCache, new_cache
 from openmagvit2.models.layers.masks import group_mask
 from openmagvit2.registry import BACKBONES
@@ -77,12 +79,13 @@ class Gpt(Backbone):
                 f'tokens need at least {self.num_tokens}.'
             )
         self.position_embedding = nn.Embedding(num_positions or 1 + self.num_tokens, dim)
-        options: dict[str, Any] = dict(hidden=hidden, activation=activation, head_dim=head_dim)
+        attention: dict[str, Any] = dict(head_dim=head_dim, time_mixing=time_mixing)
         self.blocks = nn.ModuleList(
-            GptBlock(dim, num_heads, dropout, time_mixing=time_mixing, **options)
+            GptBlock(dim, num_heads, dropout, hidden, activation, **attention)
             for _ in range(num_layers)
         )
-        init_gpt(self.blocks, initial_deviation)
+        if initial_deviation is not None:
+            self.blocks.apply(partial(init_normal, deviation=initial_deviation))
         nn.init.normal_(self.position_embedding.weight, 0.0, position_deviation)
         self.checkpoint_blocks = checkpoint_blocks
 
@@ -94,14 +97,12 @@ class Gpt(Backbone):
         self,
         x: Tensor,
         *,
-        positions: Tensor | None = None,
-        targets: Tensor | None = None,
-        condition: Tensor | None = None,
         groups: Sequence[int] | None = None,
         cache: list[LayerCache] | None = None,
+        **others: Any,
     ) -> Tensor:
         """See :meth:`Backbone.forward`."""
-        self.reject(positions=positions, targets=targets, condition=condition)
+        self.reject(**others)
         start, size = cache[0].filled if cache else 0, x.shape[1]
         x = x + self.position_embedding.weight[start : start + size]
         mask = group_mask(groups, size, start + size, x.device) if groups else None

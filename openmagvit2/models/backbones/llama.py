@@ -1,6 +1,7 @@
 """Llama-style transformer over the tokens of an image (paper Eq. 5)."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -8,10 +9,11 @@ from torch.utils.checkpoint import checkpoint
 
 from openmagvit2.errors import UserError
 from openmagvit2.models.backbones.base import Backbone
+from openmagvit2.models.layers.init import init_normal
 from openmagvit2.models.layers.kv_cache import LayerCache, new_cache
 from openmagvit2.models.layers.masks import group_mask
-from openmagvit2.models.layers.rope import rope, rope_table
-from openmagvit2.models.layers.transformer_block import TransformerBlock, init_normal
+from openmagvit2.models.layers.rope import cell_numbers, rope, rope_table
+from openmagvit2.models.layers.transformer_block import TransformerBlock
 from openmagvit2.registry import BACKBONES
 from openmagvit2.signatures import Count, Fraction
 
@@ -81,40 +83,33 @@ class Llama(Backbone):
         x: Tensor,
         *,
         positions: Tensor | None = None,
-        targets: Tensor | None = None,
         condition: Tensor | None = None,
         groups: Sequence[int] | None = None,
         cache: list[LayerCache] | None = None,
+        **others: Any,
     ) -> Tensor:
         """See :meth:`Backbone.forward`."""
-        self.reject(targets=targets, condition=condition)
+        self.reject(condition=condition, **others)
         start = cache[0].filled if cache else 0
-        rows: Tensor | slice
+        rows = slice(start, start + x.shape[1])
         if positions is None:
-            rows = slice(start, start + x.shape[1])
             angles = self.rope[rows]
         else:
-            rows = self._rows(positions)
             angles = rope(positions, self.dim // self.num_heads)
         if self.position_embedding is not None:
-            x = x + self.position_embedding.weight[rows]
+            # The row of the prefix is the first.
+            own = rows if positions is None else 1 + cell_numbers(positions, self.grid)
+            x = x + self.position_embedding.weight[own]
         mask = group_mask(groups, x.shape[1], start + x.shape[1], x.device) if groups else None
         given = () if condition is None else (condition,)
         caches: Sequence[LayerCache | None] = cache or [None] * len(self.blocks)
-        for block, own in zip(self.blocks, caches, strict=True):
-            if self.checkpoint_blocks and own is None and torch.is_grad_enabled():
+        for block, kept in zip(self.blocks, caches, strict=True):
+            if self.checkpoint_blocks and kept is None and torch.is_grad_enabled():
                 x = checkpoint(block, x, angles, None, mask, *given, use_reentrant=False)
-            elif own is None:
+            elif kept is None:
                 x = block(x, angles, None, mask, *given)
             else:
                 # Past the compiled call: a cache is longer at each step, and each length would be
                 # compiled anew.
-                x = block.forward(x, angles, own, mask, *given)
+                x = block.forward(x, angles, kept, mask, *given)
         return x
-
-    def _rows(self, positions: Tensor) -> Tensor:
-        """Return the rows of the table of learned positions, prefix rows at 0."""
-        row = torch.zeros_like(positions[..., 0])
-        for side, coordinate in zip(self.grid, positions.unbind(-1), strict=True):
-            row = row * side + coordinate
-        return torch.where((positions < 0).any(-1), 0, row + 1)

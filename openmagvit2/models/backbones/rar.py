@@ -1,19 +1,22 @@
-"""RAR's transformer: causal over tokens in any order, each told which cell comes next (Yu et al.
+"""RAR's transformer: causal over tokens in any order, with the next cell as an input (Yu et al.
 2024, docs/reference/specification.md, RAR).
 """
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 from openmagvit2.models.backbones.base import Backbone
-from openmagvit2.models.layers.attention import check_heads
+from openmagvit2.models.layers.arguments import check_heads
+from openmagvit2.models.layers.init import init_truncated
 from openmagvit2.models.layers.kv_cache import LayerCache, new_cache
 from openmagvit2.models.layers.masks import causal_mask
-from openmagvit2.models.layers.transformer_block import init_truncated
+from openmagvit2.models.layers.rope import cell_numbers
 from openmagvit2.registry import BACKBONES
 from openmagvit2.signatures import Count, Fraction
 
@@ -34,10 +37,7 @@ class RarAttention(nn.Module):
 
     def forward(self, x: Tensor, cache: LayerCache | None) -> Tensor:
         """Map (B, S, dim) to the same shape."""
-        q, k, v = (
-            part.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
-            for part in self.qkv(x).chunk(3, -1)
-        )
+        q, k, v = rearrange(self.qkv(x), 'b s (n h d) -> n b h s d', n=3, h=self.num_heads)
         q, k = self.q_norm(q).type_as(v), self.k_norm(k).type_as(v)
         if cache is not None:
             k, v = cache.append(k, v)
@@ -83,7 +83,7 @@ class Rar(Backbone):
         grid: Sides of the token grid; the generator hands over that of its tokenizer.
         dim, num_layers, num_heads: 768, 24, 16 is RAR-B.
         hidden: Width between the two layers of a feed-forward; 4 * dim by default.
-        dropout: On attention weights, after attention and inside of feed-forwards.
+        dropout: On attention weights, after attention and inside feed-forwards.
         spare_rows: Rows of the tables of positions beyond those of prefix and tokens, which nothing
             reads (officially 1022).
         spare_steps: The same of the table that counts rows (officially 98).
@@ -131,11 +131,11 @@ class Rar(Backbone):
         positions: Tensor | None = None,
         targets: Tensor | None = None,
         condition: Tensor | None = None,
-        groups: Sequence[int] | None = None,
         cache: list[LayerCache] | None = None,
+        **others: Any,
     ) -> Tensor:
         """See :meth:`Backbone.forward`; the condition is zero by default."""
-        self.reject(groups=groups)
+        self.reject(**others)
         filled = cache[0].filled if cache else 0
         first = max(filled - 1, 0)
         x = x + self._places(x.shape[1], first, positions, targets, x.device)
@@ -164,17 +164,10 @@ class Rar(Backbone):
         """Sum vectors of the rows' cells and of those they predict: (S, dim) or (B, S, dim)."""
         rows = torch.arange(first, first + size, device=device)
         # Cells are numbered behind the prefix; -1 is the row of the condition.
-        own = rows - 1 if positions is None else self._numbers(positions)
+        own = rows - 1 if positions is None else cell_numbers(positions, self.grid)
         end = self.rows - PREFIX
-        following = rows if targets is None else self._numbers(targets)
+        following = rows if targets is None else cell_numbers(targets, self.grid)
         target = self.target_embedding(following.clamp(max=end - 1) + PREFIX)
         # The row of the last token predicts nothing.
         target = target * (following < end)[..., None]
         return self.position_embedding(own + PREFIX) + target
-
-    def _numbers(self, cells: Tensor) -> Tensor:
-        """Map coordinates (..., axes) to numbers of cells in raster order, -1 in prefix rows."""
-        number = torch.zeros_like(cells[..., 0])
-        for axis, side in enumerate(self.grid):
-            number = number * side + cells[..., axis]
-        return torch.where(cells[..., 0] < 0, -1, number)

@@ -4,15 +4,14 @@ generator (docs/reference/specification.md, TiTok).
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
 from openmagvit2.models.backbones.base import Backbone
-from openmagvit2.models.layers.attention import check_heads
-from openmagvit2.models.layers.gpt_block import init_gpt
-from openmagvit2.models.layers.kv_cache import LayerCache
+from openmagvit2.models.layers.init import init_normal
 from openmagvit2.models.layers.vit_block import VitBlock
 from openmagvit2.registry import BACKBONES
 from openmagvit2.signatures import Count
@@ -48,7 +47,6 @@ class UVit(Backbone):
         hidden: Count | None = None,
     ) -> None:
         super().__init__()
-        check_heads(dim, num_heads)
         if num_layers % 2:
             raise UserError(
                 f'model.backbone: UVit needs an even number of layers, got {num_layers}.'
@@ -57,38 +55,18 @@ class UVit(Backbone):
 
         def blocks(count: int) -> nn.ModuleList:
             """Return blocks in a row."""
-            return nn.ModuleList(
-                VitBlock(
-                    dim,
-                    num_heads,
-                    head_dim=dim // num_heads,
-                    hidden=hidden or 4 * dim,
-                    activation='gelu',
-                )
-                for _ in range(count)
-            )
+            return nn.ModuleList(VitBlock(dim, num_heads, hidden) for _ in range(count))
 
         # One row for the prefix.
         self.position_embedding = nn.Embedding(1 + math.prod(grid), dim)
         self.in_blocks, (self.middle,) = blocks(num_layers // 2), blocks(1)
         self.skips = nn.ModuleList(nn.Linear(2 * dim, dim) for _ in range(num_layers // 2))
         self.out_blocks = blocks(num_layers // 2)
-        init_gpt(self, 0.02)
+        self.apply(init_normal)
 
-    def forward(
-        self,
-        x: Tensor,
-        *,
-        positions: Tensor | None = None,
-        targets: Tensor | None = None,
-        condition: Tensor | None = None,
-        groups: Sequence[int] | None = None,
-        cache: list[LayerCache] | None = None,
-    ) -> Tensor:
+    def forward(self, x: Tensor, **others: Any) -> Tensor:
         """See :meth:`Backbone.forward`; all rows are one set."""
-        self.reject(
-            positions=positions, targets=targets, condition=condition, groups=groups, cache=cache
-        )
+        self.reject(**others)
         x = x + self.position_embedding.weight[: x.shape[1]]
         kept = []
         for block in self.in_blocks:

@@ -10,8 +10,7 @@ from openmagvit2.errors import UserError
 
 
 class Conditioner(nn.Module):
-    """What an image is wanted to be, as vectors in front of its tokens; the generator passes
-    ``dim``.
+    """Conditions of images as vectors in front of their tokens; the generator passes ``dim``.
 
     A subclass implements :meth:`embed` and :meth:`requests`, and :meth:`null` where an image may
     have no condition.
@@ -44,9 +43,7 @@ class Conditioner(nn.Module):
         raise NotImplementedError
 
     def null(self, n: int) -> dict[str, Tensor] | None:
-        """Return the data of ``n`` images without a condition, or None where there is no such
-        thing.
-        """
+        """Return the data of ``n`` images without a condition, or None if they all have one."""
         return None
 
     def requests(self, conditions: Any) -> tuple[dict[str, Tensor], list[int]]:
@@ -56,8 +53,8 @@ class Conditioner(nn.Module):
             conditions: As :meth:`BaseGenerator.generate` takes them, B of them.
 
         Returns:
-            Data for :meth:`embed` on the CPU, and a whole number from 0 for each condition, which
-            takes part in the random numbers of its samples.
+            Data for :meth:`embed` on the CPU, and a whole number from 0 for each condition, a part
+            of the seed of its samples.
 
         Raises:
             UserError: They are none that the model knows.
@@ -100,7 +97,7 @@ class Conditioner(nn.Module):
             data: Tensors of a batch by name.
             uniform: Numbers (B,) in [0, 1); below ``dropout`` a condition is dropped. The data
                 sets' are a function of (seed, epoch, index), so that the batch's split over
-                processes does not matter; torch's where there are none.
+                processes does not matter. By default torch draws them.
 
         Raises:
             UserError: ``dropout`` is above 0 and there is no null condition.

@@ -8,14 +8,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
-from openmagvit2.models.conditioners.base import Conditioner
-from openmagvit2.models.conditioners.labels import check_batch, class_numbers
+from openmagvit2.models.conditioners.labels import Labelled
 from openmagvit2.registry import CONDITIONERS
 from openmagvit2.signatures import Count, Fraction
 
 
 @CONDITIONERS.register_module()
-class ClassLabel(Conditioner):
+class ClassLabel(Labelled):
     """A learned row for each class, and one more for no class, the null class.
 
     Labels are whole numbers from 0; -1 and ``num_classes`` are the null class.
@@ -30,8 +29,6 @@ class ClassLabel(Conditioner):
     Raises:
         UserError: ``dropout`` is above 0 without a null class.
     """
-
-    num_classes: int
 
     def __init__(
         self,
@@ -68,12 +65,3 @@ class ClassLabel(Conditioner):
         if not self.null_class:
             return None
         return dict(label=torch.full((n,), self.num_classes, device=self.weight.device))
-
-    def requests(self, conditions: Any) -> tuple[dict[str, Tensor], list[int]]:
-        """Read labels from a list, an array or a tensor; see :meth:`Conditioner.requests`."""
-        numbers = class_numbers(conditions, self.num_classes, null=self.null_class)
-        return dict(label=torch.tensor(numbers)), numbers
-
-    def check_batch(self, data: dict) -> None:
-        """See :meth:`Conditioner.check_batch`."""
-        check_batch(data['label'], self.num_classes, null=self.null_class)

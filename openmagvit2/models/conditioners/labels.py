@@ -1,17 +1,20 @@
 """Labels of classes: which numbers there are, and what -1 means."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from openmagvit2.errors import UserError
+from openmagvit2.models.conditioners.base import Conditioner
+
+# Conditions of images that a user asks for.
+Labels = Sequence[int] | np.ndarray | Tensor
 
 
-def class_numbers(
-    labels: Sequence[int] | np.ndarray | Tensor, num_classes: int, null: bool = True
-) -> list[int]:
+def class_numbers(labels: Labels, num_classes: int, null: bool = True) -> list[int]:
     """Turn labels to sample into numbers of the table's rows.
 
     Args:
@@ -51,7 +54,27 @@ def class_numbers(
     return [num_classes if label == -1 else label for label in numbers]
 
 
-def check_batch(labels: Tensor, num_classes: int, null: bool = True) -> None:
+class Labelled(Conditioner):
+    """Classes as conditions: ``label``, whole numbers from 0.
+
+    Attributes:
+        null_class: Whether there is a null class; -1 and ``num_classes`` are its labels.
+    """
+
+    num_classes: int
+    null_class: bool = False
+
+    def requests(self, conditions: Any) -> tuple[dict[str, Tensor], list[int]]:
+        """Read labels from a list, an array or a tensor; see :meth:`Conditioner.requests`."""
+        numbers = class_numbers(conditions, self.num_classes, self.null_class)
+        return dict(label=torch.tensor(numbers)), numbers
+
+    def check_batch(self, data: dict) -> None:
+        """See :meth:`Conditioner.check_batch`."""
+        check_labels(data['label'], self.num_classes, self.null_class)
+
+
+def check_labels(labels: Tensor, num_classes: int, null: bool = True) -> None:
     """Check the labels (B,) that a data loader gives, -1 to ``num_classes - 1``.
 
     Labels that are already on an accelerator are not looked at: that would wait for the device.

@@ -3,18 +3,17 @@
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from openmagvit2.errors import UserError
-from openmagvit2.models.conditioners.base import Conditioner
-from openmagvit2.models.conditioners.labels import check_batch, class_numbers
+from openmagvit2.models.conditioners.labels import Labelled
+from openmagvit2.models.layers.arguments import check_choice
 from openmagvit2.registry import CONDITIONERS
 from openmagvit2.signatures import Count
 
 
 @CONDITIONERS.register_module()
-class TokenLabel(Conditioner):
+class TokenLabel(Labelled):
     """Rows of the tokens' own table as classes, without parameters and without a null class.
 
     Args:
@@ -23,12 +22,7 @@ class TokenLabel(Conditioner):
             c behind the rows of the codes, which ``model.head.more_rows`` makes room for (MaskGIT).
         names: Names of the classes, for pictures and tools.
         dim: Width of the backbone, of no use here.
-
-    Raises:
-        UserError: ``rows`` is not known.
     """
-
-    num_classes: int
 
     def __init__(
         self,
@@ -39,8 +33,7 @@ class TokenLabel(Conditioner):
         dim: Count | None = None,
     ) -> None:
         super().__init__()
-        if rows not in ('codes', 'behind'):
-            raise UserError(f"model.conditioner.rows is 'codes' or 'behind', got {rows!r}.")
+        check_choice('model.conditioner.rows', rows, ('codes', 'behind'))
         self.num_classes, self.names, self.rows = num_classes, names, rows
         self.more_rows = num_classes if rows == 'behind' else 0
 
@@ -48,15 +41,6 @@ class TokenLabel(Conditioner):
         """See :meth:`Conditioner.embed`; reads ``label``."""
         row = tokens.digit(0, data['label'] + self._first(tokens))
         return row[:, None], row
-
-    def requests(self, conditions: Any) -> tuple[dict[str, Tensor], list[int]]:
-        """Read labels in a list, an array or a tensor; see :meth:`Conditioner.requests`."""
-        numbers = class_numbers(conditions, self.num_classes, null=False)
-        return dict(label=torch.tensor(numbers)), numbers
-
-    def check_batch(self, data: dict) -> None:
-        """See :meth:`Conditioner.check_batch`."""
-        check_batch(data['label'], self.num_classes, null=False)
 
     def check_tokens(self, tokens: Any) -> None:
         """See :meth:`Conditioner.check_tokens`.

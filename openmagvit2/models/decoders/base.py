@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
+from openmagvit2.models.layers.arguments import written
 from openmagvit2.signatures import accepted
 
 
@@ -114,8 +115,3 @@ def run_decoder(
     given = {k: v for k, v in dict(size=size, noise=noise).items() if v is not None}
     known = accepted(decoder.forward) if given else ()
     return decoder(codes, **{key: value for key, value in given.items() if key in known})
-
-
-def written(sides: Sequence[int]) -> str:
-    """Return sides as texts of errors give them: 16x16."""
-    return 'x'.join(map(str, sides))

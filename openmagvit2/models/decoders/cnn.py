@@ -9,11 +9,16 @@ from torch import Tensor, nn
 
 from openmagvit2.models.decoders.base import BaseDecoder
 from openmagvit2.models.layers.adaptive_group_norm import AdaptiveGroupNorm
+from openmagvit2.models.layers.arguments import (
+    check_choice,
+    check_levels,
+    num_resamplers,
+    per_level,
+)
 from openmagvit2.models.layers.conv import Blocks, Level
 from openmagvit2.models.layers.norm import norm_silu_conv
 from openmagvit2.models.layers.patches import Unpatches
-from openmagvit2.models.layers.per_level import check_levels, num_resamplers, per_level
-from openmagvit2.models.layers.resample import UPSAMPLERS, build_sampler
+from openmagvit2.models.layers.resample import UPSAMPLERS
 from openmagvit2.models.layers.residual import group_norm
 from openmagvit2.registry import DECODERS
 from openmagvit2.signatures import Count, Fraction
@@ -48,10 +53,7 @@ class CnnDecoder(BaseDecoder):
         middle: Between the input and the last level: 'blocks' is as many residual blocks as the
             last level has, 'attention' is a residual, an attention and a residual block, 'plain'
             is two residual blocks.
-        attention_levels: Levels with an attention block after each residual block.
-        shortcut: 'input', or 'branch' for MaskGIT's; see :class:`ResidualBlock`.
-        qkv: 'separate' or 'joint'; see :class:`AttnBlock`.
-        dropout: Probability in residual blocks, in training.
+        attention_levels, shortcut, qkv, dropout: See :class:`CnnEncoder`.
     """
 
     test_arguments: ClassVar = dict(channels=32, channel_multipliers=(1, 2, 1), num_res_blocks=1)
@@ -79,6 +81,7 @@ class CnnDecoder(BaseDecoder):
     ) -> None:
         super().__init__()
         self.in_channels, self.out_channels, self.takes_noise = in_channels, out_channels, noise
+        check_choice('model.decoder.upsample', upsample, UPSAMPLERS)
         levels = len(channel_multipliers)
         doubled = num_resamplers('model.decoder.num_upsamples', num_upsamples, levels)
         self.upscale = patch_size * 2**doubled
@@ -93,9 +96,7 @@ class CnnDecoder(BaseDecoder):
         self.mid_block, self.mid = blocks.middle(middle, out_widths[-1], numbers[-1])
         self.up = nn.ModuleList()
         for i, (a, b) in enumerate(zip(in_widths, out_widths, strict=True)):
-            up = None
-            if i >= levels - doubled:
-                up = partial(build_sampler, 'model.decoder.upsample', upsample, UPSAMPLERS, b)
+            up = partial(UPSAMPLERS[upsample], b) if i >= levels - doubled else None
             self.up.append(Level(a, b, numbers[i], blocks, i in attended, upsample=up))
         self.adaptive = None
         if adaptive_norm:

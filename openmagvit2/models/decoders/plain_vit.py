@@ -8,8 +8,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from openmagvit2.models.decoders.base import BaseDecoder
+from openmagvit2.models.layers.arguments import as_pair
+from openmagvit2.models.layers.init import init_normal
 from openmagvit2.models.layers.plain_vit import PlainVit
-from openmagvit2.models.layers.vit import as_pair, init_linear, patch_grid
+from openmagvit2.models.layers.vit import patch_grid
 from openmagvit2.registry import DECODERS
 from openmagvit2.signatures import Count
 
@@ -56,7 +58,7 @@ class PlainVitDecoder(BaseDecoder):
         self.vit = PlainVit(dim, num_layers, num_heads, hidden)
         self.to_hidden = nn.Linear(dim, pixel_hidden or 4 * dim)
         self.out = nn.Linear(self.to_hidden.out_features, out_channels * patch_size**2)
-        self.apply(init_linear)
+        self.apply(init_normal)
 
     @property
     def last_layer(self) -> Tensor:

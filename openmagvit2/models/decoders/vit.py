@@ -10,13 +10,9 @@ from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
 from openmagvit2.models.decoders.base import BaseDecoder
-from openmagvit2.models.layers.vit import (
-    LatentVit,
-    as_pair,
-    init_linear,
-    patch_grid,
-    random_vector,
-)
+from openmagvit2.models.layers.arguments import as_pair, check_choice
+from openmagvit2.models.layers.init import init_normal
+from openmagvit2.models.layers.vit import LatentVit, patch_grid, random_vector
 from openmagvit2.registry import DECODERS
 from openmagvit2.signatures import Count, Weight
 
@@ -105,12 +101,8 @@ class LatentVitDecoder(BaseDecoder):
     Args:
         in_channels: Channels of the codes; set by the tokenizer.
         out_channels: Channels of the output; set by the tokenizer.
-        image_size: Height and width of the images, or one number for both.
-        patch_size: Pixels of a patch's side.
-        num_tokens: Latent tokens.
-        dim: Width of the transformer.
-        num_layers: Its blocks.
-        num_heads: Its heads.
+        image_size, patch_size, num_tokens, dim, num_layers, num_heads: See
+            :class:`LatentVitEncoder`.
         proxy: Codes and width of another tokenizer's table, for example (1024, 256): the
             transformer then makes a mixture of its rows (TiTok's two-stage models), and
             ``proxy_decoder`` pixels of that. None makes what ``output`` says at once.
@@ -149,8 +141,7 @@ class LatentVitDecoder(BaseDecoder):
         super().__init__()
         if (proxy is None) != (proxy_decoder is None):
             raise UserError('`proxy` and `proxy_decoder` of model.decoder belong together.')
-        if output not in ('pixels', 'codes'):
-            raise UserError(f"model.decoder.output is 'pixels' or 'codes', got {output!r}.")
+        check_choice('model.decoder.output', output, ('pixels', 'codes'))
         self.in_channels, self.out_channels = in_channels, out_channels
         self.image_size: tuple[int, ...] = as_pair(image_size)
         self.grid = (num_tokens,)
@@ -168,7 +159,7 @@ class LatentVitDecoder(BaseDecoder):
             rows, width = proxy
             own = dict(proxy_decoder, in_channels=width, out_channels=out_channels)
             self.head = ProxyHead(dim, rows, width, DECODERS.build(own))
-        init = partial(init_linear, deviation=initial_deviation)
+        init = partial(init_normal, deviation=initial_deviation)
         self.embed.apply(init)
         self.vit.apply(init)
         # The proxy's decoder keeps its own initial weights.

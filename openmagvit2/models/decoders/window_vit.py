@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from openmagvit2.models.decoders.base import BaseDecoder
-from openmagvit2.models.layers.grid_blocks import init_grid, spatial_and_temporal
+from openmagvit2.models.layers.grid_blocks import spatial_and_temporal
+from openmagvit2.models.layers.init import init_linear
 from openmagvit2.registry import DECODERS
 from openmagvit2.signatures import Count
 
@@ -47,16 +48,10 @@ class WindowVitDecoder(BaseDecoder):
         self.num_heads = num_heads
         self.embed = nn.Linear(in_channels, dim)
         self.spatial, self.temporal = spatial_and_temporal(
-            spatial,
-            temporal,
-            dim=dim,
-            num_heads=num_heads,
-            head_dim=head_dim,
-            window=window,
-            positions=positions,
+            spatial, temporal, dim, num_heads, head_dim, window, positions
         )
         self.out = nn.Linear(dim, out_channels * patch_size**2)
-        self.apply(init_grid)
+        self.apply(init_linear)
 
     @property
     def last_layer(self) -> Tensor:

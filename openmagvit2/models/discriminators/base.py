@@ -5,6 +5,9 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+# Where it stands in a config, for errors.
+KEY = 'model.training.adversarial.discriminator'
+
 
 class BaseDiscriminator(nn.Module, ABC):
     """``discriminator(image (B, 3, H, W)) -> logits (B, 1, h', w')``, one for each patch, high for

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
-from openmagvit2.models.discriminators.base import BaseDiscriminator
+from openmagvit2.models.discriminators.base import KEY, BaseDiscriminator
 from openmagvit2.models.layers.blur import BlurDownsample
 from openmagvit2.registry import DISCRIMINATORS
 from openmagvit2.signatures import Count
@@ -42,8 +42,7 @@ class BlurPatchGAN(BaseDiscriminator):
         self.pool = pool
         if channels % 32:
             raise UserError(
-                f'model.training.adversarial.discriminator.channels must be a multiple of '
-                f'32 for GroupNorm(32), got {channels}.'
+                f'{KEY}.channels must be a multiple of 32 for GroupNorm(32), got {channels}.'
             )
         self.block_in = nn.Sequential(nn.Conv2d(3, channels, 5, padding=2), nn.LeakyReLU(0.1))
         widths = [channels, *(channels * 2**stage for stage in range(num_stages))]

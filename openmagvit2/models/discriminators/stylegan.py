@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
-from openmagvit2.models.discriminators.base import BaseDiscriminator
+from openmagvit2.models.discriminators.base import KEY, BaseDiscriminator
+from openmagvit2.models.layers.arguments import check_choice
 from openmagvit2.models.layers.blur import BlurDownsample
 from openmagvit2.registry import DISCRIMINATORS
 from openmagvit2.signatures import Count
@@ -49,7 +50,7 @@ class StyleGAN(BaseDiscriminator):
         downsample: 'blur', a binomial filter of length 4, or 'avg_pool'.
 
     Raises:
-        UserError: ``downsample`` is not known, or the levels do not divide ``image_size``.
+        UserError: The levels do not divide ``image_size``.
     """
 
     patches = False
@@ -64,17 +65,11 @@ class StyleGAN(BaseDiscriminator):
         downsample: str = 'blur',
     ) -> None:
         super().__init__()
-        if downsample not in DOWNSAMPLERS:
-            raise UserError(
-                f'model.training.adversarial.discriminator.downsample must be one of '
-                f'{", ".join(DOWNSAMPLERS)}, got {downsample!r}.'
-            )
+        check_choice(f'{KEY}.downsample', downsample, DOWNSAMPLERS)
         side, rest = divmod(image_size, 2 ** len(channel_multipliers))
         if rest:
-            raise UserError(
-                f'model.training.adversarial.discriminator.image_size must be a multiple of '
-                f'{2 ** len(channel_multipliers)}, got {image_size}.'
-            )
+            least = 2 ** len(channel_multipliers)
+            raise UserError(f'{KEY}.image_size must be a multiple of {least}, got {image_size}.')
         self.image_size = image_size
         widths = [channels, *(channels * m for m in channel_multipliers)]
         self.conv_in = nn.Conv2d(3, channels, 3, padding=1)
@@ -98,8 +93,7 @@ class StyleGAN(BaseDiscriminator):
         """
         if tuple(image.shape[2:]) != (self.image_size, self.image_size):
             raise UserError(
-                f'model.training.adversarial.discriminator.image_size is '
-                f'{self.image_size}, got images of {tuple(image.shape[2:])}.'
+                f'{KEY}.image_size is {self.image_size}, got images of {tuple(image.shape[2:])}.'
             )
         x = F.leaky_relu(self.conv_in(image), 0.2)
         for block in self.blocks:

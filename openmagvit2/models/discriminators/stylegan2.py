@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
-from openmagvit2.models.discriminators.base import BaseDiscriminator
-from openmagvit2.models.layers.equal_conv import EqualConv
+from openmagvit2.models.discriminators.base import KEY, BaseDiscriminator
+from openmagvit2.models.layers.arguments import written
 from openmagvit2.registry import DISCRIMINATORS
 from openmagvit2.signatures import Count
 
@@ -16,6 +17,53 @@ from openmagvit2.signatures import Count
 WIDTHS = {4: 512, 8: 512, 16: 512, 32: 512, 64: 512, 128: 256, 256: 128, 512: 64, 1024: 32}
 # Images whose deviation makes one number.
 GROUP = 4
+
+
+class EqualConv(nn.Module):
+    """Convolution of equalised learning rate (Karras et al. 2018) or, with ``kernel=None``, such a
+    linear layer: weights are N(0, 1) and divided by the root of their fan-in at use; then a bias
+    and ``sqrt(2) leaky_relu``, unless ``act`` is False.
+
+    Args:
+        blur: Zeros around before a blur by (1, 3, 3, 1); None: no blur.
+        bias: Whether there is a bias, with or without ``act``.
+    """
+
+    kernel: Tensor
+
+    def __init__(
+        self,
+        a: int,
+        b: int,
+        kernel: int | None,
+        *,
+        stride: int = 1,
+        padding: int = 0,
+        blur: int | None = None,
+        act: bool = True,
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        shape = (b, a) if kernel is None else (b, a, kernel, kernel)
+        self.weight = nn.Parameter(torch.randn(shape))
+        self.bias = nn.Parameter(torch.zeros(b)) if bias else None
+        self.scale = (self.weight.numel() / b) ** -0.5
+        self.stride, self.padding, self.blur, self.act = stride, padding, blur, act
+        if blur is not None:
+            row = torch.tensor([1.0, 3.0, 3.0, 1.0])
+            self.register_buffer('kernel', torch.outer(row, row) / 64, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, a, H, W) or (B, a) to (B, b, …)."""
+        if self.blur is not None:
+            kernel = self.kernel.to(x.dtype).expand(x.shape[1], 1, -1, -1)
+            x = F.conv2d(F.pad(x, [self.blur] * 4), kernel, groups=x.shape[1])
+        weight = self.weight * self.scale
+        if weight.dim() == 2:
+            x = F.linear(x, weight, self.bias)
+        else:
+            x = F.conv2d(x, weight, self.bias, self.stride, self.padding)
+        return F.leaky_relu(x, 0.2) * 2**0.5 if self.act else x
 
 
 class ResidualBlock(nn.Module):
@@ -55,16 +103,12 @@ class StyleGAN2(BaseDiscriminator):
         super().__init__()
         steps = image_size.bit_length() - 3
         if image_size < 8 or image_size & (image_size - 1):
-            raise UserError(
-                f'model.training.adversarial.discriminator.image_size must be a power of two from '
-                f'8, got {image_size}.'
-            )
+            raise UserError(f'{KEY}.image_size must be a power of two from 8, got {image_size}.')
         if widths is None:
             widths = [WIDTHS[image_size >> i] for i in range(steps + 1)]
         if len(widths) != steps + 1:
             raise UserError(
-                f'model.training.adversarial.discriminator.widths: {image_size} pixels have '
-                f'{steps + 1}, got {len(widths)}.'
+                f'{KEY}.widths: {image_size} pixels have {steps + 1}, got {len(widths)}.'
             )
         last = widths[-1]
         self.image_size = image_size
@@ -85,7 +129,7 @@ class StyleGAN2(BaseDiscriminator):
         if image.shape[2:] != (self.image_size, self.image_size):
             raise UserError(
                 f'The discriminator takes images of {self.image_size}x{self.image_size}, got '
-                f'{"x".join(map(str, image.shape[2:]))}; set its image_size.'
+                f'{written(image.shape[2:])}; set its image_size.'
             )
         x = with_deviation(self.blocks(self.stem(image)))
         return self.out(self.dense(self.final(x).flatten(1)))[..., None, None]

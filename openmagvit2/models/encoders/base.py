@@ -8,6 +8,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
+from openmagvit2.models.layers.arguments import written
 
 
 class BaseEncoder(nn.Module, ABC):
@@ -67,16 +68,15 @@ class BaseEncoder(nn.Module, ABC):
         Raises:
             UserError: Another size than ``image_size``, or a side that ``stride`` does not divide.
         """
-        text = 'x'.join(map(str, size))
         if self.image_size is not None and tuple(size) != tuple(self.image_size):
             raise UserError(
-                f'The image is {text}; {type(self).__name__} takes '
-                f'{"x".join(map(str, self.image_size))} only. Resize or crop it.'
+                f'The image is {written(size)}; {type(self).__name__} takes '
+                f'{written(self.image_size)} only. Resize or crop it.'
             )
         if self.stride and any(a % b for a, b in zip(size, self.stride, strict=True)):
             strides = ' and '.join(map(str, dict.fromkeys(self.stride)))
             raise UserError(
-                f'The image is {text}; height and width must be divisible by {strides}. '
+                f'The image is {written(size)}; height and width must be divisible by {strides}. '
                 f'Pad or resize it.'
             )
 

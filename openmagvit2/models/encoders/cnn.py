@@ -7,11 +7,16 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from openmagvit2.models.encoders.base import BaseEncoder
+from openmagvit2.models.layers.arguments import (
+    check_choice,
+    check_levels,
+    num_resamplers,
+    per_level,
+)
 from openmagvit2.models.layers.conv import Blocks, Level
 from openmagvit2.models.layers.norm import norm_silu_conv
 from openmagvit2.models.layers.patches import Patches
-from openmagvit2.models.layers.per_level import check_levels, num_resamplers, per_level
-from openmagvit2.models.layers.resample import DOWNSAMPLERS, build_sampler
+from openmagvit2.models.layers.resample import DOWNSAMPLERS
 from openmagvit2.models.layers.residual import group_norm
 from openmagvit2.registry import ENCODERS
 from openmagvit2.signatures import Count, Fraction
@@ -70,6 +75,7 @@ class CnnEncoder(BaseEncoder):
     ) -> None:
         super().__init__()
         self.out_channels = out_channels
+        check_choice('model.encoder.downsample', downsample, DOWNSAMPLERS)
         levels = len(channel_multipliers)
         halved = num_resamplers('model.encoder.num_downsamples', num_downsamples, levels)
         self.stride = (patch_size * 2**halved,) * 2
@@ -82,11 +88,7 @@ class CnnEncoder(BaseEncoder):
         self.conv_in = nn.Conv2d(3 * patch_size**2, channels, 3, padding=1, bias=bias)
         self.down = nn.ModuleList()
         for i, (a, b) in enumerate(zip(widths, widths[1:], strict=False)):
-            down = None
-            if i < halved:
-                down = partial(
-                    build_sampler, 'model.encoder.downsample', downsample, DOWNSAMPLERS, b
-                )
+            down = partial(DOWNSAMPLERS[downsample], b) if i < halved else None
             self.down.append(Level(a, b, numbers[i], blocks, i in attended, downsample=down))
         self.mid_block, self.mid = blocks.middle(middle, widths[-1], numbers[-1])
         self.norm_out = group_norm(widths[-1])

@@ -1,13 +1,16 @@
 """ViT-VQGAN's encoder: a vision transformer over patches (Yu et al. 2022)."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from functools import partial
+from typing import ClassVar
 
 from torch import Tensor, nn
 
 from openmagvit2.models.encoders.base import BaseEncoder
-from openmagvit2.models.layers.plain_vit import init_xavier, sine_positions
-from openmagvit2.models.layers.vit import as_pair, patch_grid
+from openmagvit2.models.layers.arguments import as_pair
+from openmagvit2.models.layers.init import init_xavier
+from openmagvit2.models.layers.plain_vit import sine_positions
+from openmagvit2.models.layers.vit import patch_grid
 from openmagvit2.models.layers.vit_block import VitBlock
 from openmagvit2.registry import ENCODERS
 from openmagvit2.signatures import Count
@@ -54,8 +57,8 @@ class VitEncoder(BaseEncoder):
         height, width = patch_grid(self.image_size, patch_size)
         self.patch_embed = nn.Conv2d(3, dim, patch_size, stride=patch_size)
         self.register_buffer('positions', sine_positions(height, width, dim), persistent=False)
-        own: dict[str, Any] = dict(head_dim=head_dim, hidden=hidden, activation=activation)
-        self.blocks = nn.Sequential(*(VitBlock(dim, num_heads, **own) for _ in range(num_layers)))
+        block = partial(VitBlock, dim, num_heads, hidden, activation, head_dim=head_dim)
+        self.blocks = nn.Sequential(*(block() for _ in range(num_layers)))
         self.norm = nn.LayerNorm(dim)
         self.apply(init_xavier)
         self.out = nn.Linear(dim, out_channels)

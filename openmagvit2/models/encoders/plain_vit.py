@@ -7,8 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from openmagvit2.models.encoders.base import BaseEncoder
+from openmagvit2.models.layers.arguments import as_pair
+from openmagvit2.models.layers.init import init_normal
 from openmagvit2.models.layers.plain_vit import PlainVit
-from openmagvit2.models.layers.vit import as_pair, init_linear, patch_grid
+from openmagvit2.models.layers.vit import patch_grid
 from openmagvit2.registry import ENCODERS
 from openmagvit2.signatures import Count
 
@@ -52,7 +54,7 @@ class PlainVitEncoder(BaseEncoder):
         self.positions = nn.Parameter(torch.randn(height * width, dim) * 0.02)
         self.vit = PlainVit(dim, num_layers, num_heads, hidden)
         self.out = nn.Linear(dim, out_channels)
-        self.apply(init_linear)
+        self.apply(init_normal)
 
     def forward(self, image: Tensor) -> Tensor:
         """Map (B, 3, *image_size) to (B, out_channels, h, w).

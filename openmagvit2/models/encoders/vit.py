@@ -7,13 +7,9 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from openmagvit2.models.encoders.base import BaseEncoder
-from openmagvit2.models.layers.vit import (
-    LatentVit,
-    as_pair,
-    init_linear,
-    patch_grid,
-    random_vector,
-)
+from openmagvit2.models.layers.arguments import as_pair
+from openmagvit2.models.layers.init import init_normal
+from openmagvit2.models.layers.vit import LatentVit, patch_grid, random_vector
 from openmagvit2.registry import ENCODERS
 from openmagvit2.signatures import Count, Weight
 
@@ -69,7 +65,8 @@ class LatentVitEncoder(BaseEncoder):
         self.latent_tokens = random_vector(num_tokens, dim)
         self.vit = LatentVit(height * width, num_tokens, dim, num_layers, num_heads)
         self.out = nn.Linear(dim, out_channels)
-        self.apply(partial(init_linear, deviation=initial_deviation))
+        # TiTok's code truncates at 2, a hundred deviations away, which never happens.
+        self.apply(partial(init_normal, deviation=initial_deviation))
 
     def grid(self, size: Sequence[int]) -> tuple[int, ...]:
         """Return one axis of latent tokens, whatever the size."""

@@ -8,7 +8,9 @@ from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
 from openmagvit2.models.encoders.base import BaseEncoder
-from openmagvit2.models.layers.grid_blocks import init_grid, spatial_and_temporal
+from openmagvit2.models.layers.arguments import written
+from openmagvit2.models.layers.grid_blocks import spatial_and_temporal
+from openmagvit2.models.layers.init import init_linear
 from openmagvit2.registry import ENCODERS
 from openmagvit2.signatures import Count
 
@@ -55,16 +57,10 @@ class WindowVitEncoder(BaseEncoder):
             nn.LayerNorm(inside), nn.Linear(inside, dim), nn.LayerNorm(dim)
         )
         self.spatial, self.temporal = spatial_and_temporal(
-            spatial,
-            temporal,
-            dim=dim,
-            num_heads=num_heads,
-            head_dim=head_dim,
-            window=window,
-            positions=positions,
+            spatial, temporal, dim, num_heads, head_dim, window, positions
         )
         self.out = nn.Linear(dim, out_channels)
-        self.apply(init_grid)
+        self.apply(init_linear)
 
     def check_size(self, size: Sequence[int]) -> None:
         """See :class:`BaseEncoder`.
@@ -75,7 +71,7 @@ class WindowVitEncoder(BaseEncoder):
         super().check_size(size)
         if any(side % self.unit for side in size):
             raise UserError(
-                f'The image is {"x".join(map(str, size))}; height and width must be divisible by '
+                f'The image is {written(size)}; height and width must be divisible by '
                 f'{self.unit}, the pixels of a window. Pad or resize it.'
             )
 

@@ -178,7 +178,7 @@ class Assembly(BaseModel):
             )
 
     def roles(self) -> dict[str, nn.Module]:
-        """Return the modules with an optimizer of their own, by name."""
+        """Return the modules that have an optimizer, by name."""
         return dict(transformer=self.transformer)
 
     def train(self, mode: bool = True) -> 'Assembly':

@@ -26,7 +26,7 @@ class AutoregressiveGenerator(BaseGenerator):
 
     Args:
         token_noise: Probability in [0, 1] that an input token of a training is a random one of its
-            vocabulary, each on its own; what is predicted stays (1 - ``pkeep`` of VQGAN).
+            vocabulary, independently of others; the targets stay (1 - ``pkeep`` of VQGAN).
         parts: Arguments of :class:`Assembly`.
 
     Raises:
@@ -70,10 +70,10 @@ class AutoregressiveGenerator(BaseGenerator):
         Returns:
             (B, T, dim).
         """
-        prefix, pooled = self.embed(_data(condition))
+        prefix, given = self.embed(_data(condition))
         tokens = self.head.embed(sub_indices, **self.rows())[:, :-1]
         x = torch.cat([prefix, tokens], 1)
-        given = self._places(prefix.shape[1], cells, x.device) | self._pooled(pooled)
+        given |= self._places(prefix.shape[1], cells, x.device)
         x = F.dropout(x, self.input_dropout, self.backbone.training)
         return self.backbone(x, **given)[:, prefix.shape[1] - 1 :]
 
@@ -157,10 +157,9 @@ class AutoregressiveGenerator(BaseGenerator):
         self, condition: dict[str, Tensor], sampler: SubTokenSampler, random: Tensor
     ) -> Tensor:
         """See :meth:`Sampling.decode`."""
-        prefix, pooled = self.embed(condition)
+        prefix, given = self.embed(condition)
         cells = self._cells(len(prefix))
-        given = self._places(prefix.shape[1], cells, prefix.device) | self._pooled(pooled)
-        given |= self.rows()
+        given |= self._places(prefix.shape[1], cells, prefix.device) | self.rows()
         last = max(self.num_tokens - sampler.closed, 1)
         weights = self._weights(sampler)
         backbone = for_decoding(self.backbone, weights)
@@ -189,9 +188,6 @@ class AutoregressiveGenerator(BaseGenerator):
         """Return the order of a batch, on the model's device."""
         cells = self.order(batch, iteration, draws)
         return None if cells is None else cells.to(next(self.backbone.parameters()).device)
-
-    def _pooled(self, pooled: Tensor) -> dict[str, Tensor]:
-        return dict(condition=pooled) if 'condition' in self.backbone.supports else {}
 
     def _places(self, prefix: int, cells: Tensor | None, device: torch.device) -> dict[str, Any]:
         """Return the coordinates of the input's rows, and of the cells that they predict for a

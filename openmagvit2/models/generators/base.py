@@ -23,7 +23,7 @@ class BaseGenerator(Sampling):
         Args:
             batch: Number of images B.
             iteration: Iterations done so far.
-            draws: Uniform numbers (B, ``num_draws``) in [0, 1) of the samples, where there are any.
+            draws: Uniform numbers (B, ``num_draws``) in [0, 1) of the samples, or None.
         """
         return {}
 
@@ -80,7 +80,7 @@ class BaseGenerator(Sampling):
         return [dict(self._condition(data), nll=nll)]
 
     def test_step(self, data: dict) -> list[dict]:
-        """Do the same as :meth:`val_step`, a subclass's too."""
+        """See :meth:`val_step`, which a subclass may replace."""
         return self.val_step(data)
 
     def _prepared(self, data: dict, training: bool) -> dict:

@@ -1,6 +1,6 @@
 """All tokens at once, some of them masked; a few steps uncover them (MaskGIT)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,8 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from openmagvit2.errors import UserError
+from openmagvit2.models.conditioners.labels import Labels
 from openmagvit2.models.generators.base import BaseGenerator
-from openmagvit2.models.generators.sampling import keeps_a_cpu_busy
+from openmagvit2.models.generators.sampling import Settings, keeps_a_cpu_busy
+from openmagvit2.models.layers.arguments import check_choice
 from openmagvit2.models.layers.masks import with_prefix
 from openmagvit2.models.samplers import SubTokenSampler
 from openmagvit2.models.samplers.decode import Finite
@@ -41,8 +43,7 @@ class MaskedGenerator(BaseGenerator):
             'batch': all tokens of a (micro-)batch together.
 
     Raises:
-        UserError: ``mask_rounding`` or ``average`` is not known, or the parts do not fit each
-            other.
+        UserError: The parts do not fit each other.
     """
 
     default_order = 'Masked'
@@ -57,11 +58,8 @@ class MaskedGenerator(BaseGenerator):
         **parts: Any,
     ) -> None:
         super().__init__(**parts)
-        if mask_rounding not in ROUNDINGS or average not in ('image', 'batch'):
-            raise UserError(
-                f"model.mask_rounding is 'floor' or 'round' and model.average 'image' or 'batch', "
-                f'got {mask_rounding!r} and {average!r}.'
-            )
+        check_choice('model.mask_rounding', mask_rounding, ROUNDINGS)
+        check_choice('model.average', average, ('image', 'batch'))
         self.mask_schedule, self.mask_rounding = mask_schedule, mask_rounding
         self.visible_weight, self.average = visible_weight, average
         masked_share(np.full(1, 0.5, np.float32), mask_schedule, self.num_tokens)
@@ -118,13 +116,11 @@ class MaskedGenerator(BaseGenerator):
         Returns:
             (B, T, dim).
         """
-        prefix, pooled = self.embed(condition)
+        prefix, given = self.embed(condition)
         tokens = self.head.embed(sub_indices)
         tokens = torch.where(masked[..., None], self._table()[-1].to(tokens.dtype), tokens)
         x = torch.cat([prefix, tokens], 1)
-        supports = self.backbone.supports
-        given: dict[str, Any] = dict(condition=pooled) if 'condition' in supports else {}
-        if 'groups' in supports:
+        if 'groups' in self.backbone.supports:
             given['groups'] = with_prefix(self.order.groups, prefix.shape[1])
         x = F.dropout(x, self.input_dropout, self.backbone.training)
         return self.backbone(x, **given)[:, prefix.shape[1] :]
@@ -183,8 +179,8 @@ class MaskedGenerator(BaseGenerator):
     # ---- sampling --------------------------------------------------------------------------------
     def check(
         self,
-        labels: Sequence[int] | np.ndarray | Tensor,
-        sampling: dict | SubTokenSampler | None = None,
+        labels: Labels,
+        sampling: Settings = None,
         seed: int = 0,
         once: bool = False,
     ) -> MaskedSampler:

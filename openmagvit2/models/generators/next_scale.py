@@ -5,14 +5,15 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
+from openmagvit2.models.conditioners.labels import Labels
 from openmagvit2.models.generators.base import BaseGenerator
-from openmagvit2.models.generators.sampling import decoding_of, keeps_a_cpu_busy
+from openmagvit2.models.generators.parts import class_of
+from openmagvit2.models.generators.sampling import Settings, decoding_of, keeps_a_cpu_busy
 from openmagvit2.models.samplers import SubTokenSampler, decode_levels, smooth_mixture
 from openmagvit2.protocols import Scaled
 from openmagvit2.registry import BACKBONES, MODELS
@@ -21,13 +22,13 @@ from openmagvit2.signatures import accepted
 
 @MODELS.register_module()
 class NextScaleGenerator(BaseGenerator):
-    """Transformer that predicts all tokens of a scale from the scales before, its output t token t.
+    """Transformer that predicts all tokens of a scale from the scales before.
 
-    The input of the first scale is the condition's vector; that of another is the sum of the codes
-    so far, resized to the scale, through a linear layer. The quantizer must be a multi-scale one,
-    the backbone must take ``levels``, and the head embeds nothing: VAR's is
-    ``dict(type='SingleHead', norm=None, bias=True, embedding=None)``. Arguments are those of
-    :class:`Assembly`.
+    Output t predicts token t. The input of the first scale is the condition's vector; that of
+    another is the sum of the codes so far, resized to the scale, through a linear layer. The
+    quantizer must be a multi-scale one, the backbone must take ``levels``, and the head embeds
+    nothing: VAR's is ``dict(type='SingleHead', norm=None, bias=True, embedding=None)``. Arguments
+    are those of :class:`Assembly`.
 
     Raises:
         UserError: The backbone takes no ``levels``, or the parts do not fit each other.
@@ -37,8 +38,7 @@ class NextScaleGenerator(BaseGenerator):
     decodings = ('sequential', 'smooth')
 
     def __init__(self, *, backbone: dict, **parts: Any) -> None:
-        kind = backbone.get('type')
-        cls = BACKBONES.get(kind) if isinstance(kind, str) else kind
+        cls = class_of(BACKBONES, backbone)
         if cls is not None and 'levels' not in accepted(cls):
             raise UserError(
                 f'model.backbone: {cls.__name__} does not take `levels` of tokens; use '
@@ -173,8 +173,8 @@ class NextScaleGenerator(BaseGenerator):
     @torch.no_grad()
     def images(
         self,
-        labels: Sequence[int] | np.ndarray | Tensor,
-        sampling: dict | SubTokenSampler | None = None,
+        labels: Labels,
+        sampling: Settings = None,
         seed: int = 0,
         numbers: Sequence[int] | None = None,
     ) -> Tensor:
@@ -219,8 +219,7 @@ class NextScaleGenerator(BaseGenerator):
 
     def _first(self, condition: dict[str, Tensor]) -> tuple[Tensor, dict[str, Any]]:
         """Return input of the first scale (B, groups[0], dim), and what the backbone is given."""
-        prefix, pooled = self.embed(condition)
-        given = dict(condition=pooled) if 'condition' in self.backbone.supports else {}
+        prefix, given = self.embed(condition)
         return prefix[:, -1:].expand(-1, self.order.groups[0], -1), given
 
     def _embedded(self, inputs: Tensor) -> Tensor:

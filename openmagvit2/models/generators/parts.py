@@ -13,8 +13,9 @@ from openmagvit2.errors import UserError
 from openmagvit2.models.backbones.base import Backbone
 from openmagvit2.models.factorization import TokenFactorization
 from openmagvit2.models.heads.base import Head
+from openmagvit2.models.layers.arguments import as_pair
 from openmagvit2.models.quantizers.base import BaseQuantizer
-from openmagvit2.registry import FACTORIZATIONS, HEADS
+from openmagvit2.registry import FACTORIZATIONS, HEADS, Registry
 from openmagvit2.signatures import accepted
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def sides(size: int | Sequence[int] | None, path: str, axes: int = 2) -> tuple[i
     """
     if size is None:
         return None
-    found = (size, size) if isinstance(size, int) else tuple(size)
+    found = as_pair(size)
     if len(found) != axes or min(found) < 1:
         raise UserError(f'{path} must be {axes} whole numbers from 1, got {size!r}.')
     return found
@@ -113,10 +114,10 @@ def _listed(value: Any) -> Any:
     return [_listed(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
-def head_class(config: dict) -> type[Head] | None:
-    """Return the class of a head's config, or None where the slot has none of that name."""
+def class_of(registry: Registry, config: dict) -> Any:
+    """Return the class of a part's config, or None where the slot has none of that name."""
     kind = config.get('type')
-    return HEADS.get(kind) if isinstance(kind, str) else kind
+    return registry.get(kind) if isinstance(kind, str) else kind
 
 
 def build_factorization(
@@ -125,7 +126,7 @@ def build_factorization(
     """Build the factorization of a config; a head that predicts whole indices gets the trivial
     one.
     """
-    cls, config = head_class(head), dict(config or dict(type='TokenFactorization'))
+    cls, config = class_of(HEADS, head), dict(config or dict(type='TokenFactorization'))
     sizes = quantizer.codebook_sizes
     if cls is not None and cls.joint:
         other = sorted(config.keys() - accepted(TokenFactorization) - {'type'})
@@ -147,7 +148,7 @@ def build_head(
     config: dict, vocab_sizes: Sequence[int], backbone: Backbone, quantizer: BaseQuantizer
 ) -> Head:
     """Build the head of a config, with what it takes of the backbone's and quantizer's numbers."""
-    cls = head_class(config)
+    cls = class_of(HEADS, config)
     known = accepted(cls) if cls is not None else set()
     shared: dict[str, Any] = dict(vocab_sizes=vocab_sizes, dim=backbone.dim)
     free = dict(num_heads=backbone.num_heads) if 'num_heads' in known else {}

@@ -9,10 +9,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
+from openmagvit2.models.conditioners.labels import Labels
 from openmagvit2.models.generators.tokens import Tokens
 from openmagvit2.models.layers.precision import uniform_to
 from openmagvit2.models.samplers import SubTokenSampler, build_sampler, uniforms
 
+# What a user samples with; None takes the defaults.
+Settings = dict | SubTokenSampler | None
 # Below this many rows matrix products round in another way, and a draw near a boundary gives
 # another token.
 LEAST_ROWS = 4
@@ -58,8 +61,8 @@ class Sampling(Tokens):
     @torch.no_grad()
     def generate(
         self,
-        labels: Sequence[int] | np.ndarray | Tensor,
-        sampling: dict | SubTokenSampler | None = None,
+        labels: Labels,
+        sampling: Settings = None,
         seed: int = 0,
         numbers: Sequence[int] | None = None,
     ) -> Tensor:
@@ -90,7 +93,7 @@ class Sampling(Tokens):
     def decoded(
         self,
         decode: Callable[[dict[str, Tensor], SubTokenSampler, Tensor], Tensor],
-        labels: Sequence[int] | np.ndarray | Tensor,
+        labels: Labels,
         sampler: SubTokenSampler,
         seed: int,
         numbers: Sequence[int] | None,
@@ -109,8 +112,8 @@ class Sampling(Tokens):
     @torch.no_grad()
     def images(
         self,
-        labels: Sequence[int] | np.ndarray | Tensor,
-        sampling: dict | SubTokenSampler | None = None,
+        labels: Labels,
+        sampling: Settings = None,
         seed: int = 0,
         numbers: Sequence[int] | None = None,
     ) -> Tensor:
@@ -119,7 +122,7 @@ class Sampling(Tokens):
 
     def request(
         self,
-        labels: Sequence[int] | np.ndarray | Tensor,
+        labels: Labels,
         sampler: SubTokenSampler,
         seed: int,
         numbers: Sequence[int] | None,
@@ -142,8 +145,8 @@ class Sampling(Tokens):
 
     def check(
         self,
-        labels: Sequence[int] | np.ndarray | Tensor,
-        sampling: dict | SubTokenSampler | None = None,
+        labels: Labels,
+        sampling: Settings = None,
         seed: int = 0,
         once: bool = False,
     ) -> SubTokenSampler:

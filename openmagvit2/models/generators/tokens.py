@@ -84,9 +84,12 @@ class Tokens(Assembly):
                 f'{what} {tuple(indices.shape[1:])}.'
             )
 
-    def embed(self, condition: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Return prefix (B, P, dim) and pooled vector (B, dim) of conditions."""
-        return self.conditioner.embed(condition, self.head.embeddings)
+    def embed(self, condition: dict[str, Tensor]) -> tuple[Tensor, dict[str, Any]]:
+        """Return the prefix (B, P, dim) of conditions, and arguments of the backbone: the pooled
+        vector as ``condition``, if it reads one.
+        """
+        prefix, pooled = self.conditioner.embed(condition, self.head.embeddings)
+        return prefix, dict(condition=pooled) if 'condition' in self.backbone.supports else {}
 
     def rows(self) -> dict[str, Any]:
         """Return the quantizer's vectors for calls of a head that embeds with them."""

@@ -1,8 +1,7 @@
 """The head slot: context to sub-token logits."""
 
-from openmagvit2.models.heads.code_embedding import CodeEmbedding
 from openmagvit2.models.heads.cumulative import CumulativeCodeHead
-from openmagvit2.models.heads.embeddings import TokenEmbedding
+from openmagvit2.models.heads.embeddings import CodeEmbedding, TokenEmbedding
 from openmagvit2.models.heads.masked_bits import MaskedBitHead
 from openmagvit2.models.heads.next_sub_token import NextSubTokenHead
 from openmagvit2.models.heads.separate import SeparateHead

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
 from openmagvit2.models.heads.embeddings import EMBEDDINGS, Rows
+from openmagvit2.models.layers.arguments import check_choice
 from openmagvit2.models.layers.kv_cache import LayerCache
 from openmagvit2.signatures import Count, Fraction
 
@@ -43,7 +44,7 @@ class Head(nn.Module):
         label_smoothing: Share of the target that is spread over all values, in training.
 
     Raises:
-        UserError: ``embedding`` or ``norm`` is not known.
+        UserError: The head is ``joint``, and there is more than one sub-vocabulary.
     """
 
     joint = False
@@ -66,12 +67,14 @@ class Head(nn.Module):
         zero_init: bool = True,
         label_smoothing: Fraction = 0.0,
     ) -> None:
+        if self.joint and len(vocab_sizes) != 1:
+            raise UserError(
+                f'model.head.vocab_sizes: {type(self).__name__} predicts one index, got '
+                f'{list(vocab_sizes)}.'
+            )
         super().__init__()
         self.vocab_sizes, self.label_smoothing = list(vocab_sizes), label_smoothing
-        if norm not in NORMS:
-            raise UserError(
-                f'model.head.norm must be one of {", ".join(map(str, NORMS))}, got {norm!r}.'
-            )
+        check_choice('model.head.norm', norm, NORMS)
         self.embeddings = None
         if embedding is not None:
             part = EMBEDDINGS.get(embedding) if isinstance(embedding, str) else embedding

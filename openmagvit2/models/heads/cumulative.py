@@ -3,6 +3,7 @@
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import ClassVar
 
 import torch
@@ -10,9 +11,9 @@ from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
 from openmagvit2.models.heads.base import Draw, Head
-from openmagvit2.models.heads.code_embedding import rows_of_digit
-from openmagvit2.models.heads.embeddings import Rows
-from openmagvit2.models.layers.gpt_block import GptBlock, init_gpt
+from openmagvit2.models.heads.embeddings import Rows, rows_of_digit
+from openmagvit2.models.layers.gpt_block import GptBlock
+from openmagvit2.models.layers.init import init_normal
 from openmagvit2.models.layers.kv_cache import LayerCache, new_cache
 from openmagvit2.registry import HEADS
 from openmagvit2.signatures import Count, Fraction, Weight
@@ -69,7 +70,8 @@ class CumulativeCodeHead(Head):
         self.project = nn.Linear(row_dim, dim)
         self.depth_embedding = nn.Parameter(torch.empty(len(self.vocab_sizes), dim))
         self.blocks = nn.ModuleList(GptBlock(dim, num_heads, dropout) for _ in range(num_layers))
-        init_gpt(self.blocks, initial_deviation)
+        if initial_deviation is not None:
+            self.blocks.apply(partial(init_normal, deviation=initial_deviation))
         nn.init.normal_(self.depth_embedding, 0.0, 0.02)
 
     def logits(
@@ -101,7 +103,7 @@ class CumulativeCodeHead(Head):
         cache = cache or self.new_cache()
         for layer in cache:
             layer.cut(0)
-        # A position is a sequence of its own.
+        # Each position becomes a sequence.
         shape, x, total = context.shape[:2], context, None
         drawn: list[Tensor] = []
         for depth, size in enumerate(self.vocab_sizes):

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from openmagvit2.errors import UserError
 from openmagvit2.models.heads.base import Draw, Head
 from openmagvit2.models.heads.embeddings import Rows
+from openmagvit2.models.layers.init import init_normal
 from openmagvit2.models.layers.kv_cache import LayerCache
 from openmagvit2.registry import HEADS
 from openmagvit2.signatures import Count, Fraction
@@ -63,10 +64,7 @@ class MaskedBitHead(Head):
             )
             for _ in range(num_layers)
         )  # fmt: skip
-        for module in self.blocks.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.normal_(module.weight, 0.0, 0.02)
-                nn.init.zeros_(module.bias)
+        self.blocks.apply(init_normal)
 
     def logits(
         self, context: Tensor, sub_indices: Tensor, rows: Rows | None = None

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from openmagvit2.models.heads.base import Draw, Head
 from openmagvit2.models.heads.embeddings import Rows
+from openmagvit2.models.layers.init import init_normal
 from openmagvit2.models.layers.kv_cache import LayerCache, new_cache
 from openmagvit2.models.layers.rope import rope_table
 from openmagvit2.models.layers.transformer_block import TransformerBlock
@@ -48,9 +49,7 @@ class NextSubTokenHead(Head):
         # row, then the top row of the grid.
         table = rope_table((1, max(len(self.vocab_sizes) - 1, 1)), dim // num_heads)
         self.register_buffer('rope', table, persistent=False)
-        for module in self.blocks.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.normal_(module.weight, 0.0, 0.02)
+        self.blocks.apply(init_normal)
 
     def logits(
         self, context: Tensor, sub_indices: Tensor, rows: Rows | None = None
@@ -81,7 +80,7 @@ class NextSubTokenHead(Head):
         cache = cache or self.new_cache()
         for layer in cache:
             layer.cut(0)
-        # A position is a sequence of its own.
+        # Each position becomes a sequence.
         shape, x = context.shape[:2], context.flatten(0, 1)[:, None]
         drawn: list[Tensor] = []
         for i, classifier in enumerate(self.classifiers):

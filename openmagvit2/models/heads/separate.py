@@ -30,7 +30,7 @@ class SeparateHead(Head):
         super().__init__(vocab_sizes, dim, **options)
 
     def logits(
-        self, context: Tensor, sub_indices: Tensor, rows: Rows | None = None
+        self, context: Tensor, sub_indices: Tensor | None = None, rows: Rows | None = None
     ) -> list[Tensor]:
         """Map context (B, T, dim) to logits (B, T, V_i); ``sub_indices`` are not looked at."""
         x = self.norm(context)
@@ -44,6 +44,4 @@ class SeparateHead(Head):
         rows: Rows | None = None,
     ) -> Tensor:
         """See :meth:`Head.sample`."""
-        x = self.norm(context)
-        drawn = [draw(classifier(x), i) for i, classifier in enumerate(self.classifiers)]
-        return torch.stack(drawn, -1)
+        return torch.stack([draw(x, i) for i, x in enumerate(self.logits(context))], -1)

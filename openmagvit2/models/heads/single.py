@@ -7,7 +7,6 @@ from typing import Any
 
 from torch import Tensor
 
-from openmagvit2.errors import UserError
 from openmagvit2.models.heads.chunked_cross_entropy import linear_cross_entropy
 from openmagvit2.models.heads.embeddings import Rows
 from openmagvit2.models.heads.separate import SeparateHead
@@ -25,9 +24,6 @@ class SingleHead(SeparateHead):
         dim: Width of the backbone.
         chunk_elements: Logits held at once.
         options: Other arguments of :class:`Head`.
-
-    Raises:
-        UserError: There is more than one sub-vocabulary.
     """
 
     joint = True
@@ -40,10 +36,6 @@ class SingleHead(SeparateHead):
         chunk_elements: Count = 2**25,
         **options: Any,
     ) -> None:
-        if len(vocab_sizes) != 1:
-            raise UserError(
-                f'model.head.vocab_sizes: SingleHead predicts one index, got {list(vocab_sizes)}.'
-            )
         super().__init__(vocab_sizes=vocab_sizes, dim=dim, **options)
         self.chunk_elements = chunk_elements
 

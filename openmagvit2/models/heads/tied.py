@@ -6,11 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from openmagvit2.errors import UserError
-from openmagvit2.models.heads.base import Draw, Head
 from openmagvit2.models.heads.embeddings import Rows
-from openmagvit2.models.layers.kv_cache import LayerCache
-from openmagvit2.models.layers.transformer_block import init_truncated
+from openmagvit2.models.heads.separate import SeparateHead
+from openmagvit2.models.layers.init import init_truncated
 from openmagvit2.registry import HEADS
 from openmagvit2.signatures import Count, Fraction
 
@@ -19,7 +17,7 @@ EPS = 1e-12
 
 
 @HEADS.register_module()
-class TiedHead(Head):
+class TiedHead(SeparateHead):
     """``norm(gelu(dense(x))) @ table.T + bias``, with the rows of the input's table.
 
     The distribution of a training is over all rows, labels and mask included, as in MaskGIT;
@@ -30,9 +28,6 @@ class TiedHead(Head):
         dim: Width of the backbone.
         more_rows: Rows behind those of the codes: classes where labels are tokens, and the mask.
         label_smoothing: Share of the target that is spread over all rows, in training.
-
-    Raises:
-        UserError: There is more than one sub-vocabulary.
     """
 
     joint = True
@@ -45,12 +40,12 @@ class TiedHead(Head):
         more_rows: int = 1,
         label_smoothing: Fraction = 0.1,
     ) -> None:
-        if len(vocab_sizes) != 1:
-            raise UserError(
-                f'model.head.vocab_sizes: TiedHead predicts one index, got {list(vocab_sizes)}.'
-            )
         super().__init__(
-            vocab_sizes, dim, more_rows=more_rows, norm=None, label_smoothing=label_smoothing
+            vocab_sizes=vocab_sizes,
+            dim=dim,
+            more_rows=more_rows,
+            norm=None,
+            label_smoothing=label_smoothing,
         )
         # The table classifies.
         self.classifiers = nn.ModuleList()
@@ -65,7 +60,7 @@ class TiedHead(Head):
         return F.linear(x, self.embeddings[0].weight, self.bias)
 
     def logits(
-        self, context: Tensor, sub_indices: Tensor, rows: Rows | None = None
+        self, context: Tensor, sub_indices: Tensor | None = None, rows: Rows | None = None
     ) -> list[Tensor]:
         """Map context (B, T, dim) to a list of one (B, T, V); ``sub_indices`` are not looked at."""
         return [self.all_logits(context)[..., : self.vocab_sizes[0]]]
@@ -86,14 +81,3 @@ class TiedHead(Head):
         return F.cross_entropy(
             logits, sub_indices[..., 0], reduction='none', label_smoothing=self.label_smoothing
         )[..., None]
-
-    def sample(
-        self,
-        context: Tensor,
-        draw: Draw,
-        cache: list[LayerCache] | None = None,
-        rows: Rows | None = None,
-    ) -> Tensor:
-        """See :meth:`Head.sample`."""
-        codes = self.all_logits(context)[..., : self.vocab_sizes[0]]
-        return draw(codes, 0)[..., None]

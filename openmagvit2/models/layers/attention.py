@@ -3,20 +3,8 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from openmagvit2.errors import UserError
+from openmagvit2.models.layers.arguments import check_choice
 from openmagvit2.models.layers.residual import group_norm
-
-QKV = ('separate', 'joint')
-
-
-def check_heads(dim: int, num_heads: int) -> None:
-    """Check that heads of one width make up ``dim``.
-
-    Raises:
-        UserError: ``num_heads`` does not divide ``dim``.
-    """
-    if dim % num_heads:
-        raise UserError(f'`dim` must be divisible by `num_heads`, got {dim} and {num_heads}.')
 
 
 class AttnBlock(nn.Module):
@@ -28,15 +16,11 @@ class AttnBlock(nn.Module):
         channels: Width.
         qkv: 'separate' makes queries, keys and values with three 1x1 convolutions ``q``, ``k`` and
             ``v``; 'joint' with one, ``qkv``, in this order of channels. Only the names differ.
-
-    Raises:
-        UserError: ``qkv`` is not known.
     """
 
     def __init__(self, channels: int, *, qkv: str = 'separate') -> None:
         super().__init__()
-        if qkv not in QKV:
-            raise UserError(f'`qkv={qkv!r}` is not known; choose one of {", ".join(QKV)}.')
+        check_choice('qkv', qkv, ('separate', 'joint'))
         self.joint = qkv == 'joint'
         self.norm = group_norm(channels)
         if self.joint:

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from openmagvit2.errors import UserError
+from openmagvit2.models.layers.arguments import check_choice
 
 # Rows of Pascal's triangle, by length.
 BINOMIAL = {3: (1.0, 2.0, 1.0), 4: (1.0, 3.0, 3.0, 1.0), 5: (1.0, 4.0, 6.0, 4.0, 1.0)}
@@ -23,11 +23,7 @@ class BlurDownsample(nn.Module):
 
     def __init__(self, kernel_size: int, persistent: bool = True) -> None:
         super().__init__()
-        if kernel_size not in BINOMIAL:
-            raise UserError(
-                f'model.training.adversarial.discriminator.blur must be one of '
-                f'{", ".join(map(str, BINOMIAL))}, got {kernel_size}.'
-            )
+        check_choice('model.training.adversarial.discriminator.blur', kernel_size, BINOMIAL)
         row = torch.tensor(BINOMIAL[kernel_size])
         kernel = torch.outer(row, row)
         self.register_buffer('kernel', (kernel / kernel.sum())[None, None], persistent=persistent)

@@ -13,8 +13,8 @@ from openmagvit2.models.layers.precision import exact_matmul
 class Codebook(PerIteration):
     """Rows (K, D), moved by gradients or by the averages of their latents.
 
-    A base class beside :class:`BaseQuantizer`, not a part of its own: checkpoints name the tensors
-    of a quantizer without a level between (``quantizer.embedding.weight``,
+    A base class beside :class:`BaseQuantizer` and not a submodule, because checkpoints name the
+    tensors of a quantizer without a level between (``quantizer.embedding.weight``,
     ``quantizer.code_count``). A quantizer makes the table with :meth:`add_table` and hands over
     what a training pass chose with :meth:`note`.
     """

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from openmagvit2.errors import UserError
+from openmagvit2.models.layers.arguments import check_choice
 from openmagvit2.models.layers.attention import AttnBlock
 from openmagvit2.models.layers.residual import ResidualBlock
-
-MIDDLES = ('blocks', 'attention', 'plain')
 
 
 @dataclass(frozen=True)
@@ -44,12 +42,8 @@ class Blocks:
         Returns:
             The modules ``mid_block`` and ``mid``, one of them empty: state dicts keep the official
             names of both families.
-
-        Raises:
-            UserError: ``kind`` is not known.
         """
-        if kind not in MIDDLES:
-            raise UserError(f'`middle={kind!r}` is not known; choose one of {", ".join(MIDDLES)}.')
+        check_choice('middle', kind, ('blocks', 'attention', 'plain'))
         if kind == 'attention':
             parts = OrderedDict(
                 block_1=self.residual(channels, channels),

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
+from openmagvit2.models.layers.arguments import check_choice
 from openmagvit2.models.layers.transformer_block import Attention, FeedForward
 
 Part = TypeVar('Part', bound=nn.Module)
@@ -143,10 +144,9 @@ def chosen(weights: str, *modules: nn.Module) -> str:
         modules: What decodes.
 
     Raises:
-        UserError: No such setting, or these weights cannot be packed.
+        UserError: These weights cannot be packed.
     """
-    if weights not in WEIGHTS:
-        raise UserError(f'sampling.weights is one of {", ".join(WEIGHTS)}, got {weights!r}.')
+    check_choice('sampling.weights', weights, WEIGHTS)
     packable = weights in ('auto', 'packed') and all(can_pack(module) for module in modules)
     if weights == 'packed' and not packable:
         raise UserError(

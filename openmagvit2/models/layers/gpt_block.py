@@ -5,18 +5,33 @@ ViT-VQGAN's transformers have instead.
 from collections.abc import Callable
 from typing import Any
 
+import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
-from openmagvit2.errors import UserError
-from openmagvit2.models.layers.attention import check_heads
+from openmagvit2.models.layers.arguments import check_choice, check_heads
 from openmagvit2.models.layers.kv_cache import LayerCache
-from openmagvit2.models.layers.time_mixing import TimeMixing
 from openmagvit2.models.layers.transformer_block import attend
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = dict(
     gelu=F.gelu, squared_relu=lambda x: F.relu(x).square()
 )
+
+
+class TimeMixing(nn.Module):
+    """``m u_t + (1 - m) u_{t-1}`` of a row and the row before, zeros before the first; m is learned
+    for each channel (ViT-VQGAN's transformer).
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.arange(dim) / max(dim - 1, 1))
+
+    def forward(self, x: Tensor, cache: LayerCache | None = None) -> Tensor:
+        """Map rows (B, T, dim) behind those in the cache to the same shape."""
+        before = F.pad(x[:, :-1], (0, 0, 1, 0)) if cache is None else cache.before(x)
+        return self.weight * x + (1 - self.weight) * before
 
 
 class GptAttention(nn.Module):
@@ -49,10 +64,7 @@ class GptAttention(nn.Module):
         """See :meth:`GptBlock.forward`."""
         if self.mixing is not None:
             x = self.mixing(x, cache)
-        q, k, v = (
-            part.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
-            for part in self.qkv(x).chunk(3, -1)
-        )
+        q, k, v = rearrange(self.qkv(x), 'b s (n h d) -> n b h s d', n=3, h=self.num_heads)
         if cache is not None:
             k, v = cache.append(k, v)
         return self.out(attend(q, k, v, mask).transpose(1, 2).flatten(-2).type_as(x))
@@ -79,10 +91,7 @@ class GptBlock(nn.Module):
         **attention: Any,
     ) -> None:
         super().__init__()
-        if activation not in ACTIVATIONS:
-            raise UserError(
-                f'model.backbone.activation is one of {", ".join(ACTIVATIONS)}, got {activation!r}.'
-            )
+        check_choice('model.backbone.activation', activation, ACTIVATIONS)
         hidden = hidden or 4 * dim
         self.attention_norm = nn.LayerNorm(dim)
         self.attention = GptAttention(dim, num_heads, **attention)
@@ -102,19 +111,3 @@ class GptBlock(nn.Module):
         """
         x = x + self.dropout(self.attention(self.attention_norm(x), cache, mask))
         return x + self.dropout(self.fc2(self.activation(self.fc1(self.ffn_norm(x)))))
-
-
-def init_gpt(module: nn.Module, deviation: float | None) -> None:
-    """Draw normal weights and set zero biases of all linear layers and embeddings within.
-
-    Args:
-        module: A network.
-        deviation: Standard deviation of the weights; None keeps torch's initial weights.
-    """
-    if deviation is None:
-        return
-    for part in module.modules():
-        if isinstance(part, (nn.Linear, nn.Embedding)):
-            nn.init.normal_(part.weight, 0.0, deviation)
-        if isinstance(part, nn.Linear) and part.bias is not None:
-            nn.init.zeros_(part.bias)

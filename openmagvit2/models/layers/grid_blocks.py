@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
+from openmagvit2.models.layers.arguments import check_choice
 from openmagvit2.models.layers.rope import apply_rope
 from openmagvit2.models.layers.window_attention import WindowAttention, offset_numbers
 
@@ -79,13 +80,12 @@ class GridAttention(nn.Module):
             :class:`OffsetBias`.
 
     Raises:
-        UserError: ``positions`` is not known, or 4 does not divide ``head_dim`` of rotary ones.
+        UserError: 4 does not divide ``head_dim`` of rotary positions.
     """
 
     def __init__(self, dim: int, num_heads: int, head_dim: int, positions: str) -> None:
         super().__init__()
-        if positions not in ('rope', 'bias'):
-            raise UserError(f"positions is 'rope' or 'bias', got {positions!r}.")
+        check_choice('positions', positions, ('rope', 'bias'))
         if positions == 'rope' and head_dim % 4:
             raise UserError(f'head_dim={head_dim} must be divisible by 4 for rotary positions.')
         inner = num_heads * head_dim
@@ -176,7 +176,6 @@ class GridTransformer(nn.Module):
 def spatial_and_temporal(
     spatial: str,
     temporal: str,
-    *,
     dim: int,
     num_heads: int,
     head_dim: int,
@@ -205,11 +204,3 @@ def spatial_and_temporal(
     blocks = [GridBlock(dim, own[letter](), peg=letter == 't') for letter in spatial]
     frames = [GridBlock(dim, FrameAttention(dim, num_heads * head_dim)) for _ in temporal]
     return GridTransformer(dim, blocks), GridTransformer(dim, frames)
-
-
-def init_grid(module: nn.Module) -> None:
-    """Draw linear weights with deviation 0.02, set biases to zero; for ``Module.apply``."""
-    if isinstance(module, nn.Linear):
-        nn.init.normal_(module.weight, std=0.02)
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)

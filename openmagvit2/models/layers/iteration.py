@@ -11,7 +11,7 @@ from torch import Tensor, nn
 class PerIteration(nn.Module):
     """A module whose training passes move buffers, or whose loss is of a whole batch.
 
-    Each forward pass is an iteration of its own unless a loop says otherwise with
+    Each forward pass is one iteration unless a loop says otherwise with
     :func:`one_iteration`. So the module works in anybody's loop.
 
     Attributes:

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
+from openmagvit2.models.layers.arguments import check_choice
 
 
 def _hadamard(a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> tuple[Tensor, ...]:
@@ -35,13 +36,12 @@ class Patches(nn.Module):
             of the image, ``log2(size)`` times over all channels, as Cosmos does.
 
     Raises:
-        UserError: ``kind`` is not known, or ``size`` is no power of two for 'haar'.
+        UserError: ``size`` is no power of two for 'haar'.
     """
 
     def __init__(self, size: int, kind: str = 'pixels') -> None:
         super().__init__()
-        if kind not in ('pixels', 'haar'):
-            raise UserError(f'`patch={kind!r}` is not known; choose one of pixels, haar.')
+        check_choice('patch', kind, ('pixels', 'haar'))
         if kind == 'haar' and size & (size - 1):
             raise UserError(
                 f'`patch_size` must be a power of two for the Haar transform, got {size}.'

@@ -1,10 +1,9 @@
-"""The vision transformer of BSQ-ViT and ViT-VQGAN, and what its users start from."""
+"""The vision transformer of BSQ-ViT, and the fixed positions of ViT-VQGAN."""
 
 import torch
 from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
-from openmagvit2.models.layers.attention import check_heads
 from openmagvit2.models.layers.vit_block import VitBlock
 
 
@@ -18,20 +17,9 @@ class PlainVit(nn.Module):
 
     def __init__(self, dim: int, num_layers: int, num_heads: int, hidden: int | None) -> None:
         super().__init__()
-        check_heads(dim, num_heads)
         self.norm_in, self.norm_out = nn.LayerNorm(dim), nn.LayerNorm(dim)
         self.blocks = nn.Sequential(
-            *(
-                VitBlock(
-                    dim,
-                    num_heads,
-                    head_dim=dim // num_heads,
-                    hidden=hidden or 4 * dim,
-                    activation='gelu',
-                    qkv_bias=True,
-                )
-                for _ in range(num_layers)
-            )
+            *(VitBlock(dim, num_heads, hidden, qkv_bias=True) for _ in range(num_layers))
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -55,13 +43,3 @@ def sine_positions(height: int, width: int, dim: int) -> Tensor:
     columns = torch.arange(width, dtype=torch.float64, device='cpu').repeat(height)
     angles = [axis[:, None] * omega for axis in (columns, rows)]
     return torch.cat([f(a) for a in angles for f in (torch.sin, torch.cos)], 1).float()
-
-
-def init_xavier(module: nn.Module) -> None:
-    """Draw, for ``Module.apply``, uniform weights of Xavier, in convolutions on the patch as one
-    vector; biases of linear layers zero.
-    """
-    if isinstance(module, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
-        nn.init.xavier_uniform_(module.weight.view(module.weight.shape[0], -1))
-    if isinstance(module, nn.Linear) and module.bias is not None:
-        nn.init.zeros_(module.bias)

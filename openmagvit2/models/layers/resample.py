@@ -5,8 +5,6 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from openmagvit2.errors import UserError
-
 
 class PaddedConv(nn.Conv2d):
     """Stride-2 convolution after a zero row and column at the bottom and right, as in taming's
@@ -65,14 +63,3 @@ DOWNSAMPLERS = {
     'padded_conv': PaddedConv,
 }
 UPSAMPLERS = {'depth_to_space': DepthToSpace, 'nearest_conv': NearestConv}
-
-
-def build_sampler(key: str, name: str, table: dict, channels: int) -> nn.Module:
-    """Return the sampler called ``name``; ``key`` is the config key that an error names.
-
-    Raises:
-        UserError: ``name`` is none of the table.
-    """
-    if name not in table:
-        raise UserError(f'`{key}={name!r}` is not known; choose one of {", ".join(table)}.')
-    return table[name](channels)

@@ -4,9 +4,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
+from openmagvit2.models.layers.arguments import check_choice
 from openmagvit2.models.layers.norm import GroupNorm, norm_silu_conv
-
-SHORTCUTS = ('input', 'branch')
 
 
 def group_norm(channels: int) -> nn.GroupNorm:
@@ -36,9 +35,6 @@ class ResidualBlock(nn.Module):
             3x3 convolution, as in MaskGIT's code (google-research/maskgit#3), whose published
             weights need it.
         dropout: Probability before the second convolution, in training.
-
-    Raises:
-        UserError: ``shortcut`` is not known.
     """
 
     def __init__(
@@ -51,10 +47,7 @@ class ResidualBlock(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        if shortcut not in SHORTCUTS:
-            raise UserError(
-                f'`shortcut={shortcut!r}` is not known; choose one of {", ".join(SHORTCUTS)}.'
-            )
+        check_choice('shortcut', shortcut, ('input', 'branch'))
         self.shortcut, self.dropout = shortcut, dropout
         self.norm1 = group_norm(in_channels)
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=bias)

@@ -14,6 +14,14 @@ def grid_cells(grid: Sequence[int]) -> Tensor:
     return torch.stack(axes, -1).flatten(0, -2)
 
 
+def cell_numbers(positions: Tensor, grid: Sequence[int]) -> Tensor:
+    """Map coordinates (..., axes) to numbers of cells in raster order, -1 in prefix rows."""
+    number = torch.zeros_like(positions[..., 0])
+    for side, coordinate in zip(grid, positions.unbind(-1), strict=True):
+        number = number * side + coordinate
+    return torch.where((positions < 0).any(-1), -1, number)
+
+
 def rope(positions: Tensor, head_dim: int, base: float = 10000.0) -> Tensor:
     """Return the cosines and sines of the angles that positions turn pairs of channels by.
 

@@ -1,12 +1,10 @@
 """Pre-norm Llama block: RMSNorm, rotary attention, SwiGLU (docs/reference/specification.md)."""
 
-import math
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from openmagvit2.models.layers.attention import check_heads
+from openmagvit2.models.layers.arguments import check_heads
 from openmagvit2.models.layers.kv_cache import LayerCache
 from openmagvit2.models.layers.masks import causal_mask
 from openmagvit2.models.layers.rope import apply_rope
@@ -14,25 +12,6 @@ from openmagvit2.models.layers.rope import apply_rope
 # Up to this length the fused kernels lose to plain sums: the intra-token blocks have thousands of
 # sequences of 2.
 SHORT = 4
-
-
-def init_normal(module: nn.Module) -> None:
-    """Draw normal weights of deviation 0.02 for linear layers and embeddings, as the official
-    models.
-    """
-    if isinstance(module, (nn.Linear, nn.Embedding)):
-        nn.init.normal_(module.weight, 0.0, 0.02)
-
-
-def init_truncated(module: nn.Module) -> None:
-    """Draw normal weights of deviation 0.02, cut at two deviations; set biases to zero."""
-    if isinstance(module, (nn.Linear, nn.Embedding)):
-        # The inverse of the distribution at uniform numbers; torch's own waits for the device.
-        bound = math.erf(2**0.5)
-        with torch.no_grad():
-            module.weight.uniform_(-bound, bound).erfinv_().mul_(0.02 * 2**0.5)
-    if isinstance(module, nn.Linear) and module.bias is not None:
-        nn.init.zeros_(module.bias)
 
 
 def short_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -110,7 +89,7 @@ class TransformerBlock(nn.Module):
     official ones.
 
     Attributes:
-        drop_path: Probability that a branch is left out in training, for each sample on its own.
+        drop_path: Probability that a branch is left out in training, for each sample independently.
     """
 
     drop_path: float = 0.0

@@ -1,61 +1,18 @@
 """Vision transformer over the cells of an image and latent tokens, as TiTok uses it twice."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
-from openmagvit2.models.layers.attention import check_heads
-
-
-def vit_blocks(dim: int, num_layers: int, num_heads: int) -> nn.Sequential:
-    """Return pre-norm transformer blocks of timm: LayerNorm with eps 1e-5, biases everywhere, exact
-    GELU, an MLP four times as wide.
-
-    Raises:
-        UserError: ``num_heads`` does not divide ``dim``.
-    """
-    # Half a second, which programs without a transformer save.
-    from timm.models.vision_transformer import Block
-
-    check_heads(dim, num_heads)
-    return nn.Sequential(
-        *(
-            # torch's LayerNorm for its eps; timm's own has 1e-6.
-            Block(dim, num_heads, qkv_bias=True, norm_layer=nn.LayerNorm)
-            for _ in range(num_layers)
-        )
-    )
+from openmagvit2.models.layers.arguments import check_heads
 
 
 def random_vector(*shape: int) -> nn.Parameter:
     """Return a learned vector of the last axis' width: normal, scaled to unit length."""
     return nn.Parameter(torch.randn(shape) * shape[-1] ** -0.5)
-
-
-def init_linear(module: nn.Module, deviation: float = 0.02) -> None:
-    """Draw weights with this deviation, set biases to zero; for ``Module.apply``.
-
-    TiTok's code truncates at 2, a hundred deviations away, which never happens; and the drawing of
-    truncated numbers waits for the device.
-    """
-    if isinstance(module, (nn.Linear, nn.Conv2d)):
-        nn.init.normal_(module.weight, std=deviation)
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
-
-
-def as_pair(size: int | Sequence[int]) -> tuple[int, ...]:
-    """Return height and width, from one number for both or from two.
-
-    Raises:
-        UserError: There are more or fewer numbers.
-    """
-    pair = (size, size) if isinstance(size, int) else tuple(size)
-    if len(pair) != 2:
-        raise UserError(f'`image_size={pair}` must be one number, or height and width.')
-    return pair
 
 
 def patch_grid(image_size: Sequence[int], patch_size: int) -> tuple[int, ...]:
@@ -77,19 +34,28 @@ class LatentVit(nn.Module):
         num_cells: Cells of the image.
         num_tokens: Latent tokens.
         dim: Width.
-        num_layers: Transformer blocks.
+        num_layers: Pre-norm blocks, with biases, exact GELU and an MLP four times as wide.
         num_heads: Heads; they share ``dim``.
+
+    Raises:
+        UserError: ``num_heads`` does not divide ``dim``.
     """
 
     def __init__(
         self, num_cells: int, num_tokens: int, dim: int, num_layers: int, num_heads: int
     ) -> None:
+        # Half a second, which programs without a transformer save.
+        from timm.models.vision_transformer import Block
+
         super().__init__()
+        check_heads(dim, num_heads)
         self.class_embedding = random_vector(1, dim)
         self.positional_embedding = random_vector(num_cells + 1, dim)
         self.latent_token_positional_embedding = random_vector(num_tokens, dim)
         self.ln_pre = nn.LayerNorm(dim)
-        self.blocks = vit_blocks(dim, num_layers, num_heads)
+        # torch's LayerNorm for its eps of 1e-5; timm's own has 1e-6.
+        block = partial(Block, dim, num_heads, qkv_bias=True, norm_layer=nn.LayerNorm)
+        self.blocks = nn.Sequential(*(block() for _ in range(num_layers)))
         self.ln_post = nn.LayerNorm(dim)
 
     def forward(self, cells: Tensor, latents: Tensor) -> tuple[Tensor, Tensor]:

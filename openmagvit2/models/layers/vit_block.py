@@ -1,49 +1,29 @@
-"""Transformer blocks over the patches of an image, with heads of any width (ViT-VQGAN, BSQ-ViT)."""
+"""Attention in both directions, and the pre-norm block of ViT-VQGAN, BSQ-ViT and U-ViT."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
-from openmagvit2.errors import UserError
+from openmagvit2.models.layers.arguments import check_choice, check_heads
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = dict(tanh=torch.tanh, gelu=F.gelu)
 
 
 class SelfAttention(nn.Module):
-    """Attention of all positions to all; queries, keys and values in one layer.
+    """Attention in both directions; queries, keys and values in one layer.
 
     Args:
-        dim: Width.
-        num_heads: Heads.
-        head_dim: Width of a head, whatever ``dim`` is.
+        dim, num_heads: Width and heads.
+        head_dim: Width of a head; dim / num_heads by default.
         qkv_bias: Whether queries, keys and values have a bias; the output has one.
-    """
+        dropout: Probability of attention weights, in training.
 
-    def __init__(self, dim: int, num_heads: int, head_dim: int, qkv_bias: bool) -> None:
-        super().__init__()
-        self.num_heads = num_heads
-        self.qkv = nn.Linear(dim, 3 * num_heads * head_dim, bias=qkv_bias)
-        self.out = nn.Linear(num_heads * head_dim, dim)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (B, S, dim) to the same shape."""
-        q, k, v = (
-            part.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
-            for part in self.qkv(x).chunk(3, -1)
-        )
-        out = F.scaled_dot_product_attention(q, k, v)
-        return self.out(out.transpose(1, 2).flatten(-2))
-
-
-class VitBlock(nn.Module):
-    """``x + attention(norm1(x))``, then ``x + fc2(activation(fc1(norm2(x))))``.
-
-    Args:
-        dim, num_heads, head_dim, qkv_bias: See :class:`SelfAttention`.
-        hidden: Width between the two layers of the feed-forward.
-        activation: 'tanh' or 'gelu'.
+    Raises:
+        UserError: ``num_heads`` does not divide ``dim``, and ``head_dim`` is None.
     """
 
     def __init__(
@@ -51,16 +31,49 @@ class VitBlock(nn.Module):
         dim: int,
         num_heads: int,
         *,
-        head_dim: int,
-        hidden: int,
-        activation: str = 'tanh',
+        head_dim: int | None = None,
         qkv_bias: bool = False,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        if activation not in ACTIVATIONS:
-            raise UserError(f"activation is 'tanh' or 'gelu', got {activation!r}.")
+        if head_dim is None:
+            check_heads(dim, num_heads)
+        self.num_heads, self.dropout = num_heads, dropout
+        inner = num_heads * (head_dim or dim // num_heads)
+        self.qkv = nn.Linear(dim, 3 * inner, bias=qkv_bias)
+        self.out = nn.Linear(inner, dim)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Map (B, S, dim) to the same shape; a mask (S, S) is True where a row may look."""
+        q, k, v = rearrange(self.qkv(x), 'b s (n h d) -> n b h s d', n=3, h=self.num_heads)
+        dropout = self.dropout if self.training else 0.0
+        out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
+        return self.out(out.transpose(1, 2).flatten(-2))
+
+
+class VitBlock(nn.Module):
+    """``x + attention(norm1(x))``, then ``x + fc2(activation(fc1(norm2(x))))``.
+
+    Args:
+        dim, num_heads: Width and heads.
+        hidden: Width between the two layers of the feed-forward; 4 * dim by default.
+        activation: 'tanh' or 'gelu'.
+        attention: Other arguments of :class:`SelfAttention`.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        num_heads: int,
+        hidden: int | None = None,
+        activation: str = 'gelu',
+        **attention: Any,
+    ) -> None:
+        super().__init__()
+        check_choice('activation', activation, ACTIVATIONS)
+        hidden = hidden or 4 * dim
         self.norm1, self.norm2 = nn.LayerNorm(dim), nn.LayerNorm(dim)
-        self.attention = SelfAttention(dim, num_heads, head_dim, qkv_bias)
+        self.attention = SelfAttention(dim, num_heads, **attention)
         self.fc1, self.fc2 = nn.Linear(dim, hidden), nn.Linear(hidden, dim)
         self.activation = ACTIVATIONS[activation]
 

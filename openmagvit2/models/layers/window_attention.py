@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from openmagvit2.models.layers.attention import check_heads
+from openmagvit2.models.layers.arguments import check_heads
 
 
 class WindowAttention(nn.Module):

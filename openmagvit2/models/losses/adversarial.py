@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
+from openmagvit2.models.layers.arguments import check_choice
 from openmagvit2.models.losses.adaptive_weight import AdaptiveWeight
 from openmagvit2.models.losses.adversarial_losses import AdversarialLoss
 from openmagvit2.models.losses.weights import build_weight
@@ -39,9 +40,6 @@ class Adversarial(nn.Module):
             ``regularizer(real, fake, discriminator=, image=, iteration=) -> scalar``, or None where
             an iteration has none. One that does not accept a keyword is not given it. A ``type``
             of None removes an inherited one.
-
-    Raises:
-        UserError: ``first`` or a name of a loss is not known.
     """
 
     slots = dict(
@@ -69,17 +67,12 @@ class Adversarial(nn.Module):
         super().__init__()
         self.generator_loss: Callable[[Tensor], Tensor]
         self.discriminator_loss: Callable[[Tensor, Tensor], Tensor]
-        if first not in ('generator', 'discriminator'):
-            raise UserError(f"{KEY}.first must be 'generator' or 'discriminator', got {first!r}.")
+        check_choice(f'{KEY}.first', first, ('generator', 'discriminator'))
         self.discriminator = discriminator
         # As everywhere, a `type` of None removes an inherited part.
         self.regularizers = [part for part in regularizers if part.get('type', '') is not None]
-        own = AdversarialLoss(
-            generator=generator_loss if isinstance(generator_loss, str) else 'non_saturating',
-            discriminator=discriminator_loss if isinstance(discriminator_loss, str) else 'hinge',
-        )
-        self.generator_loss = _part(generator_loss, own).generator_loss
-        self.discriminator_loss = _part(discriminator_loss, own).discriminator_loss
+        self.generator_loss = _loss('generator', generator_loss).generator_loss
+        self.discriminator_loss = _loss('discriminator', discriminator_loss).discriminator_loss
         adaptive = isinstance(weight, dict) and LOSSES.build(weight)
         self.adaptive = adaptive if isinstance(adaptive, AdaptiveWeight) else None
         self.weight = build_weight(0.0 if self.adaptive else weight, f'{KEY}.weight')
@@ -221,5 +214,6 @@ def passing_only(module: nn.Module) -> Iterator[None]:
             parameter.requires_grad_(True)
 
 
-def _part(value: str | dict, own: AdversarialLoss) -> Any:
-    return own if isinstance(value, str) else LOSSES.build(value)
+def _loss(side: str, value: str | dict) -> Any:
+    """Return the part of a config, or of a name among :mod:`adversarial_losses`."""
+    return AdversarialLoss(**{side: value}) if isinstance(value, str) else LOSSES.build(value)

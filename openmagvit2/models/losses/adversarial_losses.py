@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from openmagvit2.errors import UserError
+from openmagvit2.models.layers.arguments import check_choice
 from openmagvit2.registry import LOSSES
 
 
@@ -43,21 +43,12 @@ class AdversarialLoss(nn.Module):
     Args:
         generator: 'non_saturating' (the paper's) or 'mean'.
         discriminator: 'hinge' (the paper's), 'vanilla', or 'non_saturating'.
-
-    Raises:
-        UserError: A name is not known.
     """
 
     def __init__(self, *, generator: str = 'non_saturating', discriminator: str = 'hinge') -> None:
         super().__init__()
-        for name, kind, known in (
-            ('generator_loss', generator, GENERATOR_LOSSES),
-            ('discriminator_loss', discriminator, DISCRIMINATOR_LOSSES),
-        ):
-            if kind not in known:
-                raise UserError(
-                    f'training.adversarial.{name} must be one of {", ".join(known)}, got {kind!r}.'
-                )
+        check_choice('training.adversarial.generator_loss', generator, GENERATOR_LOSSES)
+        check_choice('training.adversarial.discriminator_loss', discriminator, DISCRIMINATOR_LOSSES)
         self.generator, self.discriminator = generator, discriminator
 
     def generator_loss(self, fake: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from openmagvit2.checkpoint.untrusted import read_pickle
 from openmagvit2.checkpoint.weights import find_weights, is_published
 from openmagvit2.errors import UserError
+from openmagvit2.models.layers.arguments import check_choice
 from openmagvit2.registry import LOSSES
 
 # torchvision's files of ImageNet-1k weights, version 1.
@@ -32,7 +33,7 @@ class ClassifierLoss(nn.Module):
         of: 'logits', or 'features', which a linear layer makes them from (of 'resnet50' only).
 
     Raises:
-        UserError: A model or an output that is not offered.
+        UserError: The model has no such output.
     """
 
     def __init__(
@@ -43,14 +44,10 @@ class ClassifierLoss(nn.Module):
         of: str = 'logits',
     ) -> None:
         super().__init__()
-        if of not in ('logits', 'features'):
-            raise UserError(f"ClassifierLoss.of must be 'logits' or 'features', got {of!r}.")
+        check_choice('ClassifierLoss.of', of, ('logits', 'features'))
+        check_choice('ClassifierLoss.model', model, FILES)
         if of == 'features' and model != 'resnet50':
             raise UserError("ClassifierLoss.of='features' needs model='resnet50'.")
-        if model not in FILES:
-            raise UserError(
-                f'ClassifierLoss.model must be one of {", ".join(FILES)}, got {model!r}.'
-            )
         self.model, self.weights, self.of = model, weights, of
         # In a tuple, so that it is neither a child (state dict, DDP) nor trained.
         self._network: tuple[nn.Module, ...] = ()

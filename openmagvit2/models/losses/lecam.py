@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from openmagvit2.errors import UserError
+from openmagvit2.models.layers.arguments import check_choice
 from openmagvit2.models.layers.iteration import PerIteration
 from openmagvit2.models.layers.sync import all_reduce_mean
 from openmagvit2.registry import LOSSES
@@ -15,8 +15,8 @@ class LeCAM(PerIteration):
     """Pulls logits towards running averages of the other side's logits.
 
     Unlike the official code the averages are buffers (saved with the model), are updated in
-    training only, and are the same on all processes. In micro-batches they move once an iteration,
-    and the loss of a micro-batch uses them as they would be after what is known of the iteration.
+    training only, and are the same on all processes. In micro-batches they move once an iteration;
+    the loss of a micro-batch uses averages that include the micro-batches so far.
 
     Args:
         decay: Decay of the running averages, which start at 0.
@@ -24,9 +24,6 @@ class LeCAM(PerIteration):
             know this batch; 'mean': the penalty of the mean logit of the whole batch, over all
             processes and micro-batches, with the averages of before (MAGVIT's). With micro-batches
             it costs a forward pass more.
-
-    Raises:
-        UserError: ``of`` is not known.
     """
 
     real_average: Tensor
@@ -34,8 +31,7 @@ class LeCAM(PerIteration):
 
     def __init__(self, *, decay: float = 0.999, of: str = 'logits') -> None:
         super().__init__()
-        if of not in ('logits', 'mean'):
-            raise UserError(f"LeCAM.of must be 'logits' or 'mean', got {of!r}.")
+        check_choice('LeCAM.of', of, ('logits', 'mean'))
         self.decay, self.of = decay, of
         self.whole_batch = of == 'mean'
         self.register_buffer('real_average', torch.zeros(()))

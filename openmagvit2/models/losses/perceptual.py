@@ -5,7 +5,7 @@
 from torch import Tensor, nn
 
 from openmagvit2.checkpoint.lpips import TRUNK_FILES, load_lpips
-from openmagvit2.errors import UserError
+from openmagvit2.models.layers.arguments import check_choice
 from openmagvit2.registry import LOSSES
 
 # Where it usually stands in a config, for messages.
@@ -24,15 +24,11 @@ class LPIPSLoss(nn.Module):
         weights: File of torchvision's trunk. By default ``TRUNK_FILES[net]`` in
             ``$OPENMAGVIT2_WEIGHTS``, then in torch hub's cache.
         scale: Factor of both images, for networks that were given other ranges than [-1, 1].
-
-    Raises:
-        UserError: ``net`` is not known.
     """
 
     def __init__(self, *, net: str = 'vgg', weights: str | None = None, scale: float = 1.0) -> None:
         super().__init__()
-        if net not in TRUNK_FILES:
-            raise UserError(f"{KEY}.net must be 'vgg' or 'alex', got {net!r}.")
+        check_choice(f'{KEY}.net', net, TRUNK_FILES)
         self.net = net
         self.weights, self.scale = weights, scale
         # In a tuple, so that it is neither a child (state dict, DDP) nor trained.
@@ -44,13 +40,8 @@ class LPIPSLoss(nn.Module):
         Raises:
             UserError: The trunk's file is not found; the text says which file to put where.
         """
-        self._network = (
-            load_lpips(
-                self.net,
-                f'{KEY}.weights, or set {KEY}=None',
-                self.weights,
-            ),
-        )
+        key = f'{KEY}.weights, or set {KEY}=None'
+        self._network = (load_lpips(self.net, key, self.weights),)
 
     def forward(self, reconstruction: Tensor, image: Tensor) -> Tensor:
         """Map two (B, 3, H, W) in [-1, 1] to a scalar."""

@@ -79,7 +79,7 @@ class BaseQuantizer(nn.Module, ABC):
     width: int
     fixed_grid: tuple[int, ...] | None = None
     bit_order: str | None = None
-    # Not `projection`, which a class of another author may have as a part of its own.
+    # Not `projection`: a user's class may have a part of that name.
     _projects: bool = False
     averages: bool = False
     test_arguments: ClassVar[dict] = {}

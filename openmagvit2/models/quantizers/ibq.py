@@ -12,9 +12,6 @@ from openmagvit2.models.quantizers.base import BaseQuantizer, QuantizerOutput
 from openmagvit2.registry import QUANTIZERS
 from openmagvit2.signatures import Count
 
-# Logits that stand in memory at a time.
-MAX_ELEMENTS = 2**24
-
 
 @QUANTIZERS.register_module()
 class IBQ(BaseQuantizer, Codebook):
@@ -45,7 +42,7 @@ class IBQ(BaseQuantizer, Codebook):
         code_dim: Count = 256,
         projection: Count | None = None,
         temperature: float = 0.01,
-        max_elements: Count = MAX_ELEMENTS,
+        max_elements: Count = 2**24,
     ) -> None:
         super().__init__(width=code_dim, projection=projection)
         self.add_table(codebook_size, code_dim)

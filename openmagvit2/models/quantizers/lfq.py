@@ -12,6 +12,7 @@ from einops import rearrange
 from torch import Tensor
 
 from openmagvit2.errors import UserError
+from openmagvit2.models.layers.arguments import check_choice
 from openmagvit2.models.layers.iteration import PerIteration
 from openmagvit2.models.layers.precision import exact_matmul
 from openmagvit2.models.layers.sync import all_reduce_mean
@@ -43,7 +44,7 @@ class LFQ(BaseQuantizer, PerIteration):
             convolution before and one after.
         temperature: Temperature of the code distribution.
         entropy_groups: Cut the channels into this number of equal groups and take the sum of their
-            codebook entropies, each of a distribution of its own: 1 is the joint entropy of Eq. 3,
+            codebook entropies, each of the group's own codes: 1 is the joint entropy of Eq. 3,
             ``num_bits`` that of single bits (BSQ, Show-o). It needs 2^(num_bits / entropy_groups)
             numbers.
         entropy_eps: Added inside the logarithm of the codebook entropy; 1e-5 as the official code,
@@ -95,8 +96,7 @@ class LFQ(BaseQuantizer, PerIteration):
                 f'model.quantizer.num_bits must be from 1 to 62 (an index is an int64), or the sum '
                 f'of index_bits, each from 1 to 62, got {num_bits} and {index_bits}.'
             )
-        if bit_order not in ('lsb', 'msb'):
-            raise UserError(f"model.quantizer.bit_order must be 'lsb' or 'msb', got {bit_order!r}.")
+        check_choice('model.quantizer.bit_order', bit_order, ('lsb', 'msb'))
         if entropy_groups < 1 or num_bits % entropy_groups:
             raise UserError(
                 f'model.quantizer.entropy_groups must divide num_bits, got {entropy_groups} groups '
@@ -122,12 +122,13 @@ class LFQ(BaseQuantizer, PerIteration):
 
     def quantize(self, z: Tensor) -> QuantizerOutput:
         """Take the signs of ``z`` (B, num_bits, *grid), times ``unit``; zero counts as negative."""
-        z = self._prepared(z)
+        if self.spherical:
+            z = F.normalize(z, dim=1)
         codes = torch.where(z > 0, self.unit, -self.unit)
         passed = z if self.gradient_scale == 1 else z * self.gradient_scale
         out = QuantizerOutput(straight_through(passed, codes), self._indices(codes))
         if self.training:
-            per_sample, codebook = self.entropies(_vectors(z))
+            per_sample, codebook = self.entropies(rearrange(z, 'b d ... -> (b ...) d'))
             first, second = self.entropy_weights
             entropy = first * per_sample - second * codebook
             out.losses = dict(entropy=entropy, commitment=F.mse_loss(z, codes))
@@ -153,12 +154,11 @@ class LFQ(BaseQuantizer, PerIteration):
         mean = self._mean(prob)
         if self.entropy_sync:
             self.gather(mean.detach())
-            # The value of the whole batch; the gradients of the parts add up to its own.
-            mean = (
-                all_reduce_mean(mean)
-                if self.foreseen is None
-                else self.foreseen + (mean - mean.detach())
-            )
+            if self.foreseen is None:
+                mean = all_reduce_mean(mean)
+            else:
+                # The value of the whole batch; the gradients of the parts add up to its own.
+                mean = self.foreseen + (mean - mean.detach())
         shifted = mean + self.entropy_eps
         if self.entropy_eps == 0:
             # The gradient stays finite where a probability underflows to zero.
@@ -187,17 +187,10 @@ class LFQ(BaseQuantizer, PerIteration):
         parts = prob.chunk(self.entropy_groups, 1)
         return torch.stack([_mean_distribution(part) for part in parts])
 
-    def _prepared(self, z: Tensor) -> Tensor:
-        return F.normalize(z, dim=1) if self.spherical else z
-
     def _logits(self, x: Tensor) -> Tensor:
         # -|x - c|^2 is 2<x, c> up to a constant; between the two values ±unit of a bit this differs
         # by 4 x unit.
         return 4 * self.unit * x / self.temperature
-
-
-def _vectors(z: Tensor) -> Tensor:
-    return rearrange(z, 'b d ... -> (b ...) d')
 
 
 def _mean_distribution(prob: Tensor) -> Tensor:
@@ -206,7 +199,7 @@ def _mean_distribution(prob: Tensor) -> Tensor:
     """
     half = prob.shape[1] // 2
     low = _half_distribution(prob[:, :half])
-    # Divided where there is one number a vector, not one a code.
+    # Divided here, where a vector has one number, and not later, where each code has one.
     high = _half_distribution(prob[:, half:], total=1 / len(prob))
     with exact_matmul():
         return high.T @ low

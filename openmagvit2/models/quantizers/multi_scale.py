@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
+from openmagvit2.models.layers.arguments import as_pair, check_choice
 from openmagvit2.models.layers.deterministic import resized
 from openmagvit2.models.layers.iteration import one_iteration
 from openmagvit2.models.quantizers.base import BaseQuantizer, QuantizerOutput, straight_through
@@ -61,13 +62,16 @@ class MultiScale(BaseQuantizer):
         projection: Count | None = None,
         projection_kernel: Count = 1,
     ) -> None:
-        _check(scales, upsample, gradient)
+        if not scales:
+            raise UserError('model.quantizer.scales must have at least one scale.')
+        check_choice('model.quantizer.upsample', upsample, ('bicubic', 'bilinear'))
+        check_choice('model.quantizer.gradient', gradient, ('sum', 'scales'))
         inner = build_inner(quantizer)
         width = inner.in_channels
         super().__init__(width=width, projection=projection, projection_kernel=projection_kernel)
         self.quantizer = inner
         self.codebook_sizes = inner.codebook_sizes
-        self.scales = [(s, s) if isinstance(s, int) else tuple(s) for s in scales]
+        self.scales = [as_pair(s) for s in scales]
         self.fixed_grid = self.scales[-1]
         self.phi_ratio, self.upsample, self.gradient = phi_ratio, upsample, gradient
         self.phi = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(num_phi))
@@ -190,14 +194,3 @@ class MultiScale(BaseQuantizer):
         margin = 1 / 3 / count if count == 4 else 1 / 2 / count
         ticks = np.linspace(margin, 1 - margin, count)
         return int(np.argmin(np.abs(ticks - s / max(len(self.scales) - 1, 1))))
-
-
-def _check(scales: Sequence, upsample: str, gradient: str) -> None:
-    if not scales:
-        raise UserError('model.quantizer.scales must have at least one scale.')
-    if upsample not in ('bicubic', 'bilinear'):
-        raise UserError(
-            f"model.quantizer.upsample must be 'bicubic' or 'bilinear', got {upsample!r}."
-        )
-    if gradient not in ('sum', 'scales'):
-        raise UserError(f"model.quantizer.gradient must be 'sum' or 'scales', got {gradient!r}.")

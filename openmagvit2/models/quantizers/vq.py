@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
-from openmagvit2.errors import UserError
+from openmagvit2.models.layers.arguments import check_choice
 from openmagvit2.models.layers.codebook import Codebook, nearest, squared_distances
 from openmagvit2.models.layers.deterministic import running_sum
 from openmagvit2.models.layers.precision import exact_matmul
@@ -66,8 +66,7 @@ class VQ(BaseQuantizer, Codebook):
         data_init: bool = False,
     ) -> None:
         super().__init__(width=code_dim, projection=projection)
-        if l2_norm not in (True, False, 'latent'):
-            raise UserError(f"model.quantizer.l2_norm is True, False or 'latent', got {l2_norm!r}.")
+        check_choice('model.quantizer.l2_norm', l2_norm, (True, False, 'latent'))
         self.add_table(
             codebook_size,
             code_dim,

@@ -10,12 +10,10 @@ import torch
 from torch import Tensor
 
 from openmagvit2.errors import UserError
-from openmagvit2.models.samplers.guidance import guide, scheduled
+from openmagvit2.models.layers.arguments import check_choice
 from openmagvit2.models.samplers.sub_token import LEAST_TEMPERATURE, SubTokenSampler
 from openmagvit2.registry import SAMPLERS
 
-# What the noise of a choice is added to.
-CONFIDENCES = ('log_probability', 'logit')
 # Least share of masked tokens; below, all schedules are cut.
 LEAST_RATIO = 1e-6
 
@@ -103,10 +101,7 @@ class MaskedSampler(SubTokenSampler):
         masked_share(np.full(1, 0.5, np.float32), mask_schedule, 2)
         self.steps, self.choice_temperature = steps, choice_temperature
         self.mask_schedule, self.noisy_draws = mask_schedule, noisy_draws
-        if confidence not in CONFIDENCES:
-            raise UserError(
-                f'sampling.confidence is one of {", ".join(CONFIDENCES)}, got {confidence!r}.'
-            )
+        check_choice('sampling.confidence', confidence, ('log_probability', 'logit'))
         if len(annealing) != 2 or not all(0 < x < math.inf for x in annealing):
             raise UserError(
                 f'sampling.annealing must be two numbers above 0 and finite, got {annealing!r}.'
@@ -134,11 +129,7 @@ class MaskedSampler(SubTokenSampler):
             int64 (B, T), and the confidence of each without noise (B, T).
         """
         progress = step / max(self.steps - self.closed, 1)
-        schedule = self.schedules[i if len(self.schedules) > 1 else 0]
-        scale = scheduled(
-            self.setting('guidance', i), schedule, progress, self.interval, self.power
-        )
-        logits = guide(logits.float(), scale, len(uniform))
+        logits = self.guided_logits(logits, i, len(uniform), progress)
         first, last = self.annealing
         logits = logits / (last + (first - last) * self._left(step))
         noise = self.noise(step) if self.noisy_draws else 1.0

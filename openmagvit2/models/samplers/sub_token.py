@@ -8,12 +8,12 @@ from typing import Any
 from torch import Tensor
 
 from openmagvit2.errors import UserError
+from openmagvit2.models.layers.arguments import check_choice
 from openmagvit2.models.layers.decoding_weights import WEIGHTS
 from openmagvit2.models.samplers.filters import draw, top_k, top_p
 from openmagvit2.models.samplers.guidance import SCHEDULES, guide, scheduled
 from openmagvit2.registry import SAMPLERS
 
-DECODINGS = ('sequential', 'jacobi', 'smooth')
 Setting = float | Sequence[float]
 
 # Below this a division of float32 logits can overflow, and no two different logits of ordinary size
@@ -42,7 +42,7 @@ class SubTokenSampler:
             of random numbers, so that a seed gives other images. A next-scale generator has
             'smooth': mixtures of codes instead of tokens, for pictures and not for metrics.
         window: Positions at a time, for 'jacobi'; a seed gives the same images for any.
-        weights: How an auto-regressive generator's weights lie while it decodes: 'plain',
+        weights: How an auto-regressive generator stores its weights to decode: 'plain',
             'packed' (float32 on a CPU), 'int8' (approximate), or 'auto', packed where it pays; see
             :func:`decoding_weights.chosen`.
 
@@ -67,10 +67,8 @@ class SubTokenSampler:
     ) -> None:
         self.power, self.closed = power, closed
         self.decoding, self.window, self.weights = decoding, window, weights
-        self.schedules, self.interval = (
-            [schedule] if isinstance(schedule, str) else list(schedule),
-            tuple(interval),
-        )
+        self.schedules = [schedule] if isinstance(schedule, str) else list(schedule)
+        self.interval = tuple(interval)
         self.settings: dict[str, Any] = dict(
             guidance=guidance, temperature=temperature, top_k=top_k, top_p=top_p
         )
@@ -81,24 +79,15 @@ class SubTokenSampler:
     def _check_choices(self) -> None:
         if not 0 <= self.power < math.inf:
             raise UserError(f'sampling.power must be at least 0 and finite, got {self.power!r}.')
-        if self.decoding not in DECODINGS:
-            raise UserError(
-                f'sampling.decoding is one of {", ".join(DECODINGS)}, got {self.decoding!r}.'
-            )
-        if self.weights not in WEIGHTS:
-            raise UserError(
-                f'sampling.weights is one of {", ".join(WEIGHTS)}, got {self.weights!r}.'
-            )
+        check_choice('sampling.decoding', self.decoding, ('sequential', 'jacobi', 'smooth'))
+        check_choice('sampling.weights', self.weights, WEIGHTS)
         window = self.window
         if isinstance(window, bool) or not isinstance(window, int) or window < 1:
             raise UserError(f'sampling.window must be a whole number from 1, got {window!r}.')
 
     def _check_schedule(self) -> None:
         for name in self.schedules:
-            if name not in SCHEDULES:
-                raise UserError(
-                    f'sampling.schedule must be one of {", ".join(SCHEDULES)}, got {name!r}.'
-                )
+            check_choice('sampling.schedule', name, SCHEDULES)
         if len(self.interval) != 2 or not 0 <= self.interval[0] <= self.interval[1] <= 1:
             raise UserError(
                 f'sampling.interval must be two numbers from 0 to 1 in order, got {self.interval}.'
@@ -166,18 +155,20 @@ class SubTokenSampler:
         greedy = self.setting('temperature', i) < LEAST_TEMPERATURE
         return (logits if greedy else logits + noise).argmax(-1)
 
+    def guided_logits(self, logits: Tensor, i: int, batch: int, progress: float) -> Tensor:
+        """Map logits (B or 2B, …, V_i) of a batch of B to float32 (B, …, V_i)."""
+        schedule = self.schedules[i if len(self.schedules) > 1 else 0]
+        guidance = self.setting('guidance', i)
+        scale = scheduled(guidance, schedule, progress, self.interval, self.power)
+        return guide(logits.float(), scale, batch)
+
     def filtered(self, logits: Tensor, i: int, batch: int, progress: float) -> Tensor:
         """Map logits (B or 2B, V_i) of a batch of B to (B, V_i): guided, and where the temperature
         is not 0 divided by it and filtered.
         """
-        schedule = self.schedules[i if len(self.schedules) > 1 else 0]
-        scale = scheduled(
-            self.setting('guidance', i), schedule, progress, self.interval, self.power
-        )
-        logits = guide(logits.float(), scale, batch)
+        logits = self.guided_logits(logits, i, batch, progress)
         temperature = self.setting('temperature', i)
         if temperature < LEAST_TEMPERATURE:
             return logits
-        return top_p(
-            top_k(logits / temperature, int(self.setting('top_k', i))), self.setting('top_p', i)
-        )
+        logits = top_k(logits / temperature, int(self.setting('top_k', i)))
+        return top_p(logits, self.setting('top_p', i))

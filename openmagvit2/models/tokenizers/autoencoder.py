@@ -14,7 +14,7 @@ class AutoEncoder(nn.Module):
 
     Args:
         pixels, encoder, quantizer, decoder: The tokenizer's parts.
-        frozen: Names of those that no optimizer and no data parallelism shall see.
+        frozen: Names of those that no optimizer and no data parallelism may see.
     """
 
     def __init__(

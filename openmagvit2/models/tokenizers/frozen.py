@@ -1,4 +1,4 @@
-"""A tokenizer inside of another model, which never trains it."""
+"""A tokenizer inside another model, which never trains it."""
 
 from typing import TYPE_CHECKING
 

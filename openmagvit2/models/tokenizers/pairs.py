@@ -3,8 +3,9 @@
 from torch import nn
 
 from openmagvit2.errors import UserError
-from openmagvit2.models.decoders.base import BaseDecoder, written
+from openmagvit2.models.decoders.base import BaseDecoder
 from openmagvit2.models.encoders.base import BaseEncoder
+from openmagvit2.models.layers.arguments import written
 
 
 def check_pair(encoder: nn.Module, decoder: nn.Module) -> None:

@@ -1,4 +1,4 @@
-"""The range of pixels inside of the networks."""
+"""The range of pixels inside the networks."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ class Pixels(nn.Module):
     """From images in [-1, 1] to what the encoder reads, and from what the decoder writes to images.
 
     Args:
-        range: Values of black and white inside of the networks.
+        range: Values of black and white inside the networks.
 
     Attributes:
         channels: Channels that the decoder writes.

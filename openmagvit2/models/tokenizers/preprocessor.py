@@ -1,4 +1,4 @@
-"""From what a data set gives to what the models speak."""
+"""From the batches of a data set to what the models read."""
 
 from mmengine.model import BaseDataPreprocessor
 

@@ -27,7 +27,7 @@ class VisualTokenizer(BaseModel):
 
     Args:
         encoder, quantizer, decoder: Configs of the slots.
-        pixels: Config of the range of pixels inside of the networks, [-1, 1] by default.
+        pixels: Config of the range of pixels inside the networks, [-1, 1] by default.
         training: Arguments of :class:`Training`: losses, the adversarial game, frozen parts.
         pad_value: Border in evaluation around images whose sides the stride does not divide: 0 is
             gray, -1 is black.
@@ -94,7 +94,7 @@ class VisualTokenizer(BaseModel):
         return self.recipe.freeze
 
     def roles(self) -> dict[str, nn.Module]:
-        """Return the modules with an optimizer of their own, by name."""
+        """Return the modules that have an optimizer, by name."""
         roles: dict[str, nn.Module] = dict(autoencoder=self.autoencoder)
         if self.discriminator is not None:
             roles['discriminator'] = self.discriminator
@@ -234,7 +234,7 @@ class VisualTokenizer(BaseModel):
         ]
 
     def test_step(self, data: dict) -> list[dict]:
-        """Do the same as :meth:`val_step`, a subclass's too."""
+        """See :meth:`val_step`, which a subclass may replace."""
         return self.val_step(data)
 
     # ---- training --------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ def test_sizes_that_do_not_fit():
     ):
         with pytest.raises(UserError, match=told):
             UVit(grid=(5,), **dict(dim=8, num_layers=4, num_heads=2) | wrong)
-    with pytest.raises(UserError, match="'tanh' or 'none'"):
+    with pytest.raises(UserError, match='must be one of tanh, none'):
         Bert(grid=(5,), dim=8, num_heads=2, approximate='erf')
 
 

@@ -63,7 +63,7 @@ def test_what_labels_without_a_null_class_cannot_do():
     for tokens in (None, CodeEmbedding([6], 4, row_dim=2)):
         with pytest.raises(UserError, match='needs a head with a table of tokens'):
             conditioner.check_tokens(tokens)
-    with pytest.raises(UserError, match="is 'codes' or 'behind', got 'first'"):
+    with pytest.raises(UserError, match="must be one of codes, behind, got 'first'"):
         TokenLabel(rows='first')
 
 

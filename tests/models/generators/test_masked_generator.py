@@ -7,7 +7,7 @@ import torch
 
 from openmagvit2.apis import init_model
 from openmagvit2.errors import UserError
-from openmagvit2.models.layers.transformer_block import init_truncated
+from openmagvit2.models.layers.init import init_truncated
 
 CONFIG = 'tiny/maskgit_32_official'
 
@@ -98,7 +98,7 @@ def test_more_steps_than_tokens(model):
 def test_what_does_not_go_together_is_named():
     with pytest.raises(UserError, match='more_rows must be at least 6'):
         init_model(CONFIG, cfg_options={'model.head.more_rows': 5})
-    with pytest.raises(UserError, match="'image' or 'batch', got 'floor' and 'token'"):
+    with pytest.raises(UserError, match="must be one of image, batch, got 'token'"):
         init_model(CONFIG, cfg_options={'model.average': 'token'})
     with pytest.raises(UserError, match='guidance must be 1'):
         init_model(CONFIG).generate([0], dict(guidance=2.0))

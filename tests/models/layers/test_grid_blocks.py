@@ -65,7 +65,7 @@ def test_attention_takes_raw_keys_and_unit_vectors():
     logits = 8 * torch.einsum('qhd,khd->hqk', q, F.normalize(k, dim=-1)) + layer.bias(1, 2)
     out = torch.einsum('hqk,khd->qhd', logits.softmax(-1), v).flatten(1)
     assert_close(layer(x)[0, 0], layer.out(out))
-    with pytest.raises(UserError, match="'rope' or 'bias'"):
+    with pytest.raises(UserError, match='must be one of rope, bias'):
         GridAttention(8, 1, 4, 'sine')
     with pytest.raises(UserError, match='divisible by 4 for rotary'):
         GridAttention(8, 1, 6, 'rope')
@@ -99,7 +99,7 @@ def test_unit_latents_and_raw_rows():
     assert_close(quantizer.code_count, torch.tensor([1.01, 1.99, 2.97, 3.96]))
     expected = torch.tensor([[0.9012797, -0.0011892], [0.0005, 0.9004775], [-0.9, 0], [0, -0.9]])
     assert_close(quantizer.embedding.weight.data, expected, atol=1e-6, rtol=1e-5)
-    with pytest.raises(UserError, match="True, False or 'latent'"):
+    with pytest.raises(UserError, match='must be one of True, False, latent'):
         VQ(l2_norm='rows')
 
 

@@ -23,7 +23,7 @@ def test_heads_have_a_width_of_their_own():
     block = VitBlock(32, 2, head_dim=12, hidden=48)
     assert block.attention.qkv.weight.shape == (72, 32) and block.attention.qkv.bias is None
     assert block(torch.randn(2, 5, 32)).shape == (2, 5, 32)
-    with pytest.raises(UserError, match="'tanh' or 'gelu'"):
+    with pytest.raises(UserError, match='must be one of tanh, gelu'):
         VitBlock(32, 2, head_dim=12, hidden=48, activation='relu')
 
 

@@ -127,7 +127,7 @@ def test_a_type_of_none_removes_a_regularizer():
             dict(generator_loss='hinge'),
             'training.adversarial.generator_loss must be one of non_sat',
         ),
-        (dict(first='both'), "training.adversarial.first must be 'generator' or 'discriminator'"),
+        (dict(first='both'), 'training.adversarial.first must be one of generator, discriminator'),
         (dict(weight=dict(type='L1Loss')), 'training.adversarial.weight must be a number, or'),
         (dict(weight='much'), 'training.adversarial.weight must be a number, or'),
         (dict(regularizers=[dict(weight=1)]), 'regularizers: a part has no `type`: {.weight.: 1}'),

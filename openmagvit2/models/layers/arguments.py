@@ -1,8 +1,39 @@
-"""Arguments that are given for each level of a convolutional network."""
+"""Checks and forms of arguments that several parts have."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from openmagvit2.errors import UserError
+
+
+def check_choice(key: str, value: Any, known: Iterable[Any]) -> None:
+    """Raise UserError if the value of ``key`` is none of ``known``."""
+    # A list, because a config may hold what cannot be hashed.
+    if value not in list(known):
+        raise UserError(f'{key} must be one of {", ".join(map(str, known))}, got {value!r}.')
+
+
+def check_heads(dim: int, num_heads: int) -> None:
+    """Raise UserError if heads of one width cannot make up ``dim``."""
+    if dim % num_heads:
+        raise UserError(f'`dim` must be divisible by `num_heads`, got {dim} and {num_heads}.')
+
+
+def as_pair(size: int | Sequence[int]) -> tuple[int, ...]:
+    """Return height and width, from one number for both or from two.
+
+    Raises:
+        UserError: There are more or fewer numbers.
+    """
+    pair = (size, size) if isinstance(size, int) else tuple(size)
+    if len(pair) != 2:
+        raise UserError(f'`image_size={pair}` must be one number, or height and width.')
+    return pair
+
+
+def written(sides: Sequence[int]) -> str:
+    """Return sides as texts of errors give them: 16x16."""
+    return 'x'.join(map(str, sides))
 
 
 def per_level(key: str, value: int | Sequence[int], levels: int) -> tuple[int, ...]:
