@@ -13,7 +13,6 @@ from openmagvit2.errors import UserError
 from openmagvit2.models.backbones.base import Backbone
 from openmagvit2.models.factorization import TokenFactorization
 from openmagvit2.models.heads.base import Head
-from openmagvit2.models.layers.arguments import as_pair
 from openmagvit2.models.quantizers.base import BaseQuantizer
 from openmagvit2.registry import FACTORIZATIONS, HEADS, Registry
 from openmagvit2.signatures import accepted
@@ -83,7 +82,7 @@ def sides(size: int | Sequence[int] | None, path: str, axes: int = 2) -> tuple[i
     """
     if size is None:
         return None
-    found = as_pair(size)
+    found = (size, size) if isinstance(size, int) else tuple(size)
     if len(found) != axes or min(found) < 1:
         raise UserError(f'{path} must be {axes} whole numbers from 1, got {size!r}.')
     return found
