@@ -123,6 +123,9 @@ def write_cache(folder: Path, model: nn.Module, count: int) -> None:
         num_views=1,
         grid=list(model.token_shape),
         dtype=token_dtype(size).name,
+        codebook_size=size,
+        tokenizer=dict(checkpoint=None),
+        tokenizer_hash='',
         classes=None,
     )
     (folder / HEADER).write_text(json.dumps(header))
