@@ -28,7 +28,7 @@ from openmagvit2.engine.sharded import (
     write_sharded,
 )
 from openmagvit2.engine.unwrap import unwrap
-from openmagvit2.errors import UserError, faults
+from openmagvit2.errors import UserError, check_choice, faults
 from openmagvit2.io import remove_leftovers
 from openmagvit2.registry import HOOKS
 
@@ -67,10 +67,7 @@ class ResumableCheckpointHook(Hook):
         rule: str = 'greater',
         sharded: bool = False,
     ) -> None:
-        if rule not in ('greater', 'less'):
-            raise UserError(
-                f"default_hooks.checkpoint.rule must be 'greater' or 'less', got {rule!r}."
-            )
+        check_choice('default_hooks.checkpoint.rule', rule, ('greater', 'less'))
         self.save_best, self.rule = save_best, rule
         if max_keep < 1:
             raise UserError(
