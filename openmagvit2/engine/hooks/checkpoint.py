@@ -22,11 +22,7 @@ from openmagvit2.engine.parallel.shards import DTensor, gathered, like, part
 from openmagvit2.engine.random_state import get_random_state
 from openmagvit2.engine.resuming import adopt_position, say_what_is_not_exact
 from openmagvit2.engine.run_folder import Run, checkpoints
-from openmagvit2.engine.sharded import (
-    remove_sharded,
-    remove_sharded_leftovers,
-    write_sharded,
-)
+from openmagvit2.engine.sharded import remove_sharded, remove_sharded_leftovers, write_sharded
 from openmagvit2.engine.unwrap import unwrap
 from openmagvit2.errors import UserError, check_choice, faults
 from openmagvit2.io import remove_leftovers

@@ -20,11 +20,7 @@ OPTIONS = {f'model.{part}.{key}': v for part in ('encoder', 'decoder') for key, 
 def model():
     return init_model(
         'tiny/bsq_32',
-        cfg_options=OPTIONS
-        | {
-            'model.decoder.pixel_hidden': 80,
-            'model.quantizer.num_bits': 12,
-        },
+        cfg_options=OPTIONS | {'model.decoder.pixel_hidden': 80, 'model.quantizer.num_bits': 12},
     )
 
 
