@@ -241,27 +241,29 @@ class ResumableCheckpointHook(Hook):
         """
         # To shards, if there are any.
         runner.model.train()
-        tensors = _raw(runner).state_dict()
-        own, theirs = set(tensors), set(checkpoint['state_dict'])
-        if not runner.cfg.get('resume'):
-            # Weights to start from may come without a discriminator, as converted ones do.
-            own, theirs = (
-                {name for name in names if not name.startswith(TRAINING_ONLY)}
-                for names in (own, theirs)
-            )
-        if own != theirs:
-            sides = dict(missing=sorted(own - theirs), unexpected=sorted(theirs - own))
+        resumes = bool(runner.cfg.get('resume'))
+        own, state = _raw(runner).state_dict(), checkpoint['state_dict']
+        # Weights to start from may come without a discriminator, as converted ones do.
+        optional = () if resumes else TRAINING_ONLY
+        sides = dict(missing=own.keys() - state.keys(), unexpected=state.keys() - own.keys())
+        sides = {
+            side: sorted(name for name in names if not name.startswith(optional))
+            for side, names in sides.items()
+        }
+        if any(sides.values()):
             raise UserError(
                 f'The checkpoint is of another model: {faults(sides)}. Use the config it was '
                 f'trained with.'
             )
         checkpoint['state_dict'] = {
-            name: like(value, tensors[name]) if name in tensors else value
-            for name, value in checkpoint['state_dict'].items()
+            name: like(value, own[name]) if name in own else value for name, value in state.items()
         }
-        if not runner.cfg.get('resume'):
-            # `load_from` starts a new training: positions and random states do not apply.
-            return
+        # `load_from` starts a new training: positions and random states do not apply.
+        if resumes:
+            self._restore(runner, checkpoint)
+
+    def _restore(self, runner, checkpoint: dict) -> None:
+        """Go on from the position of a checkpoint of this training."""
         adopt_position(runner, checkpoint)
         hub = checkpoint.get('message_hub')
         if hub:
