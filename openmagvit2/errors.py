@@ -1,6 +1,7 @@
 """What ends a run without being a bug: a mistake of the user, or a signal."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 
 class UserError(ValueError):
@@ -26,6 +27,15 @@ class TrainingStopped(Exception):
 
     def __reduce__(self) -> tuple:
         return type(self), (self.iteration, self.signal_number)
+
+
+def check_choice(key: str, value: Any, choices: Collection) -> None:
+    """Raise UserError if the value of a key is none of its choices."""
+    if value not in choices:
+        words = f'one of {", ".join(map(str, choices))}'
+        if len(choices) == 2:
+            words = ' or '.join(map(repr, choices))
+        raise UserError(f'{key} must be {words}, got {value!r}.')
 
 
 def few(names: Sequence[str], most: int = 3) -> str:

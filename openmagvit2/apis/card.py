@@ -7,11 +7,7 @@ from openmagvit2.apis.models import model_info
 
 # Names of values in cards; the others keep theirs.
 TITLES = dict(
-    rfid_inception='rFID',
-    fid_inception='FID',
-    inception_score='IS',
-    psnr='PSNR',
-    ssim='SSIM',
+    rfid_inception='rFID', fid_inception='FID', inception_score='IS', psnr='PSNR', ssim='SSIM'
 )
 TOKENIZER = """from openmagvit2.apis import Tokenizer
 
@@ -25,10 +21,7 @@ images = generator.sample([0, 1], seed=0)"""
 
 
 def model_card(
-    name: str,
-    generator: bool,
-    metrics: dict[str, Any] | None = None,
-    imports: Collection[str] = (),
+    name: str, generator: bool, metrics: dict[str, Any] | None = None, imports: Collection[str] = ()
 ) -> str:
     """Write the card of a model.
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from openmagvit2.apis.hub import Pretrained
 from openmagvit2.apis.images import ImageLike, one_by_one, to_indices, to_list
 from openmagvit2.checkpoint.stages import is_generator
-from openmagvit2.errors import UserError
+from openmagvit2.errors import UserError, check_choice
 from openmagvit2.io.images import Colour, UnreadableImage
 from openmagvit2.visualization import to_uint8
 
@@ -102,8 +102,7 @@ class Tokenizer(Pretrained):
         Raises:
             UserError: An image cannot be read or has another type, shape or range.
         """
-        if on_error not in ('raise', 'skip'):
-            raise UserError(f"reconstruct: on_error must be 'raise' or 'skip', got {on_error!r}.")
+        check_choice('reconstruct: on_error', on_error, ('raise', 'skip'))
         read: list[Tensor | None] = []
         for image in one_by_one(images):
             try:

@@ -1,10 +1,6 @@
 """Safe loading of weights, and the way between official checkpoints and ours."""
 
-from openmagvit2.checkpoint.convert import (
-    is_ours,
-    to_official,
-    to_ours,
-)
+from openmagvit2.checkpoint.convert import is_ours, to_official, to_ours
 from openmagvit2.checkpoint.loading import (
     TRAINING_ONLY,
     check_weights,

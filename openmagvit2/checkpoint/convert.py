@@ -257,23 +257,10 @@ class _Work:
 
     def account(self) -> None:
         """Report the remaining tensors; raise if they belong to a network."""
-        for rule in self.converter.derived(self.model):
-            names = [name for name in self.left if name in rule.tensors]
-            for name in names:
-                fault = _fault(name, self.left[name], self.left[name])
-                if fault:
-                    raise UserError(f'The file is no file of this system: {fault}.')
-                rule.check(name, self.left[name])
-            self._drop(rule.what, names, 'dropped: follows from the config')
+        self._drop_derived()
         for lost in self.converter.lost(self.model):
             self._drop(lost.label, [n for n in self.left if lost.covers(n)], f'dropped: {lost.why}')
-        configured = 'discriminator' in dict(self.model.named_children())
-        only, averages = self.converter.training_only, self.converter.averages or ()
-        raw = [name for name in self.state if not name.startswith(averages)]
-        if not (configured and any(name.startswith(only) for name in raw)):
-            why = f'dropped: {"the file" if configured else "the config"} has no discriminator'
-            for prefix in only:
-                self._drop(prefix, [name for name in self.left if name.startswith(prefix)], why)
+        self._drop_training()
         foreign = [name for name in self.left if name.startswith(self.converter.weights)]
         if foreign:
             raise UserError(
@@ -285,6 +272,28 @@ class _Work:
         )
         for group, count in unknown.items():
             self.report.add(group, count, 'dropped: not part of the model')
+
+    def _drop_derived(self) -> None:
+        """Check and drop what follows from the config."""
+        for rule in self.converter.derived(self.model):
+            names = [name for name in self.left if name in rule.tensors]
+            for name in names:
+                fault = _fault(name, self.left[name], self.left[name])
+                if fault:
+                    raise UserError(f'The file is no file of this system: {fault}.')
+                rule.check(name, self.left[name])
+            self._drop(rule.what, names, 'dropped: follows from the config')
+
+    def _drop_training(self) -> None:
+        """Drop the discriminator, with its averages, where the config or the file has none."""
+        configured = 'discriminator' in dict(self.model.named_children())
+        only, averages = self.converter.training_only, self.converter.averages or ()
+        raw = [name for name in self.state if not name.startswith(averages)]
+        if configured and any(name.startswith(only) for name in raw):
+            return
+        why = f'dropped: {"the file" if configured else "the config"} has no discriminator'
+        for prefix in only:
+            self._drop(prefix, [name for name in self.left if name.startswith(prefix)], why)
 
     def _drop(self, group: str, names: Sequence[str], action: str) -> None:
         self.report.add(group.rstrip('.'), len(names), action)

@@ -159,7 +159,7 @@ def _unwrapped(content: dict, path: Path) -> dict:
                 content, prefixes = content | {key: state}, prefixes + found
     if prefixes:
         names = ' and '.join(f'`{prefix}`' for prefix in dict.fromkeys(prefixes))
-        print_log(f'Checkpoint {path}: names are read without {names}.', 'current', logging.INFO)
+        print_log(f'Checkpoint {path}: names are read without {names}.', 'current')
     return content
 
 
@@ -328,7 +328,7 @@ def load_start(model: nn.Module, checkpoint: str, rename: dict[str, str] | None 
     state = {name: value for name, value in renamed.items() if name in known}
     load_weights(model, state, f'model.training.start.checkpoint={checkpoint}', TRAINING_ONLY)
     text = f'The training starts from {len(state)} tensors of {checkpoint}.'
-    print_log(text, 'current', logging.INFO)
+    print_log(text, 'current')
 
 
 def load_tokenizer_weights(tokenizer: nn.Module, path: str | Path) -> None:

@@ -25,10 +25,7 @@ _CLASSES = {
         *('Metadata', 'MetadataIndex', 'StorageMeta', 'TensorProperties', '_MEM_FORMAT_ENCODING'),
         *('TensorStorageMetadata', 'ChunkStorageMetadata'),
     )
-} | {
-    ('torch.distributed.checkpoint.filesystem', '_StorageInfo'),
-    ('torch', 'Size'),
-}
+} | {('torch.distributed.checkpoint.filesystem', '_StorageInfo'), ('torch', 'Size')}
 
 
 class SafeReader(FileSystemReader):

@@ -1,7 +1,5 @@
 """Merging of dicts of configs, with the change of a ``type``."""
 
-import logging
-
 from mmengine.logging import print_log
 
 from openmagvit2.config.slots import Place, known_keys, place_of
@@ -48,7 +46,7 @@ def _keep_accepted(base: dict, kind: str, path: str, place: Place) -> dict:
     dropped = [key for key in base if known is not None and key not in known]
     if dropped:
         changed = f'{path}: {base["type"]} → {kind}, dropped {", ".join(dropped)}'
-        print_log(changed, 'current', logging.INFO)
+        print_log(changed, 'current')
     return {key: value for key, value in base.items() if key not in dropped}
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from openmagvit2.errors import UserError
+from openmagvit2.errors import UserError, check_choice
 from openmagvit2.registry import OPTIM_WRAPPER_CONSTRUCTORS, SCOPE
 
 # The smallest whole number that a key may have; None leaves a key to its default.
@@ -43,11 +43,8 @@ def check_value(path: str, value: Any) -> None:
     if path in KINDS and not isinstance(value, KINDS[path][0]):
         raise UserError(f'{path} must be {KINDS[path][1]}, got {value!r}.')
     # A level may also be its number.
-    number = path == 'log_level' and isinstance(value, int)
-    if path in CHOICES and not number and value not in CHOICES[path]:
-        raise UserError(
-            f'{path} must be one of {", ".join(map(str, CHOICES[path]))}, got {value!r}.'
-        )
+    if path in CHOICES and not (path == 'log_level' and isinstance(value, int)):
+        check_choice(path, value, CHOICES[path])
     if path.startswith('optim_wrapper.') and path.endswith('.clip_grad'):
         if not isinstance(value, dict | None):
             raise UserError(

@@ -4,7 +4,6 @@ Each layer of a config, a file or the overrides of the command line, is translat
 merged into what it inherits, with one logged line for each key.
 """
 
-import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -187,7 +186,7 @@ def _model(node: dict, base: Any, path: str, say: bool) -> dict:
         rest = {key: node[key] for key in node if key not in old and key != '_delete_'}
         new = translate(old, base, rest)
         for key in old if say else ():
-            print_log(f'{path}.{key} → {path}.{keys[key]}', 'current', logging.INFO)
+            print_log(f'{path}.{key} → {path}.{keys[key]}', 'current')
         # Today's keys in the same layer win.
         node = merge(new, rest, path, Slot(MODELS)) | {k: node[k] for k in node if k == '_delete_'}
     if isinstance(node.get('tokenizer'), dict):

@@ -7,6 +7,7 @@ from openmagvit2.datasets.hugging_face import HFDataset
 from openmagvit2.datasets.hugging_face_stream import HFStream
 from openmagvit2.datasets.images import Coco, ImageFolder, ImageList, ImageNet
 from openmagvit2.datasets.shards import TarShards
+from openmagvit2.datasets.streams import ImageStream
 from openmagvit2.datasets.tokens import TokenCache
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     'ImageFolder',
     'ImageList',
     'ImageNet',
+    'ImageStream',
     'TarShards',
     'TokenCache',
     'adm_transforms',

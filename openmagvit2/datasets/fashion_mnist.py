@@ -13,7 +13,7 @@ import numpy as np
 
 from openmagvit2.checkpoint.hashing import digest
 from openmagvit2.datasets.base import ImageDataset
-from openmagvit2.errors import UserError
+from openmagvit2.errors import UserError, check_choice
 from openmagvit2.io.paths import usable
 from openmagvit2.registry import DATASETS
 
@@ -62,8 +62,7 @@ class FashionMNIST(ImageDataset):
         seed: int = 0,
     ) -> None:
         super().__init__(pipeline=pipeline, seed=seed)
-        if split not in ('train', 'test'):
-            raise UserError(f"FashionMNIST: split must be 'train' or 'test', got {split!r}.")
+        check_choice('FashionMNIST: split', split, ('train', 'test'))
         if data_root is None:
             with np.load(EMBEDDED) as data:
                 self.images, self.labels = data[f'{split}_images'], data[f'{split}_labels']

@@ -16,7 +16,7 @@ from openmagvit2.checkpoint.hashing import digest
 from openmagvit2.datasets.base import ImageDataset
 from openmagvit2.datasets.labels import LARGEST_LABEL, UNLABELLED
 from openmagvit2.datasets.packed import PackedSamples
-from openmagvit2.errors import UserError, few
+from openmagvit2.errors import UserError, check_choice, few
 from openmagvit2.io.image_files import find_folders, find_images
 from openmagvit2.io.images import Colour, UnreadableImage, read_picture, to_colour
 from openmagvit2.io.paths import usable
@@ -54,9 +54,7 @@ class FileDataset(ImageDataset):
         seed: int = 0,
     ) -> None:
         super().__init__(pipeline=pipeline, seed=seed)
-        if on_error not in ('raise', 'skip'):
-            name = type(self).__name__
-            raise UserError(f"{name}: on_error must be 'raise' or 'skip', got {on_error!r}.")
+        check_choice(f'{type(self).__name__}: on_error', on_error, ('raise', 'skip'))
         self.background = to_colour(background)
         self.samples = PackedSamples(self._readable(samples) if on_error == 'skip' else samples)
 

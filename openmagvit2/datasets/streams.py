@@ -21,7 +21,7 @@ Item = TypeVar('Item')
 
 
 class ImageStream(IterableDataset):
-    """An endless stream, for trainings with ``train_cfg.max_iters`` and
+    """Base class of endless streams: a training on one needs ``train_cfg.max_iters`` and
     ``train_dataloader.sampler=None``.
 
     Args:

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from openmagvit2.datasets.pictures import Picture, PictureTransform
-from openmagvit2.errors import UserError
+from openmagvit2.errors import UserError, check_choice
 from openmagvit2.registry import TRANSFORMS
 
 FILTERS = dict(
@@ -34,9 +34,7 @@ class Resize(PictureTransform):
     """
 
     def __init__(self, *, size: int | Sequence[int], interpolation: str = 'bilinear') -> None:
-        if interpolation not in FILTERS:
-            words = ', '.join(FILTERS)
-            raise UserError(f'Resize: interpolation must be one of {words}, got {interpolation!r}.')
+        check_choice('Resize: interpolation', interpolation, FILTERS)
         self.height, self.width = _height_and_width(size, 'Resize')
         self.keep_proportions = isinstance(size, int)
         self.interpolation = interpolation
@@ -109,10 +107,7 @@ class CornerCrop(_Crop):
 
     def __init__(self, *, size: int | Sequence[int], corner: str) -> None:
         super().__init__(size=size)
-        if corner not in CORNERS:
-            raise UserError(
-                f'CornerCrop: corner must be one of {", ".join(CORNERS)}, got {corner!r}.'
-            )
+        check_choice('CornerCrop: corner', corner, CORNERS)
         self.bottom, self.right = corner.startswith('bottom'), corner.endswith('right')
 
     def change(self, picture: Picture, sample: dict) -> Picture:

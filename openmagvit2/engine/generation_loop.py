@@ -139,11 +139,7 @@ class GenerationLoop(BaseLoop):
             images = self.rejection.best(self._images, labels[0], len(places), self.batch_size)
         else:
             images = self._images(labels, numbers)
-        return dict(
-            samples=images,
-            places=torch.tensor(order),
-            count=len(self.dataloader.dataset),
-        )
+        return dict(samples=images, places=torch.tensor(order), count=len(self.dataloader.dataset))
 
     def _images(self, labels: Sequence[int], numbers: Sequence[int]) -> torch.Tensor:
         """Return images uint8 (B, 3, H, W)."""

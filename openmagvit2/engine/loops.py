@@ -23,7 +23,7 @@ from openmagvit2.engine.parallel.peers import is_lost
 from openmagvit2.engine.random_state import set_random_state
 from openmagvit2.engine.stop import StopRequest, TrainingStopped, listening
 from openmagvit2.engine.unwrap import unwrap
-from openmagvit2.errors import UserError
+from openmagvit2.errors import UserError, check_choice
 from openmagvit2.models.layers.iteration import one_iteration
 from openmagvit2.protocols import ChecksMicroBatches, Describing, Rehearsing, TakesBatches
 from openmagvit2.registry import LOOPS
@@ -337,8 +337,7 @@ def _next(batches: Iterator[dict]) -> tuple[dict, Exception | None]:
 def _check_settings(
     dataloader: dict, max_iters: int | None, max_epochs: int | None, non_finite: str
 ) -> None:
-    if non_finite not in ('stop', 'skip'):
-        raise UserError(f"train_cfg.non_finite must be 'stop' or 'skip', got {non_finite!r}.")
+    check_choice('train_cfg.non_finite', non_finite, ('stop', 'skip'))
     if (max_iters is None) == (max_epochs is None):
         raise UserError(
             'train_cfg: give exactly one of max_iters and max_epochs (set the other to None).'

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from mmengine.logging import print_log
 
-from openmagvit2.errors import UserError
+from openmagvit2.errors import UserError, check_choice
 
 PRECISIONS = ('highest', 'high', 'medium')
 
@@ -26,11 +26,7 @@ def set_numerics(config: Mapping[str, Any]) -> dict[str, Any]:
     """
     wanted = (config.get('env_cfg') or {}).get('float32_matmul_precision')
     if wanted is not None:
-        if wanted not in PRECISIONS:
-            names = ', '.join(PRECISIONS)
-            raise UserError(
-                f'env_cfg.float32_matmul_precision must be one of {names}, got {wanted!r}.'
-            )
+        check_choice('env_cfg.float32_matmul_precision', wanted, PRECISIONS)
         torch.set_float32_matmul_precision(wanted)
     randomness, seed = dict(config.get('randomness') or {}), seed_of(config)
     deterministic = bool(randomness.get('deterministic'))

@@ -5,14 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 # Keys about where and how a run is started, not about what it computes.
-CIRCUMSTANCES = (
-    'work_dir',
-    'load_from',
-    'resume',
-    'launcher',
-    'experiment_name',
-    'log_level',
-)
+CIRCUMSTANCES = ('work_dir', 'load_from', 'resume', 'launcher', 'experiment_name', 'log_level')
 
 
 def read_settings(text: str) -> dict[str, Any]:

@@ -272,10 +272,7 @@ def _same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
 
 
 def _write(
-    content: dict,
-    target: Path,
-    converter: Converter | None,
-    sources: Sequence[str | Path],
+    content: dict, target: Path, converter: Converter | None, sources: Sequence[str | Path]
 ) -> None:
     """Write what was converted; official parts with files of their own go beside."""
     make_folder(target.parent)

@@ -23,10 +23,7 @@ from openmagvit2.registry import METRICS
 
 
 def build_runner(
-    config: Config,
-    work_dir: str | None = None,
-    launcher: str = 'none',
-    kind: type[Runner] = Runner,
+    config: Config, work_dir: str | None = None, launcher: str = 'none', kind: type[Runner] = Runner
 ) -> Runner:
     """Build mmengine's Runner, or a subclass, of a config.
 

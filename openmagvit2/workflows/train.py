@@ -12,12 +12,7 @@ from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
-from openmagvit2.checkpoint import (
-    TRAINING_ONLY,
-    check_weights,
-    choose_weights,
-    read_checkpoint,
-)
+from openmagvit2.checkpoint import TRAINING_ONLY, check_weights, choose_weights, read_checkpoint
 from openmagvit2.checkpoint.sharded import is_sharded
 from openmagvit2.engine.hooks import ResumableCheckpointHook
 from openmagvit2.engine.lock import lock
@@ -30,13 +25,7 @@ from openmagvit2.errors import UserError
 from openmagvit2.evaluation.stages import check_stages
 from openmagvit2.io import make_folder, named_if_full, usable
 from openmagvit2.registry import LOOPS
-from openmagvit2.workflows.runner import (
-    build_runner,
-    listed,
-    one_size,
-    prepare,
-    scheduled,
-)
+from openmagvit2.workflows.runner import build_runner, listed, one_size, prepare, scheduled
 
 
 def train(

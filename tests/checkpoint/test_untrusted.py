@@ -76,8 +76,7 @@ def test_harmless_leftovers_are_passed_over(tmp_path):
     sys.modules.update(modules)
     try:
         torch.save(
-            dict(state_dict=STATE, hyper_parameters=AttributeDict(lr=1)),
-            tmp_path / 'file.ckpt',
+            dict(state_dict=STATE, hyper_parameters=AttributeDict(lr=1)), tmp_path / 'file.ckpt'
         )
     finally:
         for name in modules:

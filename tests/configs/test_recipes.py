@@ -56,11 +56,7 @@ def without_decay(name: str, role: str) -> set[str]:
         (
             'var/ar_d16_256',
             'transformer',
-            {
-                'backbone.start',
-                'backbone.position_embedding',
-                'backbone.level_embedding.weight',
-            },
+            {'backbone.start', 'backbone.position_embedding', 'backbone.level_embedding.weight'},
         ),
         (
             'rar/rar_b',

@@ -20,9 +20,7 @@ def restored():
 def test_knobs_are_honoured_and_recorded(monkeypatch):
     monkeypatch.delenv('CUBLAS_WORKSPACE_CONFIG', raising=False)
     config = dict(
-        seed=3,
-        randomness=dict(deterministic=True),
-        env_cfg=dict(float32_matmul_precision='high'),
+        seed=3, randomness=dict(deterministic=True), env_cfg=dict(float32_matmul_precision='high')
     )
     assert set_numerics(config) == dict(seed=3, deterministic=True)
     assert numerics()['float32_matmul_precision'] == 'high'

@@ -19,11 +19,7 @@ from openmagvit2.checkpoint import read_checkpoint, sharded
 from openmagvit2.checkpoint.hashing import file_hash, weights_hash
 from openmagvit2.config import load_config
 from openmagvit2.engine.run_folder import checkpoints, newest
-from openmagvit2.engine.sharded import (
-    remove_sharded,
-    remove_sharded_leftovers,
-    write_sharded,
-)
+from openmagvit2.engine.sharded import remove_sharded, remove_sharded_leftovers, write_sharded
 from openmagvit2.errors import UserError
 from openmagvit2.workflows.convert import convert
 from openmagvit2.workflows.test import test as run_test

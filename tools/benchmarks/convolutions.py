@@ -42,9 +42,7 @@ def _seconds(conv: nn.Conv2d, shape: torch.Size, dtype: torch.dtype, repeats: in
         a, w = x.to(memory_format=layout), conv.weight.to(dtype).to(memory_format=layout)
         times.append(
             seconds_of(
-                lambda a=a, w=w: F.conv2d(a, w, bias, conv.stride, conv.padding),
-                x.device,
-                repeats,
+                lambda a=a, w=w: F.conv2d(a, w, bias, conv.stride, conv.padding), x.device, repeats
             )
         )
     return min(times)

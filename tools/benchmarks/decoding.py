@@ -46,9 +46,7 @@ def measure(args: argparse.Namespace, machine: Any) -> Iterator[Any]:
                 batch,
                 'tokens',
                 floor=machine.floor(
-                    matrix=2.0 * count * 2 * batch,
-                    read=float(dtype.itemsize * count),
-                    dtype=dtype,
+                    matrix=2.0 * count * 2 * batch, read=float(dtype.itemsize * count), dtype=dtype
                 ),
                 floor_of=f'{dtype} weights read once, or their products',
                 plain=plain,

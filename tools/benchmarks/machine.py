@@ -128,11 +128,7 @@ class Machine:
             instructions=torch.backends.cpu.get_cpu_capability(),
             limits={
                 name: os.environ[name]
-                for name in (
-                    'MKL_ENABLE_INSTRUCTIONS',
-                    'ONEDNN_MAX_CPU_ISA',
-                    'ATEN_CPU_CAPABILITY',
-                )
+                for name in ('MKL_ENABLE_INSTRUCTIONS', 'ONEDNN_MAX_CPU_ISA', 'ATEN_CPU_CAPABILITY')
                 if name in os.environ
             },
             matrix_gflops=self.matrix_rate() / 1e9,

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from openmagvit2.checkpoint.converters.rules import Derived, Link, Lost, Rule, first_link
@@ -187,6 +188,11 @@ def choose(
             raise UserError(f'There is no converter {name!r}; choose one of {listed}.')
     known = [c for c in every if state is not None and c.detects(state)] or every
     return next((c for c in known if not c.homeless(model)), known[0])
+
+
+def bit_values(bits: int) -> Tensor:
+    """Return the powers of two of some bits, the highest first, int64 (bits,)."""
+    return 2 ** torch.arange(bits - 1, -1, -1, device='cpu')
 
 
 def count(state: dict[str, Tensor], pattern: str) -> int:

@@ -5,10 +5,9 @@ See docs/reference/specification.md, BSQ-ViT.
 
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from openmagvit2.checkpoint.converters.base import Converter, OfficialFile
+from openmagvit2.checkpoint.converters.base import Converter, OfficialFile, bit_values
 from openmagvit2.checkpoint.converters.rules import Lost, Rename, Rule, reshape
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.registry import CONVERTERS
@@ -118,7 +117,7 @@ class Bsq(Converter):
             return {}
         sizes = {'basis': bits, 'group_basis': bits // model.quantizer.entropy_groups}
         return {
-            f'{prefix}quantize.{name}': 2 ** torch.arange(size - 1, -1, -1, device='cpu')
+            f'{prefix}quantize.{name}': bit_values(size)
             for prefix in ('', self.averages)
             for name, size in sizes.items()
         }

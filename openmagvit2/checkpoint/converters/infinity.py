@@ -6,10 +6,9 @@ See docs/reference/specification.md, VAR.
 import re
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from openmagvit2.checkpoint.converters.base import Converter, OfficialFile
+from openmagvit2.checkpoint.converters.base import Converter, OfficialFile, bit_values
 from openmagvit2.checkpoint.converters.rules import UNKEPT, Link, Lost, Rule
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.registry import CONVERTERS
@@ -43,7 +42,7 @@ class Infinity(Converter):
 
     def rules(self, model: nn.Module) -> list[Rule]:
         bits = getattr(model, 'quantizer', None)
-        masks = {} if bits is None else {name: _mask(bits.width) for name in MASKS}
+        masks = {} if bits is None else {name: bit_values(bits.width) for name in MASKS}
         return [
             _Deeper(),
             Lost(
@@ -85,7 +84,3 @@ def _deeper(name: str) -> str:
     if found is None:
         return name
     return f'{found[1]}.{"norm" if "norm" in found[1].split(".")[-1] else "conv"}.{found[2]}'
-
-
-def _mask(bits: int) -> Tensor:
-    return 2 ** torch.arange(bits - 1, -1, -1, device='cpu')

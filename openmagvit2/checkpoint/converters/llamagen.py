@@ -83,7 +83,5 @@ def _tokenizer(tokenizer: nn.Module) -> list[Rule]:
 
 def _used() -> Rule:
     return Lost(
-        USED,
-        'tokens of the last steps of a training, for its log',
-        fill={USED: torch.zeros(65536)},
+        USED, 'tokens of the last steps of a training, for its log', fill={USED: torch.zeros(65536)}
     )

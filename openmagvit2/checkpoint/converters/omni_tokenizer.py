@@ -201,9 +201,7 @@ class OmniTokenizer(Converter):
         return ('bias',) if name in state else ('rope',)
 
 
-def _other_tensors(
-    model: Any,
-) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
+def _other_tensors(model: Any) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
     """Return the official tensors that ours do not have: zeros of norms, tables of offsets, and
     what is filled in.
     """

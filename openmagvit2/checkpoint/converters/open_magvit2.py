@@ -59,8 +59,7 @@ TWO = (
 EMA_SCALARS = ('model_ema.decay', 'model_ema.num_updates')
 DROPPED = (
     Lost(
-        'loss.perceptual_loss.',
-        'perceptual network: its own file is read when a training starts',
+        'loss.perceptual_loss.', 'perceptual network: its own file is read when a training starts'
     ),
     NO_LECAM,
     Lost(

@@ -6,7 +6,7 @@ See docs/reference/specification.md, Show-o and Cosmos.
 import torch
 from torch import Tensor, nn
 
-from openmagvit2.checkpoint.converters.base import Converter, OfficialFile
+from openmagvit2.checkpoint.converters.base import Converter, OfficialFile, bit_values
 from openmagvit2.checkpoint.converters.ibq import CNN
 from openmagvit2.checkpoint.converters.rules import UNKEPT, Derived, Rename, Rule, squeeze
 from openmagvit2.checkpoint.stages import is_generator
@@ -54,7 +54,7 @@ def _table(model: nn.Module) -> list[Rule]:
     bits = getattr(getattr(model, 'quantizer', None), 'num_bits', 0)
     if not 0 < bits <= 20:
         return []
-    powers = 2 ** torch.arange(bits - 1, -1, -1, device='cpu')
+    powers = bit_values(bits)
     signs = (torch.arange(2**bits, device='cpu')[:, None] & powers).ne(0) * 2.0 - 1
     return [
         Derived({'quantize.embedding': signs}, 'table of signs'),

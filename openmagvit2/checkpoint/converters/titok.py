@@ -24,10 +24,7 @@ BLOCK = (
 def _vit(part: str) -> list[Rule]:
     """Return rules of the transformer of encoder or decoder."""
     ours, official = f'{part}.vit.blocks.{{i}}.', f'{part}.transformer.{{i}}.'
-    return [
-        *(Rename(ours + a, official + b) for a, b in BLOCK),
-        Rename(f'{part}.vit.', f'{part}.'),
-    ]
+    return [*(Rename(ours + a, official + b) for a, b in BLOCK), Rename(f'{part}.vit.', f'{part}.')]
 
 
 PAIR = (

@@ -96,11 +96,7 @@ class TiTokMasked(Converter):
             return []
         skips = any(name.startswith('backbone.skips.') for name in model.state_dict())
         own, table = (UVIT, 'embeddings.weight') if skips else (BERT, TABLE)
-        return [
-            NO_TOKENIZER,
-            shared_table(table, model.head.vocab_sizes[0]),
-            *own,
-        ]
+        return [NO_TOKENIZER, shared_table(table, model.head.vocab_sizes[0]), *own]
 
     def layout(self, state: dict[str, Tensor]) -> tuple | None:
         """Return (rows of positions, width, blocks)."""

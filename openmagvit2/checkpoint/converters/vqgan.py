@@ -11,14 +11,7 @@ from torch import Tensor, nn
 from openmagvit2.checkpoint.converters.base import OfficialFile, count
 from openmagvit2.checkpoint.converters.ibq import NETWORKS
 from openmagvit2.checkpoint.converters.open_magvit2 import DROPPED, OpenMagvit2
-from openmagvit2.checkpoint.converters.rules import (
-    Derived,
-    Rename,
-    Rule,
-    Under,
-    join_qkv,
-    squeeze,
-)
+from openmagvit2.checkpoint.converters.rules import Derived, Rename, Rule, Under, join_qkv, squeeze
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.errors import UserError
 from openmagvit2.registry import CONVERTERS

@@ -6,11 +6,7 @@ See docs/reference/specification.md, WeTok.
 from torch import Tensor, nn
 
 from openmagvit2.checkpoint.converters.base import OfficialFile, count
-from openmagvit2.checkpoint.converters.open_magvit2 import (
-    DROPPED,
-    TRANSFORMER,
-    OpenMagvit2,
-)
+from openmagvit2.checkpoint.converters.open_magvit2 import DROPPED, TRANSFORMER, OpenMagvit2
 from openmagvit2.checkpoint.converters.rules import Rename, Rule
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.registry import CONVERTERS

@@ -22,13 +22,9 @@ from openmagvit2.engine.parallel.shards import DTensor, gathered, like, part
 from openmagvit2.engine.random_state import get_random_state
 from openmagvit2.engine.resuming import adopt_position, say_what_is_not_exact
 from openmagvit2.engine.run_folder import Run, checkpoints
-from openmagvit2.engine.sharded import (
-    remove_sharded,
-    remove_sharded_leftovers,
-    write_sharded,
-)
+from openmagvit2.engine.sharded import remove_sharded, remove_sharded_leftovers, write_sharded
 from openmagvit2.engine.unwrap import unwrap
-from openmagvit2.errors import UserError, faults
+from openmagvit2.errors import UserError, check_choice, faults
 from openmagvit2.io import remove_leftovers
 from openmagvit2.registry import HOOKS
 
@@ -67,10 +63,7 @@ class ResumableCheckpointHook(Hook):
         rule: str = 'greater',
         sharded: bool = False,
     ) -> None:
-        if rule not in ('greater', 'less'):
-            raise UserError(
-                f"default_hooks.checkpoint.rule must be 'greater' or 'less', got {rule!r}."
-            )
+        check_choice('default_hooks.checkpoint.rule', rule, ('greater', 'less'))
         self.save_best, self.rule = save_best, rule
         if max_keep < 1:
             raise UserError(
@@ -248,27 +241,29 @@ class ResumableCheckpointHook(Hook):
         """
         # To shards, if there are any.
         runner.model.train()
-        tensors = _raw(runner).state_dict()
-        own, theirs = set(tensors), set(checkpoint['state_dict'])
-        if not runner.cfg.get('resume'):
-            # Weights to start from may come without a discriminator, as converted ones do.
-            own, theirs = (
-                {name for name in names if not name.startswith(TRAINING_ONLY)}
-                for names in (own, theirs)
-            )
-        if own != theirs:
-            sides = dict(missing=sorted(own - theirs), unexpected=sorted(theirs - own))
+        resumes = bool(runner.cfg.get('resume'))
+        own, state = _raw(runner).state_dict(), checkpoint['state_dict']
+        # Weights to start from may come without a discriminator, as converted ones do.
+        optional = () if resumes else TRAINING_ONLY
+        sides = dict(missing=own.keys() - state.keys(), unexpected=state.keys() - own.keys())
+        sides = {
+            side: sorted(name for name in names if not name.startswith(optional))
+            for side, names in sides.items()
+        }
+        if any(sides.values()):
             raise UserError(
                 f'The checkpoint is of another model: {faults(sides)}. Use the config it was '
                 f'trained with.'
             )
         checkpoint['state_dict'] = {
-            name: like(value, tensors[name]) if name in tensors else value
-            for name, value in checkpoint['state_dict'].items()
+            name: like(value, own[name]) if name in own else value for name, value in state.items()
         }
-        if not runner.cfg.get('resume'):
-            # `load_from` starts a new training: positions and random states do not apply.
-            return
+        # `load_from` starts a new training: positions and random states do not apply.
+        if resumes:
+            self._restore(runner, checkpoint)
+
+    def _restore(self, runner, checkpoint: dict) -> None:
+        """Go on from the position of a checkpoint of this training."""
         adopt_position(runner, checkpoint)
         hub = checkpoint.get('message_hub')
         if hub:

@@ -8,7 +8,7 @@ import math
 from mmengine.optim import _ParamScheduler
 from mmengine.optim.scheduler.lr_scheduler import LRSchedulerMixin
 
-from openmagvit2.errors import UserError
+from openmagvit2.errors import UserError, check_choice
 from openmagvit2.registry import PARAM_SCHEDULERS
 
 SHAPES = ('constant', 'cosine', 'linear')
@@ -62,10 +62,7 @@ class WarmupDecayLR(LRSchedulerMixin, _ParamScheduler):
         by_epoch: bool = True,
         verbose: bool = False,
     ) -> None:
-        if shape not in SHAPES:
-            raise UserError(
-                f'param_scheduler.shape must be one of {", ".join(SHAPES)}, got {shape!r}.'
-            )
+        check_choice('param_scheduler.shape', shape, SHAPES)
         if by_epoch:
             # Without this key the Runner hands the number of epochs to `end`, and the decay is over
             # at once.

@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from openmagvit2.checkpoint.sharded import Stored
 from openmagvit2.engine.parallel.shards import DTensor, like, part, whole
 from openmagvit2.engine.precision import Precision, fastest_precision
-from openmagvit2.errors import UserError
+from openmagvit2.errors import UserError, check_choice
 from openmagvit2.registry import OPTIM_WRAPPERS
 
 # Settings of an optimizer that may change during a training without changing its state.
@@ -57,10 +57,8 @@ class AutocastOptimWrapper(OptimWrapper):
             clip = self.clip_func
             # The norm of sharded gradients is that of all shards.
             self.clip_func = lambda *args, **kwargs: whole(clip(*args, **kwargs))
-        if dtype not in (None, 'auto', *DTYPES):
-            raise UserError(
-                f'optim_wrapper.dtype must be one of auto, {", ".join(DTYPES)}, got {dtype!r}.'
-            )
+        if dtype is not None:
+            check_choice('optim_wrapper.dtype', dtype, ('auto', *DTYPES))
         self.device_type = torch.device(get_device()).type
         self.asked_for = dtype or 'float32'
         self.automatic = dtype == 'auto'

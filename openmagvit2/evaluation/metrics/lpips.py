@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from openmagvit2.checkpoint.hashing import file_hash
 from openmagvit2.checkpoint.lpips import TRUNK_FILES, load_lpips
 from openmagvit2.checkpoint.weights import find_weights, is_published
-from openmagvit2.errors import UserError
+from openmagvit2.errors import check_choice
 from openmagvit2.evaluation.metrics.base import MeanMetric
 from openmagvit2.registry import METRICS
 
@@ -27,8 +27,7 @@ class LPIPS(MeanMetric):
 
     def __init__(self, *, net: str = 'alex', weights: str | None = None) -> None:
         super().__init__()
-        if net not in TRUNK_FILES:
-            raise UserError(f"LPIPS: net must be 'vgg' or 'alex', got {net!r}.")
+        check_choice('LPIPS: net', net, TRUNK_FILES)
         self.net, self.weights, self.name = net, weights, f'lpips_{net}'
         self._network: nn.Module | None = None
 

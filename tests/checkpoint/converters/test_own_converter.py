@@ -15,12 +15,7 @@ from openmagvit2.workflows.convert import convert
 GUIDE = Path(__file__).parents[3] / 'docs' / 'guides' / 'checkpoints.md'
 OPTIONS = {
     'model.quantizer': dict(
-        _delete_=True,
-        type='VQ',
-        codebook_size=16,
-        code_dim=4,
-        projection=8,
-        restart_after=None,
+        _delete_=True, type='VQ', codebook_size=16, code_dim=4, projection=8, restart_after=None
     ),
     'model.discriminator': None,
 }

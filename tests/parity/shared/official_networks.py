@@ -60,8 +60,7 @@ def load_generator(model: BaseGenerator, state: dict[str, Tensor]) -> BaseGenera
     converted, _ = to_ours(state, model)
     missing, unexpected = model.load_state_dict(converted['state_dict'], strict=False)
     assert not unexpected and all(name.startswith('tokenizer.') for name in missing)
-    back = to_official(converted, model)[0]['state_dict']
-    assert back.keys() == state.keys() and all(back[k].equal(state[k]) for k in state)
+    same(to_official(converted, model)[0]['state_dict'], state)
     return model.eval()
 
 
@@ -69,6 +68,20 @@ def project(state: dict[str, Tensor], name: str, x: Tensor) -> Tensor:
     """An official projection around a quantizer: a 1x1 or 3x3 convolution."""
     weight = state[f'{name}.weight']
     return F.conv2d(x, weight, state[f'{name}.bias'], padding=weight.shape[-1] // 2)
+
+
+def same(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    """Equal names, types and values, bit for bit."""
+    assert found.keys() == expected.keys()
+    for name, tensor in expected.items():
+        assert found[name].equal(tensor) and found[name].dtype == tensor.dtype, name
+
+
+class MeanSquares(nn.Module):
+    """The goldens' stand-in for LPIPS."""
+
+    def forward(self, image: Tensor, fake: Tensor) -> Tensor:
+        return 0.7 * (image - fake).square().mean()
 
 
 def near(found: Tensor, expected: Tensor) -> None:

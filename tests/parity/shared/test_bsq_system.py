@@ -3,7 +3,7 @@
 import pytest
 import torch
 from appendix import GOLDENS
-from official_networks import arrays, near
+from official_networks import arrays, near, same
 from torch.testing import assert_close
 
 from openmagvit2.apis import init_model
@@ -20,11 +20,7 @@ OPTIONS = {f'model.{part}.{key}': v for part in ('encoder', 'decoder') for key, 
 def model():
     return init_model(
         'tiny/bsq_32',
-        cfg_options=OPTIONS
-        | {
-            'model.decoder.pixel_hidden': 80,
-            'model.quantizer.num_bits': 12,
-        },
+        cfg_options=OPTIONS | {'model.decoder.pixel_hidden': 80, 'model.quantizer.num_bits': 12},
     )
 
 
@@ -58,9 +54,6 @@ def test_the_file_comes_back(model, file):
     official = torch.load(FILE, weights_only=True)
     assert set(back) == {'state_dict', 'ema_state_dict'}
     for key, state in back.items():
-        assert state.keys() == official[key].keys()
-        for name, tensor in state.items():
-            expected = official[key][name]
-            assert tensor.equal(expected) and tensor.dtype == expected.dtype, name
+        same(state, official[key])
     raw = packed(to_official(ours, model, 'raw')[0]['state_dict'], Bsq())
     assert set(raw) == {'state_dict'}

@@ -5,7 +5,7 @@ converter.
 import pytest
 import torch
 from appendix import GOLDENS
-from official_networks import arrays, near
+from official_networks import arrays, near, same
 
 from openmagvit2.apis import init_model
 from openmagvit2.checkpoint import read_checkpoint, to_official, to_ours
@@ -45,7 +45,7 @@ def model():
     ours, _ = to_ours(state, model)
     model.load_state_dict(ours['state_dict'], strict=False)
     back = to_official(ours, model)[0]['state_dict']
-    assert back.keys() == state.keys() and all(back[k].equal(state[k]) for k in state)
+    same(back, state)
     return model
 
 
@@ -129,7 +129,7 @@ def generator():
     ours, _ = to_ours(state, model)
     model.load_state_dict(ours['state_dict'])
     back = to_official(ours, model)[0]['state_dict']
-    assert back.keys() == state.keys() and all(back[k].equal(state[k]) for k in state)
+    same(back, state)
     return model.eval()
 
 

@@ -8,11 +8,7 @@ from openmagvit2.models.decoders import CnnDecoder
 from openmagvit2.models.encoders import CnnEncoder
 
 COMMON = dict(
-    channels=32,
-    channel_multipliers=(1, 1),
-    attention_levels=(1,),
-    middle='attention',
-    bias=True,
+    channels=32, channel_multipliers=(1, 1), attention_levels=(1,), middle='attention', bias=True
 )
 
 

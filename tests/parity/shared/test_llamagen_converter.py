@@ -3,7 +3,7 @@
 import pytest
 import torch
 from appendix import GOLDENS
-from official_networks import arrays, near
+from official_networks import MeanSquares, arrays, near, same
 from torch.testing import assert_close
 
 from openmagvit2.apis import init_model
@@ -29,13 +29,6 @@ TRAINING = {
     'training.adversarial.start': 5,
 }
 VQ_FILE = GOLDENS / 'systems' / 'llamagen_vq_tiny.ckpt'
-
-
-class MeanSquares(torch.nn.Module):
-    """The goldens' stand-in for LPIPS."""
-
-    def forward(self, image, fake):
-        return 0.7 * (image - fake).square().mean()
 
 
 @pytest.fixture
@@ -107,10 +100,7 @@ def test_tokenizer_there_and_back(tokenizer):
     # The golden's is shorter than that of all published files.
     assert back['model'].pop(used).shape == (65536,) and file['model'].pop(used).numel()
     for entry in ('model', 'discriminator'):
-        assert back[entry].keys() == file[entry].keys()
-        for name, tensor in file[entry].items():
-            found = back[entry][name]
-            assert found.equal(tensor) and found.dtype == tensor.dtype, name
+        same(back[entry], file[entry])
 
 
 def test_levels_in_the_wrong_order_are_refused(tokenizer):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from appendix import GOLDENS, golden
+from official_networks import same
 from torch.testing import assert_close
 
 from openmagvit2.apis import init_model
@@ -47,8 +48,7 @@ def test_tokenizer():
     ours, _ = to_ours(state, model)
     model.load_state_dict(ours['state_dict'])
     back, _ = to_official(ours, model)
-    assert back['state_dict'].keys() == state.keys()
-    assert all(back['state_dict'][name].equal(state[name]) for name in state)
+    same(back['state_dict'], state)
     out = model.encode(2 * case['x'] - 1)
     assert out.indices.equal(case['indices'])
     assert_close(model.decode(out.codes) / 2 + 0.5, case['recon'], atol=1e-4, rtol=0)
@@ -57,8 +57,7 @@ def test_tokenizer():
 def test_there_and_back(model):
     state = read_checkpoint(FILE)['state_dict']
     back, _ = to_official(to_ours(state, model)[0], model)
-    assert back['state_dict'].keys() == state.keys()
-    assert all(back['state_dict'][name].equal(state[name]) for name in state)
+    same(back['state_dict'], state)
 
 
 def test_logits_and_loss(g, model):

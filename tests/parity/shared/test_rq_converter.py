@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from appendix import GOLDENS, golden
+from official_networks import same
 from torch.testing import assert_close
 
 from openmagvit2.apis import init_model
@@ -91,10 +92,7 @@ def test_tokenizer_there_and_back(tokenizer, tmp_path):
     ours = to_ours(read_checkpoint(VAE)['state_dict'], tokenizer)[0]
     back = packed(to_official(ours, tokenizer)[0]['state_dict'], Rq())
     for entry in ('state_dict', 'discriminator'):
-        assert back[entry].keys() == file[entry].keys()
-        for name, tensor in file[entry].items():
-            found = back[entry][name]
-            assert found.equal(tensor) and found.dtype == tensor.dtype, name
+        same(back[entry], file[entry])
     # The same through the tool, whose file has the entries of the official one.
     config = Path('configs/tiny/rq_32.py')
     convert([VAE], tmp_path / 'ours.pth', config, cfg_options=tokenizer_options())
@@ -151,9 +149,6 @@ def test_transformer_there_and_back(model):
     state = read_checkpoints([VAE, TRANSFORMER])['state_dict']
     back = to_official(to_ours(state, model)[0], model)[0]['state_dict']
     # A generator keeps no discriminator.
-    own = {k: x for k, x in state.items() if not k.startswith('beside.')}
-    assert back.keys() == own.keys()
-    for name, tensor in own.items():
-        assert back[name].equal(tensor) and back[name].dtype == tensor.dtype, name
+    same(back, {k: x for k, x in state.items() if not k.startswith('beside.')})
     lone = to_ours(read_checkpoint(TRANSFORMER)['state_dict'], model)[0]['state_dict']
     assert not any(name.startswith('tokenizer.') for name in lone)

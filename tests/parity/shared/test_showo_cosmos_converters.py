@@ -3,7 +3,7 @@
 import pytest
 import torch
 from appendix import GOLDENS
-from official_networks import arrays, near
+from official_networks import arrays, near, same
 
 from openmagvit2.apis import init_model
 from openmagvit2.checkpoint import read_checkpoint, to_official, to_ours
@@ -53,7 +53,7 @@ def test_show_o(kind):
     ours, _ = to_ours(state, model)
     model.load_state_dict(ours['state_dict'], strict=False)
     back = to_official(ours, model)[0]['state_dict']
-    assert back.keys() == state.keys() and all(back[k].equal(state[k]) for k in state)
+    same(back, state)
     check_tokenizer(model, case)
     z = case['z'].requires_grad_()
     out = model.quantizer.train().quantize(z)

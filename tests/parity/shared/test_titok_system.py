@@ -4,7 +4,7 @@ the game, and files back bit for bit.
 
 import pytest
 import torch
-from official_networks import arrays, near, weights
+from official_networks import arrays, near, same, weights
 from torch.testing import assert_close
 
 from openmagvit2.apis import init_model
@@ -30,7 +30,7 @@ def built(config, name, bare=False, **parts):
     known = ('discriminator.', 'lecam.', 'pixels.tokenizer.')
     assert not unexpected and all(x.startswith(known) for x in missing)
     back = to_official(ours, model)[0]['state_dict']
-    assert back.keys() == state.keys() and all(back[k].equal(state[k]) for k in state)
+    same(back, state)
     return model.eval()
 
 
@@ -65,7 +65,7 @@ def first(second):
     model.pixels.tokenizer.load_state_dict(ours['state_dict'])
     converter = choose(model.pixels.tokenizer, name='MaskGitTorch')
     back = to_official(ours, model.pixels.tokenizer, converter=converter)[0]['state_dict']
-    assert back.keys() == state.keys() and all(back[k].equal(state[k]) for k in state)
+    same(back, state)
     return model
 
 

@@ -5,7 +5,7 @@ adaptive weight.
 import pytest
 import torch
 from appendix import GOLDENS
-from official_networks import arrays, near, weights
+from official_networks import MeanSquares, arrays, near, same, weights
 from torch.testing import assert_close
 
 from openmagvit2.apis import init_model
@@ -31,13 +31,6 @@ SD_VQ = VQGAN | {
     'quantizer.projection': 4,
 }
 CASES = {'vqgan_tiny': VQGAN, 'sd_vq_tiny': SD_VQ}
-
-
-class MeanSquares(torch.nn.Module):
-    """The goldens' stand-in for LPIPS."""
-
-    def forward(self, image, fake):
-        return 0.7 * (image - fake).square().mean()
 
 
 def build(name: str) -> torch.nn.Module:
@@ -72,8 +65,8 @@ def test_reconstructs_and_goes_back(name):
     near(model.reconstruct(case['x']), case['recon'])
     near(model.decode_indices(out.indices), case['recon_from_indices'])
     back = to_official(ours, model)[0]['state_dict']
-    assert back.keys() == weights(name).keys()
-    assert all(back[key].equal(x) and back[key].dtype == x.dtype for key, x in state.items())
+    assert state.keys() == weights(name).keys()
+    same(back, state)
 
 
 @pytest.mark.parametrize('perceptual', [False, True])

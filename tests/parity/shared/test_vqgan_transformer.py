@@ -3,7 +3,7 @@
 import pytest
 import torch
 from appendix import GOLDENS
-from official_networks import arrays, near
+from official_networks import arrays, near, same
 
 from openmagvit2.apis import init_model
 from openmagvit2.checkpoint import read_checkpoint, to_official, to_ours
@@ -71,8 +71,7 @@ def test_there_and_back(model):
     state = read_checkpoint(FILE)['state_dict']
     ours, _ = to_ours(state, model)
     back = to_official(ours, model)[0]['state_dict']
-    assert back.keys() == state.keys()
-    assert all(back[key].equal(x) and back[key].dtype == x.dtype for key, x in state.items())
+    same(back, state)
     mask = 'transformer.blocks.1.attn.mask'
     with pytest.raises(UserError, match='attn.mask is not the causal mask'):
         to_ours(state | {mask: torch.ones_like(state[mask])}, model)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from appendix import GOLDENS, golden
+from official_networks import same
 from torch.testing import assert_close
 
 from openmagvit2.apis import init_model
@@ -46,8 +47,7 @@ def case(request):
 def test_numbers_and_back(case):
     g, model, state, ours = case
     back, _ = to_official(ours, model)
-    assert back['state_dict'].keys() == state.keys()
-    assert all(back['state_dict'][name].equal(state[name]) for name in state)
+    same(back['state_dict'], state)
     if 'recon' in g:
         out = model.encode(g['x'])
         assert_close(model.encoder(g['x']), g['z'], atol=1e-4, rtol=0)
