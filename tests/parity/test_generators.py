@@ -136,7 +136,7 @@ def test_greedy_sampling_with_guidance():
     sub = decode_tokens(
         model.backbone,
         model.head,
-        model.class_embedding(labels),
+        model.class_embedding(labels)[:, None],
         16,
         lambda logits, t, i: sampler(logits, i, uniform),
     )

@@ -22,8 +22,8 @@ class UVit(Backbone):
     """Prefix and token embeddings to context vectors, with learned positions; all rows see each
     other. Ends without a norm, which the head owns.
 
-    The first half of the blocks keep their outputs; after one block in the middle, each of the
-    second half reads the last of these that none has read, beside its input.
+    The first half of the blocks keep their outputs. After one block in the middle, each block of
+    the second half reads the latest of these that is left, beside its input.
 
     Args:
         grid: Sides of the token grid; the generator hands over that of its tokenizer.

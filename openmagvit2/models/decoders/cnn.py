@@ -15,11 +15,12 @@ from openmagvit2.models.layers.arguments import (
     num_resamplers,
     per_level,
 )
-from openmagvit2.models.layers.conv import Blocks, Level
+from openmagvit2.models.layers.attention import AttnBlock
+from openmagvit2.models.layers.conv import Level, middle_blocks
 from openmagvit2.models.layers.norm import norm_silu_conv
 from openmagvit2.models.layers.patches import Unpatches
 from openmagvit2.models.layers.resample import UPSAMPLERS
-from openmagvit2.models.layers.residual import group_norm
+from openmagvit2.models.layers.residual import ResidualBlock, group_norm
 from openmagvit2.registry import DECODERS
 from openmagvit2.signatures import Count, Fraction
 
@@ -87,17 +88,21 @@ class CnnDecoder(BaseDecoder):
         self.upscale = patch_size * 2**doubled
         numbers = per_level('model.decoder.num_res_blocks', num_res_blocks, levels)
         attended = check_levels('model.decoder.attention_levels', attention_levels, levels)
-        blocks = Blocks(bias, shortcut, dropout, qkv)
+        residual = partial(ResidualBlock, bias=bias, shortcut=shortcut, dropout=dropout)
+        attention = partial(AttnBlock, qkv=qkv)
         out_widths = [channels * m for m in channel_multipliers]
         in_widths = out_widths[1:] + out_widths[-1:]
 
         entry = 2 * in_channels if noise else in_channels
         self.conv_in = nn.Conv2d(entry, out_widths[-1], 3, padding=1)
-        self.mid_block, self.mid = blocks.middle(middle, out_widths[-1], numbers[-1])
+        self.mid_block, self.mid = middle_blocks(
+            middle, out_widths[-1], numbers[-1], residual, attention
+        )
         self.up = nn.ModuleList()
         for i, (a, b) in enumerate(zip(in_widths, out_widths, strict=True)):
             up = partial(UPSAMPLERS[upsample], b) if i >= levels - doubled else None
-            self.up.append(Level(a, b, numbers[i], blocks, i in attended, upsample=up))
+            attend = attention if i in attended else None
+            self.up.append(Level(a, b, numbers[i], residual, attend, upsample=up))
         self.adaptive = None
         if adaptive_norm:
             self.adaptive = nn.ModuleList(

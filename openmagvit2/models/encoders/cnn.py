@@ -13,11 +13,12 @@ from openmagvit2.models.layers.arguments import (
     num_resamplers,
     per_level,
 )
-from openmagvit2.models.layers.conv import Blocks, Level
+from openmagvit2.models.layers.attention import AttnBlock
+from openmagvit2.models.layers.conv import Level, middle_blocks
 from openmagvit2.models.layers.norm import norm_silu_conv
 from openmagvit2.models.layers.patches import Patches
 from openmagvit2.models.layers.resample import DOWNSAMPLERS
-from openmagvit2.models.layers.residual import group_norm
+from openmagvit2.models.layers.residual import ResidualBlock, group_norm
 from openmagvit2.registry import ENCODERS
 from openmagvit2.signatures import Count, Fraction
 
@@ -81,7 +82,8 @@ class CnnEncoder(BaseEncoder):
         self.stride = (patch_size * 2**halved,) * 2
         numbers = per_level('model.encoder.num_res_blocks', num_res_blocks, levels)
         attended = check_levels('model.encoder.attention_levels', attention_levels, levels)
-        blocks = Blocks(bias, shortcut, dropout, qkv)
+        residual = partial(ResidualBlock, bias=bias, shortcut=shortcut, dropout=dropout)
+        attention = partial(AttnBlock, qkv=qkv)
         widths = [channels] + [channels * m for m in channel_multipliers]
 
         self.patches = Patches(patch_size, patch)
@@ -89,8 +91,11 @@ class CnnEncoder(BaseEncoder):
         self.down = nn.ModuleList()
         for i, (a, b) in enumerate(zip(widths, widths[1:], strict=False)):
             down = partial(DOWNSAMPLERS[downsample], b) if i < halved else None
-            self.down.append(Level(a, b, numbers[i], blocks, i in attended, downsample=down))
-        self.mid_block, self.mid = blocks.middle(middle, widths[-1], numbers[-1])
+            attend = attention if i in attended else None
+            self.down.append(Level(a, b, numbers[i], residual, attend, downsample=down))
+        self.mid_block, self.mid = middle_blocks(
+            middle, widths[-1], numbers[-1], residual, attention
+        )
         self.norm_out = group_norm(widths[-1])
         self.conv_out = nn.Conv2d(widths[-1], out_channels, out_kernel, padding=out_kernel // 2)
 

@@ -27,8 +27,8 @@ class Assembly(BaseModel):
     """The parts of a generator.
 
     Args:
-        tokenizer: Config of a tokenizer; ``checkpoint`` in it names its weights, ``seed`` those of
-            a random one where there is none.
+        tokenizer: Config of a tokenizer; ``checkpoint`` in it names its weights, ``seed`` draws
+            random ones without a checkpoint.
         backbone, head: Configs; ``grid``, ``dim``, ``num_heads`` and ``vocab_sizes`` are handed
             down.
         factorization: Config; sub-tokens are the codebooks of the tokenizer by default. A head that

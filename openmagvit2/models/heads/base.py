@@ -39,8 +39,8 @@ class Head(nn.Module):
         row_dim: Width of the quantizer's vectors, for 'CodeEmbedding'; the generator hands it over.
         norm: Before the classifiers: 'rms_norm', 'layer_norm' or None.
         bias: Whether the classifiers have one.
-        zero_init: Start with classifiers of zero, a uniform distribution; otherwise normal, of
-            deviation 0.02.
+        zero_init: Start from classifiers of zero, a uniform distribution, and not from normal ones
+            of deviation 0.02.
         label_smoothing: Share of the target that is spread over all values, in training.
 
     Raises:

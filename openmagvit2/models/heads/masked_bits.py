@@ -19,7 +19,7 @@ from openmagvit2.signatures import Count, Fraction
 
 @HEADS.register_module()
 class MaskedBitHead(Head):
-    """Predicts the sub-tokens of a token that are masked from its context and those that are not.
+    """Predicts the masked sub-tokens of a token from its context and its other sub-tokens.
 
     Meant for a factorization into single bits, ``bits=[1] * n``: tables and classifiers then have
     2 n rows in place of the codebook's 2^n. In training any number of sub-tokens is masked, at
@@ -31,8 +31,8 @@ class MaskedBitHead(Head):
         vocab_sizes: Sizes of the sub-vocabularies; the generator hands over its factorization's.
         dim: Width of the backbone.
         num_layers: Residual blocks of the small network.
-        steps: Groups; at most as many as there are sub-tokens, with which the likelihood has no
-            independence in it.
+        steps: Groups, at most one for each sub-token; with that many, no sub-tokens are taken to be
+            independent.
         dropout: In the blocks.
         options: Other arguments of :class:`Head`.
 

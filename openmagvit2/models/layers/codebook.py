@@ -99,8 +99,8 @@ class Codebook(PerIteration):
 
     @torch.no_grad()
     def start(self, latents: Tensor) -> None:
-        """Set, after :meth:`wait_for_latents`, all rows to random ones of the latents (M, D) of a
-        training pass, unless that was done before, in the training that a checkpoint is of.
+        """After :meth:`wait_for_latents`, set all rows to random ones of the latents (M, D) of the
+        first training pass; ``started`` tells a resumed training that this was done.
         """
         if not self._may_start:
             return

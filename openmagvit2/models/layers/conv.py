@@ -2,71 +2,55 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from torch import Tensor, nn
 
 from openmagvit2.models.layers.arguments import check_choice
-from openmagvit2.models.layers.attention import AttnBlock
-from openmagvit2.models.layers.residual import ResidualBlock
+
+# A residual block from its two widths, an attention block from its width.
+Residual = Callable[[int, int], nn.Module]
+Attention = Callable[[int], nn.Module]
 
 
-@dataclass(frozen=True)
-class Blocks:
-    """How the blocks of one network are built; see :class:`ResidualBlock`, :class:`AttnBlock`."""
+def middle_blocks(
+    kind: str, width: int, number: int, residual: Residual, attention: Attention
+) -> tuple[nn.Sequential, nn.Sequential]:
+    """Return the blocks between encoder levels and output, or between decoder input and levels.
 
-    bias: bool = False
-    shortcut: str = 'input'
-    dropout: float = 0.0
-    qkv: str = 'separate'
+    Args:
+        kind: 'blocks' is ``number`` residual blocks, 'attention' is residual, attention, residual,
+            and 'plain' is residual, residual.
+        width: Channels.
+        number: Residual blocks of 'blocks'.
+        residual, attention: Build a block.
 
-    def residual(self, in_channels: int, out_channels: int) -> ResidualBlock:
-        """Return a residual block."""
-        return ResidualBlock(
-            in_channels, out_channels, bias=self.bias, shortcut=self.shortcut, dropout=self.dropout
+    Returns:
+        The modules ``mid_block`` and ``mid``, one of them empty: state dicts keep the official
+        names of both families.
+    """
+    check_choice('middle', kind, ('blocks', 'attention', 'plain'))
+    if kind == 'attention':
+        parts = OrderedDict(
+            block_1=residual(width, width),
+            attn_1=attention(width),
+            block_2=residual(width, width),
         )
-
-    def attention(self, channels: int) -> AttnBlock:
-        """Return an attention block."""
-        return AttnBlock(channels, qkv=self.qkv)
-
-    def middle(self, kind: str, channels: int, number: int) -> tuple[nn.Sequential, nn.Sequential]:
-        """Return the blocks between encoder levels and output, or between decoder input and levels.
-
-        Args:
-            kind: 'blocks' is ``number`` residual blocks, 'attention' is residual, attention,
-                residual, and 'plain' is residual, residual.
-            channels: Width.
-            number: Residual blocks of 'blocks'.
-
-        Returns:
-            The modules ``mid_block`` and ``mid``, one of them empty: state dicts keep the official
-            names of both families.
-        """
-        check_choice('middle', kind, ('blocks', 'attention', 'plain'))
-        if kind == 'attention':
-            parts = OrderedDict(
-                block_1=self.residual(channels, channels),
-                attn_1=self.attention(channels),
-                block_2=self.residual(channels, channels),
-            )
-            return nn.Sequential(), nn.Sequential(parts)
-        number = 2 if kind == 'plain' else number
-        blocks = (self.residual(channels, channels) for _ in range(number))
-        return nn.Sequential(*blocks), nn.Sequential()
+        return nn.Sequential(), nn.Sequential(parts)
+    number = 2 if kind == 'plain' else number
+    return nn.Sequential(*(residual(width, width) for _ in range(number))), nn.Sequential()
 
 
 class Level(nn.Module):
     """Residual blocks at one resolution, an attention block after each where the level has
-    attention, and then the way to the next resolution, if any.
+    attention, and then the step to the next resolution, if any.
 
     Args:
         in_channels, out_channels: Widths; the first block changes the one to the other.
         number: Residual blocks.
-        blocks: How the blocks are built.
-        attention: Whether the level has attention.
-        downsample, upsample: Makes the way to the next resolution; at most one of them. It is
-            made after the blocks, the order in which initial weights are drawn.
+        residual: Builds a residual block.
+        attention: Builds an attention block; None: the level has none.
+        downsample, upsample: Builds the step to the next resolution; at most one of them. It is
+            built after the blocks, the order in which initial weights are drawn.
     """
 
     def __init__(
@@ -74,19 +58,17 @@ class Level(nn.Module):
         in_channels: int,
         out_channels: int,
         number: int,
-        blocks: Blocks,
-        attention: bool,
+        residual: Residual,
+        attention: Attention | None,
         *,
         downsample: Callable[[], nn.Module] | None = None,
         upsample: Callable[[], nn.Module] | None = None,
     ) -> None:
         super().__init__()
         self.block = nn.ModuleList(
-            blocks.residual(out_channels if i else in_channels, out_channels) for i in range(number)
+            residual(out_channels if i else in_channels, out_channels) for i in range(number)
         )
-        self.attn = nn.ModuleList(
-            blocks.attention(out_channels) for _ in range(number if attention else 0)
-        )
+        self.attn = nn.ModuleList(attention(out_channels) for _ in range(number) if attention)
         self.downsample = downsample() if downsample else None
         self.upsample = upsample() if upsample else None
 

@@ -45,7 +45,7 @@ class PerIteration(nn.Module):
 
 @contextmanager
 def one_iteration(model: nn.Module, rehearse: Callable[[], Any] | None = None) -> Iterator[None]:
-    """Take the training passes within for micro-batches of one iteration.
+    """Treat the training passes within as micro-batches of one iteration.
 
     An error within leaves all buffers as they were. Within an announced iteration this changes
     nothing.

@@ -19,7 +19,7 @@ class LayerCache:
         self.rows: Tensor | None = None
 
     def before(self, rows: Tensor) -> Tensor:
-        """Return the row before each of (B, T, D), zeros before the first of all; to be asked for
+        """Return the row before each of (B, T, D), zeros before the first of all; to be called
         before their keys are appended.
         """
         if self.rows is None:

@@ -70,8 +70,7 @@ def decode_tokens(
 
     Args:
         backbone, head: Those of the generator.
-        start: Prefix rows (B, P, dim), or (B, dim) where there is one; with guidance 2B rows, the
-            null half behind.
+        start: Prefix rows (B, P, dim); with guidance of 2B images, the null half behind.
         tokens: Positions.
         draw: Takes logits (B or 2B, V), the position and the sub-token's number; gives int64 (B,).
         positions, targets: Coordinates of the rows of the input and of the cells that they predict,
@@ -85,8 +84,7 @@ def decode_tokens(
     Raises:
         UserError: Some logits were not finite.
     """
-    x = start if start.dim() == 3 else start[:, None]
-    prefix = x.shape[1]
+    x, prefix = start, start.shape[1]
     cache = backbone.new_cache() if prefix == 1 else backbone.new_cache(prefix + tokens - 1)
     inner, vectors = head.new_cache(), {} if rows is None else dict(rows=rows)
     kept = vectors if inner is None else dict(vectors, cache=inner)

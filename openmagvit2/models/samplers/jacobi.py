@@ -109,7 +109,7 @@ class _Window:
         random: Tensor,
     ) -> None:
         self.backbone, self.head, self.sampler, self.tokens = backbone, head, sampler, tokens
-        self.x = start if start.dim() == 3 else start[:, None]
+        self.x = start
         self.prefix, self.copies = self.x.shape[1], len(start) // len(random)
         self.last = max(tokens - sampler.closed, 1)
         self.cache = backbone.new_cache(self.prefix + tokens - 1)

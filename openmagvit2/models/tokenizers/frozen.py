@@ -14,8 +14,8 @@ def frozen_tokenizer(config: dict) -> tuple['VisualTokenizer', str | None]:
     """Return a tokenizer in eval mode without gradients, and the file of its weights, not yet read.
 
     Args:
-        config: Config of a tokenizer; ``checkpoint`` in it names its weights, ``seed`` those of a
-            random one where there is none. What only trains it is left out.
+        config: Config of a tokenizer; ``checkpoint`` in it names its weights, ``seed`` draws random
+            ones without a checkpoint. What only trains it is left out.
     """
     config = dict(config)
     checkpoint, seed = config.pop('checkpoint', None), config.pop('seed', None) or 0

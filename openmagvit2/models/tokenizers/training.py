@@ -32,9 +32,9 @@ class Training(nn.Module):
         adversarial: Config of the game; None: no discriminator.
         freeze: Which of encoder, quantizer and decoder stay as they are: in eval mode, so that a
             frozen quantizer emits no losses.
-        start: ``dict(checkpoint=…, rename={…})``: weights that a training starts from, of a model
-            with other parts beside those of this one; ``rename`` maps beginnings of the file's
-            names to those of ours. None, or a ``checkpoint`` of None: random weights.
+        start: ``dict(checkpoint=…, rename={…})``: weights that a training starts from, in the file
+            of a model that may have other parts, too; ``rename`` maps beginnings of its names to
+            those of this model. None, or a ``checkpoint`` of None: random weights.
 
     Raises:
         UserError: ``freeze`` names a part that cannot be frozen.

@@ -103,5 +103,5 @@ def test_a_pooled_discriminator_gives_one_map_for_any_size():
 
 
 def test_outputs_have_names():
-    with pytest.raises(UserError, match="model.decoder.output must be one of pixels, codes, got 'words'"):
+    with pytest.raises(UserError, match="must be one of pixels, codes, got 'words'"):
         LatentVitDecoder(in_channels=4, output='words')
