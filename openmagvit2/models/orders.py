@@ -69,8 +69,7 @@ class NextScale(Order):
 
     Args:
         num_tokens: Tokens of all maps.
-        scales: Side of each map, or its (height, width); the generator hands over those of the
-            quantizer.
+        scales: Side of each map, or its (height, width); set by the generator.
 
     Raises:
         UserError: The maps make another number of tokens than the tokenizer.

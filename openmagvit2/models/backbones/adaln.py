@@ -109,9 +109,9 @@ class AdaLnTransformer(Backbone):
     last norm, which the condition modulates too, belong to the backbone.
 
     Args:
-        grid: Sides of the token grid; the generator hands over that of its tokenizer.
-        levels: Tokens of each level, the first of which the condition's vector stands for; the
-            generator hands over those of its quantizer. By default each cell of the grid is one.
+        grid: Sides of the token grid; set by the generator.
+        levels: Tokens of each level; set by the generator. By default each cell is a level. The
+            condition's vector is the input of the first.
         dim, num_layers, num_heads: 1024, 16, 16 is VAR-d16.
         drop_path: Probability that a sample skips a branch of the last block; it grows linearly
             from 0 in the first. VAR: 0.1 * num_layers / 24.
@@ -163,13 +163,13 @@ class AdaLnTransformer(Backbone):
         for table in (self.start, self.position_embedding):
             nn.init.normal_(table, 0.0, deviation)
         for block in blocks:
-            rows: Tensor | None = block.offset
-            gates = 2
+            rows = block.offset
             if block.modulation is not None:
-                rows, gates = block.modulation.weight, 2 * self.dim
+                rows = block.modulation.weight.unflatten(0, (6, -1))
             assert rows is not None  # a block has one of the two
-            rows[:gates] *= first_gain
-            rows[gates:] *= 0.5
+            # Two gates; two scales and two shifts.
+            rows[:2] *= first_gain
+            rows[2:] *= 0.5
             for last in (block.attention.out, block.fc2):
                 last.weight /= math.sqrt(2 * len(blocks))
         self.modulation.weight *= 0.5

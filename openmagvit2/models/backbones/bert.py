@@ -47,7 +47,7 @@ class Bert(Backbone):
     """Prefix and token embeddings to context vectors, with learned positions and post-norms.
 
     Args:
-        grid: Sides of the token grid; the generator hands over that of its tokenizer.
+        grid: Sides of the token grid; set by the generator.
         dim, num_layers, num_heads: 768, 24, 16 is MaskGIT's.
         hidden: Width between the two layers of a feed-forward; 4 * dim by default.
         dropout: On the input, on attention weights, after attention and feed-forward.

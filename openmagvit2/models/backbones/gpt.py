@@ -28,7 +28,7 @@ class Gpt(Backbone):
     owns.
 
     Args:
-        grid: Sides of the token grid; the generator hands over that of its tokenizer.
+        grid: Sides of the token grid; set by the generator.
         dim, num_layers, num_heads: 1536, 12, 24 is the body of the RQ-Transformer of 480 M.
         head_dim: Width of a head; dim / num_heads by default.
         hidden: Width between the two layers of a feed-forward; 4 * dim by default.
@@ -41,7 +41,7 @@ class Gpt(Backbone):
             tokens, or more.
         initial_deviation: Deviation of linear layers' normal weights, with zero biases; None
             keeps torch's initial weights, as RQ-Transformer.
-        position_deviation: The same of the positions.
+        position_deviation: Deviation of the normal positions.
         checkpoint_blocks: Keep the inputs of blocks only, and compute the rest again in the
             backward pass: less memory, same numbers.
 

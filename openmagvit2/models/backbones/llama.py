@@ -23,7 +23,7 @@ class Llama(Backbone):
     """Prefix and token embeddings to context vectors; ends without a norm, which the head owns.
 
     Args:
-        grid: Sides of the token grid, one or more; the generator hands over that of its tokenizer.
+        grid: Sides of the token grid, one or more; set by the generator.
         dim, num_layers, num_heads: 1024, 24, 16 is the paper's B.
         dropout: After attention and feed-forward.
         drop_path: Probability that a branch of the last block is left out for a sample, in

@@ -80,13 +80,13 @@ class Rar(Backbone):
     start vector stands before the prefix of one row; its output is left out.
 
     Args:
-        grid: Sides of the token grid; the generator hands over that of its tokenizer.
+        grid: Sides of the token grid; set by the generator.
         dim, num_layers, num_heads: 768, 24, 16 is RAR-B.
         hidden: Width between the two layers of a feed-forward; 4 * dim by default.
         dropout: On attention weights, after attention and inside feed-forwards.
         spare_rows: Rows of the tables of positions beyond those of prefix and tokens, which nothing
             reads (officially 1022).
-        spare_steps: The same of the table that counts rows (officially 98).
+        spare_steps: Such rows of the table that counts rows (officially 98).
     """
 
     supports = frozenset({'positions', 'targets', 'condition'})

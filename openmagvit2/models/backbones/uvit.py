@@ -26,7 +26,7 @@ class UVit(Backbone):
     the second half reads the latest of these that is left, beside its input.
 
     Args:
-        grid: Sides of the token grid; the generator hands over that of its tokenizer.
+        grid: Sides of the token grid; set by the generator.
         dim, num_layers, num_heads: 1024, 20, 16 is TiTok's; ``num_layers`` is even and leaves out
             the block in the middle.
         hidden: Width between the two layers of a feed-forward; 4 * dim by default.

@@ -43,7 +43,7 @@ class Conditioner(nn.Module):
         raise NotImplementedError
 
     def null(self, n: int) -> dict[str, Tensor] | None:
-        """Return the data of ``n`` images without a condition, or None if they all have one."""
+        """Return the data of ``n`` images without a condition, or None if there is no null one."""
         return None
 
     def requests(self, conditions: Any) -> tuple[dict[str, Tensor], list[int]]:
@@ -57,7 +57,7 @@ class Conditioner(nn.Module):
             of the seed of its samples.
 
         Raises:
-            UserError: They are none that the model knows.
+            UserError: The model does not know one.
         """
         raise NotImplementedError
 

@@ -24,7 +24,7 @@ class ClassLabel(Labelled):
         dropout: Probability that a label becomes the null class in training; guidance needs it.
         null_class: Whether there is a null class (RQ-Transformer has none).
         names: Names of the classes, for pictures and tools.
-        dim: Width of the backbone; the generator hands it over.
+        dim: Width of the backbone; set by the generator.
 
     Raises:
         UserError: ``dropout`` is above 0 without a null class.

@@ -21,7 +21,7 @@ class TokenLabel(Labelled):
         rows: 'codes': class c is the row of code c (VQGAN's transformer); 'behind': it is row
             c behind the rows of the codes, which ``model.head.more_rows`` makes room for (MaskGIT).
         names: Names of the classes, for pictures and tools.
-        dim: Width of the backbone, of no use here.
+        dim: Width of the backbone, not used here.
     """
 
     def __init__(

@@ -93,8 +93,7 @@ class CnnDecoder(BaseDecoder):
         out_widths = [channels * m for m in channel_multipliers]
         in_widths = out_widths[1:] + out_widths[-1:]
 
-        entry = 2 * in_channels if noise else in_channels
-        self.conv_in = nn.Conv2d(entry, out_widths[-1], 3, padding=1)
+        self.conv_in = nn.Conv2d(in_channels * (2 if noise else 1), out_widths[-1], 3, padding=1)
         self.mid_block, self.mid = middle_blocks(
             middle, out_widths[-1], numbers[-1], residual, attention
         )
@@ -105,9 +104,8 @@ class CnnDecoder(BaseDecoder):
             self.up.append(Level(a, b, numbers[i], residual, attend, upsample=up))
         self.adaptive = None
         if adaptive_norm:
-            self.adaptive = nn.ModuleList(
-                AdaptiveGroupNorm(width, in_channels) for width in in_widths
-            )
+            norms = (AdaptiveGroupNorm(width, in_channels) for width in in_widths)
+            self.adaptive = nn.ModuleList(norms)
         self.norm_out = group_norm(out_widths[0])
         self.patches = Unpatches(patch_size, patch)
         self.conv_out = nn.Conv2d(out_widths[0], out_channels * patch_size**2, 3, padding=1)
@@ -126,9 +124,6 @@ class CnnDecoder(BaseDecoder):
             codes: Any float type.
             size: Not needed, because the grid gives it.
             noise: With ``noise=True``: normal, of the codes' shape; see :class:`BaseDecoder`.
-
-        Raises:
-            UserError: See :meth:`check_size`.
         """
         self.check_size(codes.shape[2:], size)
         x = codes

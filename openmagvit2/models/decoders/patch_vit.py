@@ -62,11 +62,7 @@ class VitDecoder(BaseDecoder):
     def forward(
         self, codes: Tensor, size: Sequence[int] | None = None, noise: Tensor | None = None
     ) -> Tensor:
-        """Map (B, in_channels, h, w) to (B, out_channels, *image_size).
-
-        Raises:
-            UserError: See :meth:`check_size`.
-        """
+        """Map (B, in_channels, h, w) to (B, out_channels, *image_size)."""
         self.check_size(codes.shape[2:], size)
         x = self.embed(codes.flatten(2).transpose(1, 2)) + self.positions
         x = self.norm(self.blocks(x)).transpose(1, 2)

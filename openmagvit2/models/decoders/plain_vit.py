@@ -68,11 +68,7 @@ class PlainVitDecoder(BaseDecoder):
     def forward(
         self, codes: Tensor, size: Sequence[int] | None = None, noise: Tensor | None = None
     ) -> Tensor:
-        """Map (B, in_channels, h, w) to (B, out_channels, *image_size).
-
-        Raises:
-            UserError: See :meth:`check_size`.
-        """
+        """Map (B, in_channels, h, w) to (B, out_channels, *image_size)."""
         self.check_size(codes.shape[2:], size)
         x = self.vit(self.embed(codes.flatten(2).transpose(1, 2)) + self.positions)
         x = self.out(self.to_hidden(x).tanh()).transpose(1, 2).unflatten(2, codes.shape[2:])

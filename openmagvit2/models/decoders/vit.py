@@ -113,7 +113,7 @@ class LatentVitDecoder(BaseDecoder):
             see :class:`LatentVitEncoder`.
 
     Raises:
-        UserError: Only one of ``proxy`` and ``proxy_decoder`` is given, or no such ``output``.
+        UserError: Only one of ``proxy`` and ``proxy_decoder`` is given.
     """
 
     slots: ClassVar = dict(proxy_decoder=DECODERS)
@@ -186,9 +186,6 @@ class LatentVitDecoder(BaseDecoder):
     ) -> Tensor:
         """Map (B, in_channels, num_tokens) to (B, out_channels, *image_size), or to logits
         (B, out_channels, h, w) with ``output='codes'``.
-
-        Raises:
-            UserError: See :meth:`check_size`.
         """
         self.check_size(codes.shape[2:], size)
         return self.head(self.features(codes))

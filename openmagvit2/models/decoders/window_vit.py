@@ -61,11 +61,7 @@ class WindowVitDecoder(BaseDecoder):
     def forward(
         self, codes: Tensor, size: Sequence[int] | None = None, noise: Tensor | None = None
     ) -> Tensor:
-        """Map (B, in_channels, h, w) to (B, out_channels, h * patch_size, w * patch_size).
-
-        Raises:
-            UserError: See :meth:`check_size`.
-        """
+        """Map (B, in_channels, h, w) to (B, out_channels, h * patch_size, w * patch_size)."""
         self.check_size(codes.shape[2:], size)
         x = self.spatial(self.temporal(self.embed(codes.movedim(1, -1))))
         return F.pixel_shuffle(self.out(x).movedim(-1, 1), self.patch_size)

@@ -84,4 +84,7 @@ class BaseEncoder(nn.Module, ABC):
     def forward(self, image: Tensor) -> Tensor:
         """Map images in the range of the tokenizer's ``pixels`` ([-1, 1] unless stated otherwise)
         to latents of any range.
+
+        Raises:
+            UserError: See :meth:`check_size`.
         """

@@ -100,11 +100,7 @@ class CnnEncoder(BaseEncoder):
         self.conv_out = nn.Conv2d(widths[-1], out_channels, out_kernel, padding=out_kernel // 2)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Map (B, 3, H, W) in [-1, 1] to (B, out_channels, *grid).
-
-        Raises:
-            UserError: H or W is not divisible by ``stride``.
-        """
+        """Map (B, 3, H, W) in [-1, 1] to (B, out_channels, *grid)."""
         self.check_size(image.shape[2:])
         x = self.conv_in(self.patches(image))
         for level in self.down:

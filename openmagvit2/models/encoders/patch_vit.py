@@ -64,11 +64,7 @@ class VitEncoder(BaseEncoder):
         self.out = nn.Linear(dim, out_channels)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Map (B, 3, *image_size) to (B, out_channels, h, w).
-
-        Raises:
-            UserError: Another size than ``image_size``.
-        """
+        """Map (B, 3, *image_size) to (B, out_channels, h, w)."""
         self.check_size(image.shape[2:])
         x = self.patch_embed(image).flatten(2).transpose(1, 2) + self.positions
         z = self.out(self.norm(self.blocks(x)))

@@ -57,11 +57,7 @@ class PlainVitEncoder(BaseEncoder):
         self.apply(init_normal)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Map (B, 3, *image_size) to (B, out_channels, h, w).
-
-        Raises:
-            UserError: Another size than ``image_size``.
-        """
+        """Map (B, 3, *image_size) to (B, out_channels, h, w)."""
         self.check_size(image.shape[2:])
         x = self.patch_embed(image).flatten(2).transpose(1, 2) + self.positions
         return self.out(self.vit(x)).transpose(1, 2).unflatten(2, self.grid(image.shape[2:]))

@@ -73,11 +73,7 @@ class LatentVitEncoder(BaseEncoder):
         return (self.num_tokens,)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Map (B, 3, *image_size) to (B, out_channels, num_tokens).
-
-        Raises:
-            UserError: Another size than ``image_size``.
-        """
+        """Map (B, 3, *image_size) to (B, out_channels, num_tokens)."""
         self.check_size(image.shape[2:])
         cells = self.patch_embed(image).flatten(2).transpose(1, 2)
         latents = self.latent_tokens.expand(len(image), -1, -1)

@@ -76,11 +76,7 @@ class WindowVitEncoder(BaseEncoder):
             )
 
     def forward(self, image: Tensor) -> Tensor:
-        """Map (B, 3, H, W) to (B, out_channels, h, w).
-
-        Raises:
-            UserError: A side is not a multiple of a patch or a window.
-        """
+        """Map (B, 3, H, W) to (B, out_channels, h, w)."""
         self.check_size(image.shape[2:])
         x = self.patch_embed(F.pixel_unshuffle(image, self.patch_size).movedim(1, -1))
         return self.out(self.temporal(self.spatial(x))).movedim(-1, 1)

@@ -31,12 +31,12 @@ class Head(nn.Module):
     the whole index: the generator then gives it the trivial factorization of one sub-token.
 
     Args:
-        vocab_sizes: Sizes of the sub-vocabularies; the generator hands over its factorization's.
+        vocab_sizes: Sizes of the sub-vocabularies; set by the generator.
         dim: Width of the backbone.
         embedding: 'TokenEmbedding', 'CodeEmbedding', a class like them, or None where the generator
             embeds tokens in another way.
         more_rows: Rows of the first table behind those of the codes, for labels and masks.
-        row_dim: Width of the quantizer's vectors, for 'CodeEmbedding'; the generator hands it over.
+        row_dim: Width of the quantizer's vectors, for 'CodeEmbedding'; set by the generator.
         norm: Before the classifiers: 'rms_norm', 'layer_norm' or None.
         bias: Whether the classifiers have one.
         zero_init: Start from classifiers of zero, a uniform distribution, and not from normal ones
@@ -136,20 +136,8 @@ class Head(nn.Module):
         """
         given = dict(rows=rows) if rows is not None else {}
         smoothing = self.label_smoothing if self.training and targets is None else 0.0
-        losses = []
-        for i, logits in enumerate(self.logits(context, sub_indices, **given)):
-            target = sub_indices[..., i].flatten()
-            if targets is not None:
-                target = targets[..., i, : logits.shape[-1]].flatten(0, -2).float()
-            losses.append(
-                F.cross_entropy(
-                    logits.float().flatten(0, -2),
-                    target,
-                    reduction='none',
-                    label_smoothing=smoothing,
-                ).view(sub_indices.shape[:-1])
-            )
-        return torch.stack(losses, -1)
+        logits = self.logits(context, sub_indices, **given)
+        return cross_entropies(logits, sub_indices, targets, smoothing)
 
     def loss(
         self,
@@ -198,3 +186,29 @@ class Head(nn.Module):
             rows: The quantizer's vectors, where the embedding needs them.
         """
         raise NotImplementedError
+
+
+def cross_entropies(
+    logits: Sequence[Tensor],
+    sub_indices: Tensor,
+    targets: Tensor | None = None,
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """Return the cross-entropy of each sub-token in nats, float32 (B, T, k).
+
+    Args:
+        logits: (B, T, V_i) of each sub-token.
+        sub_indices: True sub-tokens, int64 (B, T, k).
+        targets: Distributions (B, T, k, V) in their place.
+        label_smoothing: See :class:`Head`.
+    """
+    losses = []
+    for i, x in enumerate(logits):
+        target = sub_indices[..., i].flatten()
+        if targets is not None:
+            target = targets[..., i, : x.shape[-1]].flatten(0, -2).float()
+        loss = F.cross_entropy(
+            x.float().flatten(0, -2), target, reduction='none', label_smoothing=label_smoothing
+        )
+        losses.append(loss.view(sub_indices.shape[:-1]))
+    return torch.stack(losses, -1)

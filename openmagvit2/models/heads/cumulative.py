@@ -27,9 +27,9 @@ class CumulativeCodeHead(Head):
     Made for residual quantizers, whose codes add up: the sum up to a depth is the coarser token.
 
     Args:
-        vocab_sizes: Sizes of the codebooks, all the same; the generator hands them over.
+        vocab_sizes: Sizes of the codebooks, all the same; set by the generator.
         dim, num_heads: Those of the backbone.
-        row_dim: Width of the quantizer's vectors; the generator hands it over.
+        row_dim: Width of the quantizer's vectors; set by the generator.
         num_layers: Blocks over the depths.
         dropout: In the blocks.
         initial_deviation: See :class:`Gpt`.

@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
-from openmagvit2.models.heads.base import Draw, Head
+from openmagvit2.models.heads.base import Draw, Head, cross_entropies
 from openmagvit2.models.heads.embeddings import Rows
 from openmagvit2.models.layers.init import init_normal
 from openmagvit2.models.layers.kv_cache import LayerCache
@@ -28,7 +27,7 @@ class MaskedBitHead(Head):
     ``steps`` groups, few at first (a cosine); sub-tokens of a group are independent.
 
     Args:
-        vocab_sizes: Sizes of the sub-vocabularies; the generator hands over its factorization's.
+        vocab_sizes: Sizes of the sub-vocabularies; set by the generator.
         dim: Width of the backbone.
         num_layers: Residual blocks of the small network.
         steps: Groups, at most one for each sub-token; with that many, no sub-tokens are taken to be
@@ -96,15 +95,8 @@ class MaskedBitHead(Head):
             vector = self.embeddings.digit(i, values, rows)
             x = x + torch.where(masked[..., i, None], self.masks[i].to(vector.dtype), vector)
         x = self._features(x)
-        losses = [
-            F.cross_entropy(
-                classifier(x).float().flatten(0, -2),
-                sub_indices[..., i].flatten(),
-                reduction='none',
-            ).view(x.shape[:-1])
-            for i, classifier in enumerate(self.classifiers)
-        ]
-        of_masked = (torch.stack(losses, -1) * masked).sum(-1)
+        losses = cross_entropies([classifier(x) for classifier in self.classifiers], sub_indices)
+        of_masked = (losses * masked).sum(-1)
         return dict(sub_tokens=(of_masked * count / number).mean())
 
     def sample(

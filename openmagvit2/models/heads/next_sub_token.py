@@ -21,8 +21,7 @@ class NextSubTokenHead(Head):
     """Predicts sub-token j of a token from its context vector and its sub-tokens before j.
 
     Args:
-        vocab_sizes: Sizes of the sub-vocabularies, any number of them; the generator hands over its
-            factorization's.
+        vocab_sizes: Sizes of the sub-vocabularies, any number of them; set by the generator.
         dim, num_heads: Those of the backbone.
         num_layers: Intra-token blocks.
         dropout: In the blocks.

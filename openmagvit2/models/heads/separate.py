@@ -21,7 +21,7 @@ class SeparateHead(Head):
     sub-tokens are independent.
 
     Args:
-        vocab_sizes: Sizes of the sub-vocabularies; the generator hands over its factorization's.
+        vocab_sizes: Sizes of the sub-vocabularies; set by the generator.
         dim: Width of the backbone.
         options: Other arguments of :class:`Head`.
     """

@@ -57,14 +57,7 @@ class Codebook(PerIteration):
         Raises:
             UserError: A value is out of range, or one needs ``ema_decay``.
         """
-        _check(
-            size,
-            dim,
-            ema_decay,
-            ema_smoothing=ema_smoothing,
-            restart_after=restart_after,
-            restart_below=restart_below,
-        )
+        _check(size, dim, ema_decay, ema_smoothing, restart_after, restart_below)
         self.l2_norm, self.ema_decay, self.ema_smoothing = l2_norm, ema_decay, ema_smoothing
         self.restart_after, self.restart_below = restart_after, restart_below
         self.embedding = nn.Embedding(size, dim)
@@ -205,21 +198,26 @@ def nearest(x: Tensor, table: Tensor, max_elements: int = 2**25) -> Tensor:
         return torch.cat([(norms - 2 * block @ table.T).argmin(-1) for block in blocks])
 
 
-def _check(size: int, dim: int, decay: float | None, **others: float | None) -> None:
+def _check(
+    size: int,
+    dim: int,
+    decay: float | None,
+    smoothing: float | None,
+    after: int | None,
+    below: float | None,
+) -> None:
     if size < 2 or dim < 1:
         raise UserError(
             f'model.quantizer needs codebook_size >= 2 and code_dim >= 1, got {size} and {dim}.'
         )
     if decay is not None and not 0 < decay < 1:
         raise UserError(f'model.quantizer.ema_decay must lie between 0 and 1, got {decay}.')
-    after = others['restart_after']
     if after is not None and after < 1:
         raise UserError(
             f'model.quantizer.restart_after must be at least 1, or None for no restarts, got '
             f'{after}.'
         )
-    for name in ('ema_smoothing', 'restart_below'):
-        value = others[name]
+    for name, value in (('ema_smoothing', smoothing), ('restart_below', below)):
         if value is not None and (decay is None or value <= 0):
             raise UserError(
                 f'model.quantizer.{name} must be a positive number and needs ema_decay, got '

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
 from openmagvit2.models.layers.arguments import check_choice
-from openmagvit2.models.layers.rope import apply_rope
+from openmagvit2.models.layers.rope import apply_rope, grid_cells
 from openmagvit2.models.layers.window_attention import WindowAttention, offset_numbers
 
 
@@ -121,8 +121,7 @@ def turns(height: int, width: int, head_dim: int, device: torch.device) -> Tenso
     """
     steps = torch.arange(head_dim // 4, dtype=torch.float32, device=device) * (4 / head_dim)
     theta = 10000.0**-steps
-    rows = torch.arange(height, device=device).repeat_interleave(width)
-    columns = torch.arange(width, device=device).repeat(height)
+    rows, columns = grid_cells((height, width), device).unbind(-1)
     angles = torch.stack([columns[:, None] * theta, rows[:, None] * theta], -1).flatten(1)
     return torch.stack([angles.cos(), angles.sin()], -1)
 

@@ -1,4 +1,4 @@
-"""Initial weights of several networks; functions for ``Module.apply``."""
+"""Initial weights of networks; functions for ``Module.apply``."""
 
 import math
 
@@ -10,11 +10,11 @@ def init_normal(module: nn.Module, deviation: float = 0.02) -> None:
     """Draw normal weights of linear layers, convolutions and embeddings, set biases to zero."""
     if isinstance(module, (nn.Linear, nn.Conv2d, nn.Embedding)):
         nn.init.normal_(module.weight, 0.0, deviation)
-    _without_bias(module)
+    _zero_bias(module)
 
 
 def init_linear(module: nn.Module) -> None:
-    """Do the same for linear layers alone."""
+    """Do what :func:`init_normal` does, for linear layers alone."""
     if isinstance(module, nn.Linear):
         init_normal(module)
 
@@ -26,7 +26,7 @@ def init_truncated(module: nn.Module) -> None:
         bound = math.erf(2**0.5)
         with torch.no_grad():
             module.weight.uniform_(-bound, bound).erfinv_().mul_(0.02 * 2**0.5)
-    _without_bias(module)
+    _zero_bias(module)
 
 
 def init_xavier(module: nn.Module) -> None:
@@ -39,6 +39,6 @@ def init_xavier(module: nn.Module) -> None:
         nn.init.zeros_(module.bias)
 
 
-def _without_bias(module: nn.Module) -> None:
+def _zero_bias(module: nn.Module) -> None:
     if isinstance(module, (nn.Linear, nn.Conv2d)) and module.bias is not None:
         nn.init.zeros_(module.bias)

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
+from openmagvit2.models.layers.rope import grid_cells
 from openmagvit2.models.layers.vit_block import VitBlock
 
 
@@ -39,7 +40,6 @@ def sine_positions(height: int, width: int, dim: int) -> Tensor:
     if dim % 4:
         raise UserError(f'dim={dim} must be divisible by 4 for sine and cosine of two axes.')
     omega = 10000 ** (-torch.arange(dim // 4, dtype=torch.float64, device='cpu') / (dim / 4))
-    rows = torch.arange(height, dtype=torch.float64, device='cpu').repeat_interleave(width)
-    columns = torch.arange(width, dtype=torch.float64, device='cpu').repeat(height)
+    rows, columns = grid_cells((height, width), torch.device('cpu')).unbind(-1)
     angles = [axis[:, None] * omega for axis in (columns, rows)]
     return torch.cat([f(a) for a in angles for f in (torch.sin, torch.cos)], 1).float()

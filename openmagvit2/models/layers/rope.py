@@ -8,9 +8,9 @@ from torch import Tensor
 from openmagvit2.errors import UserError
 
 
-def grid_cells(grid: Sequence[int]) -> Tensor:
+def grid_cells(grid: Sequence[int], device: torch.device | None = None) -> Tensor:
     """Return the coordinates of the cells of a grid in raster order: int64 (cells, len(grid))."""
-    axes = torch.meshgrid(*(torch.arange(n) for n in grid), indexing='ij')
+    axes = torch.meshgrid(*(torch.arange(n, device=device) for n in grid), indexing='ij')
     return torch.stack(axes, -1).flatten(0, -2)
 
 

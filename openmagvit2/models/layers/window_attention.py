@@ -6,6 +6,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from openmagvit2.models.layers.arguments import check_heads
+from openmagvit2.models.layers.rope import grid_cells
 
 
 class WindowAttention(nn.Module):
@@ -50,7 +51,6 @@ def offset_numbers(height: int, width: int) -> Tensor:
         int64 (cells, cells): (query row - key row + height - 1) (2 width - 1) + query column - key
         column + width - 1.
     """
-    rows = torch.arange(height).repeat_interleave(width)
-    columns = torch.arange(width).repeat(height)
+    rows, columns = grid_cells((height, width)).unbind(-1)
     down = rows[:, None] - rows + height - 1
     return down * (2 * width - 1) + columns[:, None] - columns + width - 1

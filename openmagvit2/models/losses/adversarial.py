@@ -36,7 +36,7 @@ class Adversarial(nn.Module):
         start: Iteration from which the game is played.
         first: Who steps first on a reconstruction: 'generator' or 'discriminator'.
         regularizers: Configs of penalties of the discriminator, each with a ``weight`` and, where
-            it shall not be that of its class, a ``name`` for logs and checkpoints:
+            it differs from that of its class, a ``name`` for logs and checkpoints:
             ``regularizer(real, fake, discriminator=, image=, iteration=) -> scalar``, or None where
             an iteration has none. One that does not accept a keyword is not given it. A ``type``
             of None removes an inherited one.

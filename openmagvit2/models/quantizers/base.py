@@ -274,8 +274,7 @@ class BaseQuantizer(nn.Module, ABC):
 def straight_through(z: Tensor, codes: Tensor) -> Tensor:
     """Return ``codes`` in the forward pass, the gradient of ``z`` in the backward pass.
 
-    The sum is kept as the official code has it: codes come out exact only up to rounding (1e-7 in
-        float32).
+    The sum is that of the official code: codes come out exact up to rounding, 1e-7 in float32.
     """
     return z + (codes - z).detach()
 

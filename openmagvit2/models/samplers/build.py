@@ -14,7 +14,7 @@ def build_sampler(settings: dict[str, Any]) -> SubTokenSampler:
     """Return the sampler of settings, :class:`SubTokenSampler` by default.
 
     Raises:
-        UserError: It has no setting of a name, or one is of another type.
+        UserError: The sampler has no such setting, or a value is of another type.
     """
     settings = dict(type='SubTokenSampler') | settings
     kind = settings['type']

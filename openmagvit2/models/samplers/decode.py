@@ -34,8 +34,8 @@ def uniforms(seed: int, keys: Sequence[int], numbers: Sequence[int], *shape: int
 
 
 class Finite:
-    """Watches logits for NaN and infinite numbers; read once at the end, for the loop must not wait
-    for the device.
+    """Watches logits for NaN and infinite numbers; read once at the end, because the loop must not
+    wait for the device.
     """
 
     def __init__(self, device: torch.device) -> None:

@@ -26,7 +26,7 @@ def top_p(logits: Tensor, p: float) -> Tensor:
         return logits
     probabilities = logits.softmax(-1)
     size = logits.shape[-1]
-    # To ask an accelerator whether a part is enough would be a wait for each token.
+    # On an accelerator, asking whether a part is enough would wait at each token.
     count = FEW if logits.device.type == 'cpu' else size
     while True:
         count = min(count, size)

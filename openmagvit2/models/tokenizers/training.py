@@ -57,21 +57,14 @@ class Training(nn.Module):
     ) -> None:
         super().__init__()
         self.start = start
-        configs = {
-            name: config
-            for name, config in (DEFAULT_LOSSES | dict(losses or {})).items()
-            if config is not None and config.get('type', '') is not None
-        }
-        self.losses = nn.ModuleDict(
-            {
-                name: LOSSES.build({key: value for key, value in config.items() if key != 'weight'})
-                for name, config in configs.items()
-            }
-        )
-        self.weights = {
-            name: build_weight(config.get('weight', 1.0), f'training.losses.{name}.weight')
-            for name, config in configs.items()
-        }
+        self.losses, self.weights = nn.ModuleDict(), {}
+        for name, config in (DEFAULT_LOSSES | dict(losses or {})).items():
+            if config is None or config.get('type', '') is None:
+                continue
+            config = dict(config)
+            weight = config.pop('weight', 1.0)
+            self.losses[name] = LOSSES.build(config)
+            self.weights[name] = build_weight(weight, f'training.losses.{name}.weight')
         given: dict[str, Any] = DEFAULT_QUANTIZER_WEIGHTS | dict(quantizer_losses or {})
         self.quantizer_weights = {
             name: build_weight(0.0 if value is None else value, f'training.quantizer_losses.{name}')
@@ -127,7 +120,7 @@ class Training(nn.Module):
         """Return weighted losses of those that a quantizer has emitted.
 
         Raises:
-            UserError: A weight is of a loss that it does not emit.
+            UserError: There is a weight of a loss that it does not emit.
         """
         missing = sorted(self.wanted - set(out.losses)) if quantizer.training else ()
         if missing:
