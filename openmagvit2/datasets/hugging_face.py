@@ -8,7 +8,7 @@ from openmagvit2.checkpoint.hashing import digest
 from openmagvit2.datasets.base import ImageDataset
 from openmagvit2.datasets.hugging_face_files import class_names, load_rows, local_files, read_row
 from openmagvit2.datasets.labels import UNLABELLED
-from openmagvit2.io.images import Colour, to_colour
+from openmagvit2.io import Colour, to_colour
 from openmagvit2.registry import DATASETS
 
 
