@@ -41,11 +41,9 @@ def test_first_images_are_balanced_and_padded():
     data = FashionMNIST(num_images=30, pipeline=[dict(type='Pad', size=32)])
     assert np.bincount(data.labels).tolist() == [3] * 10
     image = data[4]['image']
-    assert (
-        image.shape == (3, 32, 32)
-        and image[:, :2].sum() == 0
-        and image.sum() == 3 * int(data.images[4].astype(int).sum())
-    )
+    assert image.shape == (3, 32, 32)
+    assert image[:, :2].sum() == 0
+    assert image.sum() == 3 * int(data.images[4].astype(int).sum())
 
 
 def test_imagenet_layout(imagenet):
@@ -109,10 +107,8 @@ def test_folders_without_images(tmp_path, monkeypatch):
             data(data_root=str(tmp_path), **arguments)
     Image.new('RGB', (4, 4)).save(tmp_path / 'val2017' / 'n02' / '0.png')
     assert ImageNet(data_root=str(tmp_path), split='val2017').samples[0][1] == 1
-    assert (
-        logged[0][0].endswith('1 of 2 folders hold no images and count as classes: n01')
-        and logged[0][1] == logging.WARNING
-    )
+    assert logged[0][0].endswith('1 of 2 folders hold no images and count as classes: n01')
+    assert logged[0][1] == logging.WARNING
 
 
 def test_list_file(imagenet):
@@ -242,12 +238,10 @@ def test_broken_images_are_left_out_counted_and_listed(broken, tmp_path, monkeyp
     data = ImageFolder(data_root=str(broken), on_error='skip')
     assert [data[i]['image'].shape[1] for i in range(len(data))] == [61, 62, 65]
     ((text, level),) = logged
-    assert (
-        'leaves out 2 of 5 images' in text
-        and f'\n  {broken / "2.jpg"}: ' in text
-        and '3.jpg: ' in text
-        and '4.jpg' not in text
-    )
+    assert 'leaves out 2 of 5 images' in text
+    assert f'\n  {broken / "2.jpg"}: ' in text
+    assert '3.jpg: ' in text
+    assert '4.jpg' not in text
     assert level == logging.WARNING
     for i in (0, 1, 4):
         (broken / f'{i}.jpg').unlink()

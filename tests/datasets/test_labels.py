@@ -82,10 +82,8 @@ def test_a_training_warns_in_one_line(key, monkeypatch):
     checks.check_datasets({key: loader, 'other': SimpleNamespace(dataset=[])}, model(12))
     assert len(logged) == (key == 'train_dataloader')
     for text, level in logged:
-        assert (
-            text.startswith('train_dataloader: FashionMNIST has 10 classes, the model 12')
-            and level == logging.WARNING
-        )
+        assert text.startswith('train_dataloader: FashionMNIST has 10 classes, the model 12')
+        assert level == logging.WARNING
 
 
 class Unread(ImageDataset):
