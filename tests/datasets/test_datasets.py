@@ -76,13 +76,10 @@ def test_coco_layout(tmp_path):
         (30, -1),
         (112, -1),
     ]
-    with pytest.raises(
-        ValueError,
-        match=(
-            'train2017 does not exist; put the images of COCO train2017 there.*or another '
-            '`split` there'
-        ),
-    ):
+    message = (
+        'train2017 does not exist; put the images of COCO train2017 there.*or another `split` there'
+    )
+    with pytest.raises(ValueError, match=message):
         Coco(data_root=str(tmp_path), split='train2017')
 
 
@@ -119,13 +116,11 @@ def test_list_file(imagenet):
     assert [label for _, label in data.samples] == [7, 12, 3, -1] and data.num_classes == 13
     assert [path.name for path, _ in data.samples[1:3]] == ['0.png', 'a name.png']
     listing.write_text('val/n01/1.png\n' + ''.join(f'train/{i}.png\n' for i in range(5)))
-    with pytest.raises(
-        ValueError,
-        match=(
-            r'names 5 files that do not exist \(line 2: .*0.png, line 3: .*1.png, line 4: '
-            r'.*2.png, …\)'
-        ),
-    ):
+    message = (
+        r'names 5 files that do not exist \(line 2: .*0.png, line 3: .*1.png, line 4: '
+        r'.*2.png, …\)'
+    )
+    with pytest.raises(ValueError, match=message):
         ImageList(list_file=str(listing), data_root=str(imagenet))
 
 
@@ -220,10 +215,8 @@ def test_broken_image_is_named(broken, monkeypatch):
     data = ImageFolder(data_root=str(broken))
     assert len(data) == 5
     for i, reason in ((2, 'truncated'), (3, 'no image format')):
-        with pytest.raises(
-            ValueError,
-            match=f"{i}.jpg cannot be read: .*{reason}.*, or set the data set's on_error='skip'",
-        ):
+        message = f"{i}.jpg cannot be read: .*{reason}.*, or set the data set's on_error='skip'"
+        with pytest.raises(ValueError, match=message):
             data[i]
     monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 50)
     with pytest.raises(ValueError, match='0.jpg cannot be read: .*decompression bomb'):

@@ -51,13 +51,11 @@ def test_a_folder_belongs_to_its_run(tmp_path):
     run = json.loads((folder / 'run.json').read_text())
     assert read_checkpoint(folder / 'iter_2.pth')['meta']['run'] == run['id']
     assert not (folder / LOCK).exists()
-    with pytest.raises(
-        ValueError,
-        match=(
-            r'holds the results of another run of .*lfq_32.py \(iter_2.pth\); go on with '
-            r'--resume, or give'
-        ),
-    ):
+    message = (
+        r'holds the results of another run of .*lfq_32.py \(iter_2.pth\); go on with '
+        r'--resume, or give'
+    )
+    with pytest.raises(ValueError, match=message):
         train(config(f'{name}-b'), str(folder))
     # A file of the user's is no checkpoint; another run's, of a higher number, is neither taken nor
     # removed.
