@@ -26,7 +26,7 @@ from openmagvit2.checkpoint.folder import (
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.config import load_config
 from openmagvit2.errors import UserError
-from openmagvit2.io.paths import usable
+from openmagvit2.io import usable
 from openmagvit2.version import __version__
 
 Door = TypeVar('Door', bound='Pretrained')

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from openmagvit2.errors import UserError
-from openmagvit2.io.images import Colour, Source, read_image
+from openmagvit2.io import Colour, Source, read_image
 
 ImageLike = str | Path | bytes | BinaryIO | Image.Image | np.ndarray | Tensor
 # How far a float may lie outside its range, of half the range: what rounding does.

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from openmagvit2.errors import UserError
-from openmagvit2.io.paths import usable
+from openmagvit2.io import usable
 
 PACKAGE = Path(__file__).parents[1]
 METAFILE = 'metafile.yml'

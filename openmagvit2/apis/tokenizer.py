@@ -14,7 +14,7 @@ from openmagvit2.apis.hub import Pretrained
 from openmagvit2.apis.images import ImageLike, one_by_one, to_indices, to_list
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.errors import UserError, check_choice
-from openmagvit2.io.images import Colour, UnreadableImage
+from openmagvit2.io import Colour, UnreadableImage
 from openmagvit2.visualization import to_uint8
 
 

@@ -4,7 +4,7 @@ import codecs
 from pathlib import Path
 
 from openmagvit2.errors import UserError
-from openmagvit2.io.paths import reading
+from openmagvit2.io import reading
 
 PICTURE = 'it is a picture; name a checkpoint'
 # How such a file begins, and what to say of it.

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from openmagvit2.checkpoint.untrusted import read_pickle
 from openmagvit2.errors import UserError
-from openmagvit2.io.paths import usable
+from openmagvit2.io import usable
 
 if TYPE_CHECKING:
     from openmagvit2.checkpoint.shard_reader import SafeReader

@@ -7,7 +7,7 @@ import torch
 
 from openmagvit2.checkpoint.hashing import file_hash
 from openmagvit2.errors import UserError
-from openmagvit2.io.paths import usable
+from openmagvit2.io import usable
 
 
 def find_weights(name: str, what: str, key: str, given: str | None = None) -> Path:

@@ -29,7 +29,7 @@ from mmengine.config import ConfigDict
 
 from openmagvit2.cfg_options import TEMPLATE
 from openmagvit2.errors import UserError
-from openmagvit2.io.paths import reading, usable
+from openmagvit2.io import reading, usable
 
 MARK = re.compile(r'_template_(\d+)_')
 

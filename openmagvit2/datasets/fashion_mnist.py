@@ -14,7 +14,7 @@ import numpy as np
 from openmagvit2.checkpoint.hashing import digest
 from openmagvit2.datasets.base import ImageDataset
 from openmagvit2.errors import UserError, check_choice
-from openmagvit2.io.paths import usable
+from openmagvit2.io import usable
 from openmagvit2.registry import DATASETS
 
 EMBEDDED = Path(__file__).parent / 'embedded' / 'fashion_mnist_subset.npz'

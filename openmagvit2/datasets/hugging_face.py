@@ -14,7 +14,7 @@ from openmagvit2.datasets.hugging_face_files import (
     read_row,
 )
 from openmagvit2.datasets.labels import UNLABELLED
-from openmagvit2.io.images import Colour, to_colour
+from openmagvit2.io import Colour, to_colour
 from openmagvit2.registry import DATASETS
 
 

@@ -9,8 +9,7 @@ import numpy as np
 
 from openmagvit2.datasets.labels import LARGEST_LABEL, UNLABELLED
 from openmagvit2.errors import UserError
-from openmagvit2.io.images import Colour, UnreadableImage, read_image
-from openmagvit2.io.paths import usable
+from openmagvit2.io import Colour, UnreadableImage, read_image, usable
 
 
 def local_files(path: str) -> list[str]:

@@ -13,7 +13,7 @@ from openmagvit2.datasets.base import uniform
 from openmagvit2.datasets.hugging_face_files import class_names, load_rows, read_row
 from openmagvit2.datasets.streams import MAX_UNREADABLE, ImageStream, shuffled
 from openmagvit2.errors import UserError
-from openmagvit2.io.images import Colour, UnreadableImage
+from openmagvit2.io import Colour, UnreadableImage
 from openmagvit2.registry import DATASETS
 
 

@@ -17,10 +17,8 @@ from openmagvit2.datasets.base import ImageDataset
 from openmagvit2.datasets.labels import LARGEST_LABEL, UNLABELLED
 from openmagvit2.datasets.packed import PackedSamples
 from openmagvit2.errors import UserError, check_choice, few
+from openmagvit2.io import Colour, UnreadableImage, read_lines, read_picture, to_colour, usable
 from openmagvit2.io.image_files import find_folders, find_images
-from openmagvit2.io.images import Colour, UnreadableImage, read_picture, to_colour
-from openmagvit2.io.paths import usable
-from openmagvit2.io.text import read_lines
 from openmagvit2.registry import DATASETS
 
 # The official runs leave this file out: 1,281,166 of 1,281,167 training images remain

@@ -20,10 +20,8 @@ from openmagvit2.datasets.labels import UNLABELLED
 from openmagvit2.datasets.streams import MAX_UNREADABLE, ImageStream, shuffled
 from openmagvit2.datasets.tar_files import TooLarge, samples
 from openmagvit2.errors import UserError
+from openmagvit2.io import Colour, UnreadableImage, read_lines, read_picture, usable
 from openmagvit2.io.image_files import ENDINGS
-from openmagvit2.io.images import Colour, UnreadableImage, read_picture
-from openmagvit2.io.paths import usable
-from openmagvit2.io.text import read_lines
 from openmagvit2.registry import DATASETS
 
 # The first of these that a sample has is its image.

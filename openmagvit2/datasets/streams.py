@@ -11,7 +11,7 @@ from torch.utils.data import IterableDataset
 from openmagvit2.datasets.labels import UNLABELLED
 from openmagvit2.datasets.pictures import transformed
 from openmagvit2.errors import UserError
-from openmagvit2.io.images import Colour, to_colour
+from openmagvit2.io import Colour, to_colour
 from openmagvit2.protocols import Classifying
 from openmagvit2.registry import TRANSFORMS
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from openmagvit2.errors import UserError
-from openmagvit2.io.paths import usable
+from openmagvit2.io import usable
 
 HEADER, TOKENS, LABELS = 'header.json', 'tokens.bin', 'labels.npy'
 # Version of the format of the header and the files beside it.

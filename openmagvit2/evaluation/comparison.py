@@ -25,7 +25,7 @@ from openmagvit2.evaluation.inception_score import InceptionScore
 from openmagvit2.evaluation.kernel_distance import kernel_distance
 from openmagvit2.evaluation.names import METRICS
 from openmagvit2.evaluation.precision_recall import precision_recall
-from openmagvit2.io.images import Colour
+from openmagvit2.io import Colour
 
 # Metrics that compare single images of both sets.
 PAIRED = {'precision_recall', 'kid'}

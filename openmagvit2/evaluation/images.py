@@ -10,9 +10,8 @@ from PIL import Image
 
 from openmagvit2.checkpoint.hashing import chunks, digest
 from openmagvit2.errors import UserError
+from openmagvit2.io import IMAGE_RULES, Colour, UnreadableImage, read_image, to_colour, usable
 from openmagvit2.io.image_files import find_images
-from openmagvit2.io.images import RULES, Colour, UnreadableImage, read_image, to_colour
-from openmagvit2.io.paths import usable
 
 
 class ImageSet:
@@ -58,7 +57,7 @@ class ImageSet:
         """Return a hash of the pixels: of the file, and for a folder also of how it is read."""
         if not self.files:
             return self.hash()
-        return digest([f'{self.hash()} {RULES} {self.background}'.encode()])
+        return digest([f'{self.hash()} {IMAGE_RULES} {self.background}'.encode()])
 
     def _content(self) -> Iterator[bytes]:
         for file in self.files or [self.path]:

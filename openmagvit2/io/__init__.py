@@ -3,13 +3,24 @@
 from openmagvit2.io.atomic import remove_leftovers, write_atomically, write_text
 from openmagvit2.io.folders import claim, make_folder, named_if_full
 from openmagvit2.io.image_files import ENDINGS, find_images, gather_images
-from openmagvit2.io.images import UnreadableImage, read_image, read_picture, to_colour
+from openmagvit2.io.images import (
+    IMAGE_RULES,
+    Colour,
+    Source,
+    UnreadableImage,
+    read_image,
+    read_picture,
+    to_colour,
+)
 from openmagvit2.io.parts import reserve, write_range
 from openmagvit2.io.paths import reading, usable, usable_text
 from openmagvit2.io.text import read_lines
 
 __all__ = [
     'ENDINGS',
+    'IMAGE_RULES',
+    'Colour',
+    'Source',
     'UnreadableImage',
     'claim',
     'find_images',

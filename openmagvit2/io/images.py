@@ -30,7 +30,7 @@ Source = str | os.PathLike | bytes | BinaryIO | Image.Image
 Colour = str | Sequence[int]
 
 # Version of these rules, part of the key of cached results; raise it when pixels change.
-RULES = 2
+IMAGE_RULES = 2
 
 ORIENTATION = 0x0112
 UPRIGHT = {

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 from torch import Tensor
 
-from openmagvit2.io.atomic import write_atomically
+from openmagvit2.io import write_atomically
 from openmagvit2.io.image_files import GRID_MARK, GRID_NAME
 
 

@@ -16,7 +16,7 @@ from openmagvit2.evaluation.features.base import FeatureExtractor
 from openmagvit2.evaluation.images import ImageSet
 from openmagvit2.evaluation.rejection import build_rejection
 from openmagvit2.evaluation.sample_labels import RANDOM, by_class, sample_pairs
-from openmagvit2.io.images import Colour
+from openmagvit2.io import Colour
 from openmagvit2.registry import FEATURES
 from openmagvit2.signatures import accepted
 

@@ -1,6 +1,5 @@
 """Samples as one ADM-style npz: what the evaluators of the field read."""
 
-import json
 import shutil
 import zipfile
 from collections.abc import Callable, Sequence
@@ -100,16 +99,13 @@ def _check_target(out: Path) -> None:
 
 
 def _identity(generator: Generator, sampling: dict, rejection: Rejection | None) -> dict:
-    """Return weights, sampling settings and what is not as by default, as JSON gives them back."""
-    size = generator.model.output_size
-    more = dict(size=list(size)) if size else {}
+    """Return the weights, the sampling settings, and what is not as by default."""
+    identity = dict(weights=weights_hash(generator.model), sampling=generator.sampling | sampling)
+    if generator.model.output_size:
+        identity.update(size=generator.model.output_size)
     if rejection:
-        more |= dict(rejection=rejection.key())
-    return dict(
-        weights=weights_hash(generator.model),
-        sampling=json.loads(json.dumps(generator.sampling | sampling)),
-        **more,
-    )
+        identity.update(rejection=rejection.key())
+    return identity
 
 
 def _write_parts(draw: Callable[[Jobs], np.ndarray], folder: Path, parts: Sequence[Jobs]) -> None:

@@ -10,10 +10,8 @@ import numpy as np
 from mmengine.config import Config
 
 from openmagvit2.apis import init_model
-from openmagvit2.checkpoint.hashing import weights_hash
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.datasets.token_files import (
-    FORMAT,
     HEADER,
     LABELS,
     TOKENS,
@@ -23,10 +21,10 @@ from openmagvit2.datasets.token_files import (
     open_tokens,
     read_header,
     read_labels,
-    token_dtype,
 )
 from openmagvit2.errors import UserError
 from openmagvit2.io import make_folder, usable, usable_text, write_atomically, write_text
+from openmagvit2.workflows.tokenize import tokenizer_header
 
 JSONL = 'pretokenized.jsonl'
 # Tokens of one image: (views, tokens of a view) whole numbers, and its label.
@@ -260,19 +258,6 @@ def _new_header(
     model = init_model(config, checkpoint, 'cpu')
     if is_generator(model):
         raise UserError('--config is of a generator; name that of its tokenizer.')
-    sizes = model.quantizer.codebook_sizes
     model.encoder.check_size((size, size))
-    return dict(
-        format=FORMAT,
-        grid=list(model.quantizer.token_shape(model.encoder.grid((size, size)))),
-        dtype=str(token_dtype(max(sizes))),
-        codebook_size=sizes[0] if len(sizes) == 1 else list(sizes),
-        bit_order=model.quantizer.bit_order,
-        classes=None,
-        recipe=dict(imported=str(source)),
-        tokenizer=dict(
-            config=json.loads(json.dumps(config.model.to_dict(), default=str)),
-            checkpoint=str(checkpoint),
-        ),
-        tokenizer_hash=weights_hash(model.encoder, model.quantizer),
-    )
+    header = tokenizer_header(model, config, checkpoint, (size, size))
+    return dict(header, classes=None, recipe=dict(imported=str(source)))

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -215,26 +216,42 @@ def _encode_block(
 
 
 def _header(model, config: Config, checkpoint: str, views: Views, recipe: dict) -> dict:
-    images, sizes = views.pictures, model.quantizer.codebook_sizes
+    images = views.pictures
     return dict(
-        format=FORMAT,
+        **tokenizer_header(model, config, checkpoint, views.shape[1:]),
         num_images=len(images),
         **_fingerprints(images, recipe['dataset']),
         num_views=len(views.views),
+        classes=images.metainfo['classes'],
+        recipe=_as_json(recipe),
+        finished=False,
+    )
+
+
+def tokenizer_header(
+    model, config: Config, checkpoint: str | Path, size: tuple[int, int]
+) -> dict[str, Any]:
+    """Return what the header of a cache says of the tokenizer and its tokens.
+
+    Args:
+        size: Height and width of the images.
+    """
+    sizes = model.quantizer.codebook_sizes
+    return dict(
+        format=FORMAT,
         # With several codebooks the last axis is theirs.
-        grid=list(model.quantizer.token_shape(model.encoder.grid(views.shape[1:]))),
+        grid=list(model.quantizer.token_shape(model.encoder.grid(size))),
         dtype=str(token_dtype(max(sizes))),
         codebook_size=sizes[0] if len(sizes) == 1 else list(sizes),
         bit_order=model.quantizer.bit_order,
-        classes=images.metainfo['classes'],
-        recipe=json.loads(json.dumps(recipe, default=str)),
-        tokenizer=dict(
-            config=json.loads(json.dumps(config.model.to_dict(), default=str)),
-            checkpoint=str(checkpoint),
-        ),
+        tokenizer=dict(config=_as_json(config.model.to_dict()), checkpoint=str(checkpoint)),
         tokenizer_hash=weights_hash(model.encoder, model.quantizer),
-        finished=False,
     )
+
+
+def _as_json(value: dict) -> dict:
+    """Return the value as it is read again from the header."""
+    return json.loads(json.dumps(value, default=str))
 
 
 def _fingerprints(images: ImageDataset, spec: dict) -> dict[str, str | None]:

@@ -119,9 +119,8 @@ def test_weights_choose(model):
         ('ema', 'model_ema.encoderconv_inweight'),
     ):
         ours, _ = to_ours(state, model, weights)
-        assert set(ours) == {'state_dict'} and ours['state_dict']['encoder.conv_in.weight'].equal(
-            state[key]
-        )
+        assert set(ours) == {'state_dict'}
+        assert ours['state_dict']['encoder.conv_in.weight'].equal(state[key])
     without = random_state(model, averages=False)
     assert 'ema_state_dict' not in to_ours(without, model)[0]
     with pytest.raises(ValueError, match='no averaged weights'):

@@ -110,8 +110,6 @@ def test_one_length_takes_the_place_of_the_other():
 
 
 def test_a_key_of_another_quantizer_is_explained():
-    with pytest.raises(
-        ValueError,
-        match=r'`model.quantizer.codebook_size`: LFQ has 2\^num_bits codes; set num_bits',
-    ):
+    message = r'`model.quantizer.codebook_size`: LFQ has 2\^num_bits codes; set num_bits'
+    with pytest.raises(ValueError, match=message):
         load_config(CONFIGS / 'tiny' / 'lfq_32.py', {'model.quantizer.codebook_size': 1000})

@@ -114,13 +114,11 @@ def test_seeds(load, seed):
     ('key', 'value'), [('persistent_workers', True), ('prefetch_factor', 2), ('timeout', 3)]
 )
 def test_settings_of_workers_need_workers(load, key, value):
-    with pytest.raises(
-        UserError,
-        match=(
-            f'train_dataloader.{key}={value} needs worker processes, and '
-            f'train_dataloader.num_workers is 0'
-        ),
-    ):
+    message = (
+        f'train_dataloader.{key}={value} needs worker processes, and '
+        f'train_dataloader.num_workers is 0'
+    )
+    with pytest.raises(UserError, match=message):
         load(f'train_dataloader = dict({key}={value})')
     assert (
         load(f'train_dataloader = dict({key}={value}, num_workers=2)').train_dataloader[key]

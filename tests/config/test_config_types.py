@@ -54,12 +54,10 @@ def test_arguments_of_base_classes_and_of_other_packages():
             super().__init__(**others)
 
     found = annotations(Mine)
-    assert (
-        found['channels'] is Count
-        and annotations(WarmupDecayLR)['last_step'] is Any
-        and 'depth' not in found
-        and 'others' not in found
-    )
+    assert found['channels'] is Count
+    assert annotations(WarmupDecayLR)['last_step'] is Any
+    assert 'depth' not in found
+    assert 'others' not in found
     assert annotations(Training)['adversarial'] == dict | None
 
 

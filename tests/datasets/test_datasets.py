@@ -41,11 +41,9 @@ def test_first_images_are_balanced_and_padded():
     data = FashionMNIST(num_images=30, pipeline=[dict(type='Pad', size=32)])
     assert np.bincount(data.labels).tolist() == [3] * 10
     image = data[4]['image']
-    assert (
-        image.shape == (3, 32, 32)
-        and image[:, :2].sum() == 0
-        and image.sum() == 3 * int(data.images[4].astype(int).sum())
-    )
+    assert image.shape == (3, 32, 32)
+    assert image[:, :2].sum() == 0
+    assert image.sum() == 3 * int(data.images[4].astype(int).sum())
 
 
 def test_imagenet_layout(imagenet):
@@ -78,13 +76,10 @@ def test_coco_layout(tmp_path):
         (30, -1),
         (112, -1),
     ]
-    with pytest.raises(
-        ValueError,
-        match=(
-            'train2017 does not exist; put the images of COCO train2017 there.*or another '
-            '`split` there'
-        ),
-    ):
+    message = (
+        'train2017 does not exist; put the images of COCO train2017 there.*or another `split` there'
+    )
+    with pytest.raises(ValueError, match=message):
         Coco(data_root=str(tmp_path), split='train2017')
 
 
@@ -109,10 +104,8 @@ def test_folders_without_images(tmp_path, monkeypatch):
             data(data_root=str(tmp_path), **arguments)
     Image.new('RGB', (4, 4)).save(tmp_path / 'val2017' / 'n02' / '0.png')
     assert ImageNet(data_root=str(tmp_path), split='val2017').samples[0][1] == 1
-    assert (
-        logged[0][0].endswith('1 of 2 folders hold no images and count as classes: n01')
-        and logged[0][1] == logging.WARNING
-    )
+    assert logged[0][0].endswith('1 of 2 folders hold no images and count as classes: n01')
+    assert logged[0][1] == logging.WARNING
 
 
 def test_list_file(imagenet):
@@ -123,13 +116,11 @@ def test_list_file(imagenet):
     assert [label for _, label in data.samples] == [7, 12, 3, -1] and data.num_classes == 13
     assert [path.name for path, _ in data.samples[1:3]] == ['0.png', 'a name.png']
     listing.write_text('val/n01/1.png\n' + ''.join(f'train/{i}.png\n' for i in range(5)))
-    with pytest.raises(
-        ValueError,
-        match=(
-            r'names 5 files that do not exist \(line 2: .*0.png, line 3: .*1.png, line 4: '
-            r'.*2.png, …\)'
-        ),
-    ):
+    message = (
+        r'names 5 files that do not exist \(line 2: .*0.png, line 3: .*1.png, line 4: '
+        r'.*2.png, …\)'
+    )
+    with pytest.raises(ValueError, match=message):
         ImageList(list_file=str(listing), data_root=str(imagenet))
 
 
@@ -225,10 +216,8 @@ def test_broken_image_is_named(broken, monkeypatch):
     data = ImageFolder(data_root=str(broken))
     assert len(data) == 5
     for i, reason in ((2, 'truncated'), (3, 'no image format')):
-        with pytest.raises(
-            ValueError,
-            match=f"{i}.jpg cannot be read: .*{reason}.*, or set the data set's on_error='skip'",
-        ):
+        message = f"{i}.jpg cannot be read: .*{reason}.*, or set the data set's on_error='skip'"
+        with pytest.raises(ValueError, match=message):
             data[i]
     monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 50)
     with pytest.raises(ValueError, match='0.jpg cannot be read: .*decompression bomb'):
@@ -243,12 +232,10 @@ def test_broken_images_are_left_out_counted_and_listed(broken, tmp_path, monkeyp
     data = ImageFolder(data_root=str(broken), on_error='skip')
     assert [data[i]['image'].shape[1] for i in range(len(data))] == [61, 62, 65]
     ((text, level),) = logged
-    assert (
-        'leaves out 2 of 5 images' in text
-        and f'\n  {broken / "2.jpg"}: ' in text
-        and '3.jpg: ' in text
-        and '4.jpg' not in text
-    )
+    assert 'leaves out 2 of 5 images' in text
+    assert f'\n  {broken / "2.jpg"}: ' in text
+    assert '3.jpg: ' in text
+    assert '4.jpg' not in text
     assert level == logging.WARNING
     for i in (0, 1, 4):
         (broken / f'{i}.jpg').unlink()

@@ -31,21 +31,17 @@ def image_list(folder, *classes: int) -> ImageList:
 
 def test_known_labels_are_checked_exactly(tmp_path):
     data = image_list(tmp_path, 0, 9, 10, 13, -1)
-    with pytest.raises(
-        ValueError,
-        match=(
-            r'^ImageList: .*2\.png has the label 10, .* go from 0 to 9; set '
-            r'model.conditioner.num_classes=14, or correct'
-        ),
-    ):
+    message = (
+        r'^ImageList: .*2\.png has the label 10, .* go from 0 to 9; set '
+        r'model.conditioner.num_classes=14, or correct'
+    )
+    with pytest.raises(ValueError, match=message):
         data.check_model(model(10))
     with pytest.raises(ValueError, match=r'3\.png has the label 13'):
         data.check_model(model(13))
     assert data.check_model(model(14)) is None
-    with pytest.raises(
-        ValueError,
-        match=r'1\.png has the label -2, .*; correct the labels; -1 stands for no class\.',
-    ):
+    message = r'1\.png has the label -2, .*; correct the labels; -1 stands for no class\.'
+    with pytest.raises(ValueError, match=message):
         image_list(tmp_path, 3, -2).check_model(model(4))
     with pytest.raises(ValueError, match='FashionMNIST: image 9 has the label 9'):
         FashionMNIST(num_images=30).check_model(model(9))
@@ -82,10 +78,8 @@ def test_a_training_warns_in_one_line(key, monkeypatch):
     checks.check_datasets({key: loader, 'other': SimpleNamespace(dataset=[])}, model(12))
     assert len(logged) == (key == 'train_dataloader')
     for text, level in logged:
-        assert (
-            text.startswith('train_dataloader: FashionMNIST has 10 classes, the model 12')
-            and level == logging.WARNING
-        )
+        assert text.startswith('train_dataloader: FashionMNIST has 10 classes, the model 12')
+        assert level == logging.WARNING
 
 
 class Unread(ImageDataset):

@@ -143,9 +143,9 @@ def test_shard_without_a_key(folder, monkeypatch):
         2,
         1,
     ]
+    assert len(logged) == 1
     assert (
-        len(logged) == 1
-        and 'some.tar: a and 1 more there cannot be read (no ending of png); 2 so far in reader 0'
+        'some.tar: a and 1 more there cannot be read (no ending of png); 2 so far in reader 0'
         in logged[0]
     )
 

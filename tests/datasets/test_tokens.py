@@ -157,22 +157,19 @@ def test_damaged_caches(checkpoint, tmp_path):
     (out / '.block-000000').write_text('done')
     before = (out / 'tokens.bin').stat().st_mtime_ns
     assert tokenize(config, str(checkpoint), out)['finished']
-    assert {path.name: path.read_bytes() for path in out.iterdir()} == whole and (
-        out / 'tokens.bin'
-    ).stat().st_mtime_ns == before
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == whole
+    assert (out / 'tokens.bin').stat().st_mtime_ns == before
 
 
 def test_streams_have_no_tokens(checkpoint, tmp_path):
     with tarfile.open(tmp_path / '0.tar', 'w'):
         pass
     shards = dict(_delete_=True, type='TarShards', urls=str(tmp_path))
-    with pytest.raises(
-        ValueError,
-        match=(
-            'train_dataloader.dataset: tokens need images that can be read by number; '
-            'TarShards has none'
-        ),
-    ):
+    message = (
+        'train_dataloader.dataset: tokens need images that can be read by number; '
+        'TarShards has none'
+    )
+    with pytest.raises(ValueError, match=message):
         tokenize(
             load_config(TINY / 'lfq_32.py', {'train_dataloader.dataset': shards}),
             str(checkpoint),
@@ -239,10 +236,8 @@ def test_labels_and_names_of_classes(checkpoint, tmp_path):
     np.save(out / 'labels.npy', np.array([*cache.labels[:19], 13]))
     generator = init_model(config)
     generator.init_weights()
-    with pytest.raises(
-        ValueError,
-        match=rf'^TokenCache: image 19 of {out} has the label 13, .* set model.*num_classes=14',
-    ):
+    message = rf'^TokenCache: image 19 of {out} has the label 13, .* set model.*num_classes=14'
+    with pytest.raises(ValueError, match=message):
         TokenCache(data_root=str(out)).check_model(generator)
 
 
@@ -277,16 +272,12 @@ def test_a_damaged_encoder_makes_no_tokens(value, tmp_path):
     path = tmp_path / 'damaged.pth'
     write_checkpoint(dict(state_dict=model.state_dict()), path)
     config = load_config(TINY / 'lfq_32.py', {'train_dataloader.dataset.num_images': 20})
-    with pytest.raises(
-        ValueError,
-        match=rf'NaN or infinite numbers for images 0 to 7 with the weights of {path}: the weights',
-    ):
+    message = rf'NaN or infinite numbers for images 0 to 7 with the weights of {path}: the weights'
+    with pytest.raises(ValueError, match=message):
         tokenize(config, str(path), tmp_path / 'tokens', batch_size=8)
     generator = init_model(TINY / 'ar_32.py', cfg_options={'model.tokenizer.checkpoint': str(path)})
-    with pytest.raises(
-        ValueError,
-        match=rf'model.tokenizer.checkpoint: Checkpoint {path}: encoder\..* has NaN or infinite',
-    ):
+    message = rf'model.tokenizer.checkpoint: Checkpoint {path}: encoder\..* has NaN or infinite'
+    with pytest.raises(ValueError, match=message):
         generator.init_weights()
     # A second start does not take what is there for finished.
     with pytest.raises(ValueError, match='NaN or infinite'):

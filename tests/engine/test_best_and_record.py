@@ -63,21 +63,16 @@ def test_the_record_of_a_training_is_that_of_its_checkpoint(tmp_path):
     run_test(config, str(tmp_path / 'a' / 'iter_3.pth'), str(tmp_path / 'b'))
     theirs = json.loads((tmp_path / 'b' / 'metrics.json').read_text())
     averaged = ours.pop('checkpoint'), theirs.pop('checkpoint')
-    assert (
-        averaged[0]
-        == dict(iteration=3, averaged=True, weights_sha256=averaged[1]['weights_sha256'])
-        and averaged[1]['averaged']
+    assert averaged[0] == dict(
+        iteration=3, averaged=True, weights_sha256=averaged[1]['weights_sha256']
     )
+    assert averaged[1]['averaged']
     # A test knows nothing of the type that its checkpoint was trained in.
-    assert (
-        ours.pop('precision')['training'].keys() == {'autoencoder', 'discriminator'}
-        and not theirs.pop('precision')['training']
-    )
+    assert ours.pop('precision')['training'].keys() == {'autoencoder', 'discriminator'}
+    assert not theirs.pop('precision')['training']
     assert ours == theirs and ours['images'] == 10 and ours['metrics'].keys() >= {'psnr', 'usage'}
-    assert (
-        ours['protocol'][0].startswith('PSNR: official')
-        and ours['dataset']['type'] == 'FashionMNIST'
-    )
+    assert ours['protocol'][0].startswith('PSNR: official')
+    assert ours['dataset']['type'] == 'FashionMNIST'
     # A test of other images beside the checkpoint leaves the merged config of the training.
     merged = (tmp_path / 'a' / 'lfq_32.py').read_text()
     config.experiment_name += '-d'

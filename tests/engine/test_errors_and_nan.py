@@ -105,13 +105,11 @@ def test_a_rate_beyond_all_bounds_stops_with_the_last_finite_checkpoint(tmp_path
 
 
 def test_the_loss_and_the_images_are_named(tmp_path):
-    with pytest.raises(
-        UserError,
-        match=(
-            r'Iteration 3: NaN or infinite loss.*reconstruction.*gradient of autoencoder.*, on '
-            r'image \d+, image'
-        ),
-    ):
+    message = (
+        r'Iteration 3: NaN or infinite loss.*reconstruction.*gradient of autoencoder.*, on '
+        r'image \d+, image'
+    )
+    with pytest.raises(UserError, match=message):
         train(config(tmp_path.name, 5, 9), str(tmp_path), hooks=[Poison()])
     assert files(tmp_path) == []
 
@@ -130,8 +128,6 @@ def test_nan_is_the_worst_value():
     for rule, better in (('greater', 2.0), ('less', 0.0)):
         hook = ResumableCheckpointHook(rule=rule)
         assert not hook._is_better(math.nan, None) and not hook._is_better(math.nan, 1.0)
-        assert (
-            hook._is_better(1.0, None)
-            and hook._is_better(1.0, math.nan)
-            and hook._is_better(better, 1.0)
-        )
+        assert hook._is_better(1.0, None)
+        assert hook._is_better(1.0, math.nan)
+        assert hook._is_better(better, 1.0)

@@ -91,10 +91,8 @@ def test_a_training_records_its_type_and_a_resume_keeps_it(measured, tmp_path):
         autoencoder='bfloat16', discriminator='bfloat16'
     )
     record = json.loads((tmp_path / 'metrics.json').read_text())['precision']
-    assert (
-        record['training']['autoencoder']['dtype'] == 'bfloat16'
-        and '4.0 times' in record['training']['autoencoder']['reason']
-    )
+    assert record['training']['autoencoder']['dtype'] == 'bfloat16'
+    assert '4.0 times' in record['training']['autoencoder']['reason']
     assert len(lines_about_dtype(tmp_path)) == 1
 
     # On a machine where float32 is the faster one.

@@ -195,10 +195,8 @@ def test_loading_weights_is_not_a_resume(tmp_path, straight):
 def test_a_role_has_no_accumulation_of_its_own(tmp_path):
     loaded = config(tmp_path.name, 0, 1)
     loaded.optim_wrapper.discriminator.accumulative_counts = 4
-    with pytest.raises(
-        ValueError,
-        match=r'optim_wrapper.discriminator.accumulative_counts: set optim_wrapper.accum',
-    ):
+    message = r'optim_wrapper.discriminator.accumulative_counts: set optim_wrapper.accum'
+    with pytest.raises(ValueError, match=message):
         train(loaded, str(tmp_path))
 
 

@@ -36,11 +36,9 @@ def test_the_config_wins(half, tmp_path, capfd):
     }
     content = resumed(half, tmp_path, 5, **options)
     (group,) = content['optimizer']['autoencoder']['param_groups']
-    assert (
-        tuple(group['betas']) == (0.8, 0.95)
-        and group['weight_decay'] == 0.01
-        and group['initial_lr'] == 1e-4
-    )
+    assert tuple(group['betas']) == (0.8, 0.95)
+    assert group['weight_decay'] == 0.01
+    assert group['initial_lr'] == 1e-4
     # The rate after the fifth step, on the curve of five.
     assert group['lr'] == pytest.approx(1e-4 * factor(5, 5, 0, 0, 0, 0, 'linear'))
     # Two batches of 4, three of 8.
@@ -98,10 +96,8 @@ def test_other_groups_of_parameters_are_refused(half, tmp_path):
 
 def test_texts_are_read_without_executing_them():
     old = read_settings("a = dict(b=[1, dict(c=(2, 3))], d='x')\nwork_dir = 'y'\nopen('z')")
-    assert (
-        old == dict(a=dict(b=[1, dict(c=[2, 3])], d='x'), work_dir='y')
-        and read_settings('a = (') == {}
-    )
+    assert old == dict(a=dict(b=[1, dict(c=[2, 3])], d='x'), work_dir='y')
+    assert read_settings('a = (') == {}
     new = read_settings("a = dict(b=[1, dict(c=(2, 4))], e=open('z'))")
     assert differences(old, new) == [
         'a.b.1.c.1=4 takes the place of 3.',

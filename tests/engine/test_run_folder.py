@@ -49,17 +49,13 @@ def test_a_folder_belongs_to_its_run(tmp_path):
     name, folder = tmp_path.name, tmp_path / 'run'
     train(config(f'{name}-a'), str(folder), resume=True)
     run = json.loads((folder / 'run.json').read_text())
-    assert (
-        read_checkpoint(folder / 'iter_2.pth')['meta']['run'] == run['id']
-        and not (folder / LOCK).exists()
+    assert read_checkpoint(folder / 'iter_2.pth')['meta']['run'] == run['id']
+    assert not (folder / LOCK).exists()
+    message = (
+        r'holds the results of another run of .*lfq_32.py \(iter_2.pth\); go on with '
+        r'--resume, or give'
     )
-    with pytest.raises(
-        ValueError,
-        match=(
-            r'holds the results of another run of .*lfq_32.py \(iter_2.pth\); go on with '
-            r'--resume, or give'
-        ),
-    ):
+    with pytest.raises(ValueError, match=message):
         train(config(f'{name}-b'), str(folder))
     # A file of the user's is no checkpoint; another run's, of a higher number, is neither taken nor
     # removed.
@@ -142,11 +138,9 @@ def test_default_folders_differ():
     folders = {
         run_folder.default_folder(type('Config', (), dict(filename=str(path)))) for path in files
     }
-    assert (
-        len(folders) == len(files)
-        and Path('work_dirs/tiny/lfq_32') in folders
-        and Path('work_dirs/lfq_256') in folders
-    )
+    assert len(folders) == len(files)
+    assert Path('work_dirs/tiny/lfq_32') in folders
+    assert Path('work_dirs/lfq_256') in folders
     assert run_folder.default_folder(type('Config', (), dict(filename='/x/mine.py'))) == Path(
         'work_dirs/mine'
     )

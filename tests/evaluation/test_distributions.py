@@ -116,9 +116,8 @@ def test_inception_score_in_splits(batch):
         np.exp((part * (np.log(part) - np.log(part.mean(0)))).sum(1).mean()) for part in parts
     ]
     values = score(split_size=10)
-    assert values['inception_score'] == pytest.approx(np.mean(expected)) and values[
-        'inception_score_std'
-    ] == pytest.approx(np.std(expected))
+    assert values['inception_score'] == pytest.approx(np.mean(expected))
+    assert values['inception_score_std'] == pytest.approx(np.std(expected))
     assert score()['inception_score'] == pytest.approx(
         isc_features_to_metric(logits, 1, False)['inception_score_mean'], rel=1e-12
     )
@@ -315,10 +314,8 @@ def test_timm_features_and_missing_package(tmp_path, monkeypatch):
     stages = [x := block(x) for block in own.network.blocks]
     expected = torch.cat([stages[i].mean((2, 3)) for i in (2, 4)], 1)
     assert torch.allclose(out['features'], expected, rtol=1e-3, atol=1e-5)
-    assert (
-        own.describe()['layer'] == 'blocks.2 + blocks.4'
-        and own.key() != TimmFeatures(layers=['blocks.3']).key()
-    )
+    assert own.describe()['layer'] == 'blocks.2 + blocks.4'
+    assert own.key() != TimmFeatures(layers=['blocks.3']).key()
     with pytest.raises(ValueError, match="has no layer 'nothing'"):
         TimmFeatures(layers=['nothing'])
     with pytest.raises(ValueError, match="timm has no model 'resnet19'; near: resnet1"):
@@ -327,9 +324,8 @@ def test_timm_features_and_missing_package(tmp_path, monkeypatch):
     assert tokens.dim == 2 * 192 and tokens.name == 'vit_tiny_patch16_224'
     # The model's own normalization.
     resnet = TimmFeatures(model='resnet18', layers=['layer1'], size=64)
-    assert (
-        resnet.mean.flatten().tolist() == pytest.approx([0.485, 0.456, 0.406]) and resnet.dim == 64
-    )
+    assert resnet.mean.flatten().tolist() == pytest.approx([0.485, 0.456, 0.406])
+    assert resnet.dim == 64
     monkeypatch.setattr(
         'openmagvit2.evaluation.features.timm_network.importlib.util.find_spec', lambda name: None
     )

@@ -41,11 +41,9 @@ def test_without_weights_one_sentence(run, tmp_path, monkeypatch):
     files = [save_npz(tmp_path / f'{i}.npz', random_images(3, seed=i)) for i in range(2)]
     code, out, err = run(*files)
     assert code == 2 and out == ''
-    assert (
-        'weights-inception-2015-12-05-6726825d.pth' in err
-        and str(tmp_path) in err
-        and 'Traceback' not in err
-    )
+    assert 'weights-inception-2015-12-05-6726825d.pth' in err
+    assert str(tmp_path) in err
+    assert 'Traceback' not in err
 
 
 def test_mistakes_end_before_an_image_is_read(run, tmp_path):
@@ -101,10 +99,8 @@ def test_networks_through_the_command(run, tmp_path, network, request):
         'precision',
         'recall',
     }
-    assert (
-        record['samples']['count'] == 6
-        and record['network']['sha256'] == hashlib.sha256(weights.read_bytes()).hexdigest()
-    )
+    assert record['samples']['count'] == 6
+    assert record['network']['sha256'] == hashlib.sha256(weights.read_bytes()).hexdigest()
     assert record['network']['layer'] and record['network'].get('published', False) is False
     assert 'are few for fd' in err
     extractor.prepare('cpu')

@@ -137,6 +137,5 @@ def test_small_network_ranks_distortions_of_photographs(tmp_path):
         distances[name] = json.loads(out.read_text())['values']['fd_efficientnet_lite0']
     print(len(crops), distances)
     assert distances['same'] < 1e-3 * min(distances[name] for name in sets if name != 'same')
-    assert (
-        distances['blur_1'] < distances['blur_2'] and distances['noise_8'] < distances['noise_25']
-    )
+    assert distances['blur_1'] < distances['blur_2']
+    assert distances['noise_8'] < distances['noise_25']

@@ -70,9 +70,8 @@ def test_a_damaged_npz_and_a_truncated_jpeg(tmp_path):
         list(ImageSet(tmp_path).batches(2))
     lenient = ImageSet(tmp_path, skip_broken=True)
     for _ in range(2):
-        assert sum(map(len, lenient.batches(2))) == 4 and lenient.skipped == [
-            str(tmp_path / '2.jpg')
-        ]
+        assert sum(map(len, lenient.batches(2))) == 4
+        assert lenient.skipped == [str(tmp_path / '2.jpg')]
     for i in range(5):
         (tmp_path / f'{i}.jpg').write_bytes(b'no image')
     with pytest.raises(ValueError, match='none of its 5 images can be read'):

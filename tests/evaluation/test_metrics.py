@@ -231,9 +231,8 @@ def test_official_reconstruction_frechet_does_not_round():
         metric.process({}, [dict(image=a, reconstruction=(a * 127.5 - 0.25) / 127.5)])
         values[protocol] = metric.evaluate(40)['rfd_tile_means']
     # Where a level is 0 the float is clamped: a little less than 12 means squared.
-    assert values['corrected'] == pytest.approx(0, abs=1e-4) and values[
-        'official'
-    ] == pytest.approx(12 / 16, rel=0.02)
+    assert values['corrected'] == pytest.approx(0, abs=1e-4)
+    assert values['official'] == pytest.approx(12 / 16, rel=0.02)
     with pytest.raises(
         ValueError, match='TileMeans takes images of 8 bits only: use protocol="corrected"'
     ):

@@ -55,11 +55,9 @@ def test_sizes_metrics_and_record(folder, checkpoint, tmp_path):
     )
     assert set(values) == {'psnr', 'usage', 'usage_of_possible', 'perplexity'}
     record = json.loads((tmp_path / 'a' / 'metrics.json').read_text())
-    assert (
-        record['images'] == 5
-        and record['metrics'] == values
-        and len(record['checkpoint']['sha256']) == 64
-    )
+    assert record['images'] == 5
+    assert record['metrics'] == values
+    assert len(record['checkpoint']['sha256']) == 64
 
     def psnr(name: str, **settings) -> float:
         own = config(folder, f'{tmp_path.name}-{name}')
@@ -126,11 +124,9 @@ def test_record_states_the_protocol(folder, checkpoint, tmp_path):
     assert record['protocol'][0].startswith(
         'PSNR: official: mean over images, on 8 bits (truncated'
     )
-    assert (
-        record['size'] == '32'
-        and record['pad_value'] == 0
-        and record['versions']['torch'] in torch.__version__
-    )
+    assert record['size'] == '32'
+    assert record['pad_value'] == 0
+    assert record['versions']['torch'] in torch.__version__
 
 
 def test_named_metrics_keep_what_the_config_says_of_them(folder, checkpoint, tmp_path, monkeypatch):
@@ -217,11 +213,9 @@ def test_original_resolution_of_forty_files(layout, checkpoint, tmp_path, monkey
             pad=pad,
         )
         assert values['psnr'] == float('inf') and values['ssim'] == pytest.approx(1, abs=1e-12)
-    assert (
-        len(seen) == 80
-        and len(set(seen)) > 20
-        and all(side % 4 == 0 for shape in seen for side in shape)
-    )
+    assert len(seen) == 80
+    assert len(set(seen)) > 20
+    assert all(side % 4 == 0 for shape in seen for side in shape)
 
 
 class Identity(nn.Module):
@@ -255,9 +249,8 @@ def test_original_resolution_crops_back_what_it_pads(size, pad_value):
     model.encoder, model.quantizer, model.decoder = identity, OneCode(), nn.Identity()
     image = torch.randint(0, 256, (1, 3, *size), dtype=torch.uint8)
     (out,) = model.val_step(dict(image=image))
-    assert out['reconstruction'].equal(image / 127.5 - 1) and out['image'].equal(
-        out['reconstruction']
-    )
+    assert out['reconstruction'].equal(image / 127.5 - 1)
+    assert out['image'].equal(out['reconstruction'])
     (padded,) = identity.seen
     height, width = padded.shape[2:]
     assert height % 16 == width % 16 == 0 and height - size[0] < 16 and width - size[1] < 16

@@ -35,9 +35,8 @@ def test_a_full_disk_keeps_the_old_file_and_removes_the_new(tmp_path, monkeypatc
         ValueError, match=r'iter_3\.pth cannot be written \(No space left on device\)'
     ):
         save_atomically(dict(x=torch.zeros(3)), path)
-    assert list(tmp_path.iterdir()) == [path] and torch.load(path, weights_only=True)['x'].equal(
-        torch.ones(3)
-    )
+    assert list(tmp_path.iterdir()) == [path]
+    assert torch.load(path, weights_only=True)['x'].equal(torch.ones(3))
 
 
 def test_images_and_locks_on_a_full_disk(tmp_path, monkeypatch):
@@ -116,9 +115,8 @@ def test_only_dead_writers_leave_leftovers(tmp_path):
 
 def test_space_is_reserved_or_refused(tmp_path, monkeypatch):
     reserve(tmp_path / 'a', 3_000_000)
-    assert (tmp_path / 'a').stat().st_size == 3_000_000 and (
-        tmp_path / 'a'
-    ).stat().st_blocks * 512 >= 3_000_000
+    assert (tmp_path / 'a').stat().st_size == 3_000_000
+    assert (tmp_path / 'a').stat().st_blocks * 512 >= 3_000_000
     monkeypatch.setattr(atomic.os, 'posix_fallocate', full, raising=False)
     with pytest.raises(
         ValueError, match=r'b cannot be written: 9 bytes are needed \(No space left'

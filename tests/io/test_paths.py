@@ -112,10 +112,8 @@ def test_no_permission(tmp_path, monkeypatch):
         raise PermissionError(13, 'Permission denied', str(path))
 
     monkeypatch.setattr(os, 'stat', refuse)
-    with pytest.raises(
-        UserError,
-        match=r'^/a/b cannot be read \(Permission denied\); change its permissions, or name',
-    ):
+    message = r'^/a/b cannot be read \(Permission denied\); change its permissions, or name'
+    with pytest.raises(UserError, match=message):
         usable('/a/b')
     with pytest.raises(UserError, match='^c cannot be read .*, or name another path'), reading('c'):
         refuse('c')

@@ -41,9 +41,8 @@ def test_reconstruction(tokenizer, picture):
     assert found.psnr == pytest.approx(10 * math.log10(255**2 / ((a - b) ** 2).mean()))
     assert np.array_equal(found.difference, np.minimum(np.abs(a - b) * GAIN, 255))
     assert found.bits == 10 * 14 * 8 and found.tokens.shape == picture.shape
-    assert found.text().startswith('56x40 pixels, PSNR ') and '1,120 bits (0.500 a pixel)' in (
-        found.text()
-    )
+    assert found.text().startswith('56x40 pixels, PSNR ')
+    assert '1,120 bits (0.500 a pixel)' in (found.text())
 
 
 def test_large_pictures_shrink_and_small_ones_stay():

@@ -62,11 +62,9 @@ def test_a_broken_file_does_not_stop_the_rest(run, tmp_path):
 def test_nothing_can_be_read(run, tmp_path):
     (tmp_path / 'b.jpg').write_text('')
     code, out, errors = run(tmp_path / 'b.jpg')
-    assert (
-        code == 1
-        and '0 reconstructions in' in out
-        and 'b.jpg cannot be read: it is empty' in errors
-    )
+    assert code == 1
+    assert '0 reconstructions in' in out
+    assert 'b.jpg cannot be read: it is empty' in errors
 
 
 def test_mistakes_come_before_the_work(run, tmp_path):

@@ -29,11 +29,9 @@ def checkpoint(tmp_path_factory) -> Path:
 
 def test_lists_and_ranges_of_labels():
     parse = runpy.run_path(str(TOOL))['parse_labels']
-    assert (
-        parse('0-2,7', 10) == [0, 1, 2, 7]
-        and parse('10', 10) == [10]
-        and parse('-1,3', 10) == [10, 3]
-    )
+    assert parse('0-2,7', 10) == [0, 1, 2, 7]
+    assert parse('10', 10) == [10]
+    assert parse('-1,3', 10) == [10, 3]
 
 
 NAMES = ['tabby, tabby cat', 'Bag', 'T-shirt', '7']
@@ -112,9 +110,8 @@ def test_many_classes_are_one_short_line():
     named = runpy.run_path(str(TOOL))['named']
     assert named([3, 0], 10, None) == '3, 0'
     line = named(list(range(1000)), 1000, [f'n{i:08d}' for i in range(1000)])
-    assert line.startswith('0 n00000000, 1 n00000001') and line.endswith(
-        '19 n00000019, … (1000 in all)'
-    )
+    assert line.startswith('0 n00000000, 1 n00000001')
+    assert line.endswith('19 n00000019, … (1000 in all)')
 
 
 @pytest.mark.parametrize(

@@ -51,15 +51,11 @@ def test_samples_on_the_fly_are_those_of_the_file(checkpoint, tmp_path):
         seed=3,
         **settings,
     )
-    assert (
-        live.values == pytest.approx(from_file.values, rel=1e-2)
-        and live.values['fd_efficientnet_lite0'] > 0
-    )
-    assert (
-        live.samples['sampling'] == dict(guidance=2.0)
-        and live.samples['count'] == 20
-        and live.samples['seed'] == 3
-    )
+    assert live.values == pytest.approx(from_file.values, rel=1e-2)
+    assert live.values['fd_efficientnet_lite0'] > 0
+    assert live.samples['sampling'] == dict(guidance=2.0)
+    assert live.samples['count'] == 20
+    assert live.samples['seed'] == 3
     assert live.reference == from_file.reference and len(live.samples['sha256']) == 64
 
 

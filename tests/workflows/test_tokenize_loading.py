@@ -70,7 +70,8 @@ def test_random_crops_have_the_seed_of_the_training(checkpoint, tmp_path):
 
 def test_batches_hold_one_view_of_one_block():
     batches = ViewBatches([range(0, 5), range(10, 12)], num_views=2, batch_size=3)
-    assert len(batches) == 6 and list(batches) == [
+    assert len(batches) == 6
+    assert list(batches) == [
         [(0, 0), (0, 1), (0, 2)],
         [(0, 3), (0, 4)],
         [(1, 0), (1, 1), (1, 2)],

@@ -12,7 +12,7 @@ from openmagvit2.checkpoint.hashing import file_hash, weights_hash
 from openmagvit2.checkpoint.untrusted import read_pickle
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.features.base import FeatureExtractor
-from openmagvit2.io.paths import usable
+from openmagvit2.io import usable
 from openmagvit2.registry import FEATURES
 
 # Classifiers that a package ships: where a machine has no network.
