@@ -22,6 +22,7 @@ from openmagvit2.engine.optim.wrapper import AutocastOptimWrapper
 from openmagvit2.engine.parallel.peers import is_lost
 from openmagvit2.engine.random_state import set_random_state
 from openmagvit2.engine.stop import StopRequest, TrainingStopped, listening
+from openmagvit2.engine.stream import StreamLoader
 from openmagvit2.engine.unwrap import unwrap
 from openmagvit2.errors import UserError, check_choice
 from openmagvit2.models.layers.iteration import one_iteration
@@ -77,8 +78,10 @@ class IterationLoop(BaseLoop):
                 f'train_cfg.max_epochs: {type(self.dataloader.dataset).__name__} has no epochs; '
                 f'set train_cfg.max_iters instead.'
             )
-        per_epoch = max_iters
-        if not self.is_stream:
+        if self.is_stream:
+            per_epoch = max_iters
+            self.dataloader = StreamLoader(self.dataloader, max_iters)
+        else:
             per_epoch = math.ceil(len(self.dataloader.dataset) / self.global_batch_size)
         self._per_epoch = per_epoch
         self._max_iters = max_iters if max_iters is not None else max_epochs * per_epoch

@@ -237,6 +237,11 @@ def test_training_from_shards(folder, tmp_path):
         'train_dataloader.sampler': None,
         'global_batch_size': 4,
         'train_cfg.max_iters': 3,
+        # mmengine asks for the length of what is read when it builds any of them.
+        'param_scheduler': [
+            dict(type='WarmupDecayLR', warmup=1, by_epoch=False),
+            dict(type='MultiStepLR', milestones=[2], end=5, by_epoch=False),
+        ],
         'val_dataloader.dataset.num_images': 4,
         'experiment_name': tmp_path.name,
     }
