@@ -95,6 +95,11 @@ def _check_parts(config: Config) -> None:
             raise UserError(f'The config has no {key}; a training needs one.')
     if not config.train_dataloader.get('dataset'):
         raise UserError('The config has no train_dataloader.dataset; a training needs one.')
+    if not {'constructor', 'optimizer'} & config.optim_wrapper.keys():
+        raise UserError(
+            "optim_wrapper has neither constructor nor optimizer; set constructor='RoleOptim"
+            "Constructor' and an optimizer for each role of the model."
+        )
     given = config.train_cfg.get('type')
     kind = LOOPS.get(given) if isinstance(given, str) else given
     if not inspect.isclass(kind) or not issubclass(kind, IterationLoop):
