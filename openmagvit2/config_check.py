@@ -35,7 +35,7 @@ KNOWN_KEYS = {
 # Hooks that mmengine's Runner has by default, which a name like theirs would not replace.
 DEFAULT_HOOKS = {'runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint'}
 # Registries all of whose configs name their class; of the second ones none is a dict of parts.
-TYPED = ('dataset', 'parameter scheduler', 'hook', 'metric')
+TYPED = ('dataset', 'parameter scheduler', 'hook', 'loop', 'metric')
 ALONE = ('data sampler', 'function', 'transform')
 # Processes that read images, also on a machine of few processors.
 MOST_WORKERS = 256
@@ -227,9 +227,10 @@ def _check_part(path: str, value: Any, slot: Slot, place: Place) -> None:
 
 
 def _is_listed(path: str) -> bool:
-    """Return whether a dict is one of a list of parts at the top, as of metrics or hooks."""
-    top, _, number = path.partition('.')
-    return top in MMENGINE and number.isdigit()
+    """Return whether a dict is one of several parts at the top, as of metrics or hooks."""
+    top, _, name = path.partition('.')
+    named = top == 'default_hooks' and name != '' and '.' not in name
+    return named or (top in MMENGINE and name.isdigit())
 
 
 def _is_mmengine_slot(place: Place) -> bool:

@@ -1,5 +1,6 @@
 """Values of a config's keys where a wrong one would end in a traceback, or in silence."""
 
+import re
 from typing import Any
 
 from openmagvit2.errors import UserError
@@ -16,9 +17,11 @@ WHOLE = {
     'default_hooks.checkpoint.interval': 1,
     'default_hooks.checkpoint.max_keep': 1,
     'default_hooks.logger.interval': 1,
+    'env_cfg.mp_cfg.opencv_num_threads': 0,
 }
 # Dicts of settings, or None.
 SETTINGS = ('train_dataloader', 'val_dataloader', 'test_dataloader', 'optim_wrapper')
+SETTINGS += ('default_hooks', 'log_processor')
 STARTS = (None, 'fork', 'spawn', 'forkserver')
 LEVELS = ('CRITICAL', 'ERROR', 'WARNING', 'INFO', 'DEBUG')
 
@@ -45,8 +48,10 @@ def check_value(path: str, value: Any) -> None:
         raise UserError(f'{path} must be one of {", ".join(map(str, STARTS))}, got {value!r}.')
     if path == 'load_from' and not isinstance(value, (str, type(None))):
         raise UserError(f'load_from must be the path of a checkpoint, got {value!r}.')
-    if path == 'env_cfg' and not isinstance(value, dict):
-        raise UserError(f'env_cfg must be a dict, got {value!r}.')
+    if path in ('env_cfg', 'env_cfg.mp_cfg') and not isinstance(value, dict):
+        raise UserError(f'{path} must be a dict, got {value!r}.')
+    if re.fullmatch(r'default_hooks\.\w+', path) and isinstance(value, (list, tuple)):
+        raise UserError(f'{path} must be a dict of the hook slot, or None, got {value!r}.')
     if path == 'log_level' and not isinstance(value, int) and value not in LEVELS:
         raise UserError(f'log_level must be one of {", ".join(LEVELS)}, got {value!r}.')
 
