@@ -45,18 +45,44 @@ def bounded(what: str, config: dict) -> Iterator[None]:
     try:
         yield
     except (MemoryError, OverflowError, RuntimeError, TypeError) as error:
-        reason = str(error).partition('\n')[0].rpartition('DefaultCPUAllocator: ')[2]
-        given = isinstance(error, (MemoryError, OverflowError))
-        if not given and not any(text in str(error) for text in REFUSALS):
+        if not isinstance(error, OverflowError) and not _is_full(error):
             raise
         key, number = max(_numbers(config, ''), key=lambda pair: abs(pair[1]), default=('', 0))
         told = f'; its largest number is {key}={number}' if key else ''
         raise UserError(
-            f'{what} is too large for this machine ({reason or type(error).__name__}){told}.'
+            f'{what} is too large for this machine ({_reason(error)}){told}.'
         ) from error
     finally:
         for handle in handles:
             handle.remove()
+
+
+@contextlib.contextmanager
+def enough_memory(remedy: str) -> Iterator[None]:
+    """Turn what torch and Python say where the memory is full into one sentence.
+
+    Args:
+        remedy: What to do, for the error.
+
+    Raises:
+        UserError: The memory of the device or of the machine is full.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not _is_full(error):
+            raise
+        raise UserError(f'The memory is full ({_reason(error)}); {remedy}.') from error
+
+
+def _is_full(error: Exception) -> bool:
+    """Return whether an error says that something does not fit the memory."""
+    return isinstance(error, MemoryError) or any(text in str(error) for text in REFUSALS)
+
+
+def _reason(error: Exception) -> str:
+    first = str(error).partition('\n')[0].rpartition('DefaultCPUAllocator: ')[2]
+    return first or type(error).__name__
 
 
 class _Count:

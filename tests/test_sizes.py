@@ -79,3 +79,14 @@ def test_other_errors_stay_as_they_are():
 def test_the_memory_of_this_machine():
     found = sizes.memory()
     assert found is None or torch.tensor(found).log2() > 28
+
+
+def test_a_memory_that_is_full_while_a_model_runs():
+    with pytest.raises(
+        UserError, match=r'^The memory is full \(.*allocate \d+ bytes.*\); do less\.$'
+    ):
+        with sizes.enough_memory('do less'):
+            torch.empty(10**15)
+    for error in (RuntimeError('a shape'), OverflowError('a number')):
+        with pytest.raises(type(error), match=str(error)), sizes.enough_memory('do less'):
+            raise error

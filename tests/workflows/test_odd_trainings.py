@@ -77,6 +77,7 @@ def test_bugs_of_other_schedulers_keep_their_traceback(tmp_path, monkeypatch):
             {'train_dataloader.num_workers': 2, 'train_dataloader.prefetch_factor': 10**9},
             r'80{9} samples at once, .* have \d{5} GB; this machine',
         ),
+        ({'train_dataloader.dataset.pipeline.0.size': 10**6}, 'The memory is full .*; take a smal'),
         ({'optim_wrapper': dict(_delete_=True, type='AutocastOptimWrapper')}, 'has neither const'),
     ],
 )
