@@ -78,6 +78,14 @@ class Describing(Protocol):
 
 
 @runtime_checkable
+class Seeking(Protocol):
+    """A sampler or a stream that a resumed training goes on with at a sample."""
+
+    def seek(self, samples: int) -> None:
+        """Go on after so many samples, counted over all processes."""
+
+
+@runtime_checkable
 class TakesBatches(Protocol):
     """A stream whose position depends on which samples are one batch."""
 

@@ -54,7 +54,7 @@ class Registry(MMEngineRegistry, Generic[Part]):
                 is missing or unknown, or the part is too large for this machine.
         """
         kind = cfg.get('type') if isinstance(cfg, dict) else None
-        if kind is None and self.name in (*SLOTS, MODELS.name):
+        if kind is None and (isinstance(cfg, dict) or self.name in (*SLOTS, MODELS.name)):
             raise UserError(f'The {self.name} slot needs a dict with a `type`, got {cfg!r}.')
         part = self.get(kind) if isinstance(kind, str) else kind
         if part is None and kind is not None:

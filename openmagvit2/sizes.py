@@ -7,9 +7,9 @@ from typing import Any
 
 from openmagvit2.errors import UserError
 
-# Layers of a model at most, twenty times those of large ones. Without weights, or with small ones,
-# memory is no bound: a billion of them would be built for hours.
-MOST_LAYERS = 2**15
+# Layers and tensors of a model at most, ten times those of large ones. Where they are small, or on
+# 'meta', memory is no bound: a billion of them would be built for hours.
+MOST_PARTS = 2**16
 # What torch says of a tensor that it cannot make.
 REFUSALS = (
     "can't allocate memory",
@@ -30,7 +30,7 @@ def bounded(what: str, config: dict) -> Iterator[None]:
         config: Its config.
 
     Raises:
-        UserError: It has more than the memory or more than ``MOST_LAYERS``; the text names the
+        UserError: It has more than the memory or more than ``MOST_PARTS``; the text names the
             largest number of its config.
     """
     # Takes a second, and a registry is also asked for names alone.
@@ -45,25 +45,51 @@ def bounded(what: str, config: dict) -> Iterator[None]:
     try:
         yield
     except (MemoryError, OverflowError, RuntimeError, TypeError) as error:
-        reason = str(error).partition('\n')[0].rpartition('DefaultCPUAllocator: ')[2]
-        given = isinstance(error, (MemoryError, OverflowError))
-        if not given and not any(text in str(error) for text in REFUSALS):
+        if not isinstance(error, OverflowError) and not _is_full(error):
             raise
         key, number = max(_numbers(config, ''), key=lambda pair: abs(pair[1]), default=('', 0))
         told = f'; its largest number is {key}={number}' if key else ''
         raise UserError(
-            f'{what} is too large for this machine ({reason or type(error).__name__}){told}.'
+            f'{what} is too large for this machine ({_reason(error)}){told}.'
         ) from error
     finally:
         for handle in handles:
             handle.remove()
 
 
+@contextlib.contextmanager
+def enough_memory(remedy: str) -> Iterator[None]:
+    """Turn what torch and Python say where the memory is full into one sentence.
+
+    Args:
+        remedy: What to do, for the error.
+
+    Raises:
+        UserError: The memory of the device or of the machine is full.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not _is_full(error):
+            raise
+        raise UserError(f'The memory is full ({_reason(error)}); {remedy}.') from error
+
+
+def _is_full(error: Exception) -> bool:
+    """Return whether an error says that something does not fit the memory."""
+    return isinstance(error, MemoryError) or any(text in str(error) for text in REFUSALS)
+
+
+def _reason(error: Exception) -> str:
+    first = str(error).partition('\n')[0].rpartition('DefaultCPUAllocator: ')[2]
+    return first or type(error).__name__
+
+
 class _Count:
-    """Bytes and layers of what is being built; on 'meta' nothing has bytes."""
+    """Bytes, layers and tensors of what is being built; on 'meta' nothing has bytes."""
 
     def __init__(self) -> None:
-        self.memory, self.bytes, self.layers = memory(), 0, 0
+        self.memory, self.bytes, self.parts = memory(), 0, 0
 
     def tensor(self, owner: Any, name: str, tensor: Any) -> None:
         """Count a parameter or a buffer before it is filled."""
@@ -71,12 +97,13 @@ class _Count:
             self.bytes += tensor.nbytes
         if self.memory is not None and self.bytes > self.memory:
             raise MemoryError(f'its weights need more than {self.memory / 1e9:.0f} GB')
+        self.layer(owner, name, tensor)
 
     def layer(self, owner: Any, name: str, layer: Any) -> None:
-        """Count a layer."""
-        self.layers += 1
-        if self.layers > MOST_LAYERS:
-            raise MemoryError(f'it has more than {MOST_LAYERS} layers')
+        """Count a layer, or the tensor of one that nothing holds yet."""
+        self.parts += 1
+        if self.parts > MOST_PARTS:
+            raise MemoryError(f'it has more than {MOST_PARTS} layers and tensors')
 
 
 def memory() -> int | None:

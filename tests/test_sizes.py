@@ -34,9 +34,25 @@ def test_a_billion_of_anything_names_the_part_and_the_number(config, key, part, 
         MODELS.build(config.model)
 
 
+@pytest.mark.parametrize(
+    ('config', 'key'),
+    [
+        ('lfq_32', 'model.training.adversarial.discriminator.num_layers'),
+        ('infinity_32', 'model.quantizer.num_phi'),
+        ('vit_vqgan_32', 'model.decoder.num_layers'),
+    ],
+)
+def test_layers_that_nothing_holds_yet_count(config, key):
+    """A list of convolutions has no layer inside until it is whole."""
+    model = load_config(TINY / f'{config}.py', {key: MANY}).model
+    told = f'layers and tensors.; .*{key.rpartition(".")[2]}=10{{9}}'
+    with on_meta(), pytest.raises(UserError, match=told):
+        MODELS.build(model)
+
+
 def test_layers_are_bounded_where_nothing_has_bytes():
     config = load_config(TINY / 'ar_32.py', {'model.backbone.num_layers': MANY})
-    with on_meta(), pytest.raises(UserError, match='more than 32768 layers'):
+    with on_meta(), pytest.raises(UserError, match='more than 65536 layers and tensors'):
         MODELS.build(config.model)
 
 
@@ -63,3 +79,14 @@ def test_other_errors_stay_as_they_are():
 def test_the_memory_of_this_machine():
     found = sizes.memory()
     assert found is None or torch.tensor(found).log2() > 28
+
+
+def test_a_memory_that_is_full_while_a_model_runs():
+    with pytest.raises(
+        UserError, match=r'^The memory is full \(.*allocate \d+ bytes.*\); do less\.$'
+    ):
+        with sizes.enough_memory('do less'):
+            torch.empty(10**15)
+    for error in (RuntimeError('a shape'), OverflowError('a number')):
+        with pytest.raises(type(error), match=str(error)), sizes.enough_memory('do less'):
+            raise error

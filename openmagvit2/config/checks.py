@@ -3,6 +3,7 @@
 import difflib
 import functools
 import inspect
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -33,8 +34,11 @@ KNOWN_KEYS = {
 }
 # Hooks that mmengine's Runner has by default, which a name like theirs would not replace.
 DEFAULT_HOOKS = {'runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint'}
-# Registries all of whose configs name their class.
-TYPED = ('dataset', 'parameter scheduler', 'hook', 'metric')
+# Registries all of whose configs name their class; of the second ones none is a dict of parts.
+TYPED = ('dataset', 'parameter scheduler', 'hook', 'loop', 'metric')
+ALONE = ('data sampler', 'function', 'transform')
+# Processes that read images, also on a machine of few processors.
+MOST_WORKERS = 256
 # Seeds go to torch, numpy and Python; numpy has the smallest range.
 LARGEST_SEED = 2**32 - 1
 
@@ -196,6 +200,9 @@ def _check_dict(path: str, value: dict, place: Place) -> None:
         raise UserError(f'{path}.type must be the name of a class, got None.')
     if isinstance(place, Slot) and place.registry.name in TYPED:
         check_typed(path, value, place.registry.name)
+    alone = isinstance(place, Slot) and place.registry.name in ALONE
+    if alone and value.get('type') is None or _is_listed(path) and 'type' not in value:
+        raise UserError(f'{path} must be a dict with a `type`, got {value!r}.')
     known = known_keys(place, value, path)
     for key in value:
         if known is not None and key not in known:
@@ -213,11 +220,19 @@ def _check_part(path: str, value: Any, slot: Slot, place: Place) -> None:
         # A loss may be a number, and another package's class may take names.
         return
     for item in value if isinstance(value, (list, tuple)) else [value]:
-        if isinstance(item, (str, int, float)):
+        nothing = item is not value and isinstance(item, (list, tuple, type(None)))
+        if nothing or isinstance(item, (str, int, float)):
             raise UserError(
                 f'{path} is in the {slot.registry.name} slot, whose parts are dicts with a '
                 f'`type`; got {item!r}.'
             )
+
+
+def _is_listed(path: str) -> bool:
+    """Return whether a dict is one of several parts at the top, as of metrics or hooks."""
+    top, _, name = path.partition('.')
+    named = top == 'default_hooks' and name != '' and '.' not in name
+    return named or (top in MMENGINE and name.isdigit())
 
 
 def _is_mmengine_slot(place: Place) -> bool:
@@ -264,10 +279,17 @@ def _check_dataloader(path: str, value: dict) -> None:
     for key in value:
         if key not in DATALOADER:
             raise UserError(unknown(f'{path}.{key}', key, DATALOADER))
-    check_whole(f'{path}.batch_size', value.get('batch_size', 1), 1)
+    check_whole(f'{path}.batch_size', value.get('batch_size', 1) or 0, 1)
+    if path != 'train_dataloader' and value.get('dataset', 0) is None:
+        raise UserError(f'{path}.dataset is None; set {path}=None for no images.')
     workers = value.get('num_workers', 0)
     if isinstance(workers, bool) or not isinstance(workers, int) or workers < 0:
         raise UserError(f'{path}.num_workers must be a whole number from 0, got {workers!r}.')
+    most = max(MOST_WORKERS, 4 * (os.cpu_count() or 1))
+    if workers > most:
+        raise UserError(
+            f'{path}.num_workers={workers} is more than this machine can run; take {most} at most.'
+        )
     for key in ('persistent_workers', 'prefetch_factor', 'timeout'):
         if value.get(key) and not workers:
             raise UserError(

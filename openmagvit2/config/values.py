@@ -1,5 +1,6 @@
 """Values of a config's keys where a wrong one would end in a traceback, or in silence."""
 
+import re
 from typing import Any
 
 from openmagvit2.errors import UserError, check_choice
@@ -16,12 +17,14 @@ WHOLE = {
     'default_hooks.checkpoint.interval': 1,
     'default_hooks.checkpoint.max_keep': 1,
     'default_hooks.logger.interval': 1,
+    'env_cfg.mp_cfg.opencv_num_threads': 0,
 }
 # Keys with values of one kind, and the kind in words.
 SETTINGS = ('train_dataloader', 'val_dataloader', 'test_dataloader', 'optim_wrapper')
+SETTINGS += ('default_hooks', 'log_processor')
 KINDS: dict[str, tuple[Any, str]] = {
     **dict.fromkeys(SETTINGS, (dict | None, 'a dict or None')),
-    'env_cfg': (dict, 'a dict'),
+    **dict.fromkeys(('env_cfg', 'env_cfg.mp_cfg'), (dict, 'a dict')),
     'load_from': (str | None, 'the path of a checkpoint'),
 }
 CHOICES: dict[str, tuple] = {
@@ -51,6 +54,8 @@ def check_value(path: str, value: Any) -> None:
                 f'{path} must be a dict, as dict(max_norm=1.0), or None, got {value!r}.'
             )
     _check_names(path, value)
+    if re.fullmatch(r'default_hooks\.\w+', path) and isinstance(value, (list, tuple)):
+        raise UserError(f'{path} must be a dict of the hook slot, or None, got {value!r}.')
 
 
 def _check_names(path: str, value: Any) -> None:

@@ -6,13 +6,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmengine.logging import print_log
-from torch import nn
-from torch.utils.data import DataLoader
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, IterableDataset
 
 from openmagvit2.engine.unwrap import unwrap
 from openmagvit2.errors import UserError
-from openmagvit2.protocols import ChecksModel
+from openmagvit2.protocols import ChecksModel, Seeking
 from openmagvit2.registry import PARAM_SCHEDULERS
+from openmagvit2.sizes import memory
+
+# Samples at once that any machine holds.
+LOOKED_AT = 2**16
 
 
 def check_schedulers(schedulers: Any) -> None:
@@ -64,3 +68,37 @@ def check_datasets(loaders: Mapping[str, DataLoader], model: nn.Module) -> None:
             raise UserError(f'{key}: {error}') from error
         if doubt and key == 'train_dataloader':
             print_log(f'{key}: {doubt}', 'current', logging.WARNING)
+
+
+def check_source(source: object) -> None:
+    """Check that a sampler, or a stream, can go on where a training was stopped.
+
+    Raises:
+        UserError: It cannot.
+    """
+    if not isinstance(source, Seeking):
+        raise UserError(
+            f'train_dataloader.sampler: {type(source).__name__} cannot go on at a sample; set '
+            f"dict(type='ResumableInfiniteSampler')."
+        )
+
+
+def check_batches(loader: DataLoader) -> None:
+    """Check that the samples that a training holds at once fit the memory.
+
+    Small numbers are not looked at: that would read an image.
+
+    Raises:
+        UserError: They have more bytes.
+    """
+    samples = (loader.batch_size or 1) * max(1, loader.num_workers * (loader.prefetch_factor or 1))
+    most = memory()
+    if most is None or samples <= LOOKED_AT or isinstance(loader.dataset, IterableDataset):
+        return
+    one = loader.collate_fn([loader.dataset[0]])
+    size = samples * sum(x.nbytes for x in one.values() if isinstance(x, Tensor))
+    if size > most:
+        raise UserError(
+            f'{samples} samples at once, of global_batch_size, workers and their prefetch_factor, '
+            f'have {size / 1e9:.0f} GB; this machine has {most / 1e9:.0f}: take fewer.'
+        )

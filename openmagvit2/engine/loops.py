@@ -15,7 +15,7 @@ from torch.utils.data import IterableDataset
 
 # Every training needs its loop, so the reader of checkpoints is registered with it.
 import openmagvit2.engine.reading  # noqa: F401
-from openmagvit2.engine.checks import check_datasets
+from openmagvit2.engine.checks import check_batches, check_datasets, check_source
 from openmagvit2.engine.finite import FiniteWatch, NonFiniteError
 from openmagvit2.engine.hooks.checkpoint import ResumableCheckpointHook
 from openmagvit2.engine.optim.wrapper import AutocastOptimWrapper
@@ -132,10 +132,12 @@ class IterationLoop(BaseLoop):
             loaders['val_dataloader'] = runner.val_loop.dataloader
         check_datasets(loaders, runner.model)
         self._check_micro_batches()
+        source = self.dataloader.dataset if self.is_stream else self.dataloader.sampler
+        check_source(source)
+        check_batches(self.dataloader)
         with listening() as stop:
             self.stop_request = stop
             runner.call_hook('before_train')
-            source = self.dataloader.dataset if self.is_stream else self.dataloader.sampler
             if isinstance(source, TakesBatches):
                 source.set_batch(self.dataloader.batch_size)
             source.seek(self.samples_seen)

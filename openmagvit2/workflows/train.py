@@ -3,7 +3,7 @@
 import contextlib
 import copy
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mmengine.config import Config
@@ -25,7 +25,11 @@ from openmagvit2.errors import UserError
 from openmagvit2.evaluation.stages import check_stages
 from openmagvit2.io import make_folder, named_if_full, usable
 from openmagvit2.registry import LOOPS
+from openmagvit2.sizes import enough_memory
 from openmagvit2.workflows.runner import build_runner, listed, one_size, prepare, scheduled
+
+# What to do where the memory is full.
+SMALLER = 'take a smaller global_batch_size, or more optim_wrapper.accumulative_counts'
 
 
 def train(
@@ -73,9 +77,22 @@ def train(
             _check_start(runner, config.load_from, resume=bool(source))
         if is_main_process():
             run.write(folder)
-        with one_size(), scheduled(), watched(config, str(folder)), named_if_full(folder):
+        with _in_a_sentence(config, folder):
             runner.train()
     return runner
+
+
+@contextlib.contextmanager
+def _in_a_sentence(config: Config, folder: Path) -> Iterator[None]:
+    """Turn what settings, data, disk, memory and other processes end a training with into one."""
+    with (
+        enough_memory(SMALLER),
+        one_size(),
+        scheduled(),
+        watched(config, str(folder)),
+        named_if_full(folder),
+    ):
+        yield
 
 
 def _check_parts(config: Config) -> None:
@@ -84,6 +101,11 @@ def _check_parts(config: Config) -> None:
             raise UserError(f'The config has no {key}; a training needs one.')
     if not config.train_dataloader.get('dataset'):
         raise UserError('The config has no train_dataloader.dataset; a training needs one.')
+    if not {'constructor', 'optimizer'} & config.optim_wrapper.keys():
+        raise UserError(
+            "optim_wrapper has neither constructor nor optimizer; set constructor='RoleOptim"
+            "Constructor' and an optimizer for each role of the model."
+        )
     given = config.train_cfg.get('type')
     kind = LOOPS.find(given)
     if not inspect.isclass(kind) or not issubclass(kind, IterationLoop):

@@ -65,3 +65,22 @@ def test_bugs_of_other_schedulers_keep_their_traceback(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match='a bug') as error:
         train(config, str(tmp_path))
     assert not isinstance(error.value, UserError)
+
+
+@pytest.mark.parametrize(
+    ('given', 'told'),
+    [
+        ({'train_dataloader.sampler': None}, 'sampler: SequentialSampler cannot go on at a sample'),
+        ({'train_dataloader.sampler': []}, 'sampler: list cannot go on at a sample; set dict'),
+        ({'global_batch_size': 10**9}, r'10{9} samples at once, .* have 3\d{3} GB; this machine'),
+        (
+            {'train_dataloader.num_workers': 2, 'train_dataloader.prefetch_factor': 10**9},
+            r'80{9} samples at once, .* have \d{5} GB; this machine',
+        ),
+        ({'train_dataloader.dataset.pipeline.0.size': 10**6}, 'The memory is full .*; take a smal'),
+        ({'optim_wrapper': dict(_delete_=True, type='AutocastOptimWrapper')}, 'has neither const'),
+    ],
+)
+def test_what_no_training_can_use(tmp_path, given, told):
+    with pytest.raises(UserError, match=told):
+        train(load_config(CONFIG, options(tmp_path.name) | given), str(tmp_path))

@@ -66,7 +66,7 @@ class Gpt(Backbone):
         dropout: Fraction = 0.1,
         num_positions: Count | None = None,
         initial_deviation: Weight | None = 0.02,
-        position_deviation: float = 0.02,
+        position_deviation: Weight = 0.02,
         checkpoint_blocks: bool = False,
     ) -> None:
         super().__init__()
