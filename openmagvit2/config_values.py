@@ -21,7 +21,7 @@ WHOLE = {
 }
 # Dicts of settings, or None.
 SETTINGS = ('train_dataloader', 'val_dataloader', 'test_dataloader', 'optim_wrapper')
-SETTINGS += ('default_hooks', 'log_processor')
+SETTINGS += ('default_hooks', 'log_processor', 'visualizer')
 STARTS = (None, 'fork', 'spawn', 'forkserver')
 LEVELS = ('CRITICAL', 'ERROR', 'WARNING', 'INFO', 'DEBUG')
 
@@ -48,6 +48,8 @@ def check_value(path: str, value: Any) -> None:
         raise UserError(f'{path} must be one of {", ".join(map(str, STARTS))}, got {value!r}.')
     if path == 'load_from' and not isinstance(value, (str, type(None))):
         raise UserError(f'load_from must be the path of a checkpoint, got {value!r}.')
+    if path == 'env_cfg.resource_limit':
+        check_whole(path, value or 0, 1)
     if path in ('env_cfg', 'env_cfg.mp_cfg') and not isinstance(value, dict):
         raise UserError(f'{path} must be a dict, got {value!r}.')
     if re.fullmatch(r'default_hooks\.\w+', path) and isinstance(value, (list, tuple)):
