@@ -74,8 +74,11 @@ def is_torchscript(path: Path) -> bool:
     """Return whether a file is a zip archive with code, which ``torch.save`` does not write."""
     if not zipfile.is_zipfile(path):
         return False
-    with zipfile.ZipFile(path) as archive:
-        names = archive.namelist()
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except zipfile.BadZipFile:
+        return False
     return any(name.endswith('/constants.pkl') for name in names)
 
 

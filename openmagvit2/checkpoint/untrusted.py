@@ -91,11 +91,13 @@ def read_pickle(path: Path) -> Any:
         UserError: The file is broken, or wants a class or function that is not on the short list;
             the text names it.
     """
-    _check_stored(path)
     try:
+        _check_stored(path)
         with _allowed(STAND_INS), warnings.catch_warnings():
             warnings.simplefilter('ignore')  # on pickle protocols that torch then refuses
             return torch.load(path, 'cpu', weights_only=True, mmap=zipfile.is_zipfile(path))
+    except UserError:
+        raise
     except Exception as error:  # a broken file can fail in any way
         wanted = _wanted(path, str(error))
         if wanted:
@@ -158,11 +160,12 @@ def _named(path: Path) -> str:
     torch does not read such a pickle safely.
     """
     if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            data = next(
-                (archive.read(name) for name in archive.namelist() if name.endswith('data.pkl')),
-                b'',
-            )
+        try:
+            with zipfile.ZipFile(path) as archive:
+                parts = [name for name in archive.namelist() if name.endswith('data.pkl')]
+                data = archive.read(parts[0]) if parts else b''
+        except zipfile.BadZipFile:
+            return ''
     else:
         with open(path, 'rb') as file:
             data = file.read(1 << 20)

@@ -21,7 +21,7 @@ WHOLE = {
 }
 # Keys with values of one kind, and the kind in words.
 SETTINGS = ('train_dataloader', 'val_dataloader', 'test_dataloader', 'optim_wrapper')
-SETTINGS += ('default_hooks', 'log_processor')
+SETTINGS += ('default_hooks', 'log_processor', 'visualizer')
 KINDS: dict[str, tuple[Any, str]] = {
     **dict.fromkeys(SETTINGS, (dict | None, 'a dict or None')),
     **dict.fromkeys(('env_cfg', 'env_cfg.mp_cfg'), (dict, 'a dict')),
@@ -54,6 +54,8 @@ def check_value(path: str, value: Any) -> None:
                 f'{path} must be a dict, as dict(max_norm=1.0), or None, got {value!r}.'
             )
     _check_names(path, value)
+    if path == 'env_cfg.resource_limit':
+        check_whole(path, value or 0, 1)
     if re.fullmatch(r'default_hooks\.\w+', path) and isinstance(value, (list, tuple)):
         raise UserError(f'{path} must be a dict of the hook slot, or None, got {value!r}.')
 

@@ -82,3 +82,16 @@ def test_harmless_leftovers_are_passed_over(tmp_path):
         for name in modules:
             del sys.modules[name]
     assert read_checkpoint(tmp_path / 'file.ckpt')['state_dict'].keys() == STATE.keys()
+
+
+@pytest.mark.parametrize('where', ['pickle', 'directory'])
+def test_a_damaged_archive_of_protocol_4(tmp_path, where):
+    """Each part of a zip file has a sum of its bytes, which torch does not look at."""
+    path = tmp_path / 'file.pth'
+    torch.save(dict(state_dict=STATE), path, pickle_protocol=4)
+    content = bytearray(path.read_bytes())
+    begin = content.index(b'\x80\x04') if where == 'pickle' else content.rindex(b'PK\x01\x02')
+    content[begin + 2 : begin + 6] = b'\x93\x93\x93\x93'
+    path.write_bytes(content)
+    with pytest.raises(UserError, match='file.pth cannot be read safely: it is damaged'):
+        read_checkpoint(path)

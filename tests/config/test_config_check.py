@@ -256,6 +256,8 @@ def test_a_changed_type_drops_keys_deep_inside(load):
         ('default_hooks', [], r'default_hooks must be a dict or None, got \[\]'),
         ('default_hooks', dict(logger={}), r'default_hooks\.logger must be a dict with a `type`'),
         ('default_hooks', dict(logger=[]), r'default_hooks\.logger must be a dict of the hook sl'),
+        ('visualizer', [], r'visualizer must be a dict or None, got \[\]'),
+        ('env_cfg', dict(resource_limit=None), 'resource_limit must be a whole number from 1'),
         ('log_processor', [], r'log_processor must be a dict or None, got \[\]'),
         ('val_cfg', dict(a=1), 'val_cfg has a=1, but no `type`: name a class of the loop slot'),
         ('env_cfg', dict(mp_cfg=None), r'env_cfg\.mp_cfg must be a dict, got None'),

@@ -50,6 +50,18 @@ def test_there_and_back(converter, config):
         assert back[name].equal(tensor) and back[name].dtype == tensor.dtype, name
 
 
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize('converter', converters(), ids=lambda c: type(c).__name__)
+def test_files_of_half_precision(converter, dtype):
+    """Tables that follow from the config are in the file's precision too."""
+    model = init_model(converter.configs[0])
+    ours = filled(model)
+    official = to_official(dict(state_dict=ours), model, converter=converter)[0]['state_dict']
+    half = {n: x.to(dtype) if x.is_floating_point() else x for n, x in official.items()}
+    found = to_ours(half, model, converter=converter)[0]['state_dict']
+    assert all(torch.allclose(found[name].float(), ours[name].float(), atol=0.01) for name in found)
+
+
 @pytest.mark.parametrize(
     ('converter', 'config'), CASES, ids=[f'{type(c).__name__}-{config}' for c, config in CASES]
 )
