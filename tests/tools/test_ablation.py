@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from openmagvit2.engine.stop import TrainingStopped
-from studies import ablation
+from studies import ablation, as_markdown, summarize
 
 
 class Pool(ThreadPoolExecutor):
@@ -62,3 +62,18 @@ def test_nothing_begins_after_a_stop(runs, tmp_path):
 def test_a_stop_comes_back_from_another_process():
     again = pickle.loads(pickle.dumps(TrainingStopped(7, 2)))
     assert (again.iteration, again.signal_number, str(again)) == (7, 2, 'stopped after iteration 7')
+
+
+@pytest.mark.parametrize('values, text', [([20.0], '20'), ([20.0, 22.0], '21 ± 1.4')])
+def test_one_seed_has_no_spread(values, text):
+    runs = [
+        dict(
+            config='a',
+            parameters=1,
+            iterations=1,
+            seconds_per_iteration=1.0,
+            metrics=dict(psnr=value),
+        )
+        for value in values
+    ]
+    assert as_markdown(summarize(runs)).splitlines()[-1].endswith(f'| {len(runs)} | {text} |')

@@ -1,5 +1,6 @@
 """Means and spreads of runs, as a table."""
 
+import math
 import statistics
 from collections.abc import Sequence
 
@@ -56,4 +57,4 @@ def _spread(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _text(mean: float, deviation: float) -> str:
-    return f'{mean:.4g} ± {deviation:.2g}'
+    return f'{mean:.4g}' if math.isnan(deviation) else f'{mean:.4g} ± {deviation:.2g}'
