@@ -26,7 +26,7 @@ def own():
     """The class of the guide, registered for one test."""
     text = GUIDE.read_text()
     start = text.index('    from openmagvit2.checkpoint.converters import Converter')
-    code = text[start : text.index('\nA rule for one name')]
+    code = text[start : text.index('\nA rule maps one of our names')]
     names: dict = {}
     exec(compile(textwrap.dedent(code), 'guide', 'exec'), names)
     yield names['Mine']
