@@ -206,4 +206,5 @@ class AdaLnTransformer(Backbone):
         for block, own in zip(self.blocks, caches, strict=True):
             x = block(x, given, mask, own)
         scale, shift = self.modulation(F.silu(condition))[:, None].chunk(2, -1)
-        return modulated(x.float(), scale, shift)
+        # In float32 under autocast, in the type of the weights otherwise.
+        return modulated(x.float(), scale, shift).to(self.modulation.weight.dtype)
