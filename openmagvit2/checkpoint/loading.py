@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -231,8 +231,8 @@ def check_weights(
             f'FILE OUT.pth --config CONFIG.'
         )
     own = model.state_dict()
-    missing = [k for k in own if k not in state and not k.startswith(optional)]
-    unexpected = [k for k in state if k not in own and not k.startswith(optional)]
+    missing = required([k for k in own if k not in state], optional)
+    unexpected = required([k for k in state if k not in own], optional)
     shapes = [
         f'{k} {tuple(getattr(state[k], "shape", ()))} instead of {tuple(own[k].shape)}'
         for k in own
@@ -248,6 +248,17 @@ def check_weights(
         raise UserError(
             f'{source} does not fit this config: {found}. Use the config it was trained with.'
         )
+
+
+def required(names: Iterable[str], optional: tuple[str, ...]) -> list[str]:
+    """Return the names that a model and its weights must both have.
+
+    Where ``optional`` prefixes are given, a training does not go on: counts of codes' unused steps,
+    which official files lack, begin at zero.
+    """
+    if optional:
+        names = [n for n in names if not n.endswith('.steps_unused')]
+    return [name for name in names if not name.startswith(optional)]
 
 
 def load_weights(

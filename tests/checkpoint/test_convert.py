@@ -10,10 +10,17 @@ import torch
 from open_magvit2_names import ema_names, official_names
 
 from openmagvit2.apis import Generator, Tokenizer, init_model
-from openmagvit2.checkpoint import read_checkpoint, to_official, to_ours, write_checkpoint
+from openmagvit2.checkpoint import (
+    check_weights,
+    read_checkpoint,
+    to_official,
+    to_ours,
+    write_checkpoint,
+)
 from openmagvit2.checkpoint.converters import converters
 from openmagvit2.checkpoint.converters.open_magvit2 import FILES
 from openmagvit2.config import load_config
+from openmagvit2.errors import UserError
 from openmagvit2.workflows.train import train
 
 ROOT = Path(__file__).parents[2]
@@ -365,3 +372,21 @@ def test_models_without_an_official_layout_are_refused(tmp_path, run):
     assert code == 2 and 'nothing.ckpt does not exist' in err
     files = sum(len(converter.files) for converter in converters())
     assert run('--list')[1].count('configs/') == files >= 9
+
+
+@pytest.mark.parametrize('name', ['titok_32', 'vit_vqgan_32'])
+def test_counts_of_restarts_which_official_files_lack_begin_at_zero(name, run, tmp_path):
+    config, files = f'configs/tiny/{name}.py', [tmp_path / f'{i}.pth' for i in range(3)]
+    own = init_model(config)
+    own.quantizer.steps_unused.fill_(3)
+    write_checkpoint(dict(state_dict=own.state_dict(), meta={}), files[0])
+    for source, target, way in ((*files[:2], 'official'), (*files[1:], 'ours')):
+        code, _, err = run(source, target, '--config', config, '--to', way)
+        assert code == 0, err
+    again = init_model(config, files[2])
+    assert not again.quantizer.steps_unused.any()
+    assert again.quantizer.table.equal(own.quantizer.table)
+    # A resumed training needs them.
+    state = {k: v for k, v in own.state_dict().items() if not k.endswith('.steps_unused')}
+    with pytest.raises(UserError, match='steps_unused'):
+        check_weights(own, state, 'A file')

@@ -14,7 +14,7 @@ from mmengine.logging import HistoryBuffer, print_log
 from torch import nn
 
 from openmagvit2.checkpoint import save_atomically
-from openmagvit2.checkpoint.loading import TRAINING_ONLY
+from openmagvit2.checkpoint.loading import TRAINING_ONLY, required
 from openmagvit2.engine.finite import NonFiniteError, check_parameters
 from openmagvit2.engine.hooks.scalars import flush_scalars
 from openmagvit2.engine.parallel.fsdp import RoleFSDP
@@ -246,10 +246,7 @@ class ResumableCheckpointHook(Hook):
         # Weights to start from may come without a discriminator, as converted ones do.
         optional = () if resumes else TRAINING_ONLY
         sides = dict(missing=own.keys() - state.keys(), unexpected=state.keys() - own.keys())
-        sides = {
-            side: sorted(name for name in names if not name.startswith(optional))
-            for side, names in sides.items()
-        }
+        sides = {side: sorted(required(names, optional)) for side, names in sides.items()}
         if any(sides.values()):
             raise UserError(
                 f'The checkpoint is of another model: {faults(sides)}. Use the config it was '
