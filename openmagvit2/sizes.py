@@ -48,9 +48,9 @@ def bounded(what: str, config: dict) -> Iterator[None]:
         if not isinstance(error, OverflowError) and not _is_full(error):
             raise
         key, number = max(_numbers(config, ''), key=lambda pair: abs(pair[1]), default=('', 0))
-        told = f'; its largest number is {key}={number}' if key else ''
+        named = f'; its largest number is {key}={number}' if key else ''
         raise UserError(
-            f'{what} is too large for this machine ({_reason(error)}){told}.'
+            f'{what} is too large for this machine ({_reason(error)}){named}.'
         ) from error
     finally:
         for handle in handles:
