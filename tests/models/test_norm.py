@@ -51,14 +51,36 @@ def test_norm_swish_convolution_in_one_are_all_bit_for_bit(layout, dtype, bias):
     arguments = (x, *norm.parameters(), *conv.parameters())
     found = []
     for function in (norm_silu_conv, plain):
-        with torch.autocast('cpu', dtype, enabled=dtype is not None):
-            with torch.no_grad():
-                assert function(norm, conv, x).equal(plain(norm, conv, x))
+        autocast = torch.autocast('cpu', dtype, enabled=dtype is not None)
+        with autocast, torch.no_grad():
+            assert function(norm, conv, x).equal(plain(norm, conv, x))
+        with autocast:
             out = function(norm, conv, x)
         torch.manual_seed(1)
         found.append([out, *torch.autograd.grad(out, arguments, torch.randn_like(out))])
     for a, b in zip(*found, strict=True):
         assert a.dtype == b.dtype and a.equal(b)
+
+
+def test_a_weight_is_used_again_in_the_same_autocast():
+    norm, conv = layers()
+    x = torch.randn(2, 8, 6, 5)
+    with torch.autocast('cpu', torch.bfloat16):
+        norm_silu_conv(norm, conv, x)
+        plain(norm, conv, x).sum().backward()
+    assert conv.weight.grad.abs().sum() > 0
+
+
+def test_the_backward_pass_computes_as_the_forward_pass():
+    found = []
+    for inside in (False, True):
+        norm, conv = layers()
+        torch.manual_seed(1)
+        out = norm_silu_conv(norm, conv, torch.randn(2, 8, 6, 5))
+        with torch.autocast('cpu', torch.bfloat16, enabled=inside):
+            out.square().sum().backward()
+        found.append(norm.weight.grad)
+    assert found[0].equal(found[1])
 
 
 @pytest.mark.parametrize('frozen', ['norm', 'conv', 'input', 'norm and input'])

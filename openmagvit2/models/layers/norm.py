@@ -1,5 +1,6 @@
 """Normalisation layers."""
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -62,8 +63,9 @@ class _NormSiluConv(torch.autograd.Function):
         kind = x.device.type
         ctx.save_for_backward(x, scale, shift, weight)
         ctx.norm, ctx.conv = norm, conv
-        ctx.autocast = (kind, torch.get_autocast_dtype(kind), torch.is_autocast_enabled(kind))
-        return conv(F.silu(norm(x), inplace=True))
+        ctx.dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
+        with _autocast(kind, ctx.dtype):
+            return conv(F.silu(norm(x), inplace=True))
 
     @staticmethod
     @once_differentiable
@@ -73,7 +75,7 @@ class _NormSiluConv(torch.autograd.Function):
         conv, (*needed, need_weight, need_bias) = ctx.conv, ctx.needs_input_grad[:5]
         inputs = [x.detach().requires_grad_(need) for x, need in zip(inputs, needed, strict=True)]
         x, scale, shift = inputs
-        with torch.enable_grad(), torch.autocast(*ctx.autocast):
+        with torch.enable_grad(), _autocast(x.device.type, ctx.dtype):
             act = F.silu(torch.group_norm(x, ctx.norm.num_groups, scale, shift, ctx.norm.eps))
         grad_act, grad_weight, grad_bias = torch.ops.aten.convolution_backward(
             grad,
@@ -92,3 +94,14 @@ class _NormSiluConv(torch.autograd.Function):
         found = iter(torch.autograd.grad(act, wanted, grad_act.to(act.dtype)) if wanted else ())
         grads = [next(found) if need else None for need in needed]
         return (*grads, grad_weight, grad_bias, None, None)
+
+
+def _autocast(kind: str, dtype: torch.dtype | None) -> AbstractContextManager:
+    """Compute in a type, or as the tensors are.
+
+    Casts of weights are not cached: made without a graph, they would give the next use of a weight
+    none either.
+    """
+    if dtype is None and not torch.is_autocast_enabled(kind):
+        return nullcontext()
+    return torch.autocast(kind, dtype, dtype is not None, cache_enabled=False)
