@@ -1,6 +1,6 @@
 """Optimizer step with autocast on CPU and GPU."""
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 from mmengine.device import get_device
@@ -87,10 +87,9 @@ class AutocastOptimWrapper(OptimWrapper):
     @contextmanager
     def optim_context(self, model: torch.nn.Module):
         """Run in autocast; exchange gradients only for the last micro-batch."""
-        with (
-            super().optim_context(model),
-            torch.autocast(self.device_type, self.dtype, enabled=self.dtype is not None),
-        ):
+        # Not every device has autocast: 'mps' has none before torch 2.5.
+        autocast = torch.autocast(self.device_type, self.dtype) if self.dtype else nullcontext()
+        with super().optim_context(model), autocast:
             yield
 
     def backward(self, loss: Tensor, **kwargs) -> None:

@@ -8,6 +8,7 @@ from torch import Tensor
 from openmagvit2.errors import UserError
 from openmagvit2.models.generators.assembly import Assembly
 from openmagvit2.models.generators.parts import code_rows
+from openmagvit2.models.layers.precision import without_autocast
 from openmagvit2.models.layers.rope import grid_cells
 
 
@@ -34,7 +35,7 @@ class Tokens(Assembly):
             UserError: Their tokens have another shape than the model's, or outside of training the
                 encoder gives NaN or infinite numbers.
         """
-        with torch.autocast(image.device.type, enabled=False):
+        with without_autocast(image.device):
             out = self.tokenizer.encode(image)
         if not self.training:
             # Reading the answer waits for the device, which a training step must not.
@@ -70,7 +71,7 @@ class Tokens(Assembly):
             )
         tokenizer, image = self.tokenizer, data['image']
         draws = uniform.unflatten(1, (self.num_tokens, -1))
-        with torch.autocast(image.device.type, enabled=False):
+        with without_autocast(image.device):
             z = tokenizer.encoder(tokenizer.pixels.to_network(image))
             settings = self.soft_targets or {}
             indices, targets = tokenizer.quantizer.soft_codes(z, **settings, uniform=draws)

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from openmagvit2.models.layers.precision import autocast_dtype, without_autocast
+
 
 def linear_cross_entropy(
     x: Tensor, weight: Tensor, target: Tensor, chunk_elements: int = 2**25
@@ -25,8 +27,7 @@ def linear_cross_entropy(
         target: int64 (N,) in [0, V).
         chunk_elements: Logits held at once.
     """
-    kind = x.device.type
-    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
+    dtype = autocast_dtype(x.device) or x.dtype
     return _LinearCrossEntropy.apply(x, weight, target, dtype, chunk_elements)
 
 
@@ -36,7 +37,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         ctx, x: Tensor, weight: Tensor, target: Tensor, dtype: torch.dtype, chunk_elements: int
     ) -> Tensor:
         """Return ``logsumexp(logits) - logits[target]``, float32 (N,), and save no logits."""
-        with torch.autocast(x.device.type, enabled=False):
+        with without_autocast(x.device):
             rows = x.to(dtype)
             total = x.new_full((len(x),), float('-inf'), dtype=torch.float32)
             hit = x.new_zeros((len(x),), dtype=torch.float32)
@@ -56,7 +57,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         of ``x`` (N, dim) and ``weight`` (V, dim).
         """
         x, weight, target, total = ctx.saved_tensors
-        with torch.autocast(x.device.type, enabled=False):
+        with without_autocast(x.device):
             rows = x.to(ctx.dtype)
             grad_x, grad_weight = torch.zeros_like(x, dtype=torch.float32), torch.empty_like(weight)
             for first, part in _slices(weight, len(x), ctx.chunk_elements):

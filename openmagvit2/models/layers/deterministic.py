@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from openmagvit2.models.layers.precision import exact_matmul
+from openmagvit2.models.layers.precision import exact_matmul, without_autocast
 
 
 def running_sum(x: Tensor) -> Tensor:
@@ -38,7 +38,7 @@ def _by_doubling(x: Tensor) -> Tensor:
 
 def _by_matrices(x: Tensor, size: tuple[int, ...], mode: str) -> Tensor:
     """Resize one axis after the other; each is linear, and its matrix is the resized identity."""
-    with torch.autocast(x.device.type, enabled=False), exact_matmul():
+    with without_autocast(x.device), exact_matmul():
         for axis, length in enumerate(size, 2):
             eye = torch.eye(x.shape[axis], dtype=x.dtype, device=x.device)[None, :, :, None]
             matrix = F.interpolate(eye, size=(length, 1), mode=mode)[0, :, :, 0]

@@ -1,12 +1,14 @@
 """Normalisation layers."""
 
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+
+from openmagvit2.models.layers.precision import autocast_dtype, without_autocast
 
 
 class GroupNorm(nn.GroupNorm):
@@ -60,11 +62,10 @@ class _NormSiluConv(torch.autograd.Function):
         """Map (B, C, H, W) to the convolution's output; tensors beside ``x`` are the parameters of
         the two layers, named so that they get gradients.
         """
-        kind = x.device.type
         ctx.save_for_backward(x, scale, shift, weight)
         ctx.norm, ctx.conv = norm, conv
-        ctx.dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
-        with _autocast(kind, ctx.dtype):
+        ctx.dtype = autocast_dtype(x.device)
+        with _autocast(x.device, ctx.dtype):
             return conv(F.silu(norm(x), inplace=True))
 
     @staticmethod
@@ -75,7 +76,7 @@ class _NormSiluConv(torch.autograd.Function):
         conv, (*needed, need_weight, need_bias) = ctx.conv, ctx.needs_input_grad[:5]
         inputs = [x.detach().requires_grad_(need) for x, need in zip(inputs, needed, strict=True)]
         x, scale, shift = inputs
-        with torch.enable_grad(), _autocast(x.device.type, ctx.dtype):
+        with torch.enable_grad(), _autocast(x.device, ctx.dtype):
             act = F.silu(torch.group_norm(x, ctx.norm.num_groups, scale, shift, ctx.norm.eps))
         grad_act, grad_weight, grad_bias = torch.ops.aten.convolution_backward(
             grad,
@@ -96,12 +97,12 @@ class _NormSiluConv(torch.autograd.Function):
         return (*grads, grad_weight, grad_bias, None, None)
 
 
-def _autocast(kind: str, dtype: torch.dtype | None) -> AbstractContextManager:
+def _autocast(device: torch.device, dtype: torch.dtype | None) -> AbstractContextManager:
     """Compute in a type, or as the tensors are.
 
     Casts of weights are not cached: made without a graph, they would give the next use of a weight
     none either.
     """
-    if dtype is None and not torch.is_autocast_enabled(kind):
-        return nullcontext()
-    return torch.autocast(kind, dtype, dtype is not None, cache_enabled=False)
+    if dtype is None:
+        return without_autocast(device)
+    return torch.autocast(device.type, dtype, cache_enabled=False)

@@ -38,8 +38,18 @@ def exact_matmul() -> Iterator[None]:
         torch.set_float32_matmul_precision(before)
 
 
+def autocast_dtype(device: torch.device) -> torch.dtype | None:
+    """Return the type that autocast computes in on a device; None where it is off or missing, as on
+    'meta' and, before torch 2.5, on Apple's 'mps'.
+    """
+    kind = device.type
+    if not torch.amp.is_autocast_available(kind) or not torch.is_autocast_enabled(kind):
+        return None
+    return torch.get_autocast_dtype(kind)
+
+
 def without_autocast(device: torch.device) -> AbstractContextManager:
-    """Keep products in the tensors' own types; torch's own context knows no meta device."""
-    if device.type == 'meta':
+    """Keep products in the tensors' own types."""
+    if autocast_dtype(device) is None:
         return nullcontext()
     return torch.autocast(device.type, enabled=False)

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from openmagvit2.errors import UserError
+from openmagvit2.models.layers.precision import without_autocast
 from openmagvit2.registry import LOSSES
 
 
@@ -51,6 +52,6 @@ class R1(nn.Module):
                 'mixes images: choose another, as BlurPatchGAN.'
             )
         image = image.detach().float().requires_grad_()
-        with torch.autocast(image.device.type, enabled=False):
+        with without_autocast(image.device):
             (gradient,) = torch.autograd.grad(discriminator(image).sum(), image, create_graph=True)
         return self.interval * gradient.square().flatten(1).sum(1).mean()

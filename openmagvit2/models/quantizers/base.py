@@ -163,7 +163,7 @@ class BaseQuantizer(nn.Module, ABC):
         """Quantize (B, in_channels, *grid) in float32 and give the codes back in the dtype of
         ``z``; in training with a stat ``mean_abs_z``.
         """
-        with torch.autocast(z.device.type, enabled=False):
+        with without_autocast(z.device):
             out = self.quantize(self.projected(z.float()))
             if not isinstance(out, QuantizerOutput):
                 raise TypeError(

@@ -11,6 +11,7 @@ from openmagvit2.errors import UserError
 from openmagvit2.models.layers.arguments import as_pair, check_choice
 from openmagvit2.models.layers.deterministic import resized
 from openmagvit2.models.layers.iteration import one_iteration
+from openmagvit2.models.layers.precision import without_autocast
 from openmagvit2.models.quantizers.base import BaseQuantizer, QuantizerOutput, straight_through
 from openmagvit2.models.quantizers.wrapping import asked_again, build_inner, mean_by_name
 from openmagvit2.registry import QUANTIZERS
@@ -152,7 +153,7 @@ class MultiScale(BaseQuantizer):
         Returns:
             The new sum (B, D, h, w).
         """
-        with torch.autocast(indices.device.type, enabled=False):
+        with without_autocast(indices.device):
             cells = indices.unflatten(1, self.scales[s])
             return self.add(total, self.quantizer.indices_to_codes(cells), s)
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from openmagvit2.errors import UserError
 from openmagvit2.models.layers.iteration import PerIteration, each_pass, one_iteration
+from openmagvit2.models.layers.precision import without_autocast
 from openmagvit2.models.quantizers.base import BaseQuantizer, QuantizerOutput, straight_through
 from openmagvit2.models.quantizers.wrapping import asked_again, build_inner, mean_by_name
 from openmagvit2.registry import QUANTIZERS
@@ -106,7 +107,7 @@ class Residual(BaseQuantizer, PerIteration):
         """See :meth:`BaseQuantizer.soft_codes`; the code that is drawn at a depth leaves the
         residual of the next.
         """
-        with torch.autocast(z.device.type, enabled=False):
+        with without_autocast(z.device):
             residual, drawn = self.projected(z.float()), []
             for depth in range(self.depth):
                 part = None if uniform is None else uniform[..., depth : depth + 1]

@@ -8,7 +8,7 @@ from torch import Tensor
 from openmagvit2.models.layers.arguments import check_choice
 from openmagvit2.models.layers.codebook import Codebook, nearest, squared_distances
 from openmagvit2.models.layers.deterministic import running_sum
-from openmagvit2.models.layers.precision import exact_matmul
+from openmagvit2.models.layers.precision import exact_matmul, without_autocast
 from openmagvit2.models.quantizers.base import BaseQuantizer, QuantizerOutput, straight_through
 from openmagvit2.registry import QUANTIZERS
 from openmagvit2.signatures import Count
@@ -110,7 +110,7 @@ class VQ(BaseQuantizer, Codebook):
         self, z: Tensor, temperature: float, uniform: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """See :meth:`BaseQuantizer.soft_codes`."""
-        with torch.autocast(z.device.type, enabled=False):
+        with without_autocast(z.device):
             x, table = self._vectors(self.projected(z.float())), self.table
             with exact_matmul():
                 targets = (-squared_distances(x, table) / temperature).softmax(-1)

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
+from openmagvit2.models.layers.precision import without_autocast
 from openmagvit2.models.losses import Adversarial, ReconstructionLoss, build_weight
 from openmagvit2.models.quantizers.base import QuantizerOutput
 from openmagvit2.models.tokenizers.pixels import Pixels
@@ -99,7 +99,7 @@ class Training(nn.Module):
             pixels: The tokenizer's.
             iteration: Finished iterations.
         """
-        with torch.autocast(image.device.type, enabled=False):
+        with without_autocast(image.device):
             out = out.float()
             losses: dict[str, Tensor] = {}
             # What no loss asks for is not made: it may take a whole network.
