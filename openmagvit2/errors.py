@@ -1,6 +1,6 @@
 """What ends a run without being a bug: a mistake of the user, or a signal."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 
@@ -29,13 +29,11 @@ class TrainingStopped(Exception):
         return type(self), (self.iteration, self.signal_number)
 
 
-def check_choice(key: str, value: Any, choices: Collection) -> None:
-    """Raise UserError if the value of a key is none of its choices."""
-    if value not in choices:
-        words = f'one of {", ".join(map(str, choices))}'
-        if len(choices) == 2:
-            words = ' or '.join(map(repr, choices))
-        raise UserError(f'{key} must be {words}, got {value!r}.')
+def check_choice(key: str, value: Any, choices: Iterable[Any]) -> None:
+    """Raise UserError if the value of ``key`` is none of its choices."""
+    # A list, because a config may hold what cannot be hashed.
+    if value not in list(choices):
+        raise UserError(f'{key} must be one of {", ".join(map(str, choices))}, got {value!r}.')
 
 
 def few(names: Sequence[str], most: int = 3) -> str:

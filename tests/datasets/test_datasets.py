@@ -241,7 +241,7 @@ def test_broken_images_are_left_out_counted_and_listed(broken, tmp_path, monkeyp
         (broken / f'{i}.jpg').unlink()
     with pytest.raises(ValueError, match='None of the 2 images can be read, the first is .*2.jpg'):
         ImageFolder(data_root=str(broken), on_error='skip')
-    with pytest.raises(ValueError, match="on_error must be 'raise' or 'skip', got 'ignore'"):
+    with pytest.raises(ValueError, match="on_error must be one of raise, skip, got 'ignore'"):
         ImageFolder(data_root=str(broken), on_error='ignore')
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from openmagvit2.errors import check_choice
 from openmagvit2.models.backbones.base import Backbone
-from openmagvit2.models.layers.arguments import check_choice
 from openmagvit2.models.layers.init import init_normal, init_truncated
 from openmagvit2.models.layers.masks import group_mask
 from openmagvit2.models.layers.vit_block import SelfAttention

@@ -5,9 +5,8 @@ from typing import Any
 
 from torch import Tensor
 
-from openmagvit2.errors import UserError
+from openmagvit2.errors import UserError, check_choice
 from openmagvit2.models.conditioners.labels import Labelled
-from openmagvit2.models.layers.arguments import check_choice
 from openmagvit2.registry import CONDITIONERS
 from openmagvit2.signatures import Count
 

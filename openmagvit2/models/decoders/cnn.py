@@ -7,14 +7,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from openmagvit2.errors import check_choice
 from openmagvit2.models.decoders.base import BaseDecoder
 from openmagvit2.models.layers.adaptive_group_norm import AdaptiveGroupNorm
-from openmagvit2.models.layers.arguments import (
-    check_choice,
-    check_levels,
-    num_resamplers,
-    per_level,
-)
+from openmagvit2.models.layers.arguments import check_levels, num_resamplers, per_level
 from openmagvit2.models.layers.attention import AttnBlock
 from openmagvit2.models.layers.conv import Level, middle_blocks
 from openmagvit2.models.layers.norm import norm_silu_conv

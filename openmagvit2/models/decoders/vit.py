@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from openmagvit2.errors import UserError
+from openmagvit2.errors import UserError, check_choice
 from openmagvit2.models.decoders.base import BaseDecoder
-from openmagvit2.models.layers.arguments import as_pair, check_choice
+from openmagvit2.models.layers.arguments import as_pair
 from openmagvit2.models.layers.init import init_normal
 from openmagvit2.models.layers.vit import LatentVit, patch_grid, random_vector
 from openmagvit2.registry import DECODERS

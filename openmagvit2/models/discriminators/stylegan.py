@@ -9,9 +9,8 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from openmagvit2.errors import UserError
+from openmagvit2.errors import UserError, check_choice
 from openmagvit2.models.discriminators.base import KEY, BaseDiscriminator
-from openmagvit2.models.layers.arguments import check_choice
 from openmagvit2.models.layers.blur import BlurDownsample
 from openmagvit2.registry import DISCRIMINATORS
 from openmagvit2.signatures import Count

@@ -6,13 +6,9 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from openmagvit2.errors import check_choice
 from openmagvit2.models.encoders.base import BaseEncoder
-from openmagvit2.models.layers.arguments import (
-    check_choice,
-    check_levels,
-    num_resamplers,
-    per_level,
-)
+from openmagvit2.models.layers.arguments import check_levels, num_resamplers, per_level
 from openmagvit2.models.layers.attention import AttnBlock
 from openmagvit2.models.layers.conv import Level, middle_blocks
 from openmagvit2.models.layers.norm import norm_silu_conv

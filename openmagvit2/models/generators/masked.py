@@ -8,11 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from openmagvit2.errors import UserError
+from openmagvit2.errors import UserError, check_choice
 from openmagvit2.models.conditioners.labels import Labels
 from openmagvit2.models.generators.base import BaseGenerator
 from openmagvit2.models.generators.sampling import Settings, keeps_a_cpu_busy
-from openmagvit2.models.layers.arguments import check_choice
 from openmagvit2.models.layers.masks import with_prefix
 from openmagvit2.models.samplers import SubTokenSampler
 from openmagvit2.models.samplers.decode import Finite

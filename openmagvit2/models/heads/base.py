@@ -9,9 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from openmagvit2.errors import UserError
+from openmagvit2.errors import UserError, check_choice
 from openmagvit2.models.heads.embeddings import EMBEDDINGS, Rows
-from openmagvit2.models.layers.arguments import check_choice
 from openmagvit2.models.layers.kv_cache import LayerCache
 from openmagvit2.signatures import Count, Fraction
 

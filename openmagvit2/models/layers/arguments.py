@@ -1,16 +1,8 @@
 """Checks and forms of arguments that several parts have."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from openmagvit2.errors import UserError
-
-
-def check_choice(key: str, value: Any, known: Iterable[Any]) -> None:
-    """Raise UserError if the value of ``key`` is none of ``known``."""
-    # A list, because a config may hold what cannot be hashed.
-    if value not in list(known):
-        raise UserError(f'{key} must be one of {", ".join(map(str, known))}, got {value!r}.')
 
 
 def check_heads(dim: int, num_heads: int) -> None:

@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from openmagvit2.models.layers.arguments import check_choice
+from openmagvit2.errors import check_choice
 from openmagvit2.models.layers.residual import group_norm
 
 

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from openmagvit2.models.layers.arguments import check_choice
+from openmagvit2.errors import check_choice
 
 # Rows of Pascal's triangle, by length.
 BINOMIAL = {3: (1.0, 2.0, 1.0), 4: (1.0, 3.0, 3.0, 1.0), 5: (1.0, 4.0, 6.0, 4.0, 1.0)}

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from openmagvit2.models.layers.arguments import check_choice
+from openmagvit2.errors import check_choice
 
 # A residual block from its two widths, an attention block from its width.
 Residual = Callable[[int, int], nn.Module]

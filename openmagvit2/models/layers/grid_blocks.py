@@ -8,8 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from openmagvit2.errors import UserError
-from openmagvit2.models.layers.arguments import check_choice
+from openmagvit2.errors import UserError, check_choice
 from openmagvit2.models.layers.rope import apply_rope, grid_cells
 from openmagvit2.models.layers.window_attention import WindowAttention, offset_numbers
 

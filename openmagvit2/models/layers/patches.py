@@ -4,8 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from openmagvit2.errors import UserError
-from openmagvit2.models.layers.arguments import check_choice
+from openmagvit2.errors import UserError, check_choice
 
 
 def _hadamard(a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> tuple[Tensor, ...]:

@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from openmagvit2.models.layers.arguments import check_choice, check_heads
+from openmagvit2.errors import check_choice
+from openmagvit2.models.layers.arguments import check_heads
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = dict(tanh=torch.tanh, gelu=F.gelu)
 

@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from openmagvit2.errors import UserError
-from openmagvit2.models.layers.arguments import check_choice
+from openmagvit2.errors import UserError, check_choice
 from openmagvit2.models.losses.adaptive_weight import AdaptiveWeight
 from openmagvit2.models.losses.adversarial_losses import AdversarialLoss
 from openmagvit2.models.losses.weights import build_weight

@@ -9,8 +9,7 @@ from torch import Tensor, nn
 
 from openmagvit2.checkpoint.untrusted import read_pickle
 from openmagvit2.checkpoint.weights import find_weights, is_published
-from openmagvit2.errors import UserError
-from openmagvit2.models.layers.arguments import check_choice
+from openmagvit2.errors import UserError, check_choice
 from openmagvit2.registry import LOSSES
 
 # torchvision's files of ImageNet-1k weights, version 1.

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from openmagvit2.models.layers.arguments import check_choice
+from openmagvit2.errors import check_choice
 from openmagvit2.models.layers.iteration import PerIteration
 from openmagvit2.models.layers.sync import all_reduce_mean
 from openmagvit2.registry import LOSSES

@@ -5,7 +5,7 @@
 from torch import Tensor, nn
 
 from openmagvit2.checkpoint.lpips import TRUNK_FILES, load_lpips
-from openmagvit2.models.layers.arguments import check_choice
+from openmagvit2.errors import check_choice
 from openmagvit2.registry import LOSSES
 
 # Where it usually stands in a config, for messages.

@@ -11,8 +11,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
-from openmagvit2.errors import UserError
-from openmagvit2.models.layers.arguments import check_choice
+from openmagvit2.errors import UserError, check_choice
 from openmagvit2.models.layers.iteration import PerIteration
 from openmagvit2.models.layers.precision import exact_matmul
 from openmagvit2.models.layers.sync import all_reduce_mean

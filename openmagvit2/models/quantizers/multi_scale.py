@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from openmagvit2.errors import UserError
-from openmagvit2.models.layers.arguments import as_pair, check_choice
+from openmagvit2.errors import UserError, check_choice
+from openmagvit2.models.layers.arguments import as_pair
 from openmagvit2.models.layers.deterministic import resized
 from openmagvit2.models.layers.iteration import one_iteration
 from openmagvit2.models.layers.precision import without_autocast

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
-from openmagvit2.models.layers.arguments import check_choice
+from openmagvit2.errors import check_choice
 from openmagvit2.models.layers.codebook import Codebook, nearest, squared_distances
 from openmagvit2.models.layers.deterministic import running_sum
 from openmagvit2.models.layers.precision import exact_matmul, without_autocast

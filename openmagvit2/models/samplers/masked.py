@@ -9,8 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from openmagvit2.errors import UserError
-from openmagvit2.models.layers.arguments import check_choice
+from openmagvit2.errors import UserError, check_choice
 from openmagvit2.models.samplers.sub_token import LEAST_TEMPERATURE, SubTokenSampler
 from openmagvit2.registry import SAMPLERS
 

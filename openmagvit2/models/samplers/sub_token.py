@@ -7,8 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from openmagvit2.errors import UserError
-from openmagvit2.models.layers.arguments import check_choice
+from openmagvit2.errors import UserError, check_choice
 from openmagvit2.models.layers.decoding_weights import WEIGHTS
 from openmagvit2.models.samplers.filters import draw, top_k, top_p
 from openmagvit2.models.samplers.guidance import SCHEDULES, guide, scheduled

@@ -1,9 +1,8 @@
-"""Checks of arguments that several parts have."""
+"""Checks of values that name what is wrong."""
 
 import pytest
 
-from openmagvit2.errors import UserError
-from openmagvit2.models.layers.arguments import check_choice
+from openmagvit2.errors import UserError, check_choice
 
 
 @pytest.mark.parametrize('value', ['c', None, [], {}])
