@@ -1,17 +1,13 @@
-"""What the constructor of a class accepts, and which of its arguments are configs of parts."""
+"""What the constructor of a class accepts."""
 
 import functools
 import inspect
 import math
 import types
 import typing
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any
-
-if TYPE_CHECKING:
-    from openmagvit2.registry import Registry
-
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 # Name of this package.
 OWN = __name__.partition('.')[0]
@@ -108,20 +104,3 @@ def _bare(hint: Any) -> Any:
     """Return an annotation without its range."""
     annotated = typing.get_origin(hint) is Annotated
     return typing.get_args(hint)[0] if annotated else hint
-
-
-@dataclass(frozen=True)
-class Slot:
-    """Which arguments of a class are configs of parts: one, a list of them, or some by name.
-
-    A class says so with ``slots = dict(encoder=ENCODERS, losses=Slot(LOSSES, …))``: a registry
-    alone, a ``Slot``, or for a dict without a ``type`` the class whose arguments its keys are.
-
-    Args:
-        registry: Registry that builds the parts.
-        beside: Keys that the containing class removes from a part's config before building it,
-            each with its own slot, or None if its value is not a config.
-    """
-
-    registry: 'Registry'
-    beside: 'Mapping[str, Slot | Registry | type | None]' = field(default_factory=dict)

@@ -14,8 +14,8 @@ from openmagvit2.config.slots import MMENGINE, Place, known_keys, place_of
 from openmagvit2.config.values import check_typed, check_value, check_whole
 from openmagvit2.errors import UserError
 from openmagvit2.protocols import Hinting
-from openmagvit2.registry import MODELS, SLOTS
-from openmagvit2.signatures import Slot, accepted
+from openmagvit2.registry import MODELS, SLOTS, Slot
+from openmagvit2.signatures import accepted
 
 DATALOADER = accepted(DataLoader) | {'num_batch_per_epoch'}
 # Known keys of dicts without a `type`: those of mmengine.

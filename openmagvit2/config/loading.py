@@ -32,7 +32,7 @@ from openmagvit2.config.slots import MMENGINE, Place, known_keys, place_of
 from openmagvit2.config.text import TextConfig
 from openmagvit2.config.version_1 import translated
 from openmagvit2.errors import UserError
-from openmagvit2.signatures import Slot
+from openmagvit2.registry import Slot
 
 
 def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Config:

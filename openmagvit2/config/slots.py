@@ -6,8 +6,8 @@ from typing import Any
 from openmagvit2 import registry
 from openmagvit2.errors import UserError
 from openmagvit2.protocols import Slotted
-from openmagvit2.registry import Registry
-from openmagvit2.signatures import Slot, accepted
+from openmagvit2.registry import Registry, Slot
+from openmagvit2.signatures import accepted
 
 HOOKS = Slot(registry.HOOKS, beside=dict(priority=None))
 # Keys of mmengine's Runner, data loaders, data sets and visualizers, wherever they stand; and ours.

@@ -12,12 +12,11 @@ from tqdm import tqdm
 
 from openmagvit2.apis.generator import Generator
 from openmagvit2.checkpoint.hashing import weights_hash
-from openmagvit2.engine.launch import long_barrier
-from openmagvit2.engine.on_main import on_main
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.rejection import Rejection
 from openmagvit2.evaluation.sample_labels import RANDOM, by_class, listed, sample_pairs
 from openmagvit2.io import claim, usable_text, write_atomically
+from openmagvit2.processes import long_barrier, on_main
 
 Jobs = Sequence[tuple[int, int]]
 

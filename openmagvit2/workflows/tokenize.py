@@ -30,9 +30,7 @@ from openmagvit2.datasets.token_files import (
     token_dtype,
 )
 from openmagvit2.datasets.views import ViewBatches, Views
-from openmagvit2.engine.launch import long_barrier
 from openmagvit2.engine.numerics import seed_of
-from openmagvit2.engine.on_main import on_main
 from openmagvit2.errors import UserError
 from openmagvit2.io import (
     make_folder,
@@ -42,6 +40,7 @@ from openmagvit2.io import (
     write_range,
     write_text,
 )
+from openmagvit2.processes import long_barrier, on_main
 from openmagvit2.registry import DATASETS
 
 # The same tokenizer may lie elsewhere, and new files that cannot be read change no token.

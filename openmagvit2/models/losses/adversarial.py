@@ -13,8 +13,8 @@ from openmagvit2.models.losses.adaptive_weight import AdaptiveWeight
 from openmagvit2.models.losses.adversarial_losses import AdversarialLoss
 from openmagvit2.models.losses.weights import build_weight
 from openmagvit2.protocols import FeatureLayers
-from openmagvit2.registry import DISCRIMINATORS, LOSSES
-from openmagvit2.signatures import Slot, accepted
+from openmagvit2.registry import DISCRIMINATORS, LOSSES, Slot
+from openmagvit2.signatures import accepted
 
 KEY = 'training.adversarial'
 

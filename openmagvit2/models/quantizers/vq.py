@@ -5,10 +5,10 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
+from openmagvit2.dtypes import exact_matmul, without_autocast
 from openmagvit2.errors import check_choice
 from openmagvit2.models.layers.codebook import Codebook, nearest, squared_distances
 from openmagvit2.models.layers.deterministic import running_sum
-from openmagvit2.models.layers.precision import exact_matmul, without_autocast
 from openmagvit2.models.quantizers.base import BaseQuantizer, QuantizerOutput, straight_through
 from openmagvit2.registry import QUANTIZERS
 from openmagvit2.signatures import Count

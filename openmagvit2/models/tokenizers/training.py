@@ -5,14 +5,13 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from openmagvit2.dtypes import without_autocast
 from openmagvit2.errors import UserError
-from openmagvit2.models.layers.precision import without_autocast
 from openmagvit2.models.losses import Adversarial, ReconstructionLoss, build_weight
 from openmagvit2.models.quantizers.base import QuantizerOutput
 from openmagvit2.models.tokenizers.pixels import Pixels
 from openmagvit2.protocols import LoadsWeights
-from openmagvit2.registry import LOSSES
-from openmagvit2.signatures import Slot
+from openmagvit2.registry import LOSSES, Slot
 
 DEFAULT_LOSSES: dict[str, Any] = dict(reconstruction=dict(type='L1Loss'))
 DEFAULT_QUANTIZER_WEIGHTS = dict(entropy=0.1, commitment=0.25, codebook=1.0)
