@@ -30,7 +30,7 @@ NEEDS = ('data', 'gpus', 'hub', 'time')
 # What the blocks of a page use: the package that it needs and the extra that installs that.
 PACKAGES = {'pyarrow': ('datasets', 'hf'), 'TensorboardVisBackend': ('tensorboard', 'optional')}
 # Trainings that a page speaks of and another page shows.
-GIVEN = {'README.md': ['ar_32'], 'docs/guides/checkpoints.md': ['lfq_32']}
+GIVEN = {'docs/guides/checkpoints.md': ['lfq_32']}
 
 
 def blocks(page: str) -> list[tuple[str | None, str, str]]:
