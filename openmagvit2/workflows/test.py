@@ -153,7 +153,7 @@ def choose_loop(config: Config) -> bool:
 def _named(name: str, evaluators: Sequence[dict]) -> dict:
     """Return the config's evaluator of a short name, or the plain one."""
     if name not in SHORT_NAMES:
-        raise UserError(f'No metric `{name}`; choose of {", ".join(SHORT_NAMES)}.')
+        raise UserError(f'No metric `{name}`; choose from {", ".join(SHORT_NAMES)}.')
     plain = SHORT_NAMES[name]
     return copy.deepcopy(
         next((evaluator for evaluator in evaluators if _within(plain, evaluator)), plain)
