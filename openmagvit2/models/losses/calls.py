@@ -1,9 +1,15 @@
 """Which parts of the loss slot fit which place: it has losses, games, penalties and schedules."""
 
 import inspect
+from types import MethodType
 from typing import Any
 
+from torch import nn
+
 from openmagvit2.errors import UserError
+
+# What torch gives a module that defines none.
+MISSING = nn.Module.forward
 
 
 def check_call(key: str, part: Any, method: str, *needed: str, maybe: tuple[str, ...] = ()) -> None:
@@ -19,17 +25,21 @@ def check_call(key: str, part: Any, method: str, *needed: str, maybe: tuple[str,
     Raises:
         UserError: It has no such method, or one of other arguments.
     """
-    function = getattr(part, method, None)
-    try:
-        signature = inspect.signature(function) if callable(function) else None
-        if signature is not None:
-            given = dict.fromkeys(name for name in maybe if name in signature.parameters)
-            signature.bind(*needed, **given)
-    except TypeError:
-        signature = None
+    if _takes(getattr(part, method, None), needed, maybe):
+        return
+    raise UserError(
+        f'{key}: {type(part).__name__} does not belong there; its place calls '
+        f'{method}({", ".join(needed)}).'
+    )
+
+
+def _takes(function: Any, needed: tuple[str, ...], maybe: tuple[str, ...]) -> bool:
     # A module without a `forward` of its own takes anything, and fails.
-    if signature is None or getattr(function, '__name__', '') == '_forward_unimplemented':
-        raise UserError(
-            f'{key}: {type(part).__name__} does not belong there; its place calls '
-            f'{method}({", ".join(needed)}).'
-        )
+    if not callable(function) or isinstance(function, MethodType) and function.__func__ is MISSING:
+        return False
+    signature = inspect.signature(function)
+    try:
+        signature.bind(*needed, **{name: None for name in maybe if name in signature.parameters})
+    except TypeError:
+        return False
+    return True
