@@ -1,6 +1,5 @@
 """Values of a config against the annotations of the classes that get them."""
 
-import inspect
 import numbers
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +31,7 @@ def check_argument(path: str, value: Any, cls: Callable | None, of: str = '') ->
     Raises:
         UserError: It is of another type.
     """
-    hint = annotations(cls).get(path.rpartition('.')[2]) if inspect.isclass(cls) else None
+    hint = annotations(cls).get(path.rpartition('.')[2]) if cls is not None else None
     if hint is not None:
         _check(path, value, hint, of)
 

@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from openmagvit2.config.clipping import check_clipping
 from openmagvit2.errors import UserError, check_choice
 from openmagvit2.registry import OPTIM_WRAPPER_CONSTRUCTORS, SCOPE
 
@@ -18,6 +19,8 @@ WHOLE = {
     'default_hooks.checkpoint.max_keep': 1,
     'default_hooks.logger.interval': 1,
     'env_cfg.mp_cfg.opencv_num_threads': 0,
+    'log_processor.window_size': 1,
+    'log_processor.num_digits': 0,
 }
 # Keys with values of one kind, and the kind in words.
 SETTINGS = ('train_dataloader', 'val_dataloader', 'test_dataloader', 'optim_wrapper')
@@ -48,11 +51,8 @@ def check_value(path: str, value: Any) -> None:
     # A level may also be its number.
     if path in CHOICES and not (path == 'log_level' and isinstance(value, int)):
         check_choice(path, value, CHOICES[path])
-    if path.startswith('optim_wrapper.') and path.endswith('.clip_grad'):
-        if not isinstance(value, dict | None):
-            raise UserError(
-                f'{path} must be a dict, as dict(max_norm=1.0), or None, got {value!r}.'
-            )
+    if re.fullmatch(r'optim_wrapper\.(.*\.)?clip_grad', path):
+        check_clipping(path, value)
     _check_names(path, value)
     if path == 'env_cfg.resource_limit':
         check_whole(path, value or 0, 1)

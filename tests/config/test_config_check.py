@@ -265,6 +265,40 @@ def test_a_changed_type_drops_keys_deep_inside(load):
         ('custom_hooks', [None], 'custom_hooks is in the hook slot, .* got None'),
         ('val_dataloader.sampler', dict(type=None), r'sampler\.type must be the name of a class'),
         ('default_hooks', dict(logger=dict(type=None)), r'logger\.type must be the name of a clas'),
+        ('val_dataloader.dataset', {}, r'dataset must be a dict with a `type`, got {}'),
+        ('val_dataloader.dataset', dict(pipeline=[]), r'dataset must be a dict with a `type`'),
+        ('optim_wrapper', dict(clip_grad={}), r'clip_grad must be a dict, as dict\(max_norm'),
+        ('optim_wrapper', dict(clip_grad=dict(type='a')), r'clip_grad\.type must be one of norm'),
+        ('optim_wrapper', dict(clip_grad=dict(max_nrm=1)), r'`optim_wrapper\.clip_grad\.max_nrm`'),
+        ('optim_wrapper', dict(clip_grad=dict(max_norm=-1)), r'max_norm must be a number above 0'),
+        ('optim_wrapper', dict(clip_grad=dict(max_norm='x')), r'max_norm must be a number above'),
+        ('optim_wrapper', dict(clip_grad=dict(type='value')), r'clip_value must be .*, got None'),
+        (
+            'optim_wrapper',
+            dict(a=dict(clip_grad=dict(max_norm=1, norm_type=None))),
+            r'optim_wrapper\.a\.clip_grad\.norm_type must be a number, got None',
+        ),
+        (
+            'log_processor',
+            dict(type='LogProcessor', by_epoch='x'),
+            'by_epoch must be True or False',
+        ),
+        ('log_processor', dict(type='LogProcessor', window_size=0), 'window_size must be a whole'),
+        (
+            'val_dataloader.sampler',
+            dict(type='DefaultSampler', shuffle='no'),
+            r"sampler\.shuffle must be True or False, got 'no'",
+        ),
+        (
+            'custom_hooks',
+            [dict(type='SampleGridHook', num_per_class=10**9)],
+            r'custom_hooks\.0\.num_per_class must be a whole number from 1 to 100, got 10{9}\.',
+        ),
+        (
+            'custom_hooks',
+            [dict(type='ReconstructionGridHook', num_images=0)],
+            r'custom_hooks\.0\.num_images must be a whole number from 1 to 100, got 0\.',
+        ),
     ],
 )
 def test_values_that_end_in_a_traceback_or_in_silence(load, key, value, message):
