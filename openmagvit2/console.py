@@ -7,15 +7,20 @@ from types import TracebackType
 from typing import Any
 
 from openmagvit2.errors import TrainingStopped, UserError
+from openmagvit2.sizes import enough_memory
 
 # Arguments that several tools have, as ``parser.add_argument('--device', **DEVICE)``.
 DEVICE: dict[str, Any] = dict(
     help='as cuda:1, mps, cpu; default: the accelerator, where there is one'
 )
 LAUNCHER: dict[str, Any] = dict(choices=['none', 'pytorch', 'slurm'], default='none')
+# What to do where the memory is full.
+LESS = 'end other programs, or take a machine with more'
 
 
-def tool(stopped: str = '') -> Callable[[Callable[..., int | None]], Callable[..., int]]:
+def tool(
+    stopped: str = '', smaller: str = LESS
+) -> Callable[[Callable[..., int | None]], Callable[..., int]]:
     """Make the main function of a tool end with an exit code.
 
     A user's mistake is printed as one sentence, and the code is 2. A signal that stopped a training
@@ -23,6 +28,7 @@ def tool(stopped: str = '') -> Callable[[Callable[..., int | None]], Callable[..
 
     Args:
         stopped: What to do after Ctrl-C, where the tool can go on from there.
+        smaller: What to do where the memory is full.
     """
 
     def wrap(main: Callable[..., int | None]) -> Callable[..., int]:
@@ -30,7 +36,8 @@ def tool(stopped: str = '') -> Callable[[Callable[..., int | None]], Callable[..
         def run(*args: Any) -> int:
             forgive()
             try:
-                return main(*args) or 0
+                with enough_memory(smaller):
+                    return main(*args) or 0
             except UserError as error:
                 print(f'error: {sentence(error)}', file=sys.stderr)
                 return 2

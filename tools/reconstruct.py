@@ -138,7 +138,7 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-@console.tool()
+@console.tool(smaller='take smaller images, with --size')
 def main() -> int:
     args = parse_args()
 

@@ -248,7 +248,10 @@ def run(args: argparse.Namespace) -> str:
     return sample_files(generator, args, labels, sampling, rejection)
 
 
-@console.tool(stopped='with --npz the same command goes on from here')
+@console.tool(
+    stopped='with --npz the same command goes on from here',
+    smaller='take a smaller --batch-size',
+)
 def main() -> None:
     done = run(parse_args())
 

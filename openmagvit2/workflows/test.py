@@ -22,7 +22,6 @@ from openmagvit2.evaluation.record import write_record
 from openmagvit2.evaluation.stages import check_stages
 from openmagvit2.registry import DATASETS, METRICS, MODELS, Registry
 from openmagvit2.signatures import accepted
-from openmagvit2.sizes import enough_memory
 from openmagvit2.workflows.runner import (
     build_runner,
     count_once,
@@ -78,8 +77,7 @@ def test(
     model = unwrap(runner.model)
     load_model_weights(model, checkpoint)
     check_datasets(dict(test_dataloader=runner.test_loop.dataloader), model)
-    remedy = 'take a smaller test_dataloader.batch_size'
-    with enough_memory(remedy), one_size(), watched(config, None):
+    with one_size(), watched(config, None):
         values = runner.test()
     if is_main_process():
         if (Path(runner.work_dir) / 'metrics.json').is_file():

@@ -8,8 +8,7 @@ from torch import Tensor, nn
 from openmagvit2.errors import UserError
 from openmagvit2.models.layers.iteration import PerIteration
 from openmagvit2.models.layers.precision import without_autocast
-from openmagvit2.models.losses import Adversarial, ReconstructionLoss, build_weight
-from openmagvit2.models.losses.calls import check_call
+from openmagvit2.models.losses import Adversarial, ReconstructionLoss, build_weight, check_call
 from openmagvit2.models.quantizers.base import QuantizerOutput
 from openmagvit2.models.tokenizers.pixels import Pixels
 from openmagvit2.protocols import LoadsWeights
