@@ -1,6 +1,8 @@
 """What the tools share: the terminal, exit codes, and arguments of the command line."""
 
+import argparse
 import functools
+import itertools
 import sys
 from collections.abc import Callable
 from types import TracebackType
@@ -9,9 +11,23 @@ from typing import Any
 from openmagvit2.errors import TrainingStopped, UserError
 from openmagvit2.sizes import enough_memory
 
+
+def _device(name: str) -> str:
+    if name == 'meta':
+        raise argparse.ArgumentTypeError('a device without memory computes nothing')
+    return name
+
+
+def count(text: str) -> int:
+    """Return the whole number from 1 of an argument: ``parser.add_argument(…, type=count)``."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'{text!r} is no whole number from 1')
+    return int(text)
+
+
 # Arguments that several tools have, as ``parser.add_argument('--device', **DEVICE)``.
 DEVICE: dict[str, Any] = dict(
-    help='as cuda:1, mps, cpu; default: the accelerator, where there is one'
+    type=_device, help='as cuda:1, mps, cpu; default: the accelerator, where there is one'
 )
 LAUNCHER: dict[str, Any] = dict(choices=['none', 'pytorch', 'slurm'], default='none')
 # What to do where the memory is full.
@@ -36,6 +52,7 @@ def tool(
         def run(*args: Any) -> int:
             forgive()
             try:
+                _check_words(sys.argv[1:])
                 with enough_memory(smaller):
                     return main(*args) or 0
             except UserError as error:
@@ -53,6 +70,15 @@ def tool(
         return run
 
     return wrap
+
+
+def _check_words(words: list[str]) -> None:
+    """Raise UserError if a word is empty: as a path it would be the current folder."""
+    for before, word in itertools.pairwise(['The command line', *words]):
+        if not word or (word.startswith('--') and word.endswith('=')):
+            raise UserError(
+                f'{word[:-1] or before}: a value is empty; is a variable of the shell not set?'
+            )
 
 
 def sentence(error: UserError) -> str:

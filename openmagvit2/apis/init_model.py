@@ -61,6 +61,8 @@ def init_model(
         config = load_config(config_path(config), cfg_options)
     elif cfg_options:
         raise UserError('cfg_options go with a path; change the loaded config itself.')
+    if not config.get('model'):
+        raise UserError(f'{config.filename or "The config"} has no model.')
     with on_meta() if device.type == 'meta' else contextlib.nullcontext():
         model = MODELS.build(config.model)
     if checkpoint is not None:

@@ -3,7 +3,6 @@
 import difflib
 import functools
 import inspect
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +10,7 @@ from torch.utils.data import DataLoader
 
 from openmagvit2.config.annotations import check_argument
 from openmagvit2.config.slots import MMENGINE, Place, known_keys, place_of
-from openmagvit2.config.values import check_typed, check_value, check_whole
+from openmagvit2.config.values import check_typed, check_value, check_whole, check_workers
 from openmagvit2.errors import UserError
 from openmagvit2.protocols import Hinting
 from openmagvit2.registry import MODELS, SLOTS
@@ -37,8 +36,6 @@ DEFAULT_HOOKS = {'runtime_info', 'timer', 'sampler_seed', 'logger', 'param_sched
 # Registries all of whose configs name their class; of the second ones none is a dict of parts.
 TYPED = ('dataset', 'parameter scheduler', 'hook', 'loop', 'metric')
 ALONE = ('dataset', 'data sampler', 'function', 'transform')
-# Processes that read images, also on a machine of few processors.
-MOST_WORKERS = 256
 # Seeds go to torch, numpy and Python; numpy has the smallest range.
 LARGEST_SEED = 2**32 - 1
 
@@ -232,7 +229,7 @@ def _is_listed(path: str) -> bool:
     """Return whether a dict is one of several parts at the top, as of metrics or hooks."""
     top, _, name = path.partition('.')
     named = top == 'default_hooks' and name != '' and '.' not in name
-    return named or (top in MMENGINE and name.isdigit())
+    return named or (top in MMENGINE and name.isdecimal())
 
 
 def _is_mmengine_slot(place: Place) -> bool:
@@ -258,7 +255,7 @@ def _is_mmengines(path: str) -> bool:
         len(parts) == 1
         or top not in top_level()
         or top == 'optim_wrapper'
-        or parts[1].isdigit()
+        or parts[1].isdecimal()
         or (top.endswith('_dataloader') and parts[1] in DATALOADER)
     )
 
@@ -283,13 +280,7 @@ def _check_dataloader(path: str, value: dict) -> None:
     if path != 'train_dataloader' and value.get('dataset', 0) is None:
         raise UserError(f'{path}.dataset is None; set {path}=None for no images.')
     workers = value.get('num_workers', 0)
-    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 0:
-        raise UserError(f'{path}.num_workers must be a whole number from 0, got {workers!r}.')
-    most = max(MOST_WORKERS, 4 * (os.cpu_count() or 1))
-    if workers > most:
-        raise UserError(
-            f'{path}.num_workers={workers} is more than this machine can run; take {most} at most.'
-        )
+    check_workers(f'{path}.num_workers', workers)
     for key in ('persistent_workers', 'prefetch_factor', 'timeout'):
         if value.get(key) and not workers:
             raise UserError(

@@ -1,5 +1,6 @@
 """Values of a config's keys where a wrong one would end in a traceback, or in silence."""
 
+import os
 import re
 from typing import Any
 
@@ -22,6 +23,8 @@ WHOLE = {
     'log_processor.window_size': 1,
     'log_processor.num_digits': 0,
 }
+# Processes that read images, also on a machine of few processors.
+MOST_WORKERS = 256
 # Keys with values of one kind, and the kind in words.
 SETTINGS = ('train_dataloader', 'val_dataloader', 'test_dataloader', 'optim_wrapper')
 SETTINGS += ('default_hooks', 'log_processor', 'visualizer')
@@ -103,3 +106,16 @@ def check_whole(path: str, value: Any, least: int) -> None:
     whole = isinstance(value, int) and not isinstance(value, bool) and value >= least
     if value is not None and not whole:
         raise UserError(f'{path} must be a whole number from {least}, got {value!r}.')
+
+
+def check_workers(name: str, value: Any) -> None:
+    """Check a number of processes that read images.
+
+    Raises:
+        UserError: It is none, or more than this machine can run.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise UserError(f'{name} must be a whole number from 0, got {value!r}.')
+    most = max(MOST_WORKERS, 4 * (os.cpu_count() or 1))
+    if value > most:
+        raise UserError(f'{name}={value} is more than this machine can run; take {most} at most.')

@@ -17,6 +17,7 @@ from openmagvit2.engine.checks import check_schedulers
 from openmagvit2.engine.numerics import set_numerics
 from openmagvit2.engine.run_folder import default_folder
 from openmagvit2.errors import UserError
+from openmagvit2.evaluation.metrics.base import MeanMetric
 from openmagvit2.io import make_folder
 from openmagvit2.protocols import Preparing
 from openmagvit2.registry import METRICS
@@ -40,7 +41,9 @@ def build_runner(
     # The Runner takes its seed from here, and hands it to the sampler; random transforms get the
     # same.
     config.randomness = set_numerics(config)
-    config.train_dataloader.dataset.setdefault('seed', config.randomness['seed'])
+    images = (config.get('train_dataloader') or {}).get('dataset')
+    if images:
+        images.setdefault('seed', config.randomness['seed'])
     check_schedulers(config.get('param_scheduler'))
     set_wrapper(config)
     return kind.from_cfg(config)
@@ -104,6 +107,14 @@ def count_once(config: Config) -> None:
 def prepare(evaluators: ConfigDict | Sequence[ConfigDict]) -> list[BaseMetric]:
     """Build evaluators and load their networks, so that missing weights fail before any image."""
     metrics = [METRICS.build(evaluator.to_dict()) for evaluator in listed(evaluators)]
+    settings = [evaluator.to_dict() for evaluator in listed(evaluators)]
+    names = [
+        m.name if isinstance(m, MeanMetric) else s for m, s in zip(metrics, settings, strict=True)
+    ]
+    for name, setting in zip(names, settings, strict=True):
+        # mmengine finds out at the end.
+        if names.count(name) > 1:
+            raise UserError(f'{setting["type"]} would be measured twice; remove one of the two.')
     for metric in metrics:
         if isinstance(metric, Preparing):
             metric.prepare()

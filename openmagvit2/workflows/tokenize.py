@@ -17,6 +17,7 @@ from tqdm import tqdm
 from openmagvit2.apis.init_model import init_model
 from openmagvit2.checkpoint.hashing import weights_hash
 from openmagvit2.checkpoint.stages import is_generator
+from openmagvit2.config.values import check_workers
 from openmagvit2.datasets import ImageDataset
 from openmagvit2.datasets.token_files import (
     FORMAT,
@@ -48,6 +49,8 @@ from openmagvit2.registry import DATASETS
 NOT_COMPARED = ('finished', 'tokenizer', 'listing')
 # Crops of a pipeline that `--crops` replaces.
 CROPS = ('RandomCrop', 'CenterCrop', 'RandomTenCrop')
+# Views of an image are a data set each.
+MOST_CROPS = 10000
 CORNERS = ('centre', 'top_left', 'top_right', 'bottom_left', 'bottom_right')
 
 
@@ -67,7 +70,7 @@ def views_of(pipeline: list[dict], crops: str, flip: bool) -> list[tuple[list[di
     steps = [dict(step) for step in pipeline if step['type'] != 'RandomFlip']
     places = [i for i, step in enumerate(steps) if step['type'] in CROPS]
     kind, _, count = crops.partition(':')
-    if kind == 'random' and count.isdigit() and int(count) > 0:
+    if kind == 'random' and count.isdecimal() and 0 < int(count) <= MOST_CROPS:
         views = [(steps, epoch) for epoch in range(int(count))]
     elif crops == 'centre':
         views = [(_placed(steps, places, 'centre'), 0)]
@@ -78,7 +81,10 @@ def views_of(pipeline: list[dict], crops: str, flip: bool) -> list[tuple[list[di
             )
         views, flip = [(_placed(steps, places, corner), 0) for corner in CORNERS], True
     else:
-        raise UserError(f"--crops must be 'centre', 'ten', or 'random:N', got {crops!r}.")
+        raise UserError(
+            f"--crops must be 'centre', 'ten', or 'random:N' with N from 1 to {MOST_CROPS}, got "
+            f'{crops!r}.'
+        )
     if flip:
         mirror = dict(type='RandomFlip', prob=1.0)
         views += [([*steps, mirror], epoch) for steps, epoch in views]
@@ -118,10 +124,15 @@ def tokenize(
     out = Path(out)
     if batch_size < 1:
         raise UserError(f'--batch-size must be at least 1, got {batch_size}.')
+    check_workers('--num-workers', num_workers)
+    key = f'{split}_dataloader'
+    given = (config.to_dict().get(key) or {}).get('dataset')
+    if not given:
+        raise UserError(f'{config.filename} has no {key}.dataset to tokenize.')
     model = _init_tokenizer(config, checkpoint, device)
     # The seed that a training's random crops have.
-    spec = dict(seed=seed_of(config)) | config.to_dict()[f'{split}_dataloader']['dataset']
-    views = _views(spec, crops, flip, f'{split}_dataloader.dataset')
+    spec = dict(seed=seed_of(config)) | given
+    views = _views(spec, crops, flip, f'{key}.dataset')
     recipe = dict(split=split, crops=crops, flip=flip, dataset=spec)
     header = _header(model, config, checkpoint, views, recipe)
     header |= dict(batch_size=batch_size, block=block)

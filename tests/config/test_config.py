@@ -1,8 +1,8 @@
 """Loading, overrides and the change of a type."""
 
+import ast
 from pathlib import Path
 
-import ast
 import pytest
 
 from openmagvit2.config import load_config
