@@ -125,14 +125,10 @@ def tokenize(
     if batch_size < 1:
         raise UserError(f'--batch-size must be at least 1, got {batch_size}.')
     check_workers('--num-workers', num_workers)
-    key = f'{split}_dataloader'
-    given = (config.to_dict().get(key) or {}).get('dataset')
-    if not given:
-        raise UserError(f'{config.filename} has no {key}.dataset to tokenize.')
-    model = _init_tokenizer(config, checkpoint, device)
     # The seed that a training's random crops have.
-    spec = dict(seed=seed_of(config)) | given
-    views = _views(spec, crops, flip, f'{key}.dataset')
+    spec = dict(seed=seed_of(config)) | _data_set(config, f'{split}_dataloader')
+    model = _init_tokenizer(config, checkpoint, device)
+    views = _views(spec, crops, flip, f'{split}_dataloader.dataset')
     recipe = dict(split=split, crops=crops, flip=flip, dataset=spec)
     header = _header(model, config, checkpoint, views, recipe)
     header |= dict(batch_size=batch_size, block=block)
@@ -146,6 +142,13 @@ def tokenize(
     _finish(out, header)
     long_barrier()
     return header
+
+
+def _data_set(config: Config, key: str) -> dict:
+    found = (config.to_dict().get(key) or {}).get('dataset')
+    if not found:
+        raise UserError(f'{config.filename} has no {key}.dataset to tokenize.')
+    return found
 
 
 def _finish(out: Path, header: dict) -> None:
