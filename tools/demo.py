@@ -19,9 +19,7 @@ def main() -> None:
     parser.add_argument('--tokenizer', nargs='+', action='append', default=[], help=more)
     parser.add_argument('--generator', nargs='+', action='append', default=[], help=more)
     parser.add_argument('--port', type=int, default=7860)
-    parser.add_argument(
-        '--side', type=int, default=512, help='pixels that pictures are shrunk to'
-    )
+    parser.add_argument('--side', type=int, default=512, help='pixels that pictures are shrunk to')
     parser.add_argument('--max-upload', type=int, default=10, help='MB of an upload (10)')
     parser.add_argument('--device', **console.DEVICE)
     args = parser.parse_args()

@@ -72,7 +72,7 @@ def init_model(
     return convert_weights(model, _dtype(dtype, device))
 
 
-def _build(config: Config) -> nn.Module:
+def _build(config: Config) -> Any:
     if not config.get('model'):
         raise UserError(f'{config.filename or "The config"} has no model.')
     return MODELS.build(config.model)

@@ -122,9 +122,7 @@ def tokenize(
             set has no images by number; the checkpoint's encoder gives NaN or infinite numbers.
     """
     out = Path(out)
-    if batch_size < 1:
-        raise UserError(f'--batch-size must be at least 1, got {batch_size}.')
-    check_workers('--num-workers', num_workers)
+    _check_numbers(batch_size, num_workers)
     # The seed that a training's random crops have.
     spec = dict(seed=seed_of(config)) | _data_set(config, f'{split}_dataloader')
     model = _init_tokenizer(config, checkpoint, device)
@@ -142,6 +140,12 @@ def tokenize(
     _finish(out, header)
     long_barrier()
     return header
+
+
+def _check_numbers(batch_size: int, num_workers: int) -> None:
+    if batch_size < 1:
+        raise UserError(f'--batch-size must be at least 1, got {batch_size}.')
+    check_workers('--num-workers', num_workers)
 
 
 def _data_set(config: Config, key: str) -> dict:
