@@ -35,7 +35,7 @@ KNOWN_KEYS = {
 DEFAULT_HOOKS = {'runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint'}
 # Registries all of whose configs name their class; of the second ones none is a dict of parts.
 TYPED = ('dataset', 'parameter scheduler', 'hook', 'loop', 'metric')
-ALONE = ('dataset', 'data sampler', 'function', 'transform')
+ALONE = ('dataset', 'data sampler', 'function', 'transform', 'visualizer', 'vis_backend')
 # Seeds go to torch, numpy and Python; numpy has the smallest range.
 LARGEST_SEED = 2**32 - 1
 

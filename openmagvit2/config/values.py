@@ -28,10 +28,16 @@ MOST_WORKERS = 256
 # Keys with values of one kind, and the kind in words.
 SETTINGS = ('train_dataloader', 'val_dataloader', 'test_dataloader', 'optim_wrapper')
 SETTINGS += ('default_hooks', 'log_processor', 'visualizer')
+SWITCHES = ('randomness.deterministic', 'randomness.diff_rank_seed', 'env_cfg.cudnn_benchmark')
+SWITCHES += ('resume',)
 KINDS: dict[str, tuple[Any, str]] = {
     **dict.fromkeys(SETTINGS, (dict | None, 'a dict or None')),
     **dict.fromkeys(('env_cfg', 'env_cfg.mp_cfg'), (dict, 'a dict')),
     'load_from': (str | None, 'the path of a checkpoint'),
+    'work_dir': (str | None, 'the path of a folder'),
+    'experiment_name': (str | None, 'a name'),
+    'log_processor.mean_pattern': (str, 'a regular expression'),
+    **dict.fromkeys(SWITCHES, (bool | None, 'True or False')),
 }
 CHOICES: dict[str, tuple] = {
     'env_cfg.mp_cfg.mp_start_method': (None, 'fork', 'spawn', 'forkserver'),

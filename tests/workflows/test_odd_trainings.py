@@ -55,6 +55,31 @@ def test_schedules_of_mmengine_that_cannot_be_followed(tmp_path, scheduler, mess
         train(config, str(tmp_path))
 
 
+@pytest.mark.parametrize(
+    'settings',
+    [
+        dict(custom_cfg=5),
+        dict(custom_cfg=[1]),
+        dict(custom_cfg=[dict(data_src='loss', method_name='nope', window_size=5)]),
+        dict(custom_cfg=[dict(data_src='loss', method_name='mean', window_size='x')]),
+        dict(mean_pattern='['),
+    ],
+    ids=str,
+)
+def test_logs_of_mmengine_that_cannot_be_written(tmp_path, settings):
+    log = dict(type='LogProcessor', by_epoch=False, **settings)
+    config = load_config(CONFIG, options(tmp_path.name, log_processor=log))
+    with pytest.raises(UserError, match='^log_processor: LogProcessor cannot be used so: '):
+        train(config, str(tmp_path))
+
+
+def test_settings_that_mmengine_has_and_a_training_can_follow(tmp_path):
+    given = options(tmp_path.name, param_scheduler={}) | {'randomness.diff_rank_seed': True}
+    runner = train(load_config(CONFIG, given | dict(seed=3)), str(tmp_path))
+    # The order is a function of the seed, the same on all processes.
+    assert runner.iter == 2 and runner.train_dataloader.sampler.seed == 3
+
+
 def test_bugs_of_other_schedulers_keep_their_traceback(tmp_path, monkeypatch):
     class Broken(LinearLR):
         def _get_value(self):
