@@ -1,8 +1,12 @@
 """What the tools share: the terminal, exit codes, and arguments of the command line."""
 
 import argparse
+import contextlib
 import functools
 import itertools
+import logging
+import os
+import signal
 import sys
 from collections.abc import Callable
 from types import TracebackType
@@ -52,24 +56,54 @@ def tool(
         def run(*args: Any) -> int:
             forgive()
             try:
-                _check_words(sys.argv[1:])
-                with enough_memory(smaller):
-                    return main(*args) or 0
-            except UserError as error:
-                print(f'error: {sentence(error)}', file=sys.stderr)
-                return 2
-            except TrainingStopped as stop:
-                code, text = 128 + stop.signal_number, f'{stop}: saved; go on with --resume'
-            except KeyboardInterrupt:
-                if not stopped:
+                code = _ended(main, args, stopped, smaller)
+                sys.stdout.flush()
+                return code
+            except OSError as error:
+                if not _output_is_lost():
                     raise
-                code, text = 130, ''
-            print(f'\nstopped; {stopped}' if stopped else text, file=sys.stderr)
-            return code
+                if isinstance(error, BrokenPipeError):
+                    # As of any program whose reader, as `head -1`, has gone.
+                    return 128 + signal.SIGPIPE
+                print(f'error: the output cannot be written ({error.strerror}).', file=sys.stderr)
+                return 1
 
         return run
 
     return wrap
+
+
+def _ended(main: Callable[..., int | None], args: tuple, stopped: str, smaller: str) -> int:
+    """Call the main function of a tool; return its exit code."""
+    try:
+        _check_words(sys.argv[1:])
+        with enough_memory(smaller):
+            return main(*args) or 0
+    except UserError as error:
+        print(f'error: {sentence(error)}', file=sys.stderr)
+        return 2
+    except TrainingStopped as stop:
+        code, text = 128 + stop.signal_number, f'{stop}: saved; go on with --resume'
+    except KeyboardInterrupt:
+        if not stopped:
+            raise
+        code, text = 130, ''
+    print(f'\nstopped; {stopped}' if stopped else text, file=sys.stderr)
+    return code
+
+
+def _output_is_lost() -> bool:
+    """Return whether stdout or stderr cannot be written to; what comes goes nowhere then."""
+    lost = False
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.write('\n')
+            stream.flush()
+        except OSError:
+            lost = True
+            with contextlib.suppress(OSError), open(os.devnull, 'wb') as nowhere:
+                os.dup2(nowhere.fileno(), stream.fileno())
+    return lost
 
 
 def _check_words(words: list[str]) -> None:
@@ -95,6 +129,11 @@ def forgive() -> None:
 
     A file name or '→' must not end a long run with a UnicodeEncodeError.
     """
+    # A log that nobody reads any more must not end a training, nor fill the screen with that.
+    logging.raiseExceptions = False
+    # A shell's `>&-` closes them.
+    sys.stdout = sys.stdout or open(os.devnull, 'w')
+    sys.stderr = sys.stderr or open(os.devnull, 'w')
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, 'reconfigure'):
             stream.reconfigure(errors='replace')

@@ -99,8 +99,7 @@ def test_an_evaluation_is_written_before_it_is_printed(tmp_path, monkeypatch):
         sys, 'argv', ['evaluate_npz.py', 'a', 'b', '--out', str(tmp_path / 'out.json')]
     )
     monkeypatch.setattr(sys, 'stdout', Full())
-    with pytest.raises(OSError, match='pipe'):
-        tool['main']()
+    assert tool['main']() == 1
     assert json.loads((tmp_path / 'out.json').read_text(encoding='utf-8'))['values'] == dict(fd=1.5)
 
 
