@@ -8,15 +8,30 @@ from typing import Any
 
 from torch.utils.data import DataLoader
 
-from openmagvit2.config.annotations import check_argument
+from openmagvit2.config.annotations import check_argument, check_kind
 from openmagvit2.config.slots import MMENGINE, Place, known_keys, place_of
-from openmagvit2.config.values import check_typed, check_value, check_whole, check_workers
-from openmagvit2.errors import UserError
+from openmagvit2.config.values import (
+    START_METHODS,
+    check_typed,
+    check_value,
+    check_whole,
+    check_workers,
+)
+from openmagvit2.errors import UserError, check_choice
 from openmagvit2.protocols import Hinting
 from openmagvit2.registry import MODELS, SLOTS
-from openmagvit2.signatures import Slot, accepted
+from openmagvit2.signatures import Count, Slot, Weight, accepted
 
-DATALOADER = accepted(DataLoader) | {'num_batch_per_epoch'}
+# Samplers shuffle, and no config can write a generator.
+DATALOADER = accepted(DataLoader) - {'shuffle', 'generator'} | {'num_batch_per_epoch'}
+LOADER_KINDS: dict[str, Any] = dict(
+    **dict.fromkeys(('pin_memory', 'persistent_workers', 'in_order'), bool | None),
+    drop_last=bool,
+    **dict.fromkeys(('prefetch_factor', 'num_batch_per_epoch'), Count | None),
+    timeout=Weight,
+    worker_init_fn=dict,
+)
+NEEDING_WORKERS = ('persistent_workers', 'prefetch_factor', 'timeout', 'multiprocessing_context')
 # Known keys of dicts without a `type`: those of mmengine.
 KNOWN_KEYS = {
     'env_cfg': {
@@ -279,13 +294,17 @@ def _check_dataloader(path: str, value: dict) -> None:
     check_whole(f'{path}.batch_size', value.get('batch_size', 1) or 0, 1)
     if path != 'train_dataloader' and value.get('dataset', 0) is None:
         raise UserError(f'{path}.dataset is None; set {path}=None for no images.')
+    for key in value.keys() & LOADER_KINDS.keys():
+        check_kind(f'{path}.{key}', value[key], LOADER_KINDS[key])
+    context = value.get('multiprocessing_context')
+    check_choice(f'{path}.multiprocessing_context', context, START_METHODS)
     workers = value.get('num_workers', 0)
     check_workers(f'{path}.num_workers', workers)
-    for key in ('persistent_workers', 'prefetch_factor', 'timeout'):
+    for key in NEEDING_WORKERS:
         if value.get(key) and not workers:
             raise UserError(
                 f'{path}.{key}={value[key]} needs worker processes, and {path}.num_workers is 0: '
-                f'raise that, or set {path}.{key} to {None if key == "prefetch_factor" else 0}.'
+                f'raise that, or remove {path}.{key}.'
             )
 
 

@@ -39,8 +39,10 @@ KINDS: dict[str, tuple[Any, str]] = {
     'log_processor.mean_pattern': (str, 'a regular expression'),
     **dict.fromkeys(SWITCHES, (bool | None, 'True or False')),
 }
+START_METHODS = (None, 'fork', 'spawn', 'forkserver')
 CHOICES: dict[str, tuple] = {
-    'env_cfg.mp_cfg.mp_start_method': (None, 'fork', 'spawn', 'forkserver'),
+    'env_cfg.mp_cfg.mp_start_method': START_METHODS,
+    'sync_bn': (None, 'torch', 'mmcv'),
     'log_level': ('CRITICAL', 'ERROR', 'WARNING', 'INFO', 'DEBUG'),
 }
 
