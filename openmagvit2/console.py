@@ -92,6 +92,20 @@ def _ended(main: Callable[..., int | None], args: tuple, stopped: str, smaller: 
     return code
 
 
+def finish(code: int) -> None:
+    """Leave the process group, where the tool has joined one, and end with an exit code."""
+    # After Ctrl-C in the middle of an import of torch a second one would crash.
+    launch = sys.modules.get('openmagvit2.engine.launch')
+    if launch is not None:
+        launch.finish(code)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if code == 128 + signal.SIGINT:
+        # So would the end of an interpreter with half of torch.
+        os._exit(code)
+    sys.exit(code)
+
+
 def _output_is_lost() -> bool:
     """Return whether stdout or stderr cannot be written to; what comes goes nowhere then."""
     lost = False

@@ -63,3 +63,28 @@ def test_output_that_is_closed_or_on_a_full_disk():
             f'{command} {end}', shell=True, cwd=ROOT, capture_output=True, text=True
         )
         assert (done.returncode, done.stderr.strip()) == (status, told)
+
+
+@pytest.mark.parametrize('stopped', ['', 'go on'])
+def test_ctrl_c_while_torch_is_imported(stopped):
+    code = f"""
+import signal, sys, threading, os
+from openmagvit2 import console
+
+@console.tool({stopped!r})
+def main():
+    class Interrupting:
+        def find_spec(self, name, path=None, target=None):
+            if name == 'torch.nn':
+                raise KeyboardInterrupt
+    sys.meta_path.insert(0, Interrupting())
+    import torch
+
+console.finish(main())
+"""
+    done = subprocess.run(
+        [sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    told = f'stopped; {stopped}' if stopped else 'Stopped by Ctrl-C.'
+    assert done.stderr.strip() == told
+    assert done.returncode in (130, -signal.SIGINT)
