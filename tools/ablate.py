@@ -37,7 +37,7 @@ def parse_args() -> argparse.Namespace:
         required=True,
         help='receives all runs, table.json, table.md and table.png',
     )
-    parser.add_argument('--jobs', type=int, default=1, help='trainings at a time')
+    parser.add_argument('--jobs', type=console.count, default=1, help='trainings at a time')
     parser.add_argument(
         '--tokenizer',
         type=Path,

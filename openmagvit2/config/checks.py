@@ -3,21 +3,35 @@
 import difflib
 import functools
 import inspect
-import os
 from collections.abc import Iterator
 from typing import Any
 
 from torch.utils.data import DataLoader
 
-from openmagvit2.config.annotations import check_argument
+from openmagvit2.config.annotations import check_argument, check_kind
 from openmagvit2.config.slots import MMENGINE, Place, known_keys, place_of
-from openmagvit2.config.values import check_typed, check_value, check_whole
-from openmagvit2.errors import UserError
+from openmagvit2.config.values import (
+    START_METHODS,
+    check_typed,
+    check_value,
+    check_whole,
+    check_workers,
+)
+from openmagvit2.errors import UserError, check_choice
 from openmagvit2.protocols import Hinting
 from openmagvit2.registry import MODELS, SLOTS, Slot
-from openmagvit2.signatures import accepted
+from openmagvit2.signatures import Count, Weight, accepted
 
-DATALOADER = accepted(DataLoader) | {'num_batch_per_epoch'}
+# Samplers shuffle, and no config can write a generator.
+DATALOADER = accepted(DataLoader) - {'shuffle', 'generator'} | {'num_batch_per_epoch'}
+LOADER_KINDS: dict[str, Any] = dict(
+    **dict.fromkeys(('pin_memory', 'persistent_workers', 'in_order'), bool | None),
+    drop_last=bool,
+    **dict.fromkeys(('prefetch_factor', 'num_batch_per_epoch'), Count | None),
+    timeout=Weight,
+    worker_init_fn=dict,
+)
+NEEDING_WORKERS = ('persistent_workers', 'prefetch_factor', 'timeout', 'multiprocessing_context')
 # Known keys of dicts without a `type`: those of mmengine.
 KNOWN_KEYS = {
     'env_cfg': {
@@ -36,9 +50,7 @@ KNOWN_KEYS = {
 DEFAULT_HOOKS = {'runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint'}
 # Registries all of whose configs name their class; of the second ones none is a dict of parts.
 TYPED = ('dataset', 'parameter scheduler', 'hook', 'loop', 'metric')
-ALONE = ('data sampler', 'function', 'transform')
-# Processes that read images, also on a machine of few processors.
-MOST_WORKERS = 256
+ALONE = ('dataset', 'data sampler', 'function', 'transform', 'visualizer', 'vis_backend')
 # Seeds go to torch, numpy and Python; numpy has the smallest range.
 LARGEST_SEED = 2**32 - 1
 
@@ -232,7 +244,7 @@ def _is_listed(path: str) -> bool:
     """Return whether a dict is one of several parts at the top, as of metrics or hooks."""
     top, _, name = path.partition('.')
     named = top == 'default_hooks' and name != '' and '.' not in name
-    return named or (top in MMENGINE and name.isdigit())
+    return named or (top in MMENGINE and name.isdecimal())
 
 
 def _is_mmengine_slot(place: Place) -> bool:
@@ -258,7 +270,7 @@ def _is_mmengines(path: str) -> bool:
         len(parts) == 1
         or top not in top_level()
         or top == 'optim_wrapper'
-        or parts[1].isdigit()
+        or parts[1].isdecimal()
         or (top.endswith('_dataloader') and parts[1] in DATALOADER)
     )
 
@@ -282,19 +294,17 @@ def _check_dataloader(path: str, value: dict) -> None:
     check_whole(f'{path}.batch_size', value.get('batch_size', 1) or 0, 1)
     if path != 'train_dataloader' and value.get('dataset', 0) is None:
         raise UserError(f'{path}.dataset is None; set {path}=None for no images.')
+    for key in value.keys() & LOADER_KINDS.keys():
+        check_kind(f'{path}.{key}', value[key], LOADER_KINDS[key])
+    context = value.get('multiprocessing_context')
+    check_choice(f'{path}.multiprocessing_context', context, START_METHODS)
     workers = value.get('num_workers', 0)
-    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 0:
-        raise UserError(f'{path}.num_workers must be a whole number from 0, got {workers!r}.')
-    most = max(MOST_WORKERS, 4 * (os.cpu_count() or 1))
-    if workers > most:
-        raise UserError(
-            f'{path}.num_workers={workers} is more than this machine can run; take {most} at most.'
-        )
-    for key in ('persistent_workers', 'prefetch_factor', 'timeout'):
+    check_workers(f'{path}.num_workers', workers)
+    for key in NEEDING_WORKERS:
         if value.get(key) and not workers:
             raise UserError(
                 f'{path}.{key}={value[key]} needs worker processes, and {path}.num_workers is 0: '
-                f'raise that, or set {path}.{key} to {None if key == "prefetch_factor" else 0}.'
+                f'raise that, or remove {path}.{key}.'
             )
 
 

@@ -51,8 +51,10 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
     content = _without_used(content, variables)
     if options:
         options = fill_options(options, content, path)
+        given = nest(options)
+        _import_given(content, given, path)
         _check_paths(content, options, variables)
-        content = merge(content, translated(nest(options), content))
+        content = merge(content, translated(given, content))
     for key in RESERVED_KEYS:
         if key in content:
             raise UserError(f'Config file {path}: mmengine keeps the name `{key}` for itself.')
@@ -97,13 +99,14 @@ def _import_custom(content: dict, path: Path) -> None:
     wanted = content.get('custom_imports')
     if not wanted:
         return
-    if not isinstance(wanted, dict) or 'imports' not in wanted:
+    names = wanted.get('imports') if isinstance(wanted, dict) else None
+    names = [names] if isinstance(names, str) else names
+    if not isinstance(names, (list, tuple)) or not all(map(_is_module, names)):
         raise UserError(f'{path}: write custom_imports = dict(imports=[names of modules]).')
     for folder in (str(Path.cwd()), str(path.resolve().parent)):
         if folder not in sys.path:
             sys.path.append(folder)
-    names = wanted['imports']
-    for name in [names] if isinstance(names, str) else names:
+    for name in names:
         try:
             importlib.import_module(name)
         except ModuleNotFoundError as error:
@@ -114,6 +117,17 @@ def _import_custom(content: dict, path: Path) -> None:
             if not wanted.get('allow_failed_imports'):
                 raise UserError(message) from error
             print_log(message, 'current', logging.WARNING)
+
+
+def _is_module(name: Any) -> bool:
+    return isinstance(name, str) and all(part.isidentifier() for part in name.split('.'))
+
+
+def _import_given(content: dict, given: dict, path: Path) -> None:
+    """Import what overrides name, before they are merged: they may name its classes."""
+    key = 'custom_imports'
+    if key in given:
+        _import_custom(merge({key: content.get(key)}, {key: given[key]}), path)
 
 
 def _check_paths(content: dict, options: dict[str, Any], variables: set[str]) -> None:

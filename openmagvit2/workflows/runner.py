@@ -10,16 +10,20 @@ from mmengine.config import Config, ConfigDict
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from mmengine.optim import _ParamScheduler
-from mmengine.runner import Runner
+from mmengine.runner import LogProcessor, Runner
 
 from openmagvit2.config.checks import DEFAULT_HOOKS
 from openmagvit2.engine.checks import check_schedulers
 from openmagvit2.engine.numerics import set_numerics
 from openmagvit2.engine.run_folder import default_folder
 from openmagvit2.errors import UserError
+from openmagvit2.evaluation.metrics.base import MeanMetric
 from openmagvit2.io import make_folder
 from openmagvit2.protocols import Preparing
 from openmagvit2.registry import METRICS
+
+# Classes of mmengine that check their settings late, and the keys that configure them.
+CONFIGURED = {_ParamScheduler: 'param_scheduler', LogProcessor: 'log_processor'}
 
 
 def build_runner(
@@ -40,10 +44,16 @@ def build_runner(
     # The Runner takes its seed from here, and hands it to the sampler; random transforms get the
     # same.
     config.randomness = set_numerics(config)
-    config.train_dataloader.dataset.setdefault('seed', config.randomness['seed'])
-    check_schedulers(config.get('param_scheduler'))
+    loader = config.get('train_dataloader') or {}
+    for part in (loader.get('dataset'), loader.get('sampler')):
+        # With `diff_rank_seed` mmengine gives a sampler none; its order is that of all processes.
+        if isinstance(part, dict):
+            part.setdefault('seed', config.randomness['seed'])
+    config.param_scheduler = config.get('param_scheduler') or None
+    check_schedulers(config.param_scheduler)
     set_wrapper(config)
-    return kind.from_cfg(config)
+    with settings_of_mmengine():
+        return kind.from_cfg(config)
 
 
 def set_wrapper(config: Config) -> None:
@@ -104,6 +114,14 @@ def count_once(config: Config) -> None:
 def prepare(evaluators: ConfigDict | Sequence[ConfigDict]) -> list[BaseMetric]:
     """Build evaluators and load their networks, so that missing weights fail before any image."""
     metrics = [METRICS.build(evaluator.to_dict()) for evaluator in listed(evaluators)]
+    settings = [evaluator.to_dict() for evaluator in listed(evaluators)]
+    names = [
+        m.name if isinstance(m, MeanMetric) else s for m, s in zip(metrics, settings, strict=True)
+    ]
+    for name, setting in zip(names, settings, strict=True):
+        # mmengine finds out at the end.
+        if names.count(name) > 1:
+            raise UserError(f'{setting["type"]} would be measured twice; remove one of the two.')
     for metric in metrics:
         if isinstance(metric, Preparing):
             metric.prepare()
@@ -116,9 +134,9 @@ def listed(evaluators: ConfigDict | Sequence[ConfigDict]) -> Sequence[ConfigDict
 
 
 @contextlib.contextmanager
-def scheduled() -> Iterator[None]:
-    """Turn an error in one of mmengine's schedulers into the user's mistake that it is, as of a
-    ``begin`` behind the end of the training.
+def settings_of_mmengine() -> Iterator[None]:
+    """Turn an error in one of mmengine's schedulers, or in its log, into the user's mistake that it
+    is, as of a ``begin`` behind the end of the training.
     """
     try:
         yield
@@ -127,12 +145,13 @@ def scheduled() -> Iterator[None]:
         first = error.__context__ or error
         frames = [frame.f_locals for frame, _ in traceback.walk_tb(first.__traceback__)]
         owners = [type(names['self']) for names in frames if 'self' in names]
-        kinds = [kind for kind in owners if issubclass(kind, _ParamScheduler)]
+        kinds = [kind for kind in owners if issubclass(kind, tuple(CONFIGURED))]
         # In a class of one's own it is a bug.
         if not kinds or not kinds[-1].__module__.startswith('mmengine.'):
             raise
+        key = next(key for base, key in CONFIGURED.items() if issubclass(kinds[-1], base))
         raise UserError(
-            f'param_scheduler: {kinds[-1].__name__} cannot be used so: '
+            f'{key}: {kinds[-1].__name__} cannot be used so: '
             f'{str(first) or type(first).__name__}; correct its settings.'
         ) from error
 

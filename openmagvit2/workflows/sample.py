@@ -59,7 +59,7 @@ def sample_npz(
     settings = dict(
         labels=RANDOM if drawn else labels, num_per_class=num_per_class, seed=seed, part=part
     )
-    settings |= _identity(generator, sampling, rejection)
+    settings |= identity(generator, sampling, rejection)
     on_main(lambda: claim(folder, settings, 'settings.json', 'part_*.npy', 'parts'))
     jobs = sample_pairs(labels, num_per_class, seed, drawn)
     parts = [jobs[i : i + part] for i in range(0, len(jobs), part)]
@@ -97,7 +97,7 @@ def _check_target(out: Path) -> None:
         raise UserError(f'{out} exists; remove it or give another name.')
 
 
-def _identity(generator: Generator, sampling: dict, rejection: Rejection | None) -> dict:
+def identity(generator: Generator, sampling: dict, rejection: Rejection | None) -> dict:
     """Return the weights, the sampling settings, and what is not as by default."""
     identity = dict(weights=weights_hash(generator.model), sampling=generator.sampling | sampling)
     if generator.model.output_size:

@@ -17,6 +17,7 @@ from tqdm import tqdm
 from openmagvit2.apis.init_model import init_model
 from openmagvit2.checkpoint.hashing import weights_hash
 from openmagvit2.checkpoint.stages import is_generator
+from openmagvit2.config.values import check_workers
 from openmagvit2.datasets import ImageDataset
 from openmagvit2.datasets.token_files import (
     FORMAT,
@@ -47,6 +48,8 @@ from openmagvit2.registry import DATASETS
 NOT_COMPARED = ('finished', 'tokenizer', 'listing')
 # Crops of a pipeline that `--crops` replaces.
 CROPS = ('RandomCrop', 'CenterCrop', 'RandomTenCrop')
+# Views of an image are a data set each.
+MOST_CROPS = 10000
 CORNERS = ('centre', 'top_left', 'top_right', 'bottom_left', 'bottom_right')
 
 
@@ -66,7 +69,7 @@ def views_of(pipeline: list[dict], crops: str, flip: bool) -> list[tuple[list[di
     steps = [dict(step) for step in pipeline if step['type'] != 'RandomFlip']
     places = [i for i, step in enumerate(steps) if step['type'] in CROPS]
     kind, _, count = crops.partition(':')
-    if kind == 'random' and count.isdigit() and int(count) > 0:
+    if kind == 'random' and count.isdecimal() and 0 < int(count) <= MOST_CROPS:
         views = [(steps, epoch) for epoch in range(int(count))]
     elif crops == 'centre':
         views = [(_placed(steps, places, 'centre'), 0)]
@@ -77,7 +80,10 @@ def views_of(pipeline: list[dict], crops: str, flip: bool) -> list[tuple[list[di
             )
         views, flip = [(_placed(steps, places, corner), 0) for corner in CORNERS], True
     else:
-        raise UserError(f"--crops must be 'centre', 'ten', or 'random:N', got {crops!r}.")
+        raise UserError(
+            f"--crops must be 'centre', 'ten', or 'random:N' with N from 1 to {MOST_CROPS}, got "
+            f'{crops!r}.'
+        )
     if flip:
         mirror = dict(type='RandomFlip', prob=1.0)
         views += [([*steps, mirror], epoch) for steps, epoch in views]
@@ -115,11 +121,10 @@ def tokenize(
             set has no images by number; the checkpoint's encoder gives NaN or infinite numbers.
     """
     out = Path(out)
-    if batch_size < 1:
-        raise UserError(f'--batch-size must be at least 1, got {batch_size}.')
-    model = _init_tokenizer(config, checkpoint, device)
+    _check_numbers(batch_size, num_workers)
     # The seed that a training's random crops have.
-    spec = dict(seed=seed_of(config)) | config.to_dict()[f'{split}_dataloader']['dataset']
+    spec = dict(seed=seed_of(config)) | _data_set(config, f'{split}_dataloader')
+    model = _init_tokenizer(config, checkpoint, device)
     views = _views(spec, crops, flip, f'{split}_dataloader.dataset')
     recipe = dict(split=split, crops=crops, flip=flip, dataset=spec)
     header = _header(model, config, checkpoint, views, recipe)
@@ -134,6 +139,19 @@ def tokenize(
     _finish(out, header)
     long_barrier()
     return header
+
+
+def _check_numbers(batch_size: int, num_workers: int) -> None:
+    if batch_size < 1:
+        raise UserError(f'--batch-size must be at least 1, got {batch_size}.')
+    check_workers('--num-workers', num_workers)
+
+
+def _data_set(config: Config, key: str) -> dict:
+    found = (config.to_dict().get(key) or {}).get('dataset')
+    if not found:
+        raise UserError(f'{config.filename} has no {key}.dataset to tokenize.')
+    return found
 
 
 def _finish(out: Path, header: dict) -> None:

@@ -26,7 +26,13 @@ from openmagvit2.io import make_folder, named_if_full, usable
 from openmagvit2.processes import on_main
 from openmagvit2.registry import LOOPS
 from openmagvit2.sizes import enough_memory
-from openmagvit2.workflows.runner import build_runner, listed, one_size, prepare, scheduled
+from openmagvit2.workflows.runner import (
+    build_runner,
+    listed,
+    one_size,
+    prepare,
+    settings_of_mmengine,
+)
 
 # What to do where the memory is full.
 SMALLER = 'take a smaller global_batch_size, or more optim_wrapper.accumulative_counts'
@@ -88,7 +94,7 @@ def _in_a_sentence(config: Config, folder: Path) -> Iterator[None]:
     with (
         enough_memory(SMALLER),
         one_size(),
-        scheduled(),
+        settings_of_mmengine(),
         watched(config, str(folder)),
         named_if_full(folder),
     ):

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from openmagvit2.dtypes import without_autocast
 from openmagvit2.errors import UserError
-from openmagvit2.models.losses import Adversarial, ReconstructionLoss, build_weight
+from openmagvit2.models.layers.iteration import PerIteration
+from openmagvit2.models.losses import Adversarial, ReconstructionLoss, build_weight, check_call
 from openmagvit2.models.quantizers.base import QuantizerOutput
 from openmagvit2.models.tokenizers.pixels import Pixels
 from openmagvit2.protocols import LoadsWeights
@@ -36,7 +37,8 @@ class Training(nn.Module):
             those of this model. None, or a ``checkpoint`` of None: random weights.
 
     Raises:
-        UserError: ``freeze`` names a part that cannot be frozen.
+        UserError: ``freeze`` names a part that cannot be frozen; a part of the loss slot does not
+            belong where it stands; an adaptive weight has no loss to compare with.
     """
 
     slots = dict(
@@ -62,7 +64,7 @@ class Training(nn.Module):
                 continue
             config = dict(config)
             weight = config.pop('weight', 1.0)
-            self.losses[name] = LOSSES.build(config)
+            self.losses[name] = _loss(f'training.losses.{name}', config)
             self.weights[name] = build_weight(weight, f'training.losses.{name}.weight')
         given: dict[str, Any] = DEFAULT_QUANTIZER_WEIGHTS | dict(quantizer_losses or {})
         self.quantizer_weights = {
@@ -75,11 +77,21 @@ class Training(nn.Module):
             for name, value in given.items()
             if value not in (None, DEFAULT_QUANTIZER_WEIGHTS.get(name))
         }
-        self.adversarial: Adversarial | None = LOSSES.build(adversarial) if adversarial else None
+        self.adversarial = self._game(adversarial) if adversarial else None
         self.freeze = tuple(freeze)
         wrong = [name for name in self.freeze if name not in FREEZABLE]
         if wrong:
             raise UserError(f'training.freeze may name {", ".join(FREEZABLE)}, got {wrong[0]!r}.')
+
+    def _game(self, config: dict) -> Adversarial:
+        game = LOSSES.build(config)
+        check_call('training.adversarial', game, 'build_parts')
+        if game.adaptive and game.discriminator is not None and not self.losses:
+            raise UserError(
+                'training.adversarial.weight: AdaptiveWeight compares with the losses of a '
+                'reconstruction, and every one is removed; set a number.'
+            )
+        return game
 
     def load_weights(self) -> None:
         """Read what losses only need in a training, before the first image is read."""
@@ -132,3 +144,16 @@ class Training(nn.Module):
             for name in out.losses
         }
         return [weights[name] * value for name, value in out.losses.items()]
+
+
+def _loss(key: str, config: dict) -> nn.Module:
+    """Build a loss of a reconstruction."""
+    loss = LOSSES.build(config)
+    if isinstance(loss, PerIteration):
+        # It would see images as logits.
+        raise UserError(
+            f'{key}: {type(loss).__name__} is a penalty of a discriminator; it belongs under '
+            f'training.adversarial.regularizers.'
+        )
+    check_call(key, loss, 'forward', 'reconstruction', 'image')
+    return loss
