@@ -27,6 +27,8 @@ KINDS: dict[str, tuple[Any, str]] = {
     **dict.fromkeys(('env_cfg', 'env_cfg.mp_cfg'), (dict, 'a dict')),
     'load_from': (str | None, 'the path of a checkpoint'),
 }
+# Seeds go to torch, numpy and Python; numpy has the smallest range.
+LARGEST_SEED = 2**32 - 1
 CHOICES: dict[str, tuple] = {
     'env_cfg.mp_cfg.mp_start_method': (None, 'fork', 'spawn', 'forkserver'),
     'log_level': ('CRITICAL', 'ERROR', 'WARNING', 'INFO', 'DEBUG'),
@@ -39,6 +41,8 @@ def check_value(path: str, value: Any) -> None:
     Raises:
         UserError: It is not what the key takes.
     """
+    if path.rpartition('.')[2] == 'seed':
+        _check_seed(path, value)
     if path in WHOLE:
         # 1e5 is a number of iterations.
         whole = path.startswith('train_cfg.') and isinstance(value, float) and value.is_integer()
@@ -58,6 +62,14 @@ def check_value(path: str, value: Any) -> None:
         check_whole(path, value or 0, 1)
     if re.fullmatch(r'default_hooks\.\w+', path) and isinstance(value, (list, tuple)):
         raise UserError(f'{path} must be a dict of the hook slot, or None, got {value!r}.')
+
+
+def _check_seed(path: str, value: Any) -> None:
+    """Check a seed; None draws one, except at the top."""
+    if value is None and path != 'seed':
+        return
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST_SEED:
+        raise UserError(f'{path} must be a whole number from 0 to {LARGEST_SEED}, got {value!r}.')
 
 
 def _check_names(path: str, value: Any) -> None:
