@@ -7,7 +7,7 @@ from typing import Any
 
 from openmagvit2.errors import UserError
 
-# What `config/files.py` fills in.
+# What `config/templates.py` fills in.
 TEMPLATE = re.compile(
     r'\{\{\s*(?P<file>file(?:Dirname|BasenameNoExtension|Basename|Extname))\s*\}\}'
     r'|\{\{\s*_base_\.(?P<base>[\w.]+)\s*\}\}'

@@ -3,7 +3,7 @@
 One function merges all dicts: a child file into its ``_base_``, and ``--cfg-options`` into a file.
 If a ``type`` changes, inherited keys that the new class does not accept are dropped and a line is
 logged; keys written together with the new type are never dropped. ``files.py`` reads files,
-``openmagvit2/cfg_options.py`` the command line; ``checks.py`` knows the keys.
+``openmagvit2/cfg_options.py`` the command line; ``checks.py`` checks the result.
 """
 
 import importlib
@@ -18,17 +18,12 @@ from mmengine.logging import print_log
 
 from openmagvit2 import registry
 from openmagvit2.cfg_options import nest
-from openmagvit2.config.checks import (
-    DATALOADER,
-    check,
-    is_suspicious,
-    known_below,
-    top_level,
-    unknown,
-)
-from openmagvit2.config.files import fill_options, read_file
+from openmagvit2.config.checks import check
+from openmagvit2.config.files import read_file
+from openmagvit2.config.keys import known_below, mistake_at_top, top_level, unknown
 from openmagvit2.config.merging import merge
 from openmagvit2.config.slots import MMENGINE, Place, known_keys, place_of
+from openmagvit2.config.templates import fill_options
 from openmagvit2.config.text import TextConfig
 from openmagvit2.config.version_1 import translated
 from openmagvit2.errors import UserError
@@ -48,7 +43,7 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
     """
     path = Path(path)
     content, variables = read_file(path, _join)
-    content = _without_used(content, variables)
+    content = _without_variables(content, variables)
     if options:
         options = fill_options(options, content, path)
         given = nest(options)
@@ -71,12 +66,12 @@ def _join(base: dict, written: dict, path: Path) -> dict:
     return merge(base, translated(written, base))
 
 
-def _without_used(content: dict, variables: set[str]) -> dict:
+def _without_variables(content: dict, variables: set[str]) -> dict:
     """Remove variables that have done their work and would be mistaken for keys."""
     done = {
         key
         for key, value in content.items()
-        if key in variables and is_suspicious(key, value, content)
+        if key in variables and mistake_at_top(key, value, content)
     }
     return {key: value for key, value in content.items() if key not in done}
 
@@ -143,29 +138,36 @@ def _check_paths(content: dict, options: dict[str, Any], variables: set[str]) ->
 
 
 def _check_path(path: str, content: dict, options: dict[str, Any]) -> None:
-    parts, node, place = path.split('.'), content, None
-    for i, part in enumerate(parts):
+    node: Any = content
+    place: Place = None
+    parent = ''
+    for part in path.split('.'):
         if not isinstance(node, dict):
             return
-        known = set(node) | (top_level() if i == 0 else known_below('.'.join(parts[:i])))
-        known |= known_keys(place, {}, path) or set()
-        free = 'type' in node or part == '_delete_' or _typed_below(node, options, parts[:i])
-        if part not in known and not free and not _is_named(place, parts[: i + 1], options):
-            if parts[0].endswith('_dataloader') and i == 1 and part in DATALOADER:
-                return
-            hint = is_suspicious(part, options[path], content) if i == 0 else None
-            raise UserError(hint or unknown(path, part, known))
-        place, node = place_of(place, node, part), node.get(part)
+        here = f'{parent}.{part}' if parent else part
+        known = {*node, *known_below(parent), *(known_keys(place, {}, path) or ())}
+        if part not in known and not _may_be_new(here, node, place, options):
+            hint = None if parent else mistake_at_top(part, options[path], content)
+            raise UserError(hint or unknown(here, known))
+        parent, place, node = here, place_of(place, node, part), node.get(part)
 
 
-def _typed_below(node: dict, options: dict, parents: list[str]) -> bool:
-    return '.'.join([*parents, 'type']) in options or 'constructor' in node
+def _may_be_new(path: str, node: dict, place: Place, options: dict[str, Any]) -> bool:
+    """Return whether an override may add a key to a dict: the argument of a class, which is checked
+    after the merge, or a part with a name of its own.
 
-
-def _is_named(place: Place, parts: list[str], options: dict[str, Any]) -> bool:
-    """Return whether an override gives a new part, or its weight, a name of its own."""
-    path = '.'.join(parts)
+    Args:
+        path: The key.
+        node, place: The dict that would have it, and its place.
+        options: All overrides by path.
+    """
+    parent, _, key = path.rpartition('.')
+    if 'type' in node or f'{parent}.type'.lstrip('.') in options:
+        return True
+    if 'constructor' in node or key == '_delete_':
+        return True
     value = options.get(path)
     typed = f'{path}.type' in options or (isinstance(value, dict) and 'type' in value)
+    # A loss may be its weight alone.
     number = isinstance(value, (int, float)) and place not in MMENGINE.values()
     return isinstance(place, Slot) and (typed or number)

@@ -1,6 +1,7 @@
 """What each key of a config configures: a part in a class's ``slots``, or a part of mmengine."""
 
 import functools
+from collections.abc import Iterator
 from typing import Any
 
 from openmagvit2 import registry
@@ -46,6 +47,37 @@ class Anything:
 Place = Slot | type | None
 
 
+def walk(node: dict, path: str = '', place: Place = None) -> Iterator[tuple[str, dict, Place]]:
+    """Yield (path, dict, place) of a dict and of all dicts below it, outer ones first.
+
+    The path of an element of a list has its position: ``'model.regularizers.0'``.
+
+    Args:
+        node: The dict.
+        path, place: Its position in the config; by default it is the whole config.
+    """
+    yield path, node, place
+    for here, value, inner in entries(path, node, place):
+        if isinstance(value, dict):
+            yield from walk(value, here, inner)
+        for i, item in enumerate(value if isinstance(value, (list, tuple)) else ()):
+            if isinstance(item, dict):
+                yield from walk(item, f'{here}.{i}', inner)
+
+
+def entries(path: str, node: dict, place: Place) -> Iterator[tuple[str, Any, Place]]:
+    """Yield (path, value, place) of each key of a dict; the arguments are those of :func:`walk`."""
+    for key, value in node.items():
+        yield f'{path}.{key}' if path else key, value, place_of(place, node, key)
+
+
+def class_of(place: Place, node: dict) -> type | None:
+    """Return the class whose arguments the keys of a dict are; None if no class is known."""
+    if isinstance(place, Slot):
+        return place.registry.find(node.get('type'))
+    return None if place is Anything else place
+
+
 def place_of(place: Place, node: dict, key: str) -> Place:
     """Return the place below a key.
 
@@ -83,16 +115,16 @@ def known_keys(place: Place, node: dict, path: str) -> set[str] | None:
     Raises:
         UserError: Its ``type`` is not in the slot.
     """
-    if isinstance(place, Slot):
-        if node.get('type') is None:
-            return None
-        cls = place.registry.find(node['type'])
-        if cls is None and not isinstance(node['type'], str):
-            raise UserError(f'{path}.type must be the name of a class, got {node["type"]!r}.')
-        if cls is None:
-            raise UserError(f'{path}: {place.registry.unknown(node["type"])}')
-        return _arguments(cls) | {'type'} | set(place.beside)
-    return None if place is None or place is Anything else _arguments(place)
+    cls, kind = class_of(place, node), node.get('type')
+    if not isinstance(place, Slot):
+        return _arguments(cls) if cls else None
+    if kind is None:
+        return None
+    if cls is None and not isinstance(kind, str):
+        raise UserError(f'{path}.type must be the name of a class, got {kind!r}.')
+    if cls is None:
+        raise UserError(f'{path}: {place.registry.unknown(kind)}')
+    return _arguments(cls) | {'type'} | set(place.beside)
 
 
 @functools.cache

@@ -39,6 +39,8 @@ KINDS: dict[str, tuple[Any, str]] = {
     'log_processor.mean_pattern': (str, 'a regular expression'),
     **dict.fromkeys(SWITCHES, (bool | None, 'True or False')),
 }
+# Seeds go to torch, numpy and Python; numpy has the smallest range.
+LARGEST_SEED = 2**32 - 1
 START_METHODS = (None, 'fork', 'spawn', 'forkserver')
 CHOICES: dict[str, tuple] = {
     'env_cfg.mp_cfg.mp_start_method': START_METHODS,
@@ -53,6 +55,8 @@ def check_value(path: str, value: Any) -> None:
     Raises:
         UserError: It is not what the key takes.
     """
+    if path.rpartition('.')[2] == 'seed':
+        _check_seed(path, value)
     if path in WHOLE:
         # 1e5 is a number of iterations.
         whole = path.startswith('train_cfg.') and isinstance(value, float) and value.is_integer()
@@ -69,6 +73,14 @@ def check_value(path: str, value: Any) -> None:
         check_whole(path, value or 0, 1)
     if re.fullmatch(r'default_hooks\.\w+', path) and isinstance(value, (list, tuple)):
         raise UserError(f'{path} must be a dict of the hook slot, or None, got {value!r}.')
+
+
+def _check_seed(path: str, value: Any) -> None:
+    """Check a seed; None draws one, except at the top."""
+    if value is None and path != 'seed':
+        return
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST_SEED:
+        raise UserError(f'{path} must be a whole number from 0 to {LARGEST_SEED}, got {value!r}.')
 
 
 def _check_names(path: str, value: Any) -> None:

@@ -12,7 +12,7 @@ from mmengine.logging import print_log
 from mmengine.optim import _ParamScheduler
 from mmengine.runner import LogProcessor, Runner
 
-from openmagvit2.config.checks import DEFAULT_HOOKS
+from openmagvit2.config.keys import DEFAULT_HOOKS
 from openmagvit2.engine.checks import check_schedulers
 from openmagvit2.engine.numerics import set_numerics
 from openmagvit2.engine.run_folder import default_folder

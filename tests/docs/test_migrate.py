@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from openmagvit2.config import load_config
-from openmagvit2.config.checks import top_level
+from openmagvit2.config.keys import top_level
 from openmagvit2.config.slots import known_keys, place_of
 
 ROOT = Path(__file__).parents[2]
