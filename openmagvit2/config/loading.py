@@ -145,7 +145,8 @@ def _check_paths(content: dict, options: dict[str, Any], variables: set[str]) ->
 def _check_path(path: str, content: dict, options: dict[str, Any]) -> None:
     parts, node, place = path.split('.'), content, None
     for i, part in enumerate(parts):
-        if not isinstance(node, dict):
+        # A constructor of optimizers knows the keys of its roles.
+        if not isinstance(node, dict) or 'constructor' in node:
             return
         known = set(node) | (top_level() if i == 0 else known_below('.'.join(parts[:i])))
         known |= known_keys(place, {}, path) or set()
@@ -159,7 +160,7 @@ def _check_path(path: str, content: dict, options: dict[str, Any]) -> None:
 
 
 def _typed_below(node: dict, options: dict, parents: list[str]) -> bool:
-    return '.'.join([*parents, 'type']) in options or 'constructor' in node
+    return '.'.join([*parents, 'type']) in options
 
 
 def _is_named(place: Place, parts: list[str], options: dict[str, Any]) -> bool:

@@ -80,8 +80,9 @@ def test_logs_of_mmengine_that_cannot_be_written(tmp_path, settings):
     [
         ({'optim_wrapper.type': 'AmpOptimWrapper'}, r'optim_wrapper\.type=.* is not used here'),
         ({ROLE: dict(no_decay='embed')}, "no_decay must be a list .* got 'embed'"),
-        ({ROLE: dict(no_decay=3)}, 'no_decay must be a list of parts of names'),
+        ({f'{ROLE}.no_decay': 3}, 'no_decay must be a list of parts of names'),
         ({ROLE: dict(no_decay_1d='x')}, 'no_decay_1d must be one of True, False'),
+        ({f'{ROLE}.no_dcay': 3}, r'Unknown config key `optim_wrapper\.autoencoder\.no_dcay`'),
         ({ROLE: dict(optimizer=dict(params=3))}, 'params are those of the role'),
         (
             {'param_scheduler': [dict(type='StepLR', by_epoch=False, convert_to_iter_based=True)]},
