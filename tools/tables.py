@@ -98,7 +98,10 @@ def official(files: dict | list[dict] | None) -> str:
         return 'none'
     every = files if isinstance(files, list) else [files]
     names = ', '.join(f'`{file["file"]}`' for file in every)
-    return f'{names} of {every[0]["repository"]} ({every[0]["converter"]})'
+    place = every[0]['repository']
+    if '://' in place:
+        place = f'[its page]({place})'
+    return f'{names} of {place} ({every[0]["converter"]})'
 
 
 def table(titles: list[str], rows: list[list[str]]) -> str:
