@@ -5,6 +5,7 @@ import copy
 import logging
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
 
 from mmengine.config import Config, ConfigDict
 from mmengine.evaluator import BaseMetric
@@ -25,6 +26,8 @@ from openmagvit2.registry import METRICS
 
 # Classes of mmengine that check their settings late, and the keys that configure them.
 CONFIGURED: dict[type, str] = {_ParamScheduler: 'param_scheduler', LogProcessor: 'log_processor'}
+# What backends of mmengine's visualizer need beyond our own requirements.
+BACKEND_PACKAGES = {'TensorboardVisBackend': 'tensorboard', 'WandbVisBackend': 'wandb'}
 
 
 def build_runner(
@@ -35,6 +38,7 @@ def build_runner(
     The work directory defaults to :func:`default_folder`.
     """
     config = copy.deepcopy(config)
+    check_backends(config)
     config.work_dir = str(work_dir or config.get('work_dir') or default_folder(config))
     make_folder(config.work_dir)
     config.launcher = launcher
@@ -55,6 +59,21 @@ def build_runner(
     set_wrapper(config)
     with settings_of_mmengine({Hook: 'custom_hooks'}):
         return kind.from_cfg(config)
+
+
+def check_backends(config: Config) -> None:
+    """Check that the packages of the visualizer's backends are installed.
+
+    Raises:
+        UserError: One is not.
+    """
+    for backend in (config.get('visualizer') or {}).get('vis_backends') or ():
+        package = BACKEND_PACKAGES.get(backend.get('type'))
+        if package and find_spec(package) is None:
+            raise UserError(
+                f'visualizer.vis_backends: {backend["type"]} needs the package {package}: pip '
+                f'install "openmagvit2[optional]".'
+            )
 
 
 def set_wrapper(config: Config) -> None:

@@ -17,13 +17,13 @@ def check_call(key: str, part: Any, method: str, *needed: str, maybe: tuple[str,
 
     Args:
         key: Key of the part, for the error.
-        part: What the config there built.
+        part: The object that was built from the config at this key.
         method: Name of the method.
-        needed: What the place hands over by position.
-        maybe: What it hands over by name, where the method accepts it.
+        needed: Names of the arguments that are passed by position.
+        maybe: Names of the arguments that are passed by name if the method accepts them.
 
     Raises:
-        UserError: It has no such method, or one of other arguments.
+        UserError: The part has no such method, or its method takes other arguments.
     """
     if _takes(getattr(part, method, None), needed, maybe):
         return

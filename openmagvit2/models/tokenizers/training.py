@@ -29,9 +29,9 @@ class Training(nn.Module):
         quantizer_losses: Weights of the losses that the quantizer emits, by their names: numbers or
             schedules; None removes one. The defaults are 0.1 for ``entropy``, 0.25 for
             ``commitment``, 1 for others.
-        adversarial: Config of the game; None: no discriminator.
-        freeze: Which of encoder, quantizer and decoder stay as they are: in eval mode, so that a
-            frozen quantizer emits no losses.
+        adversarial: Config of the adversarial losses and the discriminator; None: neither.
+        freeze: Which of encoder, quantizer and decoder are not trained. They stay in eval mode, so
+            a frozen quantizer emits no losses.
         start: ``dict(checkpoint=…, rename={…})``: weights that a training starts from, in the file
             of a model that may have other parts, too; ``rename`` maps beginnings of its names to
             those of this model. None, or a ``checkpoint`` of None: random weights.
