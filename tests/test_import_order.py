@@ -44,8 +44,8 @@ EXCEPTIONS = {
     ('engine/hooks/codebook_usage.py', 'evaluation.book'),
     ('engine/hooks/codebook_usage.py', 'evaluation.usage'),
     ('engine/hooks/record.py', 'evaluation.record'),
-    # The loop tells modules where an iteration ends; frozen modules of a role go past DDP.
-    ('engine/loops.py', 'models.layers.iteration'),
+    # A step tells modules where an iteration ends; frozen modules of a role go past DDP.
+    ('engine/step.py', 'models.layers.iteration'),
     ('engine/parallel/ddp.py', 'models.tokenizers.autoencoder'),
     # A metric of minutes in one process: the others wait longer than an exchange may take.
     ('evaluation/metrics/samples.py', 'engine.launch'),
