@@ -113,7 +113,7 @@ FAMILIES = (
     'ar_llamagen_32 rq_32 ar_rq_32 var_tokenizer_32 var_32 infinity_32 lfq_grouped_32 bsq_32 '
     'omni_tokenizer_32 titok_32 titok_stage1_32 titok_stage2_32 titok_ar_32 titok_ar_uvit_32 '
     'vit_vqgan_32 vit_vqgan_ar_32 maskgit_32 rar_32 cosmos_32 show_o_32 ibq_32 ar_ibq_32 '
-    'vqgan_32 vq_32 fsq_32 ar_32_separate titok_proxy_32'
+    'vqgan_32 vq_32 fsq_32 ar_32_separate titok_proxy_32 sd_vq_32 maskgit_vq_32'
 ).split()
 
 

@@ -90,7 +90,7 @@ class Vqgan(OpenMagvit2):
     """
 
     files = FILES
-    configs = ('tiny/vqgan_32', 'tiny/ar_vqgan_32')
+    configs = ('tiny/vqgan_32', 'tiny/sd_vq_32', 'tiny/ar_vqgan_32')
     weights = (*OpenMagvit2.weights, 'first_stage_model.')
 
     def detects(self, state: dict[str, Tensor]) -> bool:
