@@ -1,5 +1,5 @@
-# The CPU twin of maskgit/vq_256.py: 8x8 tokens of 256 codes, with that recipe's losses, without its classifier. For trying out code, not for
-# quality.
+# The CPU twin of maskgit/vq_256.py: 8x8 tokens of 256 codes, with that recipe's losses, without its classifier. In a training this
+# short the entropy spreads the codes at four times its weight. For trying out code, not for quality.
 _base_ = './lfq_32.py'
 model = dict(
     encoder=dict(downsample='avg_pool', shortcut='branch'),
@@ -10,7 +10,7 @@ model = dict(
     pixels=dict(type='Pixels', range=(0, 1)),
     training=dict(
         losses=dict(reconstruction=dict(type='L2Loss')),
-        quantizer_losses=dict(codebook=1.0),
+        quantizer_losses=dict(codebook=1.0, entropy=0.4),
         adversarial=dict(
             discriminator=dict(_delete_=True, type='StyleGAN', image_size=32, channels=16, channel_multipliers=(2, 2, 4)),
             generator_loss='non_saturating', discriminator_loss='non_saturating',
