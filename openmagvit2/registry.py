@@ -11,8 +11,9 @@ inside the functions that need them.
 
 import difflib
 import inspect
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from mmengine import registry as mmengine_registry
 from mmengine.registry import Registry as MMEngineRegistry
@@ -21,29 +22,13 @@ from openmagvit2.errors import UserError
 from openmagvit2.signatures import accepted, whole_numbers
 from openmagvit2.sizes import bounded
 
-if TYPE_CHECKING:
-    from openmagvit2.models.backbones.base import Backbone
-    from openmagvit2.models.conditioners.base import Conditioner
-    from openmagvit2.models.decoders import BaseDecoder
-    from openmagvit2.models.discriminators import BaseDiscriminator
-    from openmagvit2.models.encoders import BaseEncoder
-    from openmagvit2.models.factorization import TokenFactorization
-    from openmagvit2.models.heads.base import Head
-    from openmagvit2.models.orders import Order
-    from openmagvit2.models.quantizers import BaseQuantizer
-
 SCOPE = 'openmagvit2'
-Part = TypeVar('Part')
 
 
-class Registry(MMEngineRegistry, Generic[Part]):
-    """mmengine's registry whose error for an unknown name lists all names, the nearest first.
+class Registry(MMEngineRegistry):
+    """mmengine's registry whose error for an unknown name lists all names, the nearest first."""
 
-    It is generic in the base class of the slot: ``Registry[BaseQuantizer].build(…)`` gives a
-    ``BaseQuantizer``.
-    """
-
-    def build(self, cfg: dict, *args, **kwargs) -> Part:
+    def build(self, cfg: dict, *args, **kwargs) -> Any:
         """Build ``cfg['type']`` with the other keys as keyword arguments.
 
         Args:
@@ -138,15 +123,32 @@ def _required(part: Callable) -> list[str]:
     return [p.name for p in parameters if p.kind in named and p.default is p.empty]
 
 
-SLOTS: dict[str, Registry[Any]] = {}
+@dataclass(frozen=True)
+class Slot:
+    """Which arguments of a class are configs of parts: one, a list of them, or some by name.
+
+    A class says so with ``slots = dict(encoder=ENCODERS, losses=Slot(LOSSES, …))``: a registry
+    alone, a ``Slot``, or for a dict without a ``type`` the class whose arguments its keys are.
+
+    Args:
+        registry: Registry that builds the parts.
+        beside: Keys that the containing class removes from a part's config before building it,
+            each with its own slot, or None if its value is not a config.
+    """
+
+    registry: Registry
+    beside: 'Mapping[str, Slot | Registry | type | None]' = field(default_factory=dict)
 
 
-def _slot(name: str, folder: str) -> Registry[Any]:
+SLOTS: dict[str, Registry] = {}
+
+
+def _slot(name: str, folder: str) -> Registry:
     SLOTS[name] = Registry(name, scope=SCOPE, locations=[f'openmagvit2.{folder}'])
     return SLOTS[name]
 
 
-def _child(name: str, *folders: str) -> Registry[Any]:
+def _child(name: str, *folders: str) -> Registry:
     parent = getattr(mmengine_registry, name)
     return Registry(
         parent.name,
@@ -158,25 +160,25 @@ def _child(name: str, *folders: str) -> Registry[Any]:
 
 # ---- the slots of the paper ----------------------------------------------------------------------
 # image -> z
-ENCODERS: 'Registry[BaseEncoder]' = _slot('encoder', 'models.encoders')
+ENCODERS = _slot('encoder', 'models.encoders')
 # z -> codes, indices, losses
-QUANTIZERS: 'Registry[BaseQuantizer]' = _slot('quantizer', 'models.quantizers')
+QUANTIZERS = _slot('quantizer', 'models.quantizers')
 # codes -> image
-DECODERS: 'Registry[BaseDecoder]' = _slot('decoder', 'models.decoders')
+DECODERS = _slot('decoder', 'models.decoders')
 # image -> patch logits
-DISCRIMINATORS: 'Registry[BaseDiscriminator]' = _slot('discriminator', 'models.discriminators')
+DISCRIMINATORS = _slot('discriminator', 'models.discriminators')
 # reconstruction losses, the adversarial game with its regularizers, and schedules of weights
 LOSSES = _slot('loss', 'models.losses')
 # indices <-> sub-indices
-FACTORIZATIONS: 'Registry[TokenFactorization]' = _slot('factorization', 'models.factorization')
+FACTORIZATIONS = _slot('factorization', 'models.factorization')
 # label, text … -> prefix and pooled vector
-CONDITIONERS: 'Registry[Conditioner]' = _slot('conditioner', 'models.conditioners')
+CONDITIONERS = _slot('conditioner', 'models.conditioners')
 # which tokens follow which, and which are predicted together
-ORDERS: 'Registry[Order]' = _slot('order', 'models.orders')
+ORDERS = _slot('order', 'models.orders')
 # token embeddings -> context
-BACKBONES: 'Registry[Backbone]' = _slot('backbone', 'models.backbones')
+BACKBONES = _slot('backbone', 'models.backbones')
 # context -> sub-token logits
-HEADS: 'Registry[Head]' = _slot('head', 'models.heads')
+HEADS = _slot('head', 'models.heads')
 # logits -> sampled sub-tokens
 SAMPLERS = _slot('sampler', 'models.samplers')
 # images -> features, for distribution metrics

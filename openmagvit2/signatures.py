@@ -1,20 +1,19 @@
-"""What the constructor of a class accepts, and which of its arguments are configs of parts."""
+"""What the constructor of a class accepts."""
 
 import functools
 import inspect
 import math
 import types
 import typing
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any
-
-if TYPE_CHECKING:
-    from openmagvit2.registry import Registry
-
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 # Name of this package.
 OWN = __name__.partition('.')[0]
+# Packages whose arguments take what is like their defaults, and what that is.
+DEFAULTS_SPEAK = ('mmengine', 'torch')
+KIND_OF_DEFAULT: dict[type, Any] = {bool: bool, int: float, float: float}
 
 
 @dataclass(frozen=True)
@@ -59,25 +58,31 @@ def accepted(cls: Callable) -> set[str]:
 
 
 @functools.cache
-def annotations(cls: type) -> dict[str, Any]:
-    """Return the types of the arguments of a class; a default that is None may be given too, and
-    where it is a negative number everything.
+def annotations(cls: Callable) -> dict[str, Any]:
+    """Return the types of the arguments of a class or a function; a default that is None may be
+    given too, and where it is a negative number everything.
 
-    Arguments that a class hands on with ``**kwargs`` are those of its base class. Classes of other
-    packages annotate in their own way, and are left out.
+    Arguments that a class hands on with ``**kwargs`` are those of its base class. Of classes of
+    mmengine and torch, few of which are annotated, the defaults say what they take; those of other
+    packages are left out.
     """
     found: dict[str, Any] = {}
-    for base in inspect.getmro(cls):
-        if base is object or '__init__' not in vars(base):
+    for base in inspect.getmro(cls) if inspect.isclass(cls) else (cls,):
+        if base is object or inspect.isclass(base) and '__init__' not in vars(base):
             continue
-        parameters = inspect.signature(base.__init__).parameters
-        if base.__module__.partition('.')[0] == OWN:
-            hints = typing.get_type_hints(base.__init__, include_extras=True)
+        function = base.__init__ if inspect.isclass(base) else base
+        parameters = inspect.signature(function).parameters
+        package = base.__module__.partition('.')[0]
+        if package == OWN:
+            hints = typing.get_type_hints(function, include_extras=True)
             for name in hints.keys() & parameters.keys():
                 default = parameters[name].default
                 negative = isinstance(default, int) and default < 0
                 hint = hints[name] | None if default is None else hints[name]
                 found.setdefault(name, Any if negative else hint)
+        elif package in DEFAULTS_SPEAK:
+            for name, parameter in parameters.items():
+                found.setdefault(name, KIND_OF_DEFAULT.get(type(parameter.default), Any))
         if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
             break
     return found
@@ -108,20 +113,3 @@ def _bare(hint: Any) -> Any:
     """Return an annotation without its range."""
     annotated = typing.get_origin(hint) is Annotated
     return typing.get_args(hint)[0] if annotated else hint
-
-
-@dataclass(frozen=True)
-class Slot:
-    """Which arguments of a class are configs of parts: one, a list of them, or some by name.
-
-    A class says so with ``slots = dict(encoder=ENCODERS, losses=Slot(LOSSES, …))``: a registry
-    alone, a ``Slot``, or for a dict without a ``type`` the class whose arguments its keys are.
-
-    Args:
-        registry: Registry that builds the parts.
-        beside: Keys that the containing class removes from a part's config before building it,
-            each with its own slot, or None if its value is not a config.
-    """
-
-    registry: 'Registry'
-    beside: 'Mapping[str, Slot | Registry | type | None]' = field(default_factory=dict)

@@ -1,6 +1,7 @@
 """Parts that are too large for this machine: one sentence, before they fill its memory."""
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -14,6 +15,7 @@ MOST_PARTS = 2**16
 REFUSALS = (
     "can't allocate memory",
     'out of memory',
+    'ALLOC_FAILED',
     'Storage size calculation overflowed',
     'Overflow when unpacking',
     'multiplication overflow',
@@ -69,7 +71,7 @@ def enough_memory(remedy: str) -> Iterator[None]:
     """
     try:
         yield
-    except (MemoryError, RuntimeError) as error:
+    except (MemoryError, OSError, RuntimeError) as error:
         if not _is_full(error):
             raise
         raise UserError(f'The memory is full ({_reason(error)}); {remedy}.') from error
@@ -77,7 +79,9 @@ def enough_memory(remedy: str) -> Iterator[None]:
 
 def _is_full(error: Exception) -> bool:
     """Return whether an error says that something does not fit the memory."""
-    return isinstance(error, MemoryError) or any(text in str(error) for text in REFUSALS)
+    full = isinstance(error, MemoryError)
+    full |= isinstance(error, OSError) and error.errno == errno.ENOMEM
+    return full or any(text in str(error) for text in REFUSALS)
 
 
 def _reason(error: Exception) -> str:

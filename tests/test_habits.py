@@ -28,6 +28,7 @@ ALLOWED = {
     ('checkpoint/torchscript.py', 'attributes'),
     ('memory.py', None),
     ('models/generators/sampling.py', 'decoding'),
+    ('models/losses/calls.py', None),
     ('models/layers/decoding_weights.py', '_is_mkldnn_bf16_supported'),
     ('models/layers/decoding_weights.py', '_reorder_linear_weight'),
     ('models/layers/decoding_weights.py', 'quantize_per_channel'),

@@ -10,8 +10,10 @@ FLOORS = (
     {
         'cfg_options',
         'console',
+        'dtypes',
         'errors',
         'memory',
+        'processes',
         'protocols',
         'registry',
         'signatures',
@@ -47,13 +49,6 @@ EXCEPTIONS = {
     # A step tells modules where an iteration ends; frozen modules of a role go past DDP.
     ('engine/step.py', 'models.layers.iteration'),
     ('engine/parallel/ddp.py', 'models.tokenizers.autoencoder'),
-    # A metric of minutes in one process: the others wait longer than an exchange may take.
-    ('evaluation/metrics/samples.py', 'engine.launch'),
-    ('evaluation/metrics/samples.py', 'engine.on_main'),
-    # float64 where the device has it: one place says which devices have none.
-    ('evaluation/frechet.py', 'models.layers.precision'),
-    ('evaluation/metrics/pixels.py', 'models.layers.precision'),
-    ('evaluation/pixel_errors.py', 'models.layers.precision'),
     # Settings of a sampler also come with a call, and are checked as those of a config.
     ('models/samplers/build.py', 'config.annotations'),
     # The type of an argument: conditions have classes, or none.

@@ -96,7 +96,7 @@ def _parser(part: str | None, module: ModuleType | None) -> argparse.ArgumentPar
     for command in parsers:
         command.add_argument('--json', action='store_true', help='print one JSON document instead')
         command.add_argument('--device', default='cpu')
-        command.add_argument('--threads', type=int, help="default: torch's")
+        command.add_argument('--threads', type=console.count, help="default: torch's")
     return parser
 
 

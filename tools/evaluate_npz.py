@@ -84,7 +84,7 @@ def add_sets(parser: argparse.ArgumentParser) -> None:
     )
 
 
-@console.tool()
+@console.tool(smaller='take a smaller --batch-size')
 def main() -> None:
     args = parse_args()
 

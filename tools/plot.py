@@ -145,13 +145,13 @@ def main() -> None:
         '--keys', nargs='+', default=['*'], help="names or patterns, as loss 'usage*'; all"
     )
     parser.add_argument('--out', help='.png, .svg or .pdf; default: curves.png in the first folder')
-    parser.add_argument('--smooth', type=int, default=1, help='values to average over')
+    parser.add_argument('--smooth', type=console.count, default=1, help='values to average over')
     parser.add_argument('--log', action='store_true', help='logarithmic values')
     args = parser.parse_args()
     out = args.out or Path(args.work_dirs[0]) / 'curves.png'
     runs = {folder: read_curves(folder) for folder in args.work_dirs}
     names = chosen(runs, args.keys)
-    plot(runs, names, out, max(args.smooth, 1), args.log)
+    plot(runs, names, out, args.smooth, args.log)
     print(f'{out}: {", ".join(names)}')
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from openmagvit2 import console
+from openmagvit2.errors import UserError
 
 # The functions import what takes long: --help need not wait for it.
 if TYPE_CHECKING:
@@ -84,15 +85,24 @@ def reconstruct(
     return broken
 
 
-def begin(tokenizer: 'Tokenizer', out_dir: str, background: str, size: int | None) -> None:
+def begin(
+    tokenizer: 'Tokenizer',
+    files: Sequence[Path],
+    out_dir: str,
+    background: str,
+    size: int | None,
+) -> None:
     """Make the folder, or check that the reconstructions in it are of the same tokenizer.
 
     Raises:
-        UserError: They are not, or nothing says so.
+        UserError: They are not, or nothing says so; the images are in it.
     """
     from openmagvit2.checkpoint.hashing import weights_hash
     from openmagvit2.io import claim
 
+    # They would be images of the next call.
+    if Path(out_dir).resolve() in {file.parent.resolve() for file in files}:
+        raise UserError(f'--out-dir {out_dir} has images that are read; give another folder.')
     settings = dict(weights=weights_hash(tokenizer.model), background=background, size=size)
     numbered = f'{"[0-9]" * 5}_*.png'
     if claim(out_dir, settings, 'reconstructions.json', numbered, 'reconstructions'):
@@ -138,7 +148,7 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-@console.tool()
+@console.tool(smaller='take smaller images, with --size')
 def main() -> int:
     args = parse_args()
 
@@ -149,7 +159,7 @@ def main() -> int:
     files = gather_images(args.images)
     tokenizer = Tokenizer.from_config(args.config, args.checkpoint, args.device)
     transforms = fitting(tokenizer, args.size)
-    begin(tokenizer, args.out_dir, args.background, args.size)
+    begin(tokenizer, files, args.out_dir, args.background, args.size)
     broken = reconstruct(tokenizer, files, Path(args.out_dir), args.background, transforms)
     for error in broken:
         print(f'error: {error}', file=sys.stderr)

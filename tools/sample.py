@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # Classes that one line lists.
 SHOWN = 20
+# Images that a machine holds at once, for the grid.
+MOST_FILES = 100_000
 SETTINGS = ('guidance', 'temperature', 'top_k', 'top_p', 'schedule', 'interval')
 
 
@@ -87,26 +89,26 @@ def sample_files(
     """Write PNG files and a grid of them; check the arguments before writing."""
     from tqdm import tqdm
 
-    from openmagvit2.checkpoint.hashing import weights_hash
     from openmagvit2.evaluation.sample_labels import sample_pairs
     from openmagvit2.io import claim
     from openmagvit2.visualization import save_grid, save_image
+    from openmagvit2.workflows.sample import identity
 
+    jobs = sample_pairs(labels, args.num)
+    if len(jobs) > MOST_FILES:
+        raise UserError(
+            f'{len(jobs)} images are too many for one grid; write them with --npz and '
+            f'--num-per-class, or at most {MOST_FILES}.'
+        )
     generator.model.check(labels, generator.sampling | sampling, args.seed, once=True)
     if rejection:
         rejection.prepare(labels, generator.device)
-    settings = dict(
-        weights=weights_hash(generator.model),
-        seed=args.seed,
-        sampling=generator.sampling | sampling,
-        **(dict(rejection=rejection.key()) if rejection else {}),
-    )
+    settings = dict(seed=args.seed) | identity(generator, sampling, rejection)
     if claim(args.out_dir, settings, 'samples.json', 'class_*', 'samples'):
         print(
             f'{args.out_dir} has samples of the same settings; those of these classes are '
             f'made anew.'
         )
-    jobs = sample_pairs(labels, args.num)
     step = args.num if rejection else args.batch_size
     images = []
     for i in tqdm(range(0, len(jobs), step), desc='batches'):
@@ -248,7 +250,10 @@ def run(args: argparse.Namespace) -> str:
     return sample_files(generator, args, labels, sampling, rejection)
 
 
-@console.tool(stopped='with --npz the same command goes on from here')
+@console.tool(
+    stopped='with --npz the same command goes on from here',
+    smaller='take a smaller --batch-size',
+)
 def main() -> None:
     done = run(parse_args())
 
@@ -259,8 +264,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    code = main()
-
-    from openmagvit2.engine import launch
-
-    launch.finish(code)
+    console.finish(main())

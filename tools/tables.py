@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,7 +45,8 @@ def result_tables(systems: dict[str, list[dict]]) -> str:
                 )
         silent = [f'`{entry["name"]}`' for entry in entries if not entry['expected']]
         if silent:
-            parts.append(f'Without a published result: {", ".join(silent)}.\n')
+            names = f'Without a published result: {", ".join(silent)}.'
+            parts.append(textwrap.fill(names, 100, break_on_hyphens=False) + '\n')
     return '\n'.join(parts)
 
 
@@ -96,7 +98,10 @@ def official(files: dict | list[dict] | None) -> str:
         return 'none'
     every = files if isinstance(files, list) else [files]
     names = ', '.join(f'`{file["file"]}`' for file in every)
-    return f'{names} of {every[0]["repository"]} ({every[0]["converter"]})'
+    place = every[0]['repository']
+    if '://' in place:
+        place = f'[its page]({place})'
+    return f'{names} of {place} ({every[0]["converter"]})'
 
 
 def table(titles: list[str], rows: list[list[str]]) -> str:

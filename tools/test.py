@@ -42,7 +42,7 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-@console.tool()
+@console.tool(smaller='take a smaller test_dataloader.batch_size')
 def main() -> None:
     args = parse_args()
 
@@ -62,8 +62,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    code = main()
-
-    from openmagvit2.engine import launch
-
-    launch.finish(code)
+    console.finish(main())

@@ -31,7 +31,7 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-@console.tool(stopped='the same command goes on from here')
+@console.tool(stopped='the same command goes on from here', smaller='take a smaller --batch-size')
 def main() -> None:
     args = parse_args()
 
@@ -53,8 +53,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    code = main()
-
-    from openmagvit2.engine import launch
-
-    launch.finish(code)
+    console.finish(main())

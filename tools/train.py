@@ -33,8 +33,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    code = main()
-
-    from openmagvit2.engine import launch
-
-    launch.finish(code)
+    console.finish(main())

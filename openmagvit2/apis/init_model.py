@@ -62,7 +62,7 @@ def init_model(
     elif cfg_options:
         raise UserError('cfg_options go with a path; change the loaded config itself.')
     with on_meta() if device.type == 'meta' else contextlib.nullcontext():
-        model = MODELS.build(config.model)
+        model = _build(config)
     if checkpoint is not None:
         # As mmengine's other libraries keep it: names of the classes, where the training knew them.
         model.dataset_meta = dataset_meta(load_model_weights(model, checkpoint))
@@ -70,6 +70,12 @@ def init_model(
         load_official(model, name)
     model = model.to(device).eval()
     return convert_weights(model, _dtype(dtype, device))
+
+
+def _build(config: Config) -> Any:
+    if not config.get('model'):
+        raise UserError(f'{config.filename or "The config"} has no model.')
+    return MODELS.build(config.model)
 
 
 def convert_weights(model: nn.Module, dtype: torch.dtype) -> nn.Module:

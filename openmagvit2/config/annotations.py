@@ -1,6 +1,5 @@
 """Values of a config against the annotations of the classes that get them."""
 
-import inspect
 import numbers
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -32,19 +31,20 @@ def check_argument(path: str, value: Any, cls: Callable | None, of: str = '') ->
     Raises:
         UserError: It is of another type.
     """
-    hint = annotations(cls).get(path.rpartition('.')[2]) if inspect.isclass(cls) else None
+    hint = annotations(cls).get(path.rpartition('.')[2]) if cls is not None else None
     if hint is not None:
-        _check(path, value, hint, of)
+        check_kind(path, value, hint, of)
 
 
-def _check(path: str, value: Any, hint: Any, of: str) -> None:
+def check_kind(path: str, value: Any, hint: Any, of: str = '') -> None:
+    """Raise UserError if a value is not of a type; see :func:`check_argument`."""
     if not fits(value, hint):
         taken = spoken(hint).replace(WORDS[dict], WORDS[dict] + of)
         raise UserError(f'{path} must be {taken}, got {value!r}.')
     named = next((kind for kind in members(hint) if typing.get_origin(kind) is Mapping), None)
     if named and isinstance(value, dict):
         for name, item in value.items():
-            _check(f'{path}.{name}', item, typing.get_args(named)[1], of)
+            check_kind(f'{path}.{name}', item, typing.get_args(named)[1], of)
 
 
 def fits(value: Any, hint: Any) -> bool:

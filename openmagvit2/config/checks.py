@@ -23,12 +23,11 @@ from openmagvit2.config.slots import MMENGINE, Place, class_of, entries, known_k
 from openmagvit2.config.values import check_typed, check_value
 from openmagvit2.errors import UserError
 from openmagvit2.protocols import Hinting
-from openmagvit2.registry import MODELS, SLOTS
-from openmagvit2.signatures import Slot
+from openmagvit2.registry import MODELS, SLOTS, Slot
 
 # Registries all of whose configs name their class; of the second ones none is a dict of parts.
 TYPED = ('dataset', 'parameter scheduler', 'hook', 'loop', 'metric')
-ALONE = ('data sampler', 'function', 'transform')
+ALONE = ('dataset', 'data sampler', 'function', 'transform', 'visualizer', 'vis_backend')
 
 
 def check(config: dict) -> None:
@@ -115,7 +114,7 @@ def _is_listed(path: str) -> bool:
     """Return whether a dict is one of several parts at the top, as of metrics or hooks."""
     top, _, name = path.partition('.')
     named = top == 'default_hooks' and name != '' and '.' not in name
-    return named or (top in MMENGINE and name.isdigit())
+    return named or (top in MMENGINE and name.isdecimal())
 
 
 def _may_have_a_type(path: str) -> bool:
@@ -125,6 +124,6 @@ def _may_have_a_type(path: str) -> bool:
         not below
         or top not in top_level()
         or top == 'optim_wrapper'
-        or below[0].isdigit()
+        or below[0].isdecimal()
         or (top.endswith('_dataloader') and below[0] in DATALOADER)
     )

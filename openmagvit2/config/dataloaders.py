@@ -1,20 +1,28 @@
 """Settings of data loaders that torch would refuse late, or not at all."""
 
-import os
+from typing import Any
 
+from openmagvit2.config.annotations import check_kind
 from openmagvit2.config.keys import DATALOADER, unknown
-from openmagvit2.config.values import check_whole
-from openmagvit2.errors import UserError
+from openmagvit2.config.values import START_METHODS, check_whole, check_workers
+from openmagvit2.errors import UserError, check_choice
+from openmagvit2.signatures import Count, Weight
 
-# Processes that read images, also on a machine of few processors.
-MOST_WORKERS = 256
+KINDS: dict[str, Any] = dict(
+    **dict.fromkeys(('pin_memory', 'persistent_workers', 'in_order'), bool | None),
+    drop_last=bool,
+    **dict.fromkeys(('prefetch_factor', 'num_batch_per_epoch'), Count | None),
+    timeout=Weight,
+    worker_init_fn=dict,
+)
+NEEDING_WORKERS = ('persistent_workers', 'prefetch_factor', 'timeout', 'multiprocessing_context')
 
 
 def check_dataloader(path: str, value: dict) -> None:
-    """Check the keys and the numbers of ``train_dataloader`` and its like.
+    """Check the keys and the values of ``train_dataloader`` and its like.
 
     Raises:
-        UserError: A key is unknown, or a number is none that torch takes.
+        UserError: A key is unknown, or torch does not take a value.
     """
     if path == 'train_dataloader' and 'batch_size' in value:
         raise UserError(
@@ -27,21 +35,15 @@ def check_dataloader(path: str, value: dict) -> None:
     check_whole(f'{path}.batch_size', value.get('batch_size', 1) or 0, 1)
     if path != 'train_dataloader' and value.get('dataset', 0) is None:
         raise UserError(f'{path}.dataset is None; set {path}=None for no images.')
-    _check_workers(path, value)
-
-
-def _check_workers(path: str, value: dict) -> None:
+    for key in value.keys() & KINDS.keys():
+        check_kind(f'{path}.{key}', value[key], KINDS[key])
+    context = value.get('multiprocessing_context')
+    check_choice(f'{path}.multiprocessing_context', context, START_METHODS)
     workers = value.get('num_workers', 0)
-    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 0:
-        raise UserError(f'{path}.num_workers must be a whole number from 0, got {workers!r}.')
-    most = max(MOST_WORKERS, 4 * (os.cpu_count() or 1))
-    if workers > most:
-        raise UserError(
-            f'{path}.num_workers={workers} is more than this machine can run; take {most} at most.'
-        )
-    for key in ('persistent_workers', 'prefetch_factor', 'timeout'):
+    check_workers(f'{path}.num_workers', workers)
+    for key in NEEDING_WORKERS:
         if value.get(key) and not workers:
             raise UserError(
                 f'{path}.{key}={value[key]} needs worker processes, and {path}.num_workers is 0: '
-                f'raise that, or set {path}.{key} to {None if key == "prefetch_factor" else 0}.'
+                f'raise that, or remove {path}.{key}.'
             )

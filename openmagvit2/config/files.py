@@ -67,7 +67,7 @@ def _nearest(path: Path) -> str:
     """Return the question for a config that may be meant: the nearest of the folder, or one below
     ``configs/`` of that name.
     """
-    beside = [str(found) for found in path.parent.glob('*.py')]
+    beside = [str(found) for found in path.parent.glob('*.py') if found.exists()]
     near = difflib.get_close_matches(str(path), beside, n=1, cutoff=0.8)
     found = Path('configs').rglob(f'{glob.escape(path.stem)}.py')
     named = sorted(found, key=lambda path: (len(path.parts), path))

@@ -14,7 +14,8 @@ from openmagvit2.signatures import accepted
 
 # Hooks that mmengine's Runner has by default, which a name like theirs would not replace.
 DEFAULT_HOOKS = {'runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint'}
-DATALOADER = accepted(DataLoader) | {'num_batch_per_epoch'}
+# Samplers shuffle, and no config can write a generator.
+DATALOADER = accepted(DataLoader) - {'shuffle', 'generator'} | {'num_batch_per_epoch'}
 # Keys of mmengine's dicts without a `type`, by path.
 SETTINGS = {
     'env_cfg': {

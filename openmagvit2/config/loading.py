@@ -27,7 +27,7 @@ from openmagvit2.config.templates import fill_options
 from openmagvit2.config.text import TextConfig
 from openmagvit2.config.version_1 import translated
 from openmagvit2.errors import UserError
-from openmagvit2.signatures import Slot
+from openmagvit2.registry import Slot
 
 
 def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Config:
@@ -46,8 +46,10 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
     content = _without_variables(content, variables)
     if options:
         options = fill_options(options, content, path)
+        given = nest(options)
+        _import_given(content, given, path)
         _check_paths(content, options, variables)
-        content = merge(content, translated(nest(options), content))
+        content = merge(content, translated(given, content))
     for key in RESERVED_KEYS:
         if key in content:
             raise UserError(f'Config file {path}: mmengine keeps the name `{key}` for itself.')
@@ -92,13 +94,14 @@ def _import_custom(content: dict, path: Path) -> None:
     wanted = content.get('custom_imports')
     if not wanted:
         return
-    if not isinstance(wanted, dict) or 'imports' not in wanted:
+    names = wanted.get('imports') if isinstance(wanted, dict) else None
+    names = [names] if isinstance(names, str) else names
+    if not isinstance(names, (list, tuple)) or not all(map(_is_module, names)):
         raise UserError(f'{path}: write custom_imports = dict(imports=[names of modules]).')
     for folder in (str(Path.cwd()), str(path.resolve().parent)):
         if folder not in sys.path:
             sys.path.append(folder)
-    names = wanted['imports']
-    for name in [names] if isinstance(names, str) else names:
+    for name in names:
         try:
             importlib.import_module(name)
         except ModuleNotFoundError as error:
@@ -109,6 +112,17 @@ def _import_custom(content: dict, path: Path) -> None:
             if not wanted.get('allow_failed_imports'):
                 raise UserError(message) from error
             print_log(message, 'current', logging.WARNING)
+
+
+def _is_module(name: Any) -> bool:
+    return isinstance(name, str) and all(part.isidentifier() for part in name.split('.'))
+
+
+def _import_given(content: dict, given: dict, path: Path) -> None:
+    """Import what overrides name, before they are merged: they may name its classes."""
+    key = 'custom_imports'
+    if key in given:
+        _import_custom(merge({key: content.get(key)}, {key: given[key]}), path)
 
 
 def _check_paths(content: dict, options: dict[str, Any], variables: set[str]) -> None:
@@ -128,7 +142,8 @@ def _check_path(path: str, content: dict, options: dict[str, Any]) -> None:
     place: Place = None
     parent = ''
     for part in path.split('.'):
-        if not isinstance(node, dict):
+        # A constructor of optimizers knows the keys of its roles.
+        if not isinstance(node, dict) or 'constructor' in node:
             return
         here = f'{parent}.{part}' if parent else part
         known = {*node, *known_below(parent), *(known_keys(place, {}, path) or ())}
@@ -148,9 +163,7 @@ def _may_be_new(path: str, node: dict, place: Place, options: dict[str, Any]) ->
         options: All overrides by path.
     """
     parent, _, key = path.rpartition('.')
-    if 'type' in node or f'{parent}.type'.lstrip('.') in options:
-        return True
-    if 'constructor' in node or key == '_delete_':
+    if 'type' in node or f'{parent}.type'.lstrip('.') in options or key == '_delete_':
         return True
     value = options.get(path)
     typed = f'{path}.type' in options or (isinstance(value, dict) and 'type' in value)

@@ -7,8 +7,8 @@ from typing import Any
 from openmagvit2 import registry
 from openmagvit2.errors import UserError
 from openmagvit2.protocols import Slotted
-from openmagvit2.registry import Registry
-from openmagvit2.signatures import Slot, accepted
+from openmagvit2.registry import Registry, Slot
+from openmagvit2.signatures import accepted
 
 HOOKS = Slot(registry.HOOKS, beside=dict(priority=None))
 # Keys of mmengine's Runner, data loaders, data sets and visualizers, wherever they stand; and ours.
@@ -18,7 +18,9 @@ MMENGINE: dict[str, Slot] = dict(
     dataset=Slot(registry.DATASETS),
     pipeline=Slot(registry.TRANSFORMS),
     sampler=Slot(registry.DATA_SAMPLERS),
+    batch_sampler=Slot(registry.DATA_SAMPLERS),
     collate_fn=Slot(registry.FUNCTIONS),
+    worker_init_fn=Slot(registry.FUNCTIONS),
     train_cfg=Slot(registry.LOOPS),
     val_cfg=Slot(registry.LOOPS),
     test_cfg=Slot(registry.LOOPS),

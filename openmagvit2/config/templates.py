@@ -130,7 +130,7 @@ class Filler(ast.NodeTransformer):
             return self._environment(match['name'], match['default'])
         node: Any = self.base
         for part in match['base'].split('.'):
-            if isinstance(node, (list, tuple)) and part.isdigit() and int(part) < len(node):
+            if isinstance(node, (list, tuple)) and part.isdecimal() and int(part) < len(node):
                 node = node[int(part)]
             elif isinstance(node, dict) and part in node:
                 node = node[part]

@@ -1,8 +1,12 @@
 """Values of a config's keys where a wrong one would end in a traceback, or in silence."""
 
+import os
 import re
 from typing import Any
 
+from mmengine.runner import Priority
+
+from openmagvit2.config.clipping import check_clipping
 from openmagvit2.errors import UserError, check_choice
 from openmagvit2.registry import OPTIM_WRAPPER_CONSTRUCTORS, SCOPE
 
@@ -18,19 +22,32 @@ WHOLE = {
     'default_hooks.checkpoint.max_keep': 1,
     'default_hooks.logger.interval': 1,
     'env_cfg.mp_cfg.opencv_num_threads': 0,
+    'log_processor.window_size': 1,
+    'log_processor.num_digits': 0,
 }
+# Processes that read images, also on a machine of few processors.
+MOST_WORKERS = 256
 # Keys with values of one kind, and the kind in words.
 SETTINGS = ('train_dataloader', 'val_dataloader', 'test_dataloader', 'optim_wrapper')
 SETTINGS += ('default_hooks', 'log_processor', 'visualizer')
+SWITCHES = ('randomness.deterministic', 'randomness.diff_rank_seed', 'env_cfg.cudnn_benchmark')
+SWITCHES += ('resume',)
 KINDS: dict[str, tuple[Any, str]] = {
     **dict.fromkeys(SETTINGS, (dict | None, 'a dict or None')),
     **dict.fromkeys(('env_cfg', 'env_cfg.mp_cfg'), (dict, 'a dict')),
     'load_from': (str | None, 'the path of a checkpoint'),
+    'custom_hooks': (list | tuple | None, 'a list of dicts'),
+    'work_dir': (str | None, 'the path of a folder'),
+    'experiment_name': (str | None, 'a name'),
+    'log_processor.mean_pattern': (str, 'a regular expression'),
+    **dict.fromkeys(SWITCHES, (bool | None, 'True or False')),
 }
 # Seeds go to torch, numpy and Python; numpy has the smallest range.
 LARGEST_SEED = 2**32 - 1
+START_METHODS = (None, 'fork', 'spawn', 'forkserver')
 CHOICES: dict[str, tuple] = {
-    'env_cfg.mp_cfg.mp_start_method': (None, 'fork', 'spawn', 'forkserver'),
+    'env_cfg.mp_cfg.mp_start_method': START_METHODS,
+    'sync_bn': (None, 'torch', 'mmcv'),
     'log_level': ('CRITICAL', 'ERROR', 'WARNING', 'INFO', 'DEBUG'),
 }
 
@@ -52,12 +69,11 @@ def check_value(path: str, value: Any) -> None:
     # A level may also be its number.
     if path in CHOICES and not (path == 'log_level' and isinstance(value, int)):
         check_choice(path, value, CHOICES[path])
-    if path.startswith('optim_wrapper.') and path.endswith('.clip_grad'):
-        if not isinstance(value, dict | None):
-            raise UserError(
-                f'{path} must be a dict, as dict(max_norm=1.0), or None, got {value!r}.'
-            )
+    if re.fullmatch(r'optim_wrapper\.(.*\.)?clip_grad', path):
+        check_clipping(path, value)
     _check_names(path, value)
+    if re.fullmatch(r'(default_hooks|custom_hooks)\.\w+\.priority', path) and value is not None:
+        _check_priority(path, value)
     if path == 'env_cfg.resource_limit':
         check_whole(path, value or 0, 1)
     if re.fullmatch(r'default_hooks\.\w+', path) and isinstance(value, (list, tuple)):
@@ -70,6 +86,15 @@ def _check_seed(path: str, value: Any) -> None:
         return
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST_SEED:
         raise UserError(f'{path} must be a whole number from 0 to {LARGEST_SEED}, got {value!r}.')
+
+
+def _check_priority(path: str, value: Any) -> None:
+    known = isinstance(value, str) and value.upper() in Priority.__members__
+    if not known and not (type(value) is int and 0 <= value <= 100):
+        raise UserError(
+            f'{path} must be a whole number from 0 to 100, or one of '
+            f'{", ".join(Priority.__members__)}, got {value!r}.'
+        )
 
 
 def _check_names(path: str, value: Any) -> None:
@@ -115,3 +140,16 @@ def check_whole(path: str, value: Any, least: int) -> None:
     whole = isinstance(value, int) and not isinstance(value, bool) and value >= least
     if value is not None and not whole:
         raise UserError(f'{path} must be a whole number from {least}, got {value!r}.')
+
+
+def check_workers(name: str, value: Any) -> None:
+    """Check a number of processes that read images.
+
+    Raises:
+        UserError: It is none, or more than this machine can run.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise UserError(f'{name} must be a whole number from 0, got {value!r}.')
+    most = max(MOST_WORKERS, 4 * (os.cpu_count() or 1))
+    if value > most:
+        raise UserError(f'{name}={value} is more than this machine can run; take {most} at most.')

@@ -12,8 +12,8 @@ from mmengine.logging import print_log
 
 from openmagvit2.config.merging import merge
 from openmagvit2.errors import UserError
-from openmagvit2.registry import ENCODERS, MODELS
-from openmagvit2.signatures import Slot, accepted
+from openmagvit2.registry import ENCODERS, MODELS, Slot
+from openmagvit2.signatures import accepted
 
 # (version 1's keys of the layer, the inherited config and the other keys of the layer with today's
 # keys) -> today's keys.

@@ -6,6 +6,7 @@ See docs/reference/specification.md, LlamaGen.
 import numpy as np
 from PIL import Image
 
+from openmagvit2.datasets.transforms import height_and_width
 from openmagvit2.errors import UserError
 from openmagvit2.registry import TRANSFORMS
 
@@ -30,7 +31,7 @@ class AdmCenterCrop:
     """
 
     def __init__(self, *, size: int) -> None:
-        self.size = size
+        self.size, _ = height_and_width(size, 'AdmCenterCrop')
 
     def __call__(self, sample: dict) -> dict:
         """Crop the sample's image."""
@@ -58,7 +59,8 @@ class AdmRandomCrop:
             raise UserError(
                 f'AdmRandomCrop: 0 < least <= most <= 1 must hold, got {least} and {most}.'
             )
-        self.size, self.least, self.most = size, least, most
+        self.size, _ = height_and_width(size, 'AdmRandomCrop')
+        self.least, self.most = least, most
 
     def __call__(self, sample: dict) -> dict:
         """Crop the sample's image."""

@@ -11,6 +11,7 @@ from PIL import Image
 from openmagvit2.datasets.pictures import Picture, PictureTransform
 from openmagvit2.errors import UserError, check_choice
 from openmagvit2.registry import TRANSFORMS
+from openmagvit2.sizes import memory
 
 FILTERS = dict(
     bilinear=Image.Resampling.BILINEAR,
@@ -35,7 +36,7 @@ class Resize(PictureTransform):
 
     def __init__(self, *, size: int | Sequence[int], interpolation: str = 'bilinear') -> None:
         check_choice('Resize: interpolation', interpolation, FILTERS)
-        self.height, self.width = _height_and_width(size, 'Resize')
+        self.height, self.width = height_and_width(size, 'Resize')
         self.keep_proportions = isinstance(size, int)
         self.interpolation = interpolation
 
@@ -57,7 +58,7 @@ class _Crop(PictureTransform):
     """
 
     def __init__(self, *, size: int | Sequence[int]) -> None:
-        self.size, (self.height, self.width) = size, _height_and_width(size, type(self).__name__)
+        self.size, (self.height, self.width) = size, height_and_width(size, type(self).__name__)
 
     def margins(self, picture: Picture) -> tuple[int, int]:
         """Return the numbers of rows and columns to cut off.
@@ -153,7 +154,7 @@ class Pad:
     """
 
     def __init__(self, *, size: int | Sequence[int]) -> None:
-        self.size, (self.height, self.width) = size, _height_and_width(size, 'Pad')
+        self.size, (self.height, self.width) = size, height_and_width(size, 'Pad')
 
     def __call__(self, sample: dict) -> dict:
         """Raise UserError if an image is larger than ``size``."""
@@ -169,11 +170,18 @@ class Pad:
         return sample
 
 
-def _height_and_width(size: int | Sequence[int], name: str) -> tuple[int, int]:
+def height_and_width(size: int | Sequence[int], name: str) -> tuple[int, int]:
     """Return height and width from a square's side or [height, width]."""
     sides = tuple(size) if isinstance(size, (list, tuple)) else (size, size)
     if len(sides) != 2 or not all(type(side) is int and side > 0 for side in sides):
         raise UserError(
             f'{name}: size must be a number of pixels, or [height, width], got {size!r}.'
+        )
+    most = memory()
+    # Pillow takes 4 bytes a pixel.
+    if most is not None and 4 * sides[0] * sides[1] > most:
+        raise UserError(
+            f'{name}: size={size!r} makes images of {4 * sides[0] * sides[1] / 1e9:.0f} GB; this '
+            f'machine has {most / 1e9:.0f}.'
         )
     return sides

@@ -10,16 +10,14 @@ from mmengine.config import Config
 from mmengine.dist import init_dist, is_main_process
 
 from openmagvit2.errors import UserError
+from openmagvit2.processes import leave, make_long_group
 
-__all__ = ['finish', 'is_main_process', 'long_barrier', 'start']
+__all__ = ['finish', 'is_main_process', 'start']
 
 # Variables that show that a launcher has started this process.
 NEEDED = dict(pytorch=('RANK', 'WORLD_SIZE'), slurm=('SLURM_PROCID', 'SLURM_NTASKS'))
 # How long one exchange between processes may take, in seconds (`env_cfg.dist_cfg.timeout`).
 TIMEOUT = 1800
-# How long processes that finish early wait for the others.
-LONG = timedelta(days=7)
-_long_group: dist.ProcessGroup | None = None
 
 
 def start(launcher: str, config: Config | None = None) -> None:
@@ -66,45 +64,11 @@ def positive(key: str, value: object) -> float:
     return value
 
 
-def make_long_group() -> None:
-    """Make the group that :func:`long_barrier` uses; all processes together, before their work."""
-    global _long_group
-    _long_group = dist.new_group(backend='gloo', timeout=LONG)
-
-
-def long_barrier() -> None:
-    """Wait for all processes, for days if necessary, after work of uneven length.
-
-    It uses no device, and fails at once if another process ends.
-
-    In a group that :func:`start` did not make, the processes have to come to their first call
-    within that group's own time-out.
-
-    Raises:
-        UserError: Another process has ended.
-    """
-    if not dist.is_initialized() or dist.get_world_size() == 1:
-        return
-    if _long_group is None:
-        make_long_group()
-    try:
-        dist.barrier(group=_long_group)
-    except RuntimeError as error:
-        raise UserError(
-            'Another process has ended, and its own output may say why; the same command goes on '
-            'from what is done.'
-        ) from error
-
-
 def finish(code: int) -> None:
     """Leave the process group and end the process with an exit code."""
-    global _long_group
     distributed = dist.is_initialized()
     if distributed and code == 0:
-        # The others still use the store of the first process.
-        dist.barrier()
-        dist.destroy_process_group()
-        _long_group = None
+        leave()
     sys.stdout.flush()
     sys.stderr.flush()
     if distributed and (code or not torch.cuda.is_available()):

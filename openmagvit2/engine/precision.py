@@ -66,7 +66,8 @@ def _measured(device: torch.device) -> Precision:
             'bfloat16', f'bfloat16 is {gain:.1f} times as fast on this {device.type}: {times}'
         )
     return Precision(
-        'float32', f'bfloat16 is no {LEAST_GAIN} times as fast on this {device.type}: {times}'
+        'float32',
+        f'bfloat16 is less than {LEAST_GAIN} times as fast on this {device.type}: {times}',
     )
 
 

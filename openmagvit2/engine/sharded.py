@@ -17,9 +17,9 @@ from torch.distributed.checkpoint.api import CheckpointException
 from openmagvit2.checkpoint import save_atomically
 from openmagvit2.checkpoint.shard_reader import FILE
 from openmagvit2.checkpoint.sharded import CONTENT, flat, replaced
-from openmagvit2.engine.on_main import on_main
 from openmagvit2.errors import UserError
 from openmagvit2.io.atomic import is_leftover, temporary
+from openmagvit2.processes import on_main
 
 OLD = 'old-'
 

@@ -80,7 +80,7 @@ def choose_metrics(names: tuple[str, ...] | None, reference: Reference) -> tuple
         return ('fd', 'is', 'precision_recall') if reference.images else ('fd', 'is')
     for name in names:
         if name not in METRICS:
-            raise UserError(f'--metrics {name}: choose of {", ".join(METRICS)}.')
+            raise UserError(f'--metrics {name}: choose from {", ".join(METRICS)}.')
         if name in PAIRED and not reference.images:
             raise UserError(
                 f'--metrics {name} compares images: the reference must hold arr_0, or be a '

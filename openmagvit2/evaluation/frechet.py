@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
+from openmagvit2.dtypes import as_double
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.finite import check_finite
-from openmagvit2.models.layers.precision import as_double
 
 
 def moments(total: Tensor, dim: int) -> tuple[int, Tensor, Tensor]:

@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from openmagvit2.dtypes import as_double
 from openmagvit2.errors import UserError
-from openmagvit2.models.layers.precision import as_double
 
 
 def to_unit(image: Tensor, protocol: str = 'corrected') -> Tensor:

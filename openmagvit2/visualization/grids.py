@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from PIL import Image, PngImagePlugin
@@ -9,6 +10,10 @@ from torch import Tensor
 
 from openmagvit2.io import write_atomically
 from openmagvit2.io.image_files import GRID_MARK, GRID_NAME
+from openmagvit2.signatures import Range
+
+# Columns of a grid that a hook makes of one batch, which a machine has to hold.
+Columns = Annotated[int, Range('a whole number from 1 to 100', 1, 100)]
 
 
 def to_uint8(images: Tensor) -> np.ndarray:

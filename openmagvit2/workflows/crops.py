@@ -4,6 +4,8 @@ from openmagvit2.errors import UserError
 
 # Crops of a pipeline that `--crops` replaces.
 CROPS = ('RandomCrop', 'CenterCrop', 'RandomTenCrop')
+# Views of an image are a data set each.
+MOST_CROPS = 10000
 CORNERS = ('centre', 'top_left', 'top_right', 'bottom_left', 'bottom_right')
 
 
@@ -23,7 +25,7 @@ def views_of(pipeline: list[dict], crops: str, flip: bool) -> list[tuple[list[di
     steps = [dict(step) for step in pipeline if step['type'] != 'RandomFlip']
     places = [i for i, step in enumerate(steps) if step['type'] in CROPS]
     kind, _, count = crops.partition(':')
-    if kind == 'random' and count.isdigit() and int(count) > 0:
+    if kind == 'random' and count.isdecimal() and 0 < int(count) <= MOST_CROPS:
         views = [(steps, epoch) for epoch in range(int(count))]
     elif crops == 'centre':
         views = [(_placed(steps, places, 'centre'), 0)]
@@ -34,7 +36,10 @@ def views_of(pipeline: list[dict], crops: str, flip: bool) -> list[tuple[list[di
             )
         views, flip = [(_placed(steps, places, corner), 0) for corner in CORNERS], True
     else:
-        raise UserError(f"--crops must be 'centre', 'ten', or 'random:N', got {crops!r}.")
+        raise UserError(
+            f"--crops must be 'centre', 'ten', or 'random:N' with N from 1 to {MOST_CROPS}, got "
+            f'{crops!r}.'
+        )
     if flip:
         mirror = dict(type='RandomFlip', prob=1.0)
         views += [([*steps, mirror], epoch) for steps, epoch in views]

@@ -4,22 +4,30 @@ import contextlib
 import copy
 import logging
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
 
 from mmengine.config import Config, ConfigDict
 from mmengine.evaluator import BaseMetric
+from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.optim import _ParamScheduler
-from mmengine.runner import Runner
+from mmengine.runner import LogProcessor, Runner
 
 from openmagvit2.config.keys import DEFAULT_HOOKS
 from openmagvit2.engine.checks import check_schedulers
 from openmagvit2.engine.numerics import set_numerics
 from openmagvit2.engine.run_folder import default_folder
 from openmagvit2.errors import UserError
+from openmagvit2.evaluation.metrics.base import MeanMetric
 from openmagvit2.io import make_folder
 from openmagvit2.protocols import Preparing
 from openmagvit2.registry import METRICS
+
+# Classes of mmengine that check their settings late, and the keys that configure them.
+CONFIGURED: dict[type, str] = {_ParamScheduler: 'param_scheduler', LogProcessor: 'log_processor'}
+# What backends of mmengine's visualizer need beyond our own requirements.
+BACKEND_PACKAGES = {'TensorboardVisBackend': 'tensorboard', 'WandbVisBackend': 'wandb'}
 
 
 def build_runner(
@@ -30,6 +38,7 @@ def build_runner(
     The work directory defaults to :func:`default_folder`.
     """
     config = copy.deepcopy(config)
+    check_backends(config)
     config.work_dir = str(work_dir or config.get('work_dir') or default_folder(config))
     make_folder(config.work_dir)
     config.launcher = launcher
@@ -40,10 +49,31 @@ def build_runner(
     # The Runner takes its seed from here, and hands it to the sampler; random transforms get the
     # same.
     config.randomness = set_numerics(config)
-    config.train_dataloader.dataset.setdefault('seed', config.randomness['seed'])
-    check_schedulers(config.get('param_scheduler'))
+    loader = config.get('train_dataloader') or {}
+    for part in (loader.get('dataset'), loader.get('sampler')):
+        # With `diff_rank_seed` mmengine gives a sampler none; its order is that of all processes.
+        if isinstance(part, dict):
+            part.setdefault('seed', config.randomness['seed'])
+    config.param_scheduler = config.get('param_scheduler') or None
+    check_schedulers(config.param_scheduler)
     set_wrapper(config)
-    return kind.from_cfg(config)
+    with settings_of_mmengine({Hook: 'custom_hooks'}):
+        return kind.from_cfg(config)
+
+
+def check_backends(config: Config) -> None:
+    """Check that the packages of the visualizer's backends are installed.
+
+    Raises:
+        UserError: One is not.
+    """
+    for backend in (config.get('visualizer') or {}).get('vis_backends') or ():
+        package = BACKEND_PACKAGES.get(backend.get('type'))
+        if package and find_spec(package) is None:
+            raise UserError(
+                f'visualizer.vis_backends: {backend["type"]} needs the package {package}: pip '
+                f'install "openmagvit2[optional]".'
+            )
 
 
 def set_wrapper(config: Config) -> None:
@@ -104,6 +134,14 @@ def count_once(config: Config) -> None:
 def prepare(evaluators: ConfigDict | Sequence[ConfigDict]) -> list[BaseMetric]:
     """Build evaluators and load their networks, so that missing weights fail before any image."""
     metrics = [METRICS.build(evaluator.to_dict()) for evaluator in listed(evaluators)]
+    settings = [evaluator.to_dict() for evaluator in listed(evaluators)]
+    names = [
+        m.name if isinstance(m, MeanMetric) else s for m, s in zip(metrics, settings, strict=True)
+    ]
+    for name, setting in zip(names, settings, strict=True):
+        # mmengine finds out at the end.
+        if names.count(name) > 1:
+            raise UserError(f'{setting["type"]} would be measured twice; remove one of the two.')
     for metric in metrics:
         if isinstance(metric, Preparing):
             metric.prepare()
@@ -116,24 +154,29 @@ def listed(evaluators: ConfigDict | Sequence[ConfigDict]) -> Sequence[ConfigDict
 
 
 @contextlib.contextmanager
-def scheduled() -> Iterator[None]:
-    """Turn an error in one of mmengine's schedulers into the user's mistake that it is, as of a
-    ``begin`` behind the end of the training.
+def settings_of_mmengine(more: Mapping[type, str] | None = None) -> Iterator[None]:
+    """Turn an error in one of mmengine's schedules, or in its log, into the user's mistake that it
+    is, as of a ``begin`` behind the end of the training.
+
+    Args:
+        more: Further classes, and the keys that configure them.
     """
+    configured = CONFIGURED | dict(more or {})
     try:
         yield
     except Exception as error:
         # mmengine replaces a TypeError within a hook, which every scheduler steps in.
         first = error.__context__ or error
-        frames = [frame.f_locals for frame, _ in traceback.walk_tb(first.__traceback__)]
-        owners = [type(names['self']) for names in frames if 'self' in names]
-        kinds = [kind for kind in owners if issubclass(kind, _ParamScheduler)]
-        # In a class of one's own it is a bug.
-        if not kinds or not kinds[-1].__module__.startswith('mmengine.'):
+        frames = [frame for frame, _ in traceback.walk_tb(first.__traceback__)]
+        within = [f for f in frames if isinstance(f.f_locals.get('self'), tuple(configured))]
+        # In a method of one's own it is a bug.
+        if not within or not within[-1].f_globals['__name__'].startswith('mmengine.'):
             raise
+        kind = type(within[-1].f_locals['self'])
+        key = next(key for base, key in configured.items() if issubclass(kind, base))
         raise UserError(
-            f'param_scheduler: {kinds[-1].__name__} cannot be used so: '
-            f'{str(first) or type(first).__name__}; correct its settings.'
+            f'{key}: {kind.__name__} cannot be used so: {str(first) or type(first).__name__}; '
+            f'correct its settings.'
         ) from error
 
 

@@ -12,12 +12,11 @@ from tqdm import tqdm
 
 from openmagvit2.apis.generator import Generator
 from openmagvit2.checkpoint.hashing import weights_hash
-from openmagvit2.engine.launch import long_barrier
-from openmagvit2.engine.on_main import on_main
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.rejection import Rejection
 from openmagvit2.evaluation.sample_labels import RANDOM, by_class, listed, sample_pairs
 from openmagvit2.io import claim, usable_text, write_atomically
+from openmagvit2.processes import long_barrier, on_main
 
 Jobs = Sequence[tuple[int, int]]
 
@@ -56,13 +55,13 @@ def sample_npz(
     out = Path(out)
     _check_target(out)
     labels, drawn = _checked(generator, labels, seed, rejection, sampling)
+    jobs = sample_pairs(labels, num_per_class, seed, drawn)
     folder = out.with_name(f'{out.name}.parts')
     settings = dict(
         labels=RANDOM if drawn else labels, num_per_class=num_per_class, seed=seed, part=part
     )
-    settings |= _identity(generator, sampling, rejection)
+    settings |= identity(generator, sampling, rejection)
     on_main(lambda: claim(folder, settings, 'settings.json', 'part_*.npy', 'parts'))
-    jobs = sample_pairs(labels, num_per_class, seed, drawn)
     parts = [jobs[i : i + part] for i in range(0, len(jobs), part)]
     parts = list(by_class(jobs)) if rejection else parts
     how = dict(seed=seed, batch_size=batch_size, rejection=rejection, **sampling)
@@ -98,7 +97,7 @@ def _check_target(out: Path) -> None:
         raise UserError(f'{out} exists; remove it or give another name.')
 
 
-def _identity(generator: Generator, sampling: dict, rejection: Rejection | None) -> dict:
+def identity(generator: Generator, sampling: dict, rejection: Rejection | None) -> dict:
     """Return the weights, the sampling settings, and what is not as by default."""
     identity = dict(weights=weights_hash(generator.model), sampling=generator.sampling | sampling)
     if generator.model.output_size:

@@ -22,7 +22,6 @@ from openmagvit2.evaluation.record import write_record
 from openmagvit2.evaluation.stages import check_stages
 from openmagvit2.registry import DATASETS, METRICS, MODELS, Registry
 from openmagvit2.signatures import accepted
-from openmagvit2.sizes import enough_memory
 from openmagvit2.workflows.runner import (
     build_runner,
     count_once,
@@ -31,6 +30,9 @@ from openmagvit2.workflows.runner import (
     prepare,
     set_test,
 )
+
+# What a training has, and no test needs.
+TRAINING = ('train_dataloader', 'train_cfg', 'optim_wrapper')
 
 
 class TestRunner(Runner):
@@ -78,8 +80,7 @@ def test(
     model = unwrap(runner.model)
     load_model_weights(model, checkpoint)
     check_datasets(dict(test_dataloader=runner.test_loop.dataloader), model)
-    remedy = 'take a smaller test_dataloader.batch_size'
-    with enough_memory(remedy), one_size(), watched(config, None):
+    with one_size(), watched(config, None):
         values = runner.test()
     if is_main_process():
         if (Path(runner.work_dir) / 'metrics.json').is_file():
@@ -103,12 +104,17 @@ def _configure(
     """Apply the arguments of :func:`test` to a config; return whether it measures samples."""
     set_test(config)
     count_once(config)
+    if not config.get('model'):
+        raise UserError(f'{config.filename} has no model.')
     if not config.test_dataloader or not (config.test_evaluator or metrics):
         raise UserError(
             f'{config.filename} has nothing to test: give test_dataloader and test_evaluator.'
         )
     # mmengine's Runner would put these weights in the place of the checkpoint's.
     config.load_from, config.resume = None, False
+    # mmengine wants all parts of a training or none, and a test needs none.
+    if not all(config.get(key) for key in TRAINING):
+        config.update(dict.fromkeys((*TRAINING, 'param_scheduler')))
     # A test needs no shards.
     config.model_wrapper_cfg = dict(type='openmagvit2.RoleDDP')
     if metrics is not None:
@@ -153,7 +159,7 @@ def choose_loop(config: Config) -> bool:
 def _named(name: str, evaluators: Sequence[dict]) -> dict:
     """Return the config's evaluator of a short name, or the plain one."""
     if name not in SHORT_NAMES:
-        raise UserError(f'No metric `{name}`; choose of {", ".join(SHORT_NAMES)}.')
+        raise UserError(f'No metric `{name}`; choose from {", ".join(SHORT_NAMES)}.')
     plain = SHORT_NAMES[name]
     return copy.deepcopy(
         next((evaluator for evaluator in evaluators if _within(plain, evaluator)), plain)
@@ -191,7 +197,7 @@ def _set_protocol(evaluators: Sequence[dict], protocol: str) -> None:
 def _resize(dataloader, size: int | str) -> None:
     """Set another side for the crops of a data loader's pipeline, or none at all."""
     _require(DATASETS, dataloader.dataset, 'pipeline', '--size goes with data sets of images')
-    if isinstance(size, str) and size.isdigit():
+    if isinstance(size, str) and size.isdecimal():
         size = int(size)
     if size == 'original':
         dataloader.dataset.pipeline, dataloader.batch_size = [], 1

@@ -17,13 +17,13 @@ from tqdm import tqdm
 from openmagvit2.apis.init_model import init_model
 from openmagvit2.checkpoint.hashing import weights_hash
 from openmagvit2.checkpoint.stages import is_generator
+from openmagvit2.config.values import check_workers
 from openmagvit2.datasets import ImageDataset
 from openmagvit2.datasets.token_files import FORMAT, token_dtype
 from openmagvit2.datasets.views import ViewBatches, Views
-from openmagvit2.engine.launch import long_barrier
 from openmagvit2.engine.numerics import seed_of
-from openmagvit2.engine.on_main import on_main
 from openmagvit2.errors import UserError
+from openmagvit2.processes import long_barrier, on_main
 from openmagvit2.registry import DATASETS
 from openmagvit2.workflows.crops import views_of
 from openmagvit2.workflows.token_folder import TokenFolder
@@ -59,11 +59,10 @@ def tokenize(
         UserError: ``out`` holds tokens of other settings; the config is of no tokenizer; its data
             set has no images by number; the checkpoint's encoder gives NaN or infinite numbers.
     """
-    if batch_size < 1:
-        raise UserError(f'--batch-size must be at least 1, got {batch_size}.')
-    model = _init_tokenizer(config, checkpoint, device)
+    _check_numbers(batch_size, num_workers)
     # The seed that a training's random crops have.
-    spec = dict(seed=seed_of(config)) | config.to_dict()[f'{split}_dataloader']['dataset']
+    spec = dict(seed=seed_of(config)) | _data_set(config, f'{split}_dataloader')
+    model = _init_tokenizer(config, checkpoint, device)
     views = _views(spec, crops, flip, f'{split}_dataloader.dataset')
     recipe = dict(split=split, crops=crops, flip=flip, dataset=spec)
     header = _header(model, config, checkpoint, views, recipe)
@@ -76,6 +75,19 @@ def tokenize(
     # Blocks are as uneven as the machines.
     long_barrier()
     return on_main(folder.finish)
+
+
+def _check_numbers(batch_size: int, num_workers: int) -> None:
+    if batch_size < 1:
+        raise UserError(f'--batch-size must be at least 1, got {batch_size}.')
+    check_workers('--num-workers', num_workers)
+
+
+def _data_set(config: Config, key: str) -> dict:
+    found = (config.to_dict().get(key) or {}).get('dataset')
+    if not found:
+        raise UserError(f'{config.filename} has no {key}.dataset to tokenize.')
+    return found
 
 
 def _init_tokenizer(config: Config, checkpoint: str, device: str | None) -> nn.Module:

@@ -17,7 +17,6 @@ from openmagvit2.checkpoint.sharded import is_sharded
 from openmagvit2.engine.hooks import ResumableCheckpointHook
 from openmagvit2.engine.lock import lock
 from openmagvit2.engine.loops import IterationLoop
-from openmagvit2.engine.on_main import on_main
 from openmagvit2.engine.parallel.peers import watched
 from openmagvit2.engine.run import Run
 from openmagvit2.engine.run_folder import begin, default_or_old, go_on, newest
@@ -25,9 +24,16 @@ from openmagvit2.engine.unwrap import unwrap
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.stages import check_stages
 from openmagvit2.io import make_folder, named_if_full, usable
+from openmagvit2.processes import on_main
 from openmagvit2.registry import LOOPS
 from openmagvit2.sizes import enough_memory
-from openmagvit2.workflows.runner import build_runner, listed, one_size, prepare, scheduled
+from openmagvit2.workflows.runner import (
+    build_runner,
+    listed,
+    one_size,
+    prepare,
+    settings_of_mmengine,
+)
 
 # What to do where the memory is full.
 SMALLER = 'take a smaller global_batch_size, or more optim_wrapper.accumulative_counts'
@@ -89,7 +95,7 @@ def _in_a_sentence(config: Config, folder: Path) -> Iterator[None]:
     with (
         enough_memory(SMALLER),
         one_size(),
-        scheduled(),
+        settings_of_mmengine(),
         watched(config, str(folder)),
         named_if_full(folder),
     ):

@@ -1,10 +1,12 @@
 """Loading, overrides and the change of a type."""
 
+import ast
 from pathlib import Path
 
 import pytest
 
 from openmagvit2.config import load_config
+from openmagvit2.errors import UserError
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 BASE = """
@@ -71,17 +73,40 @@ def test_environment_default(config, monkeypatch):
     assert load_config(config).work_dir == 'elsewhere'
 
 
-def test_custom_import_beside_the_config(config):
-    (config.parent / 'a_newcomer.py').write_text(
+@pytest.mark.parametrize(
+    'options',
+    [
+        {},
+        {'custom_imports.imports': ['{name}']},
+        {'custom_imports': dict(imports='{name}')},
+        {'custom_imports.imports.0': '{name}'},
+    ],
+    ids=['in the file', 'in the options', 'as a dict', 'by position'],
+)
+def test_custom_import_beside_the_config(config, options, request):
+    name = f'a_newcomer_{abs(hash(request.node.name))}'
+    (config.parent / f'{name}.py').write_text(
         'from openmagvit2.models.quantizers import FSQ\nfrom openmagvit2.registry import '
         'QUANTIZERS\n\n\n'
-        '@QUANTIZERS.register_module()\nclass Newcomer(FSQ):\n    pass\n'
+        f'@QUANTIZERS.register_module()\nclass {name.title()}(FSQ):\n    pass\n'
     )
-    config.write_text("custom_imports = dict(imports=['a_newcomer'])\n" + BASE)
-    loaded = load_config(
-        config, {'model.quantizer.type': 'Newcomer', 'model.quantizer.levels': [3, 3]}
-    )
-    assert loaded.model.quantizer.type == 'Newcomer'
+    inherited = name if not options else 'quopri'
+    text = '' if 'custom_imports' in options else f"custom_imports = dict(imports=['{inherited}'])"
+    config.write_text(f'{text}\n{BASE}')
+    options = ast.literal_eval(repr(options).replace('{name}', name))
+    quantizer = {'model.quantizer.type': name.title(), 'model.quantizer.levels': [3, 3]}
+    loaded = load_config(config, options | quantizer)
+    assert loaded.model.quantizer.type == name.title()
+
+
+@pytest.mark.parametrize('names', [5, [5], '', ['.a'], ['a b'], None, {}])
+def test_custom_imports_that_are_no_names_are_one_sentence(config, names):
+    text = 'write custom_imports = dict.imports=.names of modules'
+    with pytest.raises(UserError, match=text):
+        load_config(config, {'custom_imports.imports': names})
+    config.write_text(f'custom_imports = dict(imports={names!r})\n{BASE}')
+    with pytest.raises(UserError, match=text):
+        load_config(config)
 
 
 def test_missing_file():

@@ -110,12 +110,13 @@ def test_several_bases_and_another_directory(write):
         'z/child.py',
         (
             "_base_ = ['../x/one.py', '../y/two.py']\noptim_wrapper = "
-            'dict(clip_grad=dict(_delete_=True, clip_value=2))\n'
+            'dict(clip_grad=dict(_delete_=True, type="value", clip_value=2))\n'
         ),
     )
     loaded = load_config(child)
     assert loaded.global_batch_size == 3
-    assert loaded.optim_wrapper.to_dict() == dict(dtype='float32', clip_grad=dict(clip_value=2))
+    assert loaded.optim_wrapper.clip_grad == dict(type='value', clip_value=2)
+    assert loaded.optim_wrapper.dtype == 'float32'
     write('y/two.py', 'optim_wrapper = dict()\n')
     with pytest.raises(UserError, match='`optim_wrapper` is in more than one'):
         load_config(child)

@@ -8,7 +8,7 @@ import pytest
 import torch.distributed as dist
 from two_processes import run_in_two
 
-from openmagvit2.engine import launch
+from openmagvit2 import processes
 from openmagvit2.errors import UserError
 
 SHORT = timedelta(seconds=1)
@@ -16,9 +16,9 @@ SHORT = timedelta(seconds=1)
 
 def _uneven(rank: int, folder: str) -> None:
     short = dist.new_group(backend='gloo', timeout=SHORT)
-    launch.make_long_group()
+    processes.make_long_group()
     time.sleep(2.5 * rank)
-    launch.long_barrier()
+    processes.long_barrier()
     # What the work would have ended with.
     time.sleep(2.5 * rank)
     if rank == 0:
@@ -33,10 +33,10 @@ def test_a_long_barrier_outlasts_the_time_out(tmp_path):
 
 
 def _one_ends(rank: int, folder: str) -> None:
-    launch.make_long_group()
+    processes.make_long_group()
     if rank == 0:
         with pytest.raises(UserError, match='Another process has ended'):
-            launch.long_barrier()
+            processes.long_barrier()
     # Without the usual farewell, which needs both.
     os._exit(0)
 
@@ -47,4 +47,4 @@ def test_a_process_that_ends_ends_the_wait_at_once(tmp_path):
 
 
 def test_one_process_does_not_wait():
-    launch.long_barrier()
+    processes.long_barrier()

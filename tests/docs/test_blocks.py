@@ -27,8 +27,10 @@ BLOCK = re.compile(
 )
 COMMANDS = re.compile(r'(?:[A-Z0-9_]+=\S+ )*(?:python|bash|mkdir|cat|pip|docker)\b')
 NEEDS = ('data', 'gpus', 'hub', 'time')
+# What the blocks of a page use: the package that it needs and the extra that installs that.
+PACKAGES = {'pyarrow': ('datasets', 'hf'), 'TensorboardVisBackend': ('tensorboard', 'optional')}
 # Trainings that a page speaks of and another page shows.
-GIVEN = {'README.md': ['ar_32'], 'docs/guides/checkpoints.md': ['lfq_32']}
+GIVEN = {'docs/guides/checkpoints.md': ['lfq_32']}
 
 
 def blocks(page: str) -> list[tuple[str | None, str, str]]:
@@ -76,8 +78,10 @@ def run(language: str, text: str, folder: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize('page', [page for page in PAGES if runnable(page)])
 def test_a_page_runs_from_top_to_bottom(page, tmp_path):
-    if 'pyarrow' in (ROOT / page).read_text():
-        pytest.importorskip('datasets', reason='needs pip install "openmagvit2[hf]"')
+    program = '\n'.join(text for _, text in runnable(page))
+    for word, (package, extra) in PACKAGES.items():
+        if word in program:
+            pytest.importorskip(package, reason=f'needs pip install "openmagvit2[{extra}]"')
     for name in ('configs', 'tools'):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns('__pycache__'))
     Image.new('RGB', (32, 32), 'teal').save(tmp_path / 'image.png')

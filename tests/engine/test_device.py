@@ -1,6 +1,7 @@
 """Which device is taken where none is named."""
 
 import os
+import socket
 import subprocess
 from pathlib import Path
 
@@ -52,3 +53,26 @@ def test_scripts_start_with_the_interpreter_by_its_path(script, tmp_path):
         cwd=ROOT,
     )
     assert run.returncode == 0 and run.stdout.startswith('-m torch.distributed.run ')
+
+
+def test_scripts_say_what_is_wrong_with_processes_and_ports():
+    environment = dict(os.environ, PYTHON='echo', PATH='/usr/bin:/bin')
+
+    def run(processes: str, port: object = 29741) -> tuple[int, str, str]:
+        command = ['bash', 'tools/dist_train.sh', 'a', processes, '--resume']
+        environment['PORT'] = str(port)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ROOT)
+        return done.returncode, done.stdout, done.stderr
+
+    for wrong in ('0', '-1', 'x', '--work-dir', '2.5', ''):
+        code, _, error = run(wrong)
+        assert code == 2 and error.startswith('error: the number of processes must be a whole')
+    code, out, _ = run('2')
+    assert code == 0 and '--nproc_per_node=2 tools/train.py --launcher pytorch a --resume' in out
+    with socket.socket() as taken:
+        taken.bind(('127.0.0.1', 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        code, _, error = run('2', port)
+    assert code == 2 and error.startswith(f'error: port {port} is in use')
+    assert run('2', 'x')[0] == 2

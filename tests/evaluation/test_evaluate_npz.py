@@ -57,7 +57,7 @@ def test_mistakes_end_before_an_image_is_read(run, tmp_path):
         ([samples, tmp_path / 'broken.npz'], 'broken.npz is not a readable npz'),
         ([samples, tmp_path / 'objects.npz'], 'objects.npz is not a readable npz: Object arrays'),
         ([samples, tmp_path / 'both.npz'], 'arr_0 must be uint8'),
-        ([samples, samples, '--metrics', 'fid'], '--metrics fid: choose of fd, is'),
+        ([samples, samples, '--metrics', 'fid'], '--metrics fid: choose from fd, is'),
         ([samples, samples, '--batch-size', 0], 'must be at least 1'),
         ([samples, samples, '--device', 'nothing'], '--device nothing'),
         ([samples, samples, '--features', 'Inception'], 'No `Inception` in the features slot'),

@@ -79,7 +79,7 @@ def test_sizes_that_are_none(folder, checkpoint, tmp_path, size):
 
 
 def test_unknown_and_missing(folder, checkpoint, tmp_path, monkeypatch):
-    with pytest.raises(ValueError, match='No metric `rfidd`; choose of psnr'):
+    with pytest.raises(ValueError, match='No metric `rfidd`; choose from psnr'):
         run_test(config(folder, tmp_path.name), checkpoint, str(tmp_path / 'x'), metrics=['rfidd'])
     monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
     with pytest.raises(ValueError, match='weights-inception-2015-12-05-6726825d.pth'):

@@ -119,7 +119,7 @@ def test_many_classes_are_one_short_line():
     [
         (['--labels', '0-'], 'write classes as'),
         (['--labels', '5-2'], 'write classes as'),
-        (['--labels', ''], 'write classes as'),
+        (['--labels', ''], '--labels: a value is empty'),
         (['--labels=-2'], 'write classes as'),
         (['--labels=-1,10'], 'class 10 is there more than once'),
         (['--labels', 'Bag'], 'this checkpoint keeps no names of classes'),

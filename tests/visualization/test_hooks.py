@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+import openmagvit2.workflows.runner as runners
 from openmagvit2.apis import Generator, Tokenizer, init_model
 from openmagvit2.config import load_config
 from openmagvit2.engine.hooks import IterationLoggerHook
@@ -144,3 +145,15 @@ def test_one_line_of_the_config_names_who_watches(tmp_path):
     assert np.array_equal(
         local, np.array(Image.open(tmp_path / 'grids' / 'reconstructions_iter_3.png'))
     )
+
+
+@pytest.mark.parametrize(
+    'backend, package', [('TensorboardVisBackend', 'tensorboard'), ('WandbVisBackend', 'wandb')]
+)
+def test_backends_name_the_package_that_is_missing(tmp_path, monkeypatch, backend, package):
+    monkeypatch.setattr(runners, 'find_spec', lambda name: None)
+    visualizer = dict(type='Visualizer', vis_backends=[dict(type=backend)])
+    config = load_config(CONFIGS / 'lfq_32.py', dict(OPTIONS, visualizer=visualizer))
+    with pytest.raises(UserError, match=rf'{backend} needs the package {package}: pip install'):
+        runners.build_runner(config, str(tmp_path / 'run'))
+    assert not (tmp_path / 'run').exists()

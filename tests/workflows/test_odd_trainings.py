@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pytest
+import torch
+from mmengine.hooks import Hook
 from mmengine.optim import LinearLR
 
 from openmagvit2.config import load_config
@@ -11,6 +13,7 @@ from openmagvit2.errors import UserError
 from openmagvit2.registry import PARAM_SCHEDULERS
 from openmagvit2.workflows.train import train
 
+ROLE = 'optim_wrapper.autoencoder'
 CONFIG = Path(__file__).parents[2] / 'configs' / 'tiny' / 'lfq_32.py'
 
 
@@ -43,6 +46,7 @@ def test_a_resume_of_a_finished_training_says_so(tmp_path, monkeypatch):
         (dict(type='LinearLR', begin=2), 'LinearLR cannot be used so: .*end should be larger'),
         (dict(type='StepLR', step_size=0), 'StepLR cannot be used so: .*modulo by zero'),
         (dict(type='StepLR', step_size=None), "StepLR cannot be used so: .*'NoneType'; correct"),
+        (dict(type='WarmupDecayLR', last_step='x'), 'WarmupDecayLR cannot be used so: Asserti'),
         (dict(type='MultiStepLR', milestones=3), 'MultiStepLR cannot be used so: .*int'),
     ],
 )
@@ -51,6 +55,55 @@ def test_schedules_of_mmengine_that_cannot_be_followed(tmp_path, scheduler, mess
     config = load_config(CONFIG, options(tmp_path.name, param_scheduler=[schedule]))
     with pytest.raises(UserError, match=f'^param_scheduler: {message}'):
         train(config, str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    'settings',
+    [
+        dict(custom_cfg=5),
+        dict(custom_cfg=[1]),
+        dict(custom_cfg=[dict(data_src='loss', method_name='nope', window_size=5)]),
+        dict(custom_cfg=[dict(data_src='loss', method_name='mean', window_size='x')]),
+        dict(mean_pattern='['),
+    ],
+    ids=str,
+)
+def test_logs_of_mmengine_that_cannot_be_written(tmp_path, settings):
+    log = dict(type='LogProcessor', by_epoch=False, **settings)
+    config = load_config(CONFIG, options(tmp_path.name, log_processor=log))
+    with pytest.raises(UserError, match='^log_processor: LogProcessor cannot be used so: '):
+        train(config, str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ('given', 'told'),
+    [
+        ({'optim_wrapper.type': 'AmpOptimWrapper'}, r'optim_wrapper\.type=.* is not used here'),
+        ({ROLE: dict(no_decay='embed')}, "no_decay must be a list .* got 'embed'"),
+        ({f'{ROLE}.no_decay': 3}, 'no_decay must be a list of parts of names'),
+        ({ROLE: dict(no_decay_1d='x')}, 'no_decay_1d must be one of True, False'),
+        ({f'{ROLE}.no_dcay': 3}, r'Unknown config key `optim_wrapper\.autoencoder\.no_dcay`'),
+        ({ROLE: dict(optimizer=dict(params=3))}, 'params are those of the role'),
+        (
+            {'param_scheduler': [dict(type='StepLR', by_epoch=False, convert_to_iter_based=True)]},
+            'convert_to_iter_based goes with by_epoch=True',
+        ),
+        (
+            {'custom_hooks': [dict(type='EarlyStoppingHook', monitor='x')]},
+            '^custom_hooks: EarlyStoppingHook cannot be used so: Cannot infer the rule for x',
+        ),
+    ],
+)
+def test_settings_that_are_of_no_use(tmp_path, given, told):
+    with pytest.raises(UserError, match=told):
+        train(load_config(CONFIG, options(tmp_path.name) | given), str(tmp_path))
+
+
+def test_settings_that_mmengine_has_and_a_training_can_follow(tmp_path):
+    given = options(tmp_path.name, param_scheduler={}) | {'randomness.diff_rank_seed': True}
+    runner = train(load_config(CONFIG, given | dict(seed=3)), str(tmp_path))
+    # The order is a function of the seed, the same on all processes.
+    assert runner.iter == 2 and runner.train_dataloader.sampler.seed == 3
 
 
 def test_bugs_of_other_schedulers_keep_their_traceback(tmp_path, monkeypatch):
@@ -77,10 +130,23 @@ def test_bugs_of_other_schedulers_keep_their_traceback(tmp_path, monkeypatch):
             {'train_dataloader.num_workers': 2, 'train_dataloader.prefetch_factor': 10**9},
             r'80{9} samples at once, .* have \d{5} GB; this machine',
         ),
-        ({'train_dataloader.dataset.pipeline.0.size': 10**6}, 'The memory is full .*; take a smal'),
+        (
+            {'train_dataloader.dataset.pipeline.0.size': 10**6},
+            'Pad: size=10{6} makes images of 4',
+        ),
         ({'optim_wrapper': dict(_delete_=True, type='AutocastOptimWrapper')}, 'has neither const'),
     ],
 )
 def test_what_no_training_can_use(tmp_path, given, told):
     with pytest.raises(UserError, match=told):
         train(load_config(CONFIG, options(tmp_path.name) | given), str(tmp_path))
+
+
+def test_a_memory_that_is_full(tmp_path):
+    class Large(Hook):
+        def before_train_iter(self, runner, batch_idx, data_batch=None):
+            torch.empty(10**15)
+
+    told = r'^The memory is full \(.*\); take a smaller global_batch_size'
+    with pytest.raises(UserError, match=told):
+        train(load_config(CONFIG, options(tmp_path.name)), str(tmp_path), hooks=[Large()])

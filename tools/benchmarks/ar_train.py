@@ -26,6 +26,7 @@ from benchmarks.machine import Machine, seconds_of, wait_for
 from benchmarks.memory import PeakMemory
 from benchmarks.report import Result, number
 from benchmarks.train_step import optimizers
+from openmagvit2 import console
 from openmagvit2.apis import Generator
 from openmagvit2.apis.models import config_path
 from openmagvit2.config import load_config
@@ -42,11 +43,15 @@ LARGE = 1e8
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this benchmark to the command line."""
     parser.add_argument('--config', default='ar_b_256', help='a generator, with random weights')
-    parser.add_argument('--batch-size', type=int, default=1)
-    parser.add_argument('--repeats', type=int, default=1)
-    parser.add_argument('--head-bits', type=int, default=18, help='codebook of the single head')
-    parser.add_argument('--head-dim', type=int, default=1024)
-    parser.add_argument('--head-tokens', type=int, default=256, help='timed; memory is of 4 images')
+    parser.add_argument('--batch-size', type=console.count, default=1)
+    parser.add_argument('--repeats', type=console.count, default=1)
+    parser.add_argument(
+        '--head-bits', type=console.count, default=18, help='codebook of the single head'
+    )
+    parser.add_argument('--head-dim', type=console.count, default=1024)
+    parser.add_argument(
+        '--head-tokens', type=console.count, default=256, help='timed; memory is of 4 images'
+    )
 
 
 def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:

@@ -13,14 +13,15 @@ from PIL import Image
 
 from benchmarks.machine import Machine, seconds_of
 from benchmarks.report import Result
+from openmagvit2 import console
 from openmagvit2.datasets import ImageFolder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this benchmark to the command line."""
-    parser.add_argument('--images', type=int, default=64, help='JPEG files that are made')
-    parser.add_argument('--size', type=int, default=256)
-    parser.add_argument('--repeats', type=int, default=3)
+    parser.add_argument('--images', type=console.count, default=64, help='JPEG files that are made')
+    parser.add_argument('--size', type=console.count, default=256)
+    parser.add_argument('--repeats', type=console.count, default=3)
 
 
 def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.report import Result
+from openmagvit2 import console
 from openmagvit2.apis import Generator
 from openmagvit2.models.layers.decoding_weights import chosen, for_decoding
 from openmagvit2.models.samplers import SubTokenSampler, decode_jacobi, decode_tokens
@@ -23,9 +24,11 @@ GUIDANCE = 2.0
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this benchmark to the command line."""
     parser.add_argument('--config', default='ar_b_256', help='a generator, with random weights')
-    parser.add_argument('--batch-sizes', type=int, nargs='+', default=[1, 8, 32])
-    parser.add_argument('--steps', type=int, default=8, help='positions to decode')
-    parser.add_argument('--window', type=int, default=8, help='positions at a time, for Jacobi')
+    parser.add_argument('--batch-sizes', type=console.count, nargs='+', default=[1, 8, 32])
+    parser.add_argument('--steps', type=console.count, default=8, help='positions to decode')
+    parser.add_argument(
+        '--window', type=console.count, default=8, help='positions at a time, for Jacobi'
+    )
 
 
 def measure(args: argparse.Namespace, machine: Any) -> Iterator[Any]:

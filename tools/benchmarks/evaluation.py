@@ -9,6 +9,7 @@ import torch
 
 from benchmarks.machine import Machine, seconds_of
 from benchmarks.report import Result
+from openmagvit2 import console
 from openmagvit2.apis import init_model
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.names import SHORT_NAMES
@@ -21,9 +22,9 @@ NETWORKS = ('lpips_alex', 'lpips_vgg', 'rfid', 'rfd_efficientnet_lite0')
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this benchmark to the command line."""
     parser.add_argument('--config', default='lfq_256', help='a tokenizer, with random weights')
-    parser.add_argument('--size', type=int, default=256)
-    parser.add_argument('--batch-size', type=int, default=2)
-    parser.add_argument('--repeats', type=int, default=1)
+    parser.add_argument('--size', type=console.count, default=256)
+    parser.add_argument('--batch-size', type=console.count, default=2)
+    parser.add_argument('--repeats', type=console.count, default=1)
 
 
 def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:

@@ -11,6 +11,7 @@ import torch
 from benchmarks.decoding import token_seconds
 from benchmarks.machine import Machine, seconds_of
 from benchmarks.report import Result
+from openmagvit2 import console
 from openmagvit2.apis import Generator, init_model
 from openmagvit2.models.layers.decoding_weights import chosen
 from openmagvit2.models.quantizers import LFQ
@@ -20,13 +21,15 @@ TOKENS = 256
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this benchmark to the command line."""
-    parser.add_argument('--bits', type=int, nargs='+', default=[8, 10, 12, 14, 16, 18, 20])
+    parser.add_argument(
+        '--bits', type=console.count, nargs='+', default=[8, 10, 12, 14, 16, 18, 20]
+    )
     parser.add_argument('--tokenizer', default='lfq_128', help='a config, with random weights')
-    parser.add_argument('--sizes', type=int, nargs='+', default=[32, 64, 96, 128])
+    parser.add_argument('--sizes', type=console.count, nargs='+', default=[32, 64, 96, 128])
     parser.add_argument('--generator', default='ar_b_256', help='a config, with random weights')
-    parser.add_argument('--batch-sizes', type=int, nargs='+', default=[1, 2, 4, 8, 16])
-    parser.add_argument('--lengths', type=int, nargs='+', default=[16, 32, 64, 128, 256])
-    parser.add_argument('--repeats', type=int, default=1)
+    parser.add_argument('--batch-sizes', type=console.count, nargs='+', default=[1, 2, 4, 8, 16])
+    parser.add_argument('--lengths', type=console.count, nargs='+', default=[16, 32, 64, 128, 256])
+    parser.add_argument('--repeats', type=console.count, default=1)
     parser.add_argument('--plot', type=Path, help='file of a picture, as growth.svg')
 
 

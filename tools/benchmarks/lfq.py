@@ -12,6 +12,7 @@ from benchmarks.ibq import measure_ibq
 from benchmarks.machine import Machine, seconds_of
 from benchmarks.memory import PeakMemory, memory_by_default
 from benchmarks.report import Result
+from openmagvit2 import console
 from openmagvit2.models.quantizers import LFQ
 
 # Bits and tokens: the paper's codebook first, then more tokens, then more codes.
@@ -36,9 +37,11 @@ def dense_entropies(x: Tensor, temperature: float, eps: float) -> tuple[Tensor, 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this benchmark to the command line."""
-    parser.add_argument('--bits', type=int, nargs='+', help='with --tokens, each pair of both')
-    parser.add_argument('--tokens', type=int, nargs='+')
-    parser.add_argument('--repeats', type=int, default=9)
+    parser.add_argument(
+        '--bits', type=console.count, nargs='+', help='with --tokens, each pair of both'
+    )
+    parser.add_argument('--tokens', type=console.count, nargs='+')
+    parser.add_argument('--repeats', type=console.count, default=9)
     parser.add_argument(
         '--dense-limit',
         type=float,

@@ -9,6 +9,7 @@ import torch
 
 from benchmarks.memory import resident_peak
 from benchmarks.report import Result, number
+from openmagvit2 import console
 from openmagvit2.apis import Generator
 
 
@@ -20,7 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=['ar_b_256', 'var/ar_d16_256'],
         help='generators with random weights; the others are compared with the first',
     )
-    parser.add_argument('--repeats', type=int, default=1, help='images after one to warm up')
+    parser.add_argument(
+        '--repeats', type=console.count, default=1, help='images after one to warm up'
+    )
 
 
 def measure(args: argparse.Namespace, machine: Any) -> Iterator[Result]:

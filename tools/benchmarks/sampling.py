@@ -15,6 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmarks.machine import Machine
 from benchmarks.report import Result
+from openmagvit2 import console
 from openmagvit2.apis import Generator
 from openmagvit2.errors import UserError
 from openmagvit2.models.samplers import decode_tokens, uniforms
@@ -26,10 +27,12 @@ LIMIT = 1.2
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this benchmark to the command line."""
     parser.add_argument('--config', default='ar_b_256', help='a generator, with random weights')
-    parser.add_argument('--batch-size', type=int, default=8)
+    parser.add_argument('--batch-size', type=console.count, default=8)
     parser.add_argument('--guidance', type=float, default=2.0, help='1 runs without the null half')
     parser.add_argument(
-        '--steps', type=int, help='positions to decode, with caches of full length; default: all'
+        '--steps',
+        type=console.count,
+        help='positions to decode, with caches of full length; default: all',
     )
 
 

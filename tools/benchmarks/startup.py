@@ -8,13 +8,14 @@ from pathlib import Path
 
 from benchmarks.machine import Machine, seconds_of
 from benchmarks.report import Result
+from openmagvit2 import console
 
 TOOLS = Path(__file__).parents[1]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this benchmark to the command line."""
-    parser.add_argument('--repeats', type=int, default=3)
+    parser.add_argument('--repeats', type=console.count, default=3)
 
 
 def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:

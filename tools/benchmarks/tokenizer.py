@@ -16,6 +16,7 @@ from benchmarks.convolutions import seconds_alone
 from benchmarks.machine import Machine
 from benchmarks.memory import timed, timed_by_default
 from benchmarks.report import Result
+from openmagvit2 import console
 from openmagvit2.apis import init_model
 
 # Config, pixels, batch: the table's, the largest, then how cost grows.
@@ -42,9 +43,9 @@ def plain_networks() -> Iterator[None]:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this benchmark to the command line."""
     parser.add_argument('--config', help='a tokenizer, with random weights; default: several')
-    parser.add_argument('--size', type=int, default=256)
-    parser.add_argument('--batch-size', type=int, default=1)
-    parser.add_argument('--repeats', type=int, default=3)
+    parser.add_argument('--size', type=console.count, default=256)
+    parser.add_argument('--batch-size', type=console.count, default=1)
+    parser.add_argument('--repeats', type=console.count, default=3)
 
 
 @torch.no_grad()

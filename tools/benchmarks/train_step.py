@@ -14,6 +14,7 @@ from benchmarks.machine import Machine
 from benchmarks.memory import timed, timed_by_default
 from benchmarks.report import Result
 from benchmarks.tokenizer import plain_networks
+from openmagvit2 import console
 from openmagvit2.apis.models import config_path
 from openmagvit2.config import load_config
 
@@ -21,9 +22,9 @@ from openmagvit2.config import load_config
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this benchmark to the command line."""
     parser.add_argument('--config', default='lfq_128', help='a tokenizer, with random weights')
-    parser.add_argument('--size', type=int, default=128)
-    parser.add_argument('--batch-size', type=int, default=2)
-    parser.add_argument('--repeats', type=int, default=1)
+    parser.add_argument('--size', type=console.count, default=128)
+    parser.add_argument('--batch-size', type=console.count, default=2)
+    parser.add_argument('--repeats', type=console.count, default=1)
 
 
 def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:

@@ -10,6 +10,7 @@ from mmengine.optim.scheduler.lr_scheduler import LRSchedulerMixin
 
 from openmagvit2.errors import UserError, check_choice
 from openmagvit2.registry import PARAM_SCHEDULERS
+from openmagvit2.signatures import Fraction, Weight
 
 SHAPES = ('constant', 'cosine', 'linear')
 
@@ -52,9 +53,9 @@ class WarmupDecayLR(LRSchedulerMixin, _ParamScheduler):
         self,
         optimizer,
         warmup: int = 0,
-        warmup_start: float = 0.0,
-        hold: float = 0.0,
-        final: float = 0.0,
+        warmup_start: Weight = 0.0,
+        hold: Fraction = 0.0,
+        final: Weight = 0.0,
         shape: str = 'cosine',
         begin: int = 0,
         end: int = 1_000_000_000,

@@ -6,11 +6,11 @@ See docs/reference/specification.md, Reconstruction metrics.
 import torch
 from torch import Tensor
 
+from openmagvit2.dtypes import as_double
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.metrics.base import MeanMetric, StreamingMetric
 from openmagvit2.evaluation.names import PROTOCOLS
 from openmagvit2.evaluation.pixel_errors import psnr, ssim, to_unit
-from openmagvit2.models.layers.precision import as_double
 from openmagvit2.registry import METRICS
 
 

@@ -9,8 +9,6 @@ import torch.distributed as dist
 from mmengine.dist import get_world_size, is_main_process
 from torch import Tensor
 
-from openmagvit2.engine.launch import long_barrier
-from openmagvit2.engine.on_main import on_main
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.comparison import Reference
 from openmagvit2.evaluation.distributions import Statistics, collect
@@ -20,6 +18,7 @@ from openmagvit2.evaluation.inception_score import score_of, split_rows
 from openmagvit2.evaluation.metrics.base import StreamingMetric
 from openmagvit2.evaluation.precision_recall import precision_recall
 from openmagvit2.evaluation.statistics_files import cached_moments
+from openmagvit2.processes import long_barrier, on_main
 from openmagvit2.registry import FEATURES, METRICS
 
 REFERENCE_BATCH = 50

@@ -34,7 +34,7 @@ class AdaTransformerBlock(TransformerBlock):
         """See :meth:`TransformerBlock.forward`.
 
         Args:
-            x, rope, cache, mask: As there.
+            x, rope, cache, mask: The arguments of that method.
             condition: (B, dim), the same for all rows; zero by default.
         """
         if condition is None:

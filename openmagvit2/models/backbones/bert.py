@@ -50,7 +50,7 @@ class Bert(Backbone):
         grid: Sides of the token grid; set by the generator.
         dim, num_layers, num_heads: 768, 24, 16 is MaskGIT's.
         hidden: Width between the two layers of a feed-forward; 4 * dim by default.
-        dropout: On the input, on attention weights, after attention and feed-forward.
+        dropout: Dropout rate on the input, on attention weights, after attention and feed-forward.
         approximate: Form of the GELU, as torch names it: 'tanh', or 'none' for the exact one.
         token_types: Rows of a table of which the first is added to every row and nothing reads the
             others; 0 for none, 2 in Hugging Face's BERT.

@@ -40,7 +40,7 @@ class Gpt(Backbone):
             default, of which the last is never read. VQGAN's files have as many as there are
             tokens, or more.
         initial_deviation: Deviation of linear layers' normal weights, with zero biases; None
-            keeps torch's initial weights, as RQ-Transformer.
+            keeps torch's initial weights, as in RQ-Transformer's code.
         position_deviation: Deviation of the normal positions.
         checkpoint_blocks: Keep the inputs of blocks only, and compute the rest again in the
             backward pass: less memory, same numbers.

@@ -14,7 +14,7 @@ class BaseDiscriminator(nn.Module, ABC):
     real images.
 
     Attributes:
-        patches: Whether there are several patches; False: one logit for the whole image.
+        patches: Whether there is a logit for each of several patches, or one for the whole image.
         test_arguments: Arguments for the tests of the slot's contract, for images of 64 pixels.
     """
 

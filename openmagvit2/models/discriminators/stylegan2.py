@@ -25,8 +25,8 @@ class EqualConv(nn.Module):
     and ``sqrt(2) leaky_relu``, unless ``act`` is False.
 
     Args:
-        blur: Zeros around before a blur by (1, 3, 3, 1); None: no blur.
-        bias: Whether there is a bias, with or without ``act``.
+        blur: Pixels of zero padding before a blur by (1, 3, 3, 1); None: no blur.
+        bias: Whether to add a bias, with or without ``act``.
     """
 
     kernel: Tensor

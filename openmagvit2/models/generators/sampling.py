@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from openmagvit2.dtypes import uniform_to
 from openmagvit2.errors import UserError
 from openmagvit2.models.conditioners.labels import Labels
 from openmagvit2.models.generators.tokens import Tokens
-from openmagvit2.models.layers.precision import uniform_to
 from openmagvit2.models.samplers import SubTokenSampler, build_sampler, uniforms
 
 # What a user samples with; None takes the defaults.

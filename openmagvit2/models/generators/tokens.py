@@ -5,10 +5,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from openmagvit2.dtypes import without_autocast
 from openmagvit2.errors import UserError
 from openmagvit2.models.generators.assembly import Assembly
 from openmagvit2.models.generators.parts import code_rows
-from openmagvit2.models.layers.precision import without_autocast
 from openmagvit2.models.layers.rope import grid_cells
 
 

@@ -37,7 +37,7 @@ class Head(nn.Module):
         more_rows: Rows of the first table behind those of the codes, for labels and masks.
         row_dim: Width of the quantizer's vectors, for 'CodeEmbedding'; set by the generator.
         norm: Before the classifiers: 'rms_norm', 'layer_norm' or None.
-        bias: Whether the classifiers have one.
+        bias: Whether the classifiers have biases.
         zero_init: Start from classifiers of zero, a uniform distribution, and not from normal ones
             of deviation 0.02.
         label_smoothing: Share of the target that is spread over all values, in training.

@@ -28,10 +28,10 @@ class CumulativeCodeHead(Head):
 
     Args:
         vocab_sizes: Sizes of the codebooks, all the same; set by the generator.
-        dim, num_heads: Those of the backbone.
+        dim, num_heads: Width and number of heads of the backbone.
         row_dim: Width of the quantizer's vectors; set by the generator.
         num_layers: Blocks over the depths.
-        dropout: In the blocks.
+        dropout: Dropout rate in the blocks.
         initial_deviation: See :class:`Gpt`.
 
     Raises:

@@ -32,7 +32,7 @@ class MaskedBitHead(Head):
         num_layers: Residual blocks of the small network.
         steps: Groups, at most one for each sub-token; with that many, no sub-tokens are taken to be
             independent.
-        dropout: In the blocks.
+        dropout: Dropout rate in the blocks.
         options: Other arguments of :class:`Head`.
 
     Raises:

@@ -22,9 +22,9 @@ class NextSubTokenHead(Head):
 
     Args:
         vocab_sizes: Sizes of the sub-vocabularies, any number of them; set by the generator.
-        dim, num_heads: Those of the backbone.
+        dim, num_heads: Width and number of heads of the backbone.
         num_layers: Intra-token blocks.
-        dropout: In the blocks.
+        dropout: Dropout rate in the blocks.
         options: Other arguments of :class:`Head`.
     """
 

@@ -5,9 +5,9 @@ import torch.nn.functional as F
 from mmengine.dist import all_reduce, broadcast
 from torch import Tensor, nn
 
+from openmagvit2.dtypes import exact_matmul
 from openmagvit2.errors import UserError
 from openmagvit2.models.layers.iteration import PerIteration
-from openmagvit2.models.layers.precision import exact_matmul
 
 
 class Codebook(PerIteration):

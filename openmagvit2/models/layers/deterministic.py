@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from openmagvit2.models.layers.precision import exact_matmul, without_autocast
+from openmagvit2.dtypes import exact_matmul, without_autocast
 
 
 def running_sum(x: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from openmagvit2.models.layers.precision import exact_matmul
+from openmagvit2.dtypes import exact_matmul
 
 # Inside the logarithm of the mean distribution, as the official code has it.
 EPS = 1e-5

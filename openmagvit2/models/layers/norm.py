@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from openmagvit2.models.layers.precision import autocast_dtype, without_autocast
+from openmagvit2.dtypes import autocast_dtype, without_autocast
 
 
 class GroupNorm(nn.GroupNorm):

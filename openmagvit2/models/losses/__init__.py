@@ -3,6 +3,7 @@
 from openmagvit2.models.losses.adaptive_weight import AdaptiveWeight
 from openmagvit2.models.losses.adversarial import Adversarial
 from openmagvit2.models.losses.adversarial_losses import AdversarialLoss
+from openmagvit2.models.losses.calls import check_call
 from openmagvit2.models.losses.classifier import ClassifierLoss
 from openmagvit2.models.losses.codes import CodeCrossEntropy
 from openmagvit2.models.losses.lecam import LeCAM
@@ -34,4 +35,5 @@ __all__ = [
     'LossWeight',
     'ReconstructionLoss',
     'build_weight',
+    'check_call',
 ]

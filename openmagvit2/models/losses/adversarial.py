@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,12 +10,16 @@ from torch import Tensor, nn
 from openmagvit2.errors import UserError, check_choice
 from openmagvit2.models.losses.adaptive_weight import AdaptiveWeight
 from openmagvit2.models.losses.adversarial_losses import AdversarialLoss
+from openmagvit2.models.losses.calls import check_call
 from openmagvit2.models.losses.weights import build_weight
 from openmagvit2.protocols import FeatureLayers
-from openmagvit2.registry import DISCRIMINATORS, LOSSES
-from openmagvit2.signatures import Slot, accepted
+from openmagvit2.registry import DISCRIMINATORS, LOSSES, Slot
+from openmagvit2.signatures import accepted
 
 KEY = 'training.adversarial'
+# What a regularizer is called with: always, and by name where it accepts that.
+LOGITS = ('real', 'fake')
+GIVEN = ('discriminator', 'image', 'iteration')
 
 
 @LOSSES.register_module()
@@ -64,14 +67,12 @@ class Adversarial(nn.Module):
         regularizers: Sequence[dict] = (),
     ) -> None:
         super().__init__()
-        self.generator_loss: Callable[[Tensor], Tensor]
-        self.discriminator_loss: Callable[[Tensor, Tensor], Tensor]
         check_choice(f'{KEY}.first', first, ('generator', 'discriminator'))
         self.discriminator = discriminator
         # As everywhere, a `type` of None removes an inherited part.
         self.regularizers = [part for part in regularizers if part.get('type', '') is not None]
-        self.generator_loss = _loss('generator', generator_loss).generator_loss
-        self.discriminator_loss = _loss('discriminator', discriminator_loss).discriminator_loss
+        self.generator_loss = _loss('generator', generator_loss, 'fake')
+        self.discriminator_loss = _loss('discriminator', discriminator_loss, 'real', 'fake')
         adaptive = isinstance(weight, dict) and LOSSES.build(weight)
         self.adaptive = adaptive if isinstance(adaptive, AdaptiveWeight) else None
         self.weight = build_weight(0.0 if self.adaptive else weight, f'{KEY}.weight')
@@ -94,6 +95,7 @@ class Adversarial(nn.Module):
         for name, config in self._named().items():
             own = {key: value for key, value in config.items() if key not in ('weight', 'name')}
             parts[name] = LOSSES.build(own)
+            check_call(f'{KEY}.regularizers.{name}', parts[name], 'forward', *LOGITS, maybe=GIVEN)
         return parts
 
     def is_played(self, iteration: int) -> bool:
@@ -158,7 +160,7 @@ class Adversarial(nn.Module):
         losses = dict(disc_adversarial=self.discriminator_loss(real_logits, fake_logits))
         total = self.discriminator_weight(iteration) * losses['disc_adversarial']
         stats = dict(logits_real=real_logits.mean(), logits_fake=fake_logits.mean())
-        given = dict(discriminator=discriminator, image=image, iteration=iteration)
+        given = dict(zip(GIVEN, (discriminator, image, iteration), strict=True))
         for name, part in regularizers.items():
             known = accepted(part.forward)
             penalty = part(
@@ -213,6 +215,9 @@ def passing_only(module: nn.Module) -> Iterator[None]:
             parameter.requires_grad_(True)
 
 
-def _loss(side: str, value: str | dict) -> Any:
-    """Return the part of a config, or of a name among :mod:`adversarial_losses`."""
-    return AdversarialLoss(**{side: value}) if isinstance(value, str) else LOSSES.build(value)
+def _loss(side: str, value: str | dict, *logits: str) -> Callable[..., Tensor]:
+    """Return the loss of a side, of a config or of a name among :mod:`adversarial_losses`."""
+    part = AdversarialLoss(**{side: value}) if isinstance(value, str) else LOSSES.build(value)
+    method = f'{side}_loss'
+    check_call(f'{KEY}.{method}', part, method, *logits)
+    return getattr(part, method)

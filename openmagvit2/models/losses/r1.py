@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from openmagvit2.dtypes import without_autocast
 from openmagvit2.errors import UserError
-from openmagvit2.models.layers.precision import without_autocast
 from openmagvit2.registry import LOSSES
 
 

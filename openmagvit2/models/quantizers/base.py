@@ -9,8 +9,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from openmagvit2.dtypes import without_autocast
 from openmagvit2.errors import UserError
-from openmagvit2.models.layers.precision import without_autocast
 from openmagvit2.models.layers.projection import convolution
 from openmagvit2.protocols import CutByHand
 

@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
+from openmagvit2.dtypes import exact_matmul
 from openmagvit2.errors import UserError, check_choice
 from openmagvit2.models.layers.iteration import PerIteration
-from openmagvit2.models.layers.precision import exact_matmul
 from openmagvit2.models.layers.sync import all_reduce_mean
 from openmagvit2.models.quantizers.base import (
     BaseQuantizer,

@@ -7,11 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from openmagvit2.dtypes import without_autocast
 from openmagvit2.errors import UserError, check_choice
 from openmagvit2.models.layers.arguments import as_pair
 from openmagvit2.models.layers.deterministic import resized
 from openmagvit2.models.layers.iteration import one_iteration
-from openmagvit2.models.layers.precision import without_autocast
 from openmagvit2.models.quantizers.base import BaseQuantizer, QuantizerOutput, straight_through
 from openmagvit2.models.quantizers.wrapping import asked_again, build_inner, mean_by_name
 from openmagvit2.registry import QUANTIZERS

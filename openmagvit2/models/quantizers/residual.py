@@ -6,9 +6,9 @@ from operator import add
 import torch
 from torch import Tensor
 
+from openmagvit2.dtypes import without_autocast
 from openmagvit2.errors import UserError
 from openmagvit2.models.layers.iteration import PerIteration, each_pass, one_iteration
-from openmagvit2.models.layers.precision import without_autocast
 from openmagvit2.models.quantizers.base import BaseQuantizer, QuantizerOutput, straight_through
 from openmagvit2.models.quantizers.wrapping import asked_again, build_inner, mean_by_name
 from openmagvit2.registry import QUANTIZERS

@@ -5,10 +5,10 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
+from openmagvit2.dtypes import exact_matmul, without_autocast
 from openmagvit2.errors import check_choice
 from openmagvit2.models.layers.codebook import Codebook, nearest, squared_distances
 from openmagvit2.models.layers.deterministic import running_sum
-from openmagvit2.models.layers.precision import exact_matmul, without_autocast
 from openmagvit2.models.quantizers.base import BaseQuantizer, QuantizerOutput, straight_through
 from openmagvit2.registry import QUANTIZERS
 from openmagvit2.signatures import Count
@@ -28,14 +28,14 @@ class VQ(BaseQuantizer, Codebook):
             latents are (OmniTokenizer).
         projection: Channels of encoder and decoder where they differ from ``code_dim``: a 1x1
             convolution before the table and one after.
-        legacy: taming's order: the two losses trade names, so that the weight of the commitment
-            falls on the codebook term.
+        legacy: Swap the names of the two losses, as VQGAN's code does, so that the weight of the
+            commitment applies to the codebook term.
         entropy: Emit LlamaGen's ``entropy`` loss, of the distribution softmax(-distance /
             entropy_temperature) over all rows. It needs tokens x codebook_size numbers.
         entropy_temperature: Temperature of that distribution.
         ema_decay: Move rows to the running mean of their latents instead of by gradients; there is
             no ``codebook`` loss then.
-        ema_smoothing: Laplace's smoothing of the running counts; None: none.
+        ema_smoothing: Laplace's smoothing of the running counts; None: no smoothing.
         restart_after: Set a row that no token has chosen in this number of iterations to a random
             latent; None: never.
         restart_below: With ``ema_decay``: set a row to a random latent when its running count

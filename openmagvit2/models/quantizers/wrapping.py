@@ -19,7 +19,7 @@ def build_inner(config: dict, digits: int | None = None) -> BaseQuantizer:
     Raises:
         UserError: They have another number, or its codes are not of the latents' width.
     """
-    quantizer = QUANTIZERS.build(config)
+    quantizer: BaseQuantizer = QUANTIZERS.build(config)
     found = len(quantizer.codebook_sizes)
     if digits is not None and found != digits:
         raise UserError(

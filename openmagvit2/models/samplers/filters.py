@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
+from openmagvit2.dtypes import has_float64
 from openmagvit2.models.layers.deterministic import running_sum
-from openmagvit2.models.layers.precision import has_float64
 
 # What a CPU sorts first for top-p; a large vocabulary is sorted as a whole only where its
 # distribution is flat.

@@ -12,8 +12,7 @@ from openmagvit2.checkpoint import load_tokenizer_weights
 from openmagvit2.errors import UserError
 from openmagvit2.models.tokenizers.frozen import frozen_tokenizer
 from openmagvit2.models.tokenizers.pixels import Pixels
-from openmagvit2.registry import MODELS
-from openmagvit2.signatures import Slot
+from openmagvit2.registry import MODELS, Slot
 
 
 @MODELS.register_module()

@@ -2,7 +2,7 @@
 
 from mmengine.model import BaseDataPreprocessor
 
-from openmagvit2.models.layers.precision import uniform_to
+from openmagvit2.dtypes import uniform_to
 from openmagvit2.registry import MODELS
 
 

@@ -5,14 +5,14 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from openmagvit2.dtypes import without_autocast
 from openmagvit2.errors import UserError
-from openmagvit2.models.layers.precision import without_autocast
-from openmagvit2.models.losses import Adversarial, ReconstructionLoss, build_weight
+from openmagvit2.models.layers.iteration import PerIteration
+from openmagvit2.models.losses import Adversarial, ReconstructionLoss, build_weight, check_call
 from openmagvit2.models.quantizers.base import QuantizerOutput
 from openmagvit2.models.tokenizers.pixels import Pixels
 from openmagvit2.protocols import LoadsWeights
-from openmagvit2.registry import LOSSES
-from openmagvit2.signatures import Slot
+from openmagvit2.registry import LOSSES, Slot
 
 DEFAULT_LOSSES: dict[str, Any] = dict(reconstruction=dict(type='L1Loss'))
 DEFAULT_QUANTIZER_WEIGHTS = dict(entropy=0.1, commitment=0.25, codebook=1.0)
@@ -29,15 +29,16 @@ class Training(nn.Module):
         quantizer_losses: Weights of the losses that the quantizer emits, by their names: numbers or
             schedules; None removes one. The defaults are 0.1 for ``entropy``, 0.25 for
             ``commitment``, 1 for others.
-        adversarial: Config of the game; None: no discriminator.
-        freeze: Which of encoder, quantizer and decoder stay as they are: in eval mode, so that a
-            frozen quantizer emits no losses.
+        adversarial: Config of the adversarial losses and the discriminator; None: neither.
+        freeze: Which of encoder, quantizer and decoder are not trained. They stay in eval mode, so
+            a frozen quantizer emits no losses.
         start: ``dict(checkpoint=…, rename={…})``: weights that a training starts from, in the file
             of a model that may have other parts, too; ``rename`` maps beginnings of its names to
             those of this model. None, or a ``checkpoint`` of None: random weights.
 
     Raises:
-        UserError: ``freeze`` names a part that cannot be frozen.
+        UserError: ``freeze`` names a part that cannot be frozen; a part of the loss slot does not
+            belong where it stands; an adaptive weight has no loss to compare with.
     """
 
     slots = dict(
@@ -63,7 +64,7 @@ class Training(nn.Module):
                 continue
             config = dict(config)
             weight = config.pop('weight', 1.0)
-            self.losses[name] = LOSSES.build(config)
+            self.losses[name] = _loss(f'training.losses.{name}', config)
             self.weights[name] = build_weight(weight, f'training.losses.{name}.weight')
         given: dict[str, Any] = DEFAULT_QUANTIZER_WEIGHTS | dict(quantizer_losses or {})
         self.quantizer_weights = {
@@ -76,11 +77,21 @@ class Training(nn.Module):
             for name, value in given.items()
             if value not in (None, DEFAULT_QUANTIZER_WEIGHTS.get(name))
         }
-        self.adversarial: Adversarial | None = LOSSES.build(adversarial) if adversarial else None
+        self.adversarial = self._game(adversarial) if adversarial else None
         self.freeze = tuple(freeze)
         wrong = [name for name in self.freeze if name not in FREEZABLE]
         if wrong:
             raise UserError(f'training.freeze may name {", ".join(FREEZABLE)}, got {wrong[0]!r}.')
+
+    def _game(self, config: dict) -> Adversarial:
+        game = LOSSES.build(config)
+        check_call('training.adversarial', game, 'build_parts')
+        if game.adaptive and game.discriminator is not None and not self.losses:
+            raise UserError(
+                'training.adversarial.weight: AdaptiveWeight compares with the losses of a '
+                'reconstruction, and every one is removed; set a number.'
+            )
+        return game
 
     def load_weights(self) -> None:
         """Read what losses only need in a training, before the first image is read."""
@@ -133,3 +144,16 @@ class Training(nn.Module):
             for name in out.losses
         }
         return [weights[name] * value for name, value in out.losses.items()]
+
+
+def _loss(key: str, config: dict) -> nn.Module:
+    """Build a loss of a reconstruction."""
+    loss = LOSSES.build(config)
+    if isinstance(loss, PerIteration):
+        # It would see images as logits.
+        raise UserError(
+            f'{key}: {type(loss).__name__} is a penalty of a discriminator; it belongs under '
+            f'training.adversarial.regularizers.'
+        )
+    check_call(key, loss, 'forward', 'reconstruction', 'image')
+    return loss

@@ -10,10 +10,11 @@ from torch import Tensor, nn
 
 from openmagvit2.checkpoint import load_start
 from openmagvit2.errors import UserError
-from openmagvit2.models.decoders.base import run_decoder
+from openmagvit2.models.decoders.base import BaseDecoder, run_decoder
+from openmagvit2.models.encoders.base import BaseEncoder
 from openmagvit2.models.layers.iteration import PerIteration
 from openmagvit2.models.losses import Adversarial
-from openmagvit2.models.quantizers.base import QuantizerOutput
+from openmagvit2.models.quantizers.base import BaseQuantizer, QuantizerOutput
 from openmagvit2.models.tokenizers.autoencoder import AutoEncoder
 from openmagvit2.models.tokenizers.pairs import check_pair
 from openmagvit2.models.tokenizers.training import Training
@@ -62,12 +63,14 @@ class VisualTokenizer(BaseModel):
     ) -> None:
         super().__init__(data_preprocessor or dict(type='ImagePreprocessor'))
         self.pixels = MODELS.build(pixels or dict(type='Pixels'))
-        self.quantizer = QUANTIZERS.build(quantizer)
-        self.encoder = ENCODERS.build(dict(encoder, out_channels=self.quantizer.in_channels))
+        self.quantizer: BaseQuantizer = QUANTIZERS.build(quantizer)
+        self.encoder: BaseEncoder = ENCODERS.build(
+            dict(encoder, out_channels=self.quantizer.in_channels)
+        )
         widths = dict(in_channels=self.quantizer.code_dim)
         if self.pixels.channels != 3:
             widths['out_channels'] = self.pixels.channels
-        self.decoder = DECODERS.build(decoder | widths)
+        self.decoder: BaseDecoder = DECODERS.build(decoder | widths)
         check_pair(self.encoder, self.decoder)
         # `training` itself is the mode of a module.
         self.recipe = Training(**(training or {}))

@@ -7,7 +7,7 @@ from mmengine.hooks import Hook
 from torch import Tensor
 
 from openmagvit2.registry import HOOKS
-from openmagvit2.visualization.grids import image_grid, to_uint8
+from openmagvit2.visualization.grids import Columns, image_grid, to_uint8
 from openmagvit2.visualization.hooks.show import show
 
 
@@ -16,12 +16,12 @@ class ReconstructionGridHook(Hook):
     """Write the first validation images above their reconstructions.
 
     Args:
-        num_images: Columns.
+        num_images: Columns, up to 100.
     """
 
     priority = 'HIGH'
 
-    def __init__(self, num_images: int = 8) -> None:
+    def __init__(self, num_images: Columns = 8) -> None:
         self.num_images = num_images
 
     def before_val_epoch(self, runner) -> None:

@@ -8,7 +8,7 @@ from mmengine.logging import print_log
 
 from openmagvit2.engine.unwrap import unwrap
 from openmagvit2.registry import HOOKS
-from openmagvit2.visualization.grids import image_grid, to_uint8
+from openmagvit2.visualization.grids import Columns, image_grid, to_uint8
 from openmagvit2.visualization.hooks.show import show
 
 
@@ -19,7 +19,7 @@ class SampleGridHook(Hook):
     Args:
         labels: Classes to show, or other conditions as the model's conditioner takes them; the
             first ten classes by default.
-        num_per_class: Columns.
+        num_per_class: Columns, up to 100.
         seed: Random seed of the samples.
     """
 
@@ -27,7 +27,7 @@ class SampleGridHook(Hook):
     priority = 'HIGH'
 
     def __init__(
-        self, labels: Sequence | None = None, num_per_class: int = 4, seed: int = 0
+        self, labels: Sequence | None = None, num_per_class: Columns = 4, seed: int = 0
     ) -> None:
         self.labels, self.num_per_class, self.seed = labels, num_per_class, seed
 

@@ -8,7 +8,7 @@ from openmagvit2.engine.hooks.ema import SubmoduleEMAHook
 from openmagvit2.engine.optim.wrapper import AutocastOptimWrapper, RoleOptimWrappers
 from openmagvit2.errors import UserError
 from openmagvit2.models.layers.iteration import one_iteration
-from openmagvit2.registry import MODELS
+from openmagvit2.registry import LOSSES, MODELS
 
 PART = dict(channels=32, channel_multipliers=(1, 2), num_res_blocks=1)
 GAME = dict(
@@ -190,3 +190,40 @@ def test_micro_batches_of_an_iteration_know_the_whole_batch():
     for name in ('loss', 'entropy', 'disc_loss', 'lecam'):
         assert_close((logs[0][name] + logs[1][name]) / 2, expected[name], rtol=1e-5, atol=1e-6)
     assert_close(cut.lecam.state_dict(), one.lecam.state_dict())
+
+
+def test_an_adaptive_weight_needs_a_loss_to_compare_with():
+    training = dict(losses=dict(reconstruction=None))
+    training['adversarial'] = GAME | dict(weight=dict(type='AdaptiveWeight'))
+    with pytest.raises(UserError, match='AdaptiveWeight compares with the losses of a recon'):
+        tokenizer(training=training)
+    # Without a discriminator there is nothing to weigh.
+    training['adversarial']['discriminator'] = None
+    assert tokenizer(training=training).recipe.adversarial.adaptive
+
+
+@pytest.mark.parametrize('kind', sorted(set(LOSSES.names()) - {'ClassifierLoss', 'Adversarial'}))
+def test_parts_of_the_loss_slot_fit_their_place_or_are_one_sentence(kind):
+    part = dict(type=kind) | (dict(start=1, end=0, steps=2) if kind == 'LinearWeight' else {})
+    places = {
+        'losses.reconstruction': dict(losses=dict(reconstruction=part)),
+        'adversarial.generator_loss': dict(adversarial=GAME | dict(generator_loss=part)),
+        'adversarial.discriminator_loss': dict(adversarial=GAME | dict(discriminator_loss=part)),
+        'adversarial.regularizers': dict(adversarial=GAME | dict(regularizers=[part])),
+        'adversarial': dict(adversarial=part),
+    }
+    fits = {
+        'losses.reconstruction': {'L1Loss', 'L2Loss', 'ImageL2Loss', 'LPIPSLoss'},
+        'adversarial.generator_loss': {'AdversarialLoss'},
+        'adversarial.discriminator_loss': {'AdversarialLoss'},
+        # A distance of two logits is a penalty like another.
+        'adversarial.regularizers': {'LeCAM', 'R1', 'L1Loss', 'L2Loss'},
+        'adversarial': set(),
+    }
+    others = {'CodeCrossEntropy', 'LogitLaplaceLoss'}
+    for place, training in places.items():
+        if kind in fits[place]:
+            tokenizer(training=training)
+        elif kind not in others or not place.endswith(('reconstruction', 'regularizers')):
+            with pytest.raises(UserError, match=f'^training.{place}.*{kind}'):
+                tokenizer(training=training)

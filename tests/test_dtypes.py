@@ -8,10 +8,10 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from openmagvit2 import dtypes
 from openmagvit2.datasets.base import uniform
 from openmagvit2.evaluation.frechet import sums
 from openmagvit2.evaluation.pixel_errors import to_unit
-from openmagvit2.models.layers import precision
 from openmagvit2.models.layers.adaptive_group_norm import AdaptiveGroupNorm
 from openmagvit2.models.quantizers.lfq import LFQ
 from openmagvit2.models.quantizers.vq import nearest
@@ -33,7 +33,7 @@ class NoFloat64(TorchDispatchMode):
 @pytest.fixture
 def without_float64(monkeypatch):
     # On the fake device of a card, since torch can imitate no 'mps' without one.
-    monkeypatch.setattr(precision, 'has_float64', lambda device: torch.device(device).type == 'cpu')
+    monkeypatch.setattr(dtypes, 'has_float64', lambda device: torch.device(device).type == 'cpu')
     monkeypatch.setattr(
         'openmagvit2.models.samplers.filters.has_float64',
         lambda device: torch.device(device).type == 'cpu',
@@ -59,9 +59,9 @@ def test_batches_draws_and_metrics_have_no_float64(without_float64):
 
 
 def test_draws_in_float32_never_leave_the_distribution(monkeypatch):
-    monkeypatch.setattr(precision, 'has_float64', lambda device: False)
-    below = precision.uniform_to(torch.tensor([1 - 2.0**-53, 0.25]), torch.device('cpu'))
-    below = precision.uniform_to(below.double(), torch.device('cpu'))
+    monkeypatch.setattr(dtypes, 'has_float64', lambda device: False)
+    below = dtypes.uniform_to(torch.tensor([1 - 2.0**-53, 0.25]), torch.device('cpu'))
+    below = dtypes.uniform_to(below.double(), torch.device('cpu'))
     assert below.tolist() == [1 - 2.0**-24, 0.25]
     monkeypatch.setattr('openmagvit2.models.samplers.filters.has_float64', lambda device: False)
     # The last tokens have no probability: a uniform number of 1 would give one of them.
