@@ -23,10 +23,10 @@ from openmagvit2.checkpoint.lpips import load_lpips
 from openmagvit2.datasets import token_files as tokens
 from openmagvit2.datasets.tokens import TokenCache
 from openmagvit2.errors import UserError
-from openmagvit2.evaluation.distributions import _kept_moments, read_statistics
 from openmagvit2.evaluation.features.inception import FIDInception
 from openmagvit2.evaluation.features.timm_network import TimmFeatures
 from openmagvit2.evaluation.images import ImageSet
+from openmagvit2.evaluation.statistics_files import _kept_moments, read_statistics
 from openmagvit2.workflows.sample import _merge
 
 

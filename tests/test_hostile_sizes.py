@@ -12,8 +12,8 @@ import torch
 from openmagvit2.apis.images import to_list
 from openmagvit2.checkpoint import read_checkpoint
 from openmagvit2.errors import UserError
-from openmagvit2.evaluation.distributions import read_statistics
 from openmagvit2.evaluation.images import ImageSet
+from openmagvit2.evaluation.statistics_files import read_statistics
 
 
 @pytest.mark.parametrize('ending', ['pth', 'ckpt'])

@@ -7,11 +7,11 @@ from typing import Any, TypeVar
 
 import huggingface_hub
 import torch
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
 from torch import nn
 
-from openmagvit2 import registry
 from openmagvit2.apis.card import model_card
+from openmagvit2.apis.folder_contents import folder_config, model_name, users_modules
 from openmagvit2.apis.init_model import init_model
 from openmagvit2.apis.models import config_path, model_info
 from openmagvit2.apis.official import load_official
@@ -27,102 +27,9 @@ from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.config import load_config
 from openmagvit2.errors import UserError
 from openmagvit2.io import usable
-from openmagvit2.version import __version__
 
 Door = TypeVar('Door', bound='Pretrained')
 REPOSITORY = re.compile(r'[\w.-]+/[\w.-]+')
-
-
-def folder_config(config: Config, name: str, dataset_meta: dict | None = None) -> dict[str, Any]:
-    """Return what ``config.json`` keeps of a merged config: the model and how it samples.
-
-    Args:
-        config: The merged config.
-        name: Name of the model.
-        dataset_meta: Facts about the data of the training, such as ``classes``.
-    """
-    model = _without_training(_plain(config.model))
-    entries = dict(
-        library_name='openmagvit2',
-        library_version=__version__,
-        name=name,
-        model=model,
-        eval_sampling=_plain(config.get('eval_sampling')),
-        dataset_meta=_plain(dataset_meta),
-    )
-    return {key: value for key, value in entries.items() if value}
-
-
-def _without_training(model: dict) -> dict:
-    """Copy a model's config without what trains it and what its tokenizers, at any depth, are read
-    from: their weights are in the folder.
-    """
-    kept = {
-        key: _without_training(value) if isinstance(value, dict) else value
-        for key, value in model.items()
-        if key != 'training'
-    }
-    if isinstance(kept.get('tokenizer'), dict):
-        tokenizer = kept['tokenizer']
-        kept['tokenizer'] = {k: v for k, v in tokenizer.items() if k not in ('checkpoint', 'seed')}
-    return kept
-
-
-def users_modules(config: Any) -> set[str]:
-    """Return the modules outside of this package that register parts of a model's config."""
-    if isinstance(config, (list, tuple)):
-        return set().union(*map(users_modules, config))
-    if not isinstance(config, dict):
-        return set()
-    slots, kind = (registry.MODELS, *registry.SLOTS.values()), config.get('type')
-    found = {slot.module_dict[kind].__module__ for slot in slots if kind in slot.module_dict}
-    own = {name for name in found if name.partition('.')[0] != registry.SCOPE}
-    return own.union(*map(users_modules, config.values()))
-
-
-def _draft(config: Config, folder: Path) -> nn.Module:
-    """Build the model of a stranger's config without memory, whatever sizes it asks for.
-
-    Raises:
-        UserError: The config builds no model.
-    """
-    try:
-        return init_model(config, device='meta')
-    except UserError:
-        raise
-    except Exception as error:  # a size can be wrong in any way
-        reason = str(error).partition('\n')[0].rstrip('.') or type(error).__name__
-        raise UserError(f'{folder}: its config.json builds no model: {reason}.') from error
-
-
-def _plain(value: Any) -> Any:
-    """Copy a value with tuples as lists, as JSON keeps them."""
-    if isinstance(value, (dict, ConfigDict)):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
-
-
-def fetch(name: str | Path, revision: str | None = None) -> Path:
-    """Return the folder of a model: a local one, or a copy of a repository of the hub.
-
-    Args:
-        name: Folder, or ``owner/name`` on the hub.
-        revision: Branch, tag or commit on the hub.
-
-    Raises:
-        UserError: There is neither, or the hub cannot be reached and has no copy here.
-    """
-    if usable(name).is_dir():
-        return Path(name)
-    if not REPOSITORY.fullmatch(str(name)):
-        raise UserError(f'{name} is neither a folder nor a name of the hub (owner/name).')
-    try:
-        return Path(
-            huggingface_hub.snapshot_download(str(name), revision=revision, allow_patterns=PATTERNS)
-        )
-    except Exception as error:  # a download fails in many ways, with classes of several packages
-        reason = str(error).partition('\n')[0]
-        raise UserError(f'{name} cannot be fetched from the hub ({reason}).') from error
 
 
 class Pretrained:
@@ -261,11 +168,39 @@ class Pretrained:
                 raise UserError(f'{name} cannot be written on the hub ({reason}).') from error
 
 
-def model_name(config: Config) -> str:
-    """Return the name of a config: its path below ``configs/``, or the name of its file."""
-    given = config.get('model_name')
-    if given or not config.filename:
-        return str(given or 'model')
-    from openmagvit2.engine.run_folder import default_folder
+def fetch(name: str | Path, revision: str | None = None) -> Path:
+    """Return the folder of a model: a local one, or a copy of a repository of the hub.
 
-    return default_folder(config).relative_to('work_dirs').as_posix()
+    Args:
+        name: Folder, or ``owner/name`` on the hub.
+        revision: Branch, tag or commit on the hub.
+
+    Raises:
+        UserError: There is neither, or the hub cannot be reached and has no copy here.
+    """
+    if usable(name).is_dir():
+        return Path(name)
+    if not REPOSITORY.fullmatch(str(name)):
+        raise UserError(f'{name} is neither a folder nor a name of the hub (owner/name).')
+    try:
+        return Path(
+            huggingface_hub.snapshot_download(str(name), revision=revision, allow_patterns=PATTERNS)
+        )
+    except Exception as error:  # a download fails in many ways, with classes of several packages
+        reason = str(error).partition('\n')[0]
+        raise UserError(f'{name} cannot be fetched from the hub ({reason}).') from error
+
+
+def _draft(config: Config, folder: Path) -> nn.Module:
+    """Build the model of a stranger's config without memory, whatever sizes it asks for.
+
+    Raises:
+        UserError: The config builds no model.
+    """
+    try:
+        return init_model(config, device='meta')
+    except UserError:
+        raise
+    except Exception as error:  # a size can be wrong in any way
+        reason = str(error).partition('\n')[0].rstrip('.') or type(error).__name__
+        raise UserError(f'{folder}: its config.json builds no model: {reason}.') from error

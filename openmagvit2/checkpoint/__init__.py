@@ -5,16 +5,13 @@ from openmagvit2.checkpoint.loading import (
     TRAINING_ONLY,
     check_weights,
     choose_weights,
-    dataset_meta,
     load_model_weights,
     load_start,
     load_tokenizer_weights,
     load_weights,
-    read_checkpoint,
-    read_checkpoints,
-    save_atomically,
-    write_checkpoint,
 )
+from openmagvit2.checkpoint.reading import dataset_meta, read_checkpoint, read_checkpoints
+from openmagvit2.checkpoint.writing import save_atomically, write_checkpoint
 
 __all__ = [
     'TRAINING_ONLY',

@@ -1,14 +1,13 @@
 """Strict conversion of official checkpoints to ours and back: no tensor is dropped silently."""
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from torch import Tensor, nn
 
 from openmagvit2.checkpoint.converters import Converter, choose, is_official
-from openmagvit2.checkpoint.converters.rules import Change, Link
-from openmagvit2.checkpoint.faults import wrong_numbers
+from openmagvit2.checkpoint.converters.rules import Link
+from openmagvit2.checkpoint.ledger import OPTIONAL, Ledger, Report, changed
 from openmagvit2.checkpoint.spill import Spill
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.errors import UserError
@@ -16,26 +15,6 @@ from openmagvit2.errors import UserError
 # Prefixes of names that occur only in checkpoints of ours; encoders and decoders have the same
 # names in both.
 ONLY_OURS = ('discriminator.', 'lecam.', 'backbone.', 'head.', 'class_embedding.', 'tokenizer.')
-# Parts that a file may lack as a whole.
-OPTIONAL = ('discriminator.', 'tokenizer.')
-
-
-@dataclass
-class Report:
-    """The tensors of a file and what was done with them: (group, number, action)."""
-
-    rows: list[tuple[str, int, str]] = field(default_factory=list)
-
-    def add(self, group: str, count: int, action: str) -> None:
-        """Add a row; empty groups have none."""
-        if count:
-            self.rows.append((group, count, action))
-
-    def __str__(self) -> str:
-        width = max((len(group) for group, _, _ in self.rows), default=0)
-        return '\n'.join(
-            f'{group:<{width}}  {count:>5}  {action}' for group, count, action in self.rows
-        )
 
 
 def to_ours(
@@ -65,26 +44,26 @@ def to_ours(
         )
     converter = converter or choose(model, state)
     state = converter.unified(state)
-    work = _Work(converter, model, dict(state), state, spill)
+    ledger = Ledger(converter, model, state, spill)
     links = converter.links(model)
-    raw = work.take(links, 'raw', work.absent(links))
+    raw = ledger.take(links, 'raw', ledger.absent(links))
     averaged: dict[str, Tensor] = {}
     if converter.averages and any(name.startswith(converter.averages) for name in state):
         # Averages are taken only of parts with raw weights.
-        averaged = work.take(_averages(links, model, converter, raw), 'averages', OPTIONAL[:1])
-    work.account()
+        averaged = ledger.take(_averages(links, model, converter, raw), 'averages', OPTIONAL[:1])
+    ledger.account()
     generator = is_generator(model)
     if weights == 'ema' and not averaged:
         raise UserError(
             'The file has no averaged weights (model_ema.*): convert it with --weights raw or both.'
         )
     if converter.averages and not averaged and not generator:
-        work.report.add('averages', 1, 'not in the file: raw weights only')
+        ledger.report.add('averages', 1, 'not in the file: raw weights only')
     if weights == 'both':
         content = dict(state_dict=raw)
-        return (content | dict(ema_state_dict=averaged) if averaged else content), work.report
+        return (content | dict(ema_state_dict=averaged) if averaged else content), ledger.report
     # Buffers have no average.
-    return dict(state_dict=raw if weights == 'raw' else raw | averaged), work.report
+    return dict(state_dict=raw if weights == 'raw' else raw | averaged), ledger.report
 
 
 def to_official(
@@ -113,15 +92,15 @@ def to_official(
             f'which a checkpoint of ours does not keep: there is no way back.'
         )
     links = converter.links(model)
-    work = _Work(converter, model, dict(state), state)
-    raw = work.take(_own(links), 'raw', work.absent(_own(links)))
-    work.account()
+    ledger = Ledger(converter, model, state)
+    raw = ledger.take(_own(links), 'raw', ledger.absent(_own(links)))
+    ledger.account()
     averaged: dict[str, Tensor] = {}
     if converter.averages and checkpoint.get('ema_state_dict') and not is_generator(model):
         # The averages of a part may have buffers; official ones do not.
         kept = _averages(links, model, converter, raw)
-        work.left = dict(checkpoint['ema_state_dict'])
-        averaged = work.take(_own(kept), 'averages', OPTIONAL[:1])
+        ledger.left = dict(checkpoint['ema_state_dict'])
+        averaged = ledger.take(_own(kept), 'averages', OPTIONAL[:1])
     if weights == 'ema':
         if not averaged:
             raise UserError(
@@ -130,11 +109,11 @@ def to_official(
             )
         raw, averaged = raw | averaged, {}
     both = bool(averaged) and weights == 'both'
-    official = _named(links, raw, spill) | _made(converter, model, both, work.report)
+    official = _named(links, raw, spill) | _made(converter, model, both, ledger.report)
     if both:
         official |= converter.average_settings()
         official |= _named(_averages(links, model, converter, raw), averaged, spill)
-    return dict(state_dict=official), work.report
+    return dict(state_dict=official), ledger.report
 
 
 def is_ours(checkpoint: dict) -> bool:
@@ -164,12 +143,6 @@ def _own(links: Sequence[Link]) -> list[Link]:
     return [Link((name,), (name,)) for link in links for name in link.ours]
 
 
-def _changed(change: Change, tensors: list[Tensor], spill: Spill | None) -> list[Tensor]:
-    """Apply one side of a link."""
-    found = change(tensors)
-    return found if spill is None else spill.keep(found, tensors)
-
-
 def _named(
     links: Sequence[Link], tensors: dict[str, Tensor], spill: Spill | None
 ) -> dict[str, Tensor]:
@@ -177,7 +150,7 @@ def _named(
     state: dict[str, Tensor] = {}
     for link in links:
         if all(name in tensors for name in link.ours):
-            values = _changed(link.to_official, [tensors[name] for name in link.ours], spill)
+            values = changed(link.to_official, [tensors[name] for name in link.ours], spill)
             state.update(zip(link.official, values, strict=True))
     return state
 
@@ -196,127 +169,3 @@ def _made(
         state |= fill
         report.add(lost.label, len(fill), f'filled in: {lost.why}')
     return state
-
-
-@dataclass
-class _Work:
-    """Moves the tensors of a file to where they belong.
-
-    Attributes:
-        left: Tensors without a place so far.
-        state: All tensors of the file.
-        spill: See :func:`to_ours`.
-    """
-
-    converter: Converter
-    model: nn.Module
-    left: dict[str, Tensor]
-    state: dict[str, Tensor]
-    spill: Spill | None = None
-    report: Report = field(default_factory=Report)
-
-    def absent(self, links: Sequence[Link]) -> tuple[str, ...]:
-        """Return the optional parts of ours of which the file has no tensor."""
-        found = {
-            part
-            for part in OPTIONAL
-            for link in links
-            if link.ours[0].startswith(part) and any(name in self.state for name in link.official)
-        }
-        return tuple(part for part in OPTIONAL if part not in found)
-
-    def take(self, links: Sequence[Link], what: str, optional: tuple[str, ...]) -> dict:
-        """Move tensors from :attr:`left` to our names; raise if one is missing or misshaped."""
-        own, taken, wrong = self.model.state_dict(), {}, []
-        for link in links:
-            absent = not any(name in self.left for name in link.official)
-            if absent and link.ours[0].startswith(optional):
-                continue
-            expected = link.to_official([_meta(own[name]) for name in link.ours])
-            tensors = [self.left.pop(name, None) for name in link.official]
-            found = [_fault(*x) for x in zip(link.official, tensors, expected, strict=True)]
-            wrong += [fault for fault in found if fault]
-            if not any(found):
-                changed = _changed(link.to_ours, tensors, self.spill)
-                taken.update(zip(link.ours, changed, strict=True))
-        if wrong:
-            raise UserError(
-                f'The file does not fit this config ({what} weights): '
-                f'{_first(wrong, "; ")}. {self.converter.advice(self.state)}'
-            )
-        groups = Counter(
-            '.'.join(name.split('.')[: 2 if name.startswith('tokenizer.') else 1]) for name in taken
-        )
-        for group, count in groups.items():
-            self.report.add(group, count, f'taken, {what}')
-        for part in optional:
-            names = [name for link in links for name in link.ours if name.startswith(part)]
-            if names and not any(name in taken for name in names):
-                self.report.add(part.rstrip('.'), len(names), f'not in the file, {what}')
-        return taken
-
-    def account(self) -> None:
-        """Report the remaining tensors; raise if they belong to a network."""
-        self._drop_derived()
-        for lost in self.converter.lost(self.model):
-            self._drop(lost.label, [n for n in self.left if lost.covers(n)], f'dropped: {lost.why}')
-        self._drop_training()
-        foreign = [name for name in self.left if name.startswith(self.converter.weights)]
-        if foreign:
-            raise UserError(
-                f'The file has tensors that this config does not: {_first(foreign, ", ")}. '
-                f'{self.converter.advice(self.state)}'
-            )
-        unknown = Counter(
-            '.'.join(name.split('.')[: 2 if name.startswith('loss.') else 1]) for name in self.left
-        )
-        for group, count in unknown.items():
-            self.report.add(group, count, 'dropped: not part of the model')
-
-    def _drop_derived(self) -> None:
-        """Check and drop what follows from the config."""
-        for rule in self.converter.derived(self.model):
-            names = [name for name in self.left if name in rule.tensors]
-            for name in names:
-                fault = _fault(name, self.left[name], self.left[name])
-                if fault:
-                    raise UserError(f'The file is no file of this system: {fault}.')
-                rule.check(name, self.left[name])
-            self._drop(rule.what, names, 'dropped: follows from the config')
-
-    def _drop_training(self) -> None:
-        """Drop the discriminator, with its averages, where the config or the file has none."""
-        configured = 'discriminator' in dict(self.model.named_children())
-        only, averages = self.converter.training_only, self.converter.averages or ()
-        raw = [name for name in self.state if not name.startswith(averages)]
-        if configured and any(name.startswith(only) for name in raw):
-            return
-        why = f'dropped: {"the file" if configured else "the config"} has no discriminator'
-        for prefix in only:
-            self._drop(prefix, [name for name in self.left if name.startswith(prefix)], why)
-
-    def _drop(self, group: str, names: Sequence[str], action: str) -> None:
-        self.report.add(group.rstrip('.'), len(names), action)
-        for name in names:
-            del self.left[name]
-
-
-def _meta(tensor: Tensor) -> Tensor:
-    return tensor.detach().to('meta')
-
-
-def _fault(name: str, tensor: object, expected: Tensor) -> str | None:
-    """Return what is wrong with a tensor of a file, or None."""
-    if tensor is None:
-        return f'{name} is missing'
-    if not isinstance(tensor, Tensor):
-        return f'{name} is a {type(tensor).__name__} instead of a tensor'
-    if tensor.shape != expected.shape:
-        return f'{name} is {tuple(tensor.shape)} instead of {tuple(expected.shape)}'
-    wrong = wrong_numbers(tensor, expected)
-    return f'{name} is {wrong}' if wrong else None
-
-
-def _first(items: Sequence[str], separator: str) -> str:
-    more = f' and {len(items) - 3} more' if len(items) > 3 else ''
-    return separator.join(items[:3]) + more

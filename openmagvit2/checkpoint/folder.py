@@ -13,12 +13,8 @@ from torch import Tensor, nn
 
 from openmagvit2.checkpoint.folder_config import check
 from openmagvit2.checkpoint.hashing import weights_hash
-from openmagvit2.checkpoint.loading import (
-    TRAINING_ONLY,
-    check_weights,
-    load_weights,
-    read_checkpoint,
-)
+from openmagvit2.checkpoint.loading import TRAINING_ONLY, check_weights, load_weights
+from openmagvit2.checkpoint.reading import read_checkpoint
 from openmagvit2.errors import UserError
 from openmagvit2.io import make_folder, write_text
 

@@ -1,12 +1,22 @@
-"""Writing .safetensors one tensor after the other: the library's bytes without copies in memory."""
+"""Checkpoints as .safetensors, which has no dicts: averaged weights have names of their own.
+
+A file is written one tensor after the other: the library's bytes without copies in memory.
+"""
 
 import json
 import math
+from pathlib import Path
 from typing import IO
 
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
 from torch import Tensor
 
+from openmagvit2.errors import UserError
+
+# What the names of averaged weights begin with.
+EMA_PREFIX = 'ema_state_dict.'
 # Names of the format, in the order in which the library puts types: the last ones come first.
 DTYPES = {
     torch.bool: 'BOOL',
@@ -21,6 +31,33 @@ DTYPES = {
     torch.int64: 'I64',
 }
 ORDER = list(DTYPES)
+
+
+def read_safetensors(path: Path) -> dict:
+    """Read raw and averaged weights, and names of classes.
+
+    Raises:
+        UserError: The file is damaged, or is no file of safetensors.
+    """
+    try:
+        tensors = load_file(path)
+        with safe_open(path, 'pt') as file:
+            text = (file.metadata() or {}).get('dataset_meta')
+        meta = dict(meta=dict(dataset_meta=json.loads(text))) if text else {}
+    except Exception as error:
+        raise UserError(
+            f'Checkpoint {path} cannot be read safely: it is damaged, or no file of safetensors '
+            f'({error}).'
+        ) from error
+    raw = {name: x for name, x in tensors.items() if not name.startswith(EMA_PREFIX)}
+    averaged = {name.removeprefix(EMA_PREFIX): x for name, x in tensors.items() if name not in raw}
+    return dict(state_dict=raw) | (dict(ema_state_dict=averaged) if averaged else {}) | meta
+
+
+def flat(content: dict) -> dict[str, Tensor]:
+    """Return raw and averaged weights as the tensors of one file."""
+    averaged = content.get('ema_state_dict') or {}
+    return content['state_dict'] | {f'{EMA_PREFIX}{name}': x for name, x in averaged.items()}
 
 
 def write_safetensors(

@@ -11,13 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from openmagvit2.errors import UserError
-from openmagvit2.evaluation.distributions import (
-    Images,
-    Statistics,
-    cached_moments,
-    collect,
-    read_statistics,
-)
+from openmagvit2.evaluation.distributions import Images, Statistics, collect
 from openmagvit2.evaluation.features import FeatureExtractor
 from openmagvit2.evaluation.frechet import frechet_distance
 from openmagvit2.evaluation.images import ImageSet
@@ -25,6 +19,7 @@ from openmagvit2.evaluation.inception_score import InceptionScore
 from openmagvit2.evaluation.kernel_distance import kernel_distance
 from openmagvit2.evaluation.names import METRICS
 from openmagvit2.evaluation.precision_recall import precision_recall
+from openmagvit2.evaluation.statistics_files import cached_moments, read_statistics
 from openmagvit2.io import Colour
 
 # Metrics that compare single images of both sets.

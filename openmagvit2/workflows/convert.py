@@ -21,14 +21,15 @@ from openmagvit2.checkpoint import (
     write_checkpoint,
 )
 from openmagvit2.checkpoint.containers import packed
-from openmagvit2.checkpoint.convert import Report
 from openmagvit2.checkpoint.converters import Converter, choose, is_official
 from openmagvit2.checkpoint.entries import fitted, official_names
+from openmagvit2.checkpoint.ledger import Report
 from openmagvit2.checkpoint.sharded import is_sharded
 from openmagvit2.checkpoint.spill import Spill
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.errors import UserError
 from openmagvit2.io import make_folder, usable, usable_text
+from openmagvit2.workflows.tokenizer_inside import compare_or_add
 
 
 def convert(
@@ -54,14 +55,12 @@ def convert(
         tokenizer: File of a generator's tokenizer: compared with that in the sources, or put in.
         cfg_options: Overrides for the config.
         system: Name of the converter, where several systems have files of one model.
-        entry: Which weights of the source, where it has several: the path of an entry, or what
-            their names begin with; see :func:`openmagvit2.checkpoint.read_checkpoint`.
+        entry: Which weights of the source: see :func:`openmagvit2.checkpoint.read_checkpoint`.
 
     Raises:
         UserError: A file cannot be read, or does not fit the config.
     """
-    target = Path(target)
-    _check_target(sources, target, to)
+    target = _checked_target(sources, Path(target), to)
     model = init_model(config, device='meta', cfg_options=cfg_options or None)
     if to == 'ours' and any(map(is_sharded, sources)):
         _gather(sources, target, model, weights)
@@ -72,14 +71,17 @@ def convert(
     with Spill(target.parent, mapped) as spill:
         file = fitted(read_checkpoints(sources, entry), model, f'Checkpoint {sources[0]}', system)
         with _about(sources):
+            converter = choose(model, None if to == 'official' else file['state_dict'], system)
             if to == 'ours' and _is_ours(file, model):
-                again = entry is None and Path(sources[0]).suffix == target.suffix
-                content, converter = _in_another_format(file, model, sources[0], again), None
+                same = entry is None and Path(sources[0]).suffix == target.suffix
+                content = _in_another_format(file, model, sources[0], same)
             else:
-                content, converter = _converted(file, model, to, weights, system, spill)
-        for line in _notes(file if converter else content, model, tokenizer, content):
-            print(line)
-        _write(content, target, converter, [*mapped, *([spill.path] if spill.path else [])])
+                content = _converted(file, model, to, weights, converter, spill)
+        ours = (file if to == 'official' else content)['state_dict']
+        if tokenizer:
+            print(compare_or_add(ours, tokenizer, model.tokenizer, add=to == 'ours'))
+        print(bit_order_note(model, ours), end='')
+        _write(content, target, to, converter, [*mapped, *([spill.path] if spill.path else [])])
 
 
 @contextmanager
@@ -95,19 +97,30 @@ def _about(sources: Sequence[str | Path]) -> Iterator[None]:
 
 
 def _converted(
-    file: dict, model: nn.Module, to: str, weights: str, system: str | None, spill: Spill
-) -> tuple[dict, Converter | None]:
-    """Return what to write, and the converter of an official file; print the report."""
-    converter: Converter | None = None
+    file: dict, model: nn.Module, to: str, weights: str, converter: Converter, spill: Spill
+) -> dict:
+    """Return what to write of a file in the names of the other side; print the report."""
     if to == 'official':
-        converter = choose(model, name=system)
-        converted, report = to_official(file, model, weights, converter, spill)
-    else:
-        chosen = choose(model, file['state_dict'], system)
-        converted, report = to_ours(file['state_dict'], model, weights, chosen, spill)
-    converted |= _kept(file, report, converter is not None and converter.bare)
+        content, report = to_official(file, model, weights, converter, spill)
+        return _reported(file, content, report, bare=converter.bare)
+    return _reported(file, *to_ours(file['state_dict'], model, weights, converter, spill))
+
+
+def _reported(file: dict, content: dict, report: Report, bare: bool = False) -> dict:
+    """Return what is written of a file: converted tensors, and names of classes; print the report.
+
+    Args:
+        file: What was read.
+        content: Its weights as they are written.
+        report: What was done with its tensors.
+        bare: The system's files hold weights alone.
+    """
+    meta = {} if bare else dataset_meta(file)
+    kept = dict(meta=dict(dataset_meta=meta)) if meta else {}
+    beside = [str(key) for key in file if key not in ('state_dict', 'ema_state_dict', *kept)]
+    report.add(', '.join(beside), len(beside), 'dropped: entries beside the weights')
     print(report)
-    return converted, converter
+    return content | kept
 
 
 def _is_ours(file: dict, model: nn.Module) -> bool:
@@ -119,16 +132,6 @@ def _is_ours(file: dict, model: nn.Module) -> bool:
     # Some official files have our names.
     official = official_names(choose(model, state), model)
     return own <= state.keys() and not is_official(state) and not own <= official
-
-
-def _notes(
-    ours: dict, model: nn.Module, tokenizer: str | Path | None, converted: dict
-) -> Iterator[str]:
-    """Put the tokenizer in, or compare it; yield what to say of that and of the order of bits."""
-    if tokenizer:
-        yield _with_tokenizer(ours['state_dict'], tokenizer, model.tokenizer, converted)
-    if note := bit_order_note(model, ours['state_dict']):
-        yield note
 
 
 def _gather(sources: Sequence[str | Path], target: Path, model: nn.Module, weights: str) -> None:
@@ -146,19 +149,19 @@ def _gather(sources: Sequence[str | Path], target: Path, model: nn.Module, weigh
     print(f'{sources[0]}: one file with {", ".join(content)}.')
 
 
-def _in_another_format(file: dict, model: nn.Module, source: str | Path, again: bool) -> dict:
+def _in_another_format(file: dict, model: nn.Module, source: str | Path, same: bool) -> dict:
     """Return what to write of a checkpoint of ours; print the report.
 
     Args:
         file: Its content.
         model: What the config builds.
         source: Name of the file for errors.
-        again: Its ending is that of the target: nothing would change.
+        same: Its format is that of the target.
 
     Raises:
         UserError: Nothing would change, or the file does not fit the config.
     """
-    if again:
+    if same:
         raise UserError(
             'The file is a checkpoint of ours already; --to official goes the other way, and the '
             'ending .pth or .safetensors to the other format.'
@@ -166,12 +169,11 @@ def _in_another_format(file: dict, model: nn.Module, source: str | Path, again: 
     check_weights(model, file['state_dict'], f'Checkpoint {source}', TRAINING_ONLY)
     kept = {key: file[key] for key in ('state_dict', 'ema_state_dict') if file.get(key)}
     report = Report([('all', len(file['state_dict']), 'kept: ours, in another format')])
-    kept |= _kept(file, report, bare=False)
-    print(report)
-    return kept
+    return _reported(file, kept, report)
 
 
-def _check_target(sources: Sequence[str | Path], target: Path, to: str) -> None:
+def _checked_target(sources: Sequence[str | Path], target: Path, to: str) -> Path:
+    """Return the file to write, which must have an ending of checkpoints and be no source."""
     if target.suffix not in ('.pth', '.safetensors') and not (
         target.suffix == '.ckpt' and to == 'official'
     ):
@@ -182,10 +184,11 @@ def _check_target(sources: Sequence[str | Path], target: Path, to: str) -> None:
     for source in map(usable, sources):
         if source.exists() and target.exists() and source.samefile(target):
             raise UserError(f'{target} is the source itself; name another file to write.')
+    return target
 
 
 def bit_order_note(model: nn.Module, state: dict[str, Tensor]) -> str:
-    """Return a note where the config's order of bits is not the file's, else ''.
+    """Return a line where the config's order of bits is not the file's, else ''.
 
     Pixels come out right in either order, indices do not; v1 files have no adaptive norm.
     """
@@ -196,87 +199,16 @@ def bit_order_note(model: nn.Module, state: dict[str, Tensor]) -> str:
     version = 'with adaptive norm (v2)' if expected == 'lsb' else 'without adaptive norm (v1)'
     return (
         f'note: official tokenizers {version} count indices with '
-        f"model.quantizer.bit_order='{expected}'; the config has '{order}'."
+        f"model.quantizer.bit_order='{expected}'; the config has '{order}'.\n"
     )
-
-
-def _kept(file: dict, report: Report, bare: bool) -> dict:
-    """Keep names of classes; report and drop other entries beside the weights."""
-    meta = {} if bare else dataset_meta(file)
-    kept = dict(meta=dict(dataset_meta=meta)) if meta else {}
-    beside = [str(key) for key in file if key not in ('state_dict', 'ema_state_dict', *kept)]
-    report.add(', '.join(beside), len(beside), 'dropped: entries beside the weights')
-    return kept
-
-
-def _with_tokenizer(
-    inside: dict[str, Tensor], path: str | Path, tokenizer: nn.Module, converted: dict
-) -> str:
-    """Say which weights of the tokenizer file ``path``, official or ours, stand in a generator of
-    ours; where there are none, put those of the file into ``converted``.
-    """
-    parts = _tokenizer_file(path, tokenizer)
-    weights = encoder_and_decoder(inside, 'tokenizer.')
-    if weights:
-        return compare_tokenizers(weights, *map(encoder_and_decoder, parts))
-    if converted['state_dict'] is not inside:
-        return f'There is no tokenizer inside to compare with {path}.'
-    own = tokenizer.state_dict()
-    inside |= {f'tokenizer.{name}': x for name, x in parts[0].items() if name in own}
-    return f'The file holds no tokenizer: the raw weights of {path} are put in.'
-
-
-def _tokenizer_file(path: str | Path, tokenizer: nn.Module) -> list[dict[str, Tensor]]:
-    """Return raw and averaged weights of a tokenizer's file by our names."""
-    file = read_checkpoint(path)
-    try:
-        if is_official(file['state_dict']):
-            file = to_ours(file['state_dict'], tokenizer)[0]
-    except UserError as error:
-        raise UserError(f'--tokenizer {path}: {error}') from error
-    return [file.get(key) or {} for key in ('state_dict', 'ema_state_dict')]
-
-
-def compare_tokenizers(
-    inside: dict[str, Tensor], raw: dict[str, Tensor], averaged: dict[str, Tensor]
-) -> str:
-    """Say which weights of a tokenizer a generator holds: a sentence. All three are encoder and
-    decoder by our names.
-    """
-    pairs = (('raw', raw), ('averaged', averaged))
-    kinds = [kind for kind, weights in pairs if _same(inside, weights)]
-    if kinds:
-        return (
-            f'The tokenizer inside equals the {" and the ".join(kinds)} weights of the '
-            f'tokenizer file.'
-        )
-    return (
-        'The tokenizer inside equals neither the raw nor the averaged weights of the '
-        'tokenizer file.'
-    )
-
-
-def encoder_and_decoder(weights: dict[str, Tensor], prefix: str = '') -> dict[str, Tensor]:
-    """Return the part of some weights that makes codes and pixels, without ``prefix``."""
-    parts = (f'{prefix}encoder.', f'{prefix}decoder.')
-    return {
-        name.removeprefix(prefix): tensor
-        for name, tensor in weights.items()
-        if name.startswith(parts)
-    }
-
-
-def _same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
-    """Return whether two groups of tensors have the same names and values, in whatever dtype."""
-    return a.keys() == b.keys() and all(a[name].double().equal(b[name].double()) for name in a)
 
 
 def _write(
-    content: dict, target: Path, converter: Converter | None, sources: Sequence[str | Path]
+    content: dict, target: Path, to: str, converter: Converter, sources: Sequence[str | Path]
 ) -> None:
     """Write what was converted; official parts with files of their own go beside."""
     make_folder(target.parent)
-    if converter is None:
+    if to == 'ours':
         write_checkpoint(content, target, sources=sources)
         return
     state = content['state_dict']

@@ -8,7 +8,7 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 
 from openmagvit2.apis import Generator, Tokenizer
-from openmagvit2.apis.hub import model_name
+from openmagvit2.apis.folder_contents import model_name
 from openmagvit2.apis.init_model import init_model
 from openmagvit2.checkpoint import TRAINING_ONLY, dataset_meta, load_model_weights
 from openmagvit2.checkpoint.hashing import weights_hash

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from openmagvit2.checkpoint import loading, read_checkpoint, write_checkpoint
+from openmagvit2.checkpoint import read_checkpoint, reading, write_checkpoint
 from openmagvit2.checkpoint.prefixes import unwrapped
 
 PLAIN = {'encoder.conv.weight': torch.ones(1), 'decoder.module.bias': torch.zeros(1)}
@@ -15,7 +15,7 @@ PLAIN = {'encoder.conv.weight': torch.ones(1), 'decoder.module.bias': torch.zero
 )
 def test_prefixes_are_taken_off(tmp_path, monkeypatch, prefix, ending):
     lines = []
-    monkeypatch.setattr(loading, 'print_log', lambda text, *_: lines.append(text))
+    monkeypatch.setattr(reading, 'print_log', lambda text, *_: lines.append(text))
     state = {prefix + name: value for name, value in PLAIN.items()}
     averaged = {name: value + 1 for name, value in state.items()}
     write_checkpoint(dict(state_dict=state, ema_state_dict=averaged), tmp_path / f'a.{ending}')

@@ -10,8 +10,7 @@ from PIL import Image
 from torchvision import transforms as tv
 from torchvision.datasets import ImageFolder as ImageFolderOfTorchvision
 
-from openmagvit2.datasets import Coco, FashionMNIST, ImageFolder, ImageList, ImageNet
-from openmagvit2.datasets import images as module
+from openmagvit2.datasets import Coco, FashionMNIST, ImageFolder, ImageList, ImageNet, files, images
 from openmagvit2.errors import UserError
 from openmagvit2.registry import TRANSFORMS
 
@@ -94,7 +93,7 @@ def test_pattern(imagenet):
 def test_folders_without_images(tmp_path, monkeypatch):
     logged = []
     monkeypatch.setattr(
-        module, 'print_log', lambda text, logger, level: logged.append((text, level))
+        images, 'print_log', lambda text, logger, level: logged.append((text, level))
     )
     (tmp_path / 'val2017' / 'n02').mkdir(parents=True)
     (tmp_path / 'val2017' / 'n01').mkdir()
@@ -227,7 +226,7 @@ def test_broken_image_is_named(broken, monkeypatch):
 def test_broken_images_are_left_out_counted_and_listed(broken, tmp_path, monkeypatch):
     logged = []
     monkeypatch.setattr(
-        module, 'print_log', lambda text, logger, level: logged.append((text, level))
+        files, 'print_log', lambda text, logger, level: logged.append((text, level))
     )
     data = ImageFolder(data_root=str(broken), on_error='skip')
     assert [data[i]['image'].shape[1] for i in range(len(data))] == [61, 62, 65]

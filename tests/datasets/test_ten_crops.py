@@ -5,7 +5,7 @@ from PIL import Image
 from torchvision import transforms as tv
 
 from openmagvit2.registry import TRANSFORMS
-from openmagvit2.workflows.tokenize import views_of
+from openmagvit2.workflows.crops import views_of
 
 
 def test_each_is_drawn_about_as_often():

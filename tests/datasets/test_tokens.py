@@ -14,8 +14,9 @@ from openmagvit2.apis import Generator, init_model
 from openmagvit2.checkpoint import write_checkpoint
 from openmagvit2.config import load_config
 from openmagvit2.datasets import FashionMNIST, TokenCache
+from openmagvit2.workflows.crops import views_of
 from openmagvit2.workflows.test import test as run_test
-from openmagvit2.workflows.tokenize import tokenize, views_of
+from openmagvit2.workflows.tokenize import tokenize
 from openmagvit2.workflows.train import train
 
 ROOT = Path(__file__).parents[2]

@@ -16,13 +16,14 @@ from torch_fidelity.metric_isc import isc_features_to_metric
 from torch_fidelity.metric_prc import prc_features_to_metric
 
 from openmagvit2.evaluation.comparison import Reference, choose_metrics, compare, measure
-from openmagvit2.evaluation.distributions import Statistics, cached_moments, read_statistics
+from openmagvit2.evaluation.distributions import Statistics
 from openmagvit2.evaluation.features import FeatureExtractor, TimmFeatures
 from openmagvit2.evaluation.frechet import frechet_distance, moments, sums
 from openmagvit2.evaluation.images import ImageSet
 from openmagvit2.evaluation.inception_score import InceptionScore
 from openmagvit2.evaluation.kernel_distance import kernel_distance
 from openmagvit2.evaluation.precision_recall import precision_recall
+from openmagvit2.evaluation.statistics_files import cached_moments, read_statistics
 from openmagvit2.registry import FEATURES
 
 ROOT = Path(__file__).parents[2]

@@ -17,7 +17,7 @@ from quickstart_lib.speed import CpuShare
 
 
 class PaceHook(Hook):
-    """Prints an estimate for the whole run after the first steps of a stage.
+    """Print an estimate for the whole run after the first steps of a stage.
 
     Args:
         pace: What was announced.
@@ -52,7 +52,7 @@ class PaceHook(Hook):
 
 
 class LivePictureHook(Hook):
-    """Draws with the model as it is, now and then, without a trace in the training.
+    """Draw with the model as it is, now and then, without a trace in the training.
 
     Args:
         draw: Gets the model, in eval mode, and the iterations done and in all.

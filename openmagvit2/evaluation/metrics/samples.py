@@ -11,12 +11,13 @@ from torch import Tensor
 
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.comparison import Reference
-from openmagvit2.evaluation.distributions import Statistics, cached_moments, collect
+from openmagvit2.evaluation.distributions import Statistics, collect
 from openmagvit2.evaluation.finite import check_finite
 from openmagvit2.evaluation.frechet import frechet_distance, moments, sums
 from openmagvit2.evaluation.inception_score import score_of, split_rows
 from openmagvit2.evaluation.metrics.base import StreamingMetric
 from openmagvit2.evaluation.precision_recall import precision_recall
+from openmagvit2.evaluation.statistics_files import cached_moments
 from openmagvit2.processes import long_barrier, on_main
 from openmagvit2.registry import FEATURES, METRICS
 
@@ -24,7 +25,7 @@ REFERENCE_BATCH = 50
 
 
 class SampleMetric(StreamingMetric):
-    """Measures samples through a feature network.
+    """Measure samples through a feature network.
 
     The main process alone reads the reference, and broadcasts the result.
 
@@ -56,7 +57,8 @@ class SampleMetric(StreamingMetric):
         """Load the network and check the reference before the first sample.
 
         Raises:
-            UserError: No reference is named, it is none, or the network's weights are not found.
+            UserError: The reference is not named or not readable, or the network's weights are not
+                found.
         """
         self.extractor.prepare('cpu')
         if self.needs_images is not None:

@@ -1,0 +1,133 @@
+"""Reading of checkpoints of any kind, of which nothing is executed."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine.logging import print_log
+from torch import Tensor
+
+from openmagvit2.checkpoint.containers import joined, opened
+from openmagvit2.checkpoint.entries import picked, sole
+from openmagvit2.checkpoint.flax_msgpack import is_msgpack, read_msgpack
+from openmagvit2.checkpoint.mistaken import check_beginning
+from openmagvit2.checkpoint.prefixes import unwrapped
+from openmagvit2.checkpoint.safetensors_file import read_safetensors
+from openmagvit2.checkpoint.sharded import is_sharded, read_sharded
+from openmagvit2.checkpoint.torchscript import is_torchscript, read_torchscript
+from openmagvit2.checkpoint.untrusted import read_pickle
+from openmagvit2.errors import UserError
+from openmagvit2.io import usable_text
+
+
+def read_checkpoint(path: str | Path, values: bool = True, entry: str | None = None) -> dict:
+    """Read a checkpoint without executing anything in it.
+
+    The file is ``.pth``, ``.ckpt``, ``.safetensors``, or by its content one of flax (msgpack) or
+    TorchScript; or it is a folder, a sharded checkpoint.
+
+    Args:
+        path: The file or folder.
+        values: Read the tensors of a sharded checkpoint too; those of files are mapped.
+        entry: Which weights, where a file has several: the path of an entry, or what the names of
+            tensors begin with, as ``'ema'``.
+
+    Returns:
+        A dict with ``state_dict`` and whatever else the file has; a file of bare tensors becomes
+        the ``state_dict``. Prefixes of torch.compile and of data parallelism are taken off names,
+        with a printed line.
+
+    Raises:
+        UserError: The file is missing, unreadable, or carries objects other than tensors and plain
+            Python values.
+    """
+    path = usable_text(path)
+    if is_sharded(path):
+        return read_sharded(path, values)
+    if path.is_dir():
+        raise UserError(
+            f'Checkpoint {path} is a folder, not a checkpoint; name a file in it, or a sharded '
+            f'checkpoint iter_<number>.dcp.'
+        )
+    if not path.is_file():
+        raise UserError(f'Checkpoint {path} does not exist.')
+    check_beginning(path)
+    content = _read(path)
+    return joined(_unwrapped(_weights(content, path, entry), path))
+
+
+def read_checkpoints(paths: Sequence[str | Path], entry: str | None = None) -> dict:
+    """Read one checkpoint, or several files of one model as one; see :func:`read_checkpoint`.
+
+    Raises:
+        UserError: Two of them have tensors of one name with other values.
+    """
+    file = read_checkpoint(paths[0], entry=entry)
+    for path in paths[1:]:
+        other = read_checkpoint(path, entry=entry)
+        both = file['state_dict'].keys() & other['state_dict'].keys()
+        for name in sorted(both):
+            if not file['state_dict'][name].equal(other['state_dict'][name]):
+                raise UserError(
+                    f'{paths[0]} and {path} both have {name}, with other values; give files '
+                    f'that belong together.'
+                )
+        file = other | file | dict(state_dict=file['state_dict'] | other['state_dict'])
+    return file
+
+
+def _read(path: Path) -> Any:
+    """Read a file of safetensors by its ending; of flax, TorchScript or torch.save by content."""
+    if path.suffix == '.safetensors':
+        return read_safetensors(path)
+    if is_msgpack(path):
+        return read_msgpack(path)
+    return read_torchscript(path) if is_torchscript(path) else read_pickle(path)
+
+
+def _weights(content: Any, path: Path, entry: str | None) -> dict:
+    """Return the content of a file with its weights as ``state_dict``."""
+    source = f'Checkpoint {path}'
+    if entry is not None and isinstance(content, dict):
+        content = picked(content, entry, source)
+    else:
+        content = sole(opened(content), source)
+    _check_state(content['state_dict'], f'{source} holds')
+    if content.get('ema_state_dict') is not None:
+        _check_state(content['ema_state_dict'], f'{source}: its ema_state_dict holds')
+    return content
+
+
+def _check_state(state: Any, source: str) -> None:
+    """Check that a state dict is a dict of names, and that its tensors have numbers."""
+    if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
+        raise UserError(
+            f'{source} no tensors by name, but a {type(state).__name__} of other things.'
+        )
+    empty = [name for name, x in state.items() if isinstance(x, Tensor) and x.is_meta]
+    if empty:
+        raise UserError(
+            f'{source} shapes without numbers (as {empty[0]}): it was saved from a model on the '
+            f"device 'meta'."
+        )
+
+
+def _unwrapped(content: dict, path: Path) -> dict:
+    """Remove wrappers' prefixes from the names of raw and averaged weights."""
+    prefixes: list[str] = []
+    for key in ('state_dict', 'ema_state_dict'):
+        if isinstance(content.get(key), dict):
+            state, found = unwrapped(content[key])
+            if found:
+                content, prefixes = content | {key: state}, prefixes + found
+    if prefixes:
+        names = ' and '.join(f'`{prefix}`' for prefix in dict.fromkeys(prefixes))
+        print_log(f'Checkpoint {path}: names are read without {names}.', 'current')
+    return content
+
+
+def dataset_meta(checkpoint: dict) -> dict:
+    """Return a checkpoint's facts about its training data, such as ``classes``; may be empty."""
+    meta = checkpoint.get('meta')
+    found = meta.get('dataset_meta') if isinstance(meta, dict) else None
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,40 @@
+"""Writing of checkpoints, which are never half written."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from openmagvit2.checkpoint.mapped import ReleasingFile
+from openmagvit2.checkpoint.reading import dataset_meta
+from openmagvit2.checkpoint.safetensors_file import flat, write_safetensors
+from openmagvit2.errors import UserError
+from openmagvit2.io import write_atomically
+
+
+def write_checkpoint(content: dict, path: str | Path, sources: Sequence[str | Path] = ()) -> None:
+    """Write a checkpoint atomically.
+
+    Args:
+        content: ``state_dict`` and other entries, of which a ``.safetensors`` file keeps averaged
+            weights and ``meta.dataset_meta``.
+        path: ``.pth``, ``.ckpt`` or ``.safetensors``.
+        sources: Files that tensors are mapped from, whose memory is released meanwhile.
+
+    Raises:
+        UserError: The ending is none of these.
+    """
+    path = Path(path)
+    if path.suffix == '.safetensors':
+        with write_atomically(path) as file:
+            write_safetensors(flat(content), ReleasingFile(file, sources), dataset_meta(content))
+    elif path.suffix in ('.pth', '.ckpt', '.pt'):
+        save_atomically(content, path, sources)
+    else:
+        raise UserError(f'{path}: write a checkpoint as .pth or .safetensors.')
+
+
+def save_atomically(content: dict, path: Path, sources: Sequence[str | Path] = ()) -> None:
+    """Write a ``.pth`` file atomically; see :func:`write_checkpoint`."""
+    with write_atomically(path) as file:
+        torch.save(content, ReleasingFile(file, sources) if sources else file)

@@ -1,0 +1,56 @@
+"""The crops of each picture that a token cache holds."""
+
+from openmagvit2.errors import UserError
+
+# Crops of a pipeline that `--crops` replaces.
+CROPS = ('RandomCrop', 'CenterCrop', 'RandomTenCrop')
+# Views of an image are a data set each.
+MOST_CROPS = 10000
+CORNERS = ('centre', 'top_left', 'top_right', 'bottom_left', 'bottom_right')
+
+
+def views_of(pipeline: list[dict], crops: str, flip: bool) -> list[tuple[list[dict], int]]:
+    """Return pipelines and epochs whose images are the views of a picture.
+
+    Args:
+        pipeline: Pipeline of the data set; ``crops`` replaces its crop, and its random flip is
+            removed.
+        crops: 'centre'; 'ten': corners and centre, each also mirrored; 'random:N': the crops that a
+            training sees in its first N epochs.
+        flip: Also mirror each view.
+
+    Raises:
+        UserError: Another word, or no crop in the pipeline to replace.
+    """
+    steps = [dict(step) for step in pipeline if step['type'] != 'RandomFlip']
+    places = [i for i, step in enumerate(steps) if step['type'] in CROPS]
+    kind, _, count = crops.partition(':')
+    if kind == 'random' and count.isdecimal() and 0 < int(count) <= MOST_CROPS:
+        views = [(steps, epoch) for epoch in range(int(count))]
+    elif crops == 'centre':
+        views = [(_placed(steps, places, 'centre'), 0)]
+    elif crops == 'ten':
+        if not places:
+            raise UserError(
+                f'--crops ten: the pipeline of the data set has no {" or ".join(CROPS)} to replace.'
+            )
+        views, flip = [(_placed(steps, places, corner), 0) for corner in CORNERS], True
+    else:
+        raise UserError(
+            f"--crops must be 'centre', 'ten', or 'random:N' with N from 1 to {MOST_CROPS}, got "
+            f'{crops!r}.'
+        )
+    if flip:
+        mirror = dict(type='RandomFlip', prob=1.0)
+        views += [([*steps, mirror], epoch) for steps, epoch in views]
+    return views
+
+
+def _placed(steps: list[dict], places: list[int], corner: str) -> list[dict]:
+    """Return the pipeline with its crop at a corner or in the centre."""
+    step = 'CenterCrop' if corner == 'centre' else 'CornerCrop'
+    extra = {} if corner == 'centre' else dict(corner=corner)
+    return [
+        dict(type=step, size=old['size'], **extra) if i in places else old
+        for i, old in enumerate(steps)
+    ]

@@ -1,0 +1,82 @@
+"""The tokenizer in a generator's file, which is compared with a tokenizer's own file."""
+
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from openmagvit2.checkpoint import read_checkpoint, to_ours
+from openmagvit2.checkpoint.converters import is_official
+from openmagvit2.errors import UserError
+
+
+def compare_or_add(
+    generator: dict[str, Tensor], path: str | Path, tokenizer: nn.Module, add: bool
+) -> str:
+    """Compare the tokenizer in a generator with that of a file, or add it where there is none.
+
+    Args:
+        generator: Weights by our names; the tokenizer is added to them.
+        path: The tokenizer's file, official or ours.
+        tokenizer: The generator's tokenizer, as the config builds it.
+        add: Whether a missing tokenizer is added.
+
+    Returns:
+        A sentence that says what was found or done.
+
+    Raises:
+        UserError: The file cannot be read, or does not fit the config.
+    """
+    parts = _tokenizer_file(path, tokenizer)
+    weights = encoder_and_decoder(generator, 'tokenizer.')
+    if weights:
+        return compare_tokenizers(weights, *map(encoder_and_decoder, parts))
+    if not add:
+        return f'There is no tokenizer inside to compare with {path}.'
+    own = tokenizer.state_dict()
+    generator |= {f'tokenizer.{name}': x for name, x in parts[0].items() if name in own}
+    return f'The file holds no tokenizer: the raw weights of {path} are put in.'
+
+
+def _tokenizer_file(path: str | Path, tokenizer: nn.Module) -> list[dict[str, Tensor]]:
+    """Return raw and averaged weights of a tokenizer's file by our names."""
+    file = read_checkpoint(path)
+    try:
+        if is_official(file['state_dict']):
+            file = to_ours(file['state_dict'], tokenizer)[0]
+    except UserError as error:
+        raise UserError(f'--tokenizer {path}: {error}') from error
+    return [file.get(key) or {} for key in ('state_dict', 'ema_state_dict')]
+
+
+def compare_tokenizers(
+    inside: dict[str, Tensor], raw: dict[str, Tensor], averaged: dict[str, Tensor]
+) -> str:
+    """Say which weights of a tokenizer a generator holds: a sentence. All three are encoder and
+    decoder by our names.
+    """
+    pairs = (('raw', raw), ('averaged', averaged))
+    kinds = [kind for kind, weights in pairs if _same(inside, weights)]
+    if kinds:
+        return (
+            f'The tokenizer inside equals the {" and the ".join(kinds)} weights of the '
+            f'tokenizer file.'
+        )
+    return (
+        'The tokenizer inside equals neither the raw nor the averaged weights of the '
+        'tokenizer file.'
+    )
+
+
+def encoder_and_decoder(weights: dict[str, Tensor], prefix: str = '') -> dict[str, Tensor]:
+    """Return the part of some weights that makes codes and pixels, without ``prefix``."""
+    parts = (f'{prefix}encoder.', f'{prefix}decoder.')
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in weights.items()
+        if name.startswith(parts)
+    }
+
+
+def _same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
+    """Return whether two groups of tensors have the same names and values, in whatever dtype."""
+    return a.keys() == b.keys() and all(a[name].double().equal(b[name].double()) for name in a)
