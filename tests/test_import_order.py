@@ -46,8 +46,8 @@ EXCEPTIONS = {
     ('engine/hooks/codebook_usage.py', 'evaluation.book'),
     ('engine/hooks/codebook_usage.py', 'evaluation.usage'),
     ('engine/hooks/record.py', 'evaluation.record'),
-    # The loop tells modules where an iteration ends; frozen modules of a role go past DDP.
-    ('engine/loops.py', 'models.layers.iteration'),
+    # A step tells modules where an iteration ends; frozen modules of a role go past DDP.
+    ('engine/step.py', 'models.layers.iteration'),
     ('engine/parallel/ddp.py', 'models.tokenizers.autoencoder'),
     # Settings of a sampler also come with a call, and are checked as those of a config.
     ('models/samplers/build.py', 'config.annotations'),

@@ -11,6 +11,10 @@ from openmagvit2 import console
 from openmagvit2.cfg_options import OPTIONS
 from openmagvit2.errors import UserError
 
+# A process of a training: Ctrl-C while it starts is one line.
+if __name__ == '__mp_main__':
+    console.forgive()
+
 
 def find(paths: list[str]) -> list[Path]:
     """Find configs: files as they are, folders by the configs right in them."""

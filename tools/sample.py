@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # Classes that one line lists.
 SHOWN = 20
+# Images that a machine holds at once, for the grid.
+MOST_FILES = 100_000
 SETTINGS = ('guidance', 'temperature', 'top_k', 'top_p', 'schedule', 'interval')
 
 
@@ -92,6 +94,12 @@ def sample_files(
     from openmagvit2.visualization import save_grid, save_image
     from openmagvit2.workflows.sample import identity
 
+    jobs = sample_pairs(labels, args.num)
+    if len(jobs) > MOST_FILES:
+        raise UserError(
+            f'{len(jobs)} images are too many for one grid; write them with --npz and '
+            f'--num-per-class, or at most {MOST_FILES}.'
+        )
     generator.model.check(labels, generator.sampling | sampling, args.seed, once=True)
     if rejection:
         rejection.prepare(labels, generator.device)
@@ -101,7 +109,6 @@ def sample_files(
             f'{args.out_dir} has samples of the same settings; those of these classes are '
             f'made anew.'
         )
-    jobs = sample_pairs(labels, args.num)
     step = args.num if rejection else args.batch_size
     images = []
     for i in tqdm(range(0, len(jobs), step), desc='batches'):

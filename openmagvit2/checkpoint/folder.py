@@ -79,6 +79,9 @@ def read_config(folder: str | Path) -> dict[str, Any]:
         UserError: The file is missing, damaged, or names what a model folder may not.
     """
     path = Path(folder) / CONFIG
+    if path.exists() and not path.is_file():
+        # A pipe would be waited for, and a device has no end.
+        raise UserError(f'{path} is no file.')
     try:
         config = json.loads(path.read_text(encoding='utf-8'))
     except FileNotFoundError as error:
@@ -113,7 +116,7 @@ def _weights(folder: Path) -> dict[str, Tensor]:
         return read_checkpoint(folder / WEIGHTS)['state_dict']
     try:
         files = set(json.loads(index.read_text(encoding='utf-8'))['weight_map'].values())
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+    except (OSError, ValueError, LookupError, AttributeError, TypeError, RecursionError) as error:
         raise UserError(f'{index} is damaged: {error!r}') from error
     outside = [name for name in files if not isinstance(name, str) or Path(name).name != name]
     if outside:

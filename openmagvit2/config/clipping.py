@@ -38,6 +38,7 @@ def check_clipping(path: str, value: Any) -> None:
                 f'{", ".join(sorted(known))}.'
             )
         check_argument(f'{path}.{key}', item, function)
-    limit = value.get(bound)
-    if not fits(limit, float) or limit <= 0:
-        raise UserError(f'{path}.{bound} must be a number above 0, got {limit!r}.')
+    for key in {bound, 'norm_type'} & {bound, *value}:
+        number = value.get(key)
+        if not fits(number, float) or number <= 0:
+            raise UserError(f'{path}.{key} must be a number above 0, got {number!r}.')

@@ -142,7 +142,8 @@ def _check_path(path: str, content: dict, options: dict[str, Any]) -> None:
     place: Place = None
     parent = ''
     for part in path.split('.'):
-        if not isinstance(node, dict):
+        # A constructor of optimizers knows the keys of its roles.
+        if not isinstance(node, dict) or 'constructor' in node:
             return
         here = f'{parent}.{part}' if parent else part
         known = {*node, *known_below(parent), *(known_keys(place, {}, path) or ())}
@@ -162,9 +163,7 @@ def _may_be_new(path: str, node: dict, place: Place, options: dict[str, Any]) ->
         options: All overrides by path.
     """
     parent, _, key = path.rpartition('.')
-    if 'type' in node or f'{parent}.type'.lstrip('.') in options:
-        return True
-    if 'constructor' in node or key == '_delete_':
+    if 'type' in node or f'{parent}.type'.lstrip('.') in options or key == '_delete_':
         return True
     value = options.get(path)
     typed = f'{path}.type' in options or (isinstance(value, dict) and 'type' in value)

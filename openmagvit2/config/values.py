@@ -4,6 +4,8 @@ import os
 import re
 from typing import Any
 
+from mmengine.runner import Priority
+
 from openmagvit2.config.clipping import check_clipping
 from openmagvit2.errors import UserError, check_choice
 from openmagvit2.registry import OPTIM_WRAPPER_CONSTRUCTORS, SCOPE
@@ -34,6 +36,7 @@ KINDS: dict[str, tuple[Any, str]] = {
     **dict.fromkeys(SETTINGS, (dict | None, 'a dict or None')),
     **dict.fromkeys(('env_cfg', 'env_cfg.mp_cfg'), (dict, 'a dict')),
     'load_from': (str | None, 'the path of a checkpoint'),
+    'custom_hooks': (list | tuple | None, 'a list of dicts'),
     'work_dir': (str | None, 'the path of a folder'),
     'experiment_name': (str | None, 'a name'),
     'log_processor.mean_pattern': (str, 'a regular expression'),
@@ -69,6 +72,8 @@ def check_value(path: str, value: Any) -> None:
     if re.fullmatch(r'optim_wrapper\.(.*\.)?clip_grad', path):
         check_clipping(path, value)
     _check_names(path, value)
+    if re.fullmatch(r'(default_hooks|custom_hooks)\.\w+\.priority', path) and value is not None:
+        _check_priority(path, value)
     if path == 'env_cfg.resource_limit':
         check_whole(path, value or 0, 1)
     if re.fullmatch(r'default_hooks\.\w+', path) and isinstance(value, (list, tuple)):
@@ -81,6 +86,15 @@ def _check_seed(path: str, value: Any) -> None:
         return
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST_SEED:
         raise UserError(f'{path} must be a whole number from 0 to {LARGEST_SEED}, got {value!r}.')
+
+
+def _check_priority(path: str, value: Any) -> None:
+    known = isinstance(value, str) and value.upper() in Priority.__members__
+    if not known and not (type(value) is int and 0 <= value <= 100):
+        raise UserError(
+            f'{path} must be a whole number from 0 to 100, or one of '
+            f'{", ".join(Priority.__members__)}, got {value!r}.'
+        )
 
 
 def _check_names(path: str, value: Any) -> None:

@@ -33,11 +33,20 @@ def check_schedulers(schedulers: Any) -> None:
         known = inspect.signature(kind).parameters if kind is not None else {}
         # mmengine's own hide it behind **kwargs.
         default = known['by_epoch'].default if 'by_epoch' in known else True
-        if schedulers.get('by_epoch', default) and not schedulers.get('convert_to_iter_based'):
+        by_epoch, converted = (
+            schedulers.get('by_epoch', default),
+            schedulers.get('convert_to_iter_based'),
+        )
+        if by_epoch and not converted:
             raise UserError(
                 f'param_scheduler: {schedulers["type"]} counts epochs and would never step, for '
                 f'the training counts iterations; add by_epoch=False, or '
                 f'convert_to_iter_based=True.'
+            )
+        if converted and not by_epoch:
+            raise UserError(
+                'param_scheduler: convert_to_iter_based goes with by_epoch=True; remove one of the '
+                'two.'
             )
     elif isinstance(schedulers, Mapping):
         check_schedulers(list(schedulers.values()))

@@ -4,8 +4,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
+from mmengine.dist import all_gather_object
 from torch import Tensor, nn
 
+from openmagvit2.engine.parallel.shards import part
 from openmagvit2.errors import UserError
 
 # Iterations between two checks on an accelerator, each of which waits for it.
@@ -92,3 +94,21 @@ def check_parameters(model: nn.Module, state: Mapping[str, Tensor], iteration: i
                 f'last checkpoint with finite numbers is kept. Go on from it with a lower '
                 f'learning rate.'
             )
+
+
+def check_parameters_together(
+    model: nn.Module, state: Mapping[str, Tensor], iteration: int
+) -> None:
+    """Check the parts of all processes, so that all save theirs or none does.
+
+    Raises:
+        NonFiniteError: A parameter is not finite in some process; raised in all.
+    """
+    problem = None
+    try:
+        check_parameters(model, {name: part(value) for name, value in state.items()}, iteration)
+    except NonFiniteError as error:
+        problem = str(error)
+    for text in all_gather_object(problem):
+        if text:
+            raise NonFiniteError(text)

@@ -5,30 +5,25 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-import torch
-from mmengine.device import get_device
-from mmengine.dist import all_reduce, get_world_size
+from mmengine.dist import get_world_size
 from mmengine.logging import print_log
-from mmengine.optim import OptimWrapperDict
 from mmengine.runner import BaseLoop, Runner
+from torch import nn
 from torch.utils.data import IterableDataset
 
 # Every training needs its loop, so the reader of checkpoints is registered with it.
 import openmagvit2.engine.reading  # noqa: F401
 from openmagvit2.engine.checks import check_batches, check_datasets, check_source
-from openmagvit2.engine.finite import FiniteWatch, NonFiniteError
+from openmagvit2.engine.finite import NonFiniteError
 from openmagvit2.engine.hooks.checkpoint import ResumableCheckpointHook
-from openmagvit2.engine.optim.wrapper import AutocastOptimWrapper
 from openmagvit2.engine.parallel.peers import is_lost
 from openmagvit2.engine.random_state import set_random_state
+from openmagvit2.engine.step import TrainStep
 from openmagvit2.engine.stop import StopRequest, TrainingStopped, listening
 from openmagvit2.engine.stream import StreamLoader
-from openmagvit2.engine.unwrap import unwrap
 from openmagvit2.errors import UserError, check_choice
-from openmagvit2.models.layers.iteration import one_iteration
-from openmagvit2.protocols import ChecksMicroBatches, Describing, Rehearsing, TakesBatches
+from openmagvit2.protocols import Describing, TakesBatches
 from openmagvit2.registry import LOOPS
-from openmagvit2.signatures import accepted
 
 
 @LOOPS.register_module()
@@ -67,22 +62,22 @@ class IterationLoop(BaseLoop):
         max_skips: int = 10,
     ) -> None:
         _check_settings(dataloader, max_iters, max_epochs, non_finite)
-        self.micro_batches = runner.cfg.optim_wrapper.get('accumulative_counts') or 1
+        micro_batches = runner.cfg.optim_wrapper.get('accumulative_counts') or 1
         self.global_batch_size = runner.cfg.get('global_batch_size')
-        share = _share(self.global_batch_size, self.micro_batches)
+        share = _share(self.global_batch_size, micro_batches)
         super().__init__(runner, dict(dataloader, batch_size=share))
         # An endless stream has no epochs: all of the training is one.
         self.is_stream = isinstance(self.dataloader.dataset, IterableDataset)
-        if self.is_stream and max_iters is None:
+        if not self.is_stream:
+            per_epoch = math.ceil(len(self.dataloader.dataset) / self.global_batch_size)
+        elif max_iters is not None:
+            per_epoch = max_iters
+            self.dataloader = StreamLoader(self.dataloader, max_iters)
+        else:
             raise UserError(
                 f'train_cfg.max_epochs: {type(self.dataloader.dataset).__name__} has no epochs; '
                 f'set train_cfg.max_iters instead.'
             )
-        if self.is_stream:
-            per_epoch = max_iters
-            self.dataloader = StreamLoader(self.dataloader, max_iters)
-        else:
-            per_epoch = math.ceil(len(self.dataloader.dataset) / self.global_batch_size)
         self._per_epoch = per_epoch
         self._max_iters = max_iters if max_iters is not None else max_epochs * per_epoch
         self._max_epochs = math.ceil(self._max_iters / per_epoch)
@@ -93,12 +88,9 @@ class IterationLoop(BaseLoop):
         self.validated_iter = 0
         self.resumed_random_state: dict | None = None
         self.stop_training = False
-        self.skip_non_finite, self.max_skips, self.skips = non_finite == 'skip', max_skips, 0
         data = self.dataloader.dataset
         describe = data.describe if isinstance(data, Describing) else 'image {}'.format
-        self.watch = FiniteWatch(torch.device(get_device()).type, describe)
-        # Whether an iteration is in progress, so that the state is that of no iteration.
-        self.within = False
+        self.step = TrainStep(runner, micro_batches, non_finite == 'skip', max_skips, describe)
 
     @property
     def iter(self) -> int:
@@ -120,34 +112,19 @@ class IterationLoop(BaseLoop):
         """Epochs in all, the last perhaps in part."""
         return self._max_epochs
 
-    def run(self) -> torch.nn.Module:
+    def run(self) -> nn.Module:
         """Train to the end.
 
         Raises:
             TrainingStopped: A signal came; the state is saved.
         """
         runner = self.runner
-        loaders = dict(train_dataloader=self.dataloader)
-        if runner.val_loop is not None:
-            loaders['val_dataloader'] = runner.val_loop.dataloader
-        check_datasets(loaders, runner.model)
-        self._check_micro_batches()
-        source = self.dataloader.dataset if self.is_stream else self.dataloader.sampler
-        check_source(source)
-        check_batches(self.dataloader)
+        self._check()
         with listening() as stop:
-            self.stop_request = stop
             runner.call_hook('before_train')
-            if isinstance(source, TakesBatches):
-                source.set_batch(self.dataloader.batch_size)
-            source.seek(self.samples_seen)
-            batches = iter(self.dataloader)
-            if self.resumed_random_state is not None:
-                # Creating the iterator draws a number; the checkpoint's state was taken after that.
-                set_random_state(self.resumed_random_state)
+            batches = self._batches()
             runner.call_hook('before_train_epoch')
             runner.model.train()
-            self._set_skipping()
             try:
                 self._iterate(batches, stop)
             except Exception as error:
@@ -160,10 +137,31 @@ class IterationLoop(BaseLoop):
             raise TrainingStopped(self._iter, stop.signal_number)
         return runner.model
 
-    def _check_micro_batches(self) -> None:
-        model = unwrap(self.runner.model)
-        if self.micro_batches > 1 and isinstance(model, ChecksMicroBatches):
-            model.check_micro_batches()
+    @property
+    def _source(self) -> Any:
+        """What decides which samples come next: the stream, or the sampler of a data set."""
+        return self.dataloader.dataset if self.is_stream else self.dataloader.sampler
+
+    def _check(self) -> None:
+        """Raise UserError if data, model and settings do not fit together."""
+        loaders = dict(train_dataloader=self.dataloader)
+        if self.runner.val_loop is not None:
+            loaders['val_dataloader'] = self.runner.val_loop.dataloader
+        check_datasets(loaders, self.runner.model)
+        self.step.prepare()
+        check_source(self._source)
+        check_batches(self.dataloader)
+
+    def _batches(self) -> Iterator[dict]:
+        """Return the batches that follow the samples seen, with the random state to begin from."""
+        if isinstance(self._source, TakesBatches):
+            self._source.set_batch(self.dataloader.batch_size)
+        self._source.seek(self.samples_seen)
+        batches = iter(self.dataloader)
+        if self.resumed_random_state is not None:
+            # Creating the iterator draws a number; the checkpoint's state was taken after that.
+            set_random_state(self.resumed_random_state)
+        return batches
 
     def _iterate(self, batches: Iterator[dict], stop: StopRequest) -> None:
         if self._iter >= self._max_iters:
@@ -182,7 +180,7 @@ class IterationLoop(BaseLoop):
             self.run_iter(batch)
             if self._validation_is_due():
                 self._validate(stop)
-        self.watch.check()
+        self.step.watch.check()
 
     def _end_together(self, stop: StopRequest, error: Exception | None) -> None:
         """Save in all processes and raise in all if one has failed between iterations."""
@@ -198,99 +196,16 @@ class IterationLoop(BaseLoop):
 
     def run_iter(self, batch: dict[str, Any]) -> None:
         """Run one optimizer step on this process's share of a global batch."""
-        runner = self.runner
-        runner.call_hook('before_train_iter', batch_idx=self._iter, data_batch=batch)
-        self.steps_before, self.within = self._steps(), True
-        outputs = self._train_on(batch)
-        runner.call_hook(
-            'after_train_iter', batch_idx=self._iter, data_batch=batch, outputs=outputs
-        )
-        self._iter += 1
-        self.samples_seen += self.global_batch_size
-        self.within = False
-
-    def _train_on(self, batch: dict[str, Any]) -> dict[str, torch.Tensor]:
-        """Train on a batch; return the means of the outputs over micro-batches and processes."""
-        runner = self.runner
-        model = unwrap(runner.model)
-        buffers: dict[str, torch.Tensor] = {}
-        if self.skip_non_finite:
-            buffers = {name: value.clone() for name, value in model.named_buffers()}
-        skipped = self._skipped()
-        logs = self._micro_steps(model, _chunks(batch, self.micro_batches))
-        outputs = _mean_over_processes(
-            {name: sum(log[name] for log in logs) / len(logs) for name in logs[0]}
-        )
-        if self._skipped() > skipped and self.skips < self.max_skips:
-            self._skip(model, buffers)
-            return {name: torch.nan_to_num(value) for name, value in outputs.items()}
-        gradients = {name: wrapper.finite for name, wrapper in self._own_wrappers()}
-        self.watch.note(self._iter + 1, outputs, gradients, batch)
-        return self._gradient_norms() | outputs
-
-    def _gradient_norms(self) -> dict[str, torch.Tensor]:
-        """Return the norms of this iteration by their names in the log, where there are any."""
-        norms = {w.grad_name: w.grad_norm for _, w in self._own_wrappers()}
-        for _, wrapper in self._own_wrappers():
-            wrapper.grad_norm = None
-        return {name: norm for name, norm in norms.items() if norm is not None}
-
-    def _micro_steps(
-        self, model: torch.nn.Module, micro_batches: list[dict[str, Any]]
-    ) -> list[dict[str, torch.Tensor]]:
-        """Return the outputs of ``train_step`` for each micro-batch of one iteration."""
-        own = dict(optim_wrapper=self.runner.optim_wrapper)
-        counted = own | dict(iteration=self._iter)
-        # Models of other packages may not accept the iteration.
-        step = self.runner.model.train_step
-        given = counted if 'iteration' in accepted(step) else own
-        if len(micro_batches) == 1:
-            return [step(micro_batches[0], **given)]
-
-        def rehearse() -> None:
-            if isinstance(model, Rehearsing):
-                for micro in micro_batches:
-                    model.rehearse(micro, **counted)
-
-        with one_iteration(model, rehearse):
-            return [step(micro, **given) for micro in micro_batches]
+        call, number = self.runner.call_hook, self._iter
+        call('before_train_iter', batch_idx=number, data_batch=batch)
+        with self.step.whole():
+            outputs = self.step(batch, number)
+            call('after_train_iter', batch_idx=number, data_batch=batch, outputs=outputs)
+            self._iter += 1
+            self.samples_seen += self.global_batch_size
 
     def _checkpoint_hooks(self) -> list[ResumableCheckpointHook]:
         return [hook for hook in self.runner.hooks if isinstance(hook, ResumableCheckpointHook)]
-
-    def _wrappers(self) -> list[tuple[str, Any]]:
-        wrappers = self.runner.optim_wrapper
-        if isinstance(wrappers, OptimWrapperDict):
-            return list(wrappers.items())
-        return [('the model', wrappers)]
-
-    def _own_wrappers(self) -> list[tuple[str, AutocastOptimWrapper]]:
-        """Return the wrappers that count their steps; mmengine's do not."""
-        return [(n, w) for n, w in self._wrappers() if isinstance(w, AutocastOptimWrapper)]
-
-    def _set_skipping(self) -> None:
-        for _, wrapper in self._own_wrappers():
-            wrapper.skip_non_finite = self.skip_non_finite
-
-    def _skipped(self) -> int:
-        return sum(wrapper.skipped for _, wrapper in self._own_wrappers())
-
-    def _steps(self) -> int:
-        return sum(wrapper.steps for _, wrapper in self._own_wrappers())
-
-    @torch.no_grad()
-    def _skip(self, model: torch.nn.Module, buffers: dict[str, torch.Tensor]) -> None:
-        """Undo the changes that the forward pass made to buffers."""
-        self.skips += 1
-        for name, value in model.named_buffers():
-            if name in buffers:
-                value.copy_(buffers[name])
-        print_log(
-            f'Iteration {self._iter + 1} is left out: NaN or infinite gradients ({self.skips} of '
-            f'at most {self.max_skips}).',
-            'current',
-            logging.WARNING,
-        )
 
     def _rescue(self, error: Exception) -> None:
         """Save the last finished iteration before an error ends the training.
@@ -302,9 +217,7 @@ class IterationLoop(BaseLoop):
         """
         if is_lost(error):
             return
-        counted = all(isinstance(wrapper, AutocastOptimWrapper) for _, wrapper in self._wrappers())
-        between = self.within and not (counted and self._steps() == self.steps_before)
-        if between or isinstance(error, NonFiniteError):
+        if self.step.torn or isinstance(error, NonFiniteError):
             print_log(
                 'The error came within an iteration, whose state is not saved; the last '
                 'checkpoint stays.',
@@ -320,7 +233,7 @@ class IterationLoop(BaseLoop):
         return self.runner.val_loop is not None and done
 
     def _validate(self, stop: StopRequest) -> None:
-        self.watch.check()
+        self.step.watch.check()
         self.runner.val_loop.run(stop)
         if self.runner.val_loop.completed:
             self.validated_iter = self._iter
@@ -364,19 +277,3 @@ def _share(global_batch_size: int | None, micro_batches: int) -> int:
             f'choose a multiple of {parts}.'
         )
     return global_batch_size // get_world_size()
-
-
-def _mean_over_processes(outputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Average the outputs over processes, so that the log shows the loss of the global batch."""
-    if get_world_size() == 1:
-        return outputs
-    stacked = torch.stack([value.float() for value in outputs.values()])
-    all_reduce(stacked, 'mean')
-    return dict(zip(outputs, stacked, strict=True))
-
-
-def _chunks(batch: dict[str, Any], parts: int) -> list[dict[str, Any]]:
-    if parts == 1:
-        return [batch]
-    cut = {name: torch.chunk(value, parts) for name, value in batch.items()}
-    return [{name: values[i] for name, values in cut.items()} for i in range(parts)]

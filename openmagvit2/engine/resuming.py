@@ -1,5 +1,6 @@
 """Changes of the config at a resume: each is logged, or refused if it has no defined meaning."""
 
+from pathlib import Path
 from typing import Any
 
 from mmengine.dist import get_world_size
@@ -53,6 +54,15 @@ def adopt_position(runner, checkpoint: dict[str, Any]) -> None:
             f'Finished already: the checkpoint has all {done} iterations of train_cfg.max_iters.',
             'current',
         )
+
+
+def resumes_at_home(runner) -> bool:
+    """Return whether a training goes on from a checkpoint of an iteration in its own folder."""
+    folder = Path(runner.work_dir)
+    # Without a name, mmengine takes the newest of the folder.
+    source = Path(runner.cfg.get('load_from') or folder / 'iter_0.pth')
+    at_home = source.resolve().parent == folder.resolve()
+    return at_home and not source.name.startswith('best_')
 
 
 def say_what_is_not_exact(processes: int) -> None:

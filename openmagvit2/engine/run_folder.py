@@ -1,12 +1,7 @@
-"""The run that a work directory belongs to, and the checkpoint that a training starts from."""
+"""The work directory of a training: which one, whose it is, and the checkpoint to start from."""
 
-import json
 import logging
-import os
-import re
-import time
 import uuid
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +9,10 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 
 from openmagvit2.checkpoint import read_checkpoint
-from openmagvit2.checkpoint.sharded import ENDING
+from openmagvit2.engine.run import Run, checkpoints, iteration, meta_of, read_run, results
 from openmagvit2.engine.settings import read_settings
 from openmagvit2.errors import UserError
-from openmagvit2.io import write_text
-from openmagvit2.io.process import host
 
-RUN = 'run.json'
-NAME = re.compile(r'iter_([0-9]+)\.(?:pth|dcp)')
 WAYS_OUT = 'go on with --resume, or give another --work-dir'
 
 
@@ -33,100 +24,6 @@ def default_folder(config: Config) -> Path:
         parts = parts[len(parts) - 1 - parts[::-1].index('configs') + 1 :]
         return Path('work_dirs', *parts)
     return Path('work_dirs', path.name)
-
-
-def checkpoints(folder: str | Path) -> list[Path]:
-    """List the checkpoints of a folder, the newest first.
-
-    These are files ``iter_<digits>.pth`` and sharded ones, folders ``iter_<digits>.dcp``.
-    """
-    found = [
-        path
-        for path in Path(folder).glob('iter_*')
-        if NAME.fullmatch(path.name) and path.is_dir() == (path.suffix == ENDING)
-    ]
-    return sorted(found, key=lambda path: -iteration(path))
-
-
-def results(folder: str | Path) -> list[Path]:
-    """List the checkpoints of a folder and, after them, the best of its validations."""
-    best = [path for path in Path(folder).glob('best_*') if path.suffix in ('.pth', ENDING)]
-    return checkpoints(folder) + sorted(best, key=lambda path: -path.stat().st_mtime)
-
-
-def iteration(path: Path) -> int:
-    """Return the iteration in a checkpoint's name."""
-    return int(NAME.fullmatch(path.name)[1])
-
-
-@dataclass
-class Run:
-    """A training with all of its resumes.
-
-    Attributes:
-        id: In ``run.json`` and in the ``meta.run`` of each checkpoint.
-        config: File that it was started with.
-        parent: ``[id, iteration]`` of the run that this one branched from, by a resume from an
-            older file.
-    """
-
-    id: str = field(default_factory=lambda: uuid.uuid4().hex)
-    config: str = ''
-    parent: list | None = None
-
-    def has(self, path: Path, content: dict[str, Any]) -> bool:
-        """Return whether a checkpoint is of this run; one of version 1, without an identity, is."""
-        owner = _meta(content).get('run')
-        # The best of a validation has no number in its name.
-        named = NAME.fullmatch(path.name)
-        done = iteration(path) if named else _meta(content).get('iter', 0)
-        if owner in (None, self.id):
-            return self.parent is None or owner is not None or done <= self.parent[1]
-        return self.parent is not None and owner == self.parent[0] and done <= self.parent[1]
-
-    def write(self, folder: str | Path) -> None:
-        """Write ``run.json``."""
-        now = time.strftime('%Y-%m-%d %H:%M:%S')
-        content = dict(
-            id=self.id,
-            config=self.config,
-            parent=self.parent,
-            host=host(),
-            pid=os.getpid(),
-            started=now,
-        )
-        write_text(Path(folder) / RUN, json.dumps(content, indent=2) + '\n')
-
-    def owns(self, path: Path) -> bool:
-        """Return whether a file is a checkpoint of this run; an unreadable one is not."""
-        try:
-            return self.has(path, read_checkpoint(path, values=False))
-        except UserError:
-            return False
-
-
-def read_run(folder: str | Path) -> Run | None:
-    """Return the run of a folder, or None if it has no identity.
-
-    Raises:
-        UserError: The file cannot be read.
-    """
-    path = Path(folder) / RUN
-    if not path.is_file():
-        return None
-    try:
-        content = json.loads(path.read_text(encoding='utf-8'))
-        return Run(str(content['id']), str(content.get('config', '')), content.get('parent'))
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f'{path} cannot be read ({error}); give another --work-dir, or remove the file if all '
-            f'checkpoints are of one run.'
-        ) from error
-
-
-def _meta(content: dict[str, Any]) -> dict[str, Any]:
-    meta = content.get('meta')
-    return meta if isinstance(meta, dict) else {}
 
 
 def newest(folder: str | Path, run: Run | None = None) -> tuple[Path, dict[str, Any]] | None:
@@ -194,7 +91,7 @@ def default_or_old(config: Config, resume: str | bool) -> Path:
 def _is_of(folder: Path, config: Config) -> bool:
     """Return whether the run in a folder has the model of a config."""
     found = newest(folder)
-    before = read_settings(str(_meta(found[1]).get('cfg', ''))) if found else {}
+    before = read_settings(str(meta_of(found[1]).get('cfg', ''))) if found else {}
     return bool(before) and before.get('model') == read_settings(config.pretty_text).get('model')
 
 
@@ -226,7 +123,7 @@ def go_on(folder: Path, config: Config, source: Path, content: dict[str, Any]) -
         UserError: The folder holds the results of another run.
     """
     at_home = source.resolve().parent == folder.resolve()
-    old, owner = read_run(folder), _meta(content).get('run')
+    old, owner = read_run(folder), meta_of(content).get('run')
     others = [path for path in results(folder) if path.resolve() != source.resolve()]
     if not at_home and others and (old is None or old.id != owner):
         raise UserError(
@@ -236,20 +133,30 @@ def go_on(folder: Path, config: Config, source: Path, content: dict[str, Any]) -
     if old is None and at_home:
         _check_config(folder, config)
     run = old if at_home and old else Run(id=owner or uuid.uuid4().hex, config=str(config.filename))
-    done = _meta(content).get('iter', 0)
+    return _branched(run, folder, source, meta_of(content).get('iter', 0))
+
+
+def _branched(run: Run, folder: Path, source: Path, done: int) -> Run:
+    """Return a run, or a branch of it if its folder has later checkpoints than ``source``.
+
+    Args:
+        run: The run that goes on.
+        folder: Its folder.
+        source: The checkpoint that it goes on from, after ``done`` iterations.
+    """
     later = [
         path.name
         for path in checkpoints(folder)
-        if path in others and iteration(path) > done and run.owns(path)
+        if path.resolve() != source.resolve() and iteration(path) > done and run.owns(path)
     ]
-    if later:
-        run = Run(config=run.config, parent=[run.id, done])
-        print_log(
-            f'{folder}: the run branches off at iteration {done}; later files stay until it '
-            f'writes the same ({", ".join(later)}).',
-            'current',
-        )
-    return run
+    if not later:
+        return run
+    print_log(
+        f'{folder}: the run branches off at iteration {done}; later files stay until it writes the '
+        f'same ({", ".join(later)}).',
+        'current',
+    )
+    return Run(config=run.config, parent=[run.id, done])
 
 
 def _check_config(folder: Path, config: Config) -> None:

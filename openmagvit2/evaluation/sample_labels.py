@@ -10,6 +10,8 @@ from openmagvit2.models.conditioners.base import Conditioner
 
 # What stands in the place of a list of labels where they are drawn.
 RANDOM = 'random'
+# Two hundred times the field's 50,000: a list of them still has its place in memory.
+MOST = 10_000_000
 
 
 def listed(
@@ -42,10 +44,15 @@ def sample_pairs(
         num_per_class: Samples of each label; with ``drawn`` on average.
         seed: Random seed for drawn labels, which do not depend on how a set is split.
         drawn: Draw the label of each sample uniformly (LlamaGen), instead of label by label.
+
+    Raises:
+        UserError: There would be more than ``MOST``.
     """
+    count = len(labels) * num_per_class
+    if count > MOST:
+        raise UserError(f'{count} samples are too many; sample at most {MOST} at a time.')
     if not drawn:
         return [(label, number) for label in labels for number in range(num_per_class)]
-    count = len(labels) * num_per_class
     places = np.random.default_rng([seed, count]).integers(len(labels), size=count)
     seen: Counter[int] = Counter()
     pairs = []

@@ -93,8 +93,10 @@ def gather_images(paths: Sequence[str | Path]) -> list[Path]:
     for path in map(usable, paths):
         if path.is_dir():
             files += find_images(path)
-        elif path.exists():
+        elif path.is_file():
             files.append(path)
+        elif path.exists():
+            raise UserError(f'{path} is a pipe or a device; name a file.')
         elif glob.has_magic(str(path)):
             files += _matching(path)
         else:

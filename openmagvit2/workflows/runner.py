@@ -4,11 +4,12 @@ import contextlib
 import copy
 import logging
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 
 from mmengine.config import Config, ConfigDict
 from mmengine.evaluator import BaseMetric
+from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.optim import _ParamScheduler
 from mmengine.runner import LogProcessor, Runner
@@ -24,7 +25,7 @@ from openmagvit2.protocols import Preparing
 from openmagvit2.registry import METRICS
 
 # Classes of mmengine that check their settings late, and the keys that configure them.
-CONFIGURED = {_ParamScheduler: 'param_scheduler', LogProcessor: 'log_processor'}
+CONFIGURED: dict[type, str] = {_ParamScheduler: 'param_scheduler', LogProcessor: 'log_processor'}
 # What backends of mmengine's visualizer need beyond our own requirements.
 BACKEND_PACKAGES = {'TensorboardVisBackend': 'tensorboard', 'WandbVisBackend': 'wandb'}
 
@@ -56,7 +57,7 @@ def build_runner(
     config.param_scheduler = config.get('param_scheduler') or None
     check_schedulers(config.param_scheduler)
     set_wrapper(config)
-    with settings_of_mmengine():
+    with settings_of_mmengine({Hook: 'custom_hooks'}):
         return kind.from_cfg(config)
 
 
@@ -153,25 +154,29 @@ def listed(evaluators: ConfigDict | Sequence[ConfigDict]) -> Sequence[ConfigDict
 
 
 @contextlib.contextmanager
-def settings_of_mmengine() -> Iterator[None]:
-    """Turn an error in one of mmengine's schedulers, or in its log, into the user's mistake that it
+def settings_of_mmengine(more: Mapping[type, str] | None = None) -> Iterator[None]:
+    """Turn an error in one of mmengine's schedules, or in its log, into the user's mistake that it
     is, as of a ``begin`` behind the end of the training.
+
+    Args:
+        more: Further classes, and the keys that configure them.
     """
+    configured = CONFIGURED | dict(more or {})
     try:
         yield
     except Exception as error:
         # mmengine replaces a TypeError within a hook, which every scheduler steps in.
         first = error.__context__ or error
-        frames = [frame.f_locals for frame, _ in traceback.walk_tb(first.__traceback__)]
-        owners = [type(names['self']) for names in frames if 'self' in names]
-        kinds = [kind for kind in owners if issubclass(kind, tuple(CONFIGURED))]
-        # In a class of one's own it is a bug.
-        if not kinds or not kinds[-1].__module__.startswith('mmengine.'):
+        frames = [frame for frame, _ in traceback.walk_tb(first.__traceback__)]
+        within = [f for f in frames if isinstance(f.f_locals.get('self'), tuple(configured))]
+        # In a method of one's own it is a bug.
+        if not within or not within[-1].f_globals['__name__'].startswith('mmengine.'):
             raise
-        key = next(key for base, key in CONFIGURED.items() if issubclass(kinds[-1], base))
+        kind = type(within[-1].f_locals['self'])
+        key = next(key for base, key in configured.items() if issubclass(kind, base))
         raise UserError(
-            f'{key}: {kinds[-1].__name__} cannot be used so: '
-            f'{str(first) or type(first).__name__}; correct its settings.'
+            f'{key}: {kind.__name__} cannot be used so: {str(first) or type(first).__name__}; '
+            f'correct its settings.'
         ) from error
 
 

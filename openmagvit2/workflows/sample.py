@@ -55,13 +55,13 @@ def sample_npz(
     out = Path(out)
     _check_target(out)
     labels, drawn = _checked(generator, labels, seed, rejection, sampling)
+    jobs = sample_pairs(labels, num_per_class, seed, drawn)
     folder = out.with_name(f'{out.name}.parts')
     settings = dict(
         labels=RANDOM if drawn else labels, num_per_class=num_per_class, seed=seed, part=part
     )
     settings |= identity(generator, sampling, rejection)
     on_main(lambda: claim(folder, settings, 'settings.json', 'part_*.npy', 'parts'))
-    jobs = sample_pairs(labels, num_per_class, seed, drawn)
     parts = [jobs[i : i + part] for i in range(0, len(jobs), part)]
     parts = list(by_class(jobs)) if rejection else parts
     how = dict(seed=seed, batch_size=batch_size, rejection=rejection, **sampling)

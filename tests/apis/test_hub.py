@@ -1,6 +1,7 @@
 """Models as folders: what is written loads again, and what a stranger wrote runs nothing."""
 
 import json
+import os
 import sys
 
 import numpy as np
@@ -208,3 +209,23 @@ def test_published_weights_by_name(tmp_path, monkeypatch, tokenizer):
 def test_model_given_alone_has_no_config(tokenizer, tmp_path):
     with pytest.raises(UserError, match='from_config'):
         Tokenizer(tokenizer.model).save_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize('name', ['config.json', 'model.safetensors'])
+@pytest.mark.parametrize('kind', ['pipe', 'device'])
+def test_pipes_and_devices_are_not_read(folder, name, kind):
+    """A pipe would be waited for, and a device has no end."""
+    (folder / name).unlink()
+    if kind == 'pipe':
+        os.mkfifo(folder / name)
+    else:
+        (folder / name).symlink_to('/dev/zero')
+    with pytest.raises(UserError, match=f'{name} (is no file|does not exist)'):
+        Tokenizer.from_pretrained(folder, device='cpu')
+
+
+@pytest.mark.parametrize('text', ['[' * 10**5, '[]', '5', '{"weight_map": ["a"]}', ''])
+def test_an_index_that_is_none_is_one_sentence(folder, text):
+    (folder / 'model.safetensors.index.json').write_text(text)
+    with pytest.raises(UserError, match=r'index\.json is damaged'):
+        Tokenizer.from_pretrained(folder, device='cpu')

@@ -280,6 +280,14 @@ def test_a_changed_type_drops_keys_deep_inside(load):
         ('val_dataloader.batch_sampler', {}, r'batch_sampler must be a dict with a `type`'),
         ('train_dataloader.multiprocessing_context', 'x', 'context must be one of None, fork, sp'),
         ('train_dataloader.multiprocessing_context', 'spawn', 'needs worker processes, and train'),
+        ('custom_hooks', dict(type='SampleGridHook'), 'custom_hooks must be a list of dicts, got'),
+        ('custom_hooks', [dict(type='SampleGridHook', priority='x')], r'priority must be a whole'),
+        ('custom_hooks', [dict(type='SampleGridHook', priority=101)], r'0\.priority must be a who'),
+        (
+            'optim_wrapper',
+            dict(clip_grad=dict(max_norm=1, norm_type=0)),
+            'norm_type must be a numb',
+        ),
         ('visualizer', {}, r'visualizer must be a dict with a `type`, got {}'),
         ('visualizer', dict(vis_backends=[]), r'visualizer must be a dict with a `type`'),
         (

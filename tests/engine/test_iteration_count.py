@@ -1,4 +1,4 @@
-"""The loop counts iterations and hands the number to models that take it."""
+"""A step hands the number of its iteration to models that take it."""
 
 from types import SimpleNamespace
 
@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from openmagvit2.engine.loops import IterationLoop
 from openmagvit2.engine.parallel.ddp import RoleDDP
+from openmagvit2.engine.step import TrainStep
 from openmagvit2.models.layers.iteration import PerIteration
 
 
@@ -41,10 +41,9 @@ class OfVersion1(nn.Module):
 
 
 def steps(model: nn.Module, count: int) -> list[dict]:
-    loop = IterationLoop.__new__(IterationLoop)
-    loop._runner = SimpleNamespace(model=model, optim_wrapper='wrapper')
-    loop._iter = 5
-    return loop._micro_steps(model, [torch.tensor(float(i)) for i in range(count)])
+    runner = SimpleNamespace(model=model, optim_wrapper='wrapper')
+    step = TrainStep(runner, count, False, 0, 'image {}'.format)
+    return step._micro_steps(model, [torch.tensor(float(i)) for i in range(count)], 5)
 
 
 @pytest.mark.parametrize('count', [1, 3])

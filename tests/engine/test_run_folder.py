@@ -13,7 +13,9 @@ from openmagvit2.checkpoint import read_checkpoint
 from openmagvit2.config import load_config
 from openmagvit2.engine import run_folder
 from openmagvit2.engine.lock import LOCK, lock
+from openmagvit2.engine.run import checkpoints, results
 from openmagvit2.engine.run_folder import newest
+from openmagvit2.io.process import host
 from openmagvit2.workflows.train import train
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
@@ -95,7 +97,7 @@ def test_the_best_of_a_validation_is_a_result_too(tmp_path):
 def test_only_ascii_digits_are_a_number(tmp_path):
     for name in ('iter_\u0661.pth', 'iter_1.pth.bak', 'iter_.pth', 'iter_-1.pth', 'iter_1e3.pth'):
         (tmp_path / name).touch()
-    assert not run_folder.checkpoints(tmp_path) and not run_folder.results(tmp_path)
+    assert not checkpoints(tmp_path) and not results(tmp_path)
 
 
 def test_torn_files(tmp_path):
@@ -119,8 +121,8 @@ def test_one_training_at_a_time(tmp_path):
     for holder, age, holds in (
         (dict(host='elsewhere', pid=1), 0, True),
         (dict(host='elsewhere', pid=1), 1000, False),
-        (dict(host=run_folder.host(), pid=os.getpid(), started='1'), 0, False),
-        (dict(host=run_folder.host(), pid=2**22 + 1), 0, False),
+        (dict(host=host(), pid=os.getpid(), started='1'), 0, False),
+        (dict(host=host(), pid=2**22 + 1), 0, False),
     ):
         file.write_text(json.dumps(holder))
         os.utime(file, (time.time() - age,) * 2)

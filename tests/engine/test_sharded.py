@@ -18,7 +18,8 @@ from openmagvit2.apis import init_model
 from openmagvit2.checkpoint import read_checkpoint, sharded
 from openmagvit2.checkpoint.hashing import file_hash, weights_hash
 from openmagvit2.config import load_config
-from openmagvit2.engine.run_folder import checkpoints, newest
+from openmagvit2.engine.run import checkpoints
+from openmagvit2.engine.run_folder import newest
 from openmagvit2.engine.sharded import remove_sharded, remove_sharded_leftovers, write_sharded
 from openmagvit2.errors import UserError
 from openmagvit2.workflows.convert import convert

@@ -1,8 +1,12 @@
 """Many trainings in processes of their own, and Ctrl-C."""
 
+import os
 import pickle
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -77,3 +81,17 @@ def test_one_seed_has_no_spread(values, text):
         for value in values
     ]
     assert as_markdown(summarize(runs)).splitlines()[-1].endswith(f'| {len(runs)} | {text} |')
+
+
+def test_ctrl_c_is_left_to_the_parent():
+    code = 'import os, signal\nfrom studies.ablation import _begin\n_begin(1)\n'
+    code += 'os.kill(os.getpid(), signal.SIGINT)\nwhile True: pass'
+    tools = Path(__file__).parents[2] / 'tools'
+    done = subprocess.run(
+        [sys.executable, '-c', code],
+        env=os.environ | dict(PYTHONPATH=f'{tools}{os.pathsep}{tools.parent}'),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (130, '')

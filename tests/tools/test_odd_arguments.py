@@ -73,6 +73,8 @@ CONFIG = f'{ROOT}/configs/tiny/fsq_32.py fsq.pth'
         (f'test {CONFIG} --size ² --work-dir t', "number of pixels (the crops are square) or 'or"),
         (f'test {CONFIG} --size {10**6} --work-dir t', 'makes images of 4000 GB; this machine'),
         (f'reconstruct {FSQ} images --out-dir o --size {10**6}', 'makes images of 4000 GB'),
+        (f'sample {AR}000000 --out-dir o', '1000000 images are too many for one grid'),
+        (f'sample {AR} --npz o.npz --num-per-class {10**12}', 'samples are too many; sample at'),
         ('plot a --smooth 0', "argument --smooth: '0' is no whole number from 1"),
         ('benchmark lfq --threads -1', "argument --threads: '-1' is no whole number from 1"),
         ('benchmark lfq --repeats 0', "argument --repeats: '0' is no whole number from 1"),

@@ -13,6 +13,7 @@ from openmagvit2.errors import UserError
 from openmagvit2.registry import PARAM_SCHEDULERS
 from openmagvit2.workflows.train import train
 
+ROLE = 'optim_wrapper.autoencoder'
 CONFIG = Path(__file__).parents[2] / 'configs' / 'tiny' / 'lfq_32.py'
 
 
@@ -45,6 +46,7 @@ def test_a_resume_of_a_finished_training_says_so(tmp_path, monkeypatch):
         (dict(type='LinearLR', begin=2), 'LinearLR cannot be used so: .*end should be larger'),
         (dict(type='StepLR', step_size=0), 'StepLR cannot be used so: .*modulo by zero'),
         (dict(type='StepLR', step_size=None), "StepLR cannot be used so: .*'NoneType'; correct"),
+        (dict(type='WarmupDecayLR', last_step='x'), 'WarmupDecayLR cannot be used so: Asserti'),
         (dict(type='MultiStepLR', milestones=3), 'MultiStepLR cannot be used so: .*int'),
     ],
 )
@@ -71,6 +73,30 @@ def test_logs_of_mmengine_that_cannot_be_written(tmp_path, settings):
     config = load_config(CONFIG, options(tmp_path.name, log_processor=log))
     with pytest.raises(UserError, match='^log_processor: LogProcessor cannot be used so: '):
         train(config, str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ('given', 'told'),
+    [
+        ({'optim_wrapper.type': 'AmpOptimWrapper'}, r'optim_wrapper\.type=.* is not used here'),
+        ({ROLE: dict(no_decay='embed')}, "no_decay must be a list .* got 'embed'"),
+        ({f'{ROLE}.no_decay': 3}, 'no_decay must be a list of parts of names'),
+        ({ROLE: dict(no_decay_1d='x')}, 'no_decay_1d must be one of True, False'),
+        ({f'{ROLE}.no_dcay': 3}, r'Unknown config key `optim_wrapper\.autoencoder\.no_dcay`'),
+        ({ROLE: dict(optimizer=dict(params=3))}, 'params are those of the role'),
+        (
+            {'param_scheduler': [dict(type='StepLR', by_epoch=False, convert_to_iter_based=True)]},
+            'convert_to_iter_based goes with by_epoch=True',
+        ),
+        (
+            {'custom_hooks': [dict(type='EarlyStoppingHook', monitor='x')]},
+            '^custom_hooks: EarlyStoppingHook cannot be used so: Cannot infer the rule for x',
+        ),
+    ],
+)
+def test_settings_that_are_of_no_use(tmp_path, given, told):
+    with pytest.raises(UserError, match=told):
+        train(load_config(CONFIG, options(tmp_path.name) | given), str(tmp_path))
 
 
 def test_settings_that_mmengine_has_and_a_training_can_follow(tmp_path):

@@ -3,6 +3,8 @@ is not done again.
 """
 
 import json
+import os
+import signal
 import statistics
 import time
 from collections.abc import Sequence
@@ -65,10 +67,14 @@ def run_all(
     # A process for each training: mmengine keeps global state, and a fresh one is what a user would
     # start.
     context = get_context('spawn')
-    with ProcessPoolExecutor(
-        jobs, context, torch.set_num_threads, (threads,), max_tasks_per_child=1
-    ) as pool:
+    with ProcessPoolExecutor(jobs, context, _begin, (threads,), max_tasks_per_child=1) as pool:
         return _run_some_at_a_time(pool, jobs, tasks)
+
+
+def _begin(threads: int) -> None:
+    """Begin a process of a training: Ctrl-C outside of the training itself is for the parent."""
+    signal.signal(signal.SIGINT, lambda *_: os._exit(128 + signal.SIGINT))
+    torch.set_num_threads(threads)
 
 
 def _run_some_at_a_time(pool: Executor, jobs: int, tasks: Sequence[tuple]) -> list[dict]:

@@ -3,32 +3,24 @@
 import logging
 import math
 from pathlib import Path
-from typing import Any
 
-import mmengine
-import numpy as np
-import torch
-from mmengine.dist import all_gather_object, barrier, get_rank, is_main_process
+from mmengine.dist import all_gather_object, barrier, is_main_process
 from mmengine.hooks import Hook
-from mmengine.logging import HistoryBuffer, print_log
-from torch import nn
+from mmengine.logging import print_log
 
 from openmagvit2.checkpoint import save_atomically
-from openmagvit2.checkpoint.loading import TRAINING_ONLY, required
-from openmagvit2.engine.finite import NonFiniteError, check_parameters
-from openmagvit2.engine.hooks.scalars import flush_scalars
+from openmagvit2.engine.finite import check_parameters, check_parameters_together
 from openmagvit2.engine.parallel.fsdp import RoleFSDP
-from openmagvit2.engine.parallel.shards import DTensor, gathered, like, part
 from openmagvit2.engine.random_state import get_random_state
-from openmagvit2.engine.resuming import adopt_position, say_what_is_not_exact
-from openmagvit2.engine.run_folder import Run, checkpoints
-from openmagvit2.engine.sharded import remove_sharded, remove_sharded_leftovers, write_sharded
+from openmagvit2.engine.resuming import resumes_at_home
+from openmagvit2.engine.rotation import Rotation
+from openmagvit2.engine.run import Run
+from openmagvit2.engine.sharded import remove_sharded_leftovers, write_sharded
+from openmagvit2.engine.training_state import collect, make_plain, restore, take_weights
 from openmagvit2.engine.unwrap import unwrap
-from openmagvit2.errors import UserError, check_choice, faults
+from openmagvit2.errors import UserError, check_choice
 from openmagvit2.io import remove_leftovers
 from openmagvit2.registry import HOOKS
-
-KEPT_VALUES = 200
 
 
 @HOOKS.register_module()
@@ -70,11 +62,11 @@ class ResumableCheckpointHook(Hook):
                 f'default_hooks.checkpoint.max_keep must be at least 1, got {max_keep}.'
             )
         self.interval, self.sharded = interval, sharded
-        self.max_keep = max_keep
+        # The iteration whose checkpoint is in the work directory already.
         self.saved: int | None = None
         # Set by the workflow that starts the training; only files of this run are removed.
         self.run = Run()
-        self._written: set[Path] = set()
+        self.rotation = Rotation(max_keep)
 
     def before_run(self, runner) -> None:
         """Make a sharded model whole: the Runner now broadcasts the first process's weights."""
@@ -161,7 +153,7 @@ class ResumableCheckpointHook(Hook):
         """Write the state after ``runner.iter`` iterations, once; all processes take part."""
         if self.saved == runner.iter:
             return
-        runner.train_loop.watch.check()
+        runner.train_loop.step.watch.check()
         self._save(runner, f'iter_{runner.iter}')
         self.saved = runner.iter
 
@@ -179,59 +171,27 @@ class ResumableCheckpointHook(Hook):
         barrier()
 
     def _checkpoint(self, runner, random_states: list[dict], sharded: bool) -> dict:
-        checkpoint = _state(runner, sharded) | dict(
-            random_states=random_states, validated_iter=runner.train_loop.validated_iter
-        )
-        checkpoint['meta'] |= dict(run=self.run.id, sharded=sharded)
+        checkpoint = collect(runner, random_states, sharded)
+        checkpoint['meta']['run'] = self.run.id
         runner.call_hook('before_save_checkpoint', checkpoint=checkpoint)
         return checkpoint
 
     def _write(self, runner, checkpoint: dict, name: str) -> None:
+        model, state = unwrap(runner.model), checkpoint['state_dict']
         if checkpoint['meta']['sharded']:
             path = Path(runner.work_dir, f'{name}.dcp')
-            self._check_together(runner, checkpoint)
+            check_parameters_together(model, state, runner.iter)
             write_sharded(checkpoint, path)
         else:
             path = Path(runner.work_dir, f'{name}.pth')
-            check_parameters(_raw(runner), checkpoint['state_dict'], runner.iter)
+            check_parameters(model, state, runner.iter)
             save_atomically(checkpoint, path)
         if is_main_process() and not name.startswith('best_'):
-            self._remove_old(path)
-
-    def _check_together(self, runner, checkpoint: dict) -> None:
-        """Check the parts of all processes, so that all write or none."""
-        parts = {name: part(value) for name, value in checkpoint['state_dict'].items()}
-        problem = None
-        try:
-            check_parameters(_raw(runner), parts, runner.iter)
-        except NonFiniteError as error:
-            problem = str(error)
-        for text in all_gather_object(problem):
-            if text:
-                raise NonFiniteError(text)
-
-    def _remove_old(self, path: Path) -> None:
-        """Remove older checkpoints of this run, after a new one is written."""
-        self._written.add(path)
-        # After a resume from an older file there may be later ones; never remove the file just
-        # written.
-        others = [old for old in checkpoints(path.parent) if old != path and self._is_own(old)]
-        for old in others[self.max_keep - 1 :]:
-            if old.is_dir():
-                remove_sharded(old)
-            else:
-                old.unlink()
-
-    def _is_own(self, path: Path) -> bool:
-        """Return whether a checkpoint is of this run; an unreadable one is not."""
-        if path not in self._written and self.run.owns(path):
-            self._written.add(path)
-        return path in self._written
+            self.rotation.add(path, self.run)
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
         """Convert everything, including what other hooks added, to tensors and plain values."""
-        for key in ('meta', 'message_hub', 'optimizer', 'param_schedulers'):
-            checkpoint[key] = _plain(checkpoint[key])
+        make_plain(checkpoint)
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
         """Restore the plain values; a resume must match the model key by key.
@@ -239,95 +199,10 @@ class ResumableCheckpointHook(Hook):
         Raises:
             UserError: The checkpoint belongs to another model.
         """
-        # To shards, if there are any.
-        runner.model.train()
         resumes = bool(runner.cfg.get('resume'))
-        own, state = _raw(runner).state_dict(), checkpoint['state_dict']
-        # Weights to start from may come without a discriminator, as converted ones do.
-        optional = () if resumes else TRAINING_ONLY
-        sides = dict(missing=own.keys() - state.keys(), unexpected=state.keys() - own.keys())
-        sides = {side: sorted(required(names, optional)) for side, names in sides.items()}
-        if any(sides.values()):
-            raise UserError(
-                f'The checkpoint is of another model: {faults(sides)}. Use the config it was '
-                f'trained with.'
-            )
-        checkpoint['state_dict'] = {
-            name: like(value, own[name]) if name in own else value for name, value in state.items()
-        }
+        take_weights(runner, checkpoint, resumes)
         # `load_from` starts a new training: positions and random states do not apply.
         if resumes:
-            self._restore(runner, checkpoint)
-
-    def _restore(self, runner, checkpoint: dict) -> None:
-        """Go on from the position of a checkpoint of this training."""
-        adopt_position(runner, checkpoint)
-        hub = checkpoint.get('message_hub')
-        if hub:
-            hub['log_scalars'] = {k: HistoryBuffer(*v) for k, v in hub['log_scalars'].items()}
-        states, loop = checkpoint.get('random_states', []), runner.train_loop
-        say_what_is_not_exact(len(states))
-        loop.resumed_random_state = states[get_rank()] if get_rank() < len(states) else None
-        loop.validated_iter = checkpoint.get('validated_iter', 0)
-        source = Path(runner.cfg.get('load_from') or Path(runner.work_dir, 'iter_0.pth'))
-        at_home = source.resolve().parent == Path(runner.work_dir).resolve()
-        if at_home and not source.name.startswith('best_'):
-            self.saved = checkpoint['meta']['iter']
-
-
-def _raw(runner) -> nn.Module:
-    return unwrap(runner.model)
-
-
-def _state(runner, sharded: bool) -> dict:
-    """Return what mmengine's checkpoint holds, under its keys, without two copies in memory."""
-    collect = dict if sharded else gathered
-    flush_scalars(runner)
-    hub = runner.message_hub.state_dict()
-    hub['log_scalars'] = {
-        k: [v[-KEPT_VALUES:].tolist() for v in buffer.data]
-        for k, buffer in hub['log_scalars'].items()
-    }
-    hub['runtime_info'] = {k: v for k, v in hub['runtime_info'].items() if k != 'cfg'}
-    meta = dict(
-        iter=runner.iter,
-        samples_seen=runner.train_loop.samples_seen,
-        epoch=runner.epoch,
-        cfg=runner.cfg.pretty_text,
-        seed=runner.seed,
-        experiment_name=runner.experiment_name,
-        mmengine_version=mmengine.__version__,
-        dataset_meta=getattr(runner.train_dataloader.dataset, 'metainfo', None),
-    )
-    schedulers = runner.param_schedulers
-    if isinstance(schedulers, dict):
-        schedulers = {
-            name: [scheduler.state_dict() for scheduler in some]
-            for name, some in schedulers.items()
-        }
-    else:
-        schedulers = [scheduler.state_dict() for scheduler in schedulers or ()]
-    return dict(
-        meta=meta,
-        state_dict=collect(dict(_raw(runner).state_dict())),
-        message_hub=hub,
-        optimizer=collect(runner.optim_wrapper.state_dict()),
-        param_schedulers=schedulers,
-    )
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(_plain(item) for item in value)
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, DTensor):
-        # It goes into a sharded checkpoint as it is.
-        return value
-    if isinstance(value, torch.Tensor):
-        return value.detach().cpu()
-    if value is None or isinstance(value, (str, int, float, bool)):
-        return value
-    return str(value)
+            restore(runner, checkpoint)
+            if resumes_at_home(runner):
+                self.saved = checkpoint['meta']['iter']

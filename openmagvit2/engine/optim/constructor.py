@@ -11,7 +11,7 @@ from openmagvit2.engine.optim.wrapper import AutocastOptimWrapper, RoleOptimWrap
 from openmagvit2.engine.parallel.shards import DTensor
 from openmagvit2.engine.precision import fastest_precision
 from openmagvit2.engine.unwrap import unwrap
-from openmagvit2.errors import UserError
+from openmagvit2.errors import UserError, check_choice
 from openmagvit2.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
 from openmagvit2.signatures import accepted
 
@@ -28,13 +28,19 @@ class RoleOptimConstructor:
     whose names contain one of these.
 
     Raises:
-        UserError: There is a ``paramwise_cfg``, or a role has ``accumulative_counts`` of its own.
+        UserError: There is a ``paramwise_cfg`` or a ``type``, or a role has ``accumulative_counts``
+            of its own.
     """
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
         if paramwise_cfg:
             raise UserError(
                 'optim_wrapper.paramwise_cfg is not used here; set no_decay_1d in a role.'
+            )
+        if optim_wrapper_cfg.get('type') is not None:
+            raise UserError(
+                f'optim_wrapper.type={optim_wrapper_cfg["type"]!r} is not used here; set dtype, or '
+                f'the type in a role.'
             )
         given = {key: optim_wrapper_cfg.get(key) for key in COMMON}
         # None leaves a key to its default.
@@ -87,8 +93,13 @@ class RoleOptimConstructor:
                 f'optim_wrapper.{name}.optimizer must be a dict with a `type`, got {optimizer!r}.'
             )
         cfg = dict(type='AutocastOptimWrapper', role=name) | self.common | given
-        no_decay_1d = cfg.pop('no_decay_1d', False)
-        words = tuple(cfg.pop('no_decay', ()))
+        path = f'optim_wrapper.{name}'
+        no_decay_1d, words = cfg.pop('no_decay_1d', False), cfg.pop('no_decay', ())
+        check_choice(f'{path}.no_decay_1d', no_decay_1d, (True, False))
+        if not isinstance(words, (list, tuple)) or not all(isinstance(w, str) for w in words):
+            raise UserError(f'{path}.no_decay must be a list of parts of names, got {words!r}.')
+        if 'params' in optimizer:
+            raise UserError(f'{path}.optimizer.params are those of the role; remove the key.')
         parameters = {n: p for n, p in module.named_parameters() if p.requires_grad}
         groups: list = list(parameters.values())
         if no_decay_1d or words:

@@ -10,23 +10,12 @@ from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import Tensor
 from torch.optim import Optimizer
 
-from openmagvit2.checkpoint.sharded import Stored
-from openmagvit2.engine.parallel.shards import DTensor, like, part, whole
+from openmagvit2.engine.optim.state import check_state, keep_settings, own_state
+from openmagvit2.engine.parallel.shards import DTensor, part, whole
 from openmagvit2.engine.precision import Precision, fastest_precision
-from openmagvit2.errors import UserError, check_choice
+from openmagvit2.errors import check_choice
 from openmagvit2.registry import OPTIM_WRAPPERS
 
-# Settings of an optimizer that may change during a training without changing its state.
-CHANGEABLE = (
-    'lr',
-    'initial_lr',
-    'weight_decay',
-    'betas',
-    'eps',
-    'momentum',
-    'dampening',
-    'nesterov',
-)
 DTYPES = {'float32': None, 'bfloat16': torch.bfloat16, 'float16': torch.float16}
 
 
@@ -41,7 +30,7 @@ class AutocastOptimWrapper(OptimWrapper):
             was trained in.
         accumulative_counts: Micro-batches of one step.
         clip_grad: Arguments of ``clip_grad_norm_``, as ``dict(max_norm=1.0)``.
-        role: Prefix of the logged gradient norm.
+        role: Name of what the optimizer trains, in errors and in the log.
     """
 
     def __init__(
@@ -61,20 +50,19 @@ class AutocastOptimWrapper(OptimWrapper):
             check_choice('optim_wrapper.dtype', dtype, ('auto', *DTYPES))
         self.device_type = torch.device(get_device()).type
         self.asked_for = dtype or 'float32'
-        self.automatic = dtype == 'auto'
-        if self.automatic:
+        if self.asked_for == 'auto':
             self._compute_in(fastest_precision(get_device()))
         else:
             self._compute_in(Precision(self.asked_for, 'set by optim_wrapper.dtype'))
+        self.role = role
+        # Name and value, on the device, of the norm of the last step, which goes into the log.
         self.grad_name = f'{role}.grad_norm'
-        # That of the last step, on the device; the loop takes it for the log.
         self.grad_norm: Tensor | None = None
-        self.steps = 0
-        # Whether the last gradients were finite, on the device; and, set by the loop, whether to
-        # skip the steps of others.
+        # Whether the last gradients were finite, on the device.
         self.finite: Tensor | None = None
+        # Set before a training: whether steps with other gradients are skipped.
         self.skip_non_finite = False
-        self.skipped = 0
+        self.steps = self.skipped = 0
 
     def _compute_in(self, precision: Precision) -> None:
         if precision.dtype == 'float16' and self.device_type == 'cpu':
@@ -105,20 +93,26 @@ class AutocastOptimWrapper(OptimWrapper):
         device once a step.
         """
         if self.scaler is None:
+            self._checked_step(**kwargs)
+        else:
             # A scaler checks the gradients and skips steps by itself.
-            self.finite = self._gradients_are_finite()
-            if self.skip_non_finite and self.finite is not None and not bool(self.finite):
-                self.skipped += 1
-                return
             self.steps += 1
-            super().step(**kwargs)
+            self._scaled_step(self.scaler, **kwargs)
+
+    def _checked_step(self, **kwargs) -> None:
+        self.finite = self._gradients_are_finite()
+        if self.skip_non_finite and self.finite is not None and not bool(self.finite):
+            self.skipped += 1
             return
         self.steps += 1
+        super().step(**kwargs)
+
+    def _scaled_step(self, scaler: torch.amp.GradScaler, **kwargs) -> None:
         if self.clip_grad_kwargs:
-            self.scaler.unscale_(self.optimizer)
+            scaler.unscale_(self.optimizer)
             self._clip_grad()
-        self.scaler.step(self.optimizer, **kwargs)
-        self.scaler.update()
+        scaler.step(self.optimizer, **kwargs)
+        scaler.update()
 
     def _clip_grad(self) -> None:
         """Clip the gradients, as mmengine does, without waiting for their norm."""
@@ -163,57 +157,13 @@ class AutocastOptimWrapper(OptimWrapper):
         Raises:
             UserError: The state is of another optimizer or of other parameter groups.
         """
-        state_dict = dict(state_dict)
-        own = [
-            {key: group[key] for key in CHANGEABLE if key in group}
-            for group in self.optimizer.param_groups
-        ]
-        self._check(state_dict)
-        scaler = state_dict.pop('scaler', None)
-        state_dict.pop('dtype', None)
+        state = dict(state_dict)
+        kind, scaler, _ = (state.pop(key, None) for key in ('kind', 'scaler', 'dtype'))
+        check_state(self.role, self.optimizer, state, kind)
         if self.scaler is not None and scaler is not None:
             self.scaler.load_state_dict(scaler)
-        super().load_state_dict(state_dict | dict(state=self._owned(state_dict)))
-        for group, settings in zip(self.optimizer.param_groups, own, strict=True):
-            # A schedule, loaded after this, sets the rate of its position.
-            group.update(settings)
-
-    def _owned(self, state_dict: dict) -> dict:
-        """Copy the states of a file into this process's memory, sharded like their parameters.
-
-        torch updates the given tensors in place, and those may be mapped from the file.
-        """
-        order = [p for group in self.optimizer.param_groups for p in group['params']]
-        numbers = [number for group in state_dict['param_groups'] for number in group['params']]
-        owners = dict(zip(numbers, order, strict=True))
-        return {
-            number: {key: _owned(value, owners[number]) for key, value in values.items()}
-            for number, values in state_dict['state'].items()
-        }
-
-    def _check(self, state: dict) -> None:
-        role, kind = self.grad_name.partition('.')[0], type(self.optimizer).__name__
-        saved = state.pop('kind', kind)
-        if saved != kind:
-            raise UserError(
-                f'optim_wrapper.{role}.optimizer.type={kind}: the checkpoint has the state of '
-                f'{saved}; set that, or start from its weights with load_from.'
-            )
-        groups = [
-            [len(group['params']) for group in groups]
-            for groups in (self.optimizer.param_groups, state['param_groups'])
-        ]
-        if groups[0] != groups[1]:
-            raise UserError(
-                f'optim_wrapper.{role}: groups of {groups[0]} parameters, the checkpoint has '
-                f'{groups[1]}; set no_decay_1d as it was.'
-            )
-        for mine, theirs in zip(self.optimizer.param_groups, state['param_groups'], strict=True):
-            if mine.get('amsgrad') != theirs.get('amsgrad'):
-                raise UserError(
-                    f'optim_wrapper.{role}.optimizer.amsgrad={mine.get("amsgrad")}: the '
-                    f'checkpoint has another; set that.'
-                )
+        with keep_settings(self.optimizer):
+            super().load_state_dict(state | dict(state=own_state(self.optimizer, state)))
 
     def adopt(self, dtype: str) -> str | None:
         """Resume a checkpoint trained in ``dtype``: 'auto' takes that type, an explicit type stays.
@@ -223,24 +173,13 @@ class AutocastOptimWrapper(OptimWrapper):
         """
         if dtype == self.precision.dtype:
             return None
-        if not self.automatic:
+        if self.asked_for != 'auto':
             return (
                 f'optim_wrapper.dtype={self.precision.dtype} takes the place of the {dtype} of '
                 f'the checkpoint.'
             )
         self._compute_in(Precision(dtype, 'the type of the checkpoint'))
         return f'optim_wrapper.dtype=auto: {self.precision}'
-
-
-def _owned(value: object, owner: Tensor) -> object:
-    if isinstance(value, Stored):
-        return like(value, owner)
-    if not isinstance(value, Tensor):
-        return value
-    if value.shape == owner.shape and isinstance(owner, DTensor):
-        return like(value, owner)
-    # torch copies what goes to another device.
-    return value.clone() if owner.device.type == 'cpu' else value
 
 
 class RoleOptimWrappers(OptimWrapperDict):
