@@ -24,7 +24,7 @@ class Generator(Pretrained):
 
     Args:
         model: A generator; see :meth:`from_config`.
-        sampling: Default settings; the config's ``eval_sampling``.
+        sampling: Default settings of sampling; None: the config's ``eval_sampling``.
         config: Its merged config, for :meth:`save_pretrained`.
 
     Raises:
@@ -76,12 +76,12 @@ class Generator(Pretrained):
         """Map labels (B,) to images uint8 (B, H, W, 3).
 
         Args:
-            labels: Class of each image, whole numbers from 0 in a list, an array or a tensor; -1 is
-                the null class: any class.
-            seed: Random seed for sampling; (seed, class, number) alone decide a sample.
-            numbers: Number of each sample within its class; counted in order by default.
-            sampling: ``guidance``, ``temperature``, ``top_k``, ``top_p``, ``schedule``,
-                ``interval`` instead of the config's; one value, or one a sub-token.
+            labels: Class of each image, as integers from 0 in a list, an array or a tensor; -1 is
+                the null class, an image of any class.
+            seed: Random seed for sampling; a sample depends only on (seed, class, number).
+            numbers: Number of each sample within its class; by default they are counted in order.
+            sampling: ``guidance``, ``temperature``, ``top_k``, ``top_p``, ``schedule`` and
+                ``interval``, which override the config's; one value, or one per sub-token.
 
         Raises:
             UserError: A label or a setting is out of range; the model's logits are not finite.
@@ -97,14 +97,15 @@ class Generator(Pretrained):
         rejection: 'Rejection | None' = None,
         **sampling: Any,
     ) -> np.ndarray:
-        """Return images uint8 (N, H, W, 3) of a set, a batch at a time.
+        """Sample a set of images in batches; return uint8 (N, H, W, 3).
 
         Args:
             pairs: Label of each image, and its number within the label.
             seed: Random seed for sampling.
-            batch_size: Images at a time; the result is the same with any.
-            rejection: Of each label draw more, and keep as many as there are pairs of it: those
-                that a classifier finds most probable, in place of the numbers; ordered by label.
+            batch_size: Images per batch; the result does not depend on it.
+            rejection: Draw more images of each label and keep those that a classifier finds most
+                probable, as many as the label has pairs. Images are then ordered by label, and the
+                numbers of the pairs are ignored.
             sampling: See :meth:`sample`.
 
         Raises:

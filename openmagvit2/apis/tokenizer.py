@@ -47,14 +47,19 @@ class Tokenizer(Pretrained):
         background: Colour = 'white',
         value_range: tuple[float, float] | None = None,
     ) -> Tensor:
-        """Map images to indices int64 (B, *token_shape), of most tokenizers (B, h, w).
+        """Map images to indices int64 (B, *token_shape), for most tokenizers (B, h, w).
 
         Args:
-            images, background, value_range: See :func:`openmagvit2.apis.images.to_list`.
+            images: One image or a list of images of one size: a path, the bytes of a file, an open
+                file, a PIL image, an array (H, W, 3) or a tensor (3, H, W), uint8 or floats; or a
+                batch of arrays or tensors.
+            background: Color behind transparent pixels of files and PIL images.
+            value_range: Values of black and white in arrays and tensors of floats, (-1, 1) by
+                default.
 
         Raises:
-            UserError: There are no images, or they differ in size: encode them one by one; the
-                encoder gives NaN or infinite numbers, whose indices would look like any others.
+            UserError: There are no images, or they differ in size, or the encoder outputs NaN or
+                infinite numbers.
         """
         batch = [self._pad(image) for image in to_list(images, background, value_range)]
         if not batch:
@@ -72,12 +77,12 @@ class Tokenizer(Pretrained):
         """Map indices to images uint8 (B, H, W, 3).
 
         Args:
-            indices: Whole numbers of any type as a tensor or an array, (B, *token_shape): (B, h,
-                w), with several codebooks (B, h, w, codebooks), of latent tokens (B, N). Of a
-                single image also without B, which is then 1.
+            indices: Tensor or array of integers of any type, (B, *token_shape): (B, h, w), or
+                (B, h, w, codebooks) for several codebooks, or (B, N) for latent tokens. The indices
+                of a single image may leave out B.
 
         Raises:
-            UserError: They have another type or shape, or lie outside the codebook.
+            UserError: The indices have another type or shape, or lie outside the codebook.
         """
         indices = to_indices(indices, len(self.model.index_axes()))
         device = next(self.model.parameters()).device
@@ -90,14 +95,15 @@ class Tokenizer(Pretrained):
         value_range: tuple[float, float] | None = None,
         on_error: str = 'raise',
     ) -> list[np.ndarray | None]:
-        """Encode and decode images of any sizes: a uint8 (H, W, 3) for each.
+        """Encode and decode images; return a list with a uint8 (H, W, 3) for each.
 
         All images are read before the first goes through the model.
 
         Args:
-            images, background, value_range: See :func:`openmagvit2.apis.images.to_list`.
-            on_error: What a file that cannot be read does. 'raise': it ends the call. 'skip': it is
-                named in the log, and None stands in its place.
+            images: One image or a list of images of any sizes, as in :meth:`encode`.
+            background, value_range: See :meth:`encode`.
+            on_error: 'raise' raises an error for a file that cannot be read; 'skip' names it in the
+                log and returns None in its place.
 
         Raises:
             UserError: An image cannot be read or has another type, shape or range.
