@@ -89,13 +89,19 @@ def main() -> None:
     args = parse_args()
 
     # Below the command line, whose --help need not wait for them.
+    from openmagvit2.config.annotations import check_options
     from openmagvit2.io import usable_text
+    from openmagvit2.registry import FEATURES
     from openmagvit2.workflows.compare import compare_sets
 
+    sets = (args.samples, args.reference, args.config or args.samples)
     if args.out and not usable_text(args.out).absolute().parent.is_dir():
         raise UserError(f'--out {args.out}: its folder does not exist.')
     if args.out and Path(args.out).is_dir():
         raise UserError(f'--out {args.out}: this is a folder; name a file.')
+    if args.out and Path(args.out).resolve() in map(Path.resolve, map(Path, sets)):
+        raise UserError(f'--out {args.out}: this is a set that is read; name another file.')
+    check_options('--rejection', args.rejection, FEATURES.find('TimmFeatures'))
     result = compare_sets(
         args.samples,
         args.reference,

@@ -211,9 +211,11 @@ def given_sampling(args: argparse.Namespace) -> dict:
 def run(args: argparse.Namespace) -> str:
     """Sample as the arguments say, and return what was written where."""
     from openmagvit2.apis import Generator
+    from openmagvit2.config.annotations import check_options
     from openmagvit2.engine import launch
     from openmagvit2.evaluation.rejection import build_rejection
     from openmagvit2.evaluation.sample_labels import RANDOM
+    from openmagvit2.registry import FEATURES
     from openmagvit2.workflows.sample import sample_npz
 
     sampling = given_sampling(args)
@@ -222,6 +224,7 @@ def run(args: argparse.Namespace) -> str:
         raise UserError('--num, --num-per-class, --batch-size and --image-size must be at least 1.')
     if args.launcher != 'none' and not args.npz:
         raise UserError('--launcher goes with --npz.')
+    check_options('--rejection', args.rejection, FEATURES.find('TimmFeatures'))
     launch.start(args.launcher)
     generator = Generator.from_config(args.config, args.checkpoint, args.device)
     num_classes = len(generator.model.conditioner.classes('sample by Generator.sample'))

@@ -36,6 +36,12 @@ def check_argument(path: str, value: Any, cls: Callable | None, of: str = '') ->
         check_kind(path, value, hint, of)
 
 
+def check_options(option: str, given: Mapping[str, Any], cls: Callable | None) -> None:
+    """Check what an option of the command line gives to a class, as KEY=VALUE."""
+    for key, value in given.items():
+        check_argument(f'{option}.{key}', value, cls)
+
+
 def check_kind(path: str, value: Any, hint: Any, of: str = '') -> None:
     """Raise UserError if a value is not of a type; see :func:`check_argument`."""
     if not fits(value, hint):

@@ -9,6 +9,7 @@ import torch
 
 from openmagvit2.apis.generator import Generator
 from openmagvit2.checkpoint.hashing import file_hash
+from openmagvit2.config.annotations import check_options
 from openmagvit2.engine.device import default_device
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.comparison import Reference, Result, choose_metrics, compare
@@ -153,6 +154,7 @@ def _network(config: dict) -> FeatureExtractor:
             f'--features-options: {kind.__name__} takes no `{key}`; it takes '
             f'{", ".join(sorted(known)) or "none"}.'
         )
+    check_options('--features-options', config, kind)
     return FEATURES.build(config)
 
 

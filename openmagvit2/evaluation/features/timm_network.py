@@ -14,6 +14,7 @@ from openmagvit2.errors import UserError
 from openmagvit2.evaluation.features.base import FeatureExtractor
 from openmagvit2.io import usable
 from openmagvit2.registry import FEATURES
+from openmagvit2.signatures import Count
 
 # Classifiers that a package ships: where a machine has no network.
 PACKAGES = {
@@ -48,9 +49,9 @@ class TimmFeatures(FeatureExtractor):
         *,
         model: str = 'tf_efficientnet_lite0',
         layers: Sequence[str] = ('blocks.2', 'blocks.4'),
-        num_classes: int | None = None,
+        num_classes: Count | None = None,
         weights: str = 'package',
-        size: int | None = None,
+        size: Count | None = None,
         mean: float | Sequence[float] | None = None,
         std: float | Sequence[float] | None = None,
     ) -> None:
