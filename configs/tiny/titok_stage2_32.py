@@ -17,4 +17,4 @@ model = dict(
         losses=dict(reconstruction=dict(type='L2Loss')),
         adversarial=dict(
             discriminator=dict(_delete_=True, type='BlurPatchGAN', channels=32, num_stages=2, pool=4), generator_loss='mean',
-            weight=0.01, start=10, regularizers=[dict(type='LeCAM', of='mean', weight=0.001)])))
+            weight=0.01, regularizers=[dict(type='LeCAM', of='mean', weight=0.001)])))

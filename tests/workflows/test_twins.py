@@ -24,7 +24,7 @@ def trained(name: str, folder: Path, **options) -> dict[str, float]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('name', ['ibq_32', 'infinity_32', 'show_o_32'])
+@pytest.mark.parametrize('name', ['ibq_32', 'infinity_32', 'show_o_32', 'maskgit_vq_32'])
 def test_an_entropy_loss_keeps_most_codes_in_use(tmp_path, name):
     metrics = trained(name, tmp_path / name)
     assert metrics['psnr'] > MEAN_IMAGE_PSNR + 3 and metrics['usage'] > 0.5
