@@ -4,8 +4,6 @@ import os
 import re
 from typing import Any
 
-from mmengine.runner import Priority
-
 from openmagvit2.config.clipping import check_clipping
 from openmagvit2.errors import UserError, check_choice
 from openmagvit2.registry import OPTIM_WRAPPER_CONSTRUCTORS, SCOPE
@@ -89,6 +87,9 @@ def _check_seed(path: str, value: Any) -> None:
 
 
 def _check_priority(path: str, value: Any) -> None:
+    # Takes a second to import, which few configs need.
+    from mmengine.runner.priority import Priority
+
     known = isinstance(value, str) and value.upper() in Priority.__members__
     if not known and not (type(value) is int and 0 <= value <= 100):
         raise UserError(
