@@ -4,6 +4,7 @@ See docs/reference/specification.md, OmniTokenizer.
 """
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from openmagvit2.checkpoint.converters.base import Converter, OfficialFile
 from openmagvit2.checkpoint.converters.rules import Derived, Link, Lost, Rename, Rule, reshape
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.models.discriminators import PatchGAN
-from openmagvit2.models.layers.window_attention import offset_numbers
+from openmagvit2.models.layers.window_attention import WindowAttention, offset_numbers
 from openmagvit2.registry import CONVERTERS
 
 FILES = tuple(
@@ -45,6 +46,7 @@ ATTENTION = (
     ('bias', 'relative_position_bias_table'),
 )
 PARTS = (('encoder', 'enc'), ('decoder', 'dec'))
+KINDS = ('spatial', 'temporal')
 # Of blocks over frames: of a single frame the attention is its value.
 UNREAD = re.compile(
     r'(?:en|de)coder\.(?:enc|dec)_temporal_transformer\.layers\.\d+\.1\.'
@@ -93,12 +95,7 @@ RULES = (
         Rename(f'encoder.patch_embed.{i}.', f'encoder.to_patch_emb_first_frame.{i + 1}.')
         for i in range(3)
     ),
-    *(
-        rule
-        for part, short in PARTS
-        for kind in ('spatial', 'temporal')
-        for rule in _blocks(part, short, kind)
-    ),
+    *(rule for part, short in PARTS for kind in KINDS for rule in _blocks(part, short, kind)),
     Rename('encoder.out.', 'pre_vq_conv.1.'),
     Rename('decoder.embed.', 'post_vq_conv.1.'),
     Rename('decoder.out.', 'decoder.to_pixels_first_frame.0.'),
@@ -161,30 +158,25 @@ class OmniTokenizer(Converter):
     def rules(self, model: nn.Module) -> list[Rule]:
         if is_generator(model):
             return []
-        zeros, indices, fill = _other_tensors(model)
-        read = 'of videos: an image has one frame, whose attention is its value'
         return [
             *RULES,
             *_discriminator(model),
-            Derived(zeros, 'shift of norms, which is zero'),
-            Derived(indices, 'table of offsets'),
+            Derived(_shifts(model), 'shift of norms, which is zero'),
+            Derived(_offset_tables(model), 'table of offsets'),
             Lost(
                 lambda name: UNREAD.fullmatch(name) is not None,
-                f'{read}; neutral on the way back',
+                'of videos: an image has one frame, whose attention is its value; neutral on the '
+                'way back',
                 label='queries and keys over frames',
-                fill={name: x for name, x in fill.items() if UNREAD.fullmatch(name)},
+                fill=_neutral(model),
             ),
             Lost(
                 lambda name: '.context_norm.' in name,
                 'norms that the official code never reads',
                 label='context_norm',
-                fill={name: x for name, x in fill.items() if '.context_norm.' in name},
+                fill=_context_norms(model),
             ),
-            Lost(
-                'codebook.codebook_usage',
-                'counts, which nothing reads',
-                fill={name: x for name, x in fill.items() if name.startswith('codebook.')},
-            ),
+            Lost('codebook.codebook_usage', 'counts, which nothing reads', fill=_usage(model)),
             Lost('encoder.to_patch_emb.', 'patches of videos'),
             Lost('decoder.to_pixels.', 'patches of videos'),
             Lost('video_discriminator.', 'of videos'),
@@ -201,36 +193,76 @@ class OmniTokenizer(Converter):
         return ('bias',) if name in state else ('rope',)
 
 
-def _other_tensors(model: Any) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
-    """Return the official tensors that ours do not have: zeros of norms, tables of offsets, and
-    what is filled in.
-    """
-    zeros, indices, fill = {}, {}, {}
+# ---- official tensors that ours do not have ------------------------------------------------------
+def _transformers(model: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Yield the transformers: their official names, themselves, and the networks they are in."""
     for part, short in PARTS:
         network = dict(model.named_children()).get(part)
-        for kind in ('spatial', 'temporal'):
+        for kind in KINDS:
             transformer = getattr(network, kind, None)
-            if not isinstance(transformer, nn.Module):
-                continue
-            official = f'{part}.{short}_{kind}_transformer'
-            dim = transformer.norm.weight.shape[0]
-            zeros[f'{official}.norm_out.beta'] = torch.zeros(dim, device='cpu')
-            for i, block in enumerate(transformer.blocks):
-                layer, own = f'{official}.layers.{i}.1', block.attention
-                if kind == 'temporal':
-                    fill |= _neutral(layer, dim, own.value.out_features, network)
-                    continue
-                zeros[f'{layer}.norm.beta'] = torch.zeros(dim, device='cpu')
-                window = getattr(own, 'window', None)
-                if window is None:
-                    fill |= _norm(f'{layer}.context_norm', dim)
-                else:
-                    table = offset_numbers(window, window)
-                    indices[f'{layer}.relative_position_index'] = table
+            if isinstance(transformer, nn.Module):
+                yield f'{part}.{short}_{kind}_transformer', transformer, network
+
+
+def _attentions(model: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Yield the attentions: their official names, themselves, and the networks they are in."""
+    for official, transformer, network in _transformers(model):
+        for i, block in enumerate(transformer.blocks):
+            yield f'{official}.layers.{i}.1', block.attention, network
+
+
+def _is_over_frames(official: str) -> bool:
+    """Return whether an attention is over frames, by its official name."""
+    return '_temporal_transformer.' in official
+
+
+def _shifts(model: Any) -> dict[str, Tensor]:
+    """Return the shifts of norms; :func:`_neutral` has those of attentions over frames."""
+    widths = {
+        f'{official}.norm_out.beta': transformer.norm.weight
+        for official, transformer, _ in _transformers(model)
+    } | {
+        f'{official}.norm.beta': attention.norm.weight
+        for official, attention, _ in _attentions(model)
+        if not _is_over_frames(official)
+    }
+    return {name: torch.zeros(len(weight), device='cpu') for name, weight in widths.items()}
+
+
+def _offset_tables(model: Any) -> dict[str, Tensor]:
+    """Return the numbers of the offsets between the cells of windows."""
+    return {
+        f'{official}.relative_position_index': offset_numbers(attention.window, attention.window)
+        for official, attention, _ in _attentions(model)
+        if isinstance(attention, WindowAttention)
+    }
+
+
+def _context_norms(model: Any) -> dict[str, Tensor]:
+    """Return the norms of another sequence's cells, which all attentions but windows have."""
+    norms: dict[str, Tensor] = {}
+    for official, attention, _ in _attentions(model):
+        if not isinstance(attention, WindowAttention):
+            norms |= _norm(f'{official}.context_norm', attention.out.out_features)
+    return norms
+
+
+def _usage(model: Any) -> dict[str, Tensor]:
+    """Return the counts of the codes."""
     table = getattr(getattr(model, 'quantizer', None), 'embedding', None)
-    if table is not None:
-        fill['codebook.codebook_usage'] = torch.zeros(table.num_embeddings, device='cpu')
-    return zeros, indices, fill
+    if table is None:
+        return {}
+    return {'codebook.codebook_usage': torch.zeros(table.num_embeddings, device='cpu')}
+
+
+def _neutral(model: Any) -> dict[str, Tensor]:
+    """Return what attentions over frames have beside their values, see ``UNREAD``."""
+    neutral: dict[str, Tensor] = {}
+    for official, attention, network in _attentions(model):
+        if _is_over_frames(official):
+            inner, dim = attention.value.weight.shape
+            neutral |= _queries_and_keys(official, dim, inner, network.num_heads)
+    return neutral
 
 
 def _norm(name: str, dim: int) -> dict[str, Tensor]:
@@ -238,16 +270,14 @@ def _norm(name: str, dim: int) -> dict[str, Tensor]:
     return {f'{name}.gamma': ones, f'{name}.beta': zeros}
 
 
-def _neutral(layer: str, dim: int, inner: int, network: Any) -> dict[str, Tensor]:
-    """Return the tensors of an attention over frames that a single frame does not read."""
-    heads = network.num_heads
-    fill = _norm(f'{layer}.norm', dim) | _norm(f'{layer}.context_norm', dim)
-    fill[f'{layer}.to_q.weight'] = torch.zeros(inner, dim, device='cpu')
+def _queries_and_keys(official: str, dim: int, inner: int, heads: int) -> dict[str, Tensor]:
+    """Return norm, queries, scales and biases of one attention of ``inner`` channels."""
+    tensors = _norm(f'{official}.norm', dim)
+    tensors[f'{official}.to_q.weight'] = torch.zeros(inner, dim, device='cpu')
     for name in ('q_scale', 'k_scale'):
-        fill[f'{layer}.{name}'] = torch.ones(inner // heads, device='cpu')
-    shapes = (('0.0', dim, 2), ('1.0', dim, dim), ('2', heads, dim))
-    for name, rows, columns in shapes:
-        bias = f'{layer}.spatial_rel_pos_bias.net.{name}'
-        fill[f'{bias}.weight'] = torch.zeros(rows, columns, device='cpu')
-        fill[f'{bias}.bias'] = torch.zeros(rows, device='cpu')
-    return fill
+        tensors[f'{official}.{name}'] = torch.ones(inner // heads, device='cpu')
+    for name, rows, columns in (('0.0', dim, 2), ('1.0', dim, dim), ('2', heads, dim)):
+        bias = f'{official}.spatial_rel_pos_bias.net.{name}'
+        tensors[f'{bias}.weight'] = torch.zeros(rows, columns, device='cpu')
+        tensors[f'{bias}.bias'] = torch.zeros(rows, device='cpu')
+    return tensors

@@ -15,6 +15,7 @@ from openmagvit2.models.generators.base import BaseGenerator
 from openmagvit2.models.generators.parts import class_of
 from openmagvit2.models.generators.sampling import Settings, decoding_of, keeps_a_cpu_busy
 from openmagvit2.models.samplers import SubTokenSampler, decode_levels, smooth_mixture
+from openmagvit2.models.samplers.scales import AddLevel, DrawLevel
 from openmagvit2.protocols import Scaled
 from openmagvit2.registry import BACKBONES, MODELS
 from openmagvit2.signatures import accepted
@@ -54,20 +55,23 @@ class NextScaleGenerator(BaseGenerator):
 
     def backbone_arguments(self) -> dict[str, Any]:
         """See :meth:`Assembly.backbone_arguments`."""
-        return super().backbone_arguments() | dict(levels=[h * w for h, w in self._scales()])
+        levels = [height * width for height, width in self._quantizer.scales]
+        return super().backbone_arguments() | dict(levels=levels)
 
     def order_arguments(self) -> dict[str, Any]:
         """See :meth:`Assembly.order_arguments`."""
-        return super().order_arguments() | dict(scales=self._scales())
+        return super().order_arguments() | dict(scales=self._quantizer.scales)
 
-    def _scales(self) -> list[tuple[int, int]]:
+    @property
+    def _quantizer(self) -> Any:
+        """The tokenizer's quantizer, which must be :class:`Scaled`."""
         quantizer = self.tokenizer.quantizer
         if not isinstance(quantizer, Scaled):
             raise UserError(
                 f'model.tokenizer.quantizer: {type(quantizer).__name__} has no '
                 f'scales to predict one after the other; use MultiScale.'
             )
-        return quantizer.scales
+        return quantizer
 
     def check_parts(self) -> None:
         """See :meth:`Assembly.check_parts`.
@@ -91,9 +95,8 @@ class NextScaleGenerator(BaseGenerator):
         scale, and data of the conditioner to (B, T, dim).
         """
         first, given = self._first(condition)
-        quantizer: Any = self.tokenizer.quantizer
         with torch.no_grad():
-            inputs = quantizer.teacher_inputs(self.merge(sub_indices))
+            inputs = self._quantizer.teacher_inputs(self.merge(sub_indices))
         x = torch.cat([first, self._embedded(inputs)], 1)
         x = F.dropout(x, self.input_dropout, self.backbone.training)
         return self.backbone(x, **given)
@@ -128,27 +131,40 @@ class NextScaleGenerator(BaseGenerator):
                 "sampling.decoding='smooth' mixes codes, and no indices stand for the images; "
                 'sample images.'
             )
-        first, given = self._first(condition)
-        quantizer: Any = self.tokenizer.quantizer
         uniform = random.split(self.order.groups, 1)
-        total: Tensor | None = None
 
-        def next_input(drawn: Tensor, level: int) -> Tensor:
-            """Add the last scale's tokens (B, n, k) to the sum; embed what the next one sees."""
-            nonlocal total
-            total = quantizer.accumulate(total, self.factorization.merge(drawn), level - 1)
-            return self._embedded(quantizer.next_input(total, level))
-
-        def draw(logits: Tensor, level: int, i: int) -> Tensor:
+        def draw(logits: Tensor, scale: int, i: int) -> Tensor:
             """Draw sub-token ``i`` of a scale, logits (B or 2B, n, V_i) to int64 (B, n)."""
-            numbers = uniform[level][..., i]
-            progress = level / max(len(uniform) - 1, 1)
-            drawn = sampler(logits.flatten(0, 1), i, numbers.flatten(), progress)
+            numbers = uniform[scale][..., i]
+            drawn = sampler(logits.flatten(0, 1), i, numbers.flatten(), self._progress(scale))
             return drawn.view(numbers.shape)
 
+        def add(total: Tensor | None, drawn: Tensor, scale: int) -> Tensor:
+            """Add the codes of a scale's tokens (B, n, k) to the sum of those before."""
+            return self._quantizer.accumulate(total, self.factorization.merge(drawn), scale)
+
+        return self._over_scales(condition, draw, add)[0]
+
+    def _over_scales(
+        self, condition: dict[str, Tensor], draw: DrawLevel, add: AddLevel
+    ) -> tuple[Tensor, Tensor]:
+        """Return the tokens int64 (B, T, k) and the sum of codes that :func:`decode_levels` gives
+        for data of the conditioner.
+        """
+        first, given = self._first(condition)
+
+        def next_input(total: Tensor, scale: int) -> Tensor:
+            """Return what the backbone sees of the sum of codes before a scale."""
+            return self._embedded(self._quantizer.next_input(total, scale))
+
+        scales = len(self.order.groups)
         return decode_levels(
-            self.backbone, self.head, first, len(uniform), draw, next_input, **given
+            self.backbone, self.head, first, scales, draw, add, next_input, **given
         )
+
+    def _progress(self, scale: int) -> float:
+        """Return 0 at the first scale, 1 at the last."""
+        return scale / max(len(self.order.groups) - 1, 1)
 
     @property
     def one_by_one(self) -> bool:
@@ -194,27 +210,26 @@ class NextScaleGenerator(BaseGenerator):
         """Sample codes (B, D, *grid), at each scale the sum of mixtures of the table's rows (VAR's
         smooth sampling, for pictures and not for metrics); the arguments of :meth:`decode`.
         """
-        first, given = self._first(condition)
-        quantizer: Any = self.tokenizer.quantizer
+        quantizer, uniform = self._quantizer, random.split(self.order.groups, 1)
         codes = torch.arange(self.head.vocab_sizes[0], device=random.device)
         table = quantizer.rows(codes[None])[0, :, 0]
-        uniform = random.split(self.order.groups, 1)
-        total: Tensor | None = None
+        mixtures: list[Tensor] = []
 
-        def next_input(_: Tensor, level: int) -> Tensor:
-            return self._embedded(quantizer.next_input(total, level))
-
-        def draw(logits: Tensor, level: int, i: int) -> Tensor:
-            """Add a scale to the sum, logits (B or 2B, n, V); return its likeliest tokens."""
-            nonlocal total
-            numbers, progress = uniform[level], level / max(len(uniform) - 1, 1)
+        def draw(logits: Tensor, scale: int, i: int) -> Tensor:
+            """Keep a mixture for each cell of a scale, logits (B or 2B, n, V); return the likeliest
+            tokens, which nothing reads.
+            """
+            numbers, progress = uniform[scale], self._progress(scale)
             kept = sampler.filtered(logits.flatten(0, 1), i, numbers[..., 0].numel(), progress)
             weights = smooth_mixture(kept.view(numbers.shape), numbers, progress)
-            mixed = (weights @ table).transpose(1, 2).unflatten(2, quantizer.scales[level])
-            total = quantizer.add(total, mixed, level)
+            mixtures.append((weights @ table).transpose(1, 2).unflatten(2, quantizer.scales[scale]))
             return weights.argmax(-1)
 
-        decode_levels(self.backbone, self.head, first, len(uniform), draw, next_input, **given)
+        def add(total: Tensor | None, drawn: Tensor, scale: int) -> Tensor:
+            """Add a scale's mixtures to the sum of those before, whatever was drawn."""
+            return quantizer.add(total, mixtures[scale], scale)
+
+        _, total = self._over_scales(condition, draw, add)
         return quantizer.projected_back(total)
 
     def _first(self, condition: dict[str, Tensor]) -> tuple[Tensor, dict[str, Any]]:

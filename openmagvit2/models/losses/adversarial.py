@@ -69,8 +69,7 @@ class Adversarial(nn.Module):
         super().__init__()
         check_choice(f'{KEY}.first', first, ('generator', 'discriminator'))
         self.discriminator = discriminator
-        # As everywhere, a `type` of None removes an inherited part.
-        self.regularizers = [part for part in regularizers if part.get('type', '') is not None]
+        self.regularizers = _named(regularizers)
         self.generator_loss = _loss('generator', generator_loss, 'fake')
         self.discriminator_loss = _loss('discriminator', discriminator_loss, 'real', 'fake')
         adaptive = isinstance(weight, dict) and LOSSES.build(weight)
@@ -81,7 +80,7 @@ class Adversarial(nn.Module):
         )
         self.regularizer_weights = {
             name: build_weight(config.get('weight', 1.0), f'{KEY}.regularizers.{name}.weight')
-            for name, config in self._named().items()
+            for name, config in self.regularizers.items()
         }
         self.features, self.start, self.first = features, start, first
 
@@ -92,7 +91,7 @@ class Adversarial(nn.Module):
         if self.discriminator is None:
             return {}
         parts: dict[str, nn.Module] = dict(discriminator=DISCRIMINATORS.build(self.discriminator))
-        for name, config in self._named().items():
+        for name, config in self.regularizers.items():
             own = {key: value for key, value in config.items() if key not in ('weight', 'name')}
             parts[name] = LOSSES.build(own)
             check_call(f'{KEY}.regularizers.{name}', parts[name], 'forward', *LOGITS, maybe=GIVEN)
@@ -128,13 +127,12 @@ class Adversarial(nn.Module):
             losses = dict(adversarial=self.generator_loss(discriminator(fake).float()))
             if self.features:
                 losses['features'] = self._distance(discriminator, image, fake)
-        stats = {}
+        weight: float | Tensor = self.weight(iteration)
+        stats: dict[str, Tensor] = {}
         if self.adaptive is not None:
             weight = self.adaptive(reconstruction, losses['adversarial'], last_layer)
             stats['adversarial_weight'] = weight
-            total = weight * losses['adversarial']
-        else:
-            total = self.weight(iteration) * losses['adversarial']
+        total = weight * losses['adversarial']
         if self.features:
             total = total + self.features * losses['features']
         return total, losses, stats
@@ -160,31 +158,15 @@ class Adversarial(nn.Module):
         losses = dict(disc_adversarial=self.discriminator_loss(real_logits, fake_logits))
         total = self.discriminator_weight(iteration) * losses['disc_adversarial']
         stats = dict(logits_real=real_logits.mean(), logits_fake=fake_logits.mean())
-        given = dict(zip(GIVEN, (discriminator, image, iteration), strict=True))
+        given = dict(discriminator=discriminator, image=image, iteration=iteration)
         for name, part in regularizers.items():
-            known = accepted(part.forward)
-            penalty = part(
-                real_logits, fake_logits, **{k: v for k, v in given.items() if k in known}
-            )
+            known = accepted(part.forward) & given.keys()
+            penalty = part(real_logits, fake_logits, **{key: given[key] for key in known})
             if penalty is not None:
                 losses[name] = penalty
                 total = total + self.regularizer_weights[name](iteration) * penalty
             stats |= {f'{name}_{key}': value.clone() for key, value in part.named_buffers()}
         return total, losses, stats
-
-    def _named(self) -> dict[str, dict]:
-        """Return configs of the regularizers by name: that of the class in small letters, numbered
-        where there are several.
-        """
-        named: dict[str, dict] = {}
-        for config in self.regularizers:
-            if 'type' not in config:
-                raise UserError(f'{KEY}.regularizers: a part has no `type`: {config!r}.')
-            kind = config['type'] if isinstance(config['type'], str) else config['type'].__name__
-            name = config.get('name') or kind.rpartition('.')[2].lower()
-            number = sum(re.fullmatch(rf'{name}(_\d+)?', other) is not None for other in named) + 1
-            named[name if number == 1 else f'{name}_{number}'] = config
-        return named
 
     @staticmethod
     def _distance(discriminator: nn.Module, image: Tensor, fake: Tensor) -> Tensor:
@@ -213,6 +195,25 @@ def passing_only(module: nn.Module) -> Iterator[None]:
     finally:
         for parameter in trained:
             parameter.requires_grad_(True)
+
+
+def _named(regularizers: Sequence[dict]) -> dict[str, dict]:
+    """Return configs of the regularizers by name: that of the class in small letters, numbered
+    where there are several.
+    """
+    named: dict[str, dict] = {}
+    for config in regularizers:
+        if 'type' not in config:
+            raise UserError(f'{KEY}.regularizers: a part has no `type`: {config!r}.')
+        kind = config['type']
+        # As everywhere, a `type` of None removes an inherited part.
+        if kind is None:
+            continue
+        kind = kind if isinstance(kind, str) else kind.__name__
+        name = config.get('name') or kind.rpartition('.')[2].lower()
+        number = sum(re.fullmatch(rf'{name}(_\d+)?', other) is not None for other in named) + 1
+        named[name if number == 1 else f'{name}_{number}'] = config
+    return named
 
 
 def _loss(side: str, value: str | dict, *logits: str) -> Callable[..., Tensor]:

@@ -13,6 +13,9 @@ from openmagvit2.models.samplers.decode import Finite
 
 # Logits (B or 2B, n, V), the number of the level and of the sub-token to int64 (B, n).
 DrawLevel = Callable[[Tensor, int, int], Tensor]
+# The sum of codes so far, None at level 0; the level's tokens int64 (B, n, k); its number: to the
+# new sum (B, D, h, w).
+AddLevel = Callable[[Tensor | None, Tensor, int], Tensor]
 
 
 def decode_levels(
@@ -21,9 +24,10 @@ def decode_levels(
     start: Tensor,
     levels: int,
     draw: DrawLevel,
+    add: AddLevel,
     next_input: Callable[[Tensor, int], Tensor],
     **given: Any,
-) -> Tensor:
+) -> tuple[Tensor, Tensor]:
     """Sample one level after the other, with a cache of those before.
 
     Args:
@@ -31,17 +35,18 @@ def decode_levels(
         start: Input of the first level (B, P, dim); with guidance 2B rows, the null half behind.
         levels: Number of levels.
         draw: Draws a level.
-        next_input: Takes what was drawn, int64 (B, n, k), and the number of the next level; gives
-            that level's input (B, n', dim).
+        add: Adds a level's codes to the sum.
+        next_input: Maps the sum and the number of the next level to that level's input (B, n, dim).
         given: ``condition`` for the backbone.
 
     Returns:
-        int64 (B, T, k), level after level.
+        Tokens int64 (B, T, k), level after level, and the sum of all levels' codes (B, D, h, w).
 
     Raises:
         UserError: Some logits were not finite.
     """
     cache, finite, drawn, x = backbone.new_cache(), Finite(start.device), [], start
+    total: Tensor | None = None
 
     def one(level: int, logits: Tensor, i: int) -> Tensor:
         """Draw sub-token ``i`` of a level, and note whether its logits are finite."""
@@ -51,11 +56,13 @@ def decode_levels(
     for level in range(levels):
         context = backbone(x, cache=cache, **given)
         drawn.append(head.sample(context, partial(one, level)))
+        total = add(total, drawn[-1], level)
         if level + 1 < levels:
-            x = next_input(drawn[-1], level + 1)
+            x = next_input(total, level + 1)
             x = x.repeat(len(start) // len(x), 1, 1)
     finite.check()
-    return torch.cat(drawn, 1)
+    assert total is not None
+    return torch.cat(drawn, 1), total
 
 
 def smooth_mixture(logits: Tensor, uniform: Tensor, progress: float) -> Tensor:

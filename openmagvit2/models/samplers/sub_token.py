@@ -18,8 +18,9 @@ Setting = float | Sequence[float]
 # Below this a division of float32 logits can overflow, and no two different logits of ordinary size
 # are close enough for a draw to differ from the largest.
 LEAST_TEMPERATURE = 1e-20
-# A larger scale, and a higher temperature, say no more than this one, and overflow.
-LARGEST = 1_000_000
+# The largest value of each setting; the smallest is 0. A larger scale, and a higher temperature,
+# say no more than these, and overflow.
+LARGEST = dict(guidance=1_000_000, temperature=1_000_000, top_k=math.inf, top_p=1)
 
 
 @SAMPLERS.register_module()
@@ -68,12 +69,17 @@ class SubTokenSampler:
         self.decoding, self.window, self.weights = decoding, window, weights
         self.schedules = [schedule] if isinstance(schedule, str) else list(schedule)
         self.interval = tuple(interval)
-        self.settings: dict[str, Any] = dict(
-            guidance=guidance, temperature=temperature, top_k=top_k, top_p=top_p
-        )
+        given = dict(guidance=guidance, temperature=temperature, top_k=top_k, top_p=top_p)
+        # One value, or one for each sub-token.
+        self.settings: dict[str, list[Any]] = {
+            name: list(value) if isinstance(value, (list, tuple)) else [value]
+            for name, value in given.items()
+        }
         self._check_choices()
         self._check_schedule()
-        self._check_numbers()
+        for name, values in self.settings.items():
+            for value in values:
+                _check_number(name, value)
 
     def _check_choices(self) -> None:
         if not 0 <= self.power < math.inf:
@@ -92,30 +98,6 @@ class SubTokenSampler:
                 f'sampling.interval must be two numbers from 0 to 1 in order, got {self.interval}.'
             )
 
-    def _check_numbers(self) -> None:
-        for name, low, high in (
-            ('guidance', 0, LARGEST),
-            ('temperature', 0, LARGEST),
-            ('top_k', 0, None),
-            ('top_p', 0, 1),
-        ):
-            for value in self._list(name):
-                if isinstance(value, bool) or not isinstance(value, numbers.Real):
-                    raise UserError(f'sampling.{name} must be a number, got {value!r}.')
-                if value == math.inf:
-                    raise UserError(f'sampling.{name} must be a finite number, got {value}.')
-                if name == 'top_k' and value == value and value != int(value):
-                    raise UserError(f'sampling.top_k must be a whole number, got {value}.')
-                if not value >= low or (high is not None and value > high):
-                    raise UserError(
-                        f'sampling.{name} must be at least '
-                        f'{low}{f" and at most {high}" if high else ""}, got {value}.'
-                    )
-
-    def _list(self, name: str) -> list[float]:
-        value = self.settings[name]
-        return list(value) if isinstance(value, (list, tuple)) else [value]
-
     def check(self, sub_tokens: int) -> None:
         """Raise UserError if a list is not as long as there are sub-tokens."""
         if len(self.schedules) not in (1, sub_tokens):
@@ -123,36 +105,34 @@ class SubTokenSampler:
                 f'sampling.schedule={self.schedules}: give one name, or one for each of '
                 f'{sub_tokens} sub-tokens.'
             )
-        for name in self.settings:
-            if len(self._list(name)) not in (1, sub_tokens):
+        for name, values in self.settings.items():
+            if len(values) not in (1, sub_tokens):
                 raise UserError(
-                    f'sampling.{name}={self.settings[name]}: give one number, or one for each of '
-                    f'{sub_tokens} sub-tokens.'
+                    f'sampling.{name}={values}: give one number, or one for each of {sub_tokens} '
+                    f'sub-tokens.'
                 )
 
     def setting(self, name: str, i: int) -> float:
         """Return the value of a setting for sub-token i."""
-        values = self._list(name)
+        values = self.settings[name]
         return values[i] if len(values) > 1 else values[0]
 
     @property
     def guided(self) -> bool:
         """Return whether any sub-token needs the null half."""
-        return any(scale != 1 for scale in self._list('guidance'))
+        return any(scale != 1 for scale in self.settings['guidance'])
 
     def __call__(self, logits: Tensor, i: int, uniform: Tensor, progress: float = 1.0) -> Tensor:
         """Map logits (B or 2B, V_i) of sub-token i and uniform numbers (B,) in [0, 1) to int64
         (B,); ``progress`` goes from 0 to 1.
         """
         logits = self.filtered(logits, i, len(uniform), progress)
-        greedy = self.setting('temperature', i) < LEAST_TEMPERATURE
-        return logits.argmax(-1) if greedy else draw(logits, uniform)
+        return logits.argmax(-1) if self._greedy(i) else draw(logits, uniform)
 
     def coupled(self, logits: Tensor, i: int, noise: Tensor, progress: float = 1.0) -> Tensor:
         """Draw in the same way with Gumbel noise (B, V_i) in the place of uniform numbers."""
         logits = self.filtered(logits, i, len(noise), progress)
-        greedy = self.setting('temperature', i) < LEAST_TEMPERATURE
-        return (logits if greedy else logits + noise).argmax(-1)
+        return (logits if self._greedy(i) else logits + noise).argmax(-1)
 
     def guided_logits(self, logits: Tensor, i: int, batch: int, progress: float) -> Tensor:
         """Map logits (B or 2B, …, V_i) of a batch of B to float32 (B, …, V_i)."""
@@ -166,8 +146,27 @@ class SubTokenSampler:
         is not 0 divided by it and filtered.
         """
         logits = self.guided_logits(logits, i, batch, progress)
-        temperature = self.setting('temperature', i)
-        if temperature < LEAST_TEMPERATURE:
+        if self._greedy(i):
             return logits
-        logits = top_k(logits / temperature, int(self.setting('top_k', i)))
-        return top_p(logits, self.setting('top_p', i))
+        logits = logits / self.setting('temperature', i)
+        return top_p(top_k(logits, int(self.setting('top_k', i))), self.setting('top_p', i))
+
+    def _greedy(self, i: int) -> bool:
+        """Return whether sub-token i is the one with the largest logit."""
+        return self.setting('temperature', i) < LEAST_TEMPERATURE
+
+
+def _check_number(name: str, value: Any) -> None:
+    """Raise UserError if a value is none of a setting's."""
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not is_number:
+        raise UserError(f'sampling.{name} must be a number, got {value!r}.')
+    if value in (math.inf, -math.inf):
+        raise UserError(f'sampling.{name} must be a finite number, got {value}.')
+    largest = LARGEST[name]
+    # NaN fails it, too.
+    if not 0 <= value <= largest:
+        limit = f' and at most {largest}' if largest < math.inf else ''
+        raise UserError(f'sampling.{name} must be at least 0{limit}, got {value}.')
+    if name == 'top_k' and value != int(value):
+        raise UserError(f'sampling.top_k must be a whole number, got {value}.')

@@ -66,6 +66,8 @@ def test_tiny_temperatures_are_greedy(temperature):
         ('temperature', [1.0, 1e38], 'at least 0 and at most 1000000, got 1e'),
         ('top_k', 2.5, 'a whole number, got 2.5'),
         ('top_k', 1e-40, 'a whole number, got 1e-40'),
+        ('top_k', float('nan'), 'at least 0, got nan'),
+        ('top_k', -float('inf'), 'a finite number, got -inf'),
     ],
 )
 def test_numbers_that_no_draw_can_use(name, value, told):
