@@ -11,16 +11,16 @@ from two_processes import run_in_two
 from openmagvit2 import processes
 from openmagvit2.errors import UserError
 
-SHORT = timedelta(seconds=1)
+SHORT = timedelta(seconds=2)
 
 
 def _uneven(rank: int, folder: str) -> None:
     short = dist.new_group(backend='gloo', timeout=SHORT)
     processes.make_long_group()
-    time.sleep(2.5 * rank)
+    time.sleep(4 * rank)
     processes.long_barrier()
     # What the work would have ended with.
-    time.sleep(2.5 * rank)
+    time.sleep(4 * rank)
     if rank == 0:
         with pytest.raises(RuntimeError):
             dist.barrier(group=short)
