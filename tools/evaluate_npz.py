@@ -130,7 +130,7 @@ def write(result: 'Result', out: str) -> None:
     from openmagvit2.io import write_text
 
     if Path(out).is_file():
-        print(f'{out} was there and is written anew.', file=sys.stderr)
+        print(f'{out} is of an earlier evaluation and is replaced.', file=sys.stderr)
     text = json.dumps(asdict(result), indent=2, ensure_ascii=False) + '\n'
     # Names of files may hold bytes that are no text.
     text = text.encode('utf-8', 'backslashreplace').decode()

@@ -1,5 +1,6 @@
 """The models that ship as configs, and what is known of them."""
 
+import difflib
 import fnmatch
 from pathlib import Path
 from typing import Any
@@ -68,11 +69,18 @@ def model_info(name: str) -> dict[str, Any] | None:
 
 
 def config_path(config: str | Path) -> Path:
-    """Return the file of a path, or of a name from :func:`list_models`."""
-    if usable(config).is_file():
-        return Path(config)
-    try:
-        shipped = configs_folder() / f'{config}.py'
-    except UserError:
-        return Path(config)
-    return shipped if usable(shipped).is_file() else Path(config)
+    """Return the file of a path, or of a name from :func:`list_models`.
+
+    Raises:
+        UserError: It is neither.
+    """
+    path = Path(config)
+    # What is wrong with a path, the reader of configs says.
+    if path.suffix == '.py' or usable(path).exists():
+        return path
+    shipped = usable(configs_folder() / f'{config}.py')
+    if shipped.is_file():
+        return shipped
+    near = difflib.get_close_matches(str(config), list_models(), n=1)
+    question = f'; did you mean {near[0]}?' if near else '; list_models() returns the names.'
+    raise UserError(f'Config {config} does not exist{question}')

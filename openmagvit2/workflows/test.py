@@ -83,8 +83,9 @@ def test(
     with one_size(), watched(config, None):
         values = runner.test()
     if is_main_process():
-        if (Path(runner.work_dir) / 'metrics.json').is_file():
-            print_log(f'{runner.work_dir}/metrics.json was there and is written anew.', 'current')
+        earlier = Path(runner.work_dir) / 'metrics.json'
+        if earlier.is_file():
+            print_log(f'{earlier} is of an earlier evaluation and is replaced.', 'current')
         source = dict(file=str(checkpoint), sha256=file_hash(Path(checkpoint)), averaged=averaged)
         record = dict(config=config, stage='test', metrics=prepared, model=model)
         record |= dict(checkpoint=source, size=size or "the config's")

@@ -44,9 +44,12 @@ def export_tokens(cache: str | Path, out: str | Path, to: str, name: str = 'imag
         name: Begins the names of LlamaGen's folders: its data set and size.
 
     Raises:
-        UserError: The cache is not finished or damaged, or ``out`` holds files.
+        UserError: The cache is not finished or damaged, ``out`` holds files, or
+            ``name`` is no name of a folder.
     """
     cache, out = Path(cache), Path(out)
+    if Path(name).name != name:
+        raise UserError(f'--name begins the names of folders in {out}, got {name!r}.')
     header = _finished(cache)
     tokens, labels = open_tokens(cache, header), read_labels(cache, header)
     _empty(out)

@@ -5,6 +5,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from openmagvit2.apis import init_model, list_models
+from openmagvit2.errors import UserError
 
 
 def test_names_stand_for_configs():
@@ -17,8 +18,10 @@ def test_names_stand_for_configs():
 
 
 def test_a_name_that_is_not_there():
-    with pytest.raises(ValueError, match='tiny/lfq_23 does not exist'):
+    with pytest.raises(UserError, match=r'tiny/lfq_23 does not exist; did you mean tiny/\w+_32\?'):
         init_model('tiny/lfq_23')
+    with pytest.raises(UserError, match='lfq_265 does not exist; did you mean lfq_256?'):
+        init_model('lfq_265')
 
 
 class Drawn(TorchFunctionMode):

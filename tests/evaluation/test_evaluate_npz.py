@@ -131,10 +131,10 @@ def test_a_finished_result_is_not_lost(tmp_path, capsys, monkeypatch):
     result = Result(dict(fd=1.5), *sides, protocol={}, skipped=dict(samples=['\udcff.png']))
     out = tmp_path / 'result.json'
     write(result, str(out))
-    assert 'written anew' not in capsys.readouterr().err
+    assert 'is replaced' not in capsys.readouterr().err
     assert json.loads(out.read_text())['skipped'] == dict(samples=['\udcff.png'])
     write(result, str(out))
-    assert f'{out} was there and is written anew' in capsys.readouterr().err
+    assert f'{out} is of an earlier evaluation and is replaced' in capsys.readouterr().err
 
     def full(*args):
         raise OSError(errno.ENOSPC, 'No space left on device')

@@ -93,6 +93,13 @@ def foreign(folder: Path, top: int = 256) -> Path:
     return folder
 
 
+def test_names_stay_in_the_folder(tmp_path):
+    make(tmp_path / 'cache', [4, 4], 256, 'uint16')
+    with pytest.raises(UserError, match='--name'):
+        export_tokens(tmp_path / 'cache', tmp_path / 'out', 'npy', '../x')
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['cache']
+
+
 def test_files_of_other_programs(tmp_path, tokenizer):
     source = foreign(tmp_path / 'codes')
     with pytest.raises(ValueError, match='has no header.json beside it; name the tokenizer'):

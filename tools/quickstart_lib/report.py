@@ -20,7 +20,7 @@ CURVES = {
     ],
     'generator': [
         ('loss', 'training loss (nats per token)'),
-        ('nll', 'test likelihood (nats per image)'),
+        ('nll', 'negative log-likelihood of test images (nats)'),
         ('transformer.lr', 'learning rate'),
     ],
 }
