@@ -16,8 +16,7 @@ from openmagvit2.registry import DATASETS
 class ImageList(FileDataset):
     """Images named in a text file: a path on each line, and a label after it on all or on none.
 
-    A label is a whole number after spaces or a tab: a class from 0, or -1 for none. Without labels,
-    all are -1.
+    A label is a whole number after spaces or a tab: a class from 0, or -1 for none, the default.
 
     Args:
         list_file: The text file, UTF-8; empty lines and spaces around a line do not count.

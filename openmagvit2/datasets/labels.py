@@ -27,9 +27,7 @@ class Labelled(Protocol):
 
 
 def check_labels(dataset: Labelled, model: nn.Module) -> str | None:
-    """Check that labels are -1 or classes of the model.
-
-    A model without ``num_classes``, such as a tokenizer, reads no labels.
+    """Check that labels are -1 or classes of the model, if it has ``num_classes`` at all.
 
     Returns:
         What a training on the data set would not learn, for the log; None if it learns all.

@@ -56,15 +56,8 @@ def compare_tokenizers(
     """
     pairs = (('raw', raw), ('averaged', averaged))
     kinds = [kind for kind, weights in pairs if _same(inside, weights)]
-    if kinds:
-        return (
-            f'The tokenizer inside equals the {" and the ".join(kinds)} weights of the '
-            f'tokenizer file.'
-        )
-    return (
-        'The tokenizer inside equals neither the raw nor the averaged weights of the '
-        'tokenizer file.'
-    )
+    which = f'the {" and the ".join(kinds)}' if kinds else 'neither the raw nor the averaged'
+    return f'The tokenizer inside equals {which} weights of the tokenizer file.'
 
 
 def encoder_and_decoder(weights: dict[str, Tensor], prefix: str = '') -> dict[str, Tensor]:

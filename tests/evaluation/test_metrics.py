@@ -241,7 +241,7 @@ def test_official_reconstruction_frechet_does_not_round():
         )
         metric.process({}, [dict(image=a, reconstruction=a)])
     with pytest.raises(
-        ValueError, match='ReconstructionFrechet: protocol must be one of corrected, official'
+        ValueError, match='ReconstructionFrechet.protocol must be one of corrected, official'
     ):
         METRICS.build(
             dict(type='ReconstructionFrechet', features=dict(type=TileMeans), protocol='exact')

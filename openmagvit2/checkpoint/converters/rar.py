@@ -1,7 +1,4 @@
-"""RAR's transformers, bare state dicts without a tokenizer.
-
-See docs/reference/specification.md, RAR.
-"""
+"""RAR's transformers, bare state dicts (docs/reference/specification.md, RAR)."""
 
 import torch
 from torch import Tensor, nn

@@ -23,9 +23,7 @@ PARTS = (
 
 @FEATURES.register_module()
 class FIDInception(FeatureExtractor):
-    """2048 features of the last pooling and 1008 logits without bias.
-
-    Images are resized to 299 as in TensorFlow 1.
+    """2048 features of the last pooling, 1008 logits without bias, at 299 pixels (TensorFlow 1).
 
     :meth:`unrounded` is pytorch-fid's way into the same network: torch's resize, on floats
     (docs/reference/specification.md, Reconstruction metrics).

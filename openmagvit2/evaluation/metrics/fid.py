@@ -8,11 +8,12 @@ resolutions or sets (docs/guides/evaluate.md).
 
 import torch
 
+from openmagvit2.errors import check_choice
 from openmagvit2.evaluation.features import FeatureExtractor
 from openmagvit2.evaluation.finite import check_finite
 from openmagvit2.evaluation.frechet import frechet_distance, moments, sums
 from openmagvit2.evaluation.metrics.base import StreamingMetric
-from openmagvit2.evaluation.metrics.pixels import check_protocol
+from openmagvit2.evaluation.names import PROTOCOLS
 from openmagvit2.registry import FEATURES, METRICS
 
 
@@ -31,7 +32,8 @@ class ReconstructionFrechet(StreamingMetric):
     slots = dict(features=FEATURES)
 
     def __init__(self, *, features: dict | None = None, protocol: str = 'corrected') -> None:
-        self.protocol = check_protocol(self, protocol)
+        check_choice(f'{type(self).__name__}.protocol', protocol, PROTOCOLS)
+        self.protocol = protocol
         self.extractor = FEATURES.build(features or dict(type='FIDInception'))
         dim = self.extractor.dim
         super().__init__(2 * (1 + dim + dim * dim))

@@ -7,30 +7,18 @@ import torch
 from torch import Tensor
 
 from openmagvit2.dtypes import as_double
-from openmagvit2.errors import UserError
-from openmagvit2.evaluation.metrics.base import MeanMetric, StreamingMetric
+from openmagvit2.errors import check_choice
+from openmagvit2.evaluation.metrics.base import MeanMetric
 from openmagvit2.evaluation.names import PROTOCOLS
 from openmagvit2.evaluation.pixel_errors import psnr, ssim, to_unit
 from openmagvit2.registry import METRICS
 
 
-def check_protocol(metric: StreamingMetric, protocol: str) -> str:
-    """Return the protocol; raise UserError if there is no such one."""
-    if protocol not in PROTOCOLS:
-        raise UserError(
-            f'{type(metric).__name__}: protocol must be one of {", ".join(PROTOCOLS)}, got '
-            f'{protocol!r}.'
-        )
-    return protocol
-
-
 def official_original(image: Tensor) -> Tensor:
     """Return images in [-1, 1] as the official loader computes them from 8 bits.
 
-    It divides in float64 and then converts to float32.
-
-    Which levels truncation moves down hangs on the last bit: 95 of the 256
-    (docs/reference/specification.md, Reconstruction metrics).
+    It divides in float64 and then converts to float32. Which levels truncation moves down hangs on
+    the last bit: 95 of the 256 (docs/reference/specification.md, Reconstruction metrics).
     """
     return (((as_double(image) + 1) * 127.5).round() / 127.5 - 1).float()
 
@@ -48,7 +36,8 @@ class _PixelMetric(MeanMetric):
 
     def __init__(self, *, protocol: str = 'corrected') -> None:
         super().__init__()
-        self.protocol = check_protocol(self, protocol)
+        check_choice(f'{type(self).__name__}.protocol', protocol, PROTOCOLS)
+        self.protocol = protocol
 
     def statement(self) -> str:
         how = dict(corrected='rounded', official='truncated, the original too')[self.protocol]

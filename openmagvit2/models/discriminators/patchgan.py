@@ -33,10 +33,8 @@ class PatchGAN(BaseDiscriminator):
         noise: bool = False,
     ) -> None:
         super().__init__()
-        layers: list[nn.Module] = [
-            nn.Conv2d(3, channels, 4, stride=2, padding=padding),
-            nn.LeakyReLU(0.2),
-        ]
+        first = nn.Conv2d(3, channels, 4, stride=2, padding=padding)
+        layers: list[nn.Module] = [first, nn.LeakyReLU(0.2)]
         width = channels
         for n in range(1, num_layers + 1):
             previous, width = width, channels * min(2**n, 8)

@@ -26,9 +26,7 @@ class LatentVitEncoder(BaseEncoder):
         image_size: Height and width of the images, or one number for both.
         patch_size: Pixels of a patch's side.
         num_tokens: Latent tokens.
-        dim: Width of the transformer.
-        num_layers: Its blocks.
-        num_heads: Its heads.
+        dim, num_layers, num_heads: Width, blocks and heads of the transformer.
         legacy_reshape: Read the transformer's output (B, num_tokens, dim) as if it were (B, dim,
             num_tokens), without moving numbers, as the two-stage models of TiTok were trained: each
             latent then mixes numbers of several tokens.
@@ -58,8 +56,7 @@ class LatentVitEncoder(BaseEncoder):
     ) -> None:
         super().__init__()
         self.out_channels, self.legacy_reshape = out_channels, legacy_reshape
-        self.image_size = as_pair(image_size)
-        self.num_tokens = num_tokens
+        self.image_size, self.num_tokens = as_pair(image_size), num_tokens
         height, width = patch_grid(self.image_size, patch_size)
         self.patch_embed = nn.Conv2d(3, dim, patch_size, stride=patch_size)
         self.latent_tokens = random_vector(num_tokens, dim)

@@ -18,9 +18,7 @@ from openmagvit2.signatures import Count
 @ENCODERS.register_module()
 class WindowVitEncoder(BaseEncoder):
     """Normalised patches, transformer blocks over space, those over time as one frame meets them,
-    and a linear layer to the codes' width.
-
-    The defaults are OmniTokenizer's.
+    and a linear layer to the codes' width; the defaults are OmniTokenizer's.
 
     Args:
         out_channels: Channels of ``z``; set by the tokenizer.

@@ -12,9 +12,6 @@ from openmagvit2.models.layers.init import init_truncated
 from openmagvit2.registry import HEADS
 from openmagvit2.signatures import Count, Fraction
 
-# LayerNorm of BERT.
-EPS = 1e-12
-
 
 @HEADS.register_module()
 class TiedHead(SeparateHead):
@@ -47,10 +44,10 @@ class TiedHead(SeparateHead):
             norm=None,
             label_smoothing=label_smoothing,
         )
-        # The table classifies.
+        # The table classifies; the norm is BERT's.
         self.classifiers = nn.ModuleList()
         self.dense = nn.Linear(dim, dim)
-        self.norm = nn.LayerNorm(dim, eps=EPS)
+        self.norm = nn.LayerNorm(dim, eps=1e-12)
         self.bias = nn.Parameter(torch.zeros(vocab_sizes[0] + more_rows))
         self.apply(init_truncated)
 

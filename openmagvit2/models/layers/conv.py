@@ -30,11 +30,8 @@ def middle_blocks(
     """
     check_choice('middle', kind, ('blocks', 'attention', 'plain'))
     if kind == 'attention':
-        parts = OrderedDict(
-            block_1=residual(width, width),
-            attn_1=attention(width),
-            block_2=residual(width, width),
-        )
+        first, between, last = residual(width, width), attention(width), residual(width, width)
+        parts = OrderedDict(block_1=first, attn_1=between, block_2=last)
         return nn.Sequential(), nn.Sequential(parts)
     number = 2 if kind == 'plain' else number
     return nn.Sequential(*(residual(width, width) for _ in range(number))), nn.Sequential()

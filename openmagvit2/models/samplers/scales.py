@@ -13,8 +13,7 @@ from openmagvit2.models.samplers.decode import Finite
 
 # Logits (B or 2B, n, V), the number of the level and of the sub-token to int64 (B, n).
 DrawLevel = Callable[[Tensor, int, int], Tensor]
-# The sum of codes so far, None at level 0; the level's tokens int64 (B, n, k); its number: to the
-# new sum (B, D, h, w).
+# Sum so far (None at level 0), tokens int64 (B, n, k), number of the level: to the sum (B, D, h, w)
 AddLevel = Callable[[Tensor | None, Tensor, int], Tensor]
 
 
@@ -54,12 +53,10 @@ def decode_levels(
         return draw(logits, level, i)
 
     for level in range(levels):
-        context = backbone(x, cache=cache, **given)
-        drawn.append(head.sample(context, partial(one, level)))
+        drawn.append(head.sample(backbone(x, cache=cache, **given), partial(one, level)))
         total = add(total, drawn[-1], level)
         if level + 1 < levels:
-            x = next_input(total, level + 1)
-            x = x.repeat(len(start) // len(x), 1, 1)
+            x = next_input(total, level + 1).repeat(len(start) // len(total), 1, 1)
     finite.check()
     assert total is not None
     return torch.cat(drawn, 1), total
