@@ -211,6 +211,8 @@ def _named(regularizers: Sequence[dict]) -> dict[str, dict]:
             continue
         kind = kind if isinstance(kind, str) else kind.__name__
         name = config.get('name') or kind.rpartition('.')[2].lower()
+        if not isinstance(name, str) or not name.isidentifier() or name == 'discriminator':
+            raise UserError(f'{KEY}.regularizers: {name!r} cannot be the name of a regularizer.')
         number = sum(re.fullmatch(rf'{name}(_\d+)?', other) is not None for other in named) + 1
         named[name if number == 1 else f'{name}_{number}'] = config
     return named

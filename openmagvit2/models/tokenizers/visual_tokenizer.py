@@ -79,9 +79,12 @@ class VisualTokenizer(BaseModel):
         game = self.recipe.adversarial
         parts = game.build_parts() if game is not None else {}
         self.regularizer_names = [name for name in parts if name != 'discriminator']
+        self.pad_value = pad_value
+        taken = {*dir(self), 'training'} & {*self.regularizer_names}
+        if taken:
+            raise UserError(f'training.adversarial.regularizers: `{min(taken)}` is a part already.')
         for name, part in parts.items():
             setattr(self, name, part)
-        self.pad_value = pad_value
         for name in self.recipe.freeze:
             getattr(self, name).requires_grad_(False)
 

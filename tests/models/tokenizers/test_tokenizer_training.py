@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from openmagvit2.apis import init_model
 from openmagvit2.engine.hooks.ema import SubmoduleEMAHook
 from openmagvit2.engine.optim.wrapper import AutocastOptimWrapper, RoleOptimWrappers
 from openmagvit2.errors import UserError
@@ -227,3 +228,11 @@ def test_parts_of_the_loss_slot_fit_their_place_or_are_one_sentence(kind):
         elif kind not in others or not place.endswith(('reconstruction', 'regularizers')):
             with pytest.raises(UserError, match=f'^training.{place}.*{kind}'):
                 tokenizer(training=training)
+
+
+@pytest.mark.parametrize('name', ['encoder', 'frozen', 'discriminator', 'a.b', 'a(', 3])
+def test_a_regularizer_replaces_no_part(name):
+    part = dict(type='LeCAM', name=name)
+    options = {'model.training.adversarial.regularizers': [part]}
+    with pytest.raises(UserError, match=r'training\.adversarial\.regularizers'):
+        init_model('tiny/lfq_32', cfg_options=options)
