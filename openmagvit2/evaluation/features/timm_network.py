@@ -156,6 +156,7 @@ class TimmFeatures(FeatureExtractor):
         return found[0]
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """Map uint8 (B, 3, H, W) to ``features`` (B, dim) and ``logits`` (B, classes), float32."""
         from torchvision.transforms.functional import resize
 
         x = resize(images.float(), [self.size, self.size], 3, antialias=True).clamp(0, 255) / 255

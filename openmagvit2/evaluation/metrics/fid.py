@@ -43,6 +43,7 @@ class ReconstructionFrechet(StreamingMetric):
         self.extractor.prepare('cpu')
 
     def statement(self) -> str:
+        """Return protocol, images and network in words."""
         official = self.protocol == 'official'
         how = 'not rounded' if official else 'both rounded to 8 bits'
         network = ', '.join(
