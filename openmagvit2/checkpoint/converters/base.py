@@ -7,7 +7,14 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from openmagvit2.checkpoint.converters.rules import Derived, Link, Lost, Rule, first_link
+from openmagvit2.checkpoint.converters.rules import (
+    NO_RESTARTS,
+    Derived,
+    Link,
+    Lost,
+    Rule,
+    first_link,
+)
 from openmagvit2.errors import UserError
 from openmagvit2.registry import CONVERTERS
 
@@ -101,7 +108,7 @@ class Converter:
     def homeless(self, model: nn.Module) -> list[str]:
         """Return the names of ours that no rule covers."""
         rules = self.rules(model)
-        lost = [rule for rule in rules if isinstance(rule, Lost)]
+        lost = self.lost(model)
         names = [
             name
             for name in model.state_dict()
@@ -135,7 +142,7 @@ class Converter:
 
     def lost(self, model: nn.Module) -> list[Lost]:
         """Return the rules for official tensors that ours do not keep."""
-        return [rule for rule in self.rules(model) if isinstance(rule, Lost)]
+        return [*(rule for rule in self.rules(model) if isinstance(rule, Lost)), NO_RESTARTS]
 
     def advice(self, state: dict[str, Tensor]) -> str:
         """Suggest what to do with a file that does not fit, by the official file it resembles."""

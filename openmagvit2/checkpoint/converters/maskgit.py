@@ -42,7 +42,7 @@ class MaskGit(Converter):
         )
         for name, config in (('tokenizer', 'vq_256'), ('maskgit', 'maskgit_256'))
     )
-    configs = ('tiny/maskgit_32_official',)
+    configs = ('tiny/maskgit_32_official', 'tiny/maskgit_vq_32')
     marks = (
         'params.Embed_0.',
         'params.TransformerLayer_',

@@ -3,14 +3,10 @@
 from torch import Tensor, nn
 
 from openmagvit2.checkpoint.converters.base import Converter, OfficialFile
-from openmagvit2.checkpoint.converters.rules import UNKEPT, Lost, Rename, Rule, Under
+from openmagvit2.checkpoint.converters.rules import UNKEPT, Rename, Rule, Under
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.registry import CONVERTERS
 
-TRAINING = (
-    *UNKEPT,
-    Lost('quantizer.steps_unused', 'counts of restarts, which official models do not have'),
-)
 # MaskGIT's convolutional networks in torch.
 MASKGIT = (
     Rename('mid_block.', 'mid.'),
@@ -42,7 +38,7 @@ class MaskGitTorch(Converter):
             Rename('quantizer.embedding.weight', 'quantize.embedding.weight'),
             Under('encoder.', 'encoder.', MASKGIT),
             Under('decoder.', 'decoder.', MASKGIT),
-            *TRAINING,
+            *UNKEPT,
         ]
 
     def misfit(self, model: nn.Module) -> str | None:

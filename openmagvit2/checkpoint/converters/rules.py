@@ -369,6 +369,12 @@ UNKEPT = (
     Lost('lecam.', 'averages of LeCAM: official files keep none'),
 )
 NO_DISCRIMINATOR, NO_LECAM = UNKEPT
+# A table of any system may be trained with restarts.
+NO_RESTARTS = Lost(
+    lambda name: name.endswith('.steps_unused'),
+    'official files keep none',
+    label='counts of restarts',
+)
 NO_TOKENIZER = Lost('tokenizer.', 'official files keep none', label='tokenizer')
 
 

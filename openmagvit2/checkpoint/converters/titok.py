@@ -6,8 +6,8 @@ See docs/reference/specification.md, TiTok.
 from torch import Tensor, nn
 
 from openmagvit2.checkpoint.converters.base import Converter, OfficialFile, count
-from openmagvit2.checkpoint.converters.maskgit_torch import MASKGIT, TRAINING
-from openmagvit2.checkpoint.converters.rules import Lost, Rename, Rule, Under, squeeze
+from openmagvit2.checkpoint.converters.maskgit_torch import MASKGIT
+from openmagvit2.checkpoint.converters.rules import UNKEPT, Lost, Rename, Rule, Under, squeeze
 from openmagvit2.registry import CONVERTERS
 
 BLOCK = (
@@ -75,7 +75,7 @@ class TiTok(Converter):
 
     def rules(self, model: nn.Module) -> list[Rule]:
         pixels = 'decoder.head.conv_out.weight' in model.state_dict()
-        return [*PAIR, *(PIXELS if pixels else CODES), *TRAINING]
+        return [*PAIR, *(PIXELS if pixels else CODES), *UNKEPT]
 
     def misfit(self, model: nn.Module) -> str | None:
         """Return the reshape of the encoder's output, which no tensor shows."""

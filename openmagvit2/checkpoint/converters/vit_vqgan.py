@@ -90,7 +90,6 @@ class VitVqgan(Converter):
             Derived(tables, 'table of positions', tolerance=1e-5),
             Lost('loss.', 'losses and their networks: of the training, not of the model'),
             Lost('discriminator.', 'official discriminators see other pixels'),
-            Lost('quantizer.steps_unused', 'counts of restarts'),
         ]
 
     def layout(self, state: dict[str, Tensor]) -> tuple | None:

@@ -8,7 +8,6 @@ import torch
 from openmagvit2.apis import init_model
 from openmagvit2.checkpoint import is_ours, to_official, to_ours
 from openmagvit2.checkpoint.converters import choose, converters, is_official
-from openmagvit2.checkpoint.converters.rules import Lost
 from openmagvit2.errors import UserError
 
 CASES = [(converter, config) for converter in converters() for config in converter.configs]
@@ -40,7 +39,7 @@ def test_there_and_back(converter, config):
     assert type(choose(model, official)) is type(converter)
     again, _ = to_ours(official, model)
     # What only ours has: parts that official files keep elsewhere or not at all.
-    lost = [rule for rule in converter.rules(model) if isinstance(rule, Lost)]
+    lost = converter.lost(model)
     kept = {name for name in ours if not any(rule.covers(name) for rule in lost)}
     assert again['state_dict'].keys() == kept
     assert all(again['state_dict'][name].equal(ours[name]) for name in kept)
@@ -48,6 +47,25 @@ def test_there_and_back(converter, config):
     assert back.keys() == official.keys()
     for name, tensor in official.items():
         assert back[name].equal(tensor) and back[name].dtype == tensor.dtype, name
+
+
+@pytest.mark.parametrize(
+    ('config', 'table'),
+    [
+        ('vqgan_32', 'quantizer'),
+        ('llamagen_vq_32', 'quantizer'),
+        ('omni_tokenizer_32', 'quantizer'),
+        ('rq_32', 'quantizer.quantizer'),
+        ('var_tokenizer_32', 'quantizer.quantizer'),
+    ],
+)
+def test_a_table_with_restarts_has_its_place(config, table):
+    model = init_model(f'tiny/{config}', cfg_options={f'model.{table}.restart_after': 10})
+    assert f'{table}.steps_unused' in model.state_dict()
+    ours = filled(model)
+    official = to_official(dict(state_dict=ours), model)[0]['state_dict']
+    again = to_ours(official, model)[0]['state_dict']
+    assert f'{table}.steps_unused' not in again and f'{table}.embedding.weight' in again
 
 
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
