@@ -20,7 +20,7 @@ CURVES = {
     ],
     'generator': [
         ('loss', 'training loss (nats per token)'),
-        ('nll', 'negative log-likelihood of test images (nats)'),
+        ('nll', 'test NLL (nats per image)'),
         ('transformer.lr', 'learning rate'),
     ],
 }
