@@ -1,7 +1,8 @@
 # All embedded Fashion-MNIST images at their 28 pixels: 10,000 to train, 2,000 to validate.
 global_batch_size = 64
 train_dataloader = dict(
-    num_workers=0, collate_fn=dict(type='default_collate'), sampler=dict(type='ResumableInfiniteSampler'),
+    num_workers=0, collate_fn=dict(type='default_collate'),
+    sampler=dict(type='ResumableInfiniteSampler'),
     dataset=dict(type='FashionMNIST', split='train'))
 val_dataloader = dict(
     batch_size=100, num_workers=0, collate_fn=dict(type='default_collate'),

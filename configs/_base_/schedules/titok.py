@@ -1,4 +1,5 @@
-# AdamW without decay of vectors, positions and tables, a warm-up and a cosine, and an average that begins fast.
+# AdamW without decay of vectors, positions and tables, a warm-up and a cosine, and an average that
+# begins fast.
 _base_ = './tokenizer.py'
 no_decay = ('embed', 'latent_tokens', 'mask_token', 'table')
 optim_wrapper = dict(
