@@ -65,7 +65,7 @@ class OffsetBias(nn.Module):
         rows, columns = (torch.arange(1 - n, n, device=weight.device) for n in (height, width))
         offsets = torch.cartesian_prod(rows, columns).to(weight.dtype)
         values = self.layers(offsets.sign() * offsets.abs().log1p())
-        numbers = offset_numbers(height, width).to(weight.device)
+        numbers = offset_numbers(height, width, weight.device)
         return values[numbers].permute(2, 0, 1)
 
 

@@ -11,21 +11,29 @@ def causal_mask(new: int, total: int, device: torch.device) -> Tensor:
     return torch.ones(new, total, dtype=torch.bool, device=device).tril(total - new)
 
 
-def group_mask(groups: Sequence[int], new: int, total: int, device: torch.device) -> Tensor:
-    """Return the mask of a sequence in sets: a row sees its own set and all sets before.
+def set_numbers(groups: Sequence[int], device: torch.device) -> Tensor:
+    """Number the sets of a sequence: int64 (rows,), the set of each row.
 
     Args:
         groups: Sizes of the sets in order, prefix rows included.
+        device: Device of the numbers; they are made there, because a copy would wait for it.
+    """
+    sizes = enumerate(groups)
+    return torch.cat([torch.full((size,), number, device=device) for number, size in sizes])
+
+
+def group_mask(sets: Tensor, new: int, total: int) -> Tensor:
+    """Return the mask of a sequence in sets: a row sees its own set and all sets before.
+
+    Args:
+        sets: The set of each row, see :func:`set_numbers`.
         new: The last rows of ``total``, which look; the others are in a cache.
         total: Rows so far.
-        device: Device of the mask.
 
     Returns:
         bool (new, total), True where a row may look.
     """
-    numbers = [number for number, size in enumerate(groups) for _ in range(size)]
-    sets = torch.tensor(numbers[:total], device=device)
-    return sets[None] <= sets[total - new :, None]
+    return sets[None, :total] <= sets[total - new : total, None]
 
 
 def with_prefix(groups: Sequence[int], rows: int) -> tuple[int, ...]:

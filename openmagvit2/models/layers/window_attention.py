@@ -44,13 +44,13 @@ class WindowAttention(nn.Module):
         return self.proj(rearrange(out, '(B i j) n (a b) d -> B (i a) (j b) (n d)', **sides))
 
 
-def offset_numbers(height: int, width: int) -> Tensor:
+def offset_numbers(height: int, width: int, device: torch.device | None = None) -> Tensor:
     """Number the offsets between the cells of a grid in raster order.
 
     Returns:
         int64 (cells, cells): (query row - key row + height - 1) (2 width - 1) + query column - key
         column + width - 1.
     """
-    rows, columns = grid_cells((height, width)).unbind(-1)
+    rows, columns = grid_cells((height, width), device).unbind(-1)
     down = rows[:, None] - rows + height - 1
     return down * (2 * width - 1) + columns[:, None] - columns + width - 1
