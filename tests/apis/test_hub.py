@@ -206,6 +206,28 @@ def test_published_weights_by_name(tmp_path, monkeypatch, tokenizer):
         init_model('tiny/lfq_32', pretrained=True)
 
 
+def test_a_published_transformer_gets_its_tokenizer(tmp_path, monkeypatch):
+    torch.manual_seed(1)
+    tokenizer = init_model('tiny/llamagen_vq_32', device='cpu')
+    write_checkpoint(dict(state_dict=tokenizer.state_dict()), tmp_path / 'tokenizer.pth')
+    generator = init_model('tiny/ar_llamagen_32', device='cpu')
+    converted, _ = to_official(dict(state_dict=generator.state_dict()), generator)
+    write_checkpoint(converted, tmp_path / 'official.pt')
+    entry = dict(file='official.pt', repository='someone/model', sha256=None)
+    monkeypatch.setattr(official, 'model_info', lambda name: dict(official=entry))
+    monkeypatch.setattr('huggingface_hub.hf_hub_download', lambda *a, **k: str(tmp_path / a[1]))
+    given = {'model.tokenizer.checkpoint': str(tmp_path / 'tokenizer.pth')}
+    model = init_model('tiny/ar_llamagen_32', device='cpu', cfg_options=given, pretrained=True)
+    own = tokenizer.state_dict()
+    assert all(own[name].equal(x) for name, x in model.tokenizer.state_dict().items())
+    assert model.backbone.blocks[0].attention.wqkv.weight.equal(
+        generator.backbone.blocks[0].attention.wqkv.weight
+    )
+    given['model.tokenizer.checkpoint'] = 'no/such.pth'
+    with pytest.raises(UserError, match=r'no/such\.pth does not exist'):
+        init_model('tiny/ar_llamagen_32', device='cpu', cfg_options=given, pretrained=True)
+
+
 def test_model_given_alone_has_no_config(tokenizer, tmp_path):
     with pytest.raises(UserError, match='from_config'):
         Tokenizer(tokenizer.model).save_pretrained(tmp_path)

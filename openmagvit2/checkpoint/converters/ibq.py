@@ -11,8 +11,13 @@ from openmagvit2.checkpoint.converters.rules import Rename, Rule, Under, squeeze
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.registry import CONVERTERS
 
-# taming-transformers' networks, which many systems have.
+# taming-transformers' networks, which many systems have. A middle without attention has two blocks.
 CNN = (
+    *(
+        Rename(f'{part}.mid_block.{i}.', f'{part}.mid.block_{i + 1}.')
+        for part in ('encoder', 'decoder')
+        for i in range(2)
+    ),
     Rename('encoder.down.{i}.downsample.', 'encoder.down.{i}.downsample.conv.'),
     Rename('encoder.'),
     Rename('decoder.'),

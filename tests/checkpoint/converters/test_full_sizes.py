@@ -114,6 +114,14 @@ def test_tensors_of_published_tokenizers(config, tensors):
     assert f'configs/{config}.py' in choose(model, state).advice(state)
 
 
+@pytest.mark.parametrize('config', ['sd_vq/vq_f4_256_noattn', 'infinity/bsq_d16_256'])
+def test_names_of_a_middle_without_attention(config):
+    model = init_model(config, device='meta')
+    state = to_official(dict(state_dict=model.state_dict()), model)[0]['state_dict']
+    found = {'.'.join(name.split('.')[:3]) for name in state if '.mid' in name}
+    assert found == {f'{part}.mid.block_{i}' for part in ('encoder', 'decoder') for i in (1, 2)}
+
+
 @pytest.mark.parametrize(
     ('config', 'tensors'),
     [
