@@ -77,9 +77,8 @@ def import_tokens(
         source: What :func:`export_tokens` wrote, or another code base: a folder with ``*_codes``
             and ``*_labels``, or a ``.jsonl`` file.
         out: The cache; an empty folder, or one that does not exist.
-        config, checkpoint: The tokenizer that made the tokens; needed where there is no header;
-            where there is one, they and the following are refused.
-        size: Pixels of the images; needed where there is no header.
+        config, checkpoint: The tokenizer that made the tokens; with ``size`` needed without header.
+        size: Pixels of the images.
         views: Lines of an image in a jsonl file, 1 by default.
 
     Returns:
@@ -87,7 +86,7 @@ def import_tokens(
 
     Raises:
         UserError: Files are missing or unequal, tokens are outside of the codebook, or there is
-            neither a header nor a tokenizer, or both.
+            neither a header nor a tokenizer, or anything is given beside a header.
     """
     source, out = usable(source), usable_text(out)
     _check_given(source, size, views)
