@@ -15,9 +15,8 @@ from PIL import Image
 
 from openmagvit2.checkpoint import read_checkpoint
 from openmagvit2.config import load_config
-from openmagvit2.datasets import TarShards
+from openmagvit2.datasets import TarShards, streams
 from openmagvit2.datasets import shards as module
-from openmagvit2.datasets import streams
 from openmagvit2.workflows.train import train
 
 CONFIG = Path(__file__).parents[2] / 'configs' / 'tiny' / 'lfq_32.py'
