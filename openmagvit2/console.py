@@ -63,7 +63,8 @@ def tool(
                 if not _output_is_lost():
                     raise
                 if isinstance(error, BrokenPipeError):
-                    # As of any program whose reader, as `head -1`, has gone; Windows has no SIGPIPE.
+                    # As of any program whose reader, as `head -1`, has gone: SIGPIPE, which
+                    # Windows does not have.
                     return 128 + 13
                 print(f'error: the output cannot be written ({error.strerror}).', file=sys.stderr)
                 return 1

@@ -27,8 +27,8 @@ def lock(folder: str | Path) -> Iterator[None]:
 
     The file names process and machine. A process of this machine that is gone holds nothing; one of
     another machine, or on Windows, shows by the file's time that it lives, so a job that was killed
-    there is over after two minutes. This needs no locks of the file system, which network file systems may lack,
-    and which worker processes of a killed training would go on holding.
+    there is over after two minutes. This needs no locks of the file system, which network file
+    systems may lack, and which worker processes of a killed training would go on holding.
 
     Raises:
         UserError: Another training runs there.
