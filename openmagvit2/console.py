@@ -63,8 +63,9 @@ def tool(
                 if not _output_is_lost():
                     raise
                 if isinstance(error, BrokenPipeError):
-                    # As of any program whose reader, as `head -1`, has gone.
-                    return 128 + signal.SIGPIPE
+                    # As of any program whose reader, as `head -1`, has gone: SIGPIPE, which
+                    # Windows does not have.
+                    return 128 + 13
                 print(f'error: the output cannot be written ({error.strerror}).', file=sys.stderr)
                 return 1
 

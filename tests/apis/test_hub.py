@@ -48,6 +48,21 @@ def test_tokenizer_goes_through_a_folder(tokenizer, folder):
     assert yaml.safe_load(front) == dict(library_name='openmagvit2', tags=['image-tokenizer'])
 
 
+@pytest.mark.parametrize('size', ['5GB', '100KB'])
+def test_weights_of_another_hash_are_refused(tokenizer, tmp_path, size):
+    tokenizer.save_pretrained(tmp_path, max_shard_size=size)
+    path = sorted(tmp_path.glob('*.safetensors'))[0]
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r'its weights are not those of which config\.json names'):
+        Tokenizer.from_pretrained(tmp_path, device='cpu')
+    config = json.loads((tmp_path / 'config.json').read_text())
+    del config['weights_sha256']
+    (tmp_path / 'config.json').write_text(json.dumps(config))
+    assert Tokenizer.from_pretrained(tmp_path, device='cpu')
+
+
 def test_the_card_imports_the_parts_of_users_first(tmp_path, monkeypatch):
     name = 'parts_for_a_card'
     (tmp_path / f'{name}.py').write_text(
