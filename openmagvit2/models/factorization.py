@@ -1,4 +1,4 @@
-"""Asymmetric token factorization: split large indices, and join them (paper, section 2.3)."""
+"""Asymmetric token factorization: split large indices into sub-tokens (paper, section 2.3)."""
 
 import math
 from collections.abc import Sequence
@@ -12,24 +12,26 @@ from torch import Tensor, nn
 from openmagvit2.errors import UserError
 from openmagvit2.registry import FACTORIZATIONS
 
-# Products of sizes stay below this, so that a number fits an int64.
+# Bound of the products of sizes, so that joined digits fit an int64.
 LARGEST = 2**62
 
 
 @FACTORIZATIONS.register_module()
 class TokenFactorization(nn.Module):
-    """Indices (B, *token_shape) of a quantizer as a sequence of sub-tokens (B, T, k), and back.
+    """Map indices (B, *token_shape) of a quantizer to sub-tokens (B, T, k), and back.
 
-    The digits of an index are one mixed-radix number, codebook 0 lowest. It is cut again into
-    sub-tokens, the first of which is lowest, as in the official models; by default at the
-    codebooks. So a token of one codebook of 2^18 codes becomes two sub-tokens of 6 and 12 bits,
-    and a token of four codebooks of 256 codes four, or with ``bits=[16, 16]`` two.
+    The digits of an index form one mixed-radix number, codebook 0 lowest. It is split again into
+    sub-tokens, the first of which is lowest, as in the official models; by default one sub-token
+    per codebook. For example, ``bits=[6, 12]`` splits a token of one codebook of 2^18 codes into
+    two sub-tokens; a token of four codebooks of 256 codes becomes four sub-tokens by default, or
+    two with ``bits=[16, 16]``.
 
     Args:
         bits: Bits of each sub-token, [6, 12] in the paper.
-        vocab_sizes: Or the size of each sub-vocabulary, for codebooks that are no power of two.
-        codebook_sizes: Those of the quantizer; the generator passes its tokenizer's. None: one
-            codebook of as many codes as the sub-vocabularies make.
+        vocab_sizes: Size of each sub-vocabulary, instead of ``bits``; for codebooks whose size is
+            not a power of two.
+        codebook_sizes: Codebook sizes of the quantizer; the generator passes its tokenizer's. None:
+            a single codebook whose size is the product of the sub-vocabularies.
         codebook_size: Version 1's name for the size of a single codebook.
 
     Attributes:
@@ -37,8 +39,8 @@ class TokenFactorization(nn.Module):
         codebook_sizes: Size of each codebook.
 
     Raises:
-        UserError: Both ``bits`` and ``vocab_sizes`` are given, none of the sizes, or the products
-            differ.
+        UserError: Both ``bits`` and ``vocab_sizes`` are given, or no size at all; the products of
+            codebooks and sub-vocabularies differ; or a split joins more than 2^62 codes.
     """
 
     def __init__(
@@ -89,10 +91,10 @@ class TokenFactorization(nn.Module):
             )
 
     def split(self, indices: Tensor) -> Tensor:
-        """Map indices int64 (B, *token_shape) to sub-tokens int64 (B, T, k), T the number of cells.
+        """Map indices int64 (B, *token_shape) to sub-tokens int64 (B, T, k), where T counts cells.
 
-        With several codebooks their digits are the last axis of ``indices`` and no axis of the
-        cells. Indices without cells, () or (M,), give (k,) or (M, k).
+        With several codebooks, the last axis of ``indices`` holds the digits. Indices of shape ()
+        or (M,), without an axis of cells, give (k,) or (M, k).
         """
         digits = indices if len(self.codebook_sizes) > 1 else indices[..., None]
         sub_indices = self._convert(digits, self.blocks)
@@ -103,8 +105,8 @@ class TokenFactorization(nn.Module):
 
         Args:
             sub_indices: Sub-tokens.
-            token_shape: The quantizer's ``token_shape(grid)``; None: (T,), with several codebooks
-                (T, codebooks).
+            token_shape: The quantizer's ``token_shape(grid)``; None: (T,), or (T, codebooks) with
+                several codebooks.
         """
         digits = self._convert(sub_indices, [(vocabs, books) for books, vocabs in self.blocks])
         indices = digits if len(self.codebook_sizes) > 1 else digits[..., 0]
@@ -112,7 +114,9 @@ class TokenFactorization(nn.Module):
 
     @staticmethod
     def _convert(digits: Tensor, blocks: list[tuple[list[int], list[int]]]) -> Tensor:
-        """Map digits (..., n) in the first sizes of each block to digits (..., m) in the second."""
+        """Convert mixed-radix digits (..., n) to (..., m), from each block's first radices to its
+        second ones.
+        """
         parts = digits.split([len(before) for before, _ in blocks], -1)
         return torch.cat(
             [
@@ -124,14 +128,14 @@ class TokenFactorization(nn.Module):
 
 
 def _number(digits: Tensor, sizes: list[int]) -> Tensor:
-    """Map digits (..., n), the first lowest, to the number (...)."""
+    """Map mixed-radix digits (..., n), lowest first, to numbers (...)."""
     weights = list(accumulate(sizes[:-1], lambda a, b: a * b, initial=1))
     parts = (digit * weight for digit, weight in zip(digits.unbind(-1), weights, strict=True))
     return reduce(add, parts)
 
 
 def _digits(number: Tensor, sizes: list[int]) -> Tensor:
-    """Map numbers (...) to digits (..., n), the first lowest."""
+    """Map numbers (...) to mixed-radix digits (..., n), lowest first."""
     digits = []
     for size in sizes:
         digits.append(number % size)
@@ -140,8 +144,8 @@ def _digits(number: Tensor, sizes: list[int]) -> Tensor:
 
 
 def _blocks(first: Sequence[int], second: Sequence[int]) -> list[tuple[list[int], list[int]]]:
-    """Cut two lists of equal product into the shortest runs of equal products, so that digits are
-    only joined where a cut of one list is none of the other.
+    """Split two lists of equal product into the shortest blocks of equal products, so that digits
+    are joined only where the two lists do not split at the same place.
     """
     first, second = list(first), list(second)
     blocks = []
@@ -151,7 +155,7 @@ def _blocks(first: Sequence[int], second: Sequence[int]) -> list[tuple[list[int]
             shorter, rest = (a, first) if math.prod(a) < math.prod(b) else (b, second)
             shorter.append(rest.pop(0))
         blocks.append((a, b))
-    # What is left of one of them are ones.
+    # All that may be left in one of the lists are ones.
     blocks[-1][0].extend(first)
     blocks[-1][1].extend(second)
     return blocks

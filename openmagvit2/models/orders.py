@@ -1,4 +1,4 @@
-"""In which order the cells of a token sequence are predicted, and which are predicted together."""
+"""The order in which the cells of a token sequence are predicted, and which ones in parallel."""
 
 import math
 from collections.abc import Sequence
@@ -13,16 +13,16 @@ from openmagvit2.registry import ORDERS
 
 
 class Order:
-    """Cells in the order of prediction, in sets; the generator passes ``num_tokens``.
+    """Order of prediction of the cells, in groups; the generator passes ``num_tokens``.
 
     Args:
-        num_tokens: Tokens T of an image.
+        num_tokens: Number of tokens T of an image.
 
     Attributes:
-        groups: Sizes of the sets that are predicted together, in order; their sum is T.
-        num_uniforms: Random numbers that a sample's order takes.
-        needs: What a backbone must support (see :class:`Backbone`).
-        test_arguments: Arguments for the tests of the slot's contract.
+        groups: Sizes of the groups that are predicted in parallel, in order; their sum is T.
+        num_uniforms: How many uniform numbers the order of a training sample needs.
+        needs: Features that the backbone must support (see :class:`Backbone`).
+        test_arguments: Arguments for the contract test.
     """
 
     test_arguments: ClassVar[dict[str, Any]] = dict(num_tokens=6)
@@ -36,27 +36,27 @@ class Order:
     def __call__(
         self, batch: int, iteration: int | None = None, uniform: Tensor | None = None
     ) -> Tensor | None:
-        """Return the cells of a batch in order.
+        """Return the cells of a batch in the order of prediction.
 
         Args:
             batch: Number of images B.
-            iteration: Iterations done in training; None in evaluation and sampling.
-            uniform: Numbers (B, num_uniforms) in [0, 1) in training; None otherwise.
+            iteration: Number of finished iterations in training; None in evaluation and sampling.
+            uniform: Uniform numbers (B, num_uniforms) in [0, 1) in training; None otherwise.
 
         Returns:
-            int64 (B, T), numbers of cells in raster order; None is raster order itself.
+            int64 (B, T), raster numbers of the cells; None means raster order.
         """
         return None
 
 
 @ORDERS.register_module()
 class Raster(Order):
-    """One token after the other, rows first."""
+    """One token at a time, in raster order."""
 
 
 @ORDERS.register_module()
 class Masked(Order):
-    """All tokens in one set: each sees all others, some of them masked (MaskGIT)."""
+    """All tokens in one group: each attends to all others, some of them masked (MaskGIT)."""
 
     def __init__(self, *, num_tokens: int) -> None:
         super().__init__(num_tokens=num_tokens)
@@ -65,14 +65,14 @@ class Masked(Order):
 
 @ORDERS.register_module()
 class NextScale(Order):
-    """One map of tokens after the other, from coarse to fine (VAR).
+    """One token map at a time, from coarse to fine (VAR).
 
     Args:
-        num_tokens: Tokens of all maps.
+        num_tokens: Number of tokens of all maps.
         scales: Side of each map, or its (height, width); set by the generator.
 
     Raises:
-        UserError: The maps make another number of tokens than the tokenizer.
+        UserError: The maps have another number of tokens than ``num_tokens``.
     """
 
     test_arguments = dict(num_tokens=14, scales=(1, 2, (3, 3)))
@@ -89,13 +89,13 @@ class NextScale(Order):
 
 @ORDERS.register_module()
 class Random(Order):
-    """A permutation for each sample of a training, ever more often raster order (RAR); raster order
-    in evaluation.
+    """A random permutation of each training sample, annealed to raster order (RAR); raster order in
+    evaluation.
 
     Args:
-        num_tokens: Tokens of an image.
+        num_tokens: Number of tokens of an image.
         start: Iteration up to which all samples are permuted.
-        end: Iteration from which none is; the share falls linearly in between.
+        end: Iteration from which none is; the probability falls linearly in between.
 
     Raises:
         UserError: 0 <= start <= end does not hold.
@@ -109,11 +109,11 @@ class Random(Order):
         if not 0 <= start <= end:
             raise UserError(f'model.order: 0 <= start <= end must hold, got {start} and {end}.')
         self.start, self.end = start, end
-        # Whether a sample is permuted, and a rank for each cell.
+        # One number decides whether a sample is permuted; one per cell is its sort key.
         self.num_uniforms = 1 + num_tokens
 
     def share(self, iteration: int) -> float:
-        """Return the share of permuted samples after a number of iterations, 1 falling to 0."""
+        """Return the probability of a permutation after ``iteration`` iterations, from 1 to 0."""
         if iteration < self.start:
             return 1.0
         return max(self.end - iteration, 0) / max(self.end - self.start, 1)
@@ -131,12 +131,12 @@ class Random(Order):
 
 
 def in_order(x: Tensor, cells: Tensor | None) -> Tensor:
-    """Return the rows of x (B, T, ...) in the order ``cells``."""
+    """Reorder x (B, T, ...) from raster order to the order ``cells``."""
     if cells is None:
         return x
     return x.gather(1, cells.view(*cells.shape, *[1] * (x.dim() - 2)).expand_as(x))
 
 
 def to_raster(x: Tensor, cells: Tensor | None) -> Tensor:
-    """Return x (B, T, ...), whose rows have the order ``cells``, in raster order."""
+    """Reorder x (B, T, ...) from the order ``cells`` to raster order."""
     return in_order(x, None if cells is None else cells.argsort(1))

@@ -1,4 +1,4 @@
-"""The conditioner slot: class labels and the like to a prefix of the sequence."""
+"""The conditioner slot: map class labels or other conditions to a prefix of the sequence."""
 
 from openmagvit2.models.conditioners.class_label import ClassLabel
 from openmagvit2.models.conditioners.token_label import TokenLabel

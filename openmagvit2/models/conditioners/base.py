@@ -1,4 +1,4 @@
-"""What a conditioner promises."""
+"""Contract of the conditioner slot."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,17 +10,17 @@ from openmagvit2.errors import UserError
 
 
 class Conditioner(nn.Module):
-    """Conditions of images as vectors in front of their tokens; the generator passes ``dim``.
+    """Map conditions to a prefix of the token sequence; the generator passes ``dim``.
 
-    A subclass implements :meth:`embed` and :meth:`requests`, and :meth:`null` where an image may
-    have no condition.
+    A subclass implements :meth:`embed` and :meth:`requests`, and :meth:`null` if it has a null
+    condition.
 
     Attributes:
-        reads: Names of the data that :meth:`embed` reads of a batch.
-        num_classes: Number of classes, or None where conditions are no labels.
-        names: Names of the classes, where they are known.
-        dropout: Probability that a condition becomes null in training.
-        more_rows: Rows of the head's first table, behind those of the codes, that it reads.
+        reads: Names of the entries of a batch that :meth:`embed` reads.
+        num_classes: Number of classes, or None if conditions are not labels.
+        names: Names of the classes, if known.
+        dropout: Probability of replacing a condition by the null condition in training.
+        more_rows: Number of rows that it reads in the head's first table after those of the codes.
     """
 
     reads: tuple[str, ...] = ('label',)
@@ -30,34 +30,34 @@ class Conditioner(nn.Module):
     more_rows: int = 0
 
     def embed(self, data: dict[str, Tensor], tokens: Any) -> tuple[Tensor, Tensor]:
-        """Map conditions of a batch to vectors.
+        """Map the conditions of a batch to vectors.
 
         Args:
             data: Tensors of a batch by name, such as ``label`` int64 (B,).
             tokens: The head's embedding, whose rows may serve as the prefix, or None.
 
         Returns:
-            The prefix (B, P, dim), P >= 1 rows in front of the tokens, and a pooled vector
-            (B, dim) for backbones that take a ``condition``.
+            The prefix (B, P, dim) of P >= 1 rows before the tokens, and a pooled vector (B, dim)
+            for backbones that support ``condition``.
         """
         raise NotImplementedError
 
     def null(self, n: int) -> dict[str, Tensor] | None:
-        """Return the data of ``n`` images without a condition, or None if there is no null one."""
+        """Return the data of ``n`` null conditions, or None if there is no null condition."""
         return None
 
     def requests(self, conditions: Any) -> tuple[dict[str, Tensor], list[int]]:
-        """Read conditions that a user asks for.
+        """Parse the conditions of a sampling request.
 
         Args:
-            conditions: As :meth:`BaseGenerator.generate` takes them, B of them.
+            conditions: B conditions in the format of :meth:`BaseGenerator.generate`.
 
         Returns:
-            Data for :meth:`embed` on the CPU, and a whole number from 0 for each condition, a part
-            of the seed of its samples.
+            Data for :meth:`embed` on the CPU, and a non-negative integer for each condition, which
+            is a part of the seed of its samples.
 
         Raises:
-            UserError: The model does not know one.
+            UserError: The model does not know a condition.
         """
         raise NotImplementedError
 
@@ -65,10 +65,10 @@ class Conditioner(nn.Module):
         """Return the numbers of all classes.
 
         Args:
-            remedy: What to do where conditions are no numbered classes, for the error.
+            remedy: What to do if conditions are not numbered classes, for the error.
 
         Raises:
-            UserError: They are none.
+            UserError: Conditions are not numbered classes.
         """
         if self.num_classes is None:
             raise UserError(
@@ -80,24 +80,24 @@ class Conditioner(nn.Module):
         """Check a batch of the data set before it goes to the device.
 
         Raises:
-            UserError: It has conditions that the model does not know.
+            UserError: The batch has a condition that the model does not know.
         """
 
     def check_tokens(self, tokens: Any) -> None:
         """Check the head's embedding when the model is built.
 
         Raises:
-            UserError: It lacks the rows that :meth:`embed` needs.
+            UserError: The embedding lacks rows that :meth:`embed` needs.
         """
 
     def drop(self, data: dict[str, Tensor], uniform: Tensor | None = None) -> dict[str, Tensor]:
-        """Return data in which some conditions are null.
+        """Replace conditions by the null condition with probability ``dropout``.
 
         Args:
             data: Tensors of a batch by name.
-            uniform: Numbers (B,) in [0, 1); below ``dropout`` a condition is dropped. The data
-                sets' are a function of (seed, epoch, index), so that the batch's split over
-                processes does not matter. By default torch draws them.
+            uniform: Uniform numbers (B,) in [0, 1); a condition is dropped if its number is below
+                ``dropout``. Those of data sets are a function of (seed, epoch, index), so that the
+                split of the batch over processes does not matter. By default torch draws them.
 
         Raises:
             UserError: ``dropout`` is above 0 and there is no null condition.

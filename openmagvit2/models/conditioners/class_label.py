@@ -1,4 +1,4 @@
-"""The class of an image as one vector in front of its tokens."""
+"""Class labels as a learned vector before the tokens."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,15 +15,16 @@ from openmagvit2.signatures import Count, Fraction
 
 @CONDITIONERS.register_module()
 class ClassLabel(Labelled):
-    """A learned row for each class, and one more for no class, the null class.
+    """Embed a class label with a learned row per class, and one for the null class.
 
-    Labels are whole numbers from 0; -1 and ``num_classes`` are the null class.
+    Labels are integers from 0; -1 and ``num_classes`` are the null class.
 
     Args:
-        num_classes: Classes.
-        dropout: Probability that a label becomes the null class in training; guidance needs it.
+        num_classes: Number of classes.
+        dropout: Probability of replacing a label by the null class in training; required for
+            guidance.
         null_class: Whether there is a null class (RQ-Transformer has none).
-        names: Names of the classes, for pictures and tools.
+        names: Names of the classes, for figures and tools.
         dim: Width of the backbone; set by the generator.
 
     Raises:
@@ -52,16 +53,16 @@ class ClassLabel(Labelled):
 
     def forward(self, labels: Tensor) -> Tensor:
         """Map labels int64 (...) to rows (..., dim)."""
-        # Data sets give -1 to images without a label.
+        # In data sets, -1 labels an image without a class.
         return F.embedding(torch.where(labels < 0, self.num_classes, labels), self.weight)
 
     def embed(self, data: dict[str, Tensor], tokens: Any) -> tuple[Tensor, Tensor]:
-        """See :meth:`Conditioner.embed`; reads ``label``, and the prefix is the pooled vector."""
+        """See :meth:`Conditioner.embed`; reads ``label``, and returns its row as both outputs."""
         row = self(data['label'])
         return row[:, None], row
 
     def null(self, n: int) -> dict[str, Tensor] | None:
-        """Return ``n`` labels of the null class, or None without one."""
+        """Return ``n`` labels of the null class, or None if there is no null class."""
         if not self.null_class:
             return None
         return dict(label=torch.full((n,), self.num_classes, device=self.weight.device))

@@ -1,4 +1,4 @@
-"""Labels of classes: which numbers there are, and what -1 means."""
+"""Class labels: their range, and the meaning of -1."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,23 +10,24 @@ from torch import Tensor
 from openmagvit2.errors import UserError
 from openmagvit2.models.conditioners.base import Conditioner
 
-# Conditions of images that a user asks for.
+# The labels of a sampling request.
 Labels = Sequence[int] | np.ndarray | Tensor
 
 
 def class_numbers(labels: Labels, num_classes: int, null: bool = True) -> list[int]:
-    """Turn labels to sample into numbers of the table's rows.
+    """Convert the labels of a sampling request to row numbers of the class table.
 
     Args:
-        labels: Whole numbers (B,) from -1 to ``num_classes``; both ends are the null class.
-        num_classes: Classes of the model.
+        labels: Integers (B,) from -1 to ``num_classes``; both ends are the null class.
+        num_classes: Number of classes of the model.
         null: Whether the model has a null class.
 
     Returns:
-        Plain integers from 0 to ``num_classes``.
+        Python integers from 0 to ``num_classes``.
 
     Raises:
-        UserError: There is no label, one is no whole number or out of range, or they are no list.
+        UserError: Labels are not a list, the list is empty, or a label is not an integer or out of
+            range.
     """
     try:
         labels = torch.as_tensor(labels)
@@ -38,7 +39,7 @@ def class_numbers(labels: Labels, num_classes: int, null: bool = True) -> list[i
         )
     if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
         raise UserError(f'labels must be whole numbers, got {labels.dtype}.')
-    # One transfer for all of them.
+    # A single transfer from the device.
     numbers = labels.tolist()
     for label in numbers:
         if null and not -1 <= label <= num_classes:
@@ -55,17 +56,17 @@ def class_numbers(labels: Labels, num_classes: int, null: bool = True) -> list[i
 
 
 class Labelled(Conditioner):
-    """Classes as conditions: ``label``, whole numbers from 0.
+    """Base class of conditioners on class labels: ``label``, integers from 0.
 
     Attributes:
-        null_class: Whether there is a null class; -1 and ``num_classes`` are its labels.
+        null_class: Whether there is a null class, with labels -1 and ``num_classes``.
     """
 
     num_classes: int
     null_class: bool = False
 
     def requests(self, conditions: Any) -> tuple[dict[str, Tensor], list[int]]:
-        """Read labels from a list, an array or a tensor; see :meth:`Conditioner.requests`."""
+        """Parse labels from a list, an array or a tensor; see :meth:`Conditioner.requests`."""
         numbers = class_numbers(conditions, self.num_classes, self.null_class)
         return dict(label=torch.tensor(numbers)), numbers
 
@@ -75,17 +76,17 @@ class Labelled(Conditioner):
 
 
 def check_labels(labels: Tensor, num_classes: int, null: bool = True) -> None:
-    """Check the labels (B,) that a data loader gives, -1 to ``num_classes - 1``.
+    """Check that the labels of a data loader are from -1 to ``num_classes - 1``.
 
-    Labels that are already on an accelerator are not looked at: that would wait for the device.
+    Labels that are already on an accelerator are not checked: that would synchronize with it.
 
     Args:
-        labels: Whole numbers (B,).
-        num_classes: Classes of the model.
-        null: Whether the model has a null class, which -1 stands for.
+        labels: Integers (B,).
+        num_classes: Number of classes of the model.
+        null: Whether the model has a null class; without one, labels start from 0.
 
     Raises:
-        UserError: One is out of range.
+        UserError: A label is out of range.
     """
     if labels.device.type != 'cpu' or not labels.numel():
         return

@@ -1,4 +1,4 @@
-"""Class labels as rows of the tokens' own table."""
+"""Class labels as rows of the token embedding table."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,14 +13,15 @@ from openmagvit2.signatures import Count
 
 @CONDITIONERS.register_module()
 class TokenLabel(Labelled):
-    """Rows of the tokens' own table as classes, without parameters and without a null class.
+    """Embed a class label with a row of the token embedding table; it has no parameters of its own
+    and no null class.
 
     Args:
-        num_classes: Classes.
-        rows: 'codes': class c is the row of code c (VQGAN's transformer); 'behind': it is row
-            c behind the rows of the codes, which ``model.head.more_rows`` makes room for (MaskGIT).
-        names: Names of the classes, for pictures and tools.
-        dim: Width of the backbone, not used here.
+        num_classes: Number of classes.
+        rows: 'codes': class c shares the row of code c (VQGAN's transformer); 'behind': class c has
+            row c after those of the codes, which ``model.head.more_rows`` reserves (MaskGIT).
+        names: Names of the classes, for figures and tools.
+        dim: Width of the backbone; unused.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class TokenLabel(Labelled):
         """See :meth:`Conditioner.check_tokens`.
 
         Raises:
-            UserError: The head has no table of tokens, or one with too few rows for the labels.
+            UserError: The head has no token embedding table, or too few rows for the labels.
         """
         table = next(iter(tokens.parameters()), None) if tokens is not None else None
         if table is None or tokens.needs_rows:

@@ -1,4 +1,4 @@
-"""A generator put together: frozen tokenizer, factorization, conditioner, order, backbone, head."""
+"""Assemble a generator: frozen tokenizer, factorization, conditioner, order, backbone, head."""
 
 import math
 from collections.abc import Sequence
@@ -35,23 +35,25 @@ class Assembly(BaseModel):
     """The parts of a generator.
 
     Args:
-        tokenizer: Config of a tokenizer; ``checkpoint`` in it names its weights, ``seed`` draws
-            random ones without a checkpoint.
-        backbone, head: Configs; ``grid``, ``dim``, ``num_heads`` and ``vocab_sizes`` are handed
-            down.
-        factorization: Config; sub-tokens are the codebooks of the tokenizer by default. A head that
-            predicts whole indices gets the trivial one instead.
-        conditioner: Config; classes of ImageNet by default.
-        order: Config of the order of the tokens; that of the paradigm by default.
-        image_size: Height and width of the images in pixels, one number for squares; not needed
-            where the tokenizer takes one size only. It and the tokenizer decide the tokens.
-        output_size: Height and width of the images that :meth:`decode_indices` makes, where those
-            of the tokenizer are resized: LlamaGen's 384 pixels are measured at 256. Bicubic without
-            antialias, before values are clamped.
+        tokenizer: Config of a tokenizer. Its ``checkpoint`` key names the weights; without one,
+            weights are random, drawn from ``seed``.
+        backbone, head: Configs; ``grid``, ``dim``, ``num_heads`` and ``vocab_sizes`` are derived
+            from the other parts.
+        factorization: Config; one sub-token per codebook of the tokenizer by default. With a head
+            that predicts whole indices, a token is always one sub-token.
+        conditioner: Config; ImageNet classes by default.
+        order: Config of the token order; the default depends on the paradigm.
+        image_size: Height and width of the images in pixels, or one number for squares; optional
+            if the tokenizer accepts one size only. Together with the tokenizer, it determines the
+            number of tokens.
+        output_size: Height and width to which :meth:`decode_indices` resizes images, by bicubic
+            interpolation without antialiasing, before clamping: LlamaGen's images of 384 pixels are
+            evaluated at 256.
         input_dropout: Dropout on the input sequence, prefix included.
         soft_targets: ``dict(temperature=…)``: train on tokens drawn from the quantizer's
-            ``soft_codes`` at this temperature, towards those distributions (RQ-Transformer). Needs
-            images, no token cache, and sub-tokens that are the codebooks.
+            ``soft_codes`` at this temperature, with these distributions as targets
+            (RQ-Transformer). Requires images instead of a token cache, and one sub-token per
+            codebook.
         data_preprocessor: Config; maps uint8 batches to [-1, 1] by default.
     """
 
@@ -64,7 +66,7 @@ class Assembly(BaseModel):
     # What metrics measure: see `evaluation.stages`.
     stage = 'generator'
     slots = dict(
-        # A frozen tokenizer names its weights in its own dict.
+        # The dict of a frozen tokenizer also names its weights.
         tokenizer=Slot(MODELS, beside=dict(checkpoint=None, seed=None)),
         factorization=FACTORIZATIONS,
         conditioner=CONDITIONERS,
@@ -73,9 +75,9 @@ class Assembly(BaseModel):
         head=HEADS,
         data_preprocessor=MODELS,
     )
-    # What a checkpoint keeps of the data set of its training: `classes`, for one.
+    # What checkpoints store about the training data set, such as `classes`.
     dataset_meta: dict[str, Any] = {}
-    # The type of the order where the config names none.
+    # Type of the order if the config does not name one.
     default_order = 'Raster'
 
     def __init__(
@@ -98,7 +100,7 @@ class Assembly(BaseModel):
         quantizer = self.tokenizer.quantizer
         self.grid = parts.image_grid(self.tokenizer, image_size)
         self.token_shape = tuple(quantizer.token_shape(self.grid))
-        # Tokens are positions of the sequence; each may have several digits.
+        # A token is a position of the sequence; it may have several digits.
         self.num_tokens = math.prod(self.token_shape) // len(quantizer.codebook_sizes)
         self.factorization = parts.build_factorization(factorization, head, quantizer)
         given = self.backbone_arguments()
@@ -119,7 +121,7 @@ class Assembly(BaseModel):
     # ---- parts -----------------------------------------------------------------------------------
     @property
     def conditioner(self) -> Conditioner:
-        """The conditioner, which keeps version 1's name in state dicts, ``class_embedding``."""
+        """The conditioner; state dicts keep its name of version 1, ``class_embedding``."""
         return self.class_embedding
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -127,7 +129,7 @@ class Assembly(BaseModel):
 
     @property
     def num_classes(self) -> int | None:
-        """Number of classes; None where conditions are no labels."""
+        """Number of classes; None if conditions are not labels."""
         return self.conditioner.num_classes
 
     @property
@@ -138,32 +140,32 @@ class Assembly(BaseModel):
     def losses(
         self, sub_indices: Tensor, condition: dict[str, Tensor], *args: Any, **given: Any
     ) -> dict[str, Tensor]:
-        """Return the losses by name, whose sum is minimised.
+        """Return the losses by name; training minimizes their sum.
 
         Args:
-            sub_indices: True sub-tokens, int64 (B, T, k).
+            sub_indices: Ground-truth sub-tokens, int64 (B, T, k).
             condition: Data of the conditioner.
-            args, given: What the paradigm's ``teacher`` gives.
+            args, given: Arguments from the paradigm's ``teacher``.
         """
         raise NotImplementedError
 
     def trained_parts(self) -> dict[str, nn.Module]:
-        """Return the parts with the optimizer, in the order of its states."""
+        """Return the trained parts by name, in the order of the optimizer's state."""
         return dict(class_embedding=self.class_embedding, backbone=self.backbone, head=self.head)
 
     def backbone_arguments(self) -> dict[str, Any]:
-        """Return what a backbone is built with, beside its config."""
+        """Return the arguments of the backbone that follow from the other parts."""
         return dict(grid=self.grid)
 
     def order_arguments(self) -> dict[str, Any]:
-        """Return what an order is built with, beside its config."""
+        """Return the arguments of the order that follow from the other parts."""
         return dict(num_tokens=self.num_tokens)
 
     def check_parts(self) -> None:
-        """Check that the parts go together.
+        """Check that the parts fit each other.
 
         Raises:
-            UserError: One needs what another does not have.
+            UserError: A part needs a feature that another part lacks.
         """
         self.conditioner.check_tokens(self.head.embeddings)
         missing = sorted(self.order.needs - self.backbone.supports)
@@ -190,13 +192,13 @@ class Assembly(BaseModel):
         return dict(transformer=self.transformer)
 
     def train(self, mode: bool = True) -> 'Assembly':
-        """Set the mode; the tokenizer stays in eval mode."""
+        """Set the mode; keep the tokenizer in eval mode."""
         super().train(mode)
         self.tokenizer.eval()
         return self
 
     def init_weights(self) -> None:
-        """Read the tokenizer's weights, before the first image is read; called by the Runner.
+        """Load the tokenizer's weights; the Runner calls it before the first image is read.
 
         Raises:
             UserError: The tokenizer's checkpoint is missing or does not fit.

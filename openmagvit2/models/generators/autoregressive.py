@@ -1,6 +1,4 @@
-"""One token after the other: each position of the transformer predicts the next token (paper
-Eq. 5).
-"""
+"""Next-token prediction: each position of the transformer predicts the next token (paper Eq. 5)."""
 
 from typing import Any
 
@@ -16,17 +14,17 @@ from openmagvit2.models.samplers import SubTokenSampler, decode_jacobi, decode_t
 from openmagvit2.registry import MODELS
 
 
-# Configs of version 1 have the second name.
+# The second name is for configs of version 1.
 @MODELS.register_module(name=['AutoregressiveGenerator', 'ClassConditionalGenerator'])
 class AutoregressiveGenerator(BaseGenerator):
     """Auto-regressive transformer over the sub-tokens of a frozen tokenizer.
 
-    The sequence is the condition's prefix and all tokens but the last, in the order that ``order``
-    says; the outputs from its last prefix row on predict the tokens.
+    The input sequence is the condition's prefix followed by all tokens but the last, in the order
+    that ``order`` gives; the outputs from the last prefix row on predict the tokens.
 
     Args:
-        token_noise: Probability in [0, 1] that an input token of a training is a random one of its
-            vocabulary, independently of others; the targets stay (1 - ``pkeep`` of VQGAN).
+        token_noise: Probability in [0, 1] of replacing an input sub-token in training by a random
+            one of its vocabulary, independently; targets are not replaced (1 - ``pkeep`` of VQGAN).
         parts: Arguments of :class:`Assembly`.
 
     Raises:
@@ -60,15 +58,12 @@ class AutoregressiveGenerator(BaseGenerator):
         condition: Tensor | dict[str, Tensor],
         cells: Tensor | None = None,
     ) -> Tensor:
-        """Return context vectors that predict the tokens.
+        """Return the context vectors (B, T, dim) that predict the tokens.
 
         Args:
             sub_indices: int64 (B, T, k), in the order of prediction.
-            condition: Data of the conditioner, or its labels (B,).
+            condition: Data of the conditioner, or labels (B,).
             cells: The order, int64 (B, T); raster order by default.
-
-        Returns:
-            (B, T, dim).
         """
         prefix, given = self.embed(_data(condition))
         tokens = self.head.embed(sub_indices, **self.rows())[:, :-1]
@@ -81,8 +76,8 @@ class AutoregressiveGenerator(BaseGenerator):
         """Return logits (B, T, V_i) of each sub-token.
 
         Args:
-            sub_indices: True sub-tokens, int64 (B, T, k) in raster order.
-            condition: Data of the conditioner, or its labels (B,); -1 is the null class.
+            sub_indices: Ground-truth sub-tokens, int64 (B, T, k) in raster order.
+            condition: Data of the conditioner, or labels (B,); -1 is the null class.
         """
         cells = self._cells(len(sub_indices))
         sub_indices = in_order(sub_indices, cells)
@@ -91,12 +86,12 @@ class AutoregressiveGenerator(BaseGenerator):
         return [to_raster(x, cells) for x in logits]
 
     def loss(self, sub_indices: Tensor, condition: Tensor | dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return the mean nats of each sub-token, scalars by name, without dropping conditions."""
+        """Return the mean loss of each sub-token in nats by name, without condition dropout."""
         cells = self._cells(len(sub_indices))
         return self.transformer(sub_indices, _data(condition), cells=cells)
 
     def teacher(self, batch: int, iteration: int, draws: Tensor | None) -> dict[str, Any]:
-        """See :meth:`BaseGenerator.teacher`: the order of each sample, and noise of its tokens."""
+        """See :meth:`BaseGenerator.teacher`: the order and the token noise of each sample."""
         order = self.order.num_uniforms
         own = None if draws is None else draws[:, :order]
         cells = self._cells(batch, iteration, own if order else None)
@@ -107,16 +102,16 @@ class AutoregressiveGenerator(BaseGenerator):
 
     @property
     def num_draws(self) -> int:
-        """See :attr:`BaseGenerator.num_draws`; two for each sub-token where there is noise."""
+        """See :attr:`BaseGenerator.num_draws`; token noise adds two for each sub-token."""
         noise = 2 * self.num_tokens * len(self.head.vocab_sizes) if self.token_noise else 0
         return self.order.num_uniforms + noise
 
     def noisy(self, sub_indices: Tensor, noise: Tensor) -> Tensor:
-        """Return sub-tokens int64 (B, T, k), some of them replaced.
+        """Replace some sub-tokens by random ones; return int64 (B, T, k).
 
         Args:
-            sub_indices: The true ones.
-            noise: Uniform numbers (B, 2, T, k) in [0, 1): which ones, and by what.
+            sub_indices: Ground-truth sub-tokens, int64 (B, T, k).
+            noise: Uniform numbers (B, 2, T, k) in [0, 1): which to replace, and by which.
         """
         which, what = noise.unbind(1)
         pairs = zip(what.unbind(-1), self.head.vocab_sizes, strict=True)
@@ -138,7 +133,7 @@ class AutoregressiveGenerator(BaseGenerator):
             sub_indices, condition: See :meth:`Assembly.losses`.
             cells: The order, int64 (B, T); raster order by default.
             targets: See :meth:`Head.loss`.
-            noise: Numbers for :meth:`noisy`; none by default.
+            noise: Numbers for :meth:`noisy`; None disables it.
         """
         sub_indices, given = in_order(sub_indices, cells), self.rows()
         if targets is not None:
@@ -174,8 +169,8 @@ class AutoregressiveGenerator(BaseGenerator):
         return to_raster(drawn, None if cells is None else cells[: len(drawn)])
 
     def least_rows(self, sampler: SubTokenSampler) -> int:
-        """See :meth:`Sampling.least_rows`; the products of other weights than plain ones are the
-        same among any number of rows.
+        """See :meth:`Sampling.least_rows`; only plain weights need it, as the matrix products of
+        all others are the same for any number of rows.
         """
         return super().least_rows(sampler) if self._weights(sampler) == 'plain' else 1
 
@@ -185,13 +180,13 @@ class AutoregressiveGenerator(BaseGenerator):
     def _cells(
         self, batch: int, iteration: int | None = None, draws: Tensor | None = None
     ) -> Tensor | None:
-        """Return the order of a batch, on the model's device."""
+        """Return the order of a batch on the model's device; None for raster order."""
         cells = self.order(batch, iteration, draws)
         return None if cells is None else cells.to(next(self.backbone.parameters()).device)
 
     def _places(self, prefix: int, cells: Tensor | None, device: torch.device) -> dict[str, Any]:
-        """Return the coordinates of the input's rows, and of the cells that they predict for a
-        backbone that takes them; none where the default holds, one prefix row and raster order.
+        """Return the coordinates of the input rows, and for a backbone with ``targets`` those of
+        the cells that they predict; nothing in the default case, raster order with one prefix row.
         """
         if cells is None and prefix == 1:
             return {}

@@ -1,4 +1,4 @@
-"""Base class of the generators: predict the indices of a frozen tokenizer (paper, section 2.3)."""
+"""Base class of generators, which predict a frozen tokenizer's indices (paper, section 2.3)."""
 
 from typing import Any
 
@@ -11,29 +11,29 @@ from openmagvit2.models.generators.sampling import Sampling
 
 
 class BaseGenerator(Sampling):
-    """Images of a condition as tokens of a frozen tokenizer: training and validation.
+    """Training and validation of a generator of a frozen tokenizer's tokens.
 
-    A paradigm implements :meth:`losses`, :meth:`nll` and :meth:`decode`, and where its losses need
-    more than tokens and conditions :meth:`teacher`.
+    A paradigm implements :meth:`losses`, :meth:`nll` and :meth:`decode`, and :meth:`teacher` if its
+    losses need more than tokens and conditions.
     """
 
     def teacher(self, batch: int, iteration: int, draws: Tensor | None) -> dict[str, Any]:
-        """Return what the losses of a training step take beside tokens and conditions.
+        """Return the arguments of :meth:`losses` in training beyond tokens and conditions.
 
         Args:
             batch: Number of images B.
-            iteration: Iterations done so far.
-            draws: Uniform numbers (B, ``num_draws``) in [0, 1) of the samples, or None.
+            iteration: Number of finished iterations.
+            draws: Uniform numbers (B, ``num_draws``) in [0, 1), one row per sample, or None.
         """
         return {}
 
     def nll(self, sub_indices: Tensor, condition: dict[str, Tensor]) -> Tensor:
-        """Return what a validation measures of each image, in nats: float32 (B,)."""
+        """Return the validation metric of each image, the negative log-likelihood in nats: (B,)."""
         raise NotImplementedError
 
     @property
     def num_draws(self) -> int:
-        """Uniform numbers that a sample of a training takes."""
+        """Number of uniform numbers that a training sample needs."""
         return self.order.num_uniforms
 
     def train_step(
@@ -43,14 +43,14 @@ class BaseGenerator(Sampling):
         handles: dict[str, nn.Module] | None = None,
         iteration: int = 0,
     ) -> dict[str, Tensor]:
-        """Take one step on the sub-tokens of a batch; conditions become null at random.
+        """Take one step on the sub-tokens of a batch; some conditions are dropped at random.
 
         Args:
             data: A batch of the data set.
-            optim_wrapper: With a wrapper for the role 'transformer'.
-            handles: Data-parallel wrappers of the roles; the modules themselves in a single
-                process.
-            iteration: Iterations done so far.
+            optim_wrapper: Contains a wrapper for the role 'transformer'.
+            handles: Data-parallel wrappers of the roles; None for the modules themselves, as in a
+                single process.
+            iteration: Number of finished iterations.
 
         Returns:
             Detached scalars for the log.
@@ -74,7 +74,9 @@ class BaseGenerator(Sampling):
 
     @torch.no_grad()
     def val_step(self, data: dict) -> list[dict]:
-        """Return a dict of batched tensors: ``nll`` in nats of each image (B,), ``label`` (B,)."""
+        """Return one dict of batched tensors: ``nll`` in nats (B,) and the condition, such as
+        ``label`` (B,).
+        """
         data = self._prepared(data, False)
         nll = self.nll(self.sub_indices(data), self._condition(data))
         return [dict(self._condition(data), nll=nll)]
@@ -84,7 +86,7 @@ class BaseGenerator(Sampling):
         return self.val_step(data)
 
     def _prepared(self, data: dict, training: bool) -> dict:
-        """Return a batch on the model's device, its conditions checked before they go there."""
+        """Return a batch on the model's device; its conditions are checked on the CPU first."""
         self.conditioner.check_batch(data)
         count = self.num_draws
         if self.soft_targets:
@@ -100,16 +102,17 @@ class BaseGenerator(Sampling):
 def more_uniforms(data: dict, count: int) -> Tensor:
     """Return uniform numbers for each sample of a batch, float32 (B, count) in [0, 1).
 
-    Where the data set gives a number ``uniform`` for each (seed, epoch, index), they are a function
-    of it, so that the batch's split over processes does not matter; torch's otherwise.
+    If the data set provides a number ``uniform`` for each (seed, epoch, index), they are a function
+    of it, so that the split of the batch over processes does not matter; otherwise torch draws
+    them.
 
     Args:
         data: A batch on the CPU.
-        count: Numbers of a sample.
+        count: How many numbers a sample gets.
     """
     if 'uniform' not in data:
         return torch.rand(len(next(iter(data.values()))), count)
-    # All 53 bits of the number, as a seed.
+    # Use all 53 bits of the number as a seed.
     seeds = (torch.as_tensor(data['uniform'], dtype=torch.float64) * 2**53).long().tolist()
     rows = [np.random.default_rng(seed).random(count, np.float32) for seed in seeds]
     return torch.from_numpy(np.stack(rows))

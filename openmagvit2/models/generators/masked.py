@@ -1,4 +1,4 @@
-"""All tokens at once, some of them masked; a few steps uncover them (MaskGIT)."""
+"""Masked token prediction: a few steps uncover all tokens, many at a time (MaskGIT)."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,27 +19,28 @@ from openmagvit2.models.samplers.masked import MaskedSampler, masked_share
 from openmagvit2.registry import MODELS
 from openmagvit2.signatures import Weight
 
-# Shares of masked tokens that a validation looks at, and the seed of its masks.
+# Ratios of masked tokens in validation, and the seed of its masks.
 LEVELS = (0.125, 0.375, 0.625, 0.875)
 SEED = 0
-# A number of masked tokens, float, to a whole one.
+# How to round the number of masked tokens.
 ROUNDINGS: dict[str, Callable[[Tensor], Tensor]] = dict(floor=torch.floor, round=torch.round)
 
 
 @MODELS.register_module()
 class MaskedGenerator(BaseGenerator):
-    """Bidirectional transformer that predicts masked tokens from the others and the condition.
+    """Bidirectional transformer that predicts masked tokens from visible ones and the condition.
 
-    The mask is the last row of the first table of the head's embedding: ``model.head.more_rows``
-    makes room for it. Arguments are those of :class:`Assembly`, and
+    The mask token is the last row of the first table of the head's embedding;
+    ``model.head.more_rows`` reserves it.
 
     Args:
-        mask_schedule: Share of masked tokens in training at uniform numbers r; see
+        mask_schedule: Ratio of masked tokens in training as a function of a uniform number r; see
             :func:`masked_share`.
-        mask_rounding: From that share of the tokens to a whole number: 'floor', or 'round'.
-        visible_weight: Weight in the loss of tokens that are not masked; masked ones have 1.
-        average: Which losses are averaged first: 'image': an image's tokens, then images;
-            'batch': all tokens of a (micro-)batch together.
+        mask_rounding: How to round the number of masked tokens: 'floor' or 'round'.
+        visible_weight: Loss weight of tokens that are not masked; masked tokens have weight 1.
+        average: 'image': average losses over the tokens of each image, then over images; 'batch':
+            average over all tokens of a (micro-)batch.
+        parts: Arguments of :class:`Assembly`.
 
     Raises:
         UserError: The parts do not fit each other.
@@ -67,7 +68,8 @@ class MaskedGenerator(BaseGenerator):
         """See :meth:`BaseGenerator.check_parts`.
 
         Raises:
-            UserError: The backbone sees earlier tokens only, or the head has no row for the mask.
+            UserError: The backbone is causal without ``groups``, or the head has no row for the
+                mask token.
         """
         super().check_parts()
         if self.backbone.causal and 'groups' not in self.backbone.supports:
@@ -84,7 +86,7 @@ class MaskedGenerator(BaseGenerator):
             )
 
     def _table(self) -> Tensor:
-        """Return the first table (V_0 + more_rows, dim), the mask last."""
+        """Return the first table (V_0 + more_rows, dim); its last row is the mask token."""
         table = (
             next(iter(self.head.embeddings.parameters()), None) if self.head.embeddings else None
         )
@@ -95,25 +97,22 @@ class MaskedGenerator(BaseGenerator):
     # ---- training --------------------------------------------------------------------------------
     @property
     def num_draws(self) -> int:
-        """One number for the share of masked tokens, and one for each token."""
+        """One number for the mask ratio and one for each token."""
         return 1 + self.num_tokens
 
     def masks(self, draws: Tensor) -> Tensor:
-        """Map uniform numbers (B, 1 + T) to masked tokens, bool (B, T), at least one each."""
+        """Map uniform numbers (B, 1 + T) to masks, bool (B, T), with at least one masked token."""
         share = masked_share(draws[:, :1], self.mask_schedule, self.num_tokens)
         counts = ROUNDINGS[self.mask_rounding](share * self.num_tokens).clamp_min(1)
         return draws[:, 1:].argsort(1).argsort(1) < counts
 
     def context(self, sub_indices: Tensor, condition: dict[str, Tensor], masked: Tensor) -> Tensor:
-        """Return context vectors of the tokens themselves.
+        """Return the context vectors (B, T, dim), each of which predicts the token at its position.
 
         Args:
-            sub_indices: int64 (B, T, k); those of masked tokens are not looked at.
+            sub_indices: int64 (B, T, k); the values of masked tokens are ignored.
             condition: Data of the conditioner.
             masked: bool (B, T).
-
-        Returns:
-            (B, T, dim).
         """
         prefix, given = self.embed(condition)
         tokens = self.head.embed(sub_indices)
@@ -131,7 +130,7 @@ class MaskedGenerator(BaseGenerator):
         return self.head.logits(self.context(sub_indices, condition, masked), sub_indices)
 
     def teacher(self, batch: int, iteration: int, draws: Tensor | None) -> dict[str, Any]:
-        """See :meth:`BaseGenerator.teacher`: which tokens are masked."""
+        """See :meth:`BaseGenerator.teacher`: the mask."""
         assert draws is not None
         return dict(masked=self.masks(draws))
 
@@ -142,8 +141,8 @@ class MaskedGenerator(BaseGenerator):
         masked: Tensor | None = None,
         targets: Tensor | None = None,
     ) -> dict[str, Tensor]:
-        """See :meth:`Assembly.losses`: the weighted mean over tokens; the masked ones are bool
-        (B, T), all by default.
+        """See :meth:`Assembly.losses`: the weighted mean over tokens. ``masked`` is bool (B, T); by
+        default all tokens are masked.
         """
         if masked is None:
             masked = torch.ones_like(sub_indices[..., 0], dtype=torch.bool)
@@ -159,10 +158,10 @@ class MaskedGenerator(BaseGenerator):
         return {f'sub_token_{i}': mean for i, mean in enumerate(means)}
 
     def nll(self, sub_indices: Tensor, condition: dict[str, Tensor]) -> Tensor:
-        """Return an estimate of a bound of the negative log-likelihood of each image, in nats (B,).
+        """Estimate an upper bound of the negative log-likelihood of each image, in nats (B,).
 
-        For any order of uncovering, the mean over n = 1 … T of (T / n) times the loss of n masked
-        tokens bounds it; it is taken at a few n, with the same masks for every image.
+        The mean over n = 1 … T of (T / n) times the loss of n masked tokens bounds it, whatever the
+        order of uncovering. It is evaluated at a few n, with the same masks for all images.
         """
         scores = np.random.default_rng(SEED).random((len(LEVELS), self.num_tokens))
         bounds = []
@@ -186,8 +185,8 @@ class MaskedGenerator(BaseGenerator):
         """See :meth:`Sampling.check`; settings are those of :class:`MaskedSampler`.
 
         Raises:
-            UserError: The sampler is none for masked tokens, or has more steps than there are
-                tokens, of which a step uncovers one at least.
+            UserError: The sampler is not a :class:`MaskedSampler`, or it has more steps than there
+                are tokens (each step uncovers at least one).
         """
         if not callable(sampling):
             sampling = dict(type='MaskedSampler') | (sampling or {})
@@ -206,11 +205,11 @@ class MaskedGenerator(BaseGenerator):
 
     @property
     def one_by_one(self) -> bool:
-        """See :attr:`Sampling.one_by_one`; a pass has many tokens of an image."""
+        """See :attr:`Sampling.one_by_one`; a pass processes many tokens of each image."""
         return keeps_a_cpu_busy(self.backbone)
 
     def draw_shape(self, sampler: SubTokenSampler) -> tuple[int, ...]:
-        """Return one number per step and sub-token, and one for the noise on its confidence."""
+        """Return (steps, T, k + 1): numbers for the k sub-tokens and for the confidence noise."""
         assert isinstance(sampler, MaskedSampler)
         return sampler.steps, self.num_tokens, len(self.head.vocab_sizes) + 1
 
@@ -224,7 +223,7 @@ class MaskedGenerator(BaseGenerator):
     def decode_steps(
         self, condition: dict[str, Tensor], sampler: MaskedSampler, random: Tensor
     ) -> list[Tensor]:
-        """Return what is drawn at each step, int64 (B, T, k); the last is the sample."""
+        """Return the tokens after each step, int64 (B, T, k); the last are the sample."""
         batch, tokens, k = len(random), self.num_tokens, len(self.head.vocab_sizes)
         sub_indices = torch.zeros(batch, tokens, k, dtype=torch.int64, device=random.device)
         unknown = torch.ones(batch, tokens, dtype=torch.bool, device=random.device)

@@ -1,4 +1,4 @@
-"""One map of tokens after the other, from coarse to fine: next-scale prediction (VAR, Tian et al.
+"""Next-scale prediction: one token map after the other, from coarse to fine (VAR, Tian et al.
 2024).
 """
 
@@ -23,16 +23,19 @@ from openmagvit2.signatures import accepted
 
 @MODELS.register_module()
 class NextScaleGenerator(BaseGenerator):
-    """Transformer that predicts all tokens of a scale from the scales before.
+    """Transformer that predicts all tokens of a scale in parallel from the previous scales.
 
-    Output t predicts token t. The input of the first scale is the condition's vector; that of
-    another is the sum of the codes so far, resized to the scale, through a linear layer. The
-    quantizer must be a multi-scale one, the backbone must take ``levels``, and the head embeds
-    nothing: VAR's is ``dict(type='SingleHead', norm=None, bias=True, embedding=None)``. Arguments
-    are those of :class:`Assembly`.
+    Output t predicts token t. The input of the first scale is the condition's vector; the input of
+    any other is the sum of the codes so far, resized to the scale, through a linear layer. The
+    quantizer must be multi-scale, the backbone must accept ``levels``, and the head must not embed
+    tokens: VAR's is ``dict(type='SingleHead', norm=None, bias=True, embedding=None)``.
+
+    Args:
+        backbone: Config of the backbone.
+        parts: Other arguments of :class:`Assembly`.
 
     Raises:
-        UserError: The backbone takes no ``levels``, or the parts do not fit each other.
+        UserError: The backbone does not accept ``levels``, or the parts do not fit each other.
     """
 
     default_order = 'NextScale'
@@ -47,7 +50,7 @@ class NextScaleGenerator(BaseGenerator):
             )
         super().__init__(backbone=backbone, **parts)
         self.code_embedding = nn.Linear(self.tokenizer.quantizer.width, self.backbone.dim)
-        # As all layers of VAR.
+        # Initialize like all layers of VAR.
         deviation = (3 * self.backbone.dim) ** -0.5
         for weight in (self.code_embedding.weight, *self.conditioner.parameters()):
             nn.init.normal_(weight, 0.0, deviation)
@@ -91,8 +94,11 @@ class NextScaleGenerator(BaseGenerator):
 
     # ---- training --------------------------------------------------------------------------------
     def context(self, sub_indices: Tensor, condition: dict[str, Tensor]) -> Tensor:
-        """Return context vectors that predict the tokens: sub-tokens int64 (B, T, k), scale after
-        scale, and data of the conditioner to (B, T, dim).
+        """Return the context vectors (B, T, dim) that predict the tokens.
+
+        Args:
+            sub_indices: Ground-truth sub-tokens, int64 (B, T, k), ordered by scale.
+            condition: Data of the conditioner.
         """
         first, given = self._first(condition)
         with torch.no_grad():
@@ -124,7 +130,7 @@ class NextScaleGenerator(BaseGenerator):
         """See :meth:`Sampling.decode`; guidance is scheduled over the scales.
 
         Raises:
-            UserError: The sampler mixes codes, for which there are no indices.
+            UserError: The sampler mixes codes ('smooth'), so there are no indices.
         """
         if _smooth(sampler):
             raise UserError(
@@ -134,13 +140,13 @@ class NextScaleGenerator(BaseGenerator):
         uniform = random.split(self.order.groups, 1)
 
         def draw(logits: Tensor, scale: int, i: int) -> Tensor:
-            """Draw sub-token ``i`` of a scale, logits (B or 2B, n, V_i) to int64 (B, n)."""
+            """Draw sub-token ``i`` of a scale, int64 (B, n), from logits (B or 2B, n, V_i)."""
             numbers = uniform[scale][..., i]
             drawn = sampler(logits.flatten(0, 1), i, numbers.flatten(), self._progress(scale))
             return drawn.view(numbers.shape)
 
         def add(total: Tensor | None, drawn: Tensor, scale: int) -> Tensor:
-            """Add the codes of a scale's tokens (B, n, k) to the sum of those before."""
+            """Add the codes of a scale's tokens (B, n, k) to the sum of the previous scales."""
             return self._quantizer.accumulate(total, self.factorization.merge(drawn), scale)
 
         return self._over_scales(condition, draw, add)[0]
@@ -148,13 +154,13 @@ class NextScaleGenerator(BaseGenerator):
     def _over_scales(
         self, condition: dict[str, Tensor], draw: DrawLevel, add: AddLevel
     ) -> tuple[Tensor, Tensor]:
-        """Return the tokens int64 (B, T, k) and the sum of codes that :func:`decode_levels` gives
-        for data of the conditioner.
+        """Run :func:`decode_levels` for data of the conditioner; return the tokens int64 (B, T, k)
+        and the sum of their codes.
         """
         first, given = self._first(condition)
 
         def next_input(total: Tensor, scale: int) -> Tensor:
-            """Return what the backbone sees of the sum of codes before a scale."""
+            """Return the backbone's input for a scale, from the sum of the previous scales."""
             return self._embedded(self._quantizer.next_input(total, scale))
 
         scales = len(self.order.groups)
@@ -163,19 +169,19 @@ class NextScaleGenerator(BaseGenerator):
         )
 
     def _progress(self, scale: int) -> float:
-        """Return 0 at the first scale, 1 at the last."""
+        """Return the progress of sampling in [0, 1]: 0 at the first scale, 1 at the last."""
         return scale / max(len(self.order.groups) - 1, 1)
 
     @property
     def one_by_one(self) -> bool:
-        """See :attr:`Sampling.one_by_one`; a pass has many tokens of an image."""
+        """See :attr:`Sampling.one_by_one`; a pass processes many tokens of each image."""
         return keeps_a_cpu_busy(self.backbone)
 
     def draw_shape(self, sampler: SubTokenSampler) -> tuple[int, ...]:
-        """See :meth:`Sampling.draw_shape`; a mixture takes a number for each code.
+        """See :meth:`Sampling.draw_shape`; smooth decoding needs one number per code.
 
         Raises:
-            UserError: Smooth decoding meets tokens of several parts.
+            UserError: Decoding is 'smooth' and tokens have several sub-tokens.
         """
         if not _smooth(sampler):
             return super().draw_shape(sampler)
@@ -194,7 +200,7 @@ class NextScaleGenerator(BaseGenerator):
         seed: int = 0,
         numbers: Sequence[int] | None = None,
     ) -> Tensor:
-        """See :meth:`Sampling.images`; with mixtures of codes where decoding is 'smooth'."""
+        """See :meth:`Sampling.images`; 'smooth' decoding mixes codes."""
         sampler = self.check(labels, sampling, seed)
         if not _smooth(sampler):
             return super().images(labels, sampler, seed, numbers)
@@ -207,8 +213,9 @@ class NextScaleGenerator(BaseGenerator):
     def mixed_codes(
         self, condition: dict[str, Tensor], sampler: SubTokenSampler, random: Tensor
     ) -> Tensor:
-        """Sample codes (B, D, *grid), at each scale the sum of mixtures of the table's rows (VAR's
-        smooth sampling, for pictures and not for metrics); the arguments of :meth:`decode`.
+        """Sample codes (B, D, *grid) as sums over scales of mixtures of the table's rows (VAR's
+        smooth sampling, for visualization and not for metrics); takes the arguments of
+        :meth:`decode`.
         """
         quantizer, uniform = self._quantizer, random.split(self.order.groups, 1)
         codes = torch.arange(self.head.vocab_sizes[0], device=random.device)
@@ -216,8 +223,8 @@ class NextScaleGenerator(BaseGenerator):
         mixtures: list[Tensor] = []
 
         def draw(logits: Tensor, scale: int, i: int) -> Tensor:
-            """Keep a mixture for each cell of a scale, logits (B or 2B, n, V); return the likeliest
-            tokens, which nothing reads.
+            """Append a mixture for each cell of a scale, from logits (B or 2B, n, V), to
+            ``mixtures``; return the likeliest tokens, which are not used.
             """
             numbers, progress = uniform[scale], self._progress(scale)
             kept = sampler.filtered(logits.flatten(0, 1), i, numbers[..., 0].numel(), progress)
@@ -226,14 +233,14 @@ class NextScaleGenerator(BaseGenerator):
             return weights.argmax(-1)
 
         def add(total: Tensor | None, drawn: Tensor, scale: int) -> Tensor:
-            """Add a scale's mixtures to the sum of those before, whatever was drawn."""
+            """Add a scale's mixtures to the sum of the previous scales; ``drawn`` is not used."""
             return quantizer.add(total, mixtures[scale], scale)
 
         _, total = self._over_scales(condition, draw, add)
         return quantizer.projected_back(total)
 
     def _first(self, condition: dict[str, Tensor]) -> tuple[Tensor, dict[str, Any]]:
-        """Return input of the first scale (B, groups[0], dim), and what the backbone is given."""
+        """Return the input of the first scale (B, groups[0], dim), and backbone arguments."""
         prefix, given = self.embed(condition)
         return prefix[:, -1:].expand(-1, self.order.groups[0], -1), given
 

@@ -1,4 +1,4 @@
-"""The parts of a generator, built from their configs with what the others hand down."""
+"""Build the parts of a generator from their configs and from what follows from other parts."""
 
 import logging
 import math
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 
 class Trainable(nn.Module):
-    """The parts with an optimizer, as data parallelism wraps them.
+    """The trained parts of a generator as one module, which data parallelism wraps.
 
     Args:
-        parts: Modules by the names that they have in the generator.
-        losses: What a forward pass computes, a method of the generator.
+        parts: Modules by their names in the generator.
+        losses: Method of the generator that the forward pass calls.
     """
 
     def __init__(
@@ -45,14 +45,14 @@ class Trainable(nn.Module):
 def image_grid(
     tokenizer: 'VisualTokenizer', image_size: int | Sequence[int] | None
 ) -> tuple[int, ...]:
-    """Return the sides of the code grid of images.
+    """Return the shape of the latent grid of an image.
 
     Args:
-        tokenizer: Its encoder may fix the size.
-        image_size: Sides in pixels, one number for squares.
+        tokenizer: Tokenizer; its encoder may have a fixed image size.
+        image_size: Sides in pixels, or one number for squares.
 
     Raises:
-        UserError: Neither says the size.
+        UserError: Neither gives the size, or the encoder does not accept it.
     """
     encoder = tokenizer.encoder
     axes = len(encoder.stride or encoder.image_size or (0, 0))
@@ -70,15 +70,15 @@ def image_grid(
 
 
 def sides(size: int | Sequence[int] | None, path: str, axes: int = 2) -> tuple[int, ...] | None:
-    """Return the sides of images, where they are given.
+    """Return the sides of images as a tuple; None for None.
 
     Args:
-        size: Pixels; one number for squares.
+        size: Sides in pixels, or one number for squares.
         path: Key in the config, for errors.
         axes: Number of sides.
 
     Raises:
-        UserError: It is neither one number from 1 nor one for each side.
+        UserError: ``size`` is neither a positive integer nor one for each side.
     """
     if size is None:
         return None
@@ -89,15 +89,15 @@ def sides(size: int | Sequence[int] | None, path: str, axes: int = 2) -> tuple[i
 
 
 def handed(given: dict[str, Any], config: dict, path: str) -> dict[str, Any]:
-    """Return the arguments of a part: those that follow from the other parts, and its config.
+    """Return the arguments of a part: its config and those that follow from the other parts.
 
     Args:
-        given: What follows from the other parts.
-        config: Its config, which may repeat them.
+        given: Arguments that follow from the other parts.
+        config: Config of the part, which may repeat them.
         path: Key of the config, for errors.
 
     Raises:
-        UserError: The config has another value for one of them.
+        UserError: The config contradicts one of ``given``.
     """
     for key in given.keys() & config.keys():
         if _listed(config[key]) != _listed(given[key]) and config[key] is not None:
@@ -109,12 +109,12 @@ def handed(given: dict[str, Any], config: dict, path: str) -> dict[str, Any]:
 
 
 def _listed(value: Any) -> Any:
-    """Return a value with lists in the place of tuples."""
+    """Convert tuples to lists, recursively."""
     return [_listed(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def class_of(registry: Registry, config: dict) -> Any:
-    """Return the class of a part's config, or None where the slot has none of that name."""
+    """Return the class of a part's config, or None if the registry has none of that name."""
     kind = config.get('type')
     return registry.get(kind) if isinstance(kind, str) else kind
 
@@ -122,9 +122,7 @@ def class_of(registry: Registry, config: dict) -> Any:
 def build_factorization(
     config: dict | None, head: dict, quantizer: BaseQuantizer
 ) -> TokenFactorization:
-    """Build the factorization of a config; a head that predicts whole indices gets the trivial
-    one.
-    """
+    """Build the factorization; for a head that predicts whole indices, one sub-token per token."""
     cls, config = class_of(HEADS, head), dict(config or dict(type='TokenFactorization'))
     sizes = quantizer.codebook_sizes
     if cls is not None and cls.joint:
@@ -146,12 +144,12 @@ def build_factorization(
 def build_head(
     config: dict, vocab_sizes: Sequence[int], backbone: Backbone, quantizer: BaseQuantizer
 ) -> Head:
-    """Build the head of a config, with what it takes of the backbone's and quantizer's numbers."""
+    """Build the head with the arguments that follow from backbone and quantizer."""
     cls = class_of(HEADS, config)
     known = accepted(cls) if cls is not None else set()
     shared: dict[str, Any] = dict(vocab_sizes=vocab_sizes, dim=backbone.dim)
     free = dict(num_heads=backbone.num_heads) if 'num_heads' in known else {}
-    # A head without a choice of embeddings that asks for the width embeds with the vectors.
+    # A head with `row_dim` but no `embedding` argument always embeds with the code vectors.
     by_vectors = config.get('embedding') == 'CodeEmbedding' or 'embedding' not in known
     if by_vectors and 'row_dim' in known:
         first = torch.zeros(1, 1, len(vocab_sizes), dtype=torch.int64)
@@ -160,6 +158,6 @@ def build_head(
 
 
 def code_rows(quantizer: BaseQuantizer) -> Callable[[Tensor], Tensor]:
-    """Map sub-tokens (B, T, k), one for each codebook, to the quantizer's vectors (B, T, k, d)."""
+    """Return the function from sub-tokens (B, T, k), one per codebook, to vectors (B, T, k, d)."""
     one = len(quantizer.codebook_sizes) == 1
     return lambda sub_indices: quantizer.rows(sub_indices[..., 0] if one else sub_indices)

@@ -1,4 +1,4 @@
-"""How a generator answers a request for images: checks, random numbers, guidance."""
+"""Sampling from a generator: checks, random numbers, guidance."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -14,19 +14,19 @@ from openmagvit2.models.conditioners.labels import Labels
 from openmagvit2.models.generators.tokens import Tokens
 from openmagvit2.models.samplers import SubTokenSampler, build_sampler, uniforms
 
-# What a user samples with; None takes the defaults.
+# Sampling settings as users pass them; None selects the defaults.
 Settings = dict | SubTokenSampler | None
-# Below this many rows matrix products round in another way, and a draw near a boundary gives
-# another token.
+# With fewer rows, matrix products round differently, and a draw near a boundary may give another
+# token.
 LEAST_ROWS = 4
-# A network of this many parameters keeps a CPU busy with one image.
+# A network with this many parameters keeps a CPU busy with one image.
 LARGE = 2**23
 
 
 class Sampling(Tokens):
-    """What all generators share of sampling; a paradigm adds :meth:`decode`."""
+    """Sampling code of all generators; a paradigm adds :meth:`decode`."""
 
-    # Values of `sampling.decoding` that it knows.
+    # Supported values of `sampling.decoding`.
     decodings: tuple[str, ...] = ('sequential',)
 
     def decode(
@@ -35,9 +35,9 @@ class Sampling(Tokens):
         """Sample the sub-tokens of images.
 
         Args:
-            condition: Data of the conditioner, of B images; with guidance of 2B, the second half
-                null.
-            sampler: Logits to sub-tokens.
+            condition: Data of the conditioner for B images; with guidance for 2B, of which the
+                second half is the null condition.
+            sampler: Draws sub-tokens from logits.
             random: Uniform numbers (B, *draw_shape(sampler)) in [0, 1).
 
         Returns:
@@ -46,16 +46,18 @@ class Sampling(Tokens):
         raise NotImplementedError
 
     def least_rows(self, sampler: SubTokenSampler) -> int:
-        """Return the rows that a batch is filled up to, for the same tokens in any batch."""
+        """Return the minimum batch size; smaller batches are padded, so that an image gets the same
+        tokens in any batch.
+        """
         return 1 if self.one_by_one else LEAST_ROWS
 
     @property
     def one_by_one(self) -> bool:
-        """Whether a request is decoded image by image."""
+        """Whether images are decoded one at a time."""
         return False
 
     def draw_shape(self, sampler: SubTokenSampler) -> tuple[int, ...]:
-        """Return the shape of the uniform numbers that one image takes."""
+        """Return the shape of the uniform numbers that an image needs."""
         return self.num_tokens, len(self.head.vocab_sizes)
 
     @torch.no_grad()
@@ -66,20 +68,19 @@ class Sampling(Tokens):
         seed: int = 0,
         numbers: Sequence[int] | None = None,
     ) -> Tensor:
-        """Sample images' indices; sample ``number`` of a class with a seed has the same tokens in
-        any batch.
+        """Sample indices of images; seed, class and number determine a sample's tokens, whatever
+        the batch.
 
-        Rounding can depend on the number of rows: a uniform number within about 1e-6 of the
-        boundary of two tokens can still fall to the other.
+        Rounding may depend on the batch size: a uniform number within about 1e-6 of the boundary
+        between two tokens may still select the other one.
 
         Args:
-            labels: Conditions of B images, as the conditioner takes them: whole numbers in a list,
-                an array or a tensor, classes from 0, or -1 or ``num_classes`` for the null class.
-            sampling: Settings of :class:`SubTokenSampler`, with another ``type`` where there is
-                one.
-            seed: Random seed for sampling, a whole number from 0.
-            numbers: Number of each sample within its class; counted in the order of ``labels`` by
-                default.
+            labels: Conditions of B images in the conditioner's format: a list, array or tensor of
+                integers, classes from 0; -1 or ``num_classes`` is the null class.
+            sampling: Settings of :class:`SubTokenSampler`, or of the class that ``type`` names.
+            seed: Random seed for sampling, a non-negative integer.
+            numbers: Number of each sample within its class; by default, samples of a class are
+                counted from 0 in the order of ``labels``.
 
         Returns:
             int64 (B, *token_shape).
@@ -98,13 +99,13 @@ class Sampling(Tokens):
         seed: int,
         numbers: Sequence[int] | None,
     ) -> Tensor:
-        """Return what ``decode``, called as :meth:`decode`, makes of a request, (B, …)."""
+        """Return the result (B, …) of ``decode``, a function like :meth:`decode`, for a request."""
         condition, random, count = self.request(labels, sampler, seed, numbers)
         if not self.one_by_one:
             return decode(condition, sampler, random)[:count]
         parts = []
         for i in range(count):
-            # With guidance its null half too.
+            # With guidance, also the image's null condition.
             own = {name: value[i::count] for name, value in condition.items()}
             parts.append(decode(own, sampler, random[i : i + 1]))
         return torch.cat(parts)
@@ -127,8 +128,8 @@ class Sampling(Tokens):
         seed: int,
         numbers: Sequence[int] | None,
     ) -> tuple[dict[str, Tensor], Tensor, int]:
-        """Return what :meth:`decode` takes, filled up to :meth:`least_rows`: data of the
-        conditioner and uniform numbers; and the number of images that were asked for.
+        """Return the arguments of :meth:`decode`, padded to :meth:`least_rows`: data of the
+        conditioner and uniform numbers; and the number of requested images.
         """
         condition, keys = self.conditioner.requests(labels)
         numbers, count = _numbers(keys, numbers), len(keys)
@@ -150,15 +151,15 @@ class Sampling(Tokens):
         seed: int = 0,
         once: bool = False,
     ) -> SubTokenSampler:
-        """Return the sampler of settings, as :meth:`generate` takes them.
+        """Check a request and return its sampler.
 
         Args:
             labels, sampling, seed: See :meth:`generate`.
-            once: Each label may be there once only.
+            once: Whether each label may occur only once.
 
         Raises:
-            UserError: A label, the seed or a setting is out of range, or the number of values is
-                not that of the sub-tokens.
+            UserError: A label, the seed or a setting is out of range, or a setting has another
+                number of values than there are sub-tokens.
         """
         if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
             raise UserError(f'seed must be at least 0 and a whole number, got {seed!r}.')
@@ -166,7 +167,7 @@ class Sampling(Tokens):
         twice = next((key for key, count in Counter(keys).items() if count > 1), None)
         if once and twice is not None:
             raise UserError(
-                f'labels: class {twice} is there more than once, and would give the same '
+                f'labels: class {twice} occurs more than once, and would give the same '
                 f'images again.'
             )
         sampler = sampling if callable(sampling) else build_sampler(sampling or {})
@@ -186,9 +187,11 @@ class Sampling(Tokens):
 
     @torch.no_grad()
     def decode_indices(self, indices: Tensor) -> Tensor:
-        """Map int64 (B, *token_shape) to images (B, 3, H, W), clamped to [-1, 1] and resized to
-        ``output_size`` where there is one; one by one or filled up, as in :meth:`generate`, for the
-        same pixels in any batch.
+        """Map int64 (B, *token_shape) to images (B, 3, H, W), resized to ``output_size`` if given
+        and clamped to [-1, 1].
+
+        As in :meth:`generate`, images are decoded one at a time or in padded batches, so that their
+        pixels do not depend on the batch.
         """
         if keeps_a_cpu_busy(self.tokenizer.decoder):
             images = torch.cat([self.tokenizer.decode_indices(one) for one in indices.split(1)])
@@ -203,8 +206,9 @@ class Sampling(Tokens):
 
 
 def keeps_a_cpu_busy(network: nn.Module) -> bool:
-    """Return whether a CPU takes the images of a network one by one: as fast as together, and the
-    same bits in any batch without rows that fill it up.
+    """Return whether a network is on the CPU and large enough to process images one at a time.
+
+    This is as fast as a batch and gives the same bits in any batch without padding.
     """
     parameters = list(network.parameters())
     on_cpu = bool(parameters) and parameters[0].device.type == 'cpu'
@@ -212,7 +216,7 @@ def keeps_a_cpu_busy(network: nn.Module) -> bool:
 
 
 def decoding_of(sampler: SubTokenSampler) -> str:
-    """Return a sampler's ``decoding``, which a function that draws tokens does not have."""
+    """Return a sampler's ``decoding``; a plain function that draws tokens has none."""
     return getattr(sampler, 'decoding', 'sequential')
 
 

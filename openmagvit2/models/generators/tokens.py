@@ -1,4 +1,4 @@
-"""What a generator makes of images and conditions: sub-tokens, their places, vectors."""
+"""Inputs of a generator from images and conditions: sub-tokens, their positions, embeddings."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from openmagvit2.models.layers.rope import grid_cells
 
 
 class Tokens(Assembly):
-    """The way from images to sub-tokens and back."""
+    """Convert images to sub-tokens and back."""
 
     def cells(self, device: torch.device | None = None) -> Tensor:
         """Return the coordinates of the tokens in raster order, int64 (T, axes)."""
@@ -32,19 +32,19 @@ class Tokens(Assembly):
         """Map images (B, 3, H, W) in [-1, 1] to sub-tokens int64 (B, T, k).
 
         Raises:
-            UserError: Their tokens have another shape than the model's, or outside of training the
-                encoder gives NaN or infinite numbers.
+            UserError: The shape of the tokens is not the model's, or, except in training, the
+                encoder outputs NaN or infinity.
         """
         with without_autocast(image.device):
             out = self.tokenizer.encode(image)
         if not self.training:
-            # Reading the answer waits for the device, which a training step must not.
+            # The check synchronizes with the device, which a training step must avoid.
             out.check_finite('images')
         self._check_shape(out.indices, f'images of {tuple(image.shape[2:])} pixels make')
         return self.split(out.indices)
 
     def sub_indices(self, data: dict) -> Tensor:
-        """Return sub-tokens (B, T, k) of a batch of images, or of indices from a token cache."""
+        """Return the sub-tokens (B, T, k) of a batch of images or of cached indices."""
         if 'indices' not in data:
             return self.tokenize(data['image'])
         self._check_shape(data['indices'], 'the token cache has')
@@ -52,7 +52,7 @@ class Tokens(Assembly):
 
     @torch.no_grad()
     def soft_tokens(self, data: dict, uniform: Tensor) -> tuple[Tensor, Tensor]:
-        """Draw the tokens of images by their distances from the codes.
+        """Draw tokens of images from the quantizer's :meth:`soft_codes`.
 
         Args:
             data: A batch with ``image`` (B, 3, H, W) in [-1, 1].
@@ -62,7 +62,7 @@ class Tokens(Assembly):
             Sub-tokens int64 (B, T, k), and the distributions (B, T, k, V) that they are drawn from.
 
         Raises:
-            UserError: The batch comes from a token cache; the quantizer has no such distributions.
+            UserError: The batch comes from a token cache; the quantizer has no soft codes.
         """
         if 'indices' in data:
             raise UserError(
@@ -86,12 +86,12 @@ class Tokens(Assembly):
             )
 
     def embed(self, condition: dict[str, Tensor]) -> tuple[Tensor, dict[str, Any]]:
-        """Return the prefix (B, P, dim) of conditions, and arguments of the backbone: the pooled
-        vector as ``condition``, if it reads one.
+        """Return the prefix (B, P, dim) of conditions, and backbone arguments: the pooled vector as
+        ``condition`` if the backbone supports it.
         """
         prefix, pooled = self.conditioner.embed(condition, self.head.embeddings)
         return prefix, dict(condition=pooled) if 'condition' in self.backbone.supports else {}
 
     def rows(self) -> dict[str, Any]:
-        """Return the quantizer's vectors for calls of a head that embeds with them."""
+        """Return the ``rows`` argument of a head that embeds with code vectors; else nothing."""
         return dict(rows=code_rows(self.tokenizer.quantizer)) if self.head.needs_rows else {}

@@ -1,4 +1,4 @@
-"""The quantizer slot: latent to codes, indices and losses."""
+"""The quantizer slot: map latents to codes, indices and losses."""
 
 from openmagvit2.models.quantizers.base import BaseQuantizer, QuantizerOutput
 from openmagvit2.models.quantizers.fsq import FSQ

@@ -17,11 +17,11 @@ from openmagvit2.protocols import CutByHand
 
 @dataclass
 class QuantizerOutput:
-    """What a quantizer gives for one batch.
+    """Output of a quantizer for one batch.
 
     Attributes:
-        codes: Quantized vectors (B, D, *grid), in the dtype of ``z``; gradients pass straight
-            through to ``z``.
+        codes: Quantized vectors (B, D, *grid), in the dtype of ``z``; the straight-through
+            estimator passes their gradients to ``z``.
         indices: int64 (B, *token_shape(grid)), each digit in [0, its codebook size).
         losses: Unweighted, differentiable scalars by name; empty in eval mode.
         stats: Detached scalars for the log by name.
@@ -35,13 +35,13 @@ class QuantizerOutput:
     finite: Tensor | None = None
 
     def check_finite(self, what: str) -> None:
-        """Check that the encoder gave finite numbers; waits for the device.
+        """Check that the encoder's output is finite; synchronizes with the device.
 
         Args:
-            what: The images, and the weights where known, as the error names them.
+            what: How the error refers to the images and, where known, the weights.
 
         Raises:
-            UserError: Some were NaN or infinite, whose indices would look like any others.
+            UserError: A value is NaN or infinite; its index would look like any other.
         """
         if self.finite is not None and not self.finite:
             raise UserError(
@@ -54,24 +54,24 @@ class BaseQuantizer(nn.Module, ABC):
     """``quantizer(z (B, in_channels, *grid)) -> QuantizerOutput``.
 
     A subclass sets ``in_channels``, ``code_dim`` and ``codebook_sizes`` and implements
-    :meth:`quantize` and :meth:`indices_to_codes`; one with projections hands ``width`` up and
-    implements :meth:`dequantize` instead of the latter. It is always given float32, whatever the
-    autocast: half-precision indices collapse.
+    :meth:`quantize` and :meth:`indices_to_codes`. A subclass with projections passes ``width`` to
+    this class and implements :meth:`dequantize` instead of :meth:`indices_to_codes`. Inputs are
+    always float32, even under autocast: in half precision, indices collapse.
 
     Args:
-        width: Channels that the subclass works on; sets ``in_channels`` and ``code_dim``.
-        projection: Channels of encoder and decoder where they differ from ``width``: a convolution
-            ``project_in`` before and one ``project_out`` after; None: none.
-        projection_kernel: Size of these convolutions; above 1 grids must be (h, w).
+        width: Number of channels that are quantized; sets ``in_channels`` and ``code_dim``.
+        projection: Channels of encoder and decoder; adds the convolutions ``project_in`` before
+            and ``project_out`` after quantization. None: ``width``, without convolutions.
+        projection_kernel: Kernel size of these convolutions; above 1, grids must be (h, w).
 
     Attributes:
-        in_channels: Channels wanted from the encoder.
-        code_dim: Channels of the codes.
-        width: Channels inside, between the projections.
-        fixed_grid: The one grid that it takes; None: any.
-        bit_order: 'lsb' or 'msb' where indices count bits; None elsewhere.
-        averages: Whether training passes move a table by running averages.
-        test_arguments, test_grids: Arguments and grids that the contract's test tries.
+        in_channels: Number of channels expected from the encoder.
+        code_dim: Number of channels of the codes.
+        width: Number of channels between the projections.
+        fixed_grid: The only grid that the quantizer accepts; None if it accepts any.
+        bit_order: 'lsb' or 'msb' if indices are made of bits, else None.
+        averages: Whether training updates the table by exponential moving averages.
+        test_arguments, test_grids: Arguments and grids for the contract test.
     """
 
     in_channels: int
@@ -79,7 +79,7 @@ class BaseQuantizer(nn.Module, ABC):
     width: int
     fixed_grid: tuple[int, ...] | None = None
     bit_order: str | None = None
-    # Not `projection`: a user's class may have a part of that name.
+    # Not called `projection`, because a user's class may have a part of that name.
     _projects: bool = False
     averages: bool = False
     test_arguments: ClassVar[dict] = {}
@@ -103,13 +103,13 @@ class BaseQuantizer(nn.Module, ABC):
 
     @cached_property
     def codebook_sizes(self) -> tuple[int, ...]:
-        """Number of values of each digit of an index; a class sets it.
+        """Number of values of each digit of an index; set by the subclass.
 
-        A class written for version 1 sets ``codebook_size`` and, with several codebooks,
-        ``num_codebooks`` instead.
+        A class written for version 1 sets ``codebook_size`` instead and, with several codebooks,
+        ``num_codebooks``.
 
         Raises:
-            UserError: The class does not set it.
+            UserError: The subclass sets neither.
         """
         if not self._states('codebook_size'):
             raise UserError(
@@ -123,7 +123,7 @@ class BaseQuantizer(nn.Module, ABC):
         """Number of codes of a quantizer whose indices have a single digit.
 
         Raises:
-            UserError: They have several.
+            UserError: The indices have several digits.
         """
         if len(self.codebook_sizes) > 1:
             raise UserError(
@@ -138,12 +138,12 @@ class BaseQuantizer(nn.Module, ABC):
         return len(self.codebook_sizes)
 
     def _states(self, name: str) -> bool:
-        """Return whether the class or the instance sets an attribute that this class derives."""
+        """Return whether the subclass or the instance overrides an attribute of this class."""
         return name in vars(self) or getattr(type(self), name) is not getattr(BaseQuantizer, name)
 
     @property
     def indivisible(self) -> str | None:
-        """Why an iteration cannot be cut into micro-batches, a sentence; None where it can."""
+        """Sentence that says why an iteration cannot be cut into micro-batches; None if it can."""
         if isinstance(self, CutByHand) and self.whole_batch:
             return (
                 f'{type(self).__name__} has `begin_step` of version 1, which nobody calls any '
@@ -153,15 +153,15 @@ class BaseQuantizer(nn.Module, ABC):
         return None
 
     def token_shape(self, grid: Sequence[int]) -> tuple[int, ...]:
-        """Return the axes of an image's indices: the grid, with k > 1 digits one more axis of
-        length k.
+        """Return the shape of an image's indices: the grid, plus an axis of length k if indices
+        have k > 1 digits.
         """
         digits = len(self.codebook_sizes)
         return tuple(grid) if digits == 1 else (*grid, digits)
 
     def forward(self, z: Tensor) -> QuantizerOutput:
-        """Quantize (B, in_channels, *grid) in float32 and give the codes back in the dtype of
-        ``z``; in training with a stat ``mean_abs_z``.
+        """Quantize ``z`` (B, in_channels, *grid) in float32 and return the codes in its dtype; in
+        training, add the statistic ``mean_abs_z``.
         """
         with without_autocast(z.device):
             out = self.quantize(self.projected(z.float()))
@@ -179,16 +179,16 @@ class BaseQuantizer(nn.Module, ABC):
         return out
 
     def check_indices(self, indices: Tensor) -> Tensor:
-        """Check indices from outside and return them as int64: most quantizers read a wrong one as
-        another code.
+        """Check indices from users and return them as int64.
 
-        Waits for the device, so it stands where users hand indices in, not in training.
+        Without the check, most quantizers would map an invalid index to some other code. It
+        synchronizes with the device, so training does not call it.
 
         Args:
-            indices: Whole numbers; with several digits the last axis counts them.
+            indices: Integers; with several digits, the last axis is that of the digits.
 
         Raises:
-            UserError: They are no whole numbers, have another number of digits, or one is out of
+            UserError: Indices are not integers, have the wrong number of digits, or are out of
                 range.
         """
         if indices.is_floating_point() or indices.is_complex() or indices.dtype == torch.bool:
@@ -223,7 +223,7 @@ class BaseQuantizer(nn.Module, ABC):
 
     @abstractmethod
     def quantize(self, z: Tensor) -> QuantizerOutput:
-        """Do the work of :meth:`forward` between the projections, on float32 (B, width, *grid)."""
+        """Quantize float32 (B, width, *grid); :meth:`forward` applies the projections."""
 
     def indices_to_codes(self, indices: Tensor) -> Tensor:
         """Map int64 (B, *token_shape(grid)) to float32 codes (B, code_dim, *grid)."""
@@ -231,54 +231,54 @@ class BaseQuantizer(nn.Module, ABC):
             return self.projected_back(self.dequantize(indices))
 
     def dequantize(self, indices: Tensor) -> Tensor:
-        """Do the work of :meth:`indices_to_codes` before the projection: (B, width, *grid)."""
+        """Map indices to codes before the projection: (B, width, *grid)."""
         raise NotImplementedError(
             f'{type(self).__name__} must implement `dequantize`, or `indices_to_codes` itself.'
         )
 
     def rows(self, indices: Tensor) -> Tensor:
-        """Return what each digit stands for, before any sum or projection.
+        """Return the vector of each digit, before any sum or projection.
 
         Args:
             indices: int64 (B, *token_shape(grid)).
 
         Returns:
-            float32 (B, T, k, d) of T cells, k digits and d channels for each.
+            float32 (B, T, k, d): T cells, k digits per cell and d channels per digit.
         """
         if len(self.codebook_sizes) > 1:
             raise NotImplementedError(f'{type(self).__name__} has no rows of single digits.')
-        # Without projections a class may implement `indices_to_codes` alone.
+        # Without projections, a class may implement only `indices_to_codes`.
         codes = self.dequantize(indices) if self._projects else self.indices_to_codes(indices)
         return codes.flatten(2).transpose(1, 2)[:, :, None]
 
     def soft_codes(
         self, z: Tensor, temperature: float, uniform: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Return indices drawn from softmax(-|z - row|^2 / temperature), and that distribution.
+        """Draw indices from softmax(-|z - row|^2 / temperature); return them and the distribution.
 
         Args:
             z: Latents (B, in_channels, *grid).
             temperature: Temperature of the distribution, above 0.
-            uniform: One number in [0, 1) for each digit of an index, (B, T, k); None: take the
-                nearest row.
+            uniform: Uniform numbers in [0, 1), one per digit, (B, T, k); None selects the nearest
+                row.
 
         Returns:
             Indices int64 (B, *token_shape(grid)) and distributions float32 (B, T, k, V).
 
         Raises:
-            UserError: The quantizer has no such distribution.
+            UserError: The quantizer does not define such a distribution.
         """
         raise UserError(f'{type(self).__name__} has no soft codes; use VQ, or Residual over it.')
 
 
 def straight_through(z: Tensor, codes: Tensor) -> Tensor:
-    """Return ``codes`` in the forward pass, the gradient of ``z`` in the backward pass.
+    """Return ``codes`` and pass their gradient to ``z`` (straight-through estimator).
 
-    The sum is that of the official code: codes come out exact up to rounding, 1e-7 in float32.
+    The sum is the official code's; it equals ``codes`` up to rounding, 1e-7 in float32.
     """
     return z + (codes - z).detach()
 
 
 def channels(values: Tensor, like: Tensor) -> Tensor:
-    """Shape numbers (D,) of the channels to meet maps ``like`` (B, ., *grid): (1, D, 1, ...)."""
+    """Reshape channel values (D,) to (1, D, 1, ...), to broadcast with ``like`` (B, ., *grid)."""
     return values.reshape(1, -1, *[1] * (like.dim() - 2))

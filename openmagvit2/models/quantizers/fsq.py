@@ -1,4 +1,4 @@
-"""Finite scalar quantization: each channel is rounded to a few levels; no losses
+"""Finite scalar quantization: round each channel to a few levels, without losses
 (docs/reference/specification.md, Finite scalar quantization).
 """
 
@@ -21,22 +21,22 @@ from openmagvit2.signatures import Count
 
 @QUANTIZERS.register_module()
 class FSQ(BaseQuantizer):
-    """A grid of prod(levels) codes; channel 0 is the fastest digit of an index.
+    """Quantize to prod(levels) codes; channel 0 is the lowest mixed-radix digit of an index.
 
     Args:
         levels: Number of values of each channel, at least 2. Codes lie in [-1, 1].
-        projection: Channels of encoder and decoder where they differ from the number of levels: a
-            1x1 convolution before and one after.
+        projection: Channels of encoder and decoder, if not ``len(levels)``; adds a 1x1 convolution
+            before and one after quantization.
 
     Raises:
-        UserError: A level is below 2 or no integer.
+        UserError: ``levels`` has a number below 2 or one that is not an integer.
     """
 
     level_counts: Tensor
     basis: Tensor
 
     EPS = 1e-3
-    # What a config's error says of keys that other quantizers have.
+    # Hints in errors about config keys that other quantizers have.
     KEY_HINTS = dict(
         codebook_size='FSQ has prod(levels) codes; set levels',
         num_bits='FSQ has prod(levels) codes; set levels',
@@ -56,8 +56,8 @@ class FSQ(BaseQuantizer):
         self.register_buffer('basis', torch.tensor(basis), persistent=False)
 
     def quantize(self, z: Tensor) -> QuantizerOutput:
-        """Bound (B, D, *grid) by tanh, shifted so that even level counts round evenly, and
-        round.
+        """Bound (B, D, *grid) by tanh and round; a shift makes the rounding even for even level
+        counts.
         """
         levels = channels(self.level_counts, z).to(z.dtype)
         half = (levels - 1) * (1 + self.EPS) / 2

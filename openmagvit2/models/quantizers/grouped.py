@@ -1,4 +1,4 @@
-"""One quantizer for several groups of channels (WeTok)."""
+"""One quantizer shared by several groups of channels (WeTok)."""
 
 from torch import Tensor
 
@@ -11,17 +11,17 @@ from openmagvit2.signatures import Count
 
 @QUANTIZERS.register_module()
 class Grouped(BaseQuantizer):
-    """Cut the channels into groups and quantize each by the same quantizer: one digit a group.
+    """Split the channels into groups and quantize each by the same quantizer: one digit per group.
 
-    The groups enter the quantizer as a batch that is ``groups`` times as long. So they share its
+    The groups enter the quantizer as a batch that is ``groups`` times as long, so they share its
     codebook, and its losses and statistics are pooled over them: WeTok's codebook entropy is that
     of one distribution over tokens and groups.
 
     Args:
         quantizer: Config of a quantizer whose indices have a single digit.
         groups: Number of groups, at least 1; group 0 holds the first channels.
-        projection: Channels of encoder and decoder where they differ from ``groups`` times those
-            of the quantizer: a 1x1 convolution before and one after.
+        projection: Channels of encoder and decoder, if not ``groups`` times the quantizer's; adds
+            a 1x1 convolution before and one after quantization.
 
     Raises:
         UserError: ``groups`` is below 1.
@@ -47,7 +47,7 @@ class Grouped(BaseQuantizer):
         """Quantize each group of (B, groups * d, *grid)."""
         out = self.quantizer(self._cut(z))
         out.codes = self._joined(out.codes)
-        # A single group has no axis in the indices.
+        # With a single group, indices have no axis of digits.
         indices = out.indices.unflatten(0, (-1, self.groups)).movedim(1, -1)
         out.indices = indices if self.groups > 1 else indices[..., 0]
         return out

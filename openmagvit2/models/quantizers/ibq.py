@@ -1,4 +1,4 @@
-"""Index backpropagation quantization (Shi et al., 2025): all rows of the table get gradients, in
+"""Index backpropagation quantization (Shi et al., 2025): gradients for all rows of the table, in
 bounded memory (docs/reference/specification.md, Index backpropagation).
 """
 
@@ -15,24 +15,24 @@ from openmagvit2.signatures import Count
 
 @QUANTIZERS.register_module()
 class IBQ(BaseQuantizer, Codebook):
-    """The row with the largest inner product; losses ``propagation``, ``commitment``, ``codebook``
-    and ``entropy``.
+    """Select the row with the largest inner product; emit the losses ``propagation``,
+    ``commitment``, ``codebook`` and ``entropy``.
 
-    In value a code is its row. In the backward pass it is the mean of all rows under the softmax
-    of the inner products, so that latents and *all* rows get a gradient. Logits (tokens,
-    codebook_size) are computed again block by block, and never stand in memory as a whole.
+    In the forward pass a code is the selected row. The backward pass is that of the mean of all
+    rows under the softmax of the inner products, so latents and *all* rows get a gradient. The
+    logits (tokens, codebook_size) are recomputed block by block and never in memory as a whole.
 
     ``propagation`` is the squared error of these codes, ``commitment`` and ``codebook`` are those
     of VQ, and ``entropy`` is the mean entropy of softmax(logits / temperature) minus the entropy
     of the mean distribution.
 
     Args:
-        codebook_size: Rows of the table, drawn from N(0, 1).
-        code_dim: Channels of a row.
-        projection: Channels of encoder and decoder where they differ from ``code_dim``, or the same
-            number for the official 1x1 convolutions before and after.
-        temperature: Temperature of the ``entropy`` loss; 1 for the codes.
-        max_elements: Logits that stand in memory at a time.
+        codebook_size: Number of rows of the table, initialized from N(0, 1).
+        code_dim: Number of channels of a row.
+        projection: Channels of encoder and decoder; adds a 1x1 convolution before and one after
+            quantization, as in the official models, also if equal to ``code_dim``.
+        temperature: Temperature of the ``entropy`` loss; codes use a temperature of 1.
+        max_elements: Maximum number of logits in memory at a time.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class IBQ(BaseQuantizer, Codebook):
         self.temperature, self.max_elements = temperature, max_elements
 
     def quantize(self, z: Tensor) -> QuantizerOutput:
-        """Return rows for ``z`` (B, code_dim, *grid)."""
+        """Quantize ``z`` (B, code_dim, *grid)."""
         x, table = rearrange(z, 'b d ... -> (b ...) d'), self.table
         temperature = self.temperature if self.training else None
         found = index_codes(x, table, temperature, self.max_elements)

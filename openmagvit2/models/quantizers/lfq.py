@@ -1,5 +1,5 @@
-"""Lookup-free quantization: the code of a vector is the signs of its channels (paper Eq. 1-3;
-docs/reference/specification.md, Lookup-free quantization).
+"""Lookup-free quantization: the code of a vector is given by the signs of its channels (paper
+Eq. 1-3; docs/reference/specification.md, Lookup-free quantization).
 """
 
 from collections.abc import Sequence
@@ -27,48 +27,49 @@ from openmagvit2.signatures import Count
 
 @QUANTIZERS.register_module()
 class LFQ(BaseQuantizer, PerIteration):
-    """2^num_bits codes without a table; losses ``entropy`` and ``commitment``.
+    """Quantize to 2^num_bits codes without a table; emit the losses ``entropy`` and ``commitment``.
 
     ``losses['entropy']`` is the mean entropy of a sample's code distribution minus the entropy of
-    the mean distribution (Eq. 3), so it is negative in healthy training. As codes are all sign
-    vectors, the softmax over 2^num_bits codes factorises over bits: the first term is a sum of
-    binary entropies, the second needs the outer product of two half-codes, averaged by one matrix
-    product. Memory is tokens * 2^(num_bits/2 + 1) + 2^num_bits numbers and the value is exact.
+    the mean distribution (Eq. 3), so it is negative in healthy training. As the codes are all sign
+    vectors, the softmax over 2^num_bits codes factorizes over bits: the first term is a sum of
+    binary entropies, and the second needs the outer product of two half-codes, averaged by one
+    matrix product. This takes tokens * 2^(num_bits/2 + 1) + 2^num_bits numbers of memory and is
+    exact.
 
     Args:
-        num_bits: Channels of ``z``, bits of an index.
-        index_bits: Bits of each digit of an index, in the order of the channels; together
+        num_bits: Number of channels of ``z`` and of bits of an index.
+        index_bits: Bits of each digit of an index, in the order of the channels; their sum is
             ``num_bits``. None: a single digit, of at most 62 bits.
-        projection: Channels of encoder and decoder where they differ from ``num_bits``: a 1x1
-            convolution before and one after.
+        projection: Channels of encoder and decoder, if not ``num_bits``; adds a 1x1 convolution
+            before and one after quantization.
         temperature: Temperature of the code distribution.
-        entropy_groups: Cut the channels into this number of equal groups and take the sum of their
-            codebook entropies, each of the group's own codes: 1 is the joint entropy of Eq. 3,
-            ``num_bits`` that of single bits (BSQ, Show-o). It needs 2^(num_bits / entropy_groups)
-            numbers.
-        entropy_eps: Added inside the logarithm of the codebook entropy; 1e-5 as the official code,
+        entropy_groups: Number of equal groups of channels whose codebook entropies are summed: 1 is
+            the joint entropy of Eq. 3, ``num_bits`` the sum over single bits (BSQ, Show-o). A group
+            needs 2^(num_bits / entropy_groups) numbers.
+        entropy_eps: Added inside the logarithm of the codebook entropy; 1e-5 in the official code,
             0 for the true entropy.
-        bit_order: 'lsb': channel 0 is the lowest bit (paper Eq. 2, official v2); 'msb': the highest
-            (official v1).
-        entropy_sync: Average the code distribution over all processes and micro-batches, as one
-            large batch; off in the official code. With micro-batches it costs a forward pass more.
-        spherical: Binary spherical quantization (Zhao et al., 2024): latents are brought to unit
-            length and codes are ±1/sqrt(num_bits). The distribution stays softmax(-|z - c|^2 /
-            temperature), whose distances are smaller by num_bits: use a higher temperature.
-        entropy_weights: Factors of the two terms of the ``entropy`` loss, a sample's entropy and
-            the codebook's.
-        gradient_scale: Factor of the gradient that passes straight through; BSQ's code, which
-            takes the sign before it scales, has 1/sqrt(num_bits).
+        bit_order: 'lsb': channel 0 is the lowest bit (paper Eq. 2, official v2); 'msb': channel 0
+            is the highest (official v1).
+        entropy_sync: Average the code distribution over all processes and micro-batches, as in one
+            large batch; off in the official code. With micro-batches, it costs an extra forward
+            pass.
+        spherical: Use binary spherical quantization (Zhao et al., 2024): latents are normalized to
+            unit length and codes are ±1/sqrt(num_bits). The distribution stays softmax(-|z - c|^2 /
+            temperature), but distances are smaller by num_bits: use a higher temperature.
+        entropy_weights: Factors of the two terms of the ``entropy`` loss: per-sample entropy and
+            codebook entropy.
+        gradient_scale: Factor of the straight-through gradient; 1/sqrt(num_bits) in BSQ's code,
+            which takes the sign before it scales.
 
     Raises:
         UserError: ``num_bits`` does not fit int64 or ``index_bits``, ``entropy_groups`` does not
-            divide it, or there is no such ``bit_order``.
+            divide it, or ``bit_order`` is unknown.
     """
 
     shifts: Tensor
     digits: Tensor
 
-    # What a config's error says of keys that other quantizers have.
+    # Hints in errors about config keys that other quantizers have.
     KEY_HINTS = dict(
         codebook_size='LFQ has 2^num_bits codes; set num_bits',
         levels='LFQ has two levels a channel; set num_bits',
@@ -107,7 +108,7 @@ class LFQ(BaseQuantizer, PerIteration):
         places = [torch.arange(bits) for bits in index_bits]
         shifts = torch.cat([s if bit_order == 'lsb' else s.flip(0) for s in places])
         digits = torch.tensor([digit for digit, bits in enumerate(index_bits) for _ in range(bits)])
-        # For each channel, the place of its bit in a digit, and the digit.
+        # For each channel: the position of its bit in a digit, and the digit's number.
         self.register_buffer('shifts', shifts, persistent=False)
         self.register_buffer('digits', digits, persistent=False)
         self.entropy_groups = entropy_groups
@@ -120,7 +121,7 @@ class LFQ(BaseQuantizer, PerIteration):
         self.unit = num_bits**-0.5 if spherical else 1.0
 
     def quantize(self, z: Tensor) -> QuantizerOutput:
-        """Take the signs of ``z`` (B, num_bits, *grid), times ``unit``; zero counts as negative."""
+        """Map ``z`` (B, num_bits, *grid) to its signs times ``unit``; zero counts as negative."""
         if self.spherical:
             z = F.normalize(z, dim=1)
         codes = torch.where(z > 0, self.unit, -self.unit)
@@ -137,14 +138,14 @@ class LFQ(BaseQuantizer, PerIteration):
         return out
 
     def foresee(self, statistics: list[tuple[Tensor, ...]]) -> Tensor:
-        """Return the mean distribution of an iteration over all processes."""
+        """Return the mean distribution of an iteration, averaged over all processes."""
         return all_reduce_mean(reduce(add, (mean for (mean,) in statistics)) / len(statistics))
 
     def move(self, statistics: list[tuple[Tensor, ...]]) -> None:
-        """Do nothing: the losses alone are of a whole batch."""
+        """Do nothing: only the losses depend on the whole batch."""
 
     def entropies(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return per-sample and codebook entropy in nats of vectors (M, num_bits); both
+        """Return the per-sample and codebook entropies in nats of vectors (M, num_bits), as
         differentiable scalars.
         """
         logits = self._logits(x)
@@ -156,11 +157,11 @@ class LFQ(BaseQuantizer, PerIteration):
             if self.foreseen is None:
                 mean = all_reduce_mean(mean)
             else:
-                # The value of the whole batch; the gradients of the parts add up to its own.
+                # The value is that of the whole batch; micro-batch gradients add up to its own.
                 mean = self.foreseen + (mean - mean.detach())
         shifted = mean + self.entropy_eps
         if self.entropy_eps == 0:
-            # The gradient stays finite where a probability underflows to zero.
+            # Keep the gradient finite where a probability underflows to zero.
             shifted = shifted.clamp_min(torch.finfo(mean.dtype).tiny)
         return per_sample, -(mean * shifted.log()).sum()
 
@@ -177,9 +178,9 @@ class LFQ(BaseQuantizer, PerIteration):
         return digits[0] if len(digits) == 1 else torch.stack(digits, -1)
 
     def _mean(self, prob: Tensor) -> Tensor:
-        """Map probabilities of a bit being 1 (M, num_bits) to the mean distribution over the codes
-        of each group, (entropy_groups, 2^(high half), 2^(low half)); without the first axis where
-        there is one group.
+        """Map the probability of each bit being 1, (M, num_bits), to the mean distribution over the
+        codes of each group, (entropy_groups, 2^(high half), 2^(low half)); a single group has no
+        first axis.
         """
         if self.entropy_groups == 1:
             return _mean_distribution(prob)
@@ -187,26 +188,26 @@ class LFQ(BaseQuantizer, PerIteration):
         return torch.stack([_mean_distribution(part) for part in parts])
 
     def _logits(self, x: Tensor) -> Tensor:
-        # -|x - c|^2 is 2<x, c> up to a constant; between the two values ±unit of a bit this differs
-        # by 4 x unit.
+        # -|x - c|^2 is 2<x, c> up to a constant; its values for a bit of +unit and one of -unit
+        # differ by 4 x unit.
         return 4 * self.unit * x / self.temperature
 
 
 def _mean_distribution(prob: Tensor) -> Tensor:
-    """Map probabilities of a bit being 1 (M, num_bits) to the mean distribution over codes (2^(high
-    half), 2^(low half)).
+    """Map the probability of each bit being 1, (M, num_bits), to the mean distribution over codes,
+    (2^(high half), 2^(low half)).
     """
     half = prob.shape[1] // 2
     low = _half_distribution(prob[:, :half])
-    # Divided here, where a vector has one number, and not later, where each code has one.
+    # Divide here, one number per vector, and not later, one number per code.
     high = _half_distribution(prob[:, half:], total=1 / len(prob))
     with exact_matmul():
         return high.T @ low
 
 
 def _half_distribution(prob: Tensor, total: float = 1.0) -> Tensor:
-    """Map probabilities of a bit being 1 (M, n) to the distribution over the 2^n codes (M, 2^n),
-    bit 0 fastest, whose sum is ``total``.
+    """Map the probability of each bit being 1, (M, n), to the distribution over 2^n codes (M, 2^n),
+    bit 0 lowest, with sum ``total``.
     """
     table = prob.new_full((len(prob), 1), total)
     for bit in prob.unbind(1):

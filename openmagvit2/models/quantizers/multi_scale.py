@@ -1,4 +1,4 @@
-"""Multi-scale residual quantization: coarse maps of tokens first (VAR; Infinity)."""
+"""Multi-scale residual quantization, from coarse to fine token maps (VAR; Infinity)."""
 
 from collections.abc import Sequence
 
@@ -22,27 +22,27 @@ VAR_SCALES = (1, 2, 3, 4, 5, 6, 8, 10, 13, 16)
 
 @QUANTIZERS.register_module()
 class MultiScale(BaseQuantizer):
-    """Quantize what is left of a map at growing sizes; tokens (B, T) are scale after scale, each
-    row by row.
+    """Quantize the residual at increasing resolutions; tokens (B, T) are ordered by scale, then in
+    raster order.
 
-    At each scale the rest R is resized by area, its cells are quantized, the codes are resized to
-    the full grid and pass a convolution ``phi``, h <- (1 - phi_ratio) h + phi_ratio phi(h); h is
-    added to the sum F and taken from R. The codes are F after the last scale.
+    At each scale the residual R is resized by area and its cells are quantized. The codes are
+    resized to the full grid and pass a convolution ``phi``, h <- (1 - phi_ratio) h + phi_ratio
+    phi(h); h is added to the sum F and subtracted from R. The codes are F after the last scale.
 
     Args:
         quantizer: Config of the quantizer of the cells: ``VQ`` in VAR, a spherical ``LFQ`` in
-            Infinity. With k > 1 digits indices are (B, T, k).
+            Infinity. With k > 1 digits, indices are (B, T, k).
         scales: Height and width, or one number for both, of each scale; the last is the grid.
-        num_phi: Number of convolutions 3x3, shared by neighbouring scales; 0 (Infinity): none.
-        phi_ratio: Share of the convolution.
+        num_phi: Number of 3x3 convolutions, shared by neighboring scales; 0 for none (Infinity).
+        phi_ratio: Weight of the convolution's output.
         upsample: Interpolation of codes to the full grid: 'bicubic', or 'bilinear' (Infinity).
         gradient: 'sum' (VAR): gradients pass from F to ``z``, and the losses compare each
-            scale's F with ``z``: ``codebook`` moves table and convolutions, ``commitment`` the
+            scale's F with ``z``: ``codebook`` trains table and convolutions, ``commitment`` the
             encoder. 'scales' (Infinity): gradients pass through each scale's quantizer, whose
             losses are averaged.
-        projection: Channels of encoder and decoder, and of a convolution before and one after;
-            None: those of the quantizer, without convolutions.
-        projection_kernel: Size of these convolutions; 3 in VAR.
+        projection: Channels of encoder and decoder; adds a convolution before and one after
+            quantization. None: the quantizer's channels, without convolutions.
+        projection_kernel: Kernel size of these convolutions; 3 in VAR.
     """
 
     slots = dict(quantizer=QUANTIZERS)
@@ -83,7 +83,7 @@ class MultiScale(BaseQuantizer):
         return tuple(height * width for height, width in self.scales)
 
     def token_shape(self, grid: Sequence[int]) -> tuple[int, ...]:
-        """Return (T,), the tokens of all scales, or (T, k).
+        """Return (T,), or (T, k) with k > 1 digits; T counts the tokens of all scales.
 
         Raises:
             UserError: ``grid`` is not the last scale.
@@ -109,7 +109,7 @@ class MultiScale(BaseQuantizer):
         with one_iteration(self.quantizer):
             for s, size in enumerate(self.scales):
                 out = self.quantizer(resized(rest, size, 'area'))
-                # With 'sum' the rows as they are, whose gradient goes to the table.
+                # With 'sum', use the rows themselves, so that their gradient reaches the table.
                 codes = self.quantizer.indices_to_codes(out.indices) if whole else out.codes
                 step = self._spread(codes, s)
                 rest = rest - step.detach()
@@ -131,7 +131,7 @@ class MultiScale(BaseQuantizer):
         )
 
     def dequantize(self, indices: Tensor) -> Tensor:
-        """Map int64 (B, T), or (B, T, k), to the sum over scales (B, D, h, w)."""
+        """Map int64 (B, T) or (B, T, k) to the sum over scales (B, D, h, w)."""
         first, *others = indices.split(self.groups, 1)
         total = self.accumulate(None, first, 0)
         for s, part in enumerate(others, 1):
@@ -139,16 +139,16 @@ class MultiScale(BaseQuantizer):
         return total
 
     def rows(self, indices: Tensor) -> Tensor:
-        """Map int64 (B, T), or (B, T, k), to the quantizer's rows (B, T, k, d)."""
+        """Map int64 (B, T) or (B, T, k) to the quantizer's rows (B, T, k, d)."""
         return self.quantizer.rows(indices)
 
     def accumulate(self, total: Tensor | None, indices: Tensor, s: int) -> Tensor:
-        """Add a scale to the sum of those before it.
+        """Add the codes of a scale to the sum of the previous scales.
 
         Args:
             total: Sum so far (B, D, h, w), before the projection; None at scale 0.
             indices: Tokens of the scale, int64 (B, groups[s]) or (B, groups[s], k).
-            s: Number of the scale.
+            s: Number of the scale, from 0.
 
         Returns:
             The new sum (B, D, h, w).
@@ -158,21 +158,21 @@ class MultiScale(BaseQuantizer):
             return self.add(total, self.quantizer.indices_to_codes(cells), s)
 
     def add(self, total: Tensor | None, codes: Tensor, s: int) -> Tensor:
-        """Do the same as :meth:`accumulate` with the codes of the scale's tokens, or mixtures of
-        codes: (B, D, *scales[s]).
+        """Do what :meth:`accumulate` does for ``codes`` (B, D, *scales[s]) instead of indices; they
+        may be mixtures of codes.
         """
         step = self._spread(codes, s)
         return step if total is None else total + step
 
     def next_input(self, total: Tensor, s: int) -> Tensor:
-        """Return what a generator sees of the sum (B, D, h, w) of the scales before ``s``: resized
-        by area, (B, groups[s], D).
+        """Return the input of a generator at scale ``s``: the sum (B, D, h, w) of the previous
+        scales, resized by area to (B, groups[s], D).
         """
         return resized(total, self.scales[s], 'area').flatten(2).transpose(1, 2)
 
     def teacher_inputs(self, indices: Tensor) -> Tensor:
-        """Return :meth:`next_input` of all scales but the first from tokens (B, T), or (B, T, k):
-        (B, T - groups[0], D).
+        """Return teacher forcing inputs (B, T - groups[0], D) for tokens (B, T) or (B, T, k):
+        :meth:`next_input` of all scales but the first.
         """
         total, inputs = None, []
         for s, part in enumerate(indices.split(self.groups, 1)[:-1]):
@@ -181,15 +181,15 @@ class MultiScale(BaseQuantizer):
         return torch.cat(inputs, 1)
 
     def _spread(self, codes: Tensor, s: int) -> Tensor:
-        """Map codes of a scale (B, D, *scales[s]) to the full grid, through its convolution."""
+        """Resize a scale's codes (B, D, *scales[s]) to the full grid and apply its convolution."""
         h = resized(codes, self.scales[-1], self.upsample)
         if not self.phi:
             return h
         return h * (1 - self.phi_ratio) + self.phi[self._phi(s)](h) * self.phi_ratio
 
     def _phi(self, s: int) -> int:
-        """Return the number of a scale's convolution: the tick nearest to its place in [0, 1], as
-        in VAR.
+        """Return the number of a scale's convolution: the tick nearest to the scale's position in
+        [0, 1], as in VAR.
         """
         count = len(self.phi)
         margin = 1 / 3 / count if count == 4 else 1 / 2 / count

@@ -1,4 +1,4 @@
-"""Residual quantization (Lee et al., 2022): a sum of codes, each of what those before it left."""
+"""Residual quantization (Lee et al., 2022): a sum of codes, each of the previous ones' residual."""
 
 from functools import reduce
 from operator import add
@@ -17,25 +17,25 @@ from openmagvit2.signatures import Count
 
 @QUANTIZERS.register_module()
 class Residual(BaseQuantizer, PerIteration):
-    """Quantize the residual again and again by the same quantizer: one digit a depth.
+    """Quantize the residual repeatedly with the same quantizer: one digit per depth.
 
-    With ``r_0 = z``, depth d chooses the code ``c_d`` of ``r_{d-1}`` and leaves ``r_d = r_{d-1} -
-    c_d``; the codes are the sum of all ``c_d``, straight through to ``z``. Losses and statistics of
-    the quantizer are averaged over depths: as ``r_{d-1} - c_d`` is ``z`` minus the sum so far, its
-    commitment becomes that of RQ-VAE, mean_d |z - sum_{j <= d} c_j|^2. The first n digits decode to
-    the first n codes' sum.
+    With ``r_0 = z``, depth d selects the code ``c_d`` of ``r_{d-1}`` and leaves ``r_d = r_{d-1} -
+    c_d``; the output is the sum of all ``c_d``, straight through to ``z``. Losses and statistics of
+    the quantizer are averaged over depths: as ``r_{d-1} - c_d`` is ``z`` minus the sum so far, the
+    commitment loss is that of RQ-VAE, mean_d |z - sum_{j <= d} c_j|^2. The first n digits decode to
+    the sum of the first n codes.
 
-    As in RQ-VAE a table of running averages moves within the pass: depth d + 1 looks into the table
-    that depth d has moved. Such a pass cannot be cut into micro-batches.
+    As in RQ-VAE, an EMA table is updated within the pass: depth d + 1 uses the table that depth d
+    has updated. Such an iteration cannot be cut into micro-batches.
 
     Args:
         quantizer: Config of a quantizer whose indices have a single digit.
-        depth: Number of codes that are added.
-        projection: Channels of encoder and decoder where they differ from the quantizer's: a 1x1
-            convolution before and one after.
+        depth: Number of codes per cell.
+        projection: Channels of encoder and decoder, if not the quantizer's; adds a 1x1 convolution
+            before and one after quantization.
 
     Raises:
-        UserError: In training, a second pass of an iteration would move the table again.
+        UserError: In training, a second pass of an iteration would update an EMA table again.
     """
 
     slots = dict(quantizer=QUANTIZERS)
@@ -67,7 +67,7 @@ class Residual(BaseQuantizer, PerIteration):
         """Quantize (B, D, *grid) ``depth`` times.
 
         Raises:
-            UserError: The quantizer moves its table in each pass, and an iteration has several.
+            UserError: The quantizer updates its table in each pass, and an iteration has several.
         """
         moves = self.training and self.quantizer.averages
         if moves and self.gathered:
@@ -88,10 +88,10 @@ class Residual(BaseQuantizer, PerIteration):
         )
 
     def move(self, statistics: list[tuple[Tensor, ...]]) -> None:
-        """Move nothing, which the passes have done: only count the passes."""
+        """Do nothing: each pass has updated the table already; gathering only counts the passes."""
 
     def dequantize(self, indices: Tensor) -> Tensor:
-        """Map int64 (B, *grid, n), the first n depths, to the sum of their codes (B, D, *grid)."""
+        """Map the first n digits int64 (B, *grid, n) to the sum of their codes (B, D, *grid)."""
         digits = [indices] if self.depth == 1 else indices.unbind(-1)
         return reduce(add, (self.quantizer.indices_to_codes(digit) for digit in digits))
 
@@ -104,7 +104,7 @@ class Residual(BaseQuantizer, PerIteration):
     def soft_codes(
         self, z: Tensor, temperature: float, uniform: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """See :meth:`BaseQuantizer.soft_codes`; the code that is drawn at a depth leaves the
+        """See :meth:`BaseQuantizer.soft_codes`; the code drawn at a depth is subtracted from the
         residual of the next.
         """
         with without_autocast(z.device):

@@ -1,4 +1,4 @@
-"""Quantization by a learned table (docs/reference/specification.md, Vector quantization)."""
+"""Quantization with a learned table (docs/reference/specification.md, Vector quantization)."""
 
 import torch
 import torch.nn.functional as F
@@ -16,36 +16,36 @@ from openmagvit2.signatures import Count
 
 @QUANTIZERS.register_module()
 class VQ(BaseQuantizer, Codebook):
-    """Nearest row of a table; losses ``codebook``, ``commitment`` and, where asked for,
-    ``entropy``.
+    """Select the nearest row of a table; emit the losses ``codebook``, ``commitment`` and,
+    optionally, ``entropy``.
 
-    The defaults are LlamaGen's 16,384 unit vectors of 8 channels, with restarts of dead rows.
+    The defaults are LlamaGen's 16,384 unit vectors of 8 channels, with restarts of dead codes.
 
     Args:
-        codebook_size: Rows of the table.
-        code_dim: Channels of a row.
-        l2_norm: Compare unit vectors; latents and rows are normalised at every use. 'latent': only
-            latents are (OmniTokenizer).
-        projection: Channels of encoder and decoder where they differ from ``code_dim``: a 1x1
-            convolution before the table and one after.
-        legacy: Swap the names of the two losses, as VQGAN's code does, so that the weight of the
-            commitment applies to the codebook term.
-        entropy: Emit LlamaGen's ``entropy`` loss, of the distribution softmax(-distance /
+        codebook_size: Number of rows of the table.
+        code_dim: Number of channels of a row.
+        l2_norm: Compare unit vectors; latents and rows are normalized at every use. 'latent'
+            normalizes only latents (OmniTokenizer).
+        projection: Channels of encoder and decoder, if not ``code_dim``; adds a 1x1 convolution
+            before and one after quantization.
+        legacy: Swap the names of the two losses, as VQGAN's code does, so that the commitment
+            weight applies to the codebook loss.
+        entropy: Emit LlamaGen's ``entropy`` loss of the distribution softmax(-distance /
             entropy_temperature) over all rows. It needs tokens x codebook_size numbers.
         entropy_temperature: Temperature of that distribution.
-        ema_decay: Move rows to the running mean of their latents instead of by gradients; there is
-            no ``codebook`` loss then.
-        ema_smoothing: Laplace's smoothing of the running counts; None: no smoothing.
-        restart_after: Set a row that no token has chosen in this number of iterations to a random
-            latent; None: never.
-        restart_below: With ``ema_decay``: set a row to a random latent when its running count
-            falls below this number; None: never.
-        raw_gradient: With ``l2_norm``: pass the codes' gradient straight to the latents as they
-            are, not through their normalisation (ViT-VQGAN).
-        data_init: Set all rows to random latents of the first training pass.
+        ema_decay: Update rows by an EMA of their latents with this decay instead of by gradients;
+            there is no ``codebook`` loss then.
+        ema_smoothing: Laplace smoothing of the EMA counts; None disables it.
+        restart_after: Replace a row by a random latent if no token has selected it in this number
+            of iterations; None: never.
+        restart_below: With ``ema_decay``: replace a row by a random latent if its EMA count falls
+            below this number; None: never.
+        raw_gradient: With ``l2_norm``: pass the gradient of the codes to the latents before their
+            normalization, not through it (ViT-VQGAN).
+        data_init: Initialize all rows with random latents of the first training pass.
 
     Raises:
-        UserError: ``l2_norm`` is not known.
+        UserError: ``l2_norm`` is not one of these values.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class VQ(BaseQuantizer, Codebook):
         self.legacy, self.entropy, self.entropy_temperature = legacy, entropy, entropy_temperature
 
     def quantize(self, z: Tensor) -> QuantizerOutput:
-        """Return the nearest rows of ``z`` (B, code_dim, *grid)."""
+        """Quantize ``z`` (B, code_dim, *grid) to the nearest rows."""
         x = self._vectors(z)
         if self.training:
             self.start(x.detach())
@@ -118,14 +118,14 @@ class VQ(BaseQuantizer, Codebook):
                 rows = nearest(x, table)
             else:
                 bounds = running_sum(targets)
-                # The last bound is 1 up to rounding; no number is beyond it.
+                # The last bound is 1 only up to rounding; keep all numbers below it.
                 points = uniform.reshape(-1, 1).to(bounds) * bounds[:, -1:]
                 rows = torch.searchsorted(bounds, points, right=True).squeeze(1)
                 rows = rows.clamp_max(len(table) - 1)
         return rows.view(len(z), *z.shape[2:]), targets.view(len(z), -1, 1, len(table))
 
     def _vectors(self, z: Tensor) -> Tensor:
-        """Map (B, D, *grid) to the vectors (B * T, D) that are compared with the table."""
+        """Map (B, D, *grid) to the vectors (B * T, D) to compare with the table."""
         x = rearrange(z, 'b d ... -> (b ...) d')
         return F.normalize(x, dim=-1) if self.unit_latents else x
 

@@ -1,4 +1,4 @@
-"""What quantizers around another quantizer share."""
+"""Shared code of quantizers that wrap another quantizer."""
 
 import torch
 from torch import Tensor
@@ -10,14 +10,15 @@ from openmagvit2.registry import QUANTIZERS
 
 
 def build_inner(config: dict, digits: int | None = None) -> BaseQuantizer:
-    """Build the quantizer of a wrapper.
+    """Build the inner quantizer of a wrapper.
 
     Args:
-        config: Its config.
-        digits: Number of digits that its indices must have; None: any.
+        config: Config of the inner quantizer.
+        digits: Required number of digits of its indices; None allows any.
 
     Raises:
-        UserError: They have another number, or its codes are not of the latents' width.
+        UserError: Its indices have another number of digits, or its codes another number of
+            channels than its latents.
     """
     quantizer: BaseQuantizer = QUANTIZERS.build(config)
     found = len(quantizer.codebook_sizes)
@@ -35,8 +36,8 @@ def build_inner(config: dict, digits: int | None = None) -> BaseQuantizer:
 
 
 def asked_again(wrapper: BaseQuantizer, quantizer: BaseQuantizer) -> str | None:
-    """Say why a wrapper that asks its quantizer several times a pass cannot cut an iteration; see
-    :attr:`BaseQuantizer.indivisible`.
+    """Return :attr:`BaseQuantizer.indivisible` of a wrapper that calls its quantizer several times
+    per pass.
     """
     if needs_whole_batch(quantizer):
         return (
@@ -48,5 +49,5 @@ def asked_again(wrapper: BaseQuantizer, quantizer: BaseQuantizer) -> str | None:
 
 
 def mean_by_name(dicts: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """Return the means of scalars with the same names."""
+    """Average scalars over dicts, name by name."""
     return {name: torch.stack([values[name] for values in dicts]).mean() for name in dicts[0]}

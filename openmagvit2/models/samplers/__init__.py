@@ -1,4 +1,4 @@
-"""The sampler slot: logits to sub-tokens."""
+"""The sampler slot: draw sub-tokens from logits."""
 
 from openmagvit2.models.samplers.build import build_sampler
 from openmagvit2.models.samplers.decode import Finite, decode_tokens, uniforms

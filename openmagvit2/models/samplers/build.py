@@ -1,4 +1,4 @@
-"""From settings to a sampler."""
+"""Build a sampler from its settings."""
 
 import inspect
 from typing import Any
@@ -11,10 +11,10 @@ from openmagvit2.signatures import accepted
 
 
 def build_sampler(settings: dict[str, Any]) -> SubTokenSampler:
-    """Return the sampler of settings, :class:`SubTokenSampler` by default.
+    """Build the sampler that ``type`` names, :class:`SubTokenSampler` by default.
 
     Raises:
-        UserError: The sampler has no such setting, or a value is of another type.
+        UserError: The sampler does not have a setting, or a value has the wrong type.
     """
     settings = dict(type='SubTokenSampler') | settings
     kind = settings['type']

@@ -1,4 +1,4 @@
-"""The loop over positions, and the random numbers it uses."""
+"""The decoding loop over positions, and its random numbers."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -15,16 +15,15 @@ from openmagvit2.models.heads.embeddings import Rows
 
 
 def uniforms(seed: int, keys: Sequence[int], numbers: Sequence[int], *shape: int) -> Tensor:
-    """Draw float64 (B, *shape) in [0, 1), a function of (seed, condition, number of the sample)
-    alone.
+    """Draw float64 (B, *shape) in [0, 1) that depend only on (seed, condition, sample number).
 
-    The same sample therefore comes out of any batch, on any number of processes.
+    A sample is therefore the same in any batch and on any number of processes.
 
     Args:
-        seed: Seed of all samples, a whole number from 0.
-        keys: A whole number from 0 for each sample's condition, as the label of a class.
+        seed: Seed of all samples, a non-negative integer.
+        keys: A non-negative integer for each sample's condition, such as its class label.
         numbers: Number of each sample within its condition.
-        shape: Numbers of a sample, as (tokens, sub-tokens).
+        shape: Shape of the numbers of one sample, such as (tokens, sub-tokens).
     """
     rows = [
         np.random.default_rng([seed, key, number]).random(shape)
@@ -34,20 +33,20 @@ def uniforms(seed: int, keys: Sequence[int], numbers: Sequence[int], *shape: int
 
 
 class Finite:
-    """Watches logits for NaN and infinite numbers; read once at the end, because the loop must not
-    wait for the device.
+    """Watch logits for NaN and infinity; the result is read once at the end, so that the loop does
+    not synchronize with the device.
     """
 
     def __init__(self, device: torch.device) -> None:
         self.so_far = torch.ones((), dtype=torch.bool, device=device)
 
     def look(self, logits: Tensor) -> None:
-        """Look at logits (..., V)."""
-        # A row with a NaN or +inf has such a maximum; -inf may mask single tokens.
+        """Record whether logits (..., V) are finite."""
+        # The maximum of a row is NaN or +inf if it contains one; -inf may mask single tokens.
         self.so_far.logical_and_(logits.amax(-1).isfinite().all())
 
     def check(self) -> None:
-        """Raise UserError if some were not finite; wait for the device."""
+        """Raise UserError if some logits were not finite; synchronizes with the device."""
         if not self.so_far:
             raise UserError(
                 "The model's logits are not finite (NaN or infinite), so its samples would mean "
@@ -66,17 +65,17 @@ def decode_tokens(
     rows: Rows | None = None,
     **given: Any,
 ) -> Tensor:
-    """Sample sub-tokens one position after the other, with caches.
+    """Sample sub-tokens position by position, with KV caches.
 
     Args:
-        backbone, head: Those of the generator.
-        start: Prefix rows (B, P, dim); with guidance of 2B images, the null half behind.
-        tokens: Positions.
-        draw: Takes logits (B or 2B, V), the position and the sub-token's number; gives int64 (B,).
-        positions, targets: Coordinates of the rows of the input and of the cells that they predict,
-            (P + tokens - 1, axes) or for each image, for backbones that take them.
-        rows: The quantizer's vectors, for heads that embed with them.
-        given: ``condition``, for backbones that take it.
+        backbone, head: Parts of the generator.
+        start: Prefix rows (B, P, dim); with guidance (2B, P, dim), unconditional half last.
+        tokens: Number of positions.
+        draw: Maps logits (B or 2B, V), the position and the sub-token's number to int64 (B,).
+        positions, targets: Coordinates of the input rows and of the cells that they predict,
+            (P + tokens - 1, axes), or with a batch axis, for backbones that support them.
+        rows: Maps sub-tokens to the quantizer's vectors, for heads that need it.
+        given: ``condition``, for backbones that support it.
 
     Returns:
         int64 (B, tokens, k), in the order of decoding.

@@ -15,15 +15,15 @@ def scheduled(
     interval: Sequence[float] = (0.0, 1.0),
     power: float = 1.0,
 ) -> float:
-    """Return the scale at a point of the decoding: ``1 + (scale - 1) * f``.
+    """Return the guidance scale at a point of the decoding: ``1 + (scale - 1) * f``.
 
     Args:
         scale: The full scale.
         schedule: 'constant': f = 1; 'linear': f = progress; 'cosine': f = (1 - cos(pi * progress ^
-            power)) / 2; 'interval': f = 1 inside, 0 outside.
+            power)) / 2; 'interval': f = 1 inside ``interval``, 0 outside.
         progress: 0 at the first position, 1 at the last.
         interval: First and last progress with guidance, for 'interval'.
-        power: Exponent of the progress, for 'cosine' (RAR); 0 is the full scale everywhere.
+        power: Exponent of the progress, for 'cosine' (RAR); 0 gives the full scale everywhere.
     """
     f = 1.0
     if schedule == 'linear':
@@ -32,15 +32,16 @@ def scheduled(
         f = (1 - math.cos(math.pi * progress**power)) / 2
     elif schedule == 'interval':
         f = float(interval[0] <= progress <= interval[1])
-    # Written so that a factor of 1 leaves the scale's bits alone.
+    # With f = 1, return the scale itself, bit for bit.
     return scale if f == 1 else 1 + (scale - 1) * f
 
 
 def guide(logits: Tensor, scale: float, batch: int) -> Tensor:
-    """Return ``l_null + scale * (l_class - l_null)`` of logits (2B, V), the class's half first, to
+    """Map logits (2B, V), conditional half first, to ``l_null + scale * (l_class - l_null)``
     (B, V).
 
-    Logits (B, V) without a null half pass as they are: scale 1 needs none.
+    Logits (B, V) without an unconditional half, which scale 1 does not need, are returned as they
+    are.
     """
     if len(logits) == batch:
         return logits

@@ -1,11 +1,11 @@
-"""Parallel decoding of an auto-regressive generator, exact: Jacobi iteration on fixed noise.
+"""Exact parallel decoding of an auto-regressive generator: Jacobi iteration on fixed noise.
 
-Each number that a draw takes is fixed beforehand, so that a token is a function of the tokens
-before it; a window of tokens that are guessed is computed at once, and its start up to the first
-token that was guessed wrong is what decoding one by one gives (Song et al. 2021; speculative Jacobi
-decoding, Teng et al. 2024). With Gumbel noise a token stays mostly the same where its distribution
-changes little, which a draw by the cumulative distribution does not (maximal coupling, So et al.
-2025).
+The random numbers of all draws are fixed beforehand, so a token is a function of the previous
+tokens. A pass draws a window of tokens in parallel from guesses of the previous tokens; up to and
+including the first wrong guess, the drawn tokens are those of sequential decoding (Song et al.
+2021; speculative Jacobi decoding, Teng et al. 2024). With Gumbel noise, unlike with draws by the
+cumulative distribution, a small change of the distribution rarely changes the token (maximal
+coupling, So et al. 2025).
 """
 
 from functools import partial
@@ -24,14 +24,14 @@ from openmagvit2.models.samplers.sub_token import SubTokenSampler
 
 
 class GumbelNoise:
-    """Noise of each draw, a function of its uniform number alone.
+    """Gumbel noise of each draw, a function of the draw's uniform number only.
 
     Args:
         random: Uniform numbers (B, T, k) in [0, 1).
     """
 
     def __init__(self, random: Tensor) -> None:
-        # All 53 bits of a number, as a seed.
+        # Use all 53 bits of a number as a seed.
         self.seeds = (random.cpu().double() * 2**53).long()
         self.device = random.device
         self.kept: dict[tuple[int, int], Tensor] = {}
@@ -40,14 +40,14 @@ class GumbelNoise:
         """Return float32 (B, size) for sub-token i of position t; kept until :meth:`forget`."""
         if (t, i) not in self.kept:
             seeds = self.seeds[:, t, i].tolist()
-            # float64: a float32 is 0 too often for a large vocabulary.
+            # In float32, zeros would be too frequent for a large vocabulary.
             rows = [np.random.default_rng(seed).standard_exponential(size) for seed in seeds]
             noise = -np.log(np.maximum(np.stack(rows), 1e-300))
             self.kept[t, i] = torch.from_numpy(noise).float().to(self.device)
         return self.kept[t, i]
 
     def forget(self, before: int) -> None:
-        """Drop the noise of positions before one."""
+        """Discard the noise of positions below ``before``."""
         self.kept = {key: value for key, value in self.kept.items() if key[0] >= before}
 
 
@@ -64,16 +64,16 @@ def decode_jacobi(
     counts: list[int] | None = None,
     **given: Any,
 ) -> Tensor:
-    """Sample sub-tokens of ``sampler.window`` positions at a time.
+    """Sample sub-tokens of up to ``sampler.window`` positions per pass.
 
-    All images of a batch go on together, by what the slowest of them has right; each step waits for
-    the device once.
+    All images of a batch advance by the number of positions that are accepted in every image; each
+    pass synchronizes with the device once.
 
     Args:
         backbone, head, start, tokens, positions, targets, rows, given: See :func:`decode_tokens`.
-        sampler: Logits to sub-tokens.
+        sampler: Draws sub-tokens from logits.
         random: Uniform numbers (B, T, k) in [0, 1).
-        counts: Gets the number of accepted positions of each pass.
+        counts: A list to which the number of accepted positions of each pass is appended.
 
     Returns:
         int64 (B, tokens, k), the same for any window.
@@ -97,7 +97,7 @@ def decode_jacobi(
 
 
 class _Window:
-    """The guesses, the noise and the caches of one decoding."""
+    """State of a decoding: guesses, noise and KV caches."""
 
     def __init__(
         self,
@@ -113,7 +113,7 @@ class _Window:
         self.prefix, self.copies = self.x.shape[1], len(start) // len(random)
         self.last = max(tokens - sampler.closed, 1)
         self.cache = backbone.new_cache(self.prefix + tokens - 1)
-        # Caches of the head, by the number of positions.
+        # Caches of the head, by the width of the window.
         self.inner: dict[int, list[LayerCache] | None] = {}
         self.finite, self.noise = Finite(start.device), GumbelNoise(random)
         shape = (len(random), tokens, len(head.vocab_sizes))
@@ -122,10 +122,10 @@ class _Window:
     def step(
         self, t: int, places: dict[str, Tensor], vectors: dict[str, Any], given: dict[str, Any]
     ) -> int:
-        """Draw the positions from ``t``, and return how many of them are right."""
+        """Draw a window of positions from ``t`` on; return how many of them are accepted."""
         width = min(self.sampler.window, self.tokens - t)
         begin = self.cache[0].filled
-        # The last token that is known, or the prefix, and all guesses but the last.
+        # The last accepted token, or the prefix, and all guesses but the last.
         guesses = self.found[:, max(t - 1, 0) : t + width - 1]
         inputs = self.head.embed(guesses, **vectors).repeat(self.copies, 1, 1)
         inputs = torch.cat([self.x, inputs], 1) if t == 0 else inputs
@@ -138,12 +138,12 @@ class _Window:
         drawn = self.head.sample(context, partial(self.draw, t), **kept)
         accepted = _accepted(drawn, self.found[:, t : t + width])
         self.found[:, t : t + width] = drawn
-        # The first guess of what comes into the window is the last one in it.
+        # The first guess for positions beyond the window is its last token.
         self.found[:, t + width :] = drawn[:, -1:]
         return accepted
 
     def draw(self, t: int, logits: Tensor, i: int) -> Tensor:
-        """Map logits of sub-token i at the positions from ``t`` to sub-tokens."""
+        """Draw sub-token i of the positions from ``t`` on: logits (B or 2B, n, V_i) to (B, n)."""
         self.finite.look(logits)
         size = logits.shape[-1]
         drawn = [
@@ -153,15 +153,15 @@ class _Window:
         return torch.stack(drawn, 1)
 
     def cut(self, t: int) -> None:
-        """Drop the noise and the cached keys of what is right before, and wrong from, ``t``."""
+        """Discard the noise of positions before ``t`` and the cached keys of guesses from there."""
         self.noise.forget(t)
         for layer in self.cache:
             layer.cut(min(self.prefix + t - 1, layer.filled))
 
 
 def _accepted(drawn: Tensor, guessed: Tensor) -> int:
-    """Count the positions at the start that are right in all images: those guessed right, and one
-    more.
+    """Count the accepted positions: the leading ones that were guessed right in all images, and
+    one more.
     """
     right = (drawn == guessed).all(-1).all(0).long().cumprod(0)
     return min(int(right.sum()) + 1, drawn.shape[1])

@@ -1,4 +1,4 @@
-"""Decoding of masked tokens in a few steps, the surest first (MaskGIT, Chang et al. 2022)."""
+"""Decode masked tokens in a few steps, most confident first (MaskGIT, Chang et al. 2022)."""
 
 import math
 import re
@@ -13,28 +13,28 @@ from openmagvit2.errors import UserError, check_choice
 from openmagvit2.models.samplers.sub_token import LEAST_TEMPERATURE, SubTokenSampler
 from openmagvit2.registry import SAMPLERS
 
-# Least share of masked tokens; below, all schedules are cut.
+# Lower bound of the mask ratio of all schedules.
 LEAST_RATIO = 1e-6
 
 
 def masked_share(ratio: Any, schedule: str, tokens: int) -> Any:
-    """Share of tokens that are masked when a part of the way is done.
+    """Return the ratio of masked tokens as a function of the progress r of decoding.
 
-    In float32, as official samples are (docs/reference/specification.md, MaskGIT): at 2/3 of the
-    way the cosine is just below a half, and 127 of 256 tokens stay masked, not 128.
+    Computed in float32, like the official samples (docs/reference/specification.md, MaskGIT): at
+    r = 2/3 the cosine is just below 1/2, so 127 of 256 tokens stay masked, not 128.
 
     Args:
-        ratio: Parts of the way, from 0 to 1: a float32 tensor or array.
+        ratio: Progress r from 0 to 1: a float32 tensor or array.
         schedule: 'cosine': cos(pi r / 2); 'arccos': 2 arccos(r) / pi (TiTok); 'uniform': 1 - r;
-            'pow2' and the like: 1 - r^2; 'log': -log2(r) / log2(tokens); 'exp':
+            'pow2' (or another power): 1 - r^2; 'log': -log2(r) / log2(tokens); 'exp':
             1 - 2^(-(1 - r) log2(tokens)).
-        tokens: Tokens of an image.
+        tokens: Number of tokens of an image.
 
     Returns:
-        The same shape and kind.
+        Mask ratios of the same shape and type.
 
     Raises:
-        UserError: No such schedule.
+        UserError: The schedule is unknown.
     """
     r, bits = ratio, math.log2(tokens)
     library: Any = torch if isinstance(ratio, Tensor) else np
@@ -60,23 +60,23 @@ def masked_share(ratio: Any, schedule: str, tokens: int) -> Any:
 
 @SAMPLERS.register_module()
 class MaskedSampler(SubTokenSampler):
-    """Draws all masked tokens at each step and masks those of least confidence again.
+    """Draw all masked tokens at each step, and mask the least confident ones again.
 
     Args:
-        steps: Steps of the decoding; 8 in the paper, 16 in the official code.
+        steps: Number of decoding steps; 8 in the paper, 16 in the official code.
         choice_temperature: Scale of the Gumbel noise on the confidence; falls linearly to 0 at the
             last step. 0 disables the noise.
         mask_schedule: How many tokens stay masked; see :func:`masked_share`.
-        confidence: What the noise is added to, of the token drawn: 'log_probability' (MaskGIT), or
-            'logit' (TiTok), both before temperature and filters.
-        noisy_draws: Tokens are drawn at ``temperature`` times the noise's scale, most likely ones
-            at the last step (TiTok); otherwise at ``temperature`` at all steps.
-        annealing: Two numbers that logits are divided by after guidance, for draws and confidence:
-            from near the first at the first step linearly to the second at the last.
+        confidence: Confidence of a drawn token, to which the noise is added: its 'log_probability'
+            (MaskGIT) or 'logit' (TiTok), before temperature and filters.
+        noisy_draws: Draw tokens at ``temperature`` times the scale of the noise, so greedily at the
+            last step (TiTok), instead of at ``temperature`` in all steps.
+        annealing: Divisor of the logits after guidance, for draws and confidence: it changes
+            linearly over the steps, from about the first value to the second at the last step.
         settings: Arguments of :class:`SubTokenSampler`: guidance, temperature, filters.
 
     Raises:
-        UserError: A setting out of its range, named.
+        UserError: A setting is out of range; the message names it.
     """
 
     def __init__(
@@ -108,24 +108,24 @@ class MaskedSampler(SubTokenSampler):
         self.confidence, self.annealing = confidence, tuple(annealing)
 
     def noise(self, step: int) -> float:
-        """Scale of the Gumbel noise at a step, from 0."""
+        """Return the scale of the Gumbel noise at a step, counted from 0."""
         return self.choice_temperature * self._left(step)
 
     def _left(self, step: int) -> float:
-        """Share of the way that is left after a step, in float32 as :func:`masked_share`."""
+        """Return the fraction of steps left after a step, in float32 like :func:`masked_share`."""
         return float(1 - (np.float32(step + 1) / np.float32(self.steps)))
 
     def drawn(self, logits: Tensor, i: int, uniform: Tensor, step: int) -> tuple[Tensor, Tensor]:
         """Draw sub-token i of all positions.
 
         Args:
-            logits: (B or 2B, T, V_i), with guidance the null half behind.
+            logits: (B, T, V_i), or with guidance (2B, T, V_i), unconditional half last.
             i: Number of the sub-token.
-            uniform: (B, T) in [0, 1).
-            step: From 0.
+            uniform: Uniform numbers (B, T) in [0, 1).
+            step: Number of the step, from 0.
 
         Returns:
-            int64 (B, T), and the confidence of each without noise (B, T).
+            Sub-tokens int64 (B, T), and their confidence (B, T) without noise.
         """
         progress = step / max(self.steps - self.closed, 1)
         logits = self.guided_logits(logits, i, len(uniform), progress)
@@ -140,23 +140,23 @@ class MaskedSampler(SubTokenSampler):
         return tokens, values.gather(-1, tokens[..., None])[..., 0]
 
     def remask(self, confidence: Tensor, unknown: Tensor, uniform: Tensor, step: int) -> Tensor:
-        """Choose which tokens are masked again after a step.
+        """Select the tokens to mask again after a step.
 
         Args:
-            confidence: That of what was drawn, without noise (B, T).
-            unknown: Which tokens were masked before it, bool (B, T).
-            uniform: (B, T) in [0, 1).
-            step: From 0.
+            confidence: Confidence of the drawn tokens, without noise (B, T).
+            unknown: Tokens that were masked before the step, bool (B, T).
+            uniform: Uniform numbers (B, T) in [0, 1).
+            step: Number of the step, from 0.
 
         Returns:
-            bool (B, T); at least one, and fewer than before where there were two.
+            bool (B, T), with at least one masked token; fewer than before, if there were several.
         """
         tokens = unknown.shape[1]
         # log(-log(0)) is infinite.
         gumbel = -(-uniform.clamp_min(1e-20).log()).log()
         noise = self.noise(step) * gumbel
         confidence = (confidence + noise.to(confidence.dtype)).masked_fill(~unknown, math.inf)
-        # Arrays: NumPy's own numbers would become float64. TiTok's code counts in float64.
+        # Use arrays, as NumPy scalars would become float64. TiTok's code counts in float64.
         number: Any = np.float64 if self.mask_schedule == 'arccos' else np.float32
         ratio = np.full(1, step + 1, number) / number(self.steps)
         count = int((tokens * masked_share(ratio, self.mask_schedule, tokens))[0])

@@ -1,4 +1,4 @@
-"""The loop over the levels of a multi-scale tokenizer (VAR)."""
+"""The decoding loop over the levels of a multi-scale tokenizer (VAR)."""
 
 from collections.abc import Callable
 from functools import partial
@@ -11,9 +11,10 @@ from openmagvit2.models.backbones.base import Backbone
 from openmagvit2.models.heads.base import Head
 from openmagvit2.models.samplers.decode import Finite
 
-# Logits (B or 2B, n, V), the number of the level and of the sub-token to int64 (B, n).
+# Maps logits (B or 2B, n, V) and the numbers of level and sub-token to int64 (B, n).
 DrawLevel = Callable[[Tensor, int, int], Tensor]
-# Sum so far (None at level 0), tokens int64 (B, n, k), number of the level: to the sum (B, D, h, w)
+# Maps the sum so far (None at level 0), tokens int64 (B, n, k) and the number of their level to the
+# new sum (B, D, h, w).
 AddLevel = Callable[[Tensor | None, Tensor, int], Tensor]
 
 
@@ -27,19 +28,20 @@ def decode_levels(
     next_input: Callable[[Tensor, int], Tensor],
     **given: Any,
 ) -> tuple[Tensor, Tensor]:
-    """Sample one level after the other, with a cache of those before.
+    """Sample level by level, with a KV cache of the previous levels.
 
     Args:
-        backbone, head: Those of the generator.
-        start: Input of the first level (B, P, dim); with guidance 2B rows, the null half behind.
+        backbone, head: Parts of the generator.
+        start: Input of the first level (B, P, dim); with guidance (2B, P, dim), unconditional half
+            last.
         levels: Number of levels.
-        draw: Draws a level.
+        draw: Draws the sub-tokens of a level.
         add: Adds a level's codes to the sum.
         next_input: Maps the sum and the number of the next level to that level's input (B, n, dim).
         given: ``condition`` for the backbone.
 
     Returns:
-        Tokens int64 (B, T, k), level after level, and the sum of all levels' codes (B, D, h, w).
+        Tokens int64 (B, T, k), ordered by level, and the sum of all levels' codes (B, D, h, w).
 
     Raises:
         UserError: Some logits were not finite.
@@ -48,7 +50,7 @@ def decode_levels(
     total: Tensor | None = None
 
     def one(level: int, logits: Tensor, i: int) -> Tensor:
-        """Draw sub-token ``i`` of a level, and note whether its logits are finite."""
+        """Draw sub-token ``i`` of a level, and record whether its logits are finite."""
         finite.look(logits)
         return draw(logits, level, i)
 
@@ -63,16 +65,15 @@ def decode_levels(
 
 
 def smooth_mixture(logits: Tensor, uniform: Tensor, progress: float) -> Tensor:
-    """Return weights of a mixture of codes instead of one code, sharper from scale to scale, for
-    VAR's smooth sampling.
+    """Return weights of a mixture of codes, sharper from scale to scale (VAR's smooth sampling).
 
     Args:
-        logits: Guided and filtered (..., V).
-        uniform: Numbers in [0, 1) of the same shape.
+        logits: Guided and filtered logits (..., V).
+        uniform: Uniform numbers in [0, 1) of the same shape.
         progress: 0 at the first scale, 1 at the last.
 
     Returns:
-        float32 (..., V), which adds up to 1.
+        float32 (..., V), with sum 1.
     """
     least = torch.finfo(uniform.dtype).tiny
     gumbel = -(-uniform.clamp_min(least).log()).clamp_min(least).log()

@@ -1,4 +1,4 @@
-"""From logits to one sub-token: guidance, temperature, top-k, top-p, draw."""
+"""Draw a sub-token from logits: guidance, temperature, top-k, top-p, draw."""
 
 import math
 import numbers
@@ -15,39 +15,44 @@ from openmagvit2.registry import SAMPLERS
 
 Setting = float | Sequence[float]
 
-# Below this a division of float32 logits can overflow, and no two different logits of ordinary size
-# are close enough for a draw to differ from the largest.
+# Below this, dividing float32 logits can overflow, and a draw always gives the largest logit, as
+# different logits of ordinary size are never close enough.
 LEAST_TEMPERATURE = 1e-20
-# The largest value of each setting; the smallest is 0. A larger scale, and a higher temperature,
-# say no more than these, and overflow.
+# The largest value of each setting; the smallest is 0. Larger scales and temperatures would have
+# the same effect as these, or overflow.
 LARGEST = dict(guidance=1_000_000, temperature=1_000_000, top_k=math.inf, top_p=1)
 
 
 @SAMPLERS.register_module()
 class SubTokenSampler:
-    """Settings are one number, or one for each sub-token.
+    """Draw sub-tokens from logits with guidance, temperature, top-k and top-p.
+
+    ``guidance``, ``temperature``, ``top_k``, ``top_p`` and ``schedule`` are one value, or one for
+    each sub-token.
 
     Args:
-        guidance: 1 is off; the model then runs without its null half. At most 1,000,000.
-        temperature: 0 (and anything below 1e-20) takes the largest logit. At most 1,000,000.
-        top_k: Whole number; 0 is off.
-        top_p: 1 is off, 0 takes the largest logit.
-        schedule: How the guidance changes over the positions: 'constant', 'linear', 'cosine' or
-            'interval', see :func:`guidance.scheduled`.
-        interval: First and last part of the decoding with guidance, from 0 to 1, for 'interval'.
-        power: Exponent of the progress, for 'cosine'; 0 is the full guidance everywhere.
-        closed: Whether the progress is 1 at the last position; False: t / T at position t of T.
-        decoding: How an auto-regressive generator goes over the positions: 'sequential', or
-            'jacobi', several at a time (see :mod:`jacobi`): the same distribution, another stream
-            of random numbers, so that a seed gives other images. A next-scale generator has
-            'smooth': mixtures of codes instead of tokens, for pictures and not for metrics.
-        window: Positions at a time, for 'jacobi'; a seed gives the same images for any.
-        weights: How an auto-regressive generator stores its weights to decode: 'plain',
-            'packed' (float32 on a CPU), 'int8' (approximate), or 'auto', packed where it pays; see
-            :func:`decoding_weights.chosen`.
+        guidance: Scale of classifier-free guidance, at most 1,000,000; 1 disables it, and the model
+            then runs without an unconditional half.
+        temperature: At most 1,000,000; 0, or anything below 1e-20, selects the largest logit.
+        top_k: Integer; 0 disables the filter.
+        top_p: 1 disables the filter, 0 selects the largest logit.
+        schedule: How guidance changes over the positions: 'constant', 'linear', 'cosine' or
+            'interval'; see :func:`guidance.scheduled`.
+        interval: First and last progress with guidance, from 0 to 1, for 'interval'.
+        power: Exponent of the progress, for 'cosine'; 0 gives full guidance everywhere.
+        closed: Whether the progress is 1 at the last position; otherwise it is t / T at position t
+            of T.
+        decoding: In an auto-regressive generator, 'sequential', or 'jacobi' for several positions
+            at a time (see :mod:`jacobi`): the same distribution, but another stream of random
+            numbers, so a seed gives other images. A next-scale generator also has 'smooth', which
+            mixes codes instead of drawing tokens, for visualization and not for metrics.
+        window: Number of positions at a time, for 'jacobi'; it does not change the images.
+        weights: How an auto-regressive generator stores its weights for decoding: 'plain',
+            'packed' (float32 on a CPU), 'int8' (approximate), or 'auto', packed where it is faster;
+            see :func:`decoding_weights.chosen`.
 
     Raises:
-        UserError: A setting out of its range, named.
+        UserError: A setting is out of range; the message names it.
     """
 
     def __init__(
@@ -99,7 +104,7 @@ class SubTokenSampler:
             )
 
     def check(self, sub_tokens: int) -> None:
-        """Raise UserError if a list is not as long as there are sub-tokens."""
+        """Raise UserError if a list of values has another length than ``sub_tokens``."""
         if len(self.schedules) not in (1, sub_tokens):
             raise UserError(
                 f'sampling.schedule={self.schedules}: give one name, or one for each of '
@@ -119,31 +124,31 @@ class SubTokenSampler:
 
     @property
     def guided(self) -> bool:
-        """Return whether any sub-token needs the null half."""
+        """Whether any sub-token needs an unconditional half."""
         return any(scale != 1 for scale in self.settings['guidance'])
 
     def __call__(self, logits: Tensor, i: int, uniform: Tensor, progress: float = 1.0) -> Tensor:
-        """Map logits (B or 2B, V_i) of sub-token i and uniform numbers (B,) in [0, 1) to int64
-        (B,); ``progress`` goes from 0 to 1.
+        """Draw sub-token i, int64 (B,), from logits (B or 2B, V_i) and uniform numbers (B,) in
+        [0, 1); ``progress`` goes from 0 to 1.
         """
         logits = self.filtered(logits, i, len(uniform), progress)
         return logits.argmax(-1) if self._greedy(i) else draw(logits, uniform)
 
     def coupled(self, logits: Tensor, i: int, noise: Tensor, progress: float = 1.0) -> Tensor:
-        """Draw in the same way with Gumbel noise (B, V_i) in the place of uniform numbers."""
+        """Draw from the same distribution with Gumbel noise (B, V_i) instead of uniform numbers."""
         logits = self.filtered(logits, i, len(noise), progress)
         return (logits if self._greedy(i) else logits + noise).argmax(-1)
 
     def guided_logits(self, logits: Tensor, i: int, batch: int, progress: float) -> Tensor:
-        """Map logits (B or 2B, …, V_i) of a batch of B to float32 (B, …, V_i)."""
+        """Apply guidance to logits (B or 2B, …, V_i) of B images; return float32 (B, …, V_i)."""
         schedule = self.schedules[i if len(self.schedules) > 1 else 0]
         guidance = self.setting('guidance', i)
         scale = scheduled(guidance, schedule, progress, self.interval, self.power)
         return guide(logits.float(), scale, batch)
 
     def filtered(self, logits: Tensor, i: int, batch: int, progress: float) -> Tensor:
-        """Map logits (B or 2B, V_i) of a batch of B to (B, V_i): guided, and where the temperature
-        is not 0 divided by it and filtered.
+        """Apply guidance, temperature and filters to logits (B or 2B, V_i) of a batch of B; return
+        (B, V_i). A temperature of 0 applies guidance only.
         """
         logits = self.guided_logits(logits, i, batch, progress)
         if self._greedy(i):
@@ -152,19 +157,19 @@ class SubTokenSampler:
         return top_p(top_k(logits, int(self.setting('top_k', i))), self.setting('top_p', i))
 
     def _greedy(self, i: int) -> bool:
-        """Return whether sub-token i is the one with the largest logit."""
+        """Return whether sub-token i is selected by its largest logit."""
         return self.setting('temperature', i) < LEAST_TEMPERATURE
 
 
 def _check_number(name: str, value: Any) -> None:
-    """Raise UserError if a value is none of a setting's."""
+    """Raise UserError if a setting does not allow a value."""
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if not is_number:
         raise UserError(f'sampling.{name} must be a number, got {value!r}.')
     if value in (math.inf, -math.inf):
         raise UserError(f'sampling.{name} must be a finite number, got {value}.')
     largest = LARGEST[name]
-    # NaN fails it, too.
+    # NaN also fails this comparison.
     if not 0 <= value <= largest:
         limit = f' and at most {largest}' if largest < math.inf else ''
         raise UserError(f'sampling.{name} must be at least 0{limit}, got {value}.')

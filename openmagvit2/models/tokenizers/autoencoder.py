@@ -1,4 +1,4 @@
-"""The part of a tokenizer with one optimizer."""
+"""Encoder, quantizer and decoder as one module, trained by one optimizer."""
 
 from collections.abc import Collection
 from typing import Any
@@ -10,11 +10,13 @@ from openmagvit2.models.quantizers.base import QuantizerOutput
 
 
 class AutoEncoder(nn.Module):
-    """Image to output and codes, as data parallelism wraps it; a view that is made when asked for.
+    """Map an image to the decoder's output and the codes; the module that data parallelism wraps.
+
+    The tokenizer creates it on access; it is a view of the tokenizer's parts and owns none.
 
     Args:
         pixels, encoder, quantizer, decoder: The tokenizer's parts.
-        frozen: Names of those that no optimizer and no data parallelism may see.
+        frozen: Names of the parts to hide from the optimizer and from data parallelism.
     """
 
     def __init__(
@@ -27,7 +29,7 @@ class AutoEncoder(nn.Module):
     ) -> None:
         super().__init__()
         parts = dict(encoder=encoder, quantizer=quantizer, decoder=decoder)
-        # In a dict, which is no child.
+        # A plain dict does not register its modules as children.
         self.frozen = dict(pixels=pixels) | {name: parts.pop(name) for name in frozen}
         for name, part in parts.items():
             self.add_module(name, part)

@@ -1,4 +1,4 @@
-"""Codes of another tokenizer in the place of pixels: TiTok's first stage (Yu et al. 2024)."""
+"""Codes of another tokenizer as targets instead of pixels: TiTok's first stage (Yu et al. 2024)."""
 
 import logging
 from collections.abc import Sequence
@@ -17,11 +17,12 @@ from openmagvit2.registry import MODELS, Slot
 
 @MODELS.register_module()
 class CodePixels(Pixels):
-    """The decoder writes logits of another tokenizer's codes; the likeliest ones make the image.
+    """Let the decoder predict logits of another tokenizer's codes; argmax codes give the image.
 
     Args:
-        tokenizer: Config of the other tokenizer, with a single codebook; ``checkpoint`` in it names
-            its weights. It stays as it is, and belongs to the checkpoints of this model.
+        tokenizer: Config of the other tokenizer, which must have a single codebook; its
+            ``checkpoint`` key names the weights. It is frozen and saved in this model's
+            checkpoints.
         range: Values of black and white for the encoder of this model.
     """
 
@@ -33,13 +34,13 @@ class CodePixels(Pixels):
         self.channels = self.tokenizer.quantizer.codebook_size
 
     def train(self, mode: bool = True) -> 'CodePixels':
-        """Set the mode; the other tokenizer stays in eval mode."""
+        """Set the mode; keep the other tokenizer in eval mode."""
         super().train(mode)
         self.tokenizer.eval()
         return self
 
     def load_weights(self) -> None:
-        """Read the other tokenizer's weights, before the first image is read.
+        """Load the other tokenizer's weights; called before the first image is read.
 
         Raises:
             UserError: The other tokenizer's checkpoint is missing or does not fit.
@@ -59,6 +60,6 @@ class CodePixels(Pixels):
         return self.tokenizer.encode(image).indices
 
     def to_image(self, out: Tensor) -> Tensor:
-        """Map logits (B, ``channels``, h, w) to the image of the likeliest codes."""
+        """Decode the argmax codes of logits (B, ``channels``, h, w)."""
         tokenizer: Any = self.tokenizer
         return tokenizer.decode(tokenizer.quantizer.indices_to_codes(out.argmax(1)))

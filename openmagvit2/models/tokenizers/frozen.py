@@ -1,4 +1,4 @@
-"""A tokenizer inside another model, which never trains it."""
+"""A frozen tokenizer inside another model."""
 
 from typing import TYPE_CHECKING
 
@@ -11,11 +11,13 @@ if TYPE_CHECKING:
 
 
 def frozen_tokenizer(config: dict) -> tuple['VisualTokenizer', str | None]:
-    """Return a tokenizer in eval mode without gradients, and the file of its weights, not yet read.
+    """Build a tokenizer in eval mode without gradients; return it and its checkpoint's name.
+
+    The checkpoint is not loaded yet.
 
     Args:
-        config: Config of a tokenizer; ``checkpoint`` in it names its weights, ``seed`` draws random
-            ones without a checkpoint. What only trains it is left out.
+        config: Config of a tokenizer. Its ``checkpoint`` key names the weights; without one,
+            weights are random, drawn from ``seed``. The ``training`` part is dropped.
     """
     config = dict(config)
     checkpoint, seed = config.pop('checkpoint', None), config.pop('seed', None) or 0

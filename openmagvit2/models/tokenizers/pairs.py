@@ -1,4 +1,4 @@
-"""Whether an encoder and a decoder belong together."""
+"""Check that an encoder and a decoder fit each other."""
 
 from torch import nn
 
@@ -9,12 +9,12 @@ from openmagvit2.models.layers.arguments import written
 
 
 def check_pair(encoder: nn.Module, decoder: nn.Module) -> None:
-    """Check that the decoder's image of the encoder's grid has the size of the encoder's image.
+    """Check that the decoder maps the encoder's grid back to the size of the encoder's image.
 
-    Parts without the base classes of their slots do not say, and pass.
+    Parts that do not derive from the base class of their slot are not checked.
 
     Raises:
-        UserError: It has another size, or the decoder takes no such grid.
+        UserError: The sizes differ, or the decoder does not accept the grid.
     """
     if not (isinstance(encoder, BaseEncoder) and isinstance(decoder, BaseDecoder)):
         return

@@ -1,4 +1,4 @@
-"""The range of pixels inside the networks."""
+"""The pixel range inside the networks."""
 
 from collections.abc import Sequence
 
@@ -10,16 +10,16 @@ from openmagvit2.registry import MODELS
 
 @MODELS.register_module()
 class Pixels(nn.Module):
-    """From images in [-1, 1] to what the encoder reads, and from what the decoder writes to images.
+    """Map images in [-1, 1] to the encoder's input range, and the decoder's output to images.
 
     Args:
         range: Values of black and white inside the networks.
 
     Attributes:
-        channels: Channels that the decoder writes.
+        channels: Number of output channels of the decoder.
 
     Raises:
-        UserError: ``range`` does not rise.
+        UserError: ``range`` is not increasing.
     """
 
     channels: int = 3
@@ -31,17 +31,17 @@ class Pixels(nn.Module):
         self.low, self.high = (float(value) for value in range)
 
     def to_network(self, image: Tensor) -> Tensor:
-        """Map images in [-1, 1] (B, 3, *size) to the same shape in ``range``."""
+        """Map images (B, 3, *size) from [-1, 1] to ``range``."""
         if (self.low, self.high) == (-1.0, 1.0):
             return image
         return (image + 1) * ((self.high - self.low) / 2) + self.low
 
     def target(self, image: Tensor) -> Tensor:
-        """Return what losses compare the decoder's output with: an image (B, 3, H, W)."""
+        """Return the target of the reconstruction losses, (B, 3, *size), for an image."""
         return self.to_network(image)
 
     def to_image(self, out: Tensor) -> Tensor:
-        """Map the output of the decoder (B, ``channels``, *size) to images around [-1, 1]."""
+        """Map the decoder's output (B, ``channels``, *size) to images in about [-1, 1]."""
         if (self.low, self.high) == (-1.0, 1.0):
             return out
         return (out - self.low) * (2 / (self.high - self.low)) - 1
@@ -49,12 +49,12 @@ class Pixels(nn.Module):
 
 @MODELS.register_module()
 class LogitLaplacePixels(Pixels):
-    """The decoder writes location and log-scale of a logit-Laplace distribution of each channel
-    (DALL-E's, and ViT-VQGAN's paper).
+    """Let the decoder predict location and log-scale of a logit-Laplace distribution per channel
+    (DALL-E; the paper of ViT-VQGAN).
 
     Args:
         range: Values of black and white for the encoder.
-        margin: Distance of black and white from the ends of (0, 1), where the distribution lives.
+        margin: Distance of black and white from the ends of (0, 1), the distribution's support.
 
     Raises:
         UserError: ``margin`` is not between 0 and 0.5.
@@ -69,12 +69,13 @@ class LogitLaplacePixels(Pixels):
         self.margin = margin
 
     def target(self, image: Tensor) -> Tensor:
-        """Map images in [-1, 1] to values in (0, 1), ``margin`` away from the ends."""
+        """Map images from [-1, 1] to [``margin``, 1 - ``margin``]."""
         return self.margin + (1 - 2 * self.margin) * (image + 1) / 2
 
     def to_image(self, out: Tensor) -> Tensor:
-        """Map locations and log-scales (B, 6, *size) to the images of the locations, at most
-        ``margin / (1 - 2 margin)`` of the range beyond [-1, 1].
+        """Map locations and log-scales (B, 6, *size) to images given by the locations.
+
+        Values exceed [-1, 1] by at most ``margin / (1 - 2 margin)`` of its width.
         """
         location = out.chunk(2, 1)[0]
         return 2 * (location.sigmoid() - self.margin) / (1 - 2 * self.margin) - 1

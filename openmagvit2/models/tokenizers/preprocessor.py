@@ -1,4 +1,4 @@
-"""From the batches of a data set to what the models read."""
+"""Prepare batches of a data set for the models."""
 
 import torch
 from mmengine.model import BaseDataPreprocessor
@@ -9,12 +9,12 @@ from openmagvit2.registry import MODELS
 
 @MODELS.register_module()
 class ImagePreprocessor(BaseDataPreprocessor):
-    """Moves a batch to the model's device and maps uint8 images to float32 ``v / 127.5 - 1`` in
+    """Move a batch to the model's device and map uint8 images to float32 ``v / 127.5 - 1`` in
     [-1, 1] (docs/reference/specification.md, Data).
 
     Args:
-        non_blocking: Copy without waiting for the device, which is still at work on the batch
-            before; on by default where there is CUDA.
+        non_blocking: Copy to the device without waiting for its work on earlier batches; by default
+            if CUDA is available.
     """
 
     def __init__(self, non_blocking: bool | None = None) -> None:
@@ -22,11 +22,9 @@ class ImagePreprocessor(BaseDataPreprocessor):
         super().__init__(self.non_blocking)
 
     def forward(self, data: dict, training: bool = False) -> dict:
-        """Map a dict with ``image`` uint8 (B, 3, H, W) and other tensors, to the same dict on the
-        device.
-        """
+        """Return the batch on the device, with a uint8 ``image`` (B, 3, H, W) mapped to [-1, 1]."""
         if 'uniform' in data:
-            # Python's floats are collated to float64, which not every device has.
+            # Python floats are collated to float64, which not every device supports.
             uniform = uniform_to(data['uniform'], self.device, self.non_blocking)
             data = dict(data, uniform=uniform)
         data = self.cast_data(data)

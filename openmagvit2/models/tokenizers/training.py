@@ -1,4 +1,4 @@
-"""What trains a tokenizer: one dict of its config, which a generator leaves out."""
+"""The training part of a tokenizer: one dict of its config, which a generator drops."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,25 +20,25 @@ FREEZABLE = ('encoder', 'quantizer', 'decoder')
 
 
 class Training(nn.Module):
-    """Losses with their weights, the adversarial game, and what stays as it is.
+    """Losses and their weights, the adversarial game, and the frozen parts.
 
     Args:
-        losses: Configs of losses of a reconstruction by the names of the log, each with a
-            ``weight`` (1 by default): a number or a schedule. ``reconstruction`` is the L1 loss
-            unless named; None, or a ``type`` of None, removes one.
-        quantizer_losses: Weights of the losses that the quantizer emits, by their names: numbers or
-            schedules; None removes one. The defaults are 0.1 for ``entropy``, 0.25 for
-            ``commitment``, 1 for others.
-        adversarial: Config of the adversarial losses and the discriminator; None: neither.
-        freeze: Which of encoder, quantizer and decoder are not trained. They stay in eval mode, so
-            a frozen quantizer emits no losses.
-        start: ``dict(checkpoint=…, rename={…})``: weights that a training starts from, in the file
-            of a model that may have other parts, too; ``rename`` maps beginnings of its names to
-            those of this model. None, or a ``checkpoint`` of None: random weights.
+        losses: Configs of reconstruction losses by their names in the log, each with a ``weight``
+            (1 by default): a number or a schedule. ``reconstruction`` is the L1 loss unless given;
+            None, or a ``type`` of None, removes a loss.
+        quantizer_losses: Weights of the quantizer's losses by name: numbers or schedules; None
+            removes a loss. The defaults are 0.1 for ``entropy``, 0.25 for ``commitment`` and 1 for
+            all others.
+        adversarial: Config of the adversarial losses and the discriminator; None disables both.
+        freeze: Which of encoder, quantizer and decoder to freeze. They stay in eval mode, so a
+            frozen quantizer emits no losses.
+        start: ``dict(checkpoint=…, rename={…})``: initial weights, from the checkpoint of a model
+            that may also have other parts; ``rename`` maps prefixes of its names to prefixes of
+            this model's. None, or a ``checkpoint`` of None, keeps the random weights.
 
     Raises:
-        UserError: ``freeze`` names a part that cannot be frozen; a part of the loss slot does not
-            belong where it stands; an adaptive weight has no loss to compare with.
+        UserError: ``freeze`` names a part that cannot be frozen; a part of the loss slot is used
+            in the wrong place; an adaptive weight has no loss to compare with.
     """
 
     slots = dict(
@@ -71,7 +71,7 @@ class Training(nn.Module):
             name: build_weight(0.0 if value is None else value, f'training.quantizer_losses.{name}')
             for name, value in given.items()
         }
-        # Those that a quantizer must emit; the defaults are of any quantizer.
+        # Losses that the quantizer must emit; a default weight may stay unused.
         self.wanted = {
             name
             for name, value in given.items()
@@ -94,7 +94,7 @@ class Training(nn.Module):
         return game
 
     def load_weights(self) -> None:
-        """Read what losses only need in a training, before the first image is read."""
+        """Load weights that losses need only in training; called before the first image is read."""
         for loss in self.losses.values():
             if isinstance(loss, LoadsWeights):
                 loss.load_weights()
@@ -102,18 +102,18 @@ class Training(nn.Module):
     def reconstruction_terms(
         self, image: Tensor, out: Tensor, pixels: Pixels, iteration: int
     ) -> tuple[list[Tensor], dict[str, Tensor]]:
-        """Return weighted losses of a reconstruction, and the unweighted ones by name.
+        """Return the weighted reconstruction losses, and the unweighted ones by name.
 
         Args:
             image: (B, 3, *size) in [-1, 1].
             out: The decoder's output (B, ``pixels.channels``, *size).
-            pixels: The tokenizer's.
-            iteration: Finished iterations.
+            pixels: The tokenizer's pixel range.
+            iteration: Number of finished iterations.
         """
         with without_autocast(image.device):
             out = out.float()
             losses: dict[str, Tensor] = {}
-            # What no loss asks for is not made: it may take a whole network.
+            # Computed only if a loss needs it: it may take a whole network.
             target: Tensor | None = None
             fake: Tensor | None = None
             for name, loss in self.losses.items():
@@ -128,10 +128,10 @@ class Training(nn.Module):
     def quantizer_terms(
         self, quantizer: nn.Module, out: QuantizerOutput, iteration: int
     ) -> list[Tensor]:
-        """Return weighted losses of those that a quantizer has emitted.
+        """Return the quantizer's losses, weighted.
 
         Raises:
-            UserError: There is a weight of a loss that it does not emit.
+            UserError: A weight is given for a loss that the quantizer does not emit.
         """
         missing = sorted(self.wanted - set(out.losses)) if quantizer.training else ()
         if missing:
@@ -147,10 +147,10 @@ class Training(nn.Module):
 
 
 def _loss(key: str, config: dict) -> nn.Module:
-    """Build a loss of a reconstruction."""
+    """Build a reconstruction loss."""
     loss = LOSSES.build(config)
     if isinstance(loss, PerIteration):
-        # It would see images as logits.
+        # It would take images for logits.
         raise UserError(
             f'{key}: {type(loss).__name__} is a penalty of a discriminator; it belongs under '
             f'training.adversarial.regularizers.'

@@ -1,4 +1,4 @@
-"""Stage I: encoder, quantizer and decoder, and what trains them."""
+"""Stage I: encoder, quantizer and decoder, and their training step."""
 
 from collections.abc import Sequence
 
@@ -28,15 +28,15 @@ class VisualTokenizer(BaseModel):
 
     Args:
         encoder, quantizer, decoder: Configs of the slots.
-        pixels: Config of the range of pixels inside the networks, [-1, 1] by default.
+        pixels: Config of the pixel range inside the networks, [-1, 1] by default.
         training: Arguments of :class:`Training`: losses, the adversarial game, frozen parts.
-        pad_value: Border in evaluation around images whose sides the stride does not divide: 0 is
-            gray, -1 is black.
+        pad_value: Padding value in evaluation for images whose sides the stride does not divide:
+            0 is gray, -1 is black.
         data_preprocessor: Config; maps uint8 batches to [-1, 1] by default.
 
     Raises:
-        UserError: ``training.quantizer_losses`` names a loss that the quantizer does not emit, at
-            another than its default weight; encoder and decoder do not belong together.
+        UserError: ``training.quantizer_losses`` sets a weight other than the default for a loss
+            that the quantizer does not emit; encoder and decoder do not fit each other.
     """
 
     # What metrics measure: see `evaluation.stages`.
@@ -72,10 +72,10 @@ class VisualTokenizer(BaseModel):
             widths['out_channels'] = self.pixels.channels
         self.decoder: BaseDecoder = DECODERS.build(decoder | widths)
         check_pair(self.encoder, self.decoder)
-        # `training` itself is the mode of a module.
+        # Not `training`, which is the mode of an nn.Module.
         self.recipe = Training(**(training or {}))
         self.discriminator: nn.Module | None = None
-        # Children of the model, whose names in checkpoints are those of version 1.
+        # Direct children of the model, so that checkpoints keep the names of version 1.
         game = self.recipe.adversarial
         parts = game.build_parts() if game is not None else {}
         self.regularizer_names = [name for name in parts if name != 'discriminator']
@@ -96,7 +96,7 @@ class VisualTokenizer(BaseModel):
 
     @property
     def frozen(self) -> tuple[str, ...]:
-        """Names of the parts that stay as they are."""
+        """Names of the frozen parts."""
         return self.recipe.freeze
 
     def roles(self) -> dict[str, nn.Module]:
@@ -107,14 +107,14 @@ class VisualTokenizer(BaseModel):
         return roles
 
     def train(self, mode: bool = True) -> 'VisualTokenizer':
-        """Set the mode; frozen parts stay in eval mode."""
+        """Set the mode; keep frozen parts in eval mode."""
         super().train(mode)
         for name in self.frozen:
             getattr(self, name).eval()
         return self
 
     def init_weights(self) -> None:
-        """Read what only training needs, before the first image is read; called by the Runner."""
+        """Load the weights that only training needs; the Runner calls it before the first image."""
         self.recipe.load_weights()
         if isinstance(self.pixels, LoadsWeights):
             self.pixels.load_weights()
@@ -123,54 +123,54 @@ class VisualTokenizer(BaseModel):
 
     # ---- use -------------------------------------------------------------------------------------
     def grid(self, size: Sequence[int]) -> tuple[int, ...]:
-        """Return the shape of the latent positions of images of ``size``, which :meth:`pad` would
-        not change: (H, W) to (h, w), or what the encoder makes of it.
+        """Return the shape of the latent grid of images of ``size``: (h, w) for (H, W) in most
+        encoders. ``size`` must need no padding by :meth:`pad`.
         """
         return self.encoder.grid(size)
 
     def pad(self, image: Tensor, repeat: bool = False) -> tuple[Tensor, tuple[slice, ...]]:
-        """Pad an image up to sides that the encoder's stride divides.
+        """Pad an image to sides that the encoder's stride divides.
 
         Args:
             image: (B, 3, *size).
-            repeat: Repeat the last pixels to the right and below; by default the border is of
-                ``pad_value``, on all sides.
+            repeat: Pad on the right and at the bottom by repeating the last pixels, instead of on
+                all sides with ``pad_value``.
 
         Returns:
-            The image, and slices that cut what belongs to it out of a reconstruction's axes.
+            The padded image, and one slice per axis that crops a reconstruction to the image.
         """
         size = image.shape[2:]
         steps = self.encoder.stride or (1,) * len(size)
         borders: list[int] = []
         crop: list[slice] = []
         for side, step in zip(size, steps, strict=True):
-            # Half of the border, rounded down, to the left and above.
+            # Half of the border, rounded down, goes to the left and to the top.
             before = 0 if repeat else -side % step // 2
-            # The last axis comes first.
+            # F.pad takes the last axis first.
             borders = [before, -side % step - before, *borders]
             crop.append(slice(before, before + side))
         mode = dict(mode='replicate') if repeat else dict(value=self.pad_value)
         return F.pad(image, borders, **mode), tuple(crop)
 
     def encode(self, image: Tensor) -> QuantizerOutput:
-        """Map (B, 3, *size) in [-1, 1], sides divisible by ``encoder.stride``, to codes and
-        indices.
+        """Map an image (B, 3, *size) in [-1, 1] to codes and indices; its sides must be divisible
+        by ``encoder.stride``.
         """
         return self.quantizer(self.encoder(self.pixels.to_network(image)))
 
     def decode(self, codes: Tensor, size: Sequence[int] | None = None) -> Tensor:
-        """Map codes to images around [-1, 1], not clamped.
+        """Map codes to images in about [-1, 1], not clamped.
 
         Args:
             codes: (B, D, *grid) of any float type.
-            size: Height and width, for decoders whose grid does not give them.
+            size: Height and width, for decoders that cannot derive them from the grid.
         """
-        # Codes of indices are float32, weights may be of a lower precision.
+        # Codes from indices are float32; weights may have a lower precision.
         codes = codes.to(next(self.decoder.parameters()).dtype)
         return self.pixels.to_image(run_decoder(self.decoder, codes, size))
 
     def decode_indices(self, indices: Tensor) -> Tensor:
-        """Map int64 (B, *grid) to images around [-1, 1], not clamped.
+        """Map indices int64 (B, *token_shape) to images in about [-1, 1], not clamped.
 
         Raises:
             UserError: See :meth:`check_indices`.
@@ -178,10 +178,10 @@ class VisualTokenizer(BaseModel):
         return self.decode(self.quantizer.indices_to_codes(self.check_indices(indices)))
 
     def index_axes(self) -> list[str]:
-        """Return the names of the axes of a batch of indices: B, the cells, with several digits
-        their number.
+        """Return names of the axes of a batch of indices: 'B', one for each axis of cells and, with
+        several digits, their number.
         """
-        # Any grid will do, where the quantizer takes more than one.
+        # Where the quantizer takes any grid, all grids give the same names.
         size = self.encoder.image_size or self.encoder.stride or ()
         grid = self.quantizer.fixed_grid or self.grid(size)
         digits = len(self.quantizer.codebook_sizes)
@@ -193,7 +193,7 @@ class VisualTokenizer(BaseModel):
         """Check indices (B, *token_shape) and return them as int64.
 
         Raises:
-            UserError: Another shape, no whole numbers, or one that is not in the codebook.
+            UserError: The shape is wrong, or indices are not integers or not in the codebook.
         """
         axes = self.index_axes()
         if indices.dim() != len(axes):
@@ -214,11 +214,11 @@ class VisualTokenizer(BaseModel):
     @torch.no_grad()
     def val_step(self, data: dict) -> list[dict]:
         """Return one dict of batched tensors: ``image``, ``reconstruction`` (clamped to [-1, 1]),
-        ``indices`` and ``codebook_sizes``; for metrics of version 1 also ``codebook_size``, of the
-        first codebook, and ``num_codebooks``.
+        ``indices`` and ``codebook_sizes``; for metrics of version 1 also ``codebook_size`` (of the
+        first codebook) and ``num_codebooks``.
 
         Raises:
-            UserError: Encoder or decoder gives NaN or infinite numbers, which 8 bits would hide.
+            UserError: The encoder or decoder outputs NaN or infinity, which 8 bits would hide.
         """
         image = self.data_preprocessor(data, False)['image']
         padded, crop = self.pad(image)
@@ -256,9 +256,9 @@ class VisualTokenizer(BaseModel):
         Args:
             data: A batch of the data set.
             optim_wrapper: One wrapper for each role.
-            handles: Data-parallel wrappers of the roles; the modules themselves in a single
-                process.
-            iteration: Finished iterations, as schedules and the start of the game count them.
+            handles: Data-parallel wrappers of the roles; None for the modules themselves, as in a
+                single process.
+            iteration: Number of finished iterations, for schedules and the start of the game.
 
         Returns:
             Detached scalars for the log.
@@ -288,13 +288,13 @@ class VisualTokenizer(BaseModel):
     def autoencoder_terms(
         self, image: Tensor, out: Tensor, quantized: QuantizerOutput, iteration: int
     ) -> tuple[list[Tensor], dict[str, Tensor], dict[str, Tensor]]:
-        """Return weighted losses of encoder, quantizer and decoder; unweighted ones and statistics
-        by name.
+        """Return the weighted losses of encoder, quantizer and decoder, and by name the unweighted
+        losses and the statistics.
 
         Args:
             image: (B, 3, *size) in [-1, 1].
             out, quantized: Outputs of :attr:`autoencoder`.
-            iteration: Finished iterations.
+            iteration: Number of finished iterations.
 
         Raises:
             UserError: No loss is left to train with.
@@ -347,14 +347,14 @@ class VisualTokenizer(BaseModel):
         """Check that an iteration may be cut into micro-batches.
 
         Raises:
-            UserError: The quantizer cannot do with that.
+            UserError: The quantizer needs the whole batch in one pass.
         """
         if self.quantizer.indivisible:
             raise UserError(f'model.quantizer: {self.quantizer.indivisible}')
 
     def rehearse(self, data: dict, optim_wrapper: OptimWrapperDict, iteration: int = 0) -> None:
-        """Make the passes of :meth:`train_step` without gradients and steps, for parts that must
-        know a whole batch before its first micro-batch.
+        """Run the forward passes of :meth:`train_step` without gradients or updates, for parts that
+        must see the whole batch before its first micro-batch.
         """
         image = self.data_preprocessor(data, True)['image']
         with torch.no_grad(), optim_wrapper['autoencoder'].optim_context(self.autoencoder):
@@ -375,10 +375,10 @@ class VisualTokenizer(BaseModel):
 
 
 def check_decoded(out: Tensor, what: str) -> None:
-    """Check the decoder's output (B, C, *size); waits for the device.
+    """Check the decoder's output (B, C, *size); synchronizes with the device.
 
     Raises:
-        UserError: It has NaN or infinite numbers, which 8 bits would hide.
+        UserError: It contains NaN or infinity, which 8 bits would hide.
     """
     if not out.isfinite().all():
         raise UserError(
@@ -387,9 +387,7 @@ def check_decoded(out: Tensor, what: str) -> None:
 
 
 def _named(index: Tensor | None) -> str:
-    """Return what errors call a batch: the numbers of its images in the data set, where they are
-    known.
-    """
+    """Return how errors refer to a batch: by its images' numbers in the data set, if known."""
     if index is None:
         return 'a batch of images'
     numbers = torch.as_tensor(index).flatten().tolist()
