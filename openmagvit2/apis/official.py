@@ -47,7 +47,11 @@ def fetch_file(name: str, entry: dict[str, Any], revision: str | None = None) ->
     import huggingface_hub  # takes a second to import
 
     file, repository = entry['file'], entry['repository']
-    by_hand = f'python tools/convert_checkpoint.py {file} OUT.pth --config {name}'
+    # In an archive it has another name.
+    by_hand = (
+        f'python tools/convert_checkpoint.py {"FILE" if "(" in file else file} OUT.pth --config '
+        f'{name}'
+    )
     if repository.startswith('https://'):
         raise UserError(f'{name}: fetch {file} from {repository} by hand, then {by_hand}.')
     try:

@@ -217,7 +217,10 @@ def test_published_weights_by_name(tmp_path, monkeypatch, tokenizer):
     with pytest.raises(UserError, match='not the published file'):
         init_model('tiny/lfq_32', pretrained=True)
     entry['repository'] = 'https://somewhere/else'
-    with pytest.raises(UserError, match='by hand'):
+    with pytest.raises(UserError, match='by hand, then python .* official.ckpt OUT.pth'):
+        init_model('tiny/lfq_32', pretrained=True)
+    entry['file'] = 'official.zip (model.ckpt)'
+    with pytest.raises(UserError, match='by hand, then python .*checkpoint.py FILE OUT.pth'):
         init_model('tiny/lfq_32', pretrained=True)
 
 
