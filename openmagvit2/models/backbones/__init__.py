@@ -1,4 +1,4 @@
-"""The backbone slot: token embeddings to context."""
+"""The backbone slot: map token embeddings to context vectors."""
 
 from openmagvit2.models.backbones.ada_llama import AdaLlama
 from openmagvit2.models.backbones.adaln import AdaLnTransformer

@@ -1,4 +1,4 @@
-"""Llama whose norms a condition scales and shifts: the transformer of IBQ's auto-regressive models
+"""Llama with adaptive norms (AdaLN): the transformer of IBQ's auto-regressive models
 (docs/reference/specification.md, Index backpropagation).
 """
 
@@ -16,7 +16,7 @@ from openmagvit2.registry import BACKBONES
 
 class AdaTransformerBlock(TransformerBlock):
     """``x + g1 * attention(norm(x) * (1 + s1) + b1)``, and likewise the feed-forward, with gates,
-    scales and shifts of the condition: ``(g1, g2, s1, s2, b1, b2) = modulation(silu(condition))``.
+    scales and shifts ``(g1, g2, s1, s2, b1, b2) = modulation(silu(condition))``.
     """
 
     def __init__(self, dim: int, num_heads: int, dropout: float = 0.1) -> None:
@@ -34,8 +34,8 @@ class AdaTransformerBlock(TransformerBlock):
         """See :meth:`TransformerBlock.forward`.
 
         Args:
-            x, rope, cache, mask: The arguments of that method.
-            condition: (B, dim), the same for all rows; zero by default.
+            x, rope, cache, mask: See :meth:`TransformerBlock.forward`.
+            condition: (B, dim), shared by all rows; zero by default.
         """
         if condition is None:
             condition = x.new_zeros(len(x), x.shape[-1])
@@ -47,13 +47,13 @@ class AdaTransformerBlock(TransformerBlock):
 
 @BACKBONES.register_module()
 class AdaLlama(Llama):
-    """:class:`Llama` with modulated norms, the last of which belongs to the backbone: its head has
-    ``norm=None``.
+    """:class:`Llama` with adaptive norms. The backbone contains the final norm, so set
+    ``norm=None`` in the head.
 
     Args:
-        gate_gain: Factor of the initial weights that make the gates of the branches: 1e-3 for IBQ's
-            B and L, 1e-4 for XL, 1e-5 for XXL.
-        arguments: Those of :class:`Llama`; dim, num_layers, num_heads 1024, 16, 16 is IBQ's B.
+        gate_gain: Factor of the initial weights that produce the gates of the branches: 1e-3 for
+            IBQ's B and L, 1e-4 for XL, 1e-5 for XXL.
+        arguments: Arguments of :class:`Llama`; dim, num_layers, num_heads 1024, 16, 16 is IBQ's B.
     """
 
     supports = frozenset({'positions', 'groups', 'condition'})

@@ -1,6 +1,4 @@
-"""Transformer whose norms a condition scales and shifts, VAR's
-(docs/reference/specification.md, VAR).
-"""
+"""VAR's transformer with adaptive norms (AdaLN) (docs/reference/specification.md, VAR)."""
 
 import math
 from collections.abc import Sequence
@@ -16,30 +14,30 @@ from openmagvit2.models.backbones.base import Backbone
 from openmagvit2.models.layers.arguments import check_heads
 from openmagvit2.models.layers.init import init_normal
 from openmagvit2.models.layers.kv_cache import LayerCache, new_cache
-from openmagvit2.models.layers.masks import group_mask, set_numbers
+from openmagvit2.models.layers.masks import group_mask, group_numbers
 from openmagvit2.registry import BACKBONES
 from openmagvit2.signatures import Count, Fraction
 
 EPS = 1e-6
-# Largest factor of queries, and its start.
+# Maximum and initial value of the factor of queries.
 LARGEST_SCALE, FIRST_SCALE = 100.0, 4.0
 
 
 class CosineAttention(nn.Module):
-    """Attention of unit queries and keys, with one learned factor for each head."""
+    """Cosine attention: queries and keys of unit length, with a learned scale per head."""
 
     def __init__(self, dim: int, num_heads: int) -> None:
         super().__init__()
         check_heads(dim, num_heads)
         self.num_heads = num_heads
         self.qkv = nn.Linear(dim, 3 * dim, bias=False)
-        # Keys have no bias: it would turn them all alike.
+        # Keys have no bias, which would rotate all of them alike.
         self.q_bias, self.v_bias = (nn.Parameter(torch.zeros(dim)) for _ in range(2))
         self.log_scale = nn.Parameter(torch.full((num_heads,), math.log(FIRST_SCALE)))
         self.out = nn.Linear(dim, dim)
 
     def forward(self, x: Tensor, mask: Tensor | None, cache: LayerCache | None = None) -> Tensor:
-        """Map (B, S, dim) and a mask (S, rows), True where a row may look, to (B, S, dim)."""
+        """Map (B, S, dim) and a mask (S, rows), True where a row may attend, to (B, S, dim)."""
         bias = torch.cat([self.q_bias, torch.zeros_like(self.q_bias), self.v_bias])
         qkv = F.linear(x, self.qkv.weight, bias)
         q, k, v = rearrange(qkv, 'b s (n h d) -> n b h s d', n=3, h=self.num_heads)
@@ -53,14 +51,14 @@ class CosineAttention(nn.Module):
 
 
 class AdaLnBlock(nn.Module):
-    """Attention and feed-forward between norms without parameters, scaled, shifted and weighted by
-    a condition.
+    """AdaLN block: attention and feed-forward with gates, and norms with scales and shifts, that
+    depend on a condition.
 
     Args:
-        dim, num_heads: Width and heads.
+        dim, num_heads: Width and number of heads.
         drop_path: Probability that a sample skips a branch in training.
-        shared: Whether all blocks share one layer that makes their modulation; each block then adds
-            a learned offset.
+        shared: Whether one layer computes the modulation for all blocks; each block then adds a
+            learned offset.
     """
 
     def __init__(self, dim: int, num_heads: int, drop_path: float, shared: bool = False) -> None:
@@ -89,7 +87,9 @@ class AdaLnBlock(nn.Module):
         return self.modulation(F.silu(condition))
 
     def _kept(self, x: Tensor) -> Tensor:
-        """Leave out the branch of some samples in training; that of the others grows for it."""
+        """Apply stochastic depth: in training, drop the branch of some samples and rescale the
+        others.
+        """
         if not self.drop_path or not self.training:
             return x
         keep = 1 - self.drop_path
@@ -103,21 +103,22 @@ def modulated(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
 
 @BACKBONES.register_module()
 class AdaLnTransformer(Backbone):
-    """Inputs of levels of tokens to context vectors; each level sees itself and those before.
+    """Map the inputs of token levels to context vectors; a level attends to itself and all previous
+    levels.
 
-    The outputs are those of the rows themselves: row t predicts token t. Positions, levels and the
-    last norm, which the condition modulates too, belong to the backbone.
+    There is no shift: row t predicts token t. The backbone adds embeddings of positions and levels,
+    and contains the final norm, which is adaptive too.
 
     Args:
         grid: Sides of the token grid; set by the generator.
-        levels: Tokens of each level; set by the generator. By default each cell is a level. The
-            condition's vector is the input of the first.
+        levels: Number of tokens of each level; set by the generator. By default, each cell is a
+            level. The input of the first level is the condition's vector.
         dim, num_layers, num_heads: 1024, 16, 16 is VAR-d16.
-        drop_path: Probability that a sample skips a branch of the last block; it grows linearly
-            from 0 in the first. VAR: 0.1 * num_layers / 24.
-        first_gain: Factor of the initial weights that make the gates of the branches; 1e-5 to 1e-3
-            in VAR.
-        shared_modulation: Make the modulation of all blocks by one layer, as VAR-d36.
+        drop_path: Probability that a sample skips a branch of the last block; it rises linearly
+            from 0 in the first block. VAR: 0.1 * num_layers / 24.
+        first_gain: Factor of the initial weights that produce the gates of the branches; 1e-5 to
+            1e-3 in VAR.
+        shared_modulation: Compute the modulation of all blocks with one layer, as in VAR-d36.
     """
 
     supports = frozenset({'condition', 'groups'})
@@ -155,8 +156,8 @@ class AdaLnTransformer(Backbone):
 
     @torch.no_grad()
     def _init(self, blocks: list[AdaLnBlock], first_gain: float) -> None:
-        """Initialize as VAR: deviation 1 / sqrt(3 dim), with factors for what ends a branch or
-        modulates.
+        """Initialize like VAR: deviation 1 / sqrt(3 dim), with smaller weights in the last layers
+        of branches and in modulations.
         """
         deviation = (3 * self.dim) ** -0.5
         self.apply(partial(init_normal, deviation=deviation))
@@ -167,7 +168,7 @@ class AdaLnTransformer(Backbone):
             if block.modulation is not None:
                 rows = block.modulation.weight.unflatten(0, (6, -1))
             assert rows is not None  # a block has one of the two
-            # Two gates; two scales and two shifts.
+            # The first two are gates; scales and shifts follow.
             rows[:2] *= first_gain
             rows[2:] *= 0.5
             for last in (block.attention.out, block.fc2):
@@ -198,8 +199,8 @@ class AdaLnTransformer(Backbone):
         x = x + places
         if condition is None:
             condition = x.new_zeros(len(x), self.dim)
-        sets = set_numbers(groups, x.device) if groups else self.level_of
-        mask = group_mask(sets, size, start + size)
+        numbers = group_numbers(groups, x.device) if groups else self.level_of
+        mask = group_mask(numbers, size, start + size)
         caches: Sequence[LayerCache | None] = cache or [None] * len(self.blocks)
         shared, given = self.shared_modulation, condition
         if shared is not None:
@@ -207,5 +208,5 @@ class AdaLnTransformer(Backbone):
         for block, own in zip(self.blocks, caches, strict=True):
             x = block(x, given, mask, own)
         scale, shift = self.modulation(F.silu(condition))[:, None].chunk(2, -1)
-        # In float32 under autocast, in the type of the weights otherwise.
+        # Computed in float32; returned in the dtype of the weights.
         return modulated(x.float(), scale, shift).to(self.modulation.weight.dtype)

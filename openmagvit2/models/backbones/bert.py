@@ -1,5 +1,5 @@
-"""BERT's encoder, in which every row sees every other: the transformer of MaskGIT and of TiTok's
-smaller generators (docs/reference/specification.md, MaskGIT and TiTok).
+"""BERT's bidirectional encoder: the transformer of MaskGIT and of TiTok's smaller generators
+(docs/reference/specification.md, MaskGIT and TiTok).
 """
 
 import math
@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from openmagvit2.errors import check_choice
 from openmagvit2.models.backbones.base import Backbone
 from openmagvit2.models.layers.init import init_normal, init_truncated
-from openmagvit2.models.layers.masks import group_mask, set_numbers
+from openmagvit2.models.layers.masks import group_mask, group_numbers
 from openmagvit2.models.layers.vit_block import SelfAttention
 from openmagvit2.registry import BACKBONES
 from openmagvit2.signatures import Count, Fraction
 
-# LayerNorm of BERT.
+# Epsilon of BERT's LayerNorm.
 EPS = 1e-12
 
 
@@ -44,17 +44,18 @@ class BertBlock(nn.Module):
 
 @BACKBONES.register_module()
 class Bert(Backbone):
-    """Prefix and token embeddings to context vectors, with learned positions and post-norms.
+    """Post-norm transformer with learned positions; maps prefix and token embeddings to context
+    vectors.
 
     Args:
         grid: Sides of the token grid; set by the generator.
         dim, num_layers, num_heads: 768, 24, 16 is MaskGIT's.
-        hidden: Width between the two layers of a feed-forward; 4 * dim by default.
+        hidden: Hidden width of the feed-forward; 4 * dim by default.
         dropout: Dropout rate on the input, on attention weights, after attention and feed-forward.
-        approximate: Form of the GELU, as torch names it: 'tanh', or 'none' for the exact one.
-        token_types: Rows of a table of which the first is added to every row and nothing reads the
-            others; 0 for none, 2 in Hugging Face's BERT.
-        truncated: Whether initial weights are cut at two deviations, as in MaskGIT.
+        approximate: Approximation of the GELU, as in torch: 'tanh', or 'none' for the exact GELU.
+        token_types: Rows of the token type table; the first is added to every input row, and the
+            others are unused. 0 for no table, 2 in Hugging Face's BERT.
+        truncated: Whether initial weights are truncated at two deviations, as in MaskGIT.
 
     Raises:
         UserError: ``num_heads`` does not divide ``dim``.
@@ -91,12 +92,12 @@ class Bert(Backbone):
         self.apply(init_truncated if truncated else init_normal)
 
     def forward(self, x: Tensor, *, groups: Sequence[int] | None = None, **others: Any) -> Tensor:
-        """See :meth:`Backbone.forward`; without ``groups`` all rows are one set."""
+        """See :meth:`Backbone.forward`; without ``groups``, all rows are one group."""
         self.reject(**others)
         size = x.shape[1]
         mask = None
         if groups is not None and len(groups) > 1:
-            mask = group_mask(set_numbers(groups, x.device), size, size)
+            mask = group_mask(group_numbers(groups, x.device), size, size)
         x = x + self.position_embedding.weight[:size]
         if self.type_embedding is not None:
             x = x + self.type_embedding.weight[0]

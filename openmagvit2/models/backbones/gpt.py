@@ -1,6 +1,5 @@
-"""GPT-2's transformer with learned positions.
-
-The dimensions are those of RQ-Transformer: docs/reference/specification.md, Residual quantization.
+"""GPT-2's transformer with learned positions; the default dimensions are those of RQ-Transformer
+(docs/reference/specification.md, Residual quantization).
 """
 
 import math
@@ -17,37 +16,35 @@ from openmagvit2.models.backbones.base import Backbone
 from openmagvit2.models.layers.gpt_block import GptBlock
 from openmagvit2.models.layers.init import init_normal
 from openmagvit2.models.layers.kv_cache import LayerCache, new_cache
-from openmagvit2.models.layers.masks import group_mask, set_numbers
+from openmagvit2.models.layers.masks import group_mask, group_numbers
 from openmagvit2.registry import BACKBONES
 from openmagvit2.signatures import Count, Fraction, Weight
 
 
 @BACKBONES.register_module()
 class Gpt(Backbone):
-    """One prefix row and token embeddings to context vectors; ends without a norm, which the head
-    owns.
+    """Map one prefix row and token embeddings to context vectors; the final norm is in the head.
 
     Args:
         grid: Sides of the token grid; set by the generator.
-        dim, num_layers, num_heads: 1536, 12, 24 is the body of the RQ-Transformer of 480 M.
+        dim, num_layers, num_heads: 1536, 12, 24 is the body of the 480 M RQ-Transformer.
         head_dim: Width of a head; dim / num_heads by default.
-        hidden: Width between the two layers of a feed-forward; 4 * dim by default.
-        activation: Function of the feed-forward: 'gelu', exact, or 'squared_relu'.
-        time_mixing: Whether attention reads a mixture of each row and the one before, in learned
-            shares (ViT-VQGAN's public code).
-        dropout: After attention and feed-forward.
-        num_positions: Rows of the table of positions; one for the prefix and one for each token by
-            default, of which the last is never read. VQGAN's files have as many as there are
-            tokens, or more.
-        initial_deviation: Deviation of linear layers' normal weights, with zero biases; None
-            keeps torch's initial weights, as in RQ-Transformer's code.
-        position_deviation: Deviation of the normal positions.
-        checkpoint_blocks: Keep the inputs of blocks only, and compute the rest again in the
-            backward pass: less memory, same numbers.
+        hidden: Hidden width of the feed-forward; 4 * dim by default.
+        activation: Activation of the feed-forward: 'gelu' (exact) or 'squared_relu'.
+        time_mixing: Whether the input of attention is a learned mixture of each row and the
+            previous one (ViT-VQGAN's public code).
+        dropout: Dropout rate after attention and feed-forward.
+        num_positions: Rows of the position table; by default one for the prefix and one for each
+            token, of which the last is never used. VQGAN's files have one per token, or more.
+        initial_deviation: Deviation of the initial weights of linear layers, with zero biases; None
+            keeps torch's initialization, as in RQ-Transformer's code.
+        position_deviation: Deviation of the initial positions.
+        checkpoint_blocks: Store only the inputs of blocks and recompute the rest in the backward
+            pass (activation checkpointing): less memory, same results.
 
     Raises:
         UserError: ``num_positions`` is below the number of tokens, ``num_heads`` does not divide
-            ``dim``, or there is no such ``activation``.
+            ``dim``, or ``activation`` is unknown.
     """
 
     supports = frozenset({'groups'})
@@ -90,7 +87,7 @@ class Gpt(Backbone):
         self.checkpoint_blocks = checkpoint_blocks
 
     def new_cache(self, rows: int | None = None) -> list[LayerCache]:
-        """See :meth:`Backbone.new_cache`: one cache for each block."""
+        """See :meth:`Backbone.new_cache`: one cache per block."""
         return new_cache(len(self.blocks), rows or self.num_tokens)
 
     def forward(
@@ -107,7 +104,7 @@ class Gpt(Backbone):
         x = x + self.position_embedding.weight[start : start + size]
         mask = None
         if groups:
-            mask = group_mask(set_numbers(groups, x.device), size, start + size)
+            mask = group_mask(group_numbers(groups, x.device), size, start + size)
         caches: Sequence[LayerCache | None] = cache or [None] * len(self.blocks)
         for block, own in zip(self.blocks, caches, strict=True):
             if self.checkpoint_blocks and own is None and torch.is_grad_enabled():

@@ -11,7 +11,7 @@ from openmagvit2.errors import UserError
 from openmagvit2.models.backbones.base import Backbone
 from openmagvit2.models.layers.init import init_normal
 from openmagvit2.models.layers.kv_cache import LayerCache, new_cache
-from openmagvit2.models.layers.masks import group_mask, set_numbers
+from openmagvit2.models.layers.masks import group_mask, group_numbers
 from openmagvit2.models.layers.rope import cell_numbers, rope, rope_table
 from openmagvit2.models.layers.transformer_block import TransformerBlock
 from openmagvit2.registry import BACKBONES
@@ -20,22 +20,22 @@ from openmagvit2.signatures import Count, Fraction
 
 @BACKBONES.register_module()
 class Llama(Backbone):
-    """Prefix and token embeddings to context vectors; ends without a norm, which the head owns.
+    """Map prefix and token embeddings to context vectors; the final norm is in the head.
 
     Args:
         grid: Sides of the token grid, one or more; set by the generator.
         dim, num_layers, num_heads: 1024, 24, 16 is the paper's B.
-        dropout: After attention and feed-forward.
-        drop_path: Probability that a branch of the last block is left out for a sample, in
-            training; it rises linearly from 0 at the first block.
-        checkpoint_blocks: Keep the inputs of blocks only, and compute the rest again in the
-            backward pass: less memory, same numbers.
-        compile_blocks: ``torch.compile`` each block for training and likelihoods; names in the
-            state dict stay, and sampling with a cache runs as without. A machine without a compiler
-            fails at the first batch, with torch's words.
-        learned_positions: Also add a learned vector of each position to the input. Rotary
-            embeddings know distances alone; where images are aligned, absolute places shorten a
-            small training (docs/quickstart.md).
+        dropout: Dropout rate after attention and feed-forward.
+        drop_path: Probability that a sample skips a branch of the last block in training; it rises
+            linearly from 0 in the first block.
+        checkpoint_blocks: Store only the inputs of blocks and recompute the rest in the backward
+            pass (activation checkpointing): less memory, same results.
+        compile_blocks: Apply ``torch.compile`` to each block for training and likelihoods; state
+            dict names do not change, and sampling with a KV cache is not compiled. Without a
+            compiler on the machine, the first batch fails with torch's error.
+        learned_positions: Also add a learned embedding of each position to the input. Rotary
+            embeddings encode only relative positions; if images are aligned, absolute positions
+            shorten a small training run (docs/quickstart.md).
 
     Raises:
         UserError: ``drop_path`` is not in [0, 1), or ``num_heads`` does not divide ``dim``.
@@ -75,7 +75,7 @@ class Llama(Backbone):
                 block.compile()
 
     def new_cache(self, rows: int | None = None) -> list[LayerCache]:
-        """See :meth:`Backbone.new_cache`: one cache for each block."""
+        """See :meth:`Backbone.new_cache`: one cache per block."""
         return new_cache(len(self.blocks), rows or len(self.rope) - 1)
 
     def forward(
@@ -97,12 +97,12 @@ class Llama(Backbone):
         else:
             angles = rope(positions, self.dim // self.num_heads)
         if self.position_embedding is not None:
-            # The row of the prefix is the first.
+            # The first row is that of the prefix.
             own = rows if positions is None else 1 + cell_numbers(positions, self.grid)
             x = x + self.position_embedding.weight[own]
         mask = None
         if groups:
-            mask = group_mask(set_numbers(groups, x.device), x.shape[1], start + x.shape[1])
+            mask = group_mask(group_numbers(groups, x.device), x.shape[1], start + x.shape[1])
         given = () if condition is None else (condition,)
         caches: Sequence[LayerCache | None] = cache or [None] * len(self.blocks)
         for block, kept in zip(self.blocks, caches, strict=True):
@@ -111,7 +111,6 @@ class Llama(Backbone):
             elif kept is None:
                 x = block(x, angles, None, mask, *given)
             else:
-                # Past the compiled call: a cache is longer at each step, and each length would be
-                # compiled anew.
+                # Bypass the compiled call, which would recompile for each length of the cache.
                 x = block.forward(x, angles, kept, mask, *given)
         return x

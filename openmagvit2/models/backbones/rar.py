@@ -1,5 +1,5 @@
-"""RAR's transformer: causal over tokens in any order, with the next cell as an input (Yu et al.
-2024, docs/reference/specification.md, RAR).
+"""RAR's transformer: causal over tokens in any order, with embeddings of target positions (Yu et
+al. 2024, docs/reference/specification.md, RAR).
 """
 
 import math
@@ -21,12 +21,12 @@ from openmagvit2.registry import BACKBONES
 from openmagvit2.signatures import Count, Fraction
 
 EPS = 1e-6
-# Rows in front of the tokens: the start vector and the condition.
+# Rows before the tokens: the start vector and the condition.
 PREFIX = 2
 
 
 class RarAttention(nn.Module):
-    """Causal attention with biases; queries and keys are normalised in each head."""
+    """Causal attention with biases and QK norm in each head."""
 
     def __init__(self, dim: int, num_heads: int, dropout: float) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class RarAttention(nn.Module):
 
 
 class RarBlock(nn.Module):
-    """Attention and feed-forward between norms that a condition of each row shifts and scales."""
+    """AdaLN block whose modulation depends on a condition for each row."""
 
     def __init__(self, dim: int, num_heads: int, hidden: int, dropout: float) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class RarBlock(nn.Module):
         self.dropout = dropout
 
     def forward(self, x: Tensor, condition: Tensor, cache: LayerCache | None) -> Tensor:
-        """Map rows and conditions, both (B, S, dim), to rows."""
+        """Map rows (B, S, dim) with conditions (B, S, dim) to rows (B, S, dim)."""
         b1, s1, g1, b2, s2, g2 = self.modulation(F.silu(condition)).chunk(6, -1)
         x = x + g1 * self.attention(self.norm1(x) * (1 + s1) + b1, cache)
         hidden = F.gelu(self.fc1(self.norm2(x) * (1 + s2) + b2))
@@ -73,20 +73,20 @@ class RarBlock(nn.Module):
 
 @BACKBONES.register_module()
 class Rar(Backbone):
-    """Prefix and token embeddings to context vectors, for sequences in any order.
+    """Map prefix and token embeddings to context vectors, for sequences in any order.
 
-    A row has a learned position, that of its own cell, and a second one, of the cell that it
-    predicts. The condition of a row is the pooled vector plus a learned one that counts rows. A
-    start vector stands before the prefix of one row; its output is left out.
+    A row gets two learned position embeddings, of its own cell and of the cell that it predicts.
+    The condition of a row is the pooled vector plus a learned embedding of the row's number. A
+    start vector precedes the prefix of one row; its output is dropped.
 
     Args:
         grid: Sides of the token grid; set by the generator.
         dim, num_layers, num_heads: 768, 24, 16 is RAR-B.
-        hidden: Width between the two layers of a feed-forward; 4 * dim by default.
-        dropout: On attention weights, after attention and inside feed-forwards.
-        spare_rows: Rows of the tables of positions beyond those of prefix and tokens, which nothing
-            reads (officially 1022).
-        spare_steps: Such rows of the table that counts rows (officially 98).
+        hidden: Hidden width of the feed-forward; 4 * dim by default.
+        dropout: Dropout rate on attention weights, after attention and inside feed-forwards.
+        spare_rows: Unused rows of the position tables after those of prefix and tokens (1022 in the
+            official models).
+        spare_steps: Unused rows of the table of row numbers (98 in the official models).
     """
 
     supports = frozenset({'positions', 'targets', 'condition'})
@@ -115,13 +115,13 @@ class Rar(Backbone):
         )
         self.modulation = nn.Linear(dim, 2 * dim)
         self.apply(init_truncated)
-        # The condition does nothing at first, and each block passes its input.
+        # At initialization, the condition has no effect and each block is the identity.
         for name, parameter in self.named_parameters():
             if name.endswith('modulation.weight'):
                 nn.init.zeros_(parameter)
 
     def new_cache(self, rows: int | None = None) -> list[LayerCache]:
-        """See :meth:`Backbone.new_cache`: one cache for each block, with room for the start."""
+        """See :meth:`Backbone.new_cache`: one cache per block, with a row for the start vector."""
         return new_cache(len(self.blocks), 1 + rows if rows else self.rows)
 
     def forward(
@@ -161,9 +161,9 @@ class Rar(Backbone):
         targets: Tensor | None,
         device: torch.device,
     ) -> Tensor:
-        """Sum vectors of the rows' cells and of those they predict: (S, dim) or (B, S, dim)."""
+        """Return embeddings of the rows' cells plus their targets, (S, dim) or (B, S, dim)."""
         rows = torch.arange(first, first + size, device=device)
-        # Cells are numbered behind the prefix; -1 is the row of the condition.
+        # Cells are numbered from the first token; -1 is the row of the condition.
         own = rows - 1 if positions is None else cell_numbers(positions, self.grid)
         end = self.rows - PREFIX
         following = rows if targets is None else cell_numbers(targets, self.grid)

@@ -1,4 +1,4 @@
-"""U-ViT: skip connections from early blocks to late ones (Bao et al. 2023), as in TiTok's larger
+"""U-ViT: skip connections from early to late blocks (Bao et al. 2023), as in TiTok's larger
 generator (docs/reference/specification.md, TiTok).
 """
 
@@ -19,17 +19,17 @@ from openmagvit2.signatures import Count
 
 @BACKBONES.register_module()
 class UVit(Backbone):
-    """Prefix and token embeddings to context vectors, with learned positions; all rows see each
-    other. Ends without a norm, which the head owns.
+    """Map prefix and token embeddings to context vectors, with learned positions and bidirectional
+    attention; the final norm is in the head.
 
-    The first half of the blocks keep their outputs. After one block in the middle, each block of
-    the second half reads the latest of these that is left, beside its input.
+    The outputs of the first half of the blocks are kept. After a middle block, each block of the
+    second half also reads one of them, from the last to the first.
 
     Args:
         grid: Sides of the token grid; set by the generator.
-        dim, num_layers, num_heads: 1024, 20, 16 is TiTok's; ``num_layers`` is even and leaves out
-            the block in the middle.
-        hidden: Width between the two layers of a feed-forward; 4 * dim by default.
+        dim, num_layers, num_heads: 1024, 20, 16 is TiTok's; ``num_layers`` is even and does not
+            count the middle block.
+        hidden: Hidden width of the feed-forward; 4 * dim by default.
 
     Raises:
         UserError: ``num_heads`` does not divide ``dim``, or ``num_layers`` is odd.
@@ -54,7 +54,7 @@ class UVit(Backbone):
         self.dim, self.num_heads = dim, num_heads
 
         def blocks(count: int) -> nn.ModuleList:
-            """Return blocks in a row."""
+            """Build a list of ``count`` blocks."""
             return nn.ModuleList(VitBlock(dim, num_heads, hidden) for _ in range(count))
 
         # One row for the prefix.
@@ -65,7 +65,7 @@ class UVit(Backbone):
         self.apply(init_normal)
 
     def forward(self, x: Tensor, **others: Any) -> Tensor:
-        """See :meth:`Backbone.forward`; all rows are one set."""
+        """See :meth:`Backbone.forward`; all rows are one group."""
         self.reject(**others)
         x = x + self.position_embedding.weight[: x.shape[1]]
         kept = []

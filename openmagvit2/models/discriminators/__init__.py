@@ -1,4 +1,4 @@
-"""The discriminator slot: image to logits."""
+"""The discriminator slot: map images to logits."""
 
 from openmagvit2.models.discriminators.base import BaseDiscriminator
 from openmagvit2.models.discriminators.blur_patchgan import BlurPatchGAN

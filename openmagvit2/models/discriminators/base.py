@@ -5,17 +5,17 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-# Where it stands in a config, for errors.
+# Its key in a config, for errors.
 KEY = 'model.training.adversarial.discriminator'
 
 
 class BaseDiscriminator(nn.Module, ABC):
-    """``discriminator(image (B, 3, H, W)) -> logits (B, 1, h', w')``, one for each patch, high for
-    real images.
+    """``discriminator(image (B, 3, H, W)) -> logits (B, 1, h', w')``, one per patch, high for real
+    images.
 
     Attributes:
-        patches: Whether there is a logit for each of several patches, or one for the whole image.
-        test_arguments: Arguments for the tests of the slot's contract, for images of 64 pixels.
+        patches: Whether there is one logit per patch, or a single one for the whole image.
+        test_arguments: Arguments for the contract test, with images of 64 pixels.
     """
 
     patches: bool = True

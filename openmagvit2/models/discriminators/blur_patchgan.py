@@ -14,20 +14,20 @@ from openmagvit2.signatures import Count
 
 @DISCRIMINATORS.register_module()
 class BlurPatchGAN(BaseDiscriminator):
-    """Convolution, blurred downsampling and GroupNorm a stage; parameter names are the official
-    ones.
+    """PatchGAN with convolution, blurred downsampling and GroupNorm in each stage; parameter names
+    are the official ones.
 
-    Without BatchNorm its logits do not depend on how a batch is split over processes.
+    Without BatchNorm, its logits do not depend on how a batch is split over processes.
 
     Args:
-        channels: Width of the first two stages; each later one is twice as wide.
-        num_stages: Stages of stride 2.
-        blur: Length of the binomial filter: 3, 4, or 5.
-        pool: Side of the map of features that an adaptive maximum makes before the logits (TiTok:
-            16); None: none.
+        channels: Width of the first two stages; each later stage doubles it.
+        num_stages: Number of stages of stride 2.
+        blur: Size of the binomial kernel: 3, 4 or 5.
+        pool: Size to which adaptive max pooling reduces the feature map before the logits (TiTok:
+            16); None disables it.
 
     Raises:
-        UserError: ``channels`` is no multiple of 32, or ``blur`` is not known.
+        UserError: ``channels`` is not a multiple of 32, or ``blur`` is not one of these sizes.
     """
 
     def __init__(

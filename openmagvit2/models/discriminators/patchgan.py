@@ -1,4 +1,4 @@
-"""PatchGAN of pix2pix, the paper's (docs/reference/specification.md, Discriminators)."""
+"""pix2pix's PatchGAN, which the paper uses (docs/reference/specification.md, Discriminators)."""
 
 import torch
 from torch import Tensor, nn
@@ -10,17 +10,18 @@ from openmagvit2.signatures import Count
 
 @DISCRIMINATORS.register_module()
 class PatchGAN(BaseDiscriminator):
-    """4x4 convolutions with BatchNorm and LeakyReLU; parameter names are the official ones.
+    """PatchGAN of 4x4 convolutions with BatchNorm and LeakyReLU; parameter names are the official
+    ones.
 
-    BatchNorm stays local to a process, as in the official runs.
+    BatchNorm is not synchronized over processes, as in the official runs.
 
     Args:
         channels: Width of the first stage; stage n has ``channels * min(2^n, 8)``.
-        num_layers: Stages of stride 2.
-        padding: Zeros around each stage's input.
-        bias: Whether all convolutions have a bias, not the first and the last alone.
-        noise: Add noise to the input, one normal map an image times a learned factor of each color,
-            0 at the start; in evaluation the map is one for all images, of a fixed seed.
+        num_layers: Number of stages of stride 2.
+        padding: Zero padding of each stage's input.
+        bias: Whether all convolutions have biases, not only the first and the last.
+        noise: Whether to add noise to the input: one normal map per image, times a learned factor
+            per color that starts at 0. In evaluation, all images share a map from a fixed seed.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class PatchGAN(BaseDiscriminator):
         return self.main(self._noisy(image))
 
     def features(self, image: Tensor) -> list[Tensor]:
-        """Return the output (B, C, h', w') of each stage but the last, which makes logits."""
+        """Return the outputs (B, C, h', w') of all stages but the last, which computes logits."""
         x, found = self._noisy(image), []
         for layer in self.main[:-1]:
             x = layer(x)

@@ -1,4 +1,4 @@
-"""StyleGAN's residual discriminator, MAGVIT's and MaskGIT's
+"""StyleGAN's residual discriminator, as in MAGVIT and MaskGIT
 (docs/reference/specification.md, Discriminators).
 """
 
@@ -22,7 +22,7 @@ DOWNSAMPLERS = {
 
 
 class StyleGANBlock(nn.Module):
-    """Two 3x3 convolutions around a downsampling, plus a shortcut, over the square root of 2."""
+    """Residual block: two 3x3 convolutions with downsampling in between, scaled by 1 / sqrt(2)."""
 
     def __init__(self, in_channels: int, out_channels: int, downsample: str) -> None:
         super().__init__()
@@ -40,16 +40,17 @@ class StyleGANBlock(nn.Module):
 
 @DISCRIMINATORS.register_module()
 class StyleGAN(BaseDiscriminator):
-    """One logit an image, without norms, for images of one size.
+    """Discriminator with one logit per image and no norms, for images of a fixed size.
 
     Args:
         image_size: Side of the square images in pixels, a multiple of 2^(number of blocks).
         channels: Width at full resolution.
-        channel_multipliers: Width after each block in units of ``channels``; each halves the sides.
-        downsample: 'blur', a binomial filter of length 4, or 'avg_pool'.
+        channel_multipliers: Width after each block in units of ``channels``; a block halves the
+            sides.
+        downsample: 'blur', with a binomial kernel of size 4, or 'avg_pool'.
 
     Raises:
-        UserError: The levels do not divide ``image_size``.
+        UserError: ``image_size`` is not divisible by 2^(number of blocks).
     """
 
     patches = False
@@ -88,7 +89,7 @@ class StyleGAN(BaseDiscriminator):
         """Map (B, 3, image_size, image_size) to (B, 1, 1, 1).
 
         Raises:
-            UserError: Images of another size.
+            UserError: Images have another size.
         """
         if tuple(image.shape[2:]) != (self.image_size, self.image_size):
             raise UserError(

@@ -1,4 +1,4 @@
-"""StyleGAN2's discriminator (Karras et al. 2020), as ViT-VQGAN uses it: one logit an image."""
+"""StyleGAN2's discriminator (Karras et al. 2020), as used by ViT-VQGAN."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -13,20 +13,22 @@ from openmagvit2.models.layers.arguments import written
 from openmagvit2.registry import DISCRIMINATORS
 from openmagvit2.signatures import Count
 
-# Channels at a side of the map.
+# Channels for each side of the feature map.
 WIDTHS = {4: 512, 8: 512, 16: 512, 32: 512, 64: 512, 128: 256, 256: 128, 512: 64, 1024: 32}
-# Images whose deviation makes one number.
+# Group size of the minibatch standard deviation.
 GROUP = 4
 
 
 class EqualConv(nn.Module):
-    """Convolution of equalised learning rate (Karras et al. 2018) or, with ``kernel=None``, such a
-    linear layer: weights are N(0, 1) and divided by the root of their fan-in at use; then a bias
-    and ``sqrt(2) leaky_relu``, unless ``act`` is False.
+    """Convolution with equalized learning rate (Karras et al. 2018), or a linear layer for
+    ``kernel=None``.
+
+    Weights are N(0, 1) and divided by the root of their fan-in at use.
 
     Args:
-        blur: Pixels of zero padding before a blur by (1, 3, 3, 1); None: no blur.
-        bias: Whether to add a bias, with or without ``act``.
+        blur: Zero padding in pixels before a blur with the kernel (1, 3, 3, 1); None for no blur.
+        act: Whether to apply ``sqrt(2) leaky_relu`` to the output.
+        bias: Whether to add a bias.
     """
 
     kernel: Tensor
@@ -67,7 +69,7 @@ class EqualConv(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Half the size: two convolutions beside a blurred skip."""
+    """Residual block of two convolutions and a blurred skip connection; halves the size."""
 
     def __init__(self, a: int, b: int) -> None:
         super().__init__()
@@ -82,18 +84,17 @@ class ResidualBlock(nn.Module):
 
 @DISCRIMINATORS.register_module()
 class StyleGAN2(BaseDiscriminator):
-    """Residual blocks down to 4x4, the deviation of small groups of images as one more channel, and
-    one logit an image, (B, 1, 1, 1).
+    """Residual blocks down to 4x4, a channel of the minibatch standard deviation, and one logit per
+    image, (B, 1, 1, 1).
 
-    A logit depends on the other images of its group, so that it is not the same in another split of
-    the batch.
+    A logit depends on the other images of its group, and so on how the batch is split.
 
     Args:
         image_size: Side of the images, a power of two from 8.
-        widths: Channels from the largest map to that of 4x4; StyleGAN2's by default.
+        widths: Channels from the largest feature map to 4x4; StyleGAN2's by default.
 
     Raises:
-        UserError: ``image_size`` is no power of two from 8, or ``widths`` has another length.
+        UserError: ``image_size`` is not a power of two from 8, or ``widths`` has the wrong length.
     """
 
     patches = False
@@ -124,7 +125,7 @@ class StyleGAN2(BaseDiscriminator):
         """Map (B, 3, image_size, image_size) to (B, 1, 1, 1).
 
         Raises:
-            UserError: Another size than ``image_size``.
+            UserError: Images have another size.
         """
         if image.shape[2:] != (self.image_size, self.image_size):
             raise UserError(
@@ -136,9 +137,9 @@ class StyleGAN2(BaseDiscriminator):
 
 
 def with_deviation(x: Tensor) -> Tensor:
-    """Map (B, C, H, W) to (B, C + 1, H, W): add the mean deviation over groups of images.
+    """Append the minibatch standard deviation as a channel: (B, C, H, W) to (B, C + 1, H, W).
 
-    Image n belongs to group n mod (B / g), g = 4 or what the batch allows.
+    Image n belongs to group n mod (B / g), where the group size g is 4, or as the batch allows.
     """
     batch = len(x)
     size = min(batch, GROUP)

@@ -1,4 +1,4 @@
-"""The head slot: context to sub-token logits."""
+"""The head slot: map context vectors to logits of sub-tokens."""
 
 from openmagvit2.models.heads.cumulative import CumulativeCodeHead
 from openmagvit2.models.heads.embeddings import CodeEmbedding, TokenEmbedding

@@ -1,4 +1,4 @@
-"""What a head promises, and what all heads have: sub-token embeddings, the final norm,
+"""Contract of the head slot, and the parts of all heads: sub-token embeddings, final norm and
 classifiers.
 """
 
@@ -14,7 +14,7 @@ from openmagvit2.models.heads.embeddings import EMBEDDINGS, Rows
 from openmagvit2.models.layers.kv_cache import LayerCache
 from openmagvit2.signatures import Count, Fraction
 
-# Logits (B or 2B, T, V_i) and the number i of a sub-token to int64 (B, T).
+# Maps logits (B or 2B, T, V_i) and the number i of a sub-token to int64 (B, T).
 Draw = Callable[[Tensor, int], Tensor]
 NORMS: dict[str | None, Callable[[int], nn.Module]] = {
     'rms_norm': lambda dim: nn.RMSNorm(dim, eps=1e-5),
@@ -24,34 +24,34 @@ NORMS: dict[str | None, Callable[[int], nn.Module]] = {
 
 
 class Head(nn.Module):
-    """Context vectors to distributions over sub-tokens, and sub-tokens to embeddings.
+    """Map context vectors to distributions over sub-tokens, and sub-tokens to embeddings.
 
-    A subclass implements :meth:`logits` and :meth:`sample`. ``joint = True`` says that it predicts
-    the whole index: the generator then gives it the trivial factorization of one sub-token.
+    A subclass implements :meth:`logits` and :meth:`sample`. A subclass that predicts whole indices
+    sets ``joint = True``; the generator then uses one sub-token per token.
 
     Args:
         vocab_sizes: Sizes of the sub-vocabularies; set by the generator.
         dim: Width of the backbone.
-        embedding: 'TokenEmbedding', 'CodeEmbedding', a class like them, or None where the generator
-            embeds tokens in another way.
-        more_rows: Rows of the first table behind those of the codes, for labels and masks.
+        embedding: 'TokenEmbedding', 'CodeEmbedding', a class like these, or None if the generator
+            does not embed tokens with the head.
+        more_rows: Number of rows of the first table after those of the codes, for labels and masks.
         row_dim: Width of the quantizer's vectors, for 'CodeEmbedding'; set by the generator.
-        norm: Before the classifiers: 'rms_norm', 'layer_norm' or None.
+        norm: Norm before the classifiers: 'rms_norm', 'layer_norm' or None.
         bias: Whether the classifiers have biases.
-        zero_init: Start from classifiers of zero, a uniform distribution, and not from normal ones
-            of deviation 0.02.
-        label_smoothing: Share of the target that is spread over all values, in training.
+        zero_init: Initialize the classifiers with zeros, for a uniform distribution, instead of
+            N(0, 0.02^2).
+        label_smoothing: Label smoothing in training.
 
     Raises:
         UserError: The head is ``joint``, and there is more than one sub-vocabulary.
     """
 
     joint = False
-    # Whether one classifier serves all sub-tokens, which then have one size.
+    # Whether all sub-tokens, then of one vocabulary size, share a classifier.
     shared_classifier = False
-    # What the tests of the slot's contract build a head with, beside their own.
+    # Arguments that the contract test passes in addition to its own.
     test_arguments: ClassVar[dict[str, Any]] = {}
-    # One of the classes in `embeddings.py`, another like them, or None.
+    # A class of `embeddings.py`, a class like these, or None.
     embeddings: Any
 
     def __init__(
@@ -99,14 +99,14 @@ class Head(nn.Module):
 
     @property
     def needs_rows(self) -> bool:
-        """Whether the methods want ``rows``, the quantizer's vectors of sub-tokens."""
+        """Whether the methods need ``rows``, which maps sub-tokens to the quantizer's vectors."""
         return self.embeddings is not None and self.embeddings.needs_rows
 
     def embed(self, sub_indices: Tensor, rows: Rows | None = None) -> Tensor:
         """Map int64 (B, T, k) to vectors (B, T, dim), the backbone's input.
 
         Raises:
-            UserError: The head has no embedding, which next-scale generators alone do without.
+            UserError: The head has no embedding; only next-scale generators need none.
         """
         if self.embeddings is None:
             raise UserError(
@@ -118,8 +118,8 @@ class Head(nn.Module):
     def logits(
         self, context: Tensor, sub_indices: Tensor, rows: Rows | None = None
     ) -> list[Tensor]:
-        """Map context (B, T, dim) and true sub-tokens (B, T, k) to logits (B, T, V_i) of each
-        sub-token.
+        """Map context (B, T, dim) and ground-truth sub-tokens (B, T, k) to logits (B, T, V_i) of
+        each sub-token.
         """
         raise NotImplementedError
 
@@ -130,8 +130,8 @@ class Head(nn.Module):
         targets: Tensor | None = None,
         rows: Rows | None = None,
     ) -> Tensor:
-        """Return the cross-entropy in nats, float32 (B, T, k), with the sub-tokens or, where there
-        are any, with the distributions ``targets`` (B, T, k, V).
+        """Return the cross-entropy in nats, float32 (B, T, k), of the sub-tokens or, if given, of
+        the distributions ``targets`` (B, T, k, V).
         """
         given = dict(rows=rows) if rows is not None else {}
         smoothing = self.label_smoothing if self.training and targets is None else 0.0
@@ -150,10 +150,10 @@ class Head(nn.Module):
 
         Args:
             context: (B, T, dim).
-            sub_indices: True sub-tokens, int64 (B, T, k).
-            targets: Distributions (B, T, k, V) that take the place of the true sub-tokens in the
-                loss, not in the input.
-            rows: The quantizer's vectors, where the embedding needs them.
+            sub_indices: Ground-truth sub-tokens, int64 (B, T, k).
+            targets: Distributions (B, T, k, V) that replace the ground truth in the loss, not in
+                the input.
+            rows: Maps sub-tokens to the quantizer's vectors, if the embedding needs it.
         """
         given: dict[str, Any] = dict(targets=targets, rows=rows)
         given = {name: value for name, value in given.items() if value is not None}
@@ -161,9 +161,7 @@ class Head(nn.Module):
         return {f'sub_token_{i}': mean for i, mean in enumerate(means)}
 
     def new_cache(self) -> list[LayerCache] | None:
-        """Return what :meth:`sample` may reuse from call to call; None where there is nothing to
-        keep.
-        """
+        """Return a KV cache that calls of :meth:`sample` can share; None if the head uses none."""
         return None
 
     def sample(
@@ -173,16 +171,14 @@ class Head(nn.Module):
         cache: list[LayerCache] | None = None,
         rows: Rows | None = None,
     ) -> Tensor:
-        """Map the context of T >= 1 positions to sub-tokens int64 (B, T, k).
+        """Sample the sub-tokens int64 (B, T, k) of T >= 1 positions.
 
         Args:
-            context: (B, T, dim), or with guidance (2B, T, dim): the conditional half first, then
-                the null half.
-            draw: Takes logits (B or 2B, T, V_i) and i, gives int64 (B, T); asked once for each
+            context: (B, T, dim), or with guidance (2B, T, dim), unconditional half last.
+            draw: Maps logits (B or 2B, T, V_i) and i to int64 (B, T); called once for each
                 sub-token, in order.
-            cache: From :meth:`new_cache`, where that gives one; its memory is used again, its
-                content is not.
-            rows: The quantizer's vectors, where the embedding needs them.
+            cache: Result of :meth:`new_cache`; its memory is reused, its content is not.
+            rows: Maps sub-tokens to the quantizer's vectors, if the embedding needs it.
         """
         raise NotImplementedError
 
@@ -197,8 +193,8 @@ def cross_entropies(
 
     Args:
         logits: (B, T, V_i) of each sub-token.
-        sub_indices: True sub-tokens, int64 (B, T, k).
-        targets: Distributions (B, T, k, V) in their place.
+        sub_indices: Ground-truth sub-tokens, int64 (B, T, k).
+        targets: Distributions (B, T, k, V) that replace the ground truth.
         label_smoothing: See :class:`Head`.
     """
     losses = []

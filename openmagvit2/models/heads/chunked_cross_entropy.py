@@ -1,5 +1,5 @@
-"""Linear layer and cross-entropy in one, over slices of the vocabulary: logits of a large codebook
-never stand side by side.
+"""Linear layer and cross-entropy fused over slices of the vocabulary, so that the logits of a large
+codebook are never all in memory.
 """
 
 from collections.abc import Iterator
@@ -16,16 +16,16 @@ def linear_cross_entropy(
 ) -> Tensor:
     """Return the cross-entropy in nats of the logits ``x @ weight.T``, float32 (N,).
 
-    Forward and backward pass hold a few tables of ``chunk_elements`` numbers each, beside the
-    gradients of ``x`` and ``weight``; each slice of the latter is written once. Logits are computed
-    twice. Under autocast the products are in its dtype, the rest is in float32, as with a linear
-    layer and ``cross_entropy``.
+    Besides the gradients of ``x`` and ``weight``, the forward and backward passes hold a few
+    tensors of ``chunk_elements`` numbers each; each slice of the weight's gradient is written once.
+    Logits are computed twice. As with a linear layer and ``cross_entropy``, autocast applies to the
+    matrix products; everything else is float32.
 
     Args:
         x: (N, dim).
         weight: (V, dim).
         target: int64 (N,) in [0, V).
-        chunk_elements: Logits held at once.
+        chunk_elements: Maximum number of logits in memory at a time.
     """
     dtype = autocast_dtype(x.device) or x.dtype
     return _LinearCrossEntropy.apply(x, weight, target, dtype, chunk_elements)
@@ -36,7 +36,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
     def forward(
         ctx, x: Tensor, weight: Tensor, target: Tensor, dtype: torch.dtype, chunk_elements: int
     ) -> Tensor:
-        """Return ``logsumexp(logits) - logits[target]``, float32 (N,), and save no logits."""
+        """Return ``logsumexp(logits) - logits[target]``, float32 (N,), without saving logits."""
         with without_autocast(x.device):
             rows = x.to(dtype)
             total = x.new_full((len(x),), float('-inf'), dtype=torch.float32)
@@ -53,8 +53,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
-        """Return ``grad * (softmax(logits) - one_hot(target))`` times weight and rows: gradients
-        of ``x`` (N, dim) and ``weight`` (V, dim).
+        """Return the gradients of ``x`` (N, dim) and ``weight`` (V, dim): the products of ``grad *
+        (softmax(logits) - one_hot(target))`` with ``weight`` and ``x``.
         """
         x, weight, target, total = ctx.saved_tensors
         with without_autocast(x.device):
@@ -62,7 +62,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
             grad_x, grad_weight = torch.zeros_like(x, dtype=torch.float32), torch.empty_like(weight)
             for first, part in _slices(weight, len(x), ctx.chunk_elements):
                 logits = _logits(rows, part)
-                # softmax - one-hot, in the memory of the logits.
+                # softmax - one_hot, computed in place.
                 delta = logits.sub_(total[:, None]).exp_()
                 index, inside = _inside(target, first, len(part))
                 delta.scatter_add_(1, index, -inside.to(delta)[:, None])
@@ -83,8 +83,8 @@ def _logits(rows: Tensor, part: Tensor) -> Tensor:
 
 
 def _inside(target: Tensor, first: int, size: int) -> tuple[Tensor, Tensor]:
-    """Return the column (N, 1) of the target within a slice, any where it is not inside, and
-    whether it is (N,).
+    """Return the column of each target in a slice (N, 1), clamped to it, and whether the target is
+    inside (N,).
     """
     index = target - first
     inside = (index >= 0) & (index < size)

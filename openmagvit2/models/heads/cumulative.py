@@ -1,5 +1,5 @@
-"""RQ-Transformer's depth transformer: each code of a token from the sum of those before it
-(docs/reference/specification.md, Residual quantization).
+"""RQ-Transformer's depth transformer: predict each code of a token from the sums of the previous
+ones (docs/reference/specification.md, Residual quantization).
 """
 
 from collections.abc import Sequence
@@ -21,16 +21,17 @@ from openmagvit2.signatures import Count, Fraction, Weight
 
 @HEADS.register_module()
 class CumulativeCodeHead(Head):
-    """Predicts code d of a token from its context vector, at depth 0, and the sums of the
-    quantizer's vectors of codes 0 … j for j < d; one classifier serves all depths.
+    """Predict code d of a token from its context vector and the partial sums of the vectors of
+    codes 0 … j, for all j < d. All depths share one classifier.
 
-    Made for residual quantizers, whose codes add up: the sum up to a depth is the coarser token.
+    Made for residual quantizers, whose codes add up: a partial sum is a coarser version of the
+    token.
 
     Args:
-        vocab_sizes: Sizes of the codebooks, all the same; set by the generator.
+        vocab_sizes: Sizes of the codebooks, all equal; set by the generator.
         dim, num_heads: Width and number of heads of the backbone.
         row_dim: Width of the quantizer's vectors; set by the generator.
-        num_layers: Blocks over the depths.
+        num_layers: Number of blocks of the depth transformer.
         dropout: Dropout rate in the blocks.
         initial_deviation: See :class:`Gpt`.
 
@@ -88,7 +89,7 @@ class CumulativeCodeHead(Head):
         return list(logits.unbind(2))
 
     def new_cache(self) -> list[LayerCache]:
-        """Return one slot for each depth in each block."""
+        """Return a KV cache with one slot per depth in each block."""
         return new_cache(len(self.blocks), len(self.vocab_sizes))
 
     def sample(
@@ -110,7 +111,7 @@ class CumulativeCodeHead(Head):
             if depth:
                 vectors = rows_of_digit(rows, depth - 1, drawn[-1], len(self.vocab_sizes))
                 total = vectors if total is None else total + vectors
-                # With guidance both halves go on with the same code.
+                # With guidance, both halves continue with the same code.
                 x = self._projected(total).repeat(shape[0] // len(total), 1, 1)
             x = x.flatten(0, 1)[:, None] + self.depth_embedding[depth]
             for block, own in zip(self.blocks, cache, strict=True):

@@ -1,4 +1,4 @@
-"""Sub-tokens as vectors: the part of a head that the backbone's input is made with."""
+"""Embeddings of sub-tokens: the part of a head that makes the backbone's input."""
 
 from collections.abc import Callable, Sequence
 
@@ -7,18 +7,18 @@ from torch import Tensor, nn
 
 from openmagvit2.models.layers.init import init_normal
 
-# Sub-tokens int64 (B, T, k) to the quantizer's vectors (B, T, k, d).
+# Maps sub-tokens int64 (B, T, k) to the quantizer's vectors (B, T, k, d).
 Rows = Callable[[Tensor], Tensor]
 
 
 class TokenEmbedding(nn.ModuleList):
-    """A table for each sub-token.
+    """Embed each sub-token with a learned table of its own.
 
     Args:
         vocab_sizes: Sizes of the sub-vocabularies.
         dim: Width of the backbone.
-        more_rows: Rows of the first table behind those of the codes, for labels and masks.
-        row_dim: Unused here; see :class:`CodeEmbedding`.
+        more_rows: Number of rows of the first table after those of the codes, for labels and masks.
+        row_dim: Unused; see :class:`CodeEmbedding`.
     """
 
     needs_rows = False
@@ -33,7 +33,7 @@ class TokenEmbedding(nn.ModuleList):
         self.num_codes = vocab_sizes[0]
 
     def init_weights(self) -> None:
-        """Draw normal tables of deviation 0.02."""
+        """Initialize the tables from N(0, 0.02^2)."""
         self.apply(init_normal)
 
     def digit(self, i: int, values: Tensor, rows: Rows | None = None) -> Tensor:
@@ -47,10 +47,10 @@ class TokenEmbedding(nn.ModuleList):
 
 
 class CodeEmbedding(nn.Module):
-    """The quantizer's own vectors through one linear layer, which all sub-tokens share.
+    """Embed sub-tokens with the quantizer's vectors and a linear layer that all sub-tokens share.
 
-    The vectors are frozen and stay the quantizer's: each call gets them, and nothing of them is in
-    the state dict. The factorization must be cut at the codebooks.
+    The frozen vectors belong to the quantizer: each call receives them as ``rows``, and they are
+    not in the state dict. The factorization must have one sub-token per codebook.
 
     Args:
         vocab_sizes: Sizes of the sub-vocabularies.
@@ -70,7 +70,7 @@ class CodeEmbedding(nn.Module):
         self.project = nn.Linear(row_dim, dim)
 
     def init_weights(self) -> None:
-        """Do nothing: the linear layer keeps torch's weights."""
+        """Do nothing: the linear layer keeps torch's initialization."""
 
     def digit(self, i: int, values: Tensor, rows: Rows | None = None) -> Tensor:
         """Map values of sub-token i, int64 (B, T), to vectors (B, T, dim)."""
@@ -78,19 +78,19 @@ class CodeEmbedding(nn.Module):
         return self._projected(rows_of_digit(rows, i, values, self.num_sub_tokens))
 
     def forward(self, sub_indices: Tensor, rows: Rows | None = None) -> Tensor:
-        """Map int64 (B, T, k) to the sum of the sub-tokens' vectors (B, T, dim); the layer's bias
-        counts once for each, as in RQ-Transformer.
+        """Map int64 (B, T, k) to the sum of the sub-tokens' vectors (B, T, dim); the bias is added
+        once per sub-token, as in RQ-Transformer.
         """
         assert rows is not None
         return self._projected(rows(sub_indices)).sum(-2)
 
     def _projected(self, vectors: Tensor) -> Tensor:
-        # Rows are float32, weights may be of a lower precision.
+        # Rows are float32; weights may have a lower precision.
         return self.project(vectors.to(self.project.weight.dtype))
 
 
 def rows_of_digit(rows: Rows, i: int, values: Tensor, count: int) -> Tensor:
-    """Return the quantizer's vectors (B, T, d) of sub-token i of ``count``: values int64 (B, T)."""
+    """Map values int64 (B, T) of sub-token i of ``count`` to the quantizer's vectors (B, T, d)."""
     sub_indices = torch.zeros_like(values)[..., None].repeat(1, 1, count)
     sub_indices[..., i] = values
     return rows(sub_indices)[..., i, :]

@@ -1,4 +1,4 @@
-"""Masked bits: the bits of a token filled in a few steps, whatever the size of the codebook."""
+"""Masked bits: predict the bits of a token in a few steps, whatever the size of the codebook."""
 
 import math
 from collections.abc import Sequence
@@ -18,20 +18,21 @@ from openmagvit2.signatures import Count, Fraction
 
 @HEADS.register_module()
 class MaskedBitHead(Head):
-    """Predicts the masked sub-tokens of a token from its context and its other sub-tokens.
+    """Predict the masked sub-tokens of a token from its context and its other sub-tokens.
 
     Meant for a factorization into single bits, ``bits=[1] * n``: tables and classifiers then have
-    2 n rows in place of the codebook's 2^n. In training any number of sub-tokens is masked, at
-    random, so that the mean loss is an upper bound of the likelihood of a token in random order. To
-    sample, and where a likelihood is measured, they are filled in the order of the factorization in
-    ``steps`` groups, few at first (a cosine); sub-tokens of a group are independent.
+    2 n rows instead of the codebook's 2^n. In training, a random subset of random size is masked,
+    so that the mean loss bounds the negative log-likelihood of a token in random order from above.
+    In sampling and for likelihoods, sub-tokens are filled in the order of the factorization in
+    ``steps`` groups of growing size (cosine schedule); those of a group are predicted
+    independently.
 
     Args:
         vocab_sizes: Sizes of the sub-vocabularies; set by the generator.
         dim: Width of the backbone.
-        num_layers: Residual blocks of the small network.
-        steps: Groups, at most one for each sub-token; with that many, no sub-tokens are taken to be
-            independent.
+        num_layers: Number of residual blocks.
+        steps: Number of groups, at most one per sub-token; with one per sub-token, no independence
+            is assumed.
         dropout: Dropout rate in the blocks.
         options: Other arguments of :class:`Head`.
 
@@ -68,7 +69,7 @@ class MaskedBitHead(Head):
     def logits(
         self, context: Tensor, sub_indices: Tensor, rows: Rows | None = None
     ) -> list[Tensor]:
-        """See :meth:`Head.logits`; each group sees those before it."""
+        """See :meth:`Head.logits`; each group depends on the previous ones."""
         found: list[Tensor] = []
         for group in self.groups:
             known = list(sub_indices.unbind(-1))[: group[0]]
@@ -82,11 +83,11 @@ class MaskedBitHead(Head):
         targets: Tensor | None = None,
         rows: Rows | None = None,
     ) -> dict[str, Tensor]:
-        """See :meth:`Head.loss`; in training ``sub_tokens``, of random masks."""
+        """See :meth:`Head.loss`; in training, a single loss ``sub_tokens`` with random masks."""
         if not self.training or targets is not None:
             return super().loss(context, sub_indices, targets, rows)
         count = len(self.vocab_sizes)
-        # From 1 to all are masked, each number as often.
+        # The number of masked sub-tokens is uniform from 1 to all.
         number = torch.randint(1, count + 1, sub_indices.shape[:-1], device=context.device)
         places = torch.rand(sub_indices.shape, device=context.device).argsort(-1).argsort(-1)
         masked = places < number[..., None]
@@ -116,8 +117,8 @@ class MaskedBitHead(Head):
     def _predicted(
         self, context: Tensor, known: Sequence[Tensor], group: range, rows: Rows | None
     ) -> list[Tensor]:
-        """Return the logits of a group from the sub-tokens before it, int64 (B, T) each; with
-        guidance both halves of the context (2B, T, dim) see the same ones.
+        """Return the logits of a group from the previous sub-tokens, int64 (B, T) each; with
+        guidance, both halves of the context (2B, T, dim) share them.
         """
         x = context + self.masks[group[0] :].sum(0)
         for i, values in enumerate(known):
@@ -133,7 +134,7 @@ class MaskedBitHead(Head):
 
 
 def grouped(count: int, steps: int) -> list[range]:
-    """Cut ``count`` sub-tokens into groups that grow as a cosine falls, each of one at least.
+    """Split ``count`` sub-tokens into groups of at least one, with sizes from a cosine schedule.
 
     Raises:
         UserError: ``steps`` is below 1.

@@ -18,12 +18,12 @@ from openmagvit2.signatures import Count, Fraction
 
 @HEADS.register_module()
 class NextSubTokenHead(Head):
-    """Predicts sub-token j of a token from its context vector and its sub-tokens before j.
+    """Predict sub-token j of a token from its context vector and its sub-tokens before j.
 
     Args:
-        vocab_sizes: Sizes of the sub-vocabularies, any number of them; set by the generator.
+        vocab_sizes: Sizes of the sub-vocabularies; set by the generator.
         dim, num_heads: Width and number of heads of the backbone.
-        num_layers: Intra-token blocks.
+        num_layers: Number of intra-token blocks.
         dropout: Dropout rate in the blocks.
         options: Other arguments of :class:`Head`.
     """
@@ -44,8 +44,8 @@ class NextSubTokenHead(Head):
         self.blocks = nn.ModuleList(
             TransformerBlock(dim, num_heads, dropout) for _ in range(num_layers)
         )
-        # The official model reuses the first rows of the image's table: the context at the zero
-        # row, then the top row of the grid.
+        # The official model reuses the first rows of the image's RoPE table: the zero row for the
+        # context, then the top row of the grid.
         table = rope_table((1, max(len(self.vocab_sizes) - 1, 1)), dim // num_heads)
         self.register_buffer('rope', table, persistent=False)
         self.blocks.apply(init_normal)
@@ -65,7 +65,7 @@ class NextSubTokenHead(Head):
         return [classifier(x[:, :, i]) for i, classifier in enumerate(self.classifiers)]
 
     def new_cache(self) -> list[LayerCache]:
-        """Return one slot for each sub-token in each block."""
+        """Return a KV cache with one slot per sub-token in each block."""
         return new_cache(len(self.blocks), len(self.vocab_sizes))
 
     def sample(
@@ -85,7 +85,7 @@ class NextSubTokenHead(Head):
         for i, classifier in enumerate(self.classifiers):
             if i:
                 vectors = self.embeddings.digit(i - 1, drawn[-1], rows)
-                # With guidance both halves go on with the same sub-token.
+                # With guidance, both halves continue with the same sub-token.
                 x = vectors.repeat(shape[0] // len(vectors), 1, 1).flatten(0, 1)[:, None]
             for block, own in zip(self.blocks, cache, strict=True):
                 x = block(x, self.rope[i : i + 1], own)

@@ -1,5 +1,5 @@
-"""Independent prediction of the sub-tokens from one context: the plain way, which the paper
-improves on.
+"""Independent prediction of all sub-tokens from one context: the baseline that the paper improves
+on.
 """
 
 from collections.abc import Sequence
@@ -17,8 +17,8 @@ from openmagvit2.signatures import Count
 
 @HEADS.register_module()
 class SeparateHead(Head):
-    """One classifier for each sub-token, all on the same context: given the tokens before,
-    sub-tokens are independent.
+    """Predict each sub-token with its own classifier from the same context: given the previous
+    tokens, sub-tokens are independent.
 
     Args:
         vocab_sizes: Sizes of the sub-vocabularies; set by the generator.
@@ -32,7 +32,7 @@ class SeparateHead(Head):
     def logits(
         self, context: Tensor, sub_indices: Tensor | None = None, rows: Rows | None = None
     ) -> list[Tensor]:
-        """Map context (B, T, dim) to logits (B, T, V_i); ``sub_indices`` are not looked at."""
+        """Map context (B, T, dim) to logits (B, T, V_i); ``sub_indices`` are ignored."""
         x = self.norm(context)
         return [classifier(x) for classifier in self.classifiers]
 

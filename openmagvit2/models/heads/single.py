@@ -1,6 +1,4 @@
-"""One classifier over the whole codebook at once, what the paper calls impractical at 2^18
-codes.
-"""
+"""One classifier over the whole codebook, which the paper calls impractical at 2^18 codes."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,13 +14,13 @@ from openmagvit2.signatures import Count
 
 @HEADS.register_module()
 class SingleHead(SeparateHead):
-    """Predicts the index itself; 2^18 codes train through a cross-entropy over slices, whose logits
-    never stand side by side.
+    """Predict the index itself; a cross-entropy over slices of the vocabulary, which never holds
+    all logits in memory, makes 2^18 codes trainable.
 
     Args:
         vocab_sizes: A list of one size.
         dim: Width of the backbone.
-        chunk_elements: Logits held at once.
+        chunk_elements: Maximum number of logits in memory at a time.
         options: Other arguments of :class:`Head`.
     """
 
@@ -46,9 +44,10 @@ class SingleHead(SeparateHead):
         targets: Tensor | None = None,
         rows: Rows | None = None,
     ) -> Tensor:
-        """Return the cross-entropy in nats, float32 (B, T, 1), by slices of the vocabulary that the
-        backward pass computes again; distributions as targets are as large as the logits, and take
-        the plain way.
+        """Return the cross-entropy in nats, float32 (B, T, 1).
+
+        It is computed over slices of the vocabulary, which the backward pass recomputes. Targets
+        that are distributions are as large as the logits, so they use the plain cross-entropy.
         """
         classifier = self.classifiers[0]
         smooth = self.training and self.label_smoothing > 0

@@ -1,4 +1,4 @@
-"""Logits by the table that embeds the tokens: BERT's head of masked tokens (MaskGIT)."""
+"""Logits from the table that embeds the tokens: BERT's masked-token head (MaskGIT)."""
 
 from collections.abc import Sequence
 
@@ -15,16 +15,17 @@ from openmagvit2.signatures import Count, Fraction
 
 @HEADS.register_module()
 class TiedHead(SeparateHead):
-    """``norm(gelu(dense(x))) @ table.T + bias``, with the rows of the input's table.
+    """Compute logits as ``norm(gelu(dense(x))) @ table.T + bias`` with the token embedding table.
 
-    The distribution of a training is over all rows, labels and mask included, as in MaskGIT;
-    likelihoods and samples are of the codes alone.
+    In training, the distribution is over all rows, labels and mask included, as in MaskGIT; for
+    likelihoods and sampling, it is over the codes only.
 
     Args:
         vocab_sizes: A list of one size.
         dim: Width of the backbone.
-        more_rows: Rows behind those of the codes: classes where labels are tokens, and the mask.
-        label_smoothing: Share of the target that is spread over all rows, in training.
+        more_rows: Number of rows after those of the codes: class labels, if they are tokens, and
+            the mask.
+        label_smoothing: Label smoothing over all rows, in training.
     """
 
     joint = True
@@ -44,7 +45,7 @@ class TiedHead(SeparateHead):
             norm=None,
             label_smoothing=label_smoothing,
         )
-        # The table classifies; the norm is BERT's.
+        # The embedding table is the classifier; the norm is BERT's.
         self.classifiers = nn.ModuleList()
         self.dense = nn.Linear(dim, dim)
         self.norm = nn.LayerNorm(dim, eps=1e-12)
@@ -59,7 +60,7 @@ class TiedHead(SeparateHead):
     def logits(
         self, context: Tensor, sub_indices: Tensor | None = None, rows: Rows | None = None
     ) -> list[Tensor]:
-        """Map context (B, T, dim) to a list of one (B, T, V); ``sub_indices`` are not looked at."""
+        """Map context (B, T, dim) to a list of one (B, T, V); ``sub_indices`` are ignored."""
         return [self.all_logits(context)[..., : self.vocab_sizes[0]]]
 
     def losses_per_token(
@@ -69,8 +70,8 @@ class TiedHead(SeparateHead):
         targets: Tensor | None = None,
         rows: Rows | None = None,
     ) -> Tensor:
-        """Return the cross-entropy in nats, float32 (B, T, 1): in training smoothed and over all
-        rows, else over the codes.
+        """Return the cross-entropy in nats, float32 (B, T, 1): with label smoothing over all rows
+        in training, else over the codes.
         """
         if not self.training or targets is not None:
             return super().losses_per_token(context, sub_indices, targets)

@@ -1,6 +1,4 @@
-"""Group normalisation whose scale and shift come from the codes
-(docs/reference/specification.md).
-"""
+"""Group normalization with scale and shift from the codes (docs/reference/specification.md)."""
 
 import torch
 from torch import Tensor, nn
@@ -9,15 +7,15 @@ from openmagvit2.models.layers.norm import GroupNorm
 
 
 class AdaptiveGroupNorm(nn.Module):
-    """``gamma(std(codes)) * GN(x) + beta(mean(codes))``; the statistics are of the whole image, one
-    number for each code channel.
+    """Compute ``gamma(std(codes)) * GN(x) + beta(mean(codes))``, with statistics of each code
+    channel over the whole image.
 
     The paper puts it at "the output of each residual block"; the official code, which we follow,
-    once a level before its blocks.
+    uses it once per level, before the blocks.
 
     Args:
-        channels: Width of the features.
-        code_dim: Channels of the codes.
+        channels: Number of channels of the features.
+        code_dim: Number of channels of the codes.
     """
 
     def __init__(self, channels: int, code_dim: int) -> None:
@@ -28,11 +26,11 @@ class AdaptiveGroupNorm(nn.Module):
 
     def forward(self, x: Tensor, codes: Tensor) -> Tensor:
         """Map features (B, C, H, W) and codes (B, D, h, w) to (B, C, H, W)."""
-        # In float32: half precision has no 1e-6 beside a variance.
+        # In float32, as 1e-6 vanishes next to a variance in half precision.
         flat = codes.flatten(2).float()
-        # The unbiased variance of a single position does not exist; its codes differ from nothing.
+        # A single position has no unbiased variance; use zero.
         variance = flat.var(-1) if flat.shape[-1] > 1 else torch.zeros_like(flat[..., 0])
-        # The epsilon stands inside the root: a channel that is constant over the image must not
+        # The epsilon is inside the root, so that a channel that is constant over the image does not
         # give an infinite gradient.
         scale = self.gamma(torch.sqrt(variance + 1e-6).to(codes.dtype))[:, :, None, None]
         shift = self.beta(flat.mean(-1).to(codes.dtype))[:, :, None, None]

@@ -1,4 +1,4 @@
-"""Checks and forms of arguments that several parts have."""
+"""Checks and conversions of arguments that several parts share."""
 
 from collections.abc import Sequence
 
@@ -6,16 +6,16 @@ from openmagvit2.errors import UserError
 
 
 def check_heads(dim: int, num_heads: int) -> None:
-    """Raise UserError if heads of one width cannot make up ``dim``."""
+    """Raise UserError if ``num_heads`` does not divide ``dim``."""
     if dim % num_heads:
         raise UserError(f'`dim` must be divisible by `num_heads`, got {dim} and {num_heads}.')
 
 
 def as_pair(size: int | Sequence[int]) -> tuple[int, ...]:
-    """Return height and width, from one number for both or from two.
+    """Return (height, width) for a pair, or for one number that gives both.
 
     Raises:
-        UserError: There are more or fewer numbers.
+        UserError: ``size`` is a sequence of another length than 2.
     """
     pair = (size, size) if isinstance(size, int) else tuple(size)
     if len(pair) != 2:
@@ -24,16 +24,16 @@ def as_pair(size: int | Sequence[int]) -> tuple[int, ...]:
 
 
 def written(sides: Sequence[int]) -> str:
-    """Return sides as texts of errors give them: 16x16."""
+    """Format sides for error messages, such as 16x16."""
     return 'x'.join(map(str, sides))
 
 
 def per_level(key: str, value: int | Sequence[int], levels: int) -> tuple[int, ...]:
-    """Return a number for each level, from one number or one a level; ``key`` is the config key
-    that an error names.
+    """Return one number per level, given as one number for all or one per level; ``key`` is the
+    config key for the error.
 
     Raises:
-        UserError: Another number of numbers than of levels.
+        UserError: The length of ``value`` is not the number of levels.
     """
     numbers = (value,) * levels if isinstance(value, int) else tuple(value)
     if len(numbers) != levels:
@@ -45,7 +45,7 @@ def per_level(key: str, value: int | Sequence[int], levels: int) -> tuple[int, .
 
 
 def check_levels(key: str, chosen: Sequence[int], levels: int) -> frozenset[int]:
-    """Return the chosen levels, each between 0 (full resolution) and ``levels - 1``.
+    """Return the chosen levels as a set; they are from 0 (full resolution) to ``levels - 1``.
 
     Raises:
         UserError: A chosen level does not exist.
@@ -60,10 +60,10 @@ def check_levels(key: str, chosen: Sequence[int], levels: int) -> frozenset[int]
 
 
 def num_resamplers(key: str, value: int | None, levels: int) -> int:
-    """Return how many levels change the resolution: all but one by default.
+    """Return how many levels change the resolution; by default all but one.
 
     Raises:
-        UserError: Fewer than none or more than all levels.
+        UserError: The number is negative or above the number of levels.
     """
     number = levels - 1 if value is None else value
     if number not in range(levels + 1):

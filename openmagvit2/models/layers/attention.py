@@ -8,14 +8,14 @@ from openmagvit2.models.layers.residual import group_norm
 
 
 class AttnBlock(nn.Module):
-    """GroupNorm, one head over all positions, 1x1 convolution, plus the input; the shape stays.
+    """Residual block of GroupNorm, single-head attention over all positions and a 1x1 convolution.
 
-    There are no positions and no mask; the scale is ``channels ** -0.5``.
+    It has no position embedding and no mask; the scale is ``channels ** -0.5``.
 
     Args:
-        channels: Width.
-        qkv: 'separate' makes queries, keys and values with three 1x1 convolutions ``q``, ``k`` and
-            ``v``; 'joint' with one, ``qkv``, in this order of channels. Only the names differ.
+        channels: Number of channels.
+        qkv: 'separate' computes queries, keys and values with three 1x1 convolutions ``q``, ``k``
+            and ``v``; 'joint' with one, ``qkv``, in this order of channels. Only the names differ.
     """
 
     def __init__(self, channels: int, *, qkv: str = 'separate') -> None:

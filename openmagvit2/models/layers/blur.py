@@ -1,4 +1,4 @@
-"""Antialiased strided sampling (docs/reference/specification.md, Discriminators)."""
+"""Antialiased downsampling (docs/reference/specification.md, Discriminators)."""
 
 import torch
 import torch.nn.functional as F
@@ -11,12 +11,12 @@ BINOMIAL = {3: (1.0, 2.0, 1.0), 4: (1.0, 3.0, 3.0, 1.0), 5: (1.0, 4.0, 6.0, 4.0,
 
 
 class BlurDownsample(nn.Module):
-    """Each channel through a binomial filter with stride 2; zeros around, ``ceil(n / 2)`` pixels
-    out for n in.
+    """Filter each channel with a binomial kernel at stride 2 and zero padding: n pixels become
+    ``ceil(n / 2)``.
 
     Args:
-        kernel_size: Length of the filter: 3, 4, or 5.
-        persistent: Keep the filter in state dicts, as official files of BlurPatchGAN do.
+        kernel_size: Size of the kernel: 3, 4 or 5.
+        persistent: Keep the kernel in state dicts, as official files of BlurPatchGAN do.
     """
 
     kernel: Tensor

@@ -1,4 +1,4 @@
-"""A table of vectors: nearest rows, running averages, restarts of dead rows."""
+"""A codebook: nearest rows, EMA updates, restarts of dead codes."""
 
 import torch
 import torch.nn.functional as F
@@ -11,12 +11,12 @@ from openmagvit2.models.layers.iteration import PerIteration
 
 
 class Codebook(PerIteration):
-    """Rows (K, D), moved by gradients or by the averages of their latents.
+    """A table of K rows of D channels, updated by gradients or by an EMA of its latents.
 
-    A base class beside :class:`BaseQuantizer` and not a submodule, because checkpoints name the
-    tensors of a quantizer without a level between (``quantizer.embedding.weight``,
-    ``quantizer.code_count``). A quantizer makes the table with :meth:`add_table` and hands over
-    what a training pass chose with :meth:`note`.
+    A second base class of quantizers and not a submodule, because checkpoints name a quantizer's
+    tensors without a level in between (``quantizer.embedding.weight``, ``quantizer.code_count``). A
+    quantizer creates the table with :meth:`add_table` and reports the rows that a training pass
+    selected with :meth:`note`.
     """
 
     code_count: Tensor
@@ -24,7 +24,7 @@ class Codebook(PerIteration):
     steps_unused: Tensor
     started: Tensor
 
-    # Whether `started` may still be 0: it is read once, in the first training pass.
+    # Whether `started` may still be 0; it is read only once, in the first training pass.
     _may_start: bool = False
     EPS = 1e-5
 
@@ -39,23 +39,24 @@ class Codebook(PerIteration):
         restart_after: int | None = None,
         restart_below: float | None = None,
     ) -> None:
-        """Make the table, uniform in ±1/size.
+        """Create the table, initialized uniformly in ±1/size.
 
         Args:
             size: Number of rows K, at least 2.
-            dim: Channels D of a row.
-            l2_norm: Use rows of unit length; they are normalised at every use.
-            ema_decay: Move rows to the running mean of their latents, S / N of running sums S and
-                counts N with this decay in (0, 1), instead of by gradients.
-            ema_smoothing: Laplace's smoothing of the counts, N to (N + ema_smoothing) sum(N) /
-                (sum(N) + K ema_smoothing), before the division (RQ-VAE: 1e-5); None: no smoothing.
-            restart_after: Set a row that no latent has chosen in this number of iterations to a
-                random latent of the iteration; None: never.
-            restart_below: Set a row to a random latent when its running count falls below this
-                number (RQ-VAE: 1.0); the counts then start at 0. None: never.
+            dim: Number of channels D of a row.
+            l2_norm: Use rows of unit length; they are normalized at every use.
+            ema_decay: Set rows to S / N instead of training them by gradients; S and N are EMAs of
+                the sums and counts of their latents with this decay in (0, 1).
+            ema_smoothing: Laplace smoothing of the counts before the division, N to
+                (N + ema_smoothing) sum(N) / (sum(N) + K ema_smoothing) (RQ-VAE: 1e-5); None
+                disables it.
+            restart_after: Replace a row by a random latent of the iteration if no latent has
+                selected it in this number of iterations; None: never.
+            restart_below: Replace a row by a random latent if its EMA count falls below this number
+                (RQ-VAE: 1.0); counts then start at 0. None: never.
 
         Raises:
-            UserError: A value is out of range, or one needs ``ema_decay``.
+            UserError: A value is out of range, or requires ``ema_decay``.
         """
         _check(size, dim, ema_decay, ema_smoothing, restart_after, restart_below)
         self.l2_norm, self.ema_decay, self.ema_smoothing = l2_norm, ema_decay, ema_smoothing
@@ -77,7 +78,7 @@ class Codebook(PerIteration):
         """The rows (K, D), of unit length with ``l2_norm``."""
         weight = self.embedding.weight
         if self.training and self._moves:
-            # A copy: the rows may move before this pass has had its backward pass.
+            # Copy, because rows may be updated before the backward pass.
             weight = weight.clone()
         return F.normalize(weight, dim=-1) if self.l2_norm else weight
 
@@ -86,14 +87,14 @@ class Codebook(PerIteration):
         return self.ema_decay is not None or self.restart_after is not None
 
     def wait_for_latents(self) -> None:
-        """Let the first :meth:`start` of a training set all rows."""
+        """Let :meth:`start` initialize all rows in the first training pass."""
         self.register_buffer('started', torch.zeros((), dtype=torch.int64))
         self._may_start = True
 
     @torch.no_grad()
     def start(self, latents: Tensor) -> None:
-        """After :meth:`wait_for_latents`, set all rows to random ones of the latents (M, D) of the
-        first training pass; ``started`` tells a resumed training that this was done.
+        """After :meth:`wait_for_latents`, initialize all rows with random latents out of the (M, D)
+        of the first training pass; ``started`` prevents this in resumed training.
         """
         if not self._may_start:
             return
@@ -109,15 +110,16 @@ class Codebook(PerIteration):
         self.started.fill_(1)
 
     def note(self, rows: Tensor, latents: Tensor) -> None:
-        """Hand over the rows (M,) that the latents (M, D) of a training pass chose."""
+        """Report the rows (M,) that the latents (M, D) of a training pass selected."""
         if self._moves:
             self.gather(rows, latents.detach())
 
     @torch.no_grad()
     def move(self, statistics: list[tuple[Tensor, ...]]) -> None:
-        """Move the table by the rows and latents of all passes of an iteration, on all processes.
+        """Update the table with the rows and latents of all passes of an iteration, on all
+        processes.
 
-        Nothing waits for the device: dead rows are replaced by a mask.
+        Dead codes are replaced through a mask, without synchronizing with the device.
         """
         rows, latents = (torch.cat(parts) for parts in zip(*statistics, strict=True))
         weight = self.embedding.weight
@@ -138,7 +140,7 @@ class Codebook(PerIteration):
         if self.restart_after is not None or self.restart_below is not None:
             self._restart(dead, latents)
         if self.ema_decay is not None:
-            # A row without latents keeps its place: count and sum shrink together.
+            # A row without latents does not move: count and sum shrink together.
             weight.copy_(self.code_sum / self._smoothed(self.code_count)[:, None])
 
     def _smoothed(self, count: Tensor) -> Tensor:
@@ -148,7 +150,7 @@ class Codebook(PerIteration):
         return total * (count + eps) / (total + len(count) * eps)
 
     def _restart(self, dead: Tensor, latents: Tensor) -> None:
-        """Set dead rows, a mask (K,), to random latents, on all processes to those of the first."""
+        """Replace dead rows, a mask (K,), by random latents; all processes use those of rank 0."""
         fresh = _draw(latents, len(dead), noise=self.restart_below is not None)
         broadcast(fresh)
         rows = self.embedding.weight if self.ema_decay is None else self.code_sum
@@ -160,13 +162,13 @@ class Codebook(PerIteration):
 
 
 def _draw(latents: Tensor, count: int, noise: bool) -> Tensor:
-    """Draw random latents (count, D), each as often as any other.
+    """Draw ``count`` random latents (count, D), without replacement while there are enough.
 
     Args:
         latents: Vectors (M, D).
-        count: Number to draw.
-        noise: Where there are fewer than ``count``, add uniform noise from 0 to 0.01 / sqrt(D), as
-            RQ-VAE: of equal rows only the first is ever chosen.
+        count: Number of latents to draw.
+        noise: If M < ``count``, add uniform noise from 0 to 0.01 / sqrt(D), like RQ-VAE: of equal
+            rows, only the first would ever be selected.
     """
     if len(latents) < count:
         latents = latents.repeat(-(-count // len(latents)), 1)
@@ -176,23 +178,20 @@ def _draw(latents: Tensor, count: int, noise: bool) -> Tensor:
 
 
 def squared_distances(x: Tensor, table: Tensor) -> Tensor:
-    """Return the squared distances (M, K) of vectors (M, D) from rows (K, D)."""
+    """Return the squared distances (M, K) between vectors (M, D) and rows (K, D)."""
     return x.square().sum(-1, keepdim=True) + table.square().sum(-1) - 2 * x @ table.T
 
 
 def nearest(x: Tensor, table: Tensor, max_elements: int = 2**25) -> Tensor:
-    """Return the number of the row nearest to each vector, the first of equal ones.
+    """Return the number of the row nearest to each vector, int64 (M,); the first in a tie.
 
     Args:
         x: Vectors (M, D).
         table: Rows (K, D).
-        max_elements: Distances that stand in memory at a time.
-
-    Returns:
-        int64 (M,).
+        max_elements: Maximum number of distances in memory at a time.
     """
     norms = table.square().sum(-1)
-    # |x|^2 is the same for all rows of the table, so it is left out.
+    # |x|^2 is the same for all rows of the table, so it is omitted.
     blocks = x.split(max(max_elements // len(table), 1))
     with exact_matmul():
         return torch.cat([(norms - 2 * block @ table.T).argmin(-1) for block in blocks])

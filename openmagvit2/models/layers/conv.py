@@ -1,4 +1,4 @@
-"""What encoder and decoder of the convolutional family are made of: levels and a middle."""
+"""Components of the convolutional encoder and decoder: levels and middle blocks."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from openmagvit2.errors import check_choice
 
-# A residual block from its two widths, an attention block from its width.
+# Build a residual block from its two widths, and an attention block from its width.
 Residual = Callable[[int, int], nn.Module]
 Attention = Callable[[int], nn.Module]
 
@@ -15,18 +15,18 @@ Attention = Callable[[int], nn.Module]
 def middle_blocks(
     kind: str, width: int, number: int, residual: Residual, attention: Attention
 ) -> tuple[nn.Sequential, nn.Sequential]:
-    """Return the blocks between encoder levels and output, or between decoder input and levels.
+    """Build the blocks between encoder levels and output, or between decoder input and levels.
 
     Args:
         kind: 'blocks' is ``number`` residual blocks, 'attention' is residual, attention, residual,
             and 'plain' is residual, residual.
-        width: Channels.
-        number: Residual blocks of 'blocks'.
-        residual, attention: Build a block.
+        width: Number of channels.
+        number: Number of residual blocks for 'blocks'.
+        residual, attention: Functions that build a block.
 
     Returns:
-        The modules ``mid_block`` and ``mid``, one of them empty: state dicts keep the official
-        names of both families.
+        The modules ``mid_block`` and ``mid``, one of them empty, so that state dicts have the
+        official names of both families.
     """
     check_choice('middle', kind, ('blocks', 'attention', 'plain'))
     if kind == 'attention':
@@ -38,16 +38,16 @@ def middle_blocks(
 
 
 class Level(nn.Module):
-    """Residual blocks at one resolution, an attention block after each where the level has
-    attention, and then the step to the next resolution, if any.
+    """Residual blocks at one resolution, each optionally followed by an attention block, and then
+    the resampling layer to the next resolution, if any.
 
     Args:
-        in_channels, out_channels: Widths; the first block changes the one to the other.
-        number: Residual blocks.
+        in_channels, out_channels: Widths; the first block changes the width.
+        number: Number of residual blocks.
         residual: Builds a residual block.
-        attention: Builds an attention block; None: the level has none.
-        downsample, upsample: Builds the step to the next resolution; at most one of them. It is
-            built after the blocks, the order in which initial weights are drawn.
+        attention: Builds an attention block; None for no attention.
+        downsample, upsample: Builds the resampling layer; at most one may be given. It is built
+            after the blocks, which determines the order of random initial weights.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Weights of linear layers in a form that decoding reads fast: packed once, or in 8 bits."""
+"""Formats of linear layers' weights that are fast in decoding: packed, or in 8 bits."""
 
 import copy
 import warnings
@@ -14,20 +14,20 @@ from openmagvit2.models.layers.transformer_block import Attention, FeedForward
 
 Part = TypeVar('Part', bound=nn.Module)
 WEIGHTS = ('auto', 'plain', 'packed', 'int8')
-# Smaller networks stay in a processor's cache, where there is nothing to win.
+# Smaller networks fit in a processor's cache, so there is nothing to gain.
 LEAST_BYTES = 2**26
-# Rows that oneDNN chooses its layout for; the result of a row does not depend on it.
+# Number of rows for which oneDNN chooses its layout; the result of a row does not depend on it.
 ROWS = 8
-# With AVX2, oneDNN multiplies any number of rows alike. With AVX-512 a single row is rounded in
-# another way than several, and two rows read the weights at two thirds of the rate of four.
+# With AVX2, oneDNN treats any number of rows alike. With AVX-512, a single row is rounded
+# differently from several, and two rows read the weights at two thirds of the rate of four.
 LEAST_ROWS = 1 if torch.backends.cpu.get_cpu_capability() == 'AVX2' else 4
 
 
 class PackedLinear(nn.Module):
-    """A linear layer without bias in oneDNN's own layout, on a CPU.
+    """Linear layer without bias in oneDNN's packed layout, on a CPU.
 
-    Two rows read the weights once (MKL's product reads them at half the rate), and a row's result
-    is the same bits among any number of rows.
+    Two rows read the weights once (MKL's product reads them at half the rate), and the result of a
+    row is the same, bit for bit, for any number of rows.
 
     Args:
         weight: (out, in).
@@ -48,8 +48,10 @@ class PackedLinear(nn.Module):
 
 
 class Int8Linear(nn.Module):
-    """A linear layer without bias of whole numbers from -127 to 127 and a scale for each output;
-    inputs are rounded to 7 bits of the largest of their row, where the processor multiplies so.
+    """Linear layer without bias with int8 weights from -127 to 127 and a scale per output.
+
+    On a CPU with int8 products, inputs are also quantized, to 7 bits relative to the largest value
+    of their row.
 
     Args:
         weight: (out, in).
@@ -66,7 +68,7 @@ class Int8Linear(nn.Module):
             'fbgemm',
             'x86',
         )
-        # torch announces that its quantized tensors will go.
+        # torch has announced the removal of its quantized tensors.
         self.native &= hasattr(torch, 'quantize_per_channel')
         if self.native:
             zeros = torch.zeros(len(weight), dtype=torch.int64)
@@ -84,8 +86,8 @@ class Int8Linear(nn.Module):
             return F.linear(x, self.table.to(x.dtype) * self.scale.to(x.dtype))
         rows = x.float().flatten(0, -2)
         largest = rows.abs().amax(-1, keepdim=True).clamp_min(1e-12)
-        # The product's range is that of the whole batch: one more row with both its ends makes it
-        # the same for any, and a row's result independent of the others.
+        # The kernel quantizes with the range of the whole batch. An extra row with both ends fixes
+        # this range, so that the result of a row does not depend on the others.
         ends = rows.new_zeros(1, rows.shape[1])
         ends[0, 0], ends[0, -1] = -1, 1
         scaled = torch.cat([rows / largest, ends])
@@ -94,12 +96,12 @@ class Int8Linear(nn.Module):
 
 
 class OneGate(nn.Module):
-    """A SwiGLU block's feed-forward with gate and values in one product, without dropout: a wider
-    matrix is read at a higher rate.
+    """SwiGLU feed-forward with gate and values in one product, without dropout: a wider matrix is
+    read at a higher rate.
 
     Args:
-        block: A :class:`FeedForward`.
-        form: Kind of its layers.
+        block: The :class:`FeedForward` to convert.
+        form: Class of the linear layers.
     """
 
     def __init__(self, block: nn.Module, form: type[nn.Module]) -> None:
@@ -115,8 +117,8 @@ class OneGate(nn.Module):
 
 
 def can_pack(module: nn.Module) -> bool:
-    """Return whether all linear layers can be packed: they are plain tensors on a CPU, of a type
-    that oneDNN multiplies there.
+    """Return whether all linear layers can be packed: their weights are plain tensors on a CPU, of
+    a dtype that oneDNN supports there.
     """
     weights = [part.weight for part in module.modules() if isinstance(part, nn.Linear)]
     types = {torch.float32}
@@ -135,15 +137,14 @@ def can_pack(module: nn.Module) -> bool:
 
 
 def chosen(weights: str, *modules: nn.Module) -> str:
-    """Return the form of weights that a setting means for modules.
+    """Return the weight format that a setting selects for modules: 'plain', 'packed' or 'int8'.
 
     Args:
-        weights: 'auto' packs networks from 64 MB on where it can; 'plain', 'packed' and 'int8' are
-            what they say.
-        modules: What decodes.
+        weights: The format itself, or 'auto' to pack networks of at least 64 MB if possible.
+        modules: The modules that decode.
 
     Raises:
-        UserError: These weights cannot be packed.
+        UserError: ``weights`` is 'packed', and these weights cannot be packed.
     """
     check_choice('sampling.weights', weights, WEIGHTS)
     packable = weights in ('auto', 'packed') and all(can_pack(module) for module in modules)
@@ -159,18 +160,19 @@ def chosen(weights: str, *modules: nn.Module) -> str:
 
 
 def for_decoding(module: Part, weights: str) -> Part:
-    """Return a copy whose linear layers are in another form; all other tensors are shared.
+    """Return a copy of a module with linear layers in another format; other tensors are shared.
 
     Args:
-        module: A backbone or head; layers with a bias, and classifiers in 8 bits, stay as they are.
-        weights: 'plain' returns the module itself; 'packed', 'int8'.
+        module: A backbone or head. Layers with a bias, and with 'int8' also classifiers, are not
+            converted.
+        weights: 'packed' or 'int8'; 'plain' returns the module itself.
     """
     if weights == 'plain':
         return module
     shared = {id(t): t for t in chain(module.parameters(), module.buffers())}
     out = copy.deepcopy(module, shared)
     form: type[nn.Module] = PackedLinear if weights == 'packed' else Int8Linear
-    # The Llama block's parts alone: others read the weights of their layers themselves.
+    # Convert only parts of Llama's block: other modules access their layers' weights directly.
     for name, part in list(out.named_modules()):
         parent, _, own = name.rpartition('.')
         classifier = parent == 'classifiers' and weights == 'packed' and part.bias is None

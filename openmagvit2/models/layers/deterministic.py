@@ -1,7 +1,7 @@
-"""Operations whose kernels on an accelerator are not deterministic, by others that are.
+"""Deterministic replacements of operations whose accelerator kernels are not deterministic.
 
-They take the place of torch's where ``randomness.deterministic`` is set, which otherwise ends in an
-error there: running sums in torch 2.4 and 2.5, gradients of most kinds of resizing in all versions.
+They are used if ``randomness.deterministic`` is set, where torch would raise an error: for running
+sums in torch 2.4 and 2.5, and for gradients of most kinds of resizing in all versions.
 """
 
 import torch
@@ -12,7 +12,7 @@ from openmagvit2.dtypes import exact_matmul, without_autocast
 
 
 def running_sum(x: Tensor) -> Tensor:
-    """Sum the last axis of (..., N) up to each element."""
+    """Return the cumulative sum of (..., N) over the last axis."""
     return _by_doubling(x) if _wanted(x) else x.cumsum(-1)
 
 
@@ -28,7 +28,7 @@ def _wanted(x: Tensor) -> bool:
 
 
 def _by_doubling(x: Tensor) -> Tensor:
-    """Add the sums of 1, 2, 4, … elements before each one: Hillis and Steele (1986)."""
+    """Compute a cumulative sum by adding sums of 1, 2, 4, … elements (Hillis and Steele, 1986)."""
     step = 1
     while step < x.shape[-1]:
         x = x + F.pad(x[..., :-step], (step, 0))
@@ -37,7 +37,7 @@ def _by_doubling(x: Tensor) -> Tensor:
 
 
 def _by_matrices(x: Tensor, size: tuple[int, ...], mode: str) -> Tensor:
-    """Resize one axis after the other; each is linear, and its matrix is the resized identity."""
+    """Resize axis by axis with matrix products; an axis's matrix is the resized identity."""
     with without_autocast(x.device), exact_matmul():
         for axis, length in enumerate(size, 2):
             eye = torch.eye(x.shape[axis], dtype=x.dtype, device=x.device)[None, :, :, None]

@@ -1,5 +1,5 @@
-"""Pre-norm block of GPT-2: LayerNorm, attention with biases, exact GELU (RQ-Transformer); and what
-ViT-VQGAN's transformers have instead.
+"""Pre-norm block of GPT-2: LayerNorm, attention with biases, exact GELU (RQ-Transformer); with the
+variants of ViT-VQGAN's transformers.
 """
 
 from collections.abc import Callable
@@ -21,8 +21,8 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = dict(
 
 
 class TimeMixing(nn.Module):
-    """``m u_t + (1 - m) u_{t-1}`` of a row and the row before, zeros before the first; m is learned
-    for each channel (ViT-VQGAN's transformer).
+    """Mix each row with the previous one, ``m u_t + (1 - m) u_{t-1}``, with zeros before the first;
+    m is learned per channel (ViT-VQGAN's transformer).
     """
 
     def __init__(self, dim: int) -> None:
@@ -30,18 +30,18 @@ class TimeMixing(nn.Module):
         self.weight = nn.Parameter(torch.arange(dim) / max(dim - 1, 1))
 
     def forward(self, x: Tensor, cache: LayerCache | None = None) -> Tensor:
-        """Map rows (B, T, dim) behind those in the cache to the same shape."""
+        """Map rows (B, T, dim), which follow those in the cache, to the same shape."""
         before = F.pad(x[:, :-1], (0, 0, 1, 0)) if cache is None else cache.before(x)
         return self.weight * x + (1 - self.weight) * before
 
 
 class GptAttention(nn.Module):
-    """Self-attention with biases; queries, keys and values in one layer.
+    """Self-attention with biases and a joint layer for queries, keys and values.
 
     Args:
-        dim, num_heads: Width and heads.
+        dim, num_heads: Width and number of heads.
         head_dim: Width of a head; dim / num_heads by default.
-        time_mixing: Whether :class:`TimeMixing` comes first.
+        time_mixing: Whether to apply :class:`TimeMixing` to the input.
 
     Raises:
         UserError: ``num_heads`` does not divide ``dim``, and ``head_dim`` is None.
@@ -75,10 +75,10 @@ class GptBlock(nn.Module):
     """``x + attention(norm(x))``, then ``x + fc2(activation(fc1(norm(x))))``.
 
     Args:
-        dim, num_heads: Width and heads.
-        dropout: After attention and after the feed-forward.
-        hidden: Width between the two layers of the feed-forward; 4 * dim by default.
-        activation: 'gelu', exact, or 'squared_relu'.
+        dim, num_heads: Width and number of heads.
+        dropout: Dropout rate after attention and after the feed-forward.
+        hidden: Hidden width of the feed-forward; 4 * dim by default.
+        activation: 'gelu' (exact) or 'squared_relu'.
         attention: Other arguments of :class:`GptAttention`.
     """
 
@@ -106,9 +106,9 @@ class GptBlock(nn.Module):
         """Map rows (B, T, dim) to rows of the same shape.
 
         Args:
-            x: Rows behind those in the cache.
-            cache: Keys and values of the rows before; these are appended.
-            mask: bool (T, rows in all), True where a row may look; causal by default.
+            x: Rows that follow those in the cache.
+            cache: Keys and values of the previous rows; those of ``x`` are appended.
+            mask: bool (T, total rows), True where a row may attend; causal by default.
         """
         x = x + self.dropout(self.attention(self.attention_norm(x), cache, mask))
         return x + self.dropout(self.fc2(self.activation(self.fc1(self.ffn_norm(x)))))

@@ -1,4 +1,4 @@
-"""Blocks over the cells of a grid: OmniTokenizer's, as a single frame meets them."""
+"""OmniTokenizer's transformer blocks over the cells of a grid, for a single frame."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from openmagvit2.errors import UserError, check_choice
 from openmagvit2.models.layers.rope import apply_rope, grid_cells
-from openmagvit2.models.layers.window_attention import WindowAttention, offset_numbers
+from openmagvit2.models.layers.window_attention import WindowAttention, offgroup_numbers
 
 
 class Peg(nn.Conv2d):
-    """A depthwise 3x3 convolution, which tells cells where they are (conditional positions)."""
+    """Depthwise 3x3 convolution that encodes positions (conditional position encoding)."""
 
     def __init__(self, dim: int) -> None:
         super().__init__(dim, dim, 3, padding=1, groups=dim)
@@ -25,7 +25,7 @@ class Peg(nn.Conv2d):
 
 
 class GatedFeedForward(nn.Sequential):
-    """LayerNorm, then ``out(a * gelu(b))`` of the two halves of a layer 8/3 as wide each."""
+    """LayerNorm and ``out(a * gelu(b))``, where a and b are projections, each 8/3 as wide."""
 
     def __init__(self, dim: int) -> None:
         inner = int(4 * (2 / 3) * dim)
@@ -38,7 +38,7 @@ class GatedFeedForward(nn.Sequential):
 
 
 class Gate(nn.Module):
-    """Halve the channels: the first half times GELU of the second."""
+    """Multiply the first half of the channels by the GELU of the second."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., 2 n) to (..., n)."""
@@ -47,7 +47,7 @@ class Gate(nn.Module):
 
 
 class OffsetBias(nn.Module):
-    """A small network that gives each head a number for each offset between two cells."""
+    """MLP that computes a bias for each head and each offset between two cells."""
 
     def __init__(self, dim: int, num_heads: int) -> None:
         super().__init__()
@@ -60,26 +60,27 @@ class OffsetBias(nn.Module):
         )
 
     def forward(self, height: int, width: int) -> Tensor:
-        """Return what is added to the logits of a grid, (num_heads, cells, cells)."""
+        """Return the bias of the attention logits of a grid, (num_heads, cells, cells)."""
         weight = next(self.layers.parameters())
         rows, columns = (torch.arange(1 - n, n, device=weight.device) for n in (height, width))
         offsets = torch.cartesian_prod(rows, columns).to(weight.dtype)
         values = self.layers(offsets.sign() * offsets.abs().log1p())
-        numbers = offset_numbers(height, width, weight.device)
+        numbers = offgroup_numbers(height, width, weight.device)
         return values[numbers].permute(2, 0, 1)
 
 
 class GridAttention(nn.Module):
-    """Attention of all cells to all: queries of normalised cells, keys and values of raw ones, unit
-    vectors with learned scales, logits eight times as large.
+    """Full cosine attention with learned scales per channel and a factor of 8 on the logits; only
+    queries are computed from normalized cells.
 
     Args:
-        dim, num_heads, head_dim: Width, heads, and the width of a head, whatever ``dim`` is.
-        positions: 'rope' turns pairs of channels by column and row in turn; 'bias' adds
+        dim, num_heads, head_dim: Width, number of heads and width of a head, which is independent
+            of ``dim``.
+        positions: 'rope' rotates pairs of channels, alternately by column and by row; 'bias' adds
             :class:`OffsetBias`.
 
     Raises:
-        UserError: 4 does not divide ``head_dim`` of rotary positions.
+        UserError: ``positions`` is 'rope' and ``head_dim`` is not divisible by 4.
     """
 
     def __init__(self, dim: int, num_heads: int, head_dim: int, positions: str) -> None:
@@ -115,8 +116,9 @@ class GridAttention(nn.Module):
 
 
 def turns(height: int, width: int, head_dim: int, device: torch.device) -> Tensor:
-    """Return a table of :func:`apply_rope`: pair 2 k turns by column / 10000^(4 k / head_dim), pair
-    2 k + 1 by row: float32 (height * width, head_dim / 2, 2).
+    """Return the table for :func:`apply_rope`, float32 (height * width, head_dim / 2, 2).
+
+    Pair 2 k is rotated by column / 10000^(4 k / head_dim), pair 2 k + 1 likewise by row.
     """
     steps = torch.arange(head_dim // 4, dtype=torch.float32, device=device) * (4 / head_dim)
     theta = 10000.0**-steps
@@ -126,7 +128,7 @@ def turns(height: int, width: int, head_dim: int, device: torch.device) -> Tenso
 
 
 class FrameAttention(nn.Module):
-    """Attention over the frames of one cell, of which an image has one: its value alone."""
+    """Attention over the frames of a cell; for an image, a single frame, it is the value only."""
 
     def __init__(self, dim: int, inner: int) -> None:
         super().__init__()
@@ -139,7 +141,7 @@ class FrameAttention(nn.Module):
 
 
 class GridBlock(nn.Module):
-    """Positions, attention and a feed-forward, each added to the cells; windows have no ``peg``."""
+    """Residual position encoding, attention and feed-forward; window blocks have no ``peg``."""
 
     def __init__(self, dim: int, attention: nn.Module, peg: bool = True) -> None:
         super().__init__()
@@ -155,11 +157,11 @@ class GridBlock(nn.Module):
 
 
 class GridTransformer(nn.Module):
-    """Blocks of several kinds, and a norm.
+    """A sequence of blocks and a final norm.
 
     Args:
         dim: Width.
-        blocks: Modules from (B, h, w, dim) to the same shape.
+        blocks: Modules that map (B, h, w, dim) to the same shape.
     """
 
     def __init__(self, dim: int, blocks: Sequence[nn.Module]) -> None:
@@ -180,17 +182,17 @@ def spatial_and_temporal(
     window: int,
     positions: str,
 ) -> tuple[GridTransformer, GridTransformer]:
-    """Return the two transformers of encoder or decoder.
+    """Build the spatial and the temporal transformer of an encoder or decoder.
 
     Args:
-        spatial: A letter for each block: 't' over all cells, 'w' over those of a window.
-        temporal: A letter 't' for each block over frames.
-        dim, num_heads, head_dim, positions: See :class:`GridAttention`; windows have heads that
-            share ``dim``.
-        window: Cells of a window's side.
+        spatial: One letter per block: 't' attends over all cells, 'w' within windows.
+        temporal: One letter 't' per block over frames.
+        dim, num_heads, head_dim, positions: See :class:`GridAttention`; in windows, the width of a
+            head is dim / num_heads.
+        window: Side of a window in cells.
 
     Raises:
-        UserError: Another letter.
+        UserError: ``spatial`` or ``temporal`` has another letter.
     """
     own: dict[str, Any] = dict(
         t=partial(GridAttention, dim, num_heads, head_dim, positions),

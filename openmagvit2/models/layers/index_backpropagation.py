@@ -1,4 +1,4 @@
-"""Rows of a table that all rows get gradients through, and the entropies of their distribution, in
+"""Table lookup with gradients for all rows, and the entropies of the distribution over rows, in
 bounded memory (docs/reference/specification.md, Index backpropagation).
 """
 
@@ -11,21 +11,21 @@ from torch.autograd.function import once_differentiable
 
 from openmagvit2.dtypes import exact_matmul
 
-# Inside the logarithm of the mean distribution, as the official code has it.
+# Added inside the logarithm of the mean distribution, as in the official code.
 EPS = 1e-5
 
 
 class IndexCodes(NamedTuple):
-    """What :func:`index_codes` returns for M vectors of D channels.
+    """Result of :func:`index_codes` for M vectors of D channels.
 
     Attributes:
-        codes: Rows (M, D) with the gradient of ``softmax(x @ table.T) @ table`` beside their own;
-            the official form is ``(onehot + p - p.detach()) @ table``.
-        chosen: The same rows with their own gradient alone.
-        rows: Their numbers, int64 (M,): the largest inner product, the first of equal ones.
-        per_sample: Mean entropy of ``softmax(x @ table.T / temperature)``, in nats; 0 where no
-            temperature is given.
-        codebook: Entropy of the mean of these distributions, likewise.
+        codes: Selected rows (M, D), with the gradient of ``softmax(x @ table.T) @ table`` in
+            addition to their own; in the official code, ``(onehot + p - p.detach()) @ table``.
+        chosen: The same rows with only their own gradient.
+        rows: Row numbers, int64 (M,): the largest inner product, the first in a tie.
+        per_sample: Mean entropy of ``softmax(x @ table.T / temperature)``, in nats; 0 without a
+            temperature.
+        codebook: Entropy of the mean of these distributions, in nats; 0 without a temperature.
     """
 
     codes: Tensor
@@ -40,14 +40,14 @@ def index_codes(
 ) -> IndexCodes:
     """Quantize vectors by their largest inner product.
 
-    Inner products are formed once forward and once backward, block by block: their product with
-    the rows is the costly part, and all gradients share it.
+    Inner products are computed block by block, once forward and once backward, where all gradients
+    share the costly product with the rows.
 
     Args:
         x: Vectors (M, D).
         table: Rows (K, D).
-        temperature: That of the entropies; None leaves these out.
-        max_elements: Inner products that stand in memory at a time.
+        temperature: Temperature of the entropies; None skips them.
+        max_elements: Maximum number of inner products in memory at a time.
     """
     return IndexCodes(*_IndexBackpropagation.apply(x, table, temperature, max_elements))
 
@@ -88,7 +88,7 @@ class _IndexBackpropagation(torch.autograd.Function):
         per_sample: Tensor | None,
         codebook: Tensor | None,
     ) -> tuple[Tensor | None, ...]:
-        """Return the gradients of x and the table."""
+        """Return the gradients of ``x`` and ``table``."""
         x, table, rows, mean = ctx.saved_tensors
         dx, dtable = None, torch.zeros_like(table)
         if codes is not None or per_sample is not None or codebook is not None:
@@ -108,7 +108,7 @@ class _IndexBackpropagation(torch.autograd.Function):
 
 
 def _slope(mean: Tensor, codebook: Tensor | None) -> Tensor | None:
-    """Return the gradient of the mean distribution by that of its entropy."""
+    """Return the gradient of the mean distribution, given that of its entropy."""
     if codebook is None:
         return None
     shifted = mean + EPS
@@ -123,15 +123,15 @@ def _of_logits(
     count: int,
     temperature: float,
 ) -> Tensor:
-    """Return the gradient of a block of logits, which it overwrites.
+    """Return the gradient of a block of logits, computed in place.
 
     Args:
-        logits: (m, K).
+        logits: (m, K); overwritten.
         codes: Inner products of the codes' gradient and the rows, (m, K); overwritten.
-        per_sample: Gradient of the mean entropy of a vector.
+        per_sample: Gradient of the mean per-sample entropy.
         slope: Gradient of the mean distribution, (K,).
-        count: Vectors that the two entropies are means of.
-        temperature: That of the entropies.
+        count: Total number of vectors, over which the two entropies average.
+        temperature: Temperature of the entropies.
     """
     terms = []
     if codes is not None:
@@ -139,7 +139,7 @@ def _of_logits(
     if per_sample is not None or slope is not None:
         log = logits.div_(temperature).log_softmax(-1)
         p = log.exp()
-        # That of an entropy -sum(p log p) by p is -(log p + 1); the softmax takes the 1 away.
+        # The derivative of -sum(p log p) by p is -(log p + 1); the softmax cancels the 1.
         d = log.mul_(0.0 if per_sample is None else -per_sample)
         d = d if slope is None else d.add_(slope)
         terms.append(_through_softmax(p, d).div_(count * temperature))
@@ -147,11 +147,11 @@ def _of_logits(
 
 
 def _through_softmax(p: Tensor, gradient: Tensor) -> Tensor:
-    """Return p (g - sum(p g)) for each row, in the gradient's memory."""
+    """Return p (g - sum(p g)) for each row, the gradient through the softmax; in place."""
     return gradient.sub_((p * gradient).sum(-1, keepdim=True)).mul_(p)
 
 
 def _blocks(x: Tensor, table: Tensor, max_elements: int) -> list[slice]:
-    """Return slices of the vectors whose logits have at most ``max_elements`` numbers."""
+    """Return slices of the vectors such that a slice has at most ``max_elements`` logits."""
     size = max(max_elements // len(table), 1)
     return [slice(start, start + size) for start in range(0, len(x), size)]

@@ -1,4 +1,4 @@
-"""Initial weights of networks; functions for ``Module.apply``."""
+"""Weight initialization; functions for ``Module.apply``."""
 
 import math
 
@@ -7,22 +7,24 @@ from torch import nn
 
 
 def init_normal(module: nn.Module, deviation: float = 0.02) -> None:
-    """Draw normal weights of linear layers, convolutions and embeddings, set biases to zero."""
+    """Initialize linear layers, convolutions and embeddings with normal weights and zero biases."""
     if isinstance(module, (nn.Linear, nn.Conv2d, nn.Embedding)):
         nn.init.normal_(module.weight, 0.0, deviation)
     _zero_bias(module)
 
 
 def init_linear(module: nn.Module) -> None:
-    """Do what :func:`init_normal` does, for linear layers alone."""
+    """Apply :func:`init_normal` to linear layers only."""
     if isinstance(module, nn.Linear):
         init_normal(module)
 
 
 def init_truncated(module: nn.Module) -> None:
-    """Draw normal weights of deviation 0.02, cut at two deviations; set biases to zero."""
+    """Initialize with normal weights of deviation 0.02, truncated at two deviations, and zero
+    biases.
+    """
     if isinstance(module, (nn.Linear, nn.Embedding)):
-        # The inverse of the distribution at uniform numbers; torch's own waits for the device.
+        # Invert the distribution at uniform numbers; torch's function synchronizes with the device.
         bound = math.erf(2**0.5)
         with torch.no_grad():
             module.weight.uniform_(-bound, bound).erfinv_().mul_(0.02 * 2**0.5)
@@ -30,8 +32,8 @@ def init_truncated(module: nn.Module) -> None:
 
 
 def init_xavier(module: nn.Module) -> None:
-    """Draw Xavier's uniform weights, in convolutions over patches as over one vector; set biases of
-    linear layers to zero.
+    """Initialize with Xavier uniform weights, treating patch convolutions as linear layers, and
+    with zero biases in linear layers.
     """
     if isinstance(module, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
         nn.init.xavier_uniform_(module.weight.view(module.weight.shape[0], -1))

@@ -1,4 +1,4 @@
-"""One iteration in several micro-batches: what a batch does to averages and tables happens once."""
+"""Iterations of several micro-batches: averages and tables are updated once per iteration."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,50 +9,49 @@ from torch import Tensor, nn
 
 
 class PerIteration(nn.Module):
-    """A module whose training passes move buffers, or whose loss is of a whole batch.
+    """A module that updates buffers in training, or whose loss depends on the whole batch.
 
-    Each forward pass is one iteration unless a loop says otherwise with
-    :func:`one_iteration`. So the module works in anybody's loop.
+    Each forward pass is one iteration unless it runs inside :func:`one_iteration`, so the module
+    works in any training loop.
 
     Attributes:
-        whole_batch: Whether a pass must know the statistics of all passes of its iteration, those
-            to come too; the loop then rehearses the iteration.
+        whole_batch: Whether a pass needs the statistics of all passes of its iteration, including
+            later ones; the loop then rehearses the iteration.
     """
 
     whole_batch: bool = False
-    # What the passes of an announced iteration have gathered so far; None: none is announced.
+    # Statistics of the passes of the current `one_iteration`; None outside of it.
     gathered: list[tuple[Tensor, ...]] | None = None
-    # What `foresee` made of a rehearsal; None: there was none.
+    # Result of `foresee` after a rehearsal; None without one.
     foreseen: Any = None
 
     def gather(self, *statistics: Tensor) -> None:
-        """Hand over what one pass says, detached; at the end of the iteration it moves buffers."""
+        """Add the detached statistics of one pass, for :meth:`move` at the end of the iteration."""
         if self.gathered is None:
             self.move([statistics])
         else:
             self.gathered.append(statistics)
 
     def foresee(self, statistics: list[tuple[Tensor, ...]]) -> Any:
-        """Return what the passes of an iteration find in ``foreseen``, from the statistics of all
-        its passes, one tuple for each.
+        """Return the value of ``foreseen`` for an iteration, from one tuple of statistics for each
+        of its passes.
         """
         return statistics
 
     def move(self, statistics: list[tuple[Tensor, ...]]) -> None:
-        """Move the buffers by the statistics of an iteration, one tuple for each pass."""
+        """Update the buffers with the statistics of an iteration, one tuple per pass."""
         raise NotImplementedError
 
 
 @contextmanager
 def one_iteration(model: nn.Module, rehearse: Callable[[], Any] | None = None) -> Iterator[None]:
-    """Treat the training passes within as micro-batches of one iteration.
+    """Treat the training passes inside the context as micro-batches of one iteration.
 
-    An error within leaves all buffers as they were. Within an announced iteration this changes
-    nothing.
+    If an error occurs, no buffer changes. Nested contexts have no effect.
 
     Args:
-        model: The model; its :class:`PerIteration` parts are addressed.
-        rehearse: Makes the passes of the iteration without a step; called where a part needs the
+        model: Model with :class:`PerIteration` parts.
+        rehearse: Runs the passes of the iteration without a step; called if a part has
             ``whole_batch``.
     """
     parts = [part for part in _parts(model) if part.gathered is None]
@@ -76,13 +75,13 @@ def one_iteration(model: nn.Module, rehearse: Callable[[], Any] | None = None) -
 
 
 def needs_whole_batch(model: nn.Module) -> bool:
-    """Return whether a part must know the statistics of all passes of its iteration."""
+    """Return whether a part needs the statistics of all passes of its iteration."""
     return any(part.whole_batch for part in _parts(model))
 
 
 @contextmanager
 def each_pass(model: nn.Module) -> Iterator[None]:
-    """Let each pass within move the buffers at once, also within an announced iteration."""
+    """Let each pass in the context update buffers at once, even inside :func:`one_iteration`."""
     announced = [(part, part.gathered) for part in _parts(model)]
     for part, _ in announced:
         part.gathered = None

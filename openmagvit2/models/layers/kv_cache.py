@@ -1,14 +1,13 @@
-"""Keys and values of the positions that a decoding has passed."""
+"""KV cache of decoding."""
 
 from torch import Tensor
 
 
 class LayerCache:
-    """Keys and values of one attention layer: allocated once, at the first append, in the type of
-    what is appended, and read sliced to what is filled.
+    """KV cache of an attention layer, allocated at the first append in the dtype of its arguments.
 
     Args:
-        length: Positions it has room for.
+        length: Capacity in positions.
     """
 
     def __init__(self, length: int) -> None:
@@ -19,8 +18,8 @@ class LayerCache:
         self.rows: Tensor | None = None
 
     def before(self, rows: Tensor) -> Tensor:
-        """Return the row before each of (B, T, D), zeros before the first of all; to be called
-        before their keys are appended.
+        """Return the previous row of each of the new rows (B, T, D), zeros for the first of all;
+        call this before appending their keys.
         """
         if self.rows is None:
             self.rows = rows.new_zeros(len(rows), 1 + self.length, rows.shape[2])
@@ -29,7 +28,7 @@ class LayerCache:
         return self.rows[:, self.filled : end]
 
     def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Add (B, heads, T, head_dim) behind what is there; all of it comes back, as views."""
+        """Append keys and values (B, heads, T, head_dim); return views of all that are filled."""
         if self.keys is None or self.values is None:
             shape = (*keys.shape[:2], self.length, keys.shape[3])
             self.keys, self.values = keys.new_empty(shape), values.new_empty(shape)
@@ -41,11 +40,11 @@ class LayerCache:
         return self.keys[:, :, :end], self.values[:, :, :end]
 
     def cut(self, length: int) -> None:
-        """Forget all but the first ``length`` positions; the next ones take their memory."""
+        """Discard all but the first ``length`` positions; later ones overwrite the rest."""
         assert 0 <= length <= self.filled, f'{self.filled} positions are filled, not {length}'
         self.filled = length
 
 
 def new_cache(layers: int, length: int) -> list[LayerCache]:
-    """Return one cache for each layer."""
+    """Return one cache per layer."""
     return [LayerCache(length) for _ in range(layers)]

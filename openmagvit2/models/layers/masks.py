@@ -1,4 +1,4 @@
-"""Which rows of a sequence see which: the one place where attention masks are made."""
+"""Attention masks; all of them are made here."""
 
 from collections.abc import Sequence
 
@@ -7,35 +7,35 @@ from torch import Tensor
 
 
 def causal_mask(new: int, total: int, device: torch.device) -> Tensor:
-    """Return True where one of the last ``new`` of ``total`` rows may look: bool (new, total)."""
+    """Return the causal mask of the last ``new`` of ``total`` rows: bool (new, total)."""
     return torch.ones(new, total, dtype=torch.bool, device=device).tril(total - new)
 
 
-def set_numbers(groups: Sequence[int], device: torch.device) -> Tensor:
-    """Number the sets of a sequence: int64 (rows,), the set of each row.
+def group_numbers(groups: Sequence[int], device: torch.device) -> Tensor:
+    """Return the number of each row's group, int64 (rows,).
 
     Args:
-        groups: Sizes of the sets in order, prefix rows included.
-        device: Device of the numbers; they are made there, because a copy would wait for it.
+        groups: Sizes of the groups in order, prefix rows included.
+        device: Device of the result, created there because a copy would wait for the device.
     """
-    sizes = enumerate(groups)
-    return torch.cat([torch.full((size,), number, device=device) for number, size in sizes])
+    parts = [torch.full((size,), number, device=device) for number, size in enumerate(groups)]
+    return torch.cat(parts)
 
 
-def group_mask(sets: Tensor, new: int, total: int) -> Tensor:
-    """Return the mask of a sequence in sets: a row sees its own set and all sets before.
+def group_mask(numbers: Tensor, new: int, total: int) -> Tensor:
+    """Return a block-causal mask: a row attends to its own group and all previous groups.
 
     Args:
-        sets: The set of each row, see :func:`set_numbers`.
-        new: The last rows of ``total``, which look; the others are in a cache.
-        total: Rows so far.
+        numbers: Number of each row's group, see :func:`group_numbers`.
+        new: Number of query rows, the last ones of ``total``; the others are in a cache.
+        total: Number of rows so far.
 
     Returns:
-        bool (new, total), True where a row may look.
+        bool (new, total), True where a row may attend.
     """
-    return sets[None, :total] <= sets[total - new : total, None]
+    return numbers[None, :total] <= numbers[total - new : total, None]
 
 
 def with_prefix(groups: Sequence[int], rows: int) -> tuple[int, ...]:
-    """Return sets of tokens, and ``rows`` prefix rows in front, which belong to the first set."""
+    """Return the groups of a sequence whose ``rows`` prefix rows belong to the first group."""
     return (groups[0] + rows, *groups[1:])

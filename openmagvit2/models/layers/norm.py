@@ -1,4 +1,4 @@
-"""Normalisation layers."""
+"""Normalization layers."""
 
 from contextlib import AbstractContextManager
 from typing import Any
@@ -12,10 +12,10 @@ from openmagvit2.dtypes import autocast_dtype, without_autocast
 
 
 class GroupNorm(nn.GroupNorm):
-    """``nn.GroupNorm`` that also takes groups of a single value, which become the bias.
+    """``nn.GroupNorm`` that also accepts groups of a single value, whose output is the bias.
 
-    torch's layer refuses them, though nothing is estimated over the batch: an image of one latent
-    position through 32 channels in 32 groups has them.
+    torch's layer rejects them, though no statistic is over the batch. They occur in one image of
+    one latent position with 32 channels in 32 groups.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -24,29 +24,29 @@ class GroupNorm(nn.GroupNorm):
 
 
 def norm_silu_conv(norm: nn.GroupNorm, conv: nn.Module, x: Tensor) -> Tensor:
-    """Return ``conv(F.silu(norm(x)))`` for (B, C, H, W), the same numbers in less memory.
+    """Return ``conv(F.silu(norm(x)))`` for (B, C, H, W): the same result in less memory.
 
-    Without gradients swish overwrites the normalised map. With them ``x`` alone is kept: what lies
-    between it and the convolution is made again in the backward pass.
+    Without gradients, the activation is in place. With gradients, only ``x`` is saved, and the
+    input of the convolution is recomputed in the backward pass.
     """
     if not torch.is_grad_enabled():
         x = F.silu(norm(x), inplace=True)
         return conv(x)
-    # A compiler chooses itself what to make again.
+    # A compiler decides itself what to recompute.
     if torch.compiler.is_compiling() or norm.weight is None or not _is_plain(conv):
         return conv(F.silu(norm(x)))
     return _NormSiluConv.apply(x, norm.weight, norm.bias, conv.weight, conv.bias, norm, conv)
 
 
 def _is_plain(conv: nn.Module) -> bool:
-    """Whether a convolution can be taken apart: no hook waits for its call."""
+    """Return whether a convolution is plain and can be bypassed: zero padding and no hooks."""
     hooks = (conv._forward_hooks, conv._forward_pre_hooks, conv._backward_hooks)
     zeros = type(conv) is nn.Conv2d and conv.padding_mode == 'zeros'
     return zeros and not isinstance(conv.padding, str) and not any(hooks)
 
 
 class _NormSiluConv(torch.autograd.Function):
-    """Group norm, swish and convolution, which keep their input and weights alone."""
+    """Group norm, SiLU and convolution that save only their input and weights."""
 
     @staticmethod
     def forward(
@@ -59,8 +59,8 @@ class _NormSiluConv(torch.autograd.Function):
         norm: nn.GroupNorm,
         conv: nn.Conv2d,
     ) -> Tensor:
-        """Map (B, C, H, W) to the convolution's output; tensors beside ``x`` are the parameters of
-        the two layers, named so that they get gradients.
+        """Map (B, C, H, W) to the convolution's output; the other tensors are the parameters of the
+        two layers, passed as arguments so that they get gradients.
         """
         ctx.save_for_backward(x, scale, shift, weight)
         ctx.norm, ctx.conv = norm, conv
@@ -98,10 +98,10 @@ class _NormSiluConv(torch.autograd.Function):
 
 
 def _autocast(device: torch.device, dtype: torch.dtype | None) -> AbstractContextManager:
-    """Compute in a type, or as the tensors are.
+    """Autocast to a dtype, or disable autocast for None.
 
-    Casts of weights are not cached: made without a graph, they would give the next use of a weight
-    none either.
+    Casts of weights are not cached: a cast made here, without a graph, would cut the gradient of
+    the weight's next use.
     """
     if dtype is None:
         return without_autocast(device)

@@ -1,4 +1,4 @@
-"""Squares of pixels as channels, and back: before the first and after the last convolution."""
+"""Patchify and unpatchify pixels, before the first and after the last convolution."""
 
 import torch
 import torch.nn.functional as F
@@ -8,13 +8,15 @@ from openmagvit2.errors import UserError, check_choice
 
 
 def _hadamard(a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> tuple[Tensor, ...]:
-    """Return sums and differences of four tensors; twice this is four times the input."""
+    """Return sums and differences of four tensors; applied twice, this is four times the input."""
     return a + b + c + d, a + b - c - d, a - b + c - d, a - b - c + d
 
 
 def haar(x: Tensor) -> Tensor:
-    """Apply one level of the Haar transform: (B, C, H, W) to (B, 4C, H/2, W/2), the bands LL, LH
-    (low along the row), HL, HH one after the other, each of C channels and scaled by 1/4.
+    """Apply one level of the Haar transform: (B, C, H, W) to (B, 4C, H/2, W/2).
+
+    The output is a concatenation of the bands LL, LH (low along the row), HL and HH, each of C
+    channels and scaled by 1/4.
     """
     pixels = F.pixel_unshuffle(x, 2).unflatten(1, (x.shape[1], 4)).unbind(2)
     return torch.cat(_hadamard(*pixels), 1) / 4
@@ -27,15 +29,15 @@ def inverse_haar(x: Tensor) -> Tensor:
 
 
 class Patches(nn.Module):
-    """(B, C, H, W) to (B, C * size ** 2, H / size, W / size), without parameters.
+    """Move patches of pixels to channels: (B, C, H, W) to (B, C size^2, H / size, W / size).
 
     Args:
-        size: Pixels of a square's side.
-        kind: 'pixels' takes them as they are (``pixel_unshuffle``); 'haar' takes the Haar transform
-            of the image, ``log2(size)`` times over all channels, as Cosmos does.
+        size: Side of a patch in pixels.
+        kind: 'pixels' (``pixel_unshuffle``), or 'haar' for ``log2(size)`` Haar transforms of all
+            channels, as in Cosmos.
 
     Raises:
-        UserError: ``size`` is no power of two for 'haar'.
+        UserError: ``kind`` is 'haar' and ``size`` is not a power of two.
     """
 
     def __init__(self, size: int, kind: str = 'pixels') -> None:
@@ -57,7 +59,7 @@ class Patches(nn.Module):
 
 
 class Unpatches(Patches):
-    """The inverse of :class:`Patches`, with the same arguments."""
+    """Inverse of :class:`Patches`, with the same arguments."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C size^2, h, w) to (B, C, h size, w size)."""

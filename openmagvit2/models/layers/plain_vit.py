@@ -9,11 +9,11 @@ from openmagvit2.models.layers.vit_block import VitBlock
 
 
 class PlainVit(nn.Module):
-    """Blocks with biases and GELU between two norms (BSQ-ViT).
+    """Pre-norm blocks with biases and GELU between an input and an output norm (BSQ-ViT).
 
     Args:
-        dim, num_layers, num_heads: Width, blocks, heads, which share the width.
-        hidden: Width between the two layers of a feed-forward; None: 4 ``dim``.
+        dim, num_layers, num_heads: Width, number of blocks and number of heads.
+        hidden: Hidden width of the feed-forward; 4 * dim by default.
     """
 
     def __init__(self, dim: int, num_layers: int, num_heads: int, hidden: int | None) -> None:
@@ -24,18 +24,18 @@ class PlainVit(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (B, S, dim), with positions, to the same shape."""
+        """Map (B, S, dim), positions added, to the same shape."""
         return self.norm_out(self.blocks(self.norm_in(x)))
 
 
 def sine_positions(height: int, width: int, dim: int) -> Tensor:
-    """Return fixed positions of a grid, rows first: (height * width, dim).
+    """Return fixed position embeddings of a grid in raster order, (height * width, dim).
 
-    A quarter each of sin(c w), cos(c w), sin(r w), cos(r w) of column c and row r, with
-    w_i = 10000^(-4 i / dim).
+    The quarters of the channels are sin(c w), cos(c w), sin(r w), cos(r w) for column c and row r,
+    with w_i = 10000^(-4 i / dim).
 
     Raises:
-        UserError: 4 does not divide ``dim``.
+        UserError: ``dim`` is not divisible by 4.
     """
     if dim % 4:
         raise UserError(f'dim={dim} must be divisible by 4 for sine and cosine of two axes.')

@@ -1,10 +1,10 @@
-"""Convolutions between the channels of a network and those of a quantizer."""
+"""Convolutions that map between the widths of a network and a quantizer."""
 
 from torch import Tensor, nn
 
 
 class Pointwise(nn.Conv1d):
-    """1x1 convolution of maps (B, C, *grid) with any number of axes."""
+    """1x1 convolution of maps (B, C, *grid) with any number of grid axes."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(in_channels, out_channels, 1)
@@ -15,8 +15,8 @@ class Pointwise(nn.Conv1d):
 
 
 def convolution(in_channels: int, out_channels: int, kernel: int = 1) -> nn.Module:
-    """Return a convolution that keeps the grid: of any grid with a kernel of 1, of (h, w) with an
-    odd one above.
+    """Build a convolution that keeps the size of the grid: any grid for a kernel of 1, (h, w) for
+    a larger, odd kernel.
     """
     if kernel == 1:
         return Pointwise(in_channels, out_channels)

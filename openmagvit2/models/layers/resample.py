@@ -1,4 +1,4 @@
-"""Samplers between the levels of an encoder or decoder; each is one row of the paper's Table 2."""
+"""Down- and upsampling layers of encoder and decoder; each is one row of the paper's Table 2."""
 
 import torch
 import torch.nn.functional as F
@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 
 class PaddedConv(nn.Conv2d):
-    """Stride-2 convolution after a zero row and column at the bottom and right, as in taming's
-    VQGAN (docs/reference/specification.md).
+    """Stride-2 convolution with zero padding at the bottom and right only, as in taming's VQGAN
+    (docs/reference/specification.md).
     """
 
     def __init__(self, channels: int) -> None:
@@ -20,7 +20,7 @@ class PaddedConv(nn.Conv2d):
 
 
 class DepthToSpace(nn.Module):
-    """Learned upsampling: 3x3 convolution to four times the channels, which then fill a 2x2 square
+    """Learned upsampling: 3x3 convolution to four times the channels, then depth-to-space
     (docs/reference/specification.md).
     """
 
@@ -34,7 +34,7 @@ class DepthToSpace(nn.Module):
 
 
 class NearestConv(nn.Module):
-    """Nearest-neighbour upsampling and a 3x3 convolution: what depth-to-space replaced."""
+    """Nearest-neighbor upsampling and a 3x3 convolution, which depth-to-space replaced."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -46,10 +46,10 @@ class NearestConv(nn.Module):
 
 
 def depth_to_space(x: Tensor) -> Tensor:
-    """Map (B, 4C, H, W) to (B, C, 2H, 2W) in DCR order: not ``pixel_shuffle``, which would misread
-    official weights.
+    """Map (B, 4C, H, W) to (B, C, 2H, 2W) in DCR order.
 
-    The memory format stays, so that channels-last networks need no second copy.
+    ``pixel_shuffle`` has another order, which does not fit official weights. The memory format is
+    kept, so that channels-last networks need no second copy.
     """
     if x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous():
         last = rearrange(x.permute(0, 2, 3, 1), 'b h w (p q c) -> b (h p) (w q) c', p=2, q=2)

@@ -8,10 +8,10 @@ from openmagvit2.models.layers.norm import GroupNorm, norm_silu_conv
 
 
 def group_norm(channels: int) -> nn.GroupNorm:
-    """Return GroupNorm as the paper's networks use it: 32 groups, eps 1e-6, affine.
+    """Build the GroupNorm of the paper's networks: 32 groups, eps 1e-6, affine.
 
     Raises:
-        UserError: ``channels`` is no multiple of 32.
+        UserError: ``channels`` is not a multiple of 32.
     """
     if channels % 32:
         raise UserError(
@@ -22,18 +22,17 @@ def group_norm(channels: int) -> nn.GroupNorm:
 
 
 class ResidualBlock(nn.Module):
-    """GroupNorm, swish, 3x3 convolution, twice, plus the shortcut: (B, C_in, H, W) to (B, C_out, H,
-    W).
+    """Residual block of twice GroupNorm, SiLU and 3x3 convolution.
 
-    Where the width changes, the shortcut is a 1x1 convolution.
+    If the width changes, the shortcut is a 1x1 convolution.
 
     Args:
         in_channels, out_channels: Widths.
-        bias: Give every convolution a bias.
-        shortcut: What the 1x1 convolution reads: 'input', or 'branch', the output of the second
+        bias: Whether convolutions have biases.
+        shortcut: Input of the 1x1 convolution: 'input', or 'branch' for the output of the second
             3x3 convolution, as in MaskGIT's code (google-research/maskgit#3), whose published
-            weights need it.
-        dropout: Probability before the second convolution, in training.
+            weights require it.
+        dropout: Dropout rate before the second convolution, in training.
     """
 
     def __init__(
@@ -63,7 +62,7 @@ class ResidualBlock(nn.Module):
             h = norm_silu_conv(self.norm1, self.conv1, x)
             h = self.conv2(F.dropout(F.silu(self.norm2(h)), self.dropout))
         else:
-            # One expression, so that the first map is free when the second convolution runs.
+            # One expression, so that the first map is freed before the second convolution runs.
             h = norm_silu_conv(self.norm2, self.conv2, norm_silu_conv(self.norm1, self.conv1, x))
         if self.nin_shortcut is not None:
             x = self.nin_shortcut(x if self.shortcut == 'input' else h)

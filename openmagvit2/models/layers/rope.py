@@ -9,13 +9,13 @@ from openmagvit2.errors import UserError
 
 
 def grid_cells(grid: Sequence[int], device: torch.device | None = None) -> Tensor:
-    """Return the coordinates of the cells of a grid in raster order: int64 (cells, len(grid))."""
+    """Return the coordinates of a grid's cells in raster order: int64 (cells, len(grid))."""
     axes = torch.meshgrid(*(torch.arange(n, device=device) for n in grid), indexing='ij')
     return torch.stack(axes, -1).flatten(0, -2)
 
 
 def cell_numbers(positions: Tensor, grid: Sequence[int]) -> Tensor:
-    """Map coordinates (..., axes) to numbers of cells in raster order, -1 in prefix rows."""
+    """Map coordinates (..., axes) to raster numbers of cells; prefix rows give -1."""
     number = torch.zeros_like(positions[..., 0])
     for side, coordinate in zip(grid, positions.unbind(-1), strict=True):
         number = number * side + coordinate
@@ -23,23 +23,23 @@ def cell_numbers(positions: Tensor, grid: Sequence[int]) -> Tensor:
 
 
 def rope(positions: Tensor, head_dim: int, base: float = 10000.0) -> Tensor:
-    """Return the cosines and sines of the angles that positions turn pairs of channels by.
+    """Return the cosines and sines of the rotation angles of channel pairs, for each position.
 
-    The pairs are split over the axes as evenly as they go, the first axis takes the rest; the j-th
-    of an axis with n pairs turns by ``coordinate * base^(-j / n)``. A row with a negative
-    coordinate is a prefix row, as that of the class: cosine *and* sine are zero, which makes its
-    query and key vanish. Official weights depend on it.
+    The pairs are divided evenly among the axes; the first axis gets the remainder. The j-th of an
+    axis with n pairs is rotated by ``coordinate * base^(-j / n)``. A row with a negative coordinate
+    is a prefix row, such as that of the class: cosine *and* sine are zero, so its query and key
+    vanish. Official weights depend on this.
 
     Args:
-        positions: (..., axes), whole numbers or floats.
-        head_dim: Channels of an attention head, an even number.
-        base: Longest wavelength, in turns of 2 pi.
+        positions: (..., axes), integers or floats.
+        head_dim: Width of an attention head, an even number.
+        base: Longest wavelength, divided by 2 pi.
 
     Returns:
         float32 (..., head_dim / 2, 2).
 
     Raises:
-        UserError: A head is too narrow.
+        UserError: ``head_dim`` is odd, or has fewer pairs than there are axes.
     """
     axes = positions.shape[-1]
     pairs, odd = divmod(head_dim, 2)
@@ -59,16 +59,16 @@ def rope(positions: Tensor, head_dim: int, base: float = 10000.0) -> Tensor:
 
 
 def rope_table(grid: Sequence[int], head_dim: int, base: float = 10000.0) -> Tensor:
-    """Return the table for one prefix row and a grid in raster order, float32 (1 + cells, head_dim
-    / 2, 2).
+    """Return :func:`rope` of one prefix row and a grid in raster order, float32 (1 + cells,
+    head_dim / 2, 2).
     """
     cells = grid_cells(grid)
     return rope(torch.cat([torch.full_like(cells[:1], -1), cells]), head_dim, base)
 
 
 def apply_rope(x: Tensor, table: Tensor) -> Tensor:
-    """Rotate adjacent pairs of ``x`` (B, T, heads, head_dim) by ``table`` (T, head_dim / 2, 2) or
-    (B, T, head_dim / 2, 2); computed in float32, in which it comes back.
+    """Rotate adjacent channel pairs of ``x`` (B, T, heads, head_dim) by ``table`` (T, head_dim / 2,
+    2) or (B, T, head_dim / 2, 2); compute and return float32.
     """
     a, b = x.float().unflatten(-1, (-1, 2)).unbind(-1)
     cos, sin = table.unsqueeze(-3).unbind(-1)

@@ -1,4 +1,4 @@
-"""Means over processes with a gradient."""
+"""Differentiable means over processes."""
 
 import torch
 from mmengine.dist import all_reduce
@@ -6,12 +6,11 @@ from torch import Tensor
 
 
 def all_reduce_mean(x: Tensor) -> Tensor:
-    """Return the mean of ``x`` over all processes; the gradient is that of this process's own
-    ``x``.
+    """Return the mean of ``x`` over all processes; its gradient goes to this process's ``x``.
 
-    Where every process computes the same loss from the mean, data parallelism, which averages the
-    gradients of the processes, so gives the gradient of one process on the whole batch. Nothing
-    has to be sent in the backward pass.
+    If every process computes the same loss from the mean, data parallelism, which averages
+    gradients over processes, yields the gradient of a single process on the whole batch. The
+    backward pass needs no communication.
     """
     with torch.no_grad():
         mean = x.detach().clone()

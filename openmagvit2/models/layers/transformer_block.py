@@ -9,20 +9,20 @@ from openmagvit2.models.layers.kv_cache import LayerCache
 from openmagvit2.models.layers.masks import causal_mask
 from openmagvit2.models.layers.rope import apply_rope
 
-# Up to this length the fused kernels lose to plain sums: the intra-token blocks have thousands of
-# sequences of 2.
+# Up to this length, plain sums are faster than fused kernels: intra-token blocks have thousands of
+# sequences of length 2.
 SHORT = 4
 
 
 def short_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Compute causal attention over (B, heads, T, head_dim) by elementwise products."""
+    """Compute causal attention over (B, heads, T, head_dim) with elementwise products."""
     scores = (q[:, :, :, None] * k[:, :, None]).sum(-1, dtype=torch.float32) * q.shape[-1] ** -0.5
     scores = scores.masked_fill(~causal_mask(q.shape[2], q.shape[2], q.device), float('-inf'))
     return (scores.softmax(-1).type_as(v)[..., None] * v[:, :, None]).sum(-2)
 
 
 class Attention(nn.Module):
-    """Self-attention with rotary queries and keys, without biases.
+    """Self-attention with rotary position embedding, without biases.
 
     Raises:
         UserError: ``num_heads`` does not divide ``dim``.
@@ -42,7 +42,7 @@ class Attention(nn.Module):
         """See :meth:`TransformerBlock.forward`."""
         heads = self.num_heads
         qk, v = self.wqkv(x).unflatten(-1, (3 * heads, -1)).split([2 * heads, heads], -2)
-        # Angles in float32; products and cache in the type that the projection computes in.
+        # Rotate in float32; attention and cache use the dtype of the projection's output.
         q, k = apply_rope(qk, rope).type_as(v).chunk(2, -2)
         q, k, v = (part.transpose(1, 2) for part in (q, k, v))
         if cache is not None:
@@ -52,17 +52,17 @@ class Attention(nn.Module):
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
-    """Attend from queries (B, heads, new, d) to keys and values (B, heads, total, d), by position.
+    """Attend from queries (B, heads, new, d) to keys and values (B, heads, total, d).
 
     Args:
-        q, k, v: The queries are the last ``new`` of ``total`` positions.
-        mask: Which keys a query sees, True where it does; None: those up to its own position.
+        q, k, v: Queries are those of the last ``new`` of ``total`` positions.
+        mask: bool (new, total), True where a query may attend; causal by default.
     """
     new, total = q.shape[2], k.shape[2]
     if mask is None and new == total <= SHORT:
         return short_attention(q, k, v)
-    # SDPA's own causal mask is aligned to the first key; a single query sees all keys, several
-    # behind a cache need a mask.
+    # SDPA aligns its causal mask to the first key, so several queries after cached ones need an
+    # explicit mask; a single query attends to all keys.
     causal = mask is None and new == total
     if mask is None and 1 < new < total:
         mask = causal_mask(new, total, q.device)
@@ -70,7 +70,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
 
 
 class FeedForward(nn.Module):
-    """SwiGLU with two thirds of 4 * dim hidden units, rounded up to a multiple of 256."""
+    """SwiGLU feed-forward with 2/3 * 4 * dim hidden units, rounded up to a multiple of 256."""
 
     def __init__(self, dim: int, dropout: float) -> None:
         super().__init__()
@@ -90,7 +90,7 @@ class TransformerBlock(nn.Module):
     official ones.
 
     Attributes:
-        drop_path: Probability that a branch is left out in training, for each sample independently.
+        drop_path: Probability that a sample skips a branch in training.
     """
 
     drop_path: float = 0.0
@@ -108,16 +108,16 @@ class TransformerBlock(nn.Module):
         """Map rows (B, T, dim) to rows of the same shape.
 
         Args:
-            x: Rows behind those in the cache.
-            rope: Angles of the rows, (T, head_dim / 2, 2) or (B, T, head_dim / 2, 2).
-            cache: Keys and values of the rows before; these are appended.
-            mask: bool (T, rows in all), True where a row may look; causal by default.
+            x: Rows that follow those in the cache.
+            rope: Rotary table of the rows, (T, head_dim / 2, 2) or (B, T, head_dim / 2, 2).
+            cache: Keys and values of the previous rows; those of ``x`` are appended.
+            mask: bool (T, total rows), True where a row may attend; causal by default.
         """
         x = x + self.kept(self.attention(self.attention_norm(x), rope, cache, mask))
         return x + self.kept(self.feed_forward(self.ffn_norm(x)))
 
     def kept(self, branch: Tensor) -> Tensor:
-        """Return a branch (B, T, dim), in training zero for some samples and larger for others."""
+        """Apply stochastic depth to a branch (B, T, dim): drop it for some samples in training."""
         if not (self.training and self.drop_path):
             return branch
         return branch * F.dropout(branch.new_ones(len(branch), 1, 1), self.drop_path)

@@ -1,4 +1,4 @@
-"""Vision transformer over the cells of an image and latent tokens, as TiTok uses it twice."""
+"""Vision transformer over image patches and latent tokens: TiTok's encoder and decoder."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -11,12 +11,12 @@ from openmagvit2.models.layers.arguments import check_heads
 
 
 def random_vector(*shape: int) -> nn.Parameter:
-    """Return a learned vector of the last axis' width: normal, scaled to unit length."""
+    """Return a parameter initialized from N(0, 1 / width), where width is the last axis."""
     return nn.Parameter(torch.randn(shape) * shape[-1] ** -0.5)
 
 
 def patch_grid(image_size: Sequence[int], patch_size: int) -> tuple[int, ...]:
-    """Count squares of ``patch_size`` pixels along each axis of an image.
+    """Return the number of patches along each axis of an image.
 
     Raises:
         UserError: ``patch_size`` does not divide a side.
@@ -27,15 +27,15 @@ def patch_grid(image_size: Sequence[int], patch_size: int) -> tuple[int, ...]:
 
 
 class LatentVit(nn.Module):
-    """Transformer over one class token, the cells of an image and latent tokens, each kind with
-    learned positions. All see each other.
+    """Bidirectional transformer over a class token, the cells of an image and latent tokens, with
+    learned positions.
 
     Args:
-        num_cells: Cells of the image.
-        num_tokens: Latent tokens.
+        num_cells: Number of cells of the image.
+        num_tokens: Number of latent tokens.
         dim: Width.
-        num_layers: Pre-norm blocks, with biases, exact GELU and an MLP four times as wide.
-        num_heads: Heads; they share ``dim``.
+        num_layers: Number of pre-norm blocks, with biases, exact GELU and an MLP ratio of 4.
+        num_heads: Number of heads.
 
     Raises:
         UserError: ``num_heads`` does not divide ``dim``.
@@ -44,7 +44,7 @@ class LatentVit(nn.Module):
     def __init__(
         self, num_cells: int, num_tokens: int, dim: int, num_layers: int, num_heads: int
     ) -> None:
-        # Half a second, which programs without a transformer save.
+        # Imported here, as it takes half a second that programs without a transformer can save.
         from timm.models.vision_transformer import Block
 
         super().__init__()
@@ -53,14 +53,14 @@ class LatentVit(nn.Module):
         self.positional_embedding = random_vector(num_cells + 1, dim)
         self.latent_token_positional_embedding = random_vector(num_tokens, dim)
         self.ln_pre = nn.LayerNorm(dim)
-        # torch's LayerNorm for its eps of 1e-5; timm's own has 1e-6.
+        # Use torch's LayerNorm for its eps of 1e-5; timm's has 1e-6.
         block = partial(Block, dim, num_heads, qkv_bias=True, norm_layer=nn.LayerNorm)
         self.blocks = nn.Sequential(*(block() for _ in range(num_layers)))
         self.ln_post = nn.LayerNorm(dim)
 
     def forward(self, cells: Tensor, latents: Tensor) -> tuple[Tensor, Tensor]:
-        """Map cells (B, num_cells, dim), row by row, and latents (B, num_tokens, dim), both without
-        positions, to both after the last norm.
+        """Map cells (B, num_cells, dim) in raster order and latents (B, num_tokens, dim), both
+        without positions, to their outputs after the final norm.
         """
         first = self.class_embedding.expand(len(cells), 1, -1)
         x = torch.cat([first, cells], 1) + self.positional_embedding

@@ -1,4 +1,4 @@
-"""Attention in both directions, and the pre-norm block of ViT-VQGAN, BSQ-ViT and U-ViT."""
+"""Bidirectional attention, and the pre-norm block of ViT-VQGAN, BSQ-ViT and U-ViT."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,13 +15,13 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = dict(tanh=torch.tanh, gelu=
 
 
 class SelfAttention(nn.Module):
-    """Attention in both directions; queries, keys and values in one layer.
+    """Bidirectional self-attention with a joint layer for queries, keys and values.
 
     Args:
-        dim, num_heads: Width and heads.
+        dim, num_heads: Width and number of heads.
         head_dim: Width of a head; dim / num_heads by default.
-        qkv_bias: Whether queries, keys and values have a bias; the output has one.
-        dropout: Probability of attention weights, in training.
+        qkv_bias: Whether queries, keys and values have biases; the output always has one.
+        dropout: Dropout rate of attention weights, in training.
 
     Raises:
         UserError: ``num_heads`` does not divide ``dim``, and ``head_dim`` is None.
@@ -45,7 +45,7 @@ class SelfAttention(nn.Module):
         self.out = nn.Linear(inner, dim)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Map (B, S, dim) to the same shape; a mask (S, S) is True where a row may look."""
+        """Map (B, S, dim) to the same shape; a mask (S, S) is True where a row may attend."""
         q, k, v = rearrange(self.qkv(x), 'b s (n h d) -> n b h s d', n=3, h=self.num_heads)
         dropout = self.dropout if self.training else 0.0
         out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
@@ -56,8 +56,8 @@ class VitBlock(nn.Module):
     """``x + attention(norm1(x))``, then ``x + fc2(activation(fc1(norm2(x))))``.
 
     Args:
-        dim, num_heads: Width and heads.
-        hidden: Width between the two layers of the feed-forward; 4 * dim by default.
+        dim, num_heads: Width and number of heads.
+        hidden: Hidden width of the feed-forward; 4 * dim by default.
         activation: 'tanh' or 'gelu'.
         attention: Other arguments of :class:`SelfAttention`.
     """

@@ -1,4 +1,4 @@
-"""Attention inside square windows of a grid, with a learned bias for each offset (Swin)."""
+"""Attention within square windows of a grid, with a learned relative position bias (Swin)."""
 
 import torch
 import torch.nn.functional as F
@@ -10,11 +10,11 @@ from openmagvit2.models.layers.rope import grid_cells
 
 
 class WindowAttention(nn.Module):
-    """Attention of each cell to those of its window; the windows do not overlap or move.
+    """Attention of each cell to those of its window; windows neither overlap nor shift.
 
     Args:
-        dim, num_heads: Width and heads, which share it.
-        window: Cells of a window's side.
+        dim, num_heads: Width and number of heads.
+        window: Side of a window in cells.
 
     Raises:
         UserError: ``num_heads`` does not divide ``dim``.
@@ -29,10 +29,10 @@ class WindowAttention(nn.Module):
         self.norm = nn.LayerNorm(dim, bias=False)
         self.qkv, self.proj = nn.Linear(dim, 3 * dim, bias=False), nn.Linear(dim, dim)
         self.bias = nn.Parameter(torch.randn((2 * window - 1) ** 2, num_heads) * 0.02)
-        self.register_buffer('offsets', offset_numbers(window, window), persistent=False)
+        self.register_buffer('offsets', offgroup_numbers(window, window), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (B, h, w, dim), sides that ``window`` divides, to the same shape."""
+        """Map (B, h, w, dim) to the same shape; ``window`` must divide h and w."""
         height, width, size = *x.shape[1:3], self.window
         split = dict(a=size, b=size, n=self.num_heads)
         qkv = self.qkv(self.norm(x)).chunk(3, -1)
@@ -44,7 +44,7 @@ class WindowAttention(nn.Module):
         return self.proj(rearrange(out, '(B i j) n (a b) d -> B (i a) (j b) (n d)', **sides))
 
 
-def offset_numbers(height: int, width: int, device: torch.device | None = None) -> Tensor:
+def offgroup_numbers(height: int, width: int, device: torch.device | None = None) -> Tensor:
     """Number the offsets between the cells of a grid in raster order.
 
     Returns:

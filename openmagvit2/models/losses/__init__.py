@@ -1,4 +1,4 @@
-"""The loss slot; entropy and commitment live with their quantizer."""
+"""The loss slot; entropy and commitment losses are part of the quantizer."""
 
 from openmagvit2.models.losses.adaptive_weight import AdaptiveWeight
 from openmagvit2.models.losses.adversarial import Adversarial

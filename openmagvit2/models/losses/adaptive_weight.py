@@ -10,8 +10,8 @@ from openmagvit2.registry import LOSSES
 
 @LOSSES.register_module()
 class AdaptiveWeight:
-    """Brings the adversarial gradient at the decoder's last layer to the size of that of the
-    reconstruction: ``weight * clamp(|grad rec| / (|grad adv| + eps), low, high)``.
+    """Balance the adversarial and reconstruction gradients at the decoder's last layer with the
+    weight ``weight * clamp(|grad rec| / (|grad adv| + eps), low, high)``.
 
     Args:
         weight: Factor of the ratio.
@@ -29,11 +29,13 @@ class AdaptiveWeight:
     ) -> Tensor:
         """Return the weight of one iteration, a detached scalar, the same on all processes.
 
+        Gradients are averaged over processes before their norms are taken, so they are those of the
+        global batch.
+
         Args:
-            reconstruction: The weighted reconstruction losses, a scalar.
+            reconstruction: Sum of the weighted reconstruction losses, a scalar.
             adversarial: The unweighted adversarial loss, a scalar.
-            last_layer: Parameter that both gradients are taken at. They are averaged over
-                processes before their norms: those of a global batch.
+            last_layer: Parameter for which both gradients are computed.
         """
         if not isinstance(last_layer, nn.Parameter) or not last_layer.requires_grad:
             raise UserError(

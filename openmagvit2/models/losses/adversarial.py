@@ -1,4 +1,4 @@
-"""The adversarial game of stage I: which losses, which weights, from when, and who steps first."""
+"""The adversarial game of stage I: losses, weights, start, and which side steps first."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,31 +17,33 @@ from openmagvit2.registry import DISCRIMINATORS, LOSSES, Slot
 from openmagvit2.signatures import accepted
 
 KEY = 'training.adversarial'
-# What a regularizer is called with: always, and by name where it accepts that.
+# Arguments of every regularizer, and those passed by name to regularizers that accept them.
 LOGITS = ('real', 'fake')
 GIVEN = ('discriminator', 'image', 'iteration')
 
 
 @LOSSES.register_module()
 class Adversarial(nn.Module):
-    """The rules of the game. Its parts, the discriminator and the regularizers, belong to the model
-    (:meth:`build_parts`), which hands them over at each call, as they are or data-parallel.
+    """Compute the losses of the adversarial game.
+
+    The discriminator and the regularizers belong to the model (:meth:`build_parts`), which passes
+    them to each call, with or without data-parallel wrappers.
 
     Args:
-        discriminator: Config; None plays no game.
+        discriminator: Config; None disables the game.
         generator_loss, discriminator_loss: Names of :mod:`adversarial_losses`, or configs of parts
             with a method of that name.
         weight: Weight of the generator's loss: a number, a schedule, or ``AdaptiveWeight``.
-        discriminator_weight: Weight of the discriminator's loss, regularizers apart.
-        features: Weight of the distance between the discriminator's features of an image and of its
-            reconstruction; the discriminator then has ``features(image) -> list of tensors``.
+        discriminator_weight: Weight of the discriminator's loss without regularizers.
+        features: Weight of the feature matching loss; it requires a discriminator with
+            ``features(image) -> list of tensors``.
         start: Iteration from which the game is played.
-        first: Who steps first on a reconstruction: 'generator' or 'discriminator'.
-        regularizers: Configs of penalties of the discriminator, each with a ``weight`` and, where
-            it differs from that of its class, a ``name`` for logs and checkpoints:
-            ``regularizer(real, fake, discriminator=, image=, iteration=) -> scalar``, or None where
-            an iteration has none. One that does not accept a keyword is not given it. A ``type``
-            of None removes an inherited one.
+        first: Side that steps first on a reconstruction: 'generator' or 'discriminator'.
+        regularizers: Configs of penalties of the discriminator, each with a ``weight`` and,
+            optionally, a ``name`` for logs and checkpoints (by default from its class):
+            ``regularizer(real, fake, discriminator=, image=, iteration=) -> scalar``, or None in
+            iterations without a penalty. Keyword arguments that it does not accept are not passed.
+            A ``type`` of None removes an inherited regularizer.
     """
 
     slots = dict(
@@ -85,7 +87,7 @@ class Adversarial(nn.Module):
         self.features, self.start, self.first = features, start, first
 
     def build_parts(self) -> dict[str, nn.Module]:
-        """Return the ``discriminator`` and the regularizers, each by its name for logs and
+        """Build the ``discriminator`` and the regularizers; return them by their names for logs and
         checkpoints.
         """
         if self.discriminator is None:
@@ -98,7 +100,7 @@ class Adversarial(nn.Module):
         return parts
 
     def is_played(self, iteration: int) -> bool:
-        """Return whether the discriminator takes part after ``iteration`` finished iterations."""
+        """Return whether the game is played after ``iteration`` finished iterations."""
         return self.discriminator is not None and iteration >= self.start
 
     def generator_terms(
@@ -110,18 +112,18 @@ class Adversarial(nn.Module):
         last_layer: Tensor | None,
         iteration: int,
     ) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
-        """Return what the game adds to the autoencoder's loss; no gradient stays in the
-        discriminator.
+        """Return the adversarial terms of the autoencoder's loss; the discriminator's parameters
+        get no gradients.
 
         Args:
             discriminator: The discriminator itself, not its data-parallel wrapper.
             image, fake: Images and their reconstructions (B, 3, *size).
-            reconstruction: The weighted reconstruction losses, a scalar.
-            last_layer: The decoder's; only an adaptive weight needs it.
-            iteration: Finished iterations.
+            reconstruction: Sum of the weighted reconstruction losses, a scalar.
+            last_layer: The decoder's last layer; only an adaptive weight needs it.
+            iteration: Number of finished iterations.
 
         Returns:
-            The weighted sum, the unweighted losses and statistics by name.
+            The weighted sum, and by name the unweighted losses and the statistics.
         """
         with passing_only(discriminator):
             losses = dict(adversarial=self.generator_loss(discriminator(fake).float()))
@@ -145,13 +147,15 @@ class Adversarial(nn.Module):
         fake: Tensor,
         iteration: int,
     ) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
-        """Return the discriminator's loss, its parts and statistics, as :meth:`generator_terms`.
+        """Return the discriminator's weighted loss, and by name its unweighted parts and the
+        statistics.
 
         Args:
-            discriminator: It, or its data-parallel wrapper.
-            regularizers: By name, as :meth:`build_parts` gave them.
-            image, fake: Images (B, 3, H, W) in [-1, 1] and their reconstructions, detached here.
-            iteration: Finished iterations.
+            discriminator: The discriminator, or its data-parallel wrapper.
+            regularizers: Regularizers by name, from :meth:`build_parts`.
+            image, fake: Images (B, 3, H, W) in [-1, 1] and their reconstructions, which are
+                detached here.
+            iteration: Number of finished iterations.
         """
         fake = fake.detach()
         real_logits, fake_logits = discriminator(image).float(), discriminator(fake).float()
@@ -170,8 +174,8 @@ class Adversarial(nn.Module):
 
     @staticmethod
     def _distance(discriminator: nn.Module, image: Tensor, fake: Tensor) -> Tensor:
-        """Return the sum over the discriminator's layers of the mean absolute difference
-        (pix2pixHD).
+        """Return the feature matching loss: mean absolute differences, summed over the
+        discriminator's layers (pix2pixHD).
         """
         if not isinstance(discriminator, FeatureLayers):
             raise UserError(
@@ -186,7 +190,7 @@ class Adversarial(nn.Module):
 
 @contextmanager
 def passing_only(module: nn.Module) -> Iterator[None]:
-    """Let gradients pass through a module and none stay in it; what is frozen stays frozen."""
+    """Let gradients flow through a module but not into its parameters; frozen ones stay frozen."""
     trained = [p for p in module.parameters() if p.requires_grad]
     for parameter in trained:
         parameter.requires_grad_(False)
@@ -198,8 +202,8 @@ def passing_only(module: nn.Module) -> Iterator[None]:
 
 
 def _named(regularizers: Sequence[dict]) -> dict[str, dict]:
-    """Return configs of the regularizers by name: that of the class in small letters, numbered
-    where there are several.
+    """Return the configs of regularizers by name, by default the class name in lower case; repeated
+    names are numbered.
     """
     named: dict[str, dict] = {}
     for config in regularizers:
@@ -219,7 +223,7 @@ def _named(regularizers: Sequence[dict]) -> dict[str, dict]:
 
 
 def _loss(side: str, value: str | dict, *logits: str) -> Callable[..., Tensor]:
-    """Return the loss of a side, of a config or of a name among :mod:`adversarial_losses`."""
+    """Return the loss function of a side, from a config or a name of :mod:`adversarial_losses`."""
     part = AdversarialLoss(**{side: value}) if isinstance(value, str) else LOSSES.build(value)
     method = f'{side}_loss'
     check_call(f'{KEY}.{method}', part, method, *logits)

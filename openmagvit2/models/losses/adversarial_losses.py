@@ -1,4 +1,4 @@
-"""Losses of a generator and a discriminator, by name: logits (B, 1, h', w') to a scalar."""
+"""Losses of generator and discriminator, by name; they map logits (B, 1, h', w') to a scalar."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -8,27 +8,27 @@ from openmagvit2.registry import LOSSES
 
 
 def non_saturating_generator(fake: Tensor) -> Tensor:
-    """Return mean softplus(-logit); logits are averaged over an image *before* the logarithm."""
+    """Return mean softplus(-logit); logits are averaged over an image *before* the softplus."""
     return F.softplus(-fake.flatten(1).mean(1)).mean()
 
 
 def mean_generator(fake: Tensor) -> Tensor:
-    """Return minus the mean logit (VQGAN's, with the hinge loss of the discriminator)."""
+    """Return the negative mean logit (VQGAN, with the hinge loss for the discriminator)."""
     return -fake.mean()
 
 
 def hinge(real: Tensor, fake: Tensor) -> Tensor:
-    """Return half of mean relu(1 - real) + mean relu(1 + fake), patch by patch."""
+    """Return half of mean relu(1 - real) + mean relu(1 + fake), over patches."""
     return 0.5 * (F.relu(1 - real).mean() + F.relu(1 + fake).mean())
 
 
 def vanilla(real: Tensor, fake: Tensor) -> Tensor:
-    """Return half of the two binary cross-entropies in nats, patch by patch."""
+    """Return half the sum of the two binary cross-entropies in nats, over patches."""
     return 0.5 * (F.softplus(-real).mean() + F.softplus(fake).mean())
 
 
 def non_saturating(real: Tensor, fake: Tensor) -> Tensor:
-    """Return the sum of the two binary cross-entropies, in nats, of images' mean logits."""
+    """Return the sum of the two binary cross-entropies in nats, of each image's mean logit."""
     return F.softplus(-real.flatten(1).mean(1)).mean() + F.softplus(fake.flatten(1).mean(1)).mean()
 
 
@@ -38,11 +38,11 @@ DISCRIMINATOR_LOSSES = {'hinge': hinge, 'vanilla': vanilla, 'non_saturating': no
 
 @LOSSES.register_module()
 class AdversarialLoss(nn.Module):
-    """A loss of the generator and one of the discriminator.
+    """Losses of the generator and of the discriminator.
 
     Args:
         generator: 'non_saturating' (the paper's) or 'mean'.
-        discriminator: 'hinge' (the paper's), 'vanilla', or 'non_saturating'.
+        discriminator: 'hinge' (the paper's), 'vanilla' or 'non_saturating'.
     """
 
     def __init__(self, *, generator: str = 'non_saturating', discriminator: str = 'hinge') -> None:

@@ -1,4 +1,4 @@
-"""Which parts of the loss slot fit which place: it has losses, games, penalties and schedules."""
+"""Check parts of the loss slot where they are used: losses, games, penalties and schedules."""
 
 import inspect
 from types import MethodType
@@ -8,22 +8,22 @@ from torch import nn
 
 from openmagvit2.errors import UserError
 
-# What torch gives a module that defines none.
+# The `forward` of a torch module that defines none.
 MISSING = nn.Module.forward
 
 
 def check_call(key: str, part: Any, method: str, *needed: str, maybe: tuple[str, ...] = ()) -> None:
-    """Check that a part can be called as its place calls it.
+    """Check that a part has a method with the arguments of its caller.
 
     Args:
         key: Key of the part, for the error.
-        part: The object that was built from the config at this key.
+        part: The object built from the config at this key.
         method: Name of the method.
         needed: Names of the arguments that are passed by position.
         maybe: Names of the arguments that are passed by name if the method accepts them.
 
     Raises:
-        UserError: The part has no such method, or its method takes other arguments.
+        UserError: The part has no such method, or the method takes other arguments.
     """
     if _takes(getattr(part, method, None), needed, maybe):
         return
@@ -34,7 +34,7 @@ def check_call(key: str, part: Any, method: str, *needed: str, maybe: tuple[str,
 
 
 def _takes(function: Any, needed: tuple[str, ...], maybe: tuple[str, ...]) -> bool:
-    # A module without a `forward` of its own takes anything, and fails.
+    # torch's default `forward` accepts any arguments, and then fails.
     if not callable(function) or isinstance(function, MethodType) and function.__func__ is MISSING:
         return False
     signature = inspect.signature(function)

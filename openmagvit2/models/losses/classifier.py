@@ -1,4 +1,4 @@
-"""Perceptual loss on the outputs of a classifier of ImageNet (TiTok, MaskGIT)."""
+"""Perceptual loss on the outputs of an ImageNet classifier (TiTok, MaskGIT)."""
 
 import logging
 
@@ -12,7 +12,7 @@ from openmagvit2.checkpoint.weights import find_weights, is_published
 from openmagvit2.errors import UserError, check_choice
 from openmagvit2.registry import LOSSES
 
-# torchvision's files of ImageNet-1k weights, version 1.
+# torchvision's files of ImageNet-1k weights, V1.
 FILES = {
     'convnext_small': 'convnext_small-0c510722.pth',
     'resnet50': 'resnet50-0676ba61.pth',
@@ -22,17 +22,18 @@ SIZE, MEAN, STD = 224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 @LOSSES.register_module()
 class ClassifierLoss(nn.Module):
-    """Mean squared difference of a classifier's outputs on image and reconstruction, both resized
-    to 224 pixels (bilinear, antialiased); frozen, in eval mode, not part of the state dict.
+    """Mean squared difference of a classifier's outputs for image and reconstruction, both resized
+    to 224 pixels (bilinear, antialiased). The classifier is frozen, in eval mode, and not part of
+    the state dict.
 
     Args:
-        model: A classifier of torchvision, a name in ``FILES``.
-        weights: Its file. By default ``FILES[model]`` in ``$OPENMAGVIT2_WEIGHTS``, then in torch
-            hub's cache, read when a training starts.
-        of: 'logits', or 'features', which a linear layer makes them from (of 'resnet50' only).
+        model: A torchvision classifier, a name in ``FILES``.
+        weights: File of its weights, read when training starts. By default ``FILES[model]`` in
+            ``$OPENMAGVIT2_WEIGHTS``, then in torch hub's cache.
+        of: 'logits', or 'features', the input of the final linear layer ('resnet50' only).
 
     Raises:
-        UserError: The model has no such output.
+        UserError: The model does not have this output.
     """
 
     def __init__(
@@ -48,16 +49,16 @@ class ClassifierLoss(nn.Module):
         if of == 'features' and model != 'resnet50':
             raise UserError("ClassifierLoss.of='features' needs model='resnet50'.")
         self.model, self.weights, self.of = model, weights, of
-        # In a tuple, so that it is neither a child (state dict, DDP) nor trained.
+        # In a tuple, so that it is not a child module (state dict, DDP) and not trained.
         self._network: tuple[nn.Module, ...] = ()
 
     def load_weights(self) -> None:
-        """Build the network and read its weights.
+        """Build the network and load its weights.
 
         Raises:
-            UserError: The file is not found, or is of another network.
+            UserError: The file is not found, or belongs to another network.
         """
-        # Takes seconds, which those who only ask the slot for names need not wait for.
+        # Imported here, as it takes seconds, which listing the slot should not.
         import torchvision
 
         name, key = FILES[self.model], 'the `weights` of ClassifierLoss'
@@ -75,11 +76,11 @@ class ClassifierLoss(nn.Module):
         self.use(network)
 
     def use(self, network: nn.Module) -> None:
-        """Take a network that is there already: normalised images (B, 3, 224, 224) to (B, K)."""
+        """Use an existing network that maps normalized images (B, 3, 224, 224) to (B, K)."""
         self._network = (network.eval().requires_grad_(False),)
 
     def forward(self, reconstruction: Tensor, image: Tensor) -> Tensor:
-        """Map two (B, 3, H, W) in [-1, 1] to a scalar."""
+        """Map two images (B, 3, H, W) in [-1, 1] to a scalar."""
         if not self._network:
             self.load_weights()
         network = self._network[0].to(image.device)

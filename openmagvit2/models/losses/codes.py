@@ -1,4 +1,4 @@
-"""Cross-entropy of predicted codes of another tokenizer."""
+"""Cross-entropy of predicted codes with another tokenizer's codes."""
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -9,12 +9,12 @@ from openmagvit2.registry import LOSSES
 
 @LOSSES.register_module()
 class CodeCrossEntropy(ReconstructionLoss):
-    """Mean cross-entropy in nats between logits and the codes of an image, for ``CodePixels``
-    (TiTok's first stage).
+    """Mean cross-entropy in nats of logits with the codes of an image, for ``CodePixels`` (TiTok's
+    first stage).
     """
 
     def forward(self, out: Tensor, target: Tensor) -> Tensor:
-        """Map logits (B, K, *grid) and codes int64 (B, *grid), or distributions (B, K, *grid), to a
-        scalar.
+        """Map logits (B, K, *grid) and targets, codes int64 (B, *grid) or distributions (B, K,
+        *grid), to a scalar.
         """
         return F.cross_entropy(out, target)

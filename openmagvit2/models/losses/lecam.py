@@ -12,18 +12,18 @@ from openmagvit2.registry import LOSSES
 
 @LOSSES.register_module()
 class LeCAM(PerIteration):
-    """Pulls logits towards running averages of the other side's logits.
+    """Penalize the distance of logits from the EMA of the other side's logits.
 
-    Unlike the official code the averages are buffers (saved with the model), are updated in
-    training only, and are the same on all processes. In micro-batches they move once an iteration;
+    Unlike in the official code, the averages are buffers (saved with the model), updated only in
+    training, and equal on all processes. With micro-batches, they are updated once per iteration;
     the loss of a micro-batch uses averages that include the micro-batches so far.
 
     Args:
-        decay: Decay of the running averages, which start at 0.
-        of: 'logits' (the paper's): the mean of the penalties of all patches, with the averages that
-            know this batch; 'mean': the penalty of the mean logit of the whole batch, over all
-            processes and micro-batches, with the averages of before (MAGVIT's). With micro-batches
-            it costs a forward pass more.
+        decay: Decay of the averages, which start at 0.
+        of: 'logits' (the paper's): mean penalty of all patches, with averages that include the
+            current batch; 'mean' (MAGVIT's): penalty of the mean logit of the whole batch, over all
+            processes and micro-batches, with averages from before the batch. With micro-batches,
+            'mean' costs an extra forward pass.
     """
 
     real_average: Tensor
@@ -38,8 +38,8 @@ class LeCAM(PerIteration):
         self.register_buffer('fake_average', torch.zeros(()))
 
     def forward(self, real: Tensor, fake: Tensor) -> Tensor:
-        """Map logits of images and of reconstructions (B, 1, h, w) to a scalar; in training mode
-        the averages are updated.
+        """Map logits of images and of reconstructions (B, 1, h, w) to a scalar; update the averages
+        in training mode.
         """
         before = self._averages()
         means = torch.stack([real.float().mean(), fake.float().mean()])
@@ -54,12 +54,12 @@ class LeCAM(PerIteration):
         )
 
     def foresee(self, statistics: list[tuple[Tensor, ...]]) -> Tensor:
-        """Return the two mean logits, scalars, of an iteration over all processes."""
+        """Return the mean real and fake logits, (2,), of an iteration over all processes."""
         return all_reduce_mean(_mean(statistics))
 
     @torch.no_grad()
     def move(self, statistics: list[tuple[Tensor, ...]]) -> None:
-        """Move both averages by the mean logits of an iteration."""
+        """Update both averages with the mean logits of an iteration."""
         real_average, fake_average = self._moved(all_reduce_mean(_mean(statistics)))
         self.real_average.copy_(real_average)
         self.fake_average.copy_(fake_average)
@@ -68,7 +68,7 @@ class LeCAM(PerIteration):
         return torch.stack([self.real_average, self.fake_average])
 
     def _after(self) -> Tensor:
-        """Return the averages as they will be after what is known of an announced iteration."""
+        """Return the averages updated with the passes of this iteration that are known so far."""
         if self.foreseen is not None:
             return self._moved(self.foreseen)
         known = self.gathered
@@ -78,7 +78,7 @@ class LeCAM(PerIteration):
         return self._averages().lerp(means, 1 - self.decay)
 
     def _of_whole_batch(self, means: Tensor) -> Tensor:
-        """Return the two mean logits of the whole batch; the gradient is that of this part's."""
+        """Return the two mean logits of the whole batch, with the gradient of this pass's means."""
         if self.foreseen is not None:
             return self.foreseen + (means - means.detach())
         return all_reduce_mean(means) if self.training else means

@@ -9,12 +9,13 @@ from openmagvit2.registry import LOSSES
 
 
 class ReconstructionLoss(nn.Module):
-    """``loss(out, target) -> scalar`` on pixels in the range of the networks (``pixels``).
+    """Base class of losses on the decoder's output, ``loss(out, target) -> scalar``, in the range
+    of the networks (``pixels``).
 
-    Other losses see images in [-1, 1]: ``loss(reconstruction, image)``.
+    Other losses take images in [-1, 1]: ``loss(reconstruction, image)``.
 
     Attributes:
-        test_channels: Channels of the network's output, in the test of the slot's contract.
+        test_channels: Channels of the network's output in the contract test.
     """
 
     test_channels: ClassVar[int] = 3
@@ -25,7 +26,7 @@ class L1Loss(ReconstructionLoss):
     """Mean absolute difference (the paper's)."""
 
     def forward(self, out: Tensor, target: Tensor) -> Tensor:
-        """Map the network's output and its target, two (B, C, *size), to a scalar."""
+        """Map the network's output and its target, both (B, C, *size), to a scalar."""
         return (out - target).abs().mean()
 
 
@@ -34,35 +35,35 @@ class L2Loss(ReconstructionLoss):
     """Mean squared difference (LlamaGen's)."""
 
     def forward(self, out: Tensor, target: Tensor) -> Tensor:
-        """Map the network's output and its target, two (B, C, *size), to a scalar."""
+        """Map the network's output and its target, both (B, C, *size), to a scalar."""
         return (out - target).square().mean()
 
 
 @LOSSES.register_module()
 class ImageL2Loss(nn.Module):
-    """Mean squared difference of the images themselves, for pixels whose network writes something
-    else.
+    """Mean squared difference of the images themselves, for decoders whose output is not an
+    image.
     """
 
     def forward(self, reconstruction: Tensor, image: Tensor) -> Tensor:
-        """Map two (B, 3, *size) in [-1, 1] to a scalar, four times that of pixels in [0, 1]."""
+        """Map two images (B, 3, *size) in [-1, 1] to a scalar, 4 times the error in [0, 1]."""
         return (reconstruction - image).square().mean()
 
 
 @LOSSES.register_module()
 class LogitLaplaceLoss(ReconstructionLoss):
-    """Mean negative log-density of logit-Laplace distributions in nats a channel, for
-    ``LogitLaplacePixels`` (DALL-E's, and ViT-VQGAN's paper).
+    """Mean negative log-density of logit-Laplace distributions in nats per channel, for
+    ``LogitLaplacePixels`` (DALL-E; the paper of ViT-VQGAN).
     """
 
     test_channels = 6
 
     def forward(self, out: Tensor, target: Tensor) -> Tensor:
-        """Map locations and log-scales (B, 6, *size), and values in (0, 1) (B, 3, *size), to a
+        """Map locations and log-scales (B, 6, *size) and targets in (0, 1) (B, 3, *size) to a
         scalar.
 
         Raises:
-            UserError: The decoder does not write two numbers for each channel.
+            UserError: The decoder does not output two numbers per channel.
         """
         if out.shape[1] != 2 * target.shape[1]:
             raise UserError(

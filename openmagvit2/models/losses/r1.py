@@ -11,14 +11,14 @@ from openmagvit2.registry import LOSSES
 
 @LOSSES.register_module()
 class R1(nn.Module):
-    """Mean over images of the squared norm of the logits' gradient at real images.
+    """Mean over real images of the squared gradient norm of the logits.
 
-    The logits of an image are summed; there is no factor 1/2, so a weight of 10 is StyleGAN's gamma
-    of 20. Computed in float32, whatever the autocast.
+    The logits of an image are summed. There is no factor 1/2, so a weight of 10 is StyleGAN's gamma
+    of 20. Computed in float32, even under autocast.
 
     Args:
-        interval: Iterations from one penalty to the next, which is multiplied by it: the mean
-            strength stays (StyleGAN2's lazy regularization).
+        interval: Compute the penalty only every this many iterations, multiplied by the interval
+            to keep its mean strength (StyleGAN2's lazy regularization).
 
     Raises:
         UserError: ``interval`` is below 1.
@@ -36,10 +36,10 @@ class R1(nn.Module):
         """Return the penalty, a scalar, or None in an iteration without one.
 
         Args:
-            real, fake: Not used.
-            discriminator: Images to logits; samples must not depend on each other.
+            real, fake: Unused.
+            discriminator: Maps images to logits; samples must not depend on each other.
             image: Real images (B, 3, *size).
-            iteration: Finished iterations.
+            iteration: Number of finished iterations.
 
         Raises:
             UserError: The discriminator has BatchNorm.

@@ -1,36 +1,36 @@
-"""Weights of losses: a number, or a schedule."""
+"""Loss weights: a number or a schedule."""
 
 from openmagvit2.errors import UserError
 from openmagvit2.registry import LOSSES
 
 
 class LossWeight:
-    """A weight that changes in training: ``weight(iteration) -> float``."""
+    """A loss weight that may change in training: ``weight(iteration) -> float``."""
 
     def __call__(self, iteration: int) -> float:
-        """Return the weight in the iteration after ``iteration`` finished ones."""
+        """Return the weight after ``iteration`` finished iterations."""
         raise NotImplementedError
 
 
 class ConstantWeight(LossWeight):
-    """A number in a config."""
+    """A constant weight."""
 
     def __init__(self, value: float) -> None:
         self.value = value
 
     def __call__(self, iteration: int) -> float:
-        """Return the number."""
+        """Return the constant."""
         return self.value
 
 
 @LOSSES.register_module()
 class LinearWeight(LossWeight):
-    """From ``start`` to ``end`` on a line, then constant: MAGVIT's annealing of the entropy loss.
+    """Linear from ``start`` to ``end``, then constant: MAGVIT's annealing of the entropy loss.
 
     Args:
         start: Weight in the first iteration.
         end: Weight after ``steps`` iterations.
-        steps: Length of the line in iterations, at least 1.
+        steps: Number of iterations of the linear part, at least 1.
 
     Raises:
         UserError: ``steps`` is below 1.
@@ -47,14 +47,14 @@ class LinearWeight(LossWeight):
 
 
 def build_weight(value: float | dict, key: str) -> LossWeight:
-    """Return the weight of a config.
+    """Build a loss weight.
 
     Args:
         value: A number or the config of a schedule.
-        key: What the error calls it.
+        key: Key of the value, for the error.
 
     Raises:
-        UserError: It is neither.
+        UserError: ``value`` is neither.
     """
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return ConstantWeight(value)
