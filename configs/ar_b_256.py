@@ -1,6 +1,6 @@
-# AR-B, ImageNet 256x256, 343,570,432 parameters without the tokenizer (paper Table 4): expect FID
-# 3.08, IS 258.26, precision 0.85, recall 0.51. 300 epochs of global batch 768 = 500,700 iterations,
-# warm-up of 6 epochs.
+# AR-B, ImageNet 256x256, 343,570,432 parameters without the tokenizer (paper Table 4):
+# expect FID 3.08, IS 258.26, precision 0.85, recall 0.51. Trains for 300 epochs at global batch 768
+# (500,700 iterations), including 6 epochs of warm-up.
 _base_ = [
     './_base_/models/ar_b_256.py', './_base_/datasets/imagenet_256_samples.py',
     './_base_/schedules/generator.py', './_base_/runtime.py'

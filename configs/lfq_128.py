@@ -1,7 +1,7 @@
 # Open-MAGVIT2, ImageNet 128x128, 16x16 tokens of 18 bits (paper Table 3): expect rFID 1.18, PSNR
-# 25.08 (repository); the same weights on 256-pixel images (32x32 tokens): rFID 0.34, PSNR 26.19
-# (repository) or 27.02 (paper). 350 epochs of global batch 256 = 1,751,750 iterations; learning
-# rate x0.1 after epochs 250 and 300.
+# 25.08 (repository). On 256-pixel images (32x32 tokens) the same weights reach rFID 0.34, PSNR
+# 26.19 (repository) or 27.02 (paper). Trains for 350 epochs at global batch 256 (1,751,750
+# iterations); the learning rate drops tenfold after epochs 250 and 300.
 _base_ = [
     './_base_/models/lfq_256.py', './_base_/datasets/imagenet_128.py',
     './_base_/schedules/tokenizer.py', './_base_/runtime.py'

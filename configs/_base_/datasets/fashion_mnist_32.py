@@ -1,4 +1,4 @@
-# 256 of the embedded Fashion-MNIST images, padded to 32 pixels.
+# 256 of the embedded Fashion-MNIST images for training and 100 for validation, padded to 32 pixels.
 global_batch_size = 16
 train_dataloader = dict(
     num_workers=0, collate_fn=dict(type='default_collate'),

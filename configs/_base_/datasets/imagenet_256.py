@@ -1,5 +1,5 @@
-# ImageNet: short side to 256 pixels, then a random crop (training) or the centre (validation); no
-# flip (docs/reference/specification.md, Data).
+# ImageNet: the short side is resized to 256 pixels; training takes a random crop and validation the
+# centre. There is no flip (docs/reference/specification.md, Data).
 global_batch_size = 256
 train_dataloader = dict(
     num_workers=8, persistent_workers=True, pin_memory=True,
@@ -15,7 +15,7 @@ val_dataloader = dict(
         type='ImageNet', data_root='{{$OPENMAGVIT2_DATA:data/imagenet}}', split='val',
         pipeline=[dict(type='Resize', size=256), dict(type='CenterCrop', size=256)]))
 val_evaluator = [dict(type='PSNR'), dict(type='SSIM'), dict(type='CodebookUsage')]
-# Every column of the paper's tables; LPIPS and rFID need weights of their own
+# All columns of the paper's tables. LPIPS and rFID need weights to be downloaded first
 # (docs/guides/evaluate.md).
 test_evaluator = [
     dict(type='PSNR'), dict(type='SSIM'), dict(type='CodebookUsage'),

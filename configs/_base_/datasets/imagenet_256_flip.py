@@ -1,4 +1,4 @@
-# imagenet_256.py with bicubic filters and a random flip.
+# imagenet_256.py with bicubic resizing and random flips.
 _base_ = './imagenet_256.py'
 train_dataloader = dict(
     dataset=dict(

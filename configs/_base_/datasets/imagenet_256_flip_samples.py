@@ -1,4 +1,4 @@
-# imagenet_256_samples.py with bicubic filters and a random flip.
+# imagenet_256_samples.py with bicubic resizing and random flips.
 _base_ = './imagenet_256_samples.py'
 train_dataloader = dict(
     dataset=dict(

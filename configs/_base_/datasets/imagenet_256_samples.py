@@ -1,4 +1,4 @@
-# imagenet_256.py for generators, tested by Table 4's columns: 50 samples of each class against
+# imagenet_256.py for generators. Testing fills the columns of Table 4: 50 samples per class against
 # ADM's reference batch (docs/guides/evaluate.md).
 _base_ = './imagenet_256.py'
 val_evaluator = [dict(type='NegativeLogLikelihood')]

@@ -1,4 +1,4 @@
-# A tokenizer of 8x8 tokens of 8 bits for 32-pixel images.
+# A tokenizer for 32-pixel images: 8x8 tokens of 8 bits.
 model = dict(
     type='VisualTokenizer',
     encoder=dict(

@@ -1,5 +1,4 @@
-# VAR's transformer of depth 16 over ten maps of tokens, on the tokenizer of
-# configs/var/var_vae_256.py.
+# VAR's transformer of depth 16 over ten token maps, on the tokenizer of configs/var/var_vae_256.py.
 _base_ = '../tokenizers/var_256.py'
 model = dict(
     type='NextScaleGenerator',

@@ -1,4 +1,4 @@
-# Networks of IBQ's 256-pixel tokenizer: 16x16 tokens of a learned table of 16,384 codes.
+# Networks of IBQ's 256-pixel tokenizer: 16x16 tokens from a learned codebook of 16,384 codes.
 model = dict(
     tokenizer=dict(
         type='VisualTokenizer',

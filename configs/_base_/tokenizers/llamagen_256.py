@@ -1,4 +1,5 @@
-# Networks of LlamaGen's tokenizer: VQGAN's, with 16x16 tokens of unit vectors.
+# Networks of LlamaGen's tokenizer: those of VQGAN, with 16x16 tokens from a codebook of unit
+# vectors.
 _base_ = './vqgan_256.py'
 model = dict(
     tokenizer=dict(

@@ -1,4 +1,4 @@
-# MaskGIT's tokenizer of 16x16 tokens of 1024 codes, which TiTok starts from and RAR generates.
+# MaskGIT's tokenizer: 16x16 tokens, 1024 codes. TiTok starts from it, and RAR generates its tokens.
 model = dict(
     tokenizer=dict(
         type='VisualTokenizer',

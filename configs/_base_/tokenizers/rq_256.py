@@ -1,4 +1,4 @@
-# Networks of RQ-VAE: 8x8 tokens of four codes.
+# Networks of RQ-VAE: 8x8 tokens of four codes each.
 model = dict(
     tokenizer=dict(
         type='VisualTokenizer',

@@ -1,5 +1,5 @@
-# Networks of TiTok-S-128: 128 tokens of 4096 codes, whose decoder makes pixels through that of
-# MaskGIT's tokenizer.
+# Networks of TiTok-S-128: 128 tokens, 4096 codes. The decoder turns tokens into pixels through the
+# decoder of MaskGIT's tokenizer.
 _base_ = './maskgit_256.py'
 model = dict(
     tokenizer=dict(

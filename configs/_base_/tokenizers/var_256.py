@@ -1,4 +1,4 @@
-# Networks of VAR's tokenizer: ten maps of 1x1 to 16x16 tokens of 4,096 codes.
+# Networks of VAR's tokenizer: ten token maps from 1x1 to 16x16, 4,096 codes.
 model = dict(
     tokenizer=dict(
         type='VisualTokenizer',

@@ -1,4 +1,4 @@
-# Networks of ViT-VQGAN's base tokenizer: 32x32 tokens of 8192 codes.
+# Networks of ViT-VQGAN's base tokenizer: 32x32 tokens, 8192 codes.
 model = dict(
     tokenizer=dict(
         type='VisualTokenizer',

@@ -1,4 +1,4 @@
-# Networks of VQGAN's tokenizer: 16x16 tokens of a learned table.
+# Networks of VQGAN's tokenizer: 16x16 tokens from a learned codebook.
 model = dict(
     tokenizer=dict(
         type='VisualTokenizer',

@@ -1,6 +1,7 @@
-# Comparison of heads at a CPU's size: next sub-token prediction, asymmetric split of 14 bits (5 +
-# 9, as 6 + 12 of the paper's 18). python tools/ablate.py configs/ablations/heads_tiny --tokenizer
-# configs/ablations/heads_tiny/tokenizer/lfq_32_14bit.py --judge …
+# Comparison of heads, small enough for a CPU: next sub-token prediction with 14 bits split
+# asymmetrically into 5 + 9, as the paper splits 18 into 6 + 12. Run python tools/ablate.py
+# configs/ablations/heads_tiny --tokenizer configs/ablations/heads_tiny/tokenizer/lfq_32_14bit.py
+# --judge …
 _base_ = [
     '../../_base_/datasets/fashion_mnist_28.py', '../../_base_/schedules/generator.py',
     '../../_base_/runtime.py']

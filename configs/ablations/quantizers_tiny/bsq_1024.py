@@ -1,4 +1,4 @@
-# Binary spherical quantization, 10 bits, each with an entropy of its own.
+# Binary spherical quantization, 10 bits, with a separate entropy for each bit.
 _base_ = './vq_1024.py'
 model = dict(
     quantizer=dict(

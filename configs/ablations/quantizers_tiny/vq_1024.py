@@ -1,5 +1,6 @@
-# Which quantizer collapses at a CPU's size? One recipe, twelve quantizers (docs/studies.md):
-# embedded images to 4x4 tokens, L1 and the quantizer's losses alone. A learned table of 2^10 codes.
+# Which quantizers collapse? One recipe, small enough for a CPU, with twelve quantizers
+# (docs/studies.md): embedded images to 4x4 tokens, trained with L1 and the quantizer's own losses.
+# This one is a learned codebook of 2^10 codes.
 _base_ = [
     '../../_base_/datasets/fashion_mnist_32.py', '../../_base_/schedules/tokenizer.py',
     '../../_base_/runtime.py']

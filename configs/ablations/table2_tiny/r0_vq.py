@@ -1,6 +1,6 @@
-# The ladder of ablations/table2 at a CPU's size: 64-pixel crops of photographs to 8x8 tokens, L1
-# and the quantizer's losses alone. OPENMAGVIT2_DATA names a folder of images whose paths begin with
-# train and val. A learned table of 2^8 codes, all ticks off.
+# The ladder of ablations/table2, small enough for a CPU: 64-pixel crops of photographs to 8x8
+# tokens, trained with L1 and the quantizer's own losses. OPENMAGVIT2_DATA names a folder of images
+# whose paths begin with train or val. No tick yet: a learned codebook of 2^8 codes.
 _base_ = ['../../_base_/schedules/tokenizer.py', '../../_base_/runtime.py']
 model = dict(
     type='VisualTokenizer',

@@ -1,5 +1,5 @@
-# The tokenizer under the comparison of heads: 32-pixel Fashion-MNIST to 4x4 tokens of 2^14 codes,
-# for a CPU.
+# The tokenizer for the comparison of heads, small enough for a CPU: 32-pixel Fashion-MNIST to 4x4
+# tokens of 14 bits.
 _base_ = [
     '../../../_base_/datasets/fashion_mnist_28.py', '../../../_base_/schedules/tokenizer.py',
     '../../../_base_/runtime.py']
