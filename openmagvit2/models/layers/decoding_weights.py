@@ -16,35 +16,42 @@ Part = TypeVar('Part', bound=nn.Module)
 WEIGHTS = ('auto', 'plain', 'packed', 'int8')
 # Smaller networks fit in a processor's cache, so there is nothing to gain.
 LEAST_BYTES = 2**26
-# Number of rows for which oneDNN chooses its layout; the result of a row does not depend on it.
-ROWS = 8
-# With AVX2, oneDNN treats any number of rows alike. With AVX-512, a single row is rounded
-# differently from several, and two rows read the weights at two thirds of the rate of four.
-LEAST_ROWS = 1 if torch.backends.cpu.get_cpu_capability() == 'AVX2' else 4
 
 
 class PackedLinear(nn.Module):
     """Linear layer without bias in oneDNN's packed layout, on a CPU.
 
-    Two rows read the weights once (MKL's product reads them at half the rate), and the result of a
-    row is the same, bit for bit, for any number of rows.
+    It computes a 1x1 convolution over an image of one row of pixels: for few rows, oneDNN's
+    convolutions read their weights up to twice as fast as its matrix products. The result of a row
+    is the same, bit for bit, for any number of rows.
 
     Args:
-        weight: (out, in).
+        weights: (out, in) each; the layer concatenates their outputs.
     """
 
-    def __init__(self, weight: Tensor) -> None:
+    def __init__(self, *weights: Tensor) -> None:
         super().__init__()
-        self.packed = torch.ops.mkldnn._reorder_linear_weight(weight.detach(), ROWS)
+        self.weights = [weight.detach() for weight in weights]
+        # oneDNN chooses the layout for this number of rows.
+        self.rows, self.packed = 0, self.weights[0]
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., in) to (..., out)."""
         rows = x.flatten(0, -2)
         count = len(rows)
-        if count < LEAST_ROWS:
-            rows = F.pad(rows, (0, 0, 0, LEAST_ROWS - count))
-        out = torch.ops.mkldnn._linear_pointwise(rows, self.packed, None, 'none', [], '')
-        return out[:count].unflatten(0, x.shape[:-1])
+        # Packing takes as long as several steps, so a few missing rows are padded instead.
+        if not count <= self.rows <= 2 * count:
+            self.rows, self.packed = count, self._pack(count)
+        image = F.pad(rows, (0, 0, 0, self.rows - count)).t()[None, :, None]
+        out = torch.ops.mkldnn._convolution_pointwise(
+            image, self.packed, None, [0, 0], [1, 1], [1, 1], 1, 'none', [], ''
+        )
+        return out[0, :, 0].t()[:count].unflatten(0, x.shape[:-1])
+
+    def _pack(self, rows: int) -> Tensor:
+        weight = torch.cat(self.weights)[:, :, None, None]
+        size = [1, weight.shape[1], 1, rows]
+        return torch.ops.mkldnn._reorder_convolution_weight(weight, [0, 0], [1, 1], [1, 1], 1, size)
 
 
 class Int8Linear(nn.Module):
@@ -54,15 +61,15 @@ class Int8Linear(nn.Module):
     of their row.
 
     Args:
-        weight: (out, in).
+        weights: (out, in) each; the layer concatenates their outputs.
     """
 
     scale: Tensor
     table: Tensor
 
-    def __init__(self, weight: Tensor) -> None:
+    def __init__(self, *weights: Tensor) -> None:
         super().__init__()
-        weight = weight.detach().float()
+        weight = torch.cat([weight.detach().float() for weight in weights])
         scale = weight.abs().amax(1).clamp_min(1e-12) / 127
         self.native = weight.device.type == 'cpu' and torch.backends.quantized.engine in (
             'fbgemm',
@@ -107,7 +114,7 @@ class OneGate(nn.Module):
     def __init__(self, block: nn.Module, form: type[nn.Module]) -> None:
         super().__init__()
         gate, values, last = (block.get_parameter(f'{name}.weight') for name in ('w1', 'w3', 'w2'))
-        self.first = form(torch.cat([gate, values]))
+        self.first = form(gate, values)
         self.last = form(last)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -132,7 +139,7 @@ def can_pack(module: nn.Module) -> bool:
         plain
         and torch.backends.mkldnn.is_available()
         and not torch.is_autocast_enabled('cpu')
-        and hasattr(torch.ops.mkldnn, '_reorder_linear_weight')
+        and hasattr(torch.ops.mkldnn, '_reorder_convolution_weight')
     )
 
 
