@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.logging import print_log
 from torch import Tensor
 
@@ -67,13 +68,19 @@ def read_checkpoints(paths: Sequence[str | Path], entry: str | None = None) -> d
         other = read_checkpoint(path, entry=entry)
         both = file['state_dict'].keys() & other['state_dict'].keys()
         for name in sorted(both):
-            if not file['state_dict'][name].equal(other['state_dict'][name]):
+            if not _equal(file['state_dict'][name], other['state_dict'][name]):
                 raise UserError(
                     f'{paths[0]} and {path} both have {name}, with other values; give files '
                     f'that belong together.'
                 )
         file = other | file | dict(state_dict=file['state_dict'] | other['state_dict'])
     return file
+
+
+def _equal(value: Any, other: Any) -> bool:
+    """Return whether two entries of state dicts are the same dense tensor."""
+    dense = [isinstance(x, Tensor) and x.layout is torch.strided for x in (value, other)]
+    return all(dense) and value.equal(other)
 
 
 def _read(path: Path) -> Any:
