@@ -45,6 +45,15 @@ def test_two_files_become_one_and_two_again(files, capsys):
         assert back.keys() == first.keys() and all(back[name].equal(first[name]) for name in back)
 
 
+def test_a_transformer_without_its_tokenizer_goes_back_alone(files):
+    folder, _ = files
+    convert([folder / 'var.pth'], folder / 'ours.pth', 'tiny/var_32')
+    convert([folder / 'ours.pth'], folder / 'back.pth', 'tiny/var_32', to='official')
+    assert not (folder / 'back_tokenizer.pth').exists()
+    back, first = (torch.load(folder / f'{n}.pth', weights_only=True) for n in ('back', 'var'))
+    assert back.keys() == first.keys() and all(back[name].equal(first[name]) for name in back)
+
+
 def test_files_that_contradict_each_other_are_refused(files):
     folder, _ = files
     other = torch.load(folder / 'vae.pth', weights_only=True)
