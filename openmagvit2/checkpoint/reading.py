@@ -13,7 +13,7 @@ from openmagvit2.checkpoint.entries import picked, sole
 from openmagvit2.checkpoint.flax_msgpack import is_msgpack, read_msgpack
 from openmagvit2.checkpoint.mistaken import check_beginning
 from openmagvit2.checkpoint.prefixes import unwrapped
-from openmagvit2.checkpoint.safetensors_file import read_safetensors
+from openmagvit2.checkpoint.safetensors_file import is_safetensors, read_safetensors
 from openmagvit2.checkpoint.sharded import is_sharded, read_sharded
 from openmagvit2.checkpoint.torchscript import is_torchscript, read_torchscript
 from openmagvit2.checkpoint.untrusted import read_pickle
@@ -24,8 +24,8 @@ from openmagvit2.io import usable_text
 def read_checkpoint(path: str | Path, values: bool = True, entry: str | None = None) -> dict:
     """Read a checkpoint without executing anything in it.
 
-    The file is ``.pth``, ``.ckpt``, ``.safetensors``, or by its content one of flax (msgpack) or
-    TorchScript; or it is a folder, a sharded checkpoint.
+    The file is one of torch.save, safetensors, flax (msgpack) or TorchScript, by its content; or it
+    is a folder, a sharded checkpoint.
 
     Args:
         path: The file or folder.
@@ -84,8 +84,9 @@ def _equal(value: Any, other: Any) -> bool:
 
 
 def _read(path: Path) -> Any:
-    """Read a file of safetensors by its ending; of flax, TorchScript or torch.save by content."""
-    if path.suffix == '.safetensors':
+    """Read a file of safetensors, flax, TorchScript or torch.save, by its content."""
+    # torch goes by this ending too.
+    if path.suffix == '.safetensors' or is_safetensors(path):
         return read_safetensors(path)
     if is_msgpack(path):
         return read_msgpack(path)
