@@ -67,8 +67,10 @@ def main() -> None:
     from openmagvit2.workflows.convert import convert
 
     if args.list:
-        for file in (file for converter in converters() for file in converter.files):
-            print(f'{file.name:<24} {file.repository:<53} {file.config}')
+        files = [file for converter in converters() for file in converter.files]
+        wide = max(len(file.name) for file in files), max(len(file.repository) for file in files)
+        for file in files:
+            print(f'{file.name:<{wide[0]}}  {file.repository:<{wide[1]}}  {file.config}')
         return
     convert(
         args.sources,

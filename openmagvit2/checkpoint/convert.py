@@ -110,7 +110,8 @@ def to_official(
             )
         raw, averaged = raw | averaged, {}
     both = bool(averaged) and weights == 'both'
-    official = _named(links, raw, spill) | _made(converter, model, both, ledger.report)
+    official = _named(links, raw, spill)
+    official |= _made(converter, model, official, both, ledger.report)
     if both:
         official |= converter.average_settings()
         official |= _named(_averages(links, model, converter, raw), averaged, spill)
@@ -157,15 +158,27 @@ def _named(
 
 
 def _made(
-    converter: Converter, model: nn.Module, averaged: bool, report: Report
+    converter: Converter,
+    model: nn.Module,
+    official: dict[str, Tensor],
+    averaged: bool,
+    report: Report,
 ) -> dict[str, Tensor]:
-    """Make the official tensors that ours do not have, those of averages if there are any."""
+    """Make the official tensors that ours do not have: those of averages if there are any, and not
+    those of a part with a file of its own that is not among the ``official`` ones.
+    """
     state: dict[str, Tensor] = {}
+    absent = tuple(
+        beginning
+        for beginnings in converter.separate.values()
+        for beginning in beginnings
+        if not any(name.startswith(beginnings) for name in official)
+    )
     for rule in (rule for rule in converter.derived(model) if rule.written):
         state |= rule.tensors
         report.add(rule.what, len(rule.tensors), 'made anew: follows from the config')
     for lost in converter.lost(model):
-        without = () if averaged else converter.averages or ()
+        without = absent if averaged or not converter.averages else (*absent, converter.averages)
         fill = {name: x for name, x in lost.fill.items() if not name.startswith(without)}
         state |= fill
         report.add(lost.label, len(fill), f'filled in: {lost.why}')

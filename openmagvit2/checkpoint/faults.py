@@ -16,11 +16,12 @@ def wrong_numbers(tensor: Tensor, expected: Tensor) -> str | None:
     if tensor.layout is not torch.strided or tensor.is_quantized:
         return f'{"quantized" if tensor.is_quantized else "sparse"} instead of dense'
     if expected.is_floating_point() and not tensor.is_floating_point():
-        return f'{_name(tensor)} instead of floating-point numbers'
+        return f'{_name(tensor.dtype)} instead of floating-point numbers'
     if tensor.dtype not in DTYPES:
-        return f'{_name(tensor)}, which is not kept here; convert it to {_name(expected)}'
+        kept = expected.dtype if expected.dtype in DTYPES else torch.float32
+        return f'{_name(tensor.dtype)}, which is not kept here; convert it to {_name(kept)}'
     return None
 
 
-def _name(tensor: Tensor) -> str:
-    return str(tensor.dtype).removeprefix('torch.')
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix('torch.')

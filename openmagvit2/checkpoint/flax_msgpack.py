@@ -58,8 +58,14 @@ def read_msgpack(path: Path) -> dict[str, Tensor]:
         with open(path, 'rb') as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             content = msgpack.unpackb(data, raw=False, ext_hook=extension, strict_map_key=True)
         return _flat(content)
-    except Exception as error:  # a broken file can fail in any way
+    except UserError as error:
         raise UserError(f'Checkpoint {path} cannot be read safely: {error}.') from error
+    except Exception as error:  # a broken file can fail in any way
+        reason = str(error).rstrip('.') or type(error).__name__
+        raise UserError(
+            f'Checkpoint {path} cannot be read safely: it is damaged, or no file of flax '
+            f'({reason}); fetch it again.'
+        ) from error
 
 
 def _array(shape: list[int], dtype: str, data: bytes) -> Tensor:

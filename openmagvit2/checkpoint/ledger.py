@@ -112,8 +112,9 @@ class Ledger:
                 fault = _fault(name, self.left.get(name), tensor)
                 wrong += [fault] if fault else []
         if wrong:
+            kind = 'raw weights' if what == 'raw' else what
             raise UserError(
-                f'The file does not fit this config ({what} weights): {_first(wrong, "; ")}. '
+                f'The file does not fit this config ({kind}): {_first(wrong, "; ")}. '
                 f'{self.converter.advice(self.state)}'
             )
 

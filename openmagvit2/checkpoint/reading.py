@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.logging import print_log
 from torch import Tensor
 
@@ -12,7 +13,7 @@ from openmagvit2.checkpoint.entries import picked, sole
 from openmagvit2.checkpoint.flax_msgpack import is_msgpack, read_msgpack
 from openmagvit2.checkpoint.mistaken import check_beginning
 from openmagvit2.checkpoint.prefixes import unwrapped
-from openmagvit2.checkpoint.safetensors_file import read_safetensors
+from openmagvit2.checkpoint.safetensors_file import is_safetensors, read_safetensors
 from openmagvit2.checkpoint.sharded import is_sharded, read_sharded
 from openmagvit2.checkpoint.torchscript import is_torchscript, read_torchscript
 from openmagvit2.checkpoint.untrusted import read_pickle
@@ -23,8 +24,8 @@ from openmagvit2.io import usable_text
 def read_checkpoint(path: str | Path, values: bool = True, entry: str | None = None) -> dict:
     """Read a checkpoint without executing anything in it.
 
-    The file is ``.pth``, ``.ckpt``, ``.safetensors``, or by its content one of flax (msgpack) or
-    TorchScript; or it is a folder, a sharded checkpoint.
+    The file is one of torch.save, safetensors, flax (msgpack) or TorchScript, by its content; or it
+    is a folder, a sharded checkpoint.
 
     Args:
         path: The file or folder.
@@ -67,7 +68,7 @@ def read_checkpoints(paths: Sequence[str | Path], entry: str | None = None) -> d
         other = read_checkpoint(path, entry=entry)
         both = file['state_dict'].keys() & other['state_dict'].keys()
         for name in sorted(both):
-            if not file['state_dict'][name].equal(other['state_dict'][name]):
+            if not _equal(file['state_dict'][name], other['state_dict'][name]):
                 raise UserError(
                     f'{paths[0]} and {path} both have {name}, with other values; give files '
                     f'that belong together.'
@@ -76,9 +77,16 @@ def read_checkpoints(paths: Sequence[str | Path], entry: str | None = None) -> d
     return file
 
 
+def _equal(value: Any, other: Any) -> bool:
+    """Return whether two entries of state dicts are the same dense tensor."""
+    dense = [isinstance(x, Tensor) and x.layout is torch.strided for x in (value, other)]
+    return all(dense) and value.equal(other)
+
+
 def _read(path: Path) -> Any:
-    """Read a file of safetensors by its ending; of flax, TorchScript or torch.save by content."""
-    if path.suffix == '.safetensors':
+    """Read a file of safetensors, flax, TorchScript or torch.save, by its content."""
+    # torch goes by this ending too.
+    if path.suffix == '.safetensors' or is_safetensors(path):
         return read_safetensors(path)
     if is_msgpack(path):
         return read_msgpack(path)

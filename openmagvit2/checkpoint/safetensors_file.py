@@ -33,6 +33,14 @@ DTYPES = {
 ORDER = list(DTYPES)
 
 
+def is_safetensors(path: Path) -> bool:
+    """Return whether a file begins as the format does: a length, and a header in JSON of it."""
+    with open(path, 'rb') as file:
+        begin = file.read(9)
+    length = int.from_bytes(begin[:8], 'little')
+    return begin[8:] == b'{' and 2 <= length <= path.stat().st_size - 8
+
+
 def read_safetensors(path: Path) -> dict:
     """Read raw and averaged weights, and names of classes.
 

@@ -97,9 +97,13 @@ def read_torchscript(path: Path) -> dict[str, Tensor]:
         if not tensors:
             raise UserError('it holds no tensors')
         return tensors
+    except UserError as error:
+        raise UserError(f'Checkpoint {path} cannot be read safely: {error}.') from error
     except Exception as error:  # a broken file can fail in any way
+        reason = str(error).rstrip('.') or type(error).__name__
         raise UserError(
-            f'Checkpoint {path} cannot be read safely: {str(error) or type(error).__name__}.'
+            f'Checkpoint {path} cannot be read safely: it is damaged, or no archive of TorchScript '
+            f'({reason}); fetch it again.'
         ) from error
 
 

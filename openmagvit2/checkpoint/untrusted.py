@@ -14,16 +14,28 @@ import torch
 
 from openmagvit2.errors import UserError
 
-# Classes in Lightning files that hold settings and callbacks, not weights. They are replaced by
-# objects that do nothing.
+# Classes in files of trainers that hold settings, callbacks and states of random numbers, not
+# weights, and types that settings name. They are replaced by objects that do nothing.
 HARMLESS = (
     'argparse.Namespace',
+    'builtins.bool',
+    'builtins.bytes',
+    'builtins.dict',
+    'builtins.float',
+    'builtins.int',
+    'builtins.list',
+    'builtins.str',
+    'builtins.tuple',
+    'collections.defaultdict',
     'lightning.fabric.utilities.data.AttributeDict',
     'lightning.pytorch.callbacks.model_checkpoint.ModelCheckpoint',
     'lightning_fabric.utilities.data.AttributeDict',
+    'numpy._core.multiarray._reconstruct',
     'numpy._core.multiarray.scalar',
+    'numpy.core.multiarray._reconstruct',
     'numpy.core.multiarray.scalar',
     'numpy.dtype',
+    'numpy.ndarray',
     'omegaconf.base.ContainerMetadata',
     'omegaconf.base.Metadata',
     'omegaconf.dictconfig.DictConfig',
@@ -54,6 +66,8 @@ class _Inert:
 class _InertDict:
     """Replacement for a class of dicts: torch's unpickler fills true dicts only."""
 
+    NAMES = ('AttributeDict', 'defaultdict')
+
     def __new__(cls, *args: Any, **kwargs: Any) -> OrderedDict:
         return OrderedDict()
 
@@ -62,7 +76,7 @@ def _stand_in(name: str) -> type:
     module, _, cls = name.rpartition('.')
     return type(
         cls,
-        (_InertDict if cls == 'AttributeDict' else _Inert,),
+        (_InertDict if cls in _InertDict.NAMES else _Inert,),
         dict(__module__=module, __qualname__=cls),
     )
 

@@ -69,7 +69,7 @@ def convert(
         raise UserError('--tokenizer goes with the file of a generator.')
     mapped = [*sources, *([tokenizer] if tokenizer else [])]
     with Spill(target.parent, mapped) as spill:
-        file = fitted(read_checkpoints(sources, entry), model, f'Checkpoint {sources[0]}', system)
+        file = _read(sources, entry, model, system)
         with _about(sources):
             converter = choose(model, None if to == 'official' else file['state_dict'], system)
             if to == 'ours' and _is_ours(file, model):
@@ -94,6 +94,15 @@ def _about(sources: Sequence[str | Path]) -> Iterator[None]:
         if any(name in str(error) for name in names):
             raise
         raise UserError(f'{", ".join(names)}: {error}') from error
+
+
+def _read(
+    sources: Sequence[str | Path], entry: str | None, model: nn.Module, system: str | None
+) -> dict:
+    """Return the content of files, by names that fit the model."""
+    with _about(sources):
+        file = read_checkpoints(sources, entry)
+        return fitted(file, model, f'Checkpoint {sources[0]}', system)
 
 
 def _converted(

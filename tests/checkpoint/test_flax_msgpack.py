@@ -63,6 +63,13 @@ def test_a_cut_file_is_refused(tmp_path):
         read_checkpoint(path)
 
 
+@pytest.mark.parametrize('data', [b'\x81\xa1a' * 5000 + b'\x01', b'\x81\xa1a\xc1'])
+def test_what_msgpack_says_nothing_of_has_a_reason(tmp_path, data):
+    (tmp_path / 'file').write_bytes(data)
+    with pytest.raises(UserError, match=r'read safely: \w.*; fetch it again\.$'):
+        read_checkpoint(tmp_path / 'file')
+
+
 def test_a_missing_package_is_named(tmp_path, monkeypatch):
     path = write(tmp_path / 'file', dict(a=packed(ZEROS)))
     monkeypatch.setitem(sys.modules, 'msgpack', None)

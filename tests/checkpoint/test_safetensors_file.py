@@ -1,5 +1,6 @@
 """Files of tensors written one after the other, against the library's."""
 
+import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
@@ -48,3 +49,10 @@ def test_released_pages_come_back(tmp_path, monkeypatch):
         )
     with open(tmp_path / 'c', 'wb') as file:
         assert ReleasingFile(file, []).write(b'abc') == 3
+
+
+@pytest.mark.parametrize('name', ['file.ckpt', 'file.bin', 'file'])
+def test_a_file_with_another_ending(tmp_path, name):
+    """Files are known by their content."""
+    save_file({'a': torch.ones(3)}, tmp_path / name)
+    assert read_checkpoint(tmp_path / name)['state_dict']['a'].equal(torch.ones(3))

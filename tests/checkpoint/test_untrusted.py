@@ -3,7 +3,9 @@
 import os
 import pickle
 import sys
+from collections import defaultdict
 
+import numpy as np
 import pytest
 import torch
 
@@ -82,6 +84,33 @@ def test_harmless_leftovers_are_passed_over(tmp_path):
         for name in modules:
             del sys.modules[name]
     assert read_checkpoint(tmp_path / 'file.ckpt')['state_dict'].keys() == STATE.keys()
+
+
+@pytest.mark.parametrize('kind', [bool, bytes, dict, float, int, list, str, tuple])
+def test_types_of_settings_are_passed_over(tmp_path, kind):
+    """OmegaConf's configs say of which types their values are, as BSQ-ViT's files have them."""
+    torch.save(dict(state_dict=STATE, config=[dict(object_type=kind)]), tmp_path / 'file.pt')
+    assert read_checkpoint(tmp_path / 'file.pt')['state_dict'].keys() == STATE.keys()
+
+
+@pytest.mark.parametrize(
+    'leftover', [np.random.default_rng(0).random(3), np.float64(3), defaultdict(list, a=[1])]
+)
+def test_arrays_beside_the_weights_are_passed_over(tmp_path, leftover):
+    """As states of random numbers, which trainers keep."""
+    torch.save(dict(state_dict=STATE, rng=leftover), tmp_path / 'file.pt')
+    assert read_checkpoint(tmp_path / 'file.pt')['state_dict'].keys() == STATE.keys()
+
+
+def test_a_type_makes_nothing(tmp_path):
+    """A type in a pickle could be called: with a number, as bytes, it would fill the memory."""
+
+    class Large:
+        def __reduce__(self):
+            return bytes, (10**14,)
+
+    torch.save(dict(state_dict=STATE, other=Large()), tmp_path / 'file.pt')
+    assert read_checkpoint(tmp_path / 'file.pt')['state_dict'].keys() == STATE.keys()
 
 
 @pytest.mark.parametrize('where', ['pickle', 'directory'])

@@ -45,13 +45,57 @@ def test_two_files_become_one_and_two_again(files, capsys):
         assert back.keys() == first.keys() and all(back[name].equal(first[name]) for name in back)
 
 
+def test_a_transformer_without_its_tokenizer_goes_back_alone(files):
+    folder, _ = files
+    convert([folder / 'var.pth'], folder / 'ours.pth', 'tiny/var_32')
+    convert([folder / 'ours.pth'], folder / 'back.pth', 'tiny/var_32', to='official')
+    assert not (folder / 'back_tokenizer.pth').exists()
+    back, first = (torch.load(folder / f'{n}.pth', weights_only=True) for n in ('back', 'var'))
+    assert back.keys() == first.keys() and all(back[name].equal(first[name]) for name in back)
+
+
 def test_files_that_contradict_each_other_are_refused(files):
     folder, _ = files
     other = torch.load(folder / 'vae.pth', weights_only=True)
     other['encoder.conv_in.bias'] += 1
-    torch.save(other, folder / 'other.pth')
-    with pytest.raises(UserError, match='both have encoder.conv_in.bias, with other values'):
-        convert([folder / 'vae.pth', folder / 'other.pth'], folder / 'x.pth', 'tiny/var_32')
+    for value in (other['encoder.conv_in.bias'], torch.zeros(2), torch.eye(3).to_sparse(), 3, None):
+        torch.save(other | {'encoder.conv_in.bias': value}, folder / 'other.pth')
+        with pytest.raises(UserError, match='both have encoder.conv_in.bias, with other values'):
+            convert([folder / 'vae.pth', folder / 'other.pth'], folder / 'x.pth', 'tiny/var_32')
+
+
+@pytest.mark.parametrize(
+    ('config', 'change', 'message'),
+    [
+        (
+            'var_32',
+            lambda s: {k: x for k, x in s.items() if 'scale_mul' not in k},
+            'has no scale_mul_1H11',
+        ),
+        ('vqgan_32', lambda s: s | {'model.diffusion_model.a': torch.zeros(2)}, 'latent diffusion'),
+        (
+            'ar_llamagen_32',
+            lambda s: s | {'freqs_cis': torch.zeros(65, 8, dtype=torch.complex64)},
+            'freqs_cis is complex64, which is not kept here; convert it to float32',
+        ),
+        (
+            'rq_32',
+            lambda s: {k: x for k, x in s.items() if 'codebooks.3' not in k},
+            'codebooks.3.weight is missing. Give the config that belongs to it',
+        ),
+        (
+            'bsq_32',
+            lambda s: s | {'quant_embed.bias': torch.zeros(3)},
+            r'quant_embed.bias is \(3,\) instead of \(8,\)',
+        ),
+    ],
+)
+def test_errors_name_the_file(tmp_path, config, change, message):
+    model = init_model(f'tiny/{config}', device='cpu')
+    official = to_official(dict(state_dict=model.state_dict()), model)[0]['state_dict']
+    torch.save(dict(state_dict=change(official)), tmp_path / 'official.ckpt')
+    with pytest.raises(UserError, match=f'^{tmp_path}/official.ckpt: .*{message}'):
+        convert([tmp_path / 'official.ckpt'], tmp_path / 'x.pth', f'tiny/{config}')
 
 
 @pytest.mark.parametrize('tokenizer', ['vae.pth', 'ours.pth'])

@@ -179,7 +179,7 @@ class Converter:
         if not found:
             return 'Give the config that belongs to it; --list shows those of the official files.'
         files = ' or '.join(file.name for file in found)
-        configs = ' or '.join(file.config for file in found)
+        configs = ' or '.join(dict.fromkeys(file.config for file in found))
         return (
             f'It looks like {files}: give {configs}, or fetch the file again if that is what you '
             f'gave.'

@@ -14,6 +14,9 @@ from openmagvit2.checkpoint.converters.rules import UNKEPT, Derived, Link, Rule,
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.registry import CONVERTERS
 
+# Channels of 4x4 patches.
+PATCH = 48
+
 
 class Float32(Rule):
     """Rules whose official tensors may be of half precision; ours are float32."""
@@ -40,7 +43,7 @@ class Cosmos(Converter):
             f'{part}.jit',
             f'nvidia/Cosmos-0.1-Tokenizer-{name}',
             f'configs/cosmos/{config}.py',
-            (samplers,),
+            (samplers, PATCH),
         )
         for name, config, samplers in (('DI16x16', 'fsq_di16', 2), ('DI8x8', 'fsq_di8', 1))
         for part in ('autoencoder', 'encoder', 'decoder')
@@ -55,12 +58,13 @@ class Cosmos(Converter):
         """Return a generator, or a quantizer without levels."""
         if is_generator(model):
             return 'generator'
-        return None if hasattr(model.quantizer, 'levels') else 'quantizer'
+        return None if hasattr(model.quantizer, 'levels') else 'a quantizer without levels'
 
     def layout(self, state: dict[str, Tensor]) -> tuple | None:
-        """Return the number of downsamplings."""
+        """Return the number of downsamplings, and the channels that the encoder reads."""
+        entry = state.get('encoder.conv_in.weight')
         found = {name.split('.')[2] for name in state if '.downsample.conv.weight' in name}
-        return (len(found),) if found else None
+        return None if entry is None else (len(found), entry.shape[1])
 
 
 def _buffers(model: nn.Module) -> list[Rule]:

@@ -28,6 +28,8 @@ PROJECTIONS = (
     squeeze('quantizer.project_out.weight', 'post_quant_conv.weight'),
     Rename('quantizer.project_out.bias', 'post_quant_conv.bias'),
 )
+# Its name, also in averages.
+CONVOLUTION = ('quant_conv.', 'model_ema.quant_conv')
 TABLE = (Rename('quantizer.embedding.weight', 'quantize.embedding.weight'), *PROJECTIONS)
 NETWORKS = (*CNN, *TABLE)
 BLOCK, OFFICIAL = 'backbone.blocks.{i}.', 'transformer.blocks.{i}.'
@@ -63,7 +65,6 @@ class Ibq(OpenMagvit2):
             f'{name}.ckpt',
             f'TencentARC/{repository}',
             f'configs/ibq/{config}.py',
-            # VQGAN's have two blocks a level.
             ('tokenizer', size, 4),
         )
         for name, repository, config, size in TOKENIZERS
@@ -81,7 +82,8 @@ class Ibq(OpenMagvit2):
 
     def detects(self, state: dict[str, Tensor]) -> bool:
         """Return whether there are 1x1 convolutions around a table, or modulated norms."""
-        return any(name.startswith(('quant_conv.', 'transformer.head_nm.')) for name in state)
+        names = (*CONVOLUTION, 'transformer.head_nm.')
+        return any(name.startswith(names) for name in state)
 
     def rules(self, model: nn.Module) -> list[Rule]:
         tokenizer = (*NETWORKS, Rename('discriminator.', 'loss.discriminator.'))

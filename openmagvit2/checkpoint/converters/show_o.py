@@ -39,7 +39,8 @@ class ShowO(Converter):
         """Return a part of a generator, or another order of bits."""
         if is_generator(model):
             return 'generator'
-        return None if getattr(model.quantizer, 'bit_order', None) == 'msb' else 'quantizer'
+        order = getattr(model.quantizer, 'bit_order', None)
+        return None if order == 'msb' else f'model.quantizer.bit_order={order!r}'
 
     def layout(self, state: dict[str, Tensor]) -> tuple | None:
         """Return the number of bits."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from openmagvit2.checkpoint.converters.base import OfficialFile, count
-from openmagvit2.checkpoint.converters.ibq import NETWORKS
+from openmagvit2.checkpoint.converters.ibq import CONVOLUTION, NETWORKS
 from openmagvit2.checkpoint.converters.open_magvit2 import DROPPED, OpenMagvit2
 from openmagvit2.checkpoint.converters.rules import Derived, Rename, Rule, Under, join_qkv, squeeze
 from openmagvit2.checkpoint.stages import is_generator
@@ -18,13 +18,17 @@ from openmagvit2.registry import CONVERTERS
 
 TAMING = 'https://github.com/CompVis/taming-transformers'
 LATENT_DIFFUSION = 'https://github.com/CompVis/latent-diffusion'
-# Folder, config, and the result of layout(): codes, their channels, levels, attention in the middle
-# of a tokenizer; width and layers of a transformer.
+# Folder, config, and the result of layout(): codes, their channels, levels, blocks of a level, and
+# attention in the middle of a tokenizer; width and layers of a transformer.
 FILES = tuple(
     OfficialFile(f'{folder}/last.ckpt', TAMING, f'configs/vqgan/{config}.py', layout)
     for folder, config, layout in (
-        ('vqgan_imagenet_f16_1024/ckpts', 'vqgan_256_1024', ('tokenizer', 1024, 256, 5, True)),
-        ('vqgan_imagenet_f16_16384/ckpts', 'vqgan_256_16384', ('tokenizer', 16384, 256, 5, True)),
+        ('vqgan_imagenet_f16_1024/ckpts', 'vqgan_256_1024', ('tokenizer', 1024, 256, 5, 2, True)),
+        (
+            'vqgan_imagenet_f16_16384/ckpts',
+            'vqgan_256_16384',
+            ('tokenizer', 16384, 256, 5, 2, True),
+        ),
         (
             '2021-04-03T19-39-50_cin_transformer/checkpoints',
             'ar_1400m_256',
@@ -39,11 +43,11 @@ FILES = tuple(
         ('tokenizer', *layout),
     )
     for name, config, *layout in (
-        ('vq-f16', 'vq_f16_256', 16384, 8, 5, True),
-        ('vq-f8', 'vq_f8_256', 16384, 4, 4, True),
-        ('vq-f8-n256', 'vq_f8_256_n256', 256, 4, 4, True),
-        ('vq-f4', 'vq_f4_256', 8192, 3, 3, True),
-        ('vq-f4-noattn', 'vq_f4_256_noattn', 8192, 3, 3, False),
+        ('vq-f16', 'vq_f16_256', 16384, 8, 5, 2, True),
+        ('vq-f8', 'vq_f8_256', 16384, 4, 4, 2, True),
+        ('vq-f8-n256', 'vq_f8_256_n256', 256, 4, 4, 2, True),
+        ('vq-f4', 'vq_f4_256', 8192, 3, 3, 2, True),
+        ('vq-f4-noattn', 'vq_f4_256_noattn', 8192, 3, 3, 2, False),
     )
 )
 BLOCK, OFFICIAL = 'backbone.blocks.{i}.', 'transformer.blocks.{i}.'
@@ -95,7 +99,7 @@ class Vqgan(OpenMagvit2):
 
     def detects(self, state: dict[str, Tensor]) -> bool:
         """Return whether there are 1x1 convolutions around a table, or minGPT's positions."""
-        names = ('quant_conv.', 'transformer.pos_emb', 'model.diffusion_model.')
+        names = (*CONVOLUTION, 'transformer.pos_emb', 'model.diffusion_model.')
         return any(name.startswith(names) for name in state)
 
     def unified(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -124,8 +128,8 @@ class Vqgan(OpenMagvit2):
         return table_misfit(tokenizer, unit=False)
 
     def layout(self, state: dict[str, Tensor]) -> tuple | None:
-        """Return ('tokenizer', codes, channels, levels, attention) or ('generator', width,
-        layers).
+        """Return ('tokenizer', codes, channels, levels, blocks of a level, attention) or
+        ('generator', width, layers).
         """
         positions = getattr(state.get('transformer.pos_emb'), 'shape', None)
         if positions is not None:
@@ -134,7 +138,8 @@ class Vqgan(OpenMagvit2):
         if len(table) != 2:
             return None
         levels = count(state, r'encoder\.down\.(\d+)\.')
-        return 'tokenizer', *table, levels, 'encoder.mid.attn_1.q.weight' in state
+        blocks = count(state, r'encoder\.down\.0\.block\.(\d+)\.')
+        return 'tokenizer', *table, levels, blocks, 'encoder.mid.attn_1.q.weight' in state
 
 
 def _masks(model: Any) -> list[Rule]:

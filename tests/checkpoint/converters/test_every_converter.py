@@ -81,6 +81,16 @@ def test_a_file_for_the_config_of_another_system(converter, config):
         assert 'of no official model' not in str(error.value)
 
 
+@pytest.mark.parametrize('config', ['lfq_32_official', 'lfq_grouped_32', 'ibq_32', 'vqgan_32'])
+def test_averages_alone_lack_the_raw_weights(config):
+    model = init_model(f'tiny/{config}', device='meta')
+    own = model.state_dict()
+    official = to_official(dict(state_dict=own, ema_state_dict=own), model)[0]['state_dict']
+    averages = {name: x for name, x in official.items() if name.startswith('model_ema.')}
+    with pytest.raises(UserError, match=r'raw weights\): \S+ is missing'):
+        to_ours(averages, model)
+
+
 @pytest.mark.parametrize(
     ('converter', 'config'), CASES, ids=[f'{type(c).__name__}-{config}' for c, config in CASES]
 )

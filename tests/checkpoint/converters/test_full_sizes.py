@@ -146,6 +146,7 @@ def test_tensors_of_published_transformers(config, tensors):
     [
         ('vqgan/vqgan_256_1024', 'titok/l32'),
         ('sd_vq/vq_f8_256', 'lfq_256'),
+        ('ibq/ibq_256_1024', 'vqgan/vqgan_256_1024'),
         ('ibq/ibq_256_1024', 'lfq_256'),
         ('titok/s128', 'maskgit/maskgit_256'),
         ('bsq/vit_36_256', 'var/var_vae_256'),
@@ -160,5 +161,6 @@ def test_tensors_of_published_transformers(config, tensors):
 def test_a_file_of_another_system_is_named(config, given):
     model = init_model(config, device='meta')
     state = to_official(dict(state_dict=model.state_dict()), model)[0]['state_dict']
-    with pytest.raises(UserError, match=f'It looks like .*give configs/.*{config}.py'):
+    with pytest.raises(UserError, match=f'It looks like .*give configs/.*{config}.py') as error:
         to_ours(state, init_model(given, device='meta'))
+    assert str(error.value).count(f'{config}.py') == 1
