@@ -63,8 +63,9 @@ def tool(
                 if not _output_is_lost():
                     raise
                 if isinstance(error, BrokenPipeError):
-                    # The usual code if the reader of a pipe, such as `head -1`, has ended.
-                    return 128 + signal.SIGPIPE
+                    # The usual code if the reader of a pipe, such as `head -1`, has ended: SIGPIPE,
+                    # which Windows does not have.
+                    return 128 + 13
                 print(f'error: the output cannot be written ({error.strerror}).', file=sys.stderr)
                 return 1
 

@@ -17,14 +17,14 @@ def as_double(x: Tensor) -> Tensor:
     return (x if has_float64(x.device) else x.cpu()).double()
 
 
-def uniform_to(uniform: Tensor, device: torch.device) -> Tensor:
+def uniform_to(uniform: Tensor, device: torch.device, non_blocking: bool = False) -> Tensor:
     """Bring uniform numbers in [0, 1) to a device: float64, or float32 below 1 where there is no
-    float64.
+    float64; see :meth:`torch.Tensor.to` for ``non_blocking``.
     """
-    if has_float64(device) or uniform.dtype != torch.float64:
-        return uniform.to(device)
-    # Rounded to the nearest, one in 2^25 would be 1.
-    return uniform.float().clamp_max(1 - 2**-24).to(device)
+    if not has_float64(device) and uniform.dtype == torch.float64:
+        # Rounded to the nearest, one in 2^25 would be 1.
+        uniform = uniform.float().clamp_max(1 - 2**-24)
+    return uniform.to(device, non_blocking=non_blocking)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from torch._subclasses.fake_tensor import (
     FakeTensorMode,
     unset_fake_temporarily,
 )
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from openmagvit2.config import load_config
@@ -47,6 +48,8 @@ def names(slow: Callable[[str], bool]) -> list:
 
 # Every schedule has begun, and penalties of every 2nd or 16th iteration are due.
 ITERATION = 160_000
+# As on a real card.
+NON_BLOCKING = dict(type='ImagePreprocessor', non_blocking=True)
 # Of images; a size costs nothing here, but where tokens come one after the other.
 SIDE, LEAST = 32, 8
 
@@ -168,6 +171,39 @@ def passes(
             indices = model.generate([0, 1], dict(config.eval_sampling or {}, top_p=0.9))
             found += [indices, model.decode_indices(indices)]
     return [x for x in tree_leaves(found) if isinstance(x, torch.Tensor)]
+
+
+class Copies(TorchDispatchMode):
+    """Notes copies to the card for which a real one would finish all work before."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        out = function(*args, **kwargs)
+        source = next((x for x in reversed(args[:2]) if isinstance(x, torch.Tensor)), None)
+        if (
+            function.overloadpacket in (torch.ops.aten._to_copy, torch.ops.aten.copy_)
+            and (source.device.type, out.device.type) == ('cpu', 'cuda')
+            and not (kwargs.get('non_blocking') or args[2:] == (True,))
+        ):
+            self.found.append((function, source.shape))
+        return out
+
+
+@pytest.mark.parametrize('name', names(lambda name: name in TWINS))
+def test_training_steps_do_not_wait_for_copies(name, card):
+    config, side = model_config(name)
+    model = MODELS.build(config.model | dict(data_preprocessor=NON_BLOCKING))
+    data = batch(side)
+    with card, torch.no_grad():
+        move(model).train()
+        with Copies() as copies:
+            for iteration in (0, ITERATION):
+                counted_step(model, data, Forward(), None, iteration)
+    assert not copies.found
 
 
 @pytest.mark.parametrize('name', names(lambda name: name in TWINS))

@@ -28,9 +28,13 @@ def main() -> None:
 
     # Imported after parsing, so that --help does not wait for them.
     from openmagvit2.config import load_config
+    from openmagvit2.errors import UserError
     from openmagvit2.workflows.token_exchange import export_tokens, import_tokens
 
     if args.to:
+        for name in ('config', 'checkpoint', 'size', 'views'):
+            if getattr(args, name) is not None:
+                raise UserError(f'--{name} goes with making a cache; leave it out with --to.')
         images = export_tokens(args.source, args.out, args.to, args.name)
     else:
         config = load_config(args.config) if args.config else None

@@ -7,6 +7,7 @@ fail() { echo "error: $1" >&2; exit 2; }
 [[ "$2" =~ ^([1-9][0-9]*|auto|gpu|cpu)$ ]] || fail "the number of processes must be a whole number from 1, got '$2'."
 PORT="${PORT:-29500}"
 [[ "$PORT" =~ ^[0-9]{1,5}$ ]] || fail "PORT must be a number, got '$PORT'."
+[ "${NNODES:-1}" = 1 ] || [ -n "${MASTER_ADDR:-}" ] || fail "NNODES=$NNODES: set MASTER_ADDR to the address of the first node, on each."
 if [ "${NNODES:-1}" = 1 ] && (exec 3<>"/dev/tcp/${MASTER_ADDR:-127.0.0.1}/$PORT") 2>/dev/null; then
     fail "port $PORT is in use, as by another training; set PORT to another number."
 fi

@@ -1,3 +1,4 @@
 # vit_18_256.py with 36 bits a token: expect rFID 0.41, PSNR 27.88. An index has 2 digits.
 _base_ = './vit_18_256.py'
-model = dict(quantizer=dict(num_bits=36, index_bits=[18, 18], entropy_groups=36, gradient_scale=36**-0.5))
+model = dict(
+    quantizer=dict(num_bits=36, index_bits=[18, 18], entropy_groups=36, gradient_scale=36**-0.5))

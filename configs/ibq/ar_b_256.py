@@ -1,5 +1,5 @@
-# IBQ AR-B, ImageNet 256x256, 342,994,944 parameters without the tokenizer: expect FID 2.88, IS 254.73 (repository). 300 epochs of global
-# batch 768 = 500,700 iterations, warm-up of 6 epochs.
+# IBQ AR-B, ImageNet 256x256, 342,994,944 parameters without the tokenizer: expect FID 2.88, IS
+# 254.73 (repository). 300 epochs of global batch 768 = 500,700 iterations, warm-up of 6 epochs.
 _base_ = [
     '../_base_/tokenizers/ibq_256.py', '../_base_/datasets/imagenet_256_samples.py',
     '../_base_/schedules/generator.py', '../_base_/runtime.py'
@@ -15,6 +15,8 @@ global_batch_size = 768
 optim_wrapper = dict(dtype='bfloat16')
 train_cfg = dict(type='IterationLoop', max_epochs=300, val_interval=5007)
 param_scheduler = [
-    dict(type='WarmupDecayLR', warmup=10014, warmup_start=0.005, hold=0.05, final=0.1, shape='linear', by_epoch=False)
+    dict(
+        type='WarmupDecayLR', warmup=10014, warmup_start=0.005, hold=0.05, final=0.1,
+        shape='linear', by_epoch=False)
 ]
 eval_sampling = dict(guidance=2.25, temperature=1.1, top_k=0, top_p=1.0)

@@ -1,14 +1,18 @@
-# LlamaGen-B at 256 pixels, 110,888,448 parameters without the tokenizer: expect FID 5.46 (repository). 300 epochs of global batch 256 =
-# 1,501,500 iterations at a constant rate. Trained on token caches: tools/tokenize_dataset.py --crops ten.
+# LlamaGen-B at 256 pixels, 110,888,448 parameters without the tokenizer: expect FID 5.46
+# (repository). 300 epochs of global batch 256 = 1,501,500 iterations at a constant rate. Trained on
+# token caches: tools/tokenize_dataset.py --crops ten.
 _base_ = [
     '../_base_/models/llamagen_ar_256.py', '../_base_/datasets/imagenet_256_samples.py',
     '../_base_/schedules/generator.py', '../_base_/runtime.py'
 ]
 train_dataloader = dict(
-    dataset=dict(pipeline=[dict(type='AdmCenterCrop', size=281), dict(type='RandomTenCrop', size=256)]))
+    dataset=dict(
+        pipeline=[dict(type='AdmCenterCrop', size=281), dict(type='RandomTenCrop', size=256)]))
 val_dataloader = dict(dataset=dict(pipeline=[dict(type='AdmCenterCrop', size=256)]))
 optim_wrapper = dict(
-    dtype='bfloat16', transformer=dict(no_decay_1d=True, optimizer=dict(lr=1e-4, betas=(0.9, 0.95), weight_decay=0.05)))
+    dtype='bfloat16',
+    transformer=dict(
+        no_decay_1d=True, optimizer=dict(lr=1e-4, betas=(0.9, 0.95), weight_decay=0.05)))
 # 50,000 labels drawn at random, not 50 of each class.
 test_cfg = dict(labels='random')
 train_cfg = dict(type='IterationLoop', max_epochs=300, val_interval=5005)

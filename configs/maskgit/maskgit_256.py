@@ -1,5 +1,5 @@
-# MaskGIT, ImageNet 256x256, 8 steps, 172,457,193 parameters without the tokenizer: expect FID 6.06 (its repository).
-# 300 epochs of global batch 256 = 1,501,500 iterations.
+# MaskGIT, ImageNet 256x256, 8 steps, 172,457,193 parameters without the tokenizer: expect FID 6.06
+# (its repository). 300 epochs of global batch 256 = 1,501,500 iterations.
 _base_ = [
     '../_base_/tokenizers/maskgit_256.py', '../_base_/datasets/imagenet_256_flip_samples.py',
     '../_base_/schedules/generator.py', '../_base_/runtime.py'
@@ -16,7 +16,8 @@ model = dict(
 optim_wrapper = dict(
     transformer=dict(
         # Decay of kernels alone.
-        no_decay_1d=True, no_decay=('embed', ), optimizer=dict(lr=1e-4, betas=(0.9, 0.96), weight_decay=0.045)))
+        no_decay_1d=True, no_decay=('embed',),
+        optimizer=dict(lr=1e-4, betas=(0.9, 0.96), weight_decay=0.045)))
 train_cfg = dict(type='IterationLoop', max_epochs=300, val_interval=5005)
 param_scheduler = [dict(type='LinearLR', start_factor=0.0002, begin=0, end=5000, by_epoch=False)]
 eval_sampling = dict(steps=8, choice_temperature=4.5)

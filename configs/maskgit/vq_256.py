@@ -1,9 +1,10 @@
-# MaskGIT's tokenizer, ImageNet 256x256, 16x16 tokens of 1024 codes: expect rFID 2.28 (repository). 1,000,000 iterations of global batch 256
-# at a constant learning rate, discriminator from the start. The L2 loss sees pixels in [0, 1], as officially; the discriminator sees images in
-# [-1, 1], where slopes are half as steep: R1 x 4.
+# MaskGIT's tokenizer, ImageNet 256x256, 16x16 tokens of 1024 codes: expect rFID 2.28 (repository).
+# 1,000,000 iterations of global batch 256 at a constant learning rate, discriminator from the
+# start. The L2 loss sees pixels in [0, 1], as officially; the discriminator sees images in [-1, 1],
+# where slopes are half as steep: R1 x 4.
 _base_ = [
-    '../_base_/models/maskgit_proxy_256.py', '../_base_/datasets/imagenet_256_flip.py', '../_base_/schedules/tokenizer.py',
-    '../_base_/runtime.py'
+    '../_base_/models/maskgit_proxy_256.py', '../_base_/datasets/imagenet_256_flip.py',
+    '../_base_/schedules/tokenizer.py', '../_base_/runtime.py'
 ]
 model = dict(
     quantizer=dict(entropy=True, entropy_temperature=0.01),
@@ -14,9 +15,12 @@ model = dict(
         quantizer_losses=dict(codebook=1.0, commitment=0.25, entropy=0.1),
         adversarial=dict(
             type='Adversarial',
-            discriminator=dict(type='StyleGAN', image_size=256, channels=64, channel_multipliers=(2, 4, 8, 8, 8, 8)),
+            discriminator=dict(
+                type='StyleGAN', image_size=256, channels=64,
+                channel_multipliers=(2, 4, 8, 8, 8, 8)),
             generator_loss='non_saturating', discriminator_loss='non_saturating', weight=0.1,
             regularizers=[dict(type='R1', weight=40.0)])))
 optim_wrapper = dict(
-    autoencoder=dict(optimizer=dict(betas=(0.0, 0.99))), discriminator=dict(optimizer=dict(betas=(0.0, 0.99))))
+    autoencoder=dict(optimizer=dict(betas=(0.0, 0.99))),
+    discriminator=dict(optimizer=dict(betas=(0.0, 0.99))))
 train_cfg = dict(type='IterationLoop', max_iters=1000000, val_interval=5000)

@@ -1,13 +1,15 @@
-# RQ-VAE (Lee et al., 2022), ImageNet 256x256, 8x8 tokens of 4 codes from one table of 16,384: expect rFID 4.73, the tokenizer of RQ-Transformer
-# (paper Table 4). 10 epochs of global batch 128 = 100,100 iterations; a warm-up of half an epoch, then a constant rate; images are flipped.
+# RQ-VAE (Lee et al., 2022), ImageNet 256x256, 8x8 tokens of 4 codes from one table of 16,384:
+# expect rFID 4.73, the tokenizer of RQ-Transformer (paper Table 4). 10 epochs of global batch 128 =
+# 100,100 iterations; a warm-up of half an epoch, then a constant rate; images are flipped.
 _base_ = [
-    '../_base_/tokenizers/rq_256.py', '../_base_/datasets/imagenet_256.py', '../_base_/schedules/tokenizer.py',
-    '../_base_/runtime.py'
+    '../_base_/tokenizers/rq_256.py', '../_base_/datasets/imagenet_256.py',
+    '../_base_/schedules/tokenizer.py', '../_base_/runtime.py'
 ]
 model = dict(
     _delete_=True, **_base_.model.tokenizer,
     training=dict(
-        losses=dict(reconstruction=dict(type='L2Loss'), perceptual=dict(type='LPIPSLoss', net='vgg')),
+        losses=dict(
+            reconstruction=dict(type='L2Loss'), perceptual=dict(type='LPIPSLoss', net='vgg')),
         quantizer_losses=dict(commitment=0.25),
         adversarial=dict(
             type='Adversarial',
@@ -18,9 +20,14 @@ model = dict(
             discriminator_weight=0.75)))
 global_batch_size = 128
 train_dataloader = dict(
-    dataset=dict(pipeline=[dict(type='Resize', size=256), dict(type='RandomCrop', size=256), dict(type='RandomFlip', prob=0.5)]))
-optim_wrapper = dict(autoencoder=dict(optimizer=dict(lr=4e-5)), discriminator=dict(optimizer=dict(lr=4e-5)))
+    dataset=dict(
+        pipeline=[
+            dict(type='Resize', size=256), dict(type='RandomCrop', size=256),
+            dict(type='RandomFlip', prob=0.5)]))
+optim_wrapper = dict(
+    autoencoder=dict(optimizer=dict(lr=4e-5)), discriminator=dict(optimizer=dict(lr=4e-5)))
 train_cfg = dict(type='IterationLoop', max_epochs=10, val_interval=10010)
 param_scheduler = [dict(type='WarmupDecayLR', warmup=5005, shape='constant', by_epoch=False)]
 # No average of the weights.
-custom_hooks = [dict(type='ReconstructionGridHook', num_images=8), dict(type='CodebookUsageHook', window=2048)]
+custom_hooks = [
+    dict(type='ReconstructionGridHook', num_images=8), dict(type='CodebookUsageHook', window=2048)]

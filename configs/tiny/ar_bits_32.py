@@ -1,4 +1,5 @@
-# ar_32.py with a head that fills in the 8 bits of a token in 3 steps. For trying out code, not for quality.
+# ar_32.py with a head that fills in the 8 bits of a token in 3 steps. For trying out code, not for
+# quality.
 _base_ = './ar_32.py'
 model = dict(
     factorization=dict(bits=[1] * 8),

@@ -1,7 +1,8 @@
-# The CPU twin of lfq_256.py: 20 iterations in a few seconds on two cores. For trying out code, not for quality.
+# The CPU twin of lfq_256.py: 20 iterations in a few seconds on two cores. For trying out code, not
+# for quality.
 _base_ = [
-    '../_base_/models/lfq_tiny.py', '../_base_/datasets/fashion_mnist_32.py', '../_base_/schedules/tokenizer.py',
-    '../_base_/runtime.py'
+    '../_base_/models/lfq_tiny.py', '../_base_/datasets/fashion_mnist_32.py',
+    '../_base_/schedules/tokenizer.py', '../_base_/runtime.py'
 ]
 optim_wrapper = dict(dtype='auto', autoencoder=dict(optimizer=dict(lr=1e-3)))
 train_cfg = dict(type='IterationLoop', max_iters=20, val_interval=10)

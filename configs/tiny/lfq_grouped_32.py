@@ -1,3 +1,7 @@
-# lfq_32.py with 8 bits in two groups of 4, which share a codebook of 16 codes (WeTok's quantizer): indices have two digits.
+# lfq_32.py with 8 bits in two groups of 4, which share a codebook of 16 codes (WeTok's quantizer):
+# indices have two digits.
 _base_ = './lfq_32.py'
-model = dict(quantizer=dict(_delete_=True, type='Grouped', groups=2, quantizer=dict(type='LFQ', num_bits=4, temperature=0.01)))
+model = dict(
+    quantizer=dict(
+        _delete_=True, type='Grouped', groups=2,
+        quantizer=dict(type='LFQ', num_bits=4, temperature=0.01)))

@@ -1,5 +1,6 @@
-# MaskGIT at the size of ar_32.py: 64 tokens, all masked at first, uncovered in 8 steps; over a tokenizer with seeded RANDOM weights. A few
-# seconds on two cores; for trying out code, not for quality.
+# MaskGIT at the size of ar_32.py: 64 tokens, all masked at first, uncovered in 8 steps; over a
+# tokenizer with seeded RANDOM weights. A few seconds on two cores; for trying out code, not for
+# quality.
 _base_ = './ar_32_single.py'
 model = dict(
     _delete_=True,
@@ -9,12 +10,13 @@ model = dict(
         checkpoint=None,
         seed=0,
         encoder=dict(
-            type='CnnEncoder', channels=32, channel_multipliers=(1, 1, 2), num_res_blocks=1, downsample='avg_pool',
-            shortcut='branch'),
-        quantizer=dict(type='VQ', codebook_size=256, code_dim=16, l2_norm=False, restart_after=None),
+            type='CnnEncoder', channels=32, channel_multipliers=(1, 1, 2), num_res_blocks=1,
+            downsample='avg_pool', shortcut='branch'),
+        quantizer=dict(
+            type='VQ', codebook_size=256, code_dim=16, l2_norm=False, restart_after=None),
         decoder=dict(
-            type='CnnDecoder', channels=32, channel_multipliers=(1, 1, 2), num_res_blocks=1, upsample='nearest_conv',
-            adaptive_norm=False, shortcut='branch'),
+            type='CnnDecoder', channels=32, channel_multipliers=(1, 1, 2), num_res_blocks=1,
+            upsample='nearest_conv', adaptive_norm=False, shortcut='branch'),
         pixels=dict(type='Pixels', range=(0, 1))),
     conditioner=dict(type='TokenLabel', rows='behind', num_classes=10),
     backbone=dict(type='Bert', dim=64, num_layers=2, num_heads=4, dropout=0.0),

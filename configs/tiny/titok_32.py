@@ -1,11 +1,15 @@
-# The CPU twin of TiTok in one stage: 16 latent tokens of 8 bits for an image instead of an 8x8 grid, by a pair of vision transformers. For
-# trying out code, not for quality. For 300 iterations: initial weights as large as those of a wide network, restarts of codes, which its
-# recipe does not have, and the game from iteration 300 on.
+# The CPU twin of TiTok in one stage: 16 latent tokens of 8 bits for an image instead of an 8x8
+# grid, by a pair of vision transformers. For trying out code, not for quality. For 300 iterations:
+# initial weights as large as those of a wide network, restarts of codes, which its recipe does not
+# have, and the game from iteration 300 on.
 _base_ = './lfq_32.py'
-vit = dict(image_size=32, patch_size=4, num_tokens=16, dim=64, num_layers=2, num_heads=4, initial_deviation=0.08)
+vit = dict(
+    image_size=32, patch_size=4, num_tokens=16, dim=64, num_layers=2, num_heads=4,
+    initial_deviation=0.08)
 model = dict(
     encoder=dict(_delete_=True, type='LatentVitEncoder', **vit),
-    quantizer=dict(_delete_=True, type='VQ', codebook_size=256, code_dim=12, l2_norm=True, restart_after=10),
+    quantizer=dict(
+        _delete_=True, type='VQ', codebook_size=256, code_dim=12, l2_norm=True, restart_after=10),
     decoder=dict(_delete_=True, type='LatentVitDecoder', **vit),
     pixels=dict(type='Pixels', range=(0, 1)),
     training=dict(losses=dict(reconstruction=dict(type='L2Loss')), adversarial=dict(start=300)))

@@ -1,5 +1,5 @@
-# The generator of TiTok-L-32, ImageNet 256x256: 32 masked tokens uncovered in 8 steps, 177,202,432 parameters without the tokenizer: expect
-# FID 2.77. 500,000 iterations of global batch 2048.
+# The generator of TiTok-L-32, ImageNet 256x256: 32 masked tokens uncovered in 8 steps, 177,202,432
+# parameters without the tokenizer: expect FID 2.77. 500,000 iterations of global batch 2048.
 _base_ = [
     '../_base_/tokenizers/titok_s128.py', '../_base_/datasets/imagenet_256_flip_samples.py',
     '../_base_/schedules/generator.py', '../_base_/runtime.py'
@@ -13,16 +13,18 @@ model = dict(
         decoder=dict(num_tokens=32, dim=1024, num_layers=24, num_heads=16)),
     conditioner=dict(type='ClassLabel', num_classes=1000, dropout=0.1),
     backbone=dict(
-        type='Bert', dim=768, num_layers=24, num_heads=16, hidden=3072, dropout=0.1, approximate='none', token_types=2,
-        truncated=False),
+        type='Bert', dim=768, num_layers=24, num_heads=16, hidden=3072, dropout=0.1,
+        approximate='none', token_types=2, truncated=False),
     # One more row: the mask.
-    head=dict(type='SingleHead', norm=None, bias=True, zero_init=False, more_rows=1, label_smoothing=0.1),
+    head=dict(
+        type='SingleHead', norm=None, bias=True, zero_init=False, more_rows=1, label_smoothing=0.1),
     input_dropout=0.0)
 global_batch_size = 2048
 train_dataloader = dict(
     dataset=dict(
         pipeline=[
-            dict(type='Resize', size=256, interpolation='bicubic'), dict(type='CenterCrop', size=256),
+            dict(type='Resize', size=256, interpolation='bicubic'),
+            dict(type='CenterCrop', size=256),
             dict(type='RandomFlip')
         ]))
 optim_wrapper = dict(
@@ -31,11 +33,14 @@ optim_wrapper = dict(
         no_decay_1d=True, no_decay=('embed', 'norm'),
         optimizer=dict(lr=2e-4, betas=(0.9, 0.96), weight_decay=0.03)))
 custom_hooks = [
-    dict(type='SubmoduleEMAHook', modules=('class_embedding', 'backbone', 'head'), momentum=0.001, warmup=True),
+    dict(
+        type='SubmoduleEMAHook', modules=('class_embedding', 'backbone', 'head'), momentum=0.001,
+        warmup=True),
     dict(type='SampleGridHook', num_per_class=4)
 ]
 train_cfg = dict(type='IterationLoop', max_iters=500000, val_interval=5000)
-param_scheduler = [dict(type='WarmupDecayLR', warmup=10000, final=0.05, shape='cosine', by_epoch=False)]
+param_scheduler = [
+    dict(type='WarmupDecayLR', warmup=10000, final=0.05, shape='cosine', by_epoch=False)]
 eval_sampling = dict(
-    steps=8, choice_temperature=9.5, noisy_draws=True, confidence='logit', annealing=(1.3, 0.5), mask_schedule='arccos',
-    guidance=5.5, schedule='linear', closed=False)
+    steps=8, choice_temperature=9.5, noisy_draws=True, confidence='logit', annealing=(1.3, 0.5),
+    mask_schedule='arccos', guidance=5.5, schedule='linear', closed=False)

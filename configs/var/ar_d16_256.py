@@ -1,14 +1,21 @@
-# VAR-d16, ImageNet 256x256, 310,283,520 parameters without the tokenizer (paper Table 4): expect FID 3.30, IS 274.4, precision 0.84, recall
-# 0.51; the published file 3.55 (repository). 200 epochs of global batch 768 = 333,800 iterations, warm-up of 4 epochs, flat for 5 %.
+# VAR-d16, ImageNet 256x256, 310,283,520 parameters without the tokenizer (paper Table 4): expect
+# FID 3.30, IS 274.4, precision 0.84, recall 0.51; the published file 3.55 (repository). 200 epochs
+# of global batch 768 = 333,800 iterations, warm-up of 4 epochs, flat for 5 %.
 _base_ = [
-    '../_base_/models/var_256.py', '../_base_/datasets/imagenet_256_samples.py', '../_base_/schedules/generator.py',
-    '../_base_/runtime.py'
+    '../_base_/models/var_256.py', '../_base_/datasets/imagenet_256_samples.py',
+    '../_base_/schedules/generator.py', '../_base_/runtime.py'
 ]
 global_batch_size = 768
 train_dataloader = dict(
-    dataset=dict(pipeline=[dict(type='Resize', size=288, interpolation='lanczos'), dict(type='RandomCrop', size=256)]))
+    dataset=dict(
+        pipeline=[
+            dict(type='Resize', size=288, interpolation='lanczos'),
+            dict(type='RandomCrop', size=256)]))
 val_dataloader = dict(
-    dataset=dict(pipeline=[dict(type='Resize', size=288, interpolation='lanczos'), dict(type='CenterCrop', size=256)]))
+    dataset=dict(
+        pipeline=[
+            dict(type='Resize', size=288, interpolation='lanczos'),
+            dict(type='CenterCrop', size=256)]))
 optim_wrapper = dict(
     dtype='float16', clip_grad=dict(max_norm=2.0),
     transformer=dict(
@@ -16,7 +23,9 @@ optim_wrapper = dict(
         optimizer=dict(lr=3e-4, weight_decay=0.05)))
 train_cfg = dict(type='IterationLoop', max_epochs=200, val_interval=8345)
 param_scheduler = [
-    dict(type='WarmupDecayLR', warmup=6676, warmup_start=0.005, hold=0.05, final=0.1, shape='linear', by_epoch=False)
+    dict(
+        type='WarmupDecayLR', warmup=6676, warmup_start=0.005, hold=0.05, final=0.1, shape='linear',
+        by_epoch=False)
 ]
 # The official setting cfg=1.5, which grows from scale to scale.
 eval_sampling = dict(guidance=2.5, schedule='linear', top_k=900, top_p=0.96)

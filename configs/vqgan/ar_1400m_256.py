@@ -1,15 +1,18 @@
-# VQGAN's transformer, 1,410,640,896 parameters without the tokenizer, ImageNet 256x256 (paper Table 4): expect FID 15.78, IS 74.3 (repository;
-# see README.md for the reference and for VQGAN-re). The length of its training is not published: 100 epochs of batch 64 at 4.5e-6 an image.
+# VQGAN's transformer, 1,410,640,896 parameters without the tokenizer, ImageNet 256x256 (paper Table
+# 4): expect FID 15.78, IS 74.3 (repository; see README.md for the reference and for VQGAN-re). The
+# length of its training is not published: 100 epochs of batch 64 at 4.5e-6 an image.
 _base_ = [
-    '../_base_/tokenizers/vqgan_256.py', '../_base_/datasets/imagenet_256.py', '../_base_/schedules/generator.py',
-    '../_base_/runtime.py'
+    '../_base_/tokenizers/vqgan_256.py', '../_base_/datasets/imagenet_256.py',
+    '../_base_/schedules/generator.py', '../_base_/runtime.py'
 ]
 model = dict(
     type='AutoregressiveGenerator',
-    tokenizer=dict(checkpoint='work_dirs/vqgan/vqgan_256_16384.pth', quantizer=dict(codebook_size=16384)),
+    tokenizer=dict(
+        checkpoint='work_dirs/vqgan/vqgan_256_16384.pth', quantizer=dict(codebook_size=16384)),
     conditioner=dict(type='TokenLabel', num_classes=1000),
     backbone=dict(
-        type='Gpt', dim=1536, num_layers=48, num_heads=24, dropout=0.0, num_positions=256, position_deviation=0.0),
+        type='Gpt', dim=1536, num_layers=48, num_heads=24, dropout=0.0, num_positions=256,
+        position_deviation=0.0),
     head=dict(type='SingleHead', norm='layer_norm', zero_init=False),
     image_size=256,
     input_dropout=0.0,
@@ -17,7 +20,8 @@ model = dict(
 optim_wrapper = dict(
     dtype='auto', clip_grad=None,
     transformer=dict(
-        no_decay_1d=True, no_decay=('embedding', ), optimizer=dict(lr=2.88e-4, betas=(0.9, 0.95), weight_decay=0.01)))
+        no_decay_1d=True, no_decay=('embedding',),
+        optimizer=dict(lr=2.88e-4, betas=(0.9, 0.95), weight_decay=0.01)))
 global_batch_size = 64
 val_evaluator = [dict(type='NegativeLogLikelihood')]
 reference = '{{$OPENMAGVIT2_REFERENCE:data/imagenet_train_256.npz}}'

@@ -1,4 +1,5 @@
-# WeTok on general images, compression ratio 192: 16x16 tokens of 4 groups of 8 bits, 256x256 crops of web images in tar shards.
+# WeTok on general images, compression ratio 192: 16x16 tokens of 4 groups of 8 bits, 256x256 crops
+# of web images in tar shards.
 _base_ = './wetok_f16_256.py'
 train_dataloader = dict(
     sampler=None,
@@ -6,4 +7,5 @@ train_dataloader = dict(
         _delete_=True, type='TarShards', urls='{{$OPENMAGVIT2_SHARDS:data/shards}}',
         pipeline=[dict(type='Resize', size=256), dict(type='CenterCrop', size=256)]))
 train_cfg = dict(_delete_=True, type='IterationLoop', max_iters=2_700_000, val_interval=10010)
-param_scheduler = [dict(type='MultiStepLR', milestones=[2_000_000, 2_500_000], gamma=0.1, by_epoch=False)]
+param_scheduler = [
+    dict(type='MultiStepLR', milestones=[2_000_000, 2_500_000], gamma=0.1, by_epoch=False)]

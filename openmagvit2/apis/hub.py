@@ -63,8 +63,9 @@ class Pretrained:
             device, dtype: See :func:`openmagvit2.apis.init_model`.
 
         Raises:
-            UserError: There is no such model, the hub cannot be reached, or a file is damaged or
-                names what a model folder may not.
+            UserError: There is no such model, the hub cannot be reached, or a file is damaged, has
+                other weights than ``config.json`` names the hash of, or names what a model folder
+                may not.
         """
         if not usable(name).is_dir() and model_info(str(name)):
             door = cls.from_config(str(name), device=device, dtype=dtype)
@@ -78,7 +79,7 @@ class Pretrained:
         config = Config(entries | dict(model_name=content.get('name', folder.name)))
         check_folder(_draft(config, folder), folder)
         door = cls.from_config(config, device=device, dtype=dtype)
-        load_folder(door.model, folder)
+        load_folder(door.model, folder, content.get('weights_sha256'))
         door.model.dataset_meta = content.get('dataset_meta', {})
         return door
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from openmagvit2.apis.models import config_path
 from openmagvit2.apis.official import load_official
+from openmagvit2.apis.other_model import say_other_model
 from openmagvit2.checkpoint import dataset_meta, load_model_weights
 from openmagvit2.checkpoint.unfilled import on_meta
 from openmagvit2.config import load_config
@@ -64,8 +65,7 @@ def init_model(
     with on_meta() if device.type == 'meta' else contextlib.nullcontext():
         model = _build(config)
     if checkpoint is not None:
-        # As mmengine's other libraries keep it: names of the classes, where the training knew them.
-        model.dataset_meta = dataset_meta(load_model_weights(model, checkpoint))
+        _load(model, checkpoint, config)
     elif pretrained:
         load_official(model, name)
     model = model.to(device).eval()
@@ -76,6 +76,13 @@ def _build(config: Config) -> Any:
     if not config.get('model'):
         raise UserError(f'{config.filename or "The config"} has no model.')
     return MODELS.build(config.model)
+
+
+def _load(model: Any, checkpoint: str | Path, config: Config) -> None:
+    content = load_model_weights(model, checkpoint)
+    say_other_model(config, content, f'Checkpoint {checkpoint}')
+    # As mmengine's other libraries keep it: names of the classes, where the training knew them.
+    model.dataset_meta = dataset_meta(content)
 
 
 def convert_weights(model: nn.Module, dtype: torch.dtype) -> nn.Module:

@@ -6,9 +6,8 @@ from typing import Any
 from torch import nn
 
 from openmagvit2.apis.models import model_info
-from openmagvit2.checkpoint import choose_weights, is_ours, load_weights, read_checkpoints, to_ours
+from openmagvit2.checkpoint import choose_weights, is_ours, load_whole, read_checkpoints, to_ours
 from openmagvit2.checkpoint.hashing import file_hash
-from openmagvit2.checkpoint.loading import TRAINING_ONLY
 from openmagvit2.errors import UserError
 
 
@@ -21,7 +20,8 @@ def load_official(model: nn.Module, name: str, revision: str | None = None) -> N
         revision: Branch, tag or commit of the repository.
 
     Raises:
-        UserError: None are published, they cannot be fetched, or are not those of the metafile.
+        UserError: None are published, they cannot be fetched, or are not those of the metafile; or
+            they are of a transformer, and the config's file of its tokenizer does not exist.
     """
     info = model_info(name)
     if not info or not info['official']:
@@ -30,8 +30,7 @@ def load_official(model: nn.Module, name: str, revision: str | None = None) -> N
     checkpoint = read_checkpoints([fetch_file(name, entry, revision) for entry in listed])
     if not is_ours(checkpoint):
         checkpoint = to_ours(checkpoint['state_dict'], model)[0]
-    optional = (*TRAINING_ONLY, 'tokenizer.')
-    load_weights(model, choose_weights(checkpoint), f'The official file of {name}', optional)
+    load_whole(model, choose_weights(checkpoint), f'The official file of {name}')
 
 
 def fetch_file(name: str, entry: dict[str, Any], revision: str | None = None) -> Path:
@@ -48,7 +47,11 @@ def fetch_file(name: str, entry: dict[str, Any], revision: str | None = None) ->
     import huggingface_hub  # takes a second to import
 
     file, repository = entry['file'], entry['repository']
-    by_hand = f'python tools/convert_checkpoint.py {file} OUT.pth --config {name}'
+    # In an archive it has another name.
+    by_hand = (
+        f'python tools/convert_checkpoint.py {"FILE" if "(" in file else file} OUT.pth --config '
+        f'{name}'
+    )
     if repository.startswith('https://'):
         raise UserError(f'{name}: fetch {file} from {repository} by hand, then {by_hand}.')
     try:

@@ -9,6 +9,7 @@ from openmagvit2.checkpoint.loading import (
     load_start,
     load_tokenizer_weights,
     load_weights,
+    load_whole,
 )
 from openmagvit2.checkpoint.reading import dataset_meta, read_checkpoint, read_checkpoints
 from openmagvit2.checkpoint.writing import save_atomically, write_checkpoint
@@ -23,6 +24,7 @@ __all__ = [
     'load_start',
     'load_tokenizer_weights',
     'load_weights',
+    'load_whole',
     'read_checkpoint',
     'read_checkpoints',
     'save_atomically',

@@ -44,6 +44,7 @@ def to_ours(
         )
     converter = converter or choose(model, state)
     state = converter.unified(state)
+    converter.check_system(model, state)
     ledger = Ledger(converter, model, state, spill)
     links = converter.links(model)
     raw = ledger.take(links, 'raw', ledger.absent(links))

@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from openmagvit2.checkpoint.folder_config import check
-from openmagvit2.checkpoint.hashing import weights_hash
+from openmagvit2.checkpoint.hashing import state_hash, weights_hash
 from openmagvit2.checkpoint.loading import TRAINING_ONLY, check_weights, load_weights
 from openmagvit2.checkpoint.reading import read_checkpoint
 from openmagvit2.errors import UserError
@@ -97,13 +97,26 @@ def check_folder(model: nn.Module, folder: str | Path) -> None:
     check_weights(model, _weights(Path(folder)), f'Model folder {folder}', TRAINING_ONLY)
 
 
-def load_folder(model: nn.Module, folder: str | Path) -> None:
+def load_folder(model: nn.Module, folder: str | Path, sha256: str | None = None) -> None:
     """Load the weights of a folder into the model that its config builds.
 
+    Args:
+        model: The model.
+        folder: The folder.
+        sha256: Hash that its ``config.json`` names, if any.
+
     Raises:
-        UserError: A file is missing, damaged, or does not fit the config.
+        UserError: A file is missing, damaged, does not fit the config, or has other weights than
+            the hash's.
     """
-    load_weights(model, _weights(Path(folder)), f'Model folder {folder}', TRAINING_ONLY)
+    weights = _weights(Path(folder))
+    if sha256 is not None and state_hash(weights, TRAINING_ONLY) != sha256:
+        raise UserError(
+            f'Model folder {folder}: its weights are not those of which {CONFIG} names the hash; '
+            f'fetch it again, or remove weights_sha256 from {CONFIG} if they were changed on '
+            f'purpose.'
+        )
+    load_weights(model, weights, f'Model folder {folder}', TRAINING_ONLY)
 
 
 def _weights(folder: Path) -> dict[str, Tensor]:

@@ -1,11 +1,11 @@
 """SHA-256 of weights, files and other content: the one place that hashes."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 # Bytes read at a time.
 CHUNK = 1 << 20
@@ -41,11 +41,16 @@ def weights_hash(*modules: nn.Module, without: tuple[str, ...] = ()) -> str:
         modules: Hashed in this order, the tensors of each sorted by name.
         without: Prefixes of the tensor names to leave out.
     """
-    return digest(part for module in modules for part in _tensors(module, without))
+    return digest(part for module in modules for part in _parts(module.state_dict(), without))
 
 
-def _tensors(module: nn.Module, without: tuple[str, ...]) -> Iterator[bytes]:
-    for name, tensor in sorted(module.state_dict().items()):
+def state_hash(state: Mapping[str, Tensor], without: tuple[str, ...] = ()) -> str:
+    """Return the :func:`weights_hash` of the module that has the tensors of a state dict."""
+    return digest(_parts(state, without))
+
+
+def _parts(state: Mapping[str, Tensor], without: tuple[str, ...]) -> Iterator[bytes]:
+    for name, tensor in sorted(state.items()):
         if not name.startswith(without):
             yield f'{name} {tensor.dtype} {tuple(tensor.shape)}'.encode()
             yield tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()

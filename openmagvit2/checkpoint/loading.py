@@ -93,21 +93,32 @@ def load_model_weights(model: nn.Module, path: str | Path, ema: bool = True) -> 
         The checkpoint.
     """
     checkpoint = fitted(read_checkpoint(path), model, f'Checkpoint {path}')
-    state, optional = choose_weights(checkpoint, ema), TRAINING_ONLY
+    load_whole(model, choose_weights(checkpoint, ema), f'Checkpoint {path}')
+    return checkpoint
+
+
+def load_whole(model: nn.Module, state: dict[str, Tensor], source: str) -> None:
+    """Load the weights of a tokenizer or generator, and from the config's file a tokenizer that is
+    not among them.
+
+    Args:
+        model: The model.
+        state: Weights by name, without a discriminator where they have none.
+        source: Name of the weights for errors.
+    """
+    optional = TRAINING_ONLY
     if is_generator(model) and not any(name.startswith('tokenizer.') for name in state):
         # A converted transformer without its tokenizer.
         optional = (*optional, 'tokenizer.')
         model.init_weights()
         if not model.tokenizer_checkpoint:
             print_log(
-                f'Checkpoint {path} holds no tokenizer and the config names none: it keeps '
-                f'random weights.',
+                f'{source} holds no tokenizer and the config names none: it keeps random weights.',
                 'current',
                 logging.WARNING,
             )
     optional += _load_codes(model, state)
-    load_weights(model, state, f'Checkpoint {path}', optional)
-    return checkpoint
+    load_weights(model, state, source, optional)
 
 
 def _load_codes(model: nn.Module, state: dict[str, Tensor]) -> tuple[str, ...]:

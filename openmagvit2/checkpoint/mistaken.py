@@ -1,12 +1,15 @@
 """Files that are taken for checkpoints, and are not."""
 
 import codecs
+import zipfile
 from pathlib import Path
 
-from openmagvit2.errors import UserError
+from openmagvit2.errors import UserError, few
 from openmagvit2.io import reading
 
 PICTURE = 'it is a picture; name a checkpoint'
+UNPACK = 'unpack it and name the checkpoint in it'
+ARCHIVE = f'it is an archive; {UNPACK}'
 # How such a file begins, and what to say of it.
 BEGINNINGS = {
     b'version https://git-lfs': 'it is a pointer of Git LFS; fetch the file itself, as by '
@@ -15,25 +18,35 @@ BEGINNINGS = {
     b'\x89PNG': PICTURE,
     b'\xff\xd8\xff': PICTURE,
     b'\x93NUMPY': 'it is an array of NumPy; name a checkpoint',
+    b'\x1f\x8b': ARCHIVE,
+    b'BZh': ARCHIVE,
+    b'\xfd7zXZ': ARCHIVE,
 }
+# What a file of tar has behind the name and the numbers of its first part.
+TAR = slice(257, 262), b'ustar'
 
 
 def check_beginning(path: Path) -> None:
     """Check that a file does not begin as something else than a checkpoint.
 
     Raises:
-        UserError: It is empty, a text, or a file of another kind that is often met in the place of
-            one.
+        UserError: It is empty, a text, an archive, or a file of another kind that is often met in
+            the place of one.
     """
     with reading(path), open(path, 'rb') as file:
-        begin = file.read(256)
+        begin = file.read(512)
         file.seek(-min(1, len(begin)), 2)
         last = file.read()
     if not begin:
         raise UserError(f'Checkpoint {path} is empty; copy or download it again.')
-    for beginning, what in BEGINNINGS.items():
-        if begin.startswith(beginning):
-            raise UserError(f'{path} is not a checkpoint: {what}.')
+    kinds = [what for beginning, what in BEGINNINGS.items() if begin.startswith(beginning)]
+    if begin[TAR[0]] == TAR[1]:
+        kinds.append(ARCHIVE)
+    parts = _parts(path)
+    if parts and not any(name.endswith('data.pkl') for name in parts):
+        kinds.append(f'it is an archive ({few(parts)}); {UNPACK}')
+    if kinds:
+        raise UserError(f'{path} is not a checkpoint: {kinds[0]}.')
     # Pickles of protocol 0 are texts that end with a dot.
     if _is_text(begin) and last != b'.':
         line = begin.decode(errors='ignore').strip().partition('\n')[0][:40]
@@ -42,6 +55,17 @@ def check_beginning(path: Path) -> None:
         raise UserError(
             f'{path} is not a checkpoint: it is a text that begins with {line!r}; {remedy}.'
         )
+
+
+def _parts(path: Path) -> list[str]:
+    """Return the names of what is in a zip file, which torch.save writes too; else nothing."""
+    if not zipfile.is_zipfile(path):
+        return []
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.namelist()
+    except zipfile.BadZipFile:
+        return []
 
 
 def _is_text(begin: bytes) -> bool:

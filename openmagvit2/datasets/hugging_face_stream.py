@@ -70,7 +70,7 @@ class HFStream(ImageStream):
         Loader workers make batches in turn. After a resume worker 0 makes the next one, so that it
         takes over the part whose turn it is.
         """
-        rank, world = get_dist_info()
+        rank, world = self.place or get_dist_info()
         worker = get_worker_info()
         workers, number = (worker.num_workers, worker.id) if worker else (1, 0)
         batches = self.start // (world * self.batch)

@@ -75,7 +75,7 @@ class TarShards(ImageStream):
 
     def __iter__(self) -> Iterator[dict]:
         """Yield ``dict(image=uint8 (3, H, W), label=-1, index)``; ``index`` counts by reader."""
-        rank, world = get_dist_info()
+        rank, world = self.place or get_dist_info()
         worker = get_worker_info()
         workers = worker.num_workers if worker else 1
         reader = rank * workers + (worker.id if worker else 0)

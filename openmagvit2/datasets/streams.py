@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any, TypeVar
 
 import numpy as np
+from mmengine.dist import get_dist_info
 from PIL import Image
 from torch import nn
 from torch.utils.data import IterableDataset
@@ -34,6 +35,8 @@ class ImageStream(IterableDataset):
     classes: list[str] | None = None
     # Whether images have labels.
     labelled = False
+    # Number of this process and their count, in a loader worker that is no fork of it.
+    place: tuple[int, int] | None = None
     # What has images by number.
     instead = 'name a data set of files'
 
@@ -41,6 +44,12 @@ class ImageStream(IterableDataset):
         self.background = to_colour(background)
         self.pipeline = [TRANSFORMS.build(step) for step in pipeline or []]
         self.seed, self.start = seed, 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Keep the place among the processes: a worker that is started anew has no group of them,
+        and would read what the first process reads.
+        """
+        return self.__dict__ | dict(place=get_dist_info())
 
     @property
     def num_classes(self) -> int | None:

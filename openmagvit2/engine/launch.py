@@ -1,13 +1,15 @@
 """Start and end of a run in one or several processes, on GPUs (nccl) and CPUs (gloo)."""
 
 import os
+import re
 import sys
 from datetime import timedelta
 
 import torch
 import torch.distributed as dist
 from mmengine.config import Config
-from mmengine.dist import init_dist, is_main_process
+from mmengine.device import get_device
+from mmengine.dist import is_main_process
 
 from openmagvit2.errors import UserError
 from openmagvit2.processes import leave, make_long_group
@@ -26,10 +28,12 @@ def start(launcher: str, config: Config | None = None) -> None:
     Args:
         launcher: 'none', 'pytorch' (torchrun), or 'slurm'.
         config: ``env_cfg.dist_cfg`` is read: ``timeout``, the seconds that one exchange between
-            processes may take (1800).
+            processes may take (1800); ``backend`` on GPUs ('nccl'); and ``port`` for slurm, by
+            default one that follows from the job's number.
 
     Raises:
-        UserError: The environment lacks the launcher's variables; the time-out is not positive.
+        UserError: The environment lacks the launcher's variables; the time-out is not positive;
+            there are fewer GPUs than processes; the processes do not reach one another.
     """
     if launcher == 'none' or dist.is_initialized():
         return
@@ -43,16 +47,68 @@ def start(launcher: str, config: Config | None = None) -> None:
                 f'--launcher {launcher}: {name} is not set; start with tools/dist_*.sh or '
                 f'torchrun, tools/slurm_*.sh or srun.'
             )
-    if torch.cuda.is_available():
-        port = dict(port=settings['port']) if launcher == 'slurm' and 'port' in settings else {}
-        init_dist(launcher, backend=settings.get('backend', 'nccl'), timeout=timeout, **port)
-    else:
-        if launcher == 'slurm':
-            os.environ.setdefault('RANK', os.environ['SLURM_PROCID'])
-            os.environ.setdefault('WORLD_SIZE', os.environ['SLURM_NTASKS'])
-            os.environ.setdefault('LOCAL_RANK', os.environ.get('SLURM_LOCALID', '0'))
-        dist.init_process_group('gloo', timeout=timedelta(seconds=timeout))
-    make_long_group()
+    if launcher == 'slurm':
+        os.environ.update(_as_torchrun(settings.get('port')))
+    backend = settings.get('backend', 'nccl') if _takes_a_card(launcher) else 'gloo'
+    try:
+        dist.init_process_group(backend, timeout=timedelta(seconds=timeout))
+        make_long_group()
+    except (KeyError, RuntimeError, ValueError) as error:
+        reason = str(error).partition('\n')[0].rstrip('.')
+        raise UserError(
+            f'--launcher {launcher}: this process cannot join the others ({reason}). Check that '
+            f'MASTER_PORT is free on MASTER_ADDR and that every node reaches it; name the '
+            f"nodes' network interface in NCCL_SOCKET_IFNAME and GLOO_SOCKET_IFNAME."
+        ) from error
+
+
+def _as_torchrun(port: int | None) -> dict[str, str]:
+    """Return slurm's variables under the names of torchrun; an address that is set stays."""
+    own = os.environ
+    nodes = own.get('SLURM_STEP_NODELIST') or own.get('SLURM_JOB_NODELIST') or '127.0.0.1'
+    # Jobs that share a node have numbers of their own.
+    port = port or own.get('MASTER_PORT') or 20000 + int(own.get('SLURM_JOB_ID', 0)) % 10000
+    return dict(
+        RANK=own['SLURM_PROCID'],
+        WORLD_SIZE=own['SLURM_NTASKS'],
+        LOCAL_RANK=own.get('SLURM_LOCALID', '0'),
+        MASTER_ADDR=own.get('MASTER_ADDR') or first_host(nodes),
+        MASTER_PORT=str(port),
+    )
+
+
+def first_host(nodes: str) -> str:
+    """Return the first name of a list of slurm's, as 'a03' of 'a[03-07,9],b1'.
+
+    Containers have no ``scontrol`` to ask.
+    """
+    match = re.match(r'(?:\[[^]]*\]|[^],[])+', nodes)
+    return re.sub(r'\[([^],-]*)[^]]*\]', r'\1', match[0] if match else nodes)
+
+
+def _takes_a_card(launcher: str) -> bool:
+    """Choose this process's GPU; return whether there is any.
+
+    Raises:
+        UserError: There are fewer GPUs than processes, or an accelerator that only one can use.
+    """
+    if not torch.cuda.is_available():
+        if get_device() != 'cpu':
+            raise UserError(
+                f'--launcher {launcher}: several processes run on GPUs of CUDA or on CPUs, and '
+                f'here is {get_device()}; leave --launcher out.'
+            )
+        return False
+    number = int(os.environ.get('LOCAL_RANK', os.environ['RANK']))
+    cards = torch.cuda.device_count()
+    # slurm may show each process its own card alone.
+    if number >= cards and not (launcher == 'slurm' and cards == 1):
+        raise UserError(
+            f'--launcher {launcher}: this machine has {cards} GPU{"s" if cards > 1 else ""} and '
+            f'process {number} (from 0); start one process for each.'
+        )
+    torch.cuda.set_device(number % cards)
+    return True
 
 
 def positive(key: str, value: object) -> float:

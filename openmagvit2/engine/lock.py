@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from openmagvit2.errors import UserError
+from openmagvit2.io import process
 from openmagvit2.io.process import alive, host, started
 
 LOCK = '.running.json'
@@ -25,9 +26,9 @@ def lock(folder: str | Path) -> Iterator[None]:
     """Lock a folder against other trainings.
 
     The file names process and machine. A process of this machine that is gone holds nothing; one of
-    another machine shows by the file's time that it lives, so a job that was killed there is over
-    after two minutes. This needs no locks of the file system, which network file systems may lack,
-    and which worker processes of a killed training would go on holding.
+    another machine, or on Windows, shows by the file's time that it lives, so a job that was killed
+    there is over after two minutes. This needs no locks of the file system, which network file
+    systems may lack, and which worker processes of a killed training would go on holding.
 
     Raises:
         UserError: Another training runs there.
@@ -76,7 +77,7 @@ def _remove_stale(path: Path) -> None:
     text = path.read_bytes()
     holder = _holder(text)
     age = time.time() - path.stat().st_mtime
-    here = holder.get('host') == host()
+    here = holder.get('host') == host() and not process.WINDOWS
     lives = _lives_here(path, holder) if here else abs(age) < DEAD
     if lives:
         wait = '' if here else f' (or remove {path}, or wait two minutes, if that training is over)'

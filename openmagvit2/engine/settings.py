@@ -6,6 +6,8 @@ from typing import Any
 
 # Keys about where and how a run is started, not about what it computes.
 CIRCUMSTANCES = ('work_dir', 'load_from', 'resume', 'launcher', 'experiment_name', 'log_level')
+# Keys of a model, at any depth, that change nothing where its weights are read.
+OF_TRAINING = ('training', 'checkpoint', 'seed')
 
 
 def read_settings(text: str) -> dict[str, Any]:
@@ -49,6 +51,22 @@ def _value(node: ast.expr) -> Any:
 def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """List one sentence for each setting that has changed; the seed is not one of them."""
     return list(_differences(_computing(before), _computing(now), ''))
+
+
+def model_differences(before: Any, now: Any) -> list[str]:
+    """List one sentence for each setting of a model that has changed, those of its training aside;
+    nothing where one of the two is unknown.
+    """
+    if not isinstance(before, dict) or not isinstance(now, dict):
+        return []
+    return list(_differences(_used(before), _used(now), 'model'))
+
+
+def _used(model: Any) -> Any:
+    """Return a model's settings without those of its training."""
+    if not isinstance(model, dict):
+        return model
+    return {key: _used(value) for key, value in model.items() if key not in OF_TRAINING}
 
 
 def _computing(settings: dict[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Ctrl-C and SIGTERM end a training after the current iteration, with a checkpoint."""
 
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,10 +14,14 @@ __all__ = ['StopRequest', 'TrainingStopped', 'listening']
 
 
 class StopRequest:
-    """A flag that signals set; a second Ctrl-C interrupts at once."""
+    """A flag that signals set; a second Ctrl-C interrupts at once.
+
+    Under torchrun its death is a SIGTERM: where it was killed, nobody else would end its processes.
+    """
 
     def __init__(self) -> None:
         self.signal_number = 0
+        self._parent = os.getppid() if 'TORCHELASTIC_RUN_ID' in os.environ else None
         # Whether some process reported an error at the last agreement.
         self.failed = False
         self._group: dist.ProcessGroup | None = None
@@ -29,6 +34,8 @@ class StopRequest:
 
     def agreed(self, failed: bool = False) -> bool:
         """Return whether any process got a signal or has failed; collective over processes."""
+        if self._parent not in (None, os.getppid()):
+            self.signal_number = self.signal_number or signal.SIGTERM
         flag = torch.tensor([self.signal_number, int(failed)])
         if dist.is_initialized() and dist.get_world_size() > 1:
             # A CPU group, so as not to wait for the GPU's queue.

@@ -1,6 +1,7 @@
 """Paths that users give, which the system may refuse before it looks whether anything is there."""
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -31,14 +32,26 @@ def usable_text(path: str | Path) -> Path:
     """Return a path that can be looked up and that libraries in C++ take too.
 
     Raises:
-        UserError: See :func:`usable`; or its name is not UTF-8, at which torch fails to read and
-            OpenCV crashes.
+        UserError: See :func:`usable`; or its name is not UTF-8, or was not read as UTF-8, at which
+            torch fails to read and OpenCV crashes.
     """
     try:
         str(path).encode()
     except UnicodeEncodeError as error:
-        raise UserError(f'The path {str(path)!r} is not UTF-8; give another name.') from error
+        raise UserError(_not_utf8(path)) from error
     return usable(path)
+
+
+def _not_utf8(path: str | Path) -> str:
+    """Return what is wrong with a name: bytes on the disk, or how Python was told to read them."""
+    try:
+        name = os.fsencode(path).decode()
+    except UnicodeError:
+        return f'The path {str(path)!r} is not UTF-8; give another name.'
+    return (
+        f'The path {name!r} cannot be used where Python reads names as '
+        f'{sys.getfilesystemencoding()}; set PYTHONUTF8=1.'
+    )
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import logging
+import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
@@ -26,6 +27,8 @@ from openmagvit2.registry import METRICS
 
 # Classes of mmengine that check their settings late, and the keys that configure them.
 CONFIGURED: dict[type, str] = {_ParamScheduler: 'param_scheduler', LogProcessor: 'log_processor'}
+# Where a fork of a process that has used an accelerator may crash, as Python's manual says.
+FORKS_CRASH = sys.platform == 'darwin'
 # What backends of mmengine's visualizer need beyond our own requirements.
 BACKEND_PACKAGES = {'TensorboardVisBackend': 'tensorboard', 'WandbVisBackend': 'wandb'}
 
@@ -57,6 +60,7 @@ def build_runner(
     config.param_scheduler = config.get('param_scheduler') or None
     check_schedulers(config.param_scheduler)
     set_wrapper(config)
+    set_workers(config)
     with settings_of_mmengine({Hook: 'custom_hooks'}):
         return kind.from_cfg(config)
 
@@ -83,6 +87,16 @@ def set_wrapper(config: Config) -> None:
     kind = (config.get('model_wrapper_cfg') or {}).get('type')
     if isinstance(kind, str) and '.' not in kind:
         config.model_wrapper_cfg.type = f'openmagvit2.{kind}'
+
+
+def set_workers(config: Config) -> None:
+    """Start loader workers by 'spawn' on macOS, as Python does, unless the config says otherwise;
+    mmengine forks.
+    """
+    if FORKS_CRASH:
+        settings = config.get('env_cfg') or {}
+        started = dict(mp_start_method='spawn') | (settings.get('mp_cfg') or {})
+        config.env_cfg = dict(settings, mp_cfg=started)
 
 
 def set_test(config: Config) -> None:

@@ -9,6 +9,7 @@ from mmengine.dist import is_main_process
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
+from openmagvit2.apis.other_model import say_other_model
 from openmagvit2.checkpoint import load_model_weights, read_checkpoint
 from openmagvit2.checkpoint.hashing import file_hash
 from openmagvit2.engine.checks import check_datasets
@@ -73,12 +74,12 @@ def test(
             are not found (before anything is written); labels that the model does not have.
     """
     averaged = 'ema_state_dict' in read_checkpoint(checkpoint, values=False)
-    config = copy.deepcopy(config)
+    given, config = config, copy.deepcopy(config)
     sampling = _configure(config, metrics, size, protocol, pad)
     prepared = prepare(config.test_evaluator)
     runner = build_runner(config, work_dir, launcher, TestRunner)
     model = unwrap(runner.model)
-    load_model_weights(model, checkpoint)
+    say_other_model(given, load_model_weights(model, checkpoint), f'Checkpoint {checkpoint}')
     check_datasets(dict(test_dataloader=runner.test_loop.dataloader), model)
     with one_size(), watched(config, None):
         values = runner.test()

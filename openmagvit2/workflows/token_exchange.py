@@ -77,8 +77,8 @@ def import_tokens(
         source: What :func:`export_tokens` wrote, or another code base: a folder with ``*_codes``
             and ``*_labels``, or a ``.jsonl`` file.
         out: The cache; an empty folder, or one that does not exist.
-        config, checkpoint: The tokenizer that made the tokens; needed where there is no header.
-        size: Pixels of the images; needed where there is no header.
+        config, checkpoint: The tokenizer that made the tokens; with ``size`` needed without header.
+        size: Pixels of the images.
         views: Lines of an image in a jsonl file, 1 by default.
 
     Returns:
@@ -86,12 +86,13 @@ def import_tokens(
 
     Raises:
         UserError: Files are missing or unequal, tokens are outside of the codebook, or there is
-            neither a header nor a tokenizer.
+            neither a header nor a tokenizer, or anything is given beside a header.
     """
     source, out = usable(source), usable_text(out)
     _check_given(source, size, views)
     beside = (source if source.is_dir() else source.parent) / HEADER
-    known = read_header(beside.parent) if beside.is_file() else None
+    given = dict(config=config, checkpoint=checkpoint, size=size, views=views)
+    known = _known(beside, given) if beside.is_file() else None
     header = known or _new_header(source, config, checkpoint, size)
     if source.is_dir() and (source / JSONL).is_file():
         source = source / JSONL
@@ -120,6 +121,17 @@ def _check_given(source: Path, size: int | None, views: int | None) -> None:
             raise UserError(f'--{name} must be a whole number from 1, got {number}.')
     if not source.exists():
         raise UserError(f'There is no {source}: give a folder of npy files or a jsonl file.')
+
+
+def _known(header: Path, given: dict[str, object]) -> dict:
+    """Return the content of a header, beside which nothing may be given."""
+    for name, value in given.items():
+        if value is not None:
+            raise UserError(
+                f'{header} says of what tokenizer and images the tokens are; leave out --{name}, '
+                f'or remove that file if it is wrong.'
+            )
+    return read_header(header.parent)
 
 
 def _finished(cache: Path) -> dict:

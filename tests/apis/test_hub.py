@@ -48,6 +48,21 @@ def test_tokenizer_goes_through_a_folder(tokenizer, folder):
     assert yaml.safe_load(front) == dict(library_name='openmagvit2', tags=['image-tokenizer'])
 
 
+@pytest.mark.parametrize('size', ['5GB', '100KB'])
+def test_weights_of_another_hash_are_refused(tokenizer, tmp_path, size):
+    tokenizer.save_pretrained(tmp_path, max_shard_size=size)
+    path = sorted(tmp_path.glob('*.safetensors'))[0]
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r'its weights are not those of which config\.json names'):
+        Tokenizer.from_pretrained(tmp_path, device='cpu')
+    config = json.loads((tmp_path / 'config.json').read_text())
+    del config['weights_sha256']
+    (tmp_path / 'config.json').write_text(json.dumps(config))
+    assert Tokenizer.from_pretrained(tmp_path, device='cpu')
+
+
 def test_the_card_imports_the_parts_of_users_first(tmp_path, monkeypatch):
     name = 'parts_for_a_card'
     (tmp_path / f'{name}.py').write_text(
@@ -202,8 +217,33 @@ def test_published_weights_by_name(tmp_path, monkeypatch, tokenizer):
     with pytest.raises(UserError, match='not the published file'):
         init_model('tiny/lfq_32', pretrained=True)
     entry['repository'] = 'https://somewhere/else'
-    with pytest.raises(UserError, match='by hand'):
+    with pytest.raises(UserError, match='by hand, then python .* official.ckpt OUT.pth'):
         init_model('tiny/lfq_32', pretrained=True)
+    entry['file'] = 'official.zip (model.ckpt)'
+    with pytest.raises(UserError, match='by hand, then python .*checkpoint.py FILE OUT.pth'):
+        init_model('tiny/lfq_32', pretrained=True)
+
+
+def test_a_published_transformer_gets_its_tokenizer(tmp_path, monkeypatch):
+    torch.manual_seed(1)
+    tokenizer = init_model('tiny/llamagen_vq_32', device='cpu')
+    write_checkpoint(dict(state_dict=tokenizer.state_dict()), tmp_path / 'tokenizer.pth')
+    generator = init_model('tiny/ar_llamagen_32', device='cpu')
+    converted, _ = to_official(dict(state_dict=generator.state_dict()), generator)
+    write_checkpoint(converted, tmp_path / 'official.pt')
+    entry = dict(file='official.pt', repository='someone/model', sha256=None)
+    monkeypatch.setattr(official, 'model_info', lambda name: dict(official=entry))
+    monkeypatch.setattr('huggingface_hub.hf_hub_download', lambda *a, **k: str(tmp_path / a[1]))
+    given = {'model.tokenizer.checkpoint': str(tmp_path / 'tokenizer.pth')}
+    model = init_model('tiny/ar_llamagen_32', device='cpu', cfg_options=given, pretrained=True)
+    own = tokenizer.state_dict()
+    assert all(own[name].equal(x) for name, x in model.tokenizer.state_dict().items())
+    assert model.backbone.blocks[0].attention.wqkv.weight.equal(
+        generator.backbone.blocks[0].attention.wqkv.weight
+    )
+    given['model.tokenizer.checkpoint'] = 'no/such.pth'
+    with pytest.raises(UserError, match=r'no/such\.pth does not exist'):
+        init_model('tiny/ar_llamagen_32', device='cpu', cfg_options=given, pretrained=True)
 
 
 def test_model_given_alone_has_no_config(tokenizer, tmp_path):

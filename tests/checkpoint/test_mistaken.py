@@ -1,6 +1,7 @@
 """What people take for a checkpoint by mistake is called by its name, or called damaged."""
 
 import io
+import tarfile
 import zipfile
 
 import numpy as np
@@ -24,10 +25,26 @@ def array() -> bytes:
     return file.getvalue()
 
 
-def archive() -> bytes:
+def zipped() -> bytes:
+    """As latent diffusion's vq-f8.zip: a checkpoint in an archive."""
     file = io.BytesIO()
-    with zipfile.ZipFile(file, 'w') as content:
-        content.writestr('a', 'b')
+    with zipfile.ZipFile(file, 'w', zipfile.ZIP_DEFLATED) as content:
+        content.writestr('model.ckpt', torn())
+    return file.getvalue()
+
+
+def tar(mode: str) -> bytes:
+    """As RQ's imagenet_480M.tar.gz: two checkpoints in an archive."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode=mode) as content:
+        for stage in ('stage1/model.pt', 'stage2/model.pt'):
+            content.addfile(tarfile.TarInfo(stage))
+    return file.getvalue()
+
+
+def array_archive() -> bytes:
+    file = io.BytesIO()
+    np.savez(file, np.zeros(3))
     return file.getvalue()
 
 
@@ -50,6 +67,12 @@ LFS = b'version https://git-lfs.github.com/spec/v1\noid sha256:b806\nsize 707166
         (picture('PNG'), 'is not a checkpoint: it is a picture; name a checkpoint'),
         (picture('JPEG'), 'is not a checkpoint: it is a picture; name a checkpoint'),
         (array(), 'is not a checkpoint: it is an array of NumPy; name a checkpoint'),
+        (zipped(), r'is not a checkpoint: it is an archive \(model.ckpt\); unpack it and name'),
+        (array_archive(), r'is not a checkpoint: it is an archive \(arr_0.npy\); unpack it'),
+        (tar('w'), 'is not a checkpoint: it is an archive; unpack it and name the checkpoint in'),
+        (tar('w:gz'), 'is not a checkpoint: it is an archive; unpack it and name'),
+        (tar('w:bz2'), 'is not a checkpoint: it is an archive; unpack it and name'),
+        (tar('w:xz'), 'is not a checkpoint: it is an archive; unpack it and name'),
         (b'hello', "is not a checkpoint: it is a text that begins with 'hello'"),
         ('über\nä'.encode()[:-1], "is not a checkpoint: it is a text that begins with 'über'"),
     ],
@@ -64,7 +87,6 @@ def test_files_of_other_kinds(tmp_path, name, content, message):
     ('content', 'message'),
     [
         (bytes(range(200, 256)), r'it is damaged, or no file of torch.save \('),
-        (archive(), r'it is damaged, or no file of torch.save \(RuntimeError'),
         (torn(), r'it is damaged, or no file of torch.save \(PytorchStreamReader failed'),
         # A first byte of msgpack's maps, but no key after it.
         (b'\x89\x01' + bytes(30), r'it is damaged, or no file of torch.save \('),

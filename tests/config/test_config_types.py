@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from openmagvit2.apis import init_model
 from openmagvit2.config import load_config
 from openmagvit2.config.annotations import fits, spoken
 from openmagvit2.engine.optim.schedule import WarmupDecayLR
@@ -123,3 +124,11 @@ def test_a_part_without_what_it_needs():
         HOOKS.build(dict(type='SubmoduleEMAHook', rate=1))
     with pytest.raises(UserError, match='The model slot needs a dict with a `type`, got {}'):
         MODELS.build({})
+
+
+@pytest.mark.parametrize('name', ['lfq_32', 'ar_32'])
+@pytest.mark.parametrize('value', [dict(a=1), dict(mean=[1])], ids=str)
+def test_a_preprocessor_without_its_type(name, value):
+    path = TINY / f'{name}.py'
+    with pytest.raises(UserError, match='The model slot needs a dict with a `type`, got'):
+        init_model(path, cfg_options={'model.data_preprocessor': value})

@@ -15,7 +15,7 @@ from PIL import Image
 
 from openmagvit2.checkpoint import read_checkpoint
 from openmagvit2.config import load_config
-from openmagvit2.datasets import TarShards
+from openmagvit2.datasets import TarShards, streams
 from openmagvit2.datasets import shards as module
 from openmagvit2.workflows.train import train
 
@@ -79,6 +79,18 @@ def test_readers_share_the_shards_out(folder, monkeypatch):
     as_rank(monkeypatch, 0, 5)
     with pytest.raises(ValueError, match='4 shards cannot be shared out to 5 readers'):
         values(TarShards(urls=str(folder), resampled=False), 1)
+
+
+@pytest.mark.parametrize('method', ['fork', 'spawn'])
+def test_workers_read_the_part_of_their_process_however_they_start(folder, monkeypatch, method):
+    as_rank(monkeypatch, 1, 2)
+    monkeypatch.setattr(streams, 'get_dist_info', lambda: (1, 2))
+    stream = TarShards(urls=str(folder), resampled=False, shuffle=1)
+    loader = torch.utils.data.DataLoader(
+        stream, batch_size=5, num_workers=1, multiprocessing_context=method
+    )
+    seen = torch.cat([batch['image'][:, 0, 0, 0] for batch in itertools.islice(loader, 2)])
+    assert seen.tolist() == values(stream, 10)
 
 
 def test_loader_workers_share_too(folder):

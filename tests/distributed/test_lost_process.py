@@ -17,7 +17,9 @@ from mmengine.config import Config
 from openmagvit2.apis import init_model
 from openmagvit2.checkpoint import read_checkpoint, write_checkpoint
 from openmagvit2.engine.parallel.peers import is_lost, watched
+from openmagvit2.engine.stop import StopRequest
 from openmagvit2.errors import UserError
+from openmagvit2.io.process import alive
 
 ROOT = Path(__file__).parents[2]
 MESSAGE = 'Another process of this training has ended or does not answer'
@@ -94,6 +96,42 @@ def test_one_killed_and_resumed_by_two_and_by_one(tmp_path):
     assert all(value.equal(b['state_dict'][name]) for name, value in a['state_dict'].items())
     for one, other in zip(a['random_states'], b['random_states'], strict=True):
         assert one['torch'].equal(other['torch'])
+
+
+def test_the_death_of_torchrun_is_a_signal(monkeypatch):
+    monkeypatch.delenv('TORCHELASTIC_RUN_ID', raising=False)
+    alone = StopRequest()
+    monkeypatch.setenv('TORCHELASTIC_RUN_ID', 'none')
+    member = StopRequest()
+    assert not member.agreed()
+    monkeypatch.setattr(os, 'getppid', lambda: 1)
+    assert member.agreed() and member.signal_number == signal.SIGTERM
+    # A shell may close before a training that it started.
+    assert not alone.agreed()
+
+
+@pytest.mark.slow
+def test_processes_end_after_torchrun_was_killed(tmp_path):
+    command = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2']
+    command += ['tools/train.py', 'configs/tiny/ar_32.py', '--launcher', 'pytorch']
+    command += ['--work-dir', str(tmp_path / 'run'), '--cfg-options', *OPTIONS]
+    command += ['train_cfg.max_iters=100000', 'default_hooks.checkpoint.interval=None']
+    with open(tmp_path / 'output.txt', 'w') as file:
+        torchrun = subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT)
+    # Its first validation is after 30 iterations.
+    while 'Iter(val)' not in (tmp_path / 'output.txt').read_text():
+        assert torchrun.poll() is None, (tmp_path / 'output.txt').read_text()[-2000:]
+        time.sleep(0.1)
+    children = Path(f'/proc/{torchrun.pid}/task/{torchrun.pid}/children').read_text().split()
+    assert len(children) == 2
+    torchrun.kill()
+    torchrun.wait()
+    begin = time.monotonic()
+    while any(alive(int(child)) for child in children):
+        assert time.monotonic() - begin < 60
+        time.sleep(0.1)
+    (checkpoint,) = (tmp_path / 'run').glob('iter_*.pth')
+    assert len(read_checkpoint(checkpoint)['random_states']) == 2
 
 
 DIES = """

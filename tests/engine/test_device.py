@@ -76,3 +76,39 @@ def test_scripts_say_what_is_wrong_with_processes_and_ports():
         code, _, error = run('2', port)
     assert code == 2 and error.startswith(f'error: port {port} is in use')
     assert run('2', 'x')[0] == 2
+
+
+def test_several_nodes_need_an_address():
+    def run(**more: str) -> subprocess.CompletedProcess:
+        environment = dict(os.environ, PYTHON='echo', NNODES='4', **more)
+        command = ['bash', 'tools/dist_train.sh', 'a', '8']
+        return subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ROOT)
+
+    alone = run()
+    assert alone.returncode == 2 and alone.stderr.startswith('error: NNODES=4: set MASTER_ADDR to')
+    assert '--nnodes=4' in run(MASTER_ADDR='node0').stdout
+
+
+@pytest.mark.parametrize(
+    ('given', 'words'),
+    [
+        ({}, '--gres=gpu:8 --ntasks=8 --ntasks-per-node=8'),
+        (dict(GPUS='32'), '--gres=gpu:8 --ntasks=32 --ntasks-per-node=8'),
+        (dict(GPUS='2'), '--gres=gpu:2 --ntasks=2 --ntasks-per-node=2'),
+        (dict(GPUS='8', GPUS_PER_NODE='4'), '--gres=gpu:4 --ntasks=8 --ntasks-per-node=4'),
+    ],
+)
+def test_slurm_gives_each_node_as_many_processes_as_gpus(tmp_path, given, words):
+    srun = tmp_path / 'srun'
+    srun.write_text('#!/bin/sh\necho "$@"\n')
+    srun.chmod(0o755)
+    for script, arguments in (('train', 'a.py'), ('test', 'a.py b.pth')):
+        run = subprocess.run(
+            ['bash', f'tools/slurm_{script}.sh', 'long', 'name', *arguments.split(), '--x', '1'],
+            env=dict(os.environ, PATH=f'{tmp_path}:/usr/bin:/bin', **given),
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+        )
+        assert f' {words} ' in run.stdout
+        assert run.stdout.endswith(f'tools/{script}.py {arguments} --x 1 --launcher slurm\n')

@@ -49,6 +49,130 @@ def test_the_group_has_the_time_out_of_the_config(settings, seconds, monkeypatch
     assert given['long'] >= timedelta(hours=24)
 
 
+SLURM = dict(SLURM_PROCID='11', SLURM_NTASKS='32', SLURM_LOCALID='3', SLURM_JOB_ID='123456')
+
+
+@pytest.fixture
+def joined(monkeypatch):
+    """What a process group is made of, in an environment without a launcher."""
+    given = {}
+    for name in ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT'):
+        # Set first, so that what the launch sets is removed at the end.
+        monkeypatch.setenv(name, 'x')
+        monkeypatch.delenv(name)
+    for name in ('SLURM_STEP_NODELIST', 'SLURM_JOB_NODELIST'):
+        monkeypatch.delenv(name, raising=False)
+
+    def join(backend, timeout):
+        names = ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT')
+        given.update(backend=backend, **{name: launch.os.environ.get(name) for name in names})
+
+    monkeypatch.setattr(launch.dist, 'init_process_group', join)
+    monkeypatch.setattr(launch, 'make_long_group', lambda: None)
+    return given
+
+
+def cards(monkeypatch, count: int) -> list[int]:
+    """Imitate a machine with some GPUs; the result receives the ones that are chosen."""
+    chosen: list[int] = []
+    monkeypatch.setattr(launch.torch.cuda, 'is_available', lambda: count > 0)
+    monkeypatch.setattr(launch.torch.cuda, 'device_count', lambda: count)
+    monkeypatch.setattr(launch.torch.cuda, 'set_device', chosen.append)
+    return chosen
+
+
+@pytest.mark.parametrize(('count', 'backend'), [(0, 'gloo'), (8, 'nccl')])
+def test_slurm_on_four_nodes(joined, monkeypatch, count, backend):
+    chosen = cards(monkeypatch, count)
+    for name, value in (SLURM | dict(SLURM_STEP_NODELIST='gpu[07-09,12]')).items():
+        monkeypatch.setenv(name, value)
+    launch.start('slurm')
+    assert joined == dict(
+        backend=backend,
+        RANK='11',
+        WORLD_SIZE='32',
+        LOCAL_RANK='3',
+        MASTER_ADDR='gpu07',
+        MASTER_PORT='23456',
+    )
+    assert chosen == [3] * bool(count)
+
+
+def test_addresses_that_are_given_stay(joined, monkeypatch):
+    cards(monkeypatch, 0)
+    for name, value in (SLURM | dict(MASTER_ADDR='10.0.0.1', MASTER_PORT='29500')).items():
+        monkeypatch.setenv(name, value)
+    launch.start('slurm')
+    assert (joined['MASTER_ADDR'], joined['MASTER_PORT']) == ('10.0.0.1', '29500')
+    launch.start('slurm', Config(dict(env_cfg=dict(dist_cfg=dict(port=29600)))))
+    assert joined['MASTER_PORT'] == '29600'
+
+
+@pytest.mark.parametrize(
+    ('nodes', 'first'),
+    [
+        ('node1', 'node1'),
+        ('node1,node2', 'node1'),
+        ('node[01-04,07]', 'node01'),
+        ('a[3,5-7],b1', 'a3'),
+        ('r[1-2]-n[03,04].x,c', 'r1-n03.x'),
+        ('127.0.0.1', '127.0.0.1'),
+    ],
+)
+def test_the_first_of_slurms_nodes(nodes, first):
+    assert launch.first_host(nodes) == first
+
+
+@pytest.mark.parametrize(
+    ('launcher', 'count', 'number', 'card'),
+    [('pytorch', 8, 7, 7), ('pytorch', 1, 1, None), ('pytorch', 4, 4, None), ('slurm', 1, 5, 0)],
+)
+def test_each_process_has_a_card(joined, monkeypatch, launcher, count, number, card):
+    chosen = cards(monkeypatch, count)
+    place = SLURM | dict(RANK='1', WORLD_SIZE='2', LOCAL_RANK=str(number))
+    for name, value in (place | dict(SLURM_LOCALID=str(number))).items():
+        monkeypatch.setenv(name, value)
+    if card is None:
+        with pytest.raises(UserError, match=rf'has {count} GPUs? and process {number} \(from 0\)'):
+            launch.start(launcher)
+    else:
+        launch.start(launcher)
+    assert chosen == ([] if card is None else [card])
+
+
+def test_several_processes_on_an_accelerator_of_one(joined, monkeypatch):
+    cards(monkeypatch, 0)
+    monkeypatch.setattr(launch, 'get_device', lambda: 'mps')
+    for name in ('RANK', 'WORLD_SIZE'):
+        monkeypatch.setenv(name, '1')
+    with pytest.raises(UserError, match='here is mps; leave --launcher out'):
+        launch.start('pytorch')
+
+
+@pytest.mark.parametrize('place', ['init_process_group', 'new_group'])
+def test_processes_that_do_not_reach_one_another(monkeypatch, place):
+    def refuse(*args, **kwargs):
+        raise RuntimeError('Gloo connectFullMesh failed with [127.0.1.1]:1234\nand so on')
+
+    cards(monkeypatch, 0)
+    monkeypatch.setattr(launch.dist, 'init_process_group', lambda *args, **kwargs: None)
+    monkeypatch.setattr(launch.dist, place, refuse)
+    for name in ('RANK', 'WORLD_SIZE'):
+        monkeypatch.setenv(name, '1')
+    with pytest.raises(UserError, match=r'join the others \(Gloo connect.*1234\)\..*GLOO_SOCKET'):
+        launch.start('pytorch')
+
+
+def test_a_launcher_that_does_not_say_where_the_others_are(monkeypatch):
+    cards(monkeypatch, 0)
+    for name in ('MASTER_ADDR', 'MASTER_PORT'):
+        monkeypatch.delenv(name, raising=False)
+    for name in ('RANK', 'WORLD_SIZE'):
+        monkeypatch.setenv(name, '1')
+    with pytest.raises(UserError, match='MASTER_ADDR expected, but not set'):
+        launch.start('pytorch')
+
+
 @pytest.mark.parametrize('value', [-1, '30', True])
 def test_a_time_out_is_a_number_of_seconds(value, monkeypatch):
     for name in ('RANK', 'WORLD_SIZE'):

@@ -1,10 +1,12 @@
 """What the settings of optimizers may be."""
 
 import pytest
+import torch
 from torch import nn
 
 from openmagvit2.engine.optim.constructor import RoleOptimConstructor
 from openmagvit2.errors import UserError
+from openmagvit2.registry import OPTIMIZERS
 
 
 class Model(nn.Linear):
@@ -38,3 +40,30 @@ def test_settings_of_several_numbers(betas):
     assert build({}, optimizer=dict(type='AdamW', betas=[0.5, 0.9])).optimizer.defaults['betas']
     with pytest.raises(UserError, match=r'part\.optimizer\.etas must be a list of 2 numbers'):
         build({}, optimizer=dict(type='Rprop', etas=[0.5]))
+
+
+@pytest.mark.parametrize(
+    ('optimizer', 'text'),
+    [
+        (dict(type='AdamW', capturable=True), 'capturable=True'),
+        (dict(type='AdamW', fused=True, foreach=True), '`fused` and `foreach`'),
+        (dict(type='AdamW', betas=[0.9, 'x']), 'not supported between'),
+        (dict(type='LBFGS'), 'closure'),
+        (dict(type='SparseAdam'), 'dense gradients'),
+    ],
+)
+def test_what_torch_checks_at_the_first_step(optimizer, text):
+    with pytest.raises(UserError, match=rf'^optim_wrapper\.part\.optimizer: .*{text}'):
+        build({}, optimizer=optimizer)
+
+
+def test_an_optimizer_of_ones_own_is_not_rehearsed():
+    class Own(torch.optim.SGD):
+        def step(self):
+            raise RuntimeError('a bug')
+
+    OPTIMIZERS.register_module(module=Own)
+    try:
+        assert type(build({}, optimizer=dict(type='Own', lr=0.1)).optimizer) is Own
+    finally:
+        OPTIMIZERS.module_dict.pop('Own')

@@ -15,6 +15,7 @@ from openmagvit2.engine import run_folder
 from openmagvit2.engine.lock import LOCK, lock
 from openmagvit2.engine.run import checkpoints, results
 from openmagvit2.engine.run_folder import newest
+from openmagvit2.io import process, remove_leftovers
 from openmagvit2.io.process import host
 from openmagvit2.workflows.train import train
 
@@ -133,6 +134,25 @@ def test_one_training_at_a_time(tmp_path):
             with lock(tmp_path):
                 assert json.loads(file.read_text())['pid'] == os.getpid()
     assert not list(tmp_path.iterdir())
+
+
+def test_where_no_process_can_be_asked_the_time_of_the_lock_decides(tmp_path, monkeypatch):
+    def kill(*_):
+        raise AssertionError('this ends a process')
+
+    monkeypatch.setattr(process, 'WINDOWS', True)
+    monkeypatch.setattr(os, 'kill', kill)
+    file = tmp_path / LOCK
+    file.write_text(json.dumps(dict(host=host(), pid=2**22 + 1)))
+    with pytest.raises(ValueError, match='a training runs there.*or wait two minutes'):
+        with lock(tmp_path):
+            pass
+    os.utime(file, (time.time() - 1000,) * 2)
+    with lock(tmp_path):
+        pass
+    (tmp_path / f'.tmp-a.pth@{host()}-{2**22 + 1}').touch()
+    remove_leftovers(tmp_path)
+    assert list(tmp_path.iterdir())
 
 
 def test_default_folders_differ():

@@ -2,6 +2,7 @@
 
 import os
 import runpy
+import subprocess
 import sys
 from pathlib import Path
 
@@ -105,6 +106,22 @@ def test_names_that_are_no_text(tmp_path):
             call(path)
     with pytest.raises(UserError, match='is no path'):
         usable('\ud800')
+
+
+def test_a_locale_without_the_letters_of_a_path(tmp_path):
+    code = 'import sys; from openmagvit2.io.paths import usable_text; usable_text(sys.argv[1])'
+    environment = dict(os.environ, LC_ALL='C')
+    said = [
+        subprocess.run(
+            [sys.executable, '-c', code, str(tmp_path / 'ü')],
+            env=environment | dict(PYTHONUTF8=mode),
+            stderr=subprocess.PIPE,
+            text=True,
+        ).stderr
+        for mode in '01'
+    ]
+    assert said[1] == ''
+    assert 'cannot be used where Python reads names as ascii; set PYTHONUTF8=1.' in said[0]
 
 
 def test_no_permission(tmp_path, monkeypatch):

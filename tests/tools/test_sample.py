@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from openmagvit2.apis import init_model
+from openmagvit2.apis import init_model, other_model
+from openmagvit2.apis.models import config_path
 from openmagvit2.checkpoint import write_checkpoint
+from openmagvit2.config import load_config
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'sample.py'
 
@@ -77,6 +79,26 @@ def test_the_classes_are_printed(main, checkpoint, tmp_path, monkeypatch, capsys
         if files:
             assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == files
     assert np.load(tmp_path / 'x.npz')['arr_1'].tolist() == [1, 10]
+
+
+def test_a_checkpoint_of_other_settings_is_said_to_be_one(checkpoint, tmp_path, monkeypatch):
+    # Of another size the weights are the same.
+    trained = load_config(config_path('tiny/ar_32'), {'model.image_size': 16}).pretty_text
+    trained = trained.replace('seed=0', 'seed=1').replace('dropout=0.0', 'dropout=0.5', 1)
+    content = torch.load(checkpoint, weights_only=True) | dict(meta=dict(cfg=trained))
+    write_checkpoint(content, tmp_path / 'x.pth')
+    said: list[str] = []
+    monkeypatch.setattr(other_model, 'print_log', lambda text, *rest: said.append(text))
+    init_model('tiny/ar_32', tmp_path / 'x.pth')
+    assert [line.partition('trained otherwise: ')[2] for line in said] == [
+        'model.backbone.dropout=0.0 takes the place of 0.5.',
+        'model.image_size=32 takes the place of 16.',
+    ]
+    content['meta']['cfg'] = load_config(config_path('tiny/ar_32')).pretty_text
+    write_checkpoint(content, tmp_path / 'x.pth')
+    said.clear()
+    init_model('tiny/ar_32', tmp_path / 'x.pth')
+    assert said == []
 
 
 def test_samples_are_not_mixed(main, checkpoint, tmp_path, monkeypatch, capsys):

@@ -9,6 +9,7 @@ from mmengine.optim import LinearLR
 
 from openmagvit2.config import load_config
 from openmagvit2.engine import loops
+from openmagvit2.engine.hooks import logger
 from openmagvit2.errors import UserError
 from openmagvit2.registry import PARAM_SCHEDULERS
 from openmagvit2.workflows.train import train
@@ -38,6 +39,16 @@ def test_a_resume_of_a_finished_training_says_so(tmp_path, monkeypatch):
     longer = options(f'{tmp_path.name}-3') | {'train_cfg.max_iters': 3}
     runner = train(load_config(CONFIG, longer), str(tmp_path), resume=True)
     assert runner.iter == 3 and sum('is finished' in line for line in lines) == 1
+
+
+def test_values_that_no_iteration_has_are_named_in_the_log(tmp_path, monkeypatch):
+    lines = []
+    monkeypatch.setattr(logger, 'print_log', lambda text, *_: lines.append(text))
+    shown = [dict(data_src=name, method_name='mean', window_size=5) for name in ('loss', 'lss')]
+    config = options(tmp_path.name) | {'log_processor.custom_cfg': shown}
+    train(load_config(CONFIG, config), str(tmp_path))
+    (line,) = lines
+    assert 'no iteration has a value `lss`, which' in line and ' loss, ' in line
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """Token caches in LlamaGen's and RAR's files, and back."""
 
 import json
+import runpy
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +115,21 @@ def test_files_of_other_programs(tmp_path, tokenizer):
     (tmp_path / 'a.jsonl').write_text('\n'.join(lines))
     header = import_tokens(tmp_path / 'a.jsonl', tmp_path / 'lines', *tokenizer, size=32, views=2)
     assert (header['num_images'], header['num_views']) == (2, 2)
+
+
+@pytest.mark.parametrize('name', ['config', 'checkpoint', 'size', 'views'])
+def test_a_header_leaves_nothing_to_say(tmp_path, tokenizer, name, monkeypatch, capsys):
+    make(tmp_path / 'cache', [4, 4], 300, 'uint16')
+    export_tokens(tmp_path / 'cache', tmp_path / 'out', 'jsonl')
+    value = dict(config=tokenizer[0], checkpoint=tokenizer[1], size=32, views=2)[name]
+    with pytest.raises(UserError, match=rf'out/header\.json says of what .*; leave out --{name}'):
+        import_tokens(tmp_path / 'out', tmp_path / 'again', **{name: value})
+    assert not (tmp_path / 'again').exists()
+    words = [str(tmp_path / 'cache'), str(tmp_path / 'x'), '--to', 'npy', f'--{name}', '1']
+    monkeypatch.setattr(sys, 'argv', ['convert_tokens.py', *words])
+    main = runpy.run_path(str(CONFIG.parents[2] / 'tools' / 'convert_tokens.py'))['main']
+    assert main() == 2
+    assert f'--{name} goes with making a cache' in capsys.readouterr().err
 
 
 def test_mistakes(tmp_path, tokenizer):

@@ -1,11 +1,14 @@
 """What a config needs for a training is looked for before a folder is made."""
 
+import multiprocessing
 from pathlib import Path
 
 import pytest
+from mmengine.config import Config
 
 from openmagvit2.config import load_config
 from openmagvit2.errors import UserError
+from openmagvit2.workflows import runner as module
 from openmagvit2.workflows.runner import build_runner
 from openmagvit2.workflows.train import train
 
@@ -41,3 +44,41 @@ def test_a_default_hook_that_is_none_is_left_out(tmp_path):
     runner = build_runner(load_config(CONFIG, options), str(tmp_path))
     names = {type(hook).__name__ for hook in runner.hooks}
     assert 'ScalarsHook' in names and not names & {'MetricsRecordHook', 'IterTimerHook'}
+
+
+def test_workers_start_anew_where_forks_crash(monkeypatch):
+    given = Config(dict(env_cfg=dict(mp_cfg=dict(mp_start_method='forkserver'))))
+    for crash, expected in ((False, None), (True, 'spawn')):
+        monkeypatch.setattr(module, 'FORKS_CRASH', crash)
+        config = Config({})
+        module.set_workers(config)
+        method = config.get('env_cfg', {}).get('mp_cfg', {}).get('mp_start_method')
+        assert method == expected
+        module.set_workers(given)
+        assert given.env_cfg.mp_cfg.mp_start_method == 'forkserver'
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', ['lfq_32', 'ar_32'])
+def test_a_training_whose_workers_start_anew(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(module, 'FORKS_CRASH', True)
+    before = multiprocessing.get_start_method(allow_none=True)
+    losses = []
+    for workers in (0, 1):
+        options = {
+            'train_cfg.max_iters': 3,
+            'train_cfg.val_interval': 3,
+            'val_dataloader.dataset.num_images': 10,
+            'train_dataloader.num_workers': workers,
+            'val_dataloader.num_workers': workers,
+            'experiment_name': f'{tmp_path.name}-{workers}',
+            'custom_hooks': [],
+        }
+        try:
+            config = load_config(CONFIG.with_name(f'{name}.py'), options)
+            run = train(config, str(tmp_path / str(workers)))
+            assert multiprocessing.get_start_method() == 'spawn'
+        finally:
+            multiprocessing.set_start_method(before, force=True)
+        losses.append(run.message_hub.get_scalar('train/loss').data[0].tolist())
+    assert losses[0] == losses[1]

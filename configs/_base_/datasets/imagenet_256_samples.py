@@ -1,5 +1,5 @@
-# imagenet_256.py for generators, tested by Table 4's columns: 50 samples of each class against ADM's reference batch
-# (docs/guides/evaluate.md).
+# imagenet_256.py for generators. Testing fills the columns of Table 4: 50 samples per class against
+# ADM's reference batch (docs/guides/evaluate.md).
 _base_ = './imagenet_256.py'
 val_evaluator = [dict(type='NegativeLogLikelihood')]
 reference = '{{$OPENMAGVIT2_REFERENCE:data/VIRTUAL_imagenet256_labeled.npz}}'

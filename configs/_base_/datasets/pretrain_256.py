@@ -1,5 +1,5 @@
-# Web images in tar shards: short side to 256 pixels, centre crop, no flip
-# (docs/reference/specification.md, Data); ImageNet to validate.
+# Web images in tar shards for training: short side resized to 256 pixels, centre crop, no flip
+# (docs/reference/specification.md, Data). Validation uses ImageNet.
 _base_ = './imagenet_256.py'
 train_dataloader = dict(
     sampler=None,

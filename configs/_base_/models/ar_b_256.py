@@ -1,4 +1,4 @@
-# The paper's B transformer over 16x16 tokens of 6 + 12 bits, on the tokenizer of lfq_256.py.
+# The paper's AR-B transformer over 16x16 tokens of 6 + 12 bits, on the tokenizer of lfq_256.py.
 _base_ = '../tokenizers/lfq_256.py'
 model = dict(
     type='AutoregressiveGenerator',

@@ -1,4 +1,5 @@
-# IBQ's tokenizer: 16x16 tokens of a learned table (docs/reference/specification.md, Index backpropagation).
+# IBQ's tokenizer: 16x16 tokens from a learned codebook (docs/reference/specification.md, Index
+# backpropagation).
 _base_ = '../tokenizers/ibq_256.py'
 model = dict(
     _delete_=True, **_base_.model.tokenizer,

@@ -1,4 +1,5 @@
-# LlamaGen's transformer of size B over the tokens of configs/llamagen/vq_16.py (docs/reference/specification.md, LlamaGen).
+# LlamaGen-B, a transformer over the tokens of configs/llamagen/vq_16.py
+# (docs/reference/specification.md, LlamaGen).
 _base_ = '../tokenizers/llamagen_256.py'
 model = dict(
     type='AutoregressiveGenerator',

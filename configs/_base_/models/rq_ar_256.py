@@ -1,4 +1,5 @@
-# RQ-Transformer of 480 M over the 8x8x4 codes of configs/rq/rq_vae_256.py; trained towards the distributions that the codes are drawn from.
+# The RQ-Transformer with 480 M parameters over the 8x8x4 codes of configs/rq/rq_vae_256.py. Its
+# targets are the distributions that the codes are drawn from.
 _base_ = '../tokenizers/rq_256.py'
 model = dict(
     type='AutoregressiveGenerator',

@@ -1,4 +1,4 @@
-# VQGAN's tokenizer: 16x16 tokens of a learned table (docs/reference/specification.md, VQGAN).
+# VQGAN's tokenizer: 16x16 tokens from a learned codebook (docs/reference/specification.md, VQGAN).
 _base_ = '../tokenizers/vqgan_256.py'
 model = dict(
     _delete_=True, **_base_.model.tokenizer,

@@ -1,4 +1,5 @@
-# AdamW without decay of vectors, positions and tables, a warm-up and a cosine, and an average that begins fast.
+# AdamW without weight decay on vectors, position embeddings and codebooks, and a weight average
+# that follows the weights faster at the start. Each leaf config sets its learning-rate schedule.
 _base_ = './tokenizer.py'
 no_decay = ('embed', 'latent_tokens', 'mask_token', 'table')
 optim_wrapper = dict(

@@ -1,4 +1,4 @@
-# Two Adam optimizers and the weight average of docs/reference/specification.md, Losses and
+# Adam for both networks and the weight average of docs/reference/specification.md, Losses and
 # Tokenizer recipes.
 optim_wrapper = dict(
     constructor='RoleOptimConstructor', dtype=None, accumulative_counts=1,

@@ -1,4 +1,5 @@
-# next_sub_token.py with 14 single bits, filled in 4 steps; the intra transformer becomes a small network of the same size.
+# next_sub_token.py with 14 single bits, filled in over 4 steps. A small network of the same size
+# replaces the intra transformer.
 _base_ = './next_sub_token.py'
 model = dict(
     factorization=dict(bits=[1] * 14),

@@ -1,3 +1,3 @@
-# A learned table of 2^14 codes.
+# A learned codebook of 2^14 codes.
 _base_ = './vq_1024.py'
 model = dict(quantizer=dict(codebook_size=16384))

@@ -125,8 +125,7 @@ class Converter:
         homeless = self.homeless(model)
         if homeless:
             raise UserError(
-                f'The official layout has no place for {homeless[0]} ({len(homeless)} such); the '
-                f'config is of no official model.'
+                f'{self._no_place(homeless)}: the config is of no model of that system.'
             )
         rules, links, placed = self.rules(model), [], set()
         for name in model.state_dict():
@@ -136,6 +135,24 @@ class Converter:
                 placed.update(link.ours)
         return links
 
+    def check_system(self, model: nn.Module, state: dict[str, Tensor]) -> None:
+        """Check that a model has the parts of this system's, whose file it is given.
+
+        Raises:
+            UserError: The file is of this system, and the model is not.
+        """
+        homeless = self.homeless(model)
+        if homeless and self.detects(state):
+            raise UserError(
+                f'The file is not of this config: {self._no_place(homeless)}. {self.advice(state)}'
+            )
+
+    def _no_place(self, homeless: list[str]) -> str:
+        return (
+            f'the official layout of {type(self).__name__} has no place for {homeless[0]} '
+            f'({len(homeless)} such)'
+        )
+
     def derived(self, model: nn.Module) -> list[Derived]:
         """Return the rules for official tensors that are computed from the model."""
         return [rule for rule in self.rules(model) if isinstance(rule, Derived)]
@@ -144,10 +161,21 @@ class Converter:
         """Return the rules for official tensors that ours do not keep."""
         return [*(rule for rule in self.rules(model) if isinstance(rule, Lost)), NO_RESTARTS]
 
+    def resembling(self, state: dict[str, Tensor]) -> list[OfficialFile]:
+        """Return which of :attr:`files` an official state dict may be, damaged ones too."""
+        tensors = {name: x for name, x in state.items() if isinstance(x, Tensor)}
+        try:
+            layout = self.layout(tensors)
+        except (IndexError, TypeError):  # of a tensor with too few axes
+            return []
+        return [file for file in self.files if layout is not None and file.layout == layout]
+
     def advice(self, state: dict[str, Tensor]) -> str:
-        """Suggest what to do with a file that does not fit, by the official file it resembles."""
-        layout = self.layout(state)
-        found = [file for file in self.files if layout is not None and file.layout == layout]
+        """Suggest what to do with a file that does not fit, by the official file that it resembles,
+        of this system or another.
+        """
+        others = (c.resembling(state) for c in converters() if c.detects(state))
+        found = self.resembling(state) or next(filter(None, others), [])
         if not found:
             return 'Give the config that belongs to it; --list shows those of the official files.'
         files = ' or '.join(file.name for file in found)
@@ -181,8 +209,8 @@ def choose(
         name: Name of the class, where several systems hold the same model.
 
     Returns:
-        The first that fits both; the first that knows the file, or the first of all, where none
-        does: its errors say what is wrong.
+        The first that fits both; where none does one that knows the file, rather one with such a
+        file among its own, or the first of all: its errors say what is wrong.
 
     Raises:
         UserError: There is no converter called ``name``.
@@ -194,7 +222,8 @@ def choose(
             listed = ', '.join(CONVERTERS.names())
             raise UserError(f'There is no converter {name!r}; choose one of {listed}.')
     known = [c for c in every if state is not None and c.detects(state)] or every
-    return next((c for c in known if not c.homeless(model)), known[0])
+    fitting = next((c for c in known if not c.homeless(model)), None)
+    return fitting or next((c for c in known if state and c.resembling(state)), known[0])
 
 
 def bit_values(bits: int) -> Tensor:

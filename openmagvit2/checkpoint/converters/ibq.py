@@ -5,14 +5,19 @@ See docs/reference/specification.md, Index backpropagation.
 
 from torch import Tensor, nn
 
-from openmagvit2.checkpoint.converters.base import OfficialFile
+from openmagvit2.checkpoint.converters.base import OfficialFile, count
 from openmagvit2.checkpoint.converters.open_magvit2 import DROPPED, OpenMagvit2
 from openmagvit2.checkpoint.converters.rules import Rename, Rule, Under, squeeze
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.registry import CONVERTERS
 
-# taming-transformers' networks, which many systems have.
+# taming-transformers' networks, which many systems have. A middle without attention has two blocks.
 CNN = (
+    *(
+        Rename(f'{part}.mid_block.{i}.', f'{part}.mid.block_{i + 1}.')
+        for part in ('encoder', 'decoder')
+        for i in range(2)
+    ),
     Rename('encoder.down.{i}.downsample.', 'encoder.down.{i}.downsample.conv.'),
     Rename('encoder.'),
     Rename('decoder.'),
@@ -58,7 +63,8 @@ class Ibq(OpenMagvit2):
             f'{name}.ckpt',
             f'TencentARC/{repository}',
             f'configs/ibq/{config}.py',
-            ('tokenizer', size),
+            # VQGAN's have two blocks a level.
+            ('tokenizer', size, 4),
         )
         for name, repository, config, size in TOKENIZERS
     ) + tuple(
@@ -88,12 +94,11 @@ class Ibq(OpenMagvit2):
         return None if 'IBQ' in kinds else f'quantizer {kinds[0]}'
 
     def layout(self, state: dict[str, Tensor]) -> tuple | None:
-        """Return ('tokenizer', codes) or ('generator', width)."""
-        for name, kind, axis in (
-            ('transformer.class_emb.embedding_table.weight', 'generator', 1),
-            ('quantize.embedding.weight', 'tokenizer', 0),
-        ):
-            value = state.get(name)
-            if isinstance(value, Tensor) and value.dim() == 2:
-                return kind, value.shape[axis]
-        return None
+        """Return ('tokenizer', codes, blocks of a level) or ('generator', width)."""
+        classes = state.get('transformer.class_emb.embedding_table.weight')
+        if classes is not None:
+            return 'generator', classes.shape[1]
+        table = state.get('quantize.embedding.weight')
+        if table is None:
+            return None
+        return 'tokenizer', table.shape[0], count(state, r'encoder\.down\.0\.block\.(\d+)\.')

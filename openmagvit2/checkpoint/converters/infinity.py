@@ -9,7 +9,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from openmagvit2.checkpoint.converters.base import Converter, OfficialFile, bit_values
-from openmagvit2.checkpoint.converters.rules import UNKEPT, Link, Lost, Rule
+from openmagvit2.checkpoint.converters.ibq import CNN
+from openmagvit2.checkpoint.converters.rules import UNKEPT, Link, Lost, Rule, first_link
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.registry import CONVERTERS
 
@@ -72,11 +73,8 @@ class _Deeper(Rule):
     """Names of the networks."""
 
     def link(self, name: str) -> Link | None:
-        if not name.startswith(('encoder.', 'decoder.')):
-            return None
-        official = re.sub(r'\.mid_block\.(\d+)\.', lambda m: f'.mid.block_{int(m[1]) + 1}.', name)
-        official = re.sub(r'^(encoder\.down\.\d+\.downsample)\.', r'\1.conv.', official)
-        return Link((name,), (_deeper(official),))
+        found = first_link(CNN, name)
+        return found and Link(found.ours, tuple(map(_deeper, found.official)))
 
 
 def _deeper(name: str) -> str:

@@ -21,7 +21,10 @@ class MaskGitTorch(Converter):
 
     files = (
         OfficialFile(
-            'maskgit-vqgan-imagenet-f16-256.bin', 'fun-research/TiTok', 'configs/titok/proxy.py'
+            'maskgit-vqgan-imagenet-f16-256.bin',
+            'fun-research/TiTok',
+            'configs/titok/proxy.py',
+            (1024, 256),
         ),
     )
     configs = ('tiny/titok_proxy_32',)
@@ -30,6 +33,11 @@ class MaskGitTorch(Converter):
 
     def detects(self, state: dict[str, Tensor]) -> bool:
         return 'encoder.mid.0.conv1.weight' in state
+
+    def layout(self, state: dict[str, Tensor]) -> tuple | None:
+        """Return the codes and their channels."""
+        table = state.get('quantize.embedding.weight')
+        return None if table is None else tuple(table.shape)
 
     def rules(self, model: nn.Module) -> list[Rule]:
         if is_generator(model):

@@ -1,7 +1,10 @@
 """The text log, by iteration."""
 
+import logging
+
 from mmengine.hooks import LoggerHook
-from mmengine.logging import HistoryBuffer
+from mmengine.logging import HistoryBuffer, print_log
+from mmengine.runner import LogProcessor
 
 from openmagvit2.engine.hooks.scalars import flush_scalars
 from openmagvit2.registry import HOOKS
@@ -22,6 +25,7 @@ class IterationLoggerHook(LoggerHook):
     def __init__(self, interval: int = 50) -> None:
         # Metrics of validations stand at their iteration, not at an epoch.
         super().__init__(interval=interval, log_metric_by_epoch=False)
+        self.sources_are_known = False
 
     def after_train_iter(
         self, runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
@@ -31,6 +35,7 @@ class IterationLoggerHook(LoggerHook):
         if done % self.interval and done not in (1, runner.max_iters):
             return
         flush_scalars(runner)
+        self._check_sources(runner)
         tag, text = runner.log_processor.get_log_after_iter(runner, batch_idx, 'train')
         runner.logger.info(text)
         runner.visualizer.add_scalars(tag, step=done, file_path=self.json_log_path)
@@ -41,3 +46,20 @@ class IterationLoggerHook(LoggerHook):
             values, counts = buffer.data
             if len(values) > 2 * self.kept:
                 histories[name] = HistoryBuffer(values[-self.kept :], counts[-self.kept :])
+
+    def _check_sources(self, runner) -> None:
+        """Log, once, which values of ``log_processor.custom_cfg`` the iterations do not have."""
+        processor = runner.log_processor
+        if self.sources_are_known or not isinstance(processor, LogProcessor):
+            return
+        self.sources_are_known = True
+        known = {name.removeprefix('train/') for name in runner.message_hub.log_scalars}
+        for settings in processor.custom_cfg:
+            if settings['data_src'] not in known:
+                print_log(
+                    f'log_processor.custom_cfg: no iteration has a value '
+                    f'`{settings["data_src"]}`, which is not logged unless a validation has it. '
+                    f'There are {", ".join(sorted(known))}.',
+                    'current',
+                    logging.WARNING,
+                )

@@ -1,6 +1,8 @@
 """One optimizer for each role of a model."""
 
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from mmengine.device import get_device
@@ -112,9 +114,11 @@ class RoleOptimConstructor:
                 dict(params=[p for n, p in parameters.items() if n not in free]),
                 dict(params=[p for n, p in parameters.items() if n in free], weight_decay=0.0),
             ]
-        if any(isinstance(parameter, DTensor) for parameter in parameters.values()):
-            _check_states(name, cfg['optimizer'])
         _check_keys(name, cfg)
+        sharded = any(isinstance(parameter, DTensor) for parameter in parameters.values())
+        # One of one's own may ask for other parameters than a rehearsal has.
+        if sharded or _is_torchs(OPTIMIZERS.find(optimizer['type'])):
+            _rehearse(name, optimizer, sharded)
         cfg['optimizer'] = _build(name, dict(cfg['optimizer'], params=groups))
         return OPTIM_WRAPPERS.build(cfg)
 
@@ -158,12 +162,24 @@ def _build(name: str, cfg: dict) -> torch.optim.Optimizer:
     kind = OPTIMIZERS.find(cfg['type'])
     if kind:
         _check_tuples(f'optim_wrapper.{name}.optimizer', cfg, kind)
-    try:
+    with _in_a_sentence(name, kind):
         return OPTIMIZERS.build(cfg)
-    except (TypeError, ValueError) as error:
-        if isinstance(error, UserError) or not kind.__module__.startswith('torch.'):
+
+
+def _is_torchs(kind: type | None) -> bool:
+    return kind is not None and kind.__module__.startswith('torch.')
+
+
+@contextmanager
+def _in_a_sentence(name: str, kind: type | None) -> Iterator[None]:
+    """Turn what torch says of its own optimizer's settings into the user's mistake that it is."""
+    try:
+        yield
+    except (AssertionError, RuntimeError, TypeError, ValueError) as error:
+        if isinstance(error, UserError) or not _is_torchs(kind):
             raise
-        raise UserError(f'optim_wrapper.{name}.optimizer: {error}.') from error
+        reason = str(error).partition('\n')[0].rstrip('.') or type(error).__name__
+        raise UserError(f'optim_wrapper.{name}.optimizer: {reason}.') from error
 
 
 def _check_tuples(path: str, cfg: dict, kind: type) -> None:
@@ -181,27 +197,25 @@ def _check_tuples(path: str, cfg: dict, kind: type) -> None:
             )
 
 
-def _check_states(name: str, cfg: dict) -> None:
-    """Check on a small parameter that an optimizer's states can be sharded.
+def _rehearse(name: str, cfg: dict, sharded: bool) -> None:
+    """Let an optimizer step once on a small parameter, on the device: torch checks some settings,
+    as ``capturable``, then.
 
     Raises:
-        UserError: It keeps tensors of another shape than the parameter, as Adafactor does.
+        UserError: One of torch does not accept a setting. Or the parameters are sharded, and it
+            keeps tensors of another shape than theirs, as Adafactor does.
     """
-    # On the device, which some settings (as capturable) ask for.
     probe = nn.Parameter(torch.ones(2, 3, device=get_device()))
     probe.grad = torch.ones_like(probe)
     optimizer = _build(name, dict(cfg, params=[probe]))
-    try:
+    with _in_a_sentence(name, type(optimizer)):
         optimizer.step()
-    except TypeError:
-        # It wants a closure, which the first step of the training tells of.
-        return
     others = [
         key
         for key, value in optimizer.state[probe].items()
         if isinstance(value, Tensor) and value.numel() > 1 and value.shape != probe.shape
     ]
-    if others:
+    if sharded and others:
         raise UserError(
             f'optim_wrapper.{name}.optimizer.type={type(optimizer).__name__}: its states '
             f'{", ".join(others)} do not have the shape of the parameters and cannot be sharded '

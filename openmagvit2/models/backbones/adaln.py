@@ -14,7 +14,7 @@ from openmagvit2.models.backbones.base import Backbone
 from openmagvit2.models.layers.arguments import check_heads
 from openmagvit2.models.layers.init import init_normal
 from openmagvit2.models.layers.kv_cache import LayerCache, new_cache
-from openmagvit2.models.layers.masks import group_mask
+from openmagvit2.models.layers.masks import group_mask, group_numbers
 from openmagvit2.registry import BACKBONES
 from openmagvit2.signatures import Count, Fraction
 
@@ -199,7 +199,8 @@ class AdaLnTransformer(Backbone):
         x = x + places
         if condition is None:
             condition = x.new_zeros(len(x), self.dim)
-        mask = group_mask(groups or self.levels, size, start + size, x.device)
+        numbers = group_numbers(groups, x.device) if groups else self.level_of
+        mask = group_mask(numbers, size, start + size)
         caches: Sequence[LayerCache | None] = cache or [None] * len(self.blocks)
         shared, given = self.shared_modulation, condition
         if shared is not None:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from openmagvit2.errors import check_choice
 from openmagvit2.models.backbones.base import Backbone
 from openmagvit2.models.layers.init import init_normal, init_truncated
-from openmagvit2.models.layers.masks import group_mask
+from openmagvit2.models.layers.masks import group_mask, group_numbers
 from openmagvit2.models.layers.vit_block import SelfAttention
 from openmagvit2.registry import BACKBONES
 from openmagvit2.signatures import Count, Fraction
@@ -97,7 +97,7 @@ class Bert(Backbone):
         size = x.shape[1]
         mask = None
         if groups is not None and len(groups) > 1:
-            mask = group_mask(groups, size, size, x.device)
+            mask = group_mask(group_numbers(groups, x.device), size, size)
         x = x + self.position_embedding.weight[:size]
         if self.type_embedding is not None:
             x = x + self.type_embedding.weight[0]

@@ -16,7 +16,7 @@ from openmagvit2.models.backbones.base import Backbone
 from openmagvit2.models.layers.gpt_block import GptBlock
 from openmagvit2.models.layers.init import init_normal
 from openmagvit2.models.layers.kv_cache import LayerCache, new_cache
-from openmagvit2.models.layers.masks import group_mask
+from openmagvit2.models.layers.masks import group_mask, group_numbers
 from openmagvit2.registry import BACKBONES
 from openmagvit2.signatures import Count, Fraction, Weight
 
@@ -102,7 +102,9 @@ class Gpt(Backbone):
         self.reject(**others)
         start, size = cache[0].filled if cache else 0, x.shape[1]
         x = x + self.position_embedding.weight[start : start + size]
-        mask = group_mask(groups, size, start + size, x.device) if groups else None
+        mask = None
+        if groups:
+            mask = group_mask(group_numbers(groups, x.device), size, start + size)
         caches: Sequence[LayerCache | None] = cache or [None] * len(self.blocks)
         for block, own in zip(self.blocks, caches, strict=True):
             if self.checkpoint_blocks and own is None and torch.is_grad_enabled():

@@ -11,7 +11,7 @@ from openmagvit2.errors import UserError
 from openmagvit2.models.backbones.base import Backbone
 from openmagvit2.models.layers.init import init_normal
 from openmagvit2.models.layers.kv_cache import LayerCache, new_cache
-from openmagvit2.models.layers.masks import group_mask
+from openmagvit2.models.layers.masks import group_mask, group_numbers
 from openmagvit2.models.layers.rope import cell_numbers, rope, rope_table
 from openmagvit2.models.layers.transformer_block import TransformerBlock
 from openmagvit2.registry import BACKBONES
@@ -100,7 +100,9 @@ class Llama(Backbone):
             # The first row is that of the prefix.
             own = rows if positions is None else 1 + cell_numbers(positions, self.grid)
             x = x + self.position_embedding.weight[own]
-        mask = group_mask(groups, x.shape[1], start + x.shape[1], x.device) if groups else None
+        mask = None
+        if groups:
+            mask = group_mask(group_numbers(groups, x.device), x.shape[1], start + x.shape[1])
         given = () if condition is None else (condition,)
         caches: Sequence[LayerCache | None] = cache or [None] * len(self.blocks)
         for block, kept in zip(self.blocks, caches, strict=True):

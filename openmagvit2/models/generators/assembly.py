@@ -95,7 +95,7 @@ class Assembly(BaseModel):
         soft_targets: dict | None = None,
         data_preprocessor: dict | None = None,
     ) -> None:
-        super().__init__(data_preprocessor or dict(type='ImagePreprocessor'))
+        super().__init__(MODELS.build(data_preprocessor or dict(type='ImagePreprocessor')))
         self.tokenizer, self.tokenizer_checkpoint = frozen_tokenizer(tokenizer)
         quantizer = self.tokenizer.quantizer
         self.grid = parts.image_grid(self.tokenizer, image_size)

@@ -113,10 +113,10 @@ class AutoregressiveGenerator(BaseGenerator):
             sub_indices: Ground-truth sub-tokens, int64 (B, T, k).
             noise: Uniform numbers (B, 2, T, k) in [0, 1): which to replace, and by which.
         """
-        sizes = torch.tensor(self.head.vocab_sizes, device=noise.device)
         which, what = noise.unbind(1)
+        pairs = zip(what.unbind(-1), self.head.vocab_sizes, strict=True)
         # In float32 the product may round up to the size.
-        drawn = torch.minimum((what * sizes).long(), sizes - 1)
+        drawn = torch.stack([(u * size).long().clamp_max(size - 1) for u, size in pairs], -1)
         return torch.where(which < self.token_noise, drawn, sub_indices)
 
     def losses(
@@ -190,7 +190,7 @@ class AutoregressiveGenerator(BaseGenerator):
         """
         if cells is None and prefix == 1:
             return {}
-        grid = self.cells().to(device)
+        grid = self.cells(device)
         cells = grid if cells is None else grid[cells]
         before = torch.full_like(cells[..., :1, :], -1).expand(*cells.shape[:-2], prefix, -1)
         places = dict(positions=torch.cat([before, cells[..., :-1, :]], -2))

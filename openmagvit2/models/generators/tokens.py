@@ -15,9 +15,9 @@ from openmagvit2.models.layers.rope import grid_cells
 class Tokens(Assembly):
     """Convert images to sub-tokens and back."""
 
-    def cells(self) -> Tensor:
+    def cells(self, device: torch.device | None = None) -> Tensor:
         """Return the coordinates of the tokens in raster order, int64 (T, axes)."""
-        return grid_cells(self.grid)
+        return grid_cells(self.grid, device)
 
     def split(self, indices: Tensor) -> Tensor:
         """Map indices (B, *token_shape) to sub-tokens (B, T, k)."""

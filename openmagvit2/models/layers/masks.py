@@ -11,21 +11,29 @@ def causal_mask(new: int, total: int, device: torch.device) -> Tensor:
     return torch.ones(new, total, dtype=torch.bool, device=device).tril(total - new)
 
 
-def group_mask(groups: Sequence[int], new: int, total: int, device: torch.device) -> Tensor:
-    """Return a block-causal mask: a row attends to its own group and all previous groups.
+def group_numbers(groups: Sequence[int], device: torch.device) -> Tensor:
+    """Return the number of each row's group, int64 (rows,).
 
     Args:
         groups: Sizes of the groups in order, prefix rows included.
+        device: Device of the result, created there because a copy would wait for the device.
+    """
+    parts = [torch.full((size,), number, device=device) for number, size in enumerate(groups)]
+    return torch.cat(parts)
+
+
+def group_mask(numbers: Tensor, new: int, total: int) -> Tensor:
+    """Return a block-causal mask: a row attends to its own group and all previous groups.
+
+    Args:
+        numbers: Number of each row's group, see :func:`group_numbers`.
         new: Number of query rows, the last ones of ``total``; the others are in a cache.
         total: Number of rows so far.
-        device: Device of the mask.
 
     Returns:
         bool (new, total), True where a row may attend.
     """
-    numbers = [number for number, size in enumerate(groups) for _ in range(size)]
-    sets = torch.tensor(numbers[:total], device=device)
-    return sets[None] <= sets[total - new :, None]
+    return numbers[None, :total] <= numbers[total - new : total, None]
 
 
 def with_prefix(groups: Sequence[int], rows: int) -> tuple[int, ...]:

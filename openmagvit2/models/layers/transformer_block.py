@@ -40,9 +40,10 @@ class Attention(nn.Module):
         self, x: Tensor, rope: Tensor, cache: LayerCache | None = None, mask: Tensor | None = None
     ) -> Tensor:
         """See :meth:`TransformerBlock.forward`."""
-        q, k, v = (part.unflatten(-1, (self.num_heads, -1)) for part in self.wqkv(x).chunk(3, -1))
+        heads = self.num_heads
+        qk, v = self.wqkv(x).unflatten(-1, (3 * heads, -1)).split([2 * heads, heads], -2)
         # Rotate in float32; attention and cache use the dtype of the projection's output.
-        q, k = (apply_rope(part, rope).type_as(v) for part in (q, k))
+        q, k = apply_rope(qk, rope).type_as(v).chunk(2, -2)
         q, k, v = (part.transpose(1, 2) for part in (q, k, v))
         if cache is not None:
             k, v = cache.append(k, v)

@@ -61,7 +61,7 @@ class VisualTokenizer(BaseModel):
         pad_value: float = 0.0,
         data_preprocessor: dict | None = None,
     ) -> None:
-        super().__init__(data_preprocessor or dict(type='ImagePreprocessor'))
+        super().__init__(MODELS.build(data_preprocessor or dict(type='ImagePreprocessor')))
         self.pixels = MODELS.build(pixels or dict(type='Pixels'))
         self.quantizer: BaseQuantizer = QUANTIZERS.build(quantizer)
         self.encoder: BaseEncoder = ENCODERS.build(

@@ -68,6 +68,31 @@ def test_a_table_with_restarts_has_its_place(config, table):
     assert f'{table}.steps_unused' not in again and f'{table}.embedding.weight' in again
 
 
+@pytest.mark.parametrize(
+    ('converter', 'config'), CASES, ids=[f'{type(c).__name__}-{config}' for c, config in CASES]
+)
+def test_a_file_for_the_config_of_another_system(converter, config):
+    model = init_model(config, device='meta')
+    official = to_official(dict(state_dict=model.state_dict()), model, converter=converter)[0]
+    others = {'tiny/bsq_32', 'tiny/fsq_32', 'tiny/ar_32_separate', 'tiny/sd_vq_32'}
+    for other in sorted(others - {config}):
+        with pytest.raises(UserError, match='is missing|instead of|no place for') as error:
+            to_ours(official['state_dict'], init_model(other, device='meta'))
+        assert 'of no official model' not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ('converter', 'config'), CASES, ids=[f'{type(c).__name__}-{config}' for c, config in CASES]
+)
+def test_advice_on_damaged_tensors(converter, config):
+    model = init_model(config, device='meta')
+    official = to_official(dict(state_dict=model.state_dict()), model, converter=converter)[0]
+    official = official['state_dict']
+    for name in official:
+        for value in (None, torch.zeros(()), torch.zeros(3), 'text'):
+            assert converter.advice(official | {name: value})
+
+
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize('converter', converters(), ids=lambda c: type(c).__name__)
 def test_files_of_half_precision(converter, dtype):

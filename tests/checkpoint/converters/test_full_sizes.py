@@ -3,9 +3,10 @@
 import pytest
 
 from openmagvit2.apis import init_model
-from openmagvit2.checkpoint import to_official
+from openmagvit2.checkpoint import to_official, to_ours
 from openmagvit2.checkpoint.converters import choose
 from openmagvit2.checkpoint.stages import is_generator
+from openmagvit2.errors import UserError
 
 VAE = {
     'encoder.channels': 160,
@@ -114,6 +115,14 @@ def test_tensors_of_published_tokenizers(config, tensors):
     assert f'configs/{config}.py' in choose(model, state).advice(state)
 
 
+@pytest.mark.parametrize('config', ['sd_vq/vq_f4_256_noattn', 'infinity/bsq_d16_256'])
+def test_names_of_a_middle_without_attention(config):
+    model = init_model(config, device='meta')
+    state = to_official(dict(state_dict=model.state_dict()), model)[0]['state_dict']
+    found = {'.'.join(name.split('.')[:3]) for name in state if '.mid' in name}
+    assert found == {f'{part}.mid.block_{i}' for part in ('encoder', 'decoder') for i in (1, 2)}
+
+
 @pytest.mark.parametrize(
     ('config', 'tensors'),
     [
@@ -130,3 +139,26 @@ def test_tensors_of_published_transformers(config, tensors):
     assert len(state) == tensors
     # Files of 256 and 384 pixels have the same tensors.
     assert f'configs/{config}.py' in choose(model, state).advice(state)
+
+
+@pytest.mark.parametrize(
+    ('config', 'given'),
+    [
+        ('vqgan/vqgan_256_1024', 'titok/l32'),
+        ('sd_vq/vq_f8_256', 'lfq_256'),
+        ('ibq/ibq_256_1024', 'lfq_256'),
+        ('titok/s128', 'maskgit/maskgit_256'),
+        ('bsq/vit_36_256', 'var/var_vae_256'),
+        ('cosmos/fsq_di8', 'vqgan/vqgan_256_1024'),
+        ('wetok/wetok_24_256_general', 'ibq/ibq_256'),
+        ('maskgit/vq_256', 'lfq_256'),
+        ('var/ar_d16_256', 'rar/rar_b'),
+        ('show_o/lfq_256', 'llamagen/vq_16'),
+        ('llamagen/ar_b_256', 'var/ar_d16_256'),
+    ],
+)
+def test_a_file_of_another_system_is_named(config, given):
+    model = init_model(config, device='meta')
+    state = to_official(dict(state_dict=model.state_dict()), model)[0]['state_dict']
+    with pytest.raises(UserError, match=f'It looks like .*give configs/.*{config}.py'):
+        to_ours(state, init_model(given, device='meta'))
