@@ -1,4 +1,4 @@
-"""What the tools share: the terminal, exit codes, and arguments of the command line."""
+"""Shared code of the tools: terminal, exit codes and command line arguments."""
 
 import argparse
 import contextlib
@@ -23,32 +23,32 @@ def _device(name: str) -> str:
 
 
 def count(text: str) -> int:
-    """Return the whole number from 1 of an argument: ``parser.add_argument(…, type=count)``."""
+    """Parse a positive integer: ``parser.add_argument(…, type=count)``."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f'{text!r} is no whole number from 1')
     return int(text)
 
 
-# Arguments that several tools have, as ``parser.add_argument('--device', **DEVICE)``.
+# Arguments of several tools: ``parser.add_argument('--device', **DEVICE)``.
 DEVICE: dict[str, Any] = dict(
     type=_device, help='as cuda:1, mps, cpu; default: the accelerator, where there is one'
 )
 LAUNCHER: dict[str, Any] = dict(choices=['none', 'pytorch', 'slurm'], default='none')
-# What to do where the memory is full.
+# What to do if the memory is full.
 LESS = 'end other programs, or take a machine with more'
 
 
 def tool(
     stopped: str = '', smaller: str = LESS
 ) -> Callable[[Callable[..., int | None]], Callable[..., int]]:
-    """Make the main function of a tool end with an exit code.
+    """Decorate the main function of a tool, so that it returns an exit code.
 
-    A user's mistake is printed as one sentence, and the code is 2. A signal that stopped a training
-    gives 128 and its number, as in a shell. Bugs keep their traceback.
+    A user's mistake is printed as one sentence, with code 2. A signal that stopped a training gives
+    128 plus its number, as in a shell. Bugs keep their traceback.
 
     Args:
-        stopped: What to do after Ctrl-C, where the tool can go on from there.
-        smaller: What to do where the memory is full.
+        stopped: What to do after Ctrl-C, if the tool can continue from there.
+        smaller: What to do if the memory is full.
     """
 
     def wrap(main: Callable[..., int | None]) -> Callable[..., int]:
@@ -63,8 +63,8 @@ def tool(
                 if not _output_is_lost():
                     raise
                 if isinstance(error, BrokenPipeError):
-                    # As of any program whose reader, as `head -1`, has gone: SIGPIPE, which
-                    # Windows does not have.
+                    # The usual code if the reader of a pipe, such as `head -1`, has ended: SIGPIPE,
+                    # which Windows does not have.
                     return 128 + 13
                 print(f'error: the output cannot be written ({error.strerror}).', file=sys.stderr)
                 return 1
@@ -75,7 +75,7 @@ def tool(
 
 
 def _ended(main: Callable[..., int | None], args: tuple, stopped: str, smaller: str) -> int:
-    """Call the main function of a tool; return its exit code."""
+    """Call the main function of a tool and return the exit code."""
     try:
         _check_words(sys.argv[1:])
         with enough_memory(smaller):
@@ -94,21 +94,21 @@ def _ended(main: Callable[..., int | None], args: tuple, stopped: str, smaller: 
 
 
 def finish(code: int) -> None:
-    """Leave the process group, where the tool has joined one, and end with an exit code."""
-    # After Ctrl-C in the middle of an import of torch a second one would crash.
+    """Leave the process group, if the tool has joined one, and exit with a code."""
+    # Not imported here: after Ctrl-C during an import of torch, a second import would crash.
     launch = sys.modules.get('openmagvit2.engine.launch')
     if launch is not None:
         launch.finish(code)
     sys.stdout.flush()
     sys.stderr.flush()
     if code == 128 + signal.SIGINT:
-        # So would the end of an interpreter with half of torch.
+        # An interpreter with a half-imported torch would also crash at its end.
         os._exit(code)
     sys.exit(code)
 
 
 def _output_is_lost() -> bool:
-    """Return whether stdout or stderr cannot be written to; what comes goes nowhere then."""
+    """Return whether stdout or stderr cannot be written; redirect such streams to devnull."""
     lost = False
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -122,7 +122,7 @@ def _output_is_lost() -> bool:
 
 
 def _check_words(words: list[str]) -> None:
-    """Raise UserError if a word is empty: as a path it would be the current folder."""
+    """Raise UserError if a word is empty, which as a path would be the current folder."""
     for before, word in itertools.pairwise(['The command line', *words]):
         if not word or (word.startswith('--') and word.endswith('=')):
             raise UserError(
@@ -131,7 +131,7 @@ def _check_words(words: list[str]) -> None:
 
 
 def sentence(error: UserError) -> str:
-    """Return the message without the traceback that a data loader's worker puts around it."""
+    """Return the message without the traceback that a data loader worker adds."""
     text = str(error)
     if not text.startswith('Caught '):
         return text
@@ -139,14 +139,13 @@ def sentence(error: UserError) -> str:
 
 
 def forgive() -> None:
-    """Print '?' for characters that the terminal's encoding lacks, instead of failing, and one line
-    for Ctrl-C.
+    """Print '?' for characters that the terminal's encoding lacks, and one line for Ctrl-C.
 
-    A file name or '→' must not end a long run with a UnicodeEncodeError.
+    Otherwise, a file name or '→' could end a long run with a UnicodeEncodeError.
     """
-    # A log that nobody reads any more must not end a training, nor fill the screen with that.
+    # Logging to a closed stream must neither end a training nor fill the screen with errors.
     logging.raiseExceptions = False
-    # A shell's `>&-` closes them.
+    # They are None if the shell has closed them by `>&-`.
     sys.stdout = sys.stdout or open(os.devnull, 'w')
     sys.stderr = sys.stderr or open(os.devnull, 'w')
     for stream in (sys.stdout, sys.stderr):
@@ -158,7 +157,7 @@ def forgive() -> None:
 def _print_end(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
-    """Print an exception that ends the program; Ctrl-C is no bug, and has no traceback."""
+    """Print an exception that ends the program; Ctrl-C is not a bug and gets no traceback."""
     if issubclass(kind, KeyboardInterrupt):
         print('Stopped by Ctrl-C.', file=sys.stderr)
     else:

@@ -1,23 +1,23 @@
-"""What ends a run without being a bug: a mistake of the user, or a signal."""
+"""Exceptions that end a run without being a bug: a user's mistake, or a signal."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 
 class UserError(ValueError):
-    """A mistake of the user; the message names the key or the file, and the remedy.
+    """A user's mistake; the message names the key or file, and the remedy.
 
-    The tools print it as one sentence and exit with code 2. Every other exception is a bug, here or
-    in a part that a user wrote, and keeps its traceback.
+    The tools print it as one sentence and exit with code 2. Any other exception is a bug, here or
+    in a user's part, and keeps its traceback.
     """
 
 
 class TrainingStopped(Exception):
-    """A signal ended the training; ``iteration`` iterations are saved.
+    """A signal ended the training, after ``iteration`` iterations were saved.
 
     Attributes:
-        iteration: Iterations done.
-        signal_number: The signal that ended it.
+        iteration: Number of finished iterations.
+        signal_number: The signal that ended the training.
     """
 
     def __init__(self, iteration: int, signal_number: int) -> None:
@@ -30,17 +30,17 @@ class TrainingStopped(Exception):
 
 
 def check_choice(key: str, value: Any, choices: Iterable[Any]) -> None:
-    """Raise UserError if the value of ``key`` is none of its choices."""
-    # A list, because a config may hold what cannot be hashed.
+    """Raise UserError if the value of ``key`` is not one of ``choices``."""
+    # A list, because values from a config may be unhashable.
     if value not in list(choices):
         raise UserError(f'{key} must be one of {", ".join(map(str, choices))}, got {value!r}.')
 
 
 def few(names: Sequence[str], most: int = 3) -> str:
-    """Return the first names of a list for a message, and … where there are more."""
+    """Return up to ``most`` names as text for a message, with … if there are more."""
     return ', '.join(names[:most]) + (', …' if len(names) > most else '')
 
 
 def faults(kinds: Mapping[str, Sequence[str]]) -> str:
-    """Return what is wrong by kind, as '2 missing (a, b); 1 misshaped (c)'; '' if nothing is."""
+    """Format names by kind, such as '2 missing (a, b); 1 misshaped (c)'; '' if there are none."""
     return '; '.join(f'{len(v)} {kind} ({few(v)})' for kind, v in kinds.items() if v)

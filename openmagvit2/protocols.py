@@ -1,7 +1,7 @@
-"""Methods and attributes that parts of other packages may lack.
+"""Methods and attributes that parts from other packages may lack.
 
-Classes of this package have them from their base classes. At the border, where mmengine or a user
-hands over a part, ``isinstance(part, Protocol)`` asks for them.
+Classes of this package inherit them from their base classes. Where a part may come from mmengine or
+a user, the code checks ``isinstance(part, Protocol)``.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ class Slotted(Protocol):
 
 @runtime_checkable
 class Hinting(Protocol):
-    """A class with advice for keys that it does not accept, by key."""
+    """A class with hints for config keys that it does not accept."""
 
     KEY_HINTS: dict[str, str]
 
@@ -33,21 +33,21 @@ class Staged(Protocol):
 
 @runtime_checkable
 class Classifying(Protocol):
-    """A model with labels from 0 to ``num_classes - 1``; None: its conditions are no labels."""
+    """A model with labels from 0 to ``num_classes - 1``; None if conditions are not labels."""
 
     num_classes: int | None
 
 
 @runtime_checkable
 class PartlyFrozen(Protocol):
-    """A module that does not train all of its parts: their names, or the parts by name."""
+    """A module with frozen parts: their names, or the parts by name."""
 
     frozen: Sequence[str] | dict[str, nn.Module]
 
 
 @runtime_checkable
 class ChecksMicroBatches(Protocol):
-    """A model that may refuse iterations in several micro-batches."""
+    """A model that may reject iterations of several micro-batches."""
 
     def check_micro_batches(self) -> None:
         """Raise UserError if an iteration cannot be cut into micro-batches."""
@@ -55,23 +55,23 @@ class ChecksMicroBatches(Protocol):
 
 @runtime_checkable
 class Rehearsing(Protocol):
-    """A model that can make the passes of a training step without the step."""
+    """A model that can run the forward passes of a training step without an update."""
 
     def rehearse(self, data: dict, optim_wrapper: Any, iteration: int = 0) -> None:
-        """Make the passes on one micro-batch."""
+        """Run the forward passes on one micro-batch."""
 
 
 @runtime_checkable
 class ChecksModel(Protocol):
-    """A data set that knows which models can use it."""
+    """A data set that checks whether a model can use it."""
 
     def check_model(self, model: nn.Module) -> str | None:
-        """Return a doubt for the log, or None; raise UserError if the model cannot use it."""
+        """Return a warning for the log, or None; raise UserError if the model cannot use it."""
 
 
 @runtime_checkable
 class Describing(Protocol):
-    """A data set whose images have names."""
+    """A data set that can name its images."""
 
     def describe(self, index: int) -> str:
         """Return the name of an image for error messages."""
@@ -79,31 +79,31 @@ class Describing(Protocol):
 
 @runtime_checkable
 class Seeking(Protocol):
-    """A sampler or a stream that a resumed training goes on with at a sample."""
+    """A sampler or a stream that can continue at a given sample when training resumes."""
 
     def seek(self, samples: int) -> None:
-        """Go on after so many samples, counted over all processes."""
+        """Skip this many samples, counted over all processes."""
 
 
 @runtime_checkable
 class TakesBatches(Protocol):
-    """A stream whose position depends on which samples are one batch."""
+    """A stream whose position depends on the batch size."""
 
     def set_batch(self, size: int) -> None:
-        """Say how many samples of a process are one batch."""
+        """Set the number of samples per batch and process."""
 
 
 @runtime_checkable
 class Preparing(Protocol):
-    """A metric that reads weights or references before the first image."""
+    """A metric that loads weights or references before the first image."""
 
     def prepare(self) -> None:
-        """Read them."""
+        """Load weights and references."""
 
 
 @runtime_checkable
 class Stating(Protocol):
-    """A metric that says how it measures."""
+    """A metric that states its protocol."""
 
     def statement(self) -> str:
         """Return the protocol in one line."""
@@ -111,37 +111,37 @@ class Stating(Protocol):
 
 @runtime_checkable
 class LoadsWeights(Protocol):
-    """A loss, or pixels, with weights that are read only when a training starts."""
+    """A loss or a pixel range whose weights are loaded only when training starts."""
 
     def load_weights(self) -> None:
-        """Read them."""
+        """Load the weights."""
 
 
 @runtime_checkable
 class FeatureLayers(Protocol):
-    """A discriminator that gives the outputs of its layers."""
+    """A discriminator that returns the outputs of its layers."""
 
     def features(self, image: Tensor) -> list[Tensor]:
-        """Map images (B, 3, H, W) to one tensor for each layer."""
+        """Map images (B, 3, H, W) to one tensor per layer."""
 
 
 @runtime_checkable
 class Scaled(Protocol):
-    """A quantizer of several scales, as a next-scale generator needs it; see ``MultiScale``."""
+    """A multi-scale quantizer, required by next-scale generators; see ``MultiScale``."""
 
     scales: list[tuple[int, int]]
 
     def accumulate(self, total: Tensor | None, indices: Tensor, s: int) -> Tensor:
-        """Add scale ``s`` to the sum (B, D, h, w) of those before it."""
+        """Add the codes of scale ``s`` to the sum (B, D, h, w) of the previous scales."""
 
     def add(self, total: Tensor | None, codes: Tensor, s: int) -> Tensor:
-        """Do the same with codes (B, D, *scales[s])."""
+        """Do what :meth:`accumulate` does for codes (B, D, *scales[s])."""
 
     def next_input(self, total: Tensor, s: int) -> Tensor:
-        """Return what a generator sees of the sum before scale ``s``, (B, groups[s], D)."""
+        """Return a generator's input at scale ``s`` (B, groups[s], D), from the previous scales."""
 
     def teacher_inputs(self, indices: Tensor) -> Tensor:
-        """Return the inputs of all scales but the first, (B, T - groups[0], D)."""
+        """Return teacher forcing inputs of all scales but the first, (B, T - groups[0], D)."""
 
 
 @runtime_checkable

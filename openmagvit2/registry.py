@@ -1,12 +1,11 @@
 """Every slot of the code base, one line each: the table of contents.
 
-A component registers itself with ``@QUANTIZERS.register_module()`` and is named in a config by
-``type='ClassName'``. The slots of the paper are *root* registries, so a head in the quantizer slot
-fails at build; what mmengine's Runner builds are children of mmengine's own. The folders named here
-are imported when their slot is first asked, so no import is needed for its side effects, and
-``import openmagvit2.apis`` stays cheap. A folder's ``__init__.py`` imports the modules of its
-classes; a module of the slot imports packages that take long (torchvision, timm, torch_fidelity)
-inside the functions that need them.
+A component registers itself with ``@QUANTIZERS.register_module()``, and a config refers to it by
+``type='ClassName'``. The slots of the paper are *root* registries, so building a head in the
+quantizer slot fails; the registries of what mmengine's Runner builds are children of mmengine's. A
+slot imports its folder on first use, so no import is needed for its side effects, and ``import
+openmagvit2.apis`` stays cheap. A folder's ``__init__.py`` imports the modules of its classes; these
+import slow packages (torchvision, timm, torch_fidelity) inside the functions that need them.
 """
 
 import difflib
@@ -26,7 +25,7 @@ SCOPE = 'openmagvit2'
 
 
 class Registry(MMEngineRegistry):
-    """mmengine's registry whose error for an unknown name lists all names, the nearest first."""
+    """mmengine's registry with checked arguments, and errors that list all names, nearest first."""
 
     def build(self, cfg: dict, *args, **kwargs) -> Any:
         """Build ``cfg['type']`` with the other keys as keyword arguments.
@@ -35,8 +34,8 @@ class Registry(MMEngineRegistry):
             cfg: A dict with a ``type``: a registered name, a dotted path, or a class.
 
         Raises:
-            UserError: ``type`` is missing, no class of that name is in this slot, an argument
-                is missing or unknown, or the part is too large for this machine.
+            UserError: ``type`` is missing or not in this slot, an argument is missing or unknown,
+                or the part is too large for this machine.
         """
         kind = cfg.get('type') if isinstance(cfg, dict) else None
         if kind is None and (isinstance(cfg, dict) or self.name in (*SLOTS, MODELS.name)):
@@ -55,31 +54,31 @@ class Registry(MMEngineRegistry):
             return super().build(cfg, *args, **kwargs)
 
     def get(self, key: str) -> Any:
-        """Return the class of a name or of a dotted path; None where there is none.
+        """Return the class for a name or a dotted path, or None.
 
-        Own classes are found without mmengine's line in the log for each question: a config asks
-        hundreds.
+        Own classes are looked up without mmengine, which would log a line for each of the hundreds
+        of look-ups of a config.
         """
         self.import_from_location()
         if key in self.module_dict:
             return self.module_dict[key]
-        # mmengine's own raises an error for '', and takes `abc` for the module of that name.
+        # mmengine's method fails for '', and returns the module `abc` for that name.
         found = super().get(key) if key else None
         return found if callable(found) else None
 
     def find(self, kind: Any) -> Any:
-        """Return the class of a ``type``, which is its name or itself; None if it is neither."""
+        """Return the class for a ``type``, a name or the class itself; None if it is neither."""
         found = self.get(kind) if isinstance(kind, str) else kind
         return found if callable(found) else None
 
     def names(self) -> list[str]:
-        """Return the names of all classes of the slot, sorted; mmengine's at the end."""
+        """Return the names of all classes of the slot, sorted, with mmengine's last."""
         self.import_from_location()
         theirs = set(self.parent.module_dict) - set(self.module_dict) if self.parent else set()
         return [*sorted(self.module_dict), *sorted(theirs)]
 
     def unknown(self, kind: Any) -> str:
-        """Return the error text for a ``type`` that is no name of this slot."""
+        """Return the error message for a ``type`` that is not in this slot."""
         names = self.names()
         near = difflib.get_close_matches(str(kind), names, n=max(len(names), 1), cutoff=0.5)
         listed = ', '.join(near + [name for name in names if name not in near]) or 'nothing'
@@ -93,10 +92,10 @@ def _spelled(kind: Any) -> str:
 
 
 def _check_keys(what: str, part: Callable, cfg: dict) -> None:
-    """Check that a config has the arguments that a class needs, and no others.
+    """Check that a config has all required arguments of a class, and no unknown ones.
 
     Raises:
-        UserError: It has not.
+        UserError: An argument is missing or unknown.
     """
     missing = [name for name in _required(part) if name not in cfg]
     if missing:
@@ -109,7 +108,7 @@ def _check_keys(what: str, part: Callable, cfg: dict) -> None:
 
 
 def _unknown(part: Callable, cfg: dict) -> set[str]:
-    """Return the keys of a config that a class or a function does not take."""
+    """Return the keys of a config that a class or a function does not accept."""
     parameters = inspect.signature(part).parameters.values()
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
         return set()
@@ -117,7 +116,7 @@ def _unknown(part: Callable, cfg: dict) -> set[str]:
 
 
 def _required(part: Callable) -> list[str]:
-    """Return the arguments of a class or a function that have no default."""
+    """Return the arguments of a class or a function without a default."""
     parameters = inspect.signature(part).parameters.values()
     named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     return [p.name for p in parameters if p.kind in named and p.default is p.empty]
@@ -125,10 +124,10 @@ def _required(part: Callable) -> list[str]:
 
 @dataclass(frozen=True)
 class Slot:
-    """Which arguments of a class are configs of parts: one, a list of them, or some by name.
+    """Declare that an argument of a class is a config of a part, a list of them, or a dict by name.
 
-    A class says so with ``slots = dict(encoder=ENCODERS, losses=Slot(LOSSES, …))``: a registry
-    alone, a ``Slot``, or for a dict without a ``type`` the class whose arguments its keys are.
+    A class declares ``slots = dict(encoder=ENCODERS, losses=Slot(LOSSES, …))``. A value is a
+    registry, a ``Slot``, or, for a dict without a ``type``, the class whose arguments are its keys.
 
     Args:
         registry: Registry that builds the parts.
@@ -167,13 +166,13 @@ QUANTIZERS = _slot('quantizer', 'models.quantizers')
 DECODERS = _slot('decoder', 'models.decoders')
 # image -> patch logits
 DISCRIMINATORS = _slot('discriminator', 'models.discriminators')
-# reconstruction losses, the adversarial game with its regularizers, and schedules of weights
+# reconstruction losses, the adversarial game with its regularizers, and weight schedules
 LOSSES = _slot('loss', 'models.losses')
 # indices <-> sub-indices
 FACTORIZATIONS = _slot('factorization', 'models.factorization')
 # label, text … -> prefix and pooled vector
 CONDITIONERS = _slot('conditioner', 'models.conditioners')
-# which tokens follow which, and which are predicted together
+# the order of tokens, and which are predicted in parallel
 ORDERS = _slot('order', 'models.orders')
 # token embeddings -> context
 BACKBONES = _slot('backbone', 'models.backbones')
@@ -197,7 +196,7 @@ DATA_SAMPLERS = _child('DATA_SAMPLERS', 'engine.samplers')
 TRANSFORMS = _child('TRANSFORMS', 'datasets')
 # evaluators: composed by mmengine's Evaluator
 METRICS = _child('METRICS', 'evaluation.metrics')
-# what happens around iterations: averages, checkpoints, picture grids
+# what happens around iterations: weight averages, checkpoints, image grids
 HOOKS = _child('HOOKS', 'engine.hooks', 'visualization.hooks')
 # training and validation loops
 LOOPS = _child('LOOPS', 'engine.loops', 'engine.validation_loop', 'engine.generation_loop')

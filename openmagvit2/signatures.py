@@ -1,4 +1,4 @@
-"""What the constructor of a class accepts."""
+"""Names and types of the arguments that a class accepts."""
 
 import functools
 import inspect
@@ -11,18 +11,18 @@ from typing import Annotated, Any
 
 # Name of this package.
 OWN = __name__.partition('.')[0]
-# Packages whose arguments take what is like their defaults, and what that is.
+# Packages in which the type of a default tells the type of its argument, and how.
 DEFAULTS_SPEAK = ('mmengine', 'torch')
 KIND_OF_DEFAULT: dict[type, Any] = {bool: bool, int: float, float: float}
 
 
 @dataclass(frozen=True)
 class Range:
-    """The numbers that an argument takes, where its type says too little.
+    """Allowed range of a numeric argument, in addition to its type.
 
     Args:
         words: The range in words, for errors.
-        low, high: Its ends, which are part of it.
+        low, high: Bounds of the range, inclusive.
     """
 
     words: str
@@ -34,7 +34,7 @@ class Range:
         return self.low <= value <= self.high
 
 
-# Annotations of arguments, which `config/annotations.py` reads.
+# Annotations of arguments, checked by `config/annotations.py`.
 Fraction = Annotated[float, Range('a number from 0 to 1', 0, 1)]
 Weight = Annotated[float, Range('a number from 0', 0)]
 Count = Annotated[int, Range('a whole number from 1', 1)]
@@ -43,7 +43,7 @@ Count = Annotated[int, Range('a whole number from 1', 1)]
 def accepted(cls: Callable) -> set[str]:
     """Return the names of the keyword arguments of a class or a function.
 
-    If a constructor takes ``**kwargs``, the names of its base class are included.
+    If a constructor accepts ``**kwargs``, the names of its base class are included.
     """
     names: set[str] = set()
     for base in inspect.getmro(cls) if inspect.isclass(cls) else [cls]:
@@ -59,12 +59,11 @@ def accepted(cls: Callable) -> set[str]:
 
 @functools.cache
 def annotations(cls: Callable) -> dict[str, Any]:
-    """Return the types of the arguments of a class or a function; a default that is None may be
-    given too, and where it is a negative number everything.
+    """Return the types of the arguments of a class or a function.
 
-    Arguments that a class hands on with ``**kwargs`` are those of its base class. Of classes of
-    mmengine and torch, few of which are annotated, the defaults say what they take; those of other
-    packages are left out.
+    A default of None adds None to the type; a negative default allows any value. Arguments that a
+    class passes on with ``**kwargs`` are those of its base class. Classes of mmengine and torch are
+    rarely annotated, so types come from their defaults; those of other packages are omitted.
     """
     found: dict[str, Any] = {}
     for base in inspect.getmro(cls) if inspect.isclass(cls) else (cls,):
@@ -89,13 +88,13 @@ def annotations(cls: Callable) -> dict[str, Any]:
 
 
 def members(hint: Any) -> tuple:
-    """Return the types of a union; of another type it alone."""
+    """Return the members of a union type, or the type itself in a tuple."""
     union = typing.get_origin(hint) in (types.UnionType, typing.Union)
     return typing.get_args(hint) if union else (hint,)
 
 
 def whole_numbers(cls: Callable, config: dict) -> dict:
-    """Return a config with 100000 for 1e5 where a class takes whole numbers."""
+    """Return a config in which floats such as 1e5 are integers where a class expects integers."""
     hints = annotations(cls) if inspect.isclass(cls) else {}
     return {key: _whole(value, hints.get(key)) for key, value in config.items()}
 

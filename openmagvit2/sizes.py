@@ -1,4 +1,4 @@
-"""Parts that are too large for this machine: one sentence, before they fill its memory."""
+"""Report parts that are too large for this machine before they fill its memory."""
 
 import contextlib
 import errno
@@ -8,10 +8,10 @@ from typing import Any
 
 from openmagvit2.errors import UserError
 
-# Layers and tensors of a model at most, ten times those of large ones. Where they are small, or on
-# 'meta', memory is no bound: a billion of them would be built for hours.
+# Maximum number of layers and tensors of a model, ten times that of large ones. If they are small
+# or on 'meta', memory does not limit them, and building a billion would take hours.
 MOST_PARTS = 2**16
-# What torch says of a tensor that it cannot make.
+# Parts of torch's messages about tensors that it cannot allocate.
 REFUSALS = (
     "can't allocate memory",
     'out of memory',
@@ -25,17 +25,17 @@ REFUSALS = (
 
 @contextlib.contextmanager
 def bounded(what: str, config: dict) -> Iterator[None]:
-    """Let a part be built that this machine can hold.
+    """Stop the construction of a part that this machine cannot hold.
 
     Args:
-        what: The part, for the error.
-        config: Its config.
+        what: How the error refers to the part.
+        config: Config of the part.
 
     Raises:
-        UserError: It has more than the memory or more than ``MOST_PARTS``; the text names the
-            largest number of its config.
+        UserError: The part exceeds the memory or ``MOST_PARTS``; the message names the largest
+            number of its config.
     """
-    # Takes a second, and a registry is also asked for names alone.
+    # Imported here, as it takes a second, and looking up names in a registry does not need it.
     from torch.nn.modules import module
 
     count = _Count()
@@ -61,7 +61,7 @@ def bounded(what: str, config: dict) -> Iterator[None]:
 
 @contextlib.contextmanager
 def enough_memory(remedy: str) -> Iterator[None]:
-    """Turn what torch and Python say where the memory is full into one sentence.
+    """Convert out-of-memory errors of torch and Python to a UserError.
 
     Args:
         remedy: What to do, for the error.
@@ -78,7 +78,7 @@ def enough_memory(remedy: str) -> Iterator[None]:
 
 
 def _is_full(error: Exception) -> bool:
-    """Return whether an error says that something does not fit the memory."""
+    """Return whether an error is an out-of-memory error."""
     full = isinstance(error, MemoryError)
     full |= isinstance(error, OSError) and error.errno == errno.ENOMEM
     return full or any(text in str(error) for text in REFUSALS)
@@ -90,7 +90,7 @@ def _reason(error: Exception) -> str:
 
 
 class _Count:
-    """Bytes, layers and tensors of what is being built; on 'meta' nothing has bytes."""
+    """Count bytes, layers and tensors during construction; 'meta' tensors have no bytes."""
 
     def __init__(self) -> None:
         self.memory, self.bytes, self.parts = memory(), 0, 0
@@ -104,14 +104,14 @@ class _Count:
         self.layer(owner, name, tensor)
 
     def layer(self, owner: Any, name: str, layer: Any) -> None:
-        """Count a layer, or the tensor of one that nothing holds yet."""
+        """Count a layer or a tensor."""
         self.parts += 1
         if self.parts > MOST_PARTS:
             raise MemoryError(f'it has more than {MOST_PARTS} layers and tensors')
 
 
 def memory() -> int | None:
-    """Return the bytes of this machine's memory; None where the system does not say."""
+    """Return the size of this machine's memory in bytes; None if unknown."""
     try:
         return os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
     except (AttributeError, OSError, ValueError):
@@ -119,7 +119,7 @@ def memory() -> int | None:
 
 
 def _numbers(value: Any, path: str) -> Iterator[tuple[str, float]]:
-    """Yield the numbers of a config by their dotted paths."""
+    """Yield the numbers of a config with their dotted paths."""
     if isinstance(value, dict):
         for key, item in value.items():
             yield from _numbers(item, f'{path}.{key}' if path else str(key))

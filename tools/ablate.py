@@ -1,4 +1,4 @@
-"""Train configs with several seeds and make a table: python tools/ablate.py
+"""Train configs with several seeds and tabulate the results: python tools/ablate.py
 configs/ablations/table2_tiny --seeds 0 1 2 --work-dir DIR.
 """
 
@@ -11,13 +11,13 @@ from openmagvit2 import console
 from openmagvit2.cfg_options import OPTIONS
 from openmagvit2.errors import UserError
 
-# A process of a training: Ctrl-C while it starts is one line.
+# In a training's process, Ctrl-C during startup prints one line.
 if __name__ == '__mp_main__':
     console.forgive()
 
 
 def find(paths: list[str]) -> list[Path]:
-    """Find configs: files as they are, folders by the configs right in them."""
+    """Return config files: files as given, and for a folder the configs directly in it."""
     from openmagvit2.io import usable
 
     files: list[Path] = []
@@ -61,7 +61,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
 
-    # Below the command line, whose --help need not wait for them.
+    # Imported after parsing, so that --help does not wait for them.
     from openmagvit2.io import write_text
     from studies import as_markdown, plot_rows, run_all, summarize
 

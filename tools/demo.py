@@ -1,5 +1,5 @@
-"""A page to try models on: python tools/demo.py [--tokenizer CONFIG CKPT] [--generator CONFIG
-CKPT].
+"""Serve a web page to try models: python tools/demo.py [--tokenizer CONFIG CKPT] [--generator
+CONFIG CKPT].
 """
 
 import argparse
@@ -35,7 +35,7 @@ def main() -> None:
 
 
 def serve(page, port: int, max_upload: int) -> None:
-    """Show the page until Ctrl-C, to this machine alone, one request at a time.
+    """Serve the page on this machine only, one request at a time, until Ctrl-C.
 
     Raises:
         UserError: The port is not free.

@@ -1,4 +1,4 @@
-"""Curves of trainings: python tools/plot.py WORK_DIR… [--keys loss psnr] [--out curves.svg]."""
+"""Plot training curves: python tools/plot.py WORK_DIR… [--keys loss psnr] [--out curves.svg]."""
 
 import argparse
 import fnmatch
@@ -12,20 +12,20 @@ from openmagvit2 import console
 from openmagvit2.errors import UserError
 
 Curve = dict[int, float]
-# Fonts with Chinese, Japanese and Korean letters, for names of folders; matplotlib's own has none.
+# Fonts with Chinese, Japanese and Korean characters for folder names; matplotlib's font has none.
 FONTS = ('Noto Sans CJK SC', 'WenQuanYi Micro Hei', 'Microsoft YaHei', 'Hiragino Sans')
-# What a line of the log has beside values.
+# Entries of a log line that are not plotted.
 PLACES = ('step', 'iter', 'epoch', 'time', 'data_time', 'memory')
 
 
 def read_curves(work_dir: str | Path) -> dict[str, Curve]:
     """Return the values of a training by name and iteration.
 
-    A folder has a log for each start. One that goes on replaces what the earlier ones have of its
-    iterations and later ones, so that a branch shows one line.
+    A folder has one log per start. From its first iteration on, a log replaces the earlier ones, so
+    that a resumed training gives one curve.
 
     Raises:
-        UserError: There is no log, or a line is no JSON.
+        UserError: There is no log, or a line is not JSON.
     """
     from openmagvit2.io import usable
 
@@ -51,7 +51,7 @@ def read_curves(work_dir: str | Path) -> dict[str, Curve]:
 
 def _rows(log: Path) -> list[dict]:
     rows = []
-    # A line that is being written may end within a letter.
+    # A line that is being written may end inside a character.
     lines = log.read_text(encoding='utf-8', errors='replace').splitlines()
     for number, line in enumerate(lines, 1):
         try:
@@ -66,7 +66,7 @@ def _rows(log: Path) -> list[dict]:
 
 
 def smooth(values: Sequence[float], window: int) -> list[float]:
-    """Average each value with up to ``window - 1`` before it."""
+    """Average each value with up to ``window - 1`` previous ones."""
     parts = (values[max(i - window + 1, 0) : i + 1] for i in range(len(values)))
     return [sum(part) / len(part) for part in parts]
 
@@ -75,7 +75,7 @@ def chosen(runs: dict[str, dict[str, Curve]], patterns: Sequence[str]) -> list[s
     """Return the names of curves that match a pattern, in the order of the patterns.
 
     Raises:
-        UserError: A pattern matches none.
+        UserError: A pattern matches no curve.
     """
     names = sorted({name for curves in runs.values() for name in curves})
     found: list[str] = []
@@ -94,10 +94,10 @@ def plot(
     window: int = 1,
     log_scale: bool = False,
 ) -> None:
-    """Write a panel for each name with a line for each run, as PNG, SVG or PDF.
+    """Write a figure with one panel per name and one line per run, as PNG, SVG or PDF.
 
     Raises:
-        UserError: Another ending, or the file cannot be written.
+        UserError: ``out`` has another ending, or cannot be written.
     """
     import matplotlib
 
@@ -131,7 +131,7 @@ def plot(
     if len(runs) > 1:
         axes.flat[0].legend(fontsize='small')
     with write_atomically(out) as file, warnings.catch_warnings():
-        # Where no font has a letter, a box stands in its place.
+        # Characters that no font has are drawn as boxes.
         warnings.filterwarnings('ignore', r'Glyph .* missing from')
         figure.savefig(file, format=kind, dpi=100)
     plt.close(figure)

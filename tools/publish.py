@@ -1,6 +1,6 @@
 """Write a training's weights as a model folder: python tools/publish.py WORK_DIR DST.
 
-DST is loaded by Tokenizer.from_pretrained or Generator.from_pretrained, and can be uploaded to the
+Tokenizer.from_pretrained or Generator.from_pretrained load DST, which can also be uploaded to the
 Hugging Face hub as it is.
 """
 

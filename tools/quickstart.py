@@ -1,4 +1,6 @@
-"""From nothing to pictures: python tools/quickstart.py [--minutes N] [--work-dir DIR]."""
+"""Train small models and show their images: python tools/quickstart.py [--minutes N]
+[--work-dir DIR].
+"""
 
 import argparse
 import sys
@@ -20,7 +22,7 @@ def main() -> None:
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/quickstart'))
     args = parser.parse_args()
 
-    # Below the command line, whose --help need not wait for them.
+    # Imported after parsing, so that --help does not wait for them.
     from quickstart_lib import run
 
     configs = Path(__file__).parents[1] / 'configs' / 'quickstart'

@@ -17,7 +17,7 @@ GENERATOR = dict(fid_inception='FID', inception_score='IS', precision='precision
 
 
 def load_systems() -> dict[str, list[dict]]:
-    """Read the entries of each metafile, by its folder below ``configs``; the paper's own first."""
+    """Read the entries of all metafiles, by folder; the paper's come first."""
     files = (ROOT / 'configs').rglob('metafile.yml')
     return {
         file.parent.relative_to(ROOT).as_posix(): yaml.safe_load(file.read_text('utf-8'))['models']
@@ -26,7 +26,7 @@ def load_systems() -> dict[str, list[dict]]:
 
 
 def result_tables(systems: dict[str, list[dict]]) -> str:
-    """Write published and measured results: a section per system, a row per result."""
+    """Format published and measured results: one section per system, one row per result."""
     parts = []
     for folder, entries in systems.items():
         parts.append(f'### `{folder}`\n')
@@ -51,12 +51,12 @@ def result_tables(systems: dict[str, list[dict]]) -> str:
 
 
 def is_generator(result: dict) -> bool:
-    """Tell results of samples from those of reconstructions."""
+    """Return whether a result is of samples, not of reconstructions."""
     return not set(result['values']).isdisjoint(GENERATOR)
 
 
 def result_row(entry: dict, result: dict, columns: dict[str, str]) -> list[str]:
-    """Return the cells of one result; ``columns`` are the values that its table shows."""
+    """Return the table cells of a result; ``columns`` are the values that the table shows."""
     protocol, values = result['protocol'], result['values']
     generates = is_generator(result)
     where = [] if generates else [protocol['images'], str(protocol['size'])]
@@ -75,7 +75,7 @@ def number(key: str, value: float) -> str:
 
 
 def config_tables(systems: dict[str, list[dict]]) -> str:
-    """Write what each config is: row of the paper, parameters, official file and its layout."""
+    """Format the configs: row of the paper, number of parameters, official file and converter."""
     parts = []
     for folder, entries in systems.items():
         parts.append(f'### `{folder}`\n')
@@ -93,7 +93,7 @@ def config_tables(systems: dict[str, list[dict]]) -> str:
 
 
 def official(files: dict | list[dict] | None) -> str:
-    """Name the published files of an entry and the converter that reads them."""
+    """Format the published files of an entry and the converter that reads them."""
     if not files:
         return 'none'
     every = files if isinstance(files, list) else [files]
@@ -105,7 +105,7 @@ def official(files: dict | list[dict] | None) -> str:
 
 
 def table(titles: list[str], rows: list[list[str]]) -> str:
-    """Write a table of Markdown."""
+    """Format a Markdown table."""
     lines = [titles, ['---'] * len(titles), *rows]
     return ''.join(f'| {" | ".join(cells)} |\n'.replace('|  |', '| |') for cells in lines)
 
@@ -120,7 +120,7 @@ def write_page(text: str, name: str, tables: str) -> str:
     """Return the page with its block ``name`` replaced.
 
     Raises:
-        ValueError: The page lacks the comments around the block.
+        ValueError: The page lacks the comments that delimit the block.
     """
     begin, end = BEGIN.format(name), END.format(name)
     before, _, rest = text.partition(begin)

@@ -1,4 +1,4 @@
-"""Tokens of a data set: python tools/tokenize_dataset.py CONFIG CKPT --out DIR [--crops
+"""Tokenize a data set: python tools/tokenize_dataset.py CONFIG CKPT --out DIR [--crops
 centre|ten|random:N] [--flip].
 """
 
@@ -35,7 +35,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
 
-    # Below the command line, whose --help need not wait for them.
+    # Imported after parsing, so that --help does not wait for them.
     from openmagvit2.config import load_config
     from openmagvit2.engine import launch
     from openmagvit2.workflows.tokenize import tokenize

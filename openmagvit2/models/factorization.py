@@ -85,9 +85,9 @@ class TokenFactorization(nn.Module):
         largest = max(math.prod(books) for books, _ in self.blocks)
         if largest > LARGEST:
             raise UserError(
-                f'model.factorization.{key}: {self.vocab_sizes} cuts across codebooks of together '
-                f'{largest} codes, and a cut across codebooks can join at most 2^62; cut at the '
-                f'codebooks {list(self.codebook_sizes)}.'
+                f'model.factorization.{key}: {self.vocab_sizes} cuts across codebooks with '
+                f'{largest} codes in total, but such a cut can join at most 2^62 codes; cut at '
+                f'the codebooks {list(self.codebook_sizes)}.'
             )
 
     def split(self, indices: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The decoder slot: codes to image."""
+"""The decoder slot: map codes to images."""
 
 from openmagvit2.models.decoders.base import BaseDecoder
 from openmagvit2.models.decoders.cnn import CnnDecoder

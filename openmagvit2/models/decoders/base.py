@@ -15,18 +15,17 @@ from openmagvit2.signatures import accepted
 class BaseDecoder(nn.Module, ABC):
     """``decoder(codes (B, in_channels, *grid), size, noise) -> image (B, out_channels, *size)``.
 
-    A decoder that was written for version 1, ``decoder(codes)``, goes on working: see
-    :func:`run_decoder`.
+    Decoders written for version 1, ``decoder(codes)``, still work: see :func:`run_decoder`.
 
     Attributes:
-        in_channels: Channels of the codes; the tokenizer sets it to ``quantizer.code_dim``.
-        out_channels: Channels of the output; the tokenizer sets it to ``pixels.channels``.
-        image_size: The one size of the images that it makes, or None.
-        grid: The one grid of codes that it takes, or None for any map (h, w).
-        upscale: Pixels of a side for each cell of a map, where ``image_size`` is None.
+        in_channels: Number of channels of the codes; the tokenizer passes ``quantizer.code_dim``.
+        out_channels: Number of channels of the output; the tokenizer passes ``pixels.channels``.
+        image_size: The only image size that the decoder outputs, or None.
+        grid: The only grid of codes that it accepts, or None for any map (h, w).
+        upscale: Pixels per cell and axis, if ``image_size`` is None.
         takes_noise: Whether the output depends on a noise map.
-        test_arguments: Arguments for the tests of the slot's contract, beside the channels.
-        test_grids: Grids of codes for these tests.
+        test_arguments: Arguments for the contract test, without the channels.
+        test_grids: Grids of codes for this test.
     """
 
     in_channels: int
@@ -41,32 +40,31 @@ class BaseDecoder(nn.Module, ABC):
     @property
     @abstractmethod
     def last_layer(self) -> Tensor:
-        """Weight of the last layer, on which an adaptive adversarial weight compares gradients."""
+        """Weight of the last layer, where an adaptive adversarial weight compares gradients."""
 
     @abstractmethod
     def forward(
         self, codes: Tensor, size: Sequence[int] | None = None, noise: Tensor | None = None
     ) -> Tensor:
-        """Map codes to images around the range of the tokenizer's ``pixels``, not clamped.
+        """Map codes to images in about the range of the tokenizer's ``pixels``, not clamped.
 
         Args:
             codes: Float (B, in_channels, *grid).
-            size: Height and width of the image, checked where they are given; only a decoder whose
-                grid does not give them needs them.
-            noise: Normal noise of the codes' shape, for a decoder with ``takes_noise``. By default
-                it is drawn in training and is one map from a fixed seed, the same for every image,
-                in evaluation. Other decoders leave it alone.
+            size: Height and width of the image, checked if given; required only by decoders that
+                cannot derive them from the grid.
+            noise: Normal noise of the codes' shape, for decoders with ``takes_noise``; see
+                :meth:`noise_for` for the default. Other decoders ignore it.
 
         Raises:
             UserError: See :meth:`check_size`.
         """
 
     def image_size_of(self, grid: Sequence[int]) -> tuple[int, ...] | None:
-        """Return the height and width of the image of a grid of codes; None where a class states
-        neither ``image_size`` nor ``upscale``, as those of version 1.
+        """Return the height and width of the image for a grid of codes; None if the class sets
+        neither ``image_size`` nor ``upscale``, as in version 1.
 
         Raises:
-            UserError: Another grid than ``grid``, or no map.
+            UserError: The decoder does not accept this grid.
         """
         if self.image_size is None and self.upscale is None:
             return None
@@ -79,10 +77,10 @@ class BaseDecoder(nn.Module, ABC):
         return self.image_size or tuple(side * (self.upscale or 1) for side in grid)
 
     def check_size(self, grid: Sequence[int], size: Sequence[int] | None) -> None:
-        """Check a grid of codes, and the height and width that their image is to have.
+        """Check a grid of codes and, if given, the size of the image.
 
         Raises:
-            UserError: See :meth:`image_size_of`; or ``size`` is given and the image has another.
+            UserError: See :meth:`image_size_of`; or the image of the grid has another size.
         """
         made = self.image_size_of(grid)
         if made is not None and size is not None and tuple(size) != tuple(made):
@@ -92,9 +90,10 @@ class BaseDecoder(nn.Module, ABC):
             )
 
     def noise_for(self, codes: Tensor) -> Tensor:
-        """Return normal noise of the shape of ``codes`` (B, D, *grid): drawn in training, in
-        evaluation one map for every image, so that an image depends neither on its batch nor on
-        the time.
+        """Return normal noise of the shape of ``codes`` (B, D, *grid).
+
+        It is random in training. In evaluation, it is the same map from a fixed seed for every
+        image and call, so that reconstructions are reproducible.
         """
         if self.training:
             return torch.randn_like(codes)
@@ -108,9 +107,9 @@ def run_decoder(
     size: Sequence[int] | None = None,
     noise: Tensor | None = None,
 ) -> Tensor:
-    """Call a decoder with those of ``size`` and ``noise`` that are given and that it accepts.
+    """Call a decoder with ``codes`` and with ``size`` and ``noise``, if given and accepted.
 
-    Version 1's decoders take the codes alone.
+    Decoders of version 1 accept only codes.
     """
     given = {k: v for k, v in dict(size=size, noise=noise).items() if v is not None}
     known = accepted(decoder.forward) if given else ()

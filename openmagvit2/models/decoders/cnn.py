@@ -23,32 +23,33 @@ from openmagvit2.signatures import Count, Fraction
 
 @DECODERS.register_module()
 class CnnDecoder(BaseDecoder):
-    """Residual decoder with the codes as style; ``up`` and ``adaptive`` are indexed by level, 0
-    being full resolution.
+    """Residual decoder with adaptive group norms conditioned on the codes; ``up`` and ``adaptive``
+    are indexed by level, 0 being full resolution.
 
     The defaults are the paper's network. ``middle='attention'`` with ``bias=True``,
     ``upsample='nearest_conv'`` and ``adaptive_norm=False`` is taming's VQGAN, whose decoder has one
-    residual block a level more than its encoder.
+    more residual block per level than its encoder.
 
     Args:
-        in_channels: Channels of the codes; set by the tokenizer.
-        out_channels: Channels of the output; set by the tokenizer.
+        in_channels: Number of channels of the codes; set by the tokenizer.
+        out_channels: Number of channels of the output; set by the tokenizer.
         channels: Width of the full-resolution level.
         channel_multipliers: Width of each level in units of ``channels``, from full to lowest
             resolution.
-        num_res_blocks: Residual blocks a level, one number or one a level.
+        num_res_blocks: Residual blocks per level: one number for all levels, or one per level.
         upsample: 'depth_to_space' (the paper's) or 'nearest_conv'.
-        num_upsamples: How many levels, from the last, double the resolution; all but the first by
-            default.
-        adaptive_norm: Adaptive group norm at the entry of each level; the output then depends on
-            the whole image.
-        noise: Read noise beside the codes, as WeTok's generative decoder does; the adaptive norms
-            read the codes alone.
-        patch_size: Pixels of a square that the last convolution makes at once; 1 is the paper's.
-        patch: 'pixels', or 'haar' where it makes their Haar transform (Cosmos).
-        bias: Give every convolution a bias; without, residual blocks have none.
-        middle: Between the input and the last level: 'blocks' is as many residual blocks as the
-            last level has, 'attention' is a residual, an attention and a residual block, 'plain'
+        num_upsamples: How many levels, from the last, double the resolution; by default all but the
+            first.
+        adaptive_norm: Whether each level begins with an adaptive group norm; the receptive field is
+            then the whole image.
+        noise: Concatenate noise to the codes, as in WeTok's generative decoder; adaptive norms use
+            only the codes.
+        patch_size: Side in pixels of the patches that the last convolution outputs as channels; 1
+            in the paper.
+        patch: 'pixels', or 'haar' if the convolution outputs their Haar transform (Cosmos).
+        bias: Whether convolutions in residual blocks have biases, like all others.
+        middle: Blocks between the input and the last level: 'blocks' is as many residual blocks as
+            in the last level, 'attention' is a residual, an attention and a residual block, 'plain'
             is two residual blocks.
         attention_levels, shortcut, qkv, dropout: See :class:`CnnEncoder`.
     """
@@ -117,9 +118,9 @@ class CnnDecoder(BaseDecoder):
         """Map (B, in_channels, h, w) to (B, out_channels, h * upscale, w * upscale).
 
         Args:
-            codes: Any float type.
-            size: Not needed, because the grid gives it.
-            noise: With ``noise=True``: normal, of the codes' shape; see :class:`BaseDecoder`.
+            codes: Codes of any float type.
+            size: Optional, because it follows from the grid.
+            noise: With ``noise=True``, normal noise of the codes' shape; see :class:`BaseDecoder`.
         """
         self.check_size(codes.shape[2:], size)
         x = codes

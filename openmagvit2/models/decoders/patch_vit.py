@@ -1,4 +1,4 @@
-"""ViT-VQGAN's decoder: a vision transformer over codes, and patches of pixels (Yu et al. 2022)."""
+"""ViT-VQGAN's decoder: a vision transformer from codes to patches (Yu et al. 2022)."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -18,8 +18,8 @@ from openmagvit2.signatures import Count
 
 @DECODERS.register_module()
 class VitDecoder(BaseDecoder):
-    """A linear layer from the codes' width, fixed sine positions, transformer blocks, and a
-    transposed convolution to pixels; the mirror of :class:`VitEncoder`, with the same arguments.
+    """Linear embedding of codes, fixed sine positions, transformer blocks, and a transposed
+    convolution to pixels; mirrors :class:`VitEncoder` and its arguments.
     """
 
     positions: Tensor

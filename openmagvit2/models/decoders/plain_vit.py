@@ -18,15 +18,15 @@ from openmagvit2.signatures import Count
 
 @DECODERS.register_module()
 class PlainVitDecoder(BaseDecoder):
-    """A linear layer from the codes' width, the transformer of :class:`PlainVitEncoder`, and two
-    layers with tanh between them to the pixels of each patch.
+    """Linear embedding of codes, the transformer of :class:`PlainVitEncoder`, and a two-layer MLP
+    with tanh to the pixels of each patch.
 
     Args:
-        in_channels, out_channels: Channels of codes and pixels; set by the tokenizer.
+        in_channels, out_channels: Number of channels of codes and pixels; set by the tokenizer.
         image_size, patch_size, dim, num_layers, num_heads, hidden: See :class:`PlainVitEncoder`.
-        pixel_hidden: Width between the two layers to pixels; None: 4 ``dim``.
-        bound: Largest magnitude of the output, in training too, where what lies beyond has no
-            gradient (BSQ-ViT: 1); None: none.
+        pixel_hidden: Hidden width of the MLP to pixels; 4 * dim by default.
+        bound: Clamp the output to [-bound, bound], also in training, where clamped values get no
+            gradient (BSQ-ViT: 1); None disables it.
     """
 
     test_arguments: ClassVar = dict(
@@ -62,7 +62,7 @@ class PlainVitDecoder(BaseDecoder):
 
     @property
     def last_layer(self) -> Tensor:
-        """Weight of the layer that makes pixels."""
+        """Weight of the layer that outputs pixels."""
         return self.out.weight
 
     def forward(

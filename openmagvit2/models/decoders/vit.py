@@ -1,4 +1,4 @@
-"""TiTok's decoder: latent tokens back to an image (Yu et al. 2024)."""
+"""TiTok's decoder: map latent tokens to an image (Yu et al. 2024)."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -18,7 +18,7 @@ from openmagvit2.signatures import Count, Weight
 
 
 class PixelHead(nn.Module):
-    """Patches from features, then a convolution over the image."""
+    """Map features to patches of pixels, followed by a convolution over the image."""
 
     def __init__(self, dim: int, out_channels: int, patch_size: int) -> None:
         super().__init__()
@@ -33,19 +33,19 @@ class PixelHead(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, dim, h, w) to (B, out_channels, H, W)."""
-        # Channels are (row, column, colour) within the patch, not pixel_shuffle's.
+        # Channels are ordered (row, column, color) in a patch, unlike in pixel_shuffle.
         x = self.ffn(x).unflatten(1, (self.patch_size**2, -1)).transpose(1, 2).flatten(1, 2)
         return self.conv_out(F.pixel_shuffle(x, self.patch_size))
 
 
 def code_logits(dim: int, codebook_size: int) -> nn.Sequential:
-    """Map features (B, dim, h, w) to logits of codes (B, codebook_size, h, w)."""
+    """Build layers from features (B, dim, h, w) to logits of codes (B, codebook_size, h, w)."""
     layers = (nn.Conv2d(dim, 2 * dim, 1), nn.Tanh(), nn.Conv2d(2 * dim, codebook_size, 1))
     return nn.Sequential(*layers)
 
 
 class CodeHead(nn.Module):
-    """Logits of another tokenizer's codes from features, with the names of :class:`ProxyHead`."""
+    """Map features to logits of another tokenizer's codes; names match :class:`ProxyHead`."""
 
     def __init__(self, dim: int, out_channels: int) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class CodeHead(nn.Module):
 
     @property
     def last_layer(self) -> Tensor:
-        """Weight of the layer of the logits."""
+        """Weight of the layer that outputs logits."""
         last = self.ffn[2]
         assert isinstance(last, nn.Conv2d)
         return last.weight
@@ -64,13 +64,13 @@ class CodeHead(nn.Module):
 
 
 class ProxyHead(nn.Module):
-    """Codes of another tokenizer, the proxy, from features: a mixture of its table's rows, which
-    its decoder turns into an image.
+    """Map features to mixtures of the table rows of another tokenizer, the proxy, whose decoder
+    maps them to an image.
 
     Args:
         dim: Width of the features.
         codebook_size, code_dim: Rows and columns of the proxy's table.
-        decoder: The proxy's decoder, built.
+        decoder: The proxy's decoder module.
     """
 
     def __init__(self, dim: int, codebook_size: int, code_dim: int, decoder: BaseDecoder) -> None:
@@ -93,24 +93,24 @@ class ProxyHead(nn.Module):
 
 @DECODERS.register_module()
 class LatentVitDecoder(BaseDecoder):
-    """Vision transformer over latent tokens and one mask token a patch, of which the patches are
-    kept: codes (B, in_channels, num_tokens) to an image of one fixed size.
+    """Vision transformer over the codes (B, in_channels, num_tokens) and one mask token per patch;
+    the outputs of the mask tokens give the image. The image size is fixed.
 
     The defaults are TiTok-S-128's transformer.
 
     Args:
-        in_channels: Channels of the codes; set by the tokenizer.
-        out_channels: Channels of the output; set by the tokenizer.
+        in_channels: Number of channels of the codes; set by the tokenizer.
+        out_channels: Number of channels of the output; set by the tokenizer.
         image_size, patch_size, num_tokens, dim, num_layers, num_heads: See
             :class:`LatentVitEncoder`.
-        proxy: Codes and width of another tokenizer's table, for example (1024, 256): the
-            transformer then makes a mixture of its rows (TiTok's two-stage models), and
-            ``proxy_decoder`` pixels of that. None makes what ``output`` says at once.
+        proxy: Rows and columns of another tokenizer's table, for example (1024, 256): the
+            transformer then outputs mixtures of its rows, which ``proxy_decoder`` maps to pixels
+            (TiTok's two-stage models). None: the transformer outputs what ``output`` selects.
         proxy_decoder: Config of the other tokenizer's decoder.
         output: Without ``proxy``: 'pixels', or 'codes' for logits of ``out_channels`` codes of
-            another tokenizer, one position a patch (TiTok's first stage, with ``CodePixels``).
-        initial_deviation: Deviation of the initial weights, those of the proxy's decoder aside:
-            see :class:`LatentVitEncoder`.
+            another tokenizer, one position per patch (TiTok's first stage, with ``CodePixels``).
+        initial_deviation: Deviation of the initial weights, except in the proxy's decoder; see
+            :class:`LatentVitEncoder`.
 
     Raises:
         UserError: Only one of ``proxy`` and ``proxy_decoder`` is given.
@@ -167,7 +167,7 @@ class LatentVitDecoder(BaseDecoder):
 
     @property
     def last_layer(self) -> Tensor:
-        """Weight of the last convolution."""
+        """Weight of the head's last convolution."""
         return self.head.last_layer
 
     def features(self, codes: Tensor) -> Tensor:

@@ -15,11 +15,11 @@ from openmagvit2.signatures import Count
 
 @DECODERS.register_module()
 class WindowVitDecoder(BaseDecoder):
-    """A linear layer from the codes' width, transformer blocks over time as one frame meets them,
-    those over space, and a linear layer to the pixels of each patch.
+    """Linear embedding of codes, temporal transformer blocks for a single frame, spatial blocks,
+    and a linear layer to the pixels of each patch.
 
     Args:
-        in_channels, out_channels: Channels of codes and pixels; set by the tokenizer.
+        in_channels, out_channels: Number of channels of codes and pixels; set by the tokenizer.
         patch_size, dim, num_heads, head_dim, spatial, temporal, window, positions: See
             :class:`WindowVitEncoder`.
     """
@@ -55,7 +55,7 @@ class WindowVitDecoder(BaseDecoder):
 
     @property
     def last_layer(self) -> Tensor:
-        """Weight of the layer that makes pixels."""
+        """Weight of the layer that outputs pixels."""
         return self.out.weight
 
     def forward(

@@ -109,7 +109,8 @@ class StyleGAN2(BaseDiscriminator):
             widths = [WIDTHS[image_size >> i] for i in range(steps + 1)]
         if len(widths) != steps + 1:
             raise UserError(
-                f'{KEY}.widths: {image_size} pixels have {steps + 1}, got {len(widths)}.'
+                f'{KEY}.widths must have {steps + 1} numbers for images of {image_size} pixels, '
+                f'got {len(widths)}.'
             )
         last = widths[-1]
         self.image_size = image_size

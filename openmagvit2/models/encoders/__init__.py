@@ -1,4 +1,4 @@
-"""The encoder slot: image to latent."""
+"""The encoder slot: map images to latents."""
 
 from openmagvit2.models.encoders.base import BaseEncoder
 from openmagvit2.models.encoders.cnn import CnnEncoder

@@ -14,16 +14,15 @@ from openmagvit2.models.layers.arguments import written
 class BaseEncoder(nn.Module, ABC):
     """``encoder(image (B, 3, *size)) -> z (B, out_channels, *grid)``.
 
-    A class states ``stride``, or None for it together with ``grid``. One that was written for
-    version 1 states ``downscale``, one number for both axes, and goes on working.
+    A subclass sets ``stride``, or sets it to None and implements :meth:`grid`. A subclass for
+    version 1 may set ``downscale`` instead, one number for both axes.
 
     Attributes:
-        out_channels: Channels of ``z``; the tokenizer sets it to what the quantizer wants
-            (``quantizer.in_channels``).
-        image_size: The one size that the network takes, or None where any multiple of ``stride``
-            will do.
-        test_arguments: Arguments for the tests of the slot's contract, beside ``out_channels``.
-        test_sizes: Sizes of images for these tests; empty for a few small multiples of ``stride``.
+        out_channels: Number of channels of ``z``; the tokenizer passes ``quantizer.in_channels``.
+        image_size: The only size that the network accepts, or None if it accepts any multiple of
+            ``stride``.
+        test_arguments: Arguments for the contract test, without ``out_channels``.
+        test_sizes: Image sizes for this test; empty for a few small multiples of ``stride``.
     """
 
     out_channels: int
@@ -31,11 +30,11 @@ class BaseEncoder(nn.Module, ABC):
     test_arguments: ClassVar[dict] = {}
     test_sizes: ClassVar[tuple[tuple[int, ...], ...]] = ()
 
-    # Cached properties, because an instance may set them as plain attributes.
+    # Cached properties, so that an instance can override them with plain attributes.
     @cached_property
     def stride(self) -> tuple[int, ...] | None:
-        """Pixels per latent position, for each axis; None where ``z`` is not a map of the image,
-        which is then never padded.
+        """Pixels per latent position for each axis; None if ``z`` is not a map of the image, which
+        is then never padded.
         """
         if type(self).downscale is BaseEncoder.downscale and 'downscale' not in vars(self):
             raise NotImplementedError(
@@ -46,7 +45,7 @@ class BaseEncoder(nn.Module, ABC):
 
     @cached_property
     def downscale(self) -> int:
-        """Version 1's name of ``stride``, where that is the same number on all axes."""
+        """Version 1's form of ``stride``: a single number, if all axes have the same."""
         strides = set(self.stride or ())
         if len(strides) != 1:
             raise NotImplementedError(
@@ -55,18 +54,16 @@ class BaseEncoder(nn.Module, ABC):
         return strides.pop()
 
     def grid(self, size: Sequence[int]) -> tuple[int, ...]:
-        """Return the shape of the latent positions of images of ``size``: (H, W) to (h, w) by
-        default.
-        """
+        """Return the latent grid of images of ``size``: (h, w) for (H, W) by default."""
         if self.stride is None:
             raise NotImplementedError(f'{type(self).__name__} has no stride and must have `grid`.')
         return tuple(side // step for side, step in zip(size, self.stride, strict=True))
 
     def check_size(self, size: Sequence[int]) -> None:
-        """Check the height and width of images.
+        """Check the size of images.
 
         Raises:
-            UserError: Another size than ``image_size``, or a side that ``stride`` does not divide.
+            UserError: ``size`` is not ``image_size``, or ``stride`` does not divide a side.
         """
         if self.image_size is not None and tuple(size) != tuple(self.image_size):
             raise UserError(
@@ -82,8 +79,8 @@ class BaseEncoder(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, image: Tensor) -> Tensor:
-        """Map images in the range of the tokenizer's ``pixels`` ([-1, 1] unless stated otherwise)
-        to latents of any range.
+        """Map images in the range of the tokenizer's ``pixels`` ([-1, 1] by default) to latents of
+        any range.
 
         Raises:
             UserError: See :meth:`check_size`.

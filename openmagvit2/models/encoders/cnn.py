@@ -21,32 +21,32 @@ from openmagvit2.signatures import Count, Fraction
 
 @ENCODERS.register_module()
 class CnnEncoder(BaseEncoder):
-    """Residual encoder; parameter names are the official ones, ``down`` is indexed by level.
+    """Residual encoder; parameter names are the official ones, and ``down`` is indexed by level.
 
     The defaults are the paper's network, without attention. ``middle='attention'`` with
     ``bias=True``, ``out_kernel=3`` and ``downsample='padded_conv'`` is taming's VQGAN.
 
     Args:
-        out_channels: Channels of ``z``; set by the tokenizer.
+        out_channels: Number of channels of ``z``; set by the tokenizer.
         channels: Width of the first level.
-        channel_multipliers: Width of each level in units of ``channels``, from full resolution
-            down.
-        num_res_blocks: Residual blocks a level, one number or one a level.
+        channel_multipliers: Width of each level in units of ``channels``, from full to lowest
+            resolution.
+        num_res_blocks: Residual blocks per level: one number for all levels, or one per level.
         downsample: 'strided_conv' (the paper's), 'avg_pool', or 'padded_conv' (taming's).
-        num_downsamples: How many levels, from the first, halve the image; all but the last by
-            default.
-        patch_size: Pixels of a square that the first convolution takes as channels; 1 is the
-            paper's, 2 is about 4 times cheaper.
+        num_downsamples: How many levels, from the first, halve the resolution; by default all but
+            the last.
+        patch_size: Side in pixels of the patches that the first convolution reads as channels; 1 in
+            the paper, 2 is about 4 times cheaper.
         patch: 'pixels', or 'haar' for their Haar transform (Cosmos).
-        bias: Give every convolution a bias; without, only those of downsampler and output have one.
-        middle: Between the last level and the output: 'blocks' is as many residual blocks as the
-            last level has, 'attention' is a residual, an attention and a residual block, 'plain'
+        bias: Whether all convolutions have biases, not only downsamplers and output.
+        middle: Blocks between the last level and the output: 'blocks' is as many residual blocks as
+            in the last level, 'attention' is a residual, an attention and a residual block, 'plain'
             is two residual blocks.
         attention_levels: Levels with an attention block after each residual block.
-        out_kernel: Side of the last convolution's kernel, odd.
-        shortcut: 'input', or 'branch' for MaskGIT's; see :class:`ResidualBlock`.
+        out_kernel: Kernel size of the last convolution, odd.
+        shortcut: 'input', or 'branch' (MaskGIT); see :class:`ResidualBlock`.
         qkv: 'separate' or 'joint'; see :class:`AttnBlock`.
-        dropout: Probability in residual blocks, in training.
+        dropout: Dropout rate in residual blocks.
     """
 
     test_arguments: ClassVar = dict(channels=32, channel_multipliers=(1, 2, 1), num_res_blocks=1)

@@ -18,18 +18,18 @@ from openmagvit2.signatures import Count
 
 @ENCODERS.register_module()
 class VitEncoder(BaseEncoder):
-    """Patches, fixed sine positions, transformer blocks, and a linear layer to the codes' width.
+    """Patch embedding, fixed sine positions, transformer blocks, and a linear layer to ``z``.
 
     The defaults are ViT-VQGAN-base's.
 
     Args:
-        out_channels: Channels of ``z``; set by the tokenizer.
+        out_channels: Number of channels of ``z``; set by the tokenizer.
         image_size: Height and width of the images, or one number for both.
-        patch_size: Pixels of a patch's side.
-        dim, num_layers, num_heads: Width, blocks, heads.
+        patch_size: Side of a patch in pixels.
+        dim, num_layers, num_heads: Width, number of blocks and number of heads.
         head_dim: Width of a head.
-        hidden: Width between the two layers of a feed-forward.
-        activation: 'tanh' or 'gelu', in the feed-forwards.
+        hidden: Hidden width of the feed-forward.
+        activation: Activation of the feed-forward: 'tanh' or 'gelu'.
     """
 
     positions: Tensor

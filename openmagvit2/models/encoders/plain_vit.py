@@ -17,17 +17,17 @@ from openmagvit2.signatures import Count
 
 @ENCODERS.register_module()
 class PlainVitEncoder(BaseEncoder):
-    """Patches without a bias, learned positions, transformer blocks between two norms, and a linear
-    layer to the codes' width.
+    """Patch embedding without bias, learned positions, transformer blocks between two norms, and a
+    linear layer to ``z``.
 
     The defaults are BSQ-ViT's.
 
     Args:
-        out_channels: Channels of ``z``; set by the tokenizer.
+        out_channels: Number of channels of ``z``; set by the tokenizer.
         image_size: Height and width of the images, or one number for both.
-        patch_size: Pixels of a patch's side.
-        dim, num_layers, num_heads: Width, blocks, heads, which share the width.
-        hidden: Width between the two layers of a feed-forward; None: 4 ``dim``.
+        patch_size: Side of a patch in pixels.
+        dim, num_layers, num_heads: Width, number of blocks and number of heads.
+        hidden: Hidden width of the feed-forward; 4 * dim by default.
     """
 
     test_arguments: ClassVar = dict(

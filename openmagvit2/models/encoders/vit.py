@@ -1,4 +1,4 @@
-"""TiTok's encoder: an image as a short sequence of latent tokens (Yu et al. 2024)."""
+"""TiTok's encoder: map an image to a short sequence of latent tokens (Yu et al. 2024)."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -16,23 +16,23 @@ from openmagvit2.signatures import Count, Weight
 
 @ENCODERS.register_module()
 class LatentVitEncoder(BaseEncoder):
-    """Vision transformer over patches and learned latent tokens, of which the tokens are kept: an
-    image of one fixed size to ``z`` (B, out_channels, num_tokens).
+    """Vision transformer over patches and learned latent tokens; the outputs of the latent tokens
+    are ``z`` (B, out_channels, num_tokens). The image size is fixed.
 
     The defaults are TiTok-S-128's.
 
     Args:
-        out_channels: Channels of ``z``; set by the tokenizer.
+        out_channels: Number of channels of ``z``; set by the tokenizer.
         image_size: Height and width of the images, or one number for both.
-        patch_size: Pixels of a patch's side.
-        num_tokens: Latent tokens.
-        dim, num_layers, num_heads: Width, blocks and heads of the transformer.
-        legacy_reshape: Read the transformer's output (B, num_tokens, dim) as if it were (B, dim,
-            num_tokens), without moving numbers, as the two-stage models of TiTok were trained: each
-            latent then mixes numbers of several tokens.
-        initial_deviation: Deviation of the initial weights. TiTok's 0.02 is meant for widths from
-            512 on; a narrow network needs more, for example 0.64 / sqrt(dim), the scale of 0.02
-            at a width of 1024: or else tokens hardly depend on the image at first.
+        patch_size: Side of a patch in pixels.
+        num_tokens: Number of latent tokens.
+        dim, num_layers, num_heads: Width, number of blocks and number of heads.
+        legacy_reshape: Reinterpret the transformer's output (B, num_tokens, dim) as (B, dim,
+            num_tokens) without a transpose, as in training of TiTok's two-stage models: each latent
+            then mixes values of several tokens.
+        initial_deviation: Deviation of the initial weights. TiTok's 0.02 is meant for widths of at
+            least 512. A narrow network needs more, for example 0.64 / sqrt(dim), the scale of 0.02
+            at a width of 1024; otherwise, tokens hardly depend on the image at first.
     """
 
     stride = None
@@ -62,11 +62,11 @@ class LatentVitEncoder(BaseEncoder):
         self.latent_tokens = random_vector(num_tokens, dim)
         self.vit = LatentVit(height * width, num_tokens, dim, num_layers, num_heads)
         self.out = nn.Linear(dim, out_channels)
-        # TiTok's code truncates at 2, a hundred deviations away, which never happens.
+        # TiTok's code truncates at 2, a hundred deviations, which has no effect.
         self.apply(partial(init_normal, deviation=initial_deviation))
 
     def grid(self, size: Sequence[int]) -> tuple[int, ...]:
-        """Return one axis of latent tokens, whatever the size."""
+        """Return ``(num_tokens,)`` for any size."""
         return (self.num_tokens,)
 
     def forward(self, image: Tensor) -> Tensor:

@@ -17,15 +17,15 @@ from openmagvit2.signatures import Count
 
 @ENCODERS.register_module()
 class WindowVitEncoder(BaseEncoder):
-    """Normalised patches, transformer blocks over space, those over time as one frame meets them,
-    and a linear layer to the codes' width; the defaults are OmniTokenizer's.
+    """Embedding of normalized patches, spatial transformer blocks, temporal blocks for a single
+    frame, and a linear layer to ``z``; the defaults are OmniTokenizer's.
 
     Args:
-        out_channels: Channels of ``z``; set by the tokenizer.
-        patch_size: Pixels of a patch's side.
+        out_channels: Number of channels of ``z``; set by the tokenizer.
+        patch_size: Side of a patch in pixels.
         dim, num_heads, head_dim, positions: See :class:`GridAttention`.
-        spatial, temporal, window: See :func:`spatial_and_temporal`; ``window`` times ``patch_size``
-            must divide the sides of images where there are windows.
+        spatial, temporal, window: See :func:`spatial_and_temporal`; with window blocks, ``window``
+            times ``patch_size`` must divide the sides of images.
     """
 
     test_arguments: ClassVar = dict(
@@ -61,10 +61,10 @@ class WindowVitEncoder(BaseEncoder):
         self.apply(init_linear)
 
     def check_size(self, size: Sequence[int]) -> None:
-        """See :class:`BaseEncoder`.
+        """See :meth:`BaseEncoder.check_size`.
 
         Raises:
-            UserError: Windows do not divide a side, too.
+            UserError: Also if windows do not divide a side.
         """
         super().check_size(size)
         if any(side % self.unit for side in size):

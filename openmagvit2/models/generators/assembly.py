@@ -134,7 +134,7 @@ class Assembly(BaseModel):
 
     @property
     def transformer(self) -> parts.Trainable:
-        """A view of the parts as they are now; the state dict names each parameter once."""
+        """The trained parts as one module; made on access, so state dicts name each tensor once."""
         return parts.Trainable(self.trained_parts(), self.losses)
 
     def losses(

@@ -134,8 +134,8 @@ class NextScaleGenerator(BaseGenerator):
         """
         if _smooth(sampler):
             raise UserError(
-                "sampling.decoding='smooth' mixes codes, and no indices stand for the images; "
-                'sample images.'
+                "sampling.decoding='smooth' mixes codes, so there are no indices of the images; "
+                'sample images instead.'
             )
         uniform = random.split(self.order.groups, 1)
 

@@ -110,8 +110,8 @@ class Head(nn.Module):
         """
         if self.embeddings is None:
             raise UserError(
-                'model.head.embedding is None, and this generator embeds the tokens before; leave '
-                'it out.'
+                'model.head.embedding is None, but this generator embeds the previous tokens; '
+                'leave the key out.'
             )
         return self.embeddings(sub_indices, rows)
 

@@ -19,7 +19,7 @@ class IndexCodes(NamedTuple):
     """Result of :func:`index_codes` for M vectors of D channels.
 
     Attributes:
-        codes: Selected rows (M, D), with the gradient of ``softmax(x @ table.T) @ table`` in
+        codes: Selected rows (M, D), with a gradient through ``p = softmax(x @ table.T)`` in
             addition to their own; in the official code, ``(onehot + p - p.detach()) @ table``.
         chosen: The same rows with only their own gradient.
         rows: Row numbers, int64 (M,): the largest inner product, the first in a tie.

@@ -16,7 +16,7 @@ def group_numbers(groups: Sequence[int], device: torch.device) -> Tensor:
 
     Args:
         groups: Sizes of the groups in order, prefix rows included.
-        device: Device of the result, created there because a copy would wait for the device.
+        device: Device of the result, which is created there, as a copy would synchronize.
     """
     parts = [torch.full((size,), number, device=device) for number, size in enumerate(groups)]
     return torch.cat(parts)

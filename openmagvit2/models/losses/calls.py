@@ -28,7 +28,7 @@ def check_call(key: str, part: Any, method: str, *needed: str, maybe: tuple[str,
     if _takes(getattr(part, method, None), needed, maybe):
         return
     raise UserError(
-        f'{key}: {type(part).__name__} does not belong there; its place calls '
+        f'{key}: {type(part).__name__} cannot be used here; a part here needs the method '
         f'{method}({", ".join(needed)}).'
     )
 

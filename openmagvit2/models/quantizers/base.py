@@ -146,8 +146,8 @@ class BaseQuantizer(nn.Module, ABC):
         """Sentence that says why an iteration cannot be cut into micro-batches; None if it can."""
         if isinstance(self, CutByHand) and self.whole_batch:
             return (
-                f'{type(self).__name__} has `begin_step` of version 1, which nobody calls any '
-                f'more; derive it from PerIteration and implement `foresee` instead, or set '
+                f'{type(self).__name__} has `begin_step` of version 1, which is no longer '
+                f'called; derive it from PerIteration and implement `foresee` instead, or set '
                 f'accumulative_counts to 1.'
             )
         return None

@@ -18,9 +18,9 @@ class IBQ(BaseQuantizer, Codebook):
     """Select the row with the largest inner product; emit the losses ``propagation``,
     ``commitment``, ``codebook`` and ``entropy``.
 
-    In the forward pass a code is the selected row. The backward pass is that of the mean of all
-    rows under the softmax of the inner products, so latents and *all* rows get a gradient. The
-    logits (tokens, codebook_size) are recomputed block by block and never in memory as a whole.
+    In the forward pass, a code is the selected row. The backward pass also differentiates the
+    softmax of the inner products, so latents and *all* rows get a gradient. The logits (tokens,
+    codebook_size) are recomputed block by block and never in memory as a whole.
 
     ``propagation`` is the squared error of these codes, ``commitment`` and ``codebook`` are those
     of VQ, and ``entropy`` is the mean entropy of softmax(logits / temperature) minus the entropy

@@ -41,9 +41,9 @@ def asked_again(wrapper: BaseQuantizer, quantizer: BaseQuantizer) -> str | None:
     """
     if needs_whole_batch(quantizer):
         return (
-            f'{type(wrapper).__name__} asks its {type(quantizer).__name__} several times a pass, '
-            f'so entropy_sync cannot tell the micro-batches from these; set accumulative_counts '
-            f'to 1, or entropy_sync=False.'
+            f'{type(wrapper).__name__} calls its {type(quantizer).__name__} several times per '
+            f'pass, so entropy_sync cannot tell these calls from micro-batches; set '
+            f'accumulative_counts to 1, or entropy_sync=False.'
         )
     return quantizer.indivisible
 

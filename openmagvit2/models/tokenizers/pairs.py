@@ -26,7 +26,7 @@ def check_pair(encoder: nn.Module, decoder: nn.Module) -> None:
     made = decoder.image_size_of(grid)
     if made is not None and tuple(made) != size:
         raise UserError(
-            f'model.encoder ({type(encoder).__name__}) makes {written(grid)} codes of '
-            f'{written(size)} pixels, and model.decoder ({type(decoder).__name__}) '
-            f'{written(made)} pixels of these; give both the same steps of size.'
+            f'model.encoder ({type(encoder).__name__}) maps {written(size)} pixels to '
+            f'{written(grid)} codes, but model.decoder ({type(decoder).__name__}) maps these to '
+            f'{written(made)} pixels; give both the same scale factor.'
         )

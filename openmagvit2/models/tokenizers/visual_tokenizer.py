@@ -82,7 +82,10 @@ class VisualTokenizer(BaseModel):
         self.pad_value = pad_value
         taken = {*dir(self), 'training'} & {*self.regularizer_names}
         if taken:
-            raise UserError(f'training.adversarial.regularizers: `{min(taken)}` is a part already.')
+            raise UserError(
+                f'training.adversarial.regularizers: the model already has an attribute '
+                f'`{min(taken)}`; set another `name`.'
+            )
         for name, part in parts.items():
             setattr(self, name, part)
         for name in self.recipe.freeze:
@@ -90,7 +93,7 @@ class VisualTokenizer(BaseModel):
 
     @property
     def autoencoder(self) -> AutoEncoder:
-        """A view of the parts as they are now; the state dict names each parameter once."""
+        """The trained parts as one module; made on access, so state dicts name each tensor once."""
         parts = dict(encoder=self.encoder, quantizer=self.quantizer, decoder=self.decoder)
         return AutoEncoder(self.pixels, **parts, frozen=self.frozen)
 

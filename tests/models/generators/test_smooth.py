@@ -34,7 +34,7 @@ def test_images_of_mixtures():
     torch.testing.assert_close(alone[0], images[2], atol=1e-4, rtol=0)
     hard = dict(smooth, decoding='sequential')
     assert not torch.allclose(model.images([0], hard, seed=3), images[:1], atol=1e-3)
-    with pytest.raises(UserError, match='no indices stand for the images'):
+    with pytest.raises(UserError, match='there are no indices of the images'):
         model.generate([0], smooth)
 
 

@@ -232,10 +232,10 @@ SYNC = dict(type='LFQ', num_bits=2, entropy_sync=True)
             dict(type='Residual', quantizer=EMA, depth=2),
             'Residual over a table of running averages',
         ),
-        (dict(type='Residual', quantizer=SYNC, depth=2), 'Residual asks its LFQ several times'),
+        (dict(type='Residual', quantizer=SYNC, depth=2), 'Residual calls its LFQ several times'),
         (
             dict(type='MultiScale', quantizer=SYNC, scales=(1, 2)),
-            'MultiScale asks its LFQ several times.* entropy_sync=False',
+            'MultiScale calls its LFQ several times.* entropy_sync=False',
         ),
         (
             dict(type='Grouped', quantizer=dict(type='Residual', quantizer=EMA, depth=1), groups=2),
