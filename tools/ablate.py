@@ -17,7 +17,7 @@ if __name__ == '__mp_main__':
 
 
 def find(paths: list[str]) -> list[Path]:
-    """Find configs: files as they are, folders by the configs right in them."""
+    """Return the configs of files and folders; a folder stands for the configs directly in it."""
     from openmagvit2.io import usable
 
     files: list[Path] = []
@@ -61,7 +61,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
 
-    # Below the command line, whose --help need not wait for them.
+    # Imported only here, so that --help does not wait for them.
     from openmagvit2.io import write_text
     from studies import as_markdown, plot_rows, run_all, summarize
 

@@ -1,4 +1,4 @@
-"""Measure parts on this machine, beside what it could do and beside plain forms of the same:
+"""Measure parts on this machine, compared with what it could do and with plain implementations:
 python tools/benchmark.py lfq|tokenizer|train_step|…|all [--json] [--device cuda] [--help].
 """
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @console.tool()
 def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
-    # The part comes first; --help of another one need not wait for its imports.
+    # The part is the first argument; only its module is imported.
     part = argv[0] if argv[:1] and argv[0] in benchmarks.PARTS else None
     module = importlib.import_module(f'{benchmarks.__name__}.{part}') if part else None
     args = _parser(part, module).parse_args(argv)
@@ -30,8 +30,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def every_part(options: list[str], as_json: bool) -> int:
-    """Run each part in a process of its own, so that no part finds memory that another one left,
-    and return the largest of their exit codes, 130 after Ctrl-C.
+    """Run each part in a process of its own, so that none reuses the memory of another one, and
+    return the largest of their exit codes, which is 130 after Ctrl-C.
     """
     codes, documents = [], []
     for part in benchmarks.PARTS:
@@ -40,7 +40,7 @@ def every_part(options: list[str], as_json: bool) -> int:
             try:
                 out, _ = process.communicate()
             except KeyboardInterrupt:
-                # The part has it too, and prints what it has.
+                # The part gets Ctrl-C too, and prints its results so far.
                 out, _ = process.communicate()
         codes.append(process.returncode)
         if out:
@@ -56,7 +56,7 @@ def every_part(options: list[str], as_json: bool) -> int:
 
 def one_part(module: ModuleType, args: argparse.Namespace) -> int:
     """Run a part, print its results and return the exit code."""
-    # After openmagvit2, which sets what torch reads when it is loaded.
+    # After openmagvit2, which sets variables that torch reads when it is imported.
     import torch
 
     from benchmarks.machine import Machine
@@ -101,7 +101,7 @@ def _parser(part: str | None, module: ModuleType | None) -> argparse.ArgumentPar
 
 
 def _docstring(name: str) -> str:
-    """Return what a part's file says of it, without an import."""
+    """Return the docstring of a part's file without importing it."""
     file = Path(benchmarks.__path__[0]) / f'{name}.py'
     return ast.get_docstring(ast.parse(file.read_text('utf-8'))) or ''
 

@@ -50,7 +50,7 @@ def parse() -> argparse.Namespace:
         '--list', action='store_true', help='the official files, where they are, and their configs'
     )
     args = parser.parse_args()
-    # argparse gives all paths to the first of the two.
+    # argparse assigns all paths to the first of the two arguments.
     if args.target is None and args.sources:
         args.target = args.sources.pop()
     if not args.list and not (args.sources and args.target and args.config):
@@ -62,7 +62,7 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     args = parse()
 
-    # Below the command line, whose --help need not wait for them.
+    # Imported only here, so that --help does not wait for them.
     from openmagvit2.checkpoint.converters import converters
     from openmagvit2.workflows.convert import convert
 

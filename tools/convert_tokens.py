@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument('--views', type=int, help='lines of an image in a jsonl file (1)')
     args = parser.parse_args()
 
-    # Below the command line, whose --help need not wait for them.
+    # Imported only here, so that --help does not wait for them.
     from openmagvit2.config import load_config
     from openmagvit2.errors import UserError
     from openmagvit2.workflows.token_exchange import export_tokens, import_tokens

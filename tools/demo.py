@@ -35,7 +35,7 @@ def main() -> None:
 
 
 def serve(page, port: int, max_upload: int) -> None:
-    """Show the page until Ctrl-C, to this machine alone, one request at a time.
+    """Serve the page until Ctrl-C, only to this machine, one request at a time.
 
     Raises:
         UserError: The port is not free.

@@ -47,7 +47,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def add_sets(parser: argparse.ArgumentParser) -> None:
-    """Add the two sets of images, and how to read and compare them."""
+    """Add the arguments that name the two sets and say how to read and compare them."""
     parser.add_argument(
         'samples',
         help=(
@@ -88,7 +88,7 @@ def add_sets(parser: argparse.ArgumentParser) -> None:
 def main() -> None:
     args = parse_args()
 
-    # Below the command line, whose --help need not wait for them.
+    # Imported only here, so that --help does not wait for them.
     from openmagvit2.config.annotations import check_options
     from openmagvit2.io import usable_text
     from openmagvit2.registry import FEATURES
@@ -117,7 +117,7 @@ def main() -> None:
         drawn=args.labels == 'random',
         rejection=args.rejection,
     )
-    # Before anything is printed: a terminal that fails must not lose the result.
+    # Written before anything is printed, so that a failing terminal does not lose the result.
     try:
         if args.out:
             write(result, args.out)
@@ -132,7 +132,7 @@ def write(result: 'Result', out: str) -> None:
     if Path(out).is_file():
         print(f'{out} is of an earlier evaluation and is replaced.', file=sys.stderr)
     text = json.dumps(asdict(result), indent=2, ensure_ascii=False) + '\n'
-    # Names of files may hold bytes that are no text.
+    # File names may contain bytes that are not valid text.
     text = text.encode('utf-8', 'backslashreplace').decode()
     write_text(out, text)
 

@@ -12,20 +12,21 @@ from openmagvit2 import console
 from openmagvit2.errors import UserError
 
 Curve = dict[int, float]
-# Fonts with Chinese, Japanese and Korean letters, for names of folders; matplotlib's own has none.
+# Fonts with Chinese, Japanese and Korean letters, which matplotlib's own lacks, for folder names.
 FONTS = ('Noto Sans CJK SC', 'WenQuanYi Micro Hei', 'Microsoft YaHei', 'Hiragino Sans')
-# What a line of the log has beside values.
+# Keys of a log line that are not values.
 PLACES = ('step', 'iter', 'epoch', 'time', 'data_time', 'memory')
 
 
 def read_curves(work_dir: str | Path) -> dict[str, Curve]:
     """Return the values of a training by name and iteration.
 
-    A folder has a log for each start. One that goes on replaces what the earlier ones have of its
-    iterations and later ones, so that a branch shows one line.
+    A folder has one log per start. The log of a resumed start replaces what earlier logs have from
+    its first iteration on, so that a curve is one line even if a training was resumed from an older
+    checkpoint.
 
     Raises:
-        UserError: There is no log, or a line is no JSON.
+        UserError: There is no log, or a line is not JSON.
     """
     from openmagvit2.io import usable
 
@@ -51,13 +52,13 @@ def read_curves(work_dir: str | Path) -> dict[str, Curve]:
 
 def _rows(log: Path) -> list[dict]:
     rows = []
-    # A line that is being written may end within a letter.
+    # A line that is being written may end in the middle of a character.
     lines = log.read_text(encoding='utf-8', errors='replace').splitlines()
     for number, line in enumerate(lines, 1):
         try:
             row = json.loads(line)
         except json.JSONDecodeError as error:
-            if number == len(lines):  # the training is writing it, or was killed
+            if number == len(lines):  # the training is still writing it, or was killed
                 break
             raise UserError(f'{log}, line {number} is no JSON: {error}.') from error
         if isinstance(row, dict) and isinstance(row.get('step'), int):
@@ -66,7 +67,7 @@ def _rows(log: Path) -> list[dict]:
 
 
 def smooth(values: Sequence[float], window: int) -> list[float]:
-    """Average each value with up to ``window - 1`` before it."""
+    """Average each value with up to ``window - 1`` values before it."""
     parts = (values[max(i - window + 1, 0) : i + 1] for i in range(len(values)))
     return [sum(part) / len(part) for part in parts]
 
@@ -94,14 +95,14 @@ def plot(
     window: int = 1,
     log_scale: bool = False,
 ) -> None:
-    """Write a panel for each name with a line for each run, as PNG, SVG or PDF.
+    """Write a picture with a panel per name and a line per run, as PNG, SVG or PDF.
 
     Raises:
-        UserError: Another ending, or the file cannot be written.
+        UserError: The file has another extension, or cannot be written.
     """
     import matplotlib
 
-    # A backend without a display, chosen before pyplot is imported.
+    # A backend without a display must be chosen before pyplot is imported.
     matplotlib.use('Agg')
     import matplotlib.pyplot as plt
     from matplotlib.font_manager import fontManager
@@ -131,7 +132,7 @@ def plot(
     if len(runs) > 1:
         axes.flat[0].legend(fontsize='small')
     with write_atomically(out) as file, warnings.catch_warnings():
-        # Where no font has a letter, a box stands in its place.
+        # A letter that no font has is drawn as a box.
         warnings.filterwarnings('ignore', r'Glyph .* missing from')
         figure.savefig(file, format=kind, dpi=100)
     plt.close(figure)

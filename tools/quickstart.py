@@ -20,7 +20,7 @@ def main() -> None:
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/quickstart'))
     args = parser.parse_args()
 
-    # Below the command line, whose --help need not wait for them.
+    # Imported only here, so that --help does not wait for them.
     from quickstart_lib import run
 
     configs = Path(__file__).parents[1] / 'configs' / 'quickstart'

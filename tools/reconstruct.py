@@ -1,8 +1,8 @@
 """Reconstruct images: python tools/reconstruct.py CONFIG CKPT IMAGE_OR_FOLDER… --out-dir DIR
 [--size N].
 
-Exit codes: 0, all is done; 1, some files could not be read and are listed, the rest is done;
-2, a mistake before the first image, as a path that does not exist.
+Exit codes: 0 if all images were reconstructed; 1 if some files could not be read, which are listed;
+2 for a mistake before the first image, such as a path that does not exist.
 """
 
 import argparse
@@ -14,25 +14,25 @@ from typing import TYPE_CHECKING
 from openmagvit2 import console
 from openmagvit2.errors import UserError
 
-# The functions import what takes long: --help need not wait for it.
+# Slow imports are inside the functions, so that --help does not wait for them.
 if TYPE_CHECKING:
     from openmagvit2.apis import Tokenizer
     from openmagvit2.datasets.transforms import CenterCrop, Resize
     from openmagvit2.io import UnreadableImage
 
 GRID_COLUMNS = 8
-# Longer side of an image in the grid, whose cells have the size of the largest.
+# Longer side of an image in the grid, whose cells are as large as the largest image.
 GRID_SIDE = 512
-# File systems allow 255 bytes for a name, and a letter takes up to 4.
+# File systems allow names of 255 bytes, and a character takes up to 4.
 LONGEST_NAME = 60
 
 
 def fitting(tokenizer: 'Tokenizer', size: int | None) -> list['Resize | CenterCrop']:
-    """Return the transforms of images to a square of ``size`` pixels, or to the one size that the
-    tokenizer takes; none where it takes any.
+    """Return transforms of images to a square of ``size`` pixels or, without ``size``, to the only
+    size that the tokenizer accepts; none if it accepts all sizes.
 
     Raises:
-        UserError: It takes no images of ``size``.
+        UserError: The tokenizer does not accept images of ``size``.
     """
     from openmagvit2.datasets.transforms import CenterCrop, Resize
 
@@ -58,7 +58,7 @@ def reconstruct(
     background: str,
     transforms: Sequence['Resize | CenterCrop'] = (),
 ) -> list['UnreadableImage']:
-    """Write the reconstructions and the grid; returns what could not be read."""
+    """Write the reconstructions and the grid; return the errors of files that could not be read."""
     from tqdm import tqdm
 
     from openmagvit2.evaluation.pixel_errors import psnr_of_images
@@ -76,7 +76,7 @@ def reconstruct(
             image = transform(dict(image=image))['image']
         (out,) = tokenizer.reconstruct(image)
         tqdm.write(f'{ascii_if_needed(path)}: {psnr_of_images(image, out):.2f} dB')
-        # The number keeps files of one name in different folders apart.
+        # The number distinguishes files of the same name in different folders.
         save_image(out, out_dir / f'{i:05d}_{path.stem[:LONGEST_NAME]}.png')
         if len(pairs) < GRID_COLUMNS:
             pairs.append((shrink(image, GRID_SIDE), shrink(out, GRID_SIDE)))
@@ -92,15 +92,16 @@ def begin(
     background: str,
     size: int | None,
 ) -> None:
-    """Make the folder, or check that the reconstructions in it are of the same tokenizer.
+    """Create the folder, or check that the reconstructions in it are those of the same tokenizer.
 
     Raises:
-        UserError: They are not, or nothing says so; the images are in it.
+        UserError: They are those of another tokenizer or of an unknown one, or the folder contains
+            the images to read.
     """
     from openmagvit2.checkpoint.hashing import weights_hash
     from openmagvit2.io import claim
 
-    # They would be images of the next call.
+    # The next call would read the reconstructions as images.
     if Path(out_dir).resolve() in {file.parent.resolve() for file in files}:
         raise UserError(f'--out-dir {out_dir} has images that are read; give another folder.')
     settings = dict(weights=weights_hash(tokenizer.model), background=background, size=size)
@@ -113,7 +114,7 @@ def begin(
 
 
 def ascii_if_needed(path: Path) -> str:
-    """Return the path, with escapes where its name is no text or the terminal cannot show it."""
+    """Return the path, with escapes if its name is not text or the terminal cannot show it."""
     encoding = sys.stdout.encoding or 'utf-8'
     return str(path).encode(encoding, 'backslashreplace').decode(encoding)
 

@@ -13,14 +13,14 @@ from openmagvit2 import console
 from openmagvit2.cfg_options import OPTIONS
 from openmagvit2.errors import UserError
 
-# The functions import what takes long: --help need not wait for it.
+# Slow imports are inside the functions, so that --help does not wait for them.
 if TYPE_CHECKING:
     from openmagvit2.apis import Generator
     from openmagvit2.evaluation.rejection import Rejection
 
-# Classes that one line lists.
+# Number of classes that a line lists.
 SHOWN = 20
-# Images that a machine holds at once, for the grid.
+# Number of images that memory can hold at once, for the grid.
 MOST_FILES = 100_000
 SETTINGS = ('guidance', 'temperature', 'top_k', 'top_p', 'schedule', 'interval')
 
@@ -29,14 +29,16 @@ def parse_labels(text: str, num_classes: int, names: list[str] | None = None) ->
     """Parse classes by number and range, or by their exact name: '0-2,7,Bag' to [0, 1, 2, 7, 8].
 
     Args:
-        text: Parts with commas between them; -1 and ``num_classes`` are the null class: any class.
+        text: Parts separated by commas; -1 and ``num_classes`` mean the null class, that is, any
+            class.
         num_classes: Number of classes of the model.
-        names: Names of the classes, where known. A part that is a number is never a name.
+        names: Names of the classes, if known. A part that is a number is never read as a name.
 
     Raises:
-        UserError: Something else, a range that falls, or a class above ``num_classes``.
+        UserError: A part is none of these, a range is descending, or a class is above
+            ``num_classes``.
     """
-    # A single name may hold commas.
+    # A single name may contain commas.
     parts = [text] if text in (names or ()) else text.split(',')
     return [label for part in parts for label in _labels_of(part.strip(), text, num_classes, names)]
 
@@ -52,7 +54,7 @@ def _labels_of(part: str, text: str, num_classes: int, names: list[str] | None) 
         raise UserError(
             f'--labels {text!r}: write classes as 0-9 or 1,5,7{_or_by_name(part, names)}.'
         )
-    # Checked here, since a range may be longer than memory.
+    # Checked here, because a range may be too long for memory.
     if last > num_classes:
         raise UserError(
             f'--labels {text!r}: classes go from 0 to {num_classes - 1} (or {num_classes}: any '
@@ -62,7 +64,7 @@ def _labels_of(part: str, text: str, num_classes: int, names: list[str] | None) 
 
 
 def _or_by_name(part: str, names: list[str] | None) -> str:
-    """Return what the error says of names: the nearest ones where there are any."""
+    """Return the part of the error message about names: the nearest ones, if there are any."""
     if names is None:
         return ' (this checkpoint keeps no names of classes)'
     near = {name.lower(): name for name in names}
@@ -73,7 +75,7 @@ def _or_by_name(part: str, names: list[str] | None) -> str:
 
 
 def named(labels: list[int], num_classes: int, names: list[str] | None) -> str:
-    """List the first twenty classes by number and, where known, by name, for the output."""
+    """List the first twenty classes by number and, if known, by name, for the output."""
     known = dict(enumerate(names or ())) | {num_classes: '(null class: any class)'}
     listed = [f'{label} {known.get(label, "")}'.strip() for label in labels[:SHOWN]]
     return ', '.join(listed) + (f', … ({len(labels)} in all)' if len(labels) > SHOWN else '')
@@ -209,7 +211,7 @@ def given_sampling(args: argparse.Namespace) -> dict:
 
 
 def run(args: argparse.Namespace) -> str:
-    """Sample as the arguments say, and return what was written where."""
+    """Sample as the arguments say, and return a line that says what was written where."""
     from openmagvit2.apis import Generator
     from openmagvit2.config.annotations import check_options
     from openmagvit2.engine import launch

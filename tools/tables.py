@@ -17,7 +17,7 @@ GENERATOR = dict(fid_inception='FID', inception_score='IS', precision='precision
 
 
 def load_systems() -> dict[str, list[dict]]:
-    """Read the entries of each metafile, by its folder below ``configs``; the paper's own first."""
+    """Return the entries of each metafile by its folder in ``configs``, the paper's own first."""
     files = (ROOT / 'configs').rglob('metafile.yml')
     return {
         file.parent.relative_to(ROOT).as_posix(): yaml.safe_load(file.read_text('utf-8'))['models']
@@ -75,7 +75,7 @@ def number(key: str, value: float) -> str:
 
 
 def config_tables(systems: dict[str, list[dict]]) -> str:
-    """Write what each config is: row of the paper, parameters, official file and its layout."""
+    """Write a row for each config: row of the paper, parameters, official file and its layout."""
     parts = []
     for folder, entries in systems.items():
         parts.append(f'### `{folder}`\n')
@@ -105,7 +105,7 @@ def official(files: dict | list[dict] | None) -> str:
 
 
 def table(titles: list[str], rows: list[list[str]]) -> str:
-    """Write a table of Markdown."""
+    """Return a Markdown table."""
     lines = [titles, ['---'] * len(titles), *rows]
     return ''.join(f'| {" | ".join(cells)} |\n'.replace('|  |', '| |') for cells in lines)
 

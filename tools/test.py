@@ -46,7 +46,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
 
-    # Below the command line, whose --help need not wait for them.
+    # Imported only here, so that --help does not wait for them.
     from openmagvit2.config import load_config
     from openmagvit2.engine import launch
     from openmagvit2.workflows.test import test

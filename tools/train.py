@@ -22,7 +22,7 @@ def main() -> None:
     parser.add_argument('--launcher', **console.LAUNCHER)
     args = parser.parse_args()
 
-    # Below the command line, whose --help need not wait for them.
+    # Imported only here, so that --help does not wait for them.
     from openmagvit2.config import load_config
     from openmagvit2.engine import launch
     from openmagvit2.workflows.train import train

@@ -1,5 +1,5 @@
-"""One training step of a tokenizer with its discriminator, beside a step that reconstructs once for
-each optimizer with plain operations.
+"""One training step of a tokenizer with its discriminator, compared with a step in plain operations
+that reconstructs once per optimizer.
 """
 
 import argparse
@@ -28,11 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
-    """Yield one result in float32, and one more where the device is faster in bfloat16."""
+    """Yield one result in float32, and another one if the device is faster in bfloat16."""
     from openmagvit2.registry import MODELS
 
     config = load_config(config_path(args.config))
-    # Its weights are not everywhere.
+    # Not every machine has its weights.
     config.model.training.losses.pop('perceptual', None)
     config.model.training.adversarial.start = 0
     model = MODELS.build(config.model).to(machine.device).train()
@@ -69,7 +69,7 @@ def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
 
 
 def optimizers(config: Any, model: torch.nn.Module, dtype: str) -> Any:
-    """Return the optimizers of a config for its model, with a compute type."""
+    """Return the optimizers of a config for its model, in the given compute type."""
     from openmagvit2.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
     settings = {k: v for k, v in config.optim_wrapper.items() if k != 'constructor'}
@@ -81,7 +81,7 @@ def optimizers(config: Any, model: torch.nn.Module, dtype: str) -> Any:
 
 @contextlib.contextmanager
 def _twice(model: Any, data: dict) -> Iterator[None]:
-    """Let the discriminator's step reconstruct for itself, with its graph, as loops with one
+    """Let the discriminator's step compute its own reconstruction, with a graph, as loops over an
     optimizer index do.
     """
     own = model.discriminator_step
