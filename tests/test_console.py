@@ -1,4 +1,4 @@
-"""What a tool prints at its end."""
+"""What a tool prints when it ends."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Habits of the code that no linter holds: lengths, and how parts are asked what they are."""
+"""House rules that no linter checks: lengths, and how parts are asked what they are."""
 
 import ast
 from collections.abc import Iterator

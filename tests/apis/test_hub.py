@@ -1,4 +1,4 @@
-"""Models as folders: what is written loads again, and what a stranger wrote runs nothing."""
+"""Model folders: they load again after saving, and nothing in a stranger's folder is executed."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The converter on files that the tests make in the official layout."""
+"""The converter on files that the tests write in the official layout."""
 
 import runpy
 import sys

@@ -1,4 +1,4 @@
-"""Tensors that a conversion computes: in a file, not in memory."""
+"""Tensors that a conversion computes are kept in a file, not in memory."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Values of published recipes that no figure of a network shows."""
+"""Settings of published recipes that parameter counts do not reveal."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Tokens against the images that they were made of, before a training."""
+"""Before a training, cached tokens are compared with the images that they were made from."""
 
 import json
 import os

@@ -1,5 +1,5 @@
-"""Labels against the classes of a model: exact errors before the first step, one warning line, -1
-for no class.
+"""Labels are checked against the model's classes: precise errors before the first step, one warning
+line, and -1 for no class.
 """
 
 import logging

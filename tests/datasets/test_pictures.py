@@ -1,4 +1,4 @@
-"""Images stay Pillow's through a pipeline, with the pixels that they had."""
+"""Images remain Pillow images through a pipeline, with the same pixels."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""One process is killed: the other ends with a sentence, and the training goes on."""
+"""If one process is killed, the other ends with one sentence, and the training can continue."""
 
 import os
 import signal

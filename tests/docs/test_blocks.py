@@ -1,4 +1,5 @@
-"""Every block of the guides runs: Python, and shell unless a comment above says what it needs.
+"""Every block of the guides runs: Python, and shell commands unless a comment above says what they
+need.
 
 ``<!-- needs: data -->`` (or hub, gpus, time) above a block leaves it out.
 """

@@ -1,4 +1,4 @@
-"""What a CPU can show of float16: a gradient scaler for each role, arithmetic in half precision."""
+"""float16 as far as a CPU can test it: a gradient scaler per role, arithmetic in half precision."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""A step hands the number of its iteration to models that take it."""
+"""A training step passes the iteration to models that accept it."""
 
 from types import SimpleNamespace
 

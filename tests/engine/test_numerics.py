@@ -1,4 +1,6 @@
-"""Knobs of the numbers in a config: honoured, recorded, refused where they would do nothing."""
+"""Numerical options of a config are honoured and recorded, and refused where they would have no
+effect.
+"""
 
 import os
 

@@ -1,4 +1,4 @@
-"""A results folder has an owner, and what is resumed is its run."""
+"""A work directory belongs to one run, and only that run is resumed in it."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Numbers of the log wait on the device until the log is written."""
+"""Logged values stay on the device until the log is written."""
 
 from types import SimpleNamespace
 

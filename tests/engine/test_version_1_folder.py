@@ -1,4 +1,4 @@
-"""A work directory of version 1 trains on, tests and samples: config and checkpoint in its keys."""
+"""A work directory of version 1 (config and checkpoint in its keys) trains, tests and samples."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Usage of several codebooks, by hand, and over processes of which one has no image."""
+"""Usage of several codebooks, computed by hand, and over processes one of which has no image."""
 
 import math
 

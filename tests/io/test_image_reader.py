@@ -1,4 +1,4 @@
-"""What the reader does where no file of the common folder goes: modes, colours, errors."""
+"""The image reader where the common folder of files does not reach: modes, colours, errors."""
 
 import io
 import pickle

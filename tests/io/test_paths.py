@@ -1,4 +1,4 @@
-"""Paths that the system refuses: one sentence from every door, never a traceback."""
+"""Paths that the system refuses give one sentence everywhere, never a traceback."""
 
 import os
 import runpy

@@ -1,4 +1,4 @@
-"""The cross-entropy of the single head: the plain one's numbers, in bounded memory."""
+"""The cross-entropy of the single head: the numbers of the plain one, in bounded memory."""
 
 import pytest
 import torch

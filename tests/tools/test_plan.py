@@ -1,4 +1,4 @@
-"""The length of a run: a budget, a plan that is kept, and estimates from what was measured."""
+"""The length of a quickstart: a budget, a plan that is kept, and estimates from measured times."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Mistakes of tools/sample.py are message in one line, before anything is written."""
+"""Mistakes in calls of tools/sample.py give one line, before anything is written."""
 
 import runpy
 import sys

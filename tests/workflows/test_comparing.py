@@ -1,4 +1,4 @@
-"""Generated images against a reference: as they are sampled, and from the file of the same
+"""Generated images compared with a reference, while they are sampled and from a file of the same
 samples.
 """
 

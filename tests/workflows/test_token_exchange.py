@@ -1,4 +1,4 @@
-"""Token caches in LlamaGen's and RAR's files, and back."""
+"""Token caches to LlamaGen's and RAR's files and back."""
 
 import json
 import runpy

@@ -1,4 +1,4 @@
-"""Every registered converter there and back: all tensors, bit for bit."""
+"""Every registered converter converts there and back: all tensors, bit for bit."""
 
 import re
 

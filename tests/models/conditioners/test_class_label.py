@@ -1,4 +1,4 @@
-"""Labels as rows of an own table, or of the tokens' table."""
+"""Labels as rows of a separate embedding, or of the token embedding."""
 
 from types import SimpleNamespace
 

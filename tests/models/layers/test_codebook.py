@@ -1,4 +1,4 @@
-"""The table: nearest rows, what an iteration does to it, restarts."""
+"""The codebook: nearest rows, its update once per iteration, restarts."""
 
 import pytest
 import torch

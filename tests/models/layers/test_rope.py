@@ -1,4 +1,4 @@
-"""Angles of rotary embeddings by positions, with the formula written out."""
+"""Rotary angles by position, compared with the written-out formula."""
 
 import math
 

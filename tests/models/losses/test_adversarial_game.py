@@ -1,4 +1,4 @@
-"""The adversarial game: its losses, weights, regularizers, and who steps first."""
+"""Adversarial training: losses, weights, regularizers, and which network steps first."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""LFQ against the dense definition, its memory, and round trips."""
+"""LFQ compared with the dense definition, its memory, and round trips."""
 
 import pytest
 import torch

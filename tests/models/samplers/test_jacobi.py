@@ -1,4 +1,4 @@
-"""Jacobi decoding: the tokens do not depend on the window, their distribution is that of plain
+"""Jacobi decoding: tokens do not depend on the window and follow the distribution of plain
 decoding; weights packed for decoding.
 """
 

@@ -1,4 +1,4 @@
-"""The training contract of the tokenizer: weights, schedules, the game, frozen parts, pixels."""
+"""How a tokenizer is trained: weights, schedules, the adversarial loss, frozen parts, pixels."""
 
 import pytest
 import torch
