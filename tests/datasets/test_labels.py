@@ -49,7 +49,7 @@ def test_known_labels_are_checked_exactly(tmp_path):
     data.check_model(SimpleNamespace())
 
 
-def test_what_is_never_learned_is_said(tmp_path):
+def test_classes_that_the_data_lack_are_reported(tmp_path):
     assert FashionMNIST(num_images=3).num_classes == 10
     assert (
         FashionMNIST(num_images=3)

@@ -56,7 +56,7 @@ def test_blocks_are_found_and_marks_are_known():
     assert marks == sum(need is not None for need, _, _ in every)
 
 
-def test_what_is_run_has_no_placeholders():
+def test_commands_that_run_have_no_placeholders():
     words = re.compile(
         r'(?<!\w)(CONFIG|CKPT|CHECKPOINT|IMAGE|FOLDER|DIR|FILE|SRC|DST|WORK_DIR)(?!\w)'
     )

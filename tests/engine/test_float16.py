@@ -32,7 +32,7 @@ def scales(wrappers: RoleOptimWrappers) -> list[float]:
 
 
 @pytest.mark.parametrize('clip_grad', [None, dict(max_norm=100.0)])
-def test_a_role_leaves_out_its_own_step_alone(clip_grad):
+def test_a_non_finite_role_skips_its_own_step_alone(clip_grad):
     wrappers, layers = roles(clip_grad)
     step(wrappers, layers, autoencoder=1.0, discriminator=math.inf)
     assert layers['autoencoder'].weight.item() == 1.0 - 0.25

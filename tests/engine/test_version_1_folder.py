@@ -51,7 +51,7 @@ MODELS = dict(
 
 
 @pytest.mark.parametrize('name', MODELS)
-def test_it_trains_on_tests_and_samples(name, tmp_path):
+def test_a_version_1_folder_trains_on_tests_and_samples(name, tmp_path):
     today = load_config(CONFIGS / f'{name}.py', OPTIONS | dict(experiment_name=tmp_path.name))
     train(today, str(tmp_path / 'today'))
     halfway = read_checkpoint(tmp_path / 'today' / 'iter_2.pth')
