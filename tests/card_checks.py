@@ -1,5 +1,5 @@
-"""What a card has to hold, as functions of the device: `tests/gpu/` asks a GPU, and
-`tests/test_card_checks.py` the CPU, so that they do not rust where there is no GPU.
+"""What must hold on a GPU, as functions of the device: `tests/gpu/` runs them on a GPU, and
+`tests/test_card_checks.py` on the CPU, so that they stay correct where there is no GPU.
 """
 
 import copy

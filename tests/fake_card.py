@@ -1,4 +1,4 @@
-"""Whether torch can imitate a CUDA card here, without one."""
+"""Says whether torch can imitate a CUDA device on this machine."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Sets of images that tests write."""
+"""Image sets that tests write."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Names of a model's tensors in the files of Open-MAGVIT2."""
+"""The names of a model's tensors in Open-MAGVIT2's files."""
 
 from torch import nn
 

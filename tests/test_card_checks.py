@@ -1,4 +1,4 @@
-"""The checks of `tests/gpu/` on the CPU, which holds them too."""
+"""The checks of `tests/gpu/`, on the CPU."""
 
 import card_checks as checks
 import pytest

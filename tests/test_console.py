@@ -1,4 +1,4 @@
-"""What a tool prints at its end."""
+"""What a tool prints when it ends."""
 
 import os
 import signal
@@ -28,7 +28,7 @@ def test_ctrl_c_is_one_line_and_a_bug_keeps_its_traceback():
 
 
 @pytest.mark.parametrize('unbuffered', ['', '1'])
-def test_a_reader_that_is_gone_ends_a_tool_without_a_word(unbuffered):
+def test_a_closed_pipe_ends_a_tool_silently(unbuffered):
     code = 'import sys\nfrom openmagvit2 import console\n'
     code += 'sys.exit(console.tool()(lambda: print(1))())'
     reader, writer = os.pipe()

@@ -1,4 +1,4 @@
-"""No float64 where there is none, and float32 that is exact where it must be."""
+"""No float64 on devices without it, and exact float32 where it is needed."""
 
 import pytest
 import torch

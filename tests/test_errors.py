@@ -1,4 +1,4 @@
-"""Checks of values that name what is wrong."""
+"""Value checks name what is wrong."""
 
 import pytest
 

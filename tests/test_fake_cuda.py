@@ -1,4 +1,4 @@
-"""Every tiny config on a card that is not there: no tensor lies on another device, nothing waits.
+"""Every tiny config on an imitated GPU: no tensor is on another device, and nothing waits.
 
 In torch's fake mode a tensor has a shape and a device, but no numbers: an operation on tensors of
 two devices is an error, and so is whatever reads a number (``.item()``, ``if tensor:``), for which

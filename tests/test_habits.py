@@ -1,4 +1,4 @@
-"""Habits of the code that no linter holds: lengths, and how parts are asked what they are."""
+"""House rules that no linter checks: lengths, and how parts are asked what they are."""
 
 import ast
 from collections.abc import Iterator
@@ -48,7 +48,7 @@ def trees() -> dict[Path, ast.Module]:
     return {path: ast.parse(text) for path, text in sources(*FOLDERS)}
 
 
-def test_files_and_functions_can_be_seen_whole(trees):
+def test_files_and_functions_are_short(trees):
     long = {str(path): n for path, text in sources(*FOLDERS) if (n := text.count('\n')) > 400}
     for path, tree in trees.items():
         for node in ast.walk(tree):

@@ -1,4 +1,4 @@
-"""Files that announce, or unpack to, more than the memory: the table of SECURITY.md."""
+"""Files that claim, or unpack to, more than the memory: the table of SECURITY.md."""
 
 import gzip
 import struct

@@ -1,4 +1,4 @@
-"""Imports run downwards only, as CONTRIBUTING.md says; what types alone need is not looked at."""
+"""Imports run downwards only, as CONTRIBUTING.md says; imports for type checking are exempt."""
 
 import ast
 from collections.abc import Iterator

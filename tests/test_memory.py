@@ -1,4 +1,4 @@
-"""Freed memory is kept for the next tensor, where glibc lets it."""
+"""Freed memory is kept for the next tensor where glibc allows it."""
 
 import os
 import platform

@@ -1,4 +1,4 @@
-"""What `pip install` puts on a machine that has no clone."""
+"""What `pip install` installs on a machine without a clone."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Parts that no machine holds are one sentence, and are refused before they fill its memory."""
+"""Parts too large for any machine are refused in one sentence, before they fill its memory."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""One version, stated once."""
+"""The version is stated in one place."""
 
 import re
 from pathlib import Path

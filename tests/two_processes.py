@@ -1,4 +1,4 @@
-"""Runs a test's function in the processes of one group, two as a rule."""
+"""Runs a function of a test in the processes of one group, usually two."""
 
 import os
 from collections.abc import Callable

@@ -57,7 +57,7 @@ def _rows(log: Path) -> list[dict]:
         try:
             row = json.loads(line)
         except json.JSONDecodeError as error:
-            if number == len(lines):  # the training is writing it, or was killed
+            if number == len(lines):  # the training is still writing it, or was killed
                 break
             raise UserError(f'{log}, line {number} is no JSON: {error}.') from error
         if isinstance(row, dict) and isinstance(row.get('step'), int):
@@ -101,7 +101,7 @@ def plot(
     """
     import matplotlib
 
-    # A backend without a display, chosen before pyplot is imported.
+    # A backend without a display must be chosen before pyplot is imported.
     matplotlib.use('Agg')
     import matplotlib.pyplot as plt
     from matplotlib.font_manager import fontManager

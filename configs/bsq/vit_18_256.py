@@ -1,6 +1,6 @@
-# BSQ-ViT (Zhao et al. 2024), ImageNet 256x256: 32x32 tokens of 18 bits, the entropy of the codebook
-# as if bits were independent: expect rFID 1.14, PSNR 25.36. 1,000,000 iterations of global batch
-# 256, discriminator from the start.
+# BSQ-ViT (Zhao et al. 2024), ImageNet 256x256, 32x32 tokens of 18 bits, with an entropy loss that
+# treats the bits as independent: expect rFID 1.14, PSNR 25.36. Trains for 1,000,000 iterations at
+# global batch 256, adversarially from the start.
 _base_ = [
     '../_base_/datasets/imagenet_256.py', '../_base_/schedules/tokenizer.py',
     '../_base_/runtime.py']

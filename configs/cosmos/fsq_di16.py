@@ -1,6 +1,6 @@
-# Cosmos DI16x16, 16x16 tokens of 64,000 codes (paper Table 5): expect rFID 4.57, PSNR 19.93, SSIM
-# 0.49 on ImageNet at 256x256. For the official weights and their evaluation: Cosmos' recipe for
-# images is not public, this one is Open-MAGVIT2's.
+# Cosmos DI16x16, 16x16 tokens, 64,000 codes (paper Table 5): expect rFID 4.57, PSNR 19.93, SSIM
+# 0.49 on ImageNet at 256x256. For evaluating the official weights: Cosmos' training recipe for
+# images is not public, so the recipe is Open-MAGVIT2's.
 _base_ = '../lfq_256.py'
 model = dict(
     encoder=dict(

@@ -1,5 +1,6 @@
 # IBQ AR-B, ImageNet 256x256, 342,994,944 parameters without the tokenizer: expect FID 2.88, IS
-# 254.73 (repository). 300 epochs of global batch 768 = 500,700 iterations, warm-up of 6 epochs.
+# 254.73 (repository). Trains for 300 epochs at global batch 768 (500,700 iterations), including 6
+# epochs of warm-up.
 _base_ = [
     '../_base_/tokenizers/ibq_256.py', '../_base_/datasets/imagenet_256_samples.py',
     '../_base_/schedules/generator.py', '../_base_/runtime.py'

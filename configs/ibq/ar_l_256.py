@@ -1,5 +1,6 @@
 # IBQ AR-L, ImageNet 256x256, 649,640,960 parameters without the tokenizer: expect FID 2.45, IS
-# 267.48 (repository). 350 epochs of global batch 768 = 584,150 iterations, warm-up of 7 epochs.
+# 267.48 (repository). Trains for 350 epochs at global batch 768 (584,150 iterations), including 7
+# epochs of warm-up.
 _base_ = './ar_b_256.py'
 model = dict(backbone=dict(dim=1280, num_layers=20, num_heads=20, gate_gain=1e-3))
 train_cfg = dict(type='IterationLoop', max_epochs=350, val_interval=5007)

@@ -1,5 +1,6 @@
 # IBQ AR-XXL, ImageNet 256x256, 2,063,331,840 parameters without the tokenizer: expect FID 2.05, IS
-# 286.73 (repository). 450 epochs of global batch 768 = 751,050 iterations, warm-up of 9 epochs.
+# 286.73 (repository). Trains for 450 epochs at global batch 768 (751,050 iterations), including 9
+# epochs of warm-up. Weight decay stays at 0.05; officially it grows to 0.08.
 _base_ = './ar_b_256.py'
 model = dict(backbone=dict(dim=1920, num_layers=30, num_heads=30, gate_gain=1e-5))
 train_cfg = dict(type='IterationLoop', max_epochs=450, val_interval=5007)

@@ -1,6 +1,7 @@
-# IBQ, ImageNet 256x256, 16x16 tokens of 16,384 codes: expect rFID 1.37, LPIPS 0.2235, usage 96 %
-# (repository). 330 epochs of global batch 256 = 1,651,650 iterations; learning rate x0.1 after
-# epochs 250 and 300. The official code resizes without antialias, in validation too.
+# IBQ, ImageNet 256x256, 16x16 tokens, 16,384 codes: expect rFID 1.37, LPIPS 0.2235, usage 96 %
+# (repository). Trains for 330 epochs at global batch 256 (1,651,650 iterations); the learning rate
+# drops tenfold after epochs 250 and 300. Unlike here, the official code resizes images without
+# antialiasing, also in validation.
 _base_ = [
     '../_base_/models/ibq_256.py', '../_base_/datasets/imagenet_256.py',
     '../_base_/schedules/tokenizer.py', '../_base_/runtime.py'

@@ -1,6 +1,6 @@
-# Infinity's tokenizer (Han et al., 2025), 256x256: seven maps of 1x1 to 16x16 tokens of 16 bits:
-# expect rFID 1.22, PSNR 20.9. Its recipe was not published; this one is that of lfq_256.py with the
-# entropy that its code intends.
+# Infinity's tokenizer (Han et al. 2025), 256x256, seven maps from 1x1 to 16x16 tokens of 16 bits:
+# expect rFID 1.22, PSNR 20.9. Its recipe was not published: this one is that of lfq_256.py, with
+# the entropy loss that the official code intends.
 _base_ = [
     '../_base_/models/lfq_256.py', '../_base_/datasets/imagenet_256.py',
     '../_base_/schedules/tokenizer.py', '../_base_/runtime.py'

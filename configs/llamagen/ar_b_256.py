@@ -1,6 +1,7 @@
 # LlamaGen-B at 256 pixels, 110,888,448 parameters without the tokenizer: expect FID 5.46
-# (repository). 300 epochs of global batch 256 = 1,501,500 iterations at a constant rate. Trained on
-# token caches: tools/tokenize_dataset.py --crops ten.
+# (repository). Trains for 300 epochs at global batch 256 (1,501,500 iterations) with a constant
+# learning rate. Each step draws one of an image's ten crops; for a token cache of all ten, as in
+# the official training, run tools/tokenize_dataset.py --crops ten.
 _base_ = [
     '../_base_/models/llamagen_ar_256.py', '../_base_/datasets/imagenet_256_samples.py',
     '../_base_/schedules/generator.py', '../_base_/runtime.py'
@@ -13,7 +14,7 @@ optim_wrapper = dict(
     dtype='bfloat16',
     transformer=dict(
         no_decay_1d=True, optimizer=dict(lr=1e-4, betas=(0.9, 0.95), weight_decay=0.05)))
-# 50,000 labels drawn at random, not 50 of each class.
+# The 50,000 labels are drawn at random instead of 50 per class.
 test_cfg = dict(labels='random')
 train_cfg = dict(type='IterationLoop', max_epochs=300, val_interval=5005)
 eval_sampling = dict(guidance=2.0, temperature=1.0, top_k=0, top_p=1.0)

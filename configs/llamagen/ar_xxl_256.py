@@ -1,5 +1,6 @@
-# LlamaGen-XXL at 256 pixels, 1,410,972,672 parameters without the tokenizer (paper Table 4): expect
-# FID 3.09, IS 253.61, precision 0.83, recall 0.53. No file was published, nor the guidance.
+# LlamaGen-XXL at 256 pixels, 1,410,972,672 parameters without the tokenizer (paper Table 4):
+# expect FID 3.09, IS 253.61, precision 0.83, recall 0.53. Neither its weights nor its guidance
+# scale was published.
 _base_ = './ar_b_256.py'
 model = dict(backbone=dict(dim=1536, num_layers=48, num_heads=24))
 global_batch_size = 512

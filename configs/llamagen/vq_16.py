@@ -1,6 +1,6 @@
-# LlamaGen VQ-16, ImageNet 256x256, 16x16 tokens of 16,384 unit vectors of 8 channels (paper Table
-# 3): expect rFID 2.19, PSNR 20.79, usage 97 %. 40 epochs of global batch 128 = 400,400 iterations
-# at a constant rate; ADM's random crops and flips.
+# LlamaGen VQ-16, ImageNet 256x256, 16x16 tokens, 16,384 unit vectors of 8 channels (paper Table 3):
+# expect rFID 2.19, PSNR 20.79, usage 97 %. Trains for 40 epochs at global batch 128 (400,400
+# iterations) with a constant learning rate, on ADM's random crops with flips.
 _base_ = [
     '../_base_/models/llamagen_vq_256.py', '../_base_/datasets/imagenet_256.py',
     '../_base_/schedules/tokenizer.py', '../_base_/runtime.py'
@@ -15,6 +15,6 @@ optim_wrapper = dict(
     autoencoder=dict(optimizer=dict(betas=(0.9, 0.95))),
     discriminator=dict(optimizer=dict(betas=(0.9, 0.95))))
 train_cfg = dict(type='IterationLoop', max_epochs=40, val_interval=10010)
-# No average of the weights.
+# No weight average.
 custom_hooks = [
     dict(type='ReconstructionGridHook', num_images=8), dict(type='CodebookUsageHook', window=2048)]

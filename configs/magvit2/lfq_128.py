@@ -1,7 +1,7 @@
-# MAGVIT-v2's own recipe for the networks of ../lfq_128.py (Table 2's last row, MAGVIT2): expect
-# rFID 1.15. 270 epochs of global batch 256 = 1,351,350 iterations, warm-up of one epoch, cosine to
-# 0, discriminator from the start. Weights in units of pixels in [-1, 1]: L2 x 1/4 and R1 x 4 of
-# those in [0, 1].
+# MAGVIT-v2's own recipe for the networks of ../lfq_128.py (paper Table 2, last row, MAGVIT2):
+# expect rFID 1.15. Trains for 270 epochs at global batch 256 (1,351,350 iterations), with one epoch
+# of warm-up and a cosine to 0, adversarially from the start. Its pixels are in [0, 1], ours in
+# [-1, 1], so the weight of L2 is a quarter and that of R1 four times the original.
 _base_ = '../lfq_128.py'
 model = dict(
     training=dict(

@@ -1,7 +1,7 @@
-# MaskGIT's tokenizer, ImageNet 256x256, 16x16 tokens of 1024 codes: expect rFID 2.28 (repository).
-# 1,000,000 iterations of global batch 256 at a constant learning rate, discriminator from the
-# start. The L2 loss sees pixels in [0, 1], as officially; the discriminator sees images in [-1, 1],
-# where slopes are half as steep: R1 x 4.
+# MaskGIT's tokenizer, ImageNet 256x256, 16x16 tokens, 1024 codes: expect rFID 2.28 (repository).
+# Trains for 1,000,000 iterations at global batch 256 with a constant learning rate, adversarially
+# from the start. As in the official code, the L2 loss sees pixels in [0, 1]. The discriminator sees
+# images in [-1, 1], where gradients are half as steep, so R1 has four times its official weight.
 _base_ = [
     '../_base_/models/maskgit_proxy_256.py', '../_base_/datasets/imagenet_256_flip.py',
     '../_base_/schedules/tokenizer.py', '../_base_/runtime.py'

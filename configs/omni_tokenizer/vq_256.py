@@ -1,7 +1,7 @@
-# OmniTokenizer-VQ (Wang et al. 2024), image path, ImageNet 256x256, 32x32 tokens of 8192 codes
-# (paper Table 3): expect rFID 1.11, of the file that was trained on ImageNet and UCF-101. 500,000
-# iterations of global batch 256: the first stage, on images, in front of which the file had one on
-# both.
+# OmniTokenizer-VQ (Wang et al. 2024) for images, ImageNet 256x256, 32x32 tokens, 8192 codes (paper
+# Table 3): expect rFID 1.11, the number of the file for ImageNet and UCF-101. Trains for 500,000
+# iterations at global batch 256. This is the first stage, on images; that file also had a second
+# one, on images and videos.
 _base_ = [
     '../_base_/datasets/imagenet_256.py', '../_base_/schedules/tokenizer.py',
     '../_base_/runtime.py']
@@ -40,6 +40,6 @@ train_dataloader = dict(
     dataset=dict(pipeline=[dict(type='Resize', size=[256, 256], interpolation='bicubic')]))
 val_dataloader = dict(
     dataset=dict(pipeline=[dict(type='Resize', size=[256, 256], interpolation='bicubic')]))
-# No average of the weights.
+# No weight average.
 custom_hooks = [
     dict(type='ReconstructionGridHook', num_images=8), dict(type='CodebookUsageHook', window=2048)]

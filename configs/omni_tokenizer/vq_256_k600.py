@@ -1,2 +1,2 @@
-# vq_256.py, of the file that was trained on ImageNet and Kinetics-600: expect rFID 1.23.
+# vq_256.py for the file trained on ImageNet and Kinetics-600: expect rFID 1.23.
 _base_ = './vq_256.py'

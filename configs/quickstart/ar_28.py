@@ -1,5 +1,5 @@
-# Stage II of tools/quickstart.py: next sub-token prediction (40 x 25 values) over the 7x7 tokens of
-# fsq_28.py, from a cache of tokens, for two CPU cores.
+# Stage II of tools/quickstart.py, sized for two CPU cores: next sub-token prediction (40 x 25
+# values) over the 7x7 tokens of fsq_28.py, read from a token cache.
 _base_ = [
     '../_base_/datasets/fashion_mnist_28.py', '../_base_/schedules/generator.py',
     '../_base_/runtime.py']
@@ -23,7 +23,7 @@ model = dict(
     image_size=28,
     input_dropout=0.0)
 global_batch_size = 16
-# tools/quickstart.py writes them.
+# tools/quickstart.py writes these caches.
 train_dataloader = dict(
     dataset=dict(_delete_=True, type='TokenCache', data_root='work_dirs/quickstart/tokens/train'))
 val_dataloader = dict(
@@ -37,5 +37,5 @@ param_scheduler = [
 ]
 train_cfg = dict(type='IterationLoop', max_iters=2800, val_interval=1400)
 default_hooks = dict(checkpoint=dict(interval=250))
-# Below this samples are more diverse and less clearly of their class.
+# With less guidance, samples are more diverse but show their class less clearly.
 eval_sampling = dict(guidance=2.5)

@@ -1,6 +1,7 @@
-# Stage I of tools/quickstart.py: 28-pixel Fashion-MNIST to 7x7 tokens of 1,000 codes, for two CPU
-# cores. All blocks work at 7x7, where a CPU is fast. FSQ has no losses of its own: at this size it
-# reaches in 1,500 steps what LFQ, the paper's quantizer, does not in 4,000 (docs/quickstart.md).
+# Stage I of tools/quickstart.py, sized for two CPU cores: 28-pixel Fashion-MNIST to 7x7 tokens,
+# 1,000 codes. All blocks work at 7x7, where a CPU is fast. FSQ needs no losses of its own: at this
+# size it reaches in 1,500 steps what LFQ, the paper's quantizer, does not in 4,000
+# (docs/quickstart.md).
 _base_ = [
     '../_base_/datasets/fashion_mnist_28.py', '../_base_/schedules/tokenizer.py',
     '../_base_/runtime.py']

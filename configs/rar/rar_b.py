@@ -1,6 +1,7 @@
-# RAR-B, ImageNet 256x256, 260,923,648 parameters without the tokenizer: expect FID 1.95. 250,000
-# iterations of global batch 2048 (400 epochs), orders random up to 125,000 and raster from 187,500
-# on. One of ten crops of each image at a time; officially tokenized once: docs/guides/data.md.
+# RAR-B, ImageNet 256x256, 260,923,648 parameters without the tokenizer: expect FID 1.95. Trains for
+# 250,000 iterations at global batch 2048 (400 epochs), with random token orders until 125,000 and
+# raster order from 187,500 on. Each step draws one of an image's ten crops; the official training
+# reads a token cache of all ten (docs/guides/data.md).
 _base_ = [
     '../_base_/tokenizers/maskgit_256.py', '../_base_/datasets/imagenet_256_samples.py',
     '../_base_/schedules/generator.py', '../_base_/runtime.py'
@@ -10,11 +11,11 @@ model = dict(
     tokenizer=dict(checkpoint='work_dirs/titok/proxy.pth'),
     order=dict(type='Random', start=125000, end=187500),
     conditioner=dict(type='ClassLabel', num_classes=1000, dropout=0.1),
-    # Rows of the tables that the official files have and nothing reads.
+    # The official position tables have spare rows, which nothing reads.
     backbone=dict(
         type='Rar', dim=768, num_layers=24, num_heads=16, hidden=3072, dropout=0.1, spare_rows=1022,
         spare_steps=98),
-    # One more row: the mask of the official table.
+    # One more row, for the mask token of the official table.
     head=dict(type='SingleHead', norm=None, bias=True, zero_init=False, more_rows=1),
     input_dropout=0.0,
     image_size=256)

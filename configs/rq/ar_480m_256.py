@@ -1,6 +1,7 @@
-# RQ-Transformer, 480,921,088 parameters without the tokenizer, ImageNet 256x256: expect FID 15.72
-# (repository; reference of the training set, see README.md). 100 epochs of global batch 2048 =
-# 62,600 iterations, a cosine to 0 without warm-up. Its targets need images, no token cache.
+# RQ-Transformer, ImageNet 256x256, 480,921,088 parameters without the tokenizer: expect FID 15.72
+# (repository; against the training set, see README.md). Trains for 100 epochs at global batch 2048
+# (62,600 iterations), with a cosine to 0 and no warm-up. Its targets need images, so it cannot
+# train on a token cache.
 _base_ = [
     '../_base_/models/rq_ar_256.py', '../_base_/datasets/imagenet_256_samples.py',
     '../_base_/schedules/generator.py', '../_base_/runtime.py'

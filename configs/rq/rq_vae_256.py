@@ -1,6 +1,7 @@
-# RQ-VAE (Lee et al., 2022), ImageNet 256x256, 8x8 tokens of 4 codes from one table of 16,384:
-# expect rFID 4.73, the tokenizer of RQ-Transformer (paper Table 4). 10 epochs of global batch 128 =
-# 100,100 iterations; a warm-up of half an epoch, then a constant rate; images are flipped.
+# RQ-VAE (Lee et al. 2022), the tokenizer of RQ-Transformer (paper Table 4), ImageNet 256x256, 8x8
+# tokens of 4 codes from one codebook of 16,384: expect rFID 4.73. Trains for 10 epochs at global
+# batch 128 (100,100 iterations), with half an epoch of warm-up, then a constant learning rate;
+# images are flipped at random.
 _base_ = [
     '../_base_/tokenizers/rq_256.py', '../_base_/datasets/imagenet_256.py',
     '../_base_/schedules/tokenizer.py', '../_base_/runtime.py'
@@ -28,6 +29,6 @@ optim_wrapper = dict(
     autoencoder=dict(optimizer=dict(lr=4e-5)), discriminator=dict(optimizer=dict(lr=4e-5)))
 train_cfg = dict(type='IterationLoop', max_epochs=10, val_interval=10010)
 param_scheduler = [dict(type='WarmupDecayLR', warmup=5005, shape='constant', by_epoch=False)]
-# No average of the weights.
+# No weight average.
 custom_hooks = [
     dict(type='ReconstructionGridHook', num_images=8), dict(type='CodebookUsageHook', window=2048)]

@@ -1,5 +1,6 @@
-# SD-VQGAN f16 with 16,384 codes, trained on OpenImages, 16x16 tokens at 256x256 (paper Table 3):
-# expect rFID 5.15, PSNR 20.83 (latent diffusion). 1,101,166 iterations of batch 14 a GPU.
+# SD-VQGAN f16, 16x16 tokens at 256x256, 16,384 codes, trained on OpenImages (paper Table 3):
+# expect rFID 5.15, PSNR 20.83 (latent diffusion). Trains for 1,101,166 iterations at batch 14, the
+# official batch per GPU.
 _base_ = './vq_f8_256.py'
 model = dict(
     encoder=dict(channel_multipliers=(1, 1, 2, 2, 4), attention_levels=(4,)),

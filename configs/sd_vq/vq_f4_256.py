@@ -1,6 +1,6 @@
-# SD-VQGAN f4 with 8,192 codes, trained on OpenImages, 64x64 tokens at 256x256, with attention in
-# the middle alone: expect rFID 0.58, PSNR 27.43 (latent diffusion). The tokenizer of LDM-4 (paper
-# Table 4). 533,066 iterations of batch 8 a GPU.
+# SD-VQGAN f4, the tokenizer of LDM-4 (paper Table 4), 64x64 tokens at 256x256, 8,192 codes,
+# attention in the middle alone, trained on OpenImages: expect rFID 0.58, PSNR 27.43 (latent
+# diffusion). Trains for 533,066 iterations at batch 8, the official batch per GPU.
 _base_ = './vq_f8_256.py'
 model = dict(
     encoder=dict(channel_multipliers=(1, 2, 4), attention_levels=()),

@@ -1,6 +1,7 @@
-# SD-VQGAN f8 with 16,384 codes, trained on OpenImages, 32x32 tokens at 256x256 (paper Table 3, both
-# rows with a dagger: one file under two protocols): expect rFID 1.14, PSNR 23.07 (latent
-# diffusion), or 1.19, 23.38 (LlamaGen). 971,043 iterations of batch 10 a GPU.
+# SD-VQGAN f8, 32x32 tokens at 256x256, 16,384 codes, trained on OpenImages: expect rFID 1.14, PSNR
+# 23.07 (latent diffusion), or 1.19, 23.38 (LlamaGen). These are the two rows of paper Table 3 with
+# a dagger: one file, two protocols. Trains for 971,043 iterations at batch 10, the official batch
+# per GPU.
 _base_ = '../vqgan/vqgan_256_1024.py'
 model = dict(
     encoder=dict(channel_multipliers=(1, 2, 2, 4), attention_levels=(3,)),

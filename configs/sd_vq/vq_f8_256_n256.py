@@ -1,5 +1,6 @@
-# SD-VQGAN f8 with 256 codes, trained on OpenImages, 32x32 tokens at 256x256: expect rFID 1.49, PSNR
-# 22.35 (latent diffusion). 1,608,649 iterations of batch 10 a GPU.
+# vq_f8_256.py with 256 codes, a deeper discriminator and adversarial training only after 250,001
+# iterations: expect rFID 1.49, PSNR 22.35 (latent diffusion). Trains for 1,608,649 iterations at
+# batch 10, the official batch per GPU.
 _base_ = './vq_f8_256.py'
 model = dict(
     quantizer=dict(codebook_size=256),

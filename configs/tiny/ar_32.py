@@ -1,4 +1,4 @@
-# The CPU twin of ar_b_256.py: 20 iterations in seconds on two cores, over a tokenizer with seeded
+# The CPU twin of ar_b_256.py: 20 iterations in seconds on two cores. Its tokenizer has seeded
 # RANDOM weights, so that it runs in a fresh clone. For trying out code, not for quality.
 _base_ = [
     '../_base_/datasets/fashion_mnist_32.py', '../_base_/schedules/generator.py',

@@ -1,5 +1,5 @@
 # ar_32.py in the shape of a small official transformer: 4x4 tokens of 2 + 4 bits, width 64, 2 + 1
-# blocks, for tools/convert_checkpoint.py.
+# blocks. For tools/convert_checkpoint.py on small files.
 _base_ = './ar_32.py'
 model = dict(
     tokenizer=dict(

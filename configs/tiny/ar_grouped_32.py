@@ -1,5 +1,5 @@
-# The CPU twin of WeTok's generators: ar_32.py over the two sub-tokens of lfq_grouped_32.py's
-# quantizer, one for each group.
+# The CPU twin of WeTok's generators: ar_32.py over the quantizer of lfq_grouped_32.py, with one
+# sub-token for each of its two groups.
 _base_ = './ar_32.py'
 model = dict(
     tokenizer=dict(

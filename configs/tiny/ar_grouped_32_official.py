@@ -1,5 +1,5 @@
-# ar_grouped_32.py in the shape of a small transformer of WeTok: three groups of 4 bits cut into
-# four sub-tokens, which its files count. For tools/convert_checkpoint.py on small files.
+# ar_grouped_32.py in the shape of a small transformer of WeTok, whose files count sub-tokens: three
+# groups of 4 bits, cut into four of them. For tools/convert_checkpoint.py on small files.
 _base_ = './ar_grouped_32.py'
 model = dict(
     tokenizer=dict(quantizer=dict(groups=3)),

@@ -1,5 +1,5 @@
-# The CPU twin of ibq/ar_b_256.py: 64 tokens of 256 codes with modulated norms, over a tokenizer
-# with seeded RANDOM weights. A few seconds on two cores; for trying out code, not for quality.
+# The CPU twin of ibq/ar_b_256.py: 64 tokens, 256 codes, modulated norms, over a tokenizer with
+# seeded RANDOM weights. A few seconds on two cores; for trying out code, not for quality.
 _base_ = './ar_32_single.py'
 model = dict(
     tokenizer=dict(

@@ -1,5 +1,6 @@
-# The CPU twin of LlamaGen's transformer: whole indices of the tokenizer of llamagen_32.py with
-# seeded RANDOM weights. A few seconds on two cores; for trying out code, not for quality.
+# The CPU twin of LlamaGen's transformer: it predicts whole indices, over the tokenizer of
+# llamagen_vq_32.py with seeded RANDOM weights. A few seconds on two cores; for trying out code, not
+# for quality.
 _base_ = './ar_32.py'
 model = dict(
     tokenizer=dict(

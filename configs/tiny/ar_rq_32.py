@@ -1,7 +1,8 @@
-# The CPU twin of RQ-Transformer: 8x8 tokens, four codes each, one after the other by a small
-# transformer; over the tokenizer of rq_32.py with seeded RANDOM weights. Its rows lie within 1/256
-# of each other, so the soft targets need a small temperature: at the recipe's 0.5 they are uniform
-# and there is nothing to learn. A few seconds on two cores; for trying out code, not for quality.
+# The CPU twin of RQ-Transformer: a small transformer predicts the four codes of each of the 8x8
+# tokens in turn, over the tokenizer of rq_32.py with seeded RANDOM weights. The codes of that
+# tokenizer lie within 1/256 of each other, so the soft targets need a small temperature; with the
+# recipe's 0.5 they are uniform and teach nothing. A few seconds on two cores; for trying out code,
+# not for quality.
 _base_ = './ar_32.py'
 model = dict(
     tokenizer=dict(

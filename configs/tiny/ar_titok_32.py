@@ -1,5 +1,5 @@
 # ar_32.py over the 16 latent tokens of titok_32.py: a sequence without rows and columns, whose
-# length is the tokenizer's.
+# length the tokenizer sets.
 _base_ = './ar_32.py'
 model = dict(
     tokenizer=dict(

@@ -1,4 +1,4 @@
-# The CPU twin of cosmos/fsq_di8.py: 4x4 tokens of 320 codes, over 4x4 patches in Haar's transform.
+# The CPU twin of cosmos/fsq_di8.py: 4x4 tokens, 320 codes, on a Haar transform of 4x4 patches.
 _base_ = './lfq_32.py'
 model = dict(
     encoder=dict(

@@ -1,6 +1,6 @@
-# The CPU twin of ibq/ibq_256.py: 8x8 tokens of 256 codes, whose table the softmax of all inner
-# products trains. The weight of the entropy is four times the recipe's: in 300 iterations 0.05
-# leaves two thirds of the codes unused.
+# The CPU twin of ibq/ibq_256.py: 8x8 tokens from a codebook of 256 codes, which is trained through
+# the softmax of all inner products. The entropy weight is four times the recipe's, because 0.05
+# leaves two thirds of the codes unused after 300 iterations.
 _base_ = './lfq_32.py'
 model = dict(
     encoder=dict(

@@ -1,6 +1,6 @@
 # Infinity's tokenizer for 32-pixel images: maps of 1, 2x2 and 4x4 tokens of 8 bits, the signs of
-# unit vectors: the 2,100 tokens of the 100 test images could not show that more codes are in use. A
-# few seconds on two cores; for trying out code, not for quality.
+# unit vectors. There are no more bits, because the 2,100 tokens of the 100 test images could not
+# show that more codes are in use. A few seconds on two cores; for trying out code, not for quality.
 _base_ = './lfq_32.py'
 model = dict(
     encoder=dict(

@@ -7,5 +7,6 @@ _base_ = [
 optim_wrapper = dict(dtype='auto', autoencoder=dict(optimizer=dict(lr=1e-3)))
 train_cfg = dict(type='IterationLoop', max_iters=20, val_interval=10)
 default_hooks = dict(logger=dict(interval=5), checkpoint=dict(interval=10))
-# A short training needs a short average; '0' is the first hook of the inherited list.
+# A short training needs a weight average over fewer steps; '0' is the first hook of the inherited
+# list.
 custom_hooks = {'0': dict(momentum=0.05)}

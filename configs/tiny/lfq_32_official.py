@@ -1,5 +1,5 @@
-# lfq_32.py in the shape of a small official model: 16x16 tokens of 8 bits, two levels, PatchGAN
-# with three layers. For tools/convert_checkpoint.py on small files.
+# lfq_32.py in the shape of a small official model: 16x16 tokens of 8 bits, two levels, a PatchGAN
+# of three layers. For tools/convert_checkpoint.py on small files.
 _base_ = './lfq_32.py'
 model = dict(
     encoder=dict(channel_multipliers=(1, 2)),

@@ -1,7 +1,8 @@
-# lfq_32.py with losses of the whole global batch, however it is split: entropy over all processes
-# and micro-batches, and a discriminator without BatchNorm. For comparing splits over ten
-# iterations: at usual learning rates rounding grows tenfold at each (the entropy's temperature is
-# 0.01), so these are small, and eps keeps Adam from blowing up gradients that are rounding alone.
+# lfq_32.py with losses that depend on the whole global batch, however it is split: an entropy over
+# all processes and micro-batches, and a discriminator without BatchNorm. It compares splits over
+# ten iterations. At usual learning rates rounding errors grow tenfold per iteration (the
+# temperature of the entropy is 0.01), so the rates are small, and eps keeps Adam from amplifying
+# gradients that are nothing but rounding.
 _base_ = './lfq_32.py'
 model = dict(
     quantizer=dict(entropy_sync=True),

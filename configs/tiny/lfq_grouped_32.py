@@ -1,5 +1,5 @@
-# lfq_32.py with 8 bits in two groups of 4, which share a codebook of 16 codes (WeTok's quantizer):
-# indices have two digits.
+# lfq_32.py with WeTok's quantizer: 8 bits in two groups of 4, which share a codebook of 16 codes.
+# An index has two digits.
 _base_ = './lfq_32.py'
 model = dict(
     quantizer=dict(

@@ -1,6 +1,6 @@
-# The CPU twin of LlamaGen's tokenizer: lfq_32.py with 8x8 tokens of a table of 256 unit vectors of
-# 8 channels. Its recipe neither restarts codes nor spreads them. A few seconds on two cores; for
-# trying out code, not for quality.
+# The CPU twin of LlamaGen's tokenizer: lfq_32.py with 8x8 tokens from a codebook of 256 unit
+# vectors with 8 channels. As in its recipe, nothing restarts codes or spreads them. A few seconds
+# on two cores; for trying out code, not for quality.
 _base_ = './lfq_32.py'
 model = dict(
     encoder=dict(

@@ -1,5 +1,5 @@
-# The CPU twin of magvit2/lfq_128.py: lfq_32.py with that recipe's losses, without its classifier.
-# For trying out code, not for quality.
+# The CPU twin of magvit2/lfq_128.py: lfq_32.py with the losses of that recipe, except the
+# classifier's. For trying out code, not for quality.
 _base_ = './lfq_32.py'
 model = dict(
     training=dict(

@@ -1,6 +1,6 @@
-# MaskGIT at the size of ar_32.py: 64 tokens, all masked at first, uncovered in 8 steps; over a
-# tokenizer with seeded RANDOM weights. A few seconds on two cores; for trying out code, not for
-# quality.
+# The CPU twin of maskgit/maskgit_256.py: 64 tokens, all masked at first and unmasked in 8 steps,
+# over a tokenizer with seeded RANDOM weights. A few seconds on two cores; for trying out code, not
+# for quality.
 _base_ = './ar_32_single.py'
 model = dict(
     _delete_=True,
@@ -20,7 +20,7 @@ model = dict(
         pixels=dict(type='Pixels', range=(0, 1))),
     conditioner=dict(type='TokenLabel', rows='behind', num_classes=10),
     backbone=dict(type='Bert', dim=64, num_layers=2, num_heads=4, dropout=0.0),
-    # Ten classes and the mask.
+    # Rows of the ten classes and the mask token.
     head=dict(type='TiedHead', more_rows=11),
     input_dropout=0.0,
     image_size=32)

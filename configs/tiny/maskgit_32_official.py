@@ -1,5 +1,5 @@
-# maskgit_32.py in the shape of a small official transformer: 4x4 tokens of 32 codes, 5 classes,
-# width 32. For tools/convert_checkpoint.py on small files.
+# maskgit_32.py in the shape of a small official transformer: 4x4 tokens, 32 codes, 5 classes, width
+# 32. For tools/convert_checkpoint.py on small files.
 _base_ = './maskgit_32.py'
 model = dict(
     tokenizer=dict(

@@ -1,6 +1,6 @@
-# The CPU twin of maskgit/vq_256.py: 8x8 tokens of 256 codes, with that recipe's losses, without its
-# classifier. In a training this short the entropy alone leaves three quarters of the codes unused:
-# the twin restarts them. For trying out code, not for quality.
+# The CPU twin of maskgit/vq_256.py: 8x8 tokens, 256 codes, with the losses of that recipe, except
+# the classifier's. In so short a training the entropy alone leaves three quarters of the codes
+# unused, so the twin also restarts them. For trying out code, not for quality.
 _base_ = './lfq_32.py'
 model = dict(
     encoder=dict(downsample='avg_pool', shortcut='branch'),

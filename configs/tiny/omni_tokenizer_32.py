@@ -1,4 +1,4 @@
-# The CPU twin of omni_tokenizer/vq_256.py: 8x8 tokens of 256 codes. For trying out code, not for
+# The CPU twin of omni_tokenizer/vq_256.py: 8x8 tokens, 256 codes. For trying out code, not for
 # quality.
 _base_ = './lfq_32.py'
 vit = dict(patch_size=4, dim=64, num_heads=2, head_dim=24, temporal='t', positions='rope')

@@ -1,6 +1,6 @@
-# The CPU twin of rar/rar_b.py: 64 tokens in random order at first, in raster order from iteration
-# 15 on, over a tokenizer with seeded RANDOM weights. A few seconds on two cores; for trying out
-# code, not for quality.
+# The CPU twin of rar/rar_b.py: 64 tokens, in random orders at first and in raster order from
+# iteration 15 on, over a tokenizer with seeded RANDOM weights. A few seconds on two cores; for
+# trying out code, not for quality.
 _base_ = './maskgit_32.py'
 model = dict(
     _delete_=True,

@@ -1,5 +1,6 @@
-# The CPU twin of RQ-VAE: lfq_32.py with 8x8x4 tokens, sums of four codes of one table of 256 that
-# moves by running averages. A few seconds on two cores; for trying out code, not for quality.
+# The CPU twin of RQ-VAE: lfq_32.py with 8x8 tokens that are sums of four codes from one codebook of
+# 256, which follows moving averages. A few seconds on two cores; for trying out code, not for
+# quality.
 _base_ = './lfq_32.py'
 model = dict(
     encoder=dict(

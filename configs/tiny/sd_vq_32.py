@@ -1,6 +1,6 @@
-# The CPU twin of sd_vq/vq_f8_256.py: vqgan_32.py with codes of 4 channels and that recipe's game.
-# Its recipe neither restarts codes nor spreads them, so few are in use. A few seconds on two cores;
-# for trying out code, not for quality.
+# The CPU twin of sd_vq/vq_f8_256.py: vqgan_32.py with codes of 4 channels and the adversarial
+# weight and start of that recipe. As in the recipe, nothing restarts codes or spreads them, so few
+# are in use. A few seconds on two cores; for trying out code, not for quality.
 _base_ = './vqgan_32.py'
 model = dict(
     encoder=dict(channel_multipliers=(1, 2, 2)),

@@ -1,7 +1,7 @@
-# The CPU twin of TiTok in one stage: 16 latent tokens of 8 bits for an image instead of an 8x8
-# grid, by a pair of vision transformers. For trying out code, not for quality. For 300 iterations:
-# initial weights as large as those of a wide network, restarts of codes, which its recipe does not
-# have, and the game from iteration 300 on.
+# The CPU twin of TiTok in one stage: a pair of vision transformers encodes an image as 16 latent
+# tokens of 256 codes instead of an 8x8 grid. For trying out code, not for quality. Unlike the
+# recipe, and for the sake of 300 iterations, initial weights are as large as those of a wide
+# network, unused codes restart, and adversarial training begins with iteration 300.
 _base_ = './lfq_32.py'
 vit = dict(
     image_size=32, patch_size=4, num_tokens=16, dim=64, num_layers=2, num_heads=4,

@@ -1,4 +1,4 @@
-# The CPU twin of titok/ar_l32.py: 16 masked tokens uncovered in 8 steps, over the tokenizer of
+# The CPU twin of titok/ar_l32.py: 16 masked tokens, unmasked in 8 steps, over the tokenizer of
 # titok_32.py with seeded RANDOM weights. A few seconds on two cores; for trying out code, not for
 # quality.
 _base_ = './ar_titok_32.py'

@@ -1,4 +1,5 @@
-# The CPU twin of titok/ar_s128.py: titok_ar_32.py by a U-ViT, with guidance that rises at the end.
+# The CPU twin of titok/ar_s128.py: titok_ar_32.py with a U-ViT, and guidance that rises towards the
+# end.
 _base_ = './titok_ar_32.py'
 model = dict(
     backbone=dict(_delete_=True, type='UVit', dim=64, num_layers=2, num_heads=4),

@@ -1,5 +1,5 @@
-# The tokenizer that titok_stage1_32.py predicts the codes of: MaskGIT's at the size of lfq_32.py,
-# 8x8 tokens of 256 codes. 100 iterations, half a minute on one core; for trying out code, not for
+# The tokenizer whose codes titok_stage1_32.py predicts: MaskGIT's at the size of lfq_32.py, 8x8
+# tokens, 256 codes. 100 iterations, half a minute on one core; for trying out code, not for
 # quality.
 _base_ = './lfq_32.py'
 model = dict(

@@ -1,6 +1,6 @@
-# The CPU twin of titok/s128_stage1.py: 16 latent tokens that predict the 64 codes of
-# titok_proxy_32.py; without its checkpoint, those of seeded RANDOM weights. For trying out code,
-# not for quality.
+# The CPU twin of titok/s128_stage1.py: 16 latent tokens, trained to predict the 64 codes of
+# titok_proxy_32.py. Without the proxy's checkpoint, these come from seeded RANDOM weights. For
+# trying out code, not for quality.
 _base_ = './titok_32.py'
 model = dict(
     encoder=dict(legacy_reshape=True),

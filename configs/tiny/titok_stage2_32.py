@@ -1,6 +1,7 @@
 # The CPU twin of titok/s128.py: the decoder of titok_stage1_32.py learns pixels through the decoder
-# of titok_proxy_32.py. Give the checkpoint of the first stage as model.training.start.checkpoint;
-# without it all parts start from random weights. None is frozen, so that it trains then.
+# of titok_proxy_32.py. Set model.training.start.checkpoint to the checkpoint of the first stage;
+# without it, all parts start from random weights. Nothing is frozen, so that it trains in that
+# case, too.
 _base_ = './titok_32.py'
 model = dict(
     encoder=dict(legacy_reshape=True),

@@ -1,5 +1,5 @@
-# VAR at the size of ar_32.py: 21 tokens in three scales, over a tokenizer with seeded RANDOM
-# weights. A few seconds on two cores; for trying out code, not for quality.
+# The CPU twin of VAR: 21 tokens in three scales, over a tokenizer with seeded RANDOM weights. A few
+# seconds on two cores; for trying out code, not for quality.
 _base_ = './ar_32.py'
 model = dict(
     _delete_=True,

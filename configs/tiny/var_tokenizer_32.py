@@ -1,5 +1,5 @@
-# VAR's tokenizer for 32-pixel images: maps of 1, 2x2 and 4x4 tokens of 64 codes, each adding to the
-# sum of those before. A few seconds on two cores; for trying out code, not for quality.
+# VAR's tokenizer for 32-pixel images: maps of 1, 2x2 and 4x4 tokens, 64 codes; each map adds to the
+# sum of the previous ones. A few seconds on two cores; for trying out code, not for quality.
 _base_ = './lfq_32.py'
 model = dict(
     encoder=dict(

@@ -1,5 +1,5 @@
-# The CPU twin of vit_vqgan/base.py: 8x8 tokens of 256 codes, with restarts of dead ones. For trying
-# out code, not for quality.
+# The CPU twin of vit_vqgan/base.py: 8x8 tokens, 256 codes; unlike in the recipe, unused codes
+# restart. For trying out code, not for quality.
 _base_ = './lfq_32.py'
 model = dict(
     encoder=dict(

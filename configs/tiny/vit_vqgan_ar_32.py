@@ -1,6 +1,6 @@
-# The CPU twin of the transformer of ViT-VQGAN's public code: 64 tokens in raster order, attention
-# over mixtures of neighbouring rows; over the tokenizer of vit_vqgan_32.py with seeded RANDOM
-# weights. A few seconds on two cores; for trying out code, not for quality.
+# The CPU twin of vit_vqgan/ar_public.py: 64 tokens in raster order, each row mixed with the
+# previous one before attention, over the tokenizer of vit_vqgan_32.py with seeded RANDOM weights. A
+# few seconds on two cores; for trying out code, not for quality.
 _base_ = './ar_32_single.py'
 model = dict(
     tokenizer=dict(

@@ -1,6 +1,6 @@
-# The CPU twin of VQGAN: lfq_32.py with 8x8 tokens of a table of 256 codes. Its recipe neither
-# restarts codes nor spreads them, so few are in use. A few seconds on two cores; for trying out
-# code, not for quality.
+# The CPU twin of VQGAN: lfq_32.py with 8x8 tokens from a codebook of 256 codes. As in its recipe,
+# nothing restarts codes or spreads them, so few are in use. A few seconds on two cores; for trying
+# out code, not for quality.
 _base_ = './lfq_32.py'
 model = dict(
     encoder=dict(

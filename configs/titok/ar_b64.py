@@ -1,4 +1,4 @@
-# The generator of TiTok-B-64, ImageNet 256x256, 177,227,008 parameters without the tokenizer:
+# Generator over TiTok-B-64, ImageNet 256x256, 177,227,008 parameters without the tokenizer:
 # expect FID 2.48. ar_l32.py with 64 tokens.
 _base_ = './ar_l32.py'
 model = dict(

@@ -1,5 +1,5 @@
-# The generator of TiTok-L-32, ImageNet 256x256: 32 masked tokens uncovered in 8 steps, 177,202,432
-# parameters without the tokenizer: expect FID 2.77. 500,000 iterations of global batch 2048.
+# Generator over the 32 tokens of TiTok-L-32, ImageNet 256x256, 8 steps, 177,202,432 parameters
+# without the tokenizer: expect FID 2.77. Trains for 500,000 iterations at global batch 2048.
 _base_ = [
     '../_base_/tokenizers/titok_s128.py', '../_base_/datasets/imagenet_256_flip_samples.py',
     '../_base_/schedules/generator.py', '../_base_/runtime.py'
@@ -15,7 +15,7 @@ model = dict(
     backbone=dict(
         type='Bert', dim=768, num_layers=24, num_heads=16, hidden=3072, dropout=0.1,
         approximate='none', token_types=2, truncated=False),
-    # One more row: the mask.
+    # One more row, for the mask token.
     head=dict(
         type='SingleHead', norm=None, bias=True, zero_init=False, more_rows=1, label_smoothing=0.1),
     input_dropout=0.0)

@@ -1,5 +1,5 @@
-# The generator of TiTok-S-128, ImageNet 256x256, 294,990,848 parameters without the tokenizer:
-# expect FID 1.97. ar_l32.py with 128 tokens, in 64 steps, by a U-ViT.
+# Generator over TiTok-S-128, ImageNet 256x256, 294,990,848 parameters without the tokenizer:
+# expect FID 1.97. ar_l32.py with 128 tokens, 64 steps and a U-ViT.
 _base_ = './ar_l32.py'
 model = dict(
     tokenizer=dict(

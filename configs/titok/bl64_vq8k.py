@@ -1,6 +1,6 @@
-# TiTok-BL-64 of one stage, ImageNet 256x256, 64 tokens of 8192 codes: rFID 2.06 in its repository,
-# which has no config of this model's training; this is its recipe for TA-TiTok: 650,000 iterations
-# of global batch 256, the game from 200,000.
+# TiTok-BL-64, trained in one stage, ImageNet 256x256, 64 tokens, 8192 codes: expect rFID 2.06
+# (repository). The repository has no training config for this model, so the recipe is its recipe
+# for TA-TiTok: 650,000 iterations at global batch 256, adversarial from iteration 200,000.
 _base_ = [
     '../_base_/datasets/imagenet_256_flip.py', '../_base_/schedules/titok.py',
     '../_base_/runtime.py']

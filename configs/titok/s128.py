@@ -1,6 +1,6 @@
-# TiTok-S-128, second stage, ImageNet 256x256, 128 tokens of 4096 codes (paper Table 3): expect rFID
-# 1.71. Encoder and codes stay, the decoder learns pixels through MaskGIT's. 500,000 iterations of
-# global batch 256; the game begins after 20,000.
+# TiTok-S-128, second stage, ImageNet 256x256, 128 tokens, 4096 codes (paper Table 3):
+# expect rFID 1.71. Encoder and codebook are frozen; the decoder learns pixels through MaskGIT's
+# decoder. Trains for 500,000 iterations at global batch 256, adversarially after the first 20,000.
 _base_ = [
     '../_base_/tokenizers/titok_s128.py', '../_base_/datasets/imagenet_256_flip.py',
     '../_base_/schedules/titok.py', '../_base_/runtime.py'
@@ -27,5 +27,5 @@ optim_wrapper = dict(
     discriminator=dict(_delete_=True, no_decay_1d=True, optimizer=adamw))
 train_cfg = dict(type='IterationLoop', max_iters=500000, val_interval=5000)
 cosine = dict(type='WarmupDecayLR', warmup=5000, final=0.1, shape='cosine', by_epoch=False)
-# The discriminator's begins with the game.
+# The discriminator's schedule begins with the adversarial loss.
 param_scheduler = dict(autoencoder=[cosine], discriminator=[dict(begin=20000, **cosine)])

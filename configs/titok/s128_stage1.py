@@ -1,5 +1,5 @@
-# TiTok-S-128, first stage ("warm-up"), ImageNet 256x256: 128 tokens of 4096 codes, which predict
-# the 16x16 codes of MaskGIT's tokenizer. 1,000,000 iterations of global batch 256.
+# TiTok-S-128, first stage ("warm-up"), ImageNet 256x256: 128 tokens, 4096 codes, trained to predict
+# the 16x16 codes of MaskGIT's tokenizer. Trains for 1,000,000 iterations at global batch 256.
 _base_ = [
     '../_base_/tokenizers/maskgit_256.py', '../_base_/datasets/imagenet_256_flip.py',
     '../_base_/schedules/titok.py', '../_base_/runtime.py'

@@ -1,6 +1,7 @@
-# VAR-d30, ImageNet 256x256, 2,010,020,356 parameters without the tokenizer (paper Table 4): expect
-# FID 1.92, IS 323.1, precision 0.82, recall 0.59; the published file 1.97 (repository). 350 epochs
-# of global batch 1024 = 438,200 iterations; the weight decay, which grows to 0.08 there, stays.
+# VAR-d30, ImageNet 256x256, 2,010,020,356 parameters without the tokenizer (paper Table 4):
+# expect FID 1.92, IS 323.1, precision 0.82, recall 0.59; FID 1.97 for the published file
+# (repository). Trains for 350 epochs at global batch 1024 (438,200 iterations). Weight decay stays
+# at 0.05; officially it grows to 0.08.
 _base_ = './ar_d24_256.py'
 model = dict(
     backbone=dict(dim=1920, num_layers=30, num_heads=30, drop_path=30 / 240, first_gain=1e-5))

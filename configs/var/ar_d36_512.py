@@ -1,5 +1,5 @@
-# VAR-d36, ImageNet 512x512, ten maps of 1x1 to 32x32 tokens, 2,240 in all; all blocks share one
-# modulation. No row of Table 4.
+# VAR-d36, ImageNet 512x512: ten maps from 1x1 to 32x32, 2,240 tokens in all. All blocks share one
+# modulation. Not a row of paper Table 4.
 _base_ = './ar_d30_256.py'
 model = dict(
     tokenizer=dict(quantizer=dict(scales=(1, 2, 3, 4, 6, 9, 13, 18, 24, 32))),

@@ -1,6 +1,6 @@
-# VAR's tokenizer, 256x256: ten maps of 1x1 to 16x16 tokens of 4,096 codes, 680 in all. Its training
-# was never released; losses and rates are those of vaex, a single-scale tokenizer of its authors,
-# with a PatchGAN: 250 epochs of global batch 768 = 417,250 iterations.
+# VAR's tokenizer, 256x256: ten maps from 1x1 to 16x16, 680 tokens in all, 4,096 codes. Its training
+# code was never released. Losses and learning rates are those of vaex, a single-scale tokenizer by
+# the same authors, with a PatchGAN: 250 epochs at global batch 768 (417,250 iterations).
 _base_ = [
     '../_base_/tokenizers/var_256.py', '../_base_/datasets/imagenet_256.py',
     '../_base_/schedules/tokenizer.py', '../_base_/runtime.py'

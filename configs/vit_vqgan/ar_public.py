@@ -1,6 +1,6 @@
-# The transformer of the public code, 1536 wide: attention over mixtures of neighbouring rows. It
-# was never trained there; with its own figure of 6144 for the width it would have 11 B parameters.
-# ar_1700m.py with another network and Adam.
+# The transformer of the public code, 1536 wide, which mixes each row with the previous one before
+# attention. It was never trained there; the width of 6144 in its config would give 11 B parameters.
+# This is ar_1700m.py with another network and Adam.
 _base_ = './ar_1700m.py'
 model = dict(
     backbone=dict(

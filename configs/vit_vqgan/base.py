@@ -1,6 +1,6 @@
-# ViT-VQGAN, base encoder and decoder, ImageNet 256x256, 32x32 tokens of 8192 codes: 1.55 rFID in
-# its paper. 500,000 iterations of global batch 256, discriminator from the start; the losses are
-# those of the public code, whose weight of the logit-Laplace term is 0.
+# ViT-VQGAN, base encoder and decoder, ImageNet 256x256, 32x32 tokens, 8192 codes: expect rFID 1.55
+# (its paper). Trains for 500,000 iterations at global batch 256, adversarially from the start, with
+# the losses of the public code, where the logit-Laplace term has weight 0.
 _base_ = [
     '../_base_/tokenizers/vit_vqgan_base.py', '../_base_/datasets/imagenet_256_flip.py',
     '../_base_/schedules/tokenizer.py', '../_base_/runtime.py'
@@ -15,7 +15,7 @@ model = dict(
         adversarial=dict(
             type='Adversarial', discriminator=dict(type='StyleGAN2', image_size=256),
             generator_loss='non_saturating', discriminator_loss='vanilla', weight=0.1,
-            # 10 / 2 in units of pixels in [0, 1]; those here are half as steep.
+            # Officially 10 / 2 for pixels in [0, 1]; in [-1, 1] gradients are half as steep.
             regularizers=[dict(type='R1', interval=16, weight=20.0)])))
 adamw = dict(_delete_=True, type='AdamW', lr=1e-4, betas=(0.9, 0.99), weight_decay=1e-4)
 optim_wrapper = dict(
@@ -23,6 +23,6 @@ optim_wrapper = dict(
 train_cfg = dict(type='IterationLoop', max_iters=500000, val_interval=5000)
 param_scheduler = [
     dict(type='WarmupDecayLR', warmup=50000, final=0.5, shape='cosine', by_epoch=False)]
-# No average of the weights.
+# No weight average.
 custom_hooks = [
     dict(type='ReconstructionGridHook', num_images=8), dict(type='CodebookUsageHook', window=2048)]

@@ -1,6 +1,7 @@
-# VQGAN's transformer, 1,410,640,896 parameters without the tokenizer, ImageNet 256x256 (paper Table
+# VQGAN's transformer, ImageNet 256x256, 1,410,640,896 parameters without the tokenizer (paper Table
 # 4): expect FID 15.78, IS 74.3 (repository; see README.md for the reference and for VQGAN-re). The
-# length of its training is not published: 100 epochs of batch 64 at 4.5e-6 an image.
+# official length was not published; here it is 100 epochs at batch 64, with a learning rate of
+# 4.5e-6 per image.
 _base_ = [
     '../_base_/tokenizers/vqgan_256.py', '../_base_/datasets/imagenet_256.py',
     '../_base_/schedules/generator.py', '../_base_/runtime.py'

@@ -1,6 +1,6 @@
 # VQGAN's transformer as MaskGIT's authors trained it, over MaskGIT's tokenizer (paper Table 4,
-# VQGAN 227M with the tokenizer): expect FID 18.65, IS 80.4, precision 0.78, recall 0.26. Neither
-# weights nor code are published: the sizes are those of MaskGIT's transformer, the recipe too.
+# VQGAN 227M including the tokenizer): expect FID 18.65, IS 80.4, precision 0.78, recall 0.26.
+# Neither weights nor code are published, so sizes and recipe are those of MaskGIT's transformer.
 _base_ = '../maskgit/maskgit_256.py'
 model = dict(
     type='AutoregressiveGenerator',

@@ -1,6 +1,6 @@
-# WeTok's AR-B, ImageNet 256x256, 337,147,904 parameters without the tokenizer: four sub-tokens of 8
-# bits. 1000 epochs of global batch 3072 = 418,000 iterations, warm-up of 6 epochs. No figure of it
-# was found.
+# WeTok's AR-B, ImageNet 256x256, four sub-tokens of 8 bits, 337,147,904 parameters without the
+# tokenizer. No published number is known. Trains for 1000 epochs at global batch 3072 (418,000
+# iterations), including 6 epochs of warm-up.
 _base_ = [
     '../_base_/models/ar_b_256.py', '../_base_/datasets/imagenet_256_samples.py',
     '../_base_/schedules/generator.py', '../_base_/runtime.py'

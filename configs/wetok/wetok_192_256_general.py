@@ -1,5 +1,5 @@
-# WeTok on general images, compression ratio 192: 16x16 tokens of 4 groups of 8 bits, 256x256 crops
-# of web images in tar shards.
+# WeTok for general images at compression ratio 192: 16x16 tokens of 4 groups of 8 bits. Trains on
+# 256x256 crops of web images in tar shards.
 _base_ = './wetok_f16_256.py'
 train_dataloader = dict(
     sampler=None,

@@ -1,6 +1,6 @@
-# WeTok on general images, compression ratio 768, with the generative decoder, which reads noise
-# beside the codes; on ImageNet's validation images expect rFID 3.49 (repository). Second stage:
-# encoder and quantizer stay as they are. README.md says how it starts.
+# WeTok for general images at compression ratio 768, with a generative decoder that reads noise in
+# addition to the codes: expect rFID 3.49 (repository) on ImageNet's validation images. This is the
+# second stage, with encoder and quantizer frozen; README.md says how to start it.
 _base_ = './wetok_768_256_general_first.py'
 model = dict(
     decoder=dict(noise=True),

@@ -1,6 +1,7 @@
-# WeTok, ImageNet 256x256, 16x16 tokens of 4 groups of 8 bits, the tokenizer of WeTok's
-# transformers: no reconstruction figure of this file was published. Losses and rates are those of
-# the released config, Open-MAGVIT2's; global batch 128, 270 epochs = 2,702,700 iterations.
+# WeTok, ImageNet 256x256, 16x16 tokens of 4 groups of 8 bits: the tokenizer of WeTok's
+# transformers. No reconstruction number was published for it. Losses and learning rates are those
+# of the released config, which are Open-MAGVIT2's. Trains for 270 epochs at global batch 128
+# (2,702,700 iterations).
 _base_ = [
     '../_base_/models/lfq_256.py', '../_base_/datasets/imagenet_256.py',
     '../_base_/schedules/tokenizer.py', '../_base_/runtime.py'

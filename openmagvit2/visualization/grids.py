@@ -1,4 +1,4 @@
-"""Grids of images."""
+"""Arrange images in grids and write them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from openmagvit2.io import write_atomically
 from openmagvit2.io.image_files import GRID_MARK, GRID_NAME
 from openmagvit2.signatures import Range
 
-# Columns of a grid that a hook makes of one batch, which a machine has to hold.
+# Columns of a hook's grid. They are bounded because memory must hold the whole grid.
 Columns = Annotated[int, Range('a whole number from 1 to 100', 1, 100)]
 
 
@@ -24,12 +24,12 @@ def to_uint8(images: Tensor) -> np.ndarray:
 
 
 def image_grid(rows: Sequence[Sequence[np.ndarray]], gap: int = 2, scale: int = 1) -> np.ndarray:
-    """Arrange uint8 images (H, W, 3) in rows on white; cells have the size of the largest image.
+    """Arrange uint8 images (H, W, 3) in rows on white; each cell is as large as the largest image.
 
     Args:
         rows: Images by row, from the top.
         gap: White pixels between cells.
-        scale: Side of the square that each pixel becomes.
+        scale: Each pixel becomes a square of this many pixels on a side.
     """
     height = max(image.shape[0] for row in rows for image in row)
     width = max(image.shape[1] for row in rows for image in row)
@@ -45,7 +45,9 @@ def image_grid(rows: Sequence[Sequence[np.ndarray]], gap: int = 2, scale: int = 
 
 
 def shrink(image: np.ndarray, side: int) -> np.ndarray:
-    """Make the longer side of uint8 (H, W, 3) at most ``side`` pixels; smaller images stay."""
+    """Shrink uint8 (H, W, 3) to at most ``side`` pixels on its longer side; smaller images stay as
+    they are.
+    """
     scale = side / max(image.shape[:2])
     if scale >= 1:
         return image
@@ -54,7 +56,7 @@ def shrink(image: np.ndarray, side: int) -> np.ndarray:
 
 
 def save_image(image: np.ndarray, path: str | Path) -> None:
-    """Write uint8 (H, W, 3), whole or not at all; make the folders."""
+    """Write uint8 (H, W, 3) to ``path``, completely or not at all; create missing folders."""
     _write(image, Path(path))
 
 

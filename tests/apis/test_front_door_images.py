@@ -1,4 +1,4 @@
-"""What the front door takes: arrays, tensors, indices, and files of which some are broken."""
+"""What the API accepts: arrays, tensors, indices, and files, some of them broken."""
 
 import warnings
 

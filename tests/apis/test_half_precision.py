@@ -1,4 +1,4 @@
-"""Every tiny model works with all of its weights in 16 bits, as for memory on a card."""
+"""Every tiny model works with all of its weights in 16 bits, as one would store them on a GPU."""
 
 import numpy as np
 import pytest

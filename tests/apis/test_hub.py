@@ -1,4 +1,4 @@
-"""Models as folders: what is written loads again, and what a stranger wrote runs nothing."""
+"""Model folders: they load again after saving, and nothing in a stranger's folder is executed."""
 
 import json
 import os
@@ -63,7 +63,7 @@ def test_weights_of_another_hash_are_refused(tokenizer, tmp_path, size):
     assert Tokenizer.from_pretrained(tmp_path, device='cpu')
 
 
-def test_the_card_imports_the_parts_of_users_first(tmp_path, monkeypatch):
+def test_the_model_card_imports_users_parts_first(tmp_path, monkeypatch):
     name = 'parts_for_a_card'
     (tmp_path / f'{name}.py').write_text(
         'from openmagvit2.models.quantizers import FSQ\n'

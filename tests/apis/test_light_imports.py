@@ -1,4 +1,4 @@
-"""The front door and --help do not pull in what they do not need."""
+"""The API and --help do not import what they do not need."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The converter on files that the tests make in the official layout."""
+"""The converter on files that the tests write in the official layout."""
 
 import runpy
 import sys
@@ -204,7 +204,7 @@ def test_a_file_of_another_config_is_named(model, file):
         to_ours(state, model)
 
 
-def test_each_form_is_taken_for_itself_only(model, tmp_path, run):
+def test_each_format_is_refused_where_the_other_is_expected(model, tmp_path, run):
     official, ours = tmp_path / 'official.ckpt', tmp_path / 'ours.pth'
     torch.save(dict(state_dict=random_state(model)), official)
     assert run(official, tmp_path / 'x.pth', '--config', TINY, '--to', 'official')[0] == 2

@@ -1,4 +1,4 @@
-"""What converting a full-size file costs: the memory of a part, not of all."""
+"""Converting a full-size file takes the memory of a part of it, not of the whole."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Weights under an entry, or behind a beginning of names, that no system has."""
+"""Weights under an entry, or with a prefix, that belongs to no known system."""
 
 import pytest
 import torch

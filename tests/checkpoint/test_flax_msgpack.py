@@ -1,4 +1,4 @@
-"""Files of flax: what is read, and what is refused."""
+"""Flax files: what is read, and what is refused."""
 
 import sys
 

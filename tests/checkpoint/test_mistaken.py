@@ -1,4 +1,4 @@
-"""What people take for a checkpoint by mistake is called by its name, or called damaged."""
+"""Files that users mistake for a checkpoint are named for what they are, or called damaged."""
 
 import io
 import tarfile

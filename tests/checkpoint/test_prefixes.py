@@ -1,4 +1,4 @@
-"""Names that torch.compile and data parallelism change."""
+"""Tensor names that torch.compile and data parallelism change."""
 
 import pytest
 import torch

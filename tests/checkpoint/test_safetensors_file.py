@@ -1,4 +1,4 @@
-"""Files of tensors written one after the other, against the library's."""
+"""safetensors files written tensor by tensor, compared with those of the library."""
 
 import pytest
 import torch

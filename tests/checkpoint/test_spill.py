@@ -1,4 +1,4 @@
-"""Tensors that a conversion computes: in a file, not in memory."""
+"""Tensors that a conversion computes are kept in a file, not in memory."""
 
 from pathlib import Path
 
@@ -51,7 +51,7 @@ def test_joined_tensors_are_mapped_both_ways(tmp_path):
         assert all(back[n].equal(official[n]) for n in official)
 
 
-def test_a_conversion_leaves_its_result_alone(tmp_path):
+def test_a_conversion_leaves_no_other_file(tmp_path):
     torch.manual_seed(0)
     model = init_model('tiny/ar_rq_32')
     state = to_official(dict(state_dict=model.state_dict()), model)[0]

@@ -1,4 +1,4 @@
-"""Tensors of TorchScript archives, without compiling them."""
+"""Tensors are read from TorchScript archives without compiling them."""
 
 import pickle
 import zipfile

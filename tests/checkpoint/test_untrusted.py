@@ -1,4 +1,4 @@
-"""Checkpoints of others: what is no checkpoint is refused, and nothing in a file is executed."""
+"""Untrusted checkpoints: what is not a checkpoint is refused, and nothing in a file is executed."""
 
 import os
 import pickle

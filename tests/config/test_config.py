@@ -1,4 +1,4 @@
-"""Loading, overrides and the change of a type."""
+"""Loading configs, overriding keys, and changing a type."""
 
 import ast
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Settings of generators that cannot be: one sentence that names the key."""
+"""Impossible settings of generators: one sentence that names the key."""
 
 from pathlib import Path
 

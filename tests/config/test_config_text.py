@@ -1,4 +1,4 @@
-"""The text of a config is formatted once, and follows every change."""
+"""The text of a config is formatted once and follows every change."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Values of configs against what the constructors of the classes say that they take."""
+"""Config values are checked against the annotations of the constructors."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What each dict of a config configures."""
+"""Which slot each dict of a config configures."""
 
 from openmagvit2.config.slots import Anything, class_of, walk
 from openmagvit2.models.losses import Adversarial

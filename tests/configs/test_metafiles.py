@@ -1,4 +1,4 @@
-"""The metafiles: complete, of configs that exist, and the same as what others state."""
+"""The metafiles are complete, name existing configs, and agree with configs and converters."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Values of published recipes that no figure of a network shows."""
+"""Settings of published recipes that parameter counts do not reveal."""
 
 import pytest
 import torch
@@ -27,7 +27,7 @@ from openmagvit2.registry import OPTIM_WRAPPER_CONSTRUCTORS
         ('bsq/vit_18_256', 2.0),
     ],
 )
-def test_white_for_black_costs_what_it_costs_officially(name, published):
+def test_white_for_black_costs_the_official_reconstruction_loss(name, published):
     model = init_model(name, device='meta')
     white = torch.ones(1, 3, 4, 4)
     pair = model.pixels.target(-white), model.pixels.target(white)

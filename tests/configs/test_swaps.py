@@ -1,4 +1,4 @@
-"""Parts of one system in another: one line of a config."""
+"""Parts of one system in another, by one line of a config."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""What the tests of token caches share."""
+"""Fixtures that the tests of token caches share."""
 
 from pathlib import Path
 

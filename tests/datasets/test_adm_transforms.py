@@ -1,4 +1,4 @@
-"""ADM's crops against their definition."""
+"""ADM's crops, compared with their definition."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Tokens against the images that they were made of, before a training."""
+"""Before a training, cached tokens are compared with the images that they were made from."""
 
 import json
 import os
@@ -67,7 +67,7 @@ def test_images_that_have_changed_are_not_trained_on(tmp_path, generator, said):
     assert len(said) == 1 and f'is not known: Folder {tmp_path / "photos"} does not' in said[0]
 
 
-def test_what_could_not_be_read_counts_too(tmp_path, generator, said):
+def test_unreadable_images_are_part_of_the_fingerprint(tmp_path, generator, said):
     """With on_error='skip' no image is read to look whether all are the same."""
     photo(tmp_path / 'photos' / '0.png')
     (tmp_path / 'photos' / '1.png').write_bytes(b'none')

@@ -1,4 +1,4 @@
-"""Parquet files as data sets by number and as streams, with the package ``datasets``."""
+"""Parquet files as indexed data sets and as streams, with the package ``datasets``."""
 
 import io
 import itertools

@@ -1,5 +1,5 @@
-"""Labels against the classes of a model: exact errors before the first step, one warning line, -1
-for no class.
+"""Labels are checked against the model's classes: precise errors before the first step, one warning
+line, and -1 for no class.
 """
 
 import logging
@@ -49,7 +49,7 @@ def test_known_labels_are_checked_exactly(tmp_path):
     data.check_model(SimpleNamespace())
 
 
-def test_what_is_never_learned_is_said(tmp_path):
+def test_classes_that_the_data_lack_are_reported(tmp_path):
     assert FashionMNIST(num_images=3).num_classes == 10
     assert (
         FashionMNIST(num_images=3)

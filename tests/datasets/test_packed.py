@@ -1,4 +1,4 @@
-"""Lists of files in arrays."""
+"""File lists stored in arrays."""
 
 import os
 import pickle

@@ -1,4 +1,4 @@
-"""Images stay Pillow's through a pipeline, with the pixels that they had."""
+"""Images remain Pillow images through a pipeline, with the same pixels."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def test_files_have_the_pixels_of_pillow(tmp_path, shape, interpolation):
     assert np.array_equal(padded, np.pad(cut[:, ::-1], ((0, 1), (0, 0), (0, 0))))
 
 
-def test_a_class_that_changes_what_it_loads_is_asked(tmp_path):
+def test_the_load_method_of_a_subclass_is_used(tmp_path):
     class Inverted(ImageFolder):
         def load(self, index):
             image, label = super().load(index)

@@ -1,4 +1,4 @@
-"""Tar shards that the tests write."""
+"""Tar shards, written by the tests."""
 
 import io
 import itertools

@@ -1,4 +1,4 @@
-"""One of ten crops: those of torchvision."""
+"""One of ten crops, compared with torchvision's."""
 
 import numpy as np
 from PIL import Image

@@ -1,4 +1,6 @@
-"""Token caches: the same training as from images, killed runs, views, and mistakes."""
+"""Token caches: they train like the images, survive killed runs, hold several views, and report
+mistakes.
+"""
 
 import errno
 import json

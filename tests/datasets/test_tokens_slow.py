@@ -1,4 +1,4 @@
-"""Token caches of killed runs and of several processes: the same bytes."""
+"""Token caches of killed runs and of several processes have the same bytes."""
 
 import json
 import os

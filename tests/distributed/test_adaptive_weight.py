@@ -1,4 +1,4 @@
-"""The adaptive weight of two processes is that of one process on the union of their batches."""
+"""The adaptive weight of two processes equals that of one process on their joint batch."""
 
 import pytest
 import torch

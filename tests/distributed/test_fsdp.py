@@ -1,4 +1,4 @@
-"""Sharded training: the numbers of one process, and files that go back and forth."""
+"""Sharded training gives the numbers of one process, and its files convert in both directions."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Processes with little work wait longer for the others than one exchange may take."""
+"""Processes with little work wait for the others longer than a single exchange may take."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""One process is killed: the other ends with a sentence, and the training goes on."""
+"""If one process is killed, the other ends with one sentence, and the training can continue."""
 
 import os
 import signal
@@ -197,7 +197,7 @@ def test_a_process_that_waits_for_its_device_ends_too(tmp_path, number):
     assert (tmp_path / '0.txt').read_text().startswith(f'error: {MESSAGE}')
 
 
-def test_errors_of_exchanges_are_known_from_others():
+def test_errors_of_exchanges_are_told_from_other_errors():
     text = '[/x/third_party/gloo/gloo/transport/tcp/pair.cc:5] Connection closed by peer [::1]:2'
     assert is_lost(RuntimeError(text)) and is_lost(dist.DistBackendError('timeout'))
     assert not is_lost(RuntimeError('CUDA out of memory')) and not is_lost(ValueError(text))

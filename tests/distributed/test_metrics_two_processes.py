@@ -1,5 +1,5 @@
-"""Metrics in two processes, of which one may have nothing to do, against one process, in batches of
-any size.
+"""Metrics in two processes, one of which may have no images, equal those of one process, for any
+batch size.
 """
 
 import functools

@@ -1,4 +1,4 @@
-"""Quantizers in two processes against one process on the union of their batches."""
+"""Quantizers in two processes equal one process on the joint batch."""
 
 import pytest
 import torch

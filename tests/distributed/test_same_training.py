@@ -1,4 +1,4 @@
-"""One training, the same numbers: in one process, in two, and with micro-batches."""
+"""One training gives the same numbers in one process, in two, and with micro-batches."""
 
 import json
 from pathlib import Path

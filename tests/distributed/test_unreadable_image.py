@@ -1,4 +1,4 @@
-"""One process cannot read an image: all save, exactly, and end."""
+"""If one process cannot read an image, all processes save at the same iteration and end."""
 
 import itertools
 from pathlib import Path

@@ -1,4 +1,5 @@
-"""Every block of the guides runs: Python, and shell unless a comment above says what it needs.
+"""Every block of the guides runs: Python, and shell commands unless a comment above says what they
+need.
 
 ``<!-- needs: data -->`` (or hub, gpus, time) above a block leaves it out.
 """
@@ -55,7 +56,7 @@ def test_blocks_are_found_and_marks_are_known():
     assert marks == sum(need is not None for need, _, _ in every)
 
 
-def test_what_is_run_has_no_placeholders():
+def test_commands_that_run_have_no_placeholders():
     words = re.compile(
         r'(?<!\w)(CONFIG|CKPT|CHECKPOINT|IMAGE|FOLDER|DIR|FILE|SRC|DST|WORK_DIR)(?!\w)'
     )

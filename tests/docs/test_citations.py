@@ -1,4 +1,4 @@
-"""Citations of the specification lead somewhere."""
+"""Citations of the specification name existing sections."""
 
 import re
 from pathlib import Path

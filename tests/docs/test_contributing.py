@@ -1,4 +1,4 @@
-"""What CONTRIBUTING.md points at is there."""
+"""Everything that CONTRIBUTING.md refers to exists."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""Parts in files of a reader's own: those of the page, and one for each other kind of slot."""
+"""A reader's own parts: those of docs/extend.md, and one for each other kind of slot."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Parts that were written after version 1's page on extending train and validate as they are."""
+"""Parts written after version 1's page on extending train and validate unchanged."""
 
 import sys
 from pathlib import Path

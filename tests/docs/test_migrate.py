@@ -1,4 +1,4 @@
-"""The keys that the guide of migration names are keys of the two configs that it is about."""
+"""The migration guide names only keys that its two configs have."""
 
 import re
 from pathlib import Path

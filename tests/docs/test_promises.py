@@ -1,4 +1,4 @@
-"""Each promise of the page names tests that exist."""
+"""Each promise of docs/reference/promises.md names tests that exist."""
 
 import re
 from pathlib import Path

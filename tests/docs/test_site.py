@@ -1,5 +1,5 @@
-"""The site of docs/: every page is in its navigation and linked from its index, links lead
-somewhere, and zensical builds it strictly.
+"""The site of docs/: every page is in the navigation and linked from the index, links work, and
+zensical builds it strictly.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""The tables of models in the documentation are those that the metafiles give."""
+"""The tables of models in the documentation agree with the metafiles."""
 
 import pytest
 import tables

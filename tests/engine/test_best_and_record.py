@@ -1,4 +1,4 @@
-"""The best checkpoint by a metric of the validation, and the record of the last one."""
+"""The checkpoint that is best by a validation metric, and the record of the last validation."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,6 @@
-"""The log's usage and perplexity, and the warning of a collapse, by hand."""
+"""The log's usage and perplexity, and the warning of a collapse, compared with computations by
+hand.
+"""
 
 import logging
 import math

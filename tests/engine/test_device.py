@@ -1,4 +1,4 @@
-"""Which device is taken where none is named."""
+"""Which device is used if none is named."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""Errors and numbers that are not finite do not lose a run."""
+"""Errors, NaN and infinite values do not lose a run."""
 
 import errno
 import math

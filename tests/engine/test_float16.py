@@ -1,4 +1,4 @@
-"""What a CPU can show of float16: a gradient scaler for each role, arithmetic in half precision."""
+"""float16 as far as a CPU can test it: a gradient scaler per role, arithmetic in half precision."""
 
 import math
 
@@ -32,7 +32,7 @@ def scales(wrappers: RoleOptimWrappers) -> list[float]:
 
 
 @pytest.mark.parametrize('clip_grad', [None, dict(max_norm=100.0)])
-def test_a_role_leaves_out_its_own_step_alone(clip_grad):
+def test_a_non_finite_role_skips_its_own_step_alone(clip_grad):
     wrappers, layers = roles(clip_grad)
     step(wrappers, layers, autoencoder=1.0, discriminator=math.inf)
     assert layers['autoencoder'].weight.item() == 1.0 - 0.25

@@ -1,4 +1,4 @@
-"""A step hands the number of its iteration to models that take it."""
+"""A training step passes the iteration to models that accept it."""
 
 from types import SimpleNamespace
 
@@ -61,7 +61,7 @@ def test_what_needs_the_whole_batch_rehearses_it():
     assert model.foreseen is None and model.gathered is None
 
 
-def test_a_train_step_of_version_1_is_called_as_then():
+def test_a_train_step_of_version_1_is_called_with_its_old_arguments():
     assert len(steps(OfVersion1(), 2)) == 2
 
 

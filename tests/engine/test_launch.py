@@ -1,4 +1,4 @@
-"""The start of several processes, and how errors of their workers read."""
+"""Starting several processes, and the error messages of their workers."""
 
 from datetime import timedelta
 

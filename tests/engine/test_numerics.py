@@ -1,4 +1,6 @@
-"""Knobs of the numbers in a config: honoured, recorded, refused where they would do nothing."""
+"""Numerical options of a config are honoured and recorded, and refused where they would have no
+effect.
+"""
 
 import os
 
@@ -17,7 +19,7 @@ def restored():
     torch.set_float32_matmul_precision(before)
 
 
-def test_knobs_are_honoured_and_recorded(monkeypatch):
+def test_numerical_options_are_honoured_and_recorded(monkeypatch):
     monkeypatch.delenv('CUBLAS_WORKSPACE_CONFIG', raising=False)
     config = dict(
         seed=3, randomness=dict(deterministic=True), env_cfg=dict(float32_matmul_precision='high')

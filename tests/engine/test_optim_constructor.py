@@ -1,4 +1,4 @@
-"""What the settings of optimizers may be."""
+"""Which optimizer settings are valid."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""dtype='auto': what is measured, what a resume keeps, what is recorded."""
+"""dtype='auto': what is measured, what a resume keeps, and what is recorded."""
 
 import json
 from pathlib import Path

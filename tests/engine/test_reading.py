@@ -1,4 +1,4 @@
-"""A resume reads a checkpoint as a map of the file."""
+"""A resume memory-maps the checkpoint file."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A training that is stopped and resumed ends bit for bit where one that never stopped ends."""
+"""A training that is stopped and resumed ends, bit for bit, like one that never stopped."""
 
 import functools
 import signal

@@ -1,4 +1,4 @@
-"""What the config says on resume holds, is one printed line, or is refused by name."""
+"""On resume, a changed setting takes effect, is reported in one line, or is refused by name."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A results folder has an owner, and what is resumed is its run."""
+"""A work directory belongs to one run, and only that run is resumed in it."""
 
 import json
 import os
@@ -136,7 +136,7 @@ def test_one_training_at_a_time(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_where_no_process_can_be_asked_the_time_of_the_lock_decides(tmp_path, monkeypatch):
+def test_without_a_way_to_ask_a_process_the_age_of_its_lock_decides(tmp_path, monkeypatch):
     def kill(*_):
         raise AssertionError('this ends a process')
 

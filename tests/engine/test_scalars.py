@@ -1,4 +1,4 @@
-"""Numbers of the log wait on the device until the log is written."""
+"""Logged values stay on the device until the log is written."""
 
 from types import SimpleNamespace
 
@@ -32,7 +32,7 @@ def test_no_iteration_waits_for_a_number(hub):
         hook.flush(runner)
 
 
-def test_histories_are_those_of_each_iteration(hub):
+def test_histories_are_recorded_at_each_iteration(hub):
     hook, runner = ScalarsHook(), SimpleNamespace(message_hub=hub)
     values = torch.randn(5, requires_grad=True)
     for i, value in enumerate(values):

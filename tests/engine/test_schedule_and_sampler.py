@@ -1,5 +1,5 @@
-"""Schedules against the spec's figures, the sampler's arithmetic, and files that are never half
-written.
+"""Schedules compared with the specification's numbers, the arithmetic of the sampler, and files
+that are never half written.
 """
 
 import os

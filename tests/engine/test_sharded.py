@@ -1,4 +1,4 @@
-"""Sharded checkpoints in one process: whole or not at all, safe, and read like files."""
+"""Sharded checkpoints in one process: complete or absent, safe, and read like single files."""
 
 import functools
 import io

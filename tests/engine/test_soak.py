@@ -1,4 +1,4 @@
-"""Trainings that are killed again and again end as those that nobody stops; see ``soak.py``."""
+"""Trainings that are killed again and again end like uninterrupted ones; see ``soak.py``."""
 
 import pytest
 import soak

@@ -1,4 +1,4 @@
-"""A work directory of version 1 trains on, tests and samples: config and checkpoint in its keys."""
+"""A work directory of version 1 (config and checkpoint in its keys) trains, tests and samples."""
 
 from pathlib import Path
 
@@ -51,7 +51,7 @@ MODELS = dict(
 
 
 @pytest.mark.parametrize('name', MODELS)
-def test_it_trains_on_tests_and_samples(name, tmp_path):
+def test_a_version_1_folder_trains_on_tests_and_samples(name, tmp_path):
     today = load_config(CONFIGS / f'{name}.py', OPTIONS | dict(experiment_name=tmp_path.name))
     train(today, str(tmp_path / 'today'))
     halfway = read_checkpoint(tmp_path / 'today' / 'iter_2.pth')

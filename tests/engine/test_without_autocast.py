@@ -1,4 +1,4 @@
-"""Trainings on a device without autocast, as Apple's before torch 2.5."""
+"""Training on a device without autocast, such as Apple's before torch 2.5."""
 
 import pytest
 import torch

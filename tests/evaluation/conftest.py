@@ -1,4 +1,4 @@
-"""What the tests of feature networks share."""
+"""Fixtures that the tests of feature networks share."""
 
 import pytest
 import torch

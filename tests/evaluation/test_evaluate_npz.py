@@ -1,4 +1,4 @@
-"""tools/evaluate_npz.py in this process: networks, records, mistakes."""
+"""tools/evaluate_npz.py in this process: networks, records and mistakes."""
 
 import errno
 import hashlib

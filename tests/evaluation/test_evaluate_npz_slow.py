@@ -1,4 +1,4 @@
-"""The command on sets of some size: memory, and whether a small network ranks distortions of
+"""tools/evaluate_npz.py on larger sets: memory, and whether a small network ranks distortions of
 photographs.
 """
 

@@ -1,4 +1,4 @@
-"""Features that are not finite are an error of every distribution metric, and never a number."""
+"""NaN or infinite features are an error of every distribution metric, never a number."""
 
 import numpy as np
 import pytest

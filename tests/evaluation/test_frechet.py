@@ -1,4 +1,4 @@
-"""Fréchet distance: what rounding may not show in it."""
+"""Fréchet distance: rounding errors must not show in the result."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Sets of images in an npz or a folder, damaged ones too."""
+"""Sets of images in an npz or a folder, including damaged ones."""
 
 import io
 import zipfile

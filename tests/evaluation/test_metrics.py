@@ -1,4 +1,4 @@
-"""Metrics against scikit-image and by hand, whatever the batch size."""
+"""Metrics compared with scikit-image and with computations by hand, for any batch size."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The samples that a classifier finds most probable, against a search by hand."""
+"""The samples that a classifier finds most probable, compared with a search by hand."""
 
 import numpy as np
 import pytest

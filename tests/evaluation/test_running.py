@@ -1,4 +1,4 @@
-"""Evaluation of a checkpoint: sizes, geometry, choices, and the record."""
+"""Evaluating a checkpoint: sizes, geometry, choice of metrics, and the record."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which samples a set has: balanced, or of drawn labels."""
+"""The labels of a set of samples: balanced or drawn."""
 
 from collections import Counter
 

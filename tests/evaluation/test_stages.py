@@ -1,4 +1,6 @@
-"""Metrics of the other kind of model are one sentence, before anything is built or written."""
+"""Metrics for the other kind of model are refused in one sentence, before anything is built or
+written.
+"""
 
 from pathlib import Path
 

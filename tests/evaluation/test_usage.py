@@ -1,4 +1,4 @@
-"""Usage of several codebooks, by hand, and over processes of which one has no image."""
+"""Usage of several codebooks, computed by hand, and over processes one of which has no image."""
 
 import math
 
@@ -64,7 +64,7 @@ def test_a_process_without_an_image_has_the_values_of_all(monkeypatch):
     assert empty.evaluate(1) == pytest.approx(VALUES)
 
 
-def test_a_codebook_too_large_for_a_table():
+def test_usage_of_a_codebook_too_large_for_a_table():
     """The same numbers from the codes that occur, of 2^40, beside a small codebook."""
     metric = METRICS.build(dict(type='CodebookUsage'))
     far = 2**40 - 1

@@ -1,4 +1,4 @@
-"""Data parallelism on two GPUs, or on one where there is one: `pytest -m gpu`."""
+"""Data parallelism on two GPUs, or on one if there is only one: `pytest -m gpu`."""
 
 import card_checks as checks
 import pytest

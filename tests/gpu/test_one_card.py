@@ -1,4 +1,4 @@
-"""What one GPU has to hold: `pytest -m gpu`."""
+"""What must hold on one GPU: `pytest -m gpu`."""
 
 import card_checks as checks
 import pytest

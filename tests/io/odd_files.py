@@ -1,4 +1,6 @@
-"""A folder of odd image files, with the pixels or the sentence that the guide to data promises."""
+"""A folder of odd image files, with the pixels or the error message that docs/guides/data.md
+promises.
+"""
 
 import io
 import struct

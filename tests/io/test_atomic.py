@@ -1,4 +1,4 @@
-"""A file is written whole or not at all, and only dead writers' leftovers go."""
+"""A file is written completely or not at all, and only leftovers of dead processes are removed."""
 
 import errno
 import os

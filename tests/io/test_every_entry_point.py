@@ -1,4 +1,4 @@
-"""One folder of odd files through data set, tar shard, front door, reconstruct and evaluate_npz."""
+"""The same odd files through data set, tar shard, API, reconstruct and evaluate_npz."""
 
 import io
 import itertools

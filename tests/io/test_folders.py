@@ -1,4 +1,4 @@
-"""Folders that results go to."""
+"""Folders for results."""
 
 import pytest
 

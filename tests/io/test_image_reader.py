@@ -1,4 +1,4 @@
-"""What the reader does where no file of the common folder goes: modes, colours, errors."""
+"""The image reader where the common folder of files does not reach: modes, colours, errors."""
 
 import io
 import pickle
@@ -66,7 +66,7 @@ def test_integers_are_16_bits_where_the_format_has_no_more(tmp_path):
         read_image(Image.new('I', (2, 2), 300))
 
 
-def test_a_callers_image_stays_open_and_as_it_is(tmp_path):
+def test_a_callers_image_stays_open_and_unchanged(tmp_path):
     stored = Image.new('RGB', (4, 2), (9, 8, 7))
     exif = Image.Exif()
     exif[0x0112] = 6

@@ -1,4 +1,4 @@
-"""Paths that the system refuses: one sentence from every door, never a traceback."""
+"""Paths that the system refuses give one sentence everywhere, never a traceback."""
 
 import os
 import runpy
@@ -85,7 +85,7 @@ def test_links_without_end(tmp_path):
             usable(path)
 
 
-def test_what_is_not_there_is_for_the_caller_to_say(tmp_path):
+def test_missing_files_are_left_to_the_caller(tmp_path):
     (tmp_path / 'file').write_text('a')
     for name in ('nothing', 'no/thing', 'file/thing', 'file'):
         assert usable(tmp_path / name) == tmp_path / name

@@ -38,7 +38,7 @@ def test_a_cut_across_codebooks_is_one_mixed_radix_number():
     assert factorization.merge(torch.tensor([[[3, 4]]])).tolist() == [[[3, 2, 1]]]
 
 
-def test_only_what_a_cut_joins_must_fit_an_integer():
+def test_only_the_codebooks_that_a_cut_joins_must_fit_an_integer():
     # 8 codebooks of 16 bits: 128 bits. Each is cut in two, or two are joined.
     assert TokenFactorization(bits=[8] * 16, codebook_sizes=[2**16] * 8)
     assert TokenFactorization(bits=[32] * 4, codebook_sizes=[2**16] * 8)

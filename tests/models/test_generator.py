@@ -1,4 +1,4 @@
-"""Generators: caches, samplers, heads, and what the config hands down."""
+"""Generators: caches, samplers, heads, and what the config passes on."""
 
 import math
 import shutil

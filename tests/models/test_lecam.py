@@ -1,4 +1,4 @@
-"""LeCAM's averages of a batch that comes in parts, and MAGVIT's form."""
+"""LeCAM's averages over a batch that arrives in parts, and MAGVIT's variant."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Normalisation of a single latent position, and norm, swish and convolution in one."""
+"""Normalization of a single latent position, and norm, swish and convolution fused in one."""
 
 import pytest
 import torch

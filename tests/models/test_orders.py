@@ -1,4 +1,4 @@
-"""Orders of tokens: sets, permutations and how their share falls."""
+"""Token orders: sets, permutations, and the falling share of random ones."""
 
 import pytest
 import torch

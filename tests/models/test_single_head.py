@@ -1,4 +1,4 @@
-"""The cross-entropy of the single head: the plain one's numbers, in bounded memory."""
+"""The cross-entropy of the single head: the numbers of the plain one, in bounded memory."""
 
 import pytest
 import torch
@@ -29,7 +29,7 @@ def case(tokens: int, vocab: int, dim: int) -> tuple[torch.Tensor, ...]:
 
 
 @pytest.mark.parametrize('chunk_elements', [1, 100_000, 10**9])
-def test_loss_and_gradients_of_the_plain_form(chunk_elements):
+def test_loss_and_gradients_equal_those_of_the_plain_form(chunk_elements):
     tokens, vocab = (37, 257) if chunk_elements == 1 else (200, 2**12)
     x, weight, target, upstream = case(tokens, vocab, 64)
     results = []

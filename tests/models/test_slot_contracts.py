@@ -1,5 +1,5 @@
-"""Every registered class of a slot keeps the slot's contract, found by itself; deliberately wrong
-ones are caught.
+"""Every registered class of a slot, found automatically, keeps the slot's contract, and
+deliberately broken ones are caught.
 """
 
 import pytest

@@ -1,4 +1,4 @@
-"""The assembled tokenizer: counts, swaps, losses."""
+"""The assembled tokenizer: parameter counts, swapped parts, losses."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""A part that takes the place of another is seen by training, validation and data parallelism."""
+"""A replaced part is seen by training, validation and data parallelism."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Deterministic weights of the parity cases: a rule instead of files, so that the cases run
+"""Deterministic weights for the parity tests, from a formula instead of files, so that they run
 anywhere.
 """
 

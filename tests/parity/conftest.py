@@ -1,5 +1,5 @@
-"""Makes the helpers beside the parity tests importable; collects those of official modules' goldens
-only where the goldens are.
+"""Makes the helpers of the parity tests importable; collects tests that need the goldens of
+official modules only where these exist.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""The classifier loss with ResNet-50, whose weights follow the rule."""
+"""The classifier loss with a ResNet-50 whose weights follow the formula."""
 
 import pytest
 import torchvision

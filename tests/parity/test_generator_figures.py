@@ -1,4 +1,4 @@
-"""Printed figures of VAR's and MaskGIT's transformers on weights from a rule
+"""Published numbers of VAR's and MaskGIT's transformers on weights from a formula
 (docs/reference/specification.md, VAR and MaskGIT).
 """
 

@@ -1,4 +1,4 @@
-"""Figures of the official auto-regressive transformer: backbone and next-sub-token head under their
+"""Numbers of the official auto-regressive transformer: backbone and next-sub-token head under their
 official names.
 """
 

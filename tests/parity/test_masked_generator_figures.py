@@ -1,5 +1,5 @@
-"""Printed figures of TiTok's generators on weights from a rule (docs/reference/specification.md,
-TiTok).
+"""Published numbers of TiTok's generators on weights from a formula
+(docs/reference/specification.md, TiTok).
 """
 
 import pytest

@@ -1,5 +1,5 @@
-"""Printed figures of other systems' encoders and decoders: official modules, weights by the rule
-under the official names.
+"""Published numbers of other systems' encoders and decoders: official modules, with weights from
+the formula under the official names.
 """
 
 import torch

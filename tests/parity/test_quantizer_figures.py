@@ -1,5 +1,5 @@
-"""Figures of the official grouped, residual and multi-scale quantizers, with inputs and weights by
-a rule.
+"""Numbers of the official grouped, residual and multi-scale quantizers, with inputs and weights
+from a formula.
 """
 
 import pytest

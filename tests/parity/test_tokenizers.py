@@ -1,4 +1,4 @@
-"""Figures of the official tokenizer modules."""
+"""Numbers of the official tokenizer modules."""
 
 import torch
 from appendix import check, fill, sine

@@ -1,4 +1,4 @@
-"""Many trainings in processes of their own, and Ctrl-C."""
+"""Many trainings in separate processes, and Ctrl-C."""
 
 import os
 import pickle

@@ -1,4 +1,4 @@
-"""The frame of the benchmarks."""
+"""The framework of the benchmarks."""
 
 import json
 

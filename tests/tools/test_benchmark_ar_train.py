@@ -1,4 +1,4 @@
-"""The benchmark of a generator's training step measures what it says."""
+"""The benchmark of a generator's training step measures what it claims."""
 
 import argparse
 

@@ -1,4 +1,4 @@
-"""The benchmark of decoding measures what it says."""
+"""The benchmark of decoding measures what it claims."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The benchmark of IBQ compares two forms of the same."""
+"""The benchmark of IBQ compares two forms of the same computation."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""The benchmark of paradigms measures whole images and compares them with the first."""
+"""The benchmark of paradigms times whole images and compares them with the first config."""
 
 import argparse
 from pathlib import Path

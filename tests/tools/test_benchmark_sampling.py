@@ -1,4 +1,4 @@
-"""The benchmark of sampling counts what it says."""
+"""The benchmark of sampling counts what it claims."""
 
 import argparse
 

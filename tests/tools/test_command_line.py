@@ -1,4 +1,4 @@
-"""The tools as a user calls them, in processes of their own."""
+"""The tools as a user runs them, in separate processes."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What the demo computes, without a browser; and the page in a headless one, where there is one."""
+"""What the demo computes, without a browser, and its page in a headless one if there is one."""
 
 import math
 import re

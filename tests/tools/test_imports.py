@@ -1,4 +1,4 @@
-"""What a tool imports before the package decides how its threads wait."""
+"""The imports of a tool before the package decide how its threads wait."""
 
 import ast
 import subprocess

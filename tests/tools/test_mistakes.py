@@ -1,5 +1,5 @@
-"""Users' mistakes are one sentence; bugs in users' parts keep their traceback; terminals lose
-nothing.
+"""Users' mistakes give one sentence, bugs in users' parts keep their traceback, and a failing
+terminal loses nothing.
 """
 
 import errno

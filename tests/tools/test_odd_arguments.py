@@ -1,4 +1,4 @@
-"""Arguments that no tool can use are one sentence, before anything is written."""
+"""Arguments that no tool can use give one sentence, before anything is written."""
 
 import runpy
 import sys

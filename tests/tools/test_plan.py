@@ -1,4 +1,4 @@
-"""The length of a run: a budget, a plan that is kept, and estimates from what was measured."""
+"""The length of a quickstart: a budget, a plan that is kept, and estimates from measured times."""
 
 import re
 
@@ -32,7 +32,7 @@ def test_a_budget_scales_all_trainings_alike(minutes):
     )
 
 
-def test_a_budget_below_what_is_no_training_leaves_a_few_steps():
+def test_a_budget_too_small_for_any_training_leaves_a_few_steps():
     assert {stage.steps for stage in PLAN.within(0.01).stages.values()} == {LEAST_STEPS}
 
 

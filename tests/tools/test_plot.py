@@ -31,7 +31,7 @@ def test_a_line_that_is_cut_within_a_letter(tmp_path):
     assert plot.read_curves(tmp_path) == dict(loss={1: 2.0})
 
 
-def test_what_goes_on_replaces_what_was_later(runs):
+def test_a_resumed_log_replaces_later_values(runs):
     curves = plot.read_curves(runs[0])
     assert curves == dict(loss={1: 9, 2: 8, 3: 70.0}, lr={1: 0.1, 2: 0.1}, psnr={3: 20.0})
     assert plot.smooth([1.0, 3.0, 8.0], 2) == [1.0, 2.0, 5.5]

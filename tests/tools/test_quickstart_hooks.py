@@ -1,4 +1,4 @@
-"""Estimates and pictures on the way leave the training as it was."""
+"""Estimates and pictures during a training do not change it."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""tools/reconstruct.py as a command: exit codes, names, and what it leaves behind."""
+"""tools/reconstruct.py as a command: exit codes, file names, and what it leaves behind."""
 
 import runpy
 import sys

@@ -1,4 +1,4 @@
-"""Mistakes of tools/sample.py are message in one line, before anything is written."""
+"""Mistakes in calls of tools/sample.py give one line, before anything is written."""
 
 import runpy
 import sys
@@ -81,7 +81,7 @@ def test_the_classes_are_printed(main, checkpoint, tmp_path, monkeypatch, capsys
     assert np.load(tmp_path / 'x.npz')['arr_1'].tolist() == [1, 10]
 
 
-def test_a_checkpoint_of_other_settings_is_said_to_be_one(checkpoint, tmp_path, monkeypatch):
+def test_a_checkpoint_with_other_settings_is_reported(checkpoint, tmp_path, monkeypatch):
     # Of another size the weights are the same.
     trained = load_config(config_path('tiny/ar_32'), {'model.image_size': 16}).pretty_text
     trained = trained.replace('seed=0', 'seed=1').replace('dropout=0.0', 'dropout=0.5', 1)

@@ -1,4 +1,4 @@
-"""Generated images against a reference: as they are sampled, and from the file of the same
+"""Generated images compared with a reference, while they are sampled and from a file of the same
 samples.
 """
 
@@ -67,7 +67,7 @@ def test_mistakes(checkpoint, tmp_path):
         compare_sets(checkpoint, tmp_path / 'empty')
 
 
-def test_a_bug_in_a_network_of_ones_own_is_no_mistake_of_the_options(tmp_path):
+def test_bugs_in_a_users_network_are_not_reported_as_wrong_options(tmp_path):
     class Broken(TimmFeatures):
         def __init__(self) -> None:
             len(3)

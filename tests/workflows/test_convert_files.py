@@ -1,4 +1,4 @@
-"""Converting with several files: joined, apart again, and tokenizers that are put in."""
+"""Converting several files: joining, splitting again, and supplying a tokenizer."""
 
 import pytest
 import torch

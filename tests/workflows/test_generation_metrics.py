@@ -1,4 +1,4 @@
-"""Table 4's columns of a tiny generator: equal to those of the file of the same samples."""
+"""Table 4's columns of a tiny generator equal those measured on a file of the same samples."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""From a tokenizer of several digits, or of one axis, to samples: training, tokens, generator."""
+"""From tokenizers with several digits, or one axis, to samples: training, tokens, generator."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""The masked and the next-scale generator through the tools: a training and samples."""
+"""The masked and the next-scale generator through the tools: training and sampling."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Weights to start from that are not there: the error has the key and a way on."""
+"""If weights to start from are missing, the error names the key and a remedy."""
 
 import re
 from pathlib import Path

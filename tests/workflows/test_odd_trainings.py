@@ -1,4 +1,4 @@
-"""Trainings that are over before they begin, and schedules that cannot be followed."""
+"""Trainings that end before they begin, and schedules that cannot be followed."""
 
 from pathlib import Path
 

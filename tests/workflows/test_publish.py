@@ -1,4 +1,4 @@
-"""A work directory becomes a model folder; checkpoints of ours change their format."""
+"""A work directory becomes a model folder, and our checkpoints change their format."""
 
 import json
 import shutil

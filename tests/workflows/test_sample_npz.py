@@ -1,4 +1,4 @@
-"""Samples in one file: batches, stops, and mistakes."""
+"""Samples in one file: batches, interruptions and mistakes."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Token caches in LlamaGen's and RAR's files, and back."""
+"""Token caches to LlamaGen's and RAR's files and back."""
 
 import json
 import runpy
@@ -44,7 +44,7 @@ def make(folder: Path, grid: list[int], codebook_size, dtype: str) -> np.ndarray
 
 
 @pytest.mark.parametrize('name', ['llamagen', 'rar/pretokenized.jsonl', 'codes/0.npy'])
-def test_a_source_that_is_not_there_is_said_to_be_not_there(tmp_path, name):
+def test_a_missing_source_is_reported_as_missing(tmp_path, name):
     with pytest.raises(UserError, match=f'^There is no {tmp_path / name}: give a folder of npy'):
         import_tokens(tmp_path / name, tmp_path / 'out')
     with pytest.raises(UserError, match=f'^TokenCache: there is no folder {tmp_path / name};'):
@@ -118,7 +118,7 @@ def test_files_of_other_programs(tmp_path, tokenizer):
 
 
 @pytest.mark.parametrize('name', ['config', 'checkpoint', 'size', 'views'])
-def test_a_header_leaves_nothing_to_say(tmp_path, tokenizer, name, monkeypatch, capsys):
+def test_a_header_makes_other_options_an_error(tmp_path, tokenizer, name, monkeypatch, capsys):
     make(tmp_path / 'cache', [4, 4], 300, 'uint16')
     export_tokens(tmp_path / 'cache', tmp_path / 'out', 'jsonl')
     value = dict(config=tokenizer[0], checkpoint=tokenizer[1], size=32, views=2)[name]

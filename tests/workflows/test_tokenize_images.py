@@ -1,4 +1,4 @@
-"""Tokens of folders of images: their labels, and sizes that do not fit together."""
+"""Tokens of image folders: labels, and sizes that do not match."""
 
 from pathlib import Path
 

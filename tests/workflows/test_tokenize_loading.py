@@ -1,5 +1,5 @@
-"""How tokenizing reads and writes: workers started once, blocks of several processes as ranges of
-bytes.
+"""How tokenizing reads and writes: workers started once, and byte ranges for the blocks of several
+processes.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a config needs for a training is looked for before a folder is made."""
+"""Everything that a training needs is checked before a folder is created."""
 
 import multiprocessing
 from pathlib import Path

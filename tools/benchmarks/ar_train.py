@@ -1,5 +1,5 @@
-"""A training step of a generator on cached tokens: its products, the wait for data, and the memory
-of one classifier over the whole codebook.
+"""A training step of a generator on cached tokens: its matrix products, the wait for data, and the
+memory of a single classifier over the whole codebook.
 """
 
 import argparse
@@ -34,9 +34,9 @@ from openmagvit2.datasets import TokenCache
 from openmagvit2.datasets.token_files import FORMAT, HEADER, LABELS, TOKENS, token_dtype
 from openmagvit2.models.heads import SingleHead
 
-# Parts of a step that may be spent waiting for data, and bytes that the single head may take.
+# Fraction of a step that may be spent waiting for data, and bytes that the single head may take.
 MOST_WAIT, MOST_BYTES = 0.02, 1e9
-# Operations of a product that counts as large.
+# Operations from which a product counts as large.
 LARGE = 1e8
 
 
@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
-    """Measure the step of the generator, then loss and memory of the single head, in float32."""
+    """Measure a step of the generator, then loss and memory of the single head, in float32."""
     yield _step(args, machine)
     yield _single_head(args, machine)
 
@@ -71,7 +71,7 @@ def _step(args: argparse.Namespace, machine: Machine) -> Result:
         batches = _batches(folder, args.batch_size, config.train_dataloader.num_workers)
 
         def step() -> tuple[float, float]:
-            """Return seconds in all, and those of them that waited for data."""
+            """Return the seconds of a step, and how many of them were spent waiting for data."""
             begin = time.perf_counter()
             batch = next(batches)
             waited = time.perf_counter() - begin
@@ -108,7 +108,7 @@ def _step(args: argparse.Namespace, machine: Machine) -> Result:
 
 
 def _batches(folder: str, batch_size: int, workers: int) -> Iterator[dict]:
-    """Yield batches of a token cache, by a config's number of workers where there are as many
+    """Yield batches of a token cache, with the config's number of workers if there are as many
     cores.
     """
     workers = min(workers, os.cpu_count() or 1)
@@ -139,7 +139,7 @@ def write_cache(folder: Path, model: nn.Module, count: int) -> None:
 def products(
     step: Callable[[], object], device: torch.device, seconds: float
 ) -> tuple[float, float]:
-    """Measure the rate of a step's large products, operations/s, and their part of its time."""
+    """Measure the rate of a step's large products in operations/s, and their share of its time."""
     kinds = [ProfilerActivity.CPU]
     kinds += [ProfilerActivity.CUDA] * (device.type == 'cuda')
     with profile(activities=kinds, with_flops=True) as found:
@@ -162,7 +162,7 @@ def _single_head(args: argparse.Namespace, machine: Machine) -> Result:
         seconds_of(lambda form=form: losses(*inputs, form), machine.device, args.repeats)
         for form in (own_loss, plain_loss)
     )
-    # Three products of the plain form, and the logits once more.
+    # The three products of the plain form, plus the logits a second time.
     floor = machine.floor(matrix=3 * 2 * tokens * args.head_dim * codes)
     peaks = [head_bytes(codes, args.head_dim, 4 * tokens, form) for form in (own_loss, plain_loss)]
     return Result(
@@ -188,7 +188,7 @@ def own_loss(head: nn.Module, x: Tensor, target: Tensor) -> Tensor:
 
 
 def plain_loss(head: nn.Module, x: Tensor, target: Tensor) -> Tensor:
-    """Compute the same with the table of all logits."""
+    """Compute the same loss from all logits at once."""
     logits = head.classifiers[0](head.norm(x))
     return F.cross_entropy(logits.flatten(0, 1), target.flatten())
 
@@ -201,12 +201,12 @@ def _head_inputs(codes: int, dim: int, tokens: int, device: torch.device) -> tup
 
 
 def head_bytes(codes: int, dim: int, tokens: int, form: Callable) -> float:
-    """Measure the peak bytes of a loss and its backward pass beyond weights and gradients, which
-    nothing is computed for: tensors have shapes alone.
+    """Measure the peak bytes of a loss and its backward pass, beyond weights and gradients. Nothing
+    is computed: the tensors have shapes only.
     """
     with FakeTensorMode():
         head, x, target = _head_inputs(codes, dim, tokens, torch.device('cpu'))
-        # What is allocated once, as tables that are kept.
+        # Allocations that are made once and kept, such as tables.
         with PeakMemory() as memory:
             form(head, x, target).backward()
         used = (*(p for p in head.parameters() if p.grad is not None), x)

@@ -1,4 +1,4 @@
-"""The convolutions of a network, each alone: what the rest of the network costs beside them."""
+"""Time the convolutions of a network by themselves, to see what the rest of the network costs."""
 
 from collections.abc import Callable
 
@@ -13,11 +13,12 @@ LAYOUTS = (torch.contiguous_format, torch.channels_last)
 
 @torch.no_grad()
 def seconds_alone(model: nn.Module, run: Callable[[], object], repeats: int = 3) -> float:
-    """Sum of the times of all convolutions of a run, each alone in the faster of both layouts.
+    """Return the summed seconds of all convolutions of a run, each timed alone in the faster of two
+    memory layouts.
 
     Args:
         model: Network with 2-d convolutions.
-        run: Calls it, without gradients.
+        run: Calls the network, without gradients.
         repeats: Calls of each convolution; the median counts.
     """
     calls: dict[tuple, list[nn.Conv2d]] = {}

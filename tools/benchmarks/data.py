@@ -1,5 +1,5 @@
-"""Loading of images in one process: read, resize and crop to a square, beside a plain PIL pipeline
-and torchvision's.
+"""Loading images in one process (read, resize, crop to a square), compared with a plain PIL
+pipeline and torchvision's.
 """
 
 import argparse
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
-    """Yield one result; the plain form is the faster of the two."""
+    """Yield one result; its plain form is the faster of the two other pipelines."""
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder, f'{i:04}.jpg') for i in range(args.images)]
         for i, path in enumerate(paths):
@@ -55,7 +55,7 @@ def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
 
 
 def _photograph(seed: int) -> Image.Image:
-    """Return something as smooth as a photograph, of ImageNet's usual size."""
+    """Return an image that is as smooth as a photograph, of ImageNet's usual size."""
     noise = np.random.default_rng(seed).integers(0, 256, (24, 32, 3), dtype=np.uint8)
     return Image.fromarray(noise).resize((500, 375), Image.Resampling.BICUBIC)
 

@@ -1,5 +1,5 @@
-"""Time of a token of an auto-regressive generator by the form of its weights, beside the floor
-and a plain loop; acceptance of Jacobi decoding.
+"""Time per token of an auto-regressive generator for each form of its weights, compared with the
+floor and a plain loop; acceptance of Jacobi decoding.
 """
 
 import argparse
@@ -66,7 +66,7 @@ def measure(args: argparse.Namespace, machine: Any) -> Iterator[Any]:
 
 
 def forms(model: nn.Module, half: nn.Module | None) -> Iterator[tuple[str, nn.Module, str]]:
-    """What is timed: a name, the model and the setting ``sampling.weights``."""
+    """Yield what to time: a name, the model, and its setting of ``sampling.weights``."""
     auto = chosen('auto', model.backbone, model.head)
     for weights in dict.fromkeys(('plain', auto, 'int8')):
         yield f'weights {weights}', model, weights
@@ -77,7 +77,9 @@ def forms(model: nn.Module, half: nn.Module | None) -> Iterator[tuple[str, nn.Mo
 
 
 def weights_read(model: nn.Module) -> int:
-    """Count the weights that one position reads: the head's blocks once for each sub-token."""
+    """Count the weights that decoding one position reads; the head's blocks count once per
+    sub-token.
+    """
 
     def size(module: nn.Module) -> int:
         return sum(p.numel() for p in module.parameters())
@@ -88,7 +90,7 @@ def weights_read(model: nn.Module) -> int:
 
 
 def starts(model: nn.Module, batch: int) -> Tensor:
-    """Return prefix rows (2 * batch, P, dim), the null half behind."""
+    """Return the prefix rows (2 * batch, P, dim); the second half is that of the null condition."""
     labels = [i % (model.num_classes or 1) for i in range(batch)]
     condition, _ = model.conditioner.requests(labels)
     null = model.conditioner.null(batch)
@@ -99,7 +101,7 @@ def starts(model: nn.Module, batch: int) -> Tensor:
 
 @torch.no_grad()
 def token_seconds(model: nn.Module, batch: int, steps: int, weights: str) -> float:
-    """Return the median seconds of a position, the first left out."""
+    """Return the median seconds of a position, without the first."""
     backbone, head = for_decoding(model.backbone, weights), for_decoding(model.head, weights)
     start, sampler = starts(model, batch), SubTokenSampler(guidance=GUIDANCE)
     random = torch.rand(batch, steps, len(head.vocab_sizes), dtype=torch.float64)
@@ -116,7 +118,9 @@ def token_seconds(model: nn.Module, batch: int, steps: int, weights: str) -> flo
 
 @torch.no_grad()
 def plain_seconds(model: nn.Module, batch: int, steps: int) -> float:
-    """Return the same with a pass for each half, and caches joined anew at each position."""
+    """Return the same for a plain loop: one pass per half, and caches that are concatenated at each
+    position.
+    """
     head, sampler = model.head, SubTokenSampler(guidance=GUIDANCE)
     halves = starts(model, batch).chunk(2)
     caches: list[list[Any]] = [[_Joined() for _ in model.backbone.blocks] for _ in halves]
@@ -138,7 +142,7 @@ def plain_seconds(model: nn.Module, batch: int, steps: int) -> float:
 
 @torch.no_grad()
 def jacobi_seconds(model: nn.Module, steps: int, window: int) -> tuple[float, list[int]]:
-    """Return the seconds of a position of one image, and the positions that each pass accepted."""
+    """Return the seconds per position for one image, and how many positions each pass accepted."""
     form = chosen('auto', model.backbone, model.head)
     backbone, head = for_decoding(model.backbone, form), for_decoding(model.head, form)
     sampler = SubTokenSampler(guidance=GUIDANCE, decoding='jacobi', window=window)
@@ -153,7 +157,7 @@ def jacobi_seconds(model: nn.Module, steps: int, window: int) -> tuple[float, li
 
 
 class _Joined:
-    """A cache without memory of its own."""
+    """A cache that allocates nothing in advance: it concatenates at each position."""
 
     filled = 0
 

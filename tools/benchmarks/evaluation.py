@@ -1,5 +1,5 @@
-"""Time of metrics beside encoding and decoding the same images; networks of metrics are timed for
-themselves where their weights are.
+"""Time of metrics, compared with encoding and decoding the same images; networks of metrics are
+timed separately if their weights are available.
 """
 
 import argparse
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
-    """Measure encoding and decoding, and each metric whose weights are at hand."""
+    """Measure encoding and decoding, and each metric whose weights are available."""
     model, number = init_model(args.config, device=machine.device), args.batch_size
     data = dict(image=torch.randint(0, 256, (number, 3, args.size, args.size), dtype=torch.uint8))
     samples = model.val_step(data)
@@ -41,7 +41,7 @@ def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
         try:
             metric.prepare()
         except UserError:
-            # Its network's weights are not at hand.
+            # The weights of its network are not available.
             continue
         seconds = seconds_of(
             lambda metric=metric: metric.process(data, samples), machine.device, args.repeats

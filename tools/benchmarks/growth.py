@@ -1,5 +1,5 @@
-"""How cost grows: the LFQ loss with bits, a tokenizer with the size of images, decoding with the
-batch, a backbone with the length of a sequence; as a picture too.
+"""How cost grows: the LFQ loss with bits, a tokenizer with image size, decoding with the batch, and
+a backbone with sequence length; also as a picture.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
-    """Yield one result for each number, series by series; then write the picture."""
+    """Yield one result per point, series by series, then write the picture."""
     generator = Generator.from_config(args.generator).model.to(machine.device)
     panels = []
     network = f'of {args.generator}'
@@ -69,7 +69,7 @@ def _loss(bits: int, machine: Machine, repeats: int) -> float:
 
 
 def _reconstruction(args: argparse.Namespace, machine: Machine):
-    """Return the seconds of encoding and decoding one image, by its side."""
+    """Return a function from the side of an image to the seconds of encoding and decoding it."""
     model = init_model(args.tokenizer, device=machine.device)
 
     @torch.no_grad()
@@ -81,7 +81,7 @@ def _reconstruction(args: argparse.Namespace, machine: Machine):
 
 
 def _position(model: torch.nn.Module, batch: int) -> float:
-    """Return the seconds of a position of a batch, with guidance."""
+    """Return the seconds of decoding one position of a batch, with guidance."""
     return token_seconds(model, batch, 4, chosen('auto', model.backbone, model.head))
 
 
@@ -93,7 +93,7 @@ def _backbone(model: torch.nn.Module, length: int, machine: Machine, repeats: in
 
 
 def plot(panels: Sequence[tuple[str, Sequence[int], Sequence[float]]], path: Path) -> None:
-    """Write a picture of seconds over each number, logarithmic in both but for bits."""
+    """Plot the seconds of each series; all axes are logarithmic, except that of bits."""
     import matplotlib
 
     matplotlib.use('Agg')

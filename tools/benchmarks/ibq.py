@@ -1,4 +1,4 @@
-"""Time and memory of the index backpropagation quantizer, beside the form with all logits."""
+"""Time and memory of index backpropagation, compared with the form that keeps all logits."""
 
 from collections.abc import Callable, Iterator
 
@@ -11,14 +11,14 @@ from benchmarks.memory import PeakMemory, memory_by_default
 from benchmarks.report import Result, number
 from openmagvit2.models.quantizers import IBQ
 
-# Bytes beyond the table and its gradient that the paper's largest codebook may take.
+# Bytes that the paper's largest codebook may take beyond the table and its gradient.
 MOST_BYTES = 1.5e9
 
 
 def measure_ibq(
     codes: int, dim: int, tokens: int, machine: Machine, repeats: int = 1
 ) -> Iterator[Result]:
-    """Yield one result; not passed where the memory is beyond what is allowed."""
+    """Yield one result, which fails if it takes more memory than allowed."""
     ibq = IBQ(codebook_size=codes, code_dim=dim).to(machine.device).train()
     z = torch.randn(1, dim, tokens, device=machine.device, requires_grad=True)
 
@@ -32,7 +32,8 @@ def measure_ibq(
     seconds, peak = _measure(own, ibq, z, repeats)
     with memory_by_default():
         plain_seconds, plain_peak = _measure(plain, ibq, z, repeats)
-    # The logits forward; backward these, the codes' gradient, and two for the inputs.
+    # Forward, the logits; backward, the logits again, the gradient of the codes, and two products
+    # for the inputs.
     floor = machine.floor(matrix=5 * 2 * tokens * dim * codes)
     yield Result(
         f'IBQ, forward and backward, {codes} codes of {dim} dimensions, {tokens} tokens; memory '
@@ -52,8 +53,8 @@ def measure_ibq(
 
 
 def plain_loss(x: Tensor, table: Tensor, temperature: float) -> Tensor:
-    """Return losses and a use of the codes as the official code forms them, from all logits of
-    (M, D).
+    """Return the losses plus a term that uses the codes, computed as in the official code, from all
+    logits of (M, D).
     """
     logits = x @ table.T
     p = logits.softmax(-1)
@@ -68,7 +69,7 @@ def plain_loss(x: Tensor, table: Tensor, temperature: float) -> Tensor:
 
 
 def _measure(loss: Callable[[], Tensor], ibq: IBQ, z: Tensor, repeats: int) -> tuple[float, float]:
-    """Return the median seconds, and peak bytes without the table's gradient."""
+    """Return the median seconds, and the peak bytes without the gradient of the table."""
 
     def step() -> None:
         ibq.zero_grad(set_to_none=True)

@@ -1,5 +1,5 @@
-"""Time and peak memory of the LFQ losses, forward and backward, by bits and tokens, beside the
-dense definition where that fits; then of IBQ.
+"""Time and peak memory of the LFQ losses, forward and backward, by bits and tokens, compared with
+the dense definition where that fits in memory; then of IBQ.
 """
 
 import argparse
@@ -20,9 +20,9 @@ SIZES = ((18, 256), (18, 1024), (18, 4096), (18, 16384), (18, 65536), (10, 1024)
 
 
 def dense_entropies(x: Tensor, temperature: float, eps: float) -> tuple[Tensor, Tensor]:
-    """Return per-sample and codebook entropy of (M, bits) by the definition, with tables of M x
-    2^bits numbers (docs/reference/specification.md, Lookup-free quantization), in the operations of
-    the official code.
+    """Return the per-sample and the codebook entropy of (M, bits) by definition, with tables of
+    M x 2^bits numbers (docs/reference/specification.md, Lookup-free quantization) and the
+    operations of the official code.
     """
     bits = x.shape[1]
     table = (
@@ -59,7 +59,7 @@ def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
         z = torch.randn(1, bits, tokens, device=machine.device, requires_grad=True)
         lfq = LFQ(num_bits=bits).to(machine.device)
         found = _measure(lambda lfq=lfq, z=z: sum(lfq(z).losses.values()), args.repeats, z)
-        # The product of both halves' tables, forward and twice backward.
+        # The product of the tables of both halves, once forward and twice backward.
         floor = machine.floor(matrix=3 * 2 * tokens * 2**bits)
         result = Result(
             f'LFQ loss, forward and backward, 2^{bits} codes, {tokens} tokens',
@@ -85,7 +85,7 @@ def _dense_loss(z: Tensor) -> Tensor:
 
 
 def _measure(loss: Callable[[], Tensor], repeats: int, z: Tensor) -> tuple[float, float]:
-    """Return the median seconds and peak bytes, gradients included."""
+    """Return the median seconds and the peak bytes, including gradients."""
 
     def step() -> None:
         z.grad = None

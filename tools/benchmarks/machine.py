@@ -1,5 +1,5 @@
-"""What this machine can do: rates of matrix products, convolutions and reading, which set
-the floors.
+"""Rates of this machine for matrix products, convolutions and reading, from which floors are
+computed.
 """
 
 import functools
@@ -15,14 +15,16 @@ import torch.nn.functional as F
 
 from openmagvit2.errors import UserError
 
-# More than the caches of a processor hold.
+# More than a processor's caches hold.
 READ_BYTES = 256 * 2**20
 
 
 def seconds_of(
     step: Callable[[], object], device: str | torch.device = 'cpu', repeats: int = 3
 ) -> float:
-    """Return the median time of a call, after one that is not counted; waits for the device."""
+    """Return the median seconds of a call, including the wait for the device; the first call is not
+    counted.
+    """
     times = []
     for _ in range(repeats + 1):
         wait_for(device)
@@ -34,20 +36,20 @@ def seconds_of(
 
 
 def wait_for(device: str | torch.device) -> None:
-    """Wait until the device has done what it was given."""
+    """Wait until the device has finished its work."""
     kind = torch.device(device).type
     if kind != 'cpu':
         getattr(torch, kind).synchronize()
 
 
 class Machine:
-    """The rates of a device, each measured at the first question.
+    """The rates of a device, each measured when it is first needed.
 
     Args:
         device: Device that the parts run on.
 
     Attributes:
-        matrix_rate, convolution_rate: Called with a dtype, operations a second.
+        matrix_rate, convolution_rate: Functions of a dtype that return operations per second.
     """
 
     def __init__(self, device: str = 'cpu') -> None:
@@ -70,16 +72,16 @@ class Machine:
         return names[0] if names else platform.processor() or platform.machine()
 
     def _matrix_rate(self, dtype: torch.dtype = torch.float32) -> float:
-        """Return the operations a second of a large matrix product; a multiply-add is two."""
-        # Processors without bfloat16 units are a hundred times slower in it.
+        """Return the operations per second of a large matrix product; a multiply-add is two."""
+        # Processors without bfloat16 units are a hundred times slower in bfloat16.
         slow = self.device.type == 'cpu' and dtype != torch.float32
         size = 8192 if self.device.type != 'cpu' else 256 if slow else 1024
         a, b = (torch.randn(size, size, device=self.device).to(dtype) for _ in range(2))
         return 2 * size**3 / seconds_of(lambda: a @ b, self.device)
 
     def _convolution_rate(self, dtype: torch.dtype = torch.float32) -> float:
-        """Return the operations a second of a 3x3 convolution with 128 channels, in its faster
-        layout.
+        """Return the operations per second of a 3x3 convolution with 128 channels, in its faster
+        memory layout.
         """
         batch, size = (1, 32) if self.device.type == 'cpu' else (32, 128)
         x = torch.randn(batch, 128, size, size, device=self.device).to(dtype)
@@ -98,7 +100,7 @@ class Machine:
 
     @functools.cached_property
     def bandwidth(self) -> float:
-        """Bytes a second that a product with a vector reads, which is what decoding does."""
+        """Bytes per second that a matrix-vector product reads, as decoding does."""
         rows = READ_BYTES // 4 // 4096
         matrix = torch.ones(rows, 4096, device=self.device)
         vector = torch.ones(4096, device=self.device)
@@ -112,11 +114,11 @@ class Machine:
         read: float = 0.0,
         dtype: torch.dtype = torch.float32,
     ) -> float:
-        """Return the seconds that work takes at least.
+        """Return the least time that some work takes, in seconds.
 
         Args:
-            matrix, convolution: Operations, a multiply-add being two.
-            read: Bytes, read while the operations run.
+            matrix, convolution: Operations; a multiply-add counts as two.
+            read: Bytes that are read while the operations run.
             dtype: Compute type of the operations.
         """
         busy = matrix / self.matrix_rate(dtype) if matrix else 0.0
@@ -124,7 +126,7 @@ class Machine:
         return max(busy, read / self.bandwidth if read else 0.0)
 
     def content(self) -> dict:
-        """Return all of it for the report."""
+        """Return all rates for the report."""
         return dict(
             device=str(self.device),
             processor=self.processor,

@@ -1,4 +1,4 @@
-"""Peak memory of a call."""
+"""Measure the peak memory of a call."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -15,10 +15,10 @@ from openmagvit2.memory import give_back, keep_freed_memory, set_thresholds
 
 
 class PeakMemory(TorchDispatchMode):
-    """Adds up the storages that live at once, as operations make them and Python lets them go: the
-    same on every device, and repeatable.
+    """Adds up the storages that are alive at the same time, from the operation that creates one
+    until Python frees it: repeatable, and the same on every device.
 
-    Storages that existed before are not counted. What an operation needs inside it is not seen.
+    Storages that existed before are not counted, and neither is memory used inside an operation.
     """
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class PeakMemory(TorchDispatchMode):
 
 
 def timed(step: Callable[[], object], machine: Machine, repeats: int) -> tuple[float, float]:
-    """Seconds of a call and the largest memory of its tensors in bytes, after one to warm up."""
+    """Return the seconds of a call and the peak bytes of its tensors, after one to warm up."""
     step()
     with PeakMemory() as memory:
         step()
@@ -56,7 +56,7 @@ def timed(step: Callable[[], object], machine: Machine, repeats: int) -> tuple[f
 def timed_by_default(
     step: Callable[[], object], machine: Machine, repeats: int
 ) -> tuple[float, float]:
-    """Do the same with memory as a program without this package has it."""
+    """Do the same with glibc's memory settings of a program without this package."""
     step()
     with PeakMemory() as memory:
         step()
@@ -66,9 +66,9 @@ def timed_by_default(
 
 @contextlib.contextmanager
 def memory_by_default(largest: int = 2**25) -> Iterator[None]:
-    """Have memory as a program without this package has it: glibc asks the system for what is
-    larger than the ``largest`` allocation that was freed before, or than 32 MB, and gives back
-    twice that.
+    """Use glibc's memory settings of a program without this package: an allocation larger than the
+    ``largest`` freed before, or than 32 MB, comes from the system, and free memory of twice that
+    size goes back to it.
     """
     largest = min(largest, 2**25)
     set_thresholds(largest, 2 * largest)
@@ -81,18 +81,19 @@ def memory_by_default(largest: int = 2**25) -> Iterator[None]:
 
 @contextlib.contextmanager
 def resident_peak() -> Iterator[dict[str, int]]:
-    """Measure the bytes that this process holds at most, ``beyond`` those before.
+    """Measure the peak bytes of this process, ``beyond`` those that it held before.
 
-    That is all on the CPU, also what operations need inside them; nothing where there is no Linux.
+    They include all memory on the CPU, also that inside operations. Only Linux can tell; elsewhere
+    the dict stays empty.
     """
     found: dict[str, int] = {}
     own = Path('/proc/self')
     if not (own / 'clear_refs').exists():
         yield found
         return
-    # What is kept from before would be used again without being counted.
+    # Freed memory that the process keeps would be reused without being counted.
     give_back()
-    # The high-water mark begins anew.
+    # Resets the high-water mark.
     (own / 'clear_refs').write_text('5')
     before = _status(own, 'VmRSS')
     yield found

@@ -1,4 +1,4 @@
-"""Time and memory of one image, from label to pixels, by generators of different paradigms."""
+"""Time and memory of one image, from label to pixels, for generators of different paradigms."""
 
 import argparse
 import time
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def measure(args: argparse.Namespace, machine: Any) -> Iterator[Result]:
-    """Yield a result for each config: one image in float32, with the config's ``eval_sampling``."""
+    """Yield a result per config: one image in float32, sampled with its ``eval_sampling``."""
     first = None
     for config in args.configs:
         result = _result(config, args.repeats, machine)
@@ -56,9 +56,9 @@ def _result(config: str, repeats: int, machine: Any) -> Result:
 
 
 def _times(generator: Generator) -> tuple[float, float]:
-    """Return the seconds of a whole image, and of its tokens."""
+    """Return the seconds of a whole image, and those of its tokens alone."""
     begin = time.perf_counter()
-    # Copies wait for the device.
+    # The copy to the CPU waits for the device.
     indices = generator.sample_indices([0]).cpu()
     middle = time.perf_counter()
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""What a measurement gives, and how it is printed."""
+"""The result of a measurement, and how it is printed."""
 
 import dataclasses
 import json
@@ -7,19 +7,19 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Result:
-    """Time and memory of one thing, beside the least that they could be and a plain form of it.
+    """Time and memory of a piece of work, with a lower bound and those of a plain implementation.
 
     Attributes:
-        name: What was done, with its sizes and compute type.
-        seconds: Time of it, the median of some repeats.
-        amount, unit: What this time was for: 256 'tokens'.
-        peak: Bytes at the highest point beyond what stood before; None: not measured.
-        floor: Seconds that this machine needs at least, by its measured rates.
+        name: What was done, with sizes and compute type.
+        seconds: Its time, the median of some repeats.
+        amount, unit: What was processed in this time: 256 'tokens'.
+        peak: Peak bytes beyond those allocated before; None: not measured.
+        floor: Least seconds that this machine needs, by its measured rates.
         floor_of: What the floor counts.
-        plain: Seconds of a plain form of the same.
-        plain_peak: Its bytes at the highest point.
-        plain_of: What that form is.
-        notes: More lines.
+        plain: Seconds of a plain implementation.
+        plain_peak: Its peak bytes.
+        plain_of: What the plain implementation is.
+        notes: Further lines.
         passed: False makes the tool return 1.
     """
 
@@ -55,7 +55,7 @@ class Result:
         return '\n'.join([*lines, *(f'  {note}' for note in self.notes)])
 
     def content(self) -> dict:
-        """Return the same for ``--json``, with ratios."""
+        """Return the attributes and their ratios, for ``--json``."""
         ratios = dict(throughput=self.amount / self.seconds)
         if self.floor is not None:
             ratios['floor_ratio'] = self.floor / self.seconds
@@ -65,7 +65,7 @@ class Result:
 
 
 def number(value: float) -> str:
-    """Format a number in three digits, without an exponent: 0.0213, 9.24, 1 340, 256 000."""
+    """Format a number with three digits and without an exponent: 0.0213, 9.24, 1 340, 256 000."""
     if value == 0 or not 1e-6 < abs(value) < 1e12:
         return f'{value:.3g}'
     text = f'{float(f"{value:.3g}"):,.9f}'.rstrip('0').rstrip('.')
@@ -77,8 +77,8 @@ def as_json(machine: dict, results: dict[str, list[Result]], interrupted: bool) 
 
     Args:
         machine: Processor, threads and rates.
-        results: What was measured, by part.
-        interrupted: Whether Ctrl-C ended it before it was done.
+        results: Results by part.
+        interrupted: Whether Ctrl-C ended the run early.
     """
     content = {part: [result.content() for result in found] for part, found in results.items()}
     return json.dumps(dict(machine=machine, results=content, interrupted=interrupted), indent=1)

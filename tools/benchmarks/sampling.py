@@ -1,6 +1,4 @@
-"""Time and resident memory of sampling with caches, beside the memory that weights and caches must
-take.
-"""
+"""Time and resident memory of sampling with caches, next to the size of weights and caches."""
 
 import argparse
 import resource
@@ -20,7 +18,7 @@ from openmagvit2.apis import Generator
 from openmagvit2.errors import UserError
 from openmagvit2.models.samplers import decode_tokens, uniforms
 
-# Peak memory by the bytes of weights and caches.
+# Allowed peak memory, divided by the bytes of weights and caches.
 LIMIT = 1.2
 
 
@@ -37,8 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
-    """Yield figures of the CPU in float32; not passed where memory or the number of caches is
-    beyond what the formula allows.
+    """Yield a result on the CPU in float32, which fails if the memory or the number of caches
+    exceeds what the formula allows.
     """
     before = _resident()
     generator = Generator.from_config(args.config)
@@ -56,8 +54,8 @@ def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
     formula = row_bytes * (
         len(model.backbone.blocks) * model.num_tokens + len(inner) * len(model.head.vocab_sizes)
     )
-    # The system gives memory at the first write: positions that were not decoded are allocated, but
-    # not resident yet.
+    # The system provides memory at the first write: positions that were not decoded are allocated
+    # but not resident.
     unwritten = row_bytes * len(model.backbone.blocks) * (model.num_tokens - steps)
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before + unwritten
     floor, layers = weights + formula, len(model.backbone.blocks) + len(inner)
@@ -90,7 +88,7 @@ def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
 
 @torch.no_grad()
 def _sample(model: nn.Module, batch_size: int, guidance: float, steps: int) -> None:
-    """Do what ``model.generate`` does, up to a position."""
+    """Do what ``model.generate`` does, up to a given position."""
     labels = [i % (model.num_classes or 1) for i in range(batch_size)]
     sampler, k = model.check(labels, dict(guidance=guidance)), len(model.head.vocab_sizes)
     condition, keys = model.conditioner.requests(labels)
@@ -109,7 +107,7 @@ def _sample(model: nn.Module, batch_size: int, guidance: float, steps: int) -> N
 
 
 class _Allocations(TorchDispatchMode):
-    """Counts the tensors that are made empty, as the caches are and nothing else here is."""
+    """Counts the tensors that are allocated empty; here only the caches are."""
 
     count = 0
 
@@ -121,5 +119,5 @@ class _Allocations(TorchDispatchMode):
 
 
 def _resident() -> int:
-    """Return the bytes of this process in memory now (Linux)."""
+    """Return the resident bytes of this process (Linux)."""
     return int(Path('/proc/self/statm').read_text().split()[1]) * resource.getpagesize()

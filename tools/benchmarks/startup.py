@@ -1,4 +1,4 @@
-"""Time until the front door is imported and until a tool answers --help, beside importing torch."""
+"""Time to import openmagvit2.apis and to print a tool's --help, compared with importing torch."""
 
 import argparse
 import subprocess
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
-    """Measure the front door, and the help of training."""
+    """Measure the import of the API, and the --help of training."""
     torch = _seconds(['-c', 'import torch'], args.repeats)
     door = _seconds(['-c', 'from openmagvit2.apis import Tokenizer, list_models'], args.repeats)
     yield Result(

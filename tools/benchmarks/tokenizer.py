@@ -1,5 +1,5 @@
-"""Encoder, quantizer and decoder in one forward pass, beside the convolutions alone and beside the
-same network of plain float32 operations.
+"""Encoder, quantizer and decoder in one forward pass, compared with their convolutions alone and
+with the same network in plain float32 operations.
 """
 
 import argparse
@@ -19,13 +19,13 @@ from benchmarks.report import Result
 from openmagvit2 import console
 from openmagvit2.apis import init_model
 
-# Config, pixels, batch: the table's, the largest, then how cost grows.
+# Config, pixels, batch: that of the table, the largest, then more to see how cost grows.
 SIZES = (('lfq_128', 128, 2), ('lfq_256', 256, 1), ('lfq_128', 128, 1), ('lfq_128', 64, 2))
 PLACES = ('layers.residual', 'encoders.cnn', 'decoders.cnn')
 
 
 def plain_norm_silu_conv(norm: nn.GroupNorm, conv: nn.Module, x: Tensor) -> Tensor:
-    """Group norm, swish and convolution as most code writes them."""
+    """Compute group norm, swish and convolution as most code does."""
     x = norm(x)
     return conv(x * torch.sigmoid(x))
 
@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @torch.no_grad()
 def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
-    """Yield one result for each config, and one more where the device is faster in bfloat16."""
+    """Yield one result per config, and another one if the device is faster in bfloat16."""
     sizes = [(args.config, args.size, args.batch_size)] if args.config else SIZES
     cases = [
         (
@@ -60,7 +60,7 @@ def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
         for config, size, batch in sizes
     ]
     with plain_networks():
-        # First, before other forms leave memory for them.
+        # First, before other forms leave memory that these could reuse.
         plain = [
             timed_by_default(partial(model.reconstruct, image), machine, args.repeats)
             for model, image in cases
@@ -89,7 +89,7 @@ def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
 
 
 def difference(model: nn.Module, half: nn.Module, image: Tensor) -> str:
-    """How codes and reconstructions of a model in another type differ."""
+    """Say how much the codes and reconstructions of a model in another compute type differ."""
     signs = [m.encode(x).codes > 0 for m, x in ((model, image), (half, image.bfloat16()))]
     wrong = (signs[0] != signs[1]).double().mean().item()
     errors = [

@@ -30,11 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
-    """Yield one result in float32, and one more where the device is faster in bfloat16."""
+    """Yield one result in float32, and another one if the device is faster in bfloat16."""
     from openmagvit2.registry import MODELS
 
     config = load_config(config_path(args.config))
-    # Its weights are not everywhere.
+    # Not every machine has its weights.
     config.model.training.losses.pop('perceptual', None)
     config.model.training.adversarial.start = 0
     model = MODELS.build(config.model).to(machine.device).train()
@@ -74,7 +74,7 @@ def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
 
 
 def optimizers(config: Any, model: torch.nn.Module, dtype: str) -> Any:
-    """Return the optimizers of a config for its model, with a compute type."""
+    """Return the optimizers of a config for its model, in the given compute type."""
     from openmagvit2.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
     settings = {k: v for k, v in config.optim_wrapper.items() if k != 'constructor'}

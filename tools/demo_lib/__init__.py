@@ -1,5 +1,5 @@
-"""What ``tools/demo.py`` is made of: the models, what it does with them, and the page.
+"""The parts of ``tools/demo.py``: models, computations and the page.
 
-``models.py`` finds and loads them, ``functions.py`` computes without a browser, ``page.py`` is
-gradio's page over these.
+``models.py`` finds and loads the models, ``functions.py`` computes without a browser, and
+``page.py`` shows the results in gradio.
 """

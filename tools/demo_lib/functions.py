@@ -1,4 +1,4 @@
-"""What the demo computes, from arrays to arrays."""
+"""Everything that the demo computes, from arrays to arrays."""
 
 import math
 from dataclasses import dataclass
@@ -12,16 +12,16 @@ from openmagvit2.evaluation.pixel_errors import psnr_of_images
 from openmagvit2.io import read_image
 from openmagvit2.visualization import image_grid, shrink
 
-# Differences are small: the picture of them shows each this many times as large.
+# Differences are small, so their picture shows them magnified by this factor.
 GAIN = 4
 MAX_SAMPLES = 64
-# Pixels below which the page shows a picture enlarged.
+# The page enlarges pictures that are smaller than this many pixels.
 SHOWN = 256
 
 
 @dataclass
 class Reconstruction:
-    """Pictures uint8 (H, W, 3), PSNR in dB, and the size of the tokens in bits."""
+    """Four pictures uint8 (H, W, 3), the PSNR in dB, and the size of the tokens in bits."""
 
     original: np.ndarray
     reconstruction: np.ndarray
@@ -40,13 +40,13 @@ class Reconstruction:
 
 
 def enlarge(picture: np.ndarray) -> np.ndarray:
-    """Repeat the pixels of a small picture (H, W, 3) for the page, each as a square."""
+    """Enlarge a small picture (H, W, 3) for the page: each pixel becomes a square."""
     times = max(1, SHOWN // max(picture.shape[:2]))
     return picture.repeat(times, 0).repeat(times, 1)
 
 
 def fit(image: str | Image.Image | np.ndarray, side: int) -> np.ndarray:
-    """Read a picture as every tool does; make its longer side at most ``side`` pixels."""
+    """Read a picture as every tool does, and shrink its longer side to at most ``side`` pixels."""
     if isinstance(image, np.ndarray):
         image = Image.fromarray(image)
     return shrink(read_image(image), side)
@@ -55,7 +55,7 @@ def fit(image: str | Image.Image | np.ndarray, side: int) -> np.ndarray:
 def reconstruct(
     tokenizer: Tokenizer, image: str | Image.Image | np.ndarray, side: int
 ) -> Reconstruction:
-    """Send a picture, or the file of one, through a tokenizer.
+    """Encode and decode a picture, given as an array, an image or a file.
 
     Raises:
         UserError: The file cannot be read.
@@ -78,10 +78,10 @@ def reconstruct(
 
 
 def token_map(indices: np.ndarray, digits: int, size: tuple[int, int]) -> np.ndarray:
-    """Draw a colour for each token, the same for the same token, as uint8 (*size, 3).
+    """Draw each token as a colour, equal tokens in equal colours, as uint8 (*size, 3).
 
     Args:
-        indices: (h, w) or (N,), with a last axis of digits where there are several.
+        indices: (h, w) or (N,), plus a last axis of digits if there are several.
         digits: Digits of a token.
         size: Height and width of the picture; latent tokens (N,) are drawn row by row.
     """
@@ -94,7 +94,8 @@ def token_map(indices: np.ndarray, digits: int, size: tuple[int, int]) -> np.nda
     if indices.ndim == 1:
         columns = math.isqrt(len(indices) - 1) + 1
         indices = np.pad(indices, (0, -len(indices) % columns)).reshape(-1, columns)
-    # Steps of the golden ratio, and other irrational numbers, are far apart for neighbours.
+    # Multiples of the golden ratio and of other irrational numbers give neighbouring indices very
+    # different colours.
     steps = np.array([0.6180339887, 0.7548776662, 0.5698402910])
     colours = (indices.astype(np.float64)[..., None] * steps % 1 * 255).astype(np.uint8)
     picture = Image.fromarray(colours).resize(size[::-1], Image.Resampling.NEAREST)
@@ -111,7 +112,7 @@ def sample(
     top_k: int,
     top_p: float,
 ) -> np.ndarray:
-    """Sample a grid of one class, uint8; ``top_k`` 0 and ``top_p`` 1 leave all tokens in.
+    """Sample a grid of one class, uint8; ``top_k=0`` and ``top_p=1`` keep all tokens.
 
     Raises:
         UserError: There are too many samples, or a setting is out of range.

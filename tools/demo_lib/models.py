@@ -11,10 +11,10 @@ QUICKSTART = 'work_dirs/quickstart'
 
 
 def load(door: type, given: Sequence[str], device: str | None):
-    """Load ``[folder or hub name]`` or ``[config, checkpoint]``.
+    """Load ``[folder or hub name]`` or ``[config, checkpoint]`` with ``door``, a class of the API.
 
     Raises:
-        UserError: There are more names, or none such.
+        UserError: There are more than two names, or they lead to no model.
     """
     if len(given) == 1:
         return door.from_pretrained(given[0], device=device)
@@ -24,7 +24,7 @@ def load(door: type, given: Sequence[str], device: str | None):
 
 
 def named(kind: str, door: type, listed: Sequence[Sequence[str]], device: str | None) -> dict:
-    """Return the models by the names that the page shows."""
+    """Load models, and return them by the names that the page shows."""
     models = {}
     for given in listed:
         name = Path(given[-1])
@@ -36,7 +36,9 @@ def named(kind: str, door: type, listed: Sequence[Sequence[str]], device: str | 
 
 
 def of_quickstart(folder: str | Path) -> tuple[list[list[str]], list[list[str]]]:
-    """Return config and newest checkpoint of the quickstart's tokenizer and generator, if any."""
+    """Return config and newest checkpoint of the quickstart's tokenizer and of its generator; an
+    empty list where there is none.
+    """
     found: tuple[list[list[str]], list[list[str]]] = ([], [])
     for part, listed in zip(('tokenizer', 'generator'), found, strict=True):
         where = Path(folder) / part
@@ -53,9 +55,9 @@ def load_all(
     device: str | None = None,
     quickstart: str | Path = QUICKSTART,
 ) -> tuple[dict[str, Tokenizer], dict[str, Generator]]:
-    """Load what the command line names, or the quickstart's result where it names nothing.
+    """Load what the command line names, or the quickstart's models if it names nothing.
 
-    A generator alone shows its own tokenizer too.
+    Without a tokenizer, those of the generators are shown.
 
     Raises:
         UserError: There is nothing to show, or a model cannot be loaded.

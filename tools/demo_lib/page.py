@@ -1,4 +1,4 @@
-"""The demo's page."""
+"""Build the demo's page."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from openmagvit2.errors import UserError
 
 
 def build(tokenizers: dict[str, Tokenizer], generators: dict[str, Generator], side: int):
-    """Return gradio's page; pictures are made at most ``side`` pixels wide and high.
+    """Return gradio's page; pictures are shrunk to at most ``side`` pixels in width and height.
 
     Raises:
         UserError: gradio is not installed.
@@ -32,7 +32,7 @@ def build(tokenizers: dict[str, Tokenizer], generators: dict[str, Generator], si
 
 
 def _upload(gr):
-    # As a file: it is read as by every tool, and what cannot be read is one sentence.
+    # As a file, so that it is read as by every tool and a failure is one sentence.
     return gr.Image(
         label='Your picture', type='filepath', image_mode=None, sources=['upload', 'clipboard']
     )
@@ -114,7 +114,7 @@ def _sample_tab(gr, generators: dict[str, Generator]) -> None:
                     raise UserError(f'{field.label} is empty; give a number.')
             return sample(generators[name], *settings)
         except UserError as error:
-            # The page tells it; the console need not.
+            # The page shows the message; the console need not repeat it.
             raise gr.Error(str(error), print_exception=False) from error
 
     which.change(
@@ -125,7 +125,7 @@ def _sample_tab(gr, generators: dict[str, Generator]) -> None:
 
 
 def classes(generator: Generator) -> list[tuple[str, int]]:
-    """Return what the list of classes shows, and the label of each."""
+    """Return the entries of the list of classes, each with its label."""
     count = generator.model.num_classes or 0
     names = generator.class_names or [str(i) for i in range(count)]
     return [(f'{i} {name}' if name != str(i) else name, i) for i, name in enumerate(names)] + [

@@ -1,4 +1,4 @@
-"""For the site: roles of Sphinx in docstrings, as :class:`~a.b.C`, become code, as `C`."""
+"""For the site: turn roles of Sphinx in docstrings, like :class:`~a.b.C`, into code, like `C`."""
 
 import re
 from typing import Any
@@ -9,7 +9,7 @@ ROLE = re.compile(r':(?:class|func|meth|mod|attr|data):`(?:[^`<]*<)?(~)?([^`>]+)
 
 
 class Roles(griffe.Extension):
-    """What mkdocs.yml names: mkdocstrings reads docstrings as Markdown, which knows no roles."""
+    """Extension for mkdocstrings, named in mkdocs.yml: Markdown does not know roles."""
 
     def on_instance(self, *, obj: griffe.Object, **kwargs: Any) -> None:
         """Replace the roles in the docstring of an object."""

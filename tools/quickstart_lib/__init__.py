@@ -1,4 +1,4 @@
-"""The whole path on embedded images in minutes: tokenizer, generator, figures, report."""
+"""The whole path on the embedded images, in minutes: tokenizer, generator, figures, report."""
 
 from quickstart_lib.pipeline import run
 

@@ -1,6 +1,4 @@
-"""What the quickstart does around the iterations of its trainings: estimates, and pictures on the
-way.
-"""
+"""Hooks of the quickstart's trainings: estimates of the time left, and pictures on the way."""
 
 import time
 from collections.abc import Callable
@@ -20,16 +18,16 @@ class PaceHook(Hook):
     """Print an estimate for the whole run after the first steps of a stage.
 
     Args:
-        pace: What was announced.
+        pace: Compares measured times with the announced ones.
         stage: Name of the stage in the plan.
-        steps: Steps to measure, after one that counts for nothing.
+        steps: Steps to measure, after a first one that is not counted.
     """
 
     def __init__(self, pace: Pace, stage: str, steps: int = 20) -> None:
         self.pace, self.stage, self.steps = pace, stage, steps
 
     def before_train(self, runner: Runner) -> None:
-        """Count the steps of this start from here."""
+        """Start counting: the steps of an earlier start do not count."""
         self.count = 0
 
     def after_train_iter(
@@ -39,7 +37,7 @@ class PaceHook(Hook):
         data_batch: dict | None = None,
         outputs: dict | None = None,
     ) -> None:
-        """Measure, and print once."""
+        """Measure, and print the estimate once."""
         self.count += 1
         if self.count == 1:
             self.begin, self.share = time.perf_counter(), CpuShare()
@@ -52,10 +50,10 @@ class PaceHook(Hook):
 
 
 class LivePictureHook(Hook):
-    """Draw with the model as it is, now and then, without a trace in the training.
+    """Draw pictures with the current model now and then, without changing the training.
 
     Args:
-        draw: Gets the model, in eval mode, and the iterations done and in all.
+        draw: Is called with the model in eval mode, the iterations done, and their total.
         first: Seconds until the first picture.
         every: Seconds between two pictures.
     """

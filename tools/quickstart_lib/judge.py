@@ -1,4 +1,4 @@
-"""A small classifier that says which class a sample shows; trained here, on real images only."""
+"""A small classifier, trained here on real images only, that says which class a sample shows."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from openmagvit2.engine.precision import fastest_precision
 
 
 class Judge(nn.Sequential):
-    """Gray images (B, 1, 28, 28) in [-1, 1] to logits (B, 10)."""
+    """Map gray images (B, 1, 28, 28) in [-1, 1] to logits (B, 10)."""
 
     def __init__(self) -> None:
         def block(a: int, b: int) -> list[nn.Module]:
@@ -24,8 +24,8 @@ class Judge(nn.Sequential):
                 nn.MaxPool2d(2),
             ]
 
-        # Clothes stand in the same place in all images: a layer over all positions tells them apart
-        # at a tenth of the operations of more convolutions.
+        # Clothes are in the same place in all images, so a linear layer over all positions tells
+        # them apart with a tenth of the operations that more convolutions would take.
         classifier = [
             nn.Flatten(),
             nn.Dropout(0.2),
@@ -44,8 +44,8 @@ def to_gray(images: np.ndarray) -> Tensor:
 def train_judge(
     images: np.ndarray, labels: np.ndarray, path: Path, epochs: int = 6, seed: int = 0
 ) -> Judge:
-    """Train on uint8 (N, 28, 28, 3), or read ``path`` where a finished one is; images are mirrored
-    and shifted by up to 2 pixels.
+    """Train a judge on uint8 (N, 28, 28, 3), with random mirroring and shifts of up to 2 pixels,
+    and keep it in ``path``; if that file exists, read it instead.
     """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -89,8 +89,8 @@ def accuracy(judge: Judge, images: np.ndarray, labels: np.ndarray) -> float:
 def diversity(
     samples: np.ndarray, labels: np.ndarray, real: np.ndarray, real_labels: np.ndarray
 ) -> float:
-    """Return the mean RMS distance between samples of a class over that between real images of the
-    class, averaged over classes.
+    """Return the mean RMS distance between samples of a class, divided by that between real images
+    of the class, averaged over classes.
     """
     ratios = [
         _spread(samples[labels == c]) / _spread(real[real_labels == c]) for c in np.unique(labels)

@@ -1,4 +1,4 @@
-"""The two pictures of the quickstart."""
+"""Draw the two pictures of the quickstart."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def draw_reconstructions(
 
 
 def draw_samples(generator: Generator, per_class: int, path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Write a row of samples for each class.
+    """Write a grid with a row of samples for each class.
 
     Returns:
         Images uint8 (classes * per_class, H, W, 3), and their labels (classes * per_class,).

@@ -35,12 +35,12 @@ TITLES = dict(
 
 
 class Quickstart:
-    """The whole path on embedded images; what an earlier start has finished is not done again.
+    """The whole path on the embedded images; what an earlier start has finished is not repeated.
 
     Args:
         configs: Folder with ``fsq_28.py`` and ``ar_28.py``.
         work_dir: Receives everything.
-        minutes: Budget in minutes of this machine; None trains as long as the configs say.
+        minutes: Budget in minutes on this machine; None trains for as long as the configs say.
 
     Raises:
         UserError: ``minutes`` is not positive; ``work_dir`` holds a run of another length.
@@ -70,10 +70,10 @@ class Quickstart:
         """Train, evaluate and draw.
 
         Returns:
-            What ``metrics.json`` holds.
+            The content of ``metrics.json``.
 
         Raises:
-            TrainingStopped: A signal came; a second start goes on.
+            TrainingStopped: A signal stopped it; the next start continues.
         """
         begin = time.perf_counter()
         tokenizer = self._train('tokenizer', self._draw_reconstructions)
@@ -94,7 +94,7 @@ class Quickstart:
         return result
 
     def _plan(self, minutes: float | None) -> Pace:
-        """Measure this machine, fix the numbers of steps, and announce."""
+        """Measure this machine, fix the number of steps of each stage, and announce the plan."""
         path, fastest = self.work_dir / 'plan.json', fastest_precision('cpu')
         clock = CpuShare()
         rate, share = convolution_rate(), clock.value()
@@ -170,7 +170,7 @@ class Quickstart:
         write_report(self.work_dir, {}, f'Training the generator: {done} of {steps} steps.')
 
     def _evaluate(self, tokenizer: Path, generator: Path) -> dict:
-        """Return the numbers of the two trainings, and the pictures."""
+        """Write the pictures and return the numbers of both trainings."""
         print(f'{TITLES["judge"]}: a small classifier, trained on the real images')
         real, labels = to_rgb(self.train_set.images), self.train_set.labels
         judge = train_judge(real, labels, self.work_dir / 'judge.pth')

@@ -1,4 +1,4 @@
-"""How long a run is: steps of each stage, fixed once, and what they will take on this machine."""
+"""Plan the length of a run: the steps of each stage, fixed once, and their time on this machine."""
 
 import json
 import time
@@ -7,24 +7,23 @@ from pathlib import Path
 
 from openmagvit2.errors import UserError
 
-# What the README promises of two idle AVX2 cores with a rate of 50 GFLOP/s
-# (speed.convolution_rate).
+# What the README promises for two idle AVX2 cores that reach 50 GFLOP/s (speed.convolution_rate).
 MINUTES, RATE = 12.0, 50.0
-# Judge, evaluation, samples, pictures and the starts of the trainings, at that rate.
+# Time of judge, evaluation, samples, pictures and the start of the trainings, at that rate.
 OTHER_SECONDS = 90.0
 LEAST_STEPS = 10
-# What a file raises that another program wrote, or that was cut.
+# What reading raises for a truncated file or one that another program wrote.
 DAMAGE = (UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError, AttributeError)
-# An estimate that is half as long again as announced is worth a line.
+# An estimate that exceeds the announced time by this factor is reported.
 LATE = 1.5
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A training of the quickstart.
+    """One training of the quickstart.
 
     Attributes:
-        steps: Steps in all.
+        steps: Total number of steps.
         seconds: Time of one step.
     """
 
@@ -34,7 +33,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Plan:
-    """What ``plan.json`` holds.
+    """The content of ``plan.json``.
 
     Attributes:
         minutes: The budget of ``--minutes``; None for the full run.
@@ -48,18 +47,18 @@ class Plan:
 
     @property
     def other_seconds(self) -> float:
-        """Time of all that is no training."""
+        """Time of everything except the trainings."""
         return OTHER_SECONDS * RATE / self.rate
 
     @property
     def total_minutes(self) -> float:
-        """Length of the whole run as measured."""
+        """Length of the whole run, from the measured times of a step."""
         return (
             sum(stage.steps * stage.seconds for stage in self.stages.values()) + self.other_seconds
         ) / 60
 
     def within(self, minutes: float) -> 'Plan':
-        """Return the same stages, longer or shorter, for a budget."""
+        """Return a plan with the same stages, scaled to a budget in minutes."""
         full = sum(stage.steps * stage.seconds for stage in self.stages.values())
         scale = max(60 * minutes - self.other_seconds, 0) / full
         steps = {
@@ -79,10 +78,10 @@ def read_plan(path: Path, minutes: float | None) -> Plan:
 
     Args:
         path: ``plan.json``.
-        minutes: The budget of this start; None takes the one of the plan.
+        minutes: The budget of this start; None accepts that of the plan.
 
     Raises:
-        UserError: The plan is of another budget, or cannot be read.
+        UserError: The plan was made for another budget, or cannot be read.
     """
     try:
         content = json.loads(path.read_text(encoding='utf-8'))
@@ -101,12 +100,11 @@ def read_plan(path: Path, minutes: float | None) -> Plan:
 
 
 class Pace:
-    """Compares what is measured with what was announced, from the start of a run.
+    """Compares measured times with the announced one, from the start of a run.
 
     Args:
         plan: Steps and their expected times.
         announced: Minutes that the user was promised.
-        done: Stages that an earlier start has finished.
     """
 
     def __init__(self, plan: Plan, announced: float) -> None:
@@ -114,13 +112,14 @@ class Pace:
         self.begin = time.perf_counter()
 
     def estimate(self, stage: str, left: int, seconds: float) -> float:
-        """Return the minutes of the whole, from the time so far and a step's time as measured in a
-        stage.
+        """Estimate the minutes of the whole run, from the time so far and the measured time of a
+        step.
 
         Args:
-            stage: The stage that runs.
-            left: Steps of it to go.
-            seconds: Measured time of one; later stages are expected to be off by the same factor.
+            stage: The running stage.
+            left: Its remaining steps.
+            seconds: Measured time of one step; later stages are expected to be off by the same
+                factor.
         """
         names = list(self.plan.stages)
         later = [self.plan.stages[name] for name in names[names.index(stage) + 1 :]]
@@ -131,8 +130,8 @@ class Pace:
         return (time.perf_counter() - self.begin + rest) / 60
 
     def report(self, minutes: float, cause: str) -> str:
-        """Return a line with an estimate, and, where that is much longer than announced, a likely
-        cause and what to do.
+        """Return a line with an estimate and, if it is much longer than announced, a likely cause
+        and a remedy.
         """
         line = f'about {minutes:.1f} minutes in all'
         if minutes < LATE * self.announced:
@@ -141,12 +140,12 @@ class Pace:
 
 
 def likely_cause(share: float, dtype: str, fastest: str) -> str:
-    """Say why a step is slow, and what to do.
+    """Return a sentence that says why a step is slow, and what to do about it.
 
     Args:
-        share: Part of the cores' time that the process had, from 0 to 1.
+        share: Fraction of the cores' time that this process had, from 0 to 1.
         dtype: Type that the stage computes in.
-        fastest: Type that this machine computes faster.
+        fastest: Type that this machine is fastest in.
     """
     if dtype != fastest:
         return f'it computes in {dtype}, which is slow here; set optim_wrapper.dtype=auto.'

@@ -1,4 +1,4 @@
-"""``report.html``: the pictures, the curves, and what each number is."""
+"""Write ``report.html``: pictures, curves, and numbers with their meaning."""
 
 import base64
 import html
@@ -82,7 +82,7 @@ SECTIONS = dict(
 
 
 def read_scalars(work_dir: Path) -> list[dict]:
-    """Return what mmengine logged, over all starts of a run, in order."""
+    """Return the scalars that mmengine logged, over all starts of a run, in order."""
     lines = [
         line
         for path in sorted(work_dir.glob('*/vis_data/scalars.json'))
@@ -92,12 +92,12 @@ def read_scalars(work_dir: Path) -> list[dict]:
 
 
 def write_report(work_dir: Path, metrics: dict, state: str) -> None:
-    """Write ``curves.png`` and ``report.html``, which holds its pictures inside.
+    """Write ``curves.png`` and ``report.html``, which embeds its pictures.
 
     Args:
-        work_dir: Folder of the run; its pictures are shown as far as they are there.
-        metrics: Numbers of a finished run, or none.
-        state: How far the run is.
+        work_dir: Folder of the run; pictures that do not exist yet are left out.
+        metrics: Numbers of a finished run; empty before.
+        state: How far the run has got.
     """
     _draw_curves(work_dir)
     classes = ', '.join(FashionMNIST.classes)
@@ -122,7 +122,7 @@ def _draw_curves(work_dir: Path) -> None:
     for row, (part, curves) in zip(axes, CURVES.items(), strict=True):
         scalars = read_scalars(work_dir / part)
         for axis, (name, title) in zip(row, curves, strict=True):
-            # A later start repeats what a stop has cut; its values win.
+            # A resumed start repeats the steps after the last checkpoint; its values win.
             points = sorted({s['step']: s[name] for s in scalars if name in s}.items())
             axis.plot(
                 [step for step, _ in points],

@@ -1,4 +1,4 @@
-"""How fast this machine computes what the quickstart needs."""
+"""Measure how fast this machine computes what the quickstart needs."""
 
 import time
 from collections.abc import Callable
@@ -12,8 +12,8 @@ from openmagvit2.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS
 
 
 def convolution_rate() -> float:
-    """Return GFLOP/s of a 3x3 convolution of 64 channels, forward and backward, on (64, 64, 14, 14)
-    in float32.
+    """Return the GFLOP/s of a 3x3 convolution with 64 channels, forward and backward, on
+    (64, 64, 14, 14) in float32.
     """
     layer = nn.Conv2d(64, 64, 3, padding=1)
     image = torch.ones(64, 64, 14, 14, requires_grad=True)
@@ -22,14 +22,14 @@ def convolution_rate() -> float:
 
 
 def step_time(config: Config, batch: dict) -> float:
-    """Return the seconds of one training step of a config on ``batch``, with weights and optimizers
-    that are then thrown away.
+    """Return the seconds of one training step of a config on ``batch``; its weights and optimizers
+    are thrown away afterwards.
     """
     with torch.random.fork_rng():
         model = MODELS.build(config.model).train()
         optimizers = config.optim_wrapper.to_dict()
         if optimizers['dtype'] == 'auto':
-            # The same type, without its line in the log.
+            # The type that 'auto' would choose, but without a line in the log.
             optimizers['dtype'] = fastest_precision('cpu').dtype
         constructor = dict(type=optimizers.pop('constructor'), optim_wrapper_cfg=optimizers)
         wrappers = OPTIM_WRAPPER_CONSTRUCTORS.build(constructor)(model)
@@ -37,7 +37,9 @@ def step_time(config: Config, batch: dict) -> float:
 
 
 def least_time(step: Callable[[], object], repeats: int = 3) -> float:
-    """Return the least of some times of ``step`` in seconds, after one that counts for nothing."""
+    """Return the shortest of some times of ``step`` in seconds, after a first one that is not
+    counted.
+    """
     times = []
     for _ in range(1 + repeats):
         begin = time.perf_counter()
@@ -47,14 +49,14 @@ def least_time(step: Callable[[], object], repeats: int = 3) -> float:
 
 
 class CpuShare:
-    """The part of the cores' time that this process has had since the object was made, from 0 to
-    1.
+    """The fraction of the cores' time, from 0 to 1, that this process has had since the object was
+    made.
     """
 
     def __init__(self) -> None:
         self.begin = time.perf_counter(), time.process_time()
 
     def value(self) -> float:
-        """Time of all threads over wall time and threads."""
+        """Return the CPU time of this process, divided by wall time and number of threads."""
         wall, own = time.perf_counter() - self.begin[0], time.process_time() - self.begin[1]
         return own / (wall * torch.get_num_threads())

@@ -1,4 +1,4 @@
-"""Experiments over many configs and seeds."""
+"""Experiments with many configs and seeds."""
 
 from studies.ablation import run_all
 from studies.plot import plot_rows

@@ -1,5 +1,5 @@
-"""Train and test each of some configs with each of some seeds; what an earlier start has finished
-is not done again.
+"""Train and test several configs with several seeds each; what an earlier start has finished is not
+repeated.
 """
 
 import json
@@ -41,14 +41,14 @@ def run_all(
     """Run every config with every seed.
 
     Args:
-        configs: Config files; their names name the rows.
-        seeds: Each goes to the key ``seed``.
+        configs: Config files; their names become the names of the rows.
+        seeds: Values of the config key ``seed``.
         work_dir: Receives ``<config>/seed_<n>/`` with logs, checkpoints and ``result.json``.
-        jobs: Trainings at a time, each on its share of the CPU's cores.
-        tokenizer: Config of a tokenizer to train first, with seed 0; its checkpoint goes to
-            ``model.tokenizer.checkpoint`` of all.
-        judge: Also sample 20 images of each Fashion-MNIST class, and ask a classifier trained on
-            the real images.
+        jobs: Trainings at a time, each on its share of the CPU cores.
+        tokenizer: Config of a tokenizer to train first, with seed 0; all configs get its checkpoint
+            as ``model.tokenizer.checkpoint``.
+        judge: Also sample 20 images of each Fashion-MNIST class and classify them with a network
+            trained on real images.
         options: Overrides for every config, by dotted path.
 
     Returns:
@@ -62,23 +62,25 @@ def run_all(
         options['model.tokenizer.checkpoint'] = first['checkpoint']
     if judge:
         _judge(work_dir)
-    # Seeds outside: after a stop there is a whole ladder for the first seeds.
+    # Seeds in the outer loop: an interrupted study then has whole ladders for the first seeds.
     tasks = [(config, seed, work_dir, options, judge) for seed in seeds for config in configs]
-    # A process for each training: mmengine keeps global state, and a fresh one is what a user would
-    # start.
+    # One process for each training: mmengine keeps global state, and a fresh process is what a user
+    # would start.
     context = get_context('spawn')
     with ProcessPoolExecutor(jobs, context, _begin, (threads,), max_tasks_per_child=1) as pool:
         return _run_some_at_a_time(pool, jobs, tasks)
 
 
 def _begin(threads: int) -> None:
-    """Begin a process of a training: Ctrl-C outside of the training itself is for the parent."""
+    """Set up a training's process: outside of the training itself, the parent handles Ctrl-C."""
     signal.signal(signal.SIGINT, lambda *_: os._exit(128 + signal.SIGINT))
     torch.set_num_threads(threads)
 
 
 def _run_some_at_a_time(pool: Executor, jobs: int, tasks: Sequence[tuple]) -> list[dict]:
-    """Submit a task when one is done: a process pool begins all that it has, even after Ctrl-C."""
+    """Submit a task only when another one is done, because a process pool starts all the tasks that
+    it has, even after Ctrl-C.
+    """
     running: set[Future] = set()
     results: list[dict] = []
     left = iter(tasks)
@@ -92,7 +94,7 @@ def _run_some_at_a_time(pool: Executor, jobs: int, tasks: Sequence[tuple]) -> li
 
 
 def run_one(path: Path, seed: int, work_dir: Path, options: dict, judge: bool) -> dict:
-    """Run one training and its test; the result is kept in ``result.json``."""
+    """Run one training and its test; keep the result in ``result.json``."""
     folder = work_dir / path.stem / f'seed_{seed}'
     config = load_config(path, dict(options, seed=seed))
     settings = json.loads(
@@ -110,7 +112,7 @@ def run_one(path: Path, seed: int, work_dir: Path, options: dict, judge: bool) -
             )
         return result
     config.log_level = 'WARNING'
-    # mmengine wants another name for each of the trainings in a process.
+    # mmengine requires distinct names for the trainings of one process.
     config.experiment_name = f'{path.stem}_{seed}'
     config.custom_hooks = [*config.get('custom_hooks', []), dict(type=StepMemoryHook.__name__)]
     train(config, str(folder), resume=True)
@@ -137,8 +139,8 @@ def run_one(path: Path, seed: int, work_dir: Path, options: dict, judge: bool) -
 
 
 def trained_parameters(path: Path, options: dict | None = None) -> int:
-    """Count the parameters of a config's model that its optimizers train, counted without building
-    the numbers; discriminators aside.
+    """Count the parameters that the optimizers of a config train, without the discriminator's; no
+    memory is allocated for them.
     """
     with torch.device('meta'):
         roles = init_model(path, cfg_options=options, device='meta').roles()
@@ -160,12 +162,12 @@ def _judge(work_dir: Path) -> torch.nn.Module:
 
 
 def _judged(config, checkpoint: Path, work_dir: Path, seed: int) -> dict[str, float]:
-    """Return what a classifier sees in 20 samples of each class, cropped to the 28 pixels of the
-    originals, and the seconds that one took.
+    """Classify 20 samples of each class, cropped to the 28 pixels of the originals; return their
+    accuracy, their diversity and the seconds per sample.
     """
     labels = np.repeat(np.arange(10), 20)
     generator = Generator.from_config(config, checkpoint)
-    generator.sample(labels[:1])  # what only a first call takes
+    generator.sample(labels[:1])  # keeps the cost of a first call out of the measurement
     start = time.perf_counter()
     samples = generator.sample(labels, seed=seed)
     seconds = (time.perf_counter() - start) / len(labels)

@@ -1,4 +1,4 @@
-"""Memory of a training step, as a scalar of the log."""
+"""Log the memory of a training step."""
 
 from typing import Any
 
@@ -11,19 +11,19 @@ from openmagvit2.registry import HOOKS
 
 @HOOKS.register_module()
 class StepMemoryHook(Hook):
-    """Logs ``step_megabytes``: what the second iteration after a start needs beyond what stood
-    before it, so without weights, their averages and the state of the optimizers.
+    """Logs ``step_megabytes``: the memory that the second iteration after a start needs beyond what
+    was allocated before it, that is, without weights, their averages and optimizer states.
     """
 
-    # After the hooks of the package, whose work is no part of a step.
+    # After the hooks of the package, whose work is not part of a step.
     priority = 'VERY_LOW'
 
     def before_train(self, runner: Runner) -> None:
-        """Begin to count iterations."""
+        """Start counting iterations."""
         self.seen, self.memory = 0, PeakMemory()
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
-        """Watch the second."""
+        """Start watching before the second iteration."""
         self.seen += 1
         if self.seen == 2:
             self.memory.__enter__()
@@ -31,7 +31,7 @@ class StepMemoryHook(Hook):
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
-        """Log what was seen."""
+        """Log the peak of the second iteration."""
         if self.seen == 2:
             self.memory.__exit__(None, None, None)
             runner.message_hub.update_scalar('train/step_megabytes', self.memory.peak / 1e6)

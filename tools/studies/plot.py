@@ -1,4 +1,4 @@
-"""Means and spreads of runs, as a picture."""
+"""Plot means and standard deviations of runs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,8 +10,8 @@ import matplotlib.pyplot as plt  # noqa: E402  (after the choice of a backend wi
 
 
 def plot_rows(rows: Sequence[dict], metrics: Sequence[str], path: str | Path) -> None:
-    """Plot the rows of :func:`table.summarize`: a panel for each metric, a point with its
-    deviation for each config, the first on top.
+    """Plot the rows of :func:`table.summarize`: one panel per metric, one point with its standard
+    deviation per config, the first config on top.
     """
     figure, axes = plt.subplots(
         1,
@@ -25,7 +25,7 @@ def plot_rows(rows: Sequence[dict], metrics: Sequence[str], path: str | Path) ->
         means, deviations = zip(*(row['metrics'][name] for row in rows), strict=True)
         axis.errorbar(means, places, xerr=deviations, fmt='o', capsize=4)
         axis.set(xlabel=name, yticks=list(places), yticklabels=[row['config'] for row in rows])
-        # Whole caps and points of the outer rows, also where there are only two.
+        # Leaves room for the caps and points of the outer rows, even if there are only two.
         axis.set_ylim(-0.5, len(rows) - 0.5)
         axis.grid(alpha=0.3)
     figure.tight_layout()

@@ -1,4 +1,4 @@
-"""Means and spreads of runs, as a table."""
+"""Tabulate means and standard deviations of runs."""
 
 import math
 import statistics
@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 
 def summarize(results: Sequence[dict]) -> list[dict]:
-    """Map runs to one row for each config, in order of name: parameters, iterations, seconds, and
-    (mean, sample deviation) of each metric.
+    """Summarize runs in one row per config, sorted by name: parameters, iterations, seconds, and
+    (mean, sample standard deviation) of each metric.
     """
     rows = []
     for name in sorted({result['config'] for result in results}):
@@ -30,7 +30,7 @@ def summarize(results: Sequence[dict]) -> list[dict]:
 
 
 def as_markdown(rows: Sequence[dict], metrics: Sequence[str] | None = None) -> str:
-    """Map rows of :func:`summarize` to a Markdown table; ``metrics`` chooses and orders the
+    """Format the rows of :func:`summarize` as a Markdown table; ``metrics`` selects and orders the
     columns.
     """
     names = list(metrics or rows[0]['metrics'])

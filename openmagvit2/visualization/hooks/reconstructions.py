@@ -25,7 +25,7 @@ class ReconstructionGridHook(Hook):
         self.num_images = num_images
 
     def before_val_epoch(self, runner) -> None:
-        """Reset the images."""
+        """Forget the images of the last validation."""
         self.pairs: list[tuple[Tensor, Tensor]] = []
 
     def after_val_iter(
@@ -35,7 +35,7 @@ class ReconstructionGridHook(Hook):
         data_batch: dict | None = None,
         outputs: Sequence[dict] | None = None,
     ) -> None:
-        """Keep images until there are ``num_images``."""
+        """Collect images and reconstructions until there are ``num_images``."""
         for sample in outputs or ():
             wanted = self.num_images - len(self.pairs)
             self.pairs += list(
@@ -43,9 +43,9 @@ class ReconstructionGridHook(Hook):
             )
 
     def after_val_epoch(self, runner, metrics: dict | None = None) -> None:
-        """Write the grid; a validation that was cut short has no metrics and writes none."""
+        """Write the grid, unless the validation was cut short and has no metrics."""
         if metrics and self.pairs and is_main_process():
-            # One by one: images of a validation may differ in size.
+            # One by one, because the images of a validation may differ in size.
             rows = [
                 [to_uint8(image[None])[0] for image in images]
                 for images in zip(*self.pairs, strict=True)

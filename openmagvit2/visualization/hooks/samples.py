@@ -14,16 +14,16 @@ from openmagvit2.visualization.hooks.show import show
 
 @HOOKS.register_module()
 class SampleGridHook(Hook):
-    """Write samples, one row for each class, with the config's ``eval_sampling`` and fixed seeds.
+    """Write samples, one row per class, with the config's ``eval_sampling`` and fixed seeds.
 
     Args:
-        labels: Classes to show, or other conditions as the model's conditioner takes them; the
+        labels: Classes to show, or other conditions that the model's conditioner accepts; the
             first ten classes by default.
         num_per_class: Columns, up to 100.
         seed: Random seed of the samples.
     """
 
-    # Before averaged weights leave the model again.
+    # Runs while the model still holds the averaged weights.
     priority = 'HIGH'
 
     def __init__(
@@ -32,11 +32,11 @@ class SampleGridHook(Hook):
         self.labels, self.num_per_class, self.seed = labels, num_per_class, seed
 
     def before_train(self, runner) -> None:
-        """Find what to show.
+        """Choose the labels to show and check them.
 
         Raises:
-            UserError: There are no classes, a label is none of the model's, or a setting of
-                ``eval_sampling`` does not fit the model.
+            UserError: There are no classes, the model does not have one of the labels, or a setting
+                of ``eval_sampling`` does not fit the model.
         """
         model = unwrap(runner.model)
         remedy = 'give SampleGridHook (custom_hooks) the conditions to show as `labels`'
@@ -45,12 +45,12 @@ class SampleGridHook(Hook):
         model.check(self.shown, self._sampling(runner), self.seed)
 
     def after_val_epoch(self, runner, metrics: dict | None = None) -> None:
-        """Sample and write in the main process; skip a validation that was cut short."""
+        """Sample and write the grid in the main process, unless the validation was cut short."""
         if not metrics or not is_main_process():
             return
         model = unwrap(runner.model)
         wanted = [label for label in self.shown for _ in range(self.num_per_class)]
-        # On a CPU a large generator takes minutes for one.
+        # On a CPU, a large generator takes minutes per image.
         print_log(f'Sampling {len(wanted)} images for the grid of SampleGridHook.', 'current')
         images = model.images(wanted, self._sampling(runner), self.seed)
         rows = to_uint8(images).reshape(len(self.shown), self.num_per_class, *images.shape[2:], 3)
@@ -58,5 +58,5 @@ class SampleGridHook(Hook):
 
     @staticmethod
     def _sampling(runner) -> dict:
-        # mmengine's ConfigDict is a dict of another class; the sampler wants a plain one.
+        # mmengine's ConfigDict is a subclass of dict; the sampler wants a plain one.
         return dict(runner.cfg.get('eval_sampling') or {})

@@ -1,4 +1,4 @@
-"""Where grids go."""
+"""The one place that decides where grids go."""
 
 from pathlib import Path
 
@@ -8,6 +8,6 @@ from openmagvit2.visualization.grids import save_image
 
 
 def show(runner, name: str, grid: np.ndarray) -> None:
-    """Write a grid (H, W, 3) of an iteration to ``<work_dir>/grids`` and to the visualizer."""
+    """Write this iteration's grid (H, W, 3) to ``<work_dir>/grids`` and to the visualizer."""
     save_image(grid, Path(runner.work_dir) / 'grids' / f'{name}_iter_{runner.iter}.png')
     runner.visualizer.add_image(name, grid, runner.iter)

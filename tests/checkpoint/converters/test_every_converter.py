@@ -1,4 +1,4 @@
-"""Every registered converter there and back: all tensors, bit for bit."""
+"""Every registered converter converts there and back: all tensors, bit for bit."""
 
 import re
 
@@ -59,7 +59,7 @@ def test_there_and_back(converter, config):
         ('var_tokenizer_32', 'quantizer.quantizer'),
     ],
 )
-def test_a_table_with_restarts_has_its_place(config, table):
+def test_a_table_with_restarts_converts_without_its_counts(config, table):
     model = init_model(f'tiny/{config}', cfg_options={f'model.{table}.restart_after': 10})
     assert f'{table}.steps_unused' in model.state_dict()
     ours = filled(model)

@@ -1,4 +1,4 @@
-"""Published networks at full size on the meta device: numbers of tensors and parameters."""
+"""Published networks at full size on the meta device: numbers of tensors and of parameters."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A converter that a user writes: the one that docs/guides/checkpoints.md shows."""
+"""A user's own converter: the one that docs/guides/checkpoints.md shows."""
 
 import textwrap
 from pathlib import Path

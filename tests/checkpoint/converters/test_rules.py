@@ -1,4 +1,4 @@
-"""Each rule both ways, on numbers that tell rows and axes apart."""
+"""Each conversion rule in both directions, on numbers that distinguish rows and axes."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""AdaLlama: its formula on one block, and what a new one does."""
+"""AdaLlama: one block against its formula, and the behaviour of a new one."""
 
 import torch
 import torch.nn.functional as F

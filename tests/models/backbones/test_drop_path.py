@@ -1,4 +1,4 @@
-"""Branches that a training leaves out."""
+"""Residual branches that are dropped in training."""
 
 import pytest
 import torch

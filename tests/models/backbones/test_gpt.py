@@ -1,4 +1,4 @@
-"""Positions of GPT's backbone."""
+"""Position embeddings of the GPT backbone."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""RAR's backbone: identity blocks at first, order of the sequence, tables of positions, samples."""
+"""RAR's backbone: blocks that start as the identity, token order, position tables, samples."""
 
 import torch
 

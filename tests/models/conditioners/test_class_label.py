@@ -1,4 +1,4 @@
-"""Labels as rows of an own table, or of the tokens' table."""
+"""Labels as rows of a separate embedding, or of the token embedding."""
 
 from types import SimpleNamespace
 
@@ -67,7 +67,7 @@ def test_what_labels_without_a_null_class_cannot_do():
         TokenLabel(rows='first')
 
 
-def test_what_goes_through_all_classes_needs_some():
+def test_sampling_all_classes_needs_numbered_classes():
     assert list(ClassLabel(num_classes=3, dim=2).classes('stop')) == [0, 1, 2]
     unnumbered = SimpleNamespace(model=SimpleNamespace(conditioner=Conditioner()), rejection={})
     with pytest.raises(UserError, match='^model.conditioner: Conditioner has no numbered classes;'):

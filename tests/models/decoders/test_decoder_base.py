@@ -1,4 +1,4 @@
-"""Calling decoders of both versions."""
+"""Calling decoders written for version 1 and for version 2."""
 
 import torch
 from torch import nn

@@ -1,4 +1,4 @@
-"""Small generators of several kinds of tokenizers."""
+"""Small generators over several kinds of tokenizers."""
 
 from typing import Any
 

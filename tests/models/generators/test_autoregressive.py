@@ -1,4 +1,4 @@
-"""Auto-regressive generators over any grid, any number of digits, any prefix and any order."""
+"""Auto-regressive generators with any grid, number of digits, prefix and order."""
 
 import numpy as np
 import pytest

@@ -1,5 +1,5 @@
-"""Labels of class-conditional generators: -1 is the null class in training and sampling, others are
-errors.
+"""Labels of class-conditional generators: -1 is the null class in training and sampling; other
+labels outside the classes are errors.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""Generators on a device that is not here: no tensor stays on another one, no pass waits."""
+"""Generators on an imitated GPU: no tensor stays on another device, and no pass synchronizes."""
 
 import pytest
 import torch

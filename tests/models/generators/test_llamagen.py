@@ -1,4 +1,5 @@
-"""LlamaGen's transformer: its network on weights from a rule, tokens in any batch, resized images.
+"""LlamaGen's transformer: its network on weights from a formula, tokens in any batch, resized
+images.
 
 The figures are those of the official code (docs/reference/specification.md, LlamaGen).
 """

@@ -1,4 +1,4 @@
-"""The masked generator: masks of a training, losses on masked tokens alone, samples."""
+"""The masked generator: training masks, losses on masked tokens alone, samples."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The next-scale generator: what sees what, the cache, samples, and VAR's printed figures."""
+"""The next-scale generator: its attention mask, the cache, samples, and VAR's published numbers."""
 
 import pytest
 import torch

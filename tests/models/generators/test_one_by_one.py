@@ -1,4 +1,6 @@
-"""Large networks on a CPU: images one by one, not filled up, with the samples of any batch."""
+"""Large networks on a CPU decode images one by one, without padding, and give the samples of any
+batch.
+"""
 
 import pytest
 import torch

@@ -1,5 +1,5 @@
-"""The masked and the next-scale generator on a device that is not here: no tensor stays on another
-one, no pass waits.
+"""The masked and the next-scale generator on an imitated GPU: no tensor stays on another device,
+and no pass synchronizes.
 """
 
 import pytest

@@ -1,4 +1,4 @@
-"""Smooth sampling of scales: mixtures of codes that end as sharp ones."""
+"""Smooth sampling of scales: mixtures of codes that end as single codes."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Noise of input tokens."""
+"""Noise on input tokens."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Masked bits: groups, the bound of the likelihood, memory, samples in any batch."""
+"""The masked-bit head: groups, the bound on the likelihood, memory, samples in any batch."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""The convolutional pair's options: parameter counts of published networks, and mistakes."""
+"""Options of the CNN encoder and decoder: parameter counts of published networks, and mistakes."""
 
 import pytest
 import torch

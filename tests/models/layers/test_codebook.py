@@ -1,4 +1,4 @@
-"""The table: nearest rows, what an iteration does to it, restarts."""
+"""The codebook: nearest rows, its update once per iteration, restarts."""
 
 import pytest
 import torch
@@ -102,7 +102,7 @@ def test_two_passes_before_the_backward_pass():
     assert_close(vq.embedding.weight.grad, wanted)
 
 
-def test_what_does_not_move_gathers_nothing():
+def test_a_table_that_does_not_move_gathers_nothing():
     codebook = make()
     with one_iteration(codebook):
         codebook.note(torch.arange(8), latents(8, 3))

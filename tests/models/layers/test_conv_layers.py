@@ -1,4 +1,4 @@
-"""Attention, patches and depth-to-space against direct formulas."""
+"""Attention, patches and depth-to-space, compared with direct formulas."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""What replaces the kernels that are not deterministic gives torch's numbers."""
+"""The replacements of non-deterministic kernels give torch's numbers."""
 
 import pytest
 import torch

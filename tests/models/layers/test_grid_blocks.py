@@ -1,4 +1,6 @@
-"""OmniTokenizer's layers by other formulas: offsets, windows, turns, biases, the table, noise."""
+"""OmniTokenizer's layers compared with other formulas: offsets, windows, rotations, biases, the
+table, noise.
+"""
 
 import pytest
 import torch

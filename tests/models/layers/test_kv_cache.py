@@ -1,4 +1,4 @@
-"""Caches that are cut, and the type they sit in."""
+"""Key-value caches: truncation, and the dtype that they are stored in."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""TiTok's pair: parameter counts of published networks, the order of the pixels, mistakes."""
+"""TiTok's encoder and decoder: parameter counts of published networks, pixel order, mistakes."""
 
 import pytest
 import torch

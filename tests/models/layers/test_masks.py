@@ -1,4 +1,4 @@
-"""Masks of sequences in sets."""
+"""Attention masks of sequences that are predicted in sets."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""BSQ-ViT's pair: the order of pixels in a patch, the bound of the output, mistakes."""
+"""BSQ-ViT's encoder and decoder: pixel order in a patch, the bound of the output, mistakes."""
 
 import pytest
 import torch

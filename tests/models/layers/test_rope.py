@@ -1,4 +1,4 @@
-"""Angles of rotary embeddings by positions, with the formula written out."""
+"""Rotary angles by position, compared with the written-out formula."""
 
 import math
 
@@ -31,7 +31,7 @@ def test_prefix_rows_have_neither_cosine_nor_sine():
 
 
 @pytest.mark.parametrize('grid', [(5,), (2, 3), (2, 3, 4)])
-def test_a_table_is_that_of_the_cells_in_raster_order(grid):
+def test_tables_list_cells_in_raster_order(grid):
     cells = grid_cells(grid)
     assert cells.shape == (math.prod(grid), len(grid))
     assert cells.tolist() == [

@@ -1,4 +1,4 @@
-"""VAR-d36's blocks: one layer makes the modulation of all, each adds an offset of its own."""
+"""VAR-d36's blocks: one layer computes the modulation of all, and each adds its own offset."""
 
 import torch
 from torch.testing import assert_close

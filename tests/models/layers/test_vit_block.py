@@ -1,4 +1,6 @@
-"""ViT-VQGAN's parts: positions, parameter counts, gradients past the normalisation, StyleGAN2."""
+"""ViT-VQGAN's parts: positions, parameter counts, gradients that bypass the normalisation,
+StyleGAN2.
+"""
 
 import pytest
 import torch

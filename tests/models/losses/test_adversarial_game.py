@@ -1,4 +1,4 @@
-"""The adversarial game: its losses, weights, regularizers, and who steps first."""
+"""Adversarial training: losses, weights, regularizers, and which network steps first."""
 
 import math
 
@@ -107,7 +107,7 @@ def test_terms_of_the_discriminator():
     assert_close(stats['logits_fake'], f.mean())
 
 
-def test_the_start_and_a_game_without_a_discriminator():
+def test_adversarial_start_and_missing_discriminator():
     game = Adversarial(discriminator=dict(type='Dot'), start=3)
     assert [game.is_played(i) for i in (0, 2, 3)] == [False, False, True]
     nothing = Adversarial(discriminator=None, regularizers=[dict(type='LeCAM')])

@@ -1,4 +1,4 @@
-"""The classifier loss reads weights and compares logits or features."""
+"""The classifier loss reads its weights and compares logits or features."""
 
 import pytest
 import torch

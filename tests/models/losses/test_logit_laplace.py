@@ -1,4 +1,4 @@
-"""The logit-Laplace distribution of pixels: its density, images, and what does not fit."""
+"""The logit-Laplace distribution of pixels: its density, images, and invalid combinations."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""IBQ by blocks against its dense form, and its memory."""
+"""IBQ in blocks, compared with its dense form, and its memory."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""LFQ against the dense definition, its memory, and round trips."""
+"""LFQ compared with the dense definition, its memory, and round trips."""
 
 import pytest
 import torch
@@ -132,7 +132,7 @@ def test_an_index_of_several_digits_holds_any_number_of_bits(order):
     assert out.losses['entropy'].isfinite()
 
 
-def test_what_it_computes_with_is_no_part_of_its_state():
+def test_cached_tables_are_not_part_of_the_state():
     lfq = LFQ(num_bits=6)
     assert not lfq.state_dict() and {name for name, _ in lfq.named_buffers()}
 

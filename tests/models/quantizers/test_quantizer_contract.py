@@ -1,4 +1,4 @@
-"""Every registered quantizer keeps the contract of the slot; wrong ones are caught."""
+"""Every registered quantizer keeps the contract of its slot, and broken ones are caught."""
 
 import re
 from copy import deepcopy

@@ -1,4 +1,4 @@
-"""VQ: its losses by hand, averaged tables, restarts, projections, and another library."""
+"""VQ: losses computed by hand, moving averages, restarts, projections, and another library."""
 
 import pytest
 import torch

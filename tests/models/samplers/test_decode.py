@@ -1,4 +1,4 @@
-"""Logits that are not finite end in an error, and settings never make them so."""
+"""NaN or infinite logits end in an error, and no sampling setting produces them."""
 
 import pytest
 import torch

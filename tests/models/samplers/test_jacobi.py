@@ -1,4 +1,4 @@
-"""Jacobi decoding: the tokens do not depend on the window, their distribution is that of plain
+"""Jacobi decoding: tokens do not depend on the window and follow the distribution of plain
 decoding; weights packed for decoding.
 """
 
@@ -118,7 +118,7 @@ def test_packed_rows_do_not_depend_on_the_batch():
 
 
 @pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
-def test_a_packed_row_alone_is_as_among_others(dtype):
+def test_a_packed_row_does_not_depend_on_its_neighbours(dtype):
     generator = torch.Generator().manual_seed(0)
     # Long enough for oneDNN to split the sum.
     layer = torch.nn.Linear(2816, 64, bias=False, dtype=dtype)

@@ -1,4 +1,4 @@
-"""Masks of a decoding by confidence: numbers of tokens, and which."""
+"""Decoding by confidence: how many tokens each step keeps, and which."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""TiTok's two stages in small: the first predicts another tokenizer's codes, the second goes on
+"""TiTok's two stages, scaled down: the first predicts another tokenizer's codes, the second starts
 from its file.
 """
 

@@ -1,5 +1,5 @@
-"""A tokenizer of latent tokens, whose grid has one axis, through the front door, the token cache
-and a training.
+"""A tokenizer of latent tokens, whose grid has one axis, in the API, in the token cache and in a
+training.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""From batches to what models read."""
+"""From batches to the input of the models."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""The training contract of the tokenizer: weights, schedules, the game, frozen parts, pixels."""
+"""How a tokenizer is trained: weights, schedules, the adversarial loss, frozen parts, pixels."""
 
 import pytest
 import torch
@@ -141,7 +141,7 @@ def test_none_removes_a_loss():
     assert set(model.recipe.losses) == {'l2'}
 
 
-def test_without_any_loss_is_one_sentence():
+def test_a_training_without_any_loss_is_one_sentence():
     fsq = dict(type='FSQ', levels=[3, 3])
     model = tokenizer(fsq, training=dict(losses=dict(reconstruction=None)))
     with pytest.raises(UserError, match='^model.training: every loss is removed'):

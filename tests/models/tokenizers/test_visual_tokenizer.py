@@ -1,5 +1,5 @@
-"""What users hand a tokenizer, and what a damaged one gives, is checked before it looks like a
-result.
+"""A tokenizer checks what users pass to it, and what a damaged one returns, before it could pass
+for a result.
 """
 
 import numpy as np

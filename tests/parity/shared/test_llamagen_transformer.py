@@ -109,7 +109,7 @@ def test_names_of_the_weights_in_a_file(tmp_path):
         assert read_checkpoint(tmp_path / 'x.pt')['state_dict'].keys() == state.keys()
 
 
-def test_angles_tell_the_side_of_images(model):
+def test_rotary_angles_reveal_the_image_size(model):
     state = read_checkpoint(FILE)['state_dict']
     angles = model.backbone.rope
     to_ours(state | dict(freqs_cis=angles.bfloat16()), model)

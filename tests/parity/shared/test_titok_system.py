@@ -104,7 +104,7 @@ def test_a_model_of_one_stage():
     assert_close(0.25 * out.losses['commitment'], case['commitment_loss'], atol=1e-4, rtol=0)
 
 
-def test_the_first_stage_trains_as_theirs(g, first):
+def test_the_first_stage_trains_as_the_official_one(g, first):
     first.train()
     image = (2 * g['x'] - 1).requires_grad_()
     terms, losses, _ = first.autoencoder_terms(image, *first.autoencoder(image), iteration=0)
@@ -138,7 +138,7 @@ def discriminator():
     return OfPixels(part)
 
 
-def test_the_second_stage_trains_as_theirs(g, second, discriminator):
+def test_the_second_stage_trains_as_the_official_one(g, second, discriminator):
     image = 2 * g['x'] - 1
     kept, second.discriminator = second.discriminator, discriminator
     with torch.no_grad():
