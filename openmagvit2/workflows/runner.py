@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import logging
+import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
@@ -28,6 +29,8 @@ from openmagvit2.registry import METRICS
 CONFIGURED: dict[type, str] = {_ParamScheduler: 'param_scheduler', LogProcessor: 'log_processor'}
 # What backends of mmengine's visualizer need beyond our own requirements.
 BACKEND_PACKAGES = {'TensorboardVisBackend': 'tensorboard', 'WandbVisBackend': 'wandb'}
+# The second in which this process built its last Runner.
+_last = 0
 
 
 def build_runner(
@@ -57,8 +60,22 @@ def build_runner(
     config.param_scheduler = config.get('param_scheduler') or None
     check_schedulers(config.param_scheduler)
     set_wrapper(config)
-    with settings_of_mmengine({Hook: 'custom_hooks'}):
+    with settings_of_mmengine({Hook: 'custom_hooks'}), own_second():
         return kind.from_cfg(config)
+
+
+@contextlib.contextmanager
+def own_second() -> Iterator[None]:
+    """Wait for a second in which this process has built no Runner: mmengine keeps logs and
+    histories of all runs of a process, and tells them apart by the second of their start.
+    """
+    global _last
+    while int(time.time()) == _last:
+        time.sleep(0.01)
+    try:
+        yield
+    finally:
+        _last = int(time.time())
 
 
 def check_backends(config: Config) -> None:
