@@ -3,7 +3,6 @@
 """
 
 import copy
-import json
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.hooks import Hook
+from plot import read_curves
 from torch import nn
 from torch.testing import assert_close
 from two_processes import run_on_cards
@@ -228,15 +228,14 @@ class StopAfter(Hook):
             signal.raise_signal(signal.SIGTERM)
 
 
-def training(name: str, folder: Path, **options: object):
-    """The config of 6 iterations, whose log and checkpoint lie in a folder."""
+def training(name: str, **options: object):
+    """The config of 6 iterations."""
     given = {
         'train_cfg.max_iters': 6,
         'train_cfg.val_interval': 6,
         'val_dataloader.dataset.num_images': 10,
         'optim_wrapper.dtype': 'float32',
         'default_hooks.logger.interval': 1,
-        'experiment_name': f'{folder.parent.name}-{folder.name}-{len(list(folder.glob("*")))}',
     }
     return load_config(CONFIGS / f'{name}.py', given | options)
 
@@ -248,10 +247,10 @@ def check_resume(name: str, folder: Path) -> None:
     exact = {'randomness.deterministic': True}
     straight, halves = folder / 'straight', folder / 'halves'
     try:
-        train(training(name, straight, **exact), str(straight))
+        train(training(name, **exact), str(straight))
         with pytest.raises(TrainingStopped):
-            train(training(name, halves, **exact), str(halves), hooks=[StopAfter(3)])
-        train(training(name, halves, **exact), str(halves), resume=True)
+            train(training(name, **exact), str(halves), hooks=[StopAfter(3)])
+        train(training(name, **exact), str(halves), resume=True)
     finally:
         torch.use_deterministic_algorithms(False)
         torch.backends.cudnn.deterministic = False
@@ -262,7 +261,7 @@ def check_resume(name: str, folder: Path) -> None:
 
 def train_in_group(rank: int, folder: str, name: str, wrapper: str) -> None:
     """One process of a data-parallel training."""
-    config = training(name, Path(folder, 'group'), **{'model_wrapper_cfg.type': wrapper})
+    config = training(name, **{'model_wrapper_cfg.type': wrapper})
     with exact_convolutions():
         train(config, f'{folder}/group', launcher='pytorch')
 
@@ -270,15 +269,7 @@ def train_in_group(rank: int, folder: str, name: str, wrapper: str) -> None:
 def check_data_parallel(name: str, wrapper: str, folder: Path) -> None:
     """One or two cards (two processes where there is none) train as one process does."""
     with exact_convolutions():
-        train(training(name, folder / 'one'), str(folder / 'one'))
+        train(training(name), str(folder / 'one'))
     run_on_cards(train_in_group, folder, name, wrapper)
-    found, expected = (logged(folder / way) for way in ('group', 'one'))
+    found, expected = (list(read_curves(folder / way)['loss'].values()) for way in ('group', 'one'))
     assert len(found) == 6 and found == pytest.approx(expected, rel=1e-3)
-
-
-def logged(folder: Path) -> list[float]:
-    """The losses of a training."""
-    (log,) = folder.glob('*/vis_data/scalars.json')
-    return [
-        line['loss'] for line in map(json.loads, log.read_text().splitlines()) if 'loss' in line
-    ]

@@ -6,15 +6,14 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from torch import nn
 from torch.utils.data import Dataset
 
-from openmagvit2.datasets.labels import check_labels
+from openmagvit2.datasets.labels import Labelled
 from openmagvit2.datasets.pictures import transformed
 from openmagvit2.registry import TRANSFORMS
 
 
-class ImageDataset(Dataset):
+class ImageDataset(Labelled, Dataset):
     """Images with optional labels.
 
     Random transforms depend on (seed, epoch, index) alone, never on workers or on a resume.
@@ -25,45 +24,13 @@ class ImageDataset(Dataset):
         seed: Random seed of the transforms.
     """
 
-    # Names of the classes, where they are known.
-    classes: list[str] | None = None
-
     def __init__(self, *, pipeline: list[dict] | None = None, seed: int = 0) -> None:
         self.pipeline = [TRANSFORMS.build(step) for step in pipeline or []]
         self.seed = seed
 
-    @property
-    def metainfo(self) -> dict:
-        """What mmengine hands to evaluators: the names of the classes, where they are known."""
-        return dict(classes=self.classes)
-
-    @property
-    def num_classes(self) -> int | None:
-        """Number of classes, or None where they are not known; before any image is read."""
-        return len(self.classes) if self.classes is not None else None
-
-    def all_labels(self) -> np.ndarray | None:
-        """Return the label of each image (N,), or None if only reading the images gives them."""
-        return None
-
-    def describe(self, index: int) -> str:
-        """Return the name of an image for error messages."""
-        return f'image {index}'
-
     def fingerprint(self) -> str | None:
         """Return a hash that changes with the images, or None where the class has none."""
         return None
-
-    def check_model(self, model: nn.Module) -> str | None:
-        """Check the labels against the classes of a model; called before a training or a test.
-
-        Returns:
-            What a training would not learn, such as classes without images; None if it learns all.
-
-        Raises:
-            UserError: A label is none of the model's classes.
-        """
-        return check_labels(self, model)
 
     def with_pipeline(self, pipeline: list[dict]) -> 'ImageDataset':
         """Copy the data set with other transforms; files are not searched again."""

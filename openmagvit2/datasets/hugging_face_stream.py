@@ -11,9 +11,9 @@ from torch.utils.data import get_worker_info
 
 from openmagvit2.datasets.base import uniform
 from openmagvit2.datasets.hugging_face_files import class_names, load_rows, read_row
-from openmagvit2.datasets.streams import MAX_UNREADABLE, ImageStream, shuffled
+from openmagvit2.datasets.streams import ImageStream, shuffled
 from openmagvit2.errors import UserError
-from openmagvit2.io import Colour, UnreadableImage
+from openmagvit2.io import Colour
 from openmagvit2.registry import DATASETS
 
 
@@ -38,6 +38,7 @@ class HFStream(ImageStream):
     """
 
     instead = 'use HFDataset'
+    items, correct = 'rows', 'the files, or `image`'
 
     def __init__(
         self,
@@ -79,25 +80,19 @@ class HFStream(ImageStream):
         if workers == 1:
             seen = self.start // world
         reader = rank * workers + part
-        names = ((f'row {i} of part {reader} of {self.path}', i) for i in itertools.count(seen))
-        in_a_row = 0
         rows = itertools.islice(self._rows(reader, world * workers), seen, None)
-        for row, (name, index) in zip(rows, names, strict=False):
-            try:
-                image, label = read_row(row, self.image, self.label, self.background, name)
-            except UnreadableImage as error:
-                in_a_row += 1
-                print_log(f'HFStream: {error}', 'current', logging.ERROR)
-                if in_a_row == MAX_UNREADABLE:
-                    raise UserError(
-                        f'HFStream: the last {in_a_row} rows could not be read; correct the '
-                        f'files, or `image`.'
-                    ) from error
-                continue
-            in_a_row = 0
+        samples = self.readable(
+            enumerate(rows, seen),
+            lambda item: self._read(item[1], f'row {item[0]} of part {reader} of {self.path}'),
+            lambda error: print_log(f'HFStream: {error}', 'current', logging.ERROR),
+        )
+        for (index, _), (image, label) in samples:
             rng = np.random.default_rng((self.seed, reader, index))
             drawn = uniform(self.seed, reader, index)
             yield self.sample(image, label, index, rng) | dict(uniform=drawn)
+
+    def _read(self, row: dict, name: str) -> tuple[np.ndarray, int]:
+        return read_row(row, self.image, self.label, self.background, name)
 
     def _rows(self, reader: int, readers: int) -> Iterator[dict]:
         """Yield the undecoded rows of a reader's part, pass after pass.

@@ -13,14 +13,13 @@ from pathlib import Path
 import numpy as np
 from mmengine.dist import get_dist_info
 from mmengine.logging import print_log
-from PIL import Image
 from torch.utils.data import get_worker_info
 
 from openmagvit2.datasets.labels import UNLABELLED
-from openmagvit2.datasets.streams import MAX_UNREADABLE, ImageStream, shuffled
+from openmagvit2.datasets.streams import ImageStream, shuffled
 from openmagvit2.datasets.tar_files import TooLarge, samples
 from openmagvit2.errors import UserError
-from openmagvit2.io import Colour, UnreadableImage, read_lines, read_picture, usable
+from openmagvit2.io import Colour, read_lines, read_picture, usable
 from openmagvit2.io.image_files import ENDINGS
 from openmagvit2.registry import DATASETS
 
@@ -55,6 +54,8 @@ class TarShards(ImageStream):
             ending of ``keys``; nothing that can be read.
     """
 
+    correct = '`keys` or the files'
+
     def __init__(
         self,
         *,
@@ -82,8 +83,12 @@ class TarShards(ImageStream):
         rng = np.random.default_rng((self.seed, self.start, reader))
         report = _Report(reader)
         encoded = self._encoded(self._passes(reader, world * workers), report)
-        images = self._decoded(shuffled(encoded, self.shuffle, rng), report)
-        for index, image in enumerate(images):
+        images = self.readable(
+            shuffled(encoded, self.shuffle, rng),
+            lambda file: read_picture(file[1], self.background, file[0]),
+            lambda error: report.log(error.name, error.reason),
+        )
+        for index, (_, image) in enumerate(images):
             yield self.sample(image, UNLABELLED, index, rng)
 
     def _passes(self, reader: int, readers: int) -> Iterator[list[str]]:
@@ -144,26 +149,6 @@ class TarShards(ImageStream):
         if without:
             report.log(f'{shard}: {without[0]}', f'no ending of {endings}', len(without))
         return count
-
-    def _decoded(
-        self, samples: Iterator[tuple[str, bytes]], report: '_Report'
-    ) -> Iterator[Image.Image]:
-        """Yield the images that can be read."""
-        in_a_row = 0
-        for name, content in samples:
-            try:
-                decoded = read_picture(content, self.background, name)
-            except UnreadableImage as error:
-                in_a_row += 1
-                report.log(name, error.reason)
-                if in_a_row == MAX_UNREADABLE:
-                    raise UserError(
-                        f'TarShards: the last {in_a_row} samples could not be read, as {name}; '
-                        f'correct `keys` or the files.'
-                    ) from error
-                continue
-            in_a_row = 0
-            yield decoded
 
 
 class _Report:

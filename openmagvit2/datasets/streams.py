@@ -1,27 +1,26 @@
 """The base class of endless streams of images."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import numpy as np
 from mmengine.dist import get_dist_info
 from PIL import Image
-from torch import nn
 from torch.utils.data import IterableDataset
 
-from openmagvit2.datasets.labels import UNLABELLED
+from openmagvit2.datasets.labels import Labelled
 from openmagvit2.datasets.pictures import transformed
 from openmagvit2.errors import UserError
-from openmagvit2.io import Colour, to_colour
-from openmagvit2.protocols import Classifying
+from openmagvit2.io import Colour, UnreadableImage, to_colour
 from openmagvit2.registry import TRANSFORMS
 
 # Unreadable samples in a row that raise an error.
 MAX_UNREADABLE = 1000
 Item = TypeVar('Item')
+Found = TypeVar('Found')
 
 
-class ImageStream(IterableDataset):
+class ImageStream(Labelled, IterableDataset):
     """Base class of endless streams: a training on one needs ``train_cfg.max_iters`` and
     ``train_dataloader.sampler=None``.
 
@@ -31,14 +30,13 @@ class ImageStream(IterableDataset):
         seed: Random seed.
     """
 
-    # Names of the classes, where they are known.
-    classes: list[str] | None = None
-    # Whether images have labels.
     labelled = False
     # Number of this process and their count, in a loader worker that is no fork of it.
     place: tuple[int, int] | None = None
     # What has images by number.
     instead = 'name a data set of files'
+    # What a stream is of, and what to correct where none can be read.
+    items, correct = 'samples', 'the files'
 
     def __init__(self, background: Colour, pipeline: list[dict] | None, seed: int) -> None:
         self.background = to_colour(background)
@@ -51,16 +49,6 @@ class ImageStream(IterableDataset):
         """
         return self.__dict__ | dict(place=get_dist_info())
 
-    @property
-    def num_classes(self) -> int | None:
-        """Number of classes, or None where they are not known."""
-        return None if self.classes is None else len(self.classes)
-
-    @property
-    def metainfo(self) -> dict:
-        """Names of the classes, where they are known."""
-        return dict(classes=self.classes)
-
     def __len__(self) -> int:
         raise UserError(
             f'{type(self).__name__} is an endless stream: a training needs '
@@ -71,27 +59,32 @@ class ImageStream(IterableDataset):
         """Go on as a training that has seen ``samples`` samples, counted over all processes."""
         self.start = samples
 
-    def check_model(self, model: nn.Module) -> str | None:
-        """Return what a training would not learn; see :meth:`ImageDataset.check_model`.
+    def readable(
+        self,
+        items: Iterator[Item],
+        read: Callable[[Item], Found],
+        report: Callable[[UnreadableImage], None],
+    ) -> Iterator[tuple[Item, Found]]:
+        """Yield the items that can be read, and what was read; report the others.
 
         Raises:
-            UserError: There are more classes than the model's.
+            UserError: None of the last ``MAX_UNREADABLE`` can be read.
         """
-        classes = model.num_classes if isinstance(model, Classifying) else None
-        name = type(self).__name__
-        if classes is None:
-            return None
-        if self.num_classes is not None and self.num_classes > classes:
-            raise UserError(
-                f'{name} has {self.num_classes} classes, the model {classes}; set '
-                f'model.conditioner.num_classes={self.num_classes}.'
-            )
-        if self.labelled:
-            return None
-        return (
-            f'{name}: images have no labels (all are {UNLABELLED}), so the training is '
-            f'unconditional: it learns the null class alone.'
-        )
+        in_a_row = 0
+        for item in items:
+            try:
+                found = read(item)
+            except UnreadableImage as error:
+                in_a_row += 1
+                report(error)
+                if in_a_row == MAX_UNREADABLE:
+                    raise UserError(
+                        f'{type(self).__name__}: the last {in_a_row} {self.items} could not be '
+                        f'read, as {error.name}; correct {self.correct}.'
+                    ) from error
+                continue
+            in_a_row = 0
+            yield item, found
 
     def sample(
         self, image: np.ndarray | Image.Image, label: int, index: int, rng: np.random.Generator

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from openmagvit2.errors import UserError
-from openmagvit2.io import usable
+from openmagvit2.io import map_array, usable
 
 HEADER, TOKENS, LABELS = 'header.json', 'tokens.bin', 'labels.npy'
 # Version of the format of the header and the files beside it.
@@ -116,11 +116,7 @@ def read_labels(folder: Path, header: dict) -> np.ndarray:
         UserError: The file holds something else, as pickled objects.
     """
     path = folder / LABELS
-    try:
-        # Mapped, since the header of a small file can announce terabytes.
-        labels = np.load(path, mmap_mode='r', allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(f'TokenCache: {path} cannot be read: {error}') from None
+    labels = map_array(path)
     if labels.dtype != np.int64 or labels.shape != (header['num_images'],):
         raise UserError(
             f'TokenCache: {path} holds {labels.dtype} {labels.shape} instead of int64 '

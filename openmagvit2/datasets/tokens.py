@@ -12,7 +12,7 @@ from openmagvit2.checkpoint.hashing import weights_hash
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.datasets.base import uniform
 from openmagvit2.datasets.fingerprint import changed
-from openmagvit2.datasets.labels import check_labels
+from openmagvit2.datasets.labels import Labelled
 from openmagvit2.datasets.token_files import (
     TOKENS,
     beyond,
@@ -27,7 +27,7 @@ from openmagvit2.registry import DATASETS
 
 
 @DATASETS.register_module()
-class TokenCache(Dataset):
+class TokenCache(Labelled, Dataset):
     """Indices int64 (*grid) and label of each image; its view is drawn by (seed, epoch, index).
 
     Views are crops and mirrored crops.
@@ -51,21 +51,10 @@ class TokenCache(Dataset):
                 f'with the same arguments.'
             )
         check_sizes(self.folder, self.header)
-        self.labels = read_labels(self.folder, self.header)
+        self.labels, self.classes = read_labels(self.folder, self.header), self.header['classes']
         self.codebooks = codebooks(self.header)
         # Opened by each loader worker for itself.
         self._tokens: np.memmap | None = None
-
-    @property
-    def metainfo(self) -> dict:
-        """Names of the classes, where they are known."""
-        return dict(classes=self.header['classes'])
-
-    @property
-    def num_classes(self) -> int | None:
-        """Number of classes, or None where they are not known."""
-        classes = self.header['classes']
-        return len(classes) if classes is not None else None
 
     def all_labels(self) -> np.ndarray:
         """Return int64 (N,)."""
@@ -110,9 +99,6 @@ class TokenCache(Dataset):
     def check_model(self, model: nn.Module) -> str | None:
         """Check that tokenizer, labels and images match the model and the cache.
 
-        Returns:
-            See :meth:`ImageDataset.check_model`.
-
         Raises:
             UserError: It is another tokenizer, a label is none of the model's classes, or the
                 images have changed.
@@ -126,7 +112,7 @@ class TokenCache(Dataset):
                 f'({self.header["tokenizer"]["checkpoint"]}); name that one in '
                 f'model.tokenizer.checkpoint, or run tools/tokenize_dataset.py with this one.'
             )
-        doubt = check_labels(self, model)
+        doubt = super().check_model(model)
         if self.check_images:
             self._check_images()
         return doubt

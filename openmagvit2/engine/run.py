@@ -11,6 +11,7 @@ from typing import Any
 
 from openmagvit2.checkpoint import read_checkpoint
 from openmagvit2.checkpoint.sharded import ENDING
+from openmagvit2.engine.sharded import remove_sharded
 from openmagvit2.errors import UserError
 from openmagvit2.io import write_text
 from openmagvit2.io.process import host
@@ -96,6 +97,21 @@ class Run:
             return self.has(path, read_checkpoint(path, values=False))
         except UserError:
             return False
+
+    def keep(self, most: int, newest: Path) -> None:
+        """Remove the older checkpoints of this run beside a new one; those of other runs stay.
+
+        Args:
+            most: Checkpoints to keep.
+            newest: The one just written, which stays though a folder that was resumed from an
+                older file has later ones.
+        """
+        others = [path for path in checkpoints(newest.parent) if path != newest]
+        for path in [path for path in others if self.owns(path)][most - 1 :]:
+            if path.is_dir():
+                remove_sharded(path)
+            else:
+                path.unlink()
 
 
 def read_run(folder: str | Path) -> Run | None:

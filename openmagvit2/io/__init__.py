@@ -1,5 +1,6 @@
 """Files: the atomic writer, and the readers of images, folders and lists."""
 
+from openmagvit2.io.arrays import map_array
 from openmagvit2.io.atomic import remove_leftovers, write_atomically, write_text
 from openmagvit2.io.folders import claim, make_folder, named_if_full
 from openmagvit2.io.image_files import ENDINGS, find_images, gather_images
@@ -26,6 +27,7 @@ __all__ = [
     'find_images',
     'gather_images',
     'make_folder',
+    'map_array',
     'named_if_full',
     'read_image',
     'read_picture',

@@ -14,9 +14,10 @@ from openmagvit2.checkpoint import TRAINING_ONLY, dataset_meta, load_model_weigh
 from openmagvit2.checkpoint.hashing import weights_hash
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.config import load_config
-from openmagvit2.engine.run import RUN
+from openmagvit2.engine.run import RUN, read_run
 from openmagvit2.engine.run_folder import newest
 from openmagvit2.errors import UserError
+from openmagvit2.io import usable
 
 
 def publish(
@@ -40,22 +41,21 @@ def publish(
         UserError: The folder is no work directory, or holds no checkpoint.
     """
     work_dir = Path(work_dir)
-    try:
-        started = json.loads((work_dir / RUN).read_text(encoding='utf-8'))['config']
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(f'{work_dir} is no work directory of a training: no {RUN}.') from error
+    run = read_run(usable(work_dir))
+    if run is None:
+        raise UserError(f'{work_dir} is no work directory of a training: no {RUN}.')
     if checkpoint is None:
         found = newest(work_dir)
         if found is None:
             raise UserError(f'{work_dir} holds no checkpoint.')
         checkpoint = found[0]
-    config = load_config(work_dir / Path(started).name)
+    config = load_config(work_dir / Path(run.config).name)
     model = init_model(config, device='cpu')
     content = load_model_weights(model, checkpoint, ema=weights == 'averaged')
     model.dataset_meta = dataset_meta(content)
     hashed = weights_hash(model, without=TRAINING_ONLY)
     door = (Generator if is_generator(model) else Tokenizer)(model, config=config)
-    name = model_name(Config(filename=started))
+    name = model_name(Config(filename=run.config))
     door.save_pretrained(target, name, _metrics(work_dir, hashed))
     return hashed
 

@@ -4,6 +4,7 @@ import contextlib
 import copy
 import logging
 import sys
+import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
@@ -31,6 +32,8 @@ CONFIGURED: dict[type, str] = {_ParamScheduler: 'param_scheduler', LogProcessor:
 FORKS_CRASH = sys.platform == 'darwin'
 # What backends of mmengine's visualizer need beyond our own requirements.
 BACKEND_PACKAGES = {'TensorboardVisBackend': 'tensorboard', 'WandbVisBackend': 'wandb'}
+# The second in which this process built its last Runner.
+_last = 0
 
 
 def build_runner(
@@ -61,8 +64,22 @@ def build_runner(
     check_schedulers(config.param_scheduler)
     set_wrapper(config)
     set_workers(config)
-    with settings_of_mmengine({Hook: 'custom_hooks'}):
+    with settings_of_mmengine({Hook: 'custom_hooks'}), own_second():
         return kind.from_cfg(config)
+
+
+@contextlib.contextmanager
+def own_second() -> Iterator[None]:
+    """Wait for a second in which this process has built no Runner: mmengine keeps logs and
+    histories of all runs of a process, and tells them apart by the second of their start.
+    """
+    global _last
+    while int(time.time()) == _last:
+        time.sleep(0.01)
+    try:
+        yield
+    finally:
+        _last = int(time.time())
 
 
 def check_backends(config: Config) -> None:

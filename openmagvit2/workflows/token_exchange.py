@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 from mmengine.config import Config
 
-from openmagvit2.apis import init_model
-from openmagvit2.checkpoint.stages import is_generator
+from openmagvit2.apis import Tokenizer
 from openmagvit2.datasets.token_files import (
     HEADER,
     LABELS,
@@ -23,7 +22,7 @@ from openmagvit2.datasets.token_files import (
     read_labels,
 )
 from openmagvit2.errors import UserError
-from openmagvit2.io import make_folder, usable, usable_text, write_atomically, write_text
+from openmagvit2.io import make_folder, map_array, usable, usable_text, write_atomically, write_text
 from openmagvit2.workflows.tokenize import tokenizer_header
 
 JSONL = 'pretokenized.jsonl'
@@ -188,11 +187,7 @@ def _read_npy(source: Path) -> Iterator[Image]:
 
 
 def _load(path: Path) -> np.ndarray:
-    try:
-        # Mapped, since the header of a small file can announce terabytes.
-        array = np.load(path, mmap_mode='r', allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(f'{path} cannot be read: {error}') from None
+    array = map_array(path)
     if not np.issubdtype(array.dtype, np.integer):
         raise UserError(f'{path} holds {array.dtype} instead of whole numbers.')
     return array
@@ -270,9 +265,7 @@ def _new_header(
             f'{source} has no {HEADER} beside it; name the tokenizer that made the tokens with '
             f'--config and --checkpoint, and the pixels of the images with --size.'
         )
-    model = init_model(config, checkpoint, 'cpu')
-    if is_generator(model):
-        raise UserError('--config is of a generator; name that of its tokenizer.')
+    model = Tokenizer.from_config(config, checkpoint, 'cpu').model
     model.encoder.check_size((size, size))
     header = tokenizer_header(model, config, checkpoint, (size, size))
     return dict(header, classes=None, recipe=dict(imported=str(source)))

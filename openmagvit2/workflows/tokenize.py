@@ -10,13 +10,11 @@ import torch
 from mmengine.config import Config
 from mmengine.dist import get_dist_info, is_main_process
 from mmengine.logging import print_log
-from torch import nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from openmagvit2.apis.init_model import init_model
+from openmagvit2.apis.tokenizer import Tokenizer
 from openmagvit2.checkpoint.hashing import weights_hash
-from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.config.values import check_workers
 from openmagvit2.datasets import ImageDataset
 from openmagvit2.datasets.token_files import FORMAT, token_dtype
@@ -62,7 +60,7 @@ def tokenize(
     _check_numbers(batch_size, num_workers)
     # The seed that a training's random crops have.
     spec = dict(seed=seed_of(config)) | _data_set(config, f'{split}_dataloader')
-    model = _init_tokenizer(config, checkpoint, device)
+    model = Tokenizer.from_config(config, checkpoint, device).model
     views = _views(spec, crops, flip, f'{split}_dataloader.dataset')
     recipe = dict(split=split, crops=crops, flip=flip, dataset=spec)
     header = _header(model, config, checkpoint, views, recipe)
@@ -88,15 +86,6 @@ def _data_set(config: Config, key: str) -> dict:
     if not found:
         raise UserError(f'{config.filename} has no {key}.dataset to tokenize.')
     return found
-
-
-def _init_tokenizer(config: Config, checkpoint: str, device: str | None) -> nn.Module:
-    model = init_model(config, checkpoint, device)
-    if is_generator(model):
-        raise UserError(
-            f'Tokenizing needs the config of a tokenizer; this one builds {type(model).__name__}.'
-        )
-    return model
 
 
 def _views(spec: dict, crops: str, flip: bool, key: str) -> Views:

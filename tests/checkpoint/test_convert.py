@@ -1,7 +1,6 @@
 """The converter on files that the tests write in the official layout."""
 
-import runpy
-import sys
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -50,15 +49,8 @@ def random_state(model: torch.nn.Module, averages: bool = True) -> dict:
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
-    """The tool in this process: exit code, output, errors."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, 'argv', ['convert_checkpoint.py', *map(str, arguments)])
-        code = runpy.run_path(str(ROOT / 'tools' / 'convert_checkpoint.py'))['main']()
-        return code, *capsys.readouterr()
-
-    return call
+def run(tool):
+    return functools.partial(tool, 'convert_checkpoint')
 
 
 @pytest.fixture(scope='module')
@@ -272,7 +264,7 @@ def test_what_is_left_out_is_reported(model):
 def one_step_from(checkpoint: Path):
     """The config of one iteration that starts from some weights."""
     options = {'train_cfg.max_iters': 1, 'load_from': str(checkpoint)}
-    return load_config(TINY, options | {'experiment_name': checkpoint.parent.name})
+    return load_config(TINY, options)
 
 
 def test_converted_weights_start_a_training(model, tmp_path):

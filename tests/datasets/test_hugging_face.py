@@ -11,7 +11,7 @@ from PIL import Image
 
 from openmagvit2.checkpoint import read_checkpoint
 from openmagvit2.config import load_config
-from openmagvit2.datasets import HFDataset, HFStream
+from openmagvit2.datasets import HFDataset, HFStream, streams
 from openmagvit2.datasets import hugging_face_stream as module
 from openmagvit2.errors import UserError
 from openmagvit2.workflows.train import train
@@ -101,7 +101,7 @@ def test_mistakes(folder, tmp_path, monkeypatch):
     write(tmp_path / 'odd' / 'path.parquet', [dict(bytes=None, path=str(secret))], label=[0])
     with pytest.raises(ValueError, match='the row does not hold the bytes of an image'):
         HFDataset(path=str(tmp_path / 'odd' / 'path.parquet'))[0]
-    monkeypatch.setattr(module, 'MAX_UNREADABLE', 4)
+    monkeypatch.setattr(streams, 'MAX_UNREADABLE', 4)
     with pytest.raises(ValueError, match='the last 4 rows could not be read'):
         next(iter(HFStream(path=str(folder / 'odd' / '2.parquet'))))
 
@@ -220,7 +220,6 @@ def test_two_hundred_images_train_and_resume_bit_for_bit(two_hundred, tmp_path, 
     }
     for folder, steps, resume in (('whole', 4, False), ('parts', 2, False), ('parts', 4, True)):
         config = load_config(CONFIG, options | {'train_cfg.max_iters': steps})
-        config.experiment_name = f'{tmp_path.name}-{folder}-{steps}'
         train(config, str(tmp_path / folder), resume=resume)
     whole, parts = (read_checkpoint(tmp_path / f / 'iter_4.pth') for f in ('whole', 'parts'))
     for name, value in whole['state_dict'].items():

@@ -196,7 +196,7 @@ def test_unreadable_samples_are_named(folder, monkeypatch):
 
 def test_nothing_readable_is_an_error_not_an_endless_loop(folder, monkeypatch):
     monkeypatch.setattr(module, 'print_log', lambda *_: None)
-    monkeypatch.setattr(module, 'MAX_UNREADABLE', 20)
+    monkeypatch.setattr(streams, 'MAX_UNREADABLE', 20)
     write(folder / 'bad.tar', {f'{i}.png': b'bad' for i in range(7)})
     with pytest.raises(
         ValueError, match='the last 20 samples could not be read, as .*bad.tar: 5; correct'
@@ -255,17 +255,13 @@ def test_training_from_shards(folder, tmp_path):
             dict(type='MultiStepLR', milestones=[2], end=5, by_epoch=False),
         ],
         'val_dataloader.dataset.num_images': 4,
-        'experiment_name': tmp_path.name,
     }
     train(load_config(CONFIG, options), str(tmp_path / 'run'))
     assert read_checkpoint(tmp_path / 'run' / 'iter_3.pth')['meta']['iter'] == 3
-    options |= {'train_cfg.max_iters': 5, 'experiment_name': f'{tmp_path.name}-a'}
+    options |= {'train_cfg.max_iters': 5}
     train(load_config(CONFIG, options), str(tmp_path / 'run'), resume=True)
     assert read_checkpoint(tmp_path / 'run' / 'iter_5.pth')['meta']['iter'] == 5
-    wrong = options | {
-        'train_dataloader.sampler': dict(type='ResumableInfiniteSampler'),
-        'experiment_name': f'{tmp_path.name}-b',
-    }
+    wrong = options | {'train_dataloader.sampler': dict(type='ResumableInfiniteSampler')}
     with pytest.raises(
         ValueError, match='endless stream: a training needs train_dataloader.sampler=None'
     ):
@@ -273,7 +269,6 @@ def test_training_from_shards(folder, tmp_path):
     options |= {
         'train_cfg.max_epochs': 2,
         'train_cfg.max_iters': None,
-        'experiment_name': f'{tmp_path.name}-c',
     }
     with pytest.raises(ValueError, match='TarShards has no epochs; set train_cfg.max_iters'):
         train(load_config(CONFIG, options), str(tmp_path / 'other'))

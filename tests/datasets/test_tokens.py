@@ -3,7 +3,6 @@ mistakes.
 """
 
 import errno
-import json
 import os
 import tarfile
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from plot import read_curves
 
 from openmagvit2.apis import Generator, init_model
 from openmagvit2.checkpoint import write_checkpoint
@@ -23,13 +23,6 @@ from openmagvit2.workflows.train import train
 
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / 'configs' / 'tiny'
-
-
-def losses(folder: Path) -> list[float]:
-    (log,) = folder.glob('*/vis_data/scalars.json')
-    return [
-        line['loss'] for line in map(json.loads, log.read_text().splitlines()) if 'loss' in line
-    ]
 
 
 def test_training_from_tokens_and_from_images_is_the_same(checkpoint, tmp_path):
@@ -52,14 +45,11 @@ def test_training_from_tokens_and_from_images_is_the_same(checkpoint, tmp_path):
         'train_cfg.val_interval': None,
         'val_dataloader.dataset.num_images': 4,
     }
-    options = dict(common, experiment_name=f'{tmp_path.name}-a') | images
-    train(load_config(TINY / 'ar_32.py', options), str(tmp_path / 'images'))
+    train(load_config(TINY / 'ar_32.py', common | images), str(tmp_path / 'images'))
     cache = dict(_delete_=True, type='TokenCache', data_root=str(tmp_path / 'tokens'))
-    options = dict(
-        common, experiment_name=f'{tmp_path.name}-b', **{'train_dataloader.dataset': cache}
-    )
-    train(load_config(TINY / 'ar_32.py', options), str(tmp_path / 'cached'))
-    a, b = losses(tmp_path / 'images'), losses(tmp_path / 'cached')
+    cached = common | {'train_dataloader.dataset': cache}
+    train(load_config(TINY / 'ar_32.py', cached), str(tmp_path / 'cached'))
+    a, b = (list(read_curves(tmp_path / way)['loss'].values()) for way in ('images', 'cached'))
     assert len(a) == 6 and b == pytest.approx(a, rel=1e-6)
     assert a[0] > a[-1]
 
@@ -74,7 +64,6 @@ def test_another_tokenizer_is_refused(checkpoint, tmp_path):
     options = {
         'train_dataloader.dataset': cache,
         'model.tokenizer.seed': 5,
-        'experiment_name': tmp_path.name,
     }
     with pytest.raises(ValueError, match='was made by another tokenizer'):
         train(load_config(TINY / 'ar_32.py', options), str(tmp_path / 'run'))
@@ -110,13 +99,7 @@ def test_evaluation_refuses_another_tokenizer_too(checkpoint, tmp_path):
     }
     values = {}
     for name, options in (('images', {'val_dataloader.dataset.num_images': 20}), ('cached', cache)):
-        options = dict(
-            options,
-            **{
-                'model.tokenizer.checkpoint': str(checkpoint),
-                'experiment_name': f'{tmp_path.name}-{name}',
-            },
-        )
+        options |= {'model.tokenizer.checkpoint': str(checkpoint)}
         config = load_config(TINY / 'ar_32.py', options)
         if name == 'images':
             model = init_model(config)
@@ -126,7 +109,6 @@ def test_evaluation_refuses_another_tokenizer_too(checkpoint, tmp_path):
     assert values['cached'] == pytest.approx(values['images'], rel=1e-6)
     other = init_model(TINY / 'ar_32.py', cfg_options={'model.tokenizer.seed': 5})
     write_checkpoint(dict(state_dict=other.state_dict()), tmp_path / 'other.pth')
-    config.experiment_name += '-other'
     with pytest.raises(ValueError, match='was made by another tokenizer'):
         run_test(config, str(tmp_path / 'other.pth'), str(tmp_path / 'other'))
 
@@ -230,7 +212,6 @@ def test_labels_and_names_of_classes(checkpoint, tmp_path):
         options |= {
             'val_dataloader.dataset.num_images': 4,
             'custom_hooks': [],
-            'experiment_name': f'{tmp_path.name}-{name}',
         } | data
         config = load_config(TINY / 'ar_32.py', options)
         train(config, str(tmp_path / name))

@@ -10,6 +10,7 @@ import torch
 import torch.distributed as dist
 import torch.distributed.fsdp
 from card_checks import StopAfter
+from plot import read_curves
 from torch import nn
 from torch.testing import assert_close
 from two_processes import run_in_two
@@ -33,7 +34,7 @@ needs_fsdp = pytest.mark.skipif(
 )
 
 
-def config(name: str, wrapper: str = 'RoleFSDP', sharded: bool = False):
+def config(wrapper: str = 'RoleFSDP', sharded: bool = False):
     loaded = load_config(
         CONFIG,
         {
@@ -44,7 +45,6 @@ def config(name: str, wrapper: str = 'RoleFSDP', sharded: bool = False):
             'val_dataloader.dataset.num_images': 13,
             'default_hooks.logger.interval': 1,
             'default_hooks.checkpoint.sharded': sharded,
-            'experiment_name': name,
         },
     )
     ema = dict(type='SubmoduleEMAHook', modules=PARTS, momentum=0.1)
@@ -56,7 +56,7 @@ def go_on(
     folder: Path, until: int, sharded: bool, wrapper: str = 'RoleFSDP', launcher: str = 'none'
 ) -> None:
     """Train the run of a folder on to an iteration of its 20."""
-    again = config(f'{folder.parent.name}-{until}-{launcher}', wrapper, sharded)
+    again = config(wrapper, sharded)
     # Blocks that are computed twice are gathered once more.
     again.model.backbone.checkpoint_blocks = until < 11
     try:
@@ -68,8 +68,7 @@ def go_on(
 
 
 def _first(rank: int, folder: str) -> None:
-    name = f'{Path(folder).name}-two'
-    runner = train(config(name), f'{folder}/two', launcher='pytorch')
+    runner = train(config(), f'{folder}/two', launcher='pytorch')
     assert isinstance(runner.model, RoleFSDP)
     _check_non_finite(runner, rank)
     _save_in_evaluation(runner)
@@ -136,14 +135,13 @@ def tensors(value: object, path: str = '') -> Iterator[tuple[str, torch.Tensor]]
 
 
 def scalars(folder: Path, key: str) -> list[float]:
-    (log,) = folder.glob('*/vis_data/scalars.json')
-    return [line[key] for line in map(json.loads, log.read_text().splitlines()) if key in line]
+    return list(read_curves(folder)[key].values())
 
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp('fsdp')
-    train(config(f'{folder.name}-one'), str(folder / 'one'))
+    train(config(), str(folder / 'one'))
     run_in_two(_first, folder)
     go_on(folder / 'chain', 11, False)
     (folder / 'rendezvous').unlink(missing_ok=True)

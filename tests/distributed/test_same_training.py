@@ -1,10 +1,10 @@
 """One training gives the same numbers in one process, in two, and with micro-batches."""
 
-import json
 from pathlib import Path
 
 import pytest
 import torch
+from plot import read_curves
 from two_processes import run_in_two
 
 from openmagvit2.checkpoint import read_checkpoint
@@ -58,7 +58,6 @@ def run(case: str, folder: Path, counts: int = 1, launcher: str = 'none') -> Non
         # The splits differ by rounding, which bfloat16 makes a thousand times as large.
         'optim_wrapper.dtype': 'float32',
         'default_hooks.logger.interval': 1,
-        'experiment_name': f'{folder.parent.name}-{folder.name}',
     }
     family = case.split()[0]
     double = 'model.data_preprocessor' in options
@@ -78,10 +77,9 @@ LOGGED = ('loss', 'disc_loss', 'lecam', 'r1', 'adversarial_weight')
 
 
 def losses(folder: Path) -> list[float]:
-    (log,) = folder.glob('*/vis_data/scalars.json')
-    lines = [line for line in map(json.loads, log.read_text().splitlines()) if 'loss' in line]
-    assert len(lines) == 10
-    return [line[name] for line in lines for name in LOGGED if name in line]
+    curves = read_curves(folder)
+    assert len(curves['loss']) == 10
+    return [value for name in LOGGED for value in curves.get(name, {}).values()]
 
 
 def assert_the_same(folder: Path, way: str) -> None:

@@ -15,14 +15,13 @@ from openmagvit2.workflows.train import train
 CONFIG = Path(__file__).parents[2] / 'configs' / 'tiny' / 'ar_32.py'
 
 
-def run(folder: Path, name: str, resume: bool = False) -> None:
+def run(folder: Path, resume: bool = False) -> None:
     options = {
         'train_cfg.max_iters': 6,
         'train_cfg.val_interval': 6,
         'val_dataloader.dataset.num_images': 4,
         'global_batch_size': 8,
         'model.backbone.dropout': 0.1,
-        'experiment_name': f'{folder.parent.name}-{name}',
     }
     train(load_config(CONFIG, options), str(folder), resume, 'pytorch')
 
@@ -35,10 +34,10 @@ def _work(rank: int, folder: str) -> None:
         )
     message = 'Another process could not read its images' if rank == 0 else 'Image x'
     with pytest.raises(UserError, match=message):
-        run(broken, 'a')
+        run(broken)
     loops._next = real
-    run(broken, 'b', resume=True)
-    run(Path(folder, 'straight'), 'c')
+    run(broken, resume=True)
+    run(Path(folder, 'straight'))
 
 
 @pytest.mark.slow

@@ -2,7 +2,6 @@
 
 import os
 import re
-import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -116,8 +115,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def trained(folder: Path, name: str):
-    options = dict(OPTIONS, experiment_name=f'{folder.name}-{name}')
-    train(load_config(folder / f'{name}.py', options), str(folder / name))
+    train(load_config(folder / f'{name}.py', OPTIONS), str(folder / name))
     return read_checkpoint(folder / name / 'iter_2.pth')['state_dict']
 
 
@@ -128,7 +126,7 @@ def test_the_page_is_short():
     assert len(PAGE.splitlines()) < 220
 
 
-def test_a_quantizer_with_two_codebooks_and_a_converter_of_its_files(folder, monkeypatch, capsys):
+def test_a_quantizer_with_two_codebooks_and_a_converter_of_its_files(folder, monkeypatch, tool):
     ours = trained(folder, 'product_32')
     tables = [ours[f'quantizer.tables.{i}.weight'] for i in range(2)]
     assert [len(table) for table in tables] == [16, 64]
@@ -137,12 +135,11 @@ def test_a_quantizer_with_two_codebooks_and_a_converter_of_its_files(folder, mon
         names = [name for name in ours if name.startswith(part)]
         theirs |= {part[:3] + '.' + name.removeprefix(part): ours[name] for name in names}
     torch.save(theirs, folder / 'theirs.pth')
-    commands = re.findall(r'python tools/(convert_checkpoint.py) (.*)', PAGE)
+    commands = re.findall(r'python tools/(convert_checkpoint).py (.*)', PAGE)
     monkeypatch.chdir(folder)
-    for tool, arguments in commands:
-        monkeypatch.setattr(sys, 'argv', [tool, *arguments.split()])
-        main = runpy.run_path(str(ROOT / 'tools' / tool))['main']
-        assert main() == 0, capsys.readouterr().err
+    for name, arguments in commands:
+        code, _, errors = tool(name, *arguments.split())
+        assert code == 0, errors
     assert len(commands) == 2
     back = torch.load(folder / 'back.pth', weights_only=True)
     assert back.keys() == theirs.keys()
@@ -196,18 +193,11 @@ def test_a_discriminator_with_frozen_parts(folder):
     assert len(optimizers['discriminator']['state']) == 2
 
 
-def call(monkeypatch, folder: Path, config: str):
-    """`tools/train.py` in this process."""
-    command = ['train.py', str(folder / f'{config}.py'), '--work-dir', str(folder / 'run')]
-    monkeypatch.setattr(sys, 'argv', command)
-    return runpy.run_path(str(ROOT / 'tools' / 'train.py'))['main']()
-
-
-def test_a_wrong_constructor_of_a_head_keeps_its_traceback(folder, monkeypatch):
+def test_a_wrong_constructor_of_a_head_keeps_its_traceback(folder, tool):
     file = folder / 'linear_head.py'
     file.write_text(file.read_text().replace('__init__(vocab_sizes, dim)', '__init__(dim)'))
     with pytest.raises(TypeError, match="missing 1 required positional argument: 'dim'") as caught:
-        call(monkeypatch, folder, 'head_32')
+        tool('train', folder / 'head_32.py', '--work-dir', folder / 'run')
     assert any(str(entry.path) == str(file) for entry in caught.traceback)
 
 
@@ -220,13 +210,13 @@ def test_a_wrong_constructor_of_a_head_keeps_its_traceback(folder, monkeypatch):
         ('product_32', "'product_vq'", "'product'", 'no module `product` is installed'),
     ],
 )
-def test_a_mistake_is_one_sentence(folder, monkeypatch, capsys, config, right, wrong, sentence):
+def test_a_mistake_is_one_sentence(folder, tool, config, right, wrong, sentence):
     file = folder / f'{config}.py'
     assert right in file.read_text()
     file.write_text(file.read_text().replace(right, wrong))
-    assert call(monkeypatch, folder, config) == 2
-    (error,) = capsys.readouterr().err.splitlines()[-1:]
-    assert error.startswith('error: ') and sentence in error
+    code, _, errors = tool('train', file, '--work-dir', folder / 'run')
+    (error,) = errors.splitlines()[-1:]
+    assert code == 2 and error.startswith('error: ') and sentence in error
 
 
 @pytest.mark.slow

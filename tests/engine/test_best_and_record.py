@@ -40,7 +40,6 @@ def test_the_best_stays(tmp_path, rule, best):
         'default_hooks.checkpoint.rule': rule,
         'val_evaluator': [dict(type='Scripted')],
         'val_dataloader.dataset.num_images': 10,
-        'experiment_name': tmp_path.name,
     }
     train(load_config(CONFIG, options), str(tmp_path))
     assert read_checkpoint(tmp_path / 'best_score.pth')['meta']['iter'] == best
@@ -54,11 +53,9 @@ def test_the_record_of_a_training_is_that_of_its_checkpoint(tmp_path):
         'global_batch_size': 4,
         'val_evaluator': [dict(type='PSNR', protocol='official'), dict(type='CodebookUsage')],
         'val_dataloader.dataset.num_images': 10,
-        'experiment_name': tmp_path.name,
     }
     config = load_config(CONFIG, options)
     train(config, str(tmp_path / 'a'))
-    config.experiment_name += '-b'
     ours = json.loads((tmp_path / 'a' / 'metrics.json').read_text())
     run_test(config, str(tmp_path / 'a' / 'iter_3.pth'), str(tmp_path / 'b'))
     theirs = json.loads((tmp_path / 'b' / 'metrics.json').read_text())
@@ -75,7 +72,6 @@ def test_the_record_of_a_training_is_that_of_its_checkpoint(tmp_path):
     assert ours['dataset']['type'] == 'FashionMNIST'
     # A test of other images beside the checkpoint leaves the merged config of the training.
     merged = (tmp_path / 'a' / 'lfq_32.py').read_text()
-    config.experiment_name += '-d'
     config.val_dataloader.dataset.num_images = 7
     run_test(config, str(tmp_path / 'a' / 'iter_3.pth'), str(tmp_path / 'a'))
     assert json.loads((tmp_path / 'a' / 'metrics.json').read_text())['images'] == 7
@@ -84,7 +80,6 @@ def test_the_record_of_a_training_is_that_of_its_checkpoint(tmp_path):
     # Other weights have another hash: the raw ones of the same file.
     raw = {'state_dict': read_checkpoint(tmp_path / 'a' / 'iter_3.pth')['state_dict']}
     write_checkpoint(raw, tmp_path / 'raw.pth')
-    config.experiment_name += '-c'
     run_test(config, str(tmp_path / 'raw.pth'), str(tmp_path / 'c'))
     other = json.loads((tmp_path / 'c' / 'metrics.json').read_text())['checkpoint']
     assert other['weights_sha256'] != averaged[0]['weights_sha256'] and not other['averaged']
@@ -94,7 +89,6 @@ def test_a_metric_that_is_not_there(tmp_path):
     options = {
         'train_cfg.max_iters': 1,
         'default_hooks.checkpoint.save_best': 'fid',
-        'experiment_name': tmp_path.name,
     }
     with pytest.raises(ValueError, match="save_best='fid': the validation has psnr"):
         train(load_config(CONFIG, options), str(tmp_path))

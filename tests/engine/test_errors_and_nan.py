@@ -53,7 +53,7 @@ AVERAGED = {'train_cfg.val_interval': 3, 'custom_hooks': [EMA]}
 @pytest.fixture(scope='module')
 def unbroken(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp('unbroken')
-    train(config(folder.name, 4, 9, **AVERAGED), str(folder))
+    train(config(4, 9, **AVERAGED), str(folder))
     return folder
 
 
@@ -63,13 +63,13 @@ def unbroken(tmp_path_factory) -> Path:
 def test_an_error_saves_the_last_finished_iteration(tmp_path, unbroken, where, kept):
     with pytest.raises(UserError, match='Image x'):
         train(
-            config(f'{tmp_path.name}-a', 4, 9, **AVERAGED),
+            config(4, 9, **AVERAGED),
             str(tmp_path / 'a'),
             hooks=[Fail(where, 3)],
         )
     assert files(tmp_path / 'a') == kept
     if kept:
-        train(config(f'{tmp_path.name}-b', 4, 9, **AVERAGED), str(tmp_path / 'a'), resume=True)
+        train(config(4, 9, **AVERAGED), str(tmp_path / 'a'), resume=True)
         a, b = (read_checkpoint(folder / 'iter_4.pth') for folder in (tmp_path / 'a', unbroken))
         for key in ('state_dict', 'ema_state_dict'):
             assert all(a[key][name].equal(b[key][name]) for name in b[key]), key
@@ -77,9 +77,9 @@ def test_an_error_saves_the_last_finished_iteration(tmp_path, unbroken, where, k
 
 def test_an_error_before_the_first_iteration_leaves_the_folder_free(tmp_path, capfd):
     with pytest.raises(UserError, match='Image x'):
-        train(config(f'{tmp_path.name}-a', 2), str(tmp_path), hooks=[Fail('before', 0)])
+        train(config(2), str(tmp_path), hooks=[Fail('before', 0)])
     assert files(tmp_path) == [] and 'holds what is done' not in ''.join(capfd.readouterr())
-    train(config(f'{tmp_path.name}-b', 2, 9), str(tmp_path))
+    train(config(2, 9), str(tmp_path))
     assert files(tmp_path) == ['iter_2.pth']
 
 
@@ -89,13 +89,13 @@ def test_a_full_disk_under_the_logs_is_named(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Fail, 'after_train_iter', full)
     with pytest.raises(UserError, match=rf'{tmp_path} cannot be written \(No space left on device'):
-        train(config(tmp_path.name, 2, custom_hooks=[]), str(tmp_path), hooks=[Fail('', 0)])
+        train(config(2, custom_hooks=[]), str(tmp_path), hooks=[Fail('', 0)])
 
 
 def test_a_rate_beyond_all_bounds_stops_with_the_last_finite_checkpoint(tmp_path):
     options = {'optim_wrapper.autoencoder.optimizer.lr': 1e30}
     with pytest.raises(UserError, match=r'^Iteration \d: .*NaN or infinite'):
-        train(config(tmp_path.name, 5, **options), str(tmp_path))
+        train(config(5, **options), str(tmp_path))
     for path in tmp_path.glob('*.pth'):
         assert all(
             value.isfinite().all()
@@ -110,18 +110,18 @@ def test_the_loss_and_the_images_are_named(tmp_path):
         r'image \d+, image'
     )
     with pytest.raises(UserError, match=message):
-        train(config(tmp_path.name, 5, 9), str(tmp_path), hooks=[Poison()])
+        train(config(5, 9), str(tmp_path), hooks=[Poison()])
     assert files(tmp_path) == []
 
 
 def test_steps_are_left_out_as_configured(tmp_path):
     options = {'train_cfg.non_finite': 'skip'}
-    train(config(f'{tmp_path.name}-a', 4, 9, **options), str(tmp_path / 'a'), hooks=[Poison()])
+    train(config(4, 9, **options), str(tmp_path / 'a'), hooks=[Poison()])
     state = read_checkpoint(tmp_path / 'a' / 'iter_4.pth')['state_dict']
     assert all(value.isfinite().all() for value in state.values() if value.is_floating_point())
     options |= {'train_cfg.max_skips': 0}
     with pytest.raises(UserError, match='Iteration 3'):
-        train(config(f'{tmp_path.name}-b', 4, 9, **options), str(tmp_path / 'b'), hooks=[Poison()])
+        train(config(4, 9, **options), str(tmp_path / 'b'), hooks=[Poison()])
 
 
 def test_nan_is_the_worst_value():

@@ -68,11 +68,8 @@ def start(work_dir, iterations: int, resume: bool = False, **options):
         'train_cfg.val_interval': None,
         'global_batch_size': 4,
         'val_dataloader.dataset.num_images': 4,
-    } | options
-    options |= {
         'default_hooks.checkpoint.interval': 1,
-        'experiment_name': f'{work_dir.name}_{iterations}_{resume}',
-    }
+    } | options
     return train(load_config(TINY / 'lfq_32.py', options), str(work_dir), resume=resume)
 
 

@@ -40,9 +40,8 @@ class SignalHook(Hook):
             signal.raise_signal(signal.SIGTERM)
 
 
-def config(name: str, workers: int, counts: int, hook: dict | None = None, family: str = 'lfq_32'):
+def config(workers: int, counts: int, hook: dict | None = None, family: str = 'lfq_32'):
     options = {
-        'experiment_name': name,
         'train_cfg.max_iters': 8,
         'train_cfg.val_interval': 4,
         'train_dataloader.num_workers': workers,
@@ -79,7 +78,7 @@ def straight(tmp_path_factory) -> Callable[[str, int, int], Path]:
     @functools.cache
     def folder(family: str, workers: int, counts: int) -> Path:
         made = tmp_path_factory.mktemp('straight')
-        train(config(made.name, workers, counts, family=family), str(made))
+        train(config(workers, counts, family=family), str(made))
         return made
 
     return folder
@@ -91,13 +90,13 @@ def straight(tmp_path_factory) -> Callable[[str, int, int], Path]:
     [(3, False, 0, 1), (5, False, 2, 2), (4, True, 0, 1)],
 )
 def test_resume_is_exact(tmp_path, straight, iteration, in_validation, workers, counts, family):
-    name, halves = tmp_path.name, tmp_path / 'halves'
+    halves = tmp_path / 'halves'
     hook = dict(type='SignalHook', iteration=iteration, in_validation=in_validation)
     with pytest.raises(TrainingStopped) as stopped:
-        train(config(f'{name}-b', workers, counts, hook, family), str(halves))
+        train(config(workers, counts, hook, family), str(halves))
     assert stopped.value.iteration == iteration
     assert find_resume_checkpoint(halves) == halves / f'iter_{iteration}.pth'
-    train(config(f'{name}-c', workers, counts, family=family), str(halves), resume=True)
+    train(config(workers, counts, family=family), str(halves), resume=True)
     unbroken = straight(family, workers, counts)
     a, b = (read_checkpoint(folder / 'iter_8.pth') for folder in (unbroken, halves))
     hooks = load_config(CONFIGS / f'{family}.py').custom_hooks
@@ -129,10 +128,10 @@ def test_resume_is_exact_with_r1_and_lecam_of_means(tmp_path, straight):
 
 
 def test_a_broken_checkpoint_is_passed_over_and_metrics_need_no_override(tmp_path):
-    runner = train(config(tmp_path.name, 0, 1), str(tmp_path / 'run'))
+    runner = train(config(0, 1), str(tmp_path / 'run'))
     merged = tmp_path / 'run' / 'lfq_32.py'
     metrics = run_test(
-        load_config(merged, {'experiment_name': f'{tmp_path.name}-t'}),
+        load_config(merged),
         str(tmp_path / 'run' / 'iter_8.pth'),
     )
     assert metrics == runner.val_loop.run()
@@ -144,16 +143,16 @@ def test_a_checkpoint_with_a_config_to_execute_is_refused(tmp_path):
     file = tmp_path / 'iter_4.pth'
     torch.save(dict(state_dict={}, meta=dict(config='raise SystemExit')), file)
     with pytest.raises(ValueError, match='carries a config'):
-        train(config(tmp_path.name, 0, 1), str(tmp_path), resume=str(file))
+        train(config(0, 1), str(tmp_path), resume=str(file))
 
 
 def test_global_batch_must_divide(tmp_path):
     with pytest.raises(ValueError, match='global_batch_size=4 does not divide'):
-        train(config(tmp_path.name, 0, 3), str(tmp_path))
+        train(config(0, 3), str(tmp_path))
 
 
 def test_what_cannot_be_cut_is_refused_before_the_first_image(tmp_path):
-    cut = config(tmp_path.name, 0, 2)
+    cut = config(0, 2)
     table = dict(type='VQ', codebook_size=16, code_dim=8, l2_norm=False, ema_decay=0.9)
     cut.model.quantizer = dict(type='Residual', quantizer=table, depth=2)
     seen = []
@@ -166,7 +165,7 @@ def test_what_cannot_be_cut_is_refused_before_the_first_image(tmp_path):
 
 def test_resume_from_an_older_file_keeps_what_it_writes(tmp_path):
     folder = tmp_path / 'run'
-    first = config(f'{tmp_path.name}-a', 0, 1)
+    first = config(0, 1)
     first.default_hooks.checkpoint.update(interval=2, max_keep=4)
     train(first, str(folder))
     assert sorted(path.name for path in folder.glob('*.pth')) == [
@@ -177,15 +176,13 @@ def test_resume_from_an_older_file_keeps_what_it_writes(tmp_path):
     ]
     hook = dict(type='SignalHook', iteration=3)
     with pytest.raises(TrainingStopped):
-        train(
-            config(f'{tmp_path.name}-b', 0, 1, hook), str(folder), resume=str(folder / 'iter_2.pth')
-        )
+        train(config(0, 1, hook), str(folder), resume=str(folder / 'iter_2.pth'))
     assert (folder / 'iter_3.pth').is_file()
 
 
 def test_loading_weights_is_not_a_resume(tmp_path, straight):
     old = straight('lfq_32', 0, 1) / 'iter_8.pth'
-    new = config(tmp_path.name, 0, 1)
+    new = config(0, 1)
     new.load_from = str(old)
     train(new, str(tmp_path))
     old, weights = (read_checkpoint(file)['state_dict'] for file in (old, tmp_path / 'iter_8.pth'))
@@ -193,7 +190,7 @@ def test_loading_weights_is_not_a_resume(tmp_path, straight):
 
 
 def test_a_role_has_no_accumulation_of_its_own(tmp_path):
-    loaded = config(tmp_path.name, 0, 1)
+    loaded = config(0, 1)
     loaded.optim_wrapper.discriminator.accumulative_counts = 4
     message = r'optim_wrapper.discriminator.accumulative_counts: set optim_wrapper.accum'
     with pytest.raises(ValueError, match=message):
@@ -201,7 +198,7 @@ def test_a_role_has_no_accumulation_of_its_own(tmp_path):
 
 
 def test_batch_size_of_the_loader_is_refused(tmp_path):
-    loaded = config(tmp_path.name, 0, 1)
+    loaded = config(0, 1)
     loaded.train_dataloader.batch_size = 4
     with pytest.raises(ValueError, match='set global_batch_size'):
         train(loaded, str(tmp_path))
@@ -227,13 +224,13 @@ def _two_processes(rank: int, folder: str, family: str) -> None:
     for i, (iteration, in_validation, workers, counts) in enumerate(stops):
         hook = dict(type='SignalHook', iteration=iteration, in_validation=in_validation, rank=i % 2)
         train(
-            config(f'{root.name}-{i}-a', workers, counts, family=family),
+            config(workers, counts, family=family),
             str(root / f'straight_{i}'),
             launcher='pytorch',
         )
         try:
             train(
-                config(f'{root.name}-{i}-b', workers, counts, hook, family),
+                config(workers, counts, hook, family),
                 str(root / f'halves_{i}'),
                 launcher='pytorch',
             )
@@ -242,7 +239,7 @@ def _two_processes(rank: int, folder: str, family: str) -> None:
         else:
             raise AssertionError('the signal did not stop the training')
         train(
-            config(f'{root.name}-{i}-c', workers, counts, family=family),
+            config(workers, counts, family=family),
             str(root / f'halves_{i}'),
             True,
             launcher='pytorch',

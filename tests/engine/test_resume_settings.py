@@ -16,13 +16,13 @@ CURVE = {'param_scheduler': [dict(type='WarmupDecayLR', by_epoch=False, shape='l
 @pytest.fixture(scope='module')
 def half(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp('half')
-    train(config(folder.name, 2, param_scheduler=CURVE['param_scheduler']), str(folder))
+    train(config(2, param_scheduler=CURVE['param_scheduler']), str(folder))
     return folder / 'iter_2.pth'
 
 
 def resumed(half: Path, tmp_path: Path, iterations: int = 4, **options) -> dict:
     options = CURVE | options
-    train(config(tmp_path.name, iterations, **options), str(tmp_path), resume=str(half))
+    train(config(iterations, **options), str(tmp_path), resume=str(half))
     return read_checkpoint(tmp_path / f'iter_{iterations}.pth')
 
 
@@ -88,7 +88,7 @@ def test_what_is_refused(half, tmp_path, options, message):
 
 
 def test_other_groups_of_parameters_are_refused(half, tmp_path):
-    other = config(tmp_path.name, 4, **CURVE)
+    other = config(4, **CURVE)
     other.optim_wrapper.autoencoder.no_decay_1d = True
     with pytest.raises(ValueError, match='set no_decay_1d as it was'):
         train(other, str(tmp_path), resume=str(half))

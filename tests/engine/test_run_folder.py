@@ -33,11 +33,10 @@ class Break(Hook):
             raise KeyboardInterrupt
 
 
-def config(name: str, iterations: int = 2, interval: int = 1, **options):
+def config(iterations: int = 2, interval: int = 1, **options):
     settings = {
         'train_cfg.max_iters': iterations,
         'default_hooks.checkpoint.interval': interval,
-        'experiment_name': name,
     }
     settings |= {
         'global_batch_size': 4,
@@ -49,8 +48,8 @@ def config(name: str, iterations: int = 2, interval: int = 1, **options):
 
 
 def test_a_folder_belongs_to_its_run(tmp_path):
-    name, folder = tmp_path.name, tmp_path / 'run'
-    train(config(f'{name}-a'), str(folder), resume=True)
+    folder = tmp_path / 'run'
+    train(config(), str(folder), resume=True)
     run = json.loads((folder / 'run.json').read_text())
     assert read_checkpoint(folder / 'iter_2.pth')['meta']['run'] == run['id']
     assert not (folder / LOCK).exists()
@@ -59,7 +58,7 @@ def test_a_folder_belongs_to_its_run(tmp_path):
         r'--resume, or give'
     )
     with pytest.raises(ValueError, match=message):
-        train(config(f'{name}-b'), str(folder))
+        train(config(), str(folder))
     # A file of the user's is no checkpoint; another run's, of a higher number, is neither taken nor
     # removed.
     (folder / 'iter_10_good.pth').write_bytes((folder / 'iter_2.pth').read_bytes())
@@ -67,7 +66,7 @@ def test_a_folder_belongs_to_its_run(tmp_path):
     other['meta']['run'] = 'other'
     torch.save(other, folder / 'iter_9.pth')
     (folder / 'iter_1.pth').write_bytes(b'torn')
-    train(config(f'{name}-c', 4), str(folder), resume=True)
+    train(config(4), str(folder), resume=True)
     names = ['iter_1.pth', 'iter_10_good.pth', 'iter_3.pth', 'iter_4.pth', 'iter_9.pth']
     assert sorted(path.name for path in folder.glob('*.pth')) == names
     assert json.loads((folder / 'run.json').read_text())['id'] == run['id']
@@ -75,23 +74,23 @@ def test_a_folder_belongs_to_its_run(tmp_path):
 
 def test_a_run_without_checkpoints_leaves_its_folder(tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        train(config(f'{tmp_path.name}-a', 4, 4), str(tmp_path), hooks=[Break(1)])
+        train(config(4, 4), str(tmp_path), hooks=[Break(1)])
     first = json.loads((tmp_path / 'run.json').read_text())['id']
-    train(config(f'{tmp_path.name}-b', 1), str(tmp_path))
+    train(config(1), str(tmp_path))
     assert json.loads((tmp_path / 'run.json').read_text())['id'] != first
 
 
 def test_the_best_of_a_validation_is_a_result_too(tmp_path):
-    name, folder = tmp_path.name, tmp_path / 'run'
+    folder = tmp_path / 'run'
     best = {'default_hooks.checkpoint.save_best': 'psnr', 'train_cfg.val_interval': 1}
     with pytest.raises(KeyboardInterrupt):
-        train(config(f'{name}-a', 3, 9, **best), str(folder), hooks=[Break(2)])
+        train(config(3, 9, **best), str(folder), hooks=[Break(2)])
     with pytest.raises(ValueError, match=r'results of another run of .*\(best_psnr.pth\)'):
-        train(config(f'{name}-b'), str(folder))
+        train(config(), str(folder))
     owner = json.loads((folder / 'run.json').read_text())['id']
     # It has all that a resume needs, and nothing else is there.
     assert newest(folder)[0].name == 'best_psnr.pth'
-    train(config(f'{name}-e', 1, **best), str(folder), resume=True)
+    train(config(1, **best), str(folder), resume=True)
     assert read_checkpoint(folder / 'iter_1.pth')['meta']['run'] == owner
 
 
@@ -107,9 +106,9 @@ def test_torn_files(tmp_path):
     with pytest.raises(
         ValueError, match=r'none of its checkpoints can be read .*\(iter_10.pth, iter_2.pth\)'
     ):
-        train(config(tmp_path.name), str(tmp_path), resume=True)
+        train(config(), str(tmp_path), resume=True)
     with pytest.raises(ValueError, match='there is no checkpoint iter_<number>.pth in it'):
-        train(config(tmp_path.name), str(tmp_path / 'run'), resume=str(CONFIGS))
+        train(config(), str(tmp_path / 'run'), resume=str(CONFIGS))
 
 
 def test_one_training_at_a_time(tmp_path):
@@ -117,7 +116,7 @@ def test_one_training_at_a_time(tmp_path):
         lock(tmp_path),
         pytest.raises(ValueError, match=f'a training runs there, process {os.getpid()}'),
     ):
-        train(config(tmp_path.name), str(tmp_path))
+        train(config(), str(tmp_path))
     file = tmp_path / LOCK
     for holder, age, holds in (
         (dict(host='elsewhere', pid=1), 0, True),
@@ -170,27 +169,25 @@ def test_default_folders_differ():
 
 def test_the_folder_of_version_1(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    old, mine = Path('work_dirs/lfq_32'), config(f'{tmp_path.name}-a')
+    old, mine = Path('work_dirs/lfq_32'), config()
     train(mine, str(old))
     assert run_folder.default_or_old(mine, False) == Path('work_dirs/tiny/lfq_32')
     assert run_folder.default_or_old(mine, True) == old
     # Another model: another config's run.
-    other = config(f'{tmp_path.name}-b', **{'model.encoder.channels': 8})
+    other = config(**{'model.encoder.channels': 8})
     assert run_folder.default_or_old(other, True) == Path('work_dirs/tiny/lfq_32')
     # Without an identity the folder is the run of the config that lies in it.
     (old / 'run.json').unlink()
     (old / 'lfq_32.py').rename(old / 'theirs.py')
     with pytest.raises(ValueError, match='holds the run of theirs.py, not of lfq_32.py'):
-        train(config(f'{tmp_path.name}-c', 3), str(old), resume=True)
+        train(config(3), str(old), resume=True)
 
 
 def test_a_branch_of_a_run(tmp_path):
-    train(
-        config(f'{tmp_path.name}-a', 3, **{'default_hooks.checkpoint.max_keep': 3}), str(tmp_path)
-    )
+    train(config(3, **{'default_hooks.checkpoint.max_keep': 3}), str(tmp_path))
     with pytest.raises(KeyboardInterrupt):
         train(
-            config(f'{tmp_path.name}-b', 3),
+            config(3),
             str(tmp_path),
             resume=str(tmp_path / 'iter_1.pth'),
             hooks=[Break(2)],

@@ -230,7 +230,7 @@ def test_payloads(folder, tmp_path):
     assert not target.exists()
 
 
-def config(name: str, iterations: int, **options):
+def config(iterations: int, **options):
     settings = {
         'train_cfg.max_iters': iterations,
         'default_hooks.checkpoint.interval': 1,
@@ -238,18 +238,17 @@ def config(name: str, iterations: int, **options):
         'global_batch_size': 4,
         'val_dataloader.dataset.num_images': 4,
         'optim_wrapper.dtype': 'float32',
-        'experiment_name': name,
         'param_scheduler': [],
     }
     return load_config(CONFIG, settings | options)
 
 
 def test_a_training_goes_on(tmp_path):
-    train(config(f'{tmp_path.name}-a', 1), str(tmp_path))
+    train(config(1), str(tmp_path))
     half = tmp_path / f'.tmp-iter_2.dcp@{DEAD}'
     half.mkdir()
     again = {'default_hooks.checkpoint.max_keep': 1}
-    runner = train(config(f'{tmp_path.name}-b', 2, **again), str(tmp_path), resume=True)
+    runner = train(config(2, **again), str(tmp_path), resume=True)
     assert sorted(path.name for path in tmp_path.glob('*iter_*')) == ['iter_2.dcp']
     state = runner.model.state_dict()
     found = read_checkpoint(tmp_path / 'iter_2.dcp')
@@ -260,11 +259,11 @@ def test_a_training_goes_on(tmp_path):
 @pytest.fixture(scope='module')
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp('sharded')
-    train(config(f'{folder.name}-a', 2), str(folder / 'run'))
+    train(config(2), str(folder / 'run'))
     # Goes on by itself; another folder of the same run, from a checkpoint and from the newest.
-    train(config(f'{folder.name}-b', 4), str(folder / 'run'), resume=True)
+    train(config(4), str(folder / 'run'), resume=True)
     straight = {'default_hooks.checkpoint.sharded': False}
-    train(config(f'{folder.name}-c', 4, **straight), str(folder / 'straight'))
+    train(config(4, **straight), str(folder / 'straight'))
     return folder
 
 
@@ -279,9 +278,8 @@ def test_a_resumed_training_is_that_of_files(trained):
 
 @pytest.mark.slow
 def test_a_folder_to_resume_is_the_checkpoint_or_has_it(trained):
-    for number, source in enumerate(('run', 'run/iter_3.dcp')):
-        name = f'{trained.name}-{number}'
-        train(config(name, 5), str(trained / name), resume=str(trained / source))
+    for name, source in dict(a='run', b='run/iter_3.dcp').items():
+        train(config(5), str(trained / name), resume=str(trained / source))
         assert [path.name for path in checkpoints(trained / name)][0] == 'iter_5.dcp'
 
 
@@ -290,9 +288,9 @@ def test_everything_reads_it(trained, tmp_path):
     last = trained / 'run' / 'iter_4.dcp'
     hashes = {weights_hash(init_model(CONFIG, path, 'cpu')) for path in (last, to_one(last))}
     assert len(hashes) == 1
-    weights = config(tmp_path.name, 1, load_from=str(last))
+    weights = config(1, load_from=str(last))
     train(weights, str(tmp_path / 'from'))
-    measured = config(f'{tmp_path.name}-test', 1)
+    measured = config(1)
     assert run_test(measured, str(last), str(tmp_path / 'test'), metrics=['psnr'])
     assert file_hash(last) in (tmp_path / 'test' / 'metrics.json').read_text()
 
@@ -301,10 +299,10 @@ def to_one(folder: Path) -> Path:
     """The same as one file, from which a training goes on."""
     one = folder.parents[1] / 'one' / 'iter_4.pth'
     convert([folder], one, CONFIG)
-    train(config(f'{folder.parents[1].name}-one', 5), str(one.parent), resume=True)
+    train(config(5), str(one.parent), resume=True)
     assert checkpoints(one.parent)[0].name == 'iter_5.dcp'
     with pytest.raises(UserError, match='holds weights only'):
         averaged = one.with_name('ema.pth')
         convert([folder], averaged, CONFIG, weights='ema')
-        train(config('never', 5), str(one.parent / 'x'), resume=str(averaged))
+        train(config(5), str(one.parent / 'x'), resume=str(averaged))
     return one

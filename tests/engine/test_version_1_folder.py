@@ -52,13 +52,12 @@ MODELS = dict(
 
 @pytest.mark.parametrize('name', MODELS)
 def test_a_version_1_folder_trains_on_tests_and_samples(name, tmp_path):
-    today = load_config(CONFIGS / f'{name}.py', OPTIONS | dict(experiment_name=tmp_path.name))
+    today = load_config(CONFIGS / f'{name}.py', OPTIONS)
     train(today, str(tmp_path / 'today'))
     halfway = read_checkpoint(tmp_path / 'today' / 'iter_2.pth')
     old = tmp_path / 'old'
     old.mkdir()
-    options = dict(experiment_name=f'{tmp_path.name}-old')
-    text = Config(today.to_dict() | options | dict(model=MODELS[name])).pretty_text
+    text = Config(today.to_dict() | dict(model=MODELS[name])).pretty_text
     (old / f'{name}.py').write_text(text)
     # Neither a count of images nor the identity of a run was in the first files.
     meta = {k: v for k, v in halfway['meta'].items() if k not in ('samples_seen', 'run')}
@@ -72,14 +71,14 @@ def test_a_version_1_folder_trains_on_tests_and_samples(name, tmp_path):
 
     # The merged config of a resumed training names the checkpoint; nobody else reads it there.
     assert 'iter_2.pth' in load_config(old / f'{name}.py').load_from
-    fresh = load_config(old / f'{name}.py', {'train_cfg.max_iters': 1, 'experiment_name': name})
+    fresh = load_config(old / f'{name}.py', {'train_cfg.max_iters': 1})
     train(fresh, str(tmp_path / 'fresh'))
     assert read_checkpoint(tmp_path / 'fresh' / 'iter_1.pth')['meta']['iter'] == 1
 
     files = [(CONFIGS / f'{name}.py', tmp_path / 'today'), (old / f'{name}.py', old)]
     metrics = [
         run_test(
-            load_config(file, OPTIONS | dict(experiment_name=f'{tmp_path.name}-{folder.name}-t')),
+            load_config(file, OPTIONS),
             str(folder / 'iter_4.pth'),
             str(folder / 'test'),
         )

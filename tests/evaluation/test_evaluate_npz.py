@@ -1,16 +1,15 @@
 """tools/evaluate_npz.py in this process: networks, records and mistakes."""
 
 import errno
+import functools
 import hashlib
 import json
 import os
-import runpy
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from evaluate_npz import write
 from image_arrays import random_images, save_npz
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 
@@ -19,20 +18,11 @@ from openmagvit2.evaluation.comparison import Result
 from openmagvit2.evaluation.features import TimmFeatures
 from openmagvit2.registry import FEATURES
 
-ROOT = Path(__file__).parents[2]
-
 
 @pytest.fixture
-def run(monkeypatch, capsys, tmp_path):
+def run(monkeypatch, tool, tmp_path):
     monkeypatch.setenv('OPENMAGVIT2_CACHE', str(tmp_path / 'cache'))
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, 'argv', ['evaluate_npz.py', *map(str, arguments)])
-        return runpy.run_path(str(ROOT / 'tools' / 'evaluate_npz.py'))[
-            'main'
-        ](), *capsys.readouterr()
-
-    return call
+    return functools.partial(tool, 'evaluate_npz')
 
 
 def test_without_weights_one_sentence(run, tmp_path, monkeypatch):
@@ -126,7 +116,6 @@ def test_networks_through_the_command(run, tmp_path, network, request):
 
 def test_a_finished_result_is_not_lost(tmp_path, capsys, monkeypatch):
     """Neither to a full disk, nor to names of files that are no text."""
-    write = runpy.run_path(str(ROOT / 'tools' / 'evaluate_npz.py'))['write']
     sides = dict(count=1), dict(images=1, statistics=False), dict(name='x')
     result = Result(dict(fd=1.5), *sides, protocol={}, skipped=dict(samples=['\udcff.png']))
     out = tmp_path / 'result.json'

@@ -33,9 +33,9 @@ def folder(tmp_path):
     return tmp_path / 'coco' / 'val2017'
 
 
-def config(folder: Path, name: str):
+def config(folder: Path):
     dataset = dict(_delete_=True, type='ImageFolder', data_root=str(folder), pipeline=[])
-    return load_config(CONFIG, {'val_dataloader.dataset': dataset, 'experiment_name': name})
+    return load_config(CONFIG, {'val_dataloader.dataset': dataset})
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def checkpoint(tmp_path):
 
 def test_sizes_metrics_and_record(folder, checkpoint, tmp_path):
     values = run_test(
-        config(folder, f'{tmp_path.name}-a'),
+        config(folder),
         checkpoint,
         str(tmp_path / 'a'),
         metrics=['psnr', 'usage'],
@@ -60,7 +60,7 @@ def test_sizes_metrics_and_record(folder, checkpoint, tmp_path):
     assert len(record['checkpoint']['sha256']) == 64
 
     def psnr(name: str, **settings) -> float:
-        own = config(folder, f'{tmp_path.name}-{name}')
+        own = config(folder)
         found = run_test(own, checkpoint, str(tmp_path / name), metrics=['psnr'], **settings)
         return found['psnr']
 
@@ -74,18 +74,16 @@ def test_sizes_metrics_and_record(folder, checkpoint, tmp_path):
 def test_sizes_that_are_none(folder, checkpoint, tmp_path, size):
     message = r"--size must be one number of pixels \(the crops are square\) or 'original', got"
     with pytest.raises(ValueError, match=message):
-        run_test(config(folder, tmp_path.name), checkpoint, str(tmp_path / 'x'), size=size)
+        run_test(config(folder), checkpoint, str(tmp_path / 'x'), size=size)
     assert not (tmp_path / 'x').exists()
 
 
 def test_unknown_and_missing(folder, checkpoint, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match='No metric `rfidd`; choose from psnr'):
-        run_test(config(folder, tmp_path.name), checkpoint, str(tmp_path / 'x'), metrics=['rfidd'])
+        run_test(config(folder), checkpoint, str(tmp_path / 'x'), metrics=['rfidd'])
     monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
     with pytest.raises(ValueError, match='weights-inception-2015-12-05-6726825d.pth'):
-        run_test(
-            config(folder, tmp_path.name), checkpoint, str(tmp_path / 'x'), metrics=['psnr', 'rfid']
-        )
+        run_test(config(folder), checkpoint, str(tmp_path / 'x'), metrics=['psnr', 'rfid'])
     assert not (tmp_path / 'x').exists()
 
 
@@ -102,7 +100,7 @@ class Plain(BaseMetric):
 
 
 def test_other_evaluators_and_padding_samplers(folder, checkpoint, tmp_path):
-    plain = config(folder, f'{tmp_path.name}-plain')
+    plain = config(folder)
     METRICS.register_module(module=Plain, force=True)
     plain.test_evaluator = dict(type='Plain')
     plain.val_dataloader.sampler = dict(type='DefaultSampler', shuffle=False)
@@ -113,7 +111,7 @@ def test_other_evaluators_and_padding_samplers(folder, checkpoint, tmp_path):
 
 def test_record_states_the_protocol(folder, checkpoint, tmp_path):
     run_test(
-        config(folder, tmp_path.name),
+        config(folder),
         checkpoint,
         str(tmp_path / 'a'),
         metrics=['psnr', 'usage'],
@@ -130,7 +128,7 @@ def test_record_states_the_protocol(folder, checkpoint, tmp_path):
 
 
 def test_named_metrics_keep_what_the_config_says_of_them(folder, checkpoint, tmp_path, monkeypatch):
-    settings = config(folder, tmp_path.name)
+    settings = config(folder)
     settings.test_evaluator = [
         dict(type='PSNR', protocol='official'),
         dict(type='LPIPS', net='vgg', weights='/nowhere/vgg.pth'),
@@ -154,7 +152,7 @@ def test_named_metrics_keep_what_the_config_says_of_them(folder, checkpoint, tmp
 
 @pytest.mark.parametrize('workers', [0, 1])
 def test_images_of_mixed_sizes_are_one_sentence(workers, folder, checkpoint, tmp_path):
-    settings = config(folder, f'{tmp_path.name}-{workers}')
+    settings = config(folder)
     settings.val_dataloader.num_workers = workers
     with pytest.raises(ValueError, match=r'differ in size \(\[3, 33, 47\] at entry 0'):
         run_test(settings, checkpoint, str(tmp_path / 'x'), metrics=['psnr'])
@@ -201,9 +199,7 @@ def test_original_resolution_of_forty_files(layout, checkpoint, tmp_path, monkey
         dict(split='val') if layout == 'imagenet' else {}
     )
     for pad in ('gray', 'black'):
-        settings = load_config(
-            CONFIG, {'val_dataloader.dataset': dataset, 'experiment_name': f'{tmp_path.name}-{pad}'}
-        )
+        settings = load_config(CONFIG, {'val_dataloader.dataset': dataset})
         values = run_test(
             settings,
             checkpoint,

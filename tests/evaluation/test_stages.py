@@ -52,7 +52,7 @@ def test_a_test_ends_before_it_begins(name, metrics, message, tmp_path):
     write_checkpoint(
         dict(state_dict=init_model(TINY / f'{name}.py').state_dict()), tmp_path / 'x.pth'
     )
-    config = load_config(TINY / f'{name}.py', {'experiment_name': tmp_path.name})
+    config = load_config(TINY / f'{name}.py')
     with pytest.raises(ValueError, match=message):
         run_test(config, str(tmp_path / 'x.pth'), str(tmp_path / 'run'), metrics=metrics)
     assert [path.name for path in tmp_path.iterdir()] == ['x.pth']

@@ -2,7 +2,6 @@
 
 import json
 import os
-import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -38,12 +37,11 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(('options', 'message'), MISTAKES)
-def test_mistakes_are_one_sentence(options, message, tmp_path, monkeypatch, capsys):
+def test_mistakes_are_one_sentence(options, message, tmp_path, monkeypatch, tool):
     monkeypatch.chdir(ROOT)
-    monkeypatch.setattr(sys, 'argv', ['train.py', *options, '--work-dir', str(tmp_path)])
-    assert runpy.run_path('tools/train.py')['main']() == 2
-    (line,) = capsys.readouterr().err.splitlines()[-1:]
-    assert line.startswith('error: ') and message in line
+    code, _, errors = tool('train', *options, '--work-dir', tmp_path)
+    (line,) = errors.splitlines()[-1:]
+    assert code == 2 and line.startswith('error: ') and message in line
 
 
 def test_a_process_ends_with_the_sentence(tmp_path):

@@ -115,10 +115,10 @@ def test_a_port_that_is_not_free(problem):
         demo.serve(Page(), 99999, 10)
 
 
-def test_settings_out_of_range(monkeypatch, capsys):
-    monkeypatch.setattr(sys, 'argv', ['demo.py', '--max-upload', '0'])
-    assert demo.main() == 2
-    assert capsys.readouterr().err == 'error: --max-upload must be at least 1, got 0.\n'
+def test_settings_out_of_range(tool):
+    assert tool('demo', '--max-upload', 0) == (
+        2, '', 'error: --max-upload must be at least 1, got 0.\n'
+    )  # fmt: skip
 
 
 def chromium() -> str:

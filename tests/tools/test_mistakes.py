@@ -41,7 +41,7 @@ BUGS = [
 
 
 @pytest.mark.parametrize(('body', 'kind', 'text'), BUGS)
-def test_bugs_in_a_part_keep_their_traceback(tmp_path, monkeypatch, body, kind, text):
+def test_bugs_in_a_part_keep_their_traceback(tmp_path, monkeypatch, tool, body, kind, text):
     name = f'faulty_{abs(hash(body))}'
     (tmp_path / f'{name}.py').write_text(PART.format(body=body))
     (tmp_path / 'a.py').write_text(
@@ -49,12 +49,9 @@ def test_bugs_in_a_part_keep_their_traceback(tmp_path, monkeypatch, body, kind, 
         f"dict(imports='{name}')\nmodel = dict(quantizer=dict(type='Faulty'))\n"
     )
     monkeypatch.setattr(sys, 'path', list(sys.path))
-    monkeypatch.setattr(
-        sys, 'argv', ['train.py', str(tmp_path / 'a.py'), '--work-dir', str(tmp_path / 'run')]
-    )
     try:
         with pytest.raises(kind, match=text) as caught:
-            runpy.run_path(str(ROOT / 'tools' / 'train.py'))['main']()
+            tool('train', tmp_path / 'a.py', '--work-dir', tmp_path / 'run')
     finally:
         QUANTIZERS.module_dict.pop('Faulty', None)
     assert type(caught.value) is kind
@@ -71,13 +68,13 @@ def test_a_terminal_without_the_letters(monkeypatch):
     assert stream.buffer.getvalue() == b'FSQ ? VQ: ?.png\n'
 
 
-@pytest.mark.parametrize('tool', sorted((ROOT / 'tools').glob('*.py')), ids=lambda path: path.stem)
-def test_all_tools_forgive_the_terminal(tool, monkeypatch, tmp_path):
+@pytest.mark.parametrize('path', sorted((ROOT / 'tools').glob('*.py')), ids=lambda path: path.stem)
+def test_all_tools_forgive_the_terminal(path, monkeypatch):
     stream = io.TextIOWrapper(io.BytesIO(), encoding='ascii', errors='strict')
     monkeypatch.setattr(sys, 'stdout', stream)
-    monkeypatch.setattr(sys, 'argv', [tool.name, '--help'])
+    monkeypatch.setattr(sys, 'argv', [path.name, '--help'])
     with pytest.raises(SystemExit):
-        runpy.run_path(str(tool))['main']()
+        runpy.run_path(str(path))['main']()
     assert stream.errors == 'replace'
 
 
@@ -115,7 +112,7 @@ def test_an_evaluation_is_written_before_it_is_printed(tmp_path, monkeypatch):
     ids=lambda error: type(error).__name__,
 )
 @pytest.mark.parametrize(
-    ('tool', 'front', 'arguments', 'remedy'),
+    ('name', 'front', 'arguments', 'remedy'),
     [
         ('sample', 'apis.Generator.from_config', 'c.py w.pth', '--batch-size'),
         ('tokenize_dataset', 'workflows.tokenize.tokenize', '{c} w.pth --out o', '--batch-size'),
@@ -124,9 +121,7 @@ def test_an_evaluation_is_written_before_it_is_printed(tmp_path, monkeypatch):
         ('evaluate_npz', 'workflows.compare.compare_sets', 'a b', '--batch-size'),
     ],
 )
-def test_a_memory_that_is_full(
-    tool, front, arguments, remedy, error, tmp_path, monkeypatch, capsys
-):
+def test_a_memory_that_is_full(tool, name, front, arguments, remedy, error, tmp_path, monkeypatch):
     def full(*args, **kwargs):
         raise error
 
@@ -134,7 +129,7 @@ def test_a_memory_that_is_full(
     monkeypatch.setattr(f'openmagvit2.{front}', full)
     monkeypatch.setattr('openmagvit2.workflows.test.read_checkpoint', lambda *a, **k: {})
     words = arguments.format(c=ROOT / 'configs/tiny/lfq_32.py', i=tmp_path / 'i.png').split()
-    monkeypatch.setattr(sys, 'argv', [f'{tool}.py', *words])
-    assert runpy.run_path(str(ROOT / 'tools' / f'{tool}.py'))['main']() == 2
-    told = capsys.readouterr().err.strip()
-    assert told.startswith('error: The memory is full (') and remedy in told and '\n' not in told
+    code, _, errors = tool(name, *words)
+    told = errors.strip()
+    assert code == 2 and told.startswith('error: The memory is full (')
+    assert remedy in told and '\n' not in told

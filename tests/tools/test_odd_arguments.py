@@ -1,7 +1,5 @@
 """Arguments that no tool can use give one sentence, before anything is written."""
 
-import runpy
-import sys
 from pathlib import Path
 
 import pytest
@@ -29,18 +27,12 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture
-def run(folder, monkeypatch, capsys):
+def run(folder, monkeypatch, tool):
     def call(line: str) -> tuple[int, str]:
         monkeypatch.chdir(folder)
-        monkeypatch.syspath_prepend(ROOT / 'tools')
-        tool, *words = line.replace("''", '§').split()
-        words = [word.replace('§', '') for word in words]
-        monkeypatch.setattr(sys, 'argv', [f'{tool}.py', *words])
-        try:
-            code = runpy.run_path(str(ROOT / 'tools' / f'{tool}.py'))['main']()
-        except SystemExit as error:
-            code = error.code
-        return code, capsys.readouterr().err.strip().rpartition('\n')[2]
+        words = line.replace("''", '§').split()
+        code, _, errors = tool(*(word.replace('§', '') for word in words))
+        return code, errors.strip().rpartition('\n')[2]
 
     return call
 

@@ -37,13 +37,13 @@ def test_a_resumed_log_replaces_later_values(runs):
     assert plot.smooth([1.0, 3.0, 8.0], 2) == [1.0, 2.0, 5.5]
 
 
-def test_several_runs_to_png_and_svg(runs, tmp_path, monkeypatch, capsys):
-    args = ['plot.py', *map(str, runs), '--keys', 'psnr', 'l*']
-    monkeypatch.setattr('sys.argv', args)
-    assert plot.main() == 0 and 'curves.png: psnr, loss, lr' in capsys.readouterr().out
+def test_several_runs_to_png_and_svg(runs, tmp_path, tool):
+    args = [*runs, '--keys', 'psnr', 'l*']
+    code, out, _ = tool('plot', *args)
+    assert code == 0 and 'curves.png: psnr, loss, lr' in out
     assert Image.open(runs[0] / 'curves.png').width == 1500  # three panels of 5 inches, 100 dpi
-    monkeypatch.setattr('sys.argv', [*args, '--out', str(tmp_path / 'x.svg'), '--log'])
-    assert plot.main() == 0 and '<svg' in (tmp_path / 'x.svg').read_text()
+    assert tool('plot', *args, '--out', tmp_path / 'x.svg', '--log')[0] == 0
+    assert '<svg' in (tmp_path / 'x.svg').read_text()
 
 
 def test_letters_that_no_font_has_are_no_warning(tmp_path):
@@ -52,11 +52,11 @@ def test_letters_that_no_font_has_are_no_warning(tmp_path):
         plot.plot({'訓練 \U00013000': dict(loss={1: 2.0}), 'b': {}}, ['loss'], tmp_path / 'x.png')
 
 
-def test_mistakes(runs, tmp_path, monkeypatch, capsys):
+def test_mistakes(runs, tmp_path, tool):
     for more, text in (
         (['--keys', 'lss'], '--keys lss: no such curve; there are loss, lr, psnr.'),
         (['--out', 'x.gif'], '--out x.gif: give a file that ends in .png, .svg or .pdf.'),
         ([str(tmp_path)], f'{tmp_path}: no <time>/vis_data/scalars.json'),
     ):
-        monkeypatch.setattr('sys.argv', ['plot.py', str(runs[0]), *more])
-        assert plot.main() == 2 and text in capsys.readouterr().err
+        code, _, errors = tool('plot', runs[0], *more)
+        assert code == 2 and text in errors

@@ -21,7 +21,7 @@ def weights(work_dir, hooks=()) -> dict:
         'optim_wrapper.dtype': 'float32',
     }
     train(
-        load_config(CONFIG, options | {'experiment_name': work_dir.name}),
+        load_config(CONFIG, options),
         str(work_dir),
         hooks=hooks,
     )

@@ -1,7 +1,5 @@
 """tools/reconstruct.py as a command: exit codes, file names, and what it leaves behind."""
 
-import runpy
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,25 +11,16 @@ from openmagvit2.apis import Tokenizer, init_model
 from openmagvit2.checkpoint import write_checkpoint
 from openmagvit2.evaluation.images import ImageSet
 
-TOOL = Path(__file__).parents[2] / 'tools' / 'reconstruct.py'
-
 
 @pytest.fixture
-def run(tmp_path, monkeypatch, capsys, request):
+def run(tmp_path, tool, request):
     config = getattr(request, 'param', 'tiny/lfq_32')
     torch.manual_seed(0)
     checkpoint = tmp_path / 'model.pth'
     write_checkpoint(dict(state_dict=init_model(config).state_dict()), checkpoint)
-    main = runpy.run_path(str(TOOL))['main']
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        out = ['--out-dir', str(tmp_path / 'out')]
-        command = ['reconstruct.py', config, checkpoint, *arguments, *out]
-        monkeypatch.setattr(sys, 'argv', list(map(str, command)))
-        code = main()
-        return code, *capsys.readouterr()
-
-    return call
+    return lambda *arguments: tool(
+        'reconstruct', config, checkpoint, *arguments, '--out-dir', tmp_path / 'out'
+    )
 
 
 def photograph(path: Path, seed: int = 0) -> np.ndarray:

@@ -1,24 +1,16 @@
 """Mistakes in calls of tools/sample.py give one line, before anything is written."""
 
-import runpy
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from sample import named, parse_labels
 
 from openmagvit2.apis import init_model, other_model
 from openmagvit2.apis.models import config_path
 from openmagvit2.checkpoint import write_checkpoint
 from openmagvit2.config import load_config
-
-TOOL = Path(__file__).parents[2] / 'tools' / 'sample.py'
-
-
-@pytest.fixture(scope='module')
-def main():
-    return runpy.run_path(str(TOOL))['main']
 
 
 @pytest.fixture(scope='module')
@@ -30,17 +22,16 @@ def checkpoint(tmp_path_factory) -> Path:
 
 
 def test_lists_and_ranges_of_labels():
-    parse = runpy.run_path(str(TOOL))['parse_labels']
-    assert parse('0-2,7', 10) == [0, 1, 2, 7]
-    assert parse('10', 10) == [10]
-    assert parse('-1,3', 10) == [10, 3]
+    assert parse_labels('0-2,7', 10) == [0, 1, 2, 7]
+    assert parse_labels('10', 10) == [10]
+    assert parse_labels('-1,3', 10) == [10, 3]
 
 
 NAMES = ['tabby, tabby cat', 'Bag', 'T-shirt', '7']
 
 
 def test_classes_by_name():
-    parse = runpy.run_path(str(TOOL))['parse_labels']
+    parse = parse_labels
     assert parse('T-shirt, Bag,0', 4, NAMES) == [2, 1, 0]
     # Alone, a name may hold commas; a number is a number, whatever the classes are called.
     assert parse('tabby, tabby cat', 4, NAMES) == [0] and parse('3', 4, NAMES) == [3]
@@ -56,28 +47,21 @@ def test_classes_by_name():
         parse('Bag', 4)
 
 
-def test_the_classes_are_printed(main, checkpoint, tmp_path, monkeypatch, capsys):
+def test_the_classes_are_printed(tool, checkpoint, tmp_path):
     content = torch.load(checkpoint, weights_only=True)
     classes = ['T-shirt', 'Trouser', *map(str, range(8))]
     write_checkpoint(
         dict(content, meta=dict(dataset_meta=dict(classes=classes))), tmp_path / 'x.pth'
     )
-    monkeypatch.chdir(TOOL.parents[1])
-    for options, files in (
-        (
-            ['--out-dir', str(tmp_path / 'out')],
-            ['class_0001', 'class_0010', 'grid.png', 'samples.json'],
-        ),
-        (['--npz', str(tmp_path / 'x.npz'), '--num-per-class', '1'], None),
+    files = ['class_0001', 'class_0010', 'grid.png', 'samples.json']
+    arguments = ['tiny/ar_32', tmp_path / 'x.pth', '--num', 1, '--labels', 'Trouser,-1']
+    for options in (
+        ['--out-dir', tmp_path / 'out'],
+        ['--npz', tmp_path / 'x.npz', '--num-per-class', 1],
     ):
-        arguments = ['configs/tiny/ar_32.py', str(tmp_path / 'x.pth'), '--num', '1', *options]
-        monkeypatch.setattr(sys, 'argv', ['sample.py', *arguments, '--labels', 'Trouser,-1'])
-        assert main() == 0
-        assert capsys.readouterr().out.startswith(
-            'classes: 1 Trouser, 10 (null class: any class)\n'
-        )
-        if files:
-            assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == files
+        code, out, _ = tool('sample', *arguments, *options)
+        assert code == 0 and out.startswith('classes: 1 Trouser, 10 (null class: any class)\n')
+    assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == files
     assert np.load(tmp_path / 'x.npz')['arr_1'].tolist() == [1, 10]
 
 
@@ -101,21 +85,11 @@ def test_a_checkpoint_with_other_settings_is_reported(checkpoint, tmp_path, monk
     assert said == []
 
 
-def test_samples_are_not_mixed(main, checkpoint, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(TOOL.parents[1])
-
+def test_samples_are_not_mixed(tool, checkpoint, tmp_path):
     def start(*options: str) -> tuple[int, str]:
-        arguments = [
-            'configs/tiny/ar_32.py',
-            str(checkpoint),
-            '--num',
-            '1',
-            '--out-dir',
-            str(tmp_path),
-            *options,
-        ]
-        monkeypatch.setattr(sys, 'argv', ['sample.py', *arguments])
-        return main(), ''.join(capsys.readouterr())
+        arguments = ['tiny/ar_32', checkpoint, '--num', 1, '--out-dir', tmp_path, *options]
+        code, out, errors = tool('sample', *arguments)
+        return code, out + errors
 
     assert start('--labels', '0')[0] == 0
     code, message = start('--labels', '1')
@@ -129,7 +103,6 @@ def test_samples_are_not_mixed(main, checkpoint, tmp_path, monkeypatch, capsys):
 
 
 def test_many_classes_are_one_short_line():
-    named = runpy.run_path(str(TOOL))['named']
     assert named([3, 0], 10, None) == '3, 0'
     line = named(list(range(1000)), 1000, [f'n{i:08d}' for i in range(1000)])
     assert line.startswith('0 n00000000, 1 n00000001')
@@ -157,22 +130,10 @@ def test_many_classes_are_one_short_line():
         (['--npz', '{file}/x.npz'], 'cannot be written to (Not a directory)'),
     ],
 )
-def test_mistakes_are_one_line_and_leave_nothing(
-    main, checkpoint, options, message, tmp_path, monkeypatch, capsys
-):
+def test_mistakes_are_one_line_and_leave_nothing(tool, checkpoint, options, message, tmp_path):
     options = [option.format(file=checkpoint) for option in options]
-    arguments = [
-        'configs/tiny/ar_32.py',
-        str(checkpoint),
-        '--num',
-        '1',
-        '--out-dir',
-        str(tmp_path / 'out'),
-        *options,
-    ]
-    monkeypatch.chdir(TOOL.parents[1])
-    monkeypatch.setattr(sys, 'argv', ['sample.py', *arguments])
-    assert main() == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith('error: ') and message in line
+    arguments = ['tiny/ar_32', checkpoint, '--num', 1, '--out-dir', tmp_path / 'out']
+    code, _, errors = tool('sample', *arguments, *options)
+    (line,) = errors.splitlines()
+    assert code == 2 and line.startswith('error: ') and message in line
     assert not list(tmp_path.iterdir()) and list(checkpoint.parent.iterdir()) == [checkpoint]

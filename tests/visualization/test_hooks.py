@@ -1,6 +1,5 @@
 """Grids and log lines of a short training."""
 
-import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from plot import read_curves
 
 import openmagvit2.workflows.runner as runners
 from openmagvit2.apis import Generator, Tokenizer, init_model
@@ -37,7 +37,7 @@ def cells(path: Path, size: int = 32, gap: int = 2) -> np.ndarray:
 
 
 def test_reconstructions_and_log(tmp_path):
-    config = load_config(CONFIGS / 'lfq_32.py', dict(OPTIONS, experiment_name=tmp_path.name))
+    config = load_config(CONFIGS / 'lfq_32.py', OPTIONS)
     train(config, str(tmp_path))
     assert sorted(path.name for path in (tmp_path / 'grids').iterdir()) == [
         'reconstructions_iter_2.png',
@@ -51,10 +51,8 @@ def test_reconstructions_and_log(tmp_path):
     tokenizer = Tokenizer.from_config(tmp_path / 'lfq_32.py', tmp_path / 'iter_3.pth')
     again = tokenizer.decode(tokenizer.encode(images))
     assert np.abs(reconstructions.astype(int) - again).max() <= 1
-    (log,) = tmp_path.glob('*/vis_data/scalars.json')
-    lines = [json.loads(line) for line in log.read_text().splitlines()]
-    assert [line['step'] for line in lines if 'loss' in line] == [1, 3]
-    assert [line['step'] for line in lines if 'psnr' in line] == [2, 3]
+    curves = read_curves(tmp_path)
+    assert list(curves['loss']) == [1, 3] and list(curves['psnr']) == [2, 3]
 
 
 def test_histories_stay_short(tmp_path, monkeypatch):
@@ -63,7 +61,6 @@ def test_histories_stay_short(tmp_path, monkeypatch):
         'train_cfg.max_iters': 12,
         'global_batch_size': 2,
         'default_hooks.logger.interval': 4,
-        'experiment_name': tmp_path.name,
     }
     runner = train(
         load_config(
@@ -80,7 +77,7 @@ def test_histories_stay_short(tmp_path, monkeypatch):
 
 
 def test_samples(tmp_path):
-    config = load_config(CONFIGS / 'ar_32.py', dict(OPTIONS, experiment_name=tmp_path.name))
+    config = load_config(CONFIGS / 'ar_32.py', OPTIONS)
     train(config, str(tmp_path))
     grid = cells(tmp_path / 'grids' / 'samples_iter_3.png')
     assert grid.shape[:2] == (10, 4)
@@ -131,7 +128,7 @@ def test_one_line_of_the_config_names_who_watches(tmp_path):
     )
     backends = [dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')]
     options = OPTIONS | {'visualizer': dict(type='Visualizer', vis_backends=backends)}
-    config = load_config(CONFIGS / 'lfq_32.py', dict(options, experiment_name=tmp_path.name))
+    config = load_config(CONFIGS / 'lfq_32.py', options)
     runner = train(config, str(tmp_path))
     runner.visualizer.close()
     (folder,) = tmp_path.glob('*/vis_data')

@@ -1,11 +1,11 @@
 """From tokenizers with several digits, or one axis, to samples: training, tokens, generator."""
 
-import json
 import math
 from pathlib import Path
 
 import pytest
 import torch
+from plot import read_curves
 
 from openmagvit2.apis import Generator
 from openmagvit2.config import load_config
@@ -65,9 +65,7 @@ def test_a_tokenizer_its_tokens_and_a_generator(name, tmp_path):
         options['model.soft_targets'] = None
     config = load_config(TINY / f'{name}.py', options)
     train(config, str(tmp_path / 'generator'))
-    (log,) = (tmp_path / 'generator').glob('*/vis_data/scalars.json')
-    losses = [json.loads(line).get('loss') for line in log.read_text().splitlines()]
-    losses = [loss for loss in losses if loss is not None]
+    losses = list(read_curves(tmp_path / 'generator')['loss'].values())
     # A fresh head is uniform; twenty steps learn at least which codes there are.
     assert losses[0] == pytest.approx(math.log(math.prod(sizes)), abs=0.1 * len(sizes))
     assert losses[-1] < losses[0] - 0.3
@@ -77,7 +75,7 @@ def test_a_tokenizer_its_tokens_and_a_generator(name, tmp_path):
     # Evaluation: nats of the generator, and how many codes of each codebook occur.
     measured = run_test(config, str(tmp_path / 'generator' / 'iter_20.pth'))
     assert 0 < measured['nll'] < losses[0] * math.prod(shape[:-1] if len(sizes) > 2 else shape)
-    usage = run_test(load_config(TINY / f'{tokenizer}.py', {'experiment_name': 'u'}), weights)
+    usage = run_test(load_config(TINY / f'{tokenizer}.py'), weights)
     digits = len(generator.model.tokenizer.quantizer.codebook_sizes)
     assert all(0 < usage[f'usage_{i}'] <= 1 for i in range(digits) if digits > 1)
     assert 0 < usage['usage'] <= 1

@@ -30,7 +30,6 @@ def test_a_part_without_its_file(name, key, way_on):
 
 
 def test_a_training_without_its_file(tmp_path):
-    options = dict(load_from='gone.pth', experiment_name=tmp_path.name)
-    config = load_config(TINY / 'lfq_32.py', options)
+    config = load_config(TINY / 'lfq_32.py', dict(load_from='gone.pth'))
     with pytest.raises(UserError, match='load_from=gone.pth does not exist; .*load_from=None'):
         train(config, str(tmp_path))

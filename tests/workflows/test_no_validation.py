@@ -18,13 +18,12 @@ def test_a_training_without_images_or_metrics_to_validate_with(tmp_path, absent)
         'train_cfg.max_iters': 2,
         'train_cfg.val_interval': 1,
         'global_batch_size': 4,
-        'experiment_name': f'{tmp_path.name}-{len(absent)}-{absent[0]}',
         **{f'val_{key}': None for key in absent},
     }
     runner = train(load_config(CONFIG, options), str(tmp_path))
     assert runner.iter == 2 and runner.val_loop is None
     assert (tmp_path / 'iter_2.pth').is_file() and not (tmp_path / 'metrics.json').exists()
     # The merged config of the folder is as good as the first one.
-    again = load_config(tmp_path / 'ar_32.py', {'experiment_name': f'{tmp_path.name}-again'})
+    again = load_config(tmp_path / 'ar_32.py')
     with pytest.raises(UserError, match='has nothing to test: give test_dataloader'):
         run_test(again, str(tmp_path / 'iter_2.pth'), str(tmp_path / 'test'))

@@ -18,11 +18,10 @@ ROLE = 'optim_wrapper.autoencoder'
 CONFIG = Path(__file__).parents[2] / 'configs' / 'tiny' / 'lfq_32.py'
 
 
-def options(name: str, **more) -> dict:
+def options(**more) -> dict:
     return {
         'train_cfg.max_iters': 2,
         'global_batch_size': 4,
-        'experiment_name': name,
         'val_dataloader': None,
         **more,
     }
@@ -31,12 +30,12 @@ def options(name: str, **more) -> dict:
 def test_a_resume_of_a_finished_training_says_so(tmp_path, monkeypatch):
     lines = []
     monkeypatch.setattr(loops, 'print_log', lambda text, *_, **__: lines.append(text))
-    train(load_config(CONFIG, options(tmp_path.name)), str(tmp_path))
+    train(load_config(CONFIG, options()), str(tmp_path))
     assert not any('is finished' in line for line in lines)
-    train(load_config(CONFIG, options(f'{tmp_path.name}-2')), str(tmp_path), resume=True)
+    train(load_config(CONFIG, options()), str(tmp_path), resume=True)
     (line,) = (line for line in lines if 'is finished' in line)
     assert '2 of 2 iterations' in line and 'larger train_cfg.max_iters' in line
-    longer = options(f'{tmp_path.name}-3') | {'train_cfg.max_iters': 3}
+    longer = options() | {'train_cfg.max_iters': 3}
     runner = train(load_config(CONFIG, longer), str(tmp_path), resume=True)
     assert runner.iter == 3 and sum('is finished' in line for line in lines) == 1
 
@@ -63,7 +62,7 @@ def test_values_that_no_iteration_has_are_named_in_the_log(tmp_path, monkeypatch
 )
 def test_schedules_of_mmengine_that_cannot_be_followed(tmp_path, scheduler, message):
     schedule = dict(scheduler, by_epoch=False)
-    config = load_config(CONFIG, options(tmp_path.name, param_scheduler=[schedule]))
+    config = load_config(CONFIG, options(param_scheduler=[schedule]))
     with pytest.raises(UserError, match=f'^param_scheduler: {message}'):
         train(config, str(tmp_path))
 
@@ -81,7 +80,7 @@ def test_schedules_of_mmengine_that_cannot_be_followed(tmp_path, scheduler, mess
 )
 def test_logs_of_mmengine_that_cannot_be_written(tmp_path, settings):
     log = dict(type='LogProcessor', by_epoch=False, **settings)
-    config = load_config(CONFIG, options(tmp_path.name, log_processor=log))
+    config = load_config(CONFIG, options(log_processor=log))
     with pytest.raises(UserError, match='^log_processor: LogProcessor cannot be used so: '):
         train(config, str(tmp_path))
 
@@ -107,11 +106,11 @@ def test_logs_of_mmengine_that_cannot_be_written(tmp_path, settings):
 )
 def test_settings_that_are_of_no_use(tmp_path, given, told):
     with pytest.raises(UserError, match=told):
-        train(load_config(CONFIG, options(tmp_path.name) | given), str(tmp_path))
+        train(load_config(CONFIG, options() | given), str(tmp_path))
 
 
 def test_settings_that_mmengine_has_and_a_training_can_follow(tmp_path):
-    given = options(tmp_path.name, param_scheduler={}) | {'randomness.diff_rank_seed': True}
+    given = options(param_scheduler={}) | {'randomness.diff_rank_seed': True}
     runner = train(load_config(CONFIG, given | dict(seed=3)), str(tmp_path))
     # The order is a function of the seed, the same on all processes.
     assert runner.iter == 2 and runner.train_dataloader.sampler.seed == 3
@@ -125,7 +124,7 @@ def test_bugs_of_other_schedulers_keep_their_traceback(tmp_path, monkeypatch):
     # The name goes when the test ends.
     monkeypatch.setitem(PARAM_SCHEDULERS.module_dict, 'Broken', Broken)
     scheduler = dict(type='Broken', by_epoch=False)
-    config = load_config(CONFIG, options(tmp_path.name, param_scheduler=[scheduler]))
+    config = load_config(CONFIG, options(param_scheduler=[scheduler]))
     with pytest.raises(ValueError, match='a bug') as error:
         train(config, str(tmp_path))
     assert not isinstance(error.value, UserError)
@@ -150,7 +149,7 @@ def test_bugs_of_other_schedulers_keep_their_traceback(tmp_path, monkeypatch):
 )
 def test_what_no_training_can_use(tmp_path, given, told):
     with pytest.raises(UserError, match=told):
-        train(load_config(CONFIG, options(tmp_path.name) | given), str(tmp_path))
+        train(load_config(CONFIG, options() | given), str(tmp_path))
 
 
 def test_a_memory_that_is_full(tmp_path):
@@ -160,4 +159,4 @@ def test_a_memory_that_is_full(tmp_path):
 
     told = r'^The memory is full \(.*\); take a smaller global_batch_size'
     with pytest.raises(UserError, match=told):
-        train(load_config(CONFIG, options(tmp_path.name)), str(tmp_path), hooks=[Large()])
+        train(load_config(CONFIG, options()), str(tmp_path), hooks=[Large()])

@@ -39,7 +39,6 @@ def test_a_default_hook_that_is_none_is_left_out(tmp_path):
     options = {
         'default_hooks.record': None,
         'default_hooks.timer': None,
-        'experiment_name': tmp_path.name,
     }
     runner = build_runner(load_config(CONFIG, options), str(tmp_path))
     names = {type(hook).__name__ for hook in runner.hooks}
@@ -82,3 +81,10 @@ def test_a_training_whose_workers_start_anew(tmp_path, monkeypatch, name):
             multiprocessing.set_start_method(before, force=True)
         losses.append(run.message_hub.get_scalar('train/loss').data[0].tolist())
     assert losses[0] == losses[1]
+
+
+def test_two_runs_of_a_process_share_no_log_and_no_history(tmp_path):
+    """Built one after the other, in less than the second that mmengine tells runs apart by."""
+    first, second = (build_runner(load_config(CONFIG), str(tmp_path / name)) for name in 'ab')
+    assert first.message_hub is not second.message_hub and first.logger is not second.logger
+    assert first.visualizer is not second.visualizer

@@ -15,7 +15,6 @@ MEAN_IMAGE_PSNR = 11.94
 def trained(name: str, folder: Path, **options) -> dict[str, float]:
     """Train a twin and return what its last validation measured."""
     options = {
-        'experiment_name': f'{folder.parent.name}-{name}',
         'train_cfg.max_iters': 300,
         'train_cfg.val_interval': None,
         **options,

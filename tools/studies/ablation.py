@@ -112,12 +112,9 @@ def run_one(path: Path, seed: int, work_dir: Path, options: dict, judge: bool) -
             )
         return result
     config.log_level = 'WARNING'
-    # mmengine requires distinct names for the trainings of one process.
-    config.experiment_name = f'{path.stem}_{seed}'
     config.custom_hooks = [*config.get('custom_hooks', []), dict(type=StepMemoryHook.__name__)]
     train(config, str(folder), resume=True)
     checkpoint = folder / f'iter_{config.train_cfg.max_iters}.pth'
-    config.experiment_name += '_test'
     steps = [scalars for scalars in read_scalars(folder) if 'step_megabytes' in scalars]
     result = dict(
         config=path.stem,

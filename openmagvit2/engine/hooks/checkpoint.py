@@ -13,7 +13,6 @@ from openmagvit2.engine.finite import check_parameters, check_parameters_togethe
 from openmagvit2.engine.parallel.fsdp import RoleFSDP
 from openmagvit2.engine.random_state import get_random_state
 from openmagvit2.engine.resuming import resumes_at_home
-from openmagvit2.engine.rotation import Rotation
 from openmagvit2.engine.run import Run
 from openmagvit2.engine.sharded import remove_sharded_leftovers, write_sharded
 from openmagvit2.engine.training_state import collect, make_plain, restore, take_weights
@@ -61,12 +60,11 @@ class ResumableCheckpointHook(Hook):
             raise UserError(
                 f'default_hooks.checkpoint.max_keep must be at least 1, got {max_keep}.'
             )
-        self.interval, self.sharded = interval, sharded
+        self.interval, self.max_keep, self.sharded = interval, max_keep, sharded
         # The iteration whose checkpoint is in the work directory already.
         self.saved: int | None = None
         # Set by the workflow that starts the training; only files of this run are removed.
         self.run = Run()
-        self.rotation = Rotation(max_keep)
 
     def before_run(self, runner) -> None:
         """Make a sharded model whole: the Runner now broadcasts the first process's weights."""
@@ -187,7 +185,7 @@ class ResumableCheckpointHook(Hook):
             check_parameters(model, state, runner.iter)
             save_atomically(checkpoint, path)
         if is_main_process() and not name.startswith('best_'):
-            self.rotation.add(path, self.run)
+            self.run.keep(self.max_keep, path)
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
         """Convert everything, including what other hooks added, to tensors and plain values."""
