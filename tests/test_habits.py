@@ -30,7 +30,7 @@ ALLOWED = {
     ('models/generators/sampling.py', 'decoding'),
     ('models/losses/calls.py', None),
     ('models/layers/decoding_weights.py', '_is_mkldnn_bf16_supported'),
-    ('models/layers/decoding_weights.py', '_reorder_linear_weight'),
+    ('models/layers/decoding_weights.py', '_reorder_convolution_weight'),
     ('models/layers/decoding_weights.py', 'quantize_per_channel'),
 }
 # A converter is asked about the models of all systems, and of parts that users add.

@@ -44,7 +44,7 @@ def test_values_that_no_iteration_has_are_named_in_the_log(tmp_path, monkeypatch
     lines = []
     monkeypatch.setattr(logger, 'print_log', lambda text, *_: lines.append(text))
     shown = [dict(data_src=name, method_name='mean', window_size=5) for name in ('loss', 'lss')]
-    config = options(tmp_path.name) | {'log_processor.custom_cfg': shown}
+    config = options() | {'log_processor.custom_cfg': shown}
     train(load_config(CONFIG, config), str(tmp_path))
     (line,) = lines
     assert 'no iteration has a value `lss`, which' in line and ' loss, ' in line
