@@ -55,17 +55,29 @@ class Registry(MMEngineRegistry):
             return super().build(cfg, *args, **kwargs)
 
     def get(self, key: str) -> Any:
-        """Return the class of a name or of a dotted path; None where there is none.
+        """Return the class of a name or of a dotted path, which is imported; None where there is
+        none.
 
-        Own classes are found without mmengine's line in the log for each question: a config asks
+        Names are found without mmengine's line in the log for each question: a config asks
         hundreds.
         """
-        self.import_from_location()
-        if key in self.module_dict:
-            return self.module_dict[key]
-        # mmengine's own raises an error for '', and takes `abc` for the module of that name.
-        found = super().get(key) if key else None
+        found = self.registered(key)
+        # mmengine's own imports modules whose name is no path too: any word of a config.
+        if found is None and '.' in key and all(map(str.isidentifier, key.split('.'))):
+            found = super().get(key)
         return found if callable(found) else None
+
+    def registered(self, name: Any) -> Any:
+        """Return the class of a name, of this package or of mmengine, and import nothing else: the
+        name may come from anyone. None where there is none.
+        """
+        self.import_from_location()
+        slot = self
+        while slot is not None and isinstance(name, str):
+            if name in slot.module_dict:
+                return slot.module_dict[name]
+            slot = slot.parent
+        return None
 
     def find(self, kind: Any) -> Any:
         """Return the class of a ``type``, which is its name or itself; None if it is neither."""
