@@ -1,6 +1,7 @@
 """Checks and forms of arguments that several parts have."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from openmagvit2.errors import UserError
 
@@ -69,3 +70,28 @@ def num_resamplers(key: str, value: int | None, levels: int) -> int:
     if number not in range(levels + 1):
         raise UserError(f'`{key}={value}` must be between 0 and the number of levels, {levels}.')
     return number
+
+
+def handed(given: dict[str, Any], config: dict, path: str) -> dict[str, Any]:
+    """Return the arguments of a part: those that follow from the other parts, and its config.
+
+    Args:
+        given: What follows from the other parts.
+        config: Its config, which may repeat them.
+        path: Key of the config, for errors.
+
+    Raises:
+        UserError: The config has another value for one of them.
+    """
+    for key in given.keys() & config.keys():
+        if _listed(config[key]) != _listed(given[key]) and config[key] is not None:
+            raise UserError(
+                f'{path}.{key} follows from the other parts, and is {_listed(given[key])!r}; '
+                f'leave it out instead of setting it to {config[key]!r}.'
+            )
+    return config | given
+
+
+def _listed(value: Any) -> Any:
+    """Return a value with lists in the place of tuples."""
+    return [_listed(item) for item in value] if isinstance(value, (list, tuple)) else value
