@@ -54,17 +54,28 @@ class Registry(MMEngineRegistry):
             return super().build(cfg, *args, **kwargs)
 
     def get(self, key: str) -> Any:
-        """Return the class for a name or a dotted path, or None.
+        """Return the class for a name, or for a dotted path, which is imported; None otherwise.
 
         Own classes are looked up without mmengine, which would log a line for each of the hundreds
         of look-ups of a config.
         """
-        self.import_from_location()
-        if key in self.module_dict:
-            return self.module_dict[key]
-        # mmengine's method fails for '', and returns the module `abc` for that name.
-        found = super().get(key) if key else None
+        found = self.registered(key)
+        # mmengine's own imports modules whose name is no path too: any word of a config.
+        if found is None and '.' in key and all(map(str.isidentifier, key.split('.'))):
+            found = super().get(key)
         return found if callable(found) else None
+
+    def registered(self, name: Any) -> Any:
+        """Return the class of a name, of this package or of mmengine, and import nothing else: the
+        name may come from anyone. None where there is none.
+        """
+        self.import_from_location()
+        slot = self
+        while slot is not None and isinstance(name, str):
+            if name in slot.module_dict:
+                return slot.module_dict[name]
+            slot = slot.parent
+        return None
 
     def find(self, kind: Any) -> Any:
         """Return the class for a ``type``, a name or the class itself; None if it is neither."""

@@ -37,6 +37,8 @@ class Range:
 # Annotations of arguments, checked by `config/annotations.py`.
 Fraction = Annotated[float, Range('a number from 0 to 1', 0, 1)]
 Weight = Annotated[float, Range('a number from 0', 0)]
+# What logits are divided by.
+Temperature = Annotated[float, Range('a number from 1e-6 to 1e6', 1e-6, 1e6)]
 Count = Annotated[int, Range('a whole number from 1', 1)]
 
 

@@ -96,7 +96,7 @@ def _check_settings(path: str, value: Any) -> None:
 
 def _check_part(path: str, value: Any, slot: Slot, owner: Place) -> None:
     """Check that what configures a part is a dict, or several; objects are left to mmengine."""
-    if isinstance(value, str) and slot.registry.find(value):
+    if slot.registry.registered(value) is not None:
         raise UserError(f'{path} must be a dict, as dict(type={value!r}), got {value!r}.')
     if owner is not None:
         # A loss may be a number, and another package's class may take names.

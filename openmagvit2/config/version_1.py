@@ -175,7 +175,8 @@ def translated(written: dict, base: dict, say: bool = True) -> dict:
 def _model(node: dict, base: Any, path: str, say: bool) -> dict:
     base = base if isinstance(base, dict) and not node.get('_delete_') else {}
     kind = node.get('type', base.get('type'))
-    cls = MODELS.find(kind)
+    # The text of a checkpoint's config may come from anyone.
+    cls = MODELS.registered(kind)
     if cls is None:
         return node
     known = accepted(cls)

@@ -145,6 +145,36 @@ def test_hostile_config_is_refused_by_name(folder, path, value, named):
         Tokenizer.from_pretrained(folder)
 
 
+HOSTILE = 'a_module_that_nobody_wants'
+
+
+@pytest.mark.parametrize('word', [HOSTILE, f'{HOSTILE}.Part'])
+@pytest.mark.parametrize('path', ['encoder', 'encoder.x', 'type', 'encoder.type', 'pixels.x.type'])
+def test_words_of_a_config_import_no_module(folder, tmp_path, monkeypatch, word, path):
+    (tmp_path / f'{HOSTILE}.py').write_text('')
+    monkeypatch.syspath_prepend(tmp_path)
+    config = json.loads((folder / 'config.json').read_text())
+    node, (*parents, last) = config['model'], path.split('.')
+    for part in parents:
+        node[part] = {} if part == 'pixels' or last == 'x' else node.get(part, {})
+        node = node[part]
+    node[last] = word
+    (folder / 'config.json').write_text(json.dumps(config))
+    with pytest.raises(UserError):
+        Tokenizer.from_pretrained(folder, device='cpu')
+    assert HOSTILE not in sys.modules
+
+
+def test_the_config_in_a_checkpoint_imports_no_module(tokenizer, tmp_path, monkeypatch):
+    (tmp_path / f'{HOSTILE}.py').write_text('')
+    monkeypatch.syspath_prepend(tmp_path)
+    text = f"model = dict(type='{HOSTILE}.Part', encoder=dict(type='{HOSTILE}'))"
+    content = dict(state_dict=tokenizer.model.state_dict(), meta=dict(cfg=text))
+    write_checkpoint(content, tmp_path / 'a.pth')
+    assert init_model('tiny/lfq_32', tmp_path / 'a.pth')
+    assert HOSTILE not in sys.modules
+
+
 @pytest.mark.parametrize('kind', ['os.system', 'subprocess.getoutput', 'SubTokenSampler'])
 def test_hostile_sampling_runs_nothing(tmp_path, kind):
     """A dotted name in the settings of the sampling would be imported and called."""

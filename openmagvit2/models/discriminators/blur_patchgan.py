@@ -45,20 +45,21 @@ class BlurPatchGAN(BaseDiscriminator):
                 f'{KEY}.channels must be a multiple of 32 for GroupNorm(32), got {channels}.'
             )
         self.block_in = nn.Sequential(nn.Conv2d(3, channels, 5, padding=2), nn.LeakyReLU(0.1))
-        widths = [channels, *(channels * 2**stage for stage in range(num_stages))]
-        self.blocks = nn.ModuleList(
-            nn.Sequential(
-                nn.Conv2d(a, b, 3, padding=1),
-                BlurDownsample(blur),
-                nn.GroupNorm(32, b),
-                nn.LeakyReLU(0.1),
+        self.blocks, width = nn.ModuleList(), channels
+        for stage in range(num_stages):
+            before, width = width, channels * 2**stage
+            self.blocks.append(
+                nn.Sequential(
+                    nn.Conv2d(before, width, 3, padding=1),
+                    BlurDownsample(blur),
+                    nn.GroupNorm(32, width),
+                    nn.LeakyReLU(0.1),
+                )
             )
-            for a, b in zip(widths, widths[1:], strict=False)
-        )
         self.to_logits = nn.Sequential(
-            nn.Conv2d(widths[-1], widths[-1], 1),
+            nn.Conv2d(width, width, 1),
             nn.LeakyReLU(0.1),
-            nn.Conv2d(widths[-1], 1, 5, padding=2),
+            nn.Conv2d(width, 1, 5, padding=2),
         )
 
     def forward(self, image: Tensor) -> Tensor:

@@ -1,11 +1,14 @@
 """pix2pix's PatchGAN, which the paper uses (docs/reference/specification.md, Discriminators)."""
 
+from typing import Annotated
+
 import torch
 from torch import Tensor, nn
 
-from openmagvit2.models.discriminators.base import BaseDiscriminator
+from openmagvit2.errors import UserError
+from openmagvit2.models.discriminators.base import KEY, BaseDiscriminator
 from openmagvit2.registry import DISCRIMINATORS
-from openmagvit2.signatures import Count
+from openmagvit2.signatures import Count, Range
 
 
 @DISCRIMINATORS.register_module()
@@ -29,11 +32,12 @@ class PatchGAN(BaseDiscriminator):
         *,
         channels: Count = 64,
         num_layers: int = 3,
-        padding: int = 1,
+        padding: Annotated[int, Range('a whole number from 0 to 3', 0, 3)] = 1,
         bias: bool = False,
         noise: bool = False,
     ) -> None:
         super().__init__()
+        self.padding = padding
         first = nn.Conv2d(3, channels, 4, stride=2, padding=padding)
         layers: list[nn.Module] = [first, nn.LeakyReLU(0.2)]
         width = channels
@@ -51,7 +55,12 @@ class PatchGAN(BaseDiscriminator):
         self.apply(_init)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Map (B, 3, 256, 256) to (B, 1, 30, 30) with three layers."""
+        """Map (B, 3, 256, 256) to (B, 1, 30, 30) with three layers.
+
+        Raises:
+            UserError: The image is too small for so many stages.
+        """
+        self._check_size(min(image.shape[2:]))
         return self.main(self._noisy(image))
 
     def features(self, image: Tensor) -> list[Tensor]:
@@ -62,6 +71,17 @@ class PatchGAN(BaseDiscriminator):
             if isinstance(layer, nn.LeakyReLU):
                 found.append(x)
         return found
+
+    def _check_size(self, side: int) -> None:
+        left = side
+        for layer in self.main:
+            if isinstance(layer, nn.Conv2d):
+                left = (left + 2 * self.padding - 4) // layer.stride[0] + 1
+            if left < 1:
+                raise UserError(
+                    f'{KEY}: images of {side} pixels are too small for so many stages; take a '
+                    f'smaller num_layers, or a larger padding.'
+                )
 
     def _noisy(self, image: Tensor) -> Tensor:
         if self.noise is None:

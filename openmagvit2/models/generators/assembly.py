@@ -14,6 +14,7 @@ from openmagvit2.models.conditioners.base import Conditioner
 from openmagvit2.models.factorization import TokenFactorization
 from openmagvit2.models.generators import parts
 from openmagvit2.models.heads.base import Head
+from openmagvit2.models.layers.arguments import handed
 from openmagvit2.models.orders import Order
 from openmagvit2.models.tokenizers.frozen import frozen_tokenizer
 from openmagvit2.registry import (
@@ -104,15 +105,15 @@ class Assembly(BaseModel):
         self.num_tokens = math.prod(self.token_shape) // len(quantizer.codebook_sizes)
         self.factorization = parts.build_factorization(factorization, head, quantizer)
         given = self.backbone_arguments()
-        self.backbone: Backbone = BACKBONES.build(parts.handed(given, backbone, 'model.backbone'))
+        self.backbone: Backbone = BACKBONES.build(handed(given, backbone, 'model.backbone'))
         self.head = parts.build_head(head, self.factorization.vocab_sizes, self.backbone, quantizer)
         conditioner = dict(type='ClassLabel') | (conditioner or {})
         given = dict(dim=self.backbone.dim)
         self.class_embedding: Conditioner = CONDITIONERS.build(
-            parts.handed(given, conditioner, 'model.conditioner')
+            handed(given, conditioner, 'model.conditioner')
         )
         order = dict(type=self.default_order) | (order or {})
-        self.order: Order = ORDERS.build(parts.handed(self.order_arguments(), order, 'model.order'))
+        self.order: Order = ORDERS.build(handed(self.order_arguments(), order, 'model.order'))
         self.output_size = parts.sides(output_size, 'model.output_size')
         self.input_dropout = input_dropout
         self.soft_targets = soft_targets

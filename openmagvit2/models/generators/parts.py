@@ -13,6 +13,7 @@ from openmagvit2.errors import UserError
 from openmagvit2.models.backbones.base import Backbone
 from openmagvit2.models.factorization import TokenFactorization
 from openmagvit2.models.heads.base import Head
+from openmagvit2.models.layers.arguments import handed
 from openmagvit2.models.quantizers.base import BaseQuantizer
 from openmagvit2.registry import FACTORIZATIONS, HEADS, Registry
 from openmagvit2.signatures import accepted
@@ -86,31 +87,6 @@ def sides(size: int | Sequence[int] | None, path: str, axes: int = 2) -> tuple[i
     if len(found) != axes or min(found) < 1:
         raise UserError(f'{path} must be {axes} whole numbers from 1, got {size!r}.')
     return found
-
-
-def handed(given: dict[str, Any], config: dict, path: str) -> dict[str, Any]:
-    """Return the arguments of a part: its config and those that follow from the other parts.
-
-    Args:
-        given: Arguments that follow from the other parts.
-        config: Config of the part, which may repeat them.
-        path: Key of the config, for errors.
-
-    Raises:
-        UserError: The config contradicts one of ``given``.
-    """
-    for key in given.keys() & config.keys():
-        if _listed(config[key]) != _listed(given[key]) and config[key] is not None:
-            raise UserError(
-                f'{path}.{key} follows from the other parts, and is {_listed(given[key])!r}; '
-                f'leave it out instead of setting it to {config[key]!r}.'
-            )
-    return config | given
-
-
-def _listed(value: Any) -> Any:
-    """Convert tuples to lists, recursively."""
-    return [_listed(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def class_of(registry: Registry, config: dict) -> Any:

@@ -1,6 +1,7 @@
 """Checks and conversions of arguments that several parts share."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from openmagvit2.errors import UserError
 
@@ -69,3 +70,28 @@ def num_resamplers(key: str, value: int | None, levels: int) -> int:
     if number not in range(levels + 1):
         raise UserError(f'`{key}={value}` must be between 0 and the number of levels, {levels}.')
     return number
+
+
+def handed(given: dict[str, Any], config: dict, path: str) -> dict[str, Any]:
+    """Return the arguments of a part: its config and those that follow from the other parts.
+
+    Args:
+        given: Arguments that follow from the other parts.
+        config: Config of the part, which may repeat them.
+        path: Key of the config, for errors.
+
+    Raises:
+        UserError: The config contradicts one of ``given``.
+    """
+    for key in given.keys() & config.keys():
+        if _listed(config[key]) != _listed(given[key]) and config[key] is not None:
+            raise UserError(
+                f'{path}.{key} follows from the other parts, and is {_listed(given[key])!r}; '
+                f'leave it out instead of setting it to {config[key]!r}.'
+            )
+    return config | given
+
+
+def _listed(value: Any) -> Any:
+    """Convert tuples to lists, recursively."""
+    return [_listed(item) for item in value] if isinstance(value, (list, tuple)) else value

@@ -3,6 +3,8 @@
 import torch.nn.functional as F
 from torch import Tensor
 
+from openmagvit2.errors import UserError
+from openmagvit2.models.layers.arguments import written
 from openmagvit2.models.losses.pixel import ReconstructionLoss
 from openmagvit2.registry import LOSSES
 
@@ -16,5 +18,14 @@ class CodeCrossEntropy(ReconstructionLoss):
     def forward(self, out: Tensor, target: Tensor) -> Tensor:
         """Map logits (B, K, *grid) and targets, codes int64 (B, *grid) or distributions (B, K,
         *grid), to a scalar.
+
+        Raises:
+            UserError: Their grids differ.
         """
+        if out.shape[2:] != target.shape[-len(out.shape[2:]) :]:
+            raise UserError(
+                f'model.decoder makes {written(out.shape[2:])} codes of an image, and '
+                f'model.pixels.tokenizer {written(target.shape[-len(out.shape[2:]) :])}; give it '
+                f'as many, as by its patch_size.'
+            )
         return F.cross_entropy(out, target)

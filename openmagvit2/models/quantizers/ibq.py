@@ -10,7 +10,7 @@ from openmagvit2.models.layers.codebook import Codebook
 from openmagvit2.models.layers.index_backpropagation import index_codes
 from openmagvit2.models.quantizers.base import BaseQuantizer, QuantizerOutput
 from openmagvit2.registry import QUANTIZERS
-from openmagvit2.signatures import Count
+from openmagvit2.signatures import Count, Temperature
 
 
 @QUANTIZERS.register_module()
@@ -41,7 +41,7 @@ class IBQ(BaseQuantizer, Codebook):
         codebook_size: Count = 16384,
         code_dim: Count = 256,
         projection: Count | None = None,
-        temperature: float = 0.01,
+        temperature: Temperature = 0.01,
         max_elements: Count = 2**24,
     ) -> None:
         super().__init__(width=code_dim, projection=projection)

@@ -22,7 +22,7 @@ from openmagvit2.models.quantizers.base import (
     straight_through,
 )
 from openmagvit2.registry import QUANTIZERS
-from openmagvit2.signatures import Count
+from openmagvit2.signatures import Count, Temperature
 
 
 @QUANTIZERS.register_module()
@@ -81,7 +81,7 @@ class LFQ(BaseQuantizer, PerIteration):
         num_bits: int = 18,
         index_bits: Sequence[int] | None = None,
         projection: Count | None = None,
-        temperature: float = 0.01,
+        temperature: Temperature = 0.01,
         entropy_groups: Count = 1,
         entropy_eps: float = 1e-5,
         bit_order: str = 'lsb',
@@ -101,6 +101,10 @@ class LFQ(BaseQuantizer, PerIteration):
             raise UserError(
                 f'model.quantizer.entropy_groups must divide num_bits, got {entropy_groups} groups '
                 f'of {num_bits} bits.'
+            )
+        if len(entropy_weights) != 2:
+            raise UserError(
+                f'model.quantizer.entropy_weights must be two numbers, got {entropy_weights!r}.'
             )
         super().__init__(width=num_bits, projection=projection)
         self.num_bits, self.index_bits = num_bits, index_bits

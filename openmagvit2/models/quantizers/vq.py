@@ -11,7 +11,7 @@ from openmagvit2.models.layers.codebook import Codebook, nearest, squared_distan
 from openmagvit2.models.layers.deterministic import running_sum
 from openmagvit2.models.quantizers.base import BaseQuantizer, QuantizerOutput, straight_through
 from openmagvit2.registry import QUANTIZERS
-from openmagvit2.signatures import Count
+from openmagvit2.signatures import Count, Temperature
 
 
 @QUANTIZERS.register_module()
@@ -57,7 +57,7 @@ class VQ(BaseQuantizer, Codebook):
         projection: Count | None = None,
         legacy: bool = False,
         entropy: bool = False,
-        entropy_temperature: float = 0.01,
+        entropy_temperature: Temperature = 0.01,
         ema_decay: float | None = None,
         ema_smoothing: float | None = None,
         restart_after: int | None = 100,

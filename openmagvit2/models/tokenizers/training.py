@@ -1,6 +1,7 @@
 """The training part of a tokenizer: one dict of its config, which a generator drops."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
@@ -17,6 +18,14 @@ from openmagvit2.registry import LOSSES, Slot
 DEFAULT_LOSSES: dict[str, Any] = dict(reconstruction=dict(type='L1Loss'))
 DEFAULT_QUANTIZER_WEIGHTS = dict(entropy=0.1, commitment=0.25, codebook=1.0)
 FREEZABLE = ('encoder', 'quantizer', 'decoder')
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where the weights come from that a training starts from; see :class:`Training`."""
+
+    checkpoint: str | None = None
+    rename: Mapping[str, str] | None = None
 
 
 class Training(nn.Module):
@@ -45,6 +54,7 @@ class Training(nn.Module):
         losses=Slot(LOSSES, beside=dict(weight=LOSSES)),
         quantizer_losses=LOSSES,
         adversarial=LOSSES,
+        start=Start,
     )
 
     def __init__(
@@ -57,7 +67,7 @@ class Training(nn.Module):
         start: dict | None = None,
     ) -> None:
         super().__init__()
-        self.start = start
+        self.start = Start(**(start or {}))
         self.losses, self.weights = nn.ModuleDict(), {}
         for name, config in (DEFAULT_LOSSES | dict(losses or {})).items():
             if config is None or config.get('type', '') is None:

@@ -1,6 +1,7 @@
 """Stage I: encoder, quantizer and decoder, and their training step."""
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +13,7 @@ from openmagvit2.checkpoint import load_start
 from openmagvit2.errors import UserError
 from openmagvit2.models.decoders.base import BaseDecoder, run_decoder
 from openmagvit2.models.encoders.base import BaseEncoder
+from openmagvit2.models.layers.arguments import handed
 from openmagvit2.models.layers.iteration import PerIteration
 from openmagvit2.models.losses import Adversarial
 from openmagvit2.models.quantizers.base import BaseQuantizer, QuantizerOutput
@@ -20,6 +22,7 @@ from openmagvit2.models.tokenizers.pairs import check_pair
 from openmagvit2.models.tokenizers.training import Training
 from openmagvit2.protocols import LoadsWeights
 from openmagvit2.registry import DECODERS, ENCODERS, MODELS, QUANTIZERS
+from openmagvit2.signatures import Range
 
 
 @MODELS.register_module()
@@ -58,19 +61,18 @@ class VisualTokenizer(BaseModel):
         decoder: dict,
         pixels: dict | None = None,
         training: dict | None = None,
-        pad_value: float = 0.0,
+        pad_value: Annotated[float, Range('a number from -1 to 1', -1, 1)] = 0.0,
         data_preprocessor: dict | None = None,
     ) -> None:
         super().__init__(MODELS.build(data_preprocessor or dict(type='ImagePreprocessor')))
         self.pixels = MODELS.build(pixels or dict(type='Pixels'))
         self.quantizer: BaseQuantizer = QUANTIZERS.build(quantizer)
-        self.encoder: BaseEncoder = ENCODERS.build(
-            dict(encoder, out_channels=self.quantizer.in_channels)
-        )
+        widths = dict(out_channels=self.quantizer.in_channels)
+        self.encoder: BaseEncoder = ENCODERS.build(handed(widths, encoder, 'model.encoder'))
         widths = dict(in_channels=self.quantizer.code_dim)
-        if self.pixels.channels != 3:
+        if self.pixels.channels != 3 or 'out_channels' in decoder:
             widths['out_channels'] = self.pixels.channels
-        self.decoder: BaseDecoder = DECODERS.build(decoder | widths)
+        self.decoder: BaseDecoder = DECODERS.build(handed(widths, decoder, 'model.decoder'))
         check_pair(self.encoder, self.decoder)
         # Not `training`, which is the mode of an nn.Module.
         self.recipe = Training(**(training or {}))
@@ -121,8 +123,8 @@ class VisualTokenizer(BaseModel):
         self.recipe.load_weights()
         if isinstance(self.pixels, LoadsWeights):
             self.pixels.load_weights()
-        if self.recipe.start and self.recipe.start['checkpoint'] is not None:
-            load_start(self, **self.recipe.start)
+        if self.recipe.start.checkpoint is not None:
+            load_start(self, **vars(self.recipe.start))
 
     # ---- use -------------------------------------------------------------------------------------
     def grid(self, size: Sequence[int]) -> tuple[int, ...]:
