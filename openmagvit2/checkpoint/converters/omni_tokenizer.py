@@ -14,7 +14,7 @@ from openmagvit2.checkpoint.converters.base import Converter, OfficialFile
 from openmagvit2.checkpoint.converters.rules import Derived, Link, Lost, Rename, Rule, reshape
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.models.discriminators import PatchGAN
-from openmagvit2.models.layers.window_attention import WindowAttention, offgroup_numbers
+from openmagvit2.models.layers.window_attention import WindowAttention, offset_numbers
 from openmagvit2.registry import CONVERTERS
 
 FILES = tuple(
@@ -232,7 +232,7 @@ def _shifts(model: Any) -> dict[str, Tensor]:
 def _offset_tables(model: Any) -> dict[str, Tensor]:
     """Return the numbers of the offsets between the cells of windows."""
     return {
-        f'{official}.relative_position_index': offgroup_numbers(attention.window, attention.window)
+        f'{official}.relative_position_index': offset_numbers(attention.window, attention.window)
         for official, attention, _ in _attentions(model)
         if isinstance(attention, WindowAttention)
     }

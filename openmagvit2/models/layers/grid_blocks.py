@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from openmagvit2.errors import UserError, check_choice
 from openmagvit2.models.layers.rope import apply_rope, grid_cells
-from openmagvit2.models.layers.window_attention import WindowAttention, offgroup_numbers
+from openmagvit2.models.layers.window_attention import WindowAttention, offset_numbers
 
 
 class Peg(nn.Conv2d):
@@ -65,7 +65,7 @@ class OffsetBias(nn.Module):
         rows, columns = (torch.arange(1 - n, n, device=weight.device) for n in (height, width))
         offsets = torch.cartesian_prod(rows, columns).to(weight.dtype)
         values = self.layers(offsets.sign() * offsets.abs().log1p())
-        numbers = offgroup_numbers(height, width, weight.device)
+        numbers = offset_numbers(height, width, weight.device)
         return values[numbers].permute(2, 0, 1)
 
 

@@ -29,7 +29,7 @@ class WindowAttention(nn.Module):
         self.norm = nn.LayerNorm(dim, bias=False)
         self.qkv, self.proj = nn.Linear(dim, 3 * dim, bias=False), nn.Linear(dim, dim)
         self.bias = nn.Parameter(torch.randn((2 * window - 1) ** 2, num_heads) * 0.02)
-        self.register_buffer('offsets', offgroup_numbers(window, window), persistent=False)
+        self.register_buffer('offsets', offset_numbers(window, window), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, h, w, dim) to the same shape; ``window`` must divide h and w."""
@@ -44,7 +44,7 @@ class WindowAttention(nn.Module):
         return self.proj(rearrange(out, '(B i j) n (a b) d -> B (i a) (j b) (n d)', **sides))
 
 
-def offgroup_numbers(height: int, width: int, device: torch.device | None = None) -> Tensor:
+def offset_numbers(height: int, width: int, device: torch.device | None = None) -> Tensor:
     """Number the offsets between the cells of a grid in raster order.
 
     Returns:

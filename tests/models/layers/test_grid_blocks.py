@@ -12,14 +12,14 @@ from openmagvit2.models.decoders import WindowVitDecoder
 from openmagvit2.models.discriminators import PatchGAN
 from openmagvit2.models.encoders import WindowVitEncoder
 from openmagvit2.models.layers.grid_blocks import GridAttention, OffsetBias, turns
-from openmagvit2.models.layers.window_attention import WindowAttention, offgroup_numbers
+from openmagvit2.models.layers.window_attention import WindowAttention, offset_numbers
 from openmagvit2.models.quantizers import VQ
 
 CELLS = [(row, column) for row in range(2) for column in range(3)]
 
 
 def test_offsets_count_rows_then_columns_of_query_minus_key():
-    found = offgroup_numbers(2, 3)
+    found = offset_numbers(2, 3)
     for q, (a, b) in enumerate(CELLS):
         for k, (c, d) in enumerate(CELLS):
             assert found[q, k] == (a - c + 1) * 5 + b - d + 2
@@ -38,7 +38,7 @@ def test_windows_see_themselves_alone():
     small = x[:, :2, :2]
     q, k, v = (p.view(4, 2, 4) for p in layer.qkv(layer.norm(small)).view(4, 24).chunk(3, -1))
     logits = torch.einsum('qhd,khd->hqk', q, k) / 2
-    logits = logits + layer.bias[offgroup_numbers(2, 2)].permute(2, 0, 1)
+    logits = logits + layer.bias[offset_numbers(2, 2)].permute(2, 0, 1)
     out = torch.einsum('hqk,khd->qhd', logits.softmax(-1), v).flatten(1)
     assert_close(layer(small).view(4, 8), layer.proj(out))
 
