@@ -86,6 +86,16 @@ class TiTok(Converter):
             return None
         return f'encoder.legacy_reshape={legacy}: it belongs to models of two stages, and only them'
 
+    def advice(self, state: dict[str, Tensor]) -> str:
+        """See :class:`Converter`; names files of the first of two stages."""
+        pixels = ('pixel_', 'decoder.conv_out.')
+        if any(name.startswith(pixels) for name in state):
+            return super().advice(state)
+        return (
+            'It looks like a file of the first stage, which makes codes instead of pixels: give '
+            'the config of that stage, such as configs/titok/s128_stage1.py.'
+        )
+
     def layout(self, state: dict[str, Tensor]) -> tuple | None:
         """Return (blocks of the encoder, tokens, width of the codes, whether of two stages)."""
         tokens, table = state.get('latent_tokens'), state.get('quantize.embedding.weight')

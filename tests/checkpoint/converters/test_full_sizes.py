@@ -164,3 +164,11 @@ def test_a_file_of_another_system_is_named(config, given):
     with pytest.raises(UserError, match=f'It looks like .*give configs/.*{config}.py') as error:
         to_ours(state, init_model(given, device='meta'))
     assert str(error.value).count(f'{config}.py') == 1
+
+
+def test_a_file_of_a_first_stage_is_named():
+    model = init_model('titok/s128_stage1', device='meta')
+    state = to_official(dict(state_dict=model.state_dict()), model)[0]['state_dict']
+    message = 'pixel_quantize.embedding.weight is missing.*of the first stage.*s128_stage1.py'
+    with pytest.raises(UserError, match=message):
+        to_ours(state, init_model('titok/s128', device='meta'))
