@@ -87,14 +87,14 @@ def weights_read(model: nn.Module) -> int:
     return size(model.backbone.blocks) + sub_tokens * inner + size(model.head.classifiers)
 
 
-def starts(model: nn.Module, batch: int) -> Tensor:
-    """Return prefix rows (2 * batch, P, dim), the null half behind."""
+def starts(model: nn.Module, batch: int, guided: bool = True) -> Tensor:
+    """Return prefix rows (2 * batch, P, dim), the null half behind; without it if not guided."""
     labels = [i % (model.num_classes or 1) for i in range(batch)]
     condition, _ = model.conditioner.requests(labels)
-    null = model.conditioner.null(batch)
+    halves = [condition, model.conditioner.null(batch)] if guided else [condition]
     device = next(model.backbone.parameters()).device
-    both = {name: torch.cat([x, null[name]]).to(device) for name, x in condition.items()}
-    return model.embed(both)[0]
+    rows = {name: torch.cat([half[name] for half in halves]).to(device) for name in condition}
+    return model.embed(rows)[0]
 
 
 @torch.no_grad()
