@@ -49,8 +49,8 @@ def class_numbers(labels: Labels, num_classes: int, null: bool = True) -> list[i
             )
         if not null and not 0 <= label < num_classes:
             raise UserError(
-                f'labels must be from 0 to {num_classes - 1} (the model has no null class), got '
-                f'{label}.'
+                f'labels must be from 0 to {num_classes - 1} (the model has no null class, -1 or '
+                f'{num_classes}), got {label}.'
             )
     return [num_classes if label == -1 else label for label in numbers]
 
