@@ -14,6 +14,8 @@ OWN = __name__.partition('.')[0]
 # Packages in which the type of a default tells the type of its argument, and how.
 DEFAULTS_SPEAK = ('mmengine', 'torch')
 KIND_OF_DEFAULT: dict[type, Any] = {bool: bool, int: float, float: float}
+# Switches that these packages leave to themselves by default, as written where it is no type.
+UNSET_SWITCHES = (bool | None, 'bool | None', 'Optional[bool]')
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,9 @@ def annotations(cls: Callable) -> dict[str, Any]:
                 found.setdefault(name, Any if negative else hint)
         elif package in DEFAULTS_SPEAK:
             for name, parameter in parameters.items():
-                found.setdefault(name, KIND_OF_DEFAULT.get(type(parameter.default), Any))
+                kind = KIND_OF_DEFAULT.get(type(parameter.default), Any)
+                unset = parameter.annotation in UNSET_SWITCHES
+                found.setdefault(name, bool | None if unset else kind)
         if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
             break
     return found

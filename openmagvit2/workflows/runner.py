@@ -150,9 +150,17 @@ def leave_out_hooks(config: Config) -> None:
 def count_once(config: Config) -> None:
     """Keep samplers of evaluations from padding: mmengine's repeats images, by default, until all
     processes have as many.
+
+    Raises:
+        UserError: One never ends, as that of a training.
     """
     for name in ('val_dataloader', 'test_dataloader'):
         sampler = (config.get(name) or {}).get('sampler') or {}
+        if str(sampler.get('type')).endswith('InfiniteSampler'):
+            raise UserError(
+                f"{name}.sampler: {sampler.type} never ends; set dict(type='DefaultSampler', "
+                f'shuffle=False).'
+            )
         if str(sampler.get('type')).endswith('DefaultSampler') and sampler.get('round_up', True):
             sampler.round_up = False
             print_log(

@@ -40,6 +40,15 @@ def test_refused_when_the_model_is_built(name, key, value, message):
     assert key.rpartition('.')[2] in str(caught.value)
 
 
+@pytest.mark.parametrize('key', ['foreach', 'fused'])
+@pytest.mark.parametrize('value', ['x', -1, [], {}], ids=str)
+def test_switches_of_torchs_optimizers(key, value):
+    path = f'optim_wrapper.transformer.optimizer.{key}'
+    with pytest.raises(UserError, match=rf'^{path} must be True or False or None, got'):
+        load_config(TINY / 'ar_32.py', {path: value})
+    assert all(load_config(TINY / 'ar_32.py', {path: good}) for good in (None, True))
+
+
 @pytest.mark.parametrize(
     'key',
     [

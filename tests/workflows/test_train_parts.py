@@ -35,6 +35,13 @@ def test_what_is_missing_is_named(tmp_path, key, value, message):
     assert not (tmp_path / 'run').exists()
 
 
+@pytest.mark.parametrize('kind', ['ResumableInfiniteSampler', 'InfiniteSampler'])
+def test_a_validation_that_never_ends_is_refused(tmp_path, kind):
+    options = {'val_dataloader.sampler': dict(_delete_=True, type=kind)}
+    with pytest.raises(UserError, match=rf'val_dataloader\.sampler: {kind} never ends; set dict'):
+        train(load_config(CONFIG, options), str(tmp_path))
+
+
 def test_a_default_hook_that_is_none_is_left_out(tmp_path):
     options = {
         'default_hooks.record': None,
