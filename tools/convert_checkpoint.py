@@ -63,12 +63,12 @@ def main() -> None:
     args = parse()
 
     # Below the command line, whose --help need not wait for them.
-    from openmagvit2.checkpoint.converters import converters
+    from openmagvit2.apis.models import published_files
     from openmagvit2.workflows.convert import convert
 
     if args.list:
-        for file in (file for converter in converters() for file in converter.files):
-            print(f'{file.name:<24} {file.repository:<53} {file.config}')
+        for name, file in published_files():
+            print(f'{file["file"]:<24} {file["repository"]:<53} configs/{name}.py')
         return
     convert(
         args.sources,

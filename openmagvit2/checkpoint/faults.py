@@ -6,19 +6,24 @@ from torch import Tensor
 from openmagvit2.checkpoint.safetensors_file import DTYPES
 
 
-def wrong_numbers(tensor: Tensor, expected: Tensor) -> str | None:
-    """Return what a tensor of a file has in the place of plain numbers, or None.
+def unfit(found: object, expected: Tensor) -> str | None:
+    """Return what a file has in the place of a tensor of the model, as '(9,) instead of (8,)'; None
+    if that fits.
 
     Args:
-        tensor: Tensor of the file.
-        expected: The model's tensor in its place; only its type counts.
+        found: Value of the file.
+        expected: The model's tensor, of whose type only the kind counts.
     """
-    if tensor.layout is not torch.strided or tensor.is_quantized:
-        return f'{"quantized" if tensor.is_quantized else "sparse"} instead of dense'
-    if expected.is_floating_point() and not tensor.is_floating_point():
-        return f'{_name(tensor)} instead of floating-point numbers'
-    if tensor.dtype not in DTYPES:
-        return f'{_name(tensor)}, which is not kept here; convert it to {_name(expected)}'
+    if not isinstance(found, Tensor):
+        return f'a {type(found).__name__} instead of a tensor'
+    if found.shape != expected.shape:
+        return f'{tuple(found.shape)} instead of {tuple(expected.shape)}'
+    if found.layout is not torch.strided or found.is_quantized:
+        return f'{"quantized" if found.is_quantized else "sparse"} instead of dense'
+    if expected.is_floating_point() and not found.is_floating_point():
+        return f'{_name(found)} instead of floating-point numbers'
+    if found.dtype not in DTYPES:
+        return f'{_name(found)}, which is not kept here; convert it to {_name(expected)}'
     return None
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from openmagvit2.checkpoint.converters.base import Converter, OfficialFile, count
+from openmagvit2.checkpoint.converters.base import Converter, count
 from openmagvit2.checkpoint.converters.rules import (
     UNKEPT,
     Convert,
@@ -34,14 +34,6 @@ class MaskGit(Converter):
     A transformer may also have a tokenizer of another kind, which official files cannot hold.
     """
 
-    files = tuple(
-        OfficialFile(
-            f'{name}_imagenet256_checkpoint',
-            'google-research/maskgit',
-            f'configs/maskgit/{config}.py',
-        )
-        for name, config in (('tokenizer', 'vq_256'), ('maskgit', 'maskgit_256'))
-    )
     configs = ('tiny/maskgit_32_official', 'tiny/maskgit_vq_32')
     marks = (
         'params.Embed_0.',

@@ -2,9 +2,8 @@
 
 from torch import Tensor, nn
 
-from openmagvit2.checkpoint.converters.base import Converter, OfficialFile
+from openmagvit2.checkpoint.converters.base import Converter
 from openmagvit2.checkpoint.converters.rules import UNKEPT, Rename, Rule, Under
-from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.registry import CONVERTERS
 
 # MaskGIT's convolutional networks in torch.
@@ -19,11 +18,7 @@ MASKGIT = (
 class MaskGitTorch(Converter):
     """The torch port of MaskGIT's tokenizer, which TiTok and RAR use."""
 
-    files = (
-        OfficialFile(
-            'maskgit-vqgan-imagenet-f16-256.bin', 'fun-research/TiTok', 'configs/titok/proxy.py'
-        ),
-    )
+    stage = 'tokenizer'
     configs = ('tiny/titok_proxy_32',)
     marks = ('quantize.embedding.weight',)
     bare = True
@@ -32,8 +27,6 @@ class MaskGitTorch(Converter):
         return 'encoder.mid.0.conv1.weight' in state
 
     def rules(self, model: nn.Module) -> list[Rule]:
-        if is_generator(model):
-            return []
         return [
             Rename('quantizer.embedding.weight', 'quantize.embedding.weight'),
             Under('encoder.', 'encoder.', MASKGIT),

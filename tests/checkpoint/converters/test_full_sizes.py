@@ -6,6 +6,7 @@ from openmagvit2.apis import init_model
 from openmagvit2.checkpoint import to_official
 from openmagvit2.checkpoint.converters import choose
 from openmagvit2.checkpoint.stages import is_generator
+from openmagvit2.workflows.resembling import advice
 
 VAE = {
     'encoder.channels': 160,
@@ -111,7 +112,7 @@ def test_tensors_of_published_tokenizers(config, tensors):
     model = init_model(config, device='meta')
     state = to_official(dict(state_dict=model.state_dict()), model)[0]['state_dict']
     assert len(state) == tensors
-    assert f'configs/{config}.py' in choose(model, state).advice(state)
+    assert f'configs/{config}.py' in advice(choose(model, state), state)
 
 
 @pytest.mark.parametrize(
@@ -129,4 +130,4 @@ def test_tensors_of_published_transformers(config, tensors):
     state = to_official(dict(state_dict=model.state_dict()), model)[0]['state_dict']
     assert len(state) == tensors
     # Files of 256 and 384 pixels have the same tensors.
-    assert f'configs/{config}.py' in choose(model, state).advice(state)
+    assert f'configs/{config}.py' in advice(choose(model, state), state)
