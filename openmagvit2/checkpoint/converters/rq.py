@@ -125,7 +125,7 @@ def _shared(
 def _unpadded(tables: list[Tensor]) -> list[Tensor]:
     """Remove the last row, which pads shorter sequences; raise UserError if it is not zero."""
     if not tables[0].is_meta and tables[0][-1].any():
-        raise UserError(f'{TABLE}: the last row must be zero.')
+        raise UserError(f'{TABLE}.0.weight: the last 1 rows must be zero.')
     return [tables[0][:-1]]
 
 

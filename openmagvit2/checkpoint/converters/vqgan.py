@@ -36,12 +36,7 @@ class Vqgan(OpenMagvit2):
     weights = (*OpenMagvit2.weights, 'first_stage_model.')
 
     def detects(self, state: dict[str, Tensor]) -> bool:
-        """Return whether there are 1x1 convolutions around a table, or minGPT's positions."""
-        names = ('quant_conv.', 'transformer.pos_emb', 'model.diffusion_model.')
-        return any(name.startswith(names) for name in state)
-
-    def unified(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return the state dict as it is.
+        """Return whether there are 1x1 convolutions around a table, or minGPT's positions.
 
         Raises:
             UserError: It is of a diffusion model, whose first stage has no table.
@@ -52,7 +47,8 @@ class Vqgan(OpenMagvit2):
                 'lacks quantize.embedding.weight. Give the file of the first stage, such as '
                 'vq-f8.zip.'
             )
-        return state
+        names = ('quant_conv.', 'transformer.pos_emb')
+        return any(name.startswith(names) for name in state)
 
     def rules(self, model: nn.Module) -> list[Rule]:
         if not is_generator(model):
