@@ -3,7 +3,6 @@
 from typing import Any
 
 from openmagvit2.config.annotations import check_kind
-from openmagvit2.config.keys import DATALOADER, unknown
 from openmagvit2.config.values import START_METHODS, check_whole, check_workers
 from openmagvit2.errors import UserError, check_choice
 from openmagvit2.signatures import Count, Weight
@@ -19,19 +18,16 @@ NEEDING_WORKERS = ('persistent_workers', 'prefetch_factor', 'timeout', 'multipro
 
 
 def check_dataloader(path: str, value: dict) -> None:
-    """Check the keys and the values of ``train_dataloader`` and its like.
+    """Check the values of ``train_dataloader`` and its like.
 
     Raises:
-        UserError: A key is unknown, or torch does not take a value.
+        UserError: torch does not take one, or not together with another.
     """
     if path == 'train_dataloader' and 'batch_size' in value:
         raise UserError(
             'train_dataloader.batch_size is not a key here: set global_batch_size, which is '
             'divided by processes and accumulation.'
         )
-    for key in value:
-        if key not in DATALOADER:
-            raise UserError(unknown(f'{path}.{key}', DATALOADER))
     check_whole(f'{path}.batch_size', value.get('batch_size', 1) or 0, 1)
     if path != 'train_dataloader' and value.get('dataset', 0) is None:
         raise UserError(f'{path}.dataset is None; set {path}=None for no images.')
