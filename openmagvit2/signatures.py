@@ -2,12 +2,13 @@
 
 import functools
 import inspect
-import math
 import types
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
+
+from openmagvit2.errors import UserError
 
 # Name of this package.
 OWN = __name__.partition('.')[0]
@@ -17,27 +18,22 @@ KIND_OF_DEFAULT: dict[type, Any] = {bool: bool, int: float, float: float}
 
 
 @dataclass(frozen=True)
-class Range:
-    """The numbers that an argument takes, where its type says too little.
-
-    Args:
-        words: The range in words, for errors.
-        low, high: Its ends, which are part of it.
-    """
+class Kind:
+    """What a value may be, in words and as a test, where a type says too little or nothing."""
 
     words: str
-    low: float
-    high: float = math.inf
+    holds: Callable[[Any], bool]
 
-    def holds(self, value: float) -> bool:
-        """Return whether a number is in the range."""
-        return self.low <= value <= self.high
+    def check(self, path: str, value: Any) -> None:
+        """Raise UserError if the value of a key is of another kind."""
+        if not self.holds(value):
+            raise UserError(f'{path} must be {self.words}, got {value!r}.')
 
 
 # Annotations of arguments, which `config/annotations.py` reads.
-Fraction = Annotated[float, Range('a number from 0 to 1', 0, 1)]
-Weight = Annotated[float, Range('a number from 0', 0)]
-Count = Annotated[int, Range('a whole number from 1', 1)]
+Fraction = Annotated[float, Kind('a number from 0 to 1', lambda x: 0 <= x <= 1)]
+Weight = Annotated[float, Kind('a number from 0', lambda x: x >= 0)]
+Count = Annotated[int, Kind('a whole number from 1', lambda x: x >= 1)]
 
 
 def accepted(cls: Callable) -> set[str]:

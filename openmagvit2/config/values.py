@@ -3,28 +3,13 @@
 import math
 import os
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from openmagvit2.config.annotations import fits
 from openmagvit2.config.clipping import check_clipping
 from openmagvit2.errors import UserError
 from openmagvit2.registry import OPTIM_WRAPPER_CONSTRUCTORS, SCOPE
-from openmagvit2.signatures import Weight
-
-
-@dataclass(frozen=True)
-class Kind:
-    """What a key takes: in words, and as a test of a value."""
-
-    words: str
-    holds: Callable[[Any], bool]
-
-    def check(self, path: str, value: Any) -> None:
-        """Raise UserError if the value of a key is of another kind."""
-        if not self.holds(value):
-            raise UserError(f'{path} must be {self.words}, got {value!r}.')
+from openmagvit2.signatures import Kind, Weight
 
 
 def some(types: Any, words: str) -> Kind:
