@@ -1,11 +1,16 @@
 """Which published file a checkpoint resembles that does not fit the given config."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
+from mmengine.logging import MMLogger
 from torch import Tensor
 
 from openmagvit2.apis import init_model
 from openmagvit2.apis.models import published_files
 from openmagvit2.checkpoint.converters import Converter
+from openmagvit2.errors import UserError
 
 # Part of a file's tensors that the resembling one has in the same shape: averages and networks of
 # losses, which models do not have, are more than half of some files.
@@ -19,27 +24,44 @@ def advice(converter: Converter, state: dict[str, Tensor]) -> str:
         converter: Converter of the file's system.
         state: Its tensors by the names of the converter's rules.
     """
-    published = [
-        (name, file['file'])
-        for name, file in published_files()
-        if file['converter'] == type(converter).__name__
-    ]
+    try:
+        files = published_files()
+    except UserError:
+        # The package stands without its configs.
+        return ''
+    system = type(converter).__name__
+    published = [(name, file['file']) for name, file in files if file['converter'] == system]
     own = {(name, x.shape) for name, x in state.items() if isinstance(x, Tensor)}
-    likeness = {name: _likeness(own, converter, name) for name in dict(published)}
+    with _quiet():
+        likeness = {name: _likeness(own, converter, name) for name in dict(published)}
     most = max(likeness.values(), default=0.0)
     similar = [name for name in likeness if likeness[name] == most > 0]
     if not similar:
         return ''
-    files = ' or '.join(file for name, file in published if name in similar)
+    named = ' or '.join(file for name, file in published if name in similar)
     configs = ' or '.join(f'configs/{name}.py' for name in similar)
     return (
-        f'It looks like {files}: give {configs}, or fetch the file again if that is what you gave.'
+        f'It looks like {named}: give {configs}, or fetch the file again if that is what you gave.'
     )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Leave out the lines about what each config drops from its bases."""
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel('WARNING')
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _likeness(own: set[tuple[str, torch.Size]], converter: Converter, name: str) -> float:
     """Return the share of equal tensors among those of a file and of a config, from 0 to 1."""
     model = init_model(name, device='meta')
+    if converter.homeless(model):
+        return 0.0
     tensors = model.state_dict()
     theirs = {
         (official, x.shape)
