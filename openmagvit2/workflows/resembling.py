@@ -1,5 +1,6 @@
 """Which published file a checkpoint resembles that does not fit the given config."""
 
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,6 +13,8 @@ from openmagvit2.apis.models import published_files
 from openmagvit2.checkpoint.converters import Converter
 from openmagvit2.errors import UserError
 
+# Names and shapes.
+Tensors = set[tuple[str, torch.Size]]
 # Part of a file's tensors that the resembling one has in the same shape: averages and networks of
 # losses, which models do not have, are more than half of some files.
 LEAST = 1 / 3
@@ -33,7 +36,8 @@ def advice(converter: Converter, state: dict[str, Tensor]) -> str:
     published = [(name, file['file']) for name, file in files if file['converter'] == system]
     own = {(name, x.shape) for name, x in state.items() if isinstance(x, Tensor)}
     with _quiet():
-        likeness = {name: _likeness(own, converter, name) for name in dict(published)}
+        theirs = {name: _tensors(type(converter), name) for name in dict(published)}
+    likeness = {name: _likeness(own, tensors) for name, tensors in theirs.items()}
     most = max(likeness.values(), default=0.0)
     similar = [name for name in likeness if likeness[name] == most > 0]
     if not similar:
@@ -57,18 +61,21 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _likeness(own: set[tuple[str, torch.Size]], converter: Converter, name: str) -> float:
+def _likeness(own: Tensors, theirs: Tensors) -> float:
     """Return the share of equal tensors among those of a file and of a config, from 0 to 1."""
-    model = init_model(name, device='meta')
-    if converter.homeless(model):
-        return 0.0
-    tensors = model.state_dict()
-    theirs = {
-        (official, x.shape)
-        for link in converter.links(model)
-        for official, x in zip(
-            link.official, link.to_official([tensors[name] for name in link.ours]), strict=True
-        )
-    }
     shared = len(own & theirs)
     return shared / len(own | theirs) if shared >= LEAST * len(own) else 0.0
+
+
+@functools.cache
+def _tensors(system: type[Converter], name: str) -> Tensors:
+    """Return the tensors of a config by official names; none where the system has no place."""
+    converter, model = system(), init_model(name, device='meta')
+    own = model.state_dict()
+    return {
+        (official, x.shape)
+        for link in ([] if converter.homeless(model) else converter.links(model))
+        for official, x in zip(
+            link.official, link.to_official([own[name] for name in link.ours]), strict=True
+        )
+    }
