@@ -107,7 +107,6 @@ def to_official(
     both = bool(averaged) and weights == 'both'
     official = _named(links, raw, spill) | _made(converter, model, both, ledger.report)
     if both:
-        official |= converter.average_settings()
         official |= _named(_averages(links, model, converter, raw), averaged, spill)
     return dict(state_dict=official), ledger.report
 
