@@ -109,7 +109,6 @@ def to_official(
     official = _named(links, raw, spill)
     official |= _made(converter, model, official, both, ledger.report)
     if both:
-        official |= converter.average_settings()
         official |= _named(_averages(links, model, converter, raw), averaged, spill)
     return dict(state_dict=official), ledger.report
 

@@ -76,10 +76,6 @@ class Converter:
         """Return the name of the average of a parameter."""
         raise NotImplementedError
 
-    def average_settings(self) -> dict[str, Tensor]:
-        """Return what a file has beside its averages, such as their decay, to write it back."""
-        return {}
-
     def homeless(self, model: nn.Module) -> list[str]:
         """Return what the system has no place for: a part of another kind, or names of ours that no
         rule covers.

@@ -4,7 +4,7 @@ See docs/reference/specification.md, Checkpoint files.
 """
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from openmagvit2.checkpoint.converters.base import Converter
 from openmagvit2.checkpoint.converters.rules import NO_LECAM, Lost, Rename, Rule, Under
@@ -26,17 +26,21 @@ TWO = (
     Rename('head.embeddings.0.', 'transformer.pre_emb.'),
     Rename('head.embeddings.1.', 'transformer.post_emb.'),
 )
-# What LitEma writes beside the averages.
-EMA_SCALARS = ('model_ema.decay', 'model_ema.num_updates')
+# What LitEma writes beside the averages; -1 is "no warm-up".
+SCALARS = {
+    'model_ema.decay': torch.tensor(0.999, device='cpu'),
+    'model_ema.num_updates': torch.tensor(-1, dtype=torch.int32, device='cpu'),
+}
 DROPPED = (
     Lost(
         'loss.perceptual_loss.', 'perceptual network: its own file is read when a training starts'
     ),
     NO_LECAM,
     Lost(
-        EMA_SCALARS.__contains__,
+        SCALARS.__contains__,
         'decay and count: settings of the config',
         label='model_ema (scalars)',
+        fill=SCALARS,
     ),
     Lost(lambda name: '.kv_cache.' in name, 'left by a sampling run', label='kv_cache'),
 )
@@ -86,8 +90,3 @@ class OpenMagvit2(Converter):
     def average(self, official: str) -> str:
         """Return the official name without dots; that cannot be reversed."""
         return self.averages + official.replace('.', '')
-
-    def average_settings(self) -> dict[str, Tensor]:
-        """Return the decay, and -1 for "no warm-up", as LitEma writes them."""
-        values = torch.tensor(0.999), torch.tensor(-1, dtype=torch.int32)
-        return dict(zip(EMA_SCALARS, values, strict=True))
