@@ -1,4 +1,4 @@
-"""Where float64 exists, and where float32 must be exact."""
+"""Where float64 exists, where float32 must be exact, and how pixels become 8 bits."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -15,6 +15,11 @@ def has_float64(device: torch.device | str) -> bool:
 def as_double(x: Tensor) -> Tensor:
     """Turn a tensor into float64, on its own device where that has float64, else on the CPU."""
     return (x if has_float64(x.device) else x.cpu()).double()
+
+
+def to_bytes(images: Tensor) -> Tensor:
+    """Map floats in [-1, 1] to uint8, clamped and rounded."""
+    return ((images.float().clamp(-1, 1) + 1) * 127.5).round().byte()
 
 
 def uniform_to(uniform: Tensor, device: torch.device, non_blocking: bool = False) -> Tensor:

@@ -42,8 +42,7 @@ EXCEPTIONS = {
     # Loops and hooks measure while they train, and state it as an evaluation does.
     ('engine/generation_loop.py', 'evaluation.metrics.base'),
     ('engine/generation_loop.py', 'evaluation.rejection'),
-    ('engine/generation_loop.py', 'evaluation.sample_labels'),
-    ('engine/hooks/codebook_usage.py', 'evaluation.book'),
+    ('engine/generation_loop.py', 'evaluation.sample_set'),
     ('engine/hooks/codebook_usage.py', 'evaluation.usage'),
     ('engine/hooks/record.py', 'evaluation.record'),
     # A step tells modules where an iteration ends; frozen modules of a role go past DDP.
@@ -52,7 +51,7 @@ EXCEPTIONS = {
     # Settings of a sampler also come with a call, and are checked as those of a config.
     ('models/samplers/build.py', 'config.annotations'),
     # The type of an argument: conditions have classes, or none.
-    ('evaluation/sample_labels.py', 'models.conditioners.base'),
+    ('evaluation/sample_set.py', 'models.conditioners.base'),
     # The hook sees the model behind data parallelism.
     ('visualization/hooks/samples.py', 'engine.unwrap'),
 }

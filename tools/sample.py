@@ -90,39 +90,28 @@ def sample_files(
     """Check the arguments, then write PNG files and a grid of them."""
     from tqdm import tqdm
 
-    from openmagvit2.evaluation.sample_labels import sample_pairs
+    from openmagvit2.evaluation.sample_set import SampleSet
     from openmagvit2.io import claim
     from openmagvit2.visualization import save_grid, save_image
     from openmagvit2.workflows.sample import identity
 
-    jobs = sample_pairs(labels, args.num)
-    if len(jobs) > MOST_FILES:
+    if len(labels) * args.num > MOST_FILES:
         raise UserError(
-            f'{len(jobs)} images are too many for one grid; write them with --npz and '
+            f'{len(labels) * args.num} images are too many for one grid; write them with --npz and '
             f'--num-per-class, or at most {MOST_FILES}.'
         )
-    generator.model.check(labels, generator.sampling | sampling, args.seed, once=True)
-    if rejection:
-        rejection.prepare(labels, generator.device)
-    settings = dict(seed=args.seed) | identity(generator, sampling, rejection)
+    how = (generator.sampling | sampling, args.seed, rejection)
+    samples = SampleSet(generator.model, labels, args.num, *how)
+    settings = dict(seed=args.seed) | identity(samples)
     if claim(args.out_dir, settings, 'samples.json', 'class_*', 'samples'):
         print(
             f'{args.out_dir} has samples of the same settings; those of these classes are '
             f'made anew.'
         )
-    step = args.num if rejection else args.batch_size
     images = []
-    for i in tqdm(range(0, len(jobs), step), desc='batches'):
-        images += list(
-            generator.sample_pairs(
-                jobs[i : i + step],
-                seed=args.seed,
-                batch_size=args.batch_size,
-                rejection=rejection,
-                **sampling,
-            )
-        )
-    for (label, number), image in zip(jobs, images, strict=True):
+    for part in tqdm(samples.parts(args.batch_size), desc='batches'):
+        images.extend(samples.images(part, args.batch_size).movedim(1, -1).cpu().numpy())
+    for (label, number), image in zip(samples.pairs, images, strict=True):
         save_image(image, Path(args.out_dir) / f'class_{label:04d}' / f'{number:05d}.png')
     save_grid([images[i : i + args.num] for i in range(0, len(images), args.num)], args.out_dir)
     return f'{len(images)} images and grid.png in {args.out_dir}'
@@ -215,7 +204,7 @@ def run(args: argparse.Namespace) -> str:
     from openmagvit2.config.annotations import check_options
     from openmagvit2.engine import launch
     from openmagvit2.evaluation.rejection import build_rejection
-    from openmagvit2.evaluation.sample_labels import RANDOM
+    from openmagvit2.evaluation.sample_set import RANDOM
     from openmagvit2.registry import FEATURES
     from openmagvit2.workflows.sample import sample_npz
 

@@ -1,6 +1,5 @@
 """Front door of stage II: labels to images."""
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -117,15 +116,10 @@ class Generator(Pretrained):
         if not pairs:
             raise UserError('pairs must have at least one label with its number.')
 
-        def draw(labels: Sequence[int], numbers: Sequence[int]) -> Tensor:
-            """Return images uint8 (B, 3, H, W)."""
-            return torch.from_numpy(self.sample(labels, seed, numbers, **sampling)).movedim(-1, 1)
+        from openmagvit2.evaluation.sample_set import draw
 
-        if rejection is None:
-            batches = [pairs[i : i + batch_size] for i in range(0, len(pairs), batch_size)]
-            images = [draw(*zip(*batch, strict=True)) for batch in batches]
-        else:
+        if rejection is not None:
             rejection.prepare([label for label, _ in pairs], self.device)
-            counts = Counter(label for label, _ in pairs)
-            images = [rejection.best(draw, *count, batch_size) for count in counts.items()]
-        return torch.cat(images).movedim(1, -1).numpy()
+        settings = self.sampling | sampling
+        images = draw(self.model, pairs, settings, seed, batch_size, rejection, 'cpu')
+        return images.movedim(1, -1).numpy()

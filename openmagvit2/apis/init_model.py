@@ -15,7 +15,7 @@ from openmagvit2.apis.other_model import say_other_model
 from openmagvit2.checkpoint import dataset_meta, load_model_weights
 from openmagvit2.checkpoint.unfilled import on_meta
 from openmagvit2.config import load_config
-from openmagvit2.engine.device import default_device
+from openmagvit2.engine.device import default_device, usable_device
 from openmagvit2.engine.precision import fastest_precision
 from openmagvit2.errors import UserError
 from openmagvit2.models.quantizers.base import BaseQuantizer
@@ -57,7 +57,7 @@ def init_model(
     if pretrained and (checkpoint is not None or isinstance(config, Config)):
         raise UserError('pretrained goes with the name of a shipped config, without a checkpoint.')
     name = str(config)
-    device = _device(device or default_device())
+    device = usable_device(device or default_device())
     if not isinstance(config, Config):
         config = load_config(config_path(config), cfg_options)
     elif cfg_options:
@@ -114,15 +114,3 @@ def _dtype(name: torch.dtype | str | None, device: torch.device) -> torch.dtype:
     if dtype not in (torch.float32, torch.bfloat16, torch.float16):
         raise UserError(f"dtype must be 'auto', 'float32', 'bfloat16' or 'float16', got {name!r}.")
     return dtype
-
-
-def _device(name: str | torch.device) -> torch.device:
-    """Return the device, once something has been put on it: before a checkpoint is read."""
-    try:
-        return torch.empty(0, device=name).device
-    # AssertionError: a torch that was built without CUDA.
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).partition('\n')[0].rstrip('.')
-        raise UserError(
-            f'device {str(name)!r} cannot be used here ({reason}); leave it out for the default.'
-        ) from error

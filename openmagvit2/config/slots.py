@@ -37,6 +37,15 @@ MMENGINE: dict[str, Slot] = dict(
     log_processor=Slot(registry.LOG_PROCESSORS),
 )
 
+# Arguments that mmengine's Runner itself gives, by slot: no config can write them.
+GIVEN: dict[str, set[str]] = {
+    registry.DATA_SAMPLERS.name: {'dataset', 'sampler'},
+    registry.FUNCTIONS.name: {'data_batch', 'worker_id'},
+    registry.LOOPS.name: {'runner', 'dataloader', 'evaluator'},
+    registry.PARAM_SCHEDULERS.name: {'optimizer'},
+    registry.MODEL_WRAPPERS.name: {'module'},
+}
+
 
 class Anything:
     """The place of a config that a class of another package builds in its own way."""
@@ -124,7 +133,8 @@ def known_keys(place: Place, node: dict, path: str) -> set[str] | None:
         raise UserError(f'{path}.type must be the name of a class, got {kind!r}.')
     if cls is None:
         raise UserError(f'{path}: {place.registry.unknown(kind)}')
-    return _arguments(cls) | {'type'} | set(place.beside)
+    given = GIVEN.get(place.registry.name, set())
+    return (_arguments(cls) | {'type'} | set(place.beside)) - given
 
 
 @functools.cache

@@ -1,8 +1,7 @@
 """The test loop of generators: sample images, and measure them (Table 4 of the paper)."""
 
-import itertools
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -18,33 +17,30 @@ from openmagvit2.engine.unwrap import unwrap
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.metrics.base import measures_samples
 from openmagvit2.evaluation.rejection import build_rejection
-from openmagvit2.evaluation.sample_labels import RANDOM, by_class, listed, sample_pairs
+from openmagvit2.evaluation.sample_set import Pairs, SampleSet
 from openmagvit2.registry import LOOPS
-
-# For each sample of a batch: its number in the whole set, its class, its number in the class.
-Places = Sequence[tuple[int, int, int]]
 
 
 class SamplePlan:
-    """The samples to draw, and this process's batches, as a data loader.
+    """The samples to draw, and this process's parts of them, as a data loader: for each part the
+    places of its samples in the whole set, and the part.
 
     Args:
-        batches: Label of each sample of a batch, and its number within the label. Batches are the
-            same in any number of processes.
+        parts: Label of each sample, and its number within the label; the same in any number of
+            processes.
     """
 
-    def __init__(self, batches: Iterable[Sequence[tuple[int, int]]]) -> None:
-        places = itertools.count()
-        numbered = [[(next(places), *pair) for pair in batch] for batch in batches]
-        self.dataset = [sample for batch in numbered for sample in batch]
+    def __init__(self, parts: Sequence[Pairs]) -> None:
+        self.dataset = [pair for part in parts for pair in part]
+        places = torch.arange(len(self.dataset)).split(list(map(len, parts)))
         rank, world = get_dist_info()
-        self.batches = numbered[rank::world]
+        self.own = list(zip(places, parts, strict=True))[rank::world]
 
     def __len__(self) -> int:
-        return len(self.batches)
+        return len(self.own)
 
-    def __iter__(self) -> Iterator[Places]:
-        return iter(self.batches)
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, Pairs]]:
+        return iter(self.own)
 
 
 @LOOPS.register_module()
@@ -92,27 +88,22 @@ class GenerationLoop(BaseLoop):
                     f'test_evaluator: {type(metric).__name__} measures a data set, and '
                     f'test_cfg.type=GenerationLoop samples; measure the two in two calls.'
                 )
-        labels, drawn = listed(labels, self._model.conditioner, 'test_cfg.labels')
-        self.sampling, self.seed = dict(runner.cfg.get('eval_sampling') or {}), seed
-        self._model.check(labels, self.sampling, seed, once=True)
-        self.settings = dict(
-            num_per_class=num_per_class,
-            labels=RANDOM if drawn else len(labels),
-            seed=seed,
-            sampling=self.sampling,
-        )
         self.batch_size = batch_size
-        self.rejection = build_rejection(runner.cfg.get('eval_rejection'))
-        pairs = sample_pairs(labels, num_per_class, seed, drawn)
-        starts = range(0, len(pairs), batch_size)
-        self.dataloader = SamplePlan(
-            by_class(pairs) if self.rejection else (pairs[i : i + batch_size] for i in starts)
+        self.samples = SampleSet(
+            self._model,
+            labels,
+            num_per_class,
+            runner.cfg.get('eval_sampling') or {},
+            seed,
+            build_rejection(runner.cfg.get('eval_rejection')),
+            key='test_cfg.labels',
         )
+        self.settings = self.samples.describe()
+        self.dataloader = SamplePlan(self.samples.parts(batch_size))
 
     @property
     def _model(self) -> Any:
-        model = self._runner.model
-        return unwrap(model)
+        return unwrap(self._runner.model)
 
     def run(self) -> dict[str, float]:
         """Sample and measure: metrics by name."""
@@ -120,38 +111,17 @@ class GenerationLoop(BaseLoop):
         runner.call_hook('before_test')
         runner.call_hook('before_test_epoch')
         self._model.eval()
-        self._prepare_rejection()
-        began = time.perf_counter()
-        batches = tqdm(self.dataloader, desc='batches of samples', disable=not is_main_process())
-        for number, places in enumerate(batches):
-            self.evaluator.process([self._sample(places)])
+        began, count = time.perf_counter(), len(self.dataloader.dataset)
+        parts = tqdm(self.dataloader, desc='batches of samples', disable=not is_main_process())
+        for number, (places, part) in enumerate(parts):
+            images = self.samples.images(part, self.batch_size)
+            self.evaluator.process([dict(samples=images, places=places, count=count)])
             if not number:
                 self._announce(time.perf_counter() - began)
-        metrics = self.evaluator.evaluate(len(self.dataloader.dataset))
+        metrics = self.evaluator.evaluate(count)
         runner.call_hook('after_test_epoch', metrics=metrics)
         runner.call_hook('after_test')
         return metrics
-
-    def _sample(self, places: Places) -> dict[str, Any]:
-        """Sample a batch and return it as the metrics take it."""
-        order, labels, numbers = zip(*places, strict=True)
-        if self.rejection:
-            images = self.rejection.best(self._images, labels[0], len(places), self.batch_size)
-        else:
-            images = self._images(labels, numbers)
-        return dict(samples=images, places=torch.tensor(order), count=len(self.dataloader.dataset))
-
-    def _images(self, labels: Sequence[int], numbers: Sequence[int]) -> torch.Tensor:
-        """Return images uint8 (B, 3, H, W)."""
-        images = self._model.images(labels, self.sampling, self.seed, numbers)
-        # As an 8-bit file has them: see visualization.to_uint8.
-        return ((images.float().clamp(-1, 1) + 1) * 127.5).round().byte()
-
-    def _prepare_rejection(self) -> None:
-        if self.rejection:
-            classes = [label for _, label, _ in self.dataloader.dataset]
-            self.rejection.prepare(classes, next(self._model.parameters()).device)
-            self.settings['rejection'] = self.rejection.describe()
 
     def _announce(self, seconds: float) -> None:
         """Log the estimated time, from the first batch."""

@@ -6,54 +6,32 @@ the Fréchet distance to the statistics in the reference file if it has any. In 
 of the whole training set; their 10,000 images are used for precision and recall only.
 """
 
-import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
+from importlib.metadata import version
+
+import torch
 
 from openmagvit2.errors import UserError
-from openmagvit2.evaluation.distributions import Images, Statistics, collect
-from openmagvit2.evaluation.features import FeatureExtractor
-from openmagvit2.evaluation.frechet import frechet_distance
-from openmagvit2.evaluation.images import ImageSet
-from openmagvit2.evaluation.inception_score import InceptionScore
-from openmagvit2.evaluation.kernel_distance import kernel_distance
+from openmagvit2.evaluation.distributions import Images, batches
+from openmagvit2.evaluation.metrics.samples import (
+    SampleFrechet,
+    SampleInceptionScore,
+    SampleKernelDistance,
+    SampleMetric,
+    SamplePrecisionRecall,
+)
 from openmagvit2.evaluation.names import METRICS
-from openmagvit2.evaluation.precision_recall import precision_recall
-from openmagvit2.evaluation.statistics_files import cached_moments, read_statistics
-from openmagvit2.io import Colour
+from openmagvit2.evaluation.reference import Reference
 
+KINDS: dict[str, Callable[..., SampleMetric]] = dict(
+    fd=SampleFrechet, precision_recall=SamplePrecisionRecall, kid=SampleKernelDistance
+) | {'is': SampleInceptionScore}
 # Metrics that compare single images of both sets.
 PAIRED = {'precision_recall', 'kid'}
 # With fewer images the value depends on their number.
 ENOUGH = dict(fd=10_000, precision_recall=10_000, kid=1_000)
 ENOUGH_SAMPLES = ENOUGH | {'is': 5_000}
-
-
-class Reference:
-    """What samples are compared with: images, statistics, or both.
-
-    Args:
-        path: An npz of images, of statistics (``mu``, ``sigma``), or of both; or a folder.
-        dim: Length of the network's features.
-        skip_broken, background: See :class:`ImageSet`.
-
-    Raises:
-        UserError: It is none of these.
-    """
-
-    def __init__(
-        self, path: str | Path, dim: int, skip_broken: bool = False, background: Colour = 'white'
-    ) -> None:
-        path = Path(path)
-        self.given = read_statistics(path, dim)
-        self.images: ImageSet | None = None
-        if not self.given or _has_images(path):
-            self.images = ImageSet(path, skip_broken, background)
-
-
-def _has_images(path: Path) -> bool:
-    with zipfile.ZipFile(path) as archive:
-        return 'arr_0.npy' in archive.namelist()
 
 
 @dataclass
@@ -90,74 +68,45 @@ def choose_metrics(names: tuple[str, ...] | None, reference: Reference) -> tuple
 
 
 def compare(
-    samples: Images,
-    reference: Reference,
-    extractor: FeatureExtractor,
-    metrics: tuple[str, ...],
-    batch_size: int = 50,
-    device: str = 'cpu',
+    samples: Images, reference: Reference, metrics: tuple[str, ...], batch_size: int = 50
 ) -> Result:
-    """Measure a generated set against a reference.
+    """Measure a generated set against a reference, through the reference's network.
 
     Memory: a batch, sums, and for metrics that compare single images the features of both sets.
 
     Raises:
         UserError: An image or file that cannot be read, or too few of them for a metric.
     """
-    extractor.prepare(device)
-    paired = bool(PAIRED & set(metrics))
-    score = InceptionScore() if 'is' in metrics else None
-    how = (extractor, batch_size, device)
-    ours = Statistics(extractor.dim, len(samples) if paired else 0, score)
-    collect(samples, *how, ours)
-    theirs = None
-    if paired:
-        theirs = Statistics(extractor.dim, len(reference.images))
-        collect(reference.images, *how, theirs)
-    elif 'fd' in metrics and not reference.given:
-        theirs = cached_moments(reference.images, *how)
-    values = measure(ours, theirs, extractor, metrics, reference.given)
+    extractor, count, values = reference.extractor, 0, {}
+    extractor.prepare()
+    measured = [
+        KINDS[name](features=extractor, **({} if name == 'is' else dict(reference=reference)))
+        for name in metrics
+    ]
+    for images in batches(samples, batch_size, extractor.device):
+        places = torch.arange(count, count + len(images))
+        batch = dict(samples=images, places=places, count=len(samples))
+        batch['name'] = f'images of {samples.name}'
+        for metric in measured:
+            metric.update(batch)
+        count += len(images)
+    if PAIRED & set(metrics):
+        # Before the moments, which then need no pass of their own.
+        _ = reference.features
+    for metric in measured:
+        values |= metric.evaluate(count)
     return Result(
         values=values,
-        samples=dict(count=ours.count),
-        reference=dict(images=theirs.count if theirs else None, statistics=bool(reference.given)),
+        samples=dict(count=count),
+        reference=dict(images=reference.count, statistics=bool(reference.given)),
         network=extractor.describe(),
         protocol=_protocol(metrics, reference),
-        warnings=_warnings(metrics, samples, ours, reference, theirs),
+        versions={name: version(name) for name in ('torch', 'torch-fidelity')},
+        warnings=_warnings(metrics, samples, count, reference),
         skipped=dict(
             samples=samples.skipped, reference=reference.images.skipped if reference.images else []
         ),
     )
-
-
-def measure(
-    ours: Statistics,
-    theirs: Statistics | None,
-    extractor: FeatureExtractor,
-    metrics: tuple[str, ...],
-    given: Statistics | None = None,
-) -> dict[str, float]:
-    """Return the values by name.
-
-    Args:
-        ours: Statistics of the generated set.
-        theirs: Statistics of the reference's images.
-        extractor: The feature network, which names the distance.
-        metrics: Names in ``METRICS``.
-        given: Statistics in the reference file, used for the Fréchet distance if given.
-    """
-    values: dict[str, float] = {}
-    if 'fd' in metrics:
-        values[extractor.distance_name] = frechet_distance(
-            *ours.moments[1:], *(given or theirs).moments[1:]
-        )
-    if 'is' in metrics:
-        values |= ours.score.result()
-    if 'precision_recall' in metrics:
-        values |= precision_recall(ours.features, theirs.features)
-    if 'kid' in metrics:
-        values |= kernel_distance(ours.features, theirs.features)
-    return values
 
 
 def _protocol(metrics: tuple[str, ...], reference: Reference) -> dict[str, str]:
@@ -175,24 +124,20 @@ def _protocol(metrics: tuple[str, ...], reference: Reference) -> dict[str, str]:
 
 
 def _warnings(
-    metrics: tuple[str, ...],
-    samples: Images,
-    ours: Statistics,
-    reference: Reference,
-    theirs: Statistics | None,
+    metrics: tuple[str, ...], samples: Images, count: int, reference: Reference
 ) -> list[str]:
     lines = [
-        f'{ours.count} samples are few for {name}; below {least} it depends on their number.'
+        f'{count} samples are few for {name}; below {least} it depends on their number.'
         for name, least in ENOUGH_SAMPLES.items()
-        if name in metrics and ours.count < least
+        if name in metrics and count < least
     ]
     # The distance is to the statistics of the file where it has any.
     paired = [name for name in ENOUGH if name in metrics and not (name == 'fd' and reference.given)]
     lines += [
-        f'{theirs.count} reference images are few for {name}; below {ENOUGH[name]} it depends on '
-        f'their number.'
+        f'{reference.count} reference images are few for {name}; below {ENOUGH[name]} it depends '
+        f'on their number.'
         for name in paired
-        if theirs and theirs.count < ENOUGH[name]
+        if reference.count is not None and reference.count < ENOUGH[name]
     ]
     own, other = samples.size, reference.images.size if reference.images else None
     if own and other and own != other:

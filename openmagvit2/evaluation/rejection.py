@@ -104,8 +104,8 @@ class Rejection:
         W).
         """
         last = images[-1:].expand(max(GROUP - len(images), 0), -1, -1, -1)
-        device = next(self.classifier.parameters()).device
-        logits = self._logits(torch.cat([images, last]).to(device))[: len(images)].cpu().double()
+        whole = torch.cat([images, last]).to(self.classifier.device)
+        logits = self._logits(whole)[: len(images)].cpu().double()
         others = logits.index_fill(1, torch.tensor([label]), -math.inf)
         # The order of the probabilities, of which those near 1 would be equal after rounding.
         return check_finite(logits[:, label] - others.logsumexp(1), "The classifier's outputs")

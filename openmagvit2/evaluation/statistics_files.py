@@ -8,12 +8,14 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import torch
 from mmengine.logging import print_log
 from torch import Tensor
 
 from openmagvit2.errors import UserError
-from openmagvit2.evaluation.distributions import Statistics, collect
+from openmagvit2.evaluation.distributions import features
 from openmagvit2.evaluation.features import FeatureExtractor
+from openmagvit2.evaluation.frechet import moments, sums
 from openmagvit2.evaluation.images import ImageSet, read_header
 from openmagvit2.io import usable, write_atomically
 
@@ -21,8 +23,8 @@ from openmagvit2.io import usable, write_atomically
 DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError)
 
 
-def read_statistics(path: Path, dim: int) -> Statistics | None:
-    """Read ``mu`` and ``sigma`` from an npz; None for another kind of file.
+def read_statistics(path: Path, dim: int) -> tuple[Tensor, Tensor] | None:
+    """Read ``mu`` and ``sigma`` from an npz, float64; None for another kind of file.
 
     ADM's reference files have them beside the images.
 
@@ -49,8 +51,7 @@ def read_statistics(path: Path, dim: int) -> Statistics | None:
     _check_shapes(path, arrays, dim)
     mean, cov = (array.astype(np.float64) for array in arrays.values())
     _check_numbers(path, mean, cov)
-    # The count is not written in such files.
-    return Statistics.known(0, mean, cov)
+    return torch.from_numpy(mean), torch.from_numpy(cov)
 
 
 def _arrays(path: Path, dim: int) -> dict[str, np.ndarray]:
@@ -97,33 +98,34 @@ def _check_numbers(path: Path, mean: np.ndarray, cov: np.ndarray) -> None:
 
 
 def cached_moments(
-    images: ImageSet, extractor: FeatureExtractor, batch_size: int, device: str
-) -> Statistics:
-    """Return the moments of a reference set, from the cache if it has them.
+    images: ImageSet, extractor: FeatureExtractor, batch_size: int
+) -> tuple[int, Tensor, Tensor]:
+    """Return count, mean and covariance of a reference set, from the cache if it has them.
 
     The cache is indexed by the hashes of images (as read) and network, below
     ``$OPENMAGVIT2_CACHE`` (or ``~/.cache/openmagvit2``).
     """
-    extractor.prepare(device)
+    extractor.prepare()
     folder = Path(os.environ.get('OPENMAGVIT2_CACHE', Path.home() / '.cache' / 'openmagvit2'))
     kept = folder / f'{extractor.name}_{extractor.key()[:16]}_{images.key()[:24]}.npz'
     known = _kept_moments(kept)
     if known:
         return known
-    statistics = collect(images, extractor, batch_size, device, Statistics(extractor.dim))
+    total = sum(sums(part).cpu() for part in features(images, extractor, batch_size))
+    found = moments(total, extractor.dim)
     if not images.skipped:
-        _keep_moments(kept, *statistics.moments)
-    return statistics
+        _keep_moments(kept, *found)
+    return found
 
 
-def _kept_moments(kept: Path) -> Statistics | None:
+def _kept_moments(kept: Path) -> tuple[int, Tensor, Tensor] | None:
     """Read cached moments; None if the file is missing or damaged."""
     if not kept.is_file():
         return None
     try:
         with np.load(kept, allow_pickle=False) as data:
-            return Statistics.known(int(data['count']), data['mu'], data['sigma'])
-    except (KeyError, *DAMAGED) as error:
+            return int(data['count']), *(torch.from_numpy(data[name]) for name in ('mu', 'sigma'))
+    except (KeyError, TypeError, *DAMAGED) as error:
         print_log(
             f'{kept} is damaged ({error}); the statistics are computed again.',
             'current',

@@ -1,12 +1,84 @@
-"""Counts of the codes of each codebook, and statistics of them."""
+"""How often the codes of codebooks occur: a table, or sorted values where a codebook is large."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
 
 import torch
+import torch.distributed as dist
+from mmengine.dist import all_reduce
 from torch import Tensor
 
 from openmagvit2.errors import UserError
-from openmagvit2.evaluation.book import Book
+
+# Codes of the largest codebook whose counts are a table, of 128 MB; of a larger one only the codes
+# that occur are counted.
+LARGEST_TABLE = 2**24
+
+
+@dataclass
+class Book:
+    """Occurrences of the codes of one codebook.
+
+    Attributes:
+        size: Number of codes.
+        counts: Integers (n,).
+        values: The code of each count, int64 (n,), ascending; None for all codes in order.
+    """
+
+    size: int
+    counts: Tensor
+    values: Tensor | None = None
+
+    @classmethod
+    def of(cls, digits: Tensor, size: int) -> 'Book':
+        """Count codes int64 (n,), on their device."""
+        if size <= LARGEST_TABLE:
+            return cls(size, torch.bincount(digits, minlength=size))
+        values, counts = digits.unique(return_counts=True)
+        return cls(size, counts, values)
+
+    def __add__(self, other: 'Book') -> 'Book':
+        if self.values is None or other.values is None:
+            return Book(self.size, self.counts + other.counts)
+        both = torch.cat([self.values, other.values])
+        values, places = both.unique(return_inverse=True)
+        counts = torch.cat([self.counts, other.counts])
+        return Book(self.size, counts.new_zeros(len(values)).index_add(0, places, counts), values)
+
+    def summed(self) -> 'Book':
+        """Return the sum over all processes, on the CPU; all must call this together."""
+        if not dist.is_initialized() or dist.get_world_size() == 1:
+            values = None if self.values is None else self.values.cpu()
+            return Book(self.size, self.counts.cpu(), values)
+        if self.values is None:
+            counts = self.counts.clone()
+            all_reduce(counts)
+            return Book(self.size, counts.cpu())
+        own = Book(self.size, self.counts.cpu(), self.values.cpu())
+        books = [own] * dist.get_world_size()
+        dist.all_gather_object(books, own)
+        return reduce(add, books)
+
+    @property
+    def used(self) -> int:
+        """Codes that occur."""
+        return int((self.counts > 0).sum())
+
+    @property
+    def possible(self) -> int:
+        """Codes that as many tokens could use."""
+        return min(self.size, int(self.counts.sum()))
+
+    def numbers(self) -> dict[str, float]:
+        """Return ``usage``, ``usage_of_possible`` and ``perplexity``; needs at least one code."""
+        p = self.counts[self.counts > 0].double() / int(self.counts.sum())
+        return dict(
+            usage=self.used / self.size,
+            usage_of_possible=self.used / self.possible,
+            perplexity=(-(p * p.log()).sum()).exp().item(),
+        )
 
 
 def count(indices: Tensor, sizes: Sequence[int], who: str) -> list[Book]:

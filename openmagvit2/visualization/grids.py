@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 from torch import Tensor
 
+from openmagvit2.dtypes import to_bytes
 from openmagvit2.io import write_atomically
 from openmagvit2.io.image_files import GRID_MARK, GRID_NAME
 from openmagvit2.signatures import Kind
@@ -18,9 +19,7 @@ Columns = Annotated[int, Kind('a whole number from 1 to 100', lambda x: 1 <= x <
 
 def to_uint8(images: Tensor) -> np.ndarray:
     """Map floats (B, 3, H, W) in [-1, 1] to uint8 (B, H, W, 3), clamped and rounded."""
-    return (
-        ((images.float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-    )
+    return to_bytes(images).permute(0, 2, 3, 1).cpu().numpy()
 
 
 def image_grid(rows: Sequence[Sequence[np.ndarray]], gap: int = 2, scale: int = 1) -> np.ndarray:

@@ -28,6 +28,8 @@ def advice(converter: Converter, state: dict[str, Tensor]) -> str:
             their converters know its names.
         state: Tensors of the file.
     """
+    if converter.detects(state) and (text := converter.unpublished(state)):
+        return text
     try:
         files = published_files()
     except UserError:

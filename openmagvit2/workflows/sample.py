@@ -2,8 +2,7 @@
 
 import shutil
 import zipfile
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +13,9 @@ from openmagvit2.apis.generator import Generator
 from openmagvit2.checkpoint.hashing import weights_hash
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.rejection import Rejection
-from openmagvit2.evaluation.sample_labels import RANDOM, by_class, listed, sample_pairs
-from openmagvit2.io import claim, usable_text, write_atomically
+from openmagvit2.evaluation.sample_set import Pairs, SampleSet
+from openmagvit2.io import claim, map_array, usable_text, write_atomically
 from openmagvit2.processes import long_barrier, on_main
-
-Jobs = Sequence[tuple[int, int]]
 
 
 def sample_npz(
@@ -54,40 +51,20 @@ def sample_npz(
     """
     out = Path(out)
     _check_target(out)
-    labels, drawn = _checked(generator, labels, seed, rejection, sampling)
-    jobs = sample_pairs(labels, num_per_class, seed, drawn)
+    if not isinstance(labels, str):
+        _, labels = generator.model.conditioner.requests(labels)
+    settings = generator.sampling | sampling
+    samples = SampleSet(generator.model, labels, num_per_class, settings, seed, rejection)
     folder = out.with_name(f'{out.name}.parts')
-    settings = dict(
-        labels=RANDOM if drawn else labels, num_per_class=num_per_class, seed=seed, part=part
-    )
-    settings |= identity(generator, sampling, rejection)
-    on_main(lambda: claim(folder, settings, 'settings.json', 'part_*.npy', 'parts'))
-    parts = [jobs[i : i + part] for i in range(0, len(jobs), part)]
-    parts = list(by_class(jobs)) if rejection else parts
-    how = dict(seed=seed, batch_size=batch_size, rejection=rejection, **sampling)
-    _write_parts(partial(generator.sample_pairs, **how), folder, parts)
+    made = dict(labels=labels, num_per_class=num_per_class, seed=seed, part=part)
+    made |= identity(samples)
+    on_main(lambda: claim(folder, made, 'settings.json', 'part_*.npy', 'parts'))
+    parts = samples.parts(part)
+    _write_parts(samples, folder, parts, batch_size)
     long_barrier()
-    if is_main_process():
-        _merge(folder, out, [label for jobs in parts for label, _ in jobs], len(parts))
-    long_barrier()
-    return len(jobs)
-
-
-def _checked(
-    generator: Generator,
-    labels: Sequence[int] | str,
-    seed: int,
-    rejection: Rejection | None,
-    sampling: dict,
-) -> tuple[list[int], bool]:
-    """Return the classes, and whether they are drawn, before a folder is made."""
-    conditioner = generator.model.conditioner
-    classes, drawn = listed(labels, conditioner, 'labels')
-    generator.model.check(classes, generator.sampling | sampling, seed, once=True)
-    _, keys = conditioner.requests(classes)
-    if rejection:
-        rejection.prepare(keys, generator.device)
-    return keys, drawn
+    order = [label for pairs in parts for label, _ in pairs]
+    on_main(lambda: _merge(folder, out, order, len(parts)), wait=long_barrier)
+    return len(samples.pairs)
 
 
 def _check_target(out: Path) -> None:
@@ -97,24 +74,18 @@ def _check_target(out: Path) -> None:
         raise UserError(f'{out} exists; remove it or give another name.')
 
 
-def identity(generator: Generator, sampling: dict, rejection: Rejection | None) -> dict:
+def identity(samples: SampleSet) -> dict:
     """Return the weights, the sampling settings, and what is not as by default."""
-    identity = dict(weights=weights_hash(generator.model), sampling=generator.sampling | sampling)
-    if generator.model.output_size:
-        identity.update(size=generator.model.output_size)
-    if rejection:
-        identity.update(rejection=rejection.key())
+    identity = dict(weights=weights_hash(samples.model), sampling=samples.sampling)
+    if samples.model.output_size:
+        identity.update(size=samples.model.output_size)
+    if samples.rejection:
+        identity.update(rejection=samples.rejection.key())
     return identity
 
 
-def _write_parts(draw: Callable[[Jobs], np.ndarray], folder: Path, parts: Sequence[Jobs]) -> None:
-    """Sample and write the missing parts of this process.
-
-    Args:
-        draw: Samples the images of a part.
-        folder: Folder of the parts.
-        parts: (label, number) of the images of each part.
-    """
+def _write_parts(samples: SampleSet, folder: Path, parts: Sequence[Pairs], batch_size: int) -> None:
+    """Sample and write the missing parts of this process."""
     rank, world = get_dist_info()
     left = [
         number
@@ -122,9 +93,9 @@ def _write_parts(draw: Callable[[Jobs], np.ndarray], folder: Path, parts: Sequen
         if number % world == rank and not _part(folder, number).exists()
     ]
     for number in tqdm(left, desc='parts', disable=not is_main_process()):
-        images = draw(parts[number])
+        images = samples.images(parts[number], batch_size).movedim(1, -1)
         with write_atomically(_part(folder, number)) as file:
-            np.save(file, images)
+            np.save(file, images.cpu().numpy())
 
 
 def _part(folder: Path, number: int) -> Path:
@@ -132,12 +103,7 @@ def _part(folder: Path, number: int) -> Path:
 
 
 def _read(part: Path) -> np.ndarray:
-    try:
-        return np.load(part, mmap_mode='r', allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(
-            f'{part} cannot be read ({error}); remove it, and start again with the same settings.'
-        ) from None
+    return map_array(part, '; remove it, and start again with the same settings')
 
 
 def _merge(folder: Path, out: Path, labels: list[int], parts: int) -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from openmagvit2.apis import init_model
+from openmagvit2.config import load_config
 from openmagvit2.errors import UserError
 from openmagvit2.models.discriminators import PatchGAN
 from openmagvit2.models.losses.codes import CodeCrossEntropy
@@ -37,6 +38,22 @@ def test_refused_when_the_model_is_built(name, key, value, message):
     with pytest.raises(UserError, match=message) as caught:
         init_model(TINY / f'{name}.py', cfg_options={f'model.{key}': value}, device='meta')
     assert key.rpartition('.')[2] in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    'key',
+    [
+        'train_dataloader.sampler.dataset',
+        'train_dataloader.collate_fn.data_batch',
+        'train_cfg.runner',
+        'val_cfg.evaluator',
+        'model_wrapper_cfg.module',
+        'param_scheduler.0.optimizer',
+    ],
+)
+def test_what_the_runner_gives_is_no_key(key):
+    with pytest.raises(UserError, match=f'^Unknown config key `{key}`'):
+        load_config(TINY / 'ar_32.py', {key: None})
 
 
 def test_what_follows_from_the_other_parts_may_be_repeated():

@@ -13,16 +13,17 @@ from image_arrays import random_images, save_npz
 from pytorch_fid.inception import InceptionV3 as PytorchFID
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 from torch_fidelity.metric_isc import isc_features_to_metric
+from torch_fidelity.metric_kid import kid_features_to_metric
 from torch_fidelity.metric_prc import prc_features_to_metric
 
-from openmagvit2.evaluation.comparison import Reference, choose_metrics, compare, measure
-from openmagvit2.evaluation.distributions import Statistics
+from openmagvit2.evaluation.comparison import choose_metrics, compare
 from openmagvit2.evaluation.features import FeatureExtractor, TimmFeatures
 from openmagvit2.evaluation.frechet import frechet_distance, moments, sums
 from openmagvit2.evaluation.images import ImageSet
-from openmagvit2.evaluation.inception_score import InceptionScore
 from openmagvit2.evaluation.kernel_distance import kernel_distance
+from openmagvit2.evaluation.metrics import SampleInceptionScore
 from openmagvit2.evaluation.precision_recall import precision_recall
+from openmagvit2.evaluation.reference import Reference
 from openmagvit2.evaluation.statistics_files import cached_moments, read_statistics
 from openmagvit2.registry import FEATURES
 
@@ -69,35 +70,30 @@ def test_frechet_distance(count, dim, rank):
     assert frechet_distance(*first, *first) < bound
 
 
-def test_scores_equal_torch_fidelitys():
-    x, y = (
-        torch.rand(300, 3, 16, 16, generator=torch.Generator().manual_seed(i))
-        .mul(255 - 40 * i)
-        .byte()
-        for i in range(2)
-    )
+def test_scores_equal_torch_fidelitys(tmp_path):
+    sets = [random_images(300, seed=i) // (i + 1) for i in range(2)]
+    paths = [save_npz(tmp_path / f'{i}.npz', images) for i, images in enumerate(sets)]
     extractor = Means().prepare('cpu')
-    sets = []
-    for images in (x, y):
-        statistics = Statistics(24, keep=300, score=InceptionScore())
-        for part in images.split(64):
-            statistics.update(extractor(part))
-        sets.append(statistics)
-    values = measure(*sets, extractor, ('fd', 'is', 'precision_recall', 'kid'))
-    full = [extractor(images) for images in (x, y)]
+    names = ('fd', 'is', 'precision_recall', 'kid')
+    values = compare(ImageSet(paths[0]), Reference(paths[1], extractor, 64), names, 64).values
+    full = [extractor(torch.from_numpy(images).permute(0, 3, 1, 2)) for images in sets]
+    both = [out['features'] for out in full]
     prc = prc_features_to_metric(
-        *(f['features'] for f in full),
-        prc_neighborhood=3,
-        prc_batch_size=300,
-        save_cpu_ram=False,
-        verbose=False,
+        *both, prc_neighborhood=3, prc_batch_size=300, save_cpu_ram=False, verbose=False
     )
     assert (values['precision'], values['recall']) == pytest.approx(
         (prc['precision'], prc['recall'])
     )
     isc = isc_features_to_metric(full[0]['logits'], splits=1, shuffle=False)
     assert values['inception_score'] == pytest.approx(isc['inception_score_mean'])
-    assert set(values) >= {'fd_means', 'kid'}
+    kid = kid_features_to_metric(
+        *both, kid_subsets=100, kid_subset_size=300, rng_seed=2020, verbose=False
+    )
+    assert values['kid'] == pytest.approx(kid['kernel_inception_distance_mean'])
+    fid = fid_statistics_to_metric(
+        *(fid_features_to_statistics(x.double()) for x in both), verbose=False
+    )
+    assert values['fd_means'] == pytest.approx(fid['frechet_inception_distance'], rel=1e-6)
 
 
 @pytest.mark.parametrize('batch', [1, 7, 64])
@@ -105,10 +101,12 @@ def test_inception_score_in_splits(batch):
     logits = 2 * torch.randn(23, 6, generator=torch.Generator().manual_seed(3))
 
     def score(**settings) -> dict[str, float]:
-        metric = InceptionScore(**settings)
-        for part in logits.split(batch):
-            metric.update(part)
-        return metric.result()
+        metric = SampleInceptionScore(features=Means(), **settings)
+        metric.outputs = lambda sample: dict(logits=logits[sample['places']])
+        for places in torch.arange(23).split(batch):
+            # As many were expected, of which some could not be read.
+            metric.update(dict(places=places, count=55))
+        return metric.evaluate(0)
 
     # ADM's evaluator: rows 0-9, 10-19, and the three that are left.
     p = scipy.special.softmax(logits.double().numpy(), 1)
@@ -122,8 +120,6 @@ def test_inception_score_in_splits(batch):
     assert score()['inception_score'] == pytest.approx(
         isc_features_to_metric(logits, 1, False)['inception_score_mean'], rel=1e-12
     )
-    with pytest.raises(ValueError, match='needs images'):
-        InceptionScore().result()
 
 
 def test_precision_is_of_the_generated_set():
@@ -169,16 +165,9 @@ def test_a_reference_with_statistics_and_images(tmp_path):
     save_npz(tmp_path / 'samples.npz', samples)
     results = []
     for name in ('virtual', 'few'):
-        reference = Reference(tmp_path / f'{name}.npz', 24)
-        results.append(
-            compare(
-                ImageSet(tmp_path / 'samples.npz'),
-                reference,
-                extractor,
-                choose_metrics(None, reference),
-                7,
-            )
-        )
+        reference = Reference(tmp_path / f'{name}.npz', extractor, 7)
+        chosen = choose_metrics(None, reference)
+        results.append(compare(ImageSet(tmp_path / 'samples.npz'), reference, chosen, 7))
     for result, x in zip(results, parts[:2], strict=True):
         root = scipy.linalg.sqrtm(np.cov(parts[2], rowvar=False) @ np.cov(x, rowvar=False)).real
         expected = ((parts[2].mean(0) - x.mean(0)) ** 2).sum() + np.trace(
@@ -208,7 +197,7 @@ def test_kept_statistics_tell_networks_apart(tmp_path, monkeypatch):
             return {name: 2 * value for name, value in super().forward(images).items()}
 
     means = [
-        cached_moments(images, extractor, 3, 'cpu').moments[1]
+        cached_moments(images, extractor, 3)[1]
         for extractor in (Means(), Doubled(), Means(), Doubled())
     ]
     assert len(list((tmp_path / 'cache').iterdir())) == 2
@@ -218,22 +207,22 @@ def test_kept_statistics_tell_networks_apart(tmp_path, monkeypatch):
 def test_a_damaged_or_unwritable_cache_costs_only_time(tmp_path, monkeypatch):
     monkeypatch.setenv('OPENMAGVIT2_CACHE', str(tmp_path / 'cache'))
     images = ImageSet(save_npz(tmp_path / 'x.npz', random_images(5)))
-    mean = cached_moments(images, Means(), 3, 'cpu').moments[1]
+    mean = cached_moments(images, Means(), 3)[1]
     (kept,) = (tmp_path / 'cache').iterdir()
     whole = kept.stat().st_size
     kept.write_bytes(kept.read_bytes()[:100])
-    assert cached_moments(images, Means(), 3, 'cpu').moments[1].equal(mean)
+    assert cached_moments(images, Means(), 3)[1].equal(mean)
     assert [file.stat().st_size for file in (tmp_path / 'cache').iterdir()] == [whole]
     (tmp_path / 'file').touch()
     monkeypatch.setenv('OPENMAGVIT2_CACHE', str(tmp_path / 'file'))
-    assert cached_moments(images, Means(), 3, 'cpu').moments[1].equal(mean)
+    assert cached_moments(images, Means(), 3)[1].equal(mean)
 
     def full(*args):
         raise OSError(errno.ENOSPC, 'No space left on device')
 
     monkeypatch.setenv('OPENMAGVIT2_CACHE', str(tmp_path / 'full'))
     monkeypatch.setattr(os, 'replace', full)
-    assert cached_moments(images, Means(), 3, 'cpu').moments[1].equal(mean)
+    assert cached_moments(images, Means(), 3)[1].equal(mean)
     assert not list((tmp_path / 'full').iterdir())
 
 
@@ -262,11 +251,7 @@ def test_bad_statistics_are_explained(tmp_path):
             with pytest.raises(ValueError, match=message):
                 read_statistics(tmp_path / name, 4)
     np.savez(tmp_path / 'single.npz', mu=mean.astype(np.float32), sigma=cov.astype(np.float32))
-    assert (
-        read_statistics(tmp_path / 'single.npz', 4)
-        .moments[2]
-        .equal(torch.eye(4, dtype=torch.float64))
-    )
+    assert read_statistics(tmp_path / 'single.npz', 4)[1].equal(torch.eye(4, dtype=torch.float64))
     with pytest.raises(
         ValueError, match=r'single.npz holds statistics \(mu, sigma\) where images are needed'
     ):
@@ -274,10 +259,8 @@ def test_bad_statistics_are_explained(tmp_path):
 
 
 def test_one_image_has_no_covariance():
-    statistics = Statistics(4)
-    statistics.update(dict(features=torch.ones(1, 4)))
     with pytest.raises(ValueError, match='at least 2 images in each set, got 1'):
-        _ = statistics.moments
+        moments(sums(torch.ones(1, 4)), 4)
 
 
 def test_official_features_equal_pytorch_fid(inception, monkeypatch):

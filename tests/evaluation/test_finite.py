@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from openmagvit2.evaluation.comparison import Reference, compare
+from openmagvit2.evaluation.comparison import compare
 from openmagvit2.evaluation.features import FeatureExtractor
 from openmagvit2.evaluation.frechet import frechet_distance
 from openmagvit2.evaluation.images import ImageSet
-from openmagvit2.evaluation.inception_score import InceptionScore
 from openmagvit2.evaluation.kernel_distance import kernel_distance
+from openmagvit2.evaluation.metrics import SampleInceptionScore
 from openmagvit2.evaluation.precision_recall import precision_recall
+from openmagvit2.evaluation.reference import Reference
 from openmagvit2.registry import METRICS
 
 MESSAGE = r'are not finite \(NaN or infinite\), so no metric can be taken of them'
@@ -47,8 +48,11 @@ def test_moments_and_logits():
         frechet_distance(mean, cov, mean * float('nan'), cov)
     with pytest.raises(ValueError, match=f'of the first set {MESSAGE}'):
         frechet_distance(mean, cov / 0, mean, cov)
-    with pytest.raises(ValueError, match=f'Logits of the generated set {MESSAGE}'):
-        InceptionScore(4).update(torch.tensor([[0.0, float('nan')]]))
+    metric = SampleInceptionScore(features=Roots())
+    dark = torch.zeros(1, 3, 4, 4, dtype=torch.uint8)
+    metric.extractor.forward = lambda images: dict(logits=images.float() / 0)
+    with pytest.raises(ValueError, match=f'Logits of roots for samples {MESSAGE}'):
+        metric.update(dict(samples=dark, places=torch.arange(1), count=1))
 
 
 def test_the_network_and_the_set_are_named(tmp_path, monkeypatch):
@@ -66,7 +70,7 @@ def test_the_network_and_the_set_are_named(tmp_path, monkeypatch):
             with pytest.raises(
                 ValueError, match=rf'Features of roots for images of dark\.npz {MESSAGE}'
             ):
-                compare(ImageSet(samples), Reference(reference, 3), Roots(), (metric,), 5)
+                compare(ImageSet(samples), Reference(reference, Roots(), 5), (metric,), 5)
     assert not list(tmp_path.rglob('cache/*dark*'))
     assert len(list(tmp_path.rglob('cache/*.npz'))) <= 1
 

@@ -9,7 +9,7 @@ from openmagvit2.config import load_config
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.features import TimmFeatures
 from openmagvit2.evaluation.rejection import Rejection, build_rejection
-from openmagvit2.evaluation.sample_labels import by_class
+from openmagvit2.evaluation.sample_set import by_class
 
 IMAGES = torch.randint(
     0, 256, (3, 60, 3, 8, 8), generator=torch.Generator().manual_seed(0), dtype=torch.uint8
@@ -99,4 +99,4 @@ def test_rows_with_rejection():
 
 def test_sets_by_class():
     pairs = [(2, 0), (0, 0), (2, 1), (1, 0)]
-    assert list(by_class(pairs)) == [[(2, 0), (2, 1)], [(0, 0)], [(1, 0)]]
+    assert by_class(pairs) == [[(2, 0), (2, 1)], [(0, 0)], [(1, 0)]]

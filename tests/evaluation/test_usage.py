@@ -6,8 +6,7 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from openmagvit2.evaluation.book import Book
-from openmagvit2.evaluation.usage import count
+from openmagvit2.evaluation.usage import Book, count
 from openmagvit2.registry import METRICS
 
 # One image of three tokens with a digit of 4 and one of 2 codes.
@@ -58,7 +57,7 @@ def test_a_process_without_an_image_has_the_values_of_all(monkeypatch):
     monkeypatch.setattr(dist, 'is_initialized', lambda: True)
     monkeypatch.setattr(dist, 'get_world_size', lambda: 2)
     monkeypatch.setattr(dist, 'all_gather_object', gather)
-    for module in ('book', 'metrics.base'):
+    for module in ('usage', 'metrics.base'):
         name = f'openmagvit2.evaluation.{module}.all_reduce'
         monkeypatch.setattr(name, lambda total: total.add_(next(sums)))
     assert empty.evaluate(1) == pytest.approx(VALUES)

@@ -10,7 +10,8 @@ from openmagvit2.apis import Generator, init_model
 from openmagvit2.checkpoint import write_checkpoint
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.features import TimmFeatures
-from openmagvit2.workflows.compare import SampledImages, compare_sets
+from openmagvit2.evaluation.sample_set import SampleSet
+from openmagvit2.workflows.compare import compare_sets
 from openmagvit2.workflows.sample import sample_npz
 
 
@@ -27,7 +28,7 @@ def checkpoint(tmp_path):
 def test_samples_on_the_fly_are_those_of_the_file(checkpoint, tmp_path):
     generator = Generator.from_config('tiny/ar_32', checkpoint)
     sample_npz(generator, tmp_path / 'samples.npz', range(10), 2, seed=3)
-    sampled = SampledImages(generator, 2, seed=3)
+    sampled = SampleSet(generator.model, None, 2, generator.sampling, seed=3)
     with np.load(tmp_path / 'samples.npz') as file:
         batches = list(sampled.batches(7))
         assert [len(batch) for batch in batches] == [7, 7, 6] and len(sampled) == 20

@@ -58,15 +58,15 @@ def test_batches_and_parts_do_not_matter(generator, tmp_path):
 
 def test_a_second_start_does_the_rest(generator, tmp_path, monkeypatch):
     calls = []
-    sample = generator.sample
+    sample = generator.model.images
 
-    def stopping(labels, *args, **kwargs):
+    def stopping(labels, *args):
         calls.append(labels)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return sample(labels, *args, **kwargs)
+        return sample(labels, *args)
 
-    monkeypatch.setattr(generator, 'sample', stopping)
+    monkeypatch.setattr(generator.model, 'images', stopping)
     settings = dict(labels=[0, 1], num_per_class=4, part=4, batch_size=4)
     with pytest.raises(KeyboardInterrupt):
         sample_npz(generator, tmp_path / 'x.npz', **settings)

@@ -89,14 +89,16 @@ def weights_read(model: nn.Module) -> int:
     return size(model.backbone.blocks) + sub_tokens * inner + size(model.head.classifiers)
 
 
-def starts(model: nn.Module, batch: int) -> Tensor:
-    """Return the prefix rows (2 * batch, P, dim); the second half is that of the null condition."""
+def starts(model: nn.Module, batch: int, guided: bool = True) -> Tensor:
+    """Return the prefix rows: (2 * batch, P, dim), the second half of the null condition, or if not
+    guided (batch, P, dim).
+    """
     labels = [i % (model.num_classes or 1) for i in range(batch)]
     condition, _ = model.conditioner.requests(labels)
-    null = model.conditioner.null(batch)
+    halves = [condition, model.conditioner.null(batch)] if guided else [condition]
     device = next(model.backbone.parameters()).device
-    both = {name: torch.cat([x, null[name]]).to(device) for name, x in condition.items()}
-    return model.embed(both)[0]
+    rows = {name: torch.cat([half[name] for half in halves]).to(device) for name in condition}
+    return model.embed(rows)[0]
 
 
 @torch.no_grad()

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from openmagvit2.errors import UserError
+from openmagvit2.engine.device import usable_device
 
 # More than a processor's caches hold.
 READ_BYTES = 256 * 2**20
@@ -53,11 +53,7 @@ class Machine:
     """
 
     def __init__(self, device: str = 'cpu') -> None:
-        try:
-            self.device = torch.empty(0, device=device).device
-        except (RuntimeError, AssertionError) as error:
-            reason = str(error).partition('\n')[0]
-            raise UserError(f'--device {device} cannot be used here ({reason}).') from error
+        self.device = usable_device(device, f'--device {device}')
         self.matrix_rate = functools.cache(self._matrix_rate)
         self.convolution_rate = functools.cache(self._convolution_rate)
 

@@ -1,22 +1,22 @@
 """Time and resident memory of sampling with caches, next to the size of weights and caches."""
 
 import argparse
-import resource
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from benchmarks.decoding import starts
 from benchmarks.machine import Machine
+from benchmarks.memory import resident_peak
 from benchmarks.report import Result
 from openmagvit2 import console
 from openmagvit2.apis import Generator
 from openmagvit2.errors import UserError
-from openmagvit2.models.samplers import decode_tokens, uniforms
+from openmagvit2.models.samplers import SubTokenSampler, decode_tokens
 
 # Allowed peak memory, divided by the bytes of weights and caches.
 LIMIT = 1.2
@@ -38,18 +38,17 @@ def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
     """Yield a result on the CPU in float32, which fails if the memory or the number of caches
     exceeds what the formula allows.
     """
-    before = _resident()
-    generator = Generator.from_config(args.config)
-    model = generator.model
+    with resident_peak() as memory:
+        model = Generator.from_config(args.config).model
+        steps = model.num_tokens if args.steps is None else args.steps
+        if not 1 <= steps <= model.num_tokens:
+            raise UserError(f'--steps must be from 1 to {model.num_tokens}, got {steps}.')
+        begin = time.perf_counter()
+        with _Allocations() as made:
+            _sample(model, args.batch_size, args.guidance, steps)
+        seconds = time.perf_counter() - begin
     weights = sum(t.numel() * t.element_size() for t in (*model.parameters(), *model.buffers()))
-    steps = model.num_tokens if args.steps is None else args.steps
-    if not 1 <= steps <= model.num_tokens:
-        raise UserError(f'--steps must be from 1 to {model.num_tokens}, got {steps}.')
     rows = args.batch_size * (2 if args.guidance != 1 else 1)
-    begin = time.perf_counter()
-    with _Allocations() as made:
-        _sample(model, args.batch_size, args.guidance, steps)
-    seconds = time.perf_counter() - begin
     inner, row_bytes = getattr(model.head, 'blocks', ()), 2 * rows * model.backbone.dim * 4
     formula = row_bytes * (
         len(model.backbone.blocks) * model.num_tokens + len(inner) * len(model.head.vocab_sizes)
@@ -57,7 +56,7 @@ def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
     # The system provides memory at the first write: positions that were not decoded are allocated
     # but not resident.
     unwritten = row_bytes * len(model.backbone.blocks) * (model.num_tokens - steps)
-    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before + unwritten
+    used = memory['beyond'] + unwritten
     floor, layers = weights + formula, len(model.backbone.blocks) + len(inner)
     notes = [
         f'{steps} of {model.num_tokens} tokens: '
@@ -87,16 +86,11 @@ def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
 
 
 @torch.no_grad()
-def _sample(model: nn.Module, batch_size: int, guidance: float, steps: int) -> None:
-    """Do what ``model.generate`` does, up to a given position."""
-    labels = [i % (model.num_classes or 1) for i in range(batch_size)]
-    sampler, k = model.check(labels, dict(guidance=guidance)), len(model.head.vocab_sizes)
-    condition, keys = model.conditioner.requests(labels)
-    random = uniforms(0, keys, range(batch_size), steps, k)
-    if sampler.guided:
-        null = model.conditioner.null(batch_size)
-        condition = {name: torch.cat([x, null[name]]) for name, x in condition.items()}
-    start = model.embed(condition)[0]
+def _sample(model: nn.Module, batch: int, guidance: float, steps: int) -> None:
+    """Do what ``model.generate`` does, up to a position."""
+    sampler, k = SubTokenSampler(guidance=guidance), len(model.head.vocab_sizes)
+    random = torch.rand(batch, steps, k, dtype=torch.float64)
+    start = starts(model, batch, sampler.guided)
     decode_tokens(
         model.backbone,
         model.head,
@@ -116,8 +110,3 @@ class _Allocations(TorchDispatchMode):
     ) -> Any:
         self.count += func is torch.ops.aten.new_empty.default
         return func(*args, **(kwargs or {}))
-
-
-def _resident() -> int:
-    """Return the resident bytes of this process (Linux)."""
-    return int(Path('/proc/self/statm').read_text().split()[1]) * resource.getpagesize()

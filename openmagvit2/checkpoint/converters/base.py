@@ -72,6 +72,10 @@ class Converter:
         """
         return state
 
+    def unpublished(self, state: dict[str, Tensor]) -> str:
+        """Return advice on a file of a kind that is not among the published ones; mostly empty."""
+        return ''
+
     def average(self, official: str) -> str:
         """Return the name of the average of a parameter."""
         raise NotImplementedError

@@ -75,3 +75,13 @@ class TiTok(Converter):
         if legacy is None or legacy != pixels:
             return None
         return f'encoder.legacy_reshape={legacy}: it belongs to models of two stages, and only them'
+
+    def unpublished(self, state: dict[str, Tensor]) -> str:
+        """Name files of the first of two stages."""
+        pixels = ('pixel_', 'decoder.conv_out.')
+        if any(name.startswith(pixels) for name in state):
+            return ''
+        return (
+            'It looks like a file of the first stage, which makes codes instead of pixels: give '
+            'the config of that stage, such as configs/titok/s128_stage1.py.'
+        )

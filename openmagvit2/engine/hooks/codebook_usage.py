@@ -10,8 +10,7 @@ from mmengine.logging import print_log
 from torch import Tensor
 
 from openmagvit2.engine.unwrap import unwrap
-from openmagvit2.evaluation.book import Book
-from openmagvit2.evaluation.usage import count, summary
+from openmagvit2.evaluation.usage import Book, count, summary
 from openmagvit2.registry import HOOKS
 
 

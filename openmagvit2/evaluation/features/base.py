@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from openmagvit2.checkpoint.hashing import digest
 from openmagvit2.errors import UserError
+from openmagvit2.evaluation.finite import check_finite
 
 
 class FeatureExtractor(nn.Module, ABC):
@@ -24,6 +25,7 @@ class FeatureExtractor(nn.Module, ABC):
         preprocessing: Preprocessing of an image before the network.
         unrounded_preprocessing: Preprocessing of :meth:`unrounded`, if it differs.
         weights_info: After loading: file and hash, for the record.
+        device: Where :meth:`prepare` put the network.
     """
 
     name: str
@@ -35,7 +37,7 @@ class FeatureExtractor(nn.Module, ABC):
     def __init__(self) -> None:
         super().__init__()
         self.weights_info: dict[str, str | bool] = {}
-        self.loaded = False
+        self.loaded, self.device = False, torch.device('cpu')
 
     @property
     def distance_name(self) -> str:
@@ -55,8 +57,8 @@ class FeatureExtractor(nn.Module, ABC):
             parts.pop('file', None)
         return digest([json.dumps(parts, sort_keys=True).encode()])
 
-    def prepare(self, device: torch.device | str) -> 'FeatureExtractor':
-        """Load the weights if that has not been done, and move to a device.
+    def prepare(self, device: torch.device | str | None = None) -> 'FeatureExtractor':
+        """Load the weights if that has not been done, and move to a device, where one is given.
 
         Raises:
             UserError: Their file is not found.
@@ -65,7 +67,24 @@ class FeatureExtractor(nn.Module, ABC):
             self.load_weights()
             self.loaded = True
             self.eval().requires_grad_(False)
-        return self.to(device)
+        self.device = torch.device(device or self.device)
+        return self.to(self.device)
+
+    @torch.no_grad()
+    def outputs(self, images: Tensor, what: str) -> dict[str, Tensor]:
+        """Return :meth:`forward` of images, on their device, checked.
+
+        Args:
+            images: uint8 (B, 3, H, W).
+            what: Names the images in the error, as 'images of samples.npz'.
+
+        Raises:
+            UserError: The network gives NaN or infinite numbers.
+        """
+        outputs = self.prepare(images.device)(images)
+        for kind, values in outputs.items():
+            check_finite(values, f'{kind.capitalize()} of {self.name} for {what}')
+        return outputs
 
     @abstractmethod
     def load_weights(self) -> None:

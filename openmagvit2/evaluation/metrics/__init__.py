@@ -8,6 +8,7 @@ from openmagvit2.evaluation.metrics.pixels import PSNR, SSIM
 from openmagvit2.evaluation.metrics.samples import (
     SampleFrechet,
     SampleInceptionScore,
+    SampleKernelDistance,
     SamplePrecisionRecall,
 )
 
@@ -20,5 +21,6 @@ __all__ = [
     'ReconstructionFrechet',
     'SampleFrechet',
     'SampleInceptionScore',
+    'SampleKernelDistance',
     'SamplePrecisionRecall',
 ]

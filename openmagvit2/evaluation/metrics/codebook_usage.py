@@ -5,9 +5,8 @@ from operator import add
 import torch
 import torch.distributed as dist
 
-from openmagvit2.evaluation.book import Book
 from openmagvit2.evaluation.metrics.base import StreamingMetric
-from openmagvit2.evaluation.usage import count, summary
+from openmagvit2.evaluation.usage import Book, count, summary
 from openmagvit2.registry import METRICS
 
 

@@ -8,6 +8,7 @@ resolutions or sets (docs/guides/evaluate.md).
 
 import torch
 
+from openmagvit2.dtypes import to_bytes
 from openmagvit2.errors import check_choice
 from openmagvit2.evaluation.features import FeatureExtractor
 from openmagvit2.evaluation.finite import check_finite
@@ -70,10 +71,9 @@ class ReconstructionFrechet(StreamingMetric):
 
     def _features(self, extractor: FeatureExtractor, image: torch.Tensor) -> torch.Tensor:
         """Map images in [-1, 1] to features (B, dim)."""
-        unit = (image.float() + 1) / 2
         if self.protocol == 'official':
-            return extractor.unrounded(unit.clamp(0, 1))
-        return extractor((unit * 255).round().clamp(0, 255).byte())['features']
+            return extractor.unrounded(((image.float() + 1) / 2).clamp(0, 1))
+        return extractor(to_bytes(image))['features']
 
     def result(self, total) -> dict[str, float]:
         """Compute the distance from the sums of both sets."""

@@ -4,24 +4,23 @@ The definitions are those of ``tools/evaluate_npz.py`` (:mod:`openmagvit2.evalua
 A :class:`~openmagvit2.engine.generation_loop.GenerationLoop` hands over what it samples.
 """
 
+from functools import cached_property
+
 import torch
 import torch.distributed as dist
 from mmengine.dist import get_world_size, is_main_process
 from torch import Tensor
 
 from openmagvit2.errors import UserError
-from openmagvit2.evaluation.comparison import Reference
-from openmagvit2.evaluation.distributions import Statistics, collect
-from openmagvit2.evaluation.finite import check_finite
+from openmagvit2.evaluation.features import FeatureExtractor
 from openmagvit2.evaluation.frechet import frechet_distance, moments, sums
 from openmagvit2.evaluation.inception_score import score_of, split_rows
+from openmagvit2.evaluation.kernel_distance import kernel_distance
 from openmagvit2.evaluation.metrics.base import StreamingMetric
 from openmagvit2.evaluation.precision_recall import precision_recall
-from openmagvit2.evaluation.statistics_files import cached_moments
+from openmagvit2.evaluation.reference import Reference
 from openmagvit2.processes import long_barrier, on_main
 from openmagvit2.registry import FEATURES, METRICS
-
-REFERENCE_BATCH = 50
 
 
 class SampleMetric(StreamingMetric):
@@ -30,7 +29,8 @@ class SampleMetric(StreamingMetric):
     The main process alone reads the reference, and broadcasts the result.
 
     :meth:`update` gets a dict: ``samples`` uint8 (B, 3, H, W), ``places`` int64 (B,), each
-    sample's number in the whole set, and ``count``, the size of the whole set.
+    sample's number in the whole set, and ``count``, the size of the whole set; ``name`` is what
+    the samples are called in errors.
 
     Args:
         size: Number of float64 sums.
@@ -38,6 +38,8 @@ class SampleMetric(StreamingMetric):
             network share one pass through it.
         reference: npz of images (``arr_0``), of statistics (``mu``, ``sigma``) or of both, or a
             folder of images.
+
+    In Python both may be the objects themselves, which several metrics then share.
     """
 
     stage = 'generator'
@@ -46,11 +48,16 @@ class SampleMetric(StreamingMetric):
     needs_images: bool | None = None
 
     def __init__(
-        self, size: int, features: dict | None = None, reference: str | None = None
+        self,
+        size: int,
+        features: dict | FeatureExtractor | None = None,
+        reference: str | Reference | None = None,
     ) -> None:
-        self.extractor = FEATURES.build(features or dict(type='FIDInception'))
-        self.path = reference
-        self.device = torch.device('cpu')
+        built = isinstance(features, FeatureExtractor)
+        self.extractor = (
+            features if built else FEATURES.build(features or dict(type='FIDInception'))
+        )
+        self.given = reference
         super().__init__(size)
 
     def prepare(self) -> None:
@@ -60,30 +67,31 @@ class SampleMetric(StreamingMetric):
             UserError: The reference is not named or not readable, or the network's weights are not
                 found.
         """
-        self.extractor.prepare('cpu')
+        self.extractor.prepare()
         if self.needs_images is not None:
-            self.reference()
+            _ = self.reference
 
+    @cached_property
     def reference(self) -> Reference:
-        """Return the reference, with its header read.
+        """The reference, with its header read.
 
         Raises:
             UserError: There is none, or it holds statistics where images are needed.
         """
-        name = type(self).__name__
-        if self.path is None:
+        name, given = type(self).__name__, self.given
+        if given is None:
             raise UserError(
                 f'{name} needs a reference: set `reference` of test_evaluator to an npz or a '
                 f'folder of images.'
             )
-        reference = Reference(self.path, self.extractor.dim)
+        reference = given if isinstance(given, Reference) else Reference(given, self.extractor)
         if self.needs_images and reference.images is None:
-            raise UserError(f'{name} compares images, and {self.path} holds statistics alone.')
+            raise UserError(f'{name} compares images, and {given} holds statistics alone.')
         return reference
 
     def statement(self) -> str:
         network = ', '.join(f'{key} {value}' for key, value in self.extractor.describe().items())
-        against = f' against {self.path}' if self.needs_images is not None else ''
+        against = f' against {self.given}' if self.needs_images is not None else ''
         return f'{self.definition}{against}; {network}'
 
     def outputs(self, sample: dict) -> dict[str, Tensor]:
@@ -95,11 +103,7 @@ class SampleMetric(StreamingMetric):
         known = sample.setdefault('outputs', {})
         key = self.extractor.key()
         if key not in known:
-            self.device = sample['samples'].device
-            with torch.no_grad():
-                known[key] = self.extractor.prepare(self.device)(sample['samples'])
-            for kind, values in known[key].items():
-                check_finite(values, f'{kind.capitalize()} of {self.extractor.name} for samples')
+            known[key] = self.extractor.outputs(sample['samples'], sample.get('name', 'samples'))
         return known[key]
 
     def evaluate(self, size: int) -> dict[str, float]:
@@ -136,11 +140,8 @@ class SampleFrechet(SampleMetric):
     def result(self, total: Tensor) -> dict[str, float]:
         """Compute the distance from the sums."""
         _, *ours = moments(total, self.extractor.dim)
-        reference = self.reference()
-        theirs = reference.given or cached_moments(
-            reference.images, self.extractor, REFERENCE_BATCH, str(self.device)
-        )
-        return {self.extractor.distance_name: frechet_distance(*ours, *theirs.moments[1:])}
+        distance = frechet_distance(*ours, *self.reference.moments)
+        return {self.extractor.distance_name: distance}
 
 
 @METRICS.register_module()
@@ -175,8 +176,8 @@ class SampleInceptionScore(SampleMetric):
         outputs = self.outputs(sample)
         if 'logits' not in outputs:
             raise UserError(
-                f'SampleInceptionScore needs a network that classifies; {self.extractor.name} '
-                f'gives features only.'
+                f'The Inception score needs a network that classifies; {self.extractor.name} gives '
+                f'features only.'
             )
         rows = split_rows(outputs['logits'])
         self.columns = rows.shape[1]
@@ -191,35 +192,27 @@ class SampleInceptionScore(SampleMetric):
         return score_of(total.view(-1, self.columns))
 
 
-@METRICS.register_module()
-class SamplePrecisionRecall(SampleMetric):
-    """``precision`` and ``recall``: improved precision and recall against a reference's images.
+class PairedMetric(SampleMetric):
+    """Compare the features of single samples with those of a reference's images.
 
     It keeps the features of every sample (float32: 50,000 of 2,048 are 0.4 GB), which the main
     process collects in the end.
-
-    Args:
-        features, reference: See :class:`SampleMetric`.
-        neighbours: k of the k-th neighbour; the ADM evaluator takes 3.
     """
 
     needs_images = True
-    definition = 'precision and recall of all samples'
 
-    def __init__(
-        self, *, features: dict | None = None, reference: str | None = None, neighbours: int = 3
-    ) -> None:
-        self.neighbours = neighbours
+    def __init__(self, *, features: dict | None = None, reference: str | None = None) -> None:
         super().__init__(1, features, reference)
+
+    def compared(self, generated: Tensor, reference: Tensor) -> dict[str, float]:
+        """Return values by name from features (N, dim) and (M, dim)."""
+        raise NotImplementedError
 
     def reset(self) -> None:
         """Reset the features."""
         super().reset()
         self.places: list[Tensor] = []
         self.features: list[Tensor] = []
-
-    def statement(self) -> str:
-        return f'{super().statement()}; neighbour {self.neighbours}'
 
     def update(self, sample: dict) -> None:
         """Keep a batch's features."""
@@ -239,8 +232,47 @@ class SamplePrecisionRecall(SampleMetric):
 
     def result(self, total: Tensor) -> dict[str, float]:
         """Compare the features of all samples, in order, with the reference's."""
-        ours = torch.cat(self.features)[torch.cat(self.places).argsort()]
-        images = self.reference().images
-        theirs = Statistics(self.extractor.dim, len(images))
-        collect(images, self.extractor, REFERENCE_BATCH, str(self.device), theirs)
-        return precision_recall(ours, theirs.features, self.neighbours)
+        ours = torch.empty(int(total), self.extractor.dim)
+        while self.features:
+            # Let go one by one: all of them twice would need twice the memory.
+            ours[self.places.pop()] = self.features.pop()
+        return self.compared(ours, self.reference.features)
+
+
+@METRICS.register_module()
+class SamplePrecisionRecall(PairedMetric):
+    """``precision`` and ``recall``: improved precision and recall against a reference's images.
+
+    Args:
+        features, reference: See :class:`SampleMetric`.
+        neighbours: k of the k-th neighbour; the ADM evaluator takes 3.
+    """
+
+    definition = 'precision and recall of all samples'
+
+    def __init__(
+        self, *, features: dict | None = None, reference: str | None = None, neighbours: int = 3
+    ) -> None:
+        self.neighbours = neighbours
+        super().__init__(features=features, reference=reference)
+
+    def statement(self) -> str:
+        return f'{super().statement()}; neighbour {self.neighbours}'
+
+    def compared(self, generated: Tensor, reference: Tensor) -> dict[str, float]:
+        return precision_recall(generated, reference, self.neighbours)
+
+
+@METRICS.register_module()
+class SampleKernelDistance(PairedMetric):
+    """``kid`` and ``kid_std``: kernel distance to a reference's images, mean and deviation over
+    subsets (:mod:`openmagvit2.evaluation.kernel_distance`).
+
+    Args:
+        features, reference: See :class:`SampleMetric`.
+    """
+
+    definition = 'kernel distance of all samples'
+
+    def compared(self, generated: Tensor, reference: Tensor) -> dict[str, float]:
+        return kernel_distance(generated, reference)

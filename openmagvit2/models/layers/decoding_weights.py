@@ -10,7 +10,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from openmagvit2.errors import UserError, check_choice
-from openmagvit2.models.layers.transformer_block import Attention, FeedForward
 
 Part = TypeVar('Part', bound=nn.Module)
 WEIGHTS = ('auto', 'plain', 'packed', 'int8')
@@ -19,57 +18,58 @@ LEAST_BYTES = 2**26
 
 
 class PackedLinear(nn.Module):
-    """Linear layer without bias in oneDNN's packed layout, on a CPU.
+    """Linear layer in oneDNN's packed layout, on a CPU.
 
     It computes a 1x1 convolution over an image of one row of pixels: for few rows, oneDNN's
     convolutions read their weights up to twice as fast as its matrix products. The result of a row
     is the same, bit for bit, for any number of rows.
 
     Args:
-        weights: (out, in) each; the layer concatenates their outputs.
+        layer: The layer to convert, whose parameters are shared.
     """
 
-    def __init__(self, *weights: Tensor) -> None:
+    def __init__(self, layer: nn.Linear) -> None:
         super().__init__()
-        self.weights = [weight.detach() for weight in weights]
+        self.weight, self.bias = layer.weight, layer.bias
         # oneDNN chooses the layout for this number of rows.
-        self.rows, self.packed = 0, self.weights[0]
+        self.rows, self.packed = 0, layer.weight.detach()
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., in) to (..., out)."""
         rows = x.flatten(0, -2)
         count = len(rows)
         # Packing takes as long as several steps, so a few missing rows are padded instead.
-        if not count <= self.rows <= 2 * count:
+        if not count <= self.rows < 2 * count:
             self.rows, self.packed = count, self._pack(count)
         image = F.pad(rows, (0, 0, 0, self.rows - count)).t()[None, :, None]
         out = torch.ops.mkldnn._convolution_pointwise(
-            image, self.packed, None, [0, 0], [1, 1], [1, 1], 1, 'none', [], ''
+            image, self.packed, self.bias, [0, 0], [1, 1], [1, 1], 1, 'none', [], ''
         )
         return out[0, :, 0].t()[:count].unflatten(0, x.shape[:-1])
 
     def _pack(self, rows: int) -> Tensor:
-        weight = torch.cat(self.weights)[:, :, None, None]
+        weight = self.weight.detach()[:, :, None, None]
         size = [1, weight.shape[1], 1, rows]
         return torch.ops.mkldnn._reorder_convolution_weight(weight, [0, 0], [1, 1], [1, 1], 1, size)
 
 
 class Int8Linear(nn.Module):
-    """Linear layer without bias with int8 weights from -127 to 127 and a scale per output.
+    """Linear layer with int8 weights from -127 to 127 and a scale per output.
 
     On a CPU with int8 products, inputs are also quantized, to 7 bits relative to the largest value
     of their row.
 
     Args:
-        weights: (out, in) each; the layer concatenates their outputs.
+        layer: The layer to convert.
     """
 
     scale: Tensor
     table: Tensor
 
-    def __init__(self, *weights: Tensor) -> None:
+    def __init__(self, layer: nn.Linear) -> None:
         super().__init__()
-        weight = torch.cat([weight.detach().float() for weight in weights])
+        self.weight, self.bias = layer.weight, layer.bias
+        weight = layer.weight.detach().float()
         scale = weight.abs().amax(1).clamp_min(1e-12) / 127
         self.native = weight.device.type == 'cpu' and torch.backends.quantized.engine in (
             'fbgemm',
@@ -90,7 +90,7 @@ class Int8Linear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., in) to (..., out)."""
         if not self.native:
-            return F.linear(x, self.table.to(x.dtype) * self.scale.to(x.dtype))
+            return F.linear(x, self.table.to(x.dtype) * self.scale.to(x.dtype), self.bias)
         rows = x.float().flatten(0, -2)
         largest = rows.abs().amax(-1, keepdim=True).clamp_min(1e-12)
         # The kernel quantizes with the range of the whole batch. An extra row with both ends fixes
@@ -99,28 +99,9 @@ class Int8Linear(nn.Module):
         ends[0, 0], ends[0, -1] = -1, 1
         scaled = torch.cat([rows / largest, ends])
         out = torch.ops.quantized.linear_dynamic(scaled, self.packed, True)[:-1] * largest
+        if self.bias is not None:
+            out = out + self.bias
         return out.unflatten(0, x.shape[:-1]).type_as(x)
-
-
-class OneGate(nn.Module):
-    """SwiGLU feed-forward with gate and values in one product, without dropout: a wider matrix is
-    read at a higher rate.
-
-    Args:
-        block: The :class:`FeedForward` to convert.
-        form: Class of the linear layers.
-    """
-
-    def __init__(self, block: nn.Module, form: type[nn.Module]) -> None:
-        super().__init__()
-        gate, values, last = (block.get_parameter(f'{name}.weight') for name in ('w1', 'w3', 'w2'))
-        self.first = form(gate, values)
-        self.last = form(last)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (..., dim) to the same shape."""
-        gate, values = self.first(x).chunk(2, -1)
-        return self.last(F.silu(gate) * values)
 
 
 def can_pack(module: nn.Module) -> bool:
@@ -170,8 +151,7 @@ def for_decoding(module: Part, weights: str) -> Part:
     """Return a copy of a module with linear layers in another format; other tensors are shared.
 
     Args:
-        module: A backbone or head. Layers with a bias, and with 'int8' also classifiers, are not
-            converted.
+        module: A backbone or head. With 'int8', its classifiers are not converted.
         weights: 'packed' or 'int8'; 'plain' returns the module itself.
     """
     if weights == 'plain':
@@ -179,15 +159,9 @@ def for_decoding(module: Part, weights: str) -> Part:
     shared = {id(t): t for t in chain(module.parameters(), module.buffers())}
     out = copy.deepcopy(module, shared)
     form: type[nn.Module] = PackedLinear if weights == 'packed' else Int8Linear
-    # Convert only parts of Llama's block: other modules access their layers' weights directly.
     for name, part in list(out.named_modules()):
         parent, _, own = name.rpartition('.')
-        classifier = parent == 'classifiers' and weights == 'packed' and part.bias is None
-        if isinstance(part, FeedForward):
-            out.get_submodule(parent).register_module(own, OneGate(part, form))
-        elif isinstance(part, Attention):
-            for layer in ('wqkv', 'wo'):
-                part.register_module(layer, form(part.get_submodule(layer).weight))
-        elif classifier:
-            out.get_submodule(parent).register_module(own, form(part.get_parameter('weight')))
+        # Subclasses compute something else.
+        if type(part) is nn.Linear and (weights == 'packed' or parent != 'classifiers'):
+            out.get_submodule(parent).register_module(own, form(part))
     return out

@@ -18,6 +18,7 @@ from openmagvit2.models.layers.iteration import PerIteration
 from openmagvit2.models.losses import Adversarial
 from openmagvit2.models.quantizers.base import BaseQuantizer, QuantizerOutput
 from openmagvit2.models.tokenizers.autoencoder import AutoEncoder
+from openmagvit2.models.tokenizers.decoded import check_decoded, named_batch
 from openmagvit2.models.tokenizers.pairs import check_pair
 from openmagvit2.models.tokenizers.training import Training
 from openmagvit2.protocols import LoadsWeights
@@ -228,7 +229,7 @@ class VisualTokenizer(BaseModel):
         image = self.data_preprocessor(data, False)['image']
         padded, crop = self.pad(image)
         out, quantized = self.autoencoder(padded)
-        what = _named(data.get('index'))
+        what = named_batch(data.get('index'))
         quantized.check_finite(what)
         check_decoded(out, what)
         reconstruction = self.pixels.to_image(out)[(..., *crop)].float().clamp(-1, 1)
@@ -377,25 +378,3 @@ class VisualTokenizer(BaseModel):
 
     def _regularizers(self) -> dict[str, nn.Module]:
         return {name: getattr(self, name) for name in self.regularizer_names}
-
-
-def check_decoded(out: Tensor, what: str) -> None:
-    """Check the decoder's output (B, C, *size); synchronizes with the device.
-
-    Raises:
-        UserError: It contains NaN or infinity, which 8 bits would hide.
-    """
-    if not out.isfinite().all():
-        raise UserError(
-            f'The decoder gives NaN or infinite numbers for {what}; use another checkpoint.'
-        )
-
-
-def _named(index: Tensor | None) -> str:
-    """Return how errors refer to a batch: by its images' numbers in the data set, if known."""
-    if index is None:
-        return 'a batch of images'
-    numbers = torch.as_tensor(index).flatten().tolist()
-    return (
-        f'the batch of images {", ".join(map(str, numbers[:3]))}{", …" if len(numbers) > 3 else ""}'
-    )

@@ -169,3 +169,12 @@ def test_a_file_of_another_system_is_named(config, given):
     text = advice(error.value.converter, error.value.state)
     assert re.match(f'It looks like .*give configs/.*{config}.py', text)
     assert text.count(f'{config}.py') == 1
+
+
+def test_a_file_of_a_first_stage_is_named():
+    model = init_model('titok/s128_stage1', device='meta')
+    state = to_official(dict(state_dict=model.state_dict()), model)[0]['state_dict']
+    with pytest.raises(Misfit, match='pixel_quantize.embedding.weight is missing') as error:
+        to_ours(state, init_model('titok/s128', device='meta'))
+    text = advice(error.value.converter, error.value.state)
+    assert re.match('It looks like a file of the first stage.*s128_stage1.py', text)

@@ -1,7 +1,5 @@
 """Labels as rows of a separate embedding, or of the token embedding."""
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 
@@ -9,7 +7,6 @@ from openmagvit2.errors import UserError
 from openmagvit2.models.conditioners import ClassLabel, TokenLabel
 from openmagvit2.models.conditioners.base import Conditioner
 from openmagvit2.models.heads import CodeEmbedding, TokenEmbedding
-from openmagvit2.workflows.compare import SampledImages
 
 
 def test_rows_of_the_own_table():
@@ -69,6 +66,7 @@ def test_what_labels_without_a_null_class_cannot_do():
 
 def test_sampling_all_classes_needs_numbered_classes():
     assert list(ClassLabel(num_classes=3, dim=2).classes('stop')) == [0, 1, 2]
-    unnumbered = SimpleNamespace(model=SimpleNamespace(conditioner=Conditioner()), rejection={})
-    with pytest.raises(UserError, match='^model.conditioner: Conditioner has no numbered classes;'):
-        SampledImages(unnumbered, 2)
+    with pytest.raises(
+        UserError, match='^model.conditioner: Conditioner has no numbered classes; stop'
+    ):
+        Conditioner().classes('stop')

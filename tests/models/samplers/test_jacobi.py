@@ -8,7 +8,13 @@ from torch.testing import assert_close
 
 from openmagvit2.apis import init_model
 from openmagvit2.errors import UserError
-from openmagvit2.models.layers.decoding_weights import Int8Linear, PackedLinear, can_pack, chosen
+from openmagvit2.models.layers.decoding_weights import (
+    Int8Linear,
+    PackedLinear,
+    can_pack,
+    chosen,
+    for_decoding,
+)
 from openmagvit2.models.samplers import SubTokenSampler
 from openmagvit2.models.samplers.jacobi import GumbelNoise
 
@@ -126,7 +132,7 @@ def test_a_packed_row_does_not_depend_on_its_neighbours(dtype):
         pytest.skip('oneDNN does not multiply in this type here')
     with torch.no_grad():
         layer.weight.copy_(torch.randn(64, 2816, generator=generator))
-        packed = PackedLinear(layer.weight)
+        packed = PackedLinear(layer)
         rows = torch.randn(9, 2816, generator=generator).to(dtype)
         whole = packed(rows)
         torch.testing.assert_close(whole, layer(rows), rtol=0.02, atol=1e-3 * 2816**0.5)
@@ -135,17 +141,32 @@ def test_a_packed_row_does_not_depend_on_its_neighbours(dtype):
             assert packed(rows[:count, None]).shape == (count, 1, 64)
 
 
+@pytest.mark.parametrize('name', ['ar_32', 'ar_ibq_32', 'ar_rq_32', 'ar_vqgan_32', 'rar_32'])
+def test_all_backbones_and_heads_are_packed(name):
+    model = init_model(f'tiny/{name}')
+    if not can_pack(model.backbone):
+        pytest.skip('needs oneDNN')
+    for module in (model.backbone, model.head):
+        packed = for_decoding(module, 'packed')
+        kinds = [type(part) for part in packed.modules()]
+        assert PackedLinear in kinds and torch.nn.Linear not in kinds
+        assert {id(p) for p in packed.parameters()} == {id(p) for p in module.parameters()}
+    guidance = 1.0 if model.conditioner.null(1) is None else 2.0
+    sampling, labels = dict(guidance=guidance, weights='packed'), [1, 2, 3]
+    whole = model.generate(labels, sampling, seed=3)
+    assert torch.cat([model.generate([y], sampling, seed=3) for y in labels]).equal(whole)
+
+
+@pytest.mark.parametrize('bias', [False, True])
 @pytest.mark.parametrize('form', [PackedLinear, Int8Linear])
-def test_forms_of_weights(form):
-    generator = torch.Generator().manual_seed(0)
-    weight, x = (
-        torch.randn(48, 64, generator=generator),
-        torch.randn(9, 2, 64, generator=generator),
-    )
+def test_forms_of_weights(form, bias):
+    torch.manual_seed(0)
+    linear, x = torch.nn.Linear(64, 48, bias), torch.randn(9, 2, 64)
     x[3] *= 50
-    layer, exact = form(weight), x @ weight.T
-    out = layer(x)
-    assert out.shape == exact.shape and torch.cat([layer(row[None]) for row in x]).equal(out)
+    with torch.no_grad():
+        layer, exact = form(linear), linear(x)
+        out = layer(x)
+        assert out.shape == exact.shape and torch.cat([layer(row[None]) for row in x]).equal(out)
     # 7 bits of inputs and 8 of weights: about one part in 100 of the result's size.
     limit = 1e-5 if form is PackedLinear else 0.03
     error = (out - exact).pow(2).mean(-1).sqrt() / exact.pow(2).mean(-1).sqrt()

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from openmagvit2.evaluation.sample_labels import sample_pairs
+from openmagvit2.evaluation.sample_set import sample_pairs
 
 
 def test_balanced():
