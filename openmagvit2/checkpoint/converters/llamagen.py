@@ -14,7 +14,11 @@ from openmagvit2.checkpoint.converters.taming import TABLE, table_misfit
 from openmagvit2.registry import CONVERTERS
 
 MIDDLE = ('block_1', 'attn_1', 'block_2')
-USED = 'quantize.codebook_used'
+USED = Lost(
+    'quantize.codebook_used',
+    'tokens of the last steps of a training, for its log',
+    fill={'quantize.codebook_used': torch.zeros(65536, device='cpu')},
+)
 
 
 @CONVERTERS.register_module()
@@ -30,7 +34,7 @@ class LlamaGen(Converter):
 
     def rules(self, model: Any) -> list[Rule]:
         discriminator = Rename('discriminator.', 'beside.discriminator.')
-        return [*_tokenizer(model), discriminator, NO_LECAM, _used()]
+        return [*_tokenizer(model), discriminator, NO_LECAM, USED]
 
     def misfit(self, model: Any) -> str | None:
         """Return a quantizer of another kind: other systems have the same names."""
@@ -60,9 +64,3 @@ def _tokenizer(tokenizer: nn.Module) -> list[Rule]:
         for name in ('conv_in', 'norm_out', 'conv_out')
     ]
     return [*rules, *TABLE]
-
-
-def _used() -> Rule:
-    return Lost(
-        USED, 'tokens of the last steps of a training, for its log', fill={USED: torch.zeros(65536)}
-    )
