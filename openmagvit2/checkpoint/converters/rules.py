@@ -252,7 +252,12 @@ class Derived(Lost):
         self.tensors, self.tolerance, self.otherwise = tensors, tolerance, otherwise
 
     def check(self, name: str, found: object) -> None:
-        if not self._holds(self.tensors[name], found):
+        own = self.tensors[name]
+        # A table of another size is one of another model.
+        fault = unfit(found, found if isinstance(found, Tensor) else own)
+        if fault:
+            raise UserError(f'The file is no file of this system: {name} is {fault}.')
+        if not self._holds(own, found):
             raise UserError(
                 f'{name} is not the {self.label} of this config: the file {self.otherwise}.'
             )
