@@ -42,5 +42,5 @@ def few(names: Sequence[str], most: int = 3) -> str:
 
 
 def faults(kinds: Mapping[str, Sequence[str]]) -> str:
-    """Format names by kind, such as '2 missing (a, b); 1 misshaped (c)'; '' if there are none."""
+    """Format names by kind, such as '2 missing (a, b); 1 unexpected (c)'; '' if there are none."""
     return '; '.join(f'{len(v)} {kind} ({few(v)})' for kind, v in kinds.items() if v)

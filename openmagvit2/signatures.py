@@ -2,12 +2,13 @@
 
 import functools
 import inspect
-import math
 import types
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
+
+from openmagvit2.errors import UserError
 
 # Name of this package.
 OWN = __name__.partition('.')[0]
@@ -19,29 +20,29 @@ UNSET_SWITCHES = (bool | None, 'bool | None', 'Optional[bool]')
 
 
 @dataclass(frozen=True)
-class Range:
-    """Allowed range of a numeric argument, in addition to its type.
+class Kind:
+    """Allowed values, in words and as a test, in addition to a type or in its place.
 
     Args:
-        words: The range in words, for errors.
-        low, high: Bounds of the range, inclusive.
+        words: The values in words, for errors.
+        holds: Whether a value is one of them.
     """
 
     words: str
-    low: float
-    high: float = math.inf
+    holds: Callable[[Any], bool]
 
-    def holds(self, value: float) -> bool:
-        """Return whether a number is in the range."""
-        return self.low <= value <= self.high
+    def check(self, path: str, value: Any) -> None:
+        """Raise UserError if the value of the key ``path`` is not allowed."""
+        if not self.holds(value):
+            raise UserError(f'{path} must be {self.words}, got {value!r}.')
 
 
 # Annotations of arguments, checked by `config/annotations.py`.
-Fraction = Annotated[float, Range('a number from 0 to 1', 0, 1)]
-Weight = Annotated[float, Range('a number from 0', 0)]
+Fraction = Annotated[float, Kind('a number from 0 to 1', lambda x: 0 <= x <= 1)]
+Weight = Annotated[float, Kind('a number from 0', lambda x: x >= 0)]
 # What logits are divided by.
-Temperature = Annotated[float, Range('a number from 1e-6 to 1e6', 1e-6, 1e6)]
-Count = Annotated[int, Range('a whole number from 1', 1)]
+Temperature = Annotated[float, Kind('a number from 1e-6 to 1e6', lambda x: 1e-6 <= x <= 1e6)]
+Count = Annotated[int, Kind('a whole number from 1', lambda x: x >= 1)]
 
 
 def accepted(cls: Callable) -> set[str]:

@@ -63,14 +63,17 @@ def main() -> None:
     args = parse()
 
     # Imported after parsing, so that --help does not wait for them.
-    from openmagvit2.checkpoint.converters import converters
+    from openmagvit2.apis.models import published_files
     from openmagvit2.workflows.convert import convert
 
     if args.list:
-        files = [file for converter in converters() for file in converter.files]
-        wide = max(len(file.name) for file in files), max(len(file.repository) for file in files)
-        for file in files:
-            print(f'{file.name:<{wide[0]}}  {file.repository:<{wide[1]}}  {file.config}')
+        files = [
+            (file['file'], file['repository'], f'configs/{name}.py')
+            for name, file in published_files()
+        ]
+        wide = [max(map(len, column)) for column in zip(*files, strict=True)]
+        for file, repository, config in files:
+            print(f'{file:<{wide[0]}}  {repository:<{wide[1]}}  {config}')
         return
     convert(
         args.sources,

@@ -64,8 +64,28 @@ def model_info(name: str) -> dict[str, Any] | None:
     file = usable(folder / METAFILE)
     if not file.is_file():
         return None
-    entries = yaml.safe_load(file.read_text(encoding='utf-8'))['models']
-    return next((entry for entry in entries if entry['name'] == name), None)
+    return next((entry for entry in _entries(file) if entry['name'] == name), None)
+
+
+def published_files() -> list[tuple[str, dict[str, Any]]]:
+    """Return each file that a system's authors published, with the name of its config.
+
+    Returns:
+        Pairs of a name from :func:`list_models` and ``file``, ``repository``, ``sha256`` and
+        ``converter`` of a metafile; of several configs of one file the first.
+    """
+    found: dict[tuple, tuple[str, dict[str, Any]]] = {}
+    for metafile in sorted(configs_folder().rglob(METAFILE)):
+        for entry in _entries(metafile):
+            official = entry['official'] or []
+            for file in official if isinstance(official, list) else [official]:
+                key = file['file'], file['repository'], file['converter']
+                found.setdefault(key, (entry['name'], file))
+    return list(found.values())
+
+
+def _entries(metafile: Path) -> list[dict[str, Any]]:
+    return yaml.safe_load(metafile.read_text(encoding='utf-8'))['models']
 
 
 def config_path(config: str | Path) -> Path:

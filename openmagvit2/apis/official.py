@@ -28,7 +28,7 @@ def load_official(model: nn.Module, name: str, revision: str | None = None) -> N
         raise UserError(f'{name}: no weights are published for this config; train it.')
     listed = info['official'] if isinstance(info['official'], list) else [info['official']]
     checkpoint = read_checkpoints([fetch_file(name, entry, revision) for entry in listed])
-    if not is_ours(checkpoint):
+    if not is_ours(checkpoint, model):
         checkpoint = to_ours(checkpoint['state_dict'], model)[0]
     load_whole(model, choose_weights(checkpoint), f'The official file of {name}')
 

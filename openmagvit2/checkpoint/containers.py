@@ -1,68 +1,131 @@
-"""Where in a file its weights are: official systems differ."""
+"""Where in a file its weights are: official systems differ, and other programs more so."""
 
-from functools import reduce
+from collections.abc import Collection, Iterator
 from typing import Any
 
+from mmengine.logging import print_log
 from torch import Tensor
 
 from openmagvit2.checkpoint.converters.base import Converter, converters
+from openmagvit2.errors import UserError, few
 
 # Names that trainers of several systems give to the weights: Lightning and others, DeepSpeed.
 COMMON = ('state_dict', 'module')
 # What comes before the names of tensors from an entry beside the state dict.
 BESIDE = 'beside.'
+# How deep entries are looked into.
+DEPTH = 3
+PICK = 'python tools/convert_checkpoint.py FILE OUT.pth --config CONFIG --entry'
 
 
-def opened(content: Any) -> dict:
+def opened(content: Any, source: str) -> dict:
     """Return the content of a file as a dict that has its weights as ``state_dict``.
 
+    These are a state dict under a common name or one that a converter knows, several of one system,
+    or, with a printed line, the only one of the file. Else all of the content takes their place.
+
     Args:
-        content: What was read: a state dict, or a dict with one under a name that a converter
-            knows.
+        content: What was read.
+        source: Name of the file for messages.
+
+    Raises:
+        UserError: There are several of no known name; the text names them.
     """
     if not isinstance(content, dict):
         return dict(state_dict=content)
     names = dict.fromkeys([*COMMON, *(converter.container for converter in converters())])
-    found = next((name for name in names if isinstance(content.get(name), dict)), None)
-    if found is None:
-        return _nested(content) or (
-            content if 'state_dict' in content else dict(state_dict=content)
-        )
-    rest = {key: value for key, value in content.items() if key != found}
-    return dict(state_dict=content[found]) | rest
-
-
-def _nested(content: dict) -> dict | None:
-    """Return the content of a training's own file that has its state dicts deeper inside."""
+    name = next((name for name in names if isinstance(content.get(name), dict)), None)
+    if name is not None:
+        rest = {key: value for key, value in content.items() if key != name}
+        return dict(state_dict=_sole(content[name], source)) | rest
+    found = _inside(content)
     for converter in converters():
-        parts = [reduce(_entry, path, content) for path in converter.nested]
-        state = {name: x for part in parts if _is_state_dict(part) for name, x in part.items()}
-        if state:
-            first = {path[0] for path in converter.nested}
+        parts = [found[path] for path in converter.nested if path in found]
+        if parts:
+            first = {path.partition('.')[0] for path in converter.nested}
+            state = {name: tensor for part in parts for name, tensor in part.items()}
             return dict(state_dict=state) | {k: v for k, v in content.items() if k not in first}
-    return None
+    return content if 'state_dict' in content else dict(state_dict=_sole(content, source))
 
 
-def _entry(content: Any, name: str) -> Any:
-    return content.get(name) if isinstance(content, dict) else None
+def _sole(state: dict, source: str) -> dict:
+    """Return a state dict, or the only one in a dict without tensors; see :func:`opened`."""
+    if any(isinstance(x, Tensor) for x in state.values()):
+        return state
+    found = state_dicts(state)
+    if len(found) > 1:
+        raise UserError(
+            f'{source} holds several sets of weights ({listed(found)}): write one to a file of '
+            f'its own, {PICK} {next(iter(found))}.'
+        )
+    for path, weights in found.items():
+        print_log(f'{source}: the weights are those of its entry `{path}`.', 'current')
+        return weights
+    return state
+
+
+def picked(content: dict, entry: str, source: str) -> dict:
+    """Return a file with the weights of one entry, or those whose names begin with it.
+
+    Args:
+        content: A whole file.
+        entry: Path of the entry, or beginning of the names: ``'ema'``, ``'model.net'``.
+        source: Name of the file for messages.
+
+    Returns:
+        ``state_dict``, and ``meta`` where the file has it.
+
+    Raises:
+        UserError: There is no such entry, or more than one; the text names those that there are.
+    """
+    begin, found = f'{entry.rstrip(".")}.', state_dicts(content)
+    hits = [behind(state, begin.removeprefix(f'{path}.')) for path, state in found.items()]
+    hits = [found[begin[:-1]]] if begin[:-1] in found else [hit for hit in hits if hit]
+    if len(hits) != 1:
+        # Of the file itself the first parts of its names.
+        known = [
+            name
+            for path, state in found.items()
+            for name in ([path] if path else {name.partition('.')[0] for name in state})
+        ]
+        raise UserError(f'{source} has no entry {entry!r}; choose one of {listed(known)}.')
+    return dict(state_dict=hits[0]) | {key: content[key] for key in ('meta',) if key in content}
+
+
+def state_dicts(content: dict) -> dict[str, dict]:
+    """Return the state dicts in a file by the paths of their entries, as ``'ema'`` or
+    ``'model.net'``; the file itself has the path ''.
+    """
+    return dict(_state_dicts(content, '', DEPTH))
+
+
+def _inside(content: dict) -> dict[str, dict]:
+    """Return the state dicts in the entries of a file, which may have tensors beside them."""
+    return state_dicts({key: value for key, value in content.items() if isinstance(value, dict)})
+
+
+def _state_dicts(node: dict, path: str, depth: int) -> Iterator[tuple[str, dict]]:
+    # The state of an optimizer has numbers as keys.
+    if not all(isinstance(key, str) for key in node):
+        return
+    if any(isinstance(x, Tensor) and x.is_floating_point() for x in node.values()):
+        yield path, node
+        return
+    for key, value in node.items():
+        if depth and isinstance(value, dict):
+            yield from _state_dicts(value, f'{path}.{key}' if path else key, depth - 1)
 
 
 def joined(content: dict) -> dict:
     """Return what :func:`opened` gives with the state dicts of parts that a file of the system has
     beside the first one, as ``beside.<entry>.<name>`` in it.
     """
-    state = content['state_dict']
+    state, found = content['state_dict'], _inside(content)
     entries = {entry for c in converters() if c.beside and c.detects(state) for entry in c.beside}
-    parts = sorted(entry for entry in entries if _is_state_dict(content.get(entry)))
-    if not parts:
-        return content
-    more = {
-        f'{BESIDE}{entry}.{name}': tensor
-        for entry in parts
-        for name, tensor in content[entry].items()
-    }
+    parts = sorted(entries & found.keys())
+    more = {f'{BESIDE}{entry}.{name}': x for entry in parts for name, x in content[entry].items()}
     rest = {key: value for key, value in content.items() if key not in ('state_dict', *parts)}
-    return dict(state_dict=state | more) | rest
+    return dict(state_dict=state | more) | rest if parts else content
 
 
 def packed(state: dict[str, Tensor], converter: Converter) -> dict:
@@ -80,5 +143,11 @@ def packed(state: dict[str, Tensor], converter: Converter) -> dict:
     return parts
 
 
-def _is_state_dict(value: Any) -> bool:
-    return isinstance(value, dict) and any(isinstance(x, Tensor) for x in value.values())
+def behind(state: dict[str, Any], begin: str) -> dict[str, Any]:
+    """Return what has names with a beginning, by what follows it."""
+    return {name[len(begin) :]: x for name, x in state.items() if name.startswith(begin)}
+
+
+def listed(names: Collection[str]) -> str:
+    """Return names in quotes, no more than eight."""
+    return few([f'`{name}`' for name in sorted(names)], most=8)

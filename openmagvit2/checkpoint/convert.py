@@ -7,7 +7,9 @@ from torch import Tensor, nn
 
 from openmagvit2.checkpoint.converters import Converter, choose, is_official
 from openmagvit2.checkpoint.converters.rules import Link
-from openmagvit2.checkpoint.ledger import OPTIONAL, Ledger, Report, changed
+from openmagvit2.checkpoint.ledger import Ledger, Misfit, Report, changed
+from openmagvit2.checkpoint.loading import TRAINING_ONLY
+from openmagvit2.checkpoint.names import official_names
 from openmagvit2.checkpoint.spill import Spill
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.errors import UserError
@@ -38,20 +40,20 @@ def to_ours(
         UserError: A tensor is missing, misshaped, or unexpected; averages are wanted and there are
             none.
     """
-    if is_ours(dict(state_dict=state)):
+    if is_ours(dict(state_dict=state), model):
         raise UserError(
             'The file is a checkpoint of ours already; --to official goes the other way.'
         )
     converter = converter or choose(model, state)
     state = converter.unified(state)
-    converter.check_system(model, state)
+    _check_system(converter, model, state)
     ledger = Ledger(converter, model, state, spill)
     links = converter.links(model)
-    raw = ledger.take(links, 'raw', ledger.absent(links))
+    raw = ledger.take(links, 'raw')
     averaged: dict[str, Tensor] = {}
     if converter.averages and any(name.startswith(converter.averages) for name in state):
         # Averages are taken only of parts with raw weights.
-        averaged = ledger.take(_averages(links, model, converter, raw), 'averages', OPTIONAL[:1])
+        averaged = ledger.take(_averages(links, model, converter, raw), 'averages')
     ledger.account()
     generator = is_generator(model)
     if weights == 'ema' and not averaged:
@@ -78,7 +80,7 @@ def to_official(
     are those of :func:`to_ours`.
 
     Raises:
-        UserError: As :func:`to_ours`, or the official loader wants tensors that ours does not keep.
+        UserError: As :func:`to_ours`.
     """
     state = checkpoint['state_dict']
     if is_official(state):
@@ -86,22 +88,16 @@ def to_official(
             'The file is an official one already; without --to official it becomes ours.'
         )
     converter = converter or choose(model)
-    needed = [rule for rule in converter.lost(model) if rule.needed]
-    if needed:
-        raise UserError(
-            f'The official loader refuses a file without {needed[0].label} ({needed[0].why}), '
-            f'which a checkpoint of ours does not keep: there is no way back.'
-        )
     links = converter.links(model)
     ledger = Ledger(converter, model, state)
-    raw = ledger.take(_own(links), 'raw', ledger.absent(_own(links)))
+    raw = ledger.take(_own(links), 'raw')
     ledger.account()
     averaged: dict[str, Tensor] = {}
     if converter.averages and checkpoint.get('ema_state_dict') and not is_generator(model):
         # The averages of a part may have buffers; official ones do not.
         kept = _averages(links, model, converter, raw)
         ledger.left = dict(checkpoint['ema_state_dict'])
-        averaged = ledger.take(_own(kept), 'averages', OPTIONAL[:1])
+        averaged = ledger.take(_own(kept), 'averages')
     if weights == 'ema':
         if not averaged:
             raise UserError(
@@ -113,17 +109,31 @@ def to_official(
     official = _named(links, raw, spill)
     official |= _made(converter, model, official, both, ledger.report)
     if both:
-        official |= converter.average_settings()
         official |= _named(_averages(links, model, converter, raw), averaged, spill)
     return dict(state_dict=official), ledger.report
 
 
-def is_ours(checkpoint: dict) -> bool:
-    """Return whether a checkpoint has names that only ours have."""
+def is_ours(checkpoint: dict, model: nn.Module) -> bool:
+    """Return whether a checkpoint is one of ours, also where that shows in no single name."""
     state = checkpoint['state_dict']
     if is_official(state):
         return False
-    return 'ema_state_dict' in checkpoint or any(name.startswith(ONLY_OURS) for name in state)
+    if 'ema_state_dict' in checkpoint or any(name.startswith(ONLY_OURS) for name in state):
+        return True
+    own = {name for name in model.state_dict() if not name.startswith(TRAINING_ONLY)}
+    # Some official files have our names.
+    return own <= state.keys() and not own <= official_names(choose(model, state), model)
+
+
+def _check_system(converter: Converter, model: nn.Module, state: dict[str, Tensor]) -> None:
+    """Raise Misfit if the file is of the converter's system, and the model is not."""
+    homeless = converter.homeless(model)
+    if homeless and converter.detects(state):
+        problem = (
+            f'The file is of another system than this config: its layout has no place for '
+            f'{homeless[0]} ({len(homeless)} such).'
+        )
+        raise Misfit(problem, converter, state)
 
 
 def _averages(
@@ -174,9 +184,6 @@ def _made(
         for beginning in beginnings
         if not any(name.startswith(beginnings) for name in official)
     )
-    for rule in (rule for rule in converter.derived(model) if rule.written):
-        state |= rule.tensors
-        report.add(rule.what, len(rule.tensors), 'made anew: follows from the config')
     for lost in converter.lost(model):
         without = absent if averaged or not converter.averages else (*absent, converter.averages)
         fill = {name: x for name, x in lost.fill.items() if not name.startswith(without)}

@@ -6,20 +6,25 @@ from torch import Tensor
 from openmagvit2.checkpoint.safetensors_file import DTYPES
 
 
-def wrong_numbers(tensor: Tensor, expected: Tensor) -> str | None:
-    """Return what a tensor of a file has in the place of plain numbers, or None.
+def unfit(found: object, expected: Tensor) -> str | None:
+    """Return what a file has in the place of a tensor of the model, as '(9,) instead of (8,)'; None
+    if that fits.
 
     Args:
-        tensor: Tensor of the file.
-        expected: The model's tensor in its place; only its type counts.
+        found: Value of the file.
+        expected: The model's tensor, of whose type only the kind counts.
     """
-    if tensor.layout is not torch.strided or tensor.is_quantized:
-        return f'{"quantized" if tensor.is_quantized else "sparse"} instead of dense'
-    if expected.is_floating_point() and not tensor.is_floating_point():
-        return f'{_name(tensor.dtype)} instead of floating-point numbers'
-    if tensor.dtype not in DTYPES:
+    if not isinstance(found, Tensor):
+        return f'a {type(found).__name__} instead of a tensor'
+    if found.shape != expected.shape:
+        return f'{tuple(found.shape)} instead of {tuple(expected.shape)}'
+    if found.layout is not torch.strided or found.is_quantized:
+        return f'{"quantized" if found.is_quantized else "sparse"} instead of dense'
+    if expected.is_floating_point() and not found.is_floating_point():
+        return f'{_name(found.dtype)} instead of floating-point numbers'
+    if found.dtype not in DTYPES:
         kept = expected.dtype if expected.dtype in DTYPES else torch.float32
-        return f'{_name(tensor.dtype)}, which is not kept here; convert it to {_name(kept)}'
+        return f'{_name(found.dtype)}, which is not kept here; convert it to {_name(kept)}'
     return None
 
 

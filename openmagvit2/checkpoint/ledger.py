@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from openmagvit2.checkpoint.converters import Converter
 from openmagvit2.checkpoint.converters.rules import Change, Link
-from openmagvit2.checkpoint.faults import wrong_numbers
+from openmagvit2.checkpoint.faults import unfit
 from openmagvit2.checkpoint.spill import Spill
-from openmagvit2.errors import UserError
+from openmagvit2.errors import UserError, few
 
 # Parts that a file may lack as a whole.
 OPTIONAL = ('discriminator.', 'tokenizer.')
@@ -32,6 +32,23 @@ class Report:
         return '\n'.join(
             f'{group:<{width}}  {count:>5}  {action}' for group, count, action in self.rows
         )
+
+
+class Misfit(UserError):
+    """A file of a system that is of another config.
+
+    Args:
+        problem: What does not fit, a sentence.
+        converter: Converter of the system.
+        state: All tensors of the file.
+    """
+
+    def __init__(self, problem: str, converter: Converter, state: dict[str, Tensor]) -> None:
+        super().__init__(
+            f'{problem} Give the config that belongs to it; --list shows those of the official '
+            f'files.'
+        )
+        self.problem, self.converter, self.state = problem, converter, state
 
 
 class Ledger:
@@ -59,25 +76,12 @@ class Ledger:
         self.left = dict(state)
         self.report = Report()
 
-    def absent(self, links: Sequence[Link]) -> tuple[str, ...]:
-        """Return the optional parts of ours of which the file has no tensor."""
-        found = {
-            part
-            for part in OPTIONAL
-            for link in links
-            if link.ours[0].startswith(part) and any(name in self.state for name in link.official)
-        }
-        return tuple(part for part in OPTIONAL if part not in found)
-
-    def take(
-        self, links: Sequence[Link], what: str, optional: tuple[str, ...]
-    ) -> dict[str, Tensor]:
-        """Convert tensors that are left to ours.
+    def take(self, links: Sequence[Link], what: str) -> dict[str, Tensor]:
+        """Convert tensors that are left to ours, but those of an optional part that is absent.
 
         Args:
             links: Which tensors become which.
             what: Kind of the weights, for the report: 'raw' or 'averages'.
-            optional: Beginnings of our names that the file may lack.
 
         Returns:
             Tensors by our names.
@@ -85,12 +89,9 @@ class Ledger:
         Raises:
             UserError: One is missing or misshaped.
         """
-        present = [
-            link
-            for link in links
-            if not link.ours[0].startswith(optional)
-            or any(name in self.left for name in link.official)
-        ]
+        there = [link for link in links if any(name in self.left for name in link.official)]
+        absent = tuple(p for p in OPTIONAL if not any(link.ours[0].startswith(p) for link in there))
+        present = [link for link in links if not link.ours[0].startswith(absent)]
         self._check(present, what)
         taken: dict[str, Tensor] = {}
         for link in present:
@@ -98,10 +99,9 @@ class Ledger:
             taken.update(zip(link.ours, changed(link.to_ours, tensors, self.spill), strict=True))
         for group, count in _groups(taken, 'tokenizer.').items():
             self.report.add(group, count, f'taken, {what}')
-        for part in optional:
-            names = [name for link in links for name in link.ours if name.startswith(part)]
-            if not any(name in taken for name in names):
-                self.report.add(part.rstrip('.'), len(names), f'not in the file, {what}')
+        for part in absent:
+            count = sum(name.startswith(part) for link in links for name in link.ours)
+            self.report.add(part.rstrip('.'), count, f'not in the file, {what}')
         return taken
 
     def _check(self, links: Sequence[Link], what: str) -> None:
@@ -109,14 +109,13 @@ class Ledger:
         for link in links:
             expected = link.to_official([own[name].detach().to('meta') for name in link.ours])
             for name, tensor in zip(link.official, expected, strict=True):
-                fault = _fault(name, self.left.get(name), tensor)
-                wrong += [fault] if fault else []
+                absent = name not in self.left
+                fault = 'missing' if absent else unfit(self.left[name], tensor)
+                wrong += [f'{name} is {fault}'] if fault else []
         if wrong:
             kind = 'raw weights' if what == 'raw' else what
-            raise UserError(
-                f'The file does not fit this config ({kind}): {_first(wrong, "; ")}. '
-                f'{self.converter.advice(self.state)}'
-            )
+            problem = f'The file does not fit this config ({kind}): {few(wrong)}.'
+            raise Misfit(problem, self.converter, self.state)
 
     def account(self) -> None:
         """Drop the tensors that are left, and report why.
@@ -124,29 +123,18 @@ class Ledger:
         Raises:
             UserError: Some belong to a network, which the config does not have.
         """
-        self._drop_derived()
         for lost in self.converter.lost(self.model):
-            self._drop(lost.label, [n for n in self.left if lost.covers(n)], f'dropped: {lost.why}')
+            names = [name for name in self.left if lost.covers(name)]
+            for name in names:
+                lost.check(name, self.left[name])
+            self._drop(lost.label, names, f'dropped: {lost.why}')
         self._drop_training()
         foreign = [name for name in self.left if name.startswith(self.converter.weights)]
         if foreign:
-            raise UserError(
-                f'The file has tensors that this config does not: {_first(foreign, ", ")}. '
-                f'{self.converter.advice(self.state)}'
-            )
+            problem = f'The file has tensors that this config does not: {few(foreign)}.'
+            raise Misfit(problem, self.converter, self.state)
         for group, count in _groups(self.left, 'loss.').items():
             self.report.add(group, count, 'dropped: not part of the model')
-
-    def _drop_derived(self) -> None:
-        """Check and drop what follows from the config."""
-        for rule in self.converter.derived(self.model):
-            names = [name for name in self.left if name in rule.tensors]
-            for name in names:
-                fault = _fault(name, self.left[name], self.left[name])
-                if fault:
-                    raise UserError(f'The file is no file of this system: {fault}.')
-                rule.check(name, self.left[name])
-            self._drop(rule.what, names, 'dropped: follows from the config')
 
     def _drop_training(self) -> None:
         """Drop the discriminator, with its averages, where the config or the file has none."""
@@ -174,20 +162,3 @@ def changed(change: Change, tensors: list[Tensor], spill: Spill | None) -> list[
 def _groups(names: Iterable[str], deep: str) -> Counter[str]:
     """Count names by their first part, or by the first two if they begin with ``deep``."""
     return Counter('.'.join(n.split('.')[: 2 if n.startswith(deep) else 1]) for n in names)
-
-
-def _fault(name: str, tensor: object, expected: Tensor) -> str | None:
-    """Return what is wrong with a tensor of a file, or None."""
-    if tensor is None:
-        return f'{name} is missing'
-    if not isinstance(tensor, Tensor):
-        return f'{name} is a {type(tensor).__name__} instead of a tensor'
-    if tensor.shape != expected.shape:
-        return f'{name} is {tuple(tensor.shape)} instead of {tuple(expected.shape)}'
-    wrong = wrong_numbers(tensor, expected)
-    return f'{name} is {wrong}' if wrong else None
-
-
-def _first(items: Sequence[str], separator: str) -> str:
-    more = f' and {len(items) - 3} more' if len(items) > 3 else ''
-    return separator.join(items[:3]) + more

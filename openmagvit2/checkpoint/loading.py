@@ -8,8 +8,8 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from openmagvit2.checkpoint.converters import is_official
-from openmagvit2.checkpoint.entries import fitted
-from openmagvit2.checkpoint.faults import wrong_numbers
+from openmagvit2.checkpoint.faults import unfit
+from openmagvit2.checkpoint.names import fitted
 from openmagvit2.checkpoint.reading import read_checkpoint
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.errors import UserError, faults
@@ -49,15 +49,9 @@ def check_weights(
     own = model.state_dict()
     missing = required([k for k in own if k not in state], optional)
     unexpected = required([k for k in state if k not in own], optional)
-    misshaped, unfit = [], []
-    for name, expected in own.items():
-        value = state.get(name, expected)
-        shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
-        if shape != tuple(expected.shape):
-            misshaped.append(f'{name} {shape} instead of {tuple(expected.shape)}')
-        elif wrong := wrong_numbers(value, expected):
-            unfit.append(f'{name} {wrong}')
-    found = faults(dict(missing=missing, unexpected=unexpected, misshaped=misshaped, unfit=unfit))
+    wrong = {name: unfit(state[name], own[name]) for name in own if name in state}
+    named = [f'{name} {text}' for name, text in wrong.items() if text]
+    found = faults(dict(missing=missing, unexpected=unexpected, unfit=named))
     if found:
         raise UserError(
             f'{source} does not fit this config: {found}. Use the config it was trained with.'

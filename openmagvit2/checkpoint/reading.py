@@ -5,14 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.logging import print_log
 from torch import Tensor
 
-from openmagvit2.checkpoint.containers import joined, opened
-from openmagvit2.checkpoint.entries import picked, sole
+from openmagvit2.checkpoint.containers import joined, opened, picked
 from openmagvit2.checkpoint.flax_msgpack import is_msgpack, read_msgpack
 from openmagvit2.checkpoint.mistaken import check_beginning
-from openmagvit2.checkpoint.prefixes import unwrapped
+from openmagvit2.checkpoint.names import unwrapped
 from openmagvit2.checkpoint.safetensors_file import is_safetensors, read_safetensors
 from openmagvit2.checkpoint.sharded import is_sharded, read_sharded
 from openmagvit2.checkpoint.torchscript import is_torchscript, read_torchscript
@@ -53,8 +51,7 @@ def read_checkpoint(path: str | Path, values: bool = True, entry: str | None = N
     if not path.is_file():
         raise UserError(f'Checkpoint {path} does not exist.')
     check_beginning(path)
-    content = _read(path)
-    return joined(_unwrapped(_weights(content, path, entry), path))
+    return joined(unwrapped(_weights(_read(path), path, entry), f'Checkpoint {path}'))
 
 
 def read_checkpoints(paths: Sequence[str | Path], entry: str | None = None) -> dict:
@@ -99,7 +96,7 @@ def _weights(content: Any, path: Path, entry: str | None) -> dict:
     if entry is not None and isinstance(content, dict):
         content = picked(content, entry, source)
     else:
-        content = sole(opened(content), source)
+        content = opened(content, source)
     _check_state(content['state_dict'], f'{source} holds')
     if content.get('ema_state_dict') is not None:
         _check_state(content['ema_state_dict'], f'{source}: its ema_state_dict holds')
@@ -118,20 +115,6 @@ def _check_state(state: Any, source: str) -> None:
             f'{source} shapes without numbers (as {empty[0]}): it was saved from a model on the '
             f"device 'meta'."
         )
-
-
-def _unwrapped(content: dict, path: Path) -> dict:
-    """Remove wrappers' prefixes from the names of raw and averaged weights."""
-    prefixes: list[str] = []
-    for key in ('state_dict', 'ema_state_dict'):
-        if isinstance(content.get(key), dict):
-            state, found = unwrapped(content[key])
-            if found:
-                content, prefixes = content | {key: state}, prefixes + found
-    if prefixes:
-        names = ' and '.join(f'`{prefix}`' for prefix in dict.fromkeys(prefixes))
-        print_log(f'Checkpoint {path}: names are read without {names}.', 'current')
-    return content
 
 
 def dataset_meta(checkpoint: dict) -> dict:

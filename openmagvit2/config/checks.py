@@ -16,6 +16,7 @@ from openmagvit2.config.keys import (
     SETTINGS,
     check_top,
     nearest,
+    settings,
     top_level,
     unknown,
 )
@@ -70,16 +71,17 @@ def _check_dict(path: str, node: dict, place: Place) -> None:
         check_typed(path, node, registry)
     if (registry in ALONE and kind is None) or (_is_listed(path) and 'type' not in node):
         raise UserError(f'{path} must be a dict with a `type`, got {node!r}.')
-    known = known_keys(place, node, path)
+    known = settings(path) if place is None else known_keys(place, node, path)
+    cls = class_of(place, node)
     for key in node:
         if known is not None and key not in known:
-            cls = class_of(place, node)
+            of = f' of {cls.__name__}' if cls else ' there'
             hint = cls.KEY_HINTS.get(key) if isinstance(cls, Hinting) else None
-            raise UserError(unknown(f'{path}.{key}', known - {'type'}, f' of {cls.__name__}', hint))
+            raise UserError(unknown(f'{path}.{key}', known - {'type'}, of, hint))
 
 
 def _check_settings(path: str, value: Any) -> None:
-    """Check the keys of mmengine's dicts without a ``type``."""
+    """Check mmengine's dicts without a ``type``."""
     parent, _, key = path.rpartition('.')
     # Other names add a hook.
     if parent == 'default_hooks' and key not in DEFAULT_HOOKS:
@@ -87,11 +89,8 @@ def _check_settings(path: str, value: Any) -> None:
             raise UserError(unknown(path, DEFAULT_HOOKS))
     if key.endswith('_dataloader') and isinstance(value, dict):
         check_dataloader(path, value)
-    if path in SETTINGS and value is not None:
-        if not isinstance(value, dict):
-            raise UserError(f'{path} must be a dict, got {value!r}.')
-        for name in value.keys() - SETTINGS[path]:
-            raise UserError(unknown(f'{path}.{name}', SETTINGS[path]))
+    if path in SETTINGS and not isinstance(value, dict | None):
+        raise UserError(f'{path} must be a dict, got {value!r}.')
 
 
 def _check_part(path: str, value: Any, slot: Slot, owner: Place) -> None:

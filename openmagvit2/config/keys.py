@@ -53,9 +53,12 @@ def known_below(path: str) -> Collection[str]:
     """Return the keys that mmengine reads in a dict without a ``type``; '' is the whole config."""
     if not path:
         return top_level()
-    if path.endswith('_dataloader'):
-        return DATALOADER
-    return DEFAULT_HOOKS if path == 'default_hooks' else SETTINGS.get(path, set())
+    return DEFAULT_HOOKS if path == 'default_hooks' else settings(path) or ()
+
+
+def settings(path: str) -> set[str] | None:
+    """Return all keys of one of mmengine's dicts without a ``type``; None where others may be."""
+    return DATALOADER if path.endswith('_dataloader') else SETTINGS.get(path)
 
 
 def unknown(

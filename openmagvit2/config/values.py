@@ -1,53 +1,111 @@
-"""Values of a config's keys where a wrong one would end in a traceback, or in silence."""
+"""Values of the keys that no class takes: a wrong one would end in a traceback, or in silence."""
 
+import math
 import os
 import re
 from typing import Any
 
+from openmagvit2.config.annotations import fits
 from openmagvit2.config.clipping import check_clipping
-from openmagvit2.errors import UserError, check_choice
+from openmagvit2.errors import UserError
 from openmagvit2.registry import OPTIM_WRAPPER_CONSTRUCTORS, SCOPE
+from openmagvit2.signatures import Kind, Weight
 
-# The smallest whole number that a key may have; None leaves a key to its default.
-WHOLE = {
-    'global_batch_size': 1,
-    'train_cfg.max_iters': 1,
-    'train_cfg.max_epochs': 1,
-    'train_cfg.val_interval': 1,
-    'train_cfg.max_skips': 0,
-    'optim_wrapper.accumulative_counts': 1,
-    'default_hooks.checkpoint.interval': 1,
-    'default_hooks.checkpoint.max_keep': 1,
-    'default_hooks.logger.interval': 1,
-    'env_cfg.mp_cfg.opencv_num_threads': 0,
-    'log_processor.window_size': 1,
-    'log_processor.num_digits': 0,
+
+def some(types: Any, words: str) -> Kind:
+    """Return the values of some types."""
+    return Kind(words, lambda x: isinstance(x, types))
+
+
+def one_of(*choices: Any) -> Kind:
+    """Return a few values; a config may hold what cannot be hashed."""
+    return Kind(f'one of {", ".join(map(str, choices))}', choices.__contains__)
+
+
+def whole(least: int, none: bool = True, scientific: bool = False, most: float = math.inf) -> Kind:
+    """Return whole numbers.
+
+    Args:
+        least, most: The smallest and the largest.
+        none: None leaves the key to its default.
+        scientific: 1e5 is one, as a number of iterations.
+    """
+
+    def holds(x: Any) -> bool:
+        """Return whether a value is one of them."""
+        if x is None or isinstance(x, bool):
+            return x is None and none
+        number = isinstance(x, int) or (scientific and isinstance(x, float) and x.is_integer())
+        return number and least <= x <= most
+
+    return Kind(f'a whole number from {least}' + (f' to {most}' if most < math.inf else ''), holds)
+
+
+POSITIVE, ITERATIONS, SWITCH = (
+    whole(1),
+    whole(1, scientific=True),
+    some(bool | None, 'True or False'),
+)
+PART, SETTINGS = some(dict, 'a dict'), some(dict | None, 'a dict or None')
+START_METHOD = one_of(None, 'fork', 'spawn', 'forkserver')
+LEVEL = one_of('CRITICAL', 'ERROR', 'WARNING', 'INFO', 'DEBUG')
+# Seeds go to torch, numpy and Python; numpy has the smallest range.
+LARGEST_SEED = 2**32 - 1
+# By path; * stands for what comes before.
+VALUES: dict[str, Kind] = {
+    # Below the top, None draws one.
+    'seed': whole(0, none=False, most=LARGEST_SEED),
+    '*.seed': whole(0, most=LARGEST_SEED),
+    'global_batch_size': POSITIVE,
+    'resume': SWITCH,
+    'load_from': some(str | None, 'the path of a checkpoint'),
+    'work_dir': some(str | None, 'the path of a folder'),
+    'experiment_name': some(str | None, 'a name'),
+    'default_scope': Kind(f"'{SCOPE}', whose parts are built", SCOPE.__eq__),
+    'sync_bn': one_of(None, 'torch', 'mmcv'),
+    # A level may also be its number.
+    'log_level': Kind(LEVEL.words, lambda x: isinstance(x, int) or LEVEL.holds(x)),
+    'log_processor': SETTINGS,
+    'log_processor.window_size': POSITIVE,
+    'log_processor.num_digits': whole(0),
+    'log_processor.mean_pattern': some(str, 'a regular expression'),
+    'visualizer': SETTINGS,
+    'train_cfg.max_iters': ITERATIONS,
+    'train_cfg.max_epochs': ITERATIONS,
+    'train_cfg.val_interval': ITERATIONS,
+    'train_cfg.max_skips': whole(0, scientific=True),
+    'optim_wrapper': SETTINGS,
+    'optim_wrapper.accumulative_counts': POSITIVE,
+    'custom_hooks': some(list | tuple | None, 'a list of dicts'),
+    'default_hooks': SETTINGS,
+    'default_hooks.checkpoint.interval': POSITIVE,
+    'default_hooks.checkpoint.max_keep': POSITIVE,
+    'default_hooks.logger.interval': POSITIVE,
+    'randomness.deterministic': SWITCH,
+    'randomness.diff_rank_seed': SWITCH,
+    'env_cfg': PART,
+    'env_cfg.cudnn_benchmark': SWITCH,
+    'env_cfg.resource_limit': whole(1, none=False),
+    'env_cfg.mp_cfg': PART,
+    'env_cfg.mp_cfg.opencv_num_threads': whole(0),
+    'env_cfg.mp_cfg.mp_start_method': START_METHOD,
+    **dict.fromkeys(('train_dataloader', 'val_dataloader', 'test_dataloader'), SETTINGS),
+    '*_dataloader.batch_size': whole(1, none=False),
+    '*_dataloader.collate_fn': Kind(
+        "a dict, as dict(type='default_collate')", lambda x: isinstance(x, dict) or callable(x)
+    ),
+    '*_dataloader.drop_last': some(bool, 'True or False'),
+    '*_dataloader.in_order': SWITCH,
+    '*_dataloader.multiprocessing_context': START_METHOD,
+    '*_dataloader.num_batch_per_epoch': POSITIVE,
+    '*_dataloader.persistent_workers': SWITCH,
+    '*_dataloader.pin_memory': SWITCH,
+    '*_dataloader.prefetch_factor': POSITIVE,
+    '*_dataloader.timeout': Kind('a number from 0', lambda x: fits(x, Weight)),
+    '*_dataloader.worker_init_fn': PART,
 }
 # Processes that read images, also on a machine of few processors.
 MOST_WORKERS = 256
-# Keys with values of one kind, and the kind in words.
-SETTINGS = ('train_dataloader', 'val_dataloader', 'test_dataloader', 'optim_wrapper')
-SETTINGS += ('default_hooks', 'log_processor', 'visualizer')
-SWITCHES = ('randomness.deterministic', 'randomness.diff_rank_seed', 'env_cfg.cudnn_benchmark')
-SWITCHES += ('resume',)
-KINDS: dict[str, tuple[Any, str]] = {
-    **dict.fromkeys(SETTINGS, (dict | None, 'a dict or None')),
-    **dict.fromkeys(('env_cfg', 'env_cfg.mp_cfg'), (dict, 'a dict')),
-    'load_from': (str | None, 'the path of a checkpoint'),
-    'custom_hooks': (list | tuple | None, 'a list of dicts'),
-    'work_dir': (str | None, 'the path of a folder'),
-    'experiment_name': (str | None, 'a name'),
-    'log_processor.mean_pattern': (str, 'a regular expression'),
-    **dict.fromkeys(SWITCHES, (bool | None, 'True or False')),
-}
-# Seeds go to torch, numpy and Python; numpy has the smallest range.
-LARGEST_SEED = 2**32 - 1
-START_METHODS = (None, 'fork', 'spawn', 'forkserver')
-CHOICES: dict[str, tuple] = {
-    'env_cfg.mp_cfg.mp_start_method': START_METHODS,
-    'sync_bn': (None, 'torch', 'mmcv'),
-    'log_level': ('CRITICAL', 'ERROR', 'WARNING', 'INFO', 'DEBUG'),
-}
 
 
 def check_value(path: str, value: Any) -> None:
@@ -56,58 +114,30 @@ def check_value(path: str, value: Any) -> None:
     Raises:
         UserError: It is not what the key takes.
     """
-    if path.rpartition('.')[2] == 'seed':
-        _check_seed(path, value)
-    if path in WHOLE:
-        # 1e5 is a number of iterations.
-        whole = path.startswith('train_cfg.') and isinstance(value, float) and value.is_integer()
-        check_whole(path, int(value) if whole else value, WHOLE[path])
-    if path in KINDS and not isinstance(value, KINDS[path][0]):
-        raise UserError(f'{path} must be {KINDS[path][1]}, got {value!r}.')
-    # A level may also be its number.
-    if path in CHOICES and not (path == 'log_level' and isinstance(value, int)):
-        check_choice(path, value, CHOICES[path])
+    kind = VALUES.get(path) or VALUES.get(re.sub(r'^.*(\.seed|_dataloader\.\w+)$', r'*\1', path))
+    if kind:
+        kind.check(path, value)
+    if path.endswith('_dataloader.num_workers'):
+        check_workers(path, value)
     if re.fullmatch(r'optim_wrapper\.(.*\.)?clip_grad', path):
         check_clipping(path, value)
-    _check_names(path, value)
-    if re.fullmatch(r'(default_hooks|custom_hooks)\.\w+\.priority', path) and value is not None:
+    if path == 'optim_wrapper.constructor':
+        known = isinstance(value, str) and OPTIM_WRAPPER_CONSTRUCTORS.get(value)
+        if not known:
+            raise UserError(f'{path}: {OPTIM_WRAPPER_CONSTRUCTORS.unknown(value)}')
+    if re.fullmatch(r'(default_hooks|custom_hooks)\.\w+\.priority', path):
         _check_priority(path, value)
-    if path == 'env_cfg.resource_limit':
-        check_whole(path, value or 0, 1)
     if re.fullmatch(r'default_hooks\.\w+', path) and isinstance(value, (list, tuple)):
         raise UserError(f'{path} must be a dict of the hook slot, or None, got {value!r}.')
-
-
-def _check_seed(path: str, value: Any) -> None:
-    """Check a seed; None draws one, except at the top."""
-    if value is None and path != 'seed':
-        return
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST_SEED:
-        raise UserError(f'{path} must be a whole number from 0 to {LARGEST_SEED}, got {value!r}.')
 
 
 def _check_priority(path: str, value: Any) -> None:
     # Takes a second to import, which few configs need.
     from mmengine.runner.priority import Priority
 
-    known = isinstance(value, str) and value.upper() in Priority.__members__
-    if not known and not (type(value) is int and 0 <= value <= 100):
-        raise UserError(
-            f'{path} must be a whole number from 0 to 100, or one of '
-            f'{", ".join(Priority.__members__)}, got {value!r}.'
-        )
-
-
-def _check_names(path: str, value: Any) -> None:
-    """Check what mmengine looks up by a name that stands in no ``type``."""
-    if path == 'default_scope' and value != SCOPE:
-        raise UserError(f"default_scope must be '{SCOPE}', whose parts are built, got {value!r}.")
-    if path.endswith('_dataloader.collate_fn') and not (isinstance(value, dict) or callable(value)):
-        raise UserError(f"{path} must be a dict, as dict(type='default_collate'), got {value!r}.")
-    if path == 'optim_wrapper.constructor':
-        known = isinstance(value, str) and OPTIM_WRAPPER_CONSTRUCTORS.get(value)
-        if not known:
-            raise UserError(f'{path}: {OPTIM_WRAPPER_CONSTRUCTORS.unknown(value)}')
+    if not (isinstance(value, str) and value.upper() in Priority.__members__):
+        words = f'a whole number from 0 to 100, or one of {", ".join(Priority.__members__)}'
+        Kind(words, whole(0, most=100).holds).check(path, value)
 
 
 def check_typed(path: str, value: dict, registry: str) -> None:
@@ -132,25 +162,13 @@ def check_typed(path: str, value: dict, registry: str) -> None:
         )
 
 
-def check_whole(path: str, value: Any, least: int) -> None:
-    """Check a whole number; None leaves it to its default.
-
-    Raises:
-        UserError: It is none, or smaller than ``least``.
-    """
-    whole = isinstance(value, int) and not isinstance(value, bool) and value >= least
-    if value is not None and not whole:
-        raise UserError(f'{path} must be a whole number from {least}, got {value!r}.')
-
-
 def check_workers(name: str, value: Any) -> None:
     """Check a number of processes that read images.
 
     Raises:
         UserError: It is none, or more than this machine can run.
     """
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise UserError(f'{name} must be a whole number from 0, got {value!r}.')
+    whole(0, none=False).check(name, value)
     most = max(MOST_WORKERS, 4 * (os.cpu_count() or 1))
     if value > most:
         raise UserError(f'{name}={value} is more than this machine can run; take {most} at most.')

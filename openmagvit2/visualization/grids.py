@@ -11,10 +11,10 @@ from torch import Tensor
 from openmagvit2.dtypes import to_bytes
 from openmagvit2.io import write_atomically
 from openmagvit2.io.image_files import GRID_MARK, GRID_NAME
-from openmagvit2.signatures import Range
+from openmagvit2.signatures import Kind
 
 # Columns of a hook's grid. They are bounded because memory must hold the whole grid.
-Columns = Annotated[int, Range('a whole number from 1 to 100', 1, 100)]
+Columns = Annotated[int, Kind('a whole number from 1 to 100', lambda x: 1 <= x <= 100)]
 
 
 def to_uint8(images: Tensor) -> np.ndarray:

@@ -21,14 +21,15 @@ from openmagvit2.checkpoint import (
     write_checkpoint,
 )
 from openmagvit2.checkpoint.containers import packed
-from openmagvit2.checkpoint.converters import Converter, choose, is_official
-from openmagvit2.checkpoint.entries import fitted, official_names
-from openmagvit2.checkpoint.ledger import Report
+from openmagvit2.checkpoint.converters import Converter, choose
+from openmagvit2.checkpoint.ledger import Misfit, Report
+from openmagvit2.checkpoint.names import fitted
 from openmagvit2.checkpoint.sharded import is_sharded
 from openmagvit2.checkpoint.spill import Spill
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.errors import UserError
 from openmagvit2.io import make_folder, usable, usable_text
+from openmagvit2.workflows.resembling import advice
 from openmagvit2.workflows.tokenizer_inside import compare_or_add
 
 
@@ -72,7 +73,7 @@ def convert(
         file = _read(sources, entry, model, system)
         with _about(sources):
             converter = choose(model, None if to == 'official' else file['state_dict'], system)
-            if to == 'ours' and _is_ours(file, model):
+            if to == 'ours' and is_ours(file, model):
                 same = entry is None and Path(sources[0]).suffix == target.suffix
                 content = _in_another_format(file, model, sources[0], same)
             else:
@@ -86,14 +87,18 @@ def convert(
 
 @contextmanager
 def _about(sources: Sequence[str | Path]) -> Iterator[None]:
-    """Put the names of the files before an error about their content that names none of them."""
+    """Put the names of the files before an error about their content that names none of them, and
+    say which published file they resemble if they do not fit the config.
+    """
     try:
         yield
     except UserError as error:
-        names = list(map(str, sources))
-        if any(name in str(error) for name in names):
+        names, text = list(map(str, sources)), str(error)
+        if isinstance(error, Misfit) and (found := advice(error.converter, error.state)):
+            text = f'{error.problem} {found}'
+        elif any(name in text for name in names):
             raise
-        raise UserError(f'{", ".join(names)}: {error}') from error
+        raise UserError(f'{", ".join(names)}: {text}') from error
 
 
 def _read(
@@ -130,17 +135,6 @@ def _reported(file: dict, content: dict, report: Report, bare: bool = False) -> 
     report.add(', '.join(beside), len(beside), 'dropped: entries beside the weights')
     print(report)
     return content | kept
-
-
-def _is_ours(file: dict, model: nn.Module) -> bool:
-    """Return whether a file is a checkpoint of ours, also where that shows in no single name."""
-    state = file['state_dict']
-    if is_ours(file):
-        return True
-    own = {name for name in model.state_dict() if not name.startswith(TRAINING_ONLY)}
-    # Some official files have our names.
-    official = official_names(choose(model, state), model)
-    return own <= state.keys() and not is_official(state) and not own <= official
 
 
 def _gather(sources: Sequence[str | Path], target: Path, model: nn.Module, weights: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from openmagvit2.apis import list_models, model_info
-from openmagvit2.apis.models import configs_folder
+from openmagvit2.apis.models import configs_folder, published_files
 from openmagvit2.registry import CONVERTERS
 
 ROOT = Path(__file__).parents[2]
@@ -23,10 +23,6 @@ def official(entry) -> list[dict]:
     """The published files of an entry."""
     files = entry['official'] or []
     return files if isinstance(files, list) else [files]
-
-
-def config_name(path: str) -> str:
-    return path.removeprefix('configs/').removesuffix('.py')
 
 
 @pytest.mark.parametrize(('file', 'entry'), ENTRIES, ids=[entry['name'] for _, entry in ENTRIES])
@@ -59,17 +55,9 @@ def test_configs_without_an_entry():
             assert float(promised[2]) in [value.get(key) for value in values], name
 
 
-def test_converters_know_the_same_files():
+def test_published_files_have_converters():
     """What `tools/convert_checkpoint.py --list` prints."""
-    ours = {
-        (published['file'], published['converter'], published['repository'], entry['name'])
-        for _, entry in ENTRIES
-        for published in official(entry)
-    }
-    theirs = {
-        (file.name, name, file.repository.removesuffix(' (v1)'), config_name(file.config))
-        for name in CONVERTERS.names()
-        for file in CONVERTERS.get(name).files
-    }
-    # One file may have rows of several configs, as those with rejection.
-    assert theirs <= ours and {row[:3] for row in theirs} == {row[:3] for row in ours}
+    for name, file in published_files():
+        assert file['converter'] in CONVERTERS.names() and name in list_models()
+    files = {tuple(file.values()) for _, entry in ENTRIES for file in official(entry)}
+    assert {tuple(file.values()) for _, file in published_files()} == files

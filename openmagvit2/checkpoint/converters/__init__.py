@@ -3,7 +3,6 @@
 from openmagvit2.checkpoint.converters import rules
 from openmagvit2.checkpoint.converters.base import (
     Converter,
-    OfficialFile,
     choose,
     converters,
     is_official,
@@ -38,7 +37,6 @@ __all__ = [
     'LlamaGenAr',
     'MaskGit',
     'MaskGitTorch',
-    'OfficialFile',
     'OmniTokenizer',
     'OpenMagvit2',
     'Rq',

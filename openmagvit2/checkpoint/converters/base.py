@@ -1,48 +1,24 @@
-"""The contract of converters: an official system's files, how to detect them, and the rules."""
+"""The contract of converters: how to detect a system's files, what is in them, and the rules."""
 
 import re
-from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from openmagvit2.checkpoint.converters.rules import (
-    NO_RESTARTS,
-    Derived,
-    Link,
-    Lost,
-    Rule,
-    first_link,
-)
+from openmagvit2.checkpoint.converters.rules import NO_RESTARTS, Link, Lost, Rule, first_link
+from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.errors import UserError
 from openmagvit2.registry import CONVERTERS
-
-
-@dataclass(frozen=True)
-class OfficialFile:
-    """A published file.
-
-    Attributes:
-        name: Name of the file.
-        repository: Its repository, as ``'TencentARC/Open-MAGVIT2-AR-B-256-resolution'``.
-        config: Our config of it, as ``'configs/ar_b_256.py'``.
-        layout: Result of :meth:`Converter.layout` for it.
-    """
-
-    name: str
-    repository: str
-    config: str
-    layout: tuple | None = None
 
 
 class Converter:
     """Converts between the files of an official system and checkpoints of ours.
 
-    A subclass defines :meth:`rules`.
+    A subclass defines :meth:`rules`. Published files are in the ``metafile.yml`` of their configs.
 
     Attributes:
-        files: The published files, for ``--list`` and for advice on files that do not fit.
+        stage: 'tokenizer' or 'generator', where all files are of one.
         configs: Names of small configs; a shared test converts each there and back.
         marks: Beginnings of names that files of this system have and ours never.
         averages: Beginning of the names of averaged weights, None where files have none.
@@ -55,14 +31,14 @@ class Converter:
         bare: A file is the state dict itself, not a dict that has it as ``state_dict``.
         container: Name of the state dict in a file that is not bare.
         nested: Where a training's own file keeps the state dicts of its parts, whose names differ:
-            paths of entries. Together they are the state dict.
+            paths of entries, as ``'trainer.net'``. Together they are the state dict.
         beside: Names of entries beside the state dict that are state dicts of parts. Their
             tensors get the names ``beside.<entry>.<name>``.
         prefixes: What wrappers of the model put before the names of an entry's tensors, by entry;
             written on the way back.
     """
 
-    files: tuple[OfficialFile, ...] = ()
+    stage: str | None = None
     configs: tuple[str, ...] = ()
     marks: tuple[str, ...] = ()
     averages: str | None = None
@@ -71,7 +47,7 @@ class Converter:
     separate: ClassVar[dict[str, tuple[str, ...]]] = {}
     bare: bool = False
     container: str = 'state_dict'
-    nested: tuple[tuple[str, ...], ...] = ()
+    nested: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
     prefixes: ClassVar[dict[str, str]] = {}
 
@@ -80,7 +56,10 @@ class Converter:
         return any(name.startswith(self.marks) for name in state)
 
     def rules(self, model: nn.Module) -> list[Rule]:
-        """Return the rules for a model, which may be on the meta device; the first match wins."""
+        """Return the rules for a model, which may be on the meta device; the first match wins.
+
+        It is of the system's :attr:`stage`, and has no :meth:`misfit`.
+        """
         raise NotImplementedError
 
     def misfit(self, model: nn.Module) -> str | None:
@@ -93,28 +72,28 @@ class Converter:
         """
         return state
 
+    def unpublished(self, state: dict[str, Tensor]) -> str:
+        """Return advice on a file of a kind that is not among the published ones; mostly empty."""
+        return ''
+
     def average(self, official: str) -> str:
         """Return the name of the average of a parameter."""
         raise NotImplementedError
 
-    def average_settings(self) -> dict[str, Tensor]:
-        """Return what a file has beside its averages, such as their decay, to write it back."""
-        return {}
-
-    def layout(self, state: dict[str, Tensor]) -> tuple | None:
-        """Return what distinguishes the networks of :attr:`files`."""
-        return None
-
     def homeless(self, model: nn.Module) -> list[str]:
-        """Return the names of ours that no rule covers."""
-        rules = self.rules(model)
-        lost = self.lost(model)
-        names = [
+        """Return what the system has no place for: a part of another kind, or names of ours that no
+        rule covers.
+        """
+        stage = 'generator' if is_generator(model) else 'tokenizer'
+        part = self.misfit(model) if self.stage in (None, stage) else stage
+        if part:
+            return [part]
+        rules, lost = self.rules(model), self.lost(model)
+        return [
             name
             for name in model.state_dict()
             if first_link(rules, name) is None and not any(rule.covers(name) for rule in lost)
         ]
-        return names + [part for part in [self.misfit(model)] if part]
 
     def links(self, model: nn.Module) -> list[Link]:
         """Return all links of a model, in the order of its state dict.
@@ -125,7 +104,8 @@ class Converter:
         homeless = self.homeless(model)
         if homeless:
             raise UserError(
-                f'{self._no_place(homeless)}: the config is of no model of that system.'
+                f'The official layout of {type(self).__name__} has no place for {homeless[0]} '
+                f'({len(homeless)} such): the config is of no model of that system.'
             )
         rules, links, placed = self.rules(model), [], set()
         for name in model.state_dict():
@@ -135,55 +115,9 @@ class Converter:
                 placed.update(link.ours)
         return links
 
-    def check_system(self, model: nn.Module, state: dict[str, Tensor]) -> None:
-        """Check that a model has the parts of this system's, whose file it is given.
-
-        Raises:
-            UserError: The file is of this system, and the model is not.
-        """
-        homeless = self.homeless(model)
-        if homeless and self.detects(state):
-            raise UserError(
-                f'The file is not of this config: {self._no_place(homeless)}. {self.advice(state)}'
-            )
-
-    def _no_place(self, homeless: list[str]) -> str:
-        return (
-            f'the official layout of {type(self).__name__} has no place for {homeless[0]} '
-            f'({len(homeless)} such)'
-        )
-
-    def derived(self, model: nn.Module) -> list[Derived]:
-        """Return the rules for official tensors that are computed from the model."""
-        return [rule for rule in self.rules(model) if isinstance(rule, Derived)]
-
     def lost(self, model: nn.Module) -> list[Lost]:
         """Return the rules for official tensors that ours do not keep."""
         return [*(rule for rule in self.rules(model) if isinstance(rule, Lost)), NO_RESTARTS]
-
-    def resembling(self, state: dict[str, Tensor]) -> list[OfficialFile]:
-        """Return which of :attr:`files` an official state dict may be, damaged ones too."""
-        tensors = {name: x for name, x in state.items() if isinstance(x, Tensor)}
-        try:
-            layout = self.layout(tensors)
-        except (IndexError, TypeError):  # of a tensor with too few axes
-            return []
-        return [file for file in self.files if layout is not None and file.layout == layout]
-
-    def advice(self, state: dict[str, Tensor]) -> str:
-        """Suggest what to do with a file that does not fit, by the official file that it resembles,
-        of this system or another.
-        """
-        others = (c.resembling(state) for c in converters() if c.detects(state))
-        found = self.resembling(state) or next(filter(None, others), [])
-        if not found:
-            return 'Give the config that belongs to it; --list shows those of the official files.'
-        files = ' or '.join(file.name for file in found)
-        configs = ' or '.join(dict.fromkeys(file.config for file in found))
-        return (
-            f'It looks like {files}: give {configs}, or fetch the file again if that is what you '
-            f'gave.'
-        )
 
 
 def converters() -> list[Converter]:
@@ -209,8 +143,8 @@ def choose(
         name: Name of the class, where several systems hold the same model.
 
     Returns:
-        The first that fits both; where none does one that knows the file, rather one with such a
-        file among its own, or the first of all: its errors say what is wrong.
+        The first that fits both; the first that knows the file, or the first of all, where none
+        does: its errors say what is wrong.
 
     Raises:
         UserError: There is no converter called ``name``.
@@ -222,8 +156,7 @@ def choose(
             listed = ', '.join(CONVERTERS.names())
             raise UserError(f'There is no converter {name!r}; choose one of {listed}.')
     known = [c for c in every if state is not None and c.detects(state)] or every
-    fitting = next((c for c in known if not c.homeless(model)), None)
-    return fitting or next((c for c in known if state and c.resembling(state)), known[0])
+    return next((c for c in known if not c.homeless(model)), known[0])
 
 
 def bit_values(bits: int) -> Tensor:

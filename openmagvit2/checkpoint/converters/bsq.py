@@ -7,12 +7,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from openmagvit2.checkpoint.converters.base import Converter, OfficialFile, bit_values
+from openmagvit2.checkpoint.converters.base import Converter, bit_values
 from openmagvit2.checkpoint.converters.rules import Lost, Rename, Rule, reshape
-from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.registry import CONVERTERS
 
-PAGE = 'https://utexas.box.com/s'
 BLOCK = (
     ('norm1.', 'ln_1.'),
     ('attention.qkv.weight', 'attn.in_proj_weight'),
@@ -49,14 +47,7 @@ EMA = 'ema_state_dict'
 class Bsq(Converter):
     """Tokenizers with averages beside the weights; the discriminator of a file stays behind."""
 
-    files = tuple(
-        OfficialFile(name, f'{PAGE}/{page}', f'configs/bsq/{config}.py', layout)
-        for name, page, config, layout in (
-            ('bsqvit_b18g18.pt', 'nt9g741b1cu4nidygd3a3e26clpemr0n', 'vit_18_256', (18, 1)),
-            ('bsqvit_b18g2.pt', 'k5249jg1c6iznslsl89lwqqg6woqg27o', 'vit_18_joint_256', (18, 9)),
-            ('bsqvit_b36g36.pt', 'a7w3lw5q4dzxun3ai9uthhc3y8ade0pw', 'vit_36_256', (36, 1)),
-        )
-    )
+    stage = 'tokenizer'
     configs = ('tiny/bsq_32',)
     marks = (
         'encoder.transformer.resblocks.',
@@ -75,8 +66,6 @@ class Bsq(Converter):
         return 'encoder.conv1.weight' in state and 'quant_embed.weight' in state
 
     def rules(self, model: nn.Module) -> list[Rule]:
-        if is_generator(model):
-            return []
         return [
             *RULES,
             reshape(
@@ -95,26 +84,16 @@ class Bsq(Converter):
         ]
 
     def misfit(self, model: Any) -> str | None:
-        """Return a generator, or a quantizer that is not binary on a sphere."""
-        if is_generator(model):
-            return 'generator'
+        """Return a quantizer that is not binary on a sphere."""
         spherical = getattr(model.quantizer, 'spherical', False)
         return None if spherical else 'quantizer that is not binary and spherical'
 
     def average(self, official: str) -> str:
         return self.averages + official
 
-    def layout(self, state: dict[str, Tensor]) -> tuple | None:
-        """Return the bits and those of a group of the entropy."""
-        bits = getattr(state.get('quant_embed.bias'), 'shape', None)
-        group = getattr(state.get('quantize.group_basis'), 'shape', None)
-        return None if bits is None or group is None else (*bits, *group)
-
     def _places(self, model: Any) -> dict[str, Tensor]:
         """Return the buffers of the quantizer, in raw weights and in averages."""
-        bits = getattr(model.quantizer, 'num_bits', None)
-        if bits is None:
-            return {}
+        bits = model.quantizer.num_bits
         sizes = {'basis': bits, 'group_basis': bits // model.quantizer.entropy_groups}
         return {
             f'{prefix}quantize.{name}': bit_values(size)

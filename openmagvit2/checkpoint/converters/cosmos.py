@@ -6,16 +6,12 @@ See docs/reference/specification.md, Show-o and Cosmos.
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from openmagvit2.checkpoint.converters.base import Converter, OfficialFile
-from openmagvit2.checkpoint.converters.ibq import NETWORKS
+from openmagvit2.checkpoint.converters.base import Converter
 from openmagvit2.checkpoint.converters.rules import UNKEPT, Derived, Link, Rule, first_link
-from openmagvit2.checkpoint.stages import is_generator
+from openmagvit2.checkpoint.converters.taming import NETWORKS
 from openmagvit2.registry import CONVERTERS
-
-# Channels of 4x4 patches.
-PATCH = 48
 
 
 class Float32(Rule):
@@ -38,16 +34,7 @@ class Float32(Rule):
 class Cosmos(Converter):
     """A tokenizer around finite scalar codes; the way back has the names of the official class."""
 
-    files = tuple(
-        OfficialFile(
-            f'{part}.jit',
-            f'nvidia/Cosmos-0.1-Tokenizer-{name}',
-            f'configs/cosmos/{config}.py',
-            (samplers, PATCH),
-        )
-        for name, config, samplers in (('DI16x16', 'fsq_di16', 2), ('DI8x8', 'fsq_di8', 1))
-        for part in ('autoencoder', 'encoder', 'decoder')
-    )
+    stage = 'tokenizer'
     configs = ('tiny/cosmos_32',)
     marks = ('quant_conv.', 'post_quant_conv.', 'quantizer._levels', 'inv_quant.')
 
@@ -55,22 +42,15 @@ class Cosmos(Converter):
         return [Float32(*NETWORKS), *_buffers(model), *UNKEPT]
 
     def misfit(self, model: nn.Module) -> str | None:
-        """Return a generator, or a quantizer without levels."""
-        if is_generator(model):
-            return 'generator'
-        return None if hasattr(model.quantizer, 'levels') else 'a quantizer without levels'
-
-    def layout(self, state: dict[str, Tensor]) -> tuple | None:
-        """Return the number of downsamplings, and the channels that the encoder reads."""
-        entry = state.get('encoder.conv_in.weight')
-        found = {name.split('.')[2] for name in state if '.downsample.conv.weight' in name}
-        return None if entry is None else (len(found), entry.shape[1])
+        """Return a quantizer of another kind."""
+        kinds = [cls.__name__ for cls in type(model.quantizer).__mro__]
+        return None if 'FSQ' in kinds else f'quantizer {kinds[0]}'
 
 
 def _buffers(model: nn.Module) -> list[Rule]:
     """Return what archives have beside their weights: wavelets, levels and table of codes."""
-    levels = getattr(getattr(model, 'quantizer', None), 'levels', None)
-    if levels is None or math.prod(levels) > 2**20:
+    levels = model.quantizer.levels
+    if math.prod(levels) > 2**20:
         return []
     kind = model.encoder.patches.kind
     wavelets = torch.full((2,), 0.5**0.5 if kind == 'haar' else 1.0, device='cpu')

@@ -8,10 +8,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from openmagvit2.checkpoint.converters.base import Converter, OfficialFile, bit_values
-from openmagvit2.checkpoint.converters.ibq import CNN
+from openmagvit2.checkpoint.converters.base import Converter, bit_values
 from openmagvit2.checkpoint.converters.rules import UNKEPT, Link, Lost, Rule, first_link
-from openmagvit2.checkpoint.stages import is_generator
+from openmagvit2.checkpoint.converters.taming import CNN
 from openmagvit2.registry import CONVERTERS
 
 # Convolutions and norms lie one level deeper than ours, in most files.
@@ -24,15 +23,7 @@ MASKS = tuple(f'{part}.lfq.mask' for part in ('quantizer', 'quantize'))
 class Infinity(Converter):
     """Tokenizers, a state dict named ``vae``; the transformers need a text encoder."""
 
-    files = tuple(
-        OfficialFile(
-            f'infinity_vae_d{bits}.pth',
-            'FoundationVision/Infinity',
-            f'configs/infinity/bsq_d{bits}_256.py',
-            ('tokenizer', bits),
-        )
-        for bits in (16, 24, 32, 64)
-    )
+    stage = 'tokenizer'
     configs = ('tiny/infinity_32',)
     marks = (*MASKS, 'encoder.conv_in.conv.', 'decoder.conv_in.conv.')
     container = 'vae'
@@ -42,31 +33,22 @@ class Infinity(Converter):
         return {_deeper(name): tensor for name, tensor in state.items()}
 
     def rules(self, model: nn.Module) -> list[Rule]:
-        bits = getattr(model, 'quantizer', None)
-        masks = {} if bits is None else {name: bit_values(bits.width) for name in MASKS}
         return [
             _Deeper(),
             Lost(
                 MASKS.__contains__,
                 'powers of two, which nothing reads; made anew on the way back',
                 label='masks of bits',
-                fill=masks,
+                fill={name: bit_values(model.quantizer.width) for name in MASKS},
             ),
             *UNKEPT,
         ]
 
     def misfit(self, model: Any) -> str | None:
-        """Return a generator, or a quantizer that is not bitwise over several scales."""
-        if is_generator(model):
-            return 'generator'
+        """Return a quantizer that is not bitwise over several scales."""
         scales, learned = getattr(model.quantizer, 'scales', None), list(model.quantizer.children())
         tensors = any(part.state_dict() for part in learned)
         return None if scales and not tensors else 'another quantizer'
-
-    def layout(self, state: dict[str, Tensor]) -> tuple | None:
-        """Return ('tokenizer', bits)."""
-        bias = state.get('encoder.conv_out.conv.bias')
-        return None if bias is None else ('tokenizer', bias.numel())
 
 
 class _Deeper(Rule):

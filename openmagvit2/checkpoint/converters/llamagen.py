@@ -6,34 +6,26 @@ See docs/reference/specification.md, LlamaGen.
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from openmagvit2.checkpoint.converters.base import Converter, OfficialFile, count
-from openmagvit2.checkpoint.converters.ibq import TABLE
+from openmagvit2.checkpoint.converters.base import Converter, count
 from openmagvit2.checkpoint.converters.rules import NO_LECAM, Lost, Rename, Rule
-from openmagvit2.checkpoint.converters.vqgan import table_misfit
-from openmagvit2.checkpoint.stages import is_generator
+from openmagvit2.checkpoint.converters.taming import TABLE, table_misfit
 from openmagvit2.registry import CONVERTERS
 
-LLAMAGEN, TEXT = 'FoundationVision/LlamaGen', 'peizesun/llamagen_t2i'
-# File, repository, config, and the result of layout(): levels of a tokenizer.
-FILES = tuple(
-    OfficialFile(f'{name}.pt', repository, f'configs/llamagen/{config}.py', layout)
-    for name, repository, config, layout in (
-        ('vq_ds16_c2i', LLAMAGEN, 'vq_16', ('tokenizer', 5)),
-        ('vq_ds8_c2i', LLAMAGEN, 'vq_8', ('tokenizer', 4)),
-        ('vq_ds16_t2i', TEXT, 'vq_16_t2i', ('tokenizer', 5)),
-    )
-)
 MIDDLE = ('block_1', 'attn_1', 'block_2')
-USED = 'quantize.codebook_used'
+USED = Lost(
+    'quantize.codebook_used',
+    'tokens of the last steps of a training, for its log',
+    fill={'quantize.codebook_used': torch.zeros(65536, device='cpu')},
+)
 
 
 @CONVERTERS.register_module()
 class LlamaGen(Converter):
     """Tokenizers with unit codes, whose levels are listed in the order of execution."""
 
-    files = FILES
+    stage = 'tokenizer'
     configs = ('tiny/llamagen_vq_32',)
     marks = ('encoder.conv_blocks.', 'decoder.conv_blocks.')
     container = 'model'
@@ -42,18 +34,11 @@ class LlamaGen(Converter):
 
     def rules(self, model: Any) -> list[Rule]:
         discriminator = Rename('discriminator.', 'beside.discriminator.')
-        return [*_tokenizer(model), discriminator, NO_LECAM, _used()]
+        return [*_tokenizer(model), discriminator, NO_LECAM, USED]
 
     def misfit(self, model: Any) -> str | None:
         """Return a quantizer of another kind: other systems have the same names."""
-        if is_generator(model):
-            return f'backbone {type(model.backbone).__name__}'
         return table_misfit(model, unit=True)
-
-    def layout(self, state: dict[str, Tensor]) -> tuple | None:
-        """Return ('tokenizer', levels)."""
-        levels = count(state, r'encoder\.conv_blocks\.(\d+)\.')
-        return ('tokenizer', levels) if levels else None
 
 
 def _tokenizer(tokenizer: nn.Module) -> list[Rule]:
@@ -79,9 +64,3 @@ def _tokenizer(tokenizer: nn.Module) -> list[Rule]:
         for name in ('conv_in', 'norm_out', 'conv_out')
     ]
     return [*rules, *TABLE]
-
-
-def _used() -> Rule:
-    return Lost(
-        USED, 'tokens of the last steps of a training, for its log', fill={USED: torch.zeros(65536)}
-    )

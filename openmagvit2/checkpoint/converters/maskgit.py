@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from openmagvit2.checkpoint.converters.base import Converter, OfficialFile, count
+from openmagvit2.checkpoint.converters.base import Converter, count
 from openmagvit2.checkpoint.converters.rules import (
     UNKEPT,
     Convert,
@@ -25,7 +25,6 @@ from openmagvit2.registry import CONVERTERS
 LAYER = 'params.TransformerLayer_{i}.'
 ATTENTION = f'{LAYER}Attention_0.self_attention.'
 BLOCK = 'backbone.blocks.{i}.'
-WORDS, CODES = 'params.Embed_0.word_embeddings.embedding', 'params.quantizer.codebook'
 
 
 @CONVERTERS.register_module()
@@ -35,18 +34,6 @@ class MaskGit(Converter):
     A transformer may also have a tokenizer of another kind, which official files cannot hold.
     """
 
-    files = tuple(
-        OfficialFile(
-            f'{name}_imagenet256_checkpoint',
-            'google-research/maskgit',
-            f'configs/maskgit/{config}.py',
-            layout,
-        )
-        for name, config, layout in (
-            ('tokenizer', 'vq_256', ('tokenizer', 1024, 256)),
-            ('maskgit', 'maskgit_256', ('generator', 2025, 768)),
-        )
-    )
     configs = ('tiny/maskgit_32_official', 'tiny/maskgit_vq_32')
     marks = (
         'params.Embed_0.',
@@ -67,17 +54,10 @@ class MaskGit(Converter):
             tokenizer = Under('tokenizer.', '', own)
         return [*self._transformer(model.backbone.num_heads), tokenizer]
 
-    def layout(self, state: dict[str, Tensor]) -> tuple | None:
-        """Return ('generator', rows of the table, width) or ('tokenizer', codes, channels)."""
-        for name, kind in ((WORDS, 'generator'), (CODES, 'tokenizer')):
-            if name in state:
-                return kind, *state[name].shape
-        return None
-
     @staticmethod
     def _transformer(heads: int) -> list[Rule]:
         return [
-            Rename('head.embeddings.0.weight', WORDS),
+            Rename('head.embeddings.0.weight', 'params.Embed_0.word_embeddings.embedding'),
             Rename(
                 'backbone.position_embedding.weight', 'params.Embed_0.position_embeddings.embedding'
             ),
@@ -120,7 +100,7 @@ def _tokenizer(model: Any) -> list[Rule]:
     up = [f'up.{i}.block.{j}' for i in reversed(range(levels)) for j in range(per_level)]
     middle = [f'mid_block.{j}' for j in range(per_level)]
     resample = [f'up.{i}.upsample.conv' for i in reversed(range(1, levels))]
-    rules: list[Rule] = [Rename('quantizer.embedding.weight', CODES)]
+    rules: list[Rule] = [Rename('quantizer.embedding.weight', 'params.quantizer.codebook')]
     for part, blocks, convs in (
         ('encoder', [*down, *middle], ['conv_in', 'conv_out']),
         ('decoder', [*middle, *up], ['conv_in', *resample, 'conv_out']),

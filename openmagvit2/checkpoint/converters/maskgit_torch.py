@@ -2,9 +2,8 @@
 
 from torch import Tensor, nn
 
-from openmagvit2.checkpoint.converters.base import Converter, OfficialFile
+from openmagvit2.checkpoint.converters.base import Converter
 from openmagvit2.checkpoint.converters.rules import UNKEPT, Rename, Rule, Under
-from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.registry import CONVERTERS
 
 # MaskGIT's convolutional networks in torch.
@@ -19,14 +18,7 @@ MASKGIT = (
 class MaskGitTorch(Converter):
     """The torch port of MaskGIT's tokenizer, which TiTok and RAR use."""
 
-    files = (
-        OfficialFile(
-            'maskgit-vqgan-imagenet-f16-256.bin',
-            'fun-research/TiTok',
-            'configs/titok/proxy.py',
-            (1024, 256),
-        ),
-    )
+    stage = 'tokenizer'
     configs = ('tiny/titok_proxy_32',)
     marks = ('quantize.embedding.weight',)
     bare = True
@@ -34,14 +26,7 @@ class MaskGitTorch(Converter):
     def detects(self, state: dict[str, Tensor]) -> bool:
         return 'encoder.mid.0.conv1.weight' in state
 
-    def layout(self, state: dict[str, Tensor]) -> tuple | None:
-        """Return the codes and their channels."""
-        table = state.get('quantize.embedding.weight')
-        return None if table is None else tuple(table.shape)
-
     def rules(self, model: nn.Module) -> list[Rule]:
-        if is_generator(model):
-            return []
         return [
             Rename('quantizer.embedding.weight', 'quantize.embedding.weight'),
             Under('encoder.', 'encoder.', MASKGIT),

@@ -3,32 +3,17 @@
 See docs/reference/specification.md, OmniTokenizer.
 """
 
-import re
-from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from openmagvit2.checkpoint.converters.base import Converter, OfficialFile
-from openmagvit2.checkpoint.converters.rules import Derived, Link, Lost, Rename, Rule, reshape
-from openmagvit2.checkpoint.stages import is_generator
+from openmagvit2.checkpoint.converters.base import Converter
+from openmagvit2.checkpoint.converters.rules import Convert, Derived, Lost, Rename, Rule, reshape
 from openmagvit2.models.discriminators import PatchGAN
 from openmagvit2.models.layers.window_attention import WindowAttention, offset_numbers
 from openmagvit2.registry import CONVERTERS
 
-FILES = tuple(
-    OfficialFile(
-        f'{name}.ckpt', 'Daniel0724/OmniTokenizer', f'configs/omni_tokenizer/{config}.py', (kind,)
-    )
-    for name, config, kind in (
-        ('imagenet_ucf', 'vq_256', 'rope'),
-        ('imagenet_k600', 'vq_256_k600', 'rope'),
-        ('imagenet_mit', 'vq_256_mit', 'rope'),
-        ('imagenet_sthv2', 'vq_256_sthv2', 'rope'),
-        ('imagenet_only', 'vq_256_images', 'bias'),
-    )
-)
 FEED_FORWARD = (('0.', '0.'), ('1.', '1.'), ('3.', '4.'))
 ATTENTION = (
     ('norm.weight', 'norm.gamma'),
@@ -47,11 +32,6 @@ ATTENTION = (
 )
 PARTS = (('encoder', 'enc'), ('decoder', 'dec'))
 KINDS = ('spatial', 'temporal')
-# Of blocks over frames: of a single frame the attention is its value.
-UNREAD = re.compile(
-    r'(?:en|de)coder\.(?:enc|dec)_temporal_transformer\.layers\.\d+\.1\.'
-    r'(?:norm|to_q|[qk]_scale|spatial_rel_pos_bias)\b.*'
-)
 
 
 def _blocks(part: str, short: str, kind: str) -> list[Rule]:
@@ -81,15 +61,6 @@ def _with_zeros(x: Tensor) -> Tensor:
     return torch.cat([torch.zeros_like(x), x])
 
 
-class Started(Rule):
-    """A table that was set to latents before, which no official tensor says."""
-
-    def link(self, name: str) -> Link | None:
-        if name != 'quantizer.started':
-            return None
-        return Link((name,), (), lambda _: [torch.ones((), dtype=torch.int64)], lambda _: [])
-
-
 RULES = (
     *(
         Rename(f'encoder.patch_embed.{i}.', f'encoder.to_patch_emb_first_frame.{i + 1}.')
@@ -102,7 +73,8 @@ RULES = (
     Rename('quantizer.embedding.weight', 'codebook.embeddings'),
     Rename('quantizer.code_count', 'codebook.N'),
     Rename('quantizer.code_sum', 'codebook.z_avg'),
-    Started(),
+    # Whether the table was set to latents before, which no official tensor says.
+    Convert(['quantizer.started'], [], lambda _: [torch.ones((), dtype=torch.int64)], lambda _: []),
 )
 
 
@@ -138,7 +110,7 @@ def _discriminator(model: Any) -> list[Rule]:
 class OmniTokenizer(Converter):
     """Tokenizers of images and videos, of which images are converted."""
 
-    files = FILES
+    stage = 'tokenizer'
     configs = ('tiny/omni_tokenizer_32', 'tiny/omni_tokenizer_bias_32')
     marks = (
         'encoder.to_patch_emb',
@@ -156,113 +128,65 @@ class OmniTokenizer(Converter):
         return 'encoder.to_patch_emb_first_frame.1.weight' in state
 
     def rules(self, model: nn.Module) -> list[Rule]:
-        if is_generator(model):
-            return []
         return [
             *RULES,
             *_discriminator(model),
-            Derived(_shifts(model), 'shift of norms, which is zero'),
-            Derived(_offset_tables(model), 'table of offsets'),
-            Lost(
-                lambda name: UNREAD.fullmatch(name) is not None,
-                'of videos: an image has one frame, whose attention is its value; neutral on the '
-                'way back',
-                label='queries and keys over frames',
-                fill=_neutral(model),
-            ),
-            Lost(
-                lambda name: '.context_norm.' in name,
-                'norms that the official code never reads',
-                label='context_norm',
-                fill=_context_norms(model),
-            ),
-            Lost('codebook.codebook_usage', 'counts, which nothing reads', fill=_usage(model)),
+            *_without_place(model),
             Lost('encoder.to_patch_emb.', 'patches of videos'),
             Lost('decoder.to_pixels.', 'patches of videos'),
             Lost('video_discriminator.', 'of videos'),
             Lost('perceptual_model.', 'LPIPS, which is no part of the model'),
         ]
 
-    def misfit(self, model: Any) -> str | None:
-        """Return a generator."""
-        return 'generator' if is_generator(model) else None
-
-    def layout(self, state: dict[str, Tensor]) -> tuple | None:
-        """Return how positions enter the attention: 'rope' or 'bias'."""
-        name = 'encoder.enc_spatial_transformer.layers.0.1.spatial_rel_pos_bias.net.2.bias'
-        return ('bias',) if name in state else ('rope',)
+    def misfit(self, model: nn.Module) -> str | None:
+        """Return networks without blocks over frames, or a quantizer without a table."""
+        names = ('encoder.temporal.norm', 'decoder.temporal.norm', 'quantizer.embedding')
+        state = model.state_dict()
+        return next((name for name in names if f'{name}.weight' not in state), None)
 
 
-# ---- official tensors that ours do not have ------------------------------------------------------
-def _transformers(model: Any) -> Iterator[tuple[str, Any, Any]]:
-    """Yield the transformers: their official names, themselves, and the networks they are in."""
-    for part, short in PARTS:
-        network = dict(model.named_children()).get(part)
-        for kind in KINDS:
-            transformer = getattr(network, kind, None)
-            if isinstance(transformer, nn.Module):
-                yield f'{part}.{short}_{kind}_transformer', transformer, network
-
-
-def _attentions(model: Any) -> Iterator[tuple[str, Any, Any]]:
-    """Yield the attentions: their official names, themselves, and the networks they are in."""
-    for official, transformer, network in _transformers(model):
-        for i, block in enumerate(transformer.blocks):
-            yield f'{official}.layers.{i}.1', block.attention, network
-
-
-def _is_over_frames(official: str) -> bool:
-    """Return whether an attention is over frames, by its official name."""
-    return '_temporal_transformer.' in official
-
-
-def _shifts(model: Any) -> dict[str, Tensor]:
-    """Return the shifts of norms; :func:`_neutral` has those of attentions over frames."""
-    widths = {
-        f'{official}.norm_out.beta': transformer.norm.weight
-        for official, transformer, _ in _transformers(model)
-    } | {
-        f'{official}.norm.beta': attention.norm.weight
-        for official, attention, _ in _attentions(model)
-        if not _is_over_frames(official)
-    }
-    return {name: torch.zeros(len(weight), device='cpu') for name, weight in widths.items()}
-
-
-def _offset_tables(model: Any) -> dict[str, Tensor]:
-    """Return the numbers of the offsets between the cells of windows."""
-    return {
-        f'{official}.relative_position_index': offset_numbers(attention.window, attention.window)
-        for official, attention, _ in _attentions(model)
-        if isinstance(attention, WindowAttention)
-    }
-
-
-def _context_norms(model: Any) -> dict[str, Tensor]:
-    """Return the norms of another sequence's cells, which all attentions but windows have."""
-    norms: dict[str, Tensor] = {}
-    for official, attention, _ in _attentions(model):
-        if not isinstance(attention, WindowAttention):
-            norms |= _norm(f'{official}.context_norm', attention.out.out_features)
-    return norms
-
-
-def _usage(model: Any) -> dict[str, Tensor]:
-    """Return the counts of the codes."""
-    table = getattr(getattr(model, 'quantizer', None), 'embedding', None)
-    if table is None:
-        return {}
-    return {'codebook.codebook_usage': torch.zeros(table.num_embeddings, device='cpu')}
-
-
-def _neutral(model: Any) -> dict[str, Tensor]:
-    """Return what attentions over frames have beside their values, see ``UNREAD``."""
-    neutral: dict[str, Tensor] = {}
-    for official, attention, network in _attentions(model):
-        if _is_over_frames(official):
-            inner, dim = attention.value.weight.shape
-            neutral |= _queries_and_keys(official, dim, inner, network.num_heads)
-    return neutral
+def _without_place(model: Any) -> list[Rule]:
+    """Return rules of official tensors that ours do not have, all of attentions but the counts."""
+    shifts: dict[str, Tensor] = {}
+    offsets: dict[str, Tensor] = {}
+    frames: dict[str, Tensor] = {}
+    others: dict[str, Tensor] = {}
+    for part, short, kind in ((part, short, kind) for part, short in PARTS for kind in KINDS):
+        network = model.get_submodule(part)
+        transformer = network.get_submodule(kind)
+        official, dim = f'{part}.{short}_{kind}_transformer', len(transformer.norm.weight)
+        shifts[f'{official}.norm_out.beta'] = torch.zeros(dim, device='cpu')
+        for i, attention in enumerate(block.attention for block in transformer.blocks):
+            name = f'{official}.layers.{i}.1'
+            if kind == 'temporal':
+                frames |= _queries_and_keys(name, *attention.out.weight.shape, network.num_heads)
+            else:
+                shifts[f'{name}.norm.beta'] = torch.zeros(dim, device='cpu')
+            if isinstance(attention, WindowAttention):
+                numbers = offset_numbers(attention.window, attention.window)
+                offsets[f'{name}.relative_position_index'] = numbers
+            else:
+                others |= _norm(f'{name}.context_norm', dim)
+    table = len(model.quantizer.embedding.weight)
+    counts = {'codebook.codebook_usage': torch.zeros(table, device='cpu')}
+    return [
+        Derived(shifts, 'shift of norms, which is zero'),
+        Derived(offsets, 'table of offsets'),
+        Lost(
+            frames.__contains__,
+            'of videos: an image has one frame, whose attention is its value; neutral on the '
+            'way back',
+            label='queries and keys over frames',
+            fill=frames,
+        ),
+        Lost(
+            others.__contains__,
+            'norms that the official code never reads',
+            label='context_norm',
+            fill=others,
+        ),
+        Lost('codebook.codebook_usage', 'counts, which nothing reads', fill=counts),
+    ]
 
 
 def _norm(name: str, dim: int) -> dict[str, Tensor]:

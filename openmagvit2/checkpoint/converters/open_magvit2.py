@@ -4,42 +4,13 @@ See docs/reference/specification.md, Checkpoint files.
 """
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from openmagvit2.checkpoint.converters.base import Converter, OfficialFile, count
+from openmagvit2.checkpoint.converters.base import Converter
 from openmagvit2.checkpoint.converters.rules import NO_LECAM, Lost, Rename, Rule, Under
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.registry import CONVERTERS
 
-V1 = 'baselines/open_magvit2_v1'
-# Name, repository, config, and the result of layout(): kind, then bits, levels, blocks and adaptive
-# norm of a tokenizer, width and layers of a transformer.
-FILES = tuple(
-    OfficialFile(
-        f'{name}.ckpt', f'TencentARC/Open-MAGVIT2{repository}', f'configs/{config}.py', layout
-    )
-    for name, repository, config, layout in (
-        ('imagenet_128_L', '-Tokenizer-128-resolution', 'lfq_128', ('tokenizer', 18, 4, 4, True)),
-        ('imagenet_256_L', '-Tokenizer-256-resolution', 'lfq_256', ('tokenizer', 18, 5, 4, True)),
-        (
-            'pretrain256_16384',
-            '-Tokenizer-16384-Pretrain',
-            'lfq_256_16k_pretrain',
-            ('tokenizer', 14, 5, 4, True),
-        ),
-        (
-            'pretrain256_262144',
-            '-Tokenizer-262144-Pretrain',
-            'lfq_256_262k_pretrain',
-            ('tokenizer', 18, 5, 4, True),
-        ),
-        ('imagenet_128_B', ' (v1)', f'{V1}/lfq_128', ('tokenizer', 18, 4, 2, False)),
-        ('imagenet_256_B', ' (v1)', f'{V1}/lfq_256', ('tokenizer', 18, 5, 2, False)),
-        ('AR_256_B', '-AR-B-256-resolution', 'ar_b_256', ('generator', 1024, 24)),
-        ('AR_256_L', '-AR-L-256-resolution', 'ar_l_256', ('generator', 1280, 36)),
-        ('AR_256_XL', '-AR-XL-256-resolution', 'ar_xl_256', ('generator', 1536, 48)),
-    )
-)
 NETWORKS = (Rename('encoder.'), Rename('decoder.'))
 TOKENIZER = (*NETWORKS, Rename('discriminator.', 'loss.discriminator.'))
 TRANSFORMER = (
@@ -55,17 +26,21 @@ TWO = (
     Rename('head.embeddings.0.', 'transformer.pre_emb.'),
     Rename('head.embeddings.1.', 'transformer.post_emb.'),
 )
-# What LitEma writes beside the averages.
-EMA_SCALARS = ('model_ema.decay', 'model_ema.num_updates')
+# What LitEma writes beside the averages; -1 is "no warm-up".
+SCALARS = {
+    'model_ema.decay': torch.tensor(0.999, device='cpu'),
+    'model_ema.num_updates': torch.tensor(-1, dtype=torch.int32, device='cpu'),
+}
 DROPPED = (
     Lost(
         'loss.perceptual_loss.', 'perceptual network: its own file is read when a training starts'
     ),
     NO_LECAM,
     Lost(
-        EMA_SCALARS.__contains__,
+        SCALARS.__contains__,
         'decay and count: settings of the config',
         label='model_ema (scalars)',
+        fill=SCALARS,
     ),
     Lost(lambda name: '.kv_cache.' in name, 'left by a sampling run', label='kv_cache'),
 )
@@ -75,7 +50,6 @@ DROPPED = (
 class OpenMagvit2(Converter):
     """Tokenizers with LFQ, and transformers over two sub-tokens that contain their tokenizer."""
 
-    files = FILES
     configs = ('tiny/lfq_32_official', 'tiny/ar_32_official')
     marks = ('loss.', 'model_ema.', 'transformer.', 'first_stage_model.')
     averages = 'model_ema.'
@@ -116,28 +90,3 @@ class OpenMagvit2(Converter):
     def average(self, official: str) -> str:
         """Return the official name without dots; that cannot be reversed."""
         return self.averages + official.replace('.', '')
-
-    def average_settings(self) -> dict[str, Tensor]:
-        """Return the decay, and -1 for "no warm-up", as LitEma writes them."""
-        values = torch.tensor(0.999), torch.tensor(-1, dtype=torch.int32)
-        return dict(zip(EMA_SCALARS, values, strict=True))
-
-    def layout(self, state: dict[str, Tensor]) -> tuple | None:
-        """Return ('tokenizer', bits, levels, blocks, adaptive) or ('generator', width, layers)."""
-        shapes = {name: value.shape for name, value in state.items() if isinstance(value, Tensor)}
-        if 'transformer.pre_emb.weight' in shapes:
-            return (
-                'generator',
-                shapes['transformer.pre_emb.weight'][-1],
-                count(state, r'transformer\.spatial_blocks\.(\d+)\.'),
-            )
-        if 'encoder.conv_out.bias' in shapes:
-            adaptive = any(name.startswith('decoder.adaptive.') for name in state)
-            return (
-                'tokenizer',
-                shapes['encoder.conv_out.bias'].numel(),
-                count(state, r'encoder\.down\.(\d+)\.'),
-                count(state, r'encoder\.mid_block\.(\d+)\.'),
-                adaptive,
-            )
-        return None

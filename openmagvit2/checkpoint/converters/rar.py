@@ -3,9 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from openmagvit2.checkpoint.converters.base import Converter, OfficialFile, count
+from openmagvit2.checkpoint.converters.base import Converter
 from openmagvit2.checkpoint.converters.rules import NO_TOKENIZER, Convert, Rename, Rule, squeeze
-from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.registry import CONVERTERS
 
 OURS, OFFICIAL = 'backbone.blocks.{i}.', 'blocks.{i}.'
@@ -43,15 +42,7 @@ def shared_table(official: str, codes: int) -> Rule:
 class Rar(Converter):
     """Transformers over tokens of any order; their tokenizer has a file of its own."""
 
-    files = tuple(
-        OfficialFile(f'rar_{name}.bin', 'yucornetto/RAR', f'configs/rar/rar_{name}.py', layout)
-        for name, layout in (
-            ('b', (24, 768)),
-            ('l', (24, 1024)),
-            ('xl', (32, 1280)),
-            ('xxl', (40, 1408)),
-        )
-    )
+    stage = 'generator'
     configs = ('tiny/rar_32',)
     marks = ('target_aware_pos_embed', 'timesteps_embeddings', 'adaln_before_head.')
     bare = True
@@ -60,8 +51,6 @@ class Rar(Converter):
         return 'target_aware_pos_embed' in state
 
     def rules(self, model: nn.Module) -> list[Rule]:
-        if not is_generator(model):
-            return []
         return [
             NO_TOKENIZER,
             squeeze('backbone.start', 'cls_token', (0, 1)),
@@ -71,9 +60,3 @@ class Rar(Converter):
             Rename('backbone.modulation.', 'adaln_before_head.adaLN_modulation.1.'),
             Rename('head.classifiers.0.', 'lm_head.'),
         ]
-
-    def layout(self, state: dict[str, Tensor]) -> tuple | None:
-        """Return (blocks, width)."""
-        if 'cls_token' not in state:
-            return None
-        return count(state, r'blocks\.(\d+)\.'), state['cls_token'].shape[-1]

@@ -8,41 +8,38 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from openmagvit2.checkpoint.converters.base import Converter, OfficialFile, count
-from openmagvit2.checkpoint.converters.ibq import CNN, PROJECTIONS
+from openmagvit2.checkpoint.converters.base import Converter
 from openmagvit2.checkpoint.converters.rules import (
     NO_LECAM,
-    Chain,
+    Change,
     Convert,
     Rename,
-    Rows,
     Rule,
-    Same,
     Under,
-    join_qkv,
+    keep,
     squeeze,
 )
-from openmagvit2.checkpoint.stages import is_generator
+from openmagvit2.checkpoint.converters.taming import CNN, PROJECTIONS, gpt_block
+from openmagvit2.checkpoint.stages import is_generator, tokenizer_of
+from openmagvit2.errors import UserError
 from openmagvit2.registry import CONVERTERS
 
-REPOSITORY = 'https://github.com/kakaobrain/rq-vae-transformer'
-# Archive and what inside of it, config, and the result of layout(): width, layers of both parts.
-FILES = tuple(
-    OfficialFile(f'{archive}.tar.gz ({stage})', REPOSITORY, f'configs/rq/{config}.py', layout)
-    for archive, stage, config, layout in (
-        ('imagenet_480M', 'stage 1', 'rq_vae_256', ('tokenizer', 16384, 4)),
-        ('imagenet_1.4B_rqvae_50e', 'stage 1', 'rq_vae_256_50e', ('tokenizer', 16384, 4)),
-        ('imagenet_480M', 'stage 2', 'ar_480m_256', ('generator', 1536, 12, 4)),
-        ('imagenet_821M', 'stage 2', 'ar_821m_256', ('generator', 1536, 24, 4)),
-        ('imagenet_1.4B', 'stage 2', 'ar_1400m_256', ('generator', 1536, 42, 6)),
-        ('imagenet_1.4B_rqvae_50e', 'stage 2', 'ar_1400m_256_50e', ('generator', 1536, 42, 6)),
-        ('imagenet_3.8B_rqvae_50e', 'stage 2', 'ar_3800m_256_50e', ('generator', 2560, 42, 6)),
-    )
-)
 TABLE = 'quantizer.codebooks'
-BLOCKS = (
-    ('backbone.blocks.{i}.', 'body_transformer.blocks.{i}.'),
-    ('head.blocks.{i}.', 'head_transformer.blocks.{i}.'),
+TRANSFORMER = (
+    Rename('class_embedding.weight', 'cond_emb.weight'),
+    Convert(
+        ['backbone.position_embedding.weight'],
+        ['pos_emb_cond', 'pos_emb_hw'],
+        lambda parts: [torch.cat([x[0] for x in parts])],
+        lambda parts: [x[None].clone() for x in (parts[0][:1], parts[0][1:])],
+    ),
+    *gpt_block('backbone.blocks.{i}.', 'body_transformer.blocks.{i}.'),
+    *gpt_block('head.blocks.{i}.', 'head_transformer.blocks.{i}.'),
+    Rename('head.embeddings.project.', 'input_mlp.'),
+    Rename('head.project.', 'head_mlp.'),
+    squeeze('head.depth_embedding', 'pos_emb_d', (0,)),
+    Rename('head.norm.', 'classifier.layer_norm.'),
+    Rename('head.classifiers.0.', 'classifier.linear.'),
 )
 
 
@@ -50,7 +47,6 @@ BLOCKS = (
 class Rq(Converter):
     """Two files, of tokenizer and transformer; given together, they become one of ours."""
 
-    files = FILES
     configs = ('tiny/rq_32', 'tiny/ar_rq_32')
     marks = (
         f'{TABLE}.',
@@ -80,7 +76,7 @@ class Rq(Converter):
     def rules(self, model: nn.Module) -> list[Rule]:
         if is_generator(model):
             tokenizer = Under('tokenizer.', '', _tokenizer(model.tokenizer.quantizer))
-            return [tokenizer, *_transformer()]
+            return [tokenizer, *TRANSFORMER]
         return [
             *_tokenizer(model.quantizer),
             Rename('discriminator.', 'beside.discriminator.'),
@@ -89,64 +85,49 @@ class Rq(Converter):
 
     def misfit(self, model: Any) -> str | None:
         """Return a quantizer without a table of running averages for all depths."""
-        tokenizer = model.tokenizer if is_generator(model) else model
+        tokenizer = tokenizer_of(model)
         averages = 'quantizer.quantizer.code_count' in tokenizer.state_dict()
         depth = getattr(tokenizer.quantizer, 'depth', None)
         return None if averages and depth else 'quantizer without one table for several depths'
 
-    def layout(self, state: dict[str, Tensor]) -> tuple | None:
-        """Return ('tokenizer', codes, depth) or ('generator', width, body layers, head layers)."""
-        width = getattr(state.get('pos_emb_cond'), 'shape', None)
-        if width is not None:
-            parts = ('body', 'head')
-            layers = (count(state, rf'{part}_transformer\.blocks\.(\d+)\.') for part in parts)
-            return ('generator', width[-1], *layers)
-        table = getattr(state.get(f'{TABLE}.0.cluster_size_ema'), 'shape', None)
-        if table is None:
-            return None
-        return ('tokenizer', table[0], count(state, r'quantizer\.codebooks\.(\d+)\.'))
-
 
 def _tokenizer(quantizer: Any) -> list[Rule]:
-    """Return rules of the tokenizer, whose one table has a name for each depth in the file."""
-    depths = range(getattr(quantizer, 'depth', 1))
-    weights, counts, sums = (
-        [f'{TABLE}.{depth}.{name}' for depth in depths]
-        for name in ('weight', 'cluster_size_ema', 'embed_ema')
-    )
-    table = 'quantizer.quantizer.embedding.weight'
+    depth, ours = quantizer.depth, 'quantizer.quantizer'
     return [
         *CNN,
-        # The last row pads shorter sequences.
-        Chain(Rows(table, weights[0]), Same(weights[0], weights)),
-        Same('quantizer.quantizer.code_count', counts),
-        Same('quantizer.quantizer.code_sum', sums),
+        _shared(f'{ours}.embedding.weight', 'weight', depth, _unpadded, _padded),
+        _shared(f'{ours}.code_count', 'cluster_size_ema', depth),
+        _shared(f'{ours}.code_sum', 'embed_ema', depth),
         *PROJECTIONS,
     ]
 
 
-def _transformer() -> list[Rule]:
-    rules: list[Rule] = [
-        Rename('class_embedding.weight', 'cond_emb.weight'),
-        Convert(
-            ['backbone.position_embedding.weight'],
-            ['pos_emb_cond', 'pos_emb_hw'],
-            lambda parts: [torch.cat([x[0] for x in parts])],
-            lambda parts: [x[None].clone() for x in (parts[0][:1], parts[0][1:])],
-        ),
-        Rename('head.embeddings.project.', 'input_mlp.'),
-        Rename('head.project.', 'head_mlp.'),
-        squeeze('head.depth_embedding', 'pos_emb_d', (0,)),
-        Rename('head.norm.', 'classifier.layer_norm.'),
-        Rename('head.classifiers.0.', 'classifier.linear.'),
-    ]
-    for ours, official in BLOCKS:
-        rules += [
-            *join_qkv(f'{ours}attention.', f'{official}attn.'),
-            Rename(f'{ours}attention.out.', f'{official}attn.proj.'),
-            Rename(f'{ours}attention_norm.', f'{official}ln1.'),
-            Rename(f'{ours}ffn_norm.', f'{official}ln2.'),
-            Rename(f'{ours}fc1.', f'{official}mlp.0.'),
-            Rename(f'{ours}fc2.', f'{official}mlp.2.'),
-        ]
-    return rules
+def _shared(
+    ours: str,
+    official: str,
+    depth: int,
+    to_ours: Change = keep,
+    to_official: Change = keep,
+) -> Rule:
+    """Return a rule for one tensor of ours that the file has once for each depth, all equal."""
+    names = [f'{TABLE}.{i}.{official}' for i in range(depth)]
+
+    def one(tensors: list[Tensor]) -> list[Tensor]:
+        """Return the first of equal tensors; raise UserError if one differs."""
+        for name, tensor in zip(names, tensors, strict=True):
+            if not tensor.equal(tensors[0]):
+                raise UserError(f'{name} differs from {names[0]}; the two must be equal.')
+        return to_ours(tensors[:1])
+
+    return Convert([ours], names, one, lambda tensors: to_official(tensors) * depth)
+
+
+def _unpadded(tables: list[Tensor]) -> list[Tensor]:
+    """Remove the last row, which pads shorter sequences; raise UserError if it is not zero."""
+    if not tables[0].is_meta and tables[0][-1].any():
+        raise UserError(f'{TABLE}.0.weight: the last 1 rows must be zero.')
+    return [tables[0][:-1]]
+
+
+def _padded(tables: list[Tensor]) -> list[Tensor]:
+    return [torch.cat([tables[0], tables[0].new_zeros(1, tables[0].shape[1])])]

@@ -1,17 +1,19 @@
 """Two-way rules between tensors of ours and official ones.
 
 A rule maps one name of ours to a :class:`Link`: which official tensors hold the same numbers, and
-how to convert either way. :class:`Derived` and :class:`Lost` describe official tensors that ours do
-not have.
+how to convert either way. All are a :class:`Convert`, of which :class:`Rename`, :func:`squeeze`,
+:func:`permute`, :func:`join` and :func:`reshape` are short forms, or such ones :class:`Under` a
+prefix. :class:`Lost` and :class:`Derived` describe official tensors that ours do not have.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from openmagvit2.checkpoint.faults import unfit
 from openmagvit2.errors import UserError
 
 Change = Callable[[list[Tensor]], list[Tensor]]
@@ -64,20 +66,39 @@ class Rule:
         return None
 
 
-class Rename(Rule):
+class Convert(Rule):
+    """Tensors of ours that two functions convert to official tensors and back.
+
+    Args:
+        ours, official: :class:`Pattern` each, in the order of the functions' tensors. There may be
+            no official one.
+        to_ours, to_official: The functions, of lists of tensors; inverse to each other bit for bit.
+    """
+
+    def __init__(
+        self, ours: Sequence[str], official: Sequence[str], to_ours: Change, to_official: Change
+    ) -> None:
+        self.ours, self.official = [Pattern(x) for x in ours], [Pattern(x) for x in official]
+        self.to_ours, self.to_official = to_ours, to_official
+
+    def link(self, name: str) -> Link | None:
+        found = next((m for m in (p.match(name) for p in self.ours) if m is not None), None)
+        if found is None:
+            return None
+        ours, official = (tuple(p.name(found) for p in s) for s in (self.ours, self.official))
+        return Link(ours, official, self.to_ours, self.to_official)
+
+
+class Rename(Convert):
     """The same tensor under another name.
 
     Args:
         ours, official: :class:`Pattern` each, as ``'head.norm.'`` and ``'transformer.norm.'``, or
-            ``'blocks.{i}.wo.weight'`` and ``'layers.{i}.out.weight'``.
+            ``'blocks.{i}.wo.weight'`` and ``'layers.{i}.out.weight'``; one alone is both.
     """
 
     def __init__(self, ours: str, official: str | None = None) -> None:
-        self.ours, self.official = Pattern(ours), Pattern(ours if official is None else official)
-
-    def link(self, name: str) -> Link | None:
-        found = self.ours.match(name)
-        return None if found is None else Link((name,), (self.official.name(found),))
+        super().__init__([ours], [ours if official is None else official], keep, keep)
 
 
 class Under(Rule):
@@ -101,28 +122,6 @@ class Under(Rule):
             found.to_ours,
             found.to_official,
         )
-
-
-class Convert(Rule):
-    """Tensors of ours that two functions convert to official tensors and back.
-
-    Args:
-        ours, official: Patterns of the names, in the order of the functions' tensors.
-        to_ours, to_official: The functions, of lists of tensors; inverse to each other bit for bit.
-    """
-
-    def __init__(
-        self, ours: Sequence[str], official: Sequence[str], to_ours: Change, to_official: Change
-    ) -> None:
-        self.ours, self.official = [Pattern(x) for x in ours], [Pattern(x) for x in official]
-        self.to_ours, self.to_official = to_ours, to_official
-
-    def link(self, name: str) -> Link | None:
-        found = next((m for m in (p.match(name) for p in self.ours) if m is not None), None)
-        if found is None:
-            return None
-        ours, official = ([p.name(found) for p in side] for side in (self.ours, self.official))
-        return Link(tuple(ours), tuple(official), self.to_ours, self.to_official)
 
 
 def reshape(
@@ -193,107 +192,43 @@ def join_qkv(ours: str, official: str) -> list[Rule]:
     ]
 
 
-def split(ours: Sequence[str], official: str, axis: int = 0) -> Rule:
-    """Return a rule for several tensors of ours in one official tensor; see :func:`join`."""
-    return Convert(
-        ours, [official], lambda x: _parts(x[0], len(ours), axis), lambda x: [torch.cat(x, axis)]
-    )
-
-
-def stack(ours: str, official: Sequence[str]) -> Rule:
-    """Return a rule for official tensors that are the rows of one tensor of ours."""
-    return Convert(
-        [ours], official, lambda x: [torch.stack(x)], lambda x: [row.clone() for row in x[0]]
-    )
-
-
 def _parts(x: Tensor, number: int, axis: int) -> list[Tensor]:
     """Split into copies: views would make a file store the whole tensor for each."""
     return [part.clone() for part in x.chunk(number, axis)]
 
 
-class Same(Rule):
-    """One tensor of ours under several official names, with equal values.
+class Lost(Rule):
+    """Official tensors that ours do not keep; the report names them.
 
     Args:
-        ours: Pattern of the name.
-        official: Patterns of the names.
+        names: Pattern of official names, or a function that says whether a name is one.
+        why: What they are, and the reason not to keep them.
+        label: Name in the report; the pattern by default.
+        fill: Tensors to write on the way back, by official name: where the official loader wants
+            the names, and any value will do.
     """
 
-    def __init__(self, ours: str, official: Sequence[str]) -> None:
-        self.ours, self.official = Pattern(ours), [Pattern(x) for x in official]
+    def __init__(
+        self,
+        names: str | Callable[[str], bool],
+        why: str,
+        label: str | None = None,
+        fill: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        self.names, self.why, self.fill = names, why, fill or {}
+        self.label = label or str(names).rstrip('.')
 
-    def link(self, name: str) -> Link | None:
-        found = self.ours.match(name)
-        if found is None:
-            return None
-        names = tuple(p.name(found) for p in self.official)
+    def covers(self, name: str) -> bool:
+        """Return whether an official tensor is one of these."""
+        if callable(self.names):
+            return self.names(name)
+        return Pattern(self.names).match(name) is not None
 
-        def one(tensors: list[Tensor]) -> list[Tensor]:
-            """Return the first of equal tensors; raise UserError if one differs."""
-            for other, tensor in zip(names, tensors, strict=True):
-                if not tensor.equal(tensors[0]):
-                    raise UserError(f'{other} differs from {names[0]}; the two must be equal.')
-            return tensors[:1]
-
-        return Link((name,), names, one, lambda tensors: tensors * len(names))
-
-
-class Rows(Rule):
-    """An official table with additional rows at its end, all zero.
-
-    Args:
-        ours, official: Patterns of the names.
-        extra: Number of additional rows.
-    """
-
-    def __init__(self, ours: str, official: str, extra: int = 1) -> None:
-        self.names, self.extra = Rename(ours, official), extra
-
-    def link(self, name: str) -> Link | None:
-        found = self.names.link(name)
-        if found is None:
-            return None
-
-        def cut(tensors: list[Tensor]) -> list[Tensor]:
-            """Remove the additional rows; raise UserError if they are not zero."""
-            if not tensors[0].is_meta and tensors[0][-self.extra :].any():
-                raise UserError(f'{found.official[0]}: the last {self.extra} rows must be zero.')
-            return [tensors[0][: -self.extra]]
-
-        def grown(tensors: list[Tensor]) -> list[Tensor]:
-            """Append the additional rows."""
-            x = tensors[0]
-            return [torch.cat([x, x.new_zeros(self.extra, *x.shape[1:])])]
-
-        return Link(found.ours, found.official, cut, grown)
+    def check(self, name: str, found: object) -> None:
+        """Raise UserError if a file has another value there than it must; here any will do."""
 
 
-class Chain(Rule):
-    """Two rules, one after the other, for one tensor of ours.
-
-    Args:
-        first: From our name to one between.
-        second: From that name to official ones.
-    """
-
-    def __init__(self, first: Rule, second: Rule) -> None:
-        self.first, self.second = first, second
-
-    def link(self, name: str) -> Link | None:
-        a = self.first.link(name)
-        b = a and self.second.link(a.official[0])
-        if a is None or b is None:
-            return None
-        return Link(
-            a.ours,
-            b.official,
-            lambda tensors: a.to_ours(b.to_ours(tensors)),
-            lambda tensors: b.to_official(a.to_official(tensors)),
-        )
-
-
-class Derived(Rule):
+class Derived(Lost):
     """Official tensors that follow from the model: checked when read, computed when written.
 
     Args:
@@ -301,6 +236,7 @@ class Derived(Rule):
         what: Name in the report.
         written: Write them on the way back; False where only some layouts have them.
         tolerance: Largest difference of equal ones, where their last bits depend on the machine.
+        otherwise: What a file with other values is.
     """
 
     def __init__(
@@ -309,57 +245,31 @@ class Derived(Rule):
         what: str,
         written: bool = True,
         tolerance: float | None = None,
+        otherwise: str = 'belongs to another model',
     ) -> None:
-        self.tensors, self.what, self.written = tensors, what, written
-        self.tolerance = tolerance
+        fill = tensors if written else {}
+        super().__init__(tensors.__contains__, 'follows from the config', what, fill)
+        self.tensors, self.tolerance, self.otherwise = tensors, tolerance, otherwise
 
-    def holds(self, name: str, found: Tensor) -> bool:
-        """Return whether a tensor of a file has the shape and the values of the model's."""
+    def check(self, name: str, found: object) -> None:
         own = self.tensors[name]
-        if found.shape != own.shape:
+        # A table of another size is one of another model.
+        fault = unfit(found, found if isinstance(found, Tensor) else own)
+        if fault:
+            raise UserError(f'The file is no file of this system: {name} is {fault}.')
+        if not self._holds(own, found):
+            raise UserError(
+                f'{name} is not the {self.label} of this config: the file {self.otherwise}.'
+            )
+
+    def _holds(self, own: Tensor, found: object) -> bool:
+        if not isinstance(found, Tensor) or unfit(found, own):
             return False
         if self.tolerance is None:
             return found.equal(own.to(found.dtype))
         # A file of half precision has the table in that.
         tolerance = max(self.tolerance, torch.finfo(found.dtype).eps)
         return torch.allclose(found.float(), own, rtol=0, atol=tolerance)
-
-    def check(self, name: str, found: Tensor) -> None:
-        """Raise UserError if a file has other values."""
-        if not self.holds(name, found):
-            raise UserError(
-                f'{name} is not the {self.what} of this config: the file belongs to another model.'
-            )
-
-
-class Lost(Rule):
-    """Official tensors that ours do not keep; the report names them.
-
-    Args:
-        names: Patterns of official names, or a function that says whether a name is one.
-        why: What they are, and the reason not to keep them.
-        label: Name in the report; the first pattern by default.
-        fill: Tensors to write on the way back, by official name: where the official loader wants
-            the names, and any value will do.
-        needed: The official loader refuses a file without them, so there is no way back.
-    """
-
-    def __init__(
-        self,
-        names: str | Callable[[str], bool],
-        why: str,
-        label: str | None = None,
-        fill: dict[str, Tensor] | None = None,
-        needed: bool = False,
-    ) -> None:
-        self.names, self.why, self.fill, self.needed = names, why, fill or {}, needed
-        self.label = label or str(names).rstrip('.')
-
-    def covers(self, name: str) -> bool:
-        """Return whether an official tensor is one of these."""
-        if callable(self.names):
-            return self.names(name)
-        return Pattern(self.names).match(name) is not None
 
 
 # What trains a tokenizer, and the tokenizer of a generator, where official files have no place for

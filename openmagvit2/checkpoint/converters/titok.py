@@ -5,7 +5,7 @@ See docs/reference/specification.md, TiTok.
 
 from torch import Tensor, nn
 
-from openmagvit2.checkpoint.converters.base import Converter, OfficialFile, count
+from openmagvit2.checkpoint.converters.base import Converter
 from openmagvit2.checkpoint.converters.maskgit_torch import MASKGIT
 from openmagvit2.checkpoint.converters.rules import UNKEPT, Lost, Rename, Rule, Under, squeeze
 from openmagvit2.registry import CONVERTERS
@@ -55,17 +55,7 @@ PIXELS = (
 class TiTok(Converter):
     """Tokenizers of latent tokens, of one stage or two; the first of two stages too."""
 
-    files = tuple(
-        OfficialFile(f'tokenizer_titok_{name}.bin', repository, f'configs/titok/{name}.py', layout)
-        for name, repository, layout in (
-            ('l32', 'fun-research/TiTok', (24, 32, 12, True)),
-            ('b64', 'fun-research/TiTok', (12, 64, 12, True)),
-            ('s128', 'fun-research/TiTok', (8, 128, 12, True)),
-            ('bl64_vq8k', 'fun-research/TiTok', (12, 64, 64, False)),
-            ('bl128_vq8k', 'fun-research/TiTok', (12, 128, 64, False)),
-            ('sl256_vq8k', 'fun-research/TiTok', (8, 256, 64, False)),
-        )
-    )
+    stage = 'tokenizer'
     configs = ('tiny/titok_32', 'tiny/titok_stage1_32', 'tiny/titok_stage2_32')
     marks = ('latent_tokens', 'encoder.transformer.', 'decoder.decoder_embed.', 'pixel_')
     bare = True
@@ -86,20 +76,12 @@ class TiTok(Converter):
             return None
         return f'encoder.legacy_reshape={legacy}: it belongs to models of two stages, and only them'
 
-    def advice(self, state: dict[str, Tensor]) -> str:
-        """See :class:`Converter`; names files of the first of two stages."""
+    def unpublished(self, state: dict[str, Tensor]) -> str:
+        """Name files of the first of two stages."""
         pixels = ('pixel_', 'decoder.conv_out.')
         if any(name.startswith(pixels) for name in state):
-            return super().advice(state)
+            return ''
         return (
             'It looks like a file of the first stage, which makes codes instead of pixels: give '
             'the config of that stage, such as configs/titok/s128_stage1.py.'
         )
-
-    def layout(self, state: dict[str, Tensor]) -> tuple | None:
-        """Return (blocks of the encoder, tokens, width of the codes, whether of two stages)."""
-        tokens, table = state.get('latent_tokens'), state.get('quantize.embedding.weight')
-        if tokens is None or table is None:
-            return None
-        blocks = count(state, r'encoder\.transformer\.(\d+)\.')
-        return blocks, len(tokens), table.shape[1], 'decoder.ffn.2.weight' in state

@@ -5,7 +5,7 @@ See docs/reference/specification.md, TiTok.
 
 from torch import Tensor, nn
 
-from openmagvit2.checkpoint.converters.base import Converter, OfficialFile, count
+from openmagvit2.checkpoint.converters.base import Converter
 from openmagvit2.checkpoint.converters.rar import shared_table
 from openmagvit2.checkpoint.converters.rules import (
     NO_TOKENIZER,
@@ -15,7 +15,6 @@ from openmagvit2.checkpoint.converters.rules import (
     join_qkv,
     squeeze,
 )
-from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.registry import CONVERTERS
 
 OURS, LAYER = 'backbone.blocks.{i}.', 'model.encoder.layer.{i}.'
@@ -63,19 +62,7 @@ UVIT = (
 class TiTokMasked(Converter):
     """Transformers of masked latent tokens, BERT's or U-ViT's; the tokenizer's file is another."""
 
-    files = tuple(
-        OfficialFile(
-            f'generator_titok_{name}.bin',
-            'fun-research/TiTok',
-            f'configs/titok/ar_{name}.py',
-            layout,
-        )
-        for name, layout in (
-            ('l32', (33, 768, 24)),
-            ('b64', (65, 768, 24)),
-            ('s128', (129, 1024, 20)),
-        )
-    )
+    stage = 'generator'
     configs = ('tiny/titok_ar_32', 'tiny/titok_ar_uvit_32')
     marks = (
         EMBEDDINGS,
@@ -92,16 +79,6 @@ class TiTokMasked(Converter):
         return TABLE in state or 'out_blocks.0.skip_linear.weight' in state
 
     def rules(self, model: nn.Module) -> list[Rule]:
-        if not is_generator(model):
-            return []
         skips = any(name.startswith('backbone.skips.') for name in model.state_dict())
         own, table = (UVIT, 'embeddings.weight') if skips else (BERT, TABLE)
         return [NO_TOKENIZER, shared_table(table, model.head.vocab_sizes[0]), *own]
-
-    def layout(self, state: dict[str, Tensor]) -> tuple | None:
-        """Return (rows of positions, width, blocks)."""
-        places = state.get(f'{EMBEDDINGS}position_embeddings.weight', state.get('pos_embed'))
-        if places is None or places.dim() < 2:
-            return None
-        blocks = count(state, r'model\.encoder\.layer\.(\d+)\.')
-        return *places.shape[-2:], blocks + 2 * count(state, r'out_blocks\.(\d+)\.')

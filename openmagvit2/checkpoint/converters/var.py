@@ -3,11 +3,12 @@
 See docs/reference/specification.md, VAR.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
-from openmagvit2.checkpoint.converters.base import Converter, OfficialFile, count
-from openmagvit2.checkpoint.converters.ibq import CNN
+from openmagvit2.checkpoint.converters.base import Converter
 from openmagvit2.checkpoint.converters.rules import (
     UNKEPT,
     Derived,
@@ -17,22 +18,11 @@ from openmagvit2.checkpoint.converters.rules import (
     Under,
     squeeze,
 )
-from openmagvit2.checkpoint.stages import is_generator
+from openmagvit2.checkpoint.converters.taming import CNN
+from openmagvit2.checkpoint.stages import is_generator, tokenizer_of
 from openmagvit2.errors import UserError
 from openmagvit2.registry import CONVERTERS
 
-# File, config, and the result of layout(): codes, or width and layers.
-FILES = tuple(
-    OfficialFile(f'{name}.pth', 'FoundationVision/var', f'configs/var/{config}.py', layout)
-    for name, config, layout in (
-        ('vae_ch160v4096z32', 'var_vae_256', ('tokenizer', 4096, 32)),
-        ('var_d16', 'ar_d16_256', ('generator', 1024, 16)),
-        ('var_d20', 'ar_d20_256', ('generator', 1280, 20)),
-        ('var_d24', 'ar_d24_256', ('generator', 1536, 24)),
-        ('var_d30', 'ar_d30_256', ('generator', 1920, 30)),
-        ('var_d36', 'ar_d36_512', ('generator', 2304, 36)),
-    )
-)
 TOKENIZER = (
     *CNN,
     Rename('quantizer.quantizer.embedding.weight', 'quantize.embedding.weight'),
@@ -68,7 +58,6 @@ HITS = 'quantize.ema_vocab_hit_SV'
 class Var(Converter):
     """Two files, of tokenizer and transformer; given together, they become one of ours."""
 
-    files = FILES
     configs = ('tiny/var_tokenizer_32', 'tiny/var_32')
     marks = (
         'quantize.quant_resi.',
@@ -85,7 +74,7 @@ class Var(Converter):
         'tokenizer': ('encoder.', 'decoder.', 'quantize.', 'quant_conv.', 'post_quant_conv.')
     }
     bare = True
-    nested = (('trainer', 'var_wo_ddp'), ('trainer', 'vae_local'))
+    nested = ('trainer.var_wo_ddp', 'trainer.vae_local')
 
     def detects(self, state: dict[str, Tensor]) -> bool:
         """See :class:`Converter`.
@@ -106,27 +95,16 @@ class Var(Converter):
             return [*TOKENIZER, *self._lost(model.quantizer)]
         return [*TRANSFORMER, *self._lost(model.tokenizer.quantizer), *_derived(model)]
 
-    def layout(self, state: dict[str, Tensor]) -> tuple | None:
-        """Return ('tokenizer', codes, channels) or ('generator', width, layers)."""
-        shapes = {name: x.shape for name, x in state.items() if isinstance(x, Tensor)}
-        if 'pos_1LC' in shapes:
-            return 'generator', shapes['pos_1LC'][-1], count(state, r'blocks\.(\d+)\.')
-        table = shapes.get('quantize.embedding.weight')
-        return None if table is None else ('tokenizer', *table)
-
     def misfit(self, model: nn.Module) -> str | None:
         """Return a quantizer without the convolutions of a multi-scale one."""
-        tokenizer = model.tokenizer if is_generator(model) else model
+        tokenizer = tokenizer_of(model)
         found = any(name.startswith('quantizer.phi.') for name in tokenizer.state_dict())
         return None if found else 'quantizer without convolutions of scales'
 
-    def _lost(self, quantizer: nn.Module) -> list[Rule]:
-        fill = {}
-        if 'phi' in dict(quantizer.named_children()):
-            shape = len(quantizer.scales), quantizer.codebook_sizes[0]
-            fill = {HITS: torch.zeros(shape, device='cpu')}
+    def _lost(self, quantizer: Any) -> list[Rule]:
         hits = 'counts of codes in their training, which nothing reads; zero on the way back'
-        return [Lost(HITS, hits, fill=fill), *UNKEPT]
+        zeros = torch.zeros(len(quantizer.scales), quantizer.codebook_sizes[0], device='cpu')
+        return [Lost(HITS, hits, fill={HITS: zeros}), *UNKEPT]
 
 
 def _derived(model: nn.Module) -> list[Rule]:

@@ -6,7 +6,7 @@ See docs/reference/specification.md, ViT-VQGAN.
 import torch
 from torch import Tensor, nn
 
-from openmagvit2.checkpoint.converters.base import Converter, OfficialFile, count
+from openmagvit2.checkpoint.converters.base import Converter
 from openmagvit2.checkpoint.converters.rules import (
     Convert,
     Derived,
@@ -16,7 +16,6 @@ from openmagvit2.checkpoint.converters.rules import (
     join_qkv,
     squeeze,
 )
-from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.models.layers.plain_vit import sine_positions
 from openmagvit2.registry import CONVERTERS
 
@@ -57,15 +56,7 @@ GPT_BLOCK = (
 class VitVqgan(Converter):
     """Tokenizers of patches; the discriminator of a file stays behind."""
 
-    files = tuple(
-        OfficialFile(
-            f'imagenet_vitvq_{name}.ckpt',
-            f'thuanz123/vitvqgan-imagenet-{name}',
-            f'configs/vit_vqgan/{name}.py',
-            layout,
-        )
-        for name, layout in (('small', (8, 8)), ('base', (12, 12)))
-    )
+    stage = 'tokenizer'
     configs = ('tiny/vit_vqgan_32',)
     marks = ('encoder.en_pos_embedding', 'encoder.to_patch_embedding.', 'pre_quant.', 'post_quant.')
     weights = ('encoder.', 'decoder.', 'quantizer.', 'pre_quant.', 'post_quant.')
@@ -74,8 +65,6 @@ class VitVqgan(Converter):
         return 'encoder.to_patch_embedding.0.weight' in state and 'pre_quant.weight' in state
 
     def rules(self, model: nn.Module) -> list[Rule]:
-        if is_generator(model):
-            return []
         parts = dict(model.named_children())
         tables = {}
         for part, name in (('encoder', 'en'), ('decoder', 'de')):
@@ -92,16 +81,12 @@ class VitVqgan(Converter):
             Lost('discriminator.', 'official discriminators see other pixels'),
         ]
 
-    def layout(self, state: dict[str, Tensor]) -> tuple | None:
-        """Return the blocks of encoder and decoder."""
-        parts = ('encoder', 'decoder')
-        return tuple(count(state, rf'{part}\.transformer\.layers\.(\d+)\.') for part in parts)
-
 
 @CONVERTERS.register_module()
 class VitVqganGpt(Converter):
     """Transformers of the public code's second stage, of which no file was published."""
 
+    stage = 'generator'
     configs = ('tiny/vit_vqgan_ar_32',)
     marks = ('transformer.pos_emb_c', 'transformer.tok_emb_c')
     weights = ('transformer.',)
@@ -110,8 +95,6 @@ class VitVqganGpt(Converter):
         return 'transformer.blocks.0.attn.time_mix' in state
 
     def rules(self, model: nn.Module) -> list[Rule]:
-        if not is_generator(model):
-            return []
         ours, attention = 'backbone.blocks.{i}.', f'{GPT}attn.'
         return [
             Lost('tokenizer.', 'has a file of its own', label='tokenizer'),

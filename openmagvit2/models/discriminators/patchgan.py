@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from openmagvit2.errors import UserError
 from openmagvit2.models.discriminators.base import KEY, BaseDiscriminator
 from openmagvit2.registry import DISCRIMINATORS
-from openmagvit2.signatures import Count, Range
+from openmagvit2.signatures import Count, Kind
 
 
 @DISCRIMINATORS.register_module()
@@ -32,7 +32,7 @@ class PatchGAN(BaseDiscriminator):
         *,
         channels: Count = 64,
         num_layers: int = 3,
-        padding: Annotated[int, Range('a whole number from 0 to 3', 0, 3)] = 1,
+        padding: Annotated[int, Kind('a whole number from 0 to 3', lambda x: 0 <= x <= 3)] = 1,
         bias: bool = False,
         noise: bool = False,
     ) -> None:

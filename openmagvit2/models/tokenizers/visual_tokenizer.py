@@ -23,7 +23,7 @@ from openmagvit2.models.tokenizers.pairs import check_pair
 from openmagvit2.models.tokenizers.training import Training
 from openmagvit2.protocols import LoadsWeights
 from openmagvit2.registry import DECODERS, ENCODERS, MODELS, QUANTIZERS
-from openmagvit2.signatures import Range
+from openmagvit2.signatures import Kind
 
 
 @MODELS.register_module()
@@ -62,7 +62,7 @@ class VisualTokenizer(BaseModel):
         decoder: dict,
         pixels: dict | None = None,
         training: dict | None = None,
-        pad_value: Annotated[float, Range('a number from -1 to 1', -1, 1)] = 0.0,
+        pad_value: Annotated[float, Kind('a number from -1 to 1', lambda x: abs(x) <= 1)] = 0.0,
         data_preprocessor: dict | None = None,
     ) -> None:
         super().__init__(MODELS.build(data_preprocessor or dict(type='ImagePreprocessor')))

@@ -1,12 +1,15 @@
 """Published networks at full size on the meta device: numbers of tensors and of parameters."""
 
+import re
+
 import pytest
 
 from openmagvit2.apis import init_model
 from openmagvit2.checkpoint import to_official, to_ours
 from openmagvit2.checkpoint.converters import choose
+from openmagvit2.checkpoint.ledger import Misfit
 from openmagvit2.checkpoint.stages import is_generator
-from openmagvit2.errors import UserError
+from openmagvit2.workflows.resembling import advice
 
 VAE = {
     'encoder.channels': 160,
@@ -112,7 +115,7 @@ def test_tensors_of_published_tokenizers(config, tensors):
     model = init_model(config, device='meta')
     state = to_official(dict(state_dict=model.state_dict()), model)[0]['state_dict']
     assert len(state) == tensors
-    assert f'configs/{config}.py' in choose(model, state).advice(state)
+    assert f'configs/{config}.py' in advice(choose(model, state), state)
 
 
 @pytest.mark.parametrize('config', ['sd_vq/vq_f4_256_noattn', 'infinity/bsq_d16_256'])
@@ -138,7 +141,7 @@ def test_tensors_of_published_transformers(config, tensors):
     state = to_official(dict(state_dict=model.state_dict()), model)[0]['state_dict']
     assert len(state) == tensors
     # Files of 256 and 384 pixels have the same tensors.
-    assert f'configs/{config}.py' in choose(model, state).advice(state)
+    assert f'configs/{config}.py' in advice(choose(model, state), state)
 
 
 @pytest.mark.parametrize(
@@ -161,14 +164,17 @@ def test_tensors_of_published_transformers(config, tensors):
 def test_a_file_of_another_system_is_named(config, given):
     model = init_model(config, device='meta')
     state = to_official(dict(state_dict=model.state_dict()), model)[0]['state_dict']
-    with pytest.raises(UserError, match=f'It looks like .*give configs/.*{config}.py') as error:
+    with pytest.raises(Misfit) as error:
         to_ours(state, init_model(given, device='meta'))
-    assert str(error.value).count(f'{config}.py') == 1
+    text = advice(error.value.converter, error.value.state)
+    assert re.match(f'It looks like .*give configs/.*{config}.py', text)
+    assert text.count(f'{config}.py') == 1
 
 
 def test_a_file_of_a_first_stage_is_named():
     model = init_model('titok/s128_stage1', device='meta')
     state = to_official(dict(state_dict=model.state_dict()), model)[0]['state_dict']
-    message = 'pixel_quantize.embedding.weight is missing.*of the first stage.*s128_stage1.py'
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(Misfit, match='pixel_quantize.embedding.weight is missing') as error:
         to_ours(state, init_model('titok/s128', device='meta'))
+    text = advice(error.value.converter, error.value.state)
+    assert re.match('It looks like a file of the first stage.*s128_stage1.py', text)

@@ -55,34 +55,6 @@ CASES = {
         [numbers(2, 3), numbers(2, 3) + 10, numbers(2, 3) + 20],
         [torch.cat([numbers(2, 3), numbers(2, 3) + 10, numbers(2, 3) + 20])],
     ),
-    'split': (
-        rules.split(('a.q', 'a.k'), 'b', axis=1),
-        'a.k',
-        ['b'],
-        [numbers(2, 4)],
-        [numbers(2, 4)[:, :2], numbers(2, 4)[:, 2:]],
-    ),
-    'stacked': (
-        rules.stack('a', ('b', 'c')),
-        'a',
-        ['b', 'c'],
-        [numbers(3), numbers(3) + 5],
-        [torch.stack([numbers(3), numbers(3) + 5])],
-    ),
-    'one table under several names': (
-        rules.Same('a', ('b.0', 'b.1')),
-        'a',
-        ['b.0', 'b.1'],
-        [numbers(2, 2), numbers(2, 2)],
-        [numbers(2, 2)],
-    ),
-    'a table without its last row': (
-        rules.Rows('a', 'b'),
-        'a',
-        ['b'],
-        [torch.cat([numbers(2, 2) + 1, torch.zeros(1, 2)])],
-        [numbers(2, 2) + 1],
-    ),
 }
 
 
@@ -98,11 +70,7 @@ def test_there_and_back(rule, name, official, theirs, ours):
     assert shapes == [x.shape for x in theirs]
 
 
-def test_what_must_hold_is_checked():
-    with pytest.raises(UserError, match='b.1 differs from b.0'):
-        rules.Same('a', ('b.0', 'b.1')).link('a').to_ours([numbers(2), numbers(2) + 1])
-    with pytest.raises(UserError, match='b: the last 1 rows must be zero'):
-        rules.Rows('a', 'b').link('a').to_ours([numbers(2, 2)])
+def test_what_follows_from_the_config_is_checked():
     derived = rules.Derived({'mask': numbers(2, 2)}, 'mask of levels')
     derived.check('mask', numbers(2, 2).half())
     for wrong in (numbers(2, 2) + 1, numbers(4)):

@@ -31,7 +31,7 @@ def file():
 
 @torch.no_grad()
 def test_codes_and_images_of_raw_weights_and_averages(model, file):
-    assert not is_ours(file)
+    assert not is_ours(file, model)
     ours, g = to_ours(file['state_dict'], model)[0], arrays('bsqvit_tiny')
     assert set(ours) == {'state_dict', 'ema_state_dict'}
     for key, prefix in (('state_dict', ''), ('ema_state_dict', 'ema_')):

@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from openmagvit2.checkpoint import read_checkpoint, reading, write_checkpoint
-from openmagvit2.checkpoint.prefixes import unwrapped
+from openmagvit2.checkpoint import names, read_checkpoint, write_checkpoint
 
 PLAIN = {'encoder.conv.weight': torch.ones(1), 'decoder.module.bias': torch.zeros(1)}
 
@@ -15,7 +14,7 @@ PLAIN = {'encoder.conv.weight': torch.ones(1), 'decoder.module.bias': torch.zero
 )
 def test_prefixes_are_taken_off(tmp_path, monkeypatch, prefix, ending):
     lines = []
-    monkeypatch.setattr(reading, 'print_log', lambda text, *_: lines.append(text))
+    monkeypatch.setattr(names, 'print_log', lambda text, *_: lines.append(text))
     state = {prefix + name: value for name, value in PLAIN.items()}
     averaged = {name: value + 1 for name, value in state.items()}
     write_checkpoint(dict(state_dict=state, ema_state_dict=averaged), tmp_path / f'a.{ending}')
@@ -26,16 +25,18 @@ def test_prefixes_are_taken_off(tmp_path, monkeypatch, prefix, ending):
     assert all(f'`{part}.`' in line for part in prefix.split('.')[:-1])
 
 
-def test_a_compiled_part():
-    # As state_dict() of Sequential(torch.compile(Linear(2, 2))) has them.
-    names = ['0._orig_mod.weight', '0._orig_mod.bias']
-    assert list(unwrapped(dict.fromkeys(names))[0]) == ['0.weight', '0.bias']
-
-
-def test_names_of_other_meaning_stay():
-    assert unwrapped(PLAIN) == (PLAIN, [])
-    half = {'module.a': 1, 'b': 2}
-    assert unwrapped(half) == (half, [])
-    twice = {'_orig_mod.a': 1, 'a': 2}
-    assert unwrapped(twice) == (twice, [])
-    assert unwrapped({}) == ({}, [])
+@pytest.mark.parametrize(
+    ('given', 'read'),
+    [
+        # As state_dict() of Sequential(torch.compile(Linear(2, 2))) has them.
+        (['0._orig_mod.weight', '0._orig_mod.bias'], ['0.weight', '0.bias']),
+        # Names of other meaning stay.
+        (list(PLAIN), list(PLAIN)),
+        (['module.a', 'b'], ['module.a', 'b']),
+        (['_orig_mod.a', 'a'], ['_orig_mod.a', 'a']),
+        ([], []),
+    ],
+)
+def test_parts_of_names(tmp_path, given, read):
+    torch.save(dict(state_dict=dict.fromkeys(given, torch.ones(1))), tmp_path / 'a.pth')
+    assert list(read_checkpoint(tmp_path / 'a.pth')['state_dict']) == read

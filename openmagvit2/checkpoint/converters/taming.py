@@ -1,0 +1,60 @@
+"""Networks of taming-transformers, which the files of many systems have."""
+
+from torch import nn
+
+from openmagvit2.checkpoint.converters.rules import Rename, Rule, join_qkv, squeeze
+
+# A middle without attention has two blocks.
+CNN = (
+    *(
+        Rename(f'{part}.mid_block.{i}.', f'{part}.mid.block_{i + 1}.')
+        for part in ('encoder', 'decoder')
+        for i in range(2)
+    ),
+    Rename('encoder.down.{i}.downsample.', 'encoder.down.{i}.downsample.conv.'),
+    Rename('encoder.'),
+    Rename('decoder.'),
+)
+PROJECTIONS = (
+    squeeze('quantizer.project_in.weight', 'quant_conv.weight'),
+    Rename('quantizer.project_in.bias', 'quant_conv.bias'),
+    squeeze('quantizer.project_out.weight', 'post_quant_conv.weight'),
+    Rename('quantizer.project_out.bias', 'post_quant_conv.bias'),
+)
+# Beginnings of the names of quant_conv, and of its averages.
+CONVOLUTION = ('quant_conv.', 'model_ema.quant_conv')
+TABLE = (Rename('quantizer.embedding.weight', 'quantize.embedding.weight'), *PROJECTIONS)
+NETWORKS = (*CNN, *TABLE)
+
+
+def gpt_block(ours: str, official: str) -> list[Rule]:
+    """Return rules of a block of minGPT behind a prefix each."""
+    return [
+        *join_qkv(f'{ours}attention.', f'{official}attn.'),
+        Rename(f'{ours}attention.out.', f'{official}attn.proj.'),
+        Rename(f'{ours}attention_norm.', f'{official}ln1.'),
+        Rename(f'{ours}ffn_norm.', f'{official}ln2.'),
+        Rename(f'{ours}fc1.', f'{official}mlp.0.'),
+        Rename(f'{ours}fc2.', f'{official}mlp.2.'),
+    ]
+
+
+def table_misfit(tokenizer: nn.Module, *, unit: bool) -> str | None:
+    """Return what distinguishes a tokenizer from VQGAN's: a plain table between convolutions with
+    biases.
+
+    Args:
+        tokenizer: A tokenizer.
+        unit: Whether the vectors of the table must be of unit length.
+    """
+    parts = dict(tokenizer.named_children())
+    quantizer = parts['quantizer']
+    kinds = [cls.__name__ for cls in type(quantizer).__mro__]
+    if kinds[0] != 'VQ':
+        return f'quantizer {kinds[0]}'
+    if getattr(quantizer, 'l2_norm', None) is not unit:
+        return f'quantizer of {"other" if unit else "unit"} vectors'
+    # MaskGIT's have none.
+    if 'conv_in.bias' not in parts['encoder'].state_dict():
+        return 'encoder without encoder.conv_in.bias'
+    return None

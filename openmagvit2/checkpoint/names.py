@@ -1,0 +1,106 @@
+"""Names of tensors without what wrappers of a model, or other programs, put before them."""
+
+from collections.abc import Callable, Collection, Iterator
+from typing import Any
+
+from mmengine.logging import print_log
+from torch import nn
+
+from openmagvit2.checkpoint.containers import DEPTH, PICK, behind, listed
+from openmagvit2.checkpoint.converters import Converter, choose
+from openmagvit2.errors import UserError
+
+# torch.compile adds this to the name of each module that it wraps.
+COMPILED = '_orig_mod.'
+# DataParallel and DistributedDataParallel wrap whole models, so all names have it.
+PARALLEL = 'module.'
+STATES = ('state_dict', 'ema_state_dict')
+
+
+def unwrapped(content: dict, source: str) -> dict:
+    """Return a file with its raw and averaged weights by names without the prefixes of wrappers;
+    print a line.
+
+    Args:
+        content: A dict with ``state_dict`` and maybe ``ema_state_dict``.
+        source: Name of the file for messages.
+    """
+    found: list[str] = []
+    for key in STATES:
+        state = content.get(key) or {}
+        names = {name: name.replace(COMPILED, '') for name in state}
+        prefixes = [COMPILED] if names and any(COMPILED in name for name in names) else []
+        while names and all(name.startswith(PARALLEL) for name in names.values()):
+            names = {name: own.removeprefix(PARALLEL) for name, own in names.items()}
+            prefixes.append(PARALLEL)
+        # Two tensors would get one name.
+        if prefixes and len(set(names.values())) == len(names):
+            content = content | {key: {names[name]: x for name, x in state.items()}}
+            found += prefixes
+    if found:
+        text = ' and '.join(f'`{prefix}`' for prefix in dict.fromkeys(found))
+        print_log(f'{source}: names are read without {text}.', 'current')
+    return content
+
+
+def fitted(file: dict, model: nn.Module, source: str, system: str | None = None) -> dict:
+    """Return a file without what all its names begin with, as ``net.``, where the model's names
+    come behind it; print a line.
+
+    Args:
+        file: A file with ``state_dict`` and maybe ``ema_state_dict``.
+        model: The model; both our names and those of its official files count.
+        source: Name of the file for messages.
+        system: Name of the converter, where several systems have files of the model.
+
+    Raises:
+        UserError: The model's names come behind several beginnings, or behind one that not all
+            names have; the text names them.
+    """
+    state = file['state_dict']
+    if _is_of(state, model, system):
+        return file
+    found = list(_beginnings(state, lambda part: _is_of(part, model, system), DEPTH))
+    if not found:
+        return file
+    if len(found) > 1 or not all(name.startswith(found[0]) for name in state):
+        raise UserError(
+            f'{source} has the weights of this model under {listed(found)}, beside others: write '
+            f'one set to a file of its own, {PICK} {found[0].rstrip(".")}.'
+        )
+    print_log(f'{source}: names are read without `{found[0]}`.', 'current')
+    return file | {
+        key: behind(file[key], found[0]) for key in STATES if isinstance(file.get(key), dict)
+    }
+
+
+def official_names(converter: Converter, model: nn.Module) -> set[str]:
+    """Return the names of a model's tensors in official files; none where it has no place there."""
+    if converter.homeless(model):
+        return set()
+    return {name for link in converter.links(model) for name in link.official}
+
+
+def _beginnings(
+    state: dict[str, Any], fits: Callable[[dict], bool], depth: int, begin: str = ''
+) -> Iterator[str]:
+    """Yield the shortest beginnings of names behind which there is what fits."""
+    for part in dict.fromkeys(f'{name.partition(".")[0]}.' for name in state if '.' in name):
+        rest = behind(state, part)
+        if fits(rest):
+            yield begin + part
+        elif depth > 1:
+            yield from _beginnings(rest, fits, depth - 1, begin + part)
+
+
+def _is_of(state: dict[str, Any], model: nn.Module, system: str | None) -> bool:
+    """Return whether most of some names are the model's: ours, or those of its official files."""
+    if _overlap(state, model.state_dict()):
+        return True
+    converter = choose(model, state, system)
+    return _overlap(converter.unified(state), official_names(converter, model))
+
+
+def _overlap(names: Collection[str], wanted: Collection[str]) -> bool:
+    shared = len(set(wanted).intersection(names))
+    return shared > 0 and 2 * shared >= min(len(names), len(wanted))
