@@ -15,6 +15,8 @@ Part = TypeVar('Part', bound=nn.Module)
 WEIGHTS = ('auto', 'plain', 'packed', 'int8')
 # Smaller networks fit in a processor's cache, so there is nothing to gain.
 LEAST_BYTES = 2**26
+# Where oneDNN's results were found not to depend on the number of rows.
+PROCESSORS = ('AVX2', 'AVX512')
 
 
 class PackedLinear(nn.Module):
@@ -119,6 +121,7 @@ def can_pack(module: nn.Module) -> bool:
     return (
         plain
         and torch.backends.mkldnn.is_available()
+        and torch.backends.cpu.get_cpu_capability() in PROCESSORS
         and not torch.is_autocast_enabled('cpu')
         and hasattr(torch.ops.mkldnn, '_reorder_convolution_weight')
     )
@@ -139,7 +142,8 @@ def chosen(weights: str, *modules: nn.Module) -> str:
     if weights == 'packed' and not packable:
         raise UserError(
             "sampling.weights='packed' needs float32 weights, or bfloat16 where the processor "
-            "multiplies in it, on a CPU and torch with oneDNN; leave it to its default, 'auto'."
+            'multiplies in it, on a CPU with AVX2 and torch with oneDNN; leave it to its default, '
+            "'auto'."
         )
     if weights != 'auto':
         return weights
