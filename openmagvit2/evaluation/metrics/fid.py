@@ -1,9 +1,9 @@
 """Fréchet distance between images and their reconstructions (rFID).
 
-The evaluation images, cropped and resized as the model gets them, are compared with the model's
-reconstructions of them: features of the FID Inception network are folded into float64 sums over all
-processes. This is not the FID of samples against training statistics, and not comparable across
-resolutions or sets (docs/guides/evaluate.md).
+The evaluation images, cropped and resized for the model, are compared with its reconstructions:
+features of the FID Inception network are folded into float64 sums over all processes. This is not
+the FID of samples against training statistics, and cannot be compared across resolutions or sets
+(docs/guides/evaluate.md).
 """
 
 import torch

@@ -23,8 +23,7 @@ class TiedHead(SeparateHead):
     Args:
         vocab_sizes: A list of one size.
         dim: Width of the backbone.
-        more_rows: Number of rows after those of the codes: class labels, if they are tokens, and
-            the mask.
+        more_rows: Number of rows after those of the codes, for labels (if tokens) and the mask.
         label_smoothing: Label smoothing over all rows, in training.
     """
 

@@ -32,8 +32,7 @@ def decode_levels(
 
     Args:
         backbone, head: Parts of the generator.
-        start: Input of the first level (B, P, dim); with guidance (2B, P, dim), unconditional half
-            last.
+        start: Input of the first level (B, P, dim); (2B, P, dim) with guidance, null half last.
         levels: Number of levels.
         draw: Draws the sub-tokens of a level.
         add: Adds a level's codes to the sum.
