@@ -9,8 +9,7 @@ from openmagvit2.models.layers.kv_cache import LayerCache
 
 
 class Backbone(nn.Module):
-    """Map embeddings of a sequence, prefix rows first, to context vectors; the generator passes
-    ``grid``.
+    """Map embeddings, prefix rows first, to context vectors; the generator passes ``grid``.
 
     A subclass sets ``dim`` and ``num_heads``, which heads adopt, and implements :meth:`forward`
     and, for decoding step by step, :meth:`new_cache`.

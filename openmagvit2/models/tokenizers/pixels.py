@@ -49,8 +49,7 @@ class Pixels(nn.Module):
 
 @MODELS.register_module()
 class LogitLaplacePixels(Pixels):
-    """Let the decoder predict location and log-scale of a logit-Laplace distribution per channel
-    (DALL-E; the paper of ViT-VQGAN).
+    """Location and log-scale of a logit-Laplace distribution per channel (DALL-E; ViT-VQGAN).
 
     Args:
         range: Values of black and white for the encoder.
