@@ -6,6 +6,7 @@ from typing import Any
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
+from openmagvit2.checkpoint.containers import BESIDE
 from openmagvit2.checkpoint.converters import Converter, choose
 from openmagvit2.errors import UserError, few
 
@@ -126,8 +127,11 @@ def _state_dicts(node: dict, path: str, depth: int) -> Iterator[tuple[str, dict]
 def _beginnings(
     state: dict[str, Any], fits: Callable[[dict], bool], depth: int, begin: str = ''
 ) -> Iterator[str]:
-    """Yield the shortest beginnings of names behind which there is what fits."""
-    for part in dict.fromkeys(f'{name.partition(".")[0]}.' for name in state if '.' in name):
+    """Yield the shortest beginnings of names behind which there is what fits; what stands beside
+    the state dict in a file, as a discriminator, is no model.
+    """
+    parts = dict.fromkeys(f'{name.partition(".")[0]}.' for name in state if '.' in name)
+    for part in (part for part in parts if part != BESIDE):
         behind = _behind(state, part)
         if fits(behind):
             yield begin + part
