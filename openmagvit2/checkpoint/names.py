@@ -6,7 +6,7 @@ from typing import Any
 from mmengine.logging import print_log
 from torch import nn
 
-from openmagvit2.checkpoint.containers import DEPTH, PICK, behind, listed
+from openmagvit2.checkpoint.containers import BESIDE, DEPTH, PICK, behind, listed
 from openmagvit2.checkpoint.converters import Converter, choose
 from openmagvit2.errors import UserError
 
@@ -84,8 +84,11 @@ def official_names(converter: Converter, model: nn.Module) -> set[str]:
 def _beginnings(
     state: dict[str, Any], fits: Callable[[dict], bool], depth: int, begin: str = ''
 ) -> Iterator[str]:
-    """Yield the shortest beginnings of names behind which there is what fits."""
-    for part in dict.fromkeys(f'{name.partition(".")[0]}.' for name in state if '.' in name):
+    """Yield the shortest beginnings of names behind which there is what fits; what a file has
+    beside its state dict, such as a discriminator, is no model.
+    """
+    parts = dict.fromkeys(f'{name.partition(".")[0]}.' for name in state if '.' in name)
+    for part in (part for part in parts if part != BESIDE):
         rest = behind(state, part)
         if fits(rest):
             yield begin + part

@@ -4,7 +4,15 @@ import pytest
 import torch
 
 from openmagvit2.apis import init_model
-from openmagvit2.checkpoint import dataset_meta, read_checkpoint, to_official, write_checkpoint
+from openmagvit2.checkpoint import (
+    dataset_meta,
+    read_checkpoint,
+    save_atomically,
+    to_official,
+    write_checkpoint,
+)
+from openmagvit2.checkpoint.containers import packed
+from openmagvit2.checkpoint.converters import choose
 from openmagvit2.config import load_config
 from openmagvit2.errors import UserError
 from openmagvit2.workflows.convert import convert
@@ -62,6 +70,15 @@ def test_files_that_contradict_each_other_are_refused(files):
         torch.save(other | {'encoder.conv_in.bias': value}, folder / 'other.pth')
         with pytest.raises(UserError, match='both have encoder.conv_in.bias, with other values'):
             convert([folder / 'vae.pth', folder / 'other.pth'], folder / 'x.pth', 'tiny/var_32')
+
+
+@pytest.mark.parametrize('config', ['rq_32', 'llamagen_vq_32'])
+def test_a_discriminator_beside_the_weights_is_no_model(tmp_path, config):
+    model = init_model(f'tiny/{config}', device='cpu')
+    official = to_official(dict(state_dict=model.state_dict()), model)[0]['state_dict']
+    save_atomically(packed(official, choose(model)), tmp_path / 'official.pt')
+    with pytest.raises(UserError, match='the official layout of .* has no place for|does not fit'):
+        convert([tmp_path / 'official.pt'], tmp_path / 'x.pth', 'tiny/lfq_32')
 
 
 @pytest.mark.parametrize(
