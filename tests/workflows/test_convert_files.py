@@ -77,7 +77,7 @@ def test_a_discriminator_beside_the_weights_is_no_model(tmp_path, config):
     model = init_model(f'tiny/{config}', device='cpu')
     official = to_official(dict(state_dict=model.state_dict()), model)[0]['state_dict']
     save_atomically(packed(official, choose(model)), tmp_path / 'official.pt')
-    with pytest.raises(UserError, match='the official layout of .* has no place for|does not fit'):
+    with pytest.raises(UserError, match='layout has no place for|does not fit'):
         convert([tmp_path / 'official.pt'], tmp_path / 'x.pth', 'tiny/lfq_32')
 
 
