@@ -17,6 +17,8 @@ from openmagvit2.errors import UserError
 # Classes in files of trainers that hold settings, callbacks and states of random numbers, not
 # weights, and types that settings name. They are replaced by objects that do nothing.
 HARMLESS = (
+    # How pickles of protocol 2 write bytes.
+    '_codecs.encode',
     'argparse.Namespace',
     'builtins.bool',
     'builtins.bytes',
