@@ -46,6 +46,7 @@ class MaskGit(Converter):
     separate = {'tokenizer': ('params.encoder.', 'params.decoder.', 'params.quantizer.')}
 
     def rules(self, model: Any) -> list[Rule]:
+        """See :meth:`Converter.rules`; a tokenizer of another kind is lost."""
         if not is_generator(model):
             return [*_tokenizer(model), *UNKEPT]
         own = _tokenizer(model.tokenizer)

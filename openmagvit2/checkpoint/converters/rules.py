@@ -82,6 +82,7 @@ class Convert(Rule):
         self.to_ours, self.to_official = to_ours, to_official
 
     def link(self, name: str) -> Link | None:
+        """See :meth:`Rule.link`."""
         found = next((m for m in (p.match(name) for p in self.ours) if m is not None), None)
         if found is None:
             return None
@@ -252,6 +253,7 @@ class Derived(Lost):
         self.tensors, self.tolerance, self.otherwise = tensors, tolerance, otherwise
 
     def check(self, name: str, found: object) -> None:
+        """Check that a tensor of the file has the values that follow from the config."""
         own = self.tensors[name]
         # A table of another size is one of another model.
         fault = unfit(found, found if isinstance(found, Tensor) else own)

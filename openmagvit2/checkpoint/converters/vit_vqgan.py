@@ -65,6 +65,7 @@ class VitVqgan(Converter):
         return 'encoder.to_patch_embedding.0.weight' in state and 'pre_quant.weight' in state
 
     def rules(self, model: nn.Module) -> list[Rule]:
+        """See :meth:`Converter.rules`."""
         parts = dict(model.named_children())
         tables = {}
         for part, name in (('encoder', 'en'), ('decoder', 'de')):

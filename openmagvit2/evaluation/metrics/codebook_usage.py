@@ -44,6 +44,7 @@ class CodebookUsage(StreamingMetric):
         self.total += sample['indices'].numel() // len(sizes)
 
     def evaluate(self, size: int) -> dict[str, float]:
+        """Return the usage over all processes, and start anew."""
         self.summed()
         books = self.books
         if dist.is_initialized() and dist.get_world_size() > 1:
