@@ -43,11 +43,14 @@ class PackedLinear(nn.Module):
         # Packing takes as long as several steps, so a few missing rows are padded instead.
         if not count <= self.rows < 2 * count:
             self.rows, self.packed = count, self._pack(count)
-        image = F.pad(rows, (0, 0, 0, self.rows - count)).t()[None, :, None]
+        if count < self.rows:
+            rows = F.pad(rows, (0, 0, 0, self.rows - count))
+        image = rows.t()[None, :, None]
         out = torch.ops.mkldnn._convolution_pointwise(
             image, self.packed, self.bias, [0, 0], [1, 1], [1, 1], 1, 'none', [], ''
         )
-        return out[0, :, 0].t()[:count].unflatten(0, x.shape[:-1])
+        # Decoding makes thousands of these calls a second: each view counts.
+        return out.view(len(self.weight), -1).t()[:count].view(*x.shape[:-1], -1)
 
     def _pack(self, rows: int) -> Tensor:
         weight = self.weight.detach()[:, :, None, None]
