@@ -17,6 +17,8 @@ WEIGHTS = ('auto', 'plain', 'packed', 'int8')
 LEAST_BYTES = 2**26
 # Where oneDNN's results were found not to depend on the number of rows.
 PROCESSORS = ('AVX2', 'AVX512')
+# Padding, stride, dilation and groups of a 1x1 convolution.
+GEOMETRY = ([0, 0], [1, 1], [1, 1], 1)
 
 
 class PackedLinear(nn.Module):
@@ -35,27 +37,27 @@ class PackedLinear(nn.Module):
         self.weight, self.bias = layer.weight, layer.bias
         # oneDNN chooses the layout for this number of rows.
         self.rows, self.packed = 0, layer.weight.detach()
+        self.convolution = torch.ops.mkldnn._convolution_pointwise.default
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., in) to (..., out)."""
-        rows = x.flatten(0, -2)
-        count = len(rows)
+        # Decoding calls this thousands of times a second, so operations on shapes are kept few.
+        count = x.numel() // x.shape[-1]
         # Packing takes as long as several steps, so a few missing rows are padded instead.
         if not count <= self.rows < 2 * count:
             self.rows, self.packed = count, self._pack(count)
+        image = x.reshape(1, 1, count, -1)
         if count < self.rows:
-            rows = F.pad(rows, (0, 0, 0, self.rows - count))
-        image = rows.t()[None, :, None]
-        out = torch.ops.mkldnn._convolution_pointwise(
-            image, self.packed, self.bias, [0, 0], [1, 1], [1, 1], 1, 'none', [], ''
-        )
-        # Decoding makes thousands of these calls a second: each view counts.
-        return out.view(len(self.weight), -1).t()[:count].view(*x.shape[:-1], -1)
+            image = F.pad(image, (0, 0, 0, self.rows - count))
+        image = image.permute(0, 3, 1, 2)
+        out = self.convolution(image, self.packed, self.bias, *GEOMETRY, 'none', [], '')
+        out = out.permute(0, 2, 3, 1)
+        return out[:, :, :count].reshape(*x.shape[:-1], -1)
 
     def _pack(self, rows: int) -> Tensor:
         weight = self.weight.detach()[:, :, None, None]
         size = [1, weight.shape[1], 1, rows]
-        return torch.ops.mkldnn._reorder_convolution_weight(weight, [0, 0], [1, 1], [1, 1], 1, size)
+        return torch.ops.mkldnn._reorder_convolution_weight(weight, *GEOMETRY, size)
 
 
 class Int8Linear(nn.Module):
