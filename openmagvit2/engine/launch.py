@@ -2,6 +2,7 @@
 
 import os
 import re
+import socket
 import sys
 from datetime import timedelta
 
@@ -16,8 +17,11 @@ from openmagvit2.processes import leave, make_long_group
 
 __all__ = ['finish', 'is_main_process', 'start']
 
-# Variables that show that a launcher has started this process.
-NEEDED = dict(pytorch=('RANK', 'WORLD_SIZE'), slurm=('SLURM_PROCID', 'SLURM_NTASKS'))
+# Variables that show that a launcher has started this process. A batch script of slurm has no step:
+# it is one process, which would wait for the others.
+NEEDED = dict(
+    pytorch=('RANK', 'WORLD_SIZE'), slurm=('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_STEP_ID')
+)
 # How long one exchange between processes may take, in seconds (`env_cfg.dist_cfg.timeout`).
 TIMEOUT = 1800
 
@@ -49,6 +53,7 @@ def start(launcher: str, config: Config | None = None) -> None:
             )
     if launcher == 'slurm':
         os.environ.update(_as_torchrun(settings.get('port')))
+        _check_name(os.environ['MASTER_ADDR'])
     backend = settings.get('backend', 'nccl') if _takes_a_card(launcher) else 'gloo'
     try:
         dist.init_process_group(backend, timeout=timedelta(seconds=timeout))
@@ -66,8 +71,9 @@ def _as_torchrun(port: int | None) -> dict[str, str]:
     """Return slurm's variables under the names of torchrun; an address that is set stays."""
     own = os.environ
     nodes = own.get('SLURM_STEP_NODELIST') or own.get('SLURM_JOB_NODELIST') or '127.0.0.1'
-    # Jobs that share a node have numbers of their own.
-    port = port or own.get('MASTER_PORT') or 20000 + int(own.get('SLURM_JOB_ID', 0)) % 10000
+    # Jobs that share a node have numbers of their own, and so have the steps of a job.
+    number = int(own.get('SLURM_JOB_ID', 0)) + 1009 * int(own['SLURM_STEP_ID'])
+    port = port or own.get('MASTER_PORT') or 20000 + number % 10000
     return dict(
         RANK=own['SLURM_PROCID'],
         WORLD_SIZE=own['SLURM_NTASKS'],
@@ -84,6 +90,18 @@ def first_host(nodes: str) -> str:
     """
     match = re.match(r'(?:\[[^]]*\]|[^],[])+', nodes)
     return re.sub(r'\[([^],-]*)[^]]*\]', r'\1', match[0] if match else nodes)
+
+
+def _check_name(host: str) -> None:
+    """Raise UserError if a name has no address; torch would ask for it until the time-out."""
+    try:
+        socket.getaddrinfo(host, None)
+    except socket.gaierror as error:
+        if error.errno != socket.EAI_AGAIN:
+            raise UserError(
+                f'--launcher slurm: {host}, the name of the first node, has no address on this '
+                f'node; set MASTER_ADDR to the address of the first node.'
+            ) from error
 
 
 def _takes_a_card(launcher: str) -> bool:

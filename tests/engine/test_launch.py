@@ -1,5 +1,6 @@
 """Starting several processes, and the error messages of their workers."""
 
+import socket
 from datetime import timedelta
 
 import pytest
@@ -10,6 +11,14 @@ from openmagvit2 import console
 from openmagvit2.datasets import FashionMNIST
 from openmagvit2.engine import launch
 from openmagvit2.errors import UserError
+
+SLURM = dict(
+    SLURM_PROCID='11',
+    SLURM_NTASKS='32',
+    SLURM_LOCALID='3',
+    SLURM_JOB_ID='123456',
+    SLURM_STEP_ID='0',
+)
 
 
 @pytest.mark.parametrize('num_workers', [0, 1])
@@ -23,8 +32,14 @@ def test_a_mistake_is_one_sentence_with_and_without_workers(num_workers):
     )
 
 
-@pytest.mark.parametrize(('launcher', 'name'), [('pytorch', 'RANK'), ('slurm', 'SLURM_PROCID')])
+@pytest.mark.parametrize(
+    ('launcher', 'name'),
+    # A batch script of slurm has all but the number of the step.
+    [('pytorch', 'RANK'), ('slurm', 'SLURM_PROCID'), ('slurm', 'SLURM_STEP_ID')],
+)
 def test_a_launcher_outside_its_environment(launcher, name, monkeypatch):
+    for other, value in SLURM.items():
+        monkeypatch.setenv(other, value)
     monkeypatch.delenv(name, raising=False)
     with pytest.raises(ValueError, match=f'--launcher {launcher}: {name} is not set'):
         launch.start(launcher)
@@ -49,9 +64,6 @@ def test_the_group_has_the_time_out_of_the_config(settings, seconds, monkeypatch
     assert given['long'] >= timedelta(hours=24)
 
 
-SLURM = dict(SLURM_PROCID='11', SLURM_NTASKS='32', SLURM_LOCALID='3', SLURM_JOB_ID='123456')
-
-
 @pytest.fixture
 def joined(monkeypatch):
     """What a process group is made of, in an environment without a launcher."""
@@ -67,6 +79,7 @@ def joined(monkeypatch):
         names = ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT')
         given.update(backend=backend, **{name: launch.os.environ.get(name) for name in names})
 
+    monkeypatch.setattr(launch.socket, 'getaddrinfo', lambda host, port: [])
     monkeypatch.setattr(launch.dist, 'init_process_group', join)
     monkeypatch.setattr(launch, 'make_long_group', lambda: None)
     return given
@@ -98,6 +111,14 @@ def test_slurm_on_four_nodes(joined, monkeypatch, count, backend):
     assert chosen == [3] * bool(count)
 
 
+def test_the_steps_of_a_job_have_ports_of_their_own(joined, monkeypatch):
+    cards(monkeypatch, 0)
+    for name, value in (SLURM | dict(SLURM_STEP_ID='2')).items():
+        monkeypatch.setenv(name, value)
+    launch.start('slurm')
+    assert joined['MASTER_PORT'] == '25474'
+
+
 def test_addresses_that_are_given_stay(joined, monkeypatch):
     cards(monkeypatch, 0)
     for name, value in (SLURM | dict(MASTER_ADDR='10.0.0.1', MASTER_PORT='29500')).items():
@@ -106,6 +127,26 @@ def test_addresses_that_are_given_stay(joined, monkeypatch):
     assert (joined['MASTER_ADDR'], joined['MASTER_PORT']) == ('10.0.0.1', '29500')
     launch.start('slurm', Config(dict(env_cfg=dict(dist_cfg=dict(port=29600)))))
     assert joined['MASTER_PORT'] == '29600'
+
+
+@pytest.mark.parametrize('number', [socket.EAI_NONAME, socket.EAI_AGAIN])
+def test_a_node_without_an_address(joined, monkeypatch, number):
+    def unknown(host, port):
+        raise socket.gaierror(number, 'unknown')
+
+    cards(monkeypatch, 0)
+    monkeypatch.setattr(launch.socket, 'getaddrinfo', unknown)
+    for name, value in (SLURM | dict(SLURM_STEP_NODELIST='n[1-2]')).items():
+        monkeypatch.setenv(name, value)
+    if number == socket.EAI_AGAIN:
+        # A name server that does not answer for a while.
+        launch.start('slurm')
+        assert joined['MASTER_ADDR'] == 'n1'
+    else:
+        with pytest.raises(
+            UserError, match='n1, the name of the first node, has no address.*set M'
+        ):
+            launch.start('slurm')
 
 
 @pytest.mark.parametrize(
