@@ -11,8 +11,6 @@ from mmengine.runner import BaseLoop, Runner
 from torch import nn
 from torch.utils.data import IterableDataset
 
-# Every training needs its loop, so the reader of checkpoints is registered with it.
-import openmagvit2.engine.reading  # noqa: F401
 from openmagvit2.engine.checks import check_batches, check_datasets, check_source
 from openmagvit2.engine.finite import NonFiniteError
 from openmagvit2.engine.hooks.checkpoint import ResumableCheckpointHook
@@ -186,9 +184,10 @@ class IterationLoop(BaseLoop):
         """Save in all processes and raise in all if one has failed between iterations."""
         if not stop.failed:
             return
-        if get_world_size() > 1:
+        # Before the first iteration there is nothing to save, and a file would claim the folder.
+        if get_world_size() > 1 and self._iter:
             for hook in self._checkpoint_hooks():
-                hook.save_together(self.runner)
+                hook.save(self.runner)
         raise error or UserError(
             'Another process could not read its images; its own output says why. What is done is '
             'saved, go on with --resume.'

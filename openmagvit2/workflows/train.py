@@ -18,8 +18,7 @@ from openmagvit2.engine.hooks import ResumableCheckpointHook
 from openmagvit2.engine.lock import lock
 from openmagvit2.engine.loops import IterationLoop
 from openmagvit2.engine.parallel.peers import watched
-from openmagvit2.engine.run import Run
-from openmagvit2.engine.run_folder import begin, default_or_old, go_on, newest
+from openmagvit2.engine.resume.run_folder import Run, begin, default_or_old, go_on, newest
 from openmagvit2.engine.unwrap import unwrap
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.stages import check_stages

@@ -14,7 +14,7 @@ from two_processes import run_in_two
 
 from openmagvit2.checkpoint import read_checkpoint
 from openmagvit2.config import load_config
-from openmagvit2.engine.hooks import find_resume_checkpoint
+from openmagvit2.engine.resume.run_folder import newest
 from openmagvit2.engine.stop import StopRequest, TrainingStopped
 from openmagvit2.registry import HOOKS
 from openmagvit2.workflows.test import test as run_test
@@ -95,7 +95,7 @@ def test_resume_is_exact(tmp_path, straight, iteration, in_validation, workers, 
     with pytest.raises(TrainingStopped) as stopped:
         train(config(workers, counts, hook, family), str(halves))
     assert stopped.value.iteration == iteration
-    assert find_resume_checkpoint(halves) == halves / f'iter_{iteration}.pth'
+    assert newest(halves)[0] == halves / f'iter_{iteration}.pth'
     train(config(workers, counts, family=family), str(halves), resume=True)
     unbroken = straight(family, workers, counts)
     a, b = (read_checkpoint(folder / 'iter_8.pth') for folder in (unbroken, halves))
@@ -136,7 +136,7 @@ def test_a_broken_checkpoint_is_passed_over_and_metrics_need_no_override(tmp_pat
     )
     assert metrics == runner.val_loop.run()
     (tmp_path / 'run' / 'iter_9.pth').write_bytes(b'half a file')
-    assert find_resume_checkpoint(tmp_path / 'run') == tmp_path / 'run' / 'iter_8.pth'
+    assert newest(tmp_path / 'run')[0] == tmp_path / 'run' / 'iter_8.pth'
 
 
 def test_a_checkpoint_with_a_config_to_execute_is_refused(tmp_path):

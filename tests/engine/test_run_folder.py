@@ -11,10 +11,9 @@ from mmengine.hooks import Hook
 
 from openmagvit2.checkpoint import read_checkpoint
 from openmagvit2.config import load_config
-from openmagvit2.engine import run_folder
 from openmagvit2.engine.lock import LOCK, lock
-from openmagvit2.engine.run import checkpoints, results
-from openmagvit2.engine.run_folder import newest
+from openmagvit2.engine.resume import run_folder
+from openmagvit2.engine.resume.run_folder import checkpoints, newest, results
 from openmagvit2.io import process, remove_leftovers
 from openmagvit2.io.process import host
 from openmagvit2.workflows.train import train
@@ -54,7 +53,7 @@ def test_a_folder_belongs_to_its_run(tmp_path):
     assert read_checkpoint(folder / 'iter_2.pth')['meta']['run'] == run['id']
     assert not (folder / LOCK).exists()
     message = (
-        r'holds the results of another run of .*lfq_32.py \(iter_2.pth\); go on with '
+        r'holds the results of another run of .*lfq_32.py \(iter_2.pth\); continue it with '
         r'--resume, or give'
     )
     with pytest.raises(ValueError, match=message):
@@ -104,7 +103,7 @@ def test_torn_files(tmp_path):
     for number in (2, 10):
         (tmp_path / f'iter_{number}.pth').write_bytes(b'half a file')
     with pytest.raises(
-        ValueError, match=r'none of its checkpoints can be read .*\(iter_10.pth, iter_2.pth\)'
+        ValueError, match=r'none of its checkpoints is readable .*\(iter_10.pth, iter_2.pth\)'
     ):
         train(config(), str(tmp_path), resume=True)
     with pytest.raises(ValueError, match='there is no checkpoint iter_<number>.pth in it'):
@@ -193,4 +192,4 @@ def test_a_branch_of_a_run(tmp_path):
             hooks=[Break(2)],
         )
     # Its newest is not the first branch's.
-    assert run_folder.find_resume_checkpoint(tmp_path) == tmp_path / 'iter_1.pth'
+    assert newest(tmp_path)[0] == tmp_path / 'iter_1.pth'

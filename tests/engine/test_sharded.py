@@ -18,9 +18,12 @@ from openmagvit2.apis import init_model
 from openmagvit2.checkpoint import read_checkpoint, sharded
 from openmagvit2.checkpoint.hashing import file_hash, weights_hash
 from openmagvit2.config import load_config
-from openmagvit2.engine.run import checkpoints
-from openmagvit2.engine.run_folder import newest
-from openmagvit2.engine.sharded import remove_sharded, remove_sharded_leftovers, write_sharded
+from openmagvit2.engine.resume.run_folder import checkpoints, newest
+from openmagvit2.engine.resume.sharded import (
+    remove_sharded,
+    remove_sharded_leftovers,
+    write_sharded,
+)
 from openmagvit2.errors import UserError
 from openmagvit2.workflows.convert import convert
 from openmagvit2.workflows.test import test as run_test
@@ -83,7 +86,7 @@ def test_torn_folders_are_named(folder, name, kept):
         path.write_bytes(data[: int(len(data) * kept)])
     with pytest.raises(UserError, match=r'iter_3\.dcp'):
         read_checkpoint(folder, values=False)
-    with pytest.raises(UserError, match=r'none of its checkpoints can be read .*\(iter_3\.dcp\)'):
+    with pytest.raises(UserError, match=r'none of its checkpoints is readable .*\(iter_3\.dcp\)'):
         newest(folder.parent)
 
 
@@ -106,7 +109,7 @@ def test_it_is_replaced_as_a_whole(folder, monkeypatch):
     def fail(*args):
         raise full
 
-    monkeypatch.setattr('openmagvit2.engine.sharded.save_atomically', fail)
+    monkeypatch.setattr('openmagvit2.engine.resume.sharded.save_atomically', fail)
     with pytest.raises(UserError, match=r'checkpoint\.pth cannot be written'):
         write_sharded(content(2.0), folder)
     assert float(read_checkpoint(folder)['state_dict']['a.b'][0, 0]) == 1.0

@@ -4,6 +4,7 @@ See docs/reference/specification.md, Tokenizer recipes and Generator recipes.
 """
 
 import math
+from typing import Any
 
 from mmengine.optim import _ParamScheduler
 from mmengine.optim.scheduler.lr_scheduler import LRSchedulerMixin
@@ -13,6 +14,8 @@ from openmagvit2.registry import PARAM_SCHEDULERS
 from openmagvit2.signatures import Fraction, Weight
 
 SHAPES = ('constant', 'cosine', 'linear')
+# Keys in the state of a scheduler that are its position, not its settings.
+POSITION = ('last_step', '_global_step', '_last_value', 'verbose', 'optimizer')
 
 
 def factor(
@@ -90,3 +93,42 @@ class WarmupDecayLR(LRSchedulerMixin, _ParamScheduler):
             for group, value in zip(self.optimizer.param_groups, self._get_value(), strict=True):
                 group[self.param_name] = value
         self._last_value = [group[self.param_name] for group in self.optimizer.param_groups]
+
+
+def check_states(schedulers: Any, states: Any) -> None:
+    """Check that the schedulers of a training can resume from those of a checkpoint.
+
+    They need the same settings, except :class:`WarmupDecayLR`, whose rate is a function of the
+    iteration.
+
+    Args:
+        schedulers: A list, a dict of lists by role, or None.
+        states: Their states in the checkpoint.
+
+    Raises:
+        UserError: Their number or their settings differ.
+    """
+    own, saved = (x if isinstance(x, dict) else {'': x or []} for x in (schedulers, states))
+    for role in dict.fromkeys([*own, *saved]):
+        pair = own.get(role, []), saved.get(role, [])
+        if len(pair[0]) != len(pair[1]):
+            raise UserError(
+                f'param_scheduler: {len(pair[0])} for {role or "the model"}, the checkpoint has '
+                f'{len(pair[1])}; use as many.'
+            )
+        for scheduler, state in zip(*pair, strict=True):
+            if not (isinstance(scheduler, WarmupDecayLR) and 'curve' in state):
+                _check_settings(scheduler, state)
+
+
+def _check_settings(scheduler: Any, state: dict[str, Any]) -> None:
+    for key, value in scheduler.state_dict().items():
+        if key in POSITION or not isinstance(value, (int, float, str, bool, list, tuple)):
+            continue
+        if key in state and state[key] != value:
+            name = 'the learning rate' if key == 'base_values' else key
+            raise UserError(
+                f'param_scheduler {type(scheduler).__name__}: {name} was {state[key]!r} and is '
+                f'{value!r}, which this scheduler cannot resume; use WarmupDecayLR, or start from '
+                f'the weights with load_from.'
+            )
