@@ -23,8 +23,7 @@ from openmagvit2.engine.hooks import ResumableCheckpointHook
 from openmagvit2.engine.optim import RoleOptimConstructor
 from openmagvit2.engine.parallel import RoleFSDP, fsdp
 from openmagvit2.engine.parallel.shards import DTensor, like, part, whole
-from openmagvit2.engine.stop import TrainingStopped
-from openmagvit2.errors import UserError
+from openmagvit2.errors import TrainingStopped, UserError
 from openmagvit2.workflows.train import train
 
 CONFIG = Path(__file__).parents[2] / 'configs' / 'tiny' / 'ar_32.py'

@@ -78,7 +78,7 @@ def test_an_error_saves_the_last_finished_iteration(tmp_path, unbroken, where, k
 def test_an_error_before_the_first_iteration_leaves_the_folder_free(tmp_path, capfd):
     with pytest.raises(UserError, match='Image x'):
         train(config(2), str(tmp_path), hooks=[Fail('before', 0)])
-    assert files(tmp_path) == [] and 'holds what is done' not in ''.join(capfd.readouterr())
+    assert files(tmp_path) == [] and 'its state is saved' not in ''.join(capfd.readouterr())
     train(config(2, 9), str(tmp_path))
     assert files(tmp_path) == ['iter_2.pth']
 

@@ -15,7 +15,8 @@ from two_processes import run_in_two
 from openmagvit2.checkpoint import read_checkpoint
 from openmagvit2.config import load_config
 from openmagvit2.engine.resume.run_folder import newest
-from openmagvit2.engine.stop import StopRequest, TrainingStopped
+from openmagvit2.engine.stop import StopRequest
+from openmagvit2.errors import TrainingStopped
 from openmagvit2.registry import HOOKS
 from openmagvit2.workflows.test import test as run_test
 from openmagvit2.workflows.train import train
@@ -147,7 +148,7 @@ def test_a_checkpoint_with_a_config_to_execute_is_refused(tmp_path):
 
 
 def test_global_batch_must_divide(tmp_path):
-    with pytest.raises(ValueError, match='global_batch_size=4 does not divide'):
+    with pytest.raises(ValueError, match='global_batch_size=4 is not divisible'):
         train(config(0, 3), str(tmp_path))
 
 
