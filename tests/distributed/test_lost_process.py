@@ -206,6 +206,6 @@ def test_errors_of_exchanges_are_told_from_other_errors():
 @pytest.mark.parametrize('value', [0, -1, '60'])
 def test_the_heartbeat_is_a_number_of_seconds(value):
     settings = Config(dict(env_cfg=dict(dist_cfg=dict(heartbeat=value))))
-    with pytest.raises(UserError, match='env_cfg.dist_cfg.heartbeat must be a number of seconds'):
+    with pytest.raises(UserError, match='env_cfg.dist_cfg.heartbeat must be a positive number'):
         with watched(settings, 'work_dirs/x'):
             pass

@@ -177,5 +177,5 @@ def test_a_launcher_that_does_not_say_where_the_others_are(monkeypatch):
 def test_a_time_out_is_a_number_of_seconds(value, monkeypatch):
     for name in ('RANK', 'WORLD_SIZE'):
         monkeypatch.setenv(name, '1')
-    with pytest.raises(UserError, match=r'env_cfg.dist_cfg.timeout must be a number of seconds'):
+    with pytest.raises(UserError, match=r'env_cfg.dist_cfg.timeout must be a positive number'):
         launch.start('pytorch', Config(dict(env_cfg=dict(dist_cfg=dict(timeout=value)))))
