@@ -33,7 +33,7 @@ def test_an_unknown_key_of_a_role():
 @pytest.mark.parametrize('betas', [(), (0.9,), (0.9, 0.9, 0.9), 0.9, None])
 def test_settings_of_several_numbers(betas):
     message = (
-        r'optim_wrapper\.part\.optimizer\.betas must be a list of 2 numbers, as \[0.9, 0.999\]'
+        r'optim_wrapper\.part\.optimizer\.betas must be a list of 2 numbers, such as \[0.9, 0.999\]'
     )
     with pytest.raises(UserError, match=message):
         build({}, optimizer=dict(type='AdamW', betas=betas))

@@ -109,9 +109,7 @@ def test_a_training_records_its_type_and_a_resume_keeps_it(measured, tmp_path):
     runner = start(tmp_path, 3, resume=True, **{'optim_wrapper.dtype': 'float32'})
     assert {wrapper.dtype for wrapper in runner.optim_wrapper.values()} == {None}
     logged = lines_about_dtype(tmp_path)[before:]
-    assert logged == [
-        'optim_wrapper.dtype=float32 takes the place of the bfloat16 of the checkpoint.'
-    ]
+    assert logged == ["optim_wrapper.dtype=float32 replaces the checkpoint's bfloat16."]
 
 
 class TwoRoles(nn.Module):
@@ -149,7 +147,9 @@ def test_a_slow_bfloat16_is_kept_and_said(measured, logged, seconds, lines):
     measured(seconds)
     assert {wrapper.dtype for wrapper in wrappers_of('bfloat16').values()} == {torch.bfloat16}
     assert len(logged) == lines
-    assert all('8000.00 ms' in line and 'optim_wrapper.dtype=auto takes' in line for line in logged)
+    assert all(
+        '8000.00 ms' in line and 'optim_wrapper.dtype=auto selects' in line for line in logged
+    )
 
 
 @pytest.mark.parametrize('name', ['lfq_32', 'vq_32', 'fsq_32'])

@@ -90,7 +90,7 @@ def test_what_is_refused(half, tmp_path, options, message):
 def test_other_groups_of_parameters_are_refused(half, tmp_path):
     other = config(4, **CURVE)
     other.optim_wrapper.autoencoder.no_decay_1d = True
-    with pytest.raises(ValueError, match='set no_decay_1d as it was'):
+    with pytest.raises(ValueError, match='set no_decay_1d and no_decay as before'):
         train(other, str(tmp_path), resume=str(half))
 
 
