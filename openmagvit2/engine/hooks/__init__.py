@@ -1,4 +1,4 @@
-"""What happens around iterations."""
+"""Hooks of a training."""
 
 from openmagvit2.engine.hooks.checkpoint import ResumableCheckpointHook
 from openmagvit2.engine.hooks.codebook_usage import CodebookUsageHook
