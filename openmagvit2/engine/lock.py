@@ -15,8 +15,8 @@ from openmagvit2.io import process
 from openmagvit2.io.process import alive, host, started
 
 LOCK = '.running.json'
-# Seconds between two updates of the lock's time, and without an update until its holder on another
-# machine counts as dead.
+# Seconds between two updates of the lock's time, and after which a holder on another machine counts
+# as dead.
 BEAT, DEAD = 15.0, 120.0
 _held: set[Path] = set()
 

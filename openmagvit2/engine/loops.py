@@ -147,7 +147,7 @@ class IterationLoop(BaseLoop):
         self._source.seek(self.samples_seen)
         batches = iter(self.dataloader)
         if self.resumed_random_state is not None:
-            # After creating the iterator, which draws a number that the saved state includes.
+            # Creating the iterator draws a number, which the saved state already includes.
             set_random_state(self.resumed_random_state)
         return batches
 
@@ -202,7 +202,7 @@ class IterationLoop(BaseLoop):
         After an error between iterations (reading images, validation) this is an ordinary
         checkpoint. If an iteration fails before its first optimizer step, buffers that the forward
         pass updates may have changed. Nothing is saved after an optimizer step, because the state
-        would belong to no iteration, and if another process is lost, with its random state.
+        belongs to no iteration, or if another process is lost, because its random state is lost.
         """
         if is_lost(error):
             return

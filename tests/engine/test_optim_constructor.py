@@ -1,4 +1,4 @@
-"""Which optimizer settings are valid."""
+"""Valid and invalid settings of optimizers."""
 
 import pytest
 import torch
@@ -57,7 +57,7 @@ def test_what_torch_checks_at_the_first_step(optimizer, text):
         build({}, optimizer=optimizer)
 
 
-def test_an_optimizer_of_ones_own_is_not_rehearsed():
+def test_a_users_optimizer_makes_no_trial_step():
     class Own(torch.optim.SGD):
         def step(self):
             raise RuntimeError('a bug')

@@ -1,4 +1,4 @@
-"""On resume, a changed setting takes effect, is reported in one line, or is refused by name."""
+"""On resume, a changed setting takes effect and is logged in one line, or is refused by name."""
 
 from pathlib import Path
 
@@ -39,7 +39,7 @@ def test_the_config_wins(half, tmp_path, capfd):
     assert tuple(group['betas']) == (0.8, 0.95)
     assert group['weight_decay'] == 0.01
     assert group['initial_lr'] == 1e-4
-    # The rate after the fifth step, on the curve of five.
+    # The learning rate after the fifth step of a curve of five.
     assert group['lr'] == pytest.approx(1e-4 * factor(5, 5, 0, 0, 0, 0, 'linear'))
     # Two batches of 4, three of 8.
     assert content['meta']['samples_seen'] == 32

@@ -52,7 +52,7 @@ def folder(tmp_path):
     return tmp_path / 'iter_3.dcp'
 
 
-def test_there_and_back(folder):
+def test_round_trip(folder):
     found, expected = read_checkpoint(folder), content()
     assert sorted(path.name for path in folder.iterdir()) == [INDEX, SHARD, CONTENT]
     assert found.keys() == expected.keys() and found['meta'] == dict(iter=3)
@@ -155,7 +155,7 @@ def test_leftovers(folder):
 
 
 class Payload:
-    """Makes a file when it is unpickled."""
+    """Create a file when unpickled."""
 
     def __init__(self, target: Path) -> None:
         self.target = target
@@ -165,7 +165,7 @@ class Payload:
 
 
 def changed(folder: Path, change) -> None:
-    """Write the index anew after a change."""
+    """Change the index of a checkpoint."""
     with open(folder / INDEX, 'rb') as file:
         found = pickle.load(file)
     change(found)
@@ -216,7 +216,7 @@ def test_payloads(folder, tmp_path):
         with pytest.raises(UserError, match='cannot be read safely.*(open|which could run code)'):
             read_checkpoint(folder)
         (folder / name).write_bytes(whole)
-    # In the place of a tensor, and a tensor that unpacks to a thousand times its size.
+    # A payload in place of a tensor, and a tensor that decompresses to many times its size.
     bomb, parts = io.BytesIO(), io.BytesIO()
     torch.save(Payload(target), bomb)
     torch.save(torch.zeros(3, 4), parts)
@@ -246,7 +246,7 @@ def config(iterations: int, **options):
     return load_config(CONFIG, settings | options)
 
 
-def test_a_training_goes_on(tmp_path):
+def test_a_training_resumes(tmp_path):
     train(config(1), str(tmp_path))
     half = tmp_path / f'.tmp-iter_2.dcp@{DEAD}'
     half.mkdir()
@@ -263,7 +263,6 @@ def test_a_training_goes_on(tmp_path):
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp('sharded')
     train(config(2), str(folder / 'run'))
-    # Goes on by itself; another folder of the same run, from a checkpoint and from the newest.
     train(config(4), str(folder / 'run'), resume=True)
     straight = {'default_hooks.checkpoint.sharded': False}
     train(config(4, **straight), str(folder / 'straight'))
@@ -299,7 +298,7 @@ def test_everything_reads_it(trained, tmp_path):
 
 
 def to_one(folder: Path) -> Path:
-    """The same as one file, from which a training goes on."""
+    """Convert a sharded checkpoint to one file, and resume that."""
     one = folder.parents[1] / 'one' / 'iter_4.pth'
     convert([folder], one, CONFIG)
     train(config(5), str(one.parent), resume=True)

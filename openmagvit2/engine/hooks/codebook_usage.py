@@ -16,11 +16,11 @@ from openmagvit2.registry import HOOKS
 
 @HOOKS.register_module()
 class CodebookUsageHook(Hook):
-    """Log the fraction of used codes and the perplexity of a window; warn of a collapse.
+    """Log ``train_usage`` and ``train_perplexity`` of the last images; warn of a collapse.
 
-    With several codebooks, log the values of each one and their means. Unlike a validation's
-    ``usage`` and ``perplexity``, these are of training crops and raw weights. A resumed training
-    starts with an empty window.
+    ``train_usage`` is the fraction of codes used. With several codebooks, log the values of each
+    one and their means. Unlike a validation's ``usage`` and ``perplexity``, they are measured on
+    training crops with raw weights. A resumed training starts with an empty window.
 
     Args:
         window: Number of last images to count, over all processes.
