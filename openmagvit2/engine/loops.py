@@ -88,7 +88,8 @@ class IterationLoop(BaseLoop):
         self.stop_training = False
         data = self.dataloader.dataset
         describe = data.describe if isinstance(data, Describing) else 'image {}'.format
-        self.step = TrainStep(runner, micro_batches, non_finite == 'skip', max_skips, describe)
+        max_skips = max_skips if non_finite == 'skip' else 0
+        self.step = TrainStep(runner, micro_batches, max_skips, describe)
 
     @property
     def iter(self) -> int:

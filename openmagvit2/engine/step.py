@@ -27,8 +27,7 @@ class TrainStep:
     Args:
         runner: Provides the model and, once it trains, the optimizer wrappers.
         micro_batches: Number of micro-batches to split the share into.
-        skip_non_finite: Skip a step with NaN or infinite gradients.
-        max_skips: Number of steps to skip; the next one is an error.
+        max_skips: Number of steps with NaN or infinite gradients to skip; the next is an error.
         describe: Returns the name of an image by its index.
 
     Attributes:
@@ -41,12 +40,11 @@ class TrainStep:
         self,
         runner: Runner,
         micro_batches: int,
-        skip_non_finite: bool,
         max_skips: int,
         describe: Callable[[int], str],
     ) -> None:
         self.runner, self.micro_batches = runner, micro_batches
-        self.skip_non_finite, self.max_skips, self.undone = skip_non_finite, max_skips, 0
+        self.max_skips, self.undone = max_skips, 0
         self.watch = FiniteWatch(torch.device(get_device()).type, describe)
         self.torn = False
 
@@ -60,7 +58,7 @@ class TrainStep:
         if self.micro_batches > 1 and isinstance(model, ChecksMicroBatches):
             model.check_micro_batches()
         for wrapper in self._own_wrappers().values():
-            wrapper.skip_non_finite = self.skip_non_finite
+            wrapper.skip_non_finite = self.max_skips > 0
 
     @contextmanager
     def whole(self) -> Iterator[None]:
@@ -86,7 +84,7 @@ class TrainStep:
         """
         model = unwrap(self.runner.model)
         buffers: dict[str, Tensor] = {}
-        if self.skip_non_finite:
+        if self.max_skips:
             buffers = {name: value.clone() for name, value in model.named_buffers()}
         skipped = self._skipped()
         logs = self._micro_steps(model, _chunks(batch, self.micro_batches), iteration)

@@ -42,7 +42,7 @@ class OfVersion1(nn.Module):
 
 def steps(model: nn.Module, count: int) -> list[dict]:
     runner = SimpleNamespace(model=model, optim_wrapper='wrapper')
-    step = TrainStep(runner, count, False, 0, 'image {}'.format)
+    step = TrainStep(runner, count, 0, 'image {}'.format)
     return step._micro_steps(model, [torch.tensor(float(i)) for i in range(count)], 5)
 
 
