@@ -11,7 +11,7 @@ How an iteration is saved:
 How a training resumes:
 
 1. ``run_folder.py:newest`` finds the checkpoint for ``workflows/train.py``.
-2. ``run_folder.py:go_on`` checks that the folder belongs to its run.
+2. ``run_folder.py:resume_run`` checks that the folder belongs to its run.
 3. ``state.py:read_mapped`` reads it for mmengine's Runner.
 4. ``state.py:take_weights`` and ``restore`` put its state in place.
 5. ``changes.py:check_changes`` logs or refuses settings that have changed.

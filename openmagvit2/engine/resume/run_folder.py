@@ -157,7 +157,7 @@ def newest(folder: str | Path) -> tuple[Path, dict[str, Any]] | None:
         names = ', '.join(path.name for path in found)
         raise UserError(
             f'{folder}: none of its checkpoints is readable and belongs to its run ({names}); give '
-            f'a checkpoint to --resume, or another --work-dir to start anew.'
+            f'a checkpoint to --resume, or another --work-dir to start a new run.'
         )
     return None
 
@@ -194,8 +194,8 @@ def _has_model(folder: Path, config: Config) -> bool:
     return bool(before) and before.get('model') == read_settings(config.pretty_text).get('model')
 
 
-def begin(folder: Path, config: Config) -> Run:
-    """Begin a new run in a folder.
+def start_run(folder: Path, config: Config) -> Run:
+    """Return a new run to start in a folder.
 
     Raises:
         UserError: The folder holds the results of another run.
@@ -216,7 +216,7 @@ def begin(folder: Path, config: Config) -> Run:
     return Run(config=str(config.filename))
 
 
-def go_on(folder: Path, config: Config, source: Path, content: dict[str, Any]) -> Run:
+def resume_run(folder: Path, config: Config, source: Path, content: dict[str, Any]) -> Run:
     """Return the run to continue in a folder from a checkpoint.
 
     If the folder has later checkpoints of the run, this is a branch of it.
