@@ -21,7 +21,7 @@ from openmagvit2.checkpoint import read_checkpoint
 from openmagvit2.config import load_config
 from openmagvit2.engine.optim.constructor import RoleOptimConstructor
 from openmagvit2.engine.parallel.ddp import counted_step
-from openmagvit2.engine.stop import TrainingStopped
+from openmagvit2.errors import TrainingStopped
 from openmagvit2.models.backbones import Llama
 from openmagvit2.models.layers.kv_cache import LayerCache
 from openmagvit2.models.quantizers import LFQ

@@ -32,7 +32,7 @@ from mmengine.hooks import Hook
 
 from openmagvit2.checkpoint import read_checkpoint
 from openmagvit2.config import load_config
-from openmagvit2.engine.run import checkpoints
+from openmagvit2.engine.resume.run_folder import checkpoints
 from openmagvit2.errors import UserError
 from openmagvit2.workflows.train import train
 

@@ -20,7 +20,7 @@ ALLOWED = {
     ('cfg_options.py', None),
     ('console.py', 'reconfigure'),
     ('engine/hooks/ema.py', None),
-    ('engine/training_state.py', 'metainfo'),
+    ('engine/resume/state.py', 'metainfo'),
     ('io/parts.py', 'O_BINARY'),
     ('io/parts.py', 'O_DSYNC'),
     ('io/parts.py', 'posix_fallocate'),

@@ -38,7 +38,7 @@ EXCEPTIONS = {
     # A model folder's config comes from anyone, and is checked as any config.
     ('checkpoint/folder_config.py', 'config.checks'),
     # A checkpoint of version 1 holds its config in the old spelling.
-    ('engine/resuming.py', 'config.version_1'),
+    ('engine/resume/changes.py', 'config.version_1'),
     # Loops and hooks measure while they train, and state it as an evaluation does.
     ('engine/generation_loop.py', 'evaluation.metrics.base'),
     ('engine/generation_loop.py', 'evaluation.rejection'),

@@ -13,7 +13,7 @@ def model_name(config: Config) -> str:
     given = config.get('model_name')
     if given or not config.filename:
         return str(given or 'model')
-    from openmagvit2.engine.run_folder import default_folder
+    from openmagvit2.engine.resume.run_folder import default_folder
 
     return default_folder(config).relative_to('work_dirs').as_posix()
 

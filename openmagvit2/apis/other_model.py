@@ -7,7 +7,7 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 
 from openmagvit2.config.version_1 import translated
-from openmagvit2.engine.settings import model_differences, read_settings
+from openmagvit2.engine.resume.changes import model_differences, read_settings
 
 
 def say_other_model(config: Config, checkpoint: dict[str, Any], source: str) -> None:

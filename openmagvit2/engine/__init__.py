@@ -1,1 +1,1 @@
-"""Loops, hooks, optimizer wrappers and data parallelism that mmengine's Runner is built from."""
+"""Loops, hooks, optimizers and data parallelism for mmengine's Runner."""

@@ -1,4 +1,4 @@
-"""The device of a model: the default, and whether one can be used."""
+"""The default device of a model, and a check that a device can be used."""
 
 import os
 
@@ -9,31 +9,30 @@ from openmagvit2.errors import UserError
 
 
 def default_device() -> str:
-    """Return the accelerator that mmengine trains on, or 'cpu'; under a launcher, the local rank's.
+    """Return mmengine's default device, such as 'cuda', 'mps' or 'cpu'.
 
-    Returns:
-        As 'cuda', 'cuda:3', 'mps' or 'cpu'.
+    Under a launcher it is the GPU of the local rank, such as 'cuda:3'.
     """
     name = get_device()
     if name == 'cuda' and 'LOCAL_RANK' in os.environ:
-        # A launcher may also show each process its own card alone.
+        # Some launchers let each process see only its own GPU.
         return f'cuda:{int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count()}'
     return name
 
 
 def usable_device(name: str | torch.device, said: str | None = None) -> torch.device:
-    """Return a device once something has been put on it: before a checkpoint is read.
+    """Return a device after allocating on it, so that an error precedes reading a checkpoint.
 
     Args:
         name: The device.
-        said: What the error calls it, where that is not ``device`` and the name.
+        said: Name of the device in the error; default: ``device '<name>'``.
 
     Raises:
-        UserError: It is not there.
+        UserError: The device cannot be used.
     """
     try:
         return torch.empty(0, device=name).device
-    # AssertionError: a torch that was built without CUDA.
+    # torch without CUDA raises an AssertionError.
     except (RuntimeError, AssertionError) as error:
         reason = str(error).partition('\n')[0].rstrip('.')
         raise UserError(

@@ -1,4 +1,4 @@
-"""Stop a training whose numbers are no longer finite, and name the first such number."""
+"""Stop a training at the first loss, gradient or weight that is not finite, and name it."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from openmagvit2.engine.parallel.shards import part
 from openmagvit2.errors import UserError
 
-# Iterations between two checks on an accelerator, each of which waits for it.
+# Iterations between two checks on an accelerator; each check synchronizes with it.
 INTERVAL = 20
+# Number of images that an error names.
 SHOWN = 8
 
 
@@ -22,53 +23,53 @@ class NonFiniteError(UserError):
 class FiniteWatch:
     """Record on the device whether losses and gradients are finite, and check at intervals.
 
-    No iteration waits for the device. Each value whose name ends in ``loss`` counts, and the
-    gradient of each role; the message also names other values that are not finite.
+    Between checks, no iteration synchronizes with the device. A value whose name ends in ``loss``
+    and the gradient of each role must be finite; the error also names other non-finite values.
 
     Args:
-        device_type: A CPU is checked after each iteration, others every 20.
+        device_type: A CPU is checked after each iteration, other devices every 20 iterations.
         describe: Returns the name of an image by its index.
     """
 
     def __init__(self, device_type: str, describe: Callable[[int], str]) -> None:
         self.interval = 1 if device_type == 'cpu' else INTERVAL
         self.describe = describe
-        self.noted: list[tuple[int, list[str], Tensor, Any]] = []
+        self.records: list[tuple[int, list[str], Tensor, Any]] = []
 
-    def note(
+    def record(
         self,
         iteration: int,
         losses: Mapping[str, Tensor],
         gradients: Mapping[str, Tensor | None],
         batch: Mapping[str, Any],
     ) -> None:
-        """Record the flags of an iteration; check all records at each interval."""
+        """Record an iteration; check all records at each interval."""
         flags = {name: torch.as_tensor(value).isfinite().all() for name, value in losses.items()}
         flags |= {f'gradient of {role}': x for role, x in gradients.items() if x is not None}
         if flags:
             device = next(iter(flags.values())).device
             stacked = torch.stack([flag.to(device) for flag in flags.values()])
-            self.noted.append((iteration, list(flags), stacked, batch.get('index')))
-        if len(self.noted) >= self.interval:
+            self.records.append((iteration, list(flags), stacked, batch.get('index')))
+        if len(self.records) >= self.interval:
             self.check()
 
     def check(self) -> None:
-        """Check the recorded flags.
+        """Check the recorded iterations.
 
         Raises:
-            NonFiniteError: The first iteration that was not finite, by number, with its losses and
-                its images.
+            NonFiniteError: An iteration was not finite; it names the first one, its values and its
+                images.
         """
-        noted, self.noted = self.noted, []
-        if not noted or bool(torch.stack([flags.all() for _, _, flags, _ in noted]).all()):
+        records, self.records = self.records, []
+        if not records or bool(torch.stack([flags.all() for _, _, flags, _ in records]).all()):
             return
-        for iteration, names, flags, index in noted:
+        for iteration, names, flags, index in records:
             bad = [name for name, flag in zip(names, flags.tolist(), strict=True) if not flag]
             if any(name.endswith('loss') or name.startswith('gradient') for name in bad):
                 raise NonFiniteError(
                     f'Iteration {iteration}: NaN or infinite {", ".join(bad)}, on '
-                    f'{self._images(index)}. The last checkpoint with finite numbers is kept; go '
-                    f'on from it with a lower learning rate, or with train_cfg.non_finite=skip.'
+                    f'{self._images(index)}. The last finite checkpoint is kept; resume it with a '
+                    f'lower learning rate, or with train_cfg.non_finite=skip.'
                 )
 
     def _images(self, index: Any) -> str:
@@ -81,7 +82,7 @@ class FiniteWatch:
 
 
 def check_parameters(model: nn.Module, state: Mapping[str, Tensor], iteration: int) -> None:
-    """Check that parameters are finite before they are saved; buffers may hold infinities.
+    """Check that parameters are finite before they are saved; buffers may be infinite.
 
     Raises:
         NonFiniteError: A parameter is not finite.
@@ -90,19 +91,18 @@ def check_parameters(model: nn.Module, state: Mapping[str, Tensor], iteration: i
         value = state.get(name)
         if value is not None and value.is_floating_point() and not value.isfinite().all():
             raise NonFiniteError(
-                f'Iteration {iteration}: {name} has NaN or infinite numbers and is not saved; the '
-                f'last checkpoint with finite numbers is kept. Go on from it with a lower '
-                f'learning rate.'
+                f'Iteration {iteration}: {name} has NaN or infinite numbers and is not saved. The '
+                f'last finite checkpoint is kept; resume it with a lower learning rate.'
             )
 
 
 def check_parameters_together(
     model: nn.Module, state: Mapping[str, Tensor], iteration: int
 ) -> None:
-    """Check the parts of all processes, so that all save theirs or none does.
+    """Check the shards of all processes, so that all processes save or none does.
 
     Raises:
-        NonFiniteError: A parameter is not finite in some process; raised in all.
+        NonFiniteError: A parameter is not finite in some process; raised in all processes.
     """
     problem = None
     try:

@@ -1,4 +1,4 @@
-"""The test loop of generators: sample images, and measure them (Table 4 of the paper)."""
+"""The test loop of generators: sample images and measure them (Table 4 of the paper)."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -22,12 +22,12 @@ from openmagvit2.registry import LOOPS
 
 
 class SamplePlan:
-    """The samples to draw, and this process's parts of them, as a data loader: for each part the
-    places of its samples in the whole set, and the part.
+    """A data loader that yields this process's batches of samples to draw.
+
+    A batch is a pair: the positions of its samples in the whole set, and their labels and numbers.
 
     Args:
-        parts: Label of each sample, and its number within the label; the same in any number of
-            processes.
+        parts: Batches of (label, number within the label); the same for any number of processes.
     """
 
     def __init__(self, parts: Sequence[Pairs]) -> None:
@@ -45,25 +45,25 @@ class SamplePlan:
 
 @LOOPS.register_module()
 class GenerationLoop(BaseLoop):
-    """Sample images with the config's ``eval_sampling`` and measure them; no image is written.
-    With an ``eval_rejection``, only the samples that a classifier finds most probable count.
+    """Sample images with the config's ``eval_sampling`` and measure them, without writing them.
 
+    With ``eval_rejection``, only the samples that a classifier finds most probable are measured.
     The evaluators are metrics of samples (:mod:`openmagvit2.evaluation.metrics.samples`).
 
-    The processes share the batches. A sample is a function of seed, class and number, so the set
-    is the same in any number of processes, and the one that ``tools/sample.py`` writes.
+    The processes share the batches. A sample is a function of seed, class and number, so the set is
+    the same for any number of processes and equals the one that ``tools/sample.py`` writes.
 
     Args:
-        runner, evaluator: Given by mmengine.
-        dataloader: Given by mmengine, and not built: no image of a data set is needed.
-        num_per_class: Samples of each class; 50 make the 50,000 of ImageNet's 1,000.
-        labels: Classes, or other conditions as the model's conditioner takes them; all classes by
-            default. ``'random'`` draws the label of each sample among all classes.
-        batch_size: Samples at a time.
+        runner, evaluator: Passed by mmengine.
+        dataloader: Passed by mmengine and not built, because no data set is needed.
+        num_per_class: Number of samples per class; 50 gives 50,000 for ImageNet.
+        labels: Classes, or other conditions that the model's conditioner accepts; default: all
+            classes. ``'random'`` draws the class of each sample.
+        batch_size: Number of samples per batch.
         seed: Random seed of the samples.
 
     Raises:
-        UserError: A number is below 1, or a metric measures a data set instead.
+        UserError: A number is below 1, or a metric measures a data set.
     """
 
     def __init__(
@@ -85,8 +85,8 @@ class GenerationLoop(BaseLoop):
         for metric in self.evaluator.metrics:
             if not measures_samples(type(metric)):
                 raise UserError(
-                    f'test_evaluator: {type(metric).__name__} measures a data set, and '
-                    f'test_cfg.type=GenerationLoop samples; measure the two in two calls.'
+                    f'test_evaluator: {type(metric).__name__} measures a data set, but '
+                    f'test_cfg.type=GenerationLoop samples images; use two calls.'
                 )
         self.batch_size = batch_size
         self.samples = SampleSet(
@@ -106,7 +106,7 @@ class GenerationLoop(BaseLoop):
         return unwrap(self._runner.model)
 
     def run(self) -> dict[str, float]:
-        """Sample and measure: metrics by name."""
+        """Sample and measure; return the metrics by name."""
         runner = self._runner
         runner.call_hook('before_test')
         runner.call_hook('before_test_epoch')
@@ -129,6 +129,6 @@ class GenerationLoop(BaseLoop):
         samples, (_, world) = len(self.dataloader.dataset), get_dist_info()
         print_log(
             f'{samples} samples in {world} process(es): the first batch took {seconds:.1f} s, all '
-            f'will take about {whole}.',
+            f'batches will take about {whole}.',
             'current',
         )

@@ -1,4 +1,4 @@
-"""Start and end of a run in one or several processes, on GPUs (nccl) and CPUs (gloo)."""
+"""Start and end the processes of a run, on GPUs (nccl) or CPUs (gloo)."""
 
 import os
 import re
@@ -17,27 +17,27 @@ from openmagvit2.processes import leave, make_long_group
 
 __all__ = ['finish', 'is_main_process', 'start']
 
-# Variables that show that a launcher has started this process. A batch script of slurm has no step:
-# it is one process, which would wait for the others.
+# Environment variables that a launcher sets. A batch script of slurm has no step: it is one process,
+# which would wait for the others.
 NEEDED = dict(
     pytorch=('RANK', 'WORLD_SIZE'), slurm=('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_STEP_ID')
 )
-# How long one exchange between processes may take, in seconds (`env_cfg.dist_cfg.timeout`).
+# Seconds that a collective operation may take (`env_cfg.dist_cfg.timeout`).
 TIMEOUT = 1800
 
 
 def start(launcher: str, config: Config | None = None) -> None:
-    """Join the process group that the launcher describes in the environment, on GPUs or CPUs.
+    """Join the process group that the launcher describes in the environment.
 
     Args:
         launcher: 'none', 'pytorch' (torchrun), or 'slurm'.
-        config: ``env_cfg.dist_cfg`` is read: ``timeout``, the seconds that one exchange between
-            processes may take (1800); ``backend`` on GPUs ('nccl'); and ``port`` for slurm, by
-            default one that follows from the job's number.
+        config: Its ``env_cfg.dist_cfg`` has ``timeout``, the seconds that a collective operation
+            may take (1800), ``backend`` on GPUs ('nccl'), and ``port`` for slurm (default: derived
+            from the job's number).
 
     Raises:
-        UserError: The environment lacks the launcher's variables; the time-out is not positive;
-            there are fewer GPUs than processes; the processes do not reach one another.
+        UserError: The environment lacks the launcher's variables, the timeout is not positive,
+            there are fewer GPUs than processes, or the processes cannot connect.
     """
     if launcher == 'none' or dist.is_initialized():
         return
@@ -48,13 +48,13 @@ def start(launcher: str, config: Config | None = None) -> None:
     for name in NEEDED[launcher]:
         if name not in os.environ:
             raise UserError(
-                f'--launcher {launcher}: {name} is not set; start with tools/dist_*.sh or '
-                f'torchrun, tools/slurm_*.sh or srun.'
+                f'--launcher {launcher}: {name} is not set; start with tools/dist_*.sh, torchrun, '
+                f'tools/slurm_*.sh or srun.'
             )
     if launcher == 'slurm':
         os.environ.update(_as_torchrun(settings.get('port')))
         _check_name(os.environ['MASTER_ADDR'])
-    backend = settings.get('backend', 'nccl') if _takes_a_card(launcher) else 'gloo'
+    backend = settings.get('backend', 'nccl') if _select_gpu(launcher) else 'gloo'
     try:
         dist.init_process_group(backend, timeout=timedelta(seconds=timeout))
         make_long_group()
@@ -62,13 +62,13 @@ def start(launcher: str, config: Config | None = None) -> None:
         reason = str(error).partition('\n')[0].rstrip('.')
         raise UserError(
             f'--launcher {launcher}: this process cannot join the others ({reason}). Check that '
-            f'MASTER_PORT is free on MASTER_ADDR and that every node reaches it; name the '
-            f"nodes' network interface in NCCL_SOCKET_IFNAME and GLOO_SOCKET_IFNAME."
+            f'MASTER_PORT is free on MASTER_ADDR and can be reached from every node; set '
+            f'NCCL_SOCKET_IFNAME and GLOO_SOCKET_IFNAME to the network interface of the nodes.'
         ) from error
 
 
 def _as_torchrun(port: int | None) -> dict[str, str]:
-    """Return slurm's variables under the names of torchrun; an address that is set stays."""
+    """Return slurm's variables under torchrun's names; a MASTER_ADDR that is set is kept."""
     own = os.environ
     nodes = own.get('SLURM_STEP_NODELIST') or own.get('SLURM_JOB_NODELIST') or '127.0.0.1'
     # Jobs that share a node have numbers of their own, and so have the steps of a job.
@@ -84,9 +84,9 @@ def _as_torchrun(port: int | None) -> dict[str, str]:
 
 
 def first_host(nodes: str) -> str:
-    """Return the first name of a list of slurm's, as 'a03' of 'a[03-07,9],b1'.
+    """Return the first host of slurm's list, such as 'a03' for 'a[03-07,9],b1'.
 
-    Containers have no ``scontrol`` to ask.
+    This does not use ``scontrol``, which containers lack.
     """
     match = re.match(r'(?:\[[^]]*\]|[^],[])+', nodes)
     return re.sub(r'\[([^],-]*)[^]]*\]', r'\1', match[0] if match else nodes)
@@ -104,49 +104,49 @@ def _check_name(host: str) -> None:
             ) from error
 
 
-def _takes_a_card(launcher: str) -> bool:
-    """Choose this process's GPU; return whether there is any.
+def _select_gpu(launcher: str) -> bool:
+    """Select the GPU of this process; return False on a machine without GPUs.
 
     Raises:
-        UserError: There are fewer GPUs than processes, or an accelerator that only one can use.
+        UserError: There are fewer GPUs than processes, or the accelerator supports one process.
     """
     if not torch.cuda.is_available():
         if get_device() != 'cpu':
             raise UserError(
-                f'--launcher {launcher}: several processes run on GPUs of CUDA or on CPUs, and '
+                f'--launcher {launcher}: several processes need CUDA GPUs or CPUs, but the device '
                 f'here is {get_device()}; leave --launcher out.'
             )
         return False
     number = int(os.environ.get('LOCAL_RANK', os.environ['RANK']))
-    cards = torch.cuda.device_count()
-    # slurm may show each process its own card alone.
-    if number >= cards and not (launcher == 'slurm' and cards == 1):
+    gpus = torch.cuda.device_count()
+    # slurm may let each process see only its own GPU.
+    if number >= gpus and not (launcher == 'slurm' and gpus == 1):
         raise UserError(
-            f'--launcher {launcher}: this machine has {cards} GPU{"s" if cards > 1 else ""} and '
-            f'process {number} (from 0); start one process for each.'
+            f'--launcher {launcher}: this machine has {gpus} GPU{"s" if gpus > 1 else ""} and '
+            f'process {number} (from 0); start one process per GPU.'
         )
-    torch.cuda.set_device(number % cards)
+    torch.cuda.set_device(number % gpus)
     return True
 
 
 def positive(key: str, value: object) -> float:
-    """Return a number of seconds of ``env_cfg.dist_cfg``; raise UserError if it is none."""
+    """Return a value of ``env_cfg.dist_cfg``; raise UserError if it is not a positive number."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0:
         raise UserError(
-            f'env_cfg.dist_cfg.{key} must be a number of seconds above 0, got {value!r}.'
+            f'env_cfg.dist_cfg.{key} must be a positive number of seconds, got {value!r}.'
         )
     return value
 
 
 def finish(code: int) -> None:
-    """Leave the process group and end the process with an exit code."""
+    """Leave the process group and exit with a code."""
     distributed = dist.is_initialized()
     if distributed and code == 0:
         leave()
     sys.stdout.flush()
     sys.stderr.flush()
     if distributed and (code or not torch.cuda.is_available()):
-        # After an error the group may wait for a process that is gone; and after gloo the
-        # interpreter's normal end sometimes aborts.
+        # After an error the group may wait for a process that is gone. With gloo, a normal exit of
+        # the interpreter sometimes aborts.
         os._exit(code)
     sys.exit(code)

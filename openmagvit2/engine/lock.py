@@ -15,8 +15,8 @@ from openmagvit2.io import process
 from openmagvit2.io.process import alive, host, started
 
 LOCK = '.running.json'
-# Seconds between two signs of life, and without any until a process on another machine counts as
-# dead.
+# Seconds between two updates of the lock's time, and after which a holder on another machine counts
+# as dead.
 BEAT, DEAD = 15.0, 120.0
 _held: set[Path] = set()
 
@@ -25,13 +25,13 @@ _held: set[Path] = set()
 def lock(folder: str | Path) -> Iterator[None]:
     """Lock a folder against other trainings.
 
-    The file names process and machine. A process of this machine that is gone holds nothing; one of
-    another machine, or on Windows, shows by the file's time that it lives, so a job that was killed
-    there is over after two minutes. This needs no locks of the file system, which network file
-    systems may lack, and which worker processes of a killed training would go on holding.
+    The lock is a file with the process and machine of its holder. On this machine, the lock of a
+    dead process is void. On another machine, and on Windows, the holder updates the time of the
+    file, and the lock is void after two minutes without an update. File system locks are not used:
+    network file systems may lack them, and workers of a killed training would keep holding them.
 
     Raises:
-        UserError: Another training runs there.
+        UserError: Another training runs in the folder.
     """
     path = Path(folder).resolve() / LOCK
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -66,10 +66,7 @@ def _take(path: Path) -> None:
             return
         with contextlib.suppress(FileNotFoundError):
             _remove_stale(path)
-    raise UserError(
-        f'{path.parent} is taken by another training that starts at this moment; give another '
-        f'--work-dir.'
-    )
+    raise UserError(f'{path.parent}: another training is starting there; give another --work-dir.')
 
 
 def _remove_stale(path: Path) -> None:
@@ -80,16 +77,16 @@ def _remove_stale(path: Path) -> None:
     here = holder.get('host') == host() and not process.WINDOWS
     lives = _lives_here(path, holder) if here else abs(age) < DEAD
     if lives:
-        wait = '' if here else f' (or remove {path}, or wait two minutes, if that training is over)'
+        wait = '' if here else f' (if it is over, remove {path}, or wait two minutes)'
         raise UserError(
             f'{path.parent}: a training runs there, process {holder.get("pid", "unknown")} on '
             f'{holder.get("host", "an unknown machine")}; give another --work-dir, or end that '
-            f'one{wait}.'
+            f'training{wait}.'
         )
     aside = path.with_name(f'{path.name}.{uuid.uuid4().hex}')
     os.replace(path, aside)
     if aside.read_bytes() != text:
-        # Another process took it in between: give it back.
+        # Another process has taken the lock in the meantime: restore it.
         os.replace(aside, path)
     else:
         aside.unlink()
@@ -99,7 +96,7 @@ def _holder(text: bytes) -> dict:
     try:
         holder = json.loads(text)
     except ValueError:
-        # Being written, or truncated by a crash of the machine: its age decides.
+        # It is being written, or was truncated by a crash of the machine: its age decides.
         return {}
     return holder if isinstance(holder, dict) else {}
 

@@ -1,4 +1,4 @@
-"""The training loop by iterations, which resumes exactly."""
+"""The training loop, which counts iterations and resumes bit for bit."""
 
 import logging
 import math
@@ -11,17 +11,15 @@ from mmengine.runner import BaseLoop, Runner
 from torch import nn
 from torch.utils.data import IterableDataset
 
-# Every training needs its loop, so the reader of checkpoints is registered with it.
-import openmagvit2.engine.reading  # noqa: F401
 from openmagvit2.engine.checks import check_batches, check_datasets, check_source
 from openmagvit2.engine.finite import NonFiniteError
 from openmagvit2.engine.hooks.checkpoint import ResumableCheckpointHook
 from openmagvit2.engine.parallel.peers import is_lost
 from openmagvit2.engine.random_state import set_random_state
 from openmagvit2.engine.step import TrainStep
-from openmagvit2.engine.stop import StopRequest, TrainingStopped, listening
+from openmagvit2.engine.stop import StopRequest, listening
 from openmagvit2.engine.stream import StreamLoader
-from openmagvit2.errors import UserError, check_choice
+from openmagvit2.errors import TrainingStopped, UserError, check_choice
 from openmagvit2.protocols import Describing, TakesBatches
 from openmagvit2.registry import LOOPS
 
@@ -30,25 +28,24 @@ from openmagvit2.registry import LOOPS
 class IterationLoop(BaseLoop):
     """Train by iterations: one optimizer step on one *global* batch each.
 
-    The size of the global batch is the same for any number of processes and micro-batches.
-
-    ``global_batch_size`` stands at the top level of the config; each process loads its share and
-    the loop cuts that into ``optim_wrapper.accumulative_counts`` micro-batches.
+    ``global_batch_size`` is a top-level key of the config and does not depend on the number of
+    processes. Each process loads its share, which the loop splits into
+    ``optim_wrapper.accumulative_counts`` micro-batches.
 
     Args:
-        runner, dataloader: Given by mmengine.
-        max_iters, max_epochs: Length; exactly one of them. An epoch is a computed number of
-            iterations.
+        runner, dataloader: Passed by mmengine.
+        max_iters, max_epochs: Length of the training; exactly one of them. ``max_epochs`` is
+            converted to iterations.
         val_interval: Iterations between validations; None validates at the end only.
-        non_finite: 'stop' ends the training at a NaN or infinite loss or gradient, with its name
-            and its images; 'skip' leaves such an optimizer step out (one wait for the device a
-            step). On an accelerator a stop comes up to 20 iterations late, but before anything is
-            saved or validated.
-        max_skips: Iterations that 'skip' leaves out before it stops too.
+        non_finite: 'stop' ends the training at a NaN or infinite loss or gradient and names it and
+            its images. On an accelerator this comes up to 20 iterations late, but before anything
+            is saved or validated. 'skip' skips such an optimizer step, which synchronizes with the
+            device once per step.
+        max_skips: Number of iterations to skip before 'skip' stops too.
 
     Raises:
-        UserError: The data set has no epochs and no ``max_iters`` is given, the dataloader has a
-            ``batch_size``, or the processes and micro-batches do not divide the global batch.
+        UserError: The data set has no length and no ``max_iters`` is given, the dataloader has a
+            ``batch_size``, or the global batch is not divisible by processes and micro-batches.
     """
 
     def __init__(
@@ -66,7 +63,7 @@ class IterationLoop(BaseLoop):
         self.global_batch_size = runner.cfg.get('global_batch_size')
         share = _share(self.global_batch_size, micro_batches)
         super().__init__(runner, dict(dataloader, batch_size=share))
-        # An endless stream has no epochs: all of the training is one.
+        # An endless stream has no epochs: the whole training is one.
         self.is_stream = isinstance(self.dataloader.dataset, IterableDataset)
         if not self.is_stream:
             per_epoch = math.ceil(len(self.dataloader.dataset) / self.global_batch_size)
@@ -79,44 +76,36 @@ class IterationLoop(BaseLoop):
                 f'set train_cfg.max_iters instead.'
             )
         self._per_epoch = per_epoch
-        self._max_iters = max_iters if max_iters is not None else max_epochs * per_epoch
-        self._max_epochs = math.ceil(self._max_iters / per_epoch)
-        self.val_interval = val_interval or self._max_iters
+        self.max_iters = max_iters if max_iters is not None else max_epochs * per_epoch
+        self.max_epochs = math.ceil(self.max_iters / per_epoch)
+        self.val_interval = val_interval or self.max_iters
+        # mmengine's Runner sets it when a training resumes.
         self._iter = 0
-        # Over all processes; a resume with another batch goes on at the same image.
+        # Over all processes; with another batch size, a training resumes at the same image.
         self.samples_seen = 0
         self.validated_iter = 0
         self.resumed_random_state: dict | None = None
         self.stop_training = False
         data = self.dataloader.dataset
         describe = data.describe if isinstance(data, Describing) else 'image {}'.format
-        self.step = TrainStep(runner, micro_batches, non_finite == 'skip', max_skips, describe)
+        max_skips = max_skips if non_finite == 'skip' else 0
+        self.step = TrainStep(runner, micro_batches, max_skips, describe)
 
     @property
     def iter(self) -> int:
-        """Iterations done."""
+        """Number of finished iterations."""
         return self._iter
 
     @property
-    def max_iters(self) -> int:
-        """Iterations in all."""
-        return self._max_iters
-
-    @property
     def epoch(self) -> int:
-        """Epochs done, from the number of iterations."""
+        """Number of finished epochs."""
         return self._iter // self._per_epoch
-
-    @property
-    def max_epochs(self) -> int:
-        """Epochs in all, the last perhaps in part."""
-        return self._max_epochs
 
     def run(self) -> nn.Module:
         """Train to the end.
 
         Raises:
-            TrainingStopped: A signal came; the state is saved.
+            TrainingStopped: A signal ended the training; its state is saved.
         """
         runner = self.runner
         self._check()
@@ -130,7 +119,7 @@ class IterationLoop(BaseLoop):
             except Exception as error:
                 self._rescue(error)
                 raise
-            stopped = self._iter < self._max_iters and stop.agreed() or self._cut()
+            stopped = self._iter < self.max_iters and stop.agreed() or self._validation_is_missing()
             runner.call_hook('after_train_epoch')
             runner.call_hook('after_train')
         if stopped:
@@ -139,7 +128,7 @@ class IterationLoop(BaseLoop):
 
     @property
     def _source(self) -> Any:
-        """What decides which samples come next: the stream, or the sampler of a data set."""
+        """The object that chooses the next samples: the stream, or the sampler of a data set."""
         return self.dataloader.dataset if self.is_stream else self.dataloader.sampler
 
     def _check(self) -> None:
@@ -153,26 +142,26 @@ class IterationLoop(BaseLoop):
         check_batches(self.dataloader)
 
     def _batches(self) -> Iterator[dict]:
-        """Return the batches that follow the samples seen, with the random state to begin from."""
+        """Return the batches after the samples seen, and restore the random state."""
         if isinstance(self._source, TakesBatches):
             self._source.set_batch(self.dataloader.batch_size)
         self._source.seek(self.samples_seen)
         batches = iter(self.dataloader)
         if self.resumed_random_state is not None:
-            # Creating the iterator draws a number; the checkpoint's state was taken after that.
+            # Creating the iterator draws a number, which the saved state already includes.
             set_random_state(self.resumed_random_state)
         return batches
 
     def _iterate(self, batches: Iterator[dict], stop: StopRequest) -> None:
-        if self._iter >= self._max_iters:
+        if self._iter >= self.max_iters:
             print_log(
-                f'The training is finished: {self._iter} of {self._max_iters} iterations are done. '
-                f'To go on, resume it with a larger train_cfg.max_iters or max_epochs.',
+                f'The training is finished: {self._iter} of {self.max_iters} iterations are done. '
+                f'To continue, resume it with a larger train_cfg.max_iters or max_epochs.',
                 'current',
             )
-        if self._iter and self._validation_is_due() and self.validated_iter != self._iter:
+        if self._validation_is_missing():
             self._validate(stop)
-        while self._iter < self._max_iters and not self.stop_training:
+        while self._iter < self.max_iters and not self.stop_training:
             batch, error = _next(batches)
             if stop.agreed(failed=error is not None):
                 self._end_together(stop, error)
@@ -183,15 +172,16 @@ class IterationLoop(BaseLoop):
         self.step.watch.check()
 
     def _end_together(self, stop: StopRequest, error: Exception | None) -> None:
-        """Save in all processes and raise in all if one has failed between iterations."""
+        """If a process has failed between iterations, save and raise an error in all processes."""
         if not stop.failed:
             return
-        if get_world_size() > 1:
+        # Before the first iteration there is nothing to save, and a file would claim the folder.
+        if get_world_size() > 1 and self._iter:
             for hook in self._checkpoint_hooks():
-                hook.save_together(self.runner)
+                hook.save(self.runner)
         raise error or UserError(
-            'Another process could not read its images; its own output says why. What is done is '
-            'saved, go on with --resume.'
+            'Another process could not read its images; see its output for the reason. The state '
+            'is saved; continue with --resume.'
         )
 
     def run_iter(self, batch: dict[str, Any]) -> None:
@@ -210,17 +200,17 @@ class IterationLoop(BaseLoop):
     def _rescue(self, error: Exception) -> None:
         """Save the last finished iteration before an error ends the training.
 
-        Between iterations (reading images, validation) this is an ordinary checkpoint. An iteration
-        that fails before its first optimizer step is dropped, though buffers that the forward pass
-        updates may have changed. After an optimizer step the state is that of no iteration, so
-        nothing is saved; nor if another process is gone, whose random state is lost.
+        After an error between iterations (reading images, validation) this is an ordinary
+        checkpoint. If an iteration fails before its first optimizer step, buffers that the forward
+        pass updates may have changed. Nothing is saved after an optimizer step, because the state
+        belongs to no iteration, or if another process is lost, because its random state is lost.
         """
         if is_lost(error):
             return
         if self.step.torn or isinstance(error, NonFiniteError):
             print_log(
-                'The error came within an iteration, whose state is not saved; the last '
-                'checkpoint stays.',
+                'The error occurred within an iteration, whose state is not saved; the last '
+                'checkpoint is kept.',
                 'current',
                 logging.ERROR,
             )
@@ -229,7 +219,7 @@ class IterationLoop(BaseLoop):
             hook.save_alone(self.runner)
 
     def _validation_is_due(self) -> bool:
-        done = self._iter % self.val_interval == 0 or self._iter == self._max_iters
+        done = self._iter % self.val_interval == 0 or self._iter == self.max_iters
         return self.runner.val_loop is not None and done
 
     def _validate(self, stop: StopRequest) -> None:
@@ -239,13 +229,13 @@ class IterationLoop(BaseLoop):
             self.validated_iter = self._iter
         self.runner.model.train()
 
-    def _cut(self) -> bool:
-        """Return whether the last validation was cut short."""
+    def _validation_is_missing(self) -> bool:
+        """Return whether the validation of this iteration is due, but not complete."""
         return self._validation_is_due() and self.validated_iter != self._iter
 
 
 def _next(batches: Iterator[dict]) -> tuple[dict, Exception | None]:
-    """Return a batch, or the error in reading it, which the other processes must learn first."""
+    """Return a batch, or the error in reading it, to be shared with the other processes."""
     try:
         return next(batches), None
     except Exception as error:
@@ -258,7 +248,7 @@ def _check_settings(
     check_choice('train_cfg.non_finite', non_finite, ('stop', 'skip'))
     if (max_iters is None) == (max_epochs is None):
         raise UserError(
-            'train_cfg: give exactly one of max_iters and max_epochs (set the other to None).'
+            'train_cfg: set exactly one of max_iters and max_epochs, and the other to None.'
         )
     if 'batch_size' in dataloader:
         raise UserError(
@@ -272,8 +262,8 @@ def _share(global_batch_size: int | None, micro_batches: int) -> int:
     parts = get_world_size() * micro_batches
     if global_batch_size % parts:
         raise UserError(
-            f'global_batch_size={global_batch_size} does not divide into {get_world_size()} '
-            f'processes with {micro_batches} micro-batches (optim_wrapper.accumulative_counts); '
+            f'global_batch_size={global_batch_size} is not divisible by {get_world_size()} '
+            f'processes times {micro_batches} micro-batches (optim_wrapper.accumulative_counts); '
             f'choose a multiple of {parts}.'
         )
     return global_batch_size // get_world_size()

@@ -13,16 +13,13 @@ PRECISIONS = ('highest', 'high', 'medium')
 
 
 def set_numerics(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Set ``env_cfg.float32_matmul_precision``; return the ``randomness`` for the Runner.
+    """Set ``env_cfg.float32_matmul_precision``; return ``randomness`` with the seed.
 
     Args:
-        config: The config; its top-level ``seed`` means ``randomness.seed``.
-
-    Returns:
-        ``randomness`` with the seed.
+        config: The config, whose top-level ``seed`` is an alias of ``randomness.seed``.
 
     Raises:
-        UserError: The precision is unknown, or there are two different seeds.
+        UserError: The precision is unknown, or the two seeds differ.
     """
     wanted = (config.get('env_cfg') or {}).get('float32_matmul_precision')
     if wanted is not None:
@@ -31,7 +28,7 @@ def set_numerics(config: Mapping[str, Any]) -> dict[str, Any]:
     randomness, seed = dict(config.get('randomness') or {}), seed_of(config)
     deterministic = bool(randomness.get('deterministic'))
     if deterministic:
-        # cuBLAS reads this at its first product; without it sums may differ between runs, and some
+        # cuBLAS reads this at its first product. Without it sums may differ between runs, and some
         # versions of torch raise an error.
         os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')
     matmul = torch.get_float32_matmul_precision()
@@ -43,11 +40,11 @@ def seed_of(config: Mapping[str, Any]) -> int:
     """Return the seed of a config: its top-level ``seed``, or ``randomness.seed``, or 0.
 
     Raises:
-        UserError: There are two different ones.
+        UserError: The two differ.
     """
     given = (config.get('randomness') or {}).get('seed')
-    # mmengine would draw a seed for None; here it is always known.
+    # For None, mmengine would draw a seed.
     seed = config.get('seed', given or 0)
     if given not in (None, seed):
-        raise UserError(f'randomness.seed={given} and seed={seed}: remove the first.')
+        raise UserError(f'randomness.seed={given} and seed={seed}: remove randomness.seed.')
     return seed

@@ -1,4 +1,4 @@
-"""Choice of the compute type by measurement: float32, or bfloat16 if the device is faster in it."""
+"""Choose the compute type by measurement: bfloat16 if it is faster on the device, else float32."""
 
 import time
 from collections.abc import Callable
@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from mmengine.dist import broadcast_object_list
 from torch import Tensor
 
-# bfloat16 rounds to 8 bits of mantissa, so it must be clearly faster.
+# bfloat16 has 8 bits of precision, so it must be clearly faster.
 LEAST_GAIN = 1.2
 REPEATS = 2
 
@@ -34,13 +34,13 @@ class Precision:
 def fastest_precision(device: str | torch.device) -> Precision:
     """Return bfloat16 if the device runs it at least 1.2 times as fast as float32, else float32.
 
-    A convolution and a matrix product are timed in both types, forward and backward; this takes a
-    few milliseconds, once for each process and device. A list of processor names would never be
-    complete, and emulated bfloat16 is ten times slower than float32. The first process decides,
-    since all must compute alike; all processes must call this together.
+    A convolution and a matrix product are timed in both types, forward and backward. This takes a
+    few milliseconds, once per process and device. It needs no list of processors, and emulated
+    bfloat16 is ten times slower than float32. The first process decides for all, which must call
+    this together.
 
     Args:
-        device: Where the model runs.
+        device: The device of the model.
     """
     chosen = [_measured(torch.device(device))]
     broadcast_object_list(chosen)
@@ -52,7 +52,7 @@ def _measured(device: torch.device) -> Precision:
     try:
         seconds = {dtype: _seconds(device, dtype) for dtype in (torch.float32, torch.bfloat16)}
     except (RuntimeError, TypeError, NotImplementedError) as error:
-        # Some backends have no bfloat16 at all.
+        # Some backends do not support bfloat16.
         return Precision(
             'float32', f'bfloat16 does not work on {device}: {str(error).splitlines()[0]}'
         )
@@ -72,8 +72,8 @@ def _measured(device: torch.device) -> Precision:
 
 
 def _seconds(device: torch.device, dtype: torch.dtype) -> float:
-    """Return the time of both operations, each the minimum of some repeats."""
-    # Small operations would only time the launch of kernels.
+    """Return the sum of the least times of the two operations."""
+    # The time of smaller operations is mostly that of launching kernels.
     batch = 4 if device.type == 'cpu' else 512
     x, weight, left, right = (
         torch.ones(shape, device=device, dtype=dtype, requires_grad=True)
@@ -85,7 +85,7 @@ def _seconds(device: torch.device, dtype: torch.dtype) -> float:
 
 def _least_time(operation: Callable[[], Tensor], device: torch.device) -> float:
     times = []
-    # The first call also chooses and loads kernels.
+    # The first call, which also selects and loads kernels, does not count.
     for _ in range(1 + REPEATS):
         _synchronize(device)
         begin = time.perf_counter()

@@ -29,7 +29,7 @@ def get_random_state() -> dict:
 
 
 def set_random_state(state: dict) -> None:
-    """Restore a result of :func:`get_random_state`."""
+    """Set the random states of this process to a result of :func:`get_random_state`."""
     version, numbers, gauss = state['python']
     random.setstate((version, tuple(numbers), gauss))
     name, keys, *rest = state['numpy']

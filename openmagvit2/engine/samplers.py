@@ -1,4 +1,4 @@
-"""Order of the training samples."""
+"""The order of training samples."""
 
 import math
 from collections.abc import Iterator, Sized
@@ -12,16 +12,15 @@ from openmagvit2.registry import DATA_SAMPLERS
 
 @DATA_SAMPLERS.register_module()
 class ResumableInfiniteSampler(Sampler):
-    """Endless shuffled order as a function of (seed, epoch, position), so that a resume can seek.
+    """Yield (index, epoch) endlessly, in an order that is a function of seed and position.
 
-    The position counts samples over all processes; process r of W takes the positions p with
-    p mod W = r, so a global batch has the same samples for any number of processes. Yields (index,
-    epoch).
+    Positions count samples over all processes. Process r of W takes the positions p with
+    p mod W = r, so that a global batch has the same samples for any number of processes.
 
     Args:
-        dataset: Any object with a length.
+        dataset: An object with a length.
         seed: Random seed of the order.
-        shuffle: False gives the order of the data set.
+        shuffle: Shuffle each epoch; otherwise keep the order of the data set.
     """
 
     def __init__(self, dataset: Sized, seed: int = 0, shuffle: bool = True) -> None:
@@ -32,11 +31,11 @@ class ResumableInfiniteSampler(Sampler):
         self.rank, self.world_size = get_dist_info()
 
     def seek(self, samples: int) -> None:
-        """Start the next iteration after ``samples`` samples, counted over all processes."""
+        """Let the next iterator start after ``samples`` samples, counted over all processes."""
         self.start = samples
 
     def __len__(self) -> int:
-        """Return the number of samples of one process in an epoch."""
+        """Return the number of samples per process and epoch."""
         return math.ceil(self.size / self.world_size)
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
@@ -46,7 +45,7 @@ class ResumableInfiniteSampler(Sampler):
             while offset < self.size:
                 yield order[offset], epoch
                 offset += self.world_size
-            # More processes than images skip whole epochs.
+            # With more processes than images, a process skips whole epochs.
             skipped, offset = divmod(offset, self.size)
             epoch += skipped
 

@@ -1,4 +1,4 @@
-"""One optimizer step on a global batch: micro-batches, means for the log, NaN and infinities."""
+"""One optimizer step on a global batch: micro-batches, means for the log, non-finite numbers."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -25,27 +25,26 @@ class TrainStep:
     """Run one optimizer step on this process's share of a global batch.
 
     Args:
-        runner: Has the model and, once it trains, the optimizer wrappers.
-        micro_batches: Parts that the share is cut into.
-        skip_non_finite: Leave out a step with NaN or infinite gradients.
-        max_skips: Steps that are left out before the next such one is an error.
+        runner: Provides the model and, once it trains, the optimizer wrappers.
+        micro_batches: Number of micro-batches to split the share into.
+        max_skips: Number of steps with NaN or infinite gradients to skip; the next is an error.
         describe: Returns the name of an image by its index.
 
     Attributes:
-        watch: Has the last losses and gradients that were not checked yet.
-        torn: Whether an error came after the weights began to change: they are of no iteration.
+        watch: Checks losses and gradients.
+        torn: Whether an error occurred after an optimizer had changed its weights, so that the
+            state belongs to no iteration.
     """
 
     def __init__(
         self,
         runner: Runner,
         micro_batches: int,
-        skip_non_finite: bool,
         max_skips: int,
         describe: Callable[[int], str],
     ) -> None:
         self.runner, self.micro_batches = runner, micro_batches
-        self.skip_non_finite, self.max_skips, self.left_out = skip_non_finite, max_skips, 0
+        self.max_skips, self.undone = max_skips, 0
         self.watch = FiniteWatch(torch.device(get_device()).type, describe)
         self.torn = False
 
@@ -58,17 +57,17 @@ class TrainStep:
         model = unwrap(self.runner.model)
         if self.micro_batches > 1 and isinstance(model, ChecksMicroBatches):
             model.check_micro_batches()
-        for _, wrapper in self._own_wrappers():
-            wrapper.skip_non_finite = self.skip_non_finite
+        for wrapper in self._own_wrappers().values():
+            wrapper.skip_non_finite = self.max_skips > 0
 
     @contextmanager
     def whole(self) -> Iterator[None]:
-        """Note in :attr:`torn` if an error within leaves the weights between two iterations."""
+        """Set :attr:`torn` if an error in the context leaves the weights between iterations."""
         before = self._steps()
         try:
             yield
         except BaseException:
-            # Wrappers of mmengine do not count their steps.
+            # mmengine's wrappers do not count their steps.
             counted = len(self._own_wrappers()) == len(self._wrappers())
             self.torn = not counted or self._steps() != before
             raise
@@ -78,25 +77,25 @@ class TrainStep:
 
         Args:
             batch: This process's share.
-            iteration: Iterations done.
+            iteration: Number of finished iterations.
 
         Returns:
             Means of the model's outputs over micro-batches and processes, and gradient norms.
         """
         model = unwrap(self.runner.model)
         buffers: dict[str, Tensor] = {}
-        if self.skip_non_finite:
+        if self.max_skips:
             buffers = {name: value.clone() for name, value in model.named_buffers()}
         skipped = self._skipped()
         logs = self._micro_steps(model, _chunks(batch, self.micro_batches), iteration)
         outputs = _mean_over_processes(
             {name: sum(log[name] for log in logs) / len(logs) for name in logs[0]}
         )
-        if self._skipped() > skipped and self.left_out < self.max_skips:
+        if self._skipped() > skipped and self.undone < self.max_skips:
             self._undo(model, buffers, iteration)
             return {name: torch.nan_to_num(value) for name, value in outputs.items()}
-        gradients = {name: wrapper.finite for name, wrapper in self._own_wrappers()}
-        self.watch.note(iteration + 1, outputs, gradients, batch)
+        gradients = {name: wrapper.finite for name, wrapper in self._own_wrappers().items()}
+        self.watch.record(iteration + 1, outputs, gradients, batch)
         return self._gradient_norms() | outputs
 
     def _micro_steps(
@@ -121,40 +120,43 @@ class TrainStep:
 
     @torch.no_grad()
     def _undo(self, model: nn.Module, buffers: dict[str, Tensor], iteration: int) -> None:
-        """Undo what the forward pass of a step that was left out did to buffers."""
-        self.left_out += 1
+        """Restore the buffers that the forward pass of a skipped step has changed."""
+        self.undone += 1
         for name, value in model.named_buffers():
             if name in buffers:
                 value.copy_(buffers[name])
         print_log(
-            f'Iteration {iteration + 1} is left out: NaN or infinite gradients ({self.left_out} of '
-            f'at most {self.max_skips}).',
+            f'Iteration {iteration + 1} is skipped: NaN or infinite gradients ({self.undone} of at '
+            f'most {self.max_skips}).',
             'current',
             logging.WARNING,
         )
 
     def _gradient_norms(self) -> dict[str, Tensor]:
-        """Return the norms of this iteration by their names in the log, where there are any."""
-        norms = {w.grad_name: w.grad_norm for _, w in self._own_wrappers()}
-        for _, wrapper in self._own_wrappers():
-            wrapper.grad_norm = None
-        return {name: norm for name, norm in norms.items() if norm is not None}
+        """Return the gradient norms that this iteration has computed, by their names in the log."""
+        norms = {}
+        for wrapper in self._own_wrappers().values():
+            if wrapper.grad_norm is not None:
+                norms[wrapper.grad_name], wrapper.grad_norm = wrapper.grad_norm, None
+        return norms
 
-    def _wrappers(self) -> list[tuple[str, Any]]:
+    def _wrappers(self) -> dict[str, Any]:
+        """Return the optimizer wrappers by role."""
         wrappers = self.runner.optim_wrapper
         if isinstance(wrappers, OptimWrapperDict):
-            return list(wrappers.items())
-        return [('the model', wrappers)]
+            return dict(wrappers.items())
+        return {'the model': wrappers}
 
-    def _own_wrappers(self) -> list[tuple[str, AutocastOptimWrapper]]:
-        """Return the wrappers that count their steps; mmengine's do not."""
-        return [(n, w) for n, w in self._wrappers() if isinstance(w, AutocastOptimWrapper)]
+    def _own_wrappers(self) -> dict[str, AutocastOptimWrapper]:
+        """Return the wrappers that count their steps, which mmengine's do not."""
+        wrappers = self._wrappers().items()
+        return {role: w for role, w in wrappers if isinstance(w, AutocastOptimWrapper)}
 
     def _steps(self) -> int:
-        return sum(wrapper.steps for _, wrapper in self._own_wrappers())
+        return sum(wrapper.steps for wrapper in self._own_wrappers().values())
 
     def _skipped(self) -> int:
-        return sum(wrapper.skipped for _, wrapper in self._own_wrappers())
+        return sum(wrapper.skipped for wrapper in self._own_wrappers().values())
 
 
 def _mean_over_processes(outputs: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a training after the current iteration, with a checkpoint."""
+"""Stop a training with a checkpoint after Ctrl-C or SIGTERM."""
 
 import os
 import signal
@@ -8,21 +8,18 @@ from contextlib import contextmanager
 import torch
 import torch.distributed as dist
 
-from openmagvit2.errors import TrainingStopped
-
-__all__ = ['StopRequest', 'TrainingStopped', 'listening']
-
 
 class StopRequest:
     """A flag that signals set; a second Ctrl-C interrupts at once.
 
-    Under torchrun its death is a SIGTERM: where it was killed, nobody else would end its processes.
+    The death of torchrun counts as SIGTERM, because nothing else ends the processes of a torchrun
+    that was killed.
     """
 
     def __init__(self) -> None:
         self.signal_number = 0
         self._parent = os.getppid() if 'TORCHELASTIC_RUN_ID' in os.environ else None
-        # Whether some process reported an error at the last agreement.
+        # Whether any process reported an error in the last call of `agreed`.
         self.failed = False
         self._group: dist.ProcessGroup | None = None
 
@@ -33,16 +30,16 @@ class StopRequest:
         self.signal_number = number
 
     def agreed(self, failed: bool = False) -> bool:
-        """Return whether any process got a signal or has failed; collective over processes."""
+        """Return whether any process got a signal or has failed; all processes must call this."""
         if self._parent not in (None, os.getppid()):
             self.signal_number = self.signal_number or signal.SIGTERM
         flag = torch.tensor([self.signal_number, int(failed)])
         if dist.is_initialized() and dist.get_world_size() > 1:
-            # A CPU group, so as not to wait for the GPU's queue.
+            # Of the CPU: it does not synchronize with a GPU.
             self._group = self._group or dist.new_group(backend='gloo')
             dist.all_reduce(flag, dist.ReduceOp.MAX, group=self._group)
-        # A signal that arrives while waiting is kept for the next call; the result must be the same
-        # in all processes.
+        # The result must be the same in all processes, so a signal that arrives meanwhile is kept
+        # for the next call.
         number, self.failed = int(flag[0]), bool(flag[1])
         self.signal_number = self.signal_number or number
         return bool(number) or self.failed
@@ -50,7 +47,7 @@ class StopRequest:
 
 @contextmanager
 def listening() -> Iterator[StopRequest]:
-    """Handle SIGINT and SIGTERM inside; restore the old handlers on exit."""
+    """Handle SIGINT and SIGTERM within the context; restore the old handlers on exit."""
     request = StopRequest()
     old = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

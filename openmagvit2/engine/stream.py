@@ -1,4 +1,4 @@
-"""An endless stream of images with a length, which mmengine asks for."""
+"""A loader of an endless stream with a length, which mmengine needs."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,14 +7,13 @@ from torch.utils.data import DataLoader
 
 
 class StreamLoader:
-    """The loader of an endless stream, as long as its training.
+    """A loader of an endless stream that is as long as its training.
 
-    mmengine's Runner asks for the length of a loader when it builds schedules, whatever they count;
-    a stream has none.
+    mmengine's Runner needs the length of a loader to build schedules, even those by iteration.
 
     Args:
-        loader: The loader, which gives all else.
-        length: Iterations of the training.
+        loader: The loader, which provides everything else.
+        length: Number of iterations of the training.
     """
 
     def __init__(self, loader: DataLoader, length: int) -> None:

@@ -1,9 +1,9 @@
-"""The model behind the wrappers of data parallelism."""
+"""The model within its data-parallel wrapper."""
 
 from mmengine.model import is_model_wrapper
 from torch import nn
 
 
 def unwrap(model: nn.Module) -> nn.Module:
-    """Return the model of the config, without a data-parallel wrapper around it."""
+    """Return a model without its data-parallel wrapper, if it has one."""
     return model.module if is_model_wrapper(model) else model

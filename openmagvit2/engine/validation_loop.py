@@ -1,4 +1,4 @@
-"""A validation without side effects."""
+"""Validation without side effects on the training."""
 
 from mmengine.runner import ValLoop
 
@@ -9,13 +9,13 @@ from openmagvit2.registry import LOOPS
 
 @LOOPS.register_module()
 class ValidationLoop(ValLoop):
-    """mmengine's validation with random states kept; a stop request ends it without metrics."""
+    """Validate as mmengine does, but restore random states, and end early on a stop request."""
 
     # Whether the last run computed metrics; the same in all processes.
     completed = False
 
     def run(self, stop: StopRequest | None = None) -> dict:
-        """Return the metrics by name; empty if a stop request cut the validation short."""
+        """Return the metrics by name; empty if a stop request ended the validation early."""
         runner = self.runner
         with isolated_random_state():
             runner.call_hook('before_val')
@@ -24,7 +24,7 @@ class ValidationLoop(ValLoop):
             try:
                 metrics = self._measure(stop)
             except Exception:
-                # As after a stop, remove the averages from the model before its state is saved.
+                # As after a stop, take the averages out of the model before its state is saved.
                 runner.call_hook('after_val_epoch', metrics={})
                 raise
             runner.call_hook('after_val_epoch', metrics=metrics)
@@ -36,6 +36,6 @@ class ValidationLoop(ValLoop):
             if stop is not None and stop.signal_number:
                 break
             self.run_iter(i, batch)
-        # Collective, whatever the number of batches of each process.
+        # All processes call this, whatever their number of batches.
         self.completed = stop is None or not stop.agreed()
         return self.evaluator.evaluate(len(self.dataloader.dataset)) if self.completed else {}

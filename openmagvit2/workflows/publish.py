@@ -14,8 +14,7 @@ from openmagvit2.checkpoint import TRAINING_ONLY, dataset_meta, load_model_weigh
 from openmagvit2.checkpoint.hashing import weights_hash
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.config import load_config
-from openmagvit2.engine.run import RUN, read_run
-from openmagvit2.engine.run_folder import newest
+from openmagvit2.engine.resume.run_folder import RUN, newest, read_run
 from openmagvit2.errors import UserError
 from openmagvit2.io import usable
 

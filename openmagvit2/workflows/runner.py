@@ -19,7 +19,7 @@ from mmengine.runner import LogProcessor, Runner
 from openmagvit2.config.keys import DEFAULT_HOOKS
 from openmagvit2.engine.checks import check_schedulers
 from openmagvit2.engine.numerics import set_numerics
-from openmagvit2.engine.run_folder import default_folder
+from openmagvit2.engine.resume.run_folder import default_folder
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.metrics.base import MeanMetric
 from openmagvit2.io import make_folder

@@ -14,7 +14,7 @@ from openmagvit2.checkpoint import load_model_weights, read_checkpoint
 from openmagvit2.checkpoint.hashing import file_hash
 from openmagvit2.engine.checks import check_datasets
 from openmagvit2.engine.parallel.peers import watched
-from openmagvit2.engine.run import RUN, results
+from openmagvit2.engine.resume.run_folder import RUN, results
 from openmagvit2.engine.unwrap import unwrap
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.metrics.base import measures_samples

@@ -18,8 +18,7 @@ from openmagvit2.engine.hooks import ResumableCheckpointHook
 from openmagvit2.engine.lock import lock
 from openmagvit2.engine.loops import IterationLoop
 from openmagvit2.engine.parallel.peers import watched
-from openmagvit2.engine.run import Run
-from openmagvit2.engine.run_folder import begin, default_or_old, go_on, newest
+from openmagvit2.engine.resume.run_folder import Run, default_or_old, newest, resume_run, start_run
 from openmagvit2.engine.unwrap import unwrap
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.stages import check_stages
@@ -177,7 +176,7 @@ def _claim(
     """Hold the folder until the end, for the run that it is of."""
     make_folder(folder)
     stack.enter_context(lock(folder))
-    return go_on(folder, config, source, content) if source else begin(folder, config)
+    return resume_run(folder, config, source, content) if source else start_run(folder, config)
 
 
 def _check_start(runner: Runner, path: str, resume: bool) -> None:

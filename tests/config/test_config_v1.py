@@ -3,7 +3,7 @@
 import pytest
 
 from openmagvit2.config import load_config, version_1
-from openmagvit2.engine.settings import read_settings
+from openmagvit2.engine.resume.changes import read_settings
 from openmagvit2.errors import UserError
 from openmagvit2.models.tokenizers.training import Training
 from openmagvit2.registry import MODELS

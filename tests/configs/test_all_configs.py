@@ -8,7 +8,7 @@ import pytest
 from openmagvit2.apis import init_model, list_models, model_info
 from openmagvit2.apis.models import config_path, configs_folder
 from openmagvit2.config import load_config
-from openmagvit2.engine.run_folder import default_folder
+from openmagvit2.engine.resume.run_folder import default_folder
 from openmagvit2.models.generators.base import BaseGenerator
 
 # Encoder and decoder (docs/reference/specification.md, Tokenizer networks); those of the models in

@@ -1,4 +1,4 @@
-"""The adaptive weight of two processes equals that of one process on their joint batch."""
+"""The adaptive weight of two processes equals that of one process on the joint batch."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from openmagvit2.models.losses import AdaptiveWeight
 
 
 def losses(rows: slice) -> tuple[torch.Tensor, torch.Tensor, nn.Parameter]:
-    """A reconstruction and an adversarial loss of some images, means over them, and a layer."""
+    """Return the mean reconstruction and adversarial losses of some images, and a layer."""
     generator = torch.Generator().manual_seed(2)
     x, target, judge = (torch.randn(8, 5, generator=generator)[rows] for _ in range(3))
     layer = nn.Parameter(torch.randn(5, 5, generator=generator))
@@ -30,6 +30,6 @@ def test_gradients_are_averaged_before_their_norms(tmp_path):
     whole = AdaptiveWeight()(*losses(slice(0, 8)))
     assert two[0].equal(two[1]) and not two[0].requires_grad
     torch.testing.assert_close(two[0], whole, rtol=1e-5, atol=0)
-    # Norms before the mean would give another number.
+    # Norms before averaging would give another number.
     alone = [AdaptiveWeight()(*losses(slice(i, i + 4))) for i in (0, 4)]
     assert abs(sum(alone) / 2 - whole) > 0.02 * whole

@@ -1,4 +1,4 @@
-"""Sharded training gives the numbers of one process, and its files convert in both directions."""
+"""Sharded training equals that of one process, and its checkpoints resume in both ways."""
 
 import json
 import math
@@ -23,8 +23,7 @@ from openmagvit2.engine.hooks import ResumableCheckpointHook
 from openmagvit2.engine.optim import RoleOptimConstructor
 from openmagvit2.engine.parallel import RoleFSDP, fsdp
 from openmagvit2.engine.parallel.shards import DTensor, like, part, whole
-from openmagvit2.engine.stop import TrainingStopped
-from openmagvit2.errors import UserError
+from openmagvit2.errors import TrainingStopped, UserError
 from openmagvit2.workflows.train import train
 
 CONFIG = Path(__file__).parents[2] / 'configs' / 'tiny' / 'ar_32.py'
@@ -41,7 +40,7 @@ def config(wrapper: str = 'RoleFSDP', sharded: bool = False):
             'train_cfg.val_interval': 10,
             'optim_wrapper.dtype': 'float32',
             'model_wrapper_cfg.type': wrapper,
-            # An odd number: the processes have batches of other sizes.
+            # An odd number, so that the processes have batches of different sizes.
             'val_dataloader.dataset.num_images': 13,
             'default_hooks.logger.interval': 1,
             'default_hooks.checkpoint.sharded': sharded,
@@ -55,9 +54,9 @@ def config(wrapper: str = 'RoleFSDP', sharded: bool = False):
 def go_on(
     folder: Path, until: int, sharded: bool, wrapper: str = 'RoleFSDP', launcher: str = 'none'
 ) -> None:
-    """Train the run of a folder on to an iteration of its 20."""
+    """Resume the training in a folder up to an iteration of its 20."""
     again = config(wrapper, sharded)
-    # Blocks that are computed twice are gathered once more.
+    # Checkpointed blocks are gathered once more.
     again.model.backbone.checkpoint_blocks = until < 11
     try:
         train(again, str(folder), True, launcher, hooks=[StopAfter(until)])
@@ -77,7 +76,7 @@ def _first(rank: int, folder: str) -> None:
 
 
 def _check_non_finite(runner, rank: int) -> None:
-    """What one process alone sees makes both leave the step out."""
+    """A NaN in one process makes both skip the step."""
     runner.model.train()
     assert all(isinstance(p, DTensor) for p in runner.model.module.backbone.parameters())
     wrapper = runner.optim_wrapper['transformer']
@@ -93,7 +92,7 @@ def _check_non_finite(runner, rank: int) -> None:
 
 
 def _check_parts() -> None:
-    """Rows that processes do not share evenly: fewer than processes, and an odd number."""
+    """Shard numbers of rows that are not divisible by the number of processes."""
     for rows in (1, 3):
         torch.manual_seed(rows)
         layer = nn.Linear(2, rows)
@@ -106,7 +105,7 @@ def _check_parts() -> None:
 
 
 def _save_in_evaluation(runner) -> None:
-    """As the best of a validation is saved."""
+    """Save as the hook saves the best weights of a validation."""
     runner.model.eval()
     assert not any(isinstance(p, DTensor) for p in runner.model.module.parameters())
     (hook,) = (hook for hook in runner.hooks if isinstance(hook, ResumableCheckpointHook))
@@ -116,7 +115,7 @@ def _save_in_evaluation(runner) -> None:
 def _later(rank: int, folder: str) -> None:
     chain = Path(folder, 'chain')
     for until, sharded, wrapper in (
-        # Read as a file of one process; as shards; whole; and sharded again.
+        # Resume a file of one process, shards, and shards without sharding; then shard again.
         (13, True, 'RoleFSDP'),
         (15, True, 'RoleFSDP'),
         (17, False, 'RoleDDP'),
@@ -126,7 +125,7 @@ def _later(rank: int, folder: str) -> None:
 
 
 def tensors(value: object, path: str = '') -> Iterator[tuple[str, torch.Tensor]]:
-    """Tensors and numbers within dicts and lists."""
+    """Yield tensors and numbers within dicts and lists."""
     if isinstance(value, (dict, list)):
         for key, item in value.items() if isinstance(value, dict) else enumerate(value):
             yield from tensors(item, f'{path}.{key}')
@@ -152,8 +151,8 @@ def folder(tmp_path_factory):
 @needs_fsdp
 @pytest.mark.slow
 @pytest.mark.smoke
-# Sharded throughout; and sharded, in one process, in two with whole parameters, sharded again, with
-# sharded checkpoints and whole ones.
+# The first is sharded throughout. The second is sharded, in one process, replicated in two, and
+# sharded again, with checkpoints of both kinds.
 @pytest.mark.parametrize('last', ['two/iter_20.pth', 'chain/iter_20.dcp'])
 def test_two_processes_equal_one(folder, last):
     one, other = read_checkpoint(folder / 'one' / 'iter_20.pth'), read_checkpoint(folder / last)
@@ -191,7 +190,7 @@ def test_the_validated_weights_are_those_of_the_file(folder):
     one, two = (json.loads((folder / way / 'metrics.json').read_text()) for way in ('one', 'two'))
     assert two['metrics'] == pytest.approx(one['metrics'], rel=1e-4)
     model = init_model(CONFIG, folder / 'two' / 'iter_20.pth', 'cpu')
-    # The averages, gathered in each process.
+    # Of the averages, which are gathered in each process.
     assert two['checkpoint']['weights_sha256'] == weights_hash(model, without=TRAINING_ONLY)
     assert (folder / 'two' / 'grids' / 'samples_iter_20.png').is_file()
 
@@ -203,7 +202,7 @@ def test_each_process_writes_its_part(folder):
     last = folder / 'chain' / 'iter_20.dcp'
     one, two = ((last / f'__{rank}_0.distcp').stat().st_size for rank in (0, 1))
     assert 0.5 < two / one < 2
-    # The two newest stay, a file and a folder.
+    # The two newest checkpoints are kept, a file and a folder.
     assert sorted(path.name for path in last.parent.glob('iter_*')) == ['iter_17.pth', last.name]
     assert not list(last.parent.glob('.tmp-*'))
 
@@ -226,7 +225,7 @@ def test_states_of_other_shapes_are_refused_by_name(monkeypatch, kind):
         with pytest.raises(UserError, match='Adafactor: its states row_var, col_var do.*RoleDDP'):
             build(model)
     elif kind == 'LBFGS':
-        # Nobody gives it the closure that it asks for, sharded or not.
+        # The training loop passes no closure, sharded or not.
         with pytest.raises(UserError, match='transformer.optimizer: LBFGS.*closure'):
             build(model)
     else:

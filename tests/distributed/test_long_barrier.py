@@ -19,7 +19,7 @@ def _uneven(rank: int, folder: str) -> None:
     processes.make_long_group()
     time.sleep(4 * rank)
     processes.long_barrier()
-    # What the work would have ended with.
+    # The usual barrier after the work times out.
     time.sleep(4 * rank)
     if rank == 0:
         with pytest.raises(RuntimeError):
@@ -28,7 +28,7 @@ def _uneven(rank: int, folder: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.smoke
-def test_a_long_barrier_outlasts_the_time_out(tmp_path):
+def test_a_long_barrier_outlasts_the_timeout(tmp_path):
     run_in_two(_uneven, tmp_path)
 
 
@@ -37,7 +37,7 @@ def _one_ends(rank: int, folder: str) -> None:
     if rank == 0:
         with pytest.raises(UserError, match='Another process has ended'):
             processes.long_barrier()
-    # Without the usual farewell, which needs both.
+    # Leaving the group would need both processes.
     os._exit(0)
 
 

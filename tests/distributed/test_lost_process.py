@@ -1,4 +1,4 @@
-"""If one process is killed, the other ends with one sentence, and the training can continue."""
+"""If one process is killed, the other ends with one sentence, and the training can resume."""
 
 import os
 import signal
@@ -35,13 +35,13 @@ OPTIONS = (
 
 
 def start(folder: Path, processes: int, *arguments: str) -> list[subprocess.Popen]:
-    """A training in some processes."""
+    """Start a training in several processes."""
     command = ['tools/train.py', 'configs/tiny/ar_32.py', '--work-dir', str(folder), *arguments]
     return run(processes, *command, '--cfg-options', *OPTIONS)
 
 
 def run(processes: int, *arguments: str) -> list[subprocess.Popen]:
-    """A tool in some processes, as torchrun starts them, but for its own supervision."""
+    """Start a tool in several processes like torchrun, but without its supervision."""
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         port = str(free.getsockname()[1])
@@ -84,7 +84,7 @@ def test_one_killed_and_resumed_by_two_and_by_one(tmp_path):
     assert time.monotonic() - begin < 60 and first.returncode == 2
     assert f'error: {MESSAGE}' in output and '--resume' in output and 'Traceback' not in output
     second.communicate()
-    # Only what all processes wrote together.
+    # Only checkpoints that all processes wrote together.
     names = {path.name for path in folder.glob('iter_*.pth')}
     assert names and all(int(name[5:-4]) % 5 == 0 and int(name[5:-4]) < 30 for name in names)
     newest = max(folder.glob('iter_*.pth'), key=lambda path: int(path.stem[5:]))
@@ -106,7 +106,7 @@ def test_the_death_of_torchrun_is_a_signal(monkeypatch):
     assert not member.agreed()
     monkeypatch.setattr(os, 'getppid', lambda: 1)
     assert member.agreed() and member.signal_number == signal.SIGTERM
-    # A shell may close before a training that it started.
+    # A training outlives the shell that started it.
     assert not alone.agreed()
 
 
@@ -118,7 +118,7 @@ def test_processes_end_after_torchrun_was_killed(tmp_path):
     command += ['train_cfg.max_iters=100000', 'default_hooks.checkpoint.interval=None']
     with open(tmp_path / 'output.txt', 'w') as file:
         torchrun = subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT)
-    # Its first validation is after 30 iterations.
+    # The first validation is after 30 iterations.
     while 'Iter(val)' not in (tmp_path / 'output.txt').read_text():
         assert torchrun.poll() is None, (tmp_path / 'output.txt').read_text()[-2000:]
         time.sleep(0.1)
@@ -171,7 +171,7 @@ def test_a_test_ends_with_a_sentence_too(tmp_path):
 
 
 def _stuck(rank: int, folder: str, number: int) -> None:
-    """The training of the first process waits for a device, as with nccl, and hears nothing."""
+    """Let both processes wait, as nccl waits for a device; then kill or stop the second one."""
     sys.stderr = open(f'{folder}/{rank}.txt', 'w')
     store = f'file://{folder}/rendezvous'
     dist.init_process_group(
@@ -197,15 +197,15 @@ def test_a_process_that_waits_for_its_device_ends_too(tmp_path, number):
     assert (tmp_path / '0.txt').read_text().startswith(f'error: {MESSAGE}')
 
 
-def test_errors_of_exchanges_are_told_from_other_errors():
+def test_communication_errors_are_recognized():
     text = '[/x/third_party/gloo/gloo/transport/tcp/pair.cc:5] Connection closed by peer [::1]:2'
     assert is_lost(RuntimeError(text)) and is_lost(dist.DistBackendError('timeout'))
     assert not is_lost(RuntimeError('CUDA out of memory')) and not is_lost(ValueError(text))
 
 
 @pytest.mark.parametrize('value', [0, -1, '60'])
-def test_the_heartbeat_is_a_number_of_seconds(value):
+def test_the_heartbeat_is_a_positive_number(value):
     settings = Config(dict(env_cfg=dict(dist_cfg=dict(heartbeat=value))))
-    with pytest.raises(UserError, match='env_cfg.dist_cfg.heartbeat must be a number of seconds'):
+    with pytest.raises(UserError, match='env_cfg.dist_cfg.heartbeat must be a positive number'):
         with watched(settings, 'work_dirs/x'):
             pass

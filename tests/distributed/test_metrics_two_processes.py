@@ -1,6 +1,4 @@
-"""Metrics in two processes, one of which may have no images, equal those of one process, for any
-batch size.
-"""
+"""Metrics of two processes, of which one may have no images, equal those of one process."""
 
 import functools
 
@@ -15,12 +13,12 @@ from openmagvit2.registry import METRICS
 
 COUNT = 13
 USAGE = ('usage', 'usage_of_possible', 'perplexity')
-# Also of a codebook that is too large for a table.
+# Also for a codebook that is too large for a table.
 EXACT = (*USAGE, *(f'far_{name}' for name in USAGE))
 
 
 class Tiles(FeatureExtractor):
-    """Colour means of tiles: features without a file."""
+    """Features without a file: the mean colors of tiles."""
 
     name, dim = 'tiles', 12
 
@@ -44,7 +42,7 @@ def samples() -> dict:
 
 @functools.cache
 def built(folder: str) -> list[BaseMetric]:
-    """The metrics of a process; from one validation to the next they stay the same."""
+    """Build the metrics of a process, which are reused for each validation."""
     metrics = [METRICS.build(dict(type=name)) for name in ('PSNR', 'SSIM', 'CodebookUsage')]
     metrics.append(METRICS.build(dict(type='LPIPS', net='alex', weights=f'{folder}/alexnet.pth')))
     metrics.append(METRICS.build(dict(type='ReconstructionFrechet', features=dict(type=Tiles))))

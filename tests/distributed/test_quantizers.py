@@ -37,7 +37,7 @@ def two(tmp_path_factory):
     return [torch.load(folder / f'{rank}.pt') for rank in range(2)]
 
 
-def test_synchronised_entropy(two):
+def test_synchronized_entropy(two):
     z = batch().requires_grad_()
     out = LFQ(num_bits=6)(z)
     (grad,) = torch.autograd.grad(out.losses['entropy'], z)

@@ -1,4 +1,4 @@
-"""One training gives the same numbers in one process, in two, and with micro-batches."""
+"""A training gives the same numbers in one process, in two, and with micro-batches."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ TINY = Path(__file__).parents[2] / 'configs' / 'tiny'
 
 @MODELS.register_module(force=True)
 class DoublePreprocessor(ImagePreprocessor):
-    """Images in float64."""
+    """Preprocess images in float64."""
 
     def forward(self, data: dict, training: bool = False) -> dict:
         """Return the batch with images in float64."""
@@ -35,13 +35,13 @@ CALM = {
 CASES = {
     'ar_32': {},
     'lfq_32_sync': {},
-    # Its discriminator is trained with R1 and LeCAM of means.
+    # Its discriminator has R1 and LeCAM of means.
     'magvit2_32': CALM | {'model.quantizer.entropy_sync': True},
-    # In float64: the weight is a quotient of norms in which most of a gradient cancels, so that
+    # In float64, because the weight is a ratio of norms in which most of a gradient cancels:
     # rounding in float32 changes it by 1e-4 after some steps.
     'lfq_32_sync adaptive': {
         'model.data_preprocessor': dict(type='DoublePreprocessor'),
-        # LeCAM's averages are float32; the other cases have it.
+        # LeCAM has float32 averages; the other cases test it.
         'model.training.adversarial.regularizers': [],
         'model.training.adversarial.first': 'discriminator',
         'model.training.adversarial.weight': dict(type='AdaptiveWeight'),
@@ -55,7 +55,7 @@ def run(case: str, folder: Path, counts: int = 1, launcher: str = 'none') -> Non
         'train_cfg.val_interval': 10,
         'val_dataloader.dataset.num_images': 10,
         'optim_wrapper.accumulative_counts': counts,
-        # The splits differ by rounding, which bfloat16 makes a thousand times as large.
+        # The splits differ by rounding, which is a thousand times larger in bfloat16.
         'optim_wrapper.dtype': 'float32',
         'default_hooks.logger.interval': 1,
     }
@@ -72,7 +72,7 @@ def _two(rank: int, folder: str, case: str) -> None:
     run(case, Path(folder) / 'two', launcher='pytorch')
 
 
-# Those of a tokenizer beside the sum of its losses.
+# Logged values; all but the loss belong to tokenizers.
 LOGGED = ('loss', 'disc_loss', 'lecam', 'r1', 'adversarial_weight')
 
 

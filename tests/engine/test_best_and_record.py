@@ -17,7 +17,7 @@ CONFIG = Path(__file__).parents[2] / 'configs' / 'tiny' / 'lfq_32.py'
 
 @METRICS.register_module()
 class Scripted(BaseMetric):
-    """Gives 3, 5, 4 in turn."""
+    """Return 3, 5 and 4 in turn."""
 
     default_prefix = ''
     values = [3.0, 5.0, 4.0]
@@ -64,20 +64,20 @@ def test_the_record_of_a_training_is_that_of_its_checkpoint(tmp_path):
         iteration=3, averaged=True, weights_sha256=averaged[1]['weights_sha256']
     )
     assert averaged[1]['averaged']
-    # A test knows nothing of the type that its checkpoint was trained in.
+    # A test does not know the compute type of the training.
     assert ours.pop('precision')['training'].keys() == {'autoencoder', 'discriminator'}
     assert not theirs.pop('precision')['training']
     assert ours == theirs and ours['images'] == 10 and ours['metrics'].keys() >= {'psnr', 'usage'}
     assert ours['protocol'][0].startswith('PSNR: official')
     assert ours['dataset']['type'] == 'FashionMNIST'
-    # A test of other images beside the checkpoint leaves the merged config of the training.
+    # A test in the folder of the checkpoint keeps the merged config of the training.
     merged = (tmp_path / 'a' / 'lfq_32.py').read_text()
     config.val_dataloader.dataset.num_images = 7
     run_test(config, str(tmp_path / 'a' / 'iter_3.pth'), str(tmp_path / 'a'))
     assert json.loads((tmp_path / 'a' / 'metrics.json').read_text())['images'] == 7
     assert (tmp_path / 'a' / 'lfq_32.py').read_text() == merged
     assert 'num_images=10' in (tmp_path / 'b' / 'lfq_32.py').read_text()
-    # Other weights have another hash: the raw ones of the same file.
+    # Other weights, here the raw ones of the same file, have another hash.
     raw = {'state_dict': read_checkpoint(tmp_path / 'a' / 'iter_3.pth')['state_dict']}
     write_checkpoint(raw, tmp_path / 'raw.pth')
     run_test(config, str(tmp_path / 'raw.pth'), str(tmp_path / 'c'))

@@ -1,6 +1,4 @@
-"""The log's usage and perplexity, and the warning of a collapse, compared with computations by
-hand.
-"""
+"""The logged usage and perplexity, and the warning of a collapse, against manual computations."""
 
 import logging
 import math
@@ -87,7 +85,7 @@ def test_indices_beyond_the_codebook(tmp_path):
 
 
 def test_codebooks_are_counted_apart(tmp_path, logged):
-    """Two codebooks of 4 and 2 codes: the first collapses, which the mean alone would hide."""
+    """Of two codebooks with 4 and 2 codes, the first collapses, which the mean alone would hide."""
     hook = CodebookUsageHook(window=1, interval=1, warn_below=0.6)
     runner = start(tmp_path.name, hook)
     hook.sizes = (4, 2)

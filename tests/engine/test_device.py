@@ -1,4 +1,4 @@
-"""Which device is used if none is named."""
+"""The default device, and the scripts that start several processes."""
 
 import os
 import socket
@@ -15,27 +15,27 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(
-    ('name', 'rank', 'cards', 'expected'),
+    ('name', 'rank', 'gpus', 'expected'),
     [
         ('cpu', '3', 0, 'cpu'),
         ('mps', None, 0, 'mps'),
         ('cuda', None, 8, 'cuda'),
         ('cuda', '3', 8, 'cuda:3'),
-        # Each process sees its own card alone.
+        # Each process sees only its own GPU.
         ('cuda', '3', 1, 'cuda:0'),
     ],
 )
-def test_the_accelerator_of_the_local_rank(name, rank, cards, expected, monkeypatch):
+def test_the_accelerator_of_the_local_rank(name, rank, gpus, expected, monkeypatch):
     monkeypatch.setattr(device, 'get_device', lambda: name)
-    monkeypatch.setattr(torch.cuda, 'device_count', lambda: cards)
+    monkeypatch.setattr(torch.cuda, 'device_count', lambda: gpus)
     monkeypatch.delenv('LOCAL_RANK', raising=False)
     if rank:
         monkeypatch.setenv('LOCAL_RANK', rank)
     assert device.default_device() == expected
 
 
-def test_models_go_where_trainings_do(monkeypatch):
-    # Any device but the CPU shows that the default is asked for.
+def test_models_use_the_default_device(monkeypatch):
+    # A device other than the CPU shows that the default is used.
     monkeypatch.setattr(device, 'get_device', lambda: 'meta')
     assert next(init_model('tiny/lfq_32').parameters()).device.type == 'meta'
 
@@ -55,7 +55,7 @@ def test_scripts_start_with_the_interpreter_by_its_path(script, tmp_path):
     assert run.returncode == 0 and run.stdout.startswith('-m torch.distributed.run ')
 
 
-def test_scripts_say_what_is_wrong_with_processes_and_ports():
+def test_scripts_report_wrong_processes_and_ports():
     environment = dict(os.environ, PYTHON='echo', PATH='/usr/bin:/bin')
 
     def run(processes: str, port: object = 29741) -> tuple[int, str, str]:
@@ -98,7 +98,7 @@ def test_several_nodes_need_an_address():
         (dict(GPUS='8', GPUS_PER_NODE='4'), '--gres=gpu:4 --ntasks=8 --ntasks-per-node=4'),
     ],
 )
-def test_slurm_gives_each_node_as_many_processes_as_gpus(tmp_path, given, words):
+def test_slurm_starts_one_process_per_gpu(tmp_path, given, words):
     srun = tmp_path / 'srun'
     srun.write_text('#!/bin/sh\necho "$@"\n')
     srun.chmod(0o755)

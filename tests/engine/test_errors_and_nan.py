@@ -15,7 +15,7 @@ from openmagvit2.workflows.train import train
 
 
 class Fail(Hook):
-    """Raises at a point of the loop."""
+    """Raise an error at a point of the loop."""
 
     def __init__(self, where: str, iteration: int) -> None:
         self.where, self.iteration = where, iteration
@@ -34,7 +34,7 @@ class Fail(Hook):
 
 
 class Poison(Hook):
-    """Puts a NaN into an image of one iteration."""
+    """Put a NaN into an image of one iteration."""
 
     def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
         if batch_idx == 2:
@@ -78,7 +78,7 @@ def test_an_error_saves_the_last_finished_iteration(tmp_path, unbroken, where, k
 def test_an_error_before_the_first_iteration_leaves_the_folder_free(tmp_path, capfd):
     with pytest.raises(UserError, match='Image x'):
         train(config(2), str(tmp_path), hooks=[Fail('before', 0)])
-    assert files(tmp_path) == [] and 'holds what is done' not in ''.join(capfd.readouterr())
+    assert files(tmp_path) == [] and 'its state is saved' not in ''.join(capfd.readouterr())
     train(config(2, 9), str(tmp_path))
     assert files(tmp_path) == ['iter_2.pth']
 
@@ -92,7 +92,7 @@ def test_a_full_disk_under_the_logs_is_named(tmp_path, monkeypatch):
         train(config(2, custom_hooks=[]), str(tmp_path), hooks=[Fail('', 0)])
 
 
-def test_a_rate_beyond_all_bounds_stops_with_the_last_finite_checkpoint(tmp_path):
+def test_a_huge_learning_rate_stops_with_the_last_finite_checkpoint(tmp_path):
     options = {'optim_wrapper.autoencoder.optimizer.lr': 1e30}
     with pytest.raises(UserError, match=r'^Iteration \d: .*NaN or infinite'):
         train(config(5, **options), str(tmp_path))
@@ -114,7 +114,7 @@ def test_the_loss_and_the_images_are_named(tmp_path):
     assert files(tmp_path) == []
 
 
-def test_steps_are_left_out_as_configured(tmp_path):
+def test_non_finite_steps_are_skipped_as_configured(tmp_path):
     options = {'train_cfg.non_finite': 'skip'}
     train(config(4, 9, **options), str(tmp_path / 'a'), hooks=[Poison()])
     state = read_checkpoint(tmp_path / 'a' / 'iter_4.pth')['state_dict']

@@ -1,4 +1,4 @@
-"""float16 as far as a CPU can test it: a gradient scaler per role, arithmetic in half precision."""
+"""float16 as far as a CPU can test it: a gradient scaler per role, and half precision."""
 
 import math
 
@@ -11,7 +11,7 @@ from openmagvit2.models.layers.adaptive_group_norm import AdaptiveGroupNorm
 
 
 def roles(clip_grad: dict | None = None) -> tuple[RoleOptimWrappers, dict[str, nn.Linear]]:
-    """Two roles of one weight each, 1.0, with the scaler that float16 has on a GPU."""
+    """Return two roles with one weight each, 1.0, and the gradient scaler of float16 on a GPU."""
     layers = {name: nn.Linear(1, 1, bias=False) for name in ('autoencoder', 'discriminator')}
     wrappers = {}
     for name, layer in layers.items():
@@ -38,7 +38,7 @@ def test_a_non_finite_role_skips_its_own_step_alone(clip_grad):
     assert layers['autoencoder'].weight.item() == 1.0 - 0.25
     assert layers['discriminator'].weight.item() == 1.0
     assert scales(wrappers) == [1024.0, 512.0]
-    # The next gradients are its own again; two good steps raise the scale.
+    # The next step works again; two finite steps raise the scale.
     step(wrappers, layers, autoencoder=1.0, discriminator=2.0)
     assert layers['autoencoder'].weight.item() == 1.0 - 0.5
     assert layers['discriminator'].weight.item() == 1.0 - 0.5
@@ -57,15 +57,13 @@ def test_scales_are_saved_and_resumed():
     again, layers = roles()
     again.load_state_dict(wrappers.state_dict())
     assert scales(again) == [1024.0, 512.0]
-    # The count of good steps too.
+    # The count of finite steps is resumed too.
     step(again, layers, autoencoder=1.0, discriminator=1.0)
     assert scales(again) == [2048.0, 512.0]
 
 
 def test_adaptive_norm_in_half_precision():
-    """A channel of codes that varies by less than half precision shows beside 1e-6, and one that
-    does not vary, give the numbers of float32.
-    """
+    """Channels of codes with a tiny variance, and with none, give the results of float32."""
     torch.manual_seed(0)
     layer = AdaptiveGroupNorm(32, 4).half()
     exact = AdaptiveGroupNorm(32, 4)

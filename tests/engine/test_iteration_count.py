@@ -12,7 +12,7 @@ from openmagvit2.models.layers.iteration import PerIteration
 
 
 class Counter(PerIteration):
-    """Moves once an iteration, by the sum of what passes saw."""
+    """Count its moves, one per iteration."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class OfVersion1(nn.Module):
 
 def steps(model: nn.Module, count: int) -> list[dict]:
     runner = SimpleNamespace(model=model, optim_wrapper='wrapper')
-    step = TrainStep(runner, count, False, 0, 'image {}'.format)
+    step = TrainStep(runner, count, 0, 'image {}'.format)
     return step._micro_steps(model, [torch.tensor(float(i)) for i in range(count)], 5)
 
 
@@ -53,7 +53,7 @@ def test_an_iteration_is_counted_and_moves_once(count):
     assert model.moves == 1 and model.seen == [(5, None)] * count
 
 
-def test_what_needs_the_whole_batch_rehearses_it():
+def test_a_model_that_needs_the_whole_batch_rehearses():
     model = Rehearsed()
     steps(model, 2)
     whole = [(torch.tensor(0.0),), (torch.tensor(1.0),)]
@@ -66,7 +66,7 @@ def test_a_train_step_of_version_1_is_called_with_its_old_arguments():
 
 
 @pytest.mark.parametrize(('model', 'seen'), [(Counter, [(7, None)]), (OfVersion1, None)])
-def test_data_parallelism_hands_the_number_on(model, seen):
+def test_data_parallelism_passes_the_number_on(model, seen):
     inner = model()
     wrapper = RoleDDP.__new__(RoleDDP)
     nn.Module.__init__(wrapper)

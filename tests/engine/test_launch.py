@@ -1,4 +1,4 @@
-"""Starting several processes, and the error messages of their workers."""
+"""Start several processes, and report the errors of loader workers."""
 
 import socket
 from datetime import timedelta
@@ -46,7 +46,7 @@ def test_a_launcher_outside_its_environment(launcher, name, monkeypatch):
 
 
 @pytest.mark.parametrize(('settings', 'seconds'), [({}, 1800), (dict(timeout=45), 45)])
-def test_the_group_has_the_time_out_of_the_config(settings, seconds, monkeypatch):
+def test_the_group_has_the_timeout_of_the_config(settings, seconds, monkeypatch):
     given = {}
     monkeypatch.setattr(launch.torch.cuda, 'is_available', lambda: False)
     monkeypatch.setattr(
@@ -66,10 +66,10 @@ def test_the_group_has_the_time_out_of_the_config(settings, seconds, monkeypatch
 
 @pytest.fixture
 def joined(monkeypatch):
-    """What a process group is made of, in an environment without a launcher."""
+    """Record how a process group is made, in an environment without a launcher."""
     given = {}
     for name in ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT'):
-        # Set first, so that what the launch sets is removed at the end.
+        # Set them first, so that monkeypatch removes what the launch sets.
         monkeypatch.setenv(name, 'x')
         monkeypatch.delenv(name)
     for name in ('SLURM_STEP_NODELIST', 'SLURM_JOB_NODELIST'):
@@ -85,8 +85,8 @@ def joined(monkeypatch):
     return given
 
 
-def cards(monkeypatch, count: int) -> list[int]:
-    """Imitate a machine with some GPUs; the result receives the ones that are chosen."""
+def gpus(monkeypatch, count: int) -> list[int]:
+    """Simulate a machine with some GPUs; the returned list receives those that are selected."""
     chosen: list[int] = []
     monkeypatch.setattr(launch.torch.cuda, 'is_available', lambda: count > 0)
     monkeypatch.setattr(launch.torch.cuda, 'device_count', lambda: count)
@@ -96,7 +96,7 @@ def cards(monkeypatch, count: int) -> list[int]:
 
 @pytest.mark.parametrize(('count', 'backend'), [(0, 'gloo'), (8, 'nccl')])
 def test_slurm_on_four_nodes(joined, monkeypatch, count, backend):
-    chosen = cards(monkeypatch, count)
+    chosen = gpus(monkeypatch, count)
     for name, value in (SLURM | dict(SLURM_STEP_NODELIST='gpu[07-09,12]')).items():
         monkeypatch.setenv(name, value)
     launch.start('slurm')
@@ -112,15 +112,15 @@ def test_slurm_on_four_nodes(joined, monkeypatch, count, backend):
 
 
 def test_the_steps_of_a_job_have_ports_of_their_own(joined, monkeypatch):
-    cards(monkeypatch, 0)
+    gpus(monkeypatch, 0)
     for name, value in (SLURM | dict(SLURM_STEP_ID='2')).items():
         monkeypatch.setenv(name, value)
     launch.start('slurm')
     assert joined['MASTER_PORT'] == '25474'
 
 
-def test_addresses_that_are_given_stay(joined, monkeypatch):
-    cards(monkeypatch, 0)
+def test_given_addresses_are_kept(joined, monkeypatch):
+    gpus(monkeypatch, 0)
     for name, value in (SLURM | dict(MASTER_ADDR='10.0.0.1', MASTER_PORT='29500')).items():
         monkeypatch.setenv(name, value)
     launch.start('slurm')
@@ -134,7 +134,7 @@ def test_a_node_without_an_address(joined, monkeypatch, number):
     def unknown(host, port):
         raise socket.gaierror(number, 'unknown')
 
-    cards(monkeypatch, 0)
+    gpus(monkeypatch, 0)
     monkeypatch.setattr(launch.socket, 'getaddrinfo', unknown)
     for name, value in (SLURM | dict(SLURM_STEP_NODELIST='n[1-2]')).items():
         monkeypatch.setenv(name, value)
@@ -165,24 +165,24 @@ def test_the_first_of_slurms_nodes(nodes, first):
 
 
 @pytest.mark.parametrize(
-    ('launcher', 'count', 'number', 'card'),
+    ('launcher', 'count', 'number', 'gpu'),
     [('pytorch', 8, 7, 7), ('pytorch', 1, 1, None), ('pytorch', 4, 4, None), ('slurm', 1, 5, 0)],
 )
-def test_each_process_has_a_card(joined, monkeypatch, launcher, count, number, card):
-    chosen = cards(monkeypatch, count)
+def test_each_process_has_a_gpu(joined, monkeypatch, launcher, count, number, gpu):
+    chosen = gpus(monkeypatch, count)
     place = SLURM | dict(RANK='1', WORLD_SIZE='2', LOCAL_RANK=str(number))
     for name, value in (place | dict(SLURM_LOCALID=str(number))).items():
         monkeypatch.setenv(name, value)
-    if card is None:
+    if gpu is None:
         with pytest.raises(UserError, match=rf'has {count} GPUs? and process {number} \(from 0\)'):
             launch.start(launcher)
     else:
         launch.start(launcher)
-    assert chosen == ([] if card is None else [card])
+    assert chosen == ([] if gpu is None else [gpu])
 
 
-def test_several_processes_on_an_accelerator_of_one(joined, monkeypatch):
-    cards(monkeypatch, 0)
+def test_an_accelerator_that_supports_one_process(joined, monkeypatch):
+    gpus(monkeypatch, 0)
     monkeypatch.setattr(launch, 'get_device', lambda: 'mps')
     for name in ('RANK', 'WORLD_SIZE'):
         monkeypatch.setenv(name, '1')
@@ -191,11 +191,11 @@ def test_several_processes_on_an_accelerator_of_one(joined, monkeypatch):
 
 
 @pytest.mark.parametrize('place', ['init_process_group', 'new_group'])
-def test_processes_that_do_not_reach_one_another(monkeypatch, place):
+def test_processes_that_cannot_connect(monkeypatch, place):
     def refuse(*args, **kwargs):
         raise RuntimeError('Gloo connectFullMesh failed with [127.0.1.1]:1234\nand so on')
 
-    cards(monkeypatch, 0)
+    gpus(monkeypatch, 0)
     monkeypatch.setattr(launch.dist, 'init_process_group', lambda *args, **kwargs: None)
     monkeypatch.setattr(launch.dist, place, refuse)
     for name in ('RANK', 'WORLD_SIZE'):
@@ -204,8 +204,8 @@ def test_processes_that_do_not_reach_one_another(monkeypatch, place):
         launch.start('pytorch')
 
 
-def test_a_launcher_that_does_not_say_where_the_others_are(monkeypatch):
-    cards(monkeypatch, 0)
+def test_a_launcher_without_an_address(monkeypatch):
+    gpus(monkeypatch, 0)
     for name in ('MASTER_ADDR', 'MASTER_PORT'):
         monkeypatch.delenv(name, raising=False)
     for name in ('RANK', 'WORLD_SIZE'):
@@ -215,8 +215,8 @@ def test_a_launcher_that_does_not_say_where_the_others_are(monkeypatch):
 
 
 @pytest.mark.parametrize('value', [-1, '30', True])
-def test_a_time_out_is_a_number_of_seconds(value, monkeypatch):
+def test_a_timeout_is_a_positive_number(value, monkeypatch):
     for name in ('RANK', 'WORLD_SIZE'):
         monkeypatch.setenv(name, '1')
-    with pytest.raises(UserError, match=r'env_cfg.dist_cfg.timeout must be a number of seconds'):
+    with pytest.raises(UserError, match=r'env_cfg.dist_cfg.timeout must be a positive number'):
         launch.start('pytorch', Config(dict(env_cfg=dict(dist_cfg=dict(timeout=value)))))

@@ -1,6 +1,4 @@
-"""Numerical options of a config are honoured and recorded, and refused where they would have no
-effect.
-"""
+"""Numerical options of a config are applied, recorded, and refused if they have no effect."""
 
 import os
 
@@ -19,14 +17,14 @@ def restored():
     torch.set_float32_matmul_precision(before)
 
 
-def test_numerical_options_are_honoured_and_recorded(monkeypatch):
+def test_numerical_options_are_applied_and_recorded(monkeypatch):
     monkeypatch.delenv('CUBLAS_WORKSPACE_CONFIG', raising=False)
     config = dict(
         seed=3, randomness=dict(deterministic=True), env_cfg=dict(float32_matmul_precision='high')
     )
     assert set_numerics(config) == dict(seed=3, deterministic=True)
     assert numerics()['float32_matmul_precision'] == 'high'
-    # One of the two settings with which cuBLAS gives the same bits again.
+    # One of the two settings that make cuBLAS deterministic.
     assert os.environ.pop('CUBLAS_WORKSPACE_CONFIG') == ':4096:8'
     assert set_numerics(dict(randomness=dict(seed=5))) == dict(seed=5)
     assert 'CUBLAS_WORKSPACE_CONFIG' not in os.environ

@@ -1,4 +1,4 @@
-"""Which optimizer settings are valid."""
+"""Valid and invalid settings of optimizers."""
 
 import pytest
 import torch
@@ -33,7 +33,7 @@ def test_an_unknown_key_of_a_role():
 @pytest.mark.parametrize('betas', [(), (0.9,), (0.9, 0.9, 0.9), 0.9, None])
 def test_settings_of_several_numbers(betas):
     message = (
-        r'optim_wrapper\.part\.optimizer\.betas must be a list of 2 numbers, as \[0.9, 0.999\]'
+        r'optim_wrapper\.part\.optimizer\.betas must be a list of 2 numbers, such as \[0.9, 0.999\]'
     )
     with pytest.raises(UserError, match=message):
         build({}, optimizer=dict(type='AdamW', betas=betas))
@@ -57,7 +57,7 @@ def test_what_torch_checks_at_the_first_step(optimizer, text):
         build({}, optimizer=optimizer)
 
 
-def test_an_optimizer_of_ones_own_is_not_rehearsed():
+def test_a_users_optimizer_makes_no_trial_step():
     class Own(torch.optim.SGD):
         def step(self):
             raise RuntimeError('a bug')

@@ -1,4 +1,4 @@
-"""dtype='auto': what is measured, what a resume keeps, and what is recorded."""
+"""dtype='auto': the measurement, its record, and the type of a resumed training."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ TINY = Path(__file__).parents[2] / 'configs' / 'tiny'
 
 @pytest.fixture
 def measured(monkeypatch):
-    """Set the time of bfloat16, that of float32 being one second."""
+    """Return a function that sets the time of bfloat16; that of float32 is one second."""
 
     def set_time(seconds: float) -> None:
         precision._measured.cache_clear()
@@ -56,7 +56,7 @@ def test_a_device_without_bfloat16_computes_in_float32(monkeypatch):
     precision._measured.cache_clear()
 
 
-def test_the_measurement_itself_is_made_once_and_quickly():
+def test_the_measurement_is_made_once():
     precision._measured.cache_clear()
     assert fastest_precision('cpu').dtype in ('float32', 'bfloat16')
     assert fastest_precision('cpu') is not None and precision._measured.cache_info().hits == 1
@@ -92,7 +92,7 @@ def test_a_training_records_its_type_and_a_resume_keeps_it(measured, tmp_path):
     assert '4.0 times' in record['training']['autoencoder']['reason']
     assert len(lines_about_dtype(tmp_path)) == 1
 
-    # On a machine where float32 is the faster one.
+    # On a machine where float32 is faster.
     measured(4.0)
     runner = start(tmp_path, 2, resume=True)
     assert {wrapper.dtype for wrapper in runner.optim_wrapper.values()} == {torch.bfloat16}
@@ -104,14 +104,12 @@ def test_a_training_records_its_type_and_a_resume_keeps_it(measured, tmp_path):
         dtype='bfloat16', reason='the type of the checkpoint'
     )
 
-    # A type that the user sets wins, with one line for both roles.
+    # A type in the config takes precedence, with one line for both roles.
     before = len(lines_about_dtype(tmp_path))
     runner = start(tmp_path, 3, resume=True, **{'optim_wrapper.dtype': 'float32'})
     assert {wrapper.dtype for wrapper in runner.optim_wrapper.values()} == {None}
     logged = lines_about_dtype(tmp_path)[before:]
-    assert logged == [
-        'optim_wrapper.dtype=float32 takes the place of the bfloat16 of the checkpoint.'
-    ]
+    assert logged == ["optim_wrapper.dtype=float32 replaces the checkpoint's bfloat16."]
 
 
 class TwoRoles(nn.Module):
@@ -125,7 +123,7 @@ class TwoRoles(nn.Module):
 
 @pytest.fixture
 def logged(monkeypatch) -> list[str]:
-    """Lines that building the optimizers logs."""
+    """Collect the lines that building the optimizers logs."""
     lines: list[str] = []
     monkeypatch.setattr(constructor, 'print_log', lambda line, *args: lines.append(line))
     return lines
@@ -145,11 +143,13 @@ def test_a_cpu_trains_a_float16_recipe_in_float32(logged):
 
 
 @pytest.mark.parametrize(('seconds', 'lines'), [(0.25, 0), (8.0, 1)])
-def test_a_slow_bfloat16_is_kept_and_said(measured, logged, seconds, lines):
+def test_a_slow_bfloat16_is_kept_and_logged(measured, logged, seconds, lines):
     measured(seconds)
     assert {wrapper.dtype for wrapper in wrappers_of('bfloat16').values()} == {torch.bfloat16}
     assert len(logged) == lines
-    assert all('8000.00 ms' in line and 'optim_wrapper.dtype=auto takes' in line for line in logged)
+    assert all(
+        '8000.00 ms' in line and 'optim_wrapper.dtype=auto selects' in line for line in logged
+    )
 
 
 @pytest.mark.parametrize('name', ['lfq_32', 'vq_32', 'fsq_32'])
@@ -158,7 +158,7 @@ def test_a_tokenizer_of_lower_precision_keeps_its_quantizer_in_float32(name):
     before = init_model(TINY / f'{name}.py').quantizer.state_dict()
     torch.manual_seed(0)
     tokenizer = Tokenizer.from_config(TINY / f'{name}.py', dtype='bfloat16')
-    # Not even rounded once.
+    # The weights are not even rounded once.
     found = tokenizer.model.quantizer.state_dict()
     assert all(found[key].equal(value) for key, value in before.items())
     assert next(tokenizer.model.encoder.parameters()).dtype == torch.bfloat16
@@ -167,7 +167,7 @@ def test_a_tokenizer_of_lower_precision_keeps_its_quantizer_in_float32(name):
     assert images.shape == (2, 32, 32, 3)
 
 
-def test_front_doors_take_the_measured_type_when_asked(measured):
+def test_models_use_the_measured_type_on_request(measured):
     measured(0.25)
     generator = Generator.from_config(TINY / 'ar_32.py', dtype='auto')
     assert generator.model.class_embedding.weight.dtype == torch.bfloat16

@@ -11,11 +11,11 @@ from openmagvit2.engine.optim import AutocastOptimWrapper
 from openmagvit2.registry import LOOPS
 
 MAPS = Path('/proc/self/maps')
-pytestmark = pytest.mark.skipif(not MAPS.exists(), reason='needs the list of maps of Linux')
+pytestmark = pytest.mark.skipif(not MAPS.exists(), reason='needs /proc/self/maps')
 
 
 def mapped_file(tensor: torch.Tensor) -> str:
-    """The file whose map a tensor's memory is; empty where it is none."""
+    """Return the file that a tensor's memory is mapped from; empty if it is not mapped."""
     for line in MAPS.read_text().splitlines():
         start, _, end = line.partition(' ')[0].partition('-')
         if int(start, 16) <= tensor.data_ptr() < int(end, 16):
@@ -31,10 +31,10 @@ def trained() -> AutocastOptimWrapper:
     return wrapper
 
 
-def test_the_file_is_mapped_and_the_optimizer_has_memory_of_its_own(tmp_path):
+def test_the_file_is_mapped_and_the_optimizer_copies_its_state(tmp_path):
     path, wrapper = tmp_path / 'iter_1.pth', trained()
     torch.save(dict(state_dict=dict(w=torch.ones(256, 256)), optimizer=wrapper.state_dict()), path)
-    # As the Runner calls it on a resume, when it has built its loop.
+    # The Runner has built its loop when it reads the checkpoint.
     assert LOOPS.get('IterationLoop')
     content = _load_checkpoint(str(path), map_location='cpu')
     assert mapped_file(content['state_dict']['w']) == str(path)

@@ -1,4 +1,4 @@
-"""A training that is stopped and resumed ends, bit for bit, like one that never stopped."""
+"""A training that is stopped and resumed ends bit for bit like an uninterrupted one."""
 
 import functools
 import signal
@@ -14,8 +14,9 @@ from two_processes import run_in_two
 
 from openmagvit2.checkpoint import read_checkpoint
 from openmagvit2.config import load_config
-from openmagvit2.engine.hooks import find_resume_checkpoint
-from openmagvit2.engine.stop import StopRequest, TrainingStopped
+from openmagvit2.engine.resume.run_folder import newest
+from openmagvit2.engine.stop import StopRequest
+from openmagvit2.errors import TrainingStopped
 from openmagvit2.registry import HOOKS
 from openmagvit2.workflows.test import test as run_test
 from openmagvit2.workflows.train import train
@@ -25,7 +26,7 @@ CONFIGS = Path(__file__).parents[2] / 'configs' / 'tiny'
 
 @HOOKS.register_module()
 class SignalHook(Hook):
-    """Sends SIGTERM to this process after an iteration, or in a validation."""
+    """Send SIGTERM to this process after an iteration, or in a validation."""
 
     def __init__(self, iteration: int, in_validation: bool = False, rank: int = 0) -> None:
         self.iteration, self.in_validation = iteration, in_validation
@@ -47,7 +48,7 @@ def config(workers: int, counts: int, hook: dict | None = None, family: str = 'l
         'train_dataloader.num_workers': workers,
         'optim_wrapper.accumulative_counts': counts,
         'global_batch_size': 4,
-        # Two batches of a validation for each of two processes.
+        # Two batches per validation for each of two processes.
         'val_dataloader.batch_size': 4,
         'val_dataloader.dataset.num_images': 16,
     }
@@ -73,7 +74,7 @@ def assert_equal(a: object, b: object, path: str = '') -> None:
 
 @pytest.fixture(scope='module')
 def straight(tmp_path_factory) -> Callable[[str, int, int], Path]:
-    """Folders of trainings that never stop, by config, loader workers and micro-batches."""
+    """Return uninterrupted trainings by config, loader workers and micro-batches."""
 
     @functools.cache
     def folder(family: str, workers: int, counts: int) -> Path:
@@ -95,7 +96,7 @@ def test_resume_is_exact(tmp_path, straight, iteration, in_validation, workers, 
     with pytest.raises(TrainingStopped) as stopped:
         train(config(workers, counts, hook, family), str(halves))
     assert stopped.value.iteration == iteration
-    assert find_resume_checkpoint(halves) == halves / f'iter_{iteration}.pth'
+    assert newest(halves)[0] == halves / f'iter_{iteration}.pth'
     train(config(workers, counts, family=family), str(halves), resume=True)
     unbroken = straight(family, workers, counts)
     a, b = (read_checkpoint(folder / 'iter_8.pth') for folder in (unbroken, halves))
@@ -106,8 +107,7 @@ def test_resume_is_exact(tmp_path, straight, iteration, in_validation, workers, 
         assert_equal(a[key], b[key], key)
 
 
-# Each has a part whose state the two above do not: drop path (LlamaGen's) has its numbers from
-# torch's generator, as dropout.
+# Each has a part with state that the two above lack; LlamaGen's drop path draws random numbers.
 FAMILIES = (
     'ar_llamagen_32 rq_32 ar_rq_32 var_tokenizer_32 var_32 infinity_32 lfq_grouped_32 bsq_32 '
     'omni_tokenizer_32 titok_32 titok_stage1_32 titok_stage2_32 titok_ar_32 titok_ar_uvit_32 '
@@ -127,7 +127,7 @@ def test_resume_is_exact_with_r1_and_lecam_of_means(tmp_path, straight):
     test_resume_is_exact(tmp_path, straight, 3, False, 0, 2, 'magvit2_32')
 
 
-def test_a_broken_checkpoint_is_passed_over_and_metrics_need_no_override(tmp_path):
+def test_a_torn_checkpoint_is_skipped_and_metrics_need_no_override(tmp_path):
     runner = train(config(0, 1), str(tmp_path / 'run'))
     merged = tmp_path / 'run' / 'lfq_32.py'
     metrics = run_test(
@@ -136,7 +136,7 @@ def test_a_broken_checkpoint_is_passed_over_and_metrics_need_no_override(tmp_pat
     )
     assert metrics == runner.val_loop.run()
     (tmp_path / 'run' / 'iter_9.pth').write_bytes(b'half a file')
-    assert find_resume_checkpoint(tmp_path / 'run') == tmp_path / 'run' / 'iter_8.pth'
+    assert newest(tmp_path / 'run')[0] == tmp_path / 'run' / 'iter_8.pth'
 
 
 def test_a_checkpoint_with_a_config_to_execute_is_refused(tmp_path):
@@ -147,11 +147,11 @@ def test_a_checkpoint_with_a_config_to_execute_is_refused(tmp_path):
 
 
 def test_global_batch_must_divide(tmp_path):
-    with pytest.raises(ValueError, match='global_batch_size=4 does not divide'):
+    with pytest.raises(ValueError, match='global_batch_size=4 is not divisible'):
         train(config(0, 3), str(tmp_path))
 
 
-def test_what_cannot_be_cut_is_refused_before_the_first_image(tmp_path):
+def test_a_model_without_micro_batches_is_refused_before_the_first_image(tmp_path):
     cut = config(0, 2)
     table = dict(type='VQ', codebook_size=16, code_dim=8, l2_norm=False, ema_decay=0.9)
     cut.model.quantizer = dict(type='Residual', quantizer=table, depth=2)
@@ -204,7 +204,7 @@ def test_batch_size_of_the_loader_is_refused(tmp_path):
         train(loaded, str(tmp_path))
 
 
-def test_a_signal_during_the_agreement_waits_for_the_next_question(monkeypatch):
+def test_a_signal_during_the_agreement_counts_at_the_next_one(monkeypatch):
     request = StopRequest()
     monkeypatch.setattr(torch.distributed, 'is_initialized', lambda: True)
     monkeypatch.setattr(torch.distributed, 'get_world_size', lambda: 2)
@@ -218,8 +218,8 @@ def test_a_signal_during_the_agreement_waits_for_the_next_question(monkeypatch):
 
 def _two_processes(rank: int, folder: str, family: str) -> None:
     root = Path(folder)
-    # Stops: between windows, in a window of two micro-batches with loader workers, in a validation;
-    # signalled in one process only.
+    # Stops after an iteration, after one with two micro-batches and loader workers, and in a
+    # validation; only one process gets the signal.
     stops = [(3, False, 0, 1), (5, False, 2, 2), (4, True, 0, 1)]
     for i, (iteration, in_validation, workers, counts) in enumerate(stops):
         hook = dict(type='SignalHook', iteration=iteration, in_validation=in_validation, rank=i % 2)

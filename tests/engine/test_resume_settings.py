@@ -1,4 +1,4 @@
-"""On resume, a changed setting takes effect, is reported in one line, or is refused by name."""
+"""On resume, a changed setting takes effect and is logged in one line, or is refused by name."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from test_run_folder import config
 
 from openmagvit2.checkpoint import read_checkpoint
 from openmagvit2.engine.optim.schedule import factor
-from openmagvit2.engine.settings import differences, read_settings
+from openmagvit2.engine.resume.changes import differences, read_settings
 from openmagvit2.workflows.train import train
 
 CURVE = {'param_scheduler': [dict(type='WarmupDecayLR', by_epoch=False, shape='linear')]}
@@ -39,15 +39,15 @@ def test_the_config_wins(half, tmp_path, capfd):
     assert tuple(group['betas']) == (0.8, 0.95)
     assert group['weight_decay'] == 0.01
     assert group['initial_lr'] == 1e-4
-    # The rate after the fifth step, on the curve of five.
+    # The learning rate after the fifth step of a curve of five.
     assert group['lr'] == pytest.approx(1e-4 * factor(5, 5, 0, 0, 0, 0, 'linear'))
     # Two batches of 4, three of 8.
     assert content['meta']['samples_seen'] == 32
     logged = capfd.readouterr()
     for line in (
-        f'resume: {role}.lr=0.0001 takes the place of 0.001.',
-        'global_batch_size=8 takes the place of 4.',
-        'max_iters=5 takes',
+        f'resume: {role}.lr=0.0001 replaces 0.001.',
+        'global_batch_size=8 replaces 4.',
+        'max_iters=5 replaces',
     ):
         assert line in logged.out + logged.err
 
@@ -56,7 +56,7 @@ def test_equal_is_finished_and_fewer_is_an_error(half, tmp_path, capfd):
     before = read_checkpoint(half)['state_dict']
     after = resumed(half, tmp_path, 2)['state_dict']
     assert all(before[key].equal(after[key]) for key in before)
-    assert 'Finished already: the checkpoint has all 2 iterations' in ''.join(capfd.readouterr())
+    assert 'The training is finished: 2 of 2 iterations are done' in ''.join(capfd.readouterr())
     with pytest.raises(ValueError, match=r'train_cfg.max_iters=1: the checkpoint has 2 iterations'):
         resumed(half, tmp_path / 'fewer', 1)
 
@@ -90,7 +90,7 @@ def test_what_is_refused(half, tmp_path, options, message):
 def test_other_groups_of_parameters_are_refused(half, tmp_path):
     other = config(4, **CURVE)
     other.optim_wrapper.autoencoder.no_decay_1d = True
-    with pytest.raises(ValueError, match='set no_decay_1d as it was'):
+    with pytest.raises(ValueError, match='set no_decay_1d and no_decay as before'):
         train(other, str(tmp_path), resume=str(half))
 
 
@@ -100,7 +100,7 @@ def test_texts_are_read_without_executing_them():
     assert read_settings('a = (') == {}
     new = read_settings("a = dict(b=[1, dict(c=(2, 4))], e=open('z'))")
     assert differences(old, new) == [
-        'a.b.1.c.1=4 takes the place of 3.',
-        "a.d=None takes the place of 'x'.",
-        'a.e="open(\'z\')" takes the place of None.',
+        'a.b.1.c.1=4 replaces 3.',
+        "a.d=None replaces 'x'.",
+        'a.e="open(\'z\')" replaces None.',
     ]

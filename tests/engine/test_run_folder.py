@@ -11,10 +11,9 @@ from mmengine.hooks import Hook
 
 from openmagvit2.checkpoint import read_checkpoint
 from openmagvit2.config import load_config
-from openmagvit2.engine import run_folder
 from openmagvit2.engine.lock import LOCK, lock
-from openmagvit2.engine.run import checkpoints, results
-from openmagvit2.engine.run_folder import newest
+from openmagvit2.engine.resume import run_folder
+from openmagvit2.engine.resume.run_folder import checkpoints, newest, results
 from openmagvit2.io import process, remove_leftovers
 from openmagvit2.io.process import host
 from openmagvit2.workflows.train import train
@@ -23,7 +22,7 @@ CONFIGS = Path(__file__).parents[2] / 'configs'
 
 
 class Break(Hook):
-    """Ends a training as a kill does."""
+    """End a training like a kill."""
 
     def __init__(self, iteration: int) -> None:
         self.iteration = iteration
@@ -54,12 +53,12 @@ def test_a_folder_belongs_to_its_run(tmp_path):
     assert read_checkpoint(folder / 'iter_2.pth')['meta']['run'] == run['id']
     assert not (folder / LOCK).exists()
     message = (
-        r'holds the results of another run of .*lfq_32.py \(iter_2.pth\); go on with '
+        r'holds the results of another run of .*lfq_32.py \(iter_2.pth\); continue it with '
         r'--resume, or give'
     )
     with pytest.raises(ValueError, match=message):
         train(config(), str(folder))
-    # A file of the user's is no checkpoint; another run's, of a higher number, is neither taken nor
+    # A user's file is not a checkpoint; a later checkpoint of another run is neither resumed nor
     # removed.
     (folder / 'iter_10_good.pth').write_bytes((folder / 'iter_2.pth').read_bytes())
     other = read_checkpoint(folder / 'iter_2.pth')
@@ -88,7 +87,7 @@ def test_the_best_of_a_validation_is_a_result_too(tmp_path):
     with pytest.raises(ValueError, match=r'results of another run of .*\(best_psnr.pth\)'):
         train(config(), str(folder))
     owner = json.loads((folder / 'run.json').read_text())['id']
-    # It has all that a resume needs, and nothing else is there.
+    # It has all that a resume needs, and there is no other checkpoint.
     assert newest(folder)[0].name == 'best_psnr.pth'
     train(config(1, **best), str(folder), resume=True)
     assert read_checkpoint(folder / 'iter_1.pth')['meta']['run'] == owner
@@ -104,7 +103,7 @@ def test_torn_files(tmp_path):
     for number in (2, 10):
         (tmp_path / f'iter_{number}.pth').write_bytes(b'half a file')
     with pytest.raises(
-        ValueError, match=r'none of its checkpoints can be read .*\(iter_10.pth, iter_2.pth\)'
+        ValueError, match=r'none of its checkpoints is readable .*\(iter_10.pth, iter_2.pth\)'
     ):
         train(config(), str(tmp_path), resume=True)
     with pytest.raises(ValueError, match='there is no checkpoint iter_<number>.pth in it'):
@@ -135,7 +134,7 @@ def test_one_training_at_a_time(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_without_a_way_to_ask_a_process_the_age_of_its_lock_decides(tmp_path, monkeypatch):
+def test_without_process_information_the_age_of_a_lock_decides(tmp_path, monkeypatch):
     def kill(*_):
         raise AssertionError('this ends a process')
 
@@ -173,10 +172,10 @@ def test_the_folder_of_version_1(tmp_path, monkeypatch):
     train(mine, str(old))
     assert run_folder.default_or_old(mine, False) == Path('work_dirs/tiny/lfq_32')
     assert run_folder.default_or_old(mine, True) == old
-    # Another model: another config's run.
+    # Another model belongs to the run of another config.
     other = config(**{'model.encoder.channels': 8})
     assert run_folder.default_or_old(other, True) == Path('work_dirs/tiny/lfq_32')
-    # Without an identity the folder is the run of the config that lies in it.
+    # Without an identity, a folder belongs to the config that it contains.
     (old / 'run.json').unlink()
     (old / 'lfq_32.py').rename(old / 'theirs.py')
     with pytest.raises(ValueError, match='holds the run of theirs.py, not of lfq_32.py'):
@@ -192,5 +191,5 @@ def test_a_branch_of_a_run(tmp_path):
             resume=str(tmp_path / 'iter_1.pth'),
             hooks=[Break(2)],
         )
-    # Its newest is not the first branch's.
-    assert run_folder.find_resume_checkpoint(tmp_path) == tmp_path / 'iter_1.pth'
+    # The later checkpoints of the first branch do not count.
+    assert newest(tmp_path)[0] == tmp_path / 'iter_1.pth'

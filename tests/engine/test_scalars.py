@@ -18,7 +18,7 @@ def hub(request):
 
 
 def test_no_iteration_waits_for_a_number(hub):
-    """A tensor of the device 'meta' has no number, so that reading one fails."""
+    """Reading a number from a tensor on the device 'meta' fails."""
     weight = torch.nn.Parameter(torch.empty(3, 4, device='meta'))
     weight.grad = torch.empty_like(weight)
     wrapper = AutocastOptimWrapper(
@@ -68,6 +68,6 @@ def test_flushed_at_the_interval_of_the_log(hub, monkeypatch):
     assert reads == [1, 3, 4, 2]
 
 
-def test_trainings_use_it():
+def test_the_runtime_config_uses_the_hook():
     config = load_config('configs/_base_/runtime.py')
     assert config.default_hooks.runtime_info.type == 'ScalarsHook'

@@ -1,6 +1,4 @@
-"""Schedules compared with the specification's numbers, the arithmetic of the sampler, and files
-that are never half written.
-"""
+"""Schedules against the specification's numbers, the order of samples, and atomic files."""
 
 import os
 
@@ -37,9 +35,9 @@ def test_generator_schedule(t, lr):
     [
         # The training is shorter than the warm-up.
         (dict(warmup=4, warmup_start=0.1, end=3), [0.2, 0.2 + 0.45, 0.2 + 0.9]),
-        # The curve spans what is left: its last rate is that of the last iteration.
+        # The curve spans the iterations from `begin`: its last value is that of the last one.
         (dict(begin=2, warmup=1, final=0.5, shape='linear', end=6), [2, 2, 0, 2, 1.5, 1]),
-        # It would begin after the end of the training.
+        # The curve begins after the end of the training.
         (dict(begin=7, end=3), [2, 2, 2]),
     ],
 )

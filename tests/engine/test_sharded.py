@@ -18,9 +18,12 @@ from openmagvit2.apis import init_model
 from openmagvit2.checkpoint import read_checkpoint, sharded
 from openmagvit2.checkpoint.hashing import file_hash, weights_hash
 from openmagvit2.config import load_config
-from openmagvit2.engine.run import checkpoints
-from openmagvit2.engine.run_folder import newest
-from openmagvit2.engine.sharded import remove_sharded, remove_sharded_leftovers, write_sharded
+from openmagvit2.engine.resume.run_folder import checkpoints, newest
+from openmagvit2.engine.resume.sharded import (
+    remove_sharded,
+    remove_sharded_leftovers,
+    write_sharded,
+)
 from openmagvit2.errors import UserError
 from openmagvit2.workflows.convert import convert
 from openmagvit2.workflows.test import test as run_test
@@ -49,7 +52,7 @@ def folder(tmp_path):
     return tmp_path / 'iter_3.dcp'
 
 
-def test_there_and_back(folder):
+def test_round_trip(folder):
     found, expected = read_checkpoint(folder), content()
     assert sorted(path.name for path in folder.iterdir()) == [INDEX, SHARD, CONTENT]
     assert found.keys() == expected.keys() and found['meta'] == dict(iter=3)
@@ -83,7 +86,7 @@ def test_torn_folders_are_named(folder, name, kept):
         path.write_bytes(data[: int(len(data) * kept)])
     with pytest.raises(UserError, match=r'iter_3\.dcp'):
         read_checkpoint(folder, values=False)
-    with pytest.raises(UserError, match=r'none of its checkpoints can be read .*\(iter_3\.dcp\)'):
+    with pytest.raises(UserError, match=r'none of its checkpoints is readable .*\(iter_3\.dcp\)'):
         newest(folder.parent)
 
 
@@ -106,7 +109,7 @@ def test_it_is_replaced_as_a_whole(folder, monkeypatch):
     def fail(*args):
         raise full
 
-    monkeypatch.setattr('openmagvit2.engine.sharded.save_atomically', fail)
+    monkeypatch.setattr('openmagvit2.engine.resume.sharded.save_atomically', fail)
     with pytest.raises(UserError, match=r'checkpoint\.pth cannot be written'):
         write_sharded(content(2.0), folder)
     assert float(read_checkpoint(folder)['state_dict']['a.b'][0, 0]) == 1.0
@@ -152,7 +155,7 @@ def test_leftovers(folder):
 
 
 class Payload:
-    """Makes a file when it is unpickled."""
+    """Create a file when unpickled."""
 
     def __init__(self, target: Path) -> None:
         self.target = target
@@ -162,7 +165,7 @@ class Payload:
 
 
 def changed(folder: Path, change) -> None:
-    """Write the index anew after a change."""
+    """Change the index of a checkpoint."""
     with open(folder / INDEX, 'rb') as file:
         found = pickle.load(file)
     change(found)
@@ -213,7 +216,7 @@ def test_payloads(folder, tmp_path):
         with pytest.raises(UserError, match='cannot be read safely.*(open|which could run code)'):
             read_checkpoint(folder)
         (folder / name).write_bytes(whole)
-    # In the place of a tensor, and a tensor that unpacks to a thousand times its size.
+    # A payload in place of a tensor, and a tensor that decompresses to many times its size.
     bomb, parts = io.BytesIO(), io.BytesIO()
     torch.save(Payload(target), bomb)
     torch.save(torch.zeros(3, 4), parts)
@@ -243,7 +246,7 @@ def config(iterations: int, **options):
     return load_config(CONFIG, settings | options)
 
 
-def test_a_training_goes_on(tmp_path):
+def test_a_training_resumes(tmp_path):
     train(config(1), str(tmp_path))
     half = tmp_path / f'.tmp-iter_2.dcp@{DEAD}'
     half.mkdir()
@@ -260,7 +263,6 @@ def test_a_training_goes_on(tmp_path):
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp('sharded')
     train(config(2), str(folder / 'run'))
-    # Goes on by itself; another folder of the same run, from a checkpoint and from the newest.
     train(config(4), str(folder / 'run'), resume=True)
     straight = {'default_hooks.checkpoint.sharded': False}
     train(config(4, **straight), str(folder / 'straight'))
@@ -296,7 +298,7 @@ def test_everything_reads_it(trained, tmp_path):
 
 
 def to_one(folder: Path) -> Path:
-    """The same as one file, from which a training goes on."""
+    """Convert a sharded checkpoint to one file, and resume that."""
     one = folder.parents[1] / 'one' / 'iter_4.pth'
     convert([folder], one, CONFIG)
     train(config(5), str(one.parent), resume=True)

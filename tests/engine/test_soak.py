@@ -1,4 +1,4 @@
-"""Trainings that are killed again and again end like uninterrupted ones; see ``soak.py``."""
+"""Trainings that are killed repeatedly end like uninterrupted ones; see ``soak.py``."""
 
 import pytest
 import soak
@@ -13,7 +13,7 @@ def check(result: soak.Result, kills: int) -> None:
 @pytest.mark.slow
 @pytest.mark.smoke
 def test_three_kills(tmp_path):
-    """A tokenizer's training with two loader workers, in a save, an iteration, a validation."""
+    """Kill a tokenizer's training with two loader workers while saving, training and validating."""
     check(soak.soak(tmp_path, kills=3), 3)
 
 
@@ -22,8 +22,7 @@ def test_thirty_kills(tmp_path):
     check(soak.soak(tmp_path, kills=30), 30)
 
 
-def test_a_bit_that_differs_is_noted():
-    """The comparison itself can fail."""
+def test_the_comparison_finds_a_different_bit():
     a, b = ({'x': [soak.torch.tensor([0.0, float('nan')])], 'y': 1} for _ in range(2))
     result = soak.Result()
     soak._compare(a, b, 'run', result)

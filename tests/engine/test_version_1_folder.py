@@ -1,4 +1,4 @@
-"""A work directory of version 1 (config and checkpoint in its keys) trains, tests and samples."""
+"""A work directory of version 1, with its config and checkpoint, trains, tests and samples."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ TOKENIZER = dict(
     decoder=dict(type='CnnDecoder', upsample='depth_to_space', adaptive_norm=True, **PAIR),
     type='VisualTokenizer',
 )
-# As merged configs of that time have the models.
+# The models in merged configs of version 1.
 MODELS = dict(
     lfq_32=TOKENIZER
     | dict(
@@ -59,7 +59,7 @@ def test_a_version_1_folder_trains_on_tests_and_samples(name, tmp_path):
     old.mkdir()
     text = Config(today.to_dict() | dict(model=MODELS[name])).pretty_text
     (old / f'{name}.py').write_text(text)
-    # Neither a count of images nor the identity of a run was in the first files.
+    # The first checkpoints had no count of images and no identity of a run.
     meta = {k: v for k, v in halfway['meta'].items() if k not in ('samples_seen', 'run')}
     write_checkpoint(halfway | dict(meta=meta | dict(cfg=text)), old / 'iter_2.pth')
 
@@ -69,7 +69,7 @@ def test_a_version_1_folder_trains_on_tests_and_samples(name, tmp_path):
         assert a[key].keys() == b[key].keys()
         assert all(value.equal(b[key][entry]) for entry, value in a[key].items())
 
-    # The merged config of a resumed training names the checkpoint; nobody else reads it there.
+    # The merged config of a resumed training names the checkpoint; a new training ignores it.
     assert 'iter_2.pth' in load_config(old / f'{name}.py').load_from
     fresh = load_config(old / f'{name}.py', {'train_cfg.max_iters': 1})
     train(fresh, str(tmp_path / 'fresh'))

@@ -10,7 +10,7 @@ from openmagvit2.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS
 
 
 @pytest.mark.parametrize('name', ['lfq_32', 'vq_32', 'rq_32', 'magvit2_32', 'ar_32', 'var_32'])
-def test_no_part_asks_for_it(name, monkeypatch):
+def test_no_part_uses_autocast(name, monkeypatch):
     def refuse(*args, **kwargs):
         raise RuntimeError("User specified an unsupported autocast device_type 'mps'")
 

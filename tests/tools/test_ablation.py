@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from openmagvit2.engine.stop import TrainingStopped
+from openmagvit2.errors import TrainingStopped
 from studies import ablation, as_markdown, summarize
 
 

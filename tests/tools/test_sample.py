@@ -75,8 +75,8 @@ def test_a_checkpoint_with_other_settings_is_reported(checkpoint, tmp_path, monk
     monkeypatch.setattr(other_model, 'print_log', lambda text, *rest: said.append(text))
     init_model('tiny/ar_32', tmp_path / 'x.pth')
     assert [line.partition('trained otherwise: ')[2] for line in said] == [
-        'model.backbone.dropout=0.0 takes the place of 0.5.',
-        'model.image_size=32 takes the place of 16.',
+        'model.backbone.dropout=0.0 replaces 0.5.',
+        'model.image_size=32 replaces 16.',
     ]
     content['meta']['cfg'] = load_config(config_path('tiny/ar_32')).pretty_text
     write_checkpoint(content, tmp_path / 'x.pth')

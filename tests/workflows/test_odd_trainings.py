@@ -133,8 +133,8 @@ def test_bugs_of_other_schedulers_keep_their_traceback(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ('given', 'told'),
     [
-        ({'train_dataloader.sampler': None}, 'sampler: SequentialSampler cannot go on at a sample'),
-        ({'train_dataloader.sampler': []}, 'sampler: list cannot go on at a sample; set dict'),
+        ({'train_dataloader.sampler': None}, 'sampler: SequentialSampler cannot resume at'),
+        ({'train_dataloader.sampler': []}, 'sampler: list cannot resume at a sample; set dict'),
         ({'global_batch_size': 10**9}, r'10{9} samples at once, .* have 3\d{3} GB; this machine'),
         (
             {'train_dataloader.num_workers': 2, 'train_dataloader.prefetch_factor': 10**9},

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from openmagvit2.apis import Generator, Tokenizer
-from openmagvit2.engine.run_folder import newest
+from openmagvit2.engine.resume.run_folder import newest
 from openmagvit2.errors import UserError
 
 QUICKSTART = 'work_dirs/quickstart'

@@ -1,4 +1,4 @@
-"""What happens around iterations."""
+"""Hooks of a training."""
 
 from openmagvit2.engine.hooks.checkpoint import ResumableCheckpointHook
 from openmagvit2.engine.hooks.codebook_usage import CodebookUsageHook
@@ -7,7 +7,6 @@ from openmagvit2.engine.hooks.logger import IterationLoggerHook
 from openmagvit2.engine.hooks.progress import ProgressBarHook
 from openmagvit2.engine.hooks.record import MetricsRecordHook
 from openmagvit2.engine.hooks.scalars import ScalarsHook
-from openmagvit2.engine.run_folder import find_resume_checkpoint
 
 __all__ = [
     'CodebookUsageHook',
@@ -17,5 +16,4 @@ __all__ = [
     'ResumableCheckpointHook',
     'ScalarsHook',
     'SubmoduleEMAHook',
-    'find_resume_checkpoint',
 ]

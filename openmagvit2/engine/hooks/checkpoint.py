@@ -1,4 +1,4 @@
-"""Checkpoints that load safely, are never half written, and resume bit for bit."""
+"""Write checkpoints that load safely, are never half written, and resume bit for bit."""
 
 import logging
 import math
@@ -10,12 +10,12 @@ from mmengine.logging import print_log
 
 from openmagvit2.checkpoint import save_atomically
 from openmagvit2.engine.finite import check_parameters, check_parameters_together
+from openmagvit2.engine.hooks.scalars import flush_scalars
 from openmagvit2.engine.parallel.fsdp import RoleFSDP
 from openmagvit2.engine.random_state import get_random_state
-from openmagvit2.engine.resuming import resumes_at_home
-from openmagvit2.engine.run import Run
-from openmagvit2.engine.sharded import remove_sharded_leftovers, write_sharded
-from openmagvit2.engine.training_state import collect, make_plain, restore, take_weights
+from openmagvit2.engine.resume.run_folder import Run, checkpoints
+from openmagvit2.engine.resume.sharded import remove_sharded_leftovers, write_sharded
+from openmagvit2.engine.resume.state import collect, make_plain, restore, take_weights
 from openmagvit2.engine.unwrap import unwrap
 from openmagvit2.errors import UserError, check_choice
 from openmagvit2.io import remove_leftovers
@@ -26,24 +26,23 @@ from openmagvit2.registry import HOOKS
 class ResumableCheckpointHook(Hook):
     """Write ``iter_N.pth``, or the folder ``iter_N.dcp``, in the work directory.
 
-    This is done at intervals, at the end, and when stopped.
-
-    A file holds tensors and plain Python values only, so it loads with ``weights_only=True``; it
-    carries the random states of all processes. It is written beside and renamed, and older ones are
-    removed after that.
+    A checkpoint is written at each interval, at the end, and when the training is stopped. It holds
+    tensors and plain Python values only, so that it loads with ``weights_only=True``, and the
+    random states of all processes. It is written under a temporary name and renamed; only then are
+    older ones removed.
 
     Args:
         interval: Iterations between checkpoints; None saves at the end only.
-        max_keep: Checkpoints to keep.
-        save_best: Metric of the validation whose best weights stay in ``best_<metric>.pth``; None
-            keeps none.
-        rule: 'greater' or 'less': which value is the better one.
-        sharded: Write folders ``iter_N.dcp`` (and ``best_<metric>.dcp``) of
-            torch.distributed.checkpoint: each process writes what it holds, and nothing is gathered
-            in one. For models that :class:`RoleFSDP` shards; all else reads them as it reads files.
+        max_keep: Number of checkpoints to keep.
+        save_best: Metric of the validation whose best weights are kept in ``best_<metric>.pth``;
+            None keeps none.
+        rule: 'greater' or 'less': which value of the metric is better.
+        sharded: Write folders ``iter_N.dcp`` and ``best_<metric>.dcp`` of
+            torch.distributed.checkpoint. Each process writes its shards, and no process gathers
+            them. For models that :class:`RoleFSDP` shards; all readers accept both formats.
     """
 
-    # Last, to convert the finished checkpoint to plain values.
+    # Last, to convert what the other hooks have added to plain values.
     priority = 'LOWEST'
 
     def __init__(
@@ -55,19 +54,19 @@ class ResumableCheckpointHook(Hook):
         sharded: bool = False,
     ) -> None:
         check_choice('default_hooks.checkpoint.rule', rule, ('greater', 'less'))
-        self.save_best, self.rule = save_best, rule
         if max_keep < 1:
             raise UserError(
                 f'default_hooks.checkpoint.max_keep must be at least 1, got {max_keep}.'
             )
         self.interval, self.max_keep, self.sharded = interval, max_keep, sharded
-        # The iteration whose checkpoint is in the work directory already.
+        self.save_best, self.rule = save_best, rule
+        # The iteration of the last checkpoint in the work directory.
         self.saved: int | None = None
-        # Set by the workflow that starts the training; only files of this run are removed.
+        # The workflow that starts the training sets it; only checkpoints of this run are removed.
         self.run = Run()
 
     def before_run(self, runner) -> None:
-        """Make a sharded model whole: the Runner now broadcasts the first process's weights."""
+        """Gather a sharded model, whose initial weights the Runner now broadcasts."""
         if isinstance(runner.model, RoleFSDP):
             runner.model.eval()
 
@@ -78,12 +77,12 @@ class ResumableCheckpointHook(Hook):
             remove_sharded_leftovers(runner.work_dir)
 
     def before_train_iter(self, runner, batch_idx: int, data_batch: dict | None = None) -> None:
-        """Save here, not after an iteration, so that a validation that follows it is included."""
+        """Save at each interval, before the next iteration, so that a validation is included."""
         if self.interval and batch_idx and batch_idx % self.interval == 0:
             self.save(runner)
 
     def after_val_epoch(self, runner, metrics: dict[str, float] | None = None) -> None:
-        """Save the best weights; a validation that was cut short has no metrics.
+        """Save the best weights; an interrupted validation has no metrics.
 
         Raises:
             UserError: The validation has no metric called ``save_best``.
@@ -95,7 +94,7 @@ class ResumableCheckpointHook(Hook):
                 f'default_hooks.checkpoint.save_best={self.save_best!r}: the validation has '
                 f'{", ".join(metrics)}.'
             )
-        # Kept in the message hub, which a resume restores.
+        # The message hub is saved and resumed.
         key, value, hub = f'best_{self.save_best}', metrics[self.save_best], runner.message_hub
         best = hub.get_info(key) if key in hub.runtime_info else None
         if self._is_better(value, best):
@@ -110,57 +109,51 @@ class ResumableCheckpointHook(Hook):
             return True
         return value > best if self.rule == 'greater' else value < best
 
-    def save_together(self, runner) -> None:
-        """Save when an error between iterations ends the training in all processes."""
-        # Before the first iteration nothing is lost, and a file would claim the folder.
-        if runner.iter:
-            self.save(runner)
-
-    def save_alone(self, runner) -> None:
-        """Save without the other processes when an error ends the training.
-
-        The other processes may be at another place, or gone, so their random states are missing:
-        with several processes such a file resumes, but not bit for bit.
-        """
-        if not runner.iter or self.saved == runner.iter or not is_main_process():
-            return
-        if isinstance(runner.model, RoleFSDP):
-            # The first process holds only a part of the parameters.
-            print_log('The last checkpoint stays.', 'current', logging.ERROR)
-            return
-        try:
-            # A file: all processes write a folder together.
-            checkpoint = self._checkpoint(runner, [get_random_state()], sharded=False)
-            self._write(runner, checkpoint, f'iter_{runner.iter}')
-        except (UserError, RuntimeError) as error:
-            # A device that has failed cannot be read; the first error is the one to show.
-            print_log(f'{error} The last checkpoint stays.', 'current', logging.ERROR)
-        else:
-            print_log(
-                f'An error ends the training; iter_{runner.iter}.pth holds what is done, go on '
-                f'with --resume.',
-                'current',
-                logging.WARNING,
-            )
-
     def after_train(self, runner) -> None:
         """Save at the end, or when stopped."""
         self.save(runner)
 
     def save(self, runner) -> None:
-        """Write the state after ``runner.iter`` iterations, once; all processes take part."""
+        """Write a checkpoint of the current iteration, once; all processes must call this."""
         if self.saved == runner.iter:
             return
         runner.train_loop.step.watch.check()
         self._save(runner, f'iter_{runner.iter}')
         self.saved = runner.iter
 
+    def save_alone(self, runner) -> None:
+        """Save from the main process only, when an error ends the training.
+
+        The other processes may be elsewhere or gone, so their random states are missing: a training
+        in several processes resumes from such a file, but not bit for bit.
+        """
+        if not runner.iter or self.saved == runner.iter or not is_main_process():
+            return
+        if isinstance(runner.model, RoleFSDP):
+            # This process holds only a part of the parameters.
+            print_log('The last checkpoint is kept.', 'current', logging.ERROR)
+            return
+        try:
+            # Not sharded, because all processes write a sharded checkpoint together.
+            checkpoint = self._checkpoint(runner, [get_random_state()], sharded=False)
+            self._write(runner, checkpoint, f'iter_{runner.iter}')
+        except (UserError, RuntimeError) as error:
+            # A failed device cannot be read; the error that ends the training is raised later.
+            print_log(f'{error} The last checkpoint is kept.', 'current', logging.ERROR)
+        else:
+            print_log(
+                f'An error ends the training; its state is saved in iter_{runner.iter}.pth. '
+                f'Continue with --resume.',
+                'current',
+                logging.WARNING,
+            )
+
     def _save(self, runner, name: str) -> None:
-        """Write one checkpoint with the state of all processes; all must call this together."""
+        """Write a checkpoint with the state of all processes, which must call this together."""
         random_states = all_gather_object(get_random_state())
-        # After a validation a sharded model is whole, and its optimizer is not.
+        # After a validation a sharded model is gathered, and its optimizer is not.
         runner.model.train()
-        # If the parameters are sharded, all processes must send their part.
+        # If the parameters are sharded, all processes must send their shards.
         if self.sharded or is_main_process() or isinstance(runner.model, RoleFSDP):
             checkpoint = self._checkpoint(runner, random_states, self.sharded)
             if self.sharded or is_main_process():
@@ -169,6 +162,7 @@ class ResumableCheckpointHook(Hook):
         barrier()
 
     def _checkpoint(self, runner, random_states: list[dict], sharded: bool) -> dict:
+        flush_scalars(runner)
         checkpoint = collect(runner, random_states, sharded)
         checkpoint['meta']['run'] = self.run.id
         runner.call_hook('before_save_checkpoint', checkpoint=checkpoint)
@@ -192,15 +186,15 @@ class ResumableCheckpointHook(Hook):
         make_plain(checkpoint)
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Restore the plain values; a resume must match the model key by key.
+        """Check the weights, and restore the rest of the state if the training resumes.
 
         Raises:
-            UserError: The checkpoint belongs to another model.
+            UserError: The weights do not fit the model, or a setting has changed that cannot change
+                during a training.
         """
         resumes = bool(runner.cfg.get('resume'))
         take_weights(runner, checkpoint, resumes)
-        # `load_from` starts a new training: positions and random states do not apply.
         if resumes:
             restore(runner, checkpoint)
-            if resumes_at_home(runner):
+            if Path(runner.cfg.load_from).resolve() in checkpoints(Path(runner.work_dir).resolve()):
                 self.saved = checkpoint['meta']['iter']

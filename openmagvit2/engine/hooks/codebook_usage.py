@@ -1,4 +1,4 @@
-"""Codebook usage over the last training images, in the log."""
+"""Log the codebook usage of the last training images."""
 
 import logging
 from collections import deque
@@ -16,17 +16,17 @@ from openmagvit2.registry import HOOKS
 
 @HOOKS.register_module()
 class CodebookUsageHook(Hook):
-    """Log ``train_usage``, the fraction of the codes in the window, and ``train_perplexity``; warn
-    of a collapse.
+    """Log ``train_usage`` and ``train_perplexity`` of the last images; warn of a collapse.
 
-    With several codebooks, log the means and the values of each one. ``usage`` and ``perplexity``
-    are those of a validation; this counts training crops under the raw weights. A resume
-    starts with an empty window.
+    ``train_usage`` is the fraction of codes used. With several codebooks, log the values of each
+    one and their means. Unlike a validation's ``usage`` and ``perplexity``, they are measured on
+    training crops with raw weights. A resumed training starts with an empty window.
 
     Args:
-        window: Images to look back, over all processes.
-        interval: Iterations between two counts; the first iteration counts too.
-        warn_below: Warn when a full window uses less than this fraction of what its tokens could.
+        window: Number of last images to count, over all processes.
+        interval: Iterations between two counts; the first iteration is counted too.
+        warn_below: Warn if a full window uses less than this fraction of the codes that its tokens
+            could use.
     """
 
     priority = 'NORMAL'
@@ -35,14 +35,14 @@ class CodebookUsageHook(Hook):
         self.window, self.interval, self.warn_below = window, interval, warn_below
 
     def before_train(self, runner) -> None:
-        """Record the indices that the quantizer gives while the model trains."""
+        """Start recording the indices of the quantizer."""
         model = unwrap(runner.model)
         self.sizes = model.quantizer.codebook_sizes
         self.share = max(self.window // get_world_size(), 1)
         self.batches: deque[Tensor] = deque()
 
         def keep(quantizer, inputs, out) -> None:
-            # Not the quantizer's own mode: a frozen one is in eval mode.
+            # Not by the quantizer's mode: a frozen one is in eval mode.
             if model.training:
                 self._keep(out.indices.detach())
 
@@ -58,19 +58,19 @@ class CodebookUsageHook(Hook):
         """Count and log at each interval; all processes must call this together.
 
         Raises:
-            UserError: An index is not in its codebook.
+            UserError: An index is outside its codebook.
         """
         if batch_idx and (batch_idx + 1) % self.interval:
             return
         indices = torch.cat([batch.flatten() for batch in self.batches])
-        # int32 suffices for counts of a window, and halves what 2^18 codes send.
+        # int32 is enough for a window, and halves the communication for 2^18 codes.
         books = [
             Book(book.size, book.counts.int(), book.values).summed()
             for book in count(indices, self.sizes, type(self).__name__)
         ]
         for name, value in summary(books).items():
             if not name.startswith('usage_of_possible'):
-                # Not by the names of the validation's, which are curves of their own.
+                # With a prefix, because the validation's values are separate curves.
                 runner.message_hub.update_scalar(f'train/train_{name}', value)
         if self._images() >= self.share:
             for number, book in enumerate(books):
@@ -82,8 +82,8 @@ class CodebookUsageHook(Hook):
         if possible < self.warn_below:
             print_log(
                 f'Codebook collapse? The last {self.window} images use {book.used} of {book.size} '
-                f'codes{where}, {possible:.1%} of what their tokens could. Raise the entropy '
-                f'weight, or lower the learning rate.',
+                f'codes{where}, {possible:.1%} of those that their tokens could use. Raise the '
+                f'entropy weight, or lower the learning rate.',
                 'current',
                 logging.WARNING,
             )

@@ -1,4 +1,4 @@
-"""Exponential moving average of children of the model."""
+"""Exponential moving averages of parts of the model."""
 
 from collections.abc import Sequence
 
@@ -16,18 +16,18 @@ from openmagvit2.registry import HOOKS
 
 @HOOKS.register_module()
 class SubmoduleEMAHook(Hook):
-    """Average ``s <- s + momentum (p - s)`` after every iteration.
+    """Update averages by ``s <- s + momentum (p - s)`` after each iteration.
 
-    See docs/reference/specification.md, Losses. Validation runs on the averages.
+    See docs/reference/specification.md, Losses. Validations use the averages.
 
-    ``state_dict`` of a checkpoint stays raw; ``ema_state_dict`` has the averages under the same
-    keys, and the buffers as they are. Averages of sharded parameters are sharded alike.
+    In a checkpoint, ``state_dict`` has the raw weights, and ``ema_state_dict`` the averages and the
+    current buffers under the same keys. Averages are sharded like their parameters.
 
     Args:
-        modules: Children of the model to average; those that it keeps frozen are left out.
-        momentum: 0.001 is a decay of 0.999.
-        warmup: Let the decay grow: at most (1 + s) / (10 + s) after s earlier updates, and 0 at the
-            first one (TiTok).
+        modules: Children of the model to average, except frozen ones.
+        momentum: 1 - decay, e.g. 0.001 for a decay of 0.999.
+        warmup: Limit the decay to (1 + s) / (10 + s) after s earlier updates, and to 0 at the first
+            one (TiTok).
     """
 
     priority = 'NORMAL'
@@ -47,10 +47,10 @@ class SubmoduleEMAHook(Hook):
         self.step = get_ema_multi_avg_fn(1 - momentum)
 
     def before_run(self, runner) -> None:
-        """Copy the parameters; a resume then overwrites the copies.
+        """Copy the parameters; a resumed training overwrites the copies later.
 
         Raises:
-            UserError: The model has no part of one of the names in ``modules``.
+            UserError: The model has no part with a name in ``modules``.
         """
         self.model = unwrap(runner.model)
         for name in self.modules:
@@ -64,9 +64,9 @@ class SubmoduleEMAHook(Hook):
         self.averages = {name: p.detach().clone() for name, p in self._parameters().items()}
 
     def before_train(self, runner) -> None:
-        """Start the averages of a new training from its initial weights, loaded ones included."""
+        """Start the averages of a new training at its initial weights, which may be loaded."""
         if runner.iter == 0:
-            # The averages of a sharded model are sharded, as the model is in training mode.
+            # In training mode a sharded model is sharded, as its averages are.
             runner.model.train()
             for name, parameter in self._parameters().items():
                 self.averages[name].copy_(parameter.detach())
@@ -84,7 +84,7 @@ class SubmoduleEMAHook(Hook):
             self.step(averages, [part(p.detach()) for p in raw.values()], None)
 
     def _decay(self, updates: int) -> float:
-        """Return the decay of the update after a number of earlier ones."""
+        """Return the decay of an update after a number of earlier updates."""
         return min(1 - self.momentum, (1 + updates) / (10 + updates) if updates else 0.0)
 
     def before_val_epoch(self, runner) -> None:
@@ -93,13 +93,13 @@ class SubmoduleEMAHook(Hook):
 
     def after_val_epoch(self, runner, metrics: dict | None = None) -> None:
         """Swap the raw weights back."""
-        # A sharded model is whole in evaluation mode; the swap was of its shards.
+        # A sharded model is gathered in evaluation mode, but its shards were swapped.
         runner.model.train()
         self._swap()
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
         """Add ``ema_state_dict`` to the checkpoint."""
-        # By parameter: one that two parts share has two names in the state dict.
+        # By identity, because a shared parameter has two names in the state dict.
         own = {id(p): self.averages[name] for name, p in self._parameters().items()}
         collect = Tensor.detach if checkpoint['meta'].get('sharded') else _gathered_copy
         checkpoint['ema_state_dict'] = {
@@ -112,16 +112,16 @@ class SubmoduleEMAHook(Hook):
         """Load ``ema_state_dict``, or the raw weights if there are no averages.
 
         Raises:
-            UserError: Averages are missing, or have other shapes.
+            UserError: A tensor is missing or has another shape.
         """
         state = checkpoint['state_dict'] | checkpoint.get('ema_state_dict', {})
         for name, average in self.averages.items():
             if name not in state or state[name].shape != average.shape:
-                raise UserError(f'The checkpoint has no {name} of the shape of the model.')
+                raise UserError(f"The checkpoint has no {name} of the model's shape.")
             average.copy_(like(state[name], average))
 
     def _parameters(self) -> dict[str, nn.Parameter]:
-        """Return the current parameters by their names in the state dict."""
+        """Return the parameters to average by their names in the state dict."""
         return {
             f'{name}.{key}': parameter
             for name in self.modules
@@ -130,7 +130,7 @@ class SubmoduleEMAHook(Hook):
 
     @torch.no_grad()
     def _swap(self) -> None:
-        """Swap values, not tensors: a shard cannot change the memory it refers to."""
+        """Swap the values of averages and parameters; the memory of shards cannot be swapped."""
         for name, parameter in self._parameters().items():
             average, raw = part(self.averages[name]), part(parameter.detach())
             kept: Tensor = raw.clone()

@@ -1,4 +1,4 @@
-"""The text log, by iteration."""
+"""The text log of a training by iterations."""
 
 import logging
 
@@ -12,18 +12,18 @@ from openmagvit2.registry import HOOKS
 
 @HOOKS.register_module()
 class IterationLoggerHook(LoggerHook):
-    """Log an iteration-based training as mmengine does, and also its first and last iteration.
+    """Log as mmengine does, and also the first and the last iteration.
 
     Args:
         interval: Iterations between two lines; values are means over the ``window_size`` of the log
             processor.
     """
 
-    # Values kept of each history; the log processor averages over fewer.
+    # Number of values to keep of each history; the log processor averages over fewer.
     kept = 1000
 
     def __init__(self, interval: int = 50) -> None:
-        # Metrics of validations stand at their iteration, not at an epoch.
+        # Metrics of validations are logged by iteration, not by epoch.
         super().__init__(interval=interval, log_metric_by_epoch=False)
         self.sources_are_known = False
 
@@ -39,7 +39,7 @@ class IterationLoggerHook(LoggerHook):
         tag, text = runner.log_processor.get_log_after_iter(runner, batch_idx, 'train')
         runner.logger.info(text)
         runner.visualizer.add_scalars(tag, step=done, file_path=self.json_log_path)
-        # mmengine copies the whole history at every append, which takes milliseconds after some
+        # mmengine copies a whole history to append to it, which takes milliseconds after some
         # hundred thousand iterations.
         histories = runner.message_hub.log_scalars
         for name, buffer in list(histories.items()):
@@ -48,7 +48,7 @@ class IterationLoggerHook(LoggerHook):
                 histories[name] = HistoryBuffer(values[-self.kept :], counts[-self.kept :])
 
     def _check_sources(self, runner) -> None:
-        """Log, once, which values of ``log_processor.custom_cfg`` the iterations do not have."""
+        """Warn once of values in ``log_processor.custom_cfg`` that iterations do not have."""
         processor = runner.log_processor
         if self.sources_are_known or not isinstance(processor, LogProcessor):
             return
@@ -58,8 +58,8 @@ class IterationLoggerHook(LoggerHook):
             if settings['data_src'] not in known:
                 print_log(
                     f'log_processor.custom_cfg: no iteration has a value '
-                    f'`{settings["data_src"]}`, which is not logged unless a validation has it. '
-                    f'There are {", ".join(sorted(known))}.',
+                    f'`{settings["data_src"]}`, which is only logged if a validation has it. '
+                    f'Iterations have {", ".join(sorted(known))}.',
                     'current',
                     logging.WARNING,
                 )

@@ -1,4 +1,4 @@
-"""A progress bar for trainings in a terminal."""
+"""A progress bar in the terminal."""
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
@@ -9,10 +9,10 @@ from openmagvit2.registry import HOOKS
 
 @HOOKS.register_module()
 class ProgressBarHook(Hook):
-    """Show iterations done, remaining time and the loss on one line.
+    """Show the number of iterations, the remaining time and the loss in one line.
 
     Args:
-        title: Text in front of the bar.
+        title: Text before the bar.
     """
 
     priority = 'LOW'

@@ -13,11 +13,11 @@ from openmagvit2.registry import HOOKS
 class MetricsRecordHook(Hook):
     """Write ``metrics.json`` in the work directory after each complete validation."""
 
-    # Before the averages go out of the model: these are the weights that were evaluated.
+    # Before the averages are swapped out: they are the weights that were evaluated.
     priority = 'ABOVE_NORMAL'
 
     def after_val_epoch(self, runner, metrics: dict[str, float] | None = None) -> None:
-        """Write the file; a validation that was cut short has no metrics."""
+        """Write the file; an interrupted validation has no metrics."""
         if not metrics or not is_main_process():
             return
         write_record(

@@ -1,4 +1,4 @@
-"""Values of iterations for the log, which stay on the device until they are read."""
+"""Keep the logged values of iterations on the device until they are read."""
 
 from typing import Any
 
@@ -11,14 +11,13 @@ from openmagvit2.registry import HOOKS
 
 @HOOKS.register_module()
 class ScalarsHook(RuntimeInfoHook):
-    """Hand the outputs of iterations to mmengine's message hub when somebody reads them: at a line
-    of the log, a checkpoint, a validation and the end.
+    """Pass the outputs of iterations to mmengine's message hub when it is read.
 
-    mmengine's hook turns each output into a number at once, for which an accelerator has to finish
-    the iteration.
+    It is read for a line of the log, a checkpoint, a validation, and at the end. mmengine's hook
+    converts each output to a number at once, which synchronizes with the device.
     """
 
-    # Iterations that wait at most, where no hook of this package reads them.
+    # Largest number of iterations to keep, if no hook of this package reads them.
     most = 1000
 
     def __init__(self) -> None:
@@ -27,14 +26,14 @@ class ScalarsHook(RuntimeInfoHook):
     def after_train_iter(
         self, runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
     ) -> None:
-        """Keep the outputs as they are."""
+        """Keep the outputs."""
         if outputs:
             self.waiting.append({k: _detached(v) for k, v in outputs.items()})
         if len(self.waiting) >= self.most:
             self.flush(runner)
 
     def before_val(self, runner) -> None:
-        """Flush, then see mmengine's hook."""
+        """Flush, then do what mmengine's hook does."""
         self.flush(runner)
         super().before_val(runner)
 
@@ -43,7 +42,7 @@ class ScalarsHook(RuntimeInfoHook):
         self.flush(runner)
 
     def flush(self, runner) -> None:
-        """Hand over what waits, in the order of its iterations; this waits for the device once."""
+        """Pass on all outputs in order of iteration; this synchronizes with the device once."""
         waiting, self.waiting = self.waiting, []
         tensors = [x for outputs in waiting for x in outputs.values() if isinstance(x, Tensor)]
         numbers = iter(_numbers(tensors))
@@ -54,19 +53,19 @@ class ScalarsHook(RuntimeInfoHook):
 
 
 def flush_scalars(runner) -> None:
-    """Hand the outputs that wait to the message hub, before it is read."""
+    """Pass the outputs of iterations to the message hub, before it is read."""
     for hook in runner.hooks:
         if isinstance(hook, ScalarsHook):
             hook.flush(runner)
 
 
 def _detached(value: Any) -> Any:
-    # A copy: a running value may be updated in place before it is read.
+    # A copy, because a running value may be updated in place before it is read.
     return value.detach().clone() if isinstance(value, Tensor) else value
 
 
 def _numbers(tensors: list[Tensor]) -> list[float]:
-    """Return scalars as numbers."""
+    """Convert scalars to numbers, with one synchronization if they are on one device."""
     places = {x.device for x in tensors}
     if len(places) != 1 or places == {torch.device('cpu')}:
         return [x.item() for x in tensors]

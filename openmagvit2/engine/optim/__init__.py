@@ -1,4 +1,4 @@
-"""Optimizer steps, roles and schedules."""
+"""Optimizers by role, their steps and schedules."""
 
 from openmagvit2.engine.optim.constructor import RoleOptimConstructor
 from openmagvit2.engine.optim.schedule import WarmupDecayLR

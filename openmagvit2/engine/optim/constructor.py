@@ -1,8 +1,9 @@
-"""One optimizer for each role of a model."""
+"""Build one optimizer for each role of a model."""
 
 import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from mmengine.device import get_device
@@ -22,16 +23,16 @@ COMMON = ('dtype', 'accumulative_counts', 'clip_grad')
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class RoleOptimConstructor:
-    """Build a ``RoleOptimWrappers`` over ``model.roles()``.
+    """Build the ``RoleOptimWrappers`` of ``model.roles()``.
 
-    ``optim_wrapper`` has the common keys ``dtype``, ``accumulative_counts``, ``clip_grad`` and,
-    under the name of each role, ``dict(optimizer=…)`` and what differs there. ``no_decay_1d=True``
-    in a role frees tensors of one dimension from weight decay, ``no_decay=('embed', …)`` those
-    whose names contain one of these.
+    ``optim_wrapper`` has the common keys ``dtype``, ``accumulative_counts`` and ``clip_grad``, and
+    for each role a dict with its ``optimizer`` and settings that differ from the common ones. In a
+    role, ``no_decay_1d=True`` exempts tensors of one dimension from weight decay, and
+    ``no_decay=('embed', …)`` those whose names contain one of the strings.
 
     Raises:
-        UserError: There is a ``paramwise_cfg`` or a ``type``, or a role has ``accumulative_counts``
-            of its own.
+        UserError: There is a ``paramwise_cfg`` or a ``type``, or a role has its own
+            ``accumulative_counts``.
     """
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
@@ -45,16 +46,16 @@ class RoleOptimConstructor:
                 f'the type in a role.'
             )
         given = {key: optim_wrapper_cfg.get(key) for key in COMMON}
-        # None leaves a key to its default.
+        # None selects the default.
         self.common = {key: value for key, value in given.items() if value is not None}
         for key, value in optim_wrapper_cfg.items():
             if isinstance(value, dict) and 'accumulative_counts' in value:
-                # The loop cuts one number of micro-batches for all roles.
+                # The loop splits a batch into the same micro-batches for all roles.
                 raise UserError(
                     f'optim_wrapper.{key}.accumulative_counts: set '
                     f'optim_wrapper.accumulative_counts instead.'
                 )
-        # A config that inherits a role which its model does not have sets it to None.
+        # A config sets an inherited role that its model does not have to None.
         self.roles = {
             key: value
             for key, value in optim_wrapper_cfg.items()
@@ -62,10 +63,11 @@ class RoleOptimConstructor:
         }
 
     def __call__(self, model: nn.Module) -> RoleOptimWrappers:
-        """Check that each role has an optimizer.
+        """Build the optimizer wrappers of a model.
 
         Raises:
-            UserError: A role has no optimizer, or an optimizer no role.
+            UserError: A role has no optimizer, an optimizer has no role, or torch rejects a
+                setting.
         """
         roles = unwrap(model).roles()
         for name in self.roles:
@@ -87,137 +89,112 @@ class RoleOptimConstructor:
                 print_log(line, 'current')
         return wrappers
 
-    def _wrapper(self, name: str, module: nn.Module):
+    def _wrapper(self, name: str, module: nn.Module) -> AutocastOptimWrapper:
+        key = f'optim_wrapper.{name}'
         given = self.roles[name] if isinstance(self.roles[name], dict) else {}
         optimizer = given.get('optimizer')
         if not isinstance(optimizer, dict) or not optimizer.get('type'):
-            raise UserError(
-                f'optim_wrapper.{name}.optimizer must be a dict with a `type`, got {optimizer!r}.'
-            )
-        cfg = dict(type='AutocastOptimWrapper', role=name) | self.common | given
-        path = f'optim_wrapper.{name}'
-        no_decay_1d, words = cfg.pop('no_decay_1d', False), cfg.pop('no_decay', ())
-        check_choice(f'{path}.no_decay_1d', no_decay_1d, (True, False))
-        if not isinstance(words, (list, tuple)) or not all(isinstance(w, str) for w in words):
-            raise UserError(f'{path}.no_decay must be a list of parts of names, got {words!r}.')
+            raise UserError(f'{key}.optimizer must be a dict with a `type`, got {optimizer!r}.')
         if 'params' in optimizer:
-            raise UserError(f'{path}.optimizer.params are those of the role; remove the key.')
+            raise UserError(f'{key}.optimizer.params are those of the role; remove the key.')
+        cfg = dict(type='AutocastOptimWrapper', role=name) | self.common | given
+        no_decay_1d, words = cfg.pop('no_decay_1d', False), cfg.pop('no_decay', ())
+        check_choice(f'{key}.no_decay_1d', no_decay_1d, (True, False))
+        if not isinstance(words, (list, tuple)) or not all(isinstance(w, str) for w in words):
+            raise UserError(f'{key}.no_decay must be a list of parts of names, got {words!r}.')
+        _check_keys(key, cfg)
         parameters = {n: p for n, p in module.named_parameters() if p.requires_grad}
-        groups: list = list(parameters.values())
+        groups: list[Any] = list(parameters.values())
         if no_decay_1d or words:
-            free = {
-                n
-                for n, p in parameters.items()
-                if (no_decay_1d and p.dim() < 2) or any(word in n for word in words)
-            }
-            groups = [
-                dict(params=[p for n, p in parameters.items() if n not in free]),
-                dict(params=[p for n, p in parameters.items() if n in free], weight_decay=0.0),
-            ]
-        _check_keys(name, cfg)
+            groups = [dict(params=[]), dict(params=[], weight_decay=0.0)]
+            for n, p in parameters.items():
+                exempt = (no_decay_1d and p.dim() < 2) or any(word in n for word in words)
+                groups[exempt]['params'].append(p)
         sharded = any(isinstance(parameter, DTensor) for parameter in parameters.values())
-        # One of one's own may ask for other parameters than a rehearsal has.
-        if sharded or _is_torchs(OPTIMIZERS.find(optimizer['type'])):
-            _rehearse(name, optimizer, sharded)
-        cfg['optimizer'] = _build(name, dict(cfg['optimizer'], params=groups))
+        # A user's own optimizer may need parameters unlike those of a trial step.
+        if sharded or _is_of_torch(OPTIMIZERS.find(optimizer['type'])):
+            _try_step(f'{key}.optimizer', optimizer, sharded)
+        cfg['optimizer'] = _build(f'{key}.optimizer', optimizer, groups)
         return OPTIM_WRAPPERS.build(cfg)
 
 
 def _about_type(wrapper: AutocastOptimWrapper) -> str | None:
-    """Return a line on a compute type that is not the one asked for, or slow on this CPU."""
+    """Return a line for the log if the compute type is not the one set, or slow on this CPU."""
     if wrapper.asked_for != wrapper.precision.dtype:
         return f'optim_wrapper.dtype={wrapper.asked_for}: {wrapper.precision}'
     if wrapper.asked_for == 'bfloat16' and wrapper.device_type == 'cpu':
         fastest = fastest_precision(get_device())
         if fastest.dtype == 'float32':
             return (
-                f'optim_wrapper.dtype=bfloat16 is kept, but {fastest.reason}; '
-                f'optim_wrapper.dtype=auto takes the faster one.'
+                f'optim_wrapper.dtype=bfloat16 is used, but {fastest.reason}; '
+                f'optim_wrapper.dtype=auto selects the faster type.'
             )
     return None
 
 
-def _check_keys(name: str, cfg: dict) -> None:
-    """Check the keys of a role.
-
-    Raises:
-        UserError: Its wrapper has no argument of a name.
-    """
+def _check_keys(key: str, cfg: dict) -> None:
+    """Raise UserError if the wrapper of a role does not have an argument of the config."""
     kind = OPTIM_WRAPPERS.find(cfg['type'])
     known = accepted(kind) if kind else cfg.keys()
     wrong = sorted(cfg.keys() - known - {'type'})
     if wrong:
         listed = ', '.join(sorted(known | {'no_decay', 'no_decay_1d'}))
-        raise UserError(
-            f'Unknown config key `optim_wrapper.{name}.{wrong[0]}`. Known there: {listed}.'
-        )
+        raise UserError(f'Unknown config key `{key}.{wrong[0]}`. Known there: {listed}.')
 
 
-def _build(name: str, cfg: dict) -> torch.optim.Optimizer:
-    """Build an optimizer.
-
-    Raises:
-        UserError: One of torch does not accept a setting, as a negative rate.
-    """
-    kind = OPTIMIZERS.find(cfg['type'])
-    if kind:
-        _check_tuples(f'optim_wrapper.{name}.optimizer', cfg, kind)
-    with _in_a_sentence(name, kind):
-        return OPTIMIZERS.build(cfg)
-
-
-def _is_torchs(kind: type | None) -> bool:
+def _is_of_torch(kind: type | None) -> bool:
     return kind is not None and kind.__module__.startswith('torch.')
 
 
 @contextmanager
-def _in_a_sentence(name: str, kind: type | None) -> Iterator[None]:
-    """Turn what torch says of its own optimizer's settings into the user's mistake that it is."""
+def _errors_of_torch(key: str, kind: type | None) -> Iterator[None]:
+    """Convert errors of torch's own optimizers, which mean wrong settings, to a UserError."""
     try:
         yield
     except (AssertionError, RuntimeError, TypeError, ValueError) as error:
-        if isinstance(error, UserError) or not _is_torchs(kind):
+        if isinstance(error, UserError) or not _is_of_torch(kind):
             raise
         reason = str(error).partition('\n')[0].rstrip('.') or type(error).__name__
-        raise UserError(f'optim_wrapper.{name}.optimizer: {reason}.') from error
+        raise UserError(f'{key}: {reason}.') from error
 
 
-def _check_tuples(path: str, cfg: dict, kind: type) -> None:
-    """Check that settings of several numbers, as ``betas``, have as many as the default; torch
-    fails at the first step otherwise.
-    """
-    for key, parameter in inspect.signature(kind).parameters.items():
-        default, value = parameter.default, cfg.get(key)
-        if not isinstance(default, tuple) or key not in cfg:
+def _build(key: str, cfg: dict, params: list) -> torch.optim.Optimizer:
+    """Build an optimizer; raise UserError if torch rejects a setting, such as a negative rate."""
+    kind = OPTIMIZERS.find(cfg['type'])
+    for name, parameter in inspect.signature(kind).parameters.items() if kind else ():
+        # Of `betas` and the like, torch checks the length only at the first step.
+        default, value = parameter.default, cfg.get(name)
+        if not isinstance(default, tuple) or name not in cfg:
             continue
         if not isinstance(value, (list, tuple)) or len(value) != len(default):
             raise UserError(
-                f'{path}.{key} must be a list of {len(default)} numbers, as {list(default)}, got '
-                f'{value!r}.'
+                f'{key}.{name} must be a list of {len(default)} numbers, such as {list(default)}, '
+                f'got {value!r}.'
             )
+    with _errors_of_torch(key, kind):
+        return OPTIMIZERS.build(dict(cfg, params=params))
 
 
-def _rehearse(name: str, cfg: dict, sharded: bool) -> None:
-    """Let an optimizer step once on a small parameter, on the device: torch checks some settings,
-    as ``capturable``, then.
+def _try_step(key: str, cfg: dict, sharded: bool) -> None:
+    """Make one step on a small parameter, when torch checks some settings, such as ``capturable``.
 
     Raises:
-        UserError: One of torch does not accept a setting. Or the parameters are sharded, and it
-            keeps tensors of another shape than theirs, as Adafactor does.
+        UserError: torch rejects a setting, or the parameters are sharded and the optimizer keeps
+            tensors of another shape than theirs, as Adafactor does.
     """
     probe = nn.Parameter(torch.ones(2, 3, device=get_device()))
     probe.grad = torch.ones_like(probe)
-    optimizer = _build(name, dict(cfg, params=[probe]))
-    with _in_a_sentence(name, type(optimizer)):
+    optimizer = _build(key, cfg, [probe])
+    with _errors_of_torch(key, type(optimizer)):
         optimizer.step()
     others = [
-        key
-        for key, value in optimizer.state[probe].items()
+        name
+        for name, value in optimizer.state[probe].items()
         if isinstance(value, Tensor) and value.numel() > 1 and value.shape != probe.shape
     ]
     if sharded and others:
         raise UserError(
-            f'optim_wrapper.{name}.optimizer.type={type(optimizer).__name__}: its states '
-            f'{", ".join(others)} do not have the shape of the parameters and cannot be sharded '
-            f'with them; use AdamW, or model_wrapper_cfg.type=RoleDDP.'
+            f'{key}.type={type(optimizer).__name__}: its states {", ".join(others)} do not have '
+            f'the shape of the parameters and cannot be sharded like them; use AdamW, or '
+            f'model_wrapper_cfg.type=RoleDDP.'
         )

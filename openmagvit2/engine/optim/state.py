@@ -1,4 +1,4 @@
-"""The state of an optimizer in a checkpoint: checked, and made this process's own."""
+"""Check the state of an optimizer in a checkpoint, and copy it into memory."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from openmagvit2.checkpoint.sharded import Stored
 from openmagvit2.engine.parallel.shards import DTensor, like
 from openmagvit2.errors import UserError
 
-# Settings of an optimizer that may change during a training without changing its state.
+# Settings that may change during a training, because the state does not depend on them.
 CHANGEABLE = (
     'lr',
     'initial_lr',
@@ -25,16 +25,16 @@ CHANGEABLE = (
 
 
 def check_state(role: str, optimizer: Optimizer, state: dict, kind: str | None) -> None:
-    """Check that a state is of an optimizer and a model like these.
+    """Check that a state fits an optimizer.
 
     Args:
         role: Name of the role, for errors.
-        optimizer: The optimizer that is to load it.
-        state: What torch's ``state_dict`` returned.
-        kind: Class of the optimizer whose state it is; None: the file does not say.
+        optimizer: The optimizer to load the state.
+        state: A ``state_dict`` of torch.
+        kind: Class of the optimizer that the state belongs to; None if unknown.
 
     Raises:
-        UserError: It is of another optimizer or of other parameter groups.
+        UserError: The state belongs to another optimizer or to other parameter groups.
     """
     own = type(optimizer).__name__
     if kind not in (None, own):
@@ -49,21 +49,21 @@ def check_state(role: str, optimizer: Optimizer, state: dict, kind: str | None) 
     if groups != saved:
         raise UserError(
             f'optim_wrapper.{role}: groups of {groups} parameters, the checkpoint has {saved}; set '
-            f'no_decay_1d as it was.'
+            f'no_decay_1d and no_decay as before.'
         )
     for mine, theirs in zip(optimizer.param_groups, state['param_groups'], strict=True):
         if mine.get('amsgrad') != theirs.get('amsgrad'):
             raise UserError(
                 f'optim_wrapper.{role}.optimizer.amsgrad={mine.get("amsgrad")}: the checkpoint has '
-                f'another; set that.'
+                f'{theirs.get("amsgrad")}; set that.'
             )
 
 
 @contextmanager
 def keep_settings(optimizer: Optimizer) -> Iterator[None]:
-    """Keep the settings that may change while a state is loaded.
+    """Keep the settings in :data:`CHANGEABLE` while a state is loaded.
 
-    A schedule, loaded after this, sets the rate of its position.
+    A schedule, which is loaded later, sets its own learning rate.
     """
     own = [
         {key: group[key] for key in CHANGEABLE if key in group} for group in optimizer.param_groups
@@ -74,9 +74,9 @@ def keep_settings(optimizer: Optimizer) -> Iterator[None]:
 
 
 def own_state(optimizer: Optimizer, state: dict) -> dict[int, dict[str, Any]]:
-    """Copy the states of a file into this process's memory, sharded like their parameters.
+    """Copy the states into this process's memory, sharded like their parameters.
 
-    torch updates the given tensors in place, and those may be mapped from the file.
+    torch updates the tensors in place, and those of a checkpoint may be mapped from its file.
     """
     order = [p for group in optimizer.param_groups for p in group['params']]
     numbers = [number for group in state['param_groups'] for number in group['params']]
@@ -94,5 +94,5 @@ def _owned(value: object, owner: Tensor) -> object:
         return value
     if value.shape == owner.shape and isinstance(owner, DTensor):
         return like(value, owner)
-    # torch copies what goes to another device.
+    # torch itself copies tensors to another device.
     return value.clone() if owner.device.type == 'cpu' else value

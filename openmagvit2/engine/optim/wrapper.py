@@ -1,4 +1,4 @@
-"""Optimizer step with autocast on CPU and GPU."""
+"""Optimizer steps with autocast, gradient scaling and checks of the gradients."""
 
 from contextlib import contextmanager, nullcontext
 
@@ -25,12 +25,11 @@ class AutocastOptimWrapper(OptimWrapper):
 
     Args:
         optimizer: The optimizer.
-        dtype: 'float32' (or None), 'bfloat16', 'float16' (float32 on a CPU), or 'auto': what this
-            device computes faster (:func:`fastest_precision`), and on resume what the checkpoint
-            was trained in.
-        accumulative_counts: Micro-batches of one step.
-        clip_grad: Arguments of ``clip_grad_norm_``, as ``dict(max_norm=1.0)``.
-        role: Name of what the optimizer trains, in errors and in the log.
+        dtype: 'float32' (or None), 'bfloat16', 'float16' (float32 on a CPU), or 'auto': the faster
+            type of this device (:func:`fastest_precision`), or on resume that of the checkpoint.
+        accumulative_counts: Number of micro-batches per step.
+        clip_grad: Arguments of ``clip_grad_norm_``, such as ``dict(max_norm=1.0)``.
+        role: Name of what the optimizer trains, for errors and the log.
     """
 
     def __init__(
@@ -44,7 +43,7 @@ class AutocastOptimWrapper(OptimWrapper):
         super().__init__(optimizer, accumulative_counts=accumulative_counts, clip_grad=clip_grad)
         if self.clip_grad_kwargs:
             clip = self.clip_func
-            # The norm of sharded gradients is that of all shards.
+            # The norm of sharded gradients is sharded too.
             self.clip_func = lambda *args, **kwargs: whole(clip(*args, **kwargs))
         if dtype is not None:
             check_choice('optim_wrapper.dtype', dtype, ('auto', *DTYPES))
@@ -55,12 +54,12 @@ class AutocastOptimWrapper(OptimWrapper):
         else:
             self._compute_in(Precision(self.asked_for, 'set by optim_wrapper.dtype'))
         self.role = role
-        # Name and value, on the device, of the norm of the last step, which goes into the log.
+        # Name in the log, and value on the device, of the gradient norm of the last step.
         self.grad_name = f'{role}.grad_norm'
         self.grad_norm: Tensor | None = None
         # Whether the last gradients were finite, on the device.
         self.finite: Tensor | None = None
-        # Set before a training: whether steps with other gradients are skipped.
+        # Whether to skip steps with other gradients; the training loop sets it.
         self.skip_non_finite = False
         self.steps = self.skipped = 0
 
@@ -74,14 +73,14 @@ class AutocastOptimWrapper(OptimWrapper):
 
     @contextmanager
     def optim_context(self, model: torch.nn.Module):
-        """Run in autocast; exchange gradients only for the last micro-batch."""
-        # Not every device has autocast: 'mps' has none before torch 2.5.
+        """Run in autocast; synchronize gradients only for the last micro-batch."""
+        # Not every device supports autocast: 'mps' does not before torch 2.5.
         autocast = torch.autocast(self.device_type, self.dtype) if self.dtype else nullcontext()
         with super().optim_context(model), autocast:
             yield
 
     def backward(self, loss: Tensor, **kwargs) -> None:
-        """Scale the loss and run its backward pass."""
+        """Scale the loss and run the backward pass."""
         if self.scaler is not None:
             loss = self.scaler.scale(loss)
         super().backward(loss, **kwargs)
@@ -89,17 +88,18 @@ class AutocastOptimWrapper(OptimWrapper):
     def step(self, **kwargs) -> None:
         """Unscale, clip and step.
 
-        With ``skip_non_finite``, skip the step if a gradient is NaN or infinite; this waits for the
-        device once a step.
+        With ``skip_non_finite``, skip the step if a gradient is NaN or infinite; this synchronizes
+        with the device once per step.
         """
-        if self.scaler is None:
-            self._checked_step(**kwargs)
-        else:
-            # A scaler checks the gradients and skips steps by itself.
+        if self.scaler is not None:
+            # A scaler checks the gradients and skips steps itself.
             self.steps += 1
-            self._scaled_step(self.scaler, **kwargs)
-
-    def _checked_step(self, **kwargs) -> None:
+            if self.clip_grad_kwargs:
+                self.scaler.unscale_(self.optimizer)
+                self._clip_grad()
+            self.scaler.step(self.optimizer, **kwargs)
+            self.scaler.update()
+            return
         self.finite = self._gradients_are_finite()
         if self.skip_non_finite and self.finite is not None and not bool(self.finite):
             self.skipped += 1
@@ -107,34 +107,27 @@ class AutocastOptimWrapper(OptimWrapper):
         self.steps += 1
         super().step(**kwargs)
 
-    def _scaled_step(self, scaler: torch.amp.GradScaler, **kwargs) -> None:
-        if self.clip_grad_kwargs:
-            scaler.unscale_(self.optimizer)
-            self._clip_grad()
-        scaler.step(self.optimizer, **kwargs)
-        scaler.update()
-
     def _clip_grad(self) -> None:
-        """Clip the gradients, as mmengine does, without waiting for their norm."""
+        """Clip the gradients as mmengine does, but keep their norm on the device."""
+        parameters = self._parameters()
+        if parameters:
+            self.grad_norm = self.clip_func(parameters, **self.clip_grad_kwargs)
+
+    def _parameters(self) -> list[Tensor]:
+        """Return the parameters that have a gradient."""
         groups = self.optimizer.param_groups
-        params = [p for group in groups for p in group['params'] if p.grad is not None]
-        if params:
-            self.grad_norm = self.clip_func(params, **self.clip_grad_kwargs)
+        return [p for group in groups for p in group['params'] if p.grad is not None]
 
     @torch.no_grad()
     def _gradients_are_finite(self) -> Tensor | None:
-        grads = [
-            p.grad
-            for group in self.optimizer.param_groups
-            for p in group['params']
-            if p.grad is not None
-        ]
+        """Return whether all gradients are finite, on the device; None without gradients."""
+        grads = [p.grad for p in self._parameters()]
         if not grads:
             return None
         norms = torch._foreach_norm([part(grad) for grad in grads])
         finite = torch.stack([norm.float() for norm in norms]).isfinite().all()
         if any(isinstance(grad, DTensor) for grad in grads):
-            # Each process sees only its shards, and all must take or skip the step together.
+            # A process sees only its shards, and all must take or skip the step together.
             flag = finite.int()
             all_reduce(flag, 'min')
             finite = flag.bool()
@@ -150,12 +143,12 @@ class AutocastOptimWrapper(OptimWrapper):
         return state
 
     def load_state_dict(self, state_dict: dict) -> None:
-        """Load a :meth:`state_dict`, except the compute type and the optimizer's settings.
+        """Load a :meth:`state_dict` without the optimizer's settings, which the config sets.
 
-        :meth:`adopt` takes the compute type.
+        :meth:`adopt` restores the compute type.
 
         Raises:
-            UserError: The state is of another optimizer or of other parameter groups.
+            UserError: The state belongs to another optimizer or to other parameter groups.
         """
         state = dict(state_dict)
         kind, scaler, _ = (state.pop(key, None) for key in ('kind', 'scaler', 'dtype'))
@@ -166,7 +159,7 @@ class AutocastOptimWrapper(OptimWrapper):
             super().load_state_dict(state | dict(state=own_state(self.optimizer, state)))
 
     def adopt(self, dtype: str) -> str | None:
-        """Resume a checkpoint trained in ``dtype``: 'auto' takes that type, an explicit type stays.
+        """Adopt the compute type of a checkpoint if the config has 'auto'.
 
         Returns:
             A line for the log if the compute type changes; None otherwise.
@@ -174,20 +167,17 @@ class AutocastOptimWrapper(OptimWrapper):
         if dtype == self.precision.dtype:
             return None
         if self.asked_for != 'auto':
-            return (
-                f'optim_wrapper.dtype={self.precision.dtype} takes the place of the {dtype} of '
-                f'the checkpoint.'
-            )
+            return f"optim_wrapper.dtype={self.precision.dtype} replaces the checkpoint's {dtype}."
         self._compute_in(Precision(dtype, 'the type of the checkpoint'))
         return f'optim_wrapper.dtype=auto: {self.precision}'
 
 
 class RoleOptimWrappers(OptimWrapperDict):
-    """The optimizer wrappers of all roles; logs once what holds for all of them."""
+    """The optimizer wrappers of all roles."""
 
     def load_state_dict(self, state_dict: dict) -> None:
         """Load the state of each role; log each change of the compute type once."""
-        # Files of older versions do not say which type they were trained in.
+        # Checkpoints of older versions have no compute type.
         known = {name: state['dtype'] for name, state in state_dict.items() if 'dtype' in state}
         for line in sorted(
             {line for name, dtype in known.items() if (line := self[name].adopt(dtype))}

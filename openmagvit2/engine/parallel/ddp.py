@@ -1,4 +1,4 @@
-"""Data parallelism by role: every process holds all parameters."""
+"""Data parallelism by role: each process holds all parameters."""
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +10,7 @@ from openmagvit2.signatures import accepted
 
 
 class RoleWrapper(nn.Module):
-    """Base class of data-parallel wrappers, which wrap each role of the model below ``module``."""
+    """Base class of data-parallel wrappers, which wrap each role of ``module``."""
 
     module: nn.Module
 
@@ -35,26 +35,26 @@ class RoleWrapper(nn.Module):
 class RoleDDP(RoleWrapper):
     """Wrap each role of a model in torch's DDP and pass the wrappers to ``train_step``.
 
-    The raw model stays as it is below ``module``, so checkpoints have the keys of a single process.
+    ``module`` is the unchanged model, so checkpoints have the same keys as in a single process.
     """
 
     def __init__(self, module: nn.Module, find_unused_parameters: bool = False) -> None:
         super().__init__()
         self.module = module
         self.find_unused_parameters = find_unused_parameters
-        # In a dict, which is no child: the state dict names each parameter once.
+        # A dict is not a child module, so the state dict has each parameter once.
         self._wrapped: dict[str, tuple[list, DistributedDataParallel]] = {}
         self.handles()
 
     def handles(self) -> dict[str, nn.Module]:
-        """Return the wrapper of each role of the model as it is now.
+        """Return the wrapper of each current role of the model.
 
-        A role with other modules than at the last call (``model.decoder = …``) is wrapped anew; all
-        processes must change it in the same iteration.
+        A role whose modules have changed since the last call (``model.decoder = …``) is wrapped
+        again; all processes must change it in the same iteration.
         """
         now = {}
         for name, role in self.module.roles().items():
-            # A role also uses frozen modules, which are not part of it.
+            # A role also calls frozen modules, which are not its children.
             frozen = [*role.frozen.values()] if isinstance(role, AutoEncoder) else []
             parts = [*role.modules()][1:] + [*role.parameters()] + frozen
             old, handle = self._wrapped.get(name, ([], None))
@@ -66,7 +66,8 @@ class RoleDDP(RoleWrapper):
     def _wrap(self, role: nn.Module) -> DistributedDataParallel:
         device = next(role.parameters()).device
         ids = [device.index or torch.cuda.current_device()] if device.type == 'cuda' else None
-        # Buffers stay local: BatchNorm of the discriminator is per process, as in official runs.
+        # Buffers are not synchronized: the discriminator's BatchNorm is per process, as in the
+        # official code.
         return DistributedDataParallel(
             role,
             device_ids=ids,

@@ -8,7 +8,7 @@ from mmengine.device import get_device
 from torch import Tensor, nn
 
 from openmagvit2.engine.parallel.ddp import RoleWrapper
-from openmagvit2.engine.parallel.shards import whole
+from openmagvit2.engine.parallel.shards import empty, whole
 from openmagvit2.errors import UserError
 from openmagvit2.registry import MODEL_WRAPPERS
 
@@ -17,19 +17,19 @@ from openmagvit2.registry import MODEL_WRAPPERS
 class RoleFSDP(RoleWrapper):
     """Shard each role of a generator with torch's ``fully_shard``: its blocks, then the rest.
 
-    In training mode the parts below ``module`` hold shards. In evaluation mode copies with whole
+    In training mode the children of ``module`` are sharded. In evaluation mode copies with whole
     parameters replace them in every process, so that sampling and validation work as without
-    sharding, also in one process alone. This needs memory for the whole parameters, but not for
+    sharding, even in a single process. This needs memory for the whole parameters, but not for
     gradients and optimizer states.
 
     Args:
         module: The model, on its device.
         reshard_after_forward: Free the whole parameters of a block between forward and backward
-            pass: less memory, one more exchange.
+            pass, which saves memory and adds one all-gather.
 
     Raises:
-        UserError: torch is older than 2.6; the model has more than one role, whose losses pass
-            through each other's parts.
+        UserError: torch is older than 2.6, or the model has several roles, whose losses use each
+            other's modules.
     """
 
     def __init__(self, module: nn.Module, reshard_after_forward: bool = True) -> None:
@@ -39,12 +39,12 @@ class RoleFSDP(RoleWrapper):
         if len(roles) > 1:
             raise UserError(
                 f'model_wrapper_cfg.type=RoleFSDP shards generators; {type(module).__name__} '
-                f'trains {" and ".join(roles)} on one another. Use RoleDDP.'
+                f'trains {" and ".join(roles)} against each other. Use RoleDDP.'
             )
         self.module = module
         for parameter in module.parameters():
             dist.broadcast(parameter.detach(), 0)
-        # Parts of the model with parameters of a role, and their replacements in evaluation.
+        # The children with parameters of a role, and their replacements in evaluation.
         self._sharded = _parts(module, roles)
         self._plain = {name: _on_meta(child) for name, child in self._sharded.items()}
         self._is_whole = False
@@ -52,7 +52,7 @@ class RoleFSDP(RoleWrapper):
             mesh=dist.init_device_mesh(torch.device(get_device()).type, (dist.get_world_size(),)),
             reshard_after_forward=reshard_after_forward,
         )
-        # In a dict, which is no child: the state dict names each parameter once.
+        # A dict is not a child module, so the state dict has each parameter once.
         self._handles = {}
         for name, role in roles.items():
             for block in reversed(list(_blocks(role))):
@@ -60,7 +60,7 @@ class RoleFSDP(RoleWrapper):
             self._handles[name] = shard(role, **options | dict(reshard_after_forward=False))
 
     def train(self, mode: bool = True) -> 'RoleFSDP':
-        """Switch to shards for training, to whole parameters for evaluation.
+        """Shard the parameters for training, or gather them for evaluation.
 
         All processes must switch to evaluation together.
         """
@@ -74,7 +74,7 @@ class RoleFSDP(RoleWrapper):
             plain = self._plain[name]
             for path, parameter in sharded.named_parameters(remove_duplicate=False):
                 owner, _, leaf = path.rpartition('.')
-                full = whole(parameter) if whole_parameters else _meta(parameter)
+                full = whole(parameter) if whole_parameters else empty(parameter)
                 setattr(
                     plain.get_submodule(owner), leaf, nn.Parameter(full, parameter.requires_grad)
                 )
@@ -82,6 +82,7 @@ class RoleFSDP(RoleWrapper):
         self._is_whole = whole_parameters
 
     def handles(self) -> dict[str, nn.Module]:
+        """Return the sharded roles."""
         return self._handles
 
 
@@ -97,7 +98,7 @@ def _fully_shard():
 
 
 def _parts(module: nn.Module, roles: dict[str, nn.Module]) -> dict[str, nn.Module]:
-    """Return the children of the model that hold the parameters of its roles, by name."""
+    """Return the children of the model that have the parameters of its roles, by name."""
     left = {id(parameter) for role in roles.values() for parameter in role.parameters()}
     parts = {}
     for name, child in module.named_children():
@@ -108,15 +109,15 @@ def _parts(module: nn.Module, roles: dict[str, nn.Module]) -> dict[str, nn.Modul
     if left:
         raise UserError(
             f'model_wrapper_cfg.type=RoleFSDP: {type(module).__name__} has {len(left)} trained '
-            f'parameters outside of its parts; make them a module of their own.'
+            f'parameters of its own; move them into a child module.'
         )
     return parts
 
 
 def _blocks(role: nn.Module) -> list[nn.Module]:
-    """List the elements of module lists that have children, outer ones first.
+    """List the elements of module lists that have children, outermost first.
 
-    Single layers stay with the rest of the role, since losses may read their weights directly.
+    Single layers stay with the rest of the role, because losses may read their weights directly.
     """
     return [
         block
@@ -127,15 +128,11 @@ def _blocks(role: nn.Module) -> list[nn.Module]:
     ]
 
 
-def _meta(tensor: Tensor) -> Tensor:
-    return torch.empty(tensor.shape, dtype=tensor.dtype, device='meta')
-
-
 def _on_meta(module: nn.Module) -> nn.Module:
-    """Copy a module without memory for its parameters; buffers are shared."""
+    """Copy a module with parameters on the device 'meta' and the same buffers."""
     memo: dict[int, Tensor] = {id(buffer): buffer for buffer in module.buffers()}
     memo |= {
-        id(parameter): nn.Parameter(_meta(parameter), parameter.requires_grad)
+        id(parameter): nn.Parameter(empty(parameter), parameter.requires_grad)
         for parameter in module.parameters()
     }
     return copy.deepcopy(module, memo)

@@ -1,4 +1,4 @@
-"""If one process is lost, the others end within a given time with a message."""
+"""End all processes of a run with a message if one of them is lost."""
 
 import os
 import sys
@@ -14,20 +14,20 @@ from mmengine.config import Config
 from openmagvit2.engine.launch import positive
 from openmagvit2.errors import UserError
 
-# Seconds in which the death of a process ends the others (`env_cfg.dist_cfg.heartbeat`).
+# Seconds within which the death of a process ends the others (`env_cfg.dist_cfg.heartbeat`).
 HEARTBEAT = 60
 EXIT_CODE = 2
-# Parts of error messages of gloo and nccl, which may not have a class of their own.
+# Parts of the messages of gloo's and nccl's errors, which may be plain RuntimeErrors.
 SIGNS = ('gloo/transport', 'Connection closed by peer', 'Connection reset by peer', 'NCCL')
 ALIVE, ENDED, FAILED = 0, 1, 2
 
 
 class ProcessLost(UserError):
-    """Another process of the training has ended, or does not answer."""
+    """Another process of the run has ended or does not answer."""
 
 
 def is_lost(error: BaseException) -> bool:
-    """Return whether an error came from communication with a process that is gone."""
+    """Return whether an error came from communication with a lost process."""
     kinds = (dist.DistBackendError, dist.DistNetworkError, dist.DistStoreError)
     text = str(error)
     return isinstance(error, kinds) or (
@@ -37,14 +37,15 @@ def is_lost(error: BaseException) -> bool:
 
 @contextmanager
 def watched(config: Config, folder: str | None) -> Iterator[None]:
-    """Run a training or test; end this process if another one is lost.
+    """Run a training or a test; end this process if another one is lost.
 
-    gloo sees a closed connection at once. nccl blocks until its time-out, so a thread asks all
-    processes for a sign of life by gloo. If one gives none, and this process has not failed by
-    itself within half of the time, the thread prints the message and ends it.
+    gloo notices a closed connection at once. nccl blocks until its timeout, so a thread exchanges
+    heartbeats by gloo. If a process does not answer, and this one does not fail by itself within
+    half of the time, the thread prints a message and ends this process.
 
     Args:
-        config: Its ``env_cfg.dist_cfg.heartbeat`` is the time in seconds (60); None disables this.
+        config: Its ``env_cfg.dist_cfg.heartbeat`` is the time in seconds (60); None disables the
+            thread.
         folder: Folder of a training's checkpoints, for the message; None for a test.
 
     Raises:
@@ -53,12 +54,12 @@ def watched(config: Config, folder: str | None) -> Iterator[None]:
     """
     settings = config.get('env_cfg', {}).get('dist_cfg') or {}
     seconds = settings.get('heartbeat', HEARTBEAT)
-    task, remedy = 'test', 'Call the test again.'
+    task, remedy = 'test', 'Run the test again.'
     if folder is not None:
-        task, remedy = 'training', f'Go on from the last checkpoint in {folder} with --resume.'
+        task, remedy = 'training', f'Resume the last checkpoint in {folder} with --resume.'
     sentence = (
-        f'Another process of this {task} has ended or does not answer; its own output may say '
-        f'why. {remedy}'
+        f'Another process of this {task} has ended or does not answer; see its output for the '
+        f'reason. {remedy}'
     )
     if seconds is not None:
         positive('heartbeat', seconds)
@@ -80,7 +81,7 @@ def watched(config: Config, folder: str | None) -> Iterator[None]:
 
 
 class _Watch:
-    """Ask all processes for a sign of life; all must create one at the same place."""
+    """Exchange heartbeats with the other processes; all must create a watch at the same place."""
 
     def __init__(self, seconds: float, sentence: str) -> None:
         self.sentence, self.half = sentence, seconds / 2
@@ -90,7 +91,7 @@ class _Watch:
         self.thread.start()
 
     def leave(self, state: int) -> None:
-        """Set the last state that the other processes receive."""
+        """Stop with a last state, which the other processes receive."""
         self.state = state
         self.left.set()
 
@@ -108,8 +109,8 @@ class _Watch:
             self.left.wait(self.half / 6)
 
     def _end(self) -> None:
-        # The training may fail by itself first, or be writing a file.
+        # This process may fail by itself first, or be writing a file.
         if not self.left.wait(self.half):
             print(f'error: {self.sentence}', file=sys.stderr, flush=True)
-            # sys.exit would wait for the device.
+            # sys.exit ends only this thread.
             os._exit(EXIT_CODE)

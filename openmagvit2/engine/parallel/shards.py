@@ -11,12 +11,12 @@ from openmagvit2.checkpoint.sharded import Stored
 try:
     from torch.distributed.tensor import DTensor
 except ImportError:
-    # torch 2.4 has it elsewhere, and cannot shard as RoleFSDP does: no tensor is one.
+    # torch 2.4 has it elsewhere, and no `fully_shard` for RoleFSDP: no tensor is sharded.
     DTensor = ()
 
 
 def whole(value: Any) -> Any:
-    """Return a sharded tensor whole, on its device; any other value as it is.
+    """Gather a sharded tensor on its device; return any other value as it is.
 
     All processes must call this together.
     """
@@ -24,16 +24,15 @@ def whole(value: Any) -> Any:
 
 
 def part(value: Any) -> Any:
-    """Return this process's part of a sharded tensor, sharing its memory; other values as is."""
+    """Return this process's shard of a tensor, sharing its memory; any other value as it is."""
     return value.to_local() if isinstance(value, DTensor) else value
 
 
 def gathered(value: Any) -> Any:
-    """Gather the tensors in nested dicts and lists on the CPU of the main process, to be saved.
+    """Gather the tensors in nested dicts and lists on the CPU of the main process.
 
-    The other processes only send: of a sharded tensor they get an empty one.
-
-    One tensor after the other: no device holds more than the largest beside its own parts.
+    The other processes get empty tensors. Tensors are gathered one by one, so that a device holds
+    one whole tensor at most beside its shards.
     """
     if isinstance(value, dict):
         return {key: gathered(item) for key, item in value.items()}
@@ -45,16 +44,21 @@ def gathered(value: Any) -> Any:
     return value.detach().cpu() if isinstance(value, Tensor) else value
 
 
+def empty(tensor: Tensor) -> Tensor:
+    """Return a tensor of the same shape and type on the device 'meta', not sharded."""
+    return torch.empty(tensor.shape, dtype=tensor.dtype, device='meta')
+
+
 def like(full: Tensor | Stored, own: Tensor) -> Tensor:
-    """Shard a whole tensor like another one, without communication: each process takes its part.
+    """Shard a whole tensor like another one, without communication.
 
     Args:
-        full: A tensor of the same shape; may be mapped from a file, of which only the part is read,
-            or stored in a sharded checkpoint.
-        own: The tensor whose placement and device to use; if not sharded, ``full`` is returned.
+        full: A tensor of the same shape, which may be mapped from a file or stored in a sharded
+            checkpoint; only this process's shard is read.
+        own: The tensor whose placement and device to use. If it is not sharded, return ``full``.
     """
     if isinstance(full, Stored):
-        # torch compares shapes only while it reads.
+        # The step count in an optimizer's state has another shape and is read whole.
         same = isinstance(own, DTensor) and full.shape == own.shape
         return full.into(torch.empty_like(own)) if same else full.whole()
     if not isinstance(own, DTensor):
@@ -62,7 +66,7 @@ def like(full: Tensor | Stored, own: Tensor) -> Tensor:
     (placement,), mesh = own.placements, own.device_mesh
     parts = full.chunk(mesh.size(), placement.dim)
     rank = mesh.get_local_rank()
-    # Fewer rows than processes leave the last ones without any.
+    # With fewer rows than processes, the last processes have none.
     mine = parts[rank] if rank < len(parts) else full.narrow(placement.dim, 0, 0)
     mine = mine.to(own.device, copy=True).contiguous()
     return DTensor.from_local(

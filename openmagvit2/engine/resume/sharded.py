@@ -1,4 +1,4 @@
-"""Writing and removing sharded checkpoints: folders of torch.distributed.checkpoint."""
+"""Write and remove sharded checkpoints, which are folders of torch.distributed.checkpoint."""
 
 import logging
 import os
@@ -7,7 +7,6 @@ import warnings
 from contextlib import suppress
 from pathlib import Path
 
-import torch
 import torch.distributed.checkpoint as dcp
 from mmengine.logging import print_log
 from torch import Tensor
@@ -17,24 +16,27 @@ from torch.distributed.checkpoint.api import CheckpointException
 from openmagvit2.checkpoint import save_atomically
 from openmagvit2.checkpoint.shard_reader import FILE
 from openmagvit2.checkpoint.sharded import CONTENT, flat, replaced
+from openmagvit2.engine.parallel.shards import empty
 from openmagvit2.errors import UserError
 from openmagvit2.io.atomic import is_leftover, temporary
 from openmagvit2.processes import on_main
 
+# Prefix of the temporary name of a checkpoint that is being replaced.
 OLD = 'old-'
 
 
 def write_sharded(content: dict, path: Path) -> None:
-    """Write a checkpoint as a folder, each process its shards; all must call this together.
+    """Write a checkpoint as a folder: each process writes its shards.
 
-    The folder gets its name when all is on the disk; what was there before stays until then.
+    All processes must call this together. The folder is written under a temporary name; until it is
+    complete, an older checkpoint of the same name stays.
 
     Args:
-        content: A checkpoint whose tensors may be sharded; those that are not are written once.
+        content: A checkpoint whose tensors may be sharded; other tensors are written once.
         path: The folder.
 
     Raises:
-        UserError: A process cannot write; the folder is the same as before.
+        UserError: A process cannot write; an older checkpoint is kept.
     """
     beside = Path(on_main(lambda: str(temporary(path))))
     try:
@@ -57,7 +59,7 @@ def write_sharded(content: dict, path: Path) -> None:
 
 def _write_shards(tensors: dict[str, Tensor], beside: Path) -> None:
     with warnings.catch_warnings():
-        # Says that there is one process.
+        # The warning of a single process.
         warnings.filterwarnings('ignore', 'torch.distributed is disabled')
         dcp.save(
             tensors,
@@ -67,8 +69,8 @@ def _write_shards(tensors: dict[str, Tensor], beside: Path) -> None:
 
 
 def _finish(content: dict, beside: Path, path: Path) -> None:
-    """Write what is not in the shards, and give the folder its name."""
-    save_atomically(replaced(content, lambda _, tensor: _on_meta(tensor)), beside / CONTENT)
+    """Write what is not in the shards, and rename the folder."""
+    save_atomically(replaced(content, lambda _, tensor: empty(tensor)), beside / CONTENT)
     old = temporary(path, OLD)
     try:
         if path.exists():
@@ -82,16 +84,12 @@ def _finish(content: dict, beside: Path, path: Path) -> None:
         _remove(old)
 
 
-def _on_meta(tensor: Tensor) -> Tensor:
-    return torch.empty(tensor.shape, dtype=tensor.dtype, device='meta')
-
-
 def remove_sharded(path: Path) -> None:
-    """Remove a sharded checkpoint, unless it holds files of others.
+    """Remove a sharded checkpoint, unless it contains other files.
 
-    It loses its name first, so that half of it is never taken for a checkpoint.
+    It is renamed first, so that an incomplete folder is never mistaken for a checkpoint.
     """
-    if _foreign(path):
+    if _has_other_files(path):
         return
     aside = temporary(path)
     os.replace(path, aside)
@@ -99,7 +97,7 @@ def remove_sharded(path: Path) -> None:
 
 
 def remove_sharded_leftovers(folder: str | Path) -> None:
-    """Remove what killed writers left; put back a whole checkpoint that was to be replaced."""
+    """Remove the temporary folders of killed writers; restore a checkpoint they were replacing."""
     for path in sorted(Path(folder).glob('.tmp-*')):
         name = is_leftover(path)
         if not name or not path.is_dir():
@@ -107,7 +105,7 @@ def remove_sharded_leftovers(folder: str | Path) -> None:
         target = path.with_name(name.removeprefix(OLD))
         if name.startswith(OLD) and not target.exists():
             os.replace(path, target)
-        elif not _foreign(path):
+        elif not _has_other_files(path):
             _remove(path)
 
 
@@ -119,12 +117,12 @@ def _remove(path: Path) -> None:
         path.rmdir()
 
 
-def _foreign(path: Path) -> bool:
-    """Return whether a folder holds more than a checkpoint's files, and say so."""
+def _has_other_files(path: Path) -> bool:
+    """Return whether a folder contains more than the files of a checkpoint, and log it."""
     others = sorted(file.name for file in path.iterdir() if not FILE.fullmatch(file.name))
     if others:
         print_log(
-            f'{path} is not removed: {others[0]} in it is no file of a checkpoint.',
+            f'{path} is not removed: it contains {others[0]}, which is not part of a checkpoint.',
             'current',
             logging.WARNING,
         )

@@ -1,19 +1,63 @@
-"""Settings of an earlier start, parsed from a checkpoint's config text without executing it."""
+"""Settings that differ from those of a checkpoint, whose config text is never executed."""
 
 import ast
 from collections.abc import Iterator
 from typing import Any
 
-# Keys about where and how a run is started, not about what it computes.
+from mmengine.logging import print_log
+
+from openmagvit2.config.version_1 import translated
+from openmagvit2.errors import UserError
+
+# Keys that say where and how a run is started, not what it computes.
 CIRCUMSTANCES = ('work_dir', 'load_from', 'resume', 'launcher', 'experiment_name', 'log_level')
-# Keys of a model, at any depth, that change nothing where its weights are read.
+# Keys of a model, at any depth, that only its training uses.
 OF_TRAINING = ('training', 'checkpoint', 'seed')
 
 
-def read_settings(text: str) -> dict[str, Any]:
-    """Return the top-level names of a config's text; empty if it does not parse.
+def check_changes(runner, meta: dict[str, Any]) -> None:
+    """Log each setting of a resumed training that differs from its checkpoint's.
 
-    A value that is no literal stays as its source text.
+    Args:
+        runner: The training.
+        meta: ``meta`` of the checkpoint.
+
+    Raises:
+        UserError: A setting has changed that cannot change during a training: the seed, the length
+            to fewer iterations than done, or the batch size with ``max_epochs``.
+    """
+    loop, done = runner.train_loop, meta['iter']
+    before, now = (
+        translated(read_settings(text), {}, say=False)
+        for text in (meta.get('cfg', ''), runner.cfg.pretty_text)
+    )
+    if meta.get('seed', runner.seed) not in (None, runner.seed):
+        raise UserError(
+            f'seed={runner.seed}: the training began with {meta["seed"]}, which orders its '
+            f'images; set seed={meta["seed"]}.'
+        )
+    if done > loop.max_iters:
+        raise UserError(
+            f'train_cfg.max_iters={loop.max_iters}: the checkpoint has {done} iterations; set a '
+            f'larger number, or give an older checkpoint to --resume.'
+        )
+    batch = before.get('global_batch_size') or loop.global_batch_size
+    if batch != loop.global_batch_size and runner.cfg.train_cfg.get('max_epochs'):
+        raise UserError(
+            f'global_batch_size={loop.global_batch_size} instead of {batch}: set '
+            f'train_cfg.max_iters instead of max_epochs.'
+        )
+    for line in differences(before, now) if before else ():
+        key = line.partition('=')[0]
+        # The optimizer wrappers log changes of the compute type themselves.
+        if not (key.startswith('optim_wrapper.') and key.endswith('.dtype')):
+            print_log(f'resume: {line}', 'current')
+
+
+def read_settings(text: str) -> dict[str, Any]:
+    """Parse the top-level names of a config's text; empty if it is not valid Python.
+
+    A value that is not a literal stays as its source text.
     """
     try:
         statements = ast.parse(text).body
@@ -49,13 +93,14 @@ def _value(node: ast.expr) -> Any:
 
 
 def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """List one sentence for each setting that has changed; the seed is not one of them."""
+    """Return one sentence for each setting that changes what is computed; not for the seed."""
     return list(_differences(_computing(before), _computing(now), ''))
 
 
 def model_differences(before: Any, now: Any) -> list[str]:
-    """List one sentence for each setting of a model that has changed, those of its training aside;
-    nothing where one of the two is unknown.
+    """Return one sentence for each changed setting of a model that its inference uses.
+
+    There are none if one of the two models is unknown.
     """
     if not isinstance(before, dict) or not isinstance(now, dict):
         return []
@@ -63,14 +108,14 @@ def model_differences(before: Any, now: Any) -> list[str]:
 
 
 def _used(model: Any) -> Any:
-    """Return a model's settings without those of its training."""
+    """Return the settings of a model without those of its training."""
     if not isinstance(model, dict):
         return model
     return {key: _used(value) for key, value in model.items() if key not in OF_TRAINING}
 
 
 def _computing(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return what decides on the numbers."""
+    """Return the settings that decide the numbers."""
     randomness = settings.get('randomness')
     randomness = randomness if isinstance(randomness, dict) else {}
     kept = {key: value for key, value in settings.items() if key not in CIRCUMSTANCES}
@@ -87,4 +132,4 @@ def _differences(old: Any, new: Any, key: str) -> Iterator[str]:
         for i, (a, b) in enumerate(zip(old, new, strict=True)):
             yield from _differences(a, b, f'{key}.{i}')
     elif old != new:
-        yield f'{key}={new!r} takes the place of {old!r}.'
+        yield f'{key}={new!r} replaces {old!r}.'
