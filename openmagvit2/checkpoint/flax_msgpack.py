@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from openmagvit2.checkpoint.reader_errors import reader_errors
 from openmagvit2.errors import UserError
 
 # flax's extension types: an array, and a number as an array without axes.
@@ -54,18 +55,10 @@ def read_msgpack(path: Path) -> dict[str, Tensor]:
             raise UserError(f'it has an extension of type {code}, which is no array')
         return _array(*msgpack.unpackb(data, raw=False))
 
-    try:
-        with open(path, 'rb') as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+    with reader_errors(path, 'file of flax'), open(path, 'rb') as file:
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             content = msgpack.unpackb(data, raw=False, ext_hook=extension, strict_map_key=True)
         return _flat(content)
-    except UserError as error:
-        raise UserError(f'Checkpoint {path} cannot be read safely: {error}.') from error
-    except Exception as error:  # a broken file can fail in any way
-        reason = str(error).rstrip('.') or type(error).__name__
-        raise UserError(
-            f'Checkpoint {path} cannot be read safely: it is damaged, or no file of flax '
-            f'({reason}); fetch it again.'
-        ) from error
 
 
 def _array(shape: list[int], dtype: str, data: bytes) -> Tensor:

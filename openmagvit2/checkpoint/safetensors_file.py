@@ -13,7 +13,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from openmagvit2.errors import UserError
+from openmagvit2.checkpoint.reader_errors import reader_errors
 
 # What the names of averaged weights begin with.
 EMA_PREFIX = 'ema_state_dict.'
@@ -47,16 +47,11 @@ def read_safetensors(path: Path) -> dict:
     Raises:
         UserError: The file is damaged, or is no file of safetensors.
     """
-    try:
+    with reader_errors(path, 'file of safetensors'):
         tensors = load_file(path)
         with safe_open(path, 'pt') as file:
             text = (file.metadata() or {}).get('dataset_meta')
         meta = dict(meta=dict(dataset_meta=json.loads(text))) if text else {}
-    except Exception as error:
-        raise UserError(
-            f'Checkpoint {path} cannot be read safely: it is damaged, or no file of safetensors '
-            f'({error}).'
-        ) from error
     raw = {name: x for name, x in tensors.items() if not name.startswith(EMA_PREFIX)}
     averaged = {name.removeprefix(EMA_PREFIX): x for name, x in tensors.items() if name not in raw}
     return dict(state_dict=raw) | (dict(ema_state_dict=averaged) if averaged else {}) | meta

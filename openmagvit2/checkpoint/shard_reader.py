@@ -13,9 +13,11 @@ from torch.distributed.checkpoint import FileSystemReader, metadata
 from torch.distributed.checkpoint.default_planner import DefaultLoadPlanner
 from torch.distributed.checkpoint.metadata import Metadata, TensorStorageMetadata
 
-from openmagvit2.checkpoint.untrusted import check_archive
+from openmagvit2.checkpoint.reader_errors import reader_errors
+from openmagvit2.checkpoint.untrusted import check_stored
 from openmagvit2.errors import UserError
 
+KIND = 'sharded checkpoint'
 # The files of a sharded checkpoint, finished or not.
 FILE = re.compile(r'__\d+_\d+\.distcp|\.metadata(\.tmp)?|(\.tmp-)?checkpoint\.pth(@.+)?')
 # What the pickle ``.metadata`` may name: classes that hold values, and dtypes.
@@ -41,21 +43,16 @@ class SafeReader(FileSystemReader):
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self.folder = path
-        try:
+        with reader_errors(path, KIND):
             self.metadata = self.read_metadata()
             self.set_up_storage_reader(self.metadata, True)
             self.infos: dict = dict(self.storage_data)
-        except Exception as error:  # A damaged pickle can fail in any way.
-            raise UserError(
-                f'Checkpoint {path} cannot be read safely: .metadata: '
-                f'{error or type(error).__name__}.'
-            ) from error
 
     def read_metadata(self, *args: Any, **kwargs: Any) -> Metadata:
         """Read ``.metadata`` without executing anything in it."""
         found = _Unpickler(io.BytesIO((self.folder / '.metadata').read_bytes())).load()
         if not isinstance(found, Metadata):
-            raise pickle.UnpicklingError(f'it holds a {type(found).__name__}')
+            raise UserError(f'its .metadata is a {type(found).__name__}')
         return found
 
     def check(self, expected: dict[str, Tensor]) -> None:
@@ -64,12 +61,9 @@ class SafeReader(FileSystemReader):
         Raises:
             UserError: Something is missing or different.
         """
-        try:
-            problem = self._problem(expected)
-        except (TypeError, ValueError, AttributeError, KeyError) as error:
-            problem = f'.metadata is damaged ({error})'
-        if problem:
-            raise UserError(f'Checkpoint {self.folder} cannot be read safely: {problem}.')
+        with reader_errors(self.folder, KIND):
+            if problem := self._problem(expected):
+                raise UserError(problem)
 
     def _problem(self, expected: dict[str, Tensor]) -> str:
         saved = self.metadata.state_dict_metadata
@@ -123,18 +117,13 @@ class SafeReader(FileSystemReader):
 
 
 def _tensor(data: bytes, path: Path) -> Tensor:
-    try:
+    with reader_errors(path, 'file of shards'):
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            check_archive(archive, path)
+            check_stored(archive)
         found = torch.load(io.BytesIO(data), 'cpu', weights_only=True)
-    except UserError:
-        raise
-    except Exception as error:  # A damaged file can fail in any way.
-        text = str(error).strip().partition('\n')[0]
-        raise UserError(f'Checkpoint {path} cannot be read safely: {text}') from error
-    if not isinstance(found, Tensor):
-        raise UserError(f'Checkpoint {path} cannot be read safely: it holds other things.')
-    return found
+        if not isinstance(found, Tensor):
+            raise UserError(f'a {type(found).__name__} is in the place of a tensor')
+        return found
 
 
 def _layout(name: str) -> torch.layout:
@@ -146,7 +135,7 @@ class _Unpickler(pickle.Unpickler):
         """Return a class that ``.metadata`` may name.
 
         Raises:
-            pickle.UnpicklingError: It names another one, whose call could run code.
+            UserError: It names another one, whose call could run code.
         """
         if module.startswith('pathlib') and name in ('PosixPath', 'WindowsPath'):
             # Where it was written, which is not used.
@@ -157,5 +146,5 @@ class _Unpickler(pickle.Unpickler):
         if isinstance(value, torch.dtype):
             return value
         if (module, name) not in _CLASSES:
-            raise pickle.UnpicklingError(f'it wants `{module}.{name}`, which could run code')
+            raise UserError(f'.metadata wants `{module}.{name}`, which could run code')
         return super().find_class(module, name)

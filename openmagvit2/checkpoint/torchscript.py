@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from openmagvit2.checkpoint.reader_errors import reader_errors
 from openmagvit2.errors import UserError
 
 DTYPES = dict(
@@ -89,22 +90,13 @@ def read_torchscript(path: Path) -> dict[str, Tensor]:
         UserError: The archive is broken, or wants a class or function other than tensors; the text
             names it.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = [name for name in archive.namelist() if name.count('/') == 1]
-            root = next(name for name in names if name.endswith('/data.pkl')).split('/')[0]
-            tensors = _flat(_Unpickler(archive, root).load())
+    with reader_errors(path, 'TorchScript archive'), zipfile.ZipFile(path) as archive:
+        names = [name for name in archive.namelist() if name.count('/') == 1]
+        root = next(name for name in names if name.endswith('/data.pkl')).split('/')[0]
+        tensors = _flat(_Unpickler(archive, root).load())
         if not tensors:
             raise UserError('it holds no tensors')
         return tensors
-    except UserError as error:
-        raise UserError(f'Checkpoint {path} cannot be read safely: {error}.') from error
-    except Exception as error:  # a broken file can fail in any way
-        reason = str(error).rstrip('.') or type(error).__name__
-        raise UserError(
-            f'Checkpoint {path} cannot be read safely: it is damaged, or no archive of TorchScript '
-            f'({reason}); fetch it again.'
-        ) from error
 
 
 def _stored(archive: zipfile.ZipFile, name: str, packed: bool = False) -> bytes:

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from openmagvit2.checkpoint.reader_errors import reader_errors
 from openmagvit2.errors import UserError
 
 # Classes in files of trainers that hold settings, callbacks and states of random numbers, not
@@ -107,24 +108,19 @@ def read_pickle(path: Path) -> Any:
         UserError: The file is broken, or wants a class or function that is not on the short list;
             the text names it.
     """
-    try:
-        _check_stored(path)
-        with _allowed(STAND_INS), warnings.catch_warnings():
-            warnings.simplefilter('ignore')  # on pickle protocols that torch then refuses
-            return torch.load(path, 'cpu', weights_only=True, mmap=zipfile.is_zipfile(path))
-    except UserError:
-        raise
-    except Exception as error:  # a broken file can fail in any way
-        wanted = _wanted(path, str(error))
-        if wanted:
-            raise UserError(
-                f'Checkpoint {path} cannot be read safely: it wants `{wanted}`, which could run '
-                f'code. Refused.'
-            ) from None
-        raise UserError(
-            f'Checkpoint {path} cannot be read safely: it is damaged, or no file of torch.save '
-            f'({_reason(error)}); fetch it again.'
-        ) from error
+    with reader_errors(path, 'file of torch.save'):
+        archive = zipfile.is_zipfile(path)
+        if archive:
+            with zipfile.ZipFile(path) as parts:
+                check_stored(parts)
+        try:
+            with _allowed(STAND_INS), warnings.catch_warnings():
+                warnings.simplefilter('ignore')  # about pickle protocols that torch then refuses
+                return torch.load(path, 'cpu', weights_only=True, mmap=archive)
+        except Exception as error:
+            if wanted := _wanted(path, str(error)):
+                raise UserError(f'it wants `{wanted}`, which could run code. Refused') from error
+            raise
 
 
 def _wanted(path: Path, text: str) -> str:
@@ -134,40 +130,16 @@ def _wanted(path: Path, text: str) -> str:
     return _named(path) if 'Unsupported operand' in text else ''
 
 
-def _reason(error: Exception) -> str:
-    """Return what is wrong with a file that torch cannot read."""
-    # torch's own advice, to load without the check, comes first in its text.
-    found = re.search(r'WeightsUnpickler error:\s*(.+)', str(error))
-    first = found.group(1) if found else str(error).strip().partition('\n')[0]
-    first = first.partition('. ')[0]
-    # A single word is a key or nothing, and these are torch's words for any file but its own.
-    if ' ' in first and not first.startswith(('Unsupported operand', '[enforce fail')):
-        return first
-    return f'{type(error).__name__}{f": {first}" if first else ""}'
-
-
-def _check_stored(path: Path) -> None:
-    """Check that a zip file is not compressed, as torch.save writes it.
+def check_stored(archive: zipfile.ZipFile) -> None:
+    """Raise UserError if an entry of a zip file is compressed, which torch.save never does.
 
     A compressed file of some kilobytes could unpack to more than the memory.
-
-    Raises:
-        UserError: It is compressed.
     """
-    if not path.is_file() or not zipfile.is_zipfile(path):
-        return
-    with zipfile.ZipFile(path) as archive:
-        check_archive(archive, path)
-
-
-def check_archive(archive: zipfile.ZipFile, path: Path) -> None:
-    """Raise UserError if a part of a zip file is compressed; ``path`` names it in the message."""
-    packed = [part for part in archive.infolist() if part.compress_type != zipfile.ZIP_STORED]
-    if packed:
-        raise UserError(
-            f'Checkpoint {path} cannot be read safely: {packed[0].filename} in it is compressed, '
-            f'which torch.save never does. Refused.'
-        )
+    for entry in archive.infolist():
+        if entry.compress_type != zipfile.ZIP_STORED:
+            raise UserError(
+                f'{entry.filename} in it is compressed, which torch.save never does. Refused'
+            )
 
 
 def _named(path: Path) -> str:

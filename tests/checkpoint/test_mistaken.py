@@ -86,10 +86,10 @@ def test_files_of_other_kinds(tmp_path, name, content, message):
 @pytest.mark.parametrize(
     ('content', 'message'),
     [
-        (bytes(range(200, 256)), r'it is damaged, or no file of torch.save \('),
-        (torn(), r'it is damaged, or no file of torch.save \(PytorchStreamReader failed'),
+        (bytes(range(200, 256)), r'it is damaged, or not a file of torch.save \('),
+        (torn(), r'it is damaged, or not a file of torch.save \(PytorchStreamReader failed'),
         # A first byte of msgpack's maps, but no key after it.
-        (b'\x89\x01' + bytes(30), r'it is damaged, or no file of torch.save \('),
+        (b'\x89\x01' + bytes(30), r'it is damaged, or not a file of torch.save \('),
     ],
 )
 def test_anything_else(tmp_path, content, message):

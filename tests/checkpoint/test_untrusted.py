@@ -32,7 +32,7 @@ def test_a_cut_file_is_one_sentence(tmp_path):
     torch.save(STATE, tmp_path / 'x.pth')
     data = (tmp_path / 'x.pth').read_bytes()
     (tmp_path / 'x.pth').write_bytes(data[: len(data) // 2])
-    with pytest.raises(UserError, match='no file of torch.save') as info:
+    with pytest.raises(UserError, match='not a file of torch.save') as info:
         read_checkpoint(tmp_path / 'x.pth')
     assert '. ' not in str(info.value) and str(info.value).endswith('; fetch it again.')
 
