@@ -33,7 +33,7 @@ def opened(content: Any, source: str) -> dict:
     """
     if not isinstance(content, dict):
         return dict(state_dict=content)
-    names = dict.fromkeys([*COMMON, *(converter.container for converter in converters())])
+    names = dict.fromkeys([*COMMON, *(next(iter(c.entries)) for c in converters())])
     name = next((name for name in names if isinstance(content.get(name), dict)), None)
     if name is not None:
         rest = {key: value for key, value in content.items() if key != name}
@@ -121,7 +121,8 @@ def joined(content: dict) -> dict:
     beside the first one, as ``beside.<entry>.<name>`` in it.
     """
     state, found = content['state_dict'], _inside(content)
-    entries = {entry for c in converters() if c.beside and c.detects(state) for entry in c.beside}
+    systems = [c for c in converters() if len(c.entries) > 1 and c.detects(state)]
+    entries = {entry for c in systems for entry in list(c.entries)[1:]}
     parts = sorted(entries & found.keys())
     more = {f'{BESIDE}{entry}.{name}': x for entry in parts for name, x in content[entry].items()}
     rest = {key: value for key, value in content.items() if key not in ('state_dict', *parts)}
@@ -134,13 +135,14 @@ def packed(state: dict[str, Tensor], converter: Converter) -> dict:
     """
     if converter.bare:
         return state
-    parts: dict[str, dict[str, Tensor]] = {converter.container: {}}
+    first = next(iter(converter.entries))
+    content: dict[str, dict[str, Tensor]] = {first: {}}
     for name, tensor in state.items():
-        entry, own = converter.container, name
+        entry, own = first, name
         if name.startswith(BESIDE):
             entry, own = name.removeprefix(BESIDE).split('.', 1)
-        parts.setdefault(entry, {})[converter.prefixes.get(entry, '') + own] = tensor
-    return parts
+        content.setdefault(entry, {})[converter.entries[entry] + own] = tensor
+    return content
 
 
 def behind(state: dict[str, Any], begin: str) -> dict[str, Any]:

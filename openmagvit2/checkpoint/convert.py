@@ -178,14 +178,12 @@ def _made(
     those of a part with a file of its own that is not among the ``official`` ones.
     """
     state: dict[str, Tensor] = {}
-    absent = tuple(
-        beginning
-        for beginnings in converter.separate.values()
-        for beginning in beginnings
-        if not any(name.startswith(beginnings) for name in official)
-    )
+    without: tuple[str, ...] = ()
+    if not any(name.startswith(converter.tokenizer) for name in official):
+        without += converter.tokenizer
+    if converter.averages and not averaged:
+        without += (converter.averages,)
     for lost in converter.lost(model):
-        without = absent if averaged or not converter.averages else (*absent, converter.averages)
         fill = {name: x for name, x in lost.fill.items() if not name.startswith(without)}
         state |= fill
         report.add(lost.label, len(fill), f'filled in: {lost.why}')

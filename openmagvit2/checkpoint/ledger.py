@@ -138,13 +138,17 @@ class Ledger:
 
     def _drop_training(self) -> None:
         """Drop the discriminator, with its averages, where the config or the file has none."""
-        configured = 'discriminator' in dict(self.model.named_children())
-        only, averages = self.converter.training_only, self.converter.averages or ()
-        raw = [name for name in self.state if not name.startswith(averages)]
-        if configured and any(name.startswith(only) for name in raw):
+        official = self.converter.discriminator
+        if official is None:
             return
+        prefixes = ['discriminator.', official]
+        configured = 'discriminator' in dict(self.model.named_children())
+        if configured and any(name.startswith(tuple(prefixes)) for name in self.state):
+            return
+        if self.converter.averages:
+            prefixes.append(self.converter.average(official))
         why = f'dropped: {"the file" if configured else "the config"} has no discriminator'
-        for prefix in only:
+        for prefix in prefixes:
             self._drop(prefix, [name for name in self.left if name.startswith(prefix)], why)
 
     def _drop(self, group: str, names: Sequence[str], action: str) -> None:

@@ -59,8 +59,7 @@ class Bsq(Converter):
         'quantize.group_basis',
     )
     averages = f'beside.{EMA}.'
-    beside = (EMA,)
-    prefixes = {'state_dict': 'module.', EMA: 'module.module.'}
+    entries = {'state_dict': 'module.', EMA: 'module.module.'}
 
     def detects(self, state: dict[str, Tensor]) -> bool:
         return 'encoder.conv1.weight' in state and 'quant_embed.weight' in state
@@ -74,13 +73,7 @@ class Bsq(Converter):
                 lambda x: _patches(x, model),
                 lambda x: x.flatten(1),
             ),
-            Lost(
-                lambda name: name.removeprefix(self.averages).startswith('quantize.'),
-                'powers of two, which follow from the bits; made anew on the way back',
-                label='places of bits',
-                fill=self._places(model),
-            ),
-            Lost('discriminator.', 'official discriminators have another layout'),
+            Lost(self._powers(model), 'follow from the bits', label='powers of two'),
         ]
 
     def misfit(self, model: Any) -> str | None:
@@ -88,10 +81,7 @@ class Bsq(Converter):
         spherical = getattr(model.quantizer, 'spherical', False)
         return None if spherical else 'quantizer that is not binary and spherical'
 
-    def average(self, official: str) -> str:
-        return self.averages + official
-
-    def _places(self, model: Any) -> dict[str, Tensor]:
+    def _powers(self, model: Any) -> dict[str, Tensor]:
         """Return the buffers of the quantizer, in raw weights and in averages."""
         bits = model.quantizer.num_bits
         sizes = {'basis': bits, 'group_basis': bits // model.quantizer.entropy_groups}

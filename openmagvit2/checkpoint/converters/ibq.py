@@ -5,6 +5,7 @@ See docs/reference/specification.md, Index backpropagation.
 
 from torch import Tensor, nn
 
+from openmagvit2.checkpoint.converters.base import other_class
 from openmagvit2.checkpoint.converters.open_magvit2 import DROPPED, OpenMagvit2
 from openmagvit2.checkpoint.converters.rules import Rename, Rule, Under
 from openmagvit2.checkpoint.converters.taming import CONVOLUTION, NETWORKS
@@ -39,11 +40,9 @@ class Ibq(OpenMagvit2):
         return any(name.startswith(names) for name in state)
 
     def rules(self, model: nn.Module) -> list[Rule]:
-        tokenizer = (*NETWORKS, Rename('discriminator.', 'loss.discriminator.'))
+        tokenizer = (*NETWORKS, Rename('discriminator.', self.discriminator))
         return [*(TRANSFORMER if is_generator(model) else tokenizer), *DROPPED]
 
     def misfit(self, model: nn.Module) -> str | None:
         """Return a quantizer of another kind: other systems have the same names."""
-        quantizer = tokenizer_of(model).quantizer
-        kinds = [cls.__name__ for cls in type(quantizer).__mro__]
-        return None if 'IBQ' in kinds else f'quantizer {kinds[0]}'
+        return other_class('quantizer', tokenizer_of(model).quantizer, 'IBQ')

@@ -4,12 +4,13 @@ See docs/reference/specification.md, VAR.
 """
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor, nn
 
 from openmagvit2.checkpoint.converters.base import Converter, bit_values
-from openmagvit2.checkpoint.converters.rules import UNKEPT, Link, Lost, Rule, first_link
+from openmagvit2.checkpoint.converters.rules import Adapt, Link, Lost, Rule
 from openmagvit2.checkpoint.converters.taming import CNN
 from openmagvit2.registry import CONVERTERS
 
@@ -26,7 +27,7 @@ class Infinity(Converter):
     stage = 'tokenizer'
     configs = ('tiny/infinity_32',)
     marks = (*MASKS, 'encoder.conv_in.conv.', 'decoder.conv_in.conv.')
-    container = 'vae'
+    entries = {'vae': ''}
 
     def unified(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """Give names their inner ``.conv`` or ``.norm``, which some files leave out."""
@@ -34,14 +35,12 @@ class Infinity(Converter):
 
     def rules(self, model: nn.Module) -> list[Rule]:
         return [
-            _Deeper(),
+            Adapt(CNN, _inner),
             Lost(
-                MASKS.__contains__,
-                'powers of two, which nothing reads; made anew on the way back',
+                dict.fromkeys(MASKS, bit_values(model.quantizer.width)),
+                'powers of two that the official code never reads',
                 label='masks of bits',
-                fill={name: bit_values(model.quantizer.width) for name in MASKS},
             ),
-            *UNKEPT,
         ]
 
     def misfit(self, model: Any) -> str | None:
@@ -51,12 +50,8 @@ class Infinity(Converter):
         return None if scales and not tensors else 'another quantizer'
 
 
-class _Deeper(Rule):
-    """Names of the networks."""
-
-    def link(self, name: str) -> Link | None:
-        found = first_link(CNN, name)
-        return found and Link(found.ours, tuple(map(_deeper, found.official)))
+def _inner(link: Link) -> Link:
+    return replace(link, official=tuple(map(_deeper, link.official)))
 
 
 def _deeper(name: str) -> str:

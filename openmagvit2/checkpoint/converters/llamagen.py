@@ -9,15 +9,15 @@ import torch
 from torch import nn
 
 from openmagvit2.checkpoint.converters.base import Converter, count
-from openmagvit2.checkpoint.converters.rules import NO_LECAM, Lost, Rename, Rule
+from openmagvit2.checkpoint.converters.rules import Lost, Rename, Rule
 from openmagvit2.checkpoint.converters.taming import TABLE, table_misfit
 from openmagvit2.registry import CONVERTERS
 
 MIDDLE = ('block_1', 'attn_1', 'block_2')
 USED = Lost(
-    'quantize.codebook_used',
+    {'quantize.codebook_used': torch.zeros(65536, device='cpu')},
     'tokens of the last steps of a training, for its log',
-    fill={'quantize.codebook_used': torch.zeros(65536, device='cpu')},
+    label='quantize.codebook_used',
 )
 
 
@@ -28,13 +28,11 @@ class LlamaGen(Converter):
     stage = 'tokenizer'
     configs = ('tiny/llamagen_vq_32',)
     marks = ('encoder.conv_blocks.', 'decoder.conv_blocks.')
-    container = 'model'
-    beside = ('discriminator',)
-    training_only = ('discriminator.', 'beside.discriminator.')
+    discriminator = 'beside.discriminator.'
+    entries = {'model': '', 'discriminator': ''}
 
     def rules(self, model: Any) -> list[Rule]:
-        discriminator = Rename('discriminator.', 'beside.discriminator.')
-        return [*_tokenizer(model), discriminator, NO_LECAM, USED]
+        return [*_tokenizer(model), Rename('discriminator.', self.discriminator), USED]
 
     def misfit(self, model: Any) -> str | None:
         """Return a quantizer of another kind: other systems have the same names."""

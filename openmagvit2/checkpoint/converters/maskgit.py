@@ -10,7 +10,6 @@ from torch import Tensor
 
 from openmagvit2.checkpoint.converters.base import Converter, count
 from openmagvit2.checkpoint.converters.rules import (
-    UNKEPT,
     Convert,
     Lost,
     Rename,
@@ -43,12 +42,12 @@ class MaskGit(Converter):
         'params.decoder.',
         'params.quantizer.',
     )
-    separate = {'tokenizer': ('params.encoder.', 'params.decoder.', 'params.quantizer.')}
+    tokenizer = ('params.encoder.', 'params.decoder.', 'params.quantizer.')
 
     def rules(self, model: Any) -> list[Rule]:
         """See :meth:`Converter.rules`; a tokenizer of another kind is lost."""
         if not is_generator(model):
-            return [*_tokenizer(model), *UNKEPT]
+            return _tokenizer(model)
         own = _tokenizer(model.tokenizer)
         tokenizer: Rule = Lost('tokenizer.', "not of MaskGIT's kind", label='tokenizer')
         if all(first_link(own, name) for name in model.tokenizer.state_dict()):

@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from openmagvit2.checkpoint.converters.base import Converter
-from openmagvit2.checkpoint.converters.rules import UNKEPT, Rename, Rule, Under
+from openmagvit2.checkpoint.converters.rules import Rename, Rule, Under
 from openmagvit2.registry import CONVERTERS
 
 # MaskGIT's convolutional networks in torch.
@@ -31,7 +31,6 @@ class MaskGitTorch(Converter):
             Rename('quantizer.embedding.weight', 'quantize.embedding.weight'),
             Under('encoder.', 'encoder.', MASKGIT),
             Under('decoder.', 'decoder.', MASKGIT),
-            *UNKEPT,
         ]
 
     def misfit(self, model: nn.Module) -> str | None:

@@ -122,7 +122,7 @@ class OmniTokenizer(Converter):
         'image_discriminator.',
         'video_discriminator.',
     )
-    training_only = ('image_discriminator.',)
+    discriminator = 'image_discriminator.'
 
     def detects(self, state: dict[str, Tensor]) -> bool:
         return 'encoder.to_patch_emb_first_frame.1.weight' in state
@@ -173,19 +173,13 @@ def _without_place(model: Any) -> list[Rule]:
         Derived(shifts, 'shift of norms, which is zero'),
         Derived(offsets, 'table of offsets'),
         Lost(
-            frames.__contains__,
+            frames,
             'of videos: an image has one frame, whose attention is its value; neutral on the '
             'way back',
             label='queries and keys over frames',
-            fill=frames,
         ),
-        Lost(
-            others.__contains__,
-            'norms that the official code never reads',
-            label='context_norm',
-            fill=others,
-        ),
-        Lost('codebook.codebook_usage', 'counts, which nothing reads', fill=counts),
+        Lost(others, 'norms that the official code never reads', label='context_norm'),
+        Lost(counts, 'counts, which nothing reads', label='codebook.codebook_usage'),
     ]
 
 

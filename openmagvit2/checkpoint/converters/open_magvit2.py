@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from openmagvit2.checkpoint.converters.base import Converter
-from openmagvit2.checkpoint.converters.rules import NO_LECAM, Lost, Rename, Rule, Under
+from openmagvit2.checkpoint.converters.rules import Lost, Rename, Rule, Under
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.registry import CONVERTERS
 
@@ -35,13 +35,7 @@ DROPPED = (
     Lost(
         'loss.perceptual_loss.', 'perceptual network: its own file is read when a training starts'
     ),
-    NO_LECAM,
-    Lost(
-        SCALARS.__contains__,
-        'decay and count: settings of the config',
-        label='model_ema (scalars)',
-        fill=SCALARS,
-    ),
+    Lost(SCALARS, 'decay and count: settings of the config', label='model_ema (scalars)'),
     Lost(lambda name: '.kv_cache.' in name, 'left by a sampling run', label='kv_cache'),
 )
 
@@ -66,7 +60,7 @@ class OpenMagvit2(Converter):
         'quant_conv.',
         'post_quant_conv.',
     )
-    training_only = ('discriminator.', 'loss.discriminator.', 'model_ema.lossdiscriminator')
+    discriminator = 'loss.discriminator.'
 
     def rules(self, model: nn.Module) -> list[Rule]:
         return [*(TWO + TRANSFORMER if is_generator(model) else TOKENIZER), *DROPPED]

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from openmagvit2.checkpoint.converters.base import Converter
-from openmagvit2.checkpoint.converters.rules import NO_TOKENIZER, Convert, Rename, Rule, squeeze
+from openmagvit2.checkpoint.converters.rules import Convert, Rename, Rule, squeeze
 from openmagvit2.registry import CONVERTERS
 
 OURS, OFFICIAL = 'backbone.blocks.{i}.', 'blocks.{i}.'
@@ -52,7 +52,6 @@ class Rar(Converter):
 
     def rules(self, model: nn.Module) -> list[Rule]:
         return [
-            NO_TOKENIZER,
             squeeze('backbone.start', 'cls_token', (0, 1)),
             *(squeeze(f'backbone.{a}.weight', b, (0,)) for a, b in TABLES),
             shared_table('embeddings.weight', model.head.vocab_sizes[0]),

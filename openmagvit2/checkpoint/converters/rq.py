@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from openmagvit2.checkpoint.converters.base import Converter
 from openmagvit2.checkpoint.converters.rules import (
-    NO_LECAM,
     Change,
     Convert,
     Rename,
@@ -60,28 +59,23 @@ class Rq(Converter):
         'head_mlp.',
         'classifier.layer_norm.',
     )
-    beside = ('discriminator',)
-    training_only = ('discriminator.', 'beside.discriminator.')
-    separate = {
-        'tokenizer': (
-            'encoder.',
-            'decoder.',
-            'quantizer.',
-            'quant_conv.',
-            'post_quant_conv.',
-            'beside.',
-        )
-    }
+    discriminator = 'beside.discriminator.'
+    tokenizer = (
+        'encoder.',
+        'decoder.',
+        'quantizer.',
+        'quant_conv.',
+        'post_quant_conv.',
+        'beside.',
+    )
+    entries = {'state_dict': '', 'discriminator': ''}
 
     def rules(self, model: nn.Module) -> list[Rule]:
         if is_generator(model):
             tokenizer = Under('tokenizer.', '', _tokenizer(model.tokenizer.quantizer))
             return [tokenizer, *TRANSFORMER]
-        return [
-            *_tokenizer(model.quantizer),
-            Rename('discriminator.', 'beside.discriminator.'),
-            NO_LECAM,
-        ]
+        discriminator = Rename('discriminator.', self.discriminator)
+        return [*_tokenizer(model.quantizer), discriminator]
 
     def misfit(self, model: Any) -> str | None:
         """Return a quantizer without a table of running averages for all depths."""

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from openmagvit2.checkpoint.converters.base import Converter, bit_values
-from openmagvit2.checkpoint.converters.rules import UNKEPT, Derived, Rename, Rule, squeeze
+from openmagvit2.checkpoint.converters.rules import Derived, Rename, Rule, squeeze
 from openmagvit2.checkpoint.converters.taming import CNN
 from openmagvit2.registry import CONVERTERS
 
@@ -28,7 +28,7 @@ class ShowO(Converter):
     marks = ('encoder.quant_conv.', 'decoder.post_quant_conv.', 'quantize.power_vals')
 
     def rules(self, model: nn.Module) -> list[Rule]:
-        return [*PROJECTIONS, *CNN, *_table(model), *UNKEPT]
+        return [*PROJECTIONS, *CNN, *_table(model)]
 
     def misfit(self, model: nn.Module) -> str | None:
         """Return a quantizer that is not binary, or of another order of bits."""

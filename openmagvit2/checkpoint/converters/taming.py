@@ -2,6 +2,7 @@
 
 from torch import nn
 
+from openmagvit2.checkpoint.converters.base import other_class
 from openmagvit2.checkpoint.converters.rules import Rename, Rule, join_qkv, squeeze
 
 # A middle without attention has two blocks.
@@ -49,9 +50,8 @@ def table_misfit(tokenizer: nn.Module, *, unit: bool) -> str | None:
     """
     parts = dict(tokenizer.named_children())
     quantizer = parts['quantizer']
-    kinds = [cls.__name__ for cls in type(quantizer).__mro__]
-    if kinds[0] != 'VQ':
-        return f'quantizer {kinds[0]}'
+    if kind := other_class('quantizer', quantizer, 'VQ', exact=True):
+        return kind
     if getattr(quantizer, 'l2_norm', None) is not unit:
         return f'quantizer of {"other" if unit else "unit"} vectors'
     # MaskGIT's have none.

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from openmagvit2.checkpoint.converters.base import Converter
 from openmagvit2.checkpoint.converters.maskgit_torch import MASKGIT
-from openmagvit2.checkpoint.converters.rules import UNKEPT, Lost, Rename, Rule, Under, squeeze
+from openmagvit2.checkpoint.converters.rules import Lost, Rename, Rule, Under, squeeze
 from openmagvit2.registry import CONVERTERS
 
 BLOCK = (
@@ -65,7 +65,7 @@ class TiTok(Converter):
 
     def rules(self, model: nn.Module) -> list[Rule]:
         pixels = 'decoder.head.conv_out.weight' in model.state_dict()
-        return [*PAIR, *(PIXELS if pixels else CODES), *UNKEPT]
+        return [*PAIR, *(PIXELS if pixels else CODES)]
 
     def misfit(self, model: nn.Module) -> str | None:
         """Return the reshape of the encoder's output, which no tensor shows."""

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from openmagvit2.checkpoint.converters.base import Converter
 from openmagvit2.checkpoint.converters.rar import shared_table
 from openmagvit2.checkpoint.converters.rules import (
-    NO_TOKENIZER,
     Lost,
     Rename,
     Rule,
@@ -81,4 +80,4 @@ class TiTokMasked(Converter):
     def rules(self, model: nn.Module) -> list[Rule]:
         skips = any(name.startswith('backbone.skips.') for name in model.state_dict())
         own, table = (UVIT, 'embeddings.weight') if skips else (BERT, TABLE)
-        return [NO_TOKENIZER, shared_table(table, model.head.vocab_sizes[0]), *own]
+        return [shared_table(table, model.head.vocab_sizes[0]), *own]

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from openmagvit2.checkpoint.converters.base import Converter
 from openmagvit2.checkpoint.converters.rules import (
-    UNKEPT,
     Derived,
     Lost,
     Rename,
@@ -70,9 +69,7 @@ class Var(Converter):
         'word_embed.',
         'head_nm.',
     )
-    separate = {
-        'tokenizer': ('encoder.', 'decoder.', 'quantize.', 'quant_conv.', 'post_quant_conv.')
-    }
+    tokenizer = ('encoder.', 'decoder.', 'quantize.', 'quant_conv.', 'post_quant_conv.')
     bare = True
     nested = ('trainer.var_wo_ddp', 'trainer.vae_local')
 
@@ -92,8 +89,8 @@ class Var(Converter):
 
     def rules(self, model: nn.Module) -> list[Rule]:
         if not is_generator(model):
-            return [*TOKENIZER, *self._lost(model.quantizer)]
-        return [*TRANSFORMER, *self._lost(model.tokenizer.quantizer), *_derived(model)]
+            return [*TOKENIZER, _hits(model.quantizer)]
+        return [*TRANSFORMER, _hits(model.tokenizer.quantizer), *_derived(model)]
 
     def misfit(self, model: nn.Module) -> str | None:
         """Return a quantizer without the convolutions of a multi-scale one."""
@@ -101,10 +98,11 @@ class Var(Converter):
         found = any(name.startswith('quantizer.phi.') for name in tokenizer.state_dict())
         return None if found else 'quantizer without convolutions of scales'
 
-    def _lost(self, quantizer: Any) -> list[Rule]:
-        hits = 'counts of codes in their training, which nothing reads; zero on the way back'
-        zeros = torch.zeros(len(quantizer.scales), quantizer.codebook_sizes[0], device='cpu')
-        return [Lost(HITS, hits, fill={HITS: zeros}), *UNKEPT]
+
+def _hits(quantizer: Any) -> Rule:
+    why = 'counts of codes in their training, which nothing reads; zero on the way back'
+    zeros = torch.zeros(len(quantizer.scales), quantizer.codebook_sizes[0], device='cpu')
+    return Lost({HITS: zeros}, why, label=HITS)
 
 
 def _derived(model: nn.Module) -> list[Rule]:

@@ -79,7 +79,6 @@ class VitVqgan(Converter):
             *RULES,
             Derived(tables, 'table of positions', tolerance=1e-5),
             Lost('loss.', 'losses and their networks: of the training, not of the model'),
-            Lost('discriminator.', 'official discriminators see other pixels'),
         ]
 
 
@@ -98,7 +97,6 @@ class VitVqganGpt(Converter):
     def rules(self, model: nn.Module) -> list[Rule]:
         ours, attention = 'backbone.blocks.{i}.', f'{GPT}attn.'
         return [
-            Lost('tokenizer.', 'has a file of its own', label='tokenizer'),
             Rename('class_embedding.weight', 'transformer.tok_emb_cond.weight'),
             Rename('head.embeddings.0.weight', 'transformer.tok_emb_code.weight'),
             Convert(

@@ -52,7 +52,7 @@ class Vqgan(OpenMagvit2):
 
     def rules(self, model: nn.Module) -> list[Rule]:
         if not is_generator(model):
-            discriminator = Rename('discriminator.', 'loss.discriminator.')
+            discriminator = Rename('discriminator.', self.discriminator)
             return [*NETWORKS, discriminator, *DROPPED]
         return [*TRANSFORMER, *_masks(model), *DROPPED]
 
