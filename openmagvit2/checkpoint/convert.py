@@ -14,8 +14,7 @@ from openmagvit2.checkpoint.spill import Spill
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.errors import UserError
 
-# Prefixes of names that occur only in checkpoints of ours; encoders and decoders have the same
-# names in both.
+# Prefixes of names that only our checkpoints have; names of encoders and decoders may be equal.
 ONLY_OURS = ('discriminator.', 'lecam.', 'backbone.', 'head.', 'class_embedding.', 'tokenizer.')
 
 
@@ -30,19 +29,19 @@ def to_ours(
 
     Args:
         state: Tensors by official name.
-        model: What the config builds; on the meta device it costs nothing.
-        weights: 'both': raw weights as ``state_dict``, averages as ``ema_state_dict``; 'raw' or
-            'ema': that one as ``state_dict``.
-        converter: The system's converter; default: chosen by names and model.
-        spill: Takes the tensors that are computed; in memory by default.
+        model: The model that the config builds; on the meta device it needs no memory.
+        weights: 'both' for raw weights as ``state_dict`` and averages as ``ema_state_dict``; 'raw'
+            or 'ema' for one of them as ``state_dict``.
+        converter: The system's converter; by default the one that fits the names and the model.
+        spill: Stores computed tensors in a file; by default they stay in memory.
 
     Raises:
-        UserError: A tensor is missing, misshaped, or unexpected; averages are wanted and there are
-            none.
+        UserError: A tensor is missing, misshaped or unexpected; or ``weights`` is 'ema' and there
+            are no averages.
     """
     if is_ours(dict(state_dict=state), model):
         raise UserError(
-            'The file is a checkpoint of ours already; --to official goes the other way.'
+            'The file is a checkpoint of ours already; convert it back with --to official.'
         )
     converter = converter or choose(model, state)
     state = converter.unified(state)
@@ -52,7 +51,7 @@ def to_ours(
     raw = ledger.take(links, 'raw')
     averaged: dict[str, Tensor] = {}
     if converter.averages and any(name.startswith(converter.averages) for name in state):
-        # Averages are taken only of parts with raw weights.
+        # Only parts with raw weights get averages.
         averaged = ledger.take(_averages(links, model, converter, raw), 'averages')
     ledger.account()
     generator = is_generator(model)
@@ -76,16 +75,14 @@ def to_official(
     converter: Converter | None = None,
     spill: Spill | None = None,
 ) -> tuple[dict, Report]:
-    """Convert a checkpoint of ours to ``dict(state_dict=…)`` with official names; the arguments
-    are those of :func:`to_ours`.
+    """Convert one of our checkpoints to ``dict(state_dict=…)`` with official names.
 
-    Raises:
-        UserError: As :func:`to_ours`.
+    The arguments and the errors are those of :func:`to_ours`.
     """
     state = checkpoint['state_dict']
     if is_official(state):
         raise UserError(
-            'The file is an official one already; without --to official it becomes ours.'
+            'The file is an official one already; convert it to ours without --to official.'
         )
     converter = converter or choose(model)
     links = converter.links(model)
@@ -94,7 +91,7 @@ def to_official(
     ledger.account()
     averaged: dict[str, Tensor] = {}
     if converter.averages and checkpoint.get('ema_state_dict') and not is_generator(model):
-        # The averages of a part may have buffers; official ones do not.
+        # Our averages may include buffers; official ones do not.
         kept = _averages(links, model, converter, raw)
         ledger.left = dict(checkpoint['ema_state_dict'])
         averaged = ledger.take(_own(kept), 'averages')
@@ -114,7 +111,7 @@ def to_official(
 
 
 def is_ours(checkpoint: dict, model: nn.Module) -> bool:
-    """Return whether a checkpoint is one of ours, also where that shows in no single name."""
+    """Return whether a checkpoint is one of ours, even if no single name tells."""
     state = checkpoint['state_dict']
     if is_official(state):
         return False
@@ -126,11 +123,11 @@ def is_ours(checkpoint: dict, model: nn.Module) -> bool:
 
 
 def _check_system(converter: Converter, model: nn.Module, state: dict[str, Tensor]) -> None:
-    """Raise Misfit if the file is of the converter's system, and the model is not."""
+    """Raise Misfit if the file belongs to the converter's system and the model does not."""
     homeless = converter.homeless(model)
     if homeless and converter.detects(state):
         problem = (
-            f'The file is of another system than this config: its layout has no place for '
+            f'The file belongs to another system than this config: its layout has no place for '
             f'{homeless[0]} ({len(homeless)} such).'
         )
         raise Misfit(problem, converter, state)
@@ -139,7 +136,7 @@ def _check_system(converter: Converter, model: nn.Module, state: dict[str, Tenso
 def _averages(
     links: Sequence[Link], model: nn.Module, converter: Converter, raw: dict[str, Tensor]
 ) -> list[Link]:
-    """Return links for the averages of the parameters in ``raw``; a generator has none."""
+    """Return links for the averages of the parameters in ``raw``; none for a generator."""
     if is_generator(model):
         return []
     parameters = {name for name, _ in model.named_parameters()}
@@ -151,14 +148,14 @@ def _averages(
 
 
 def _own(links: Sequence[Link]) -> list[Link]:
-    """Link each tensor of ours to its own name."""
+    """Return links from each of our tensors to itself."""
     return [Link((name,), (name,)) for link in links for name in link.ours]
 
 
 def _named(
     links: Sequence[Link], tensors: dict[str, Tensor], spill: Spill | None
 ) -> dict[str, Tensor]:
-    """Convert tensors of ours to official names."""
+    """Convert our tensors to official ones, by name."""
     state: dict[str, Tensor] = {}
     for link in links:
         if all(name in tensors for name in link.ours):
@@ -174,8 +171,9 @@ def _made(
     averaged: bool,
     report: Report,
 ) -> dict[str, Tensor]:
-    """Make the official tensors that ours do not have: those of averages if there are any, and not
-    those of a part with a file of its own that is not among the ``official`` ones.
+    """Return official tensors that we do not keep, such as masks.
+
+    Those of averages and of a separate tokenizer are left out if the rest of these is.
     """
     state: dict[str, Tensor] = {}
     without: tuple[str, ...] = ()

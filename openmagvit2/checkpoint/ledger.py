@@ -1,4 +1,4 @@
-"""What becomes of each tensor of a file that is converted: none is dropped silently."""
+"""What a conversion does with each tensor of a file: none is dropped silently."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -18,12 +18,12 @@ OPTIONAL = ('discriminator.', 'tokenizer.')
 
 @dataclass
 class Report:
-    """The tensors of a file and what was done with them: (group, number, action)."""
+    """Groups of tensors and what was done with them: rows of (group, number, action)."""
 
     rows: list[tuple[str, int, str]] = field(default_factory=list)
 
     def add(self, group: str, count: int, action: str) -> None:
-        """Add a row; empty groups have none."""
+        """Add a row for a group that is not empty."""
         if count:
             self.rows.append((group, count, action))
 
@@ -35,33 +35,33 @@ class Report:
 
 
 class Misfit(UserError):
-    """A file of a system that is of another config.
+    """A file that belongs to another config.
 
     Args:
-        problem: What does not fit, a sentence.
-        converter: Converter of the system.
+        problem: A sentence that says what does not fit.
+        converter: The converter that was chosen for the file.
         state: All tensors of the file.
     """
 
     def __init__(self, problem: str, converter: Converter, state: dict[str, Tensor]) -> None:
         super().__init__(
-            f'{problem} Give the config that belongs to it; --list shows those of the official '
-            f'files.'
+            f'{problem} Give the config that belongs to it; --list shows the configs of the '
+            f'official files.'
         )
         self.problem, self.converter, self.state = problem, converter, state
 
 
 class Ledger:
-    """The tensors of a file, each of which is taken, is dropped for a reason, or is an error.
+    """The tensors of a file: each is converted, or dropped for a reason, or an error.
 
     Args:
-        converter: Knows the names of the system.
-        model: What the config builds.
+        converter: Converter of the system.
+        model: The model that the config builds.
         state: All tensors of the file.
-        spill: Takes the tensors that are computed; in memory by default.
+        spill: Stores computed tensors in a file; by default they stay in memory.
 
     Attributes:
-        left: Tensors of which nothing is decided yet.
+        left: Tensors that are neither converted nor dropped yet.
         report: What was done so far.
     """
 
@@ -77,17 +77,14 @@ class Ledger:
         self.report = Report()
 
     def take(self, links: Sequence[Link], what: str) -> dict[str, Tensor]:
-        """Convert tensors that are left to ours, but those of an optional part that is absent.
+        """Convert tensors and return them by our names.
 
         Args:
-            links: Which tensors become which.
+            links: Links of all tensors of the model; those of optional parts may be missing.
             what: Kind of the weights, for the report: 'raw' or 'averages'.
 
-        Returns:
-            Tensors by our names.
-
         Raises:
-            UserError: One is missing or misshaped.
+            UserError: A tensor is missing or misshaped.
         """
         there = [link for link in links if any(name in self.left for name in link.official)]
         absent = tuple(p for p in OPTIONAL if not any(link.ours[0].startswith(p) for link in there))
@@ -97,7 +94,7 @@ class Ledger:
         for link in present:
             tensors = [self.left.pop(name) for name in link.official]
             taken.update(zip(link.ours, changed(link.to_ours, tensors, self.spill), strict=True))
-        for group, count in _groups(taken, 'tokenizer.').items():
+        for group, count in _groups(taken).items():
             self.report.add(group, count, f'taken, {what}')
         for part in absent:
             count = sum(name.startswith(part) for link in links for name in link.ours)
@@ -118,10 +115,10 @@ class Ledger:
             raise Misfit(problem, self.converter, self.state)
 
     def account(self) -> None:
-        """Drop the tensors that are left, and report why.
+        """Drop all other tensors and report why.
 
         Raises:
-            UserError: Some belong to a network, which the config does not have.
+            UserError: A network in the file has tensors that the config does not have.
         """
         for lost in self.converter.lost(self.model):
             names = [name for name in self.left if lost.covers(name)]
@@ -133,11 +130,11 @@ class Ledger:
         if foreign:
             problem = f'The file has tensors that this config does not: {few(foreign)}.'
             raise Misfit(problem, self.converter, self.state)
-        for group, count in _groups(self.left, 'loss.').items():
+        for group, count in _groups(self.left).items():
             self.report.add(group, count, 'dropped: not part of the model')
 
     def _drop_training(self) -> None:
-        """Drop the discriminator, with its averages, where the config or the file has none."""
+        """Drop a discriminator and its averages if the config or the file has no discriminator."""
         official = self.converter.discriminator
         if official is None:
             return
@@ -158,11 +155,12 @@ class Ledger:
 
 
 def changed(change: Change, tensors: list[Tensor], spill: Spill | None) -> list[Tensor]:
-    """Apply one side of a link."""
+    """Convert tensors with one function of a link; store computed ones in ``spill``."""
     found = change(tensors)
     return found if spill is None else spill.keep(found, tensors)
 
 
-def _groups(names: Iterable[str], deep: str) -> Counter[str]:
-    """Count names by their first part, or by the first two if they begin with ``deep``."""
+def _groups(names: Iterable[str]) -> Counter[str]:
+    """Count names by their first part, by the first two in our tokenizers and official losses."""
+    deep = ('tokenizer.', 'loss.')
     return Counter('.'.join(n.split('.')[: 2 if n.startswith(deep) else 1]) for n in names)

@@ -1,4 +1,4 @@
-"""Reading of the shards of ``torch.distributed.checkpoint`` without executing anything in them."""
+"""Read the shards of ``torch.distributed.checkpoint`` without executing anything in them."""
 
 import io
 import pickle
@@ -18,9 +18,9 @@ from openmagvit2.checkpoint.untrusted import check_stored
 from openmagvit2.errors import UserError
 
 KIND = 'sharded checkpoint'
-# The files of a sharded checkpoint, finished or not.
+# Names of the files of a sharded checkpoint, finished or not.
 FILE = re.compile(r'__\d+_\d+\.distcp|\.metadata(\.tmp)?|(\.tmp-)?checkpoint\.pth(@.+)?')
-# What the pickle ``.metadata`` may name: classes that hold values, and dtypes.
+# Classes that the pickle ``.metadata`` may contain, besides dtypes; they only hold values.
 _CLASSES = {
     ('torch.distributed.checkpoint.metadata', name)
     for name in (
@@ -31,13 +31,13 @@ _CLASSES = {
 
 
 class SafeReader(FileSystemReader):
-    """torch's reader of a folder of shards, without the pickles that can execute code.
+    """torch's reader of a folder of shards, without pickles that could execute code.
 
     Args:
         path: The folder.
 
     Raises:
-        UserError: ``.metadata`` is damaged, or names other things than tensors.
+        UserError: ``.metadata`` is damaged, or needs other classes than those of tensors.
     """
 
     def __init__(self, path: Path) -> None:
@@ -56,11 +56,7 @@ class SafeReader(FileSystemReader):
         return found
 
     def check(self, expected: dict[str, Tensor]) -> None:
-        """Check shapes, and that each shard lies within a file of this folder.
-
-        Raises:
-            UserError: Something is missing or different.
-        """
+        """Raise UserError if tensors are missing or misshaped, or shards exceed their files."""
         with reader_errors(self.folder, KIND):
             if problem := self._problem(expected):
                 raise UserError(problem)
@@ -82,7 +78,7 @@ class SafeReader(FileSystemReader):
         for info in self.infos.values():
             name = info.relative_path
             if not FILE.fullmatch(name) or getattr(info, 'transform_descriptors', None):
-                return f'{name} is no file of shards'
+                return f'{name} is not a file of shards'
             if name not in sizes:
                 path = self.folder / name
                 sizes[name] = path.stat().st_size if path.is_file() else 0
@@ -91,14 +87,14 @@ class SafeReader(FileSystemReader):
         return ''
 
     def read(self, name: str, target: Tensor) -> None:
-        """Read one tensor by torch's plan: of a sharded target, what this process holds of it."""
+        """Read one tensor into ``target``; if that is sharded, only this process's part."""
         planner = DefaultLoadPlanner(flatten_state_dict=False)
         planner.set_up_planner({name: target}, self.metadata, True)
         plan = planner.create_local_plan()
         self.read_data(plan, planner)
 
     def read_data(self, plan: Any, planner: Any) -> Any:
-        """Read the parts of a plan, one after the other; none may be compressed."""
+        """Read the parts of a plan one by one; raise UserError if one is compressed."""
         for item in plan.items:
             info = self.infos[item.storage_index]
             with open(self.folder / info.relative_path, 'rb') as file:
@@ -132,13 +128,9 @@ def _layout(name: str) -> torch.layout:
 
 class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        """Return a class that ``.metadata`` may name.
-
-        Raises:
-            UserError: It names another one, whose call could run code.
-        """
+        """Return a class that ``.metadata`` may contain; raise UserError for any other."""
         if module.startswith('pathlib') and name in ('PosixPath', 'WindowsPath'):
-            # Where it was written, which is not used.
+            # The folder where it was written; not used.
             return PurePosixPath
         if (module, name) == ('torch.serialization', '_get_layout'):
             return _layout

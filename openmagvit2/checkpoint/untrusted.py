@@ -1,4 +1,4 @@
-"""Reading of pickles from other programs without executing anything in them."""
+"""Read pickles of other programs without executing anything in them."""
 
 import pickletools
 import re
@@ -15,10 +15,10 @@ import torch
 from openmagvit2.checkpoint.reader_errors import reader_errors
 from openmagvit2.errors import UserError
 
-# Classes in files of trainers that hold settings, callbacks and states of random numbers, not
-# weights, and types that settings name. They are replaced by objects that do nothing.
+# Names in files of trainers that belong to settings, callbacks and states of random generators, not
+# to weights. They are replaced by classes that do nothing.
 HARMLESS = (
-    # How pickles of protocol 2 write bytes.
+    # Pickles of protocol 2 write bytes with it.
     '_codecs.encode',
     'argparse.Namespace',
     'builtins.bool',
@@ -49,7 +49,7 @@ HARMLESS = (
     'pytorch_lightning.utilities.parsing.AttributeDict',
     'typing.Any',
 )
-# What torch says of a class or function that it does not allow.
+# torch's messages about a class or function that it does not allow.
 REFUSED = re.compile(
     r'(?:GLOBAL|global) `?([\w.]+)`? was not an allowed'
     r'|Trying to (?:load|call) unsupported GLOBAL ([\w.]+)'
@@ -57,7 +57,7 @@ REFUSED = re.compile(
 
 
 class _Inert:
-    """Replacement for a class: accepts any arguments and state, and keeps nothing."""
+    """Replacement for a class; accepts any arguments and any state, and keeps nothing."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         pass
@@ -67,7 +67,7 @@ class _Inert:
 
 
 class _InertDict:
-    """Replacement for a class of dicts: torch's unpickler fills true dicts only."""
+    """Replacement for a subclass of dict; torch's unpickler fills plain and ordered dicts only."""
 
     NAMES = ('AttributeDict', 'defaultdict')
 
@@ -89,7 +89,7 @@ STAND_INS = [_stand_in(name) for name in HARMLESS]
 
 @contextmanager
 def _allowed(classes: list[type]) -> Iterator[None]:
-    """Allow classes for ``weights_only`` inside; torch 2.4 has no context manager for this."""
+    """Allow classes with ``weights_only``; torch 2.4 has no context manager for this."""
     before = torch.serialization.get_safe_globals()
     torch.serialization.add_safe_globals(classes)
     try:
@@ -100,13 +100,13 @@ def _allowed(classes: list[type]) -> Iterator[None]:
 
 
 def read_pickle(path: Path) -> Any:
-    """Read a ``torch.save`` file: tensors, plain values, and inert objects for other leftovers.
+    """Read tensors and plain values from a file of ``torch.save``.
 
     Tensors of a zip file are mapped, not read, so only those that are used need memory.
 
     Raises:
-        UserError: The file is broken, or wants a class or function that is not on the short list;
-            the text names it.
+        UserError: The file is damaged, or needs a class or function that is not allowed; the
+            message names it.
     """
     with reader_errors(path, 'file of torch.save'):
         archive = zipfile.is_zipfile(path)
@@ -124,7 +124,7 @@ def read_pickle(path: Path) -> Any:
 
 
 def _wanted(path: Path, text: str) -> str:
-    """Return the classes and functions that torch's error ``text`` is about; '' if it is not."""
+    """Return the classes and functions that torch's error ``text`` is about; may be empty."""
     if found := REFUSED.search(text):
         return found[1] or found[2]
     return _named(path) if 'Unsupported operand' in text else ''
@@ -143,9 +143,9 @@ def check_stored(archive: zipfile.ZipFile) -> None:
 
 
 def _named(path: Path) -> str:
-    """Name the classes and functions in a pickle of a newer protocol, without executing it.
+    """Return the classes and functions in a pickle of protocol 4 or 5, without executing it.
 
-    torch does not read such a pickle safely.
+    torch refuses such a pickle before it looks at them.
     """
     if zipfile.is_zipfile(path):
         try:
@@ -171,7 +171,7 @@ def _named(path: Path) -> str:
             elif isinstance(argument, str):
                 strings.append(argument)
     except ValueError:
-        pass  # cut off
+        pass  # truncated
     return ', '.join(
         sorted(
             name

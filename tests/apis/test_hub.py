@@ -122,12 +122,12 @@ def test_generator_in_shards_keeps_its_samples_settings_and_names(tmp_path):
         ('model.encoder.chanels', 32, 'chanels'),
         ('weights', 3, 'weights'),
         ('model.encoder.channels', float('nan'), 'channels must be a plain value'),
-        ('model.encoder.channels', 10**30, 'channels is 10+, which is no size'),
+        ('model.encoder.channels', 10**30, 'channels is 10+, beyond 16777216'),
         ('model.encoder.channels', 32 * 10**5, 'does not fit this config'),
         ('model.encoder.channels', -32, 'channels must be a whole number from 1, got -32'),
-        ('model.encoder.num_res_blocks', 10**9, 'num_res_blocks is 10+, which is no size'),
-        ('model.encoder.num_res_blocks', 10**7, 'num_res_blocks is 10+; 128 are the most'),
-        ('model.decoder.channel_multipliers', [1] * 999, 'has 999 entries; 128 are the most'),
+        ('model.encoder.num_res_blocks', 10**9, 'num_res_blocks is 10+, beyond 16777216'),
+        ('model.encoder.num_res_blocks', 10**7, 'num_res_blocks is 10+, more than 128'),
+        ('model.decoder.channel_multipliers', [1] * 999, 'has 999 entries, more than 128'),
         ('model.encoder.channel_multipliers', [1] * 70_000, 'channel_multipliers has 70000'),
         ('model.quantizer.type', 'PatchGAN', 'PatchGAN'),
     ],
@@ -290,7 +290,7 @@ def test_pipes_and_devices_are_not_read(folder, name, kind):
         os.mkfifo(folder / name)
     else:
         (folder / name).symlink_to('/dev/zero')
-    with pytest.raises(UserError, match=f'{name} (is no file|does not exist)'):
+    with pytest.raises(UserError, match=f'{name} (is not a file|does not exist)'):
         Tokenizer.from_pretrained(folder, device='cpu')
 
 

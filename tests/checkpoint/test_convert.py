@@ -175,7 +175,7 @@ def test_weights_choose(model):
         ),
         (
             lambda s: s.update({'encoder.conv_out.bias': torch.zeros(8).to(torch.float8_e5m2)}),
-            'encoder.conv_out.bias is float8_e5m2, which is not kept here; convert it to float32',
+            'encoder.conv_out.bias is float8_e5m2, which is not supported; convert it to float32',
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""Cosmos' discrete image tokenizers, TorchScript archives of encoder, decoder or both.
+"""Cosmos' discrete image tokenizers: TorchScript archives of encoder, decoder or both.
 
 See docs/reference/specification.md, Show-o and Cosmos.
 """
@@ -16,13 +16,13 @@ from openmagvit2.registry import CONVERTERS
 
 
 def _float32(link: Link) -> Link:
-    """Convert official tensors to float32; those of the archives are in half precision."""
+    """Return a link that converts official tensors, which may be in half precision, to float32."""
     return replace(link, to_ours=lambda tensors: [x.float() for x in link.to_ours(tensors)])
 
 
 @CONVERTERS.register_module()
 class Cosmos(Converter):
-    """A tokenizer around finite scalar codes; the way back has the names of the official class."""
+    """Tokenizers with FSQ; the names on the way back are those of the official class."""
 
     stage = 'tokenizer'
     configs = ('tiny/cosmos_32',)
@@ -32,12 +32,12 @@ class Cosmos(Converter):
         return [Adapt(NETWORKS, _float32), *_buffers(model)]
 
     def misfit(self, model: nn.Module) -> str | None:
-        """Return a quantizer of another kind."""
+        """Return a quantizer of another class."""
         return other_class('quantizer', model.quantizer, 'FSQ')
 
 
 def _buffers(model: nn.Module) -> list[Rule]:
-    """Return what archives have beside their weights: wavelets, levels and table of codes."""
+    """Return the rule for the buffers of the archives: wavelets, levels and table of codes."""
     levels = model.quantizer.levels
     if math.prod(levels) > 2**20:
         return []

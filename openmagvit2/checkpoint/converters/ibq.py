@@ -1,4 +1,4 @@
-"""IBQ's files, written by Lightning: tokenizers, and transformers that contain theirs.
+"""IBQ's tokenizers and transformers, files of Lightning.
 
 See docs/reference/specification.md, Index backpropagation.
 """
@@ -27,8 +27,9 @@ TRANSFORMER = (
 
 @CONVERTERS.register_module()
 class Ibq(OpenMagvit2):
-    """Tokenizers with a table and 1x1 convolutions around it, and transformers over its rows with
-    modulated norms.
+    """Tokenizers with a table between 1x1 convolutions, and transformers with modulated norms.
+
+    The file of a transformer contains its tokenizer.
     """
 
     configs = ('tiny/ibq_32', 'tiny/ar_ibq_32')
@@ -44,5 +45,5 @@ class Ibq(OpenMagvit2):
         return [*(TRANSFORMER if is_generator(model) else tokenizer), *DROPPED]
 
     def misfit(self, model: nn.Module) -> str | None:
-        """Return a quantizer of another kind: other systems have the same names."""
+        """Return a quantizer of another class, because other systems have the same names."""
         return other_class('quantizer', tokenizer_of(model).quantizer, 'IBQ')

@@ -1,4 +1,4 @@
-"""Files of Infinity's multi-scale bitwise tokenizer.
+"""Infinity's multi-scale bitwise tokenizers.
 
 See docs/reference/specification.md, VAR.
 """
@@ -14,7 +14,7 @@ from openmagvit2.checkpoint.converters.rules import Adapt, Link, Lost, Rule
 from openmagvit2.checkpoint.converters.taming import CNN
 from openmagvit2.registry import CONVERTERS
 
-# Convolutions and norms lie one level deeper than ours, in most files.
+# In most files, convolutions and norms are one level deeper than ours.
 LAYERS = 'conv_in|conv_out|conv1|conv2|nin_shortcut|norm1|norm2|norm_out|(?:down|up)sample\\.conv'
 SHORT = re.compile(rf'((?:en|de)coder\.(?:.+\.)?(?:{LAYERS}))\.(weight|bias)')
 MASKS = tuple(f'{part}.lfq.mask' for part in ('quantizer', 'quantize'))
@@ -22,7 +22,7 @@ MASKS = tuple(f'{part}.lfq.mask' for part in ('quantizer', 'quantize'))
 
 @CONVERTERS.register_module()
 class Infinity(Converter):
-    """Tokenizers, a state dict named ``vae``; the transformers need a text encoder."""
+    """Tokenizers only: the transformers need a text encoder."""
 
     stage = 'tokenizer'
     configs = ('tiny/infinity_32',)
@@ -30,7 +30,7 @@ class Infinity(Converter):
     entries = {'vae': ''}
 
     def unified(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Give names their inner ``.conv`` or ``.norm``, which some files leave out."""
+        """Add the inner ``.conv`` or ``.norm`` to names, which some files leave out."""
         return {_deeper(name): tensor for name, tensor in state.items()}
 
     def rules(self, model: nn.Module) -> list[Rule]:
@@ -44,7 +44,7 @@ class Infinity(Converter):
         ]
 
     def misfit(self, model: Any) -> str | None:
-        """Return a quantizer that is not bitwise over several scales."""
+        """Return a quantizer that is not bitwise and multi-scale."""
         scales, learned = getattr(model.quantizer, 'scales', None), list(model.quantizer.children())
         tensors = any(part.state_dict() for part in learned)
         return None if scales and not tensors else 'another quantizer'

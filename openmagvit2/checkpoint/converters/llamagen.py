@@ -1,4 +1,4 @@
-"""LlamaGen's files: tokenizers.
+"""LlamaGen's tokenizers.
 
 See docs/reference/specification.md, LlamaGen.
 """
@@ -16,14 +16,14 @@ from openmagvit2.registry import CONVERTERS
 MIDDLE = ('block_1', 'attn_1', 'block_2')
 USED = Lost(
     {'quantize.codebook_used': torch.zeros(65536, device='cpu')},
-    'tokens of the last steps of a training, for its log',
+    'tokens of the last training steps, for the log',
     label='quantize.codebook_used',
 )
 
 
 @CONVERTERS.register_module()
 class LlamaGen(Converter):
-    """Tokenizers with unit codes, whose levels are listed in the order of execution."""
+    """Tokenizers with codes of unit length, whose levels are numbered in the order of execution."""
 
     stage = 'tokenizer'
     configs = ('tiny/llamagen_vq_32',)
@@ -35,12 +35,12 @@ class LlamaGen(Converter):
         return [*_tokenizer(model), Rename('discriminator.', self.discriminator), USED]
 
     def misfit(self, model: Any) -> str | None:
-        """Return a quantizer of another kind: other systems have the same names."""
+        """Return a part of another kind, because other systems have the same names."""
         return table_misfit(model, unit=True)
 
 
 def _tokenizer(tokenizer: nn.Module) -> list[Rule]:
-    """Return rules of a tokenizer; entry 0 of the decoder is the level of lowest resolution."""
+    """Return the rules; block 0 of the official decoder is the level of lowest resolution."""
     rules: list[Rule] = [
         Rename(f'{part}.mid.{name}.', f'{part}.mid.{i}.')
         for part in ('encoder', 'decoder')

@@ -1,4 +1,4 @@
-"""MaskGIT's tokenizer and transformer, two files written by flax.
+"""MaskGIT's tokenizer and transformer, two files of flax.
 
 See docs/reference/specification.md, MaskGIT.
 """
@@ -28,9 +28,9 @@ BLOCK = 'backbone.blocks.{i}.'
 
 @CONVERTERS.register_module()
 class MaskGit(Converter):
-    """Two files that, given together, become one of ours.
+    """Files of tokenizer and transformer, which may be converted together.
 
-    A transformer may also have a tokenizer of another kind, which official files cannot hold.
+    The tokenizer of a transformer may be of another kind; then it is not converted.
     """
 
     configs = ('tiny/maskgit_32_official', 'tiny/maskgit_vq_32')
@@ -45,7 +45,7 @@ class MaskGit(Converter):
     tokenizer = ('params.encoder.', 'params.decoder.', 'params.quantizer.')
 
     def rules(self, model: Any) -> list[Rule]:
-        """See :meth:`Converter.rules`; a tokenizer of another kind is lost."""
+        """See :meth:`Converter.rules`."""
         if not is_generator(model):
             return _tokenizer(model)
         own = _tokenizer(model.tokenizer)
@@ -92,7 +92,7 @@ class MaskGit(Converter):
 
 
 def _tokenizer(model: Any) -> list[Rule]:
-    """Return rules of the convolutional tokenizer: flax numbers its layers in their order."""
+    """Return the rules of the tokenizer; flax numbers its layers in order."""
     names = model.state_dict()
     levels = count(names, r'encoder\.down\.(\d+)\.')
     per_level = count(names, r'encoder\.down\.0\.block\.(\d+)\.')
@@ -119,7 +119,7 @@ def _tokenizer(model: Any) -> list[Rule]:
 
 
 def _conv(ours: str, official: str) -> list[Rule]:
-    """Return rules of a convolution; flax orders its axes height, width, input, output."""
+    """Return the rules of a convolution; flax orders its axes height, width, input, output."""
     return [
         permute(f'{ours}.weight', f'{official}.kernel', (3, 2, 0, 1)),
         Rename(f'{ours}.bias', f'{official}.bias'),
@@ -132,7 +132,7 @@ def _heads(x: Tensor, heads: int, axis: int) -> Tensor:
 
 
 def _linear(ours: str, official: str) -> list[Rule]:
-    """Return rules of a linear layer; flax stores its weight transposed."""
+    """Return the rules of a linear layer; flax stores its weight transposed."""
     return [
         permute(f'{ours}.weight', f'{official}.kernel', (1, 0)),
         Rename(f'{ours}.bias', f'{official}.bias'),

@@ -1,4 +1,4 @@
-"""ViT-VQGAN's tokenizers and transformers, Lightning files of thuanz123/enhancing-transformers.
+"""ViT-VQGAN's tokenizers and transformers, files of thuanz123/enhancing-transformers.
 
 See docs/reference/specification.md, ViT-VQGAN.
 """
@@ -54,7 +54,7 @@ GPT_BLOCK = (
 
 @CONVERTERS.register_module()
 class VitVqgan(Converter):
-    """Tokenizers of patches; the discriminator of a file stays behind."""
+    """Tokenizers of patches."""
 
     stage = 'tokenizer'
     configs = ('tiny/vit_vqgan_32',)
@@ -78,13 +78,13 @@ class VitVqgan(Converter):
         return [
             *RULES,
             Derived(tables, 'table of positions', tolerance=1e-5),
-            Lost('loss.', 'losses and their networks: of the training, not of the model'),
+            Lost('loss.', 'losses and their networks, not part of the model'),
         ]
 
 
 @CONVERTERS.register_module()
 class VitVqganGpt(Converter):
-    """Transformers of the public code's second stage, of which no file was published."""
+    """Transformers of the second stage; no file was published."""
 
     stage = 'generator'
     configs = ('tiny/vit_vqgan_ar_32',)
@@ -113,6 +113,6 @@ class VitVqganGpt(Converter):
         ]
 
     def misfit(self, model: nn.Module) -> str | None:
-        """Return the mixing that all official transformers have."""
+        """Return the missing mixing over time, which all official transformers have."""
         mixing = 'backbone.blocks.0.attention.mixing.weight' in model.state_dict()
         return None if mixing else 'backbone.time_mixing=False'
