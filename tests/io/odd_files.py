@@ -185,7 +185,7 @@ def refused() -> dict[str, tuple[bytes, str]]:
     jpeg, png = (encoded(Image.fromarray(noise), kind) for kind in ('JPEG', 'PNG'))
     return {
         'float.tif': (encoded(numbers, 'TIFF'), 'floating-point numbers (mode F)'),
-        'long.tif': (encoded(integers, 'TIFF'), 'integers of 32 bits (mode I)'),
+        'long.tif': (encoded(integers, 'TIFF'), '32-bit integers (mode I)'),
         'cut.jpg': (jpeg[: len(jpeg) // 2], 'truncated'),
         'cut too.png': (png[: len(png) // 2], ''),
         'bomb.png': (png_header(10_000, 10_000), 'more than 89478485 pixels'),

@@ -55,7 +55,7 @@ def test_a_link_to_nothing_is_reported(tmp_path, monkeypatch):
     (tmp_path / 'part').symlink_to(tmp_path / 'gone')
     (tmp_path / 'b.png').symlink_to(tmp_path / 'gone.png')
     assert names(tmp_path) == ['a.png', 'b.png']
-    assert logged == [f'{tmp_path / "part"} links to nothing and is passed over.']
+    assert logged == [f'{tmp_path / "part"} is a broken link and is skipped.']
 
 
 def test_what_is_no_file_is_no_image(tmp_path):
@@ -102,7 +102,7 @@ def test_an_existing_path_is_no_pattern(tmp_path, monkeypatch):
     ('path', 'message'),
     [
         ('nothing.png', 'nothing.png does not exist.'),
-        ('nothing*.png', 'nothing.*png does not exist, and as a pattern it matches no image.'),
+        ('nothing*.png', 'nothing.*png does not exist and, as a pattern, matches no images.'),
         ('empty', 'Folder empty holds no images .*.jpg'),
     ],
 )

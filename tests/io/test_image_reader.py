@@ -62,7 +62,7 @@ def test_integers_are_16_bits_where_the_format_has_no_more(tmp_path):
     """As older versions of Pillow open PNG; a plain PGM has them in every version."""
     (tmp_path / 'x.pgm').write_bytes(b'P5 2 1 65535\n' + bytes([0, 0, 200, 7]))
     assert read_image(tmp_path / 'x.pgm')[0, :, 0].tolist() == [0, 200]
-    with pytest.raises(UnreadableImage, match='integers of 32 bits'):
+    with pytest.raises(UnreadableImage, match='32-bit integers'):
         read_image(Image.new('I', (2, 2), 300))
 
 
@@ -91,7 +91,7 @@ def test_colours(background, colour):
 
 @pytest.mark.parametrize('background', ['whitte', '', (1, 2), (1, 2, 256), (0.5, 0, 0), None, 7])
 def test_what_is_no_colour(background):
-    with pytest.raises(UserError, match='background=.* is no colour; give a name or a code'):
+    with pytest.raises(UserError, match='background=.* is not a color; give a name or a code'):
         to_colour(background)
 
 
