@@ -57,7 +57,7 @@ CONFIG = f'{ROOT}/configs/tiny/fsq_32.py fsq.pth'
         (f'tokenize_dataset {CONFIG} --out=', '--out: a value is empty'),
         (f"reconstruct {FSQ} '' --out-dir o", 'fsq.pth: a value is empty'),
         # Numbers.
-        (f'sample {AR} --device meta', 'a device without memory computes nothing'),
+        (f'sample {AR} --device meta', 'the meta device computes nothing'),
         (f'tokenize_dataset {CONFIG} --out t --num-workers -1', 'whole number from 0, got -1'),
         (f'tokenize_dataset {CONFIG} --out t --num-workers 99999', 'more than this machine can'),
         (f'tokenize_dataset {CONFIG} --out t --crops random:²', 'N from 1 to 10000, got'),
@@ -72,9 +72,9 @@ CONFIG = f'{ROOT}/configs/tiny/fsq_32.py fsq.pth'
         ('evaluate_npz a b --features TimmFeatures --features-options model=5', 'must be a string'),
         ('evaluate_npz a.npz images --out ./a.npz', './a.npz: this is a set that is read'),
         ('benchmark lfq --device nope', '--device nope cannot be used here'),
-        ('plot a --smooth 0', "argument --smooth: '0' is no whole number from 1"),
-        ('benchmark lfq --threads -1', "argument --threads: '-1' is no whole number from 1"),
-        ('benchmark lfq --repeats 0', "argument --repeats: '0' is no whole number from 1"),
+        ('plot a --smooth 0', "argument --smooth: '0' is not a positive integer"),
+        ('benchmark lfq --threads -1', "argument --threads: '-1' is not a positive integer"),
+        ('benchmark lfq --repeats 0', "argument --repeats: '0' is not a positive integer"),
         # What is there twice, or would be read and written.
         (f'test {CONFIG} --metrics psnr,psnr --work-dir t', 'PSNR would be measured twice'),
         (f'test {CONFIG} --metrics usage,usage --work-dir t', 'CodebookUsage would be measured'),
