@@ -101,13 +101,13 @@ def _to_tensor(image: ImageLike, background: Colour) -> Tensor:
 
 def _array_to_tensor(array: np.ndarray) -> Tensor:
     gray = array.ndim == 2
-    colour = array.ndim == 3 and array.shape[2] in (1, 3)
-    if not (gray or colour) or (array.dtype != np.uint8 and array.dtype.kind != 'f'):
+    color = array.ndim == 3 and array.shape[2] in (1, 3)
+    if not (gray or color) or (array.dtype != np.uint8 and array.dtype.kind != 'f'):
         raise UserError(
             f'An image as an array must be uint8 or floats, (H, W, 3), or gray as (H, W, 1) or '
             f'(H, W), got {array.dtype} {array.shape}.'
         )
-    if colour:
+    if color:
         array = array.transpose(2, 0, 1)
     # Copied, because arrays may be read-only, of any byte order, or have negative strides.
     kind = np.uint8 if array.dtype == np.uint8 else np.float32

@@ -86,13 +86,13 @@ def read_picture(
     Raises:
         UnreadableImage: The source is not an image, or a damaged, too large or unsupported one.
     """
-    colour = to_colour(background)
+    color = to_colour(background)
     name = name or (os.fspath(source) if isinstance(source, (str, os.PathLike)) else 'in memory')
     try:
         image, orientation = _decode(source)
     except Exception as error:  # Pillow raises errors of many types
         raise UnreadableImage(name, *_why(error, source)) from error
-    rgb = _to_rgb(image, colour, name)
+    rgb = _to_rgb(image, color, name)
     return rgb.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else rgb
 
 
@@ -161,7 +161,7 @@ def _why(error: Exception, source: Source) -> tuple[str, str]:
     return str(error) or type(error).__name__, remedy
 
 
-def _to_rgb(image: Image.Image, colour: tuple[int, int, int], name: str) -> Image.Image:
+def _to_rgb(image: Image.Image, color: tuple[int, int, int], name: str) -> Image.Image:
     if image.mode == 'F' or image.mode.startswith('I'):
         image = _eight_bits(image, name)
     if image.mode == 'LAB':
@@ -170,7 +170,7 @@ def _to_rgb(image: Image.Image, colour: tuple[int, int, int], name: str) -> Imag
         image = image.convert(image.mode.upper())
     if _is_transparent(image):
         image = image.convert('RGBA')
-        canvas = Image.new('RGB', image.size, colour)
+        canvas = Image.new('RGB', image.size, color)
         canvas.paste(image, mask=image)
         return canvas
     return image if image.mode == 'RGB' else image.convert('RGB')

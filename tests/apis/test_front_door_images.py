@@ -1,4 +1,4 @@
-"""What the API accepts: arrays, tensors, indices, and files, some of them broken."""
+"""Arrays, tensors, indices and files that the API accepts or refuses."""
 
 import warnings
 
@@ -177,7 +177,7 @@ def test_a_broken_file_among_others(tokenizer, tmp_path):
 
 @pytest.mark.parametrize('value', [float('nan'), float('inf')])
 def test_damaged_weights_give_no_indices(value):
-    """They would look like any others."""
+    """Indices of damaged weights would look like any others."""
     tokenizer = Tokenizer.from_config('tiny/lfq_32')
     list(tokenizer.model.encoder.parameters())[-1].data[0] = value
     with pytest.raises(UserError, match='NaN or infinite numbers for these images: the weights'):

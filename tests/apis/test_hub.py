@@ -1,4 +1,4 @@
-"""Model folders: they load again after saving, and nothing in a stranger's folder is executed."""
+"""Model folders load again after saving, and nothing in a stranger's folder is executed."""
 
 import json
 import os
@@ -105,7 +105,7 @@ def test_generator_in_shards_keeps_its_samples_settings_and_names(tmp_path):
     again = Generator.from_pretrained(tmp_path, device='cpu')
     np.testing.assert_array_equal(again.sample([3, 7], seed=1), generator.sample([3, 7], seed=1))
     assert again.sampling == generator.sampling and again.class_names[3] == 'class 3'
-    # A smaller model in the same folder leaves no part of the first.
+    # Saving a smaller model in the same folder removes all parts of the first.
     generator.save_pretrained(tmp_path)
     assert not list(tmp_path.glob('model-*')) and not list(tmp_path.glob('*.index.json'))
 
@@ -177,7 +177,7 @@ def test_the_config_in_a_checkpoint_imports_no_module(tokenizer, tmp_path, monke
 
 @pytest.mark.parametrize('kind', ['os.system', 'subprocess.getoutput', 'SubTokenSampler'])
 def test_hostile_sampling_runs_nothing(tmp_path, kind):
-    """A dotted name in the settings of the sampling would be imported and called."""
+    """A dotted name in the settings for sampling would be imported and called."""
     Generator.from_config('tiny/ar_32', device='cpu').save_pretrained(tmp_path / 'model')
     file, target = tmp_path / 'model' / 'config.json', tmp_path / 'executed'
     config = json.loads(file.read_text())
@@ -284,7 +284,7 @@ def test_model_given_alone_has_no_config(tokenizer, tmp_path):
 @pytest.mark.parametrize('name', ['config.json', 'model.safetensors'])
 @pytest.mark.parametrize('kind', ['pipe', 'device'])
 def test_pipes_and_devices_are_not_read(folder, name, kind):
-    """A pipe would be waited for, and a device has no end."""
+    """Reading a pipe would wait, and reading a device would never end."""
     (folder / name).unlink()
     if kind == 'pipe':
         os.mkfifo(folder / name)

@@ -1,4 +1,4 @@
-"""Weights under an entry, or with a prefix, that belongs to no known system."""
+"""Weights under an entry or with a prefix that no known system uses."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Which files are images, in which order, and what a command line names."""
+"""Which files are images, in which order, and which ones a command line names."""
 
 import os
 import sys
@@ -32,7 +32,7 @@ def test_all_endings_in_any_case(tmp_path):
 
 
 def test_order_is_folder_by_folder_by_code_points(tmp_path):
-    # 'e' with an accent, in the two ways that file systems store it.
+    # 'e' with an accent, in both forms that file systems store.
     touch(tmp_path, 'a-b.png', 'a/b.png', 'B.png', '10.png', '2.png', 'e\u0301b.png', '\xe9a.png')
     found = ['10.png', '2.png', 'B.png', 'a/b.png', 'a-b.png', '\xe9a.png', 'e\u0301b.png']
     assert names(tmp_path) == found
@@ -69,7 +69,7 @@ def test_only_our_own_grid_is_left_out(tmp_path):
     save_grid([[PIXEL]], tmp_path)
     with pytest.raises(UserError, match='holds no images'):
         find_images(tmp_path)
-    # Under another name it is wanted.
+    # With another name, it is an image.
     (tmp_path / 'renamed.png').write_bytes((tmp_path / 'grid.png').read_bytes())
     assert names(tmp_path) == ['renamed.png']
     Image.fromarray(PIXEL).save(tmp_path / 'grid.png')
