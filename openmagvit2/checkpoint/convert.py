@@ -7,13 +7,14 @@ from torch import Tensor, nn
 
 from openmagvit2.checkpoint.converters import Converter, choose, is_official
 from openmagvit2.checkpoint.converters.rules import Link
-from openmagvit2.checkpoint.ledger import Ledger, Misfit, Report, changed
 from openmagvit2.checkpoint.loading import TRAINING_ONLY
 from openmagvit2.checkpoint.names import official_names
 from openmagvit2.checkpoint.spill import Spill
 from openmagvit2.checkpoint.stages import is_generator
+from openmagvit2.checkpoint.transfer import Misfit, Report, Transfer, changed
 from openmagvit2.errors import UserError
 
+NO_AVERAGES = 'The file has no averaged weights; convert it with --weights raw or both.'
 # Prefixes of names that only our checkpoints have; names of encoders and decoders may be equal.
 ONLY_OURS = ('discriminator.', 'lecam.', 'backbone.', 'head.', 'class_embedding.', 'tokenizer.')
 
@@ -46,26 +47,23 @@ def to_ours(
     converter = converter or choose(model, state)
     state = converter.unified(state)
     _check_system(converter, model, state)
-    ledger = Ledger(converter, model, state, spill)
+    transfer = Transfer(converter, model, state, spill)
     links = converter.links(model)
-    raw = ledger.take(links, 'raw')
+    raw = transfer.take(links, 'raw')
     averaged: dict[str, Tensor] = {}
     if converter.averages and any(name.startswith(converter.averages) for name in state):
         # Only parts with raw weights get averages.
-        averaged = ledger.take(_averages(links, model, converter, raw), 'averages')
-    ledger.account()
-    generator = is_generator(model)
+        averaged = transfer.take(_averages(links, model, converter, raw), 'averages')
+    transfer.drop_remaining()
     if weights == 'ema' and not averaged:
-        raise UserError(
-            'The file has no averaged weights (model_ema.*): convert it with --weights raw or both.'
-        )
-    if converter.averages and not averaged and not generator:
-        ledger.report.add('averages', 1, 'not in the file: raw weights only')
-    if weights == 'both':
-        content = dict(state_dict=raw)
-        return (content | dict(ema_state_dict=averaged) if averaged else content), ledger.report
+        raise UserError(NO_AVERAGES)
+    if converter.averages and not averaged and not is_generator(model):
+        transfer.report.add('averages', 1, 'not in the file: raw weights only')
     # Buffers have no average.
-    return dict(state_dict=raw if weights == 'raw' else raw | averaged), ledger.report
+    content = dict(state_dict=raw | averaged if weights == 'ema' else raw)
+    if weights == 'both' and averaged:
+        content['ema_state_dict'] = averaged
+    return content, transfer.report
 
 
 def to_official(
@@ -86,28 +84,25 @@ def to_official(
         )
     converter = converter or choose(model)
     links = converter.links(model)
-    ledger = Ledger(converter, model, state)
-    raw = ledger.take(_own(links), 'raw')
-    ledger.account()
+    transfer = Transfer(converter, model, state)
+    raw = transfer.take(_own(links), 'raw')
+    transfer.drop_remaining()
     averaged: dict[str, Tensor] = {}
     if converter.averages and checkpoint.get('ema_state_dict') and not is_generator(model):
         # Our averages may include buffers; official ones do not.
         kept = _averages(links, model, converter, raw)
-        ledger.left = dict(checkpoint['ema_state_dict'])
-        averaged = ledger.take(_own(kept), 'averages')
+        transfer.remaining = dict(checkpoint['ema_state_dict'])
+        averaged = transfer.take(_own(kept), 'averages')
     if weights == 'ema':
         if not averaged:
-            raise UserError(
-                'The file has no averaged weights (ema_state_dict): convert it with --weights '
-                'raw or both.'
-            )
+            raise UserError(NO_AVERAGES)
         raw, averaged = raw | averaged, {}
     both = bool(averaged) and weights == 'both'
     official = _named(links, raw, spill)
-    official |= _made(converter, model, official, both, ledger.report)
+    official |= _made(converter, model, official, both, transfer.report)
     if both:
         official |= _named(_averages(links, model, converter, raw), averaged, spill)
-    return dict(state_dict=official), ledger.report
+    return dict(state_dict=official), transfer.report
 
 
 def is_ours(checkpoint: dict, model: nn.Module) -> bool:

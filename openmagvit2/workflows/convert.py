@@ -22,11 +22,11 @@ from openmagvit2.checkpoint import (
 )
 from openmagvit2.checkpoint.containers import packed
 from openmagvit2.checkpoint.converters import Converter, choose
-from openmagvit2.checkpoint.ledger import Misfit, Report
 from openmagvit2.checkpoint.names import fitted
 from openmagvit2.checkpoint.sharded import is_sharded
 from openmagvit2.checkpoint.spill import Spill
 from openmagvit2.checkpoint.stages import is_generator
+from openmagvit2.checkpoint.transfer import Misfit, Report
 from openmagvit2.errors import UserError
 from openmagvit2.io import make_folder, usable, usable_text
 from openmagvit2.workflows.resembling import advice

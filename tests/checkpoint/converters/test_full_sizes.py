@@ -7,8 +7,8 @@ import pytest
 from openmagvit2.apis import init_model
 from openmagvit2.checkpoint import to_official, to_ours
 from openmagvit2.checkpoint.converters import choose
-from openmagvit2.checkpoint.ledger import Misfit
 from openmagvit2.checkpoint.stages import is_generator
+from openmagvit2.checkpoint.transfer import Misfit
 from openmagvit2.workflows.resembling import advice
 
 VAE = {

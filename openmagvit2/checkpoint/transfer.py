@@ -1,4 +1,4 @@
-"""What a conversion does with each tensor of a file: none is dropped silently."""
+"""Transfer the tensors of a file to new names: none is dropped silently."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -51,8 +51,8 @@ class Misfit(UserError):
         self.problem, self.converter, self.state = problem, converter, state
 
 
-class Ledger:
-    """The tensors of a file: each is converted, or dropped for a reason, or an error.
+class Transfer:
+    """The tensors of a file on their way: each is converted, dropped for a reason, or an error.
 
     Args:
         converter: Converter of the system.
@@ -61,7 +61,7 @@ class Ledger:
         spill: Stores computed tensors in a file; by default they stay in memory.
 
     Attributes:
-        left: Tensors that are neither converted nor dropped yet.
+        remaining: Tensors that are neither converted nor dropped yet.
         report: What was done so far.
     """
 
@@ -73,7 +73,7 @@ class Ledger:
         spill: Spill | None = None,
     ) -> None:
         self.converter, self.model, self.state, self.spill = converter, model, state, spill
-        self.left = dict(state)
+        self.remaining = dict(state)
         self.report = Report()
 
     def take(self, links: Sequence[Link], what: str) -> dict[str, Tensor]:
@@ -86,13 +86,13 @@ class Ledger:
         Raises:
             UserError: A tensor is missing or misshaped.
         """
-        there = [link for link in links if any(name in self.left for name in link.official)]
-        absent = tuple(p for p in OPTIONAL if not any(link.ours[0].startswith(p) for link in there))
+        found = [link for link in links if any(name in self.remaining for name in link.official)]
+        absent = tuple(p for p in OPTIONAL if not any(link.ours[0].startswith(p) for link in found))
         present = [link for link in links if not link.ours[0].startswith(absent)]
         self._check(present, what)
         taken: dict[str, Tensor] = {}
         for link in present:
-            tensors = [self.left.pop(name) for name in link.official]
+            tensors = [self.remaining.pop(name) for name in link.official]
             taken.update(zip(link.ours, changed(link.to_ours, tensors, self.spill), strict=True))
         for group, count in _groups(taken).items():
             self.report.add(group, count, f'taken, {what}')
@@ -106,34 +106,34 @@ class Ledger:
         for link in links:
             expected = link.to_official([own[name].detach().to('meta') for name in link.ours])
             for name, tensor in zip(link.official, expected, strict=True):
-                absent = name not in self.left
-                fault = 'missing' if absent else unfit(self.left[name], tensor)
+                missing = name not in self.remaining
+                fault = 'missing' if missing else unfit(self.remaining[name], tensor)
                 wrong += [f'{name} is {fault}'] if fault else []
         if wrong:
             kind = 'raw weights' if what == 'raw' else what
             problem = f'The file does not fit this config ({kind}): {few(wrong)}.'
             raise Misfit(problem, self.converter, self.state)
 
-    def account(self) -> None:
+    def drop_remaining(self) -> None:
         """Drop all other tensors and report why.
 
         Raises:
             UserError: A network in the file has tensors that the config does not have.
         """
         for lost in self.converter.lost(self.model):
-            names = [name for name in self.left if lost.covers(name)]
+            names = [name for name in self.remaining if lost.covers(name)]
             for name in names:
-                lost.check(name, self.left[name])
-            self._drop(lost.label, names, f'dropped: {lost.why}')
-        self._drop_training()
-        foreign = [name for name in self.left if name.startswith(self.converter.weights)]
+                lost.check(name, self.remaining[name])
+            self._drop(lost.label, names, lost.why)
+        self._drop_discriminator()
+        foreign = [name for name in self.remaining if name.startswith(self.converter.weights)]
         if foreign:
             problem = f'The file has tensors that this config does not: {few(foreign)}.'
             raise Misfit(problem, self.converter, self.state)
-        for group, count in _groups(self.left).items():
+        for group, count in _groups(self.remaining).items():
             self.report.add(group, count, 'dropped: not part of the model')
 
-    def _drop_training(self) -> None:
+    def _drop_discriminator(self) -> None:
         """Drop a discriminator and its averages if the config or the file has no discriminator."""
         official = self.converter.discriminator
         if official is None:
@@ -144,14 +144,14 @@ class Ledger:
             return
         if self.converter.averages:
             prefixes.append(self.converter.average(official))
-        why = f'dropped: {"the file" if configured else "the config"} has no discriminator'
+        why = f'{"the file" if configured else "the config"} has no discriminator'
         for prefix in prefixes:
-            self._drop(prefix, [name for name in self.left if name.startswith(prefix)], why)
+            self._drop(prefix, [name for name in self.remaining if name.startswith(prefix)], why)
 
-    def _drop(self, group: str, names: Sequence[str], action: str) -> None:
-        self.report.add(group.rstrip('.'), len(names), action)
+    def _drop(self, group: str, names: Sequence[str], why: str) -> None:
+        self.report.add(group.rstrip('.'), len(names), f'dropped: {why}')
         for name in names:
-            del self.left[name]
+            del self.remaining[name]
 
 
 def changed(change: Change, tensors: list[Tensor], spill: Spill | None) -> list[Tensor]:
