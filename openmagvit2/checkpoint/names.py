@@ -28,7 +28,7 @@ def unwrapped(content: dict, source: str) -> dict:
     for key in STATES:
         state = content.get(key) or {}
         names = {name: name.replace(COMPILED, '') for name in state}
-        prefixes = [COMPILED] if names and any(COMPILED in name for name in names) else []
+        prefixes = [COMPILED] if any(COMPILED in name for name in names) else []
         while names and all(name.startswith(PARALLEL) for name in names.values()):
             names = {name: own.removeprefix(PARALLEL) for name, own in names.items()}
             prefixes.append(PARALLEL)

@@ -124,7 +124,7 @@ def test_generator_in_shards_keeps_its_samples_settings_and_names(tmp_path):
         ('model.encoder.channels', float('nan'), 'channels must be a plain value'),
         ('model.encoder.channels', 10**30, 'channels is 10+, beyond 16777216'),
         ('model.encoder.channels', 32 * 10**5, 'does not fit this config'),
-        ('model.encoder.channels', -32, 'channels must be a whole number from 1, got -32'),
+        ('model.encoder.channels', -32, 'channels must be a positive integer, got -32'),
         ('model.encoder.num_res_blocks', 10**9, 'num_res_blocks is 10+, beyond 16777216'),
         ('model.encoder.num_res_blocks', 10**7, 'num_res_blocks is 10+, more than 128'),
         ('model.decoder.channel_multipliers', [1] * 999, 'has 999 entries, more than 128'),

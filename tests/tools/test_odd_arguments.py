@@ -67,7 +67,10 @@ CONFIG = f'{ROOT}/configs/tiny/fsq_32.py fsq.pth'
         (f'reconstruct {FSQ} images --out-dir o --size {10**6}', 'makes images of 4000 GB'),
         (f'sample {AR}000000 --out-dir o', '1000000 images are too many for one grid'),
         (f'sample {AR} --npz o.npz --num-per-class {10**12}', 'samples are too many; sample at'),
-        (f'sample {AR} --rejection keep=0.5 size=-1', '--rejection.size must be a whole number'),
+        (
+            f'sample {AR} --rejection keep=0.5 size=-1',
+            '--rejection.size must be a positive integer',
+        ),
         (f'sample {AR} --rejection keep=0.5 mean=x', '--rejection.mean must be a number'),
         ('evaluate_npz a b --features TimmFeatures --features-options model=5', 'must be a string'),
         ('evaluate_npz a.npz images --out ./a.npz', './a.npz: this is a set that is read'),
