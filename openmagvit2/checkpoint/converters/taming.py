@@ -1,6 +1,6 @@
 """Rules for the networks of taming-transformers, which many systems share."""
 
-from torch import nn
+from typing import Any
 
 from openmagvit2.checkpoint.converters.base import other_class
 from openmagvit2.checkpoint.converters.rules import Rename, Rule, join_qkv, squeeze
@@ -40,20 +40,18 @@ def gpt_block(ours: str, official: str) -> list[Rule]:
     ]
 
 
-def table_misfit(tokenizer: nn.Module, *, unit: bool) -> str | None:
+def table_misfit(tokenizer: Any, *, unit: bool) -> str | None:
     """Return how a tokenizer differs from VQGAN's, with a plain table and biases of convolutions.
 
     Args:
         tokenizer: The tokenizer.
         unit: Whether the rows of the table must have unit length.
     """
-    parts = dict(tokenizer.named_children())
-    quantizer = parts['quantizer']
-    if kind := other_class('quantizer', quantizer, 'VQ', exact=True):
+    if kind := other_class('quantizer', tokenizer.quantizer, 'VQ', exact=True):
         return kind
-    if getattr(quantizer, 'l2_norm', None) is not unit:
+    if tokenizer.quantizer.l2_norm is not unit:
         return f'quantizer with vectors of {"any" if unit else "unit"} length'
     # MaskGIT's convolutions have none.
-    if 'conv_in.bias' not in parts['encoder'].state_dict():
+    if 'conv_in.bias' not in tokenizer.encoder.state_dict():
         return 'encoder without encoder.conv_in.bias'
     return None

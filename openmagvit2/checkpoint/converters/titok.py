@@ -3,6 +3,8 @@
 See docs/reference/specification.md, TiTok.
 """
 
+from typing import Any
+
 from torch import Tensor, nn
 
 from openmagvit2.checkpoint.converters.base import Converter
@@ -67,10 +69,9 @@ class TiTok(Converter):
         pixels = 'decoder.head.conv_out.weight' in model.state_dict()
         return [*PAIR, *(PIXELS if pixels else CODES)]
 
-    def misfit(self, model: nn.Module) -> str | None:
+    def misfit(self, model: Any) -> str | None:
         """Return the wrong order of the encoder's output, which no tensor shows."""
-        encoder = dict(model.named_children()).get('encoder')
-        legacy = getattr(encoder, 'legacy_reshape', None)
+        legacy = getattr(model.encoder, 'legacy_reshape', None)
         pixels = 'decoder.head.conv_out.weight' in model.state_dict()
         if legacy is None or legacy != pixels:
             return None

@@ -3,6 +3,8 @@
 See docs/reference/specification.md, ViT-VQGAN.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -64,15 +66,13 @@ class VitVqgan(Converter):
     def detects(self, state: dict[str, Tensor]) -> bool:
         return 'encoder.to_patch_embedding.0.weight' in state and 'pre_quant.weight' in state
 
-    def rules(self, model: nn.Module) -> list[Rule]:
-        """See :meth:`Converter.rules`."""
-        parts = dict(model.named_children())
+    def rules(self, model: Any) -> list[Rule]:
         tables = {}
         for part, name in (('encoder', 'en'), ('decoder', 'de')):
-            network = parts.get(part)
+            network: Any = model.get_submodule(part)
             positions = getattr(network, 'positions', None)
             if isinstance(positions, Tensor):
-                height, width = (side // parts['encoder'].stride[0] for side in network.image_size)
+                height, width = (side // model.encoder.stride[0] for side in network.image_size)
                 table = sine_positions(height, width, positions.shape[1])
                 tables[f'{part}.{name}_pos_embedding'] = table[None]
         return [
