@@ -106,7 +106,7 @@ def to_official(
 
 
 def is_ours(checkpoint: dict, model: nn.Module) -> bool:
-    """Return whether a checkpoint is one of ours, even if no single name tells."""
+    """Return whether a checkpoint is one of ours, also if no single name shows it."""
     state = checkpoint['state_dict']
     if is_official(state):
         return False
@@ -168,7 +168,7 @@ def _made(
 ) -> dict[str, Tensor]:
     """Return official tensors that we do not keep, such as masks.
 
-    Those of averages and of a separate tokenizer are left out if the rest of these is.
+    Those of averages and of a separate tokenizer are included only with their other tensors.
     """
     state: dict[str, Tensor] = {}
     without: tuple[str, ...] = ()

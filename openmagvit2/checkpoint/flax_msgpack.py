@@ -52,7 +52,7 @@ def read_msgpack(path: Path) -> dict[str, Tensor]:
     def extension(code: int, data: bytes) -> Tensor:
         """Return an array of flax; raise UserError for other extensions."""
         if code not in ARRAYS:
-            raise UserError(f'it has an extension of type {code}, which is no array')
+            raise UserError(f'it has an extension of type {code}, which is not an array')
         return _array(*msgpack.unpackb(data, raw=False))
 
     with reader_errors(path, 'file of flax'), open(path, 'rb') as file:

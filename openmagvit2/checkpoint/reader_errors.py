@@ -31,6 +31,11 @@ def reader_errors(path: Path, kind: str) -> Iterator[None]:
         ) from error
 
 
+def unsafe(name: str) -> str:
+    """Return the reason to refuse a pickle that refers to a class or function."""
+    return f'it needs `{name}`, which could run code; use a file from another source'
+
+
 def _reason(error: Exception) -> str:
     # torch's text begins with the advice to load the file without this check.
     found = re.search(r'WeightsUnpickler error:\s*(.+)', str(error))

@@ -104,7 +104,7 @@ def _weights(content: Any, path: Path, entry: str | None) -> dict:
 
 
 def _check_state(state: Any, source: str) -> None:
-    """Raise UserError if a state dict has keys that are no names, or tensors without values."""
+    """Raise UserError if keys of a state dict are not names, or tensors have no values."""
     if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
         raise UserError(f'{source} no tensors by name, but a {type(state).__name__}.')
     empty = [name for name, x in state.items() if isinstance(x, Tensor) and x.is_meta]

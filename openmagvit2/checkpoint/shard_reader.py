@@ -13,7 +13,7 @@ from torch.distributed.checkpoint import FileSystemReader, metadata
 from torch.distributed.checkpoint.default_planner import DefaultLoadPlanner
 from torch.distributed.checkpoint.metadata import Metadata, TensorStorageMetadata
 
-from openmagvit2.checkpoint.reader_errors import reader_errors
+from openmagvit2.checkpoint.reader_errors import reader_errors, unsafe
 from openmagvit2.checkpoint.untrusted import check_stored
 from openmagvit2.errors import UserError
 
@@ -138,5 +138,5 @@ class _Unpickler(pickle.Unpickler):
         if isinstance(value, torch.dtype):
             return value
         if (module, name) not in _CLASSES:
-            raise UserError(f'.metadata wants `{module}.{name}`, which could run code')
+            raise UserError(unsafe(f'{module}.{name}'))
         return super().find_class(module, name)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from openmagvit2.checkpoint.reader_errors import reader_errors
+from openmagvit2.checkpoint.reader_errors import reader_errors, unsafe
 from openmagvit2.errors import UserError
 
 DTYPES = dict(
@@ -55,7 +55,7 @@ class _Unpickler(pickle.Unpickler):
             return OrderedDict
         if module == 'torch' and name in DTYPES:
             return DTYPES[name]
-        raise UserError(f'it wants `{module}.{name}`, which could run code. Refused')
+        raise UserError(unsafe(f'{module}.{name}'))
 
     def persistent_load(self, pid: Any) -> Tensor:
         """Return a storage as a flat tensor."""
@@ -107,7 +107,7 @@ def _stored(archive: zipfile.ZipFile, name: str, packed: bool = False) -> bytes:
     """
     entry = archive.getinfo(name)
     if entry.file_size > (2**26 if packed else entry.compress_size):
-        raise UserError(f'{name} in it is compressed, which torch never does')
+        raise UserError(f'{name} in it is compressed, which torch never does; save it again')
     return archive.read(name)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from openmagvit2.checkpoint.reader_errors import reader_errors
+from openmagvit2.checkpoint.reader_errors import reader_errors, unsafe
 from openmagvit2.errors import UserError
 
 # Names in files of trainers that belong to settings, callbacks and states of random generators, not
@@ -119,7 +119,7 @@ def read_pickle(path: Path) -> Any:
                 return torch.load(path, 'cpu', weights_only=True, mmap=archive)
         except Exception as error:
             if wanted := _wanted(path, str(error)):
-                raise UserError(f'it wants `{wanted}`, which could run code. Refused') from error
+                raise UserError(unsafe(wanted)) from error
             raise
 
 
@@ -138,7 +138,7 @@ def check_stored(archive: zipfile.ZipFile) -> None:
     for entry in archive.infolist():
         if entry.compress_type != zipfile.ZIP_STORED:
             raise UserError(
-                f'{entry.filename} in it is compressed, which torch.save never does. Refused'
+                f'{entry.filename} in it is compressed, which torch.save never does; save it again'
             )
 
 

@@ -56,7 +56,7 @@ def test_nothing_in_a_file_is_executed(tmp_path, monkeypatch, leftover, wanted, 
         torch.save(content, tmp_path / 'bad.ckpt', pickle_protocol=protocol)
     else:
         (tmp_path / 'bad.ckpt').write_bytes(pickle.dumps(content, protocol))
-    with pytest.raises(ValueError, match=f'wants `[a-z_., ]*{wanted}`, which could run code'):
+    with pytest.raises(ValueError, match=f'needs `[a-z_., ]*{wanted}`, which could run code'):
         read_checkpoint(tmp_path / 'bad.ckpt')
     assert not (tmp_path / 'executed').exists()
 

@@ -282,7 +282,7 @@ class Derived(Lost):
         # The shape is compared below: a table of another size belongs to another model.
         fault = unfit(found, found if isinstance(found, Tensor) else own)
         if fault:
-            raise UserError(f'The file is no file of this system: {name} is {fault}.')
+            raise UserError(f'The file does not belong to this system: {name} is {fault}.')
         if unfit(found, own) or not self._equal(found, own):
             raise UserError(
                 f'{name} is not the {self.label} of this config: the file {self.otherwise}.'
