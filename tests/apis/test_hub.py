@@ -55,7 +55,7 @@ def test_weights_of_another_hash_are_refused(tokenizer, tmp_path, size):
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    with pytest.raises(UserError, match=r'its weights are not those of which config\.json names'):
+    with pytest.raises(UserError, match=r'its weights do not have the hash in config\.json'):
         Tokenizer.from_pretrained(tmp_path, device='cpu')
     config = json.loads((tmp_path / 'config.json').read_text())
     del config['weights_sha256']
