@@ -124,7 +124,7 @@ def test_no_permission(tmp_path, monkeypatch):
         raise PermissionError(13, 'Permission denied', str(path))
 
     monkeypatch.setattr(os, 'stat', refuse)
-    message = r'^/a/b cannot be read \(Permission denied\); change its permissions, or name'
+    message = r'^/a/b cannot be read \(Permission denied\); change its permissions, or give'
     with pytest.raises(UserError, match=message):
         usable('/a/b')
     with pytest.raises(UserError, match='^c cannot be read .*, or give another path'), reading('c'):
