@@ -86,20 +86,32 @@ class Converter:
         """Return the name of the average of an official parameter; needs :attr:`averages`."""
         return f'{self.averages}{official}'
 
-    def homeless(self, model: nn.Module) -> list[str]:
-        """Return what the system has no place for: the :meth:`misfit`, or the names of tensors that
-        no rule covers.
+    def match(self, model: nn.Module) -> tuple[list[Link], list[str]]:
+        """Return the links of a model, and what the system has no place for.
+
+        The latter is the :meth:`misfit`, or the names of tensors that no rule covers.
         """
         stage = 'generator' if is_generator(model) else 'tokenizer'
         part = self.misfit(model) if self.stage in (None, stage) else stage
         if part:
-            return [part]
+            return [], [part]
         rules, lost = self.rules(model), self.lost(model)
-        return [
-            name
-            for name in model.state_dict()
-            if first_link(rules, name) is None and not any(rule.covers(name) for rule in lost)
-        ]
+        links: list[Link] = []
+        homeless: list[str] = []
+        placed: set[str] = set()
+        for name in model.state_dict():
+            if name in placed:
+                continue
+            if link := first_link(rules, name):
+                links.append(link)
+                placed.update(link.ours)
+            elif not any(rule.covers(name) for rule in lost):
+                homeless.append(name)
+        return links, homeless
+
+    def homeless(self, model: nn.Module) -> list[str]:
+        """Return what the system has no place for; see :meth:`match`."""
+        return self.match(model)[1]
 
     def links(self, model: nn.Module) -> list[Link]:
         """Return all links of a model, in the order of its state dict.
@@ -107,18 +119,12 @@ class Converter:
         Raises:
             UserError: A tensor of the model has no place in the official layout.
         """
-        homeless = self.homeless(model)
+        links, homeless = self.match(model)
         if homeless:
             raise UserError(
                 f'The official layout of {type(self).__name__} has no place for {homeless[0]} '
                 f'({len(homeless)} such): the config is of no model of that system.'
             )
-        rules, links, placed = self.rules(model), [], set()
-        for name in model.state_dict():
-            link = None if name in placed else first_link(rules, name)
-            if link:
-                links.append(link)
-                placed.update(link.ours)
         return links
 
     def lost(self, model: nn.Module) -> list[Lost]:
