@@ -81,7 +81,7 @@ def read_config(folder: str | Path) -> dict[str, Any]:
     try:
         config = json.loads(path.read_text(encoding='utf-8'))
     except FileNotFoundError as error:
-        raise UserError(f'{folder} has no model: {CONFIG} is missing.') from error
+        raise UserError(f'{folder} is not a model folder: it has no {CONFIG}.') from error
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f'{path} cannot be read: {error}') from error
     check(config, str(path))

@@ -81,7 +81,9 @@ def _check_below(value: Any, path: str, source: str) -> None:
             _check_below(item, f'{path}.{i}', source)
     elif isinstance(value, str):
         if any(sign in value for sign in '/\\:~'):
-            raise UserError(f'{source}: {path} is {value!r}; a model folder may not contain paths.')
+            raise UserError(
+                f'{source}: {path} is {value!r}; a path is not allowed in a model folder.'
+            )
     elif isinstance(value, int) and abs(value) > LARGEST and not path.endswith('.seed'):
         raise UserError(f'{source}: {path} is {value}, beyond {LARGEST}.')
     elif not (value is None or isinstance(value, (bool, int)) or _is_number(value)):

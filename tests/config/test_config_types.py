@@ -77,7 +77,12 @@ def test_arguments_of_base_classes_and_of_other_packages():
         ('lfq_32', 'model.encoder.channels', 'many', "must be a positive integer, got 'many'"),
         ('lfq_32', 'model.decoder.channels', -1, 'must be a positive integer, got -1'),
         ('lfq_32', 'model.encoder.num_res_blocks', 0, 'must be a positive integer or a list'),
-        ('lfq_32', 'model.decoder.channel_multipliers', [1, 0], 'must be a list, each a whole num'),
+        (
+            'lfq_32',
+            'model.decoder.channel_multipliers',
+            [1, 0],
+            'must be a list, each a positive int',
+        ),
         ('titok_stage1_32', 'model.decoder.num_heads', 0, 'must be a positive integer, got 0'),
         ('titok_stage1_32', 'model.encoder.initial_deviation', -1, 'a non-negative number, got'),
         ('lfq_32', 'model.encoder.bias', 'no', "must be True or False, got 'no'"),
