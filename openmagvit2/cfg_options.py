@@ -1,4 +1,4 @@
-"""Overrides on the command line: ``--cfg-options KEY=VALUE …``."""
+"""Parse overrides on the command line: ``--cfg-options KEY=VALUE …``."""
 
 import argparse
 import ast
@@ -7,25 +7,24 @@ from typing import Any
 
 from openmagvit2.errors import UserError
 
-# What `config/templates.py` fills in.
+# Templates, which `config/templates.py` fills in.
 TEMPLATE = re.compile(
     r'\{\{\s*(?P<file>file(?:Dirname|BasenameNoExtension|Basename|Extname))\s*\}\}'
     r'|\{\{\s*_base_\.(?P<base>[\w.]+)\s*\}\}'
     r'|\{\{\s*(?P<quote>[\'"]?)\s*\$(?P<name>\w+)\s*:\s*(?P<default>[^\s{}]*?)\s*(?P=quote)\s*\}\}'
 )
-# What parsing raises: brackets that do not match, keys that are no plain values, bytes that are no
-# text.
+# Exceptions for unmatched brackets, keys that are not plain values, and invalid text.
 UNREADABLE = (SyntaxError, AssertionError, RecursionError, TypeError, ValueError)
 
 
 class DictAction(argparse.Action):
-    """What mmengine's action reads, and dicts too: ``custom_hooks="[dict(type='A', n=3)]"``.
+    """mmengine's action, extended by dicts: ``custom_hooks="[dict(type='A', n=3)]"``.
 
-    Inside of dicts values are written as in Python; a bare word is a string, as it is outside.
+    Values in dicts are written as in Python; a bare word is a string, as elsewhere.
     """
 
     def __call__(self, parser, namespace, values, option_string=None) -> None:
-        """Add the values to the options; what cannot be read ends the program with the usage."""
+        """Add the values to the options; an invalid one ends the program with the usage."""
         options = dict(getattr(namespace, self.dest, None) or {})
         for pair in values:
             key, sign, text = pair.partition('=')
@@ -44,7 +43,7 @@ OPTIONS: dict[str, Any] = dict(nargs='+', action=DictAction, default={})
 
 
 def _mmengine() -> type:
-    # Imports torch, which a tool's --help need not wait for.
+    # This imports torch, for which --help should not wait.
     from mmengine.config import DictAction
 
     return DictAction
@@ -54,14 +53,14 @@ def parse_value(text: str) -> Any:
     """Parse the value of an override.
 
     Raises:
-        UNREADABLE: Brackets do not match, a key is no plain value, or bytes are no text.
+        UNREADABLE: The text is invalid.
     """
     bare = TEMPLATE.sub('', text)
     if '{' in bare or 'dict(' in bare:
         return _value(ast.parse(text.strip(), mode='eval').body, text.strip())
     if any(sign in bare for sign in ',[('):
         return _mmengine()._parse_iterable(text)
-    # mmengine takes out spaces, of paths too.
+    # mmengine's other function removes spaces, also in paths.
     return _mmengine()._parse_int_float_bool(text.strip('\'"'))
 
 
@@ -83,10 +82,10 @@ def _value(node: ast.AST, text: str) -> Any:
 
 
 def nest(options: dict[str, Any]) -> dict:
-    """Turn dotted paths into nested dicts.
+    """Convert options with dotted paths to nested dicts.
 
     Raises:
-        UserError: One option is a value, another names a key below it.
+        UserError: One option sets a value, and another a key below it.
     """
     result: dict = {}
     for path, value in options.items():
@@ -94,6 +93,6 @@ def nest(options: dict[str, Any]) -> dict:
         for part in parents:
             node = node.setdefault(part, {})
             if not isinstance(node, dict):
-                raise UserError(f'{path}: another override gives `{part}` a value; join the two.')
+                raise UserError(f'{path}: another override sets `{part}`; combine the two.')
         node[last] = value
     return result

@@ -18,24 +18,24 @@ from openmagvit2.sizes import enough_memory
 
 def _device(name: str) -> str:
     if name == 'meta':
-        raise argparse.ArgumentTypeError('a device without memory computes nothing')
+        raise argparse.ArgumentTypeError('the meta device computes nothing; give another device')
     return name
 
 
 def count(text: str) -> int:
     """Parse a positive integer: ``parser.add_argument(…, type=count)``."""
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f'{text!r} is no whole number from 1')
+        raise argparse.ArgumentTypeError(f'{text!r} is not a positive integer')
     return int(text)
 
 
 # Arguments of several tools: ``parser.add_argument('--device', **DEVICE)``.
 DEVICE: dict[str, Any] = dict(
-    type=_device, help='as cuda:1, mps, cpu; default: the accelerator, where there is one'
+    type=_device, help='such as cuda:1, mps or cpu; default: the accelerator, or the CPU'
 )
 LAUNCHER: dict[str, Any] = dict(choices=['none', 'pytorch', 'slurm'], default='none')
 # What to do if the memory is full.
-LESS = 'end other programs, or take a machine with more'
+LESS = 'end other programs, or use a machine with more memory'
 
 
 def tool(
@@ -63,8 +63,8 @@ def tool(
                 if not _output_is_lost():
                     raise
                 if isinstance(error, BrokenPipeError):
-                    # The usual code if the reader of a pipe, such as `head -1`, has ended: SIGPIPE,
-                    # which Windows does not have.
+                    # The usual code if the reader of a pipe, such as `head -1`, has ended: that of
+                    # SIGPIPE, which Windows does not have.
                     return 128 + 13
                 print(f'error: the output cannot be written ({error.strerror}).', file=sys.stderr)
                 return 1
@@ -84,7 +84,7 @@ def _ended(main: Callable[..., int | None], args: tuple, stopped: str, smaller: 
         print(f'error: {sentence(error)}', file=sys.stderr)
         return 2
     except TrainingStopped as stop:
-        code, text = 128 + stop.signal_number, f'{stop}: saved; go on with --resume'
+        code, text = 128 + stop.signal_number, f'{stop}: saved; continue with --resume'
     except KeyboardInterrupt:
         if not stopped:
             raise
@@ -126,7 +126,7 @@ def _check_words(words: list[str]) -> None:
     for before, word in itertools.pairwise(['The command line', *words]):
         if not word or (word.startswith('--') and word.endswith('=')):
             raise UserError(
-                f'{word[:-1] or before}: a value is empty; is a variable of the shell not set?'
+                f'{word[:-1] or before}: a value is empty; is a shell variable not set?'
             )
 
 

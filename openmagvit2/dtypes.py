@@ -1,4 +1,4 @@
-"""Where float64 exists, where float32 must be exact, and how pixels become 8 bits."""
+"""Numeric types: float64 by device, exact float32 products, autocast, and 8-bit pixels."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -8,12 +8,12 @@ from torch import Tensor
 
 
 def has_float64(device: torch.device | str) -> bool:
-    """Return whether a device computes in float64; Apple's 'mps' does not."""
+    """Return whether a device supports float64; Apple's 'mps' does not."""
     return torch.device(device).type != 'mps'
 
 
 def as_double(x: Tensor) -> Tensor:
-    """Turn a tensor into float64, on its own device where that has float64, else on the CPU."""
+    """Convert a tensor to float64, on the CPU if its device does not support it."""
     return (x if has_float64(x.device) else x.cpu()).double()
 
 
@@ -23,18 +23,19 @@ def to_bytes(images: Tensor) -> Tensor:
 
 
 def uniform_to(uniform: Tensor, device: torch.device, non_blocking: bool = False) -> Tensor:
-    """Bring uniform numbers in [0, 1) to a device: float64, or float32 below 1 where there is no
-    float64; see :meth:`torch.Tensor.to` for ``non_blocking``.
+    """Move uniform numbers in [0, 1) to a device; see :meth:`torch.Tensor.to` for ``non_blocking``.
+
+    If the device does not support float64, they become float32 and stay below 1.
     """
     if not has_float64(device) and uniform.dtype == torch.float64:
-        # Rounded to the nearest, one in 2^25 would be 1.
+        # Rounding to the nearest would make one in 2^25 equal to 1.
         uniform = uniform.float().clamp_max(1 - 2**-24)
     return uniform.to(device, non_blocking=non_blocking)
 
 
 @contextmanager
 def exact_matmul() -> Iterator[None]:
-    """Keep products of float32 matrices in float32, not TF32 or bfloat16; restore what was set."""
+    """Compute products of float32 matrices in float32, not in TF32 or bfloat16."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision('highest')
     try:
@@ -44,8 +45,9 @@ def exact_matmul() -> Iterator[None]:
 
 
 def autocast_dtype(device: torch.device) -> torch.dtype | None:
-    """Return the type that autocast computes in on a device; None where it is off or missing, as on
-    'meta' and, before torch 2.5, on Apple's 'mps'.
+    """Return the type in which autocast computes on a device; None if it is off.
+
+    It does not exist on 'meta' and, before torch 2.5, on Apple's 'mps'.
     """
     kind = device.type
     if not torch.amp.is_autocast_available(kind) or not torch.is_autocast_enabled(kind):
@@ -54,7 +56,7 @@ def autocast_dtype(device: torch.device) -> torch.dtype | None:
 
 
 def without_autocast(device: torch.device) -> AbstractContextManager:
-    """Keep products in the tensors' own types."""
+    """Disable autocast, so that products are computed in the types of the tensors."""
     if autocast_dtype(device) is None:
         return nullcontext()
     return torch.autocast(device.type, enabled=False)

@@ -1,4 +1,4 @@
-"""How the memory of this process is kept."""
+"""How this process keeps freed memory."""
 
 import ctypes
 import os
@@ -6,18 +6,18 @@ from collections.abc import Callable
 
 # Parameters of glibc's mallopt(3).
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
-# Bytes: tensors below the first come from memory that is kept, which is given back where more than
-# the second is free at its end.
+# Bytes: smaller tensors than the first come from memory that is kept; it is given back when more
+# than the second is free at its end.
 LARGEST_KEPT, MOST_KEPT = 2**30, 2**31 - 1
 
 
 def keep_freed_memory() -> None:
-    """Let the C library keep memory that tensors gave back, up to 2 GB, for the next ones.
+    """Let the C library keep up to 2 GiB of freed memory for later tensors.
 
-    By default glibc asks the system for each tensor of more than 32 MB, and the system fills its
-    pages with zeros at the first touch: a fifth of a tokenizer's pass on a CPU
-    (docs/reference/performance.md). Where the environment sets these thresholds
-    (``MALLOC_MMAP_THRESHOLD_``, ``MALLOC_TRIM_THRESHOLD_``, ``GLIBC_TUNABLES``), it stays as it is.
+    By default, glibc requests memory from the system for each tensor above 32 MiB, and the system
+    fills its pages with zeros at the first access: a fifth of the time of a tokenizer's pass on a
+    CPU (docs/reference/performance.md). Thresholds in the environment take precedence
+    (``MALLOC_MMAP_THRESHOLD_``, ``MALLOC_TRIM_THRESHOLD_``, ``GLIBC_TUNABLES``).
     """
     names = ('MALLOC_MMAP_THRESHOLD_', 'MALLOC_TRIM_THRESHOLD_', 'GLIBC_TUNABLES')
     if not any(name in os.environ for name in names):
@@ -28,8 +28,8 @@ def set_thresholds(largest: int, most: int) -> None:
     """Set glibc's thresholds; do nothing with other C libraries.
 
     Args:
-        largest: Bytes of an allocation, from which on it is asked of the system.
-        most: Free bytes at the end of the memory that is kept, above which they are given back.
+        largest: Bytes from which on an allocation is requested from the system.
+        most: Free bytes at the end of the kept memory above which they are given back.
     """
     set_parameter = _function('mallopt')
     if set_parameter is not None:
@@ -38,12 +38,12 @@ def set_thresholds(largest: int, most: int) -> None:
 
 
 def give_back() -> None:
-    """Give memory that is kept, holes in it too, back to the system."""
+    """Give kept memory back to the system, including holes in it."""
     trim = _function('malloc_trim')
     if trim is not None:
         trim(0)
 
 
 def _function(name: str) -> Callable[..., int] | None:
-    """Return a function of glibc, None with other C libraries."""
+    """Return a function of glibc; None with other C libraries."""
     return getattr(ctypes.CDLL(None), name, None) if os.name == 'posix' else None

@@ -1,4 +1,4 @@
-"""What the processes of a run do together: wait for hours, and follow the main process."""
+"""Synchronize the processes of a run: wait for hours, or for the main process."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -15,7 +15,7 @@ _long_group: dist.ProcessGroup | None = None
 
 
 def make_long_group() -> None:
-    """Make the group that :func:`long_barrier` uses; all processes together, before their work."""
+    """Create the group of :func:`long_barrier`; all processes must call this before their work."""
     global _long_group
     _long_group = dist.new_group(backend='gloo', timeout=LONG)
 
@@ -23,10 +23,8 @@ def make_long_group() -> None:
 def long_barrier() -> None:
     """Wait for all processes, for days if necessary, after work of uneven length.
 
-    It uses no device, and fails at once if another process ends.
-
-    In a group that :func:`start` did not make, the processes have to come to their first call
-    within that group's own time-out.
+    This uses no device and fails at once if another process ends. Without
+    :func:`make_long_group`, the first call must happen within the timeout of the default group.
 
     Raises:
         UserError: Another process has ended.
@@ -39,13 +37,13 @@ def long_barrier() -> None:
         dist.barrier(group=_long_group)
     except RuntimeError as error:
         raise UserError(
-            'Another process has ended, and its own output may say why; the same command goes on '
-            'from what is done.'
+            'Another process has ended; its output may say why. The same command continues from '
+            'what is done.'
         ) from error
 
 
 def leave() -> None:
-    """Leave the process group once all processes have come here."""
+    """Leave the process group when all processes have called this."""
     global _long_group
     # The others still use the store of the first process.
     dist.barrier()
@@ -54,17 +52,17 @@ def leave() -> None:
 
 
 def on_main(function: Callable[[], Any], wait: Callable[[], None] | None = None) -> Any:
-    """Call a function in the main process and return its result in all.
+    """Call a function in the main process and return its result in all processes.
 
     All processes must call this together.
 
     Args:
-        function: What the main process does.
-        wait: Waits for it, as :func:`long_barrier` where it may take longer than the time-out of an
-            exchange.
+        function: The function.
+        wait: Waits for the main process, such as :func:`long_barrier` if the function may take
+            longer than the timeout of the group.
 
     Raises:
-        UserError: In all processes, if the function raised it.
+        UserError: The function raised it; then it is raised in all processes.
     """
     answer: list = [None]
     if is_main_process():

@@ -1,7 +1,7 @@
-"""Methods and attributes that parts from other packages may lack.
+"""Optional methods and attributes of parts.
 
-Classes of this package inherit them from their base classes. Where a part may come from mmengine or
-a user, the code checks ``isinstance(part, Protocol)``.
+Classes of this package inherit them from their base classes. For parts that may come from mmengine
+or a user, the code checks ``isinstance(part, Protocol)``.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 @runtime_checkable
 class Slotted(Protocol):
-    """A class that declares which of its arguments are parts; see :class:`Slot`."""
+    """A class that declares which of its arguments are parts; see :class:`registry.Slot`."""
 
     slots: dict[str, Any]
 
@@ -26,7 +26,7 @@ class Hinting(Protocol):
 
 @runtime_checkable
 class Staged(Protocol):
-    """A model or a metric of one stage: 'tokenizer' or 'generator'."""
+    """A model or metric of one stage, 'tokenizer' or 'generator'."""
 
     stage: str
 

@@ -1,10 +1,10 @@
-"""Every slot of the code base, one line each: the table of contents.
+"""All slots of the code base, one line each: the table of contents.
 
-A component registers itself with ``@QUANTIZERS.register_module()``, and a config refers to it by
+A part registers itself with ``@QUANTIZERS.register_module()``, and a config refers to it by
 ``type='ClassName'``. The slots of the paper are *root* registries, so building a head in the
-quantizer slot fails; the registries of what mmengine's Runner builds are children of mmengine's. A
+quantizer slot fails; registries for what mmengine's Runner builds are children of mmengine's. A
 slot imports its folder on first use, so no import is needed for its side effects, and ``import
-openmagvit2.apis`` stays cheap. A folder's ``__init__.py`` imports the modules of its classes; these
+openmagvit2.apis`` stays fast. A folder's ``__init__.py`` imports the modules of its classes; these
 import slow packages (torchvision, timm, torch_fidelity) inside the functions that need them.
 """
 
@@ -56,18 +56,19 @@ class Registry(MMEngineRegistry):
     def get(self, key: str) -> Any:
         """Return the class for a name, or for a dotted path, which is imported; None otherwise.
 
-        Own classes are looked up without mmengine, which would log a line for each of the hundreds
-        of look-ups of a config.
+        Classes of this package are looked up without mmengine, which would log a line for each of
+        the hundreds of lookups for a config.
         """
         found = self.registered(key)
-        # mmengine's own imports modules whose name is no path too: any word of a config.
+        # Checked here, because mmengine would try to import any word of a config.
         if found is None and '.' in key and all(map(str.isidentifier, key.split('.'))):
             found = super().get(key)
         return found if callable(found) else None
 
     def registered(self, name: Any) -> Any:
-        """Return the class of a name, of this package or of mmengine, and import nothing else: the
-        name may come from anyone. None where there is none.
+        """Return the class for a name, of this package or of mmengine; None if there is none.
+
+        Nothing else is imported, because the name may come from a stranger.
         """
         self.import_from_location()
         slot = self
@@ -78,7 +79,7 @@ class Registry(MMEngineRegistry):
         return None
 
     def find(self, kind: Any) -> Any:
-        """Return the class for a ``type``, a name or the class itself; None if it is neither."""
+        """Return the class for a ``type``, a name or a class; None if it is neither."""
         found = self.get(kind) if isinstance(kind, str) else kind
         return found if callable(found) else None
 
@@ -183,7 +184,7 @@ LOSSES = _slot('loss', 'models.losses')
 FACTORIZATIONS = _slot('factorization', 'models.factorization')
 # label, text … -> prefix and pooled vector
 CONDITIONERS = _slot('conditioner', 'models.conditioners')
-# the order of tokens, and which are predicted in parallel
+# the order of tokens, and which ones are predicted in parallel
 ORDERS = _slot('order', 'models.orders')
 # token embeddings -> context
 BACKBONES = _slot('backbone', 'models.backbones')

@@ -12,20 +12,20 @@ from openmagvit2.errors import UserError
 
 # Name of this package.
 OWN = __name__.partition('.')[0]
-# Packages in which the type of a default tells the type of its argument, and how.
+# Packages whose arguments have the types of their defaults, and the types that are checked.
 DEFAULTS_SPEAK = ('mmengine', 'torch')
 KIND_OF_DEFAULT: dict[type, Any] = {bool: bool, int: float, float: float}
-# Switches that these packages leave to themselves by default, as written where it is no type.
+# Annotations of switches whose default is None in these packages; some are strings.
 UNSET_SWITCHES = (bool | None, 'bool | None', 'Optional[bool]')
 
 
 @dataclass(frozen=True)
 class Kind:
-    """Allowed values, in words and as a test, in addition to a type or in its place.
+    """A description and a test of allowed values, in addition to a type or instead of one.
 
     Args:
-        words: The values in words, for errors.
-        holds: Whether a value is one of them.
+        words: Description of the values, for errors.
+        holds: Returns whether a value is allowed.
     """
 
     words: str
@@ -39,10 +39,10 @@ class Kind:
 
 # Annotations of arguments, checked by `config/annotations.py`.
 Fraction = Annotated[float, Kind('a number from 0 to 1', lambda x: 0 <= x <= 1)]
-Weight = Annotated[float, Kind('a number from 0', lambda x: x >= 0)]
-# What logits are divided by.
+Weight = Annotated[float, Kind('a non-negative number', lambda x: x >= 0)]
+# Divides logits.
 Temperature = Annotated[float, Kind('a number from 1e-6 to 1e6', lambda x: 1e-6 <= x <= 1e6)]
-Count = Annotated[int, Kind('a whole number from 1', lambda x: x >= 1)]
+Count = Annotated[int, Kind('a positive integer', lambda x: x >= 1)]
 
 
 def accepted(cls: Callable) -> set[str]:

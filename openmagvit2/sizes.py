@@ -8,8 +8,8 @@ from typing import Any
 
 from openmagvit2.errors import UserError
 
-# Maximum number of layers and tensors of a model, ten times that of large ones. If they are small
-# or on 'meta', memory does not limit them, and building a billion would take hours.
+# Maximum number of layers and tensors in a model, ten times that of large ones. Memory does not
+# limit small ones or those on 'meta', and building a billion would take hours.
 MOST_PARTS = 2**16
 # Parts of torch's messages about tensors that it cannot allocate.
 REFUSALS = (

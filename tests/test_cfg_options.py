@@ -89,5 +89,5 @@ def test_settings_of_processes():
 
 
 def test_a_value_and_a_key_below_it():
-    with pytest.raises(UserError, match='model.head.type: another override gives `head` a value'):
+    with pytest.raises(UserError, match='head.type: another override sets `head`; combine the two'):
         nest({'model.head': None, 'model.head.type': 'SingleHead'})

@@ -1,4 +1,4 @@
-"""The front door."""
+"""The public interface: build, load, share and use models."""
 
 from openmagvit2.apis.generator import Generator
 from openmagvit2.apis.init_model import init_model

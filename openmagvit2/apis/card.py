@@ -1,11 +1,11 @@
-"""The model card of a folder: ``README.md`` with what is known of the model."""
+"""Write the model card of a folder, its ``README.md``."""
 
 from collections.abc import Collection
 from typing import Any
 
 from openmagvit2.apis.models import model_info
 
-# Names of values in cards; the others keep theirs.
+# Names of metrics in cards; others keep their names.
 TITLES = dict(
     rfid_inception='rFID', fid_inception='FID', inception_score='IS', psnr='PSNR', ssim='SSIM'
 )
@@ -23,16 +23,13 @@ images = generator.sample([0, 1], seed=0)"""
 def model_card(
     name: str, generator: bool, metrics: dict[str, Any] | None = None, imports: Collection[str] = ()
 ) -> str:
-    """Write the card of a model.
+    """Return the card of a model: Markdown, with the front matter of the hub.
 
     Args:
         name: Name of its config.
-        generator: Whether it generates images, or encodes them.
-        metrics: Content of a ``metrics.json``: how these very weights were measured.
-        imports: Modules of a user that register parts of the model.
-
-    Returns:
-        Markdown, with the front matter of the hub.
+        generator: Whether the model is a generator or a tokenizer.
+        metrics: Content of a ``metrics.json`` that was measured with these weights.
+        imports: Modules of the user that register parts of the model.
     """
     registering = ''.join(
         f'import {own}  # registers parts of this model\n' for own in sorted(imports)
@@ -53,7 +50,7 @@ def model_card(
 
 
 def _measured(metrics: dict[str, Any]) -> str:
-    """Return the values of a ``metrics.json``, and how they were measured."""
+    """Return the values and the protocol of a ``metrics.json``."""
     rows = [
         f'| {TITLES.get(key, key)} | {value:.4g} |' for key, value in metrics['metrics'].items()
     ]
@@ -63,8 +60,8 @@ def _measured(metrics: dict[str, Any]) -> str:
 
 
 def _published(info: dict[str, Any]) -> str:
-    """Return the published values of the metafile: not those of these weights."""
-    lines = [f'{info["row"] or info["name"]}; these are not measurements of the weights here.', '']
+    """Return the published values in the metafile, which were not measured with these weights."""
+    lines = [f'{info["row"] or info["name"]}; these weights were not measured.', '']
     for result in info['expected']:
         values = ', '.join(f'{TITLES.get(k, k)} {v:g}' for k, v in result['values'].items())
         where = result['protocol'].get('images') or result['protocol'].get('samples')

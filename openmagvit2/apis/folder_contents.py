@@ -1,4 +1,4 @@
-"""What the folder of a model says of it: its name, its config, and modules that it needs."""
+"""What a model folder states: the name, the config, and the modules that the model needs."""
 
 from typing import Any
 
@@ -19,12 +19,12 @@ def model_name(config: Config) -> str:
 
 
 def folder_config(config: Config, name: str, dataset_meta: dict | None = None) -> dict[str, Any]:
-    """Return what ``config.json`` keeps of a merged config: the model and how it samples.
+    """Return the content of ``config.json``: the model, and the settings with which it samples.
 
     Args:
         config: The merged config.
         name: Name of the model.
-        dataset_meta: Facts about the data of the training, such as ``classes``.
+        dataset_meta: Facts about the training data, such as ``classes``.
     """
     model = _without_training(_plain(config.model))
     entries = dict(
@@ -39,8 +39,9 @@ def folder_config(config: Config, name: str, dataset_meta: dict | None = None) -
 
 
 def _without_training(model: dict) -> dict:
-    """Copy a model's config without what trains it and what its tokenizers, at any depth, are read
-    from: their weights are in the folder.
+    """Copy a model's config without ``training``, and without the files of its tokenizers.
+
+    The folder contains the weights of tokenizers at any depth.
     """
     kept = {
         key: _without_training(value) if isinstance(value, dict) else value
@@ -54,7 +55,7 @@ def _without_training(model: dict) -> dict:
 
 
 def users_modules(config: Any) -> set[str]:
-    """Return the modules outside of this package that register parts of a model's config."""
+    """Return the modules outside of this package that register parts of a config."""
     if isinstance(config, (list, tuple)):
         return set().union(*map(users_modules, config))
     if not isinstance(config, dict):
@@ -66,7 +67,7 @@ def users_modules(config: Any) -> set[str]:
 
 
 def _plain(value: Any) -> Any:
-    """Copy a value with tuples as lists, as JSON keeps them."""
+    """Copy a value, with lists in place of tuples as in JSON."""
     if isinstance(value, (dict, ConfigDict)):
         return {key: _plain(item) for key, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value

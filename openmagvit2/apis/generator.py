@@ -1,4 +1,4 @@
-"""Front door of stage II: labels to images."""
+"""The interface of generators: labels to images."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -19,21 +19,21 @@ Labels = Sequence[int] | np.ndarray | Tensor
 
 
 class Generator(Pretrained):
-    """A trained generator with its tokenizer inside.
+    """A trained generator, which contains its tokenizer.
 
     Args:
-        model: A generator; see :meth:`from_config`.
-        sampling: Default settings of sampling; None: the config's ``eval_sampling``.
+        model: The generator; see :meth:`from_config`.
+        sampling: Default settings for sampling; None for the config's ``eval_sampling``.
         config: Its merged config, for :meth:`save_pretrained`.
 
     Raises:
-        UserError: The config makes no generator.
+        UserError: The model is not a generator.
     """
 
     def __init__(
         self, model: nn.Module, sampling: dict | None = None, *, config: Config | None = None
     ) -> None:
-        # The models take a second to import, which `import openmagvit2.apis` does not wait for.
+        # Importing the models takes a second, which `import openmagvit2.apis` must not take.
         from openmagvit2.models.generators import BaseGenerator
 
         if not isinstance(model, BaseGenerator):
@@ -45,13 +45,15 @@ class Generator(Pretrained):
         if sampling is None and config is not None:
             sampling = config.get('eval_sampling')
         self.sampling = dict(sampling or {})
-        # The config's `eval_rejection`, for sets of samples.
+        # For sets of samples.
         self.rejection = dict((config or {}).get('eval_rejection') or {})
 
     @property
     def class_names(self) -> list[str] | None:
-        """Name of each class, by its label: the conditioner's, or those that the checkpoint keeps;
-        None where neither has any (converted checkpoints).
+        """Names of the classes, in the order of their labels.
+
+        They come from the conditioner or the checkpoint; None if neither has any, as with converted
+        checkpoints.
         """
         names = self.model.conditioner.names
         if names is None:
@@ -60,13 +62,13 @@ class Generator(Pretrained):
 
     @property
     def device(self) -> torch.device:
-        """Where the model is."""
+        """Device of the model."""
         return next(self.model.parameters()).device
 
     def sample_indices(
         self, labels: Labels, seed: int = 0, numbers: Sequence[int] | None = None, **sampling: Any
     ) -> Tensor:
-        """Map labels (B,) to indices int64 (B, *token_shape); the arguments of :meth:`sample`."""
+        """Map labels (B,) to indices int64 (B, *token_shape); see :meth:`sample` for arguments."""
         return self.model.generate(labels, self.sampling | sampling, seed, numbers)
 
     def sample(
@@ -75,15 +77,15 @@ class Generator(Pretrained):
         """Map labels (B,) to images uint8 (B, H, W, 3).
 
         Args:
-            labels: Class of each image, as integers from 0 in a list, an array or a tensor; -1 is
-                the null class, an image of any class.
+            labels: Class of each image, as integers from 0 in a list, an array or a tensor; -1 for
+                an image of any class.
             seed: Random seed for sampling; a sample depends only on (seed, class, number).
-            numbers: Number of each sample within its class; by default they are counted in order.
+            numbers: Number of each sample within its class; by default, they are counted in order.
             sampling: ``guidance``, ``temperature``, ``top_k``, ``top_p``, ``schedule`` and
                 ``interval``, which override the config's; one value, or one per sub-token.
 
         Raises:
-            UserError: A label or a setting is out of range; the model's logits are not finite.
+            UserError: A label or a setting is out of range, or the model's logits are not finite.
         """
         return to_uint8(self.model.images(labels, self.sampling | sampling, seed, numbers))
 
@@ -102,17 +104,17 @@ class Generator(Pretrained):
             pairs: Label of each image, and its number within the label.
             seed: Random seed for sampling.
             batch_size: Images per batch; the result does not depend on it.
-            rejection: Draw more images of each label and keep those that a classifier finds most
+            rejection: Sample more images of each label and keep those that a classifier finds most
                 probable, as many as the label has pairs. Images are then ordered by label, and the
                 numbers of the pairs are ignored.
             sampling: See :meth:`sample`.
 
         Raises:
-            UserError: There are no pairs, ``batch_size`` is no whole number from 1, or as
+            UserError: There are no pairs, ``batch_size`` is not a positive integer, or see
                 :meth:`sample`.
         """
         if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-            raise UserError(f'batch_size must be a whole number from 1, got {batch_size!r}.')
+            raise UserError(f'batch_size must be a positive integer, got {batch_size!r}.')
         if not pairs:
             raise UserError('pairs must have at least one label with its number.')
 

@@ -1,4 +1,4 @@
-"""Models as folders and on the Hugging Face hub, for tokenizers and generators alike."""
+"""Save and load models as folders and on the Hugging Face hub."""
 
 import re
 import tempfile
@@ -33,11 +33,11 @@ REPOSITORY = re.compile(r'[\w.-]+/[\w.-]+')
 
 
 class Pretrained:
-    """``from_pretrained``, ``save_pretrained`` and ``push_to_hub`` of a front door.
+    """Base class of :class:`Tokenizer` and :class:`Generator`: loads, saves and uploads models.
 
     Attributes:
         model: The model, in eval mode.
-        config: Its merged config; None where the model was given alone.
+        config: Its merged config; None if the model was given without it.
     """
 
     model: Any
@@ -57,15 +57,15 @@ class Pretrained:
         """Load a model from a folder or from the hub, without the parts that only training needs.
 
         Args:
-            name: Folder of :meth:`save_pretrained`; ``owner/name`` on the hub; or a name of
+            name: A folder of :meth:`save_pretrained`; ``owner/name`` on the hub; or a name from
                 :func:`list_models` whose official file is published.
             revision: Branch, tag or commit on the hub.
             device, dtype: See :func:`openmagvit2.apis.init_model`.
 
         Raises:
-            UserError: There is no such model, the hub cannot be reached, or a file is damaged, has
-                other weights than ``config.json`` names the hash of, or names what a model folder
-                may not.
+            UserError: There is no such model, the hub cannot be reached, a file is damaged, the
+                weights do not have the hash in ``config.json``, or ``config.json`` has values that
+                a model folder may not have.
         """
         if not usable(name).is_dir() and model_info(str(name)):
             door = cls.from_config(str(name), device=device, dtype=dtype)
@@ -94,7 +94,7 @@ class Pretrained:
     ) -> Door:
         """Build the model of a config; see :func:`openmagvit2.apis.init_model`.
 
-        A generator's checkpoint holds its tokenizer too.
+        The checkpoint of a generator contains its tokenizer.
         """
         if not isinstance(config, Config):
             config, cfg_options = load_config(config_path(config), cfg_options), None
@@ -110,19 +110,18 @@ class Pretrained:
         """Write the model to a folder: ``config.json``, ``model.safetensors`` and ``README.md``.
 
         Args:
-            folder: Made if it does not exist; a model in it is replaced.
+            folder: The folder; created if necessary, and a model in it is replaced.
             name: Name of the model in its card; by default that of its config.
-            metrics: Content of a ``metrics.json`` of these weights, for the card.
-            max_shard_size: Size above which the weights are split.
+            metrics: Content of a ``metrics.json`` that was measured with these weights.
+            max_shard_size: Maximum size of one file of weights, such as '5GB'.
 
         Raises:
-            UserError: The model was given without a config, or its config has values that a folder
-                cannot keep, such as paths.
+            UserError: The model was given without a config, or the config has values that a model
+                folder may not have, such as paths.
         """
         if self.config is None:
             raise UserError(
-                f'{type(self).__name__}: the model was given without its config; make it with '
-                f'from_config.'
+                f'{type(self).__name__}: the model was given without its config; use from_config.'
             )
         name = name or model_name(self.config)
         meta = getattr(self.model, 'dataset_meta', None)
@@ -139,20 +138,20 @@ class Pretrained:
         token: str | None = None,
         message: str = 'Upload model',
     ) -> str:
-        """Upload what :meth:`save_pretrained` writes; the repository is made if it does not exist.
+        """Upload what :meth:`save_pretrained` writes.
 
         Args:
-            name: ``owner/name`` on the hub.
+            name: ``owner/name`` on the hub; the repository is created if necessary.
             private: Whether a new repository is private.
             revision: Branch to write to.
-            token: Access token; by default the one of ``hf auth login``.
-            message: Message of the commit.
+            token: Access token; by default that of ``hf auth login``.
+            message: Commit message.
 
         Returns:
-            Address of the commit.
+            URL of the commit.
 
         Raises:
-            UserError: The hub refuses it, or cannot be reached.
+            UserError: The hub refuses the upload or cannot be reached.
         """
         with tempfile.TemporaryDirectory() as folder:
             self.save_pretrained(folder)
@@ -170,19 +169,19 @@ class Pretrained:
 
 
 def fetch(name: str | Path, revision: str | None = None) -> Path:
-    """Return the folder of a model: a local one, or a copy of a repository of the hub.
+    """Return a local folder, or download a repository of the hub and return its folder.
 
     Args:
         name: Folder, or ``owner/name`` on the hub.
         revision: Branch, tag or commit on the hub.
 
     Raises:
-        UserError: There is neither, or the hub cannot be reached and has no copy here.
+        UserError: There is neither; or the hub cannot be reached and there is no local copy.
     """
     if usable(name).is_dir():
         return Path(name)
     if not REPOSITORY.fullmatch(str(name)):
-        raise UserError(f'{name} is neither a folder nor a name of the hub (owner/name).')
+        raise UserError(f'{name} is neither a folder nor a name on the hub (owner/name).')
     try:
         return Path(
             huggingface_hub.snapshot_download(str(name), revision=revision, allow_patterns=PATTERNS)
@@ -193,15 +192,15 @@ def fetch(name: str | Path, revision: str | None = None) -> Path:
 
 
 def _draft(config: Config, folder: Path) -> nn.Module:
-    """Build the model of a stranger's config without memory, whatever sizes it asks for.
+    """Build the model of an untrusted config on 'meta', where its sizes need no memory.
 
     Raises:
-        UserError: The config builds no model.
+        UserError: The config does not build a model.
     """
     try:
         return init_model(config, device='meta')
     except UserError:
         raise
-    except Exception as error:  # a size can be wrong in any way
+    except Exception as error:  # wrong sizes fail in many ways
         reason = str(error).partition('\n')[0].rstrip('.') or type(error).__name__
-        raise UserError(f'{folder}: its config.json builds no model: {reason}.') from error
+        raise UserError(f'{folder}: its config.json does not build a model: {reason}.') from error

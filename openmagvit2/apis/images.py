@@ -1,4 +1,4 @@
-"""Images in and out of the front door."""
+"""Convert images and indices of users to tensors."""
 
 import functools
 import math
@@ -17,7 +17,7 @@ from openmagvit2.errors import UserError
 from openmagvit2.io import Colour, Source, read_image
 
 ImageLike = str | Path | bytes | BinaryIO | Image.Image | np.ndarray | Tensor
-# How far a float may lie outside its range, of half the range: what rounding does.
+# How far rounding may move a float out of its range, as a fraction of half the range.
 SLACK = 1e-3
 
 
@@ -29,13 +29,13 @@ def to_list(
     """Map images to float tensors (3, H, W) in [-1, 1].
 
     Args:
-        images: A path, the bytes of a file or an open file, or a PIL image (read by
+        images: A path, the bytes of a file, an open file or a PIL image (read by
             :func:`openmagvit2.io.read_image`); an array (H, W), (H, W, 1) or (H, W, 3) or a tensor
-            (H, W), (1, H, W) or (3, H, W), of uint8 or floats; a batch of arrays or tensors with
-            one axis in front (4 axes); or a list of any of these.
-        background: Colour behind transparent pixels of files and PIL images.
-        value_range: Black and white of floats: (-1, 1), which is also the default, or (0, 1), or
-            any other two numbers. Named, it keeps a warning about doubtful images away.
+            (H, W), (1, H, W) or (3, H, W), uint8 or floats; a batch of arrays or tensors (4 axes);
+            or a list of any of these.
+        background: Color behind transparent pixels of files and PIL images.
+        value_range: Values of black and white in floats, (-1, 1) by default. If it is given, there
+            is no warning about images that may have another range.
 
     Raises:
         UserError: An image cannot be read, or has another type, shape or range.
@@ -48,35 +48,35 @@ def to_list(
 
 
 def one_by_one(images: ImageLike | Sequence[ImageLike]) -> Sequence[ImageLike]:
-    """Return the images of a batch or a list, or the only one, as they are."""
+    """Return the images of a batch or a list, or a single image in a list."""
     if isinstance(images, (np.ndarray, Tensor)) and images.ndim == 4:
         return list(images)
     return images if isinstance(images, (list, tuple)) else [cast(ImageLike, images)]
 
 
 def to_indices(indices: Tensor | np.ndarray, axes: int) -> Tensor:
-    """Turn indices into a tensor, with a first axis of length 1 where one is missing.
+    """Convert indices to a tensor, with a first axis of length 1 if that is missing.
 
     Args:
-        indices: Whole numbers of any type, (B, *token_shape) or *token_shape.
+        indices: Integers of any type, (B, *token_shape) or *token_shape.
         axes: Number of axes with B.
 
     Raises:
-        UserError: They are no tensor or array of whole numbers, or empty. The model checks the
-            rest: shapes, and numbers outside the codebook.
+        UserError: The indices are not a tensor or an array of integers, or are empty. The model
+            checks shapes and values.
     """
     if isinstance(indices, np.ndarray) and indices.dtype.kind in 'iu':
         indices = torch.from_numpy(indices.astype(np.int64))
     if not isinstance(indices, Tensor):
         kind = getattr(indices, 'dtype', None) or type(indices).__name__
-        raise UserError(f'Indices must be whole numbers in a tensor or an array, got {kind}.')
+        raise UserError(f'Indices must be integers in a tensor or an array, got {kind}.')
     if not indices.numel():
-        raise UserError(f'Indices must be those of an image, got none: {tuple(indices.shape)}.')
+        raise UserError(f'Indices must not be empty, got {tuple(indices.shape)}.')
     return indices[None] if indices.ndim == axes - 1 else indices
 
 
 def _to_tensor(image: ImageLike, background: Colour) -> Tensor:
-    """Return (3, H, W), uint8 or floats, not yet scaled."""
+    """Return an image as (3, H, W), uint8 or floats, with its own values."""
     is_file = isinstance(image, (str, os.PathLike, bytes, Image.Image)) or hasattr(image, 'read')
     if is_file:
         image = read_image(cast(Source, image), background)
@@ -101,15 +101,15 @@ def _to_tensor(image: ImageLike, background: Colour) -> Tensor:
 
 def _array_to_tensor(array: np.ndarray) -> Tensor:
     gray = array.ndim == 2
-    colour = array.ndim == 3 and array.shape[2] in (1, 3)
-    if not (gray or colour) or (array.dtype != np.uint8 and array.dtype.kind != 'f'):
+    color = array.ndim == 3 and array.shape[2] in (1, 3)
+    if not (gray or color) or (array.dtype != np.uint8 and array.dtype.kind != 'f'):
         raise UserError(
             f'An image as an array must be uint8 or floats, (H, W, 3), or gray as (H, W, 1) or '
             f'(H, W), got {array.dtype} {array.shape}.'
         )
-    if colour:
+    if color:
         array = array.transpose(2, 0, 1)
-    # A copy, for arrays may be read-only, of either byte order, and views with negative strides.
+    # Copied, because arrays may be read-only, of any byte order, or have negative strides.
     kind = np.uint8 if array.dtype == np.uint8 else np.float32
     return torch.from_numpy(np.array(array, dtype=kind, order='C'))
 
@@ -118,7 +118,7 @@ def _to_range(image: Tensor, low: float, high: float, named: bool) -> Tensor:
     if image.dtype == torch.uint8:
         return image.float() / 127.5 - 1
     image = image.float()
-    # These two are NaN where a value is.
+    # Both are NaN if any value is.
     least, most = torch.stack([image.min(), image.max()]).tolist()
     if not (math.isfinite(least) and math.isfinite(most)):
         raise UserError('An image of floats has values that are infinite or NaN.')
@@ -126,7 +126,7 @@ def _to_range(image: Tensor, low: float, high: float, named: bool) -> Tensor:
     if least < low - slack or most > high + slack:
         raise UserError(
             f'An image of floats must lie in [{low:g}, {high:g}], got values from {least:g} to '
-            f'{most:g}; scale it, or name its range with value_range.'
+            f'{most:g}; scale it, or give its range as value_range.'
         )
     if not named and 0 <= least < most <= 1:
         _warn_once()
@@ -136,7 +136,7 @@ def _to_range(image: Tensor, low: float, high: float, named: bool) -> Tensor:
 @functools.cache
 def _warn_once() -> None:
     warnings.warn(
-        'An image of floats lies within [0, 1] and is taken to be in [-1, 1], from black to white; '
-        'if white is 1 and black is 0, say value_range=(0, 1), else value_range=(-1, 1).',
+        'An image of floats has values from 0 to 1, but is read as one from -1 (black) to 1 '
+        '(white); give value_range=(0, 1) if black is 0, or value_range=(-1, 1) if that is right.',
         stacklevel=2,
     )

@@ -1,4 +1,4 @@
-"""From a config file and a checkpoint to a model."""
+"""Build a model from a config and a checkpoint."""
 
 import contextlib
 from pathlib import Path
@@ -30,38 +30,38 @@ def init_model(
     dtype: torch.dtype | str | None = None,
     pretrained: bool = False,
 ) -> nn.Module:
-    """Build the model of a config, in eval mode, with the averaged weights of a checkpoint where it
-    has any.
+    """Build the model of a config, in eval mode.
 
     Args:
         config: Path of a config file, a name from :func:`list_models`, or a loaded config.
-        checkpoint: ``.pth`` or ``.safetensors``; None keeps random weights.
-        device: Defaults to the accelerator, under a launcher that of the local rank; the CPU where
-            there is none.
+        checkpoint: A ``.pth`` or ``.safetensors`` file, whose averaged weights are preferred; None
+            for random weights.
+        device: Defaults to the accelerator, under a launcher that of the local rank, or to the CPU
+            if there is none.
         cfg_options: Overrides by dotted path.
-        dtype: Type of the weights and of what is computed: 'float32' (the default), 'bfloat16',
-            'float16', a ``torch.dtype``, or 'auto': bfloat16 where the device computes it faster
-            (:func:`fastest_precision`). Quantizers stay in float32: indices of lower precision
-            collapse.
-        pretrained: Load the weights that the system's authors published, as the ``metafile.yml``
-            names them, from the Hugging Face hub; ``config`` is a name from :func:`list_models`.
+        dtype: Type of weights and computation: 'float32' (the default), 'bfloat16', 'float16', a
+            ``torch.dtype``, or 'auto' for bfloat16 if the device is faster with it
+            (:func:`fastest_precision`). Quantizers stay in float32, because indices that are
+            computed in lower precision collapse.
+        pretrained: Whether to load the weights that the system's authors published: the files in
+            ``metafile.yml``, from the Hugging Face hub. ``config`` must be a name from
+            :func:`list_models`.
 
     Returns:
-        The model. With a checkpoint it has a dict ``dataset_meta`` of what the training's data set
-        said of itself, such as ``classes``.
+        The model. With a checkpoint, its dict ``dataset_meta`` has facts about the training data,
+        such as ``classes``.
 
     Raises:
-        UserError: Unknown keys, a device that is not there, a missing file, or weights that do not
-            fit.
+        UserError: A key is unknown, the device or a file does not exist, or weights do not fit.
     """
     if pretrained and (checkpoint is not None or isinstance(config, Config)):
-        raise UserError('pretrained goes with the name of a shipped config, without a checkpoint.')
+        raise UserError('pretrained needs the name of a shipped config, and no checkpoint.')
     name = str(config)
     device = usable_device(device or default_device())
     if not isinstance(config, Config):
         config = load_config(config_path(config), cfg_options)
     elif cfg_options:
-        raise UserError('cfg_options go with a path; change the loaded config itself.')
+        raise UserError('cfg_options need the path of a config; change a loaded config itself.')
     with on_meta() if device.type == 'meta' else contextlib.nullcontext():
         model = _build(config)
     if checkpoint is not None:
@@ -81,12 +81,12 @@ def _build(config: Config) -> Any:
 def _load(model: Any, checkpoint: str | Path, config: Config) -> None:
     content = load_model_weights(model, checkpoint)
     say_other_model(config, content, f'Checkpoint {checkpoint}')
-    # As mmengine's other libraries keep it: names of the classes, where the training knew them.
+    # The attribute that mmengine's other libraries use, with names of classes if there are any.
     model.dataset_meta = dataset_meta(content)
 
 
 def convert_weights(model: nn.Module, dtype: torch.dtype) -> nn.Module:
-    """Convert the weights of a model in place, those of its quantizer aside."""
+    """Convert the weights of a model in place, except those of quantizers."""
     exact = [
         (module, {name: tensor.detach().clone() for name, tensor in _tensors(module)})
         for module in model.modules()
@@ -94,7 +94,7 @@ def convert_weights(model: nn.Module, dtype: torch.dtype) -> nn.Module:
     ]
     model.to(dtype)
     for module, values in exact:
-        # Rounded rows of a codebook would be other ones.
+        # Codebooks must not be rounded.
         module.float()
         for name, tensor in _tensors(module):
             tensor.data.copy_(values[name])

@@ -1,4 +1,4 @@
-"""The models that ship as configs, and what is known of them."""
+"""List the shipped configs and what their metafiles state."""
 
 import difflib
 import fnmatch
@@ -15,12 +15,12 @@ METAFILE = 'metafile.yml'
 
 
 def configs_folder() -> Path:
-    """Return the shipped configs: those of the clone, or those inside an installed wheel.
+    """Return the folder of the shipped configs, in an installed wheel or in a clone.
 
     Raises:
-        UserError: There are neither, as where the package's folder was copied alone.
+        UserError: There is none, for example because only the package's folder was copied.
     """
-    # A wheel's come first: beside an installed package, `configs` is somebody else's.
+    # The wheel's come first: a folder `configs` beside an installed package belongs to others.
     for folder in (PACKAGE / '.mim' / 'configs', PACKAGE.parent / 'configs'):
         if folder.is_dir():
             return folder
@@ -31,15 +31,17 @@ def configs_folder() -> Path:
 
 
 def list_models(pattern: str = '*') -> list[str]:
-    """Return the names of the shipped configs, sorted; each stands in the place of a config's path
-    in :func:`init_model` and the front door.
+    """Return the names of the shipped configs, sorted.
+
+    A name can replace the path of a config in :func:`init_model`, :class:`Tokenizer` and
+    :class:`Generator`.
 
     Args:
-        pattern: Shell pattern over the whole name, as ``'ar_*'`` or ``'*fsq*'``; ``'*'`` crosses
-            folders.
+        pattern: Shell pattern for the whole name, such as ``'ar_*'`` or ``'*fsq*'``; ``*`` matches
+            slashes too.
 
     Raises:
-        UserError: The package stands without its configs.
+        UserError: The configs are missing.
     """
     root = configs_folder()
     names = [path.relative_to(root).with_suffix('').as_posix() for path in root.rglob('*.py')]
@@ -49,16 +51,15 @@ def list_models(pattern: str = '*') -> list[str]:
 
 
 def model_info(name: str) -> dict[str, Any] | None:
-    """Return what is known of a shipped model beside its config.
+    """Return the entry of a shipped config in the ``metafile.yml`` of its folder.
 
     Args:
-        name: From :func:`list_models`.
+        name: A name from :func:`list_models`.
 
     Returns:
-        Its entry in the ``metafile.yml`` beside the config: ``name``, ``config``, ``row`` of the
-        paper, ``expected`` (published results with protocol and source), ``measured``, and
-        ``official`` (``file``, ``repository``, ``sha256``, ``converter``). None for configs
-        without one, such as those in ``tiny/``.
+        A dict with ``name``, ``config``, ``row`` of the paper, ``expected`` (published results with
+        protocol and source), ``measured`` and ``official`` (``file``, ``repository``, ``sha256``,
+        ``converter``). None for configs without an entry, such as those in ``tiny/``.
     """
     folder = (configs_folder() / name).parent
     file = usable(folder / METAFILE)
@@ -68,11 +69,11 @@ def model_info(name: str) -> dict[str, Any] | None:
 
 
 def published_files() -> list[tuple[str, dict[str, Any]]]:
-    """Return each file that a system's authors published, with the name of its config.
+    """Return each file that authors of systems published, with the name of its config.
 
     Returns:
-        Pairs of a name from :func:`list_models` and ``file``, ``repository``, ``sha256`` and
-        ``converter`` of a metafile; of several configs of one file the first.
+        Pairs of a name from :func:`list_models` and a dict with ``file``, ``repository``,
+        ``sha256`` and ``converter``. For a file of several configs, the first is returned.
     """
     found: dict[tuple, tuple[str, dict[str, Any]]] = {}
     for metafile in sorted(configs_folder().rglob(METAFILE)):
@@ -89,13 +90,13 @@ def _entries(metafile: Path) -> list[dict[str, Any]]:
 
 
 def config_path(config: str | Path) -> Path:
-    """Return the file of a path, or of a name from :func:`list_models`.
+    """Return the path of a config, given by its path or a name from :func:`list_models`.
 
     Raises:
-        UserError: It is neither.
+        UserError: There is no such config.
     """
     path = Path(config)
-    # What is wrong with a path, the reader of configs says.
+    # The reader of configs reports what is wrong with a path.
     if path.suffix == '.py' or usable(path).exists():
         return path
     shipped = usable(configs_folder() / f'{config}.py')

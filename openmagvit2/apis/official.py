@@ -1,4 +1,4 @@
-"""Weights that a system's authors published: fetched, checked, converted, loaded."""
+"""Download, check, convert and load weights that authors of systems published."""
 
 from pathlib import Path
 from typing import Any
@@ -12,16 +12,16 @@ from openmagvit2.errors import UserError
 
 
 def load_official(model: nn.Module, name: str, revision: str | None = None) -> None:
-    """Load the published weights of a shipped config, averaged ones where there are any.
+    """Load the published weights of a shipped config; averages are preferred to raw weights.
 
     Args:
-        model: What the config builds.
-        name: From :func:`openmagvit2.apis.list_models`.
+        model: The model that the config builds.
+        name: A name from :func:`openmagvit2.apis.list_models`.
         revision: Branch, tag or commit of the repository.
 
     Raises:
-        UserError: None are published, they cannot be fetched, or are not those of the metafile; or
-            they are of a transformer, and the config's file of its tokenizer does not exist.
+        UserError: No weights are published, they cannot be downloaded, or have another hash than in
+            the metafile; or they contain no tokenizer, and the config's file of it does not exist.
     """
     info = model_info(name)
     if not info or not info['official']:
@@ -34,20 +34,20 @@ def load_official(model: nn.Module, name: str, revision: str | None = None) -> N
 
 
 def fetch_file(name: str, entry: dict[str, Any], revision: str | None = None) -> Path:
-    """Return the local copy of a published file, fetched if there is none.
+    """Download a published file unless there is a local copy; return its path.
 
     Args:
-        name: Config, for errors.
-        entry: ``file``, ``repository`` and ``sha256`` of a metafile.
+        name: Name of the config, for errors.
+        entry: A dict with ``file``, ``repository`` and ``sha256``.
         revision: Branch, tag or commit of the repository.
 
     Raises:
-        UserError: It lies elsewhere than on the hub, cannot be fetched, or has another hash.
+        UserError: The file is not on the hub, cannot be downloaded, or has another hash.
     """
     import huggingface_hub  # takes a second to import
 
     file, repository = entry['file'], entry['repository']
-    # In an archive it has another name.
+    # A file in an archive has another name.
     by_hand = (
         f'python tools/convert_checkpoint.py {"FILE" if "(" in file else file} OUT.pth --config '
         f'{name}'

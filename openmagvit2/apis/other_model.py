@@ -1,4 +1,4 @@
-"""What is said where a config's model is not the one that a checkpoint was trained as."""
+"""Warn if a checkpoint was trained with another config of the model."""
 
 import logging
 from typing import Any
@@ -11,13 +11,14 @@ from openmagvit2.engine.resume.changes import model_differences, read_settings
 
 
 def say_other_model(config: Config, checkpoint: dict[str, Any], source: str) -> None:
-    """Log each setting in which a config's model differs from the one of a training, as the size of
-    its images, which may fit the weights all the same.
+    """Log each setting of the model in which a config differs from that of a checkpoint.
+
+    The weights may fit all the same, for example with another image size.
 
     Args:
-        config: The config, which wins.
-        checkpoint: Content of the training's checkpoint; other files say nothing.
-        source: Name of the checkpoint.
+        config: The config, which is used.
+        checkpoint: Content of the checkpoint; only those of a training have a config.
+        source: Name of the checkpoint, for messages.
     """
     meta = checkpoint.get('meta')
     text = meta.get('cfg') if isinstance(meta, dict) else None

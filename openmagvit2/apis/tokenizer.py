@@ -1,4 +1,4 @@
-"""Front door of stage I: images to indices and back."""
+"""The interface of tokenizers: images to indices and back."""
 
 import logging
 from collections.abc import Sequence
@@ -19,15 +19,16 @@ from openmagvit2.visualization import to_uint8
 
 
 class Tokenizer(Pretrained):
-    """A trained tokenizer. Images of any size are padded to its stride, and reconstructions cropped
-    back.
+    """A trained tokenizer.
+
+    Images of any size are padded to its stride, and reconstructions are cropped to their size.
 
     Args:
         model: A ``VisualTokenizer``; see :meth:`from_config`.
         config: Its merged config, for :meth:`save_pretrained`.
 
     Raises:
-        UserError: The config makes no tokenizer.
+        UserError: The model is not a tokenizer.
     """
 
     def __init__(self, model: Any, *, config: Config | None = None) -> None:
@@ -37,7 +38,7 @@ class Tokenizer(Pretrained):
                 f'{type(model).__name__}.'
             )
         super().__init__(model, config=config)
-        # None of an encoder whose images are never padded.
+        # None if the encoder never pads images.
         self.stride: tuple[int, ...] | None = model.encoder.stride
 
     @torch.no_grad()
@@ -58,7 +59,7 @@ class Tokenizer(Pretrained):
                 default.
 
         Raises:
-            UserError: There are no images, or they differ in size, or the encoder outputs NaN or
+            UserError: There are no images, they differ in size, or the encoder outputs NaN or
                 infinite numbers.
         """
         batch = [self._pad(image) for image in to_list(images, background, value_range)]
@@ -102,8 +103,8 @@ class Tokenizer(Pretrained):
         Args:
             images: One image or a list of images of any sizes, as in :meth:`encode`.
             background, value_range: See :meth:`encode`.
-            on_error: 'raise' raises an error for a file that cannot be read; 'skip' names it in the
-                log and returns None in its place.
+            on_error: 'raise' raises an error if a file cannot be read; 'skip' logs it and returns
+                None for this image.
 
         Raises:
             UserError: An image cannot be read or has another type, shape or range.
@@ -125,5 +126,5 @@ class Tokenizer(Pretrained):
         return self.decode(self.encode(image, value_range=(-1, 1)))[0, :height, :width]
 
     def _pad(self, image: Tensor) -> Tensor:
-        # The border repeats: a black one would cost code words.
+        # Repeat the border, because encoding a black one would cost code words.
         return self.model.pad(image[None], repeat=True)[0][0]

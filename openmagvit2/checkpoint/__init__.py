@@ -1,4 +1,4 @@
-"""Safe loading of weights, and the way between official checkpoints and ours."""
+"""Safe reading and writing of checkpoints, and the conversion of official ones."""
 
 from openmagvit2.checkpoint.convert import is_ours, to_official, to_ours
 from openmagvit2.checkpoint.loading import (

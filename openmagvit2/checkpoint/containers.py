@@ -1,4 +1,4 @@
-"""Where in a file its weights are: official systems differ, and other programs more so."""
+"""Find the weights in the content of a file, whose layout depends on the program that wrote it."""
 
 from collections.abc import Collection, Iterator
 from typing import Any
@@ -9,11 +9,11 @@ from torch import Tensor
 from openmagvit2.checkpoint.converters.base import Converter, converters
 from openmagvit2.errors import UserError, few
 
-# Names that trainers of several systems give to the weights: Lightning and others, DeepSpeed.
+# Entries in which trainers keep the weights: Lightning and others, DeepSpeed.
 COMMON = ('state_dict', 'module')
-# What comes before the names of tensors from an entry beside the state dict.
+# Prefix of the names of tensors from an entry beside the state dict.
 BESIDE = 'beside.'
-# How deep entries are looked into.
+# How deep nested entries are searched.
 DEPTH = 3
 PICK = 'python tools/convert_checkpoint.py FILE OUT.pth --config CONFIG --entry'
 
@@ -21,19 +21,20 @@ PICK = 'python tools/convert_checkpoint.py FILE OUT.pth --config CONFIG --entry'
 def opened(content: Any, source: str) -> dict:
     """Return the content of a file as a dict that has its weights as ``state_dict``.
 
-    These are a state dict under a common name or one that a converter knows, several of one system,
-    or, with a printed line, the only one of the file. Else all of the content takes their place.
+    The weights are the state dict in an entry with a common name or one that a converter declares,
+    the parts that one converter declares, joined, or, with a printed line, the only state dict of
+    the file. Otherwise, ``state_dict`` is all of the content.
 
     Args:
         content: What was read.
-        source: Name of the file for messages.
+        source: Name of the file, for messages.
 
     Raises:
-        UserError: There are several of no known name; the text names them.
+        UserError: There are several state dicts in other entries; the message names them.
     """
     if not isinstance(content, dict):
         return dict(state_dict=content)
-    names = dict.fromkeys([*COMMON, *(converter.container for converter in converters())])
+    names = dict.fromkeys([*COMMON, *(next(iter(c.entries)) for c in converters())])
     name = next((name for name in names if isinstance(content.get(name), dict)), None)
     if name is not None:
         rest = {key: value for key, value in content.items() if key != name}
@@ -49,14 +50,14 @@ def opened(content: Any, source: str) -> dict:
 
 
 def _sole(state: dict, source: str) -> dict:
-    """Return a state dict, or the only one in a dict without tensors; see :func:`opened`."""
+    """Return a state dict, or the only one inside a dict without tensors; see :func:`opened`."""
     if any(isinstance(x, Tensor) for x in state.values()):
         return state
     found = state_dicts(state)
     if len(found) > 1:
         raise UserError(
-            f'{source} holds several sets of weights ({listed(found)}): write one to a file of '
-            f'its own, {PICK} {next(iter(found))}.'
+            f'{source} has several sets of weights ({listed(found)}): write one to a file of '
+            f'its own with {PICK} {next(iter(found))}.'
         )
     for path, weights in found.items():
         print_log(f'{source}: the weights are those of its entry `{path}`.', 'current')
@@ -65,24 +66,24 @@ def _sole(state: dict, source: str) -> dict:
 
 
 def picked(content: dict, entry: str, source: str) -> dict:
-    """Return a file with the weights of one entry, or those whose names begin with it.
+    """Return the weights in one entry of a file, or those with a prefix.
 
     Args:
-        content: A whole file.
-        entry: Path of the entry, or beginning of the names: ``'ema'``, ``'model.net'``.
-        source: Name of the file for messages.
+        content: The content of the file.
+        entry: Path of the entry, or prefix of the names, such as ``'ema'`` or ``'model.net'``.
+        source: Name of the file, for messages.
 
     Returns:
-        ``state_dict``, and ``meta`` where the file has it.
+        A dict with ``state_dict``, and ``meta`` if the file has it.
 
     Raises:
-        UserError: There is no such entry, or more than one; the text names those that there are.
+        UserError: There is no such entry, or more than one; the message lists all entries.
     """
     begin, found = f'{entry.rstrip(".")}.', state_dicts(content)
     hits = [behind(state, begin.removeprefix(f'{path}.')) for path, state in found.items()]
     hits = [found[begin[:-1]]] if begin[:-1] in found else [hit for hit in hits if hit]
     if len(hits) != 1:
-        # Of the file itself the first parts of its names.
+        # For tensors in the file itself, list the first parts of their names.
         known = [
             name
             for path, state in found.items()
@@ -93,19 +94,20 @@ def picked(content: dict, entry: str, source: str) -> dict:
 
 
 def state_dicts(content: dict) -> dict[str, dict]:
-    """Return the state dicts in a file by the paths of their entries, as ``'ema'`` or
-    ``'model.net'``; the file itself has the path ''.
+    """Return the state dicts in a file by the paths of their entries.
+
+    A path is such as ``'ema'`` or ``'model.net'``, or '' if the file itself is a state dict.
     """
     return dict(_state_dicts(content, '', DEPTH))
 
 
 def _inside(content: dict) -> dict[str, dict]:
-    """Return the state dicts in the entries of a file, which may have tensors beside them."""
+    """Return the state dicts in the entries of a file, also if there are tensors beside them."""
     return state_dicts({key: value for key, value in content.items() if isinstance(value, dict)})
 
 
 def _state_dicts(node: dict, path: str, depth: int) -> Iterator[tuple[str, dict]]:
-    # The state of an optimizer has numbers as keys.
+    # The keys of an optimizer's state are numbers.
     if not all(isinstance(key, str) for key in node):
         return
     if any(isinstance(x, Tensor) and x.is_floating_point() for x in node.values()):
@@ -117,11 +119,13 @@ def _state_dicts(node: dict, path: str, depth: int) -> Iterator[tuple[str, dict]
 
 
 def joined(content: dict) -> dict:
-    """Return what :func:`opened` gives with the state dicts of parts that a file of the system has
-    beside the first one, as ``beside.<entry>.<name>`` in it.
+    """Add the state dicts in the other :attr:`Converter.entries` of a system to the ``state_dict``.
+
+    The argument is a result of :func:`opened`; added names begin with ``beside.<entry>.``.
     """
     state, found = content['state_dict'], _inside(content)
-    entries = {entry for c in converters() if c.beside and c.detects(state) for entry in c.beside}
+    systems = [c for c in converters() if len(c.entries) > 1 and c.detects(state)]
+    entries = {entry for c in systems for entry in list(c.entries)[1:]}
     parts = sorted(entries & found.keys())
     more = {f'{BESIDE}{entry}.{name}': x for entry in parts for name, x in content[entry].items()}
     rest = {key: value for key, value in content.items() if key not in ('state_dict', *parts)}
@@ -129,25 +133,27 @@ def joined(content: dict) -> dict:
 
 
 def packed(state: dict[str, Tensor], converter: Converter) -> dict:
-    """Return an official state dict as a file of the system has it; the inverse of :func:`opened`
-    and :func:`joined`.
+    """Return the content of an official file with a state dict.
+
+    This is the inverse of :func:`opened` and :func:`joined`.
     """
     if converter.bare:
         return state
-    parts: dict[str, dict[str, Tensor]] = {converter.container: {}}
+    first = next(iter(converter.entries))
+    content: dict[str, dict[str, Tensor]] = {first: {}}
     for name, tensor in state.items():
-        entry, own = converter.container, name
+        entry, own = first, name
         if name.startswith(BESIDE):
             entry, own = name.removeprefix(BESIDE).split('.', 1)
-        parts.setdefault(entry, {})[converter.prefixes.get(entry, '') + own] = tensor
-    return parts
+        content.setdefault(entry, {})[converter.entries[entry] + own] = tensor
+    return content
 
 
 def behind(state: dict[str, Any], begin: str) -> dict[str, Any]:
-    """Return what has names with a beginning, by what follows it."""
+    """Return the items whose names begin with ``begin``, by the rest of their names."""
     return {name[len(begin) :]: x for name, x in state.items() if name.startswith(begin)}
 
 
 def listed(names: Collection[str]) -> str:
-    """Return names in quotes, no more than eight."""
+    """Return up to eight names in quotes, sorted."""
     return few([f'`{name}`' for name in sorted(names)], most=8)

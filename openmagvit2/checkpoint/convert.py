@@ -7,15 +7,15 @@ from torch import Tensor, nn
 
 from openmagvit2.checkpoint.converters import Converter, choose, is_official
 from openmagvit2.checkpoint.converters.rules import Link
-from openmagvit2.checkpoint.ledger import Ledger, Misfit, Report, changed
 from openmagvit2.checkpoint.loading import TRAINING_ONLY
 from openmagvit2.checkpoint.names import official_names
 from openmagvit2.checkpoint.spill import Spill
 from openmagvit2.checkpoint.stages import is_generator
+from openmagvit2.checkpoint.transfer import Misfit, Report, Transfer, changed
 from openmagvit2.errors import UserError
 
-# Prefixes of names that occur only in checkpoints of ours; encoders and decoders have the same
-# names in both.
+NO_AVERAGES = 'The file has no averaged weights; convert it with --weights raw or both.'
+# Prefixes of names that only our checkpoints have; names of encoders and decoders may be equal.
 ONLY_OURS = ('discriminator.', 'lecam.', 'backbone.', 'head.', 'class_embedding.', 'tokenizer.')
 
 
@@ -30,43 +30,40 @@ def to_ours(
 
     Args:
         state: Tensors by official name.
-        model: What the config builds; on the meta device it costs nothing.
-        weights: 'both': raw weights as ``state_dict``, averages as ``ema_state_dict``; 'raw' or
-            'ema': that one as ``state_dict``.
-        converter: The system's converter; default: chosen by names and model.
-        spill: Takes the tensors that are computed; in memory by default.
+        model: The model that the config builds; on the meta device it needs no memory.
+        weights: 'both' for raw weights as ``state_dict`` and averages as ``ema_state_dict``; 'raw'
+            or 'ema' for one of them as ``state_dict``.
+        converter: The system's converter; by default the one that fits the names and the model.
+        spill: Stores computed tensors in a file; by default they stay in memory.
 
     Raises:
-        UserError: A tensor is missing, misshaped, or unexpected; averages are wanted and there are
-            none.
+        UserError: A tensor is missing, misshaped or unexpected; or ``weights`` is 'ema' and there
+            are no averages.
     """
     if is_ours(dict(state_dict=state), model):
         raise UserError(
-            'The file is a checkpoint of ours already; --to official goes the other way.'
+            'The file is a checkpoint of ours already; convert it back with --to official.'
         )
     converter = converter or choose(model, state)
     state = converter.unified(state)
     _check_system(converter, model, state)
-    ledger = Ledger(converter, model, state, spill)
+    transfer = Transfer(converter, model, state, spill)
     links = converter.links(model)
-    raw = ledger.take(links, 'raw')
+    raw = transfer.take(links, 'raw')
     averaged: dict[str, Tensor] = {}
     if converter.averages and any(name.startswith(converter.averages) for name in state):
-        # Averages are taken only of parts with raw weights.
-        averaged = ledger.take(_averages(links, model, converter, raw), 'averages')
-    ledger.account()
-    generator = is_generator(model)
+        # Only parts with raw weights get averages.
+        averaged = transfer.take(_averages(links, model, converter, raw), 'averages')
+    transfer.drop_remaining()
     if weights == 'ema' and not averaged:
-        raise UserError(
-            'The file has no averaged weights (model_ema.*): convert it with --weights raw or both.'
-        )
-    if converter.averages and not averaged and not generator:
-        ledger.report.add('averages', 1, 'not in the file: raw weights only')
-    if weights == 'both':
-        content = dict(state_dict=raw)
-        return (content | dict(ema_state_dict=averaged) if averaged else content), ledger.report
+        raise UserError(NO_AVERAGES)
+    if converter.averages and not averaged and not is_generator(model):
+        transfer.report.add('averages', 1, 'not in the file: raw weights only')
     # Buffers have no average.
-    return dict(state_dict=raw if weights == 'raw' else raw | averaged), ledger.report
+    content = dict(state_dict=raw | averaged if weights == 'ema' else raw)
+    if weights == 'both' and averaged:
+        content['ema_state_dict'] = averaged
+    return content, transfer.report
 
 
 def to_official(
@@ -76,45 +73,40 @@ def to_official(
     converter: Converter | None = None,
     spill: Spill | None = None,
 ) -> tuple[dict, Report]:
-    """Convert a checkpoint of ours to ``dict(state_dict=…)`` with official names; the arguments
-    are those of :func:`to_ours`.
+    """Convert one of our checkpoints to ``dict(state_dict=…)`` with official names.
 
-    Raises:
-        UserError: As :func:`to_ours`.
+    The arguments and the errors are those of :func:`to_ours`.
     """
     state = checkpoint['state_dict']
     if is_official(state):
         raise UserError(
-            'The file is an official one already; without --to official it becomes ours.'
+            'The file is an official one already; convert it to ours without --to official.'
         )
     converter = converter or choose(model)
     links = converter.links(model)
-    ledger = Ledger(converter, model, state)
-    raw = ledger.take(_own(links), 'raw')
-    ledger.account()
+    transfer = Transfer(converter, model, state)
+    raw = transfer.take(_own(links), 'raw')
+    transfer.drop_remaining()
     averaged: dict[str, Tensor] = {}
     if converter.averages and checkpoint.get('ema_state_dict') and not is_generator(model):
-        # The averages of a part may have buffers; official ones do not.
+        # Our averages may include buffers; official ones do not.
         kept = _averages(links, model, converter, raw)
-        ledger.left = dict(checkpoint['ema_state_dict'])
-        averaged = ledger.take(_own(kept), 'averages')
+        transfer.remaining = dict(checkpoint['ema_state_dict'])
+        averaged = transfer.take(_own(kept), 'averages')
     if weights == 'ema':
         if not averaged:
-            raise UserError(
-                'The file has no averaged weights (ema_state_dict): convert it with --weights '
-                'raw or both.'
-            )
+            raise UserError(NO_AVERAGES)
         raw, averaged = raw | averaged, {}
     both = bool(averaged) and weights == 'both'
     official = _named(links, raw, spill)
-    official |= _made(converter, model, official, both, ledger.report)
+    official |= _made(converter, model, official, both, transfer.report)
     if both:
         official |= _named(_averages(links, model, converter, raw), averaged, spill)
-    return dict(state_dict=official), ledger.report
+    return dict(state_dict=official), transfer.report
 
 
 def is_ours(checkpoint: dict, model: nn.Module) -> bool:
-    """Return whether a checkpoint is one of ours, also where that shows in no single name."""
+    """Return whether a checkpoint is one of ours, also if no single name shows it."""
     state = checkpoint['state_dict']
     if is_official(state):
         return False
@@ -126,11 +118,11 @@ def is_ours(checkpoint: dict, model: nn.Module) -> bool:
 
 
 def _check_system(converter: Converter, model: nn.Module, state: dict[str, Tensor]) -> None:
-    """Raise Misfit if the file is of the converter's system, and the model is not."""
+    """Raise Misfit if the file belongs to the converter's system and the model does not."""
     homeless = converter.homeless(model)
     if homeless and converter.detects(state):
         problem = (
-            f'The file is of another system than this config: its layout has no place for '
+            f'The file belongs to another system than this config: its layout has no place for '
             f'{homeless[0]} ({len(homeless)} such).'
         )
         raise Misfit(problem, converter, state)
@@ -139,7 +131,7 @@ def _check_system(converter: Converter, model: nn.Module, state: dict[str, Tenso
 def _averages(
     links: Sequence[Link], model: nn.Module, converter: Converter, raw: dict[str, Tensor]
 ) -> list[Link]:
-    """Return links for the averages of the parameters in ``raw``; a generator has none."""
+    """Return links for the averages of the parameters in ``raw``; none for a generator."""
     if is_generator(model):
         return []
     parameters = {name for name, _ in model.named_parameters()}
@@ -151,14 +143,14 @@ def _averages(
 
 
 def _own(links: Sequence[Link]) -> list[Link]:
-    """Link each tensor of ours to its own name."""
+    """Return links from each of our tensors to itself."""
     return [Link((name,), (name,)) for link in links for name in link.ours]
 
 
 def _named(
     links: Sequence[Link], tensors: dict[str, Tensor], spill: Spill | None
 ) -> dict[str, Tensor]:
-    """Convert tensors of ours to official names."""
+    """Convert our tensors to official ones, by name."""
     state: dict[str, Tensor] = {}
     for link in links:
         if all(name in tensors for name in link.ours):
@@ -174,18 +166,17 @@ def _made(
     averaged: bool,
     report: Report,
 ) -> dict[str, Tensor]:
-    """Make the official tensors that ours do not have: those of averages if there are any, and not
-    those of a part with a file of its own that is not among the ``official`` ones.
+    """Return official tensors that we do not keep, such as masks.
+
+    Those of averages and of a separate tokenizer are included only with their other tensors.
     """
     state: dict[str, Tensor] = {}
-    absent = tuple(
-        beginning
-        for beginnings in converter.separate.values()
-        for beginning in beginnings
-        if not any(name.startswith(beginnings) for name in official)
-    )
+    without: tuple[str, ...] = ()
+    if not any(name.startswith(converter.tokenizer) for name in official):
+        without += converter.tokenizer
+    if converter.averages and not averaged:
+        without += (converter.averages,)
     for lost in converter.lost(model):
-        without = absent if averaged or not converter.averages else (*absent, converter.averages)
         fill = {name: x for name, x in lost.fill.items() if not name.startswith(without)}
         state |= fill
         report.add(lost.label, len(fill), f'filled in: {lost.why}')

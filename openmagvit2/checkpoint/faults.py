@@ -1,4 +1,4 @@
-"""What may be wrong with a tensor of a file, in words."""
+"""What is wrong with a tensor of a file, in words."""
 
 import torch
 from torch import Tensor
@@ -7,12 +7,14 @@ from openmagvit2.checkpoint.safetensors_file import DTYPES
 
 
 def unfit(found: object, expected: Tensor) -> str | None:
-    """Return what a file has in the place of a tensor of the model, as '(9,) instead of (8,)'; None
-    if that fits.
+    """Return how a value differs from the model's tensor, such as '(9,) instead of (8,)'.
 
     Args:
-        found: Value of the file.
-        expected: The model's tensor, of whose type only the kind counts.
+        found: The value in the file.
+        expected: The model's tensor; the file may have another precision.
+
+    Returns:
+        The text, or None if the value fits.
     """
     if not isinstance(found, Tensor):
         return f'a {type(found).__name__} instead of a tensor'
@@ -24,7 +26,7 @@ def unfit(found: object, expected: Tensor) -> str | None:
         return f'{_name(found.dtype)} instead of floating-point numbers'
     if found.dtype not in DTYPES:
         kept = expected.dtype if expected.dtype in DTYPES else torch.float32
-        return f'{_name(found.dtype)}, which is not kept here; convert it to {_name(kept)}'
+        return f'{_name(found.dtype)}, which is not supported; convert it to {_name(kept)}'
     return None
 
 

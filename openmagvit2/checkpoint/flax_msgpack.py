@@ -1,4 +1,4 @@
-"""Reading of weights that flax wrote with msgpack; no code in a file is run."""
+"""Read weights that flax wrote with msgpack, without executing anything in them."""
 
 import math
 import mmap
@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from openmagvit2.checkpoint.reader_errors import reader_errors
 from openmagvit2.errors import UserError
 
-# flax's extension types: an array, and a number as an array without axes.
+# flax's extension types: an array, and a scalar as an array without axes.
 ARRAYS = (1, 3)
 DTYPES = {
     name: getattr(torch, name)
@@ -21,55 +22,47 @@ CHUNKED = '__msgpack_chunked_array__'
 
 
 def is_msgpack(path: Path) -> bool:
-    """Return whether a file begins with a nonempty msgpack map and a string, its first key.
+    """Return whether a file begins with a nonempty msgpack map whose first key is a string.
 
     Pickles, zip files, safetensors files and pictures begin differently.
     """
     with open(path, 'rb') as file:
         begin = file.read(6)
-    # What tells the number of entries: the first byte, or two or four bytes after it.
+    # The number of entries is in the first byte, or in the two or four bytes after it.
     length = {0xDE: 3, 0xDF: 5}.get(begin[0], 1 if 0x81 <= begin[0] <= 0x8F else 0) if begin else 0
     key = begin[length : length + 1]
     return bool(length and key) and (0xA0 <= key[0] <= 0xBF or 0xD9 <= key[0] <= 0xDB)
 
 
 def read_msgpack(path: Path) -> dict[str, Tensor]:
-    """Read arrays by name, the keys of nested maps joined by dots: ``params.Embed_0.…``.
+    """Read arrays by the keys of nested maps, joined with dots, such as ``params.Embed_0.…``.
 
     Raises:
-        UserError: The package msgpack is missing, or the file is broken or holds anything else than
+        UserError: The package msgpack is missing, the file is damaged, or it contains anything but
             maps of arrays.
     """
     try:
         import msgpack
     except ImportError as error:
         raise UserError(
-            f'Checkpoint {path} is a file of flax, which is read with msgpack: pip install '
-            f'"openmagvit2[msgpack]".'
+            f'Checkpoint {path} is a file of flax; reading it needs the package msgpack: '
+            f'pip install "openmagvit2[msgpack]".'
         ) from error
 
     def extension(code: int, data: bytes) -> Tensor:
-        """Return an array of flax; raise UserError for any other extension."""
+        """Return an array of flax; raise UserError for other extensions."""
         if code not in ARRAYS:
-            raise UserError(f'it has an extension of type {code}, which is no array')
+            raise UserError(f'it has an extension of type {code}, which is not an array')
         return _array(*msgpack.unpackb(data, raw=False))
 
-    try:
-        with open(path, 'rb') as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+    with reader_errors(path, 'file of flax'), open(path, 'rb') as file:
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             content = msgpack.unpackb(data, raw=False, ext_hook=extension, strict_map_key=True)
         return _flat(content)
-    except UserError as error:
-        raise UserError(f'Checkpoint {path} cannot be read safely: {error}.') from error
-    except Exception as error:  # a broken file can fail in any way
-        reason = str(error).rstrip('.') or type(error).__name__
-        raise UserError(
-            f'Checkpoint {path} cannot be read safely: it is damaged, or no file of flax '
-            f'({reason}); fetch it again.'
-        ) from error
 
 
 def _array(shape: list[int], dtype: str, data: bytes) -> Tensor:
-    """Return an array from shape, type name, and bytes in C order."""
+    """Return a tensor from a shape, the name of a type, and bytes in C order."""
     if dtype not in DTYPES:
         raise UserError(f'it has an array of type {dtype!r}')
     size = math.prod(shape) * DTYPES[dtype].itemsize

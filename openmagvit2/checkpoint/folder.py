@@ -1,7 +1,7 @@
-"""Models as folders: ``config.json``, ``model.safetensors``, ``README.md``; nothing is executed.
+"""Read and write model folders: ``config.json``, ``model.safetensors`` and ``README.md``.
 
-The layout is that of the Hugging Face hub: a file of weights above 5 GB is split, and
-``model.safetensors.index.json`` names the parts.
+The layout is that of the Hugging Face hub: weights above 5 GB are split into several files, which
+``model.safetensors.index.json`` lists. Nothing in a folder is executed.
 """
 
 import json
@@ -20,9 +20,9 @@ from openmagvit2.io import make_folder, write_text
 
 CONFIG, CARD = 'config.json', 'README.md'
 WEIGHTS, INDEX = 'model.safetensors', 'model.safetensors.index.json'
-# Files of a folder that loading reads.
+# Files that loading reads.
 PATTERNS = [CONFIG, 'model*.safetensors', INDEX]
-# Weights in one file at most.
+# Maximum size of one file.
 SHARD = '5GB'
 
 
@@ -36,21 +36,21 @@ def write_folder(
     """Write a model without the parts that only training needs.
 
     Args:
-        folder: Made if it does not exist; a model in it is replaced.
-        config: Plain values, with the config of ``model`` under 'model'.
-        model: Its weights, in whatever type they are.
+        folder: The folder; created if necessary, and a model in it is replaced.
+        config: Plain values, with the config of the model under 'model'.
+        model: The model; its weights keep their type.
         card: Text of ``README.md``.
-        max_shard_size: Size above which the weights are split, as '5GB'.
+        max_shard_size: Maximum size of one file of weights, such as '5GB'.
 
     Raises:
-        UserError: The config could not be read back, or the folder cannot be written to.
+        UserError: :func:`read_config` would refuse the config, or the folder is not writable.
     """
-    # Takes a second to import.
+    # The import takes a second.
     from huggingface_hub import save_torch_state_dict
 
     check(config, str(folder))
     folder = make_folder(folder)
-    # Written last: a folder without it holds no model.
+    # Written last, because a folder without it has no model.
     (folder / CONFIG).unlink(missing_ok=True)
     weights = {
         name: tensor.detach().cpu().contiguous()
@@ -62,7 +62,7 @@ def write_folder(
         (folder / INDEX).unlink(missing_ok=True)
     write_text(folder / CARD, card)
     for path in folder.glob('model*.safetensors'):
-        # safetensors makes files that their owner alone can read; the umask is to decide.
+        # safetensors makes files that only their owner can read; apply the umask instead.
         shutil.copymode(folder / CARD, path)
     hashed = dict(config, weights_sha256=weights_hash(model, without=TRAINING_ONLY))
     write_text(folder / CONFIG, json.dumps(hashed, indent=2) + '\n')
@@ -72,16 +72,16 @@ def read_config(folder: str | Path) -> dict[str, Any]:
     """Read and check ``config.json``; see :func:`openmagvit2.checkpoint.folder_config.check`.
 
     Raises:
-        UserError: The file is missing, damaged, or names what a model folder may not.
+        UserError: The file is missing or damaged, or has values that a model folder may not have.
     """
     path = Path(folder) / CONFIG
     if path.exists() and not path.is_file():
-        # A pipe would be waited for, and a device has no end.
-        raise UserError(f'{path} is no file.')
+        # Reading a pipe would wait, and reading a device would never end.
+        raise UserError(f'{path} is not a file; give another folder.')
     try:
         config = json.loads(path.read_text(encoding='utf-8'))
     except FileNotFoundError as error:
-        raise UserError(f'{folder} holds no model: it has no {CONFIG}.') from error
+        raise UserError(f'{folder} is not a model folder: it has no {CONFIG}.') from error
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f'{path} cannot be read: {error}') from error
     check(config, str(path))
@@ -89,11 +89,7 @@ def read_config(folder: str | Path) -> dict[str, Any]:
 
 
 def check_folder(model: nn.Module, folder: str | Path) -> None:
-    """Check that the weights of a folder fit a model, which may be on the meta device.
-
-    Raises:
-        UserError: As :func:`load_folder`.
-    """
+    """Raise UserError if the weights of a folder do not fit a model, which may be on 'meta'."""
     check_weights(model, _weights(Path(folder)), f'Model folder {folder}', TRAINING_ONLY)
 
 
@@ -103,18 +99,16 @@ def load_folder(model: nn.Module, folder: str | Path, sha256: str | None = None)
     Args:
         model: The model.
         folder: The folder.
-        sha256: Hash that its ``config.json`` names, if any.
+        sha256: ``weights_sha256`` of its ``config.json``, if any.
 
     Raises:
-        UserError: A file is missing, damaged, does not fit the config, or has other weights than
-            the hash's.
+        UserError: A file is missing or damaged, or the weights do not fit the config or the hash.
     """
     weights = _weights(Path(folder))
     if sha256 is not None and state_hash(weights, TRAINING_ONLY) != sha256:
         raise UserError(
-            f'Model folder {folder}: its weights are not those of which {CONFIG} names the hash; '
-            f'fetch it again, or remove weights_sha256 from {CONFIG} if they were changed on '
-            f'purpose.'
+            f'Model folder {folder}: its weights do not have the hash in {CONFIG}; fetch it again, '
+            f'or remove weights_sha256 from {CONFIG} if they were changed on purpose.'
         )
     load_weights(model, weights, f'Model folder {folder}', TRAINING_ONLY)
 
@@ -129,7 +123,7 @@ def _weights(folder: Path) -> dict[str, Tensor]:
         raise UserError(f'{index} is damaged: {error!r}') from error
     outside = [name for name in files if not isinstance(name, str) or Path(name).name != name]
     if outside:
-        raise UserError(f'{index} names {outside[0]!r}, which is no file of the folder.')
+        raise UserError(f'{index} lists {outside[0]!r}, which is not a file in the folder.')
     weights: dict[str, Tensor] = {}
     for name in sorted(files):
         weights |= read_checkpoint(folder / name)['state_dict']

@@ -1,4 +1,4 @@
-"""SHA-256 of weights, files and other content: the one place that hashes."""
+"""SHA-256 of weights, files and other content; all hashes are computed here."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,7 +12,7 @@ CHUNK = 1 << 20
 
 
 def digest(parts: Iterable[bytes]) -> str:
-    """Return the SHA-256 of the parts, one after the other."""
+    """Return the SHA-256 of the concatenated parts."""
     total = hashlib.sha256()
     for part in parts:
         total.update(part)
@@ -20,14 +20,14 @@ def digest(parts: Iterable[bytes]) -> str:
 
 
 def chunks(path: Path) -> Iterator[bytes]:
-    """Yield the content of a file in parts of at most 1 MiB."""
+    """Yield the content of a file in chunks of at most 1 MiB."""
     with open(path, 'rb') as file:
         while chunk := file.read(CHUNK):
             yield chunk
 
 
 def file_hash(path: Path) -> str:
-    """Return the SHA-256 of a file, or of the names and contents of the files of a folder."""
+    """Return the SHA-256 of a file, or of the names and contents of the files in a folder."""
     if not path.is_dir():
         return digest(chunks(path))
     files = sorted(file for file in path.iterdir() if file.is_file())
@@ -35,17 +35,17 @@ def file_hash(path: Path) -> str:
 
 
 def weights_hash(*modules: nn.Module, without: tuple[str, ...] = ()) -> str:
-    """Return the SHA-256 over names, dtypes, shapes and bytes of the tensors of modules.
+    """Return the SHA-256 of names, dtypes, shapes and bytes of the tensors of modules.
 
     Args:
-        modules: Hashed in this order, the tensors of each sorted by name.
-        without: Prefixes of the tensor names to leave out.
+        modules: Modules, hashed in this order, with the tensors of each sorted by name.
+        without: Prefixes of the names of tensors to leave out.
     """
     return digest(part for module in modules for part in _parts(module.state_dict(), without))
 
 
 def state_hash(state: Mapping[str, Tensor], without: tuple[str, ...] = ()) -> str:
-    """Return the :func:`weights_hash` of the module that has the tensors of a state dict."""
+    """Return the :func:`weights_hash` of a module with this state dict."""
     return digest(_parts(state, without))
 
 

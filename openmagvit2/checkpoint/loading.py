@@ -1,4 +1,4 @@
-"""Weights of a checkpoint in a model, strictly: no tensor is missing, left over or misshaped."""
+"""Strict loading of weights into a model: no tensor is missing, unexpected or misshaped."""
 
 import logging
 from collections.abc import Iterable
@@ -16,26 +16,26 @@ from openmagvit2.errors import UserError, faults
 from openmagvit2.io import usable
 from openmagvit2.protocols import LoadsWeights
 
-# Beginnings of the names of parts that only a training needs.
+# Prefixes of tensors that only training needs.
 TRAINING_ONLY = ('discriminator.', 'lecam.', 'recipe.')
-# The tokenizer that a first stage predicts the codes of.
+# Prefix of the frozen tokenizer whose codes a first stage predicts (TiTok).
 CODES = 'pixels.tokenizer.'
 
 
 def choose_weights(checkpoint: dict, ema: bool = True) -> dict[str, Tensor]:
-    """Return the state dict, with averaged weights in place of raw ones if ``ema``."""
+    """Return the state dict; if ``ema``, averages replace the raw weights that have one."""
     return checkpoint['state_dict'] | (checkpoint.get('ema_state_dict') or {} if ema else {})
 
 
 def check_weights(
     model: nn.Module, state: dict[str, Tensor], source: str, optional: tuple[str, ...] = ()
 ) -> None:
-    """Check that every tensor of the model is in ``state`` in its shape, and nothing else is.
+    """Check that ``state`` has every tensor of the model in its shape, and no others.
 
     Args:
         model: The model to load the weights into.
         state: Weights by name.
-        source: Name of the weights for errors.
+        source: Name of the weights, for errors.
         optional: Prefixes of tensors that may be missing from the model or from ``state``.
 
     Raises:
@@ -43,8 +43,8 @@ def check_weights(
     """
     if is_official(state):
         raise UserError(
-            f'{source} is an official one: convert it first, python tools/convert_checkpoint.py '
-            f'FILE OUT.pth --config CONFIG.'
+            f'{source} is an official one: convert it first with '
+            f'python tools/convert_checkpoint.py FILE OUT.pth --config CONFIG.'
         )
     own = model.state_dict()
     missing = required([k for k in own if k not in state], optional)
@@ -59,10 +59,10 @@ def check_weights(
 
 
 def required(names: Iterable[str], optional: tuple[str, ...]) -> list[str]:
-    """Return the names that a model and its weights must both have.
+    """Return the names that both the model and its weights must have.
 
-    Where ``optional`` prefixes are given, a training does not go on: counts of codes' unused steps,
-    which official files lack, begin at zero.
+    With ``optional`` prefixes, no training is resumed: the counts of the steps for which codes were
+    unused may be missing, as in official files, and start at zero.
     """
     if optional:
         names = [n for n in names if not n.endswith('.steps_unused')]
@@ -72,16 +72,19 @@ def required(names: Iterable[str], optional: tuple[str, ...]) -> list[str]:
 def load_weights(
     model: nn.Module, state: dict[str, Tensor], source: str, optional: tuple[str, ...] = ()
 ) -> None:
-    """Load what :func:`check_weights` accepts; if it raises, the model is unchanged."""
+    """Load weights after :func:`check_weights`; if that raises, the model is unchanged."""
     check_weights(model, state, source, optional)
     own = model.state_dict()
     model.load_state_dict({k: v for k, v in state.items() if k in own}, strict=False)
 
 
 def load_model_weights(model: nn.Module, path: str | Path, ema: bool = True) -> dict:
-    """Load a checkpoint into a tokenizer or generator, averaged weights if there are any.
+    """Load a checkpoint into a tokenizer or generator.
 
-    The checkpoint may lack a discriminator.
+    Args:
+        model: The model.
+        path: The checkpoint; it may have no discriminator.
+        ema: Whether to prefer averaged weights to raw ones.
 
     Returns:
         The checkpoint.
@@ -92,22 +95,23 @@ def load_model_weights(model: nn.Module, path: str | Path, ema: bool = True) -> 
 
 
 def load_whole(model: nn.Module, state: dict[str, Tensor], source: str) -> None:
-    """Load the weights of a tokenizer or generator, and from the config's file a tokenizer that is
-    not among them.
+    """Load the weights of a tokenizer or generator.
+
+    If they contain no tokenizer, it is loaded from the file that the config names.
 
     Args:
         model: The model.
-        state: Weights by name, without a discriminator where they have none.
-        source: Name of the weights for errors.
+        state: Weights by name; those of a discriminator may be missing.
+        source: Name of the weights, for errors.
     """
     optional = TRAINING_ONLY
     if is_generator(model) and not any(name.startswith('tokenizer.') for name in state):
-        # A converted transformer without its tokenizer.
+        # The file of a transformer alone was converted.
         optional = (*optional, 'tokenizer.')
         model.init_weights()
         if not model.tokenizer_checkpoint:
             print_log(
-                f'{source} holds no tokenizer and the config names none: it keeps random weights.',
+                f'{source} has no tokenizer and the config names none: it keeps random weights.',
                 'current',
                 logging.WARNING,
             )
@@ -116,11 +120,9 @@ def load_whole(model: nn.Module, state: dict[str, Tensor], source: str) -> None:
 
 
 def _load_codes(model: nn.Module, state: dict[str, Tensor]) -> tuple[str, ...]:
-    """Load the tokenizer that a first stage predicts the codes of, if its own file has none, as
-    converted ones.
+    """Load the tokenizer whose codes a first stage predicts, if ``state`` does not contain it.
 
-    Returns:
-        The beginning of the names of what was loaded.
+    Converted files do not. Return the prefix of what was loaded.
     """
     pixels = dict(model.named_children()).get('pixels')
     if not isinstance(pixels, LoadsWeights) or any(name.startswith(CODES) for name in state):
@@ -130,15 +132,15 @@ def _load_codes(model: nn.Module, state: dict[str, Tensor]) -> tuple[str, ...]:
 
 
 def load_start(model: nn.Module, checkpoint: str, rename: dict[str, str] | None = None) -> None:
-    """Load the weights that a training starts from, of a model that has more parts or others.
+    """Load the weights from which training starts out of the checkpoint of another model.
 
     Args:
-        model: Every tensor but those of a discriminator must be in the file.
-        checkpoint: File; averaged weights come first.
-        rename: Beginnings of the file's names to those of ours.
+        model: The model; all of its tensors but those of a discriminator must be in the file.
+        checkpoint: The file, which may have more tensors; averages are preferred to raw weights.
+        rename: Prefixes of names in the file, mapped to the model's.
 
     Raises:
-        UserError: The file does not exist, or lacks a tensor.
+        UserError: The file does not exist, or a tensor is missing.
     """
     if not usable(checkpoint).exists():
         raise UserError(
@@ -152,23 +154,20 @@ def load_start(model: nn.Module, checkpoint: str, rename: dict[str, str] | None 
     known = model.state_dict()
     state = {name: value for name, value in renamed.items() if name in known}
     load_weights(model, state, f'model.training.start.checkpoint={checkpoint}', TRAINING_ONLY)
-    text = f'The training starts from {len(state)} tensors of {checkpoint}.'
-    print_log(text, 'current')
+    print_log(f'The training starts from {len(state)} tensors of {checkpoint}.', 'current')
 
 
 def load_tokenizer_weights(tokenizer: nn.Module, path: str | Path) -> None:
     """Load a generator's frozen tokenizer from a tokenizer's checkpoint.
 
-    Raw weights replace averages that are absent.
-
     Raises:
-        UserError: The file is not there, does not fit, or its weights are not finite: a training
-            would not show it.
+        UserError: The file does not exist or does not fit, or weights are not finite, which the
+            training itself would not show.
     """
     if not usable(path).exists():
         raise UserError(
             f'{path} does not exist; train that tokenizer or convert its official file, and name '
-            f'the result here, or set this to None for a tokenizer of random weights.'
+            f'the result here, or set this to None for a tokenizer with random weights.'
         )
     load_model_weights(tokenizer, path)
     for name, value in tokenizer.state_dict().items():

@@ -1,4 +1,4 @@
-"""The LPIPS networks, as a loss and as a metric."""
+"""Load the LPIPS networks, for the loss and the metric."""
 
 import logging
 import warnings
@@ -17,16 +17,17 @@ TRUNK_FILES = {'vgg': 'vgg16-397923af.pth', 'alex': 'alexnet-owt-7be5be79.pth'}
 
 
 def load_lpips(net: str, key: str, weights: str | None = None) -> nn.Module:
-    """Load LPIPS, frozen and in eval mode: two (B, 3, H, W) in [-1, 1] to (B, 1, 1, 1).
+    """Load LPIPS, frozen and in eval mode: maps two (B, 3, H, W) in [-1, 1] to (B, 1, 1, 1).
+
+    Weights other than the published ones are used with a warning.
 
     Args:
         net: 'vgg' or 'alex'.
-        key: Config key for another file, for the error.
+        key: Config key of ``weights``, for errors.
         weights: File of the trunk; see :func:`find_weights`.
 
     Raises:
-        UserError: The trunk's file is not found, or is of another network. Other weights than the
-            published ones are used with a warning.
+        UserError: The file of the trunk does not exist, or belongs to another network.
     """
     # Imports torchvision's models.
     import lpips
@@ -35,13 +36,13 @@ def load_lpips(net: str, key: str, weights: str | None = None) -> nn.Module:
     trunk = read_pickle(path)
     if not is_published(path, TRUNK_FILES[net]):
         print_log(
-            f'{path} is not the published {TRUNK_FILES[net]}: distances through it are no LPIPS.',
+            f'{path} is not the published {TRUNK_FILES[net]}: its distances are not LPIPS.',
             'current',
             logging.WARNING,
         )
-    # All that is kept of the network is read: here, or by lpips itself.
+    # All weights of the network are loaded, below or by lpips itself.
     with warnings.catch_warnings(), Unfilled():
-        # torchvision's deprecation of `pretrained=`, which lpips still passes.
+        # torchvision warns about `pretrained=`, which lpips still passes.
         warnings.simplefilter('ignore')
         network = lpips.LPIPS(net=net, pnet_rand=True, verbose=False)
     with torch.no_grad():

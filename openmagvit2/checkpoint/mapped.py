@@ -1,4 +1,4 @@
-"""Mapped files whose pages are released while a result is written."""
+"""Release the pages of mapped files while a result is written."""
 
 import ctypes
 from collections.abc import Sequence
@@ -7,20 +7,20 @@ from typing import IO
 
 from openmagvit2.memory import give_back
 
-# Bytes written between two releases.
+# Bytes to write between two releases.
 EVERY = 1 << 28
 # Argument of madvise(2), the same on Linux and macOS.
 DONTNEED = 4
 
 
 class ReleasingFile:
-    """A writable file that releases the pages of mapped files after each 256 MB.
+    """A writable file that releases the pages of mapped files after each 256 MiB.
 
-    Copying tensors from file to file then needs the memory of a part, not of the whole.
+    Copying tensors from file to file then needs only the memory of a part.
 
     Args:
-        file: File to write to.
-        sources: Mapped files, which do not change on the disk.
+        file: The file to write to.
+        sources: Mapped files, which must not change on the disk.
     """
 
     def __init__(self, file: IO[bytes], sources: Sequence[str | Path]) -> None:
@@ -28,7 +28,7 @@ class ReleasingFile:
         self.sources = {str(Path(path).resolve()) for path in sources}
 
     def write(self, data: bytes | memoryview) -> int:
-        """Write, and release from time to time."""
+        """Write bytes, and release pages after each 256 MiB."""
         count = self.file.write(data)
         before, self.written = self.written, self.written + len(data)
         if before // EVERY < self.written // EVERY:
@@ -41,13 +41,13 @@ class ReleasingFile:
 
 
 def release(paths: set[str]) -> None:
-    """Drop the pages of mapped files from memory; the next use reads them again.
+    """Drop the pages of mapped files from memory; the next access reads them again.
 
-    The holes that computed tensors leave in the heap go back to the system too: small objects
-    settle in them, so that the next tensor of their size would need a new place.
+    Freed memory of computed tensors is given back to the system too: small objects would fill it
+    and the next tensor of that size would need new memory.
 
-    This works if the system lists its maps (Linux), and does nothing elsewhere. Changes of pages in
-    memory would be lost, but the tensors of a checkpoint are not changed.
+    This does nothing where the system does not list its maps (elsewhere than on Linux). Changes in
+    memory would be lost, but nobody changes the tensors of a checkpoint.
     """
     if not Path('/proc/self/maps').exists():
         return
@@ -57,7 +57,7 @@ def release(paths: set[str]) -> None:
         return
     with open('/proc/self/maps', encoding='utf-8', errors='replace') as maps:
         for line in maps:
-            # Address range, rights, offset, device, inode, path.
+            # Fields: address range, permissions, offset, device, inode, path.
             fields = line.rstrip('\n').split(maxsplit=5)
             if len(fields) == 6 and fields[5] in paths:
                 start, end = (int(part, 16) for part in fields[0].split('-'))

@@ -1,4 +1,4 @@
-"""Files that are taken for checkpoints, and are not."""
+"""Recognize files that users mistake for checkpoints."""
 
 import codecs
 import zipfile
@@ -10,7 +10,7 @@ from openmagvit2.io import reading
 PICTURE = 'it is a picture; name a checkpoint'
 UNPACK = 'unpack it and name the checkpoint in it'
 ARCHIVE = f'it is an archive; {UNPACK}'
-# How such a file begins, and what to say of it.
+# The first bytes of such files, and the end of the error message.
 BEGINNINGS = {
     b'version https://git-lfs': 'it is a pointer of Git LFS; fetch the file itself, as by '
     '`git lfs pull`',
@@ -22,17 +22,12 @@ BEGINNINGS = {
     b'BZh': ARCHIVE,
     b'\xfd7zXZ': ARCHIVE,
 }
-# What a file of tar has behind the name and the numbers of its first part.
+# Bytes in the header of a tar file.
 TAR = slice(257, 262), b'ustar'
 
 
 def check_beginning(path: Path) -> None:
-    """Check that a file does not begin as something else than a checkpoint.
-
-    Raises:
-        UserError: It is empty, a text, an archive, or a file of another kind that is often met in
-            the place of one.
-    """
+    """Raise UserError if a file is empty, a text, an archive or another known non-checkpoint."""
     with reading(path), open(path, 'rb') as file:
         begin = file.read(512)
         file.seek(-min(1, len(begin)), 2)
@@ -58,7 +53,7 @@ def check_beginning(path: Path) -> None:
 
 
 def _parts(path: Path) -> list[str]:
-    """Return the names of what is in a zip file, which torch.save writes too; else nothing."""
+    """Return the names of the entries of a zip file, such as torch.save writes; [] for others."""
     if not zipfile.is_zipfile(path):
         return []
     try:
@@ -70,7 +65,7 @@ def _parts(path: Path) -> list[str]:
 
 def _is_text(begin: bytes) -> bool:
     try:
-        # A letter that is cut at the end is none to complain of.
+        # The last character may be cut off.
         text = codecs.getincrementaldecoder('utf-8')().decode(begin)
     except UnicodeDecodeError:
         return False

@@ -1,4 +1,4 @@
-"""Names of tensors without what wrappers of a model, or other programs, put before them."""
+"""Remove prefixes from tensor names that wrappers of a model or other programs added."""
 
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
@@ -10,30 +10,29 @@ from openmagvit2.checkpoint.containers import BESIDE, DEPTH, PICK, behind, liste
 from openmagvit2.checkpoint.converters import Converter, choose
 from openmagvit2.errors import UserError
 
-# torch.compile adds this to the name of each module that it wraps.
+# torch.compile adds this to the names of the modules that it wraps.
 COMPILED = '_orig_mod.'
-# DataParallel and DistributedDataParallel wrap whole models, so all names have it.
+# DataParallel and DistributedDataParallel wrap whole models and add it to all names.
 PARALLEL = 'module.'
 STATES = ('state_dict', 'ema_state_dict')
 
 
 def unwrapped(content: dict, source: str) -> dict:
-    """Return a file with its raw and averaged weights by names without the prefixes of wrappers;
-    print a line.
+    """Remove the prefixes of torch's wrappers from the names of weights; print a line if there are.
 
     Args:
-        content: A dict with ``state_dict`` and maybe ``ema_state_dict``.
-        source: Name of the file for messages.
+        content: Content of a file with ``state_dict`` and possibly ``ema_state_dict``.
+        source: Name of the file, for messages.
     """
     found: list[str] = []
     for key in STATES:
         state = content.get(key) or {}
         names = {name: name.replace(COMPILED, '') for name in state}
-        prefixes = [COMPILED] if names and any(COMPILED in name for name in names) else []
+        prefixes = [COMPILED] if any(COMPILED in name for name in names) else []
         while names and all(name.startswith(PARALLEL) for name in names.values()):
             names = {name: own.removeprefix(PARALLEL) for name, own in names.items()}
             prefixes.append(PARALLEL)
-        # Two tensors would get one name.
+        # Names that would collide stay.
         if prefixes and len(set(names.values())) == len(names):
             content = content | {key: {names[name]: x for name, x in state.items()}}
             found += prefixes
@@ -44,18 +43,17 @@ def unwrapped(content: dict, source: str) -> dict:
 
 
 def fitted(file: dict, model: nn.Module, source: str, system: str | None = None) -> dict:
-    """Return a file without what all its names begin with, as ``net.``, where the model's names
-    come behind it; print a line.
+    """Remove a prefix such as ``net.`` if the model's names follow it; print a line if so.
 
     Args:
-        file: A file with ``state_dict`` and maybe ``ema_state_dict``.
-        model: The model; both our names and those of its official files count.
-        source: Name of the file for messages.
-        system: Name of the converter, where several systems have files of the model.
+        file: Content of a file with ``state_dict`` and possibly ``ema_state_dict``.
+        model: The model, whose names are ours or those of its official files.
+        source: Name of the file, for messages.
+        system: Name of the converter, if several systems have such a model.
 
     Raises:
-        UserError: The model's names come behind several beginnings, or behind one that not all
-            names have; the text names them.
+        UserError: The model's names follow several prefixes, or one that not all names have; the
+            message lists them.
     """
     state = file['state_dict']
     if _is_of(state, model, system):
@@ -66,7 +64,7 @@ def fitted(file: dict, model: nn.Module, source: str, system: str | None = None)
     if len(found) > 1 or not all(name.startswith(found[0]) for name in state):
         raise UserError(
             f'{source} has the weights of this model under {listed(found)}, beside others: write '
-            f'one set to a file of its own, {PICK} {found[0].rstrip(".")}.'
+            f'one set to a file of its own with {PICK} {found[0].rstrip(".")}.'
         )
     print_log(f'{source}: names are read without `{found[0]}`.', 'current')
     return file | {
@@ -75,17 +73,17 @@ def fitted(file: dict, model: nn.Module, source: str, system: str | None = None)
 
 
 def official_names(converter: Converter, model: nn.Module) -> set[str]:
-    """Return the names of a model's tensors in official files; none where it has no place there."""
-    if converter.homeless(model):
-        return set()
-    return {name for link in converter.links(model) for name in link.official}
+    """Return the names of a model's tensors in official files; none if the system lacks a part."""
+    links, homeless = converter.match(model)
+    return set() if homeless else {name for link in links for name in link.official}
 
 
 def _beginnings(
     state: dict[str, Any], fits: Callable[[dict], bool], depth: int, begin: str = ''
 ) -> Iterator[str]:
-    """Yield the shortest beginnings of names behind which there is what fits; what a file has
-    beside its state dict, such as a discriminator, is no model.
+    """Yield the shortest prefixes of names such that the rest of the names ``fits``.
+
+    The entries beside the state dict, such as a discriminator, are not searched.
     """
     parts = dict.fromkeys(f'{name.partition(".")[0]}.' for name in state if '.' in name)
     for part in (part for part in parts if part != BESIDE):
@@ -97,7 +95,7 @@ def _beginnings(
 
 
 def _is_of(state: dict[str, Any], model: nn.Module, system: str | None) -> bool:
-    """Return whether most of some names are the model's: ours, or those of its official files."""
+    """Return whether most names are those of the model, ours or official ones."""
     if _overlap(state, model.state_dict()):
         return True
     converter = choose(model, state, system)

@@ -1,4 +1,4 @@
-"""Reading of checkpoints of any kind, of which nothing is executed."""
+"""Read checkpoints of all supported formats without executing anything in them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,23 +22,23 @@ from openmagvit2.io import usable_text
 def read_checkpoint(path: str | Path, values: bool = True, entry: str | None = None) -> dict:
     """Read a checkpoint without executing anything in it.
 
-    The file is one of torch.save, safetensors, flax (msgpack) or TorchScript, by its content; or it
-    is a folder, a sharded checkpoint.
+    The content determines the format of a file: torch.save, safetensors, flax (msgpack) or
+    TorchScript. A folder is a sharded checkpoint.
 
     Args:
         path: The file or folder.
-        values: Read the tensors of a sharded checkpoint too; those of files are mapped.
-        entry: Which weights, where a file has several: the path of an entry, or what the names of
-            tensors begin with, as ``'ema'``.
+        values: Whether to read the tensors of a sharded checkpoint; those of files are mapped.
+        entry: Which weights to take if the file has several: the path of an entry, or a prefix of
+            tensor names, such as ``'ema'``.
 
     Returns:
-        A dict with ``state_dict`` and whatever else the file has; a file of bare tensors becomes
-        the ``state_dict``. Prefixes of torch.compile and of data parallelism are taken off names,
-        with a printed line.
+        A dict with ``state_dict`` and the other entries of the file; if the file is a state dict
+        itself, that alone. Prefixes of torch.compile and of data parallelism are removed from
+        names, with a printed line.
 
     Raises:
-        UserError: The file is missing, unreadable, or carries objects other than tensors and plain
-            Python values.
+        UserError: The file is missing or unreadable, or contains objects other than tensors and
+            plain Python values.
     """
     path = usable_text(path)
     if is_sharded(path):
@@ -55,10 +55,10 @@ def read_checkpoint(path: str | Path, values: bool = True, entry: str | None = N
 
 
 def read_checkpoints(paths: Sequence[str | Path], entry: str | None = None) -> dict:
-    """Read one checkpoint, or several files of one model as one; see :func:`read_checkpoint`.
+    """Read one checkpoint, or join several files of one model; see :func:`read_checkpoint`.
 
     Raises:
-        UserError: Two of them have tensors of one name with other values.
+        UserError: Two files have tensors of the same name with different values.
     """
     file = read_checkpoint(paths[0], entry=entry)
     for path in paths[1:]:
@@ -67,7 +67,7 @@ def read_checkpoints(paths: Sequence[str | Path], entry: str | None = None) -> d
         for name in sorted(both):
             if not _equal(file['state_dict'][name], other['state_dict'][name]):
                 raise UserError(
-                    f'{paths[0]} and {path} both have {name}, with other values; give files '
+                    f'{paths[0]} and {path} both have {name}, with different values; give files '
                     f'that belong together.'
                 )
         file = other | file | dict(state_dict=file['state_dict'] | other['state_dict'])
@@ -75,14 +75,14 @@ def read_checkpoints(paths: Sequence[str | Path], entry: str | None = None) -> d
 
 
 def _equal(value: Any, other: Any) -> bool:
-    """Return whether two entries of state dicts are the same dense tensor."""
+    """Return whether two entries of state dicts are equal dense tensors."""
     dense = [isinstance(x, Tensor) and x.layout is torch.strided for x in (value, other)]
     return all(dense) and value.equal(other)
 
 
 def _read(path: Path) -> Any:
-    """Read a file of safetensors, flax, TorchScript or torch.save, by its content."""
-    # torch goes by this ending too.
+    """Read a file of safetensors, flax, TorchScript or torch.save, whichever it is."""
+    # A damaged file with this ending is reported as one of safetensors.
     if path.suffix == '.safetensors' or is_safetensors(path):
         return read_safetensors(path)
     if is_msgpack(path):
@@ -104,21 +104,19 @@ def _weights(content: Any, path: Path, entry: str | None) -> dict:
 
 
 def _check_state(state: Any, source: str) -> None:
-    """Check that a state dict is a dict of names, and that its tensors have numbers."""
+    """Raise UserError if keys of a state dict are not names, or tensors have no values."""
     if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
-        raise UserError(
-            f'{source} no tensors by name, but a {type(state).__name__} of other things.'
-        )
+        raise UserError(f'{source} no tensors by name, but a {type(state).__name__}.')
     empty = [name for name, x in state.items() if isinstance(x, Tensor) and x.is_meta]
     if empty:
         raise UserError(
-            f'{source} shapes without numbers (as {empty[0]}): it was saved from a model on the '
+            f'{source} shapes without values (as {empty[0]}): it was saved from a model on the '
             f"device 'meta'."
         )
 
 
 def dataset_meta(checkpoint: dict) -> dict:
-    """Return a checkpoint's facts about its training data, such as ``classes``; may be empty."""
+    """Return what a checkpoint states about its training data, such as ``classes``."""
     meta = checkpoint.get('meta')
     found = meta.get('dataset_meta') if isinstance(meta, dict) else None
     return found if isinstance(found, dict) else {}

@@ -1,6 +1,7 @@
-"""Checkpoints as .safetensors, which has no dicts: averaged weights have names of their own.
+"""Read and write checkpoints as safetensors.
 
-A file is written one tensor after the other: the library's bytes without copies in memory.
+The format has no nested dicts, so the names of averaged weights get a prefix. Files are written
+tensor by tensor, without copies in memory, and equal those of the library byte for byte.
 """
 
 import json
@@ -13,11 +14,11 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from openmagvit2.errors import UserError
+from openmagvit2.checkpoint.reader_errors import reader_errors
 
-# What the names of averaged weights begin with.
+# Prefix of the names of averaged weights.
 EMA_PREFIX = 'ema_state_dict.'
-# Names of the format, in the order in which the library puts types: the last ones come first.
+# The format's names of types; the library writes tensors in the reverse order.
 DTYPES = {
     torch.bool: 'BOOL',
     torch.uint8: 'U8',
@@ -34,7 +35,7 @@ ORDER = list(DTYPES)
 
 
 def is_safetensors(path: Path) -> bool:
-    """Return whether a file begins as the format does: a length, and a header in JSON of it."""
+    """Return whether a file begins like the format: a length, and a JSON header of that length."""
     with open(path, 'rb') as file:
         begin = file.read(9)
     length = int.from_bytes(begin[:8], 'little')
@@ -42,28 +43,23 @@ def is_safetensors(path: Path) -> bool:
 
 
 def read_safetensors(path: Path) -> dict:
-    """Read raw and averaged weights, and names of classes.
+    """Read raw and averaged weights, and ``meta.dataset_meta``.
 
     Raises:
-        UserError: The file is damaged, or is no file of safetensors.
+        UserError: The file is damaged or not a safetensors file.
     """
-    try:
+    with reader_errors(path, 'file of safetensors'):
         tensors = load_file(path)
         with safe_open(path, 'pt') as file:
             text = (file.metadata() or {}).get('dataset_meta')
         meta = dict(meta=dict(dataset_meta=json.loads(text))) if text else {}
-    except Exception as error:
-        raise UserError(
-            f'Checkpoint {path} cannot be read safely: it is damaged, or no file of safetensors '
-            f'({error}).'
-        ) from error
     raw = {name: x for name, x in tensors.items() if not name.startswith(EMA_PREFIX)}
     averaged = {name.removeprefix(EMA_PREFIX): x for name, x in tensors.items() if name not in raw}
     return dict(state_dict=raw) | (dict(ema_state_dict=averaged) if averaged else {}) | meta
 
 
 def flat(content: dict) -> dict[str, Tensor]:
-    """Return raw and averaged weights as the tensors of one file."""
+    """Return raw and averaged weights as one state dict."""
     averaged = content.get('ema_state_dict') or {}
     return content['state_dict'] | {f'{EMA_PREFIX}{name}': x for name, x in averaged.items()}
 
@@ -74,9 +70,9 @@ def write_safetensors(
     """Write tensors by name.
 
     Args:
-        tensors: On the CPU.
-        file: Open for writing.
-        meta: Plain values for the metadata; see :func:`openmagvit2.checkpoint.dataset_meta`.
+        tensors: Tensors on the CPU by name.
+        file: A file that is open for writing.
+        meta: ``dataset_meta`` to store in the metadata, plain values.
     """
     metadata = dict(format='pt') | (dict(dataset_meta=json.dumps(meta)) if meta else {})
     header: dict[str, dict] = {'__metadata__': metadata}

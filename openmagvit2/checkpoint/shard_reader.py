@@ -1,4 +1,4 @@
-"""Reading of the shards of ``torch.distributed.checkpoint`` without executing anything in them."""
+"""Read the shards of ``torch.distributed.checkpoint`` without executing anything in them."""
 
 import io
 import pickle
@@ -13,12 +13,14 @@ from torch.distributed.checkpoint import FileSystemReader, metadata
 from torch.distributed.checkpoint.default_planner import DefaultLoadPlanner
 from torch.distributed.checkpoint.metadata import Metadata, TensorStorageMetadata
 
-from openmagvit2.checkpoint.untrusted import check_archive
+from openmagvit2.checkpoint.reader_errors import reader_errors, unsafe
+from openmagvit2.checkpoint.untrusted import check_stored
 from openmagvit2.errors import UserError
 
-# The files of a sharded checkpoint, finished or not.
+KIND = 'sharded checkpoint'
+# Names of the files of a sharded checkpoint, finished or not.
 FILE = re.compile(r'__\d+_\d+\.distcp|\.metadata(\.tmp)?|(\.tmp-)?checkpoint\.pth(@.+)?')
-# What the pickle ``.metadata`` may name: classes that hold values, and dtypes.
+# Classes that the pickle ``.metadata`` may contain, besides dtypes; they only hold values.
 _CLASSES = {
     ('torch.distributed.checkpoint.metadata', name)
     for name in (
@@ -29,47 +31,35 @@ _CLASSES = {
 
 
 class SafeReader(FileSystemReader):
-    """torch's reader of a folder of shards, without the pickles that can execute code.
+    """torch's reader of a folder of shards, without pickles that could execute code.
 
     Args:
         path: The folder.
 
     Raises:
-        UserError: ``.metadata`` is damaged, or names other things than tensors.
+        UserError: ``.metadata`` is damaged, or needs other classes than those of tensors.
     """
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self.folder = path
-        try:
+        with reader_errors(path, KIND):
             self.metadata = self.read_metadata()
             self.set_up_storage_reader(self.metadata, True)
             self.infos: dict = dict(self.storage_data)
-        except Exception as error:  # A damaged pickle can fail in any way.
-            raise UserError(
-                f'Checkpoint {path} cannot be read safely: .metadata: '
-                f'{error or type(error).__name__}.'
-            ) from error
 
     def read_metadata(self, *args: Any, **kwargs: Any) -> Metadata:
         """Read ``.metadata`` without executing anything in it."""
         found = _Unpickler(io.BytesIO((self.folder / '.metadata').read_bytes())).load()
         if not isinstance(found, Metadata):
-            raise pickle.UnpicklingError(f'it holds a {type(found).__name__}')
+            raise UserError(f'its .metadata is a {type(found).__name__}')
         return found
 
     def check(self, expected: dict[str, Tensor]) -> None:
-        """Check shapes, and that each shard lies within a file of this folder.
-
-        Raises:
-            UserError: Something is missing or different.
-        """
-        try:
-            problem = self._problem(expected)
-        except (TypeError, ValueError, AttributeError, KeyError) as error:
-            problem = f'.metadata is damaged ({error})'
-        if problem:
-            raise UserError(f'Checkpoint {self.folder} cannot be read safely: {problem}.')
+        """Raise UserError if tensors are missing or misshaped, or shards exceed their files."""
+        with reader_errors(self.folder, KIND):
+            if problem := self._problem(expected):
+                raise UserError(problem)
 
     def _problem(self, expected: dict[str, Tensor]) -> str:
         saved = self.metadata.state_dict_metadata
@@ -88,7 +78,7 @@ class SafeReader(FileSystemReader):
         for info in self.infos.values():
             name = info.relative_path
             if not FILE.fullmatch(name) or getattr(info, 'transform_descriptors', None):
-                return f'{name} is no file of shards'
+                return f'{name} is not a file of shards'
             if name not in sizes:
                 path = self.folder / name
                 sizes[name] = path.stat().st_size if path.is_file() else 0
@@ -97,14 +87,14 @@ class SafeReader(FileSystemReader):
         return ''
 
     def read(self, name: str, target: Tensor) -> None:
-        """Read one tensor by torch's plan: of a sharded target, what this process holds of it."""
+        """Read one tensor into ``target``; if that is sharded, only this process's part."""
         planner = DefaultLoadPlanner(flatten_state_dict=False)
         planner.set_up_planner({name: target}, self.metadata, True)
         plan = planner.create_local_plan()
         self.read_data(plan, planner)
 
     def read_data(self, plan: Any, planner: Any) -> Any:
-        """Read the parts of a plan, one after the other; none may be compressed."""
+        """Read the parts of a plan one by one; raise UserError if one is compressed."""
         for item in plan.items:
             info = self.infos[item.storage_index]
             with open(self.folder / info.relative_path, 'rb') as file:
@@ -123,18 +113,13 @@ class SafeReader(FileSystemReader):
 
 
 def _tensor(data: bytes, path: Path) -> Tensor:
-    try:
+    with reader_errors(path, 'file of shards'):
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            check_archive(archive, path)
+            check_stored(archive)
         found = torch.load(io.BytesIO(data), 'cpu', weights_only=True)
-    except UserError:
-        raise
-    except Exception as error:  # A damaged file can fail in any way.
-        text = str(error).strip().partition('\n')[0]
-        raise UserError(f'Checkpoint {path} cannot be read safely: {text}') from error
-    if not isinstance(found, Tensor):
-        raise UserError(f'Checkpoint {path} cannot be read safely: it holds other things.')
-    return found
+        if not isinstance(found, Tensor):
+            raise UserError(f'a {type(found).__name__} is in the place of a tensor')
+        return found
 
 
 def _layout(name: str) -> torch.layout:
@@ -143,13 +128,9 @@ def _layout(name: str) -> torch.layout:
 
 class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        """Return a class that ``.metadata`` may name.
-
-        Raises:
-            pickle.UnpicklingError: It names another one, whose call could run code.
-        """
+        """Return a class that ``.metadata`` may contain; raise UserError for any other."""
         if module.startswith('pathlib') and name in ('PosixPath', 'WindowsPath'):
-            # Where it was written, which is not used.
+            # The folder where it was written; not used.
             return PurePosixPath
         if (module, name) == ('torch.serialization', '_get_layout'):
             return _layout
@@ -157,5 +138,5 @@ class _Unpickler(pickle.Unpickler):
         if isinstance(value, torch.dtype):
             return value
         if (module, name) not in _CLASSES:
-            raise pickle.UnpicklingError(f'it wants `{module}.{name}`, which could run code')
+            raise UserError(unsafe(f'{module}.{name}'))
         return super().find_class(module, name)

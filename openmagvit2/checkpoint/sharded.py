@@ -1,7 +1,7 @@
-"""Reading of sharded checkpoints, folders of torch.distributed.checkpoint, in any process.
+"""Read sharded checkpoints, with any number of processes.
 
-A folder ``iter_N.dcp`` has the tensors as ``torch.distributed.checkpoint`` writes them, and in
-``checkpoint.pth`` the whole checkpoint with tensors without values in their place.
+A sharded checkpoint is a folder ``iter_N.dcp`` with the tensors as ``torch.distributed.checkpoint``
+writes them. Its ``checkpoint.pth`` is the whole checkpoint with tensors that have no values.
 """
 
 from collections.abc import Callable
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     from openmagvit2.checkpoint.shard_reader import SafeReader
 
 ENDING, CONTENT = '.dcp', 'checkpoint.pth'
-# Entries of a checkpoint whose tensors are in the shards.
+# Entries of a checkpoint whose tensors are stored in the shards.
 SHARDED = ('state_dict', 'ema_state_dict', 'optimizer')
 
 
 def is_sharded(path: str | Path) -> bool:
-    """Return whether a path is a sharded checkpoint, whole or torn."""
+    """Return whether a path is a sharded checkpoint, complete or not."""
     path = usable(path)
     return path.is_dir() and (path.suffix == ENDING or (path / CONTENT).is_file())
 
 
 def flat(content: dict) -> dict[str, Tensor]:
-    """Return the tensors that are in the shards, by their names there."""
+    """Return the tensors that are stored in the shards, by their names there."""
     found: dict[str, Tensor] = {}
 
     def keep(name: str, tensor: Tensor) -> Tensor:
@@ -42,7 +42,7 @@ def flat(content: dict) -> dict[str, Tensor]:
 
 
 def replaced(content: dict, change: Callable[[str, Tensor], Any]) -> dict:
-    """Return the checkpoint with ``change(name, tensor)`` for each tensor in the shards."""
+    """Replace each tensor that is stored in the shards by ``change(name, tensor)``."""
     return {
         key: _replaced(value, key, change) if key in SHARDED else value
         for key, value in content.items()
@@ -58,12 +58,12 @@ def _replaced(value: Any, name: str, change: Callable[[str, Tensor], Any]) -> An
 
 
 class Stored:
-    """A tensor in a sharded checkpoint that is read when asked for.
+    """A tensor in a sharded checkpoint that is read on demand.
 
     Args:
         reader: Reader of the folder.
-        name: Its name there.
-        meta: A tensor without values, of its shape and type.
+        name: Name of the tensor in the shards.
+        meta: A tensor of its shape and type on the device 'meta'.
     """
 
     def __init__(self, reader: 'SafeReader', name: str, meta: Tensor) -> None:
@@ -71,24 +71,24 @@ class Stored:
         self.shape = meta.shape
 
     def into(self, target: Tensor) -> Tensor:
-        """Read into a tensor of the same shape; of a sharded one, this process's part alone."""
+        """Read into a tensor of the same shape; if that is sharded, only this process's part."""
         self.reader.read(self.name, target)
         return target
 
     def whole(self) -> Tensor:
-        """Read all of it into the memory of the CPU."""
+        """Read the whole tensor to the CPU."""
         return self.into(torch.empty(self.meta.shape, dtype=self.meta.dtype))
 
 
 def read_sharded(path: str | Path, values: bool = True) -> dict:
-    """Read a sharded checkpoint in one process, whatever number has written it.
+    """Read a sharded checkpoint in one process, however many have written it.
 
     Args:
         path: The folder.
-        values: Read the tensors; otherwise they stand on the device 'meta'.
+        values: Whether to read the tensors; otherwise they stay on the device 'meta'.
 
     Raises:
-        UserError: A file is missing, too short, or wants to execute something.
+        UserError: A file is missing or too short, or could execute code.
     """
     content, reader = _open(Path(path))
     if not values:
@@ -107,10 +107,12 @@ def open_sharded(path: str | Path) -> dict:
 
 
 def _open(path: Path) -> tuple[dict, 'SafeReader']:
-    """Read all but the tensors, and check that the shards hold what is expected of them."""
+    """Read everything but the tensors, and check that the shards contain these."""
     for name in (CONTENT, '.metadata'):
         if not (path / name).is_file():
-            raise UserError(f'Checkpoint {path} is no whole sharded checkpoint: {name} is missing.')
+            raise UserError(
+                f'Checkpoint {path} is not a complete sharded checkpoint: {name} is missing.'
+            )
     # torch.distributed.checkpoint takes a second to import, and most checkpoints are files.
     from openmagvit2.checkpoint.shard_reader import SafeReader
 

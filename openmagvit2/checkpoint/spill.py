@@ -1,4 +1,4 @@
-"""Tensors that a conversion computes, in a temporary file instead of memory."""
+"""Keep tensors that a conversion computes in a temporary file instead of memory."""
 
 import contextlib
 import tempfile
@@ -14,19 +14,19 @@ from openmagvit2.io import make_folder
 
 
 class Spill:
-    """A temporary file for tensors that a conversion computes, as a join of q, k and v does.
+    """A temporary file for computed tensors, such as joined q, k and v; use it in a ``with``.
 
-    They need disk instead of memory until the context ends; use them before.
+    The tensors are mapped from the file and valid until the context ends.
 
     Args:
-        folder: Where the file lies; the disk of the result, which has room for them.
-        sources: Mapped files that tensors are computed from, whose pages are released.
+        folder: Folder of the file; that of the result, whose disk has enough space.
+        sources: Files from which the inputs are mapped; their pages are released during writing.
     """
 
     def __init__(self, folder: str | Path, sources: Sequence[str | Path] = ()) -> None:
         self.folder, self.sources = folder, sources
         self.stack = contextlib.ExitStack()
-        # The file, made for the first tensor: a file that does not fit leaves nothing behind.
+        # Created with the first tensor, so that a failing conversion leaves no folder behind.
         self.path: Path | None = None
 
     def __enter__(self) -> 'Spill':
@@ -36,7 +36,7 @@ class Spill:
         self.stack.close()
 
     def keep(self, tensors: list[Tensor], given: list[Tensor]) -> list[Tensor]:
-        """Return tensors, of which those that do not share the memory of ``given`` are stored."""
+        """Return tensors, moved to the file unless they share the memory of ``given``."""
         known = {tensor.untyped_storage().data_ptr() for tensor in given}
         return [
             x if x.numel() == 0 or x.untyped_storage().data_ptr() in known else self._stored(x)
@@ -48,10 +48,10 @@ class Spill:
         start = self.file.written
         data = tensor.detach().contiguous().flatten().view(torch.uint8)
         self.file.write(memoryview(data.numpy()))
-        # The next one begins where any type may.
+        # Align the next tensor for every type.
         self.file.write(bytes(-len(data) % 64))
         self.file.flush()
-        # A private map, which torch may believe that it can write to.
+        # A private map: torch assumes that it can write to a tensor.
         mapped = np.memmap(path, np.uint8, 'c', start, (len(data),))
         return torch.from_numpy(mapped).view(tensor.dtype).view(tensor.shape)
 

@@ -1,4 +1,4 @@
-"""Reading of the tensors of TorchScript archives; no code in a file is run or compiled."""
+"""Read tensors from TorchScript archives without running or compiling their code."""
 
 import io
 import pickle
@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from openmagvit2.checkpoint.reader_errors import reader_errors, unsafe
 from openmagvit2.errors import UserError
 
 DTYPES = dict(
@@ -27,7 +28,7 @@ DTYPES = dict(
 
 
 class _Holder:
-    """Replacement for any class of the archive: keeps attributes, and runs nothing."""
+    """Replacement for every class of the archive; keeps attributes and runs nothing."""
 
     def __init__(self, *args: Any) -> None:
         pass
@@ -37,7 +38,7 @@ class _Holder:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Knows holders, tensors, and nothing else."""
+    """Unpickles modules as holders, and tensors; refuses everything else."""
 
     def __init__(self, archive: zipfile.ZipFile, root: str) -> None:
         super().__init__(io.BytesIO(_stored(archive, f'{root}/data.pkl', packed=True)))
@@ -45,7 +46,7 @@ class _Unpickler(pickle.Unpickler):
         self.storages: dict[str, Tensor] = {}
 
     def find_class(self, module: str, name: str) -> Any:
-        """Return the replacement of a class, or refuse it."""
+        """Return the replacement for a class; raise UserError if there is none."""
         if module == '__torch__' or module.startswith('__torch__.'):
             return _Holder
         if (module, name) == ('torch._utils', '_rebuild_tensor_v2'):
@@ -54,24 +55,24 @@ class _Unpickler(pickle.Unpickler):
             return OrderedDict
         if module == 'torch' and name in DTYPES:
             return DTYPES[name]
-        raise UserError(f'it wants `{module}.{name}`, which could run code. Refused')
+        raise UserError(unsafe(f'{module}.{name}'))
 
     def persistent_load(self, pid: Any) -> Tensor:
         """Return a storage as a flat tensor."""
         kind, dtype, key, _, size = pid
         if kind != 'storage' or not isinstance(dtype, torch.dtype):
-            raise UserError('it has storages of an unknown kind')
+            raise UserError('it has a storage of an unknown type')
         if key not in self.storages:
             data = _stored(self.archive, f'{self.root}/data/{key}')
             if not 0 <= size * dtype.itemsize <= len(data):
-                raise UserError(f'data/{key} has {len(data)} bytes instead of those of {size}')
+                raise UserError(f'data/{key} has {len(data)} bytes, too few for {size} values')
             flat = torch.frombuffer(bytearray(data), dtype=dtype) if data else torch.empty(0)
             self.storages[key] = flat.to(dtype)[:size]
         return self.storages[key]
 
 
 def is_torchscript(path: Path) -> bool:
-    """Return whether a file is a zip archive with code, which ``torch.save`` does not write."""
+    """Return whether a file is a TorchScript archive: a zip file with constants."""
     if not zipfile.is_zipfile(path):
         return False
     try:
@@ -86,34 +87,27 @@ def read_torchscript(path: Path) -> dict[str, Tensor]:
     """Read parameters and buffers by name.
 
     Raises:
-        UserError: The archive is broken, or wants a class or function other than tensors; the text
-            names it.
+        UserError: The archive is damaged, or needs a class or function other than those of modules
+            and tensors; the message names it.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = [name for name in archive.namelist() if name.count('/') == 1]
-            root = next(name for name in names if name.endswith('/data.pkl')).split('/')[0]
-            tensors = _flat(_Unpickler(archive, root).load())
+    with reader_errors(path, 'TorchScript archive'), zipfile.ZipFile(path) as archive:
+        names = [name for name in archive.namelist() if name.count('/') == 1]
+        root = next(name for name in names if name.endswith('/data.pkl')).split('/')[0]
+        tensors = _flat(_Unpickler(archive, root).load())
         if not tensors:
             raise UserError('it holds no tensors')
         return tensors
-    except UserError as error:
-        raise UserError(f'Checkpoint {path} cannot be read safely: {error}.') from error
-    except Exception as error:  # a broken file can fail in any way
-        reason = str(error).rstrip('.') or type(error).__name__
-        raise UserError(
-            f'Checkpoint {path} cannot be read safely: it is damaged, or no archive of TorchScript '
-            f'({reason}); fetch it again.'
-        ) from error
 
 
 def _stored(archive: zipfile.ZipFile, name: str, packed: bool = False) -> bytes:
-    """Read an entry, of which only the small pickle may be compressed: a file of some kilobytes
+    """Read an entry of the archive.
+
+    Only the small pickle may be compressed (``packed``), up to 64 MiB: an entry of some kilobytes
     could unpack to more than the memory.
     """
     entry = archive.getinfo(name)
     if entry.file_size > (2**26 if packed else entry.compress_size):
-        raise UserError(f'{name} in it is compressed, which torch never does')
+        raise UserError(f'{name} in it is compressed, which torch never does; save it again')
     return archive.read(name)
 
 
@@ -122,14 +116,14 @@ def _tensor(storage: Any, offset: int, size: tuple, stride: tuple, *rest: Any) -
         raise UserError('it has a tensor without a storage')
     last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
     if 0 not in size and last >= storage.numel():
-        raise UserError('it has a tensor that is larger than its storage')
+        raise UserError('it has a tensor that exceeds its storage')
     return storage.as_strided(size, stride, offset).contiguous()
 
 
 def _flat(holder: Any, prefix: str = '', depth: int = 0) -> dict[str, Tensor]:
-    """Return the tensors of a module and those in it, by their names joined with dots."""
+    """Return the tensors of a module and its submodules by dotted names."""
     if depth > 64:
-        raise UserError('its modules are nested without end')
+        raise UserError('its modules are nested too deeply')
     state: dict[str, Tensor] = {}
     for name, value in getattr(holder, 'attributes', {}).items():
         if isinstance(value, Tensor):

@@ -1,4 +1,4 @@
-"""Models without initial weights: those on the device 'meta', and those whose weights are read."""
+"""Build models without drawing their initial weights."""
 
 import contextlib
 from collections.abc import Iterator
@@ -7,19 +7,20 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-# Each fills its first argument in place and returns it.
+# Functions that fill their first argument in place and return it.
 FILLING = {f for name, f in vars(nn.init).items() if name.endswith('_') and name[0] != '_'}
 FILLING |= {Tensor.normal_, Tensor.uniform_}
 
 
 class Unfilled(TorchFunctionMode):
-    """Within it no initial weights are drawn: parameters hold whatever was in their memory.
+    """Skip the drawing of initial weights: parameters keep whatever was in their memory.
 
-    On 'meta' the drawing is more than half of a build, for the classifiers within LPIPS nearly all.
+    On the device 'meta', drawing takes more than half of the time of a build, and for the
+    classifiers in LPIPS nearly all of it.
     """
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
-        """Call the function, or return the tensor that it would fill as it is."""
+        """Call a function, or return the tensor that it would fill unchanged."""
         kwargs = kwargs or {}
         if function in FILLING:
             return args[0] if args else kwargs['tensor']
@@ -28,6 +29,6 @@ class Unfilled(TorchFunctionMode):
 
 @contextlib.contextmanager
 def on_meta() -> Iterator[None]:
-    """Let a model of any size be built in no memory, within it."""
+    """Build models of any size on the device 'meta', without memory."""
     with torch.device('meta'), Unfilled():
         yield

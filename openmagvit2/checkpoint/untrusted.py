@@ -1,4 +1,4 @@
-"""Reading of pickles from other programs without executing anything in them."""
+"""Read pickles of other programs without executing anything in them."""
 
 import pickletools
 import re
@@ -12,12 +12,13 @@ from typing import Any
 
 import torch
 
+from openmagvit2.checkpoint.reader_errors import reader_errors, unsafe
 from openmagvit2.errors import UserError
 
-# Classes in files of trainers that hold settings, callbacks and states of random numbers, not
-# weights, and types that settings name. They are replaced by objects that do nothing.
+# Names in files of trainers that belong to settings, callbacks and states of random generators, not
+# to weights. They are replaced by classes that do nothing.
 HARMLESS = (
-    # How pickles of protocol 2 write bytes.
+    # Pickles of protocol 2 write bytes with it.
     '_codecs.encode',
     'argparse.Namespace',
     'builtins.bool',
@@ -48,7 +49,7 @@ HARMLESS = (
     'pytorch_lightning.utilities.parsing.AttributeDict',
     'typing.Any',
 )
-# What torch says of a class or function that it does not allow.
+# torch's messages about a class or function that it does not allow.
 REFUSED = re.compile(
     r'(?:GLOBAL|global) `?([\w.]+)`? was not an allowed'
     r'|Trying to (?:load|call) unsupported GLOBAL ([\w.]+)'
@@ -56,7 +57,7 @@ REFUSED = re.compile(
 
 
 class _Inert:
-    """Replacement for a class: accepts any arguments and state, and keeps nothing."""
+    """Replacement for a class; accepts any arguments and any state, and keeps nothing."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         pass
@@ -66,7 +67,7 @@ class _Inert:
 
 
 class _InertDict:
-    """Replacement for a class of dicts: torch's unpickler fills true dicts only."""
+    """Replacement for a subclass of dict; torch's unpickler fills plain and ordered dicts only."""
 
     NAMES = ('AttributeDict', 'defaultdict')
 
@@ -88,7 +89,7 @@ STAND_INS = [_stand_in(name) for name in HARMLESS]
 
 @contextmanager
 def _allowed(classes: list[type]) -> Iterator[None]:
-    """Allow classes for ``weights_only`` inside; torch 2.4 has no context manager for this."""
+    """Allow classes with ``weights_only``; torch 2.4 has no context manager for this."""
     before = torch.serialization.get_safe_globals()
     torch.serialization.add_safe_globals(classes)
     try:
@@ -99,81 +100,52 @@ def _allowed(classes: list[type]) -> Iterator[None]:
 
 
 def read_pickle(path: Path) -> Any:
-    """Read a ``torch.save`` file: tensors, plain values, and inert objects for other leftovers.
+    """Read tensors and plain values from a file of ``torch.save``.
 
     Tensors of a zip file are mapped, not read, so only those that are used need memory.
 
     Raises:
-        UserError: The file is broken, or wants a class or function that is not on the short list;
-            the text names it.
+        UserError: The file is damaged, or needs a class or function that is not allowed; the
+            message names it.
     """
-    try:
-        _check_stored(path)
-        with _allowed(STAND_INS), warnings.catch_warnings():
-            warnings.simplefilter('ignore')  # on pickle protocols that torch then refuses
-            return torch.load(path, 'cpu', weights_only=True, mmap=zipfile.is_zipfile(path))
-    except UserError:
-        raise
-    except Exception as error:  # a broken file can fail in any way
-        wanted = _wanted(path, str(error))
-        if wanted:
-            raise UserError(
-                f'Checkpoint {path} cannot be read safely: it wants `{wanted}`, which could run '
-                f'code. Refused.'
-            ) from None
-        raise UserError(
-            f'Checkpoint {path} cannot be read safely: it is damaged, or no file of torch.save '
-            f'({_reason(error)}); fetch it again.'
-        ) from error
+    with reader_errors(path, 'file of torch.save'):
+        archive = zipfile.is_zipfile(path)
+        if archive:
+            with zipfile.ZipFile(path) as parts:
+                check_stored(parts)
+        try:
+            with _allowed(STAND_INS), warnings.catch_warnings():
+                warnings.simplefilter('ignore')  # about pickle protocols that torch then refuses
+                return torch.load(path, 'cpu', weights_only=True, mmap=archive)
+        except Exception as error:
+            if wanted := _wanted(path, str(error)):
+                raise UserError(unsafe(wanted)) from error
+            raise
 
 
 def _wanted(path: Path, text: str) -> str:
-    """Return the classes and functions that torch's error ``text`` is about; '' if it is not."""
+    """Return the classes and functions that torch's error ``text`` is about; may be empty."""
     if found := REFUSED.search(text):
         return found[1] or found[2]
     return _named(path) if 'Unsupported operand' in text else ''
 
 
-def _reason(error: Exception) -> str:
-    """Return what is wrong with a file that torch cannot read."""
-    # torch's own advice, to load without the check, comes first in its text.
-    found = re.search(r'WeightsUnpickler error:\s*(.+)', str(error))
-    first = found.group(1) if found else str(error).strip().partition('\n')[0]
-    first = first.partition('. ')[0]
-    # A single word is a key or nothing, and these are torch's words for any file but its own.
-    if ' ' in first and not first.startswith(('Unsupported operand', '[enforce fail')):
-        return first
-    return f'{type(error).__name__}{f": {first}" if first else ""}'
-
-
-def _check_stored(path: Path) -> None:
-    """Check that a zip file is not compressed, as torch.save writes it.
+def check_stored(archive: zipfile.ZipFile) -> None:
+    """Raise UserError if an entry of a zip file is compressed, which torch.save never does.
 
     A compressed file of some kilobytes could unpack to more than the memory.
-
-    Raises:
-        UserError: It is compressed.
     """
-    if not path.is_file() or not zipfile.is_zipfile(path):
-        return
-    with zipfile.ZipFile(path) as archive:
-        check_archive(archive, path)
-
-
-def check_archive(archive: zipfile.ZipFile, path: Path) -> None:
-    """Raise UserError if a part of a zip file is compressed; ``path`` names it in the message."""
-    packed = [part for part in archive.infolist() if part.compress_type != zipfile.ZIP_STORED]
-    if packed:
-        raise UserError(
-            f'Checkpoint {path} cannot be read safely: {packed[0].filename} in it is compressed, '
-            f'which torch.save never does. Refused.'
-        )
+    for entry in archive.infolist():
+        if entry.compress_type != zipfile.ZIP_STORED:
+            raise UserError(
+                f'{entry.filename} in it is compressed, which torch.save never does; save it again'
+            )
 
 
 def _named(path: Path) -> str:
-    """Name the classes and functions in a pickle of a newer protocol, without executing it.
+    """Return the classes and functions in a pickle of protocol 4 or 5, without executing it.
 
-    torch does not read such a pickle safely.
+    torch refuses such a pickle before it looks at them.
     """
     if zipfile.is_zipfile(path):
         try:
@@ -199,7 +171,7 @@ def _named(path: Path) -> str:
             elif isinstance(argument, str):
                 strings.append(argument)
     except ValueError:
-        pass  # cut off
+        pass  # truncated
     return ', '.join(
         sorted(
             name

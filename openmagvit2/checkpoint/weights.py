@@ -1,4 +1,4 @@
-"""Search for the weights of networks that only measure; nothing is downloaded."""
+"""Find weights of networks that measure, such as LPIPS; nothing is downloaded."""
 
 import os
 from pathlib import Path
@@ -11,18 +11,18 @@ from openmagvit2.io import usable
 
 
 def find_weights(name: str, what: str, key: str, given: str | None = None) -> Path:
-    """Return the path of a weights file: a given one, or one found by its name.
+    """Return the path of a file of weights, given or found by its name.
 
-    The folders searched are ``$OPENMAGVIT2_WEIGHTS`` and torch hub's cache.
+    The name is looked up in ``$OPENMAGVIT2_WEIGHTS`` and torch hub's cache.
 
     Args:
-        name: File name as its authors publish it.
-        what: Description for errors, as 'the FID Inception network of torch-fidelity'.
-        key: Config key that may name another file, as ``model.training.losses.perceptual.weights``.
-        given: Path of another file.
+        name: Published name of the file.
+        what: Description for errors, such as 'the FID Inception network of torch-fidelity'.
+        key: Config key of ``given``, such as ``model.training.losses.perceptual.weights``.
+        given: Path of the file, to use instead of a search.
 
     Raises:
-        UserError: The file is not found; the message lists the places searched.
+        UserError: The file does not exist; the message lists the places.
     """
     places = [Path(given)] if given else []
     if not places:
@@ -39,5 +39,5 @@ def find_weights(name: str, what: str, key: str, given: str | None = None) -> Pa
 
 
 def is_published(path: Path, name: str) -> bool:
-    """Return whether the hash of a file ends its published name, as in ``vgg16-397923af.pth``."""
+    """Return whether a file has the hash at the end of its name, as in ``vgg16-397923af.pth``."""
     return file_hash(path).startswith(name.rsplit('-', 1)[-1].split('.')[0])

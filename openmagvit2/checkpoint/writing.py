@@ -1,4 +1,4 @@
-"""Writing of checkpoints, which are never half written."""
+"""Write checkpoints atomically."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,13 +16,13 @@ def write_checkpoint(content: dict, path: str | Path, sources: Sequence[str | Pa
     """Write a checkpoint atomically.
 
     Args:
-        content: ``state_dict`` and other entries, of which a ``.safetensors`` file keeps averaged
-            weights and ``meta.dataset_meta``.
-        path: ``.pth``, ``.ckpt`` or ``.safetensors``.
-        sources: Files that tensors are mapped from, whose memory is released meanwhile.
+        content: ``state_dict`` and other entries; of these, ``.safetensors`` files keep only
+            averaged weights and ``meta.dataset_meta``.
+        path: A file that ends in ``.pth``, ``.pt``, ``.ckpt`` or ``.safetensors``.
+        sources: Files from which tensors are mapped; their pages are released during writing.
 
     Raises:
-        UserError: The ending is none of these.
+        UserError: The file ends otherwise, or cannot be written.
     """
     path = Path(path)
     if path.suffix == '.safetensors':

@@ -1,4 +1,4 @@
-"""Files: the atomic writer, and the readers of images, folders and lists."""
+"""Read and write files: the atomic writer, and the readers of images, folders and lists."""
 
 from openmagvit2.io.arrays import map_array
 from openmagvit2.io.atomic import remove_leftovers, write_atomically, write_text

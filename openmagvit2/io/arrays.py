@@ -1,4 +1,4 @@
-"""Files of numpy, which may be damaged or hold something else."""
+"""Read arrays of NumPy from files that may be damaged."""
 
 from pathlib import Path
 
@@ -8,10 +8,13 @@ from openmagvit2.errors import UserError
 
 
 def map_array(path: Path, remedy: str = '') -> np.ndarray:
-    """Map an npy file, read-only: the header of a small file can announce terabytes.
+    """Map an npy file, read-only.
+
+    It is not read, because the header of a small file can announce terabytes.
 
     Raises:
-        UserError: It cannot be read, or holds pickled objects; ``remedy`` ends the sentence.
+        UserError: The file cannot be read, or contains pickled objects; ``remedy`` ends the
+            sentence.
     """
     try:
         return np.load(path, mmap_mode='r', allow_pickle=False)

@@ -1,4 +1,4 @@
-"""Atomic writing of files."""
+"""Write files atomically."""
 
 import errno
 import os
@@ -11,7 +11,7 @@ from typing import IO
 from openmagvit2.errors import UserError
 from openmagvit2.io.process import alive, host
 
-# Names of temporary files have machine and process; those of version 1 have no machine.
+# Names of temporary files contain the machine and the process; in version 1, only the process.
 LEFTOVER = re.compile(r'\.tmp-(?:(?P<name>.+)@(?P<host>[^@]+)|[^@]+)-(?P<pid>\d+)')
 
 
@@ -19,11 +19,11 @@ LEFTOVER = re.compile(r'\.tmp-(?:(?P<name>.+)@(?P<host>[^@]+)|[^@]+)-(?P<pid>\d+
 def write_atomically(path: str | Path) -> Iterator[IO[bytes]]:
     """Open a temporary file that replaces ``path`` once everything is on the disk.
 
-    On any failure the old file stays and the temporary one is removed; only a killed process leaves
-    it (:func:`remove_leftovers`).
+    On failure, the old file stays and the temporary one is removed. Only a killed process leaves a
+    temporary file; see :func:`remove_leftovers`.
 
     Raises:
-        UserError: The file cannot be written, as on a full disk; the text names it.
+        UserError: The file cannot be written, for example because the disk is full.
     """
     path = Path(path)
     beside = temporary(path)
@@ -35,13 +35,13 @@ def write_atomically(path: str | Path) -> Iterator[IO[bytes]]:
             os.fsync(file.fileno())
         os.replace(beside, path)
     except BaseException as error:
-        # This also fails if the folder is a file.
+        # Removing fails too if the folder is a file.
         with suppress(OSError):
             beside.unlink()
         cause = _system_error(error)
         if cause is None:
             raise
-        # The temporary name is longer by some 30 letters.
+        # The temporary name is some 30 characters longer.
         long = cause.errno == errno.ENAMETOOLONG
         raise UserError(
             f'{path} cannot be written ({cause.strerror or cause}); what was there before is '
@@ -50,7 +50,7 @@ def write_atomically(path: str | Path) -> Iterator[IO[bytes]]:
 
 
 def _system_error(error: BaseException) -> OSError | None:
-    """Return the OSError behind an error; torch's zip writer raises another one on closing."""
+    """Return the OSError behind an error; torch's zip writer raises a RuntimeError on closing."""
     if isinstance(error, RuntimeError):
         error = error.__cause__ or error.__context__ or error
     return error if isinstance(error, OSError) else None
@@ -63,14 +63,14 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def temporary(path: Path, prefix: str = '') -> Path:
-    """Return the name beside ``path`` under which this process writes it."""
+    """Return the name of the temporary file with which this process writes ``path``."""
     return path.with_name(f'.tmp-{prefix}{path.name}@{host()}-{os.getpid()}')
 
 
 def is_leftover(path: Path) -> str | None:
-    """Return the name that a temporary file was to get, or None.
+    """Return the final name of a temporary file whose writer ran on this machine and is dead.
 
-    None means that its writer may be alive, or was on another machine, or that it is no such file.
+    Return None for other files, and if the writer may be alive.
     """
     match = LEFTOVER.fullmatch(path.name)
     if not match or match['host'] not in (None, host()) or alive(int(match['pid'])):

@@ -1,4 +1,4 @@
-"""Output folders, and the settings that the results in them were made with."""
+"""Output folders, and the settings of the results in them."""
 
 import errno
 import json
@@ -14,10 +14,10 @@ from openmagvit2.io.paths import usable_text
 
 
 def make_folder(folder: str | Path) -> Path:
-    """Make a folder, and check that files can be written in it.
+    """Create a folder if necessary, and check that it is writable.
 
     Raises:
-        UserError: It cannot be made, or nothing can be written in it.
+        UserError: The folder cannot be created or is not writable.
     """
     folder = usable_text(folder)
     try:
@@ -33,10 +33,10 @@ def make_folder(folder: str | Path) -> Path:
 
 @contextmanager
 def named_if_full(folder: str | Path) -> Iterator[None]:
-    """Name the folder where a disk that others write to is full, as with the logs of mmengine.
+    """Report a full disk when other libraries write, such as mmengine its logs.
 
     Raises:
-        UserError: There is no space left, or the quota is used up.
+        UserError: There is no space left, or the quota is exhausted; the message names the folder.
     """
     try:
         yield
@@ -44,27 +44,26 @@ def named_if_full(folder: str | Path) -> Iterator[None]:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise UserError(
-            f'{error.filename or folder} cannot be written ({error.strerror}). Free space; the '
-            f'checkpoints in {folder} are kept, go on with --resume.'
+            f'{error.filename or folder} cannot be written ({error.strerror}). Free space and '
+            f'continue with --resume; the checkpoints in {folder} are kept.'
         ) from error
 
 
 def claim(folder: str | Path, settings: dict[str, Any], name: str, results: str, what: str) -> bool:
-    """Make a folder for results of some settings, or check that an existing one has the same.
+    """Create a folder for results, or check that an existing one belongs to the same settings.
 
     Args:
         folder: Folder for the results.
-        settings: Plain values.
-        name: Name of the file in the folder that keeps the settings.
+        settings: Settings of the results, plain values.
+        name: Name of the file in the folder that stores the settings.
         results: Pattern of the names of results.
-        what: Name of the results in errors.
+        what: Name of the results, for errors.
 
     Returns:
-        Whether the folder was there.
+        Whether the folder with these settings existed.
 
     Raises:
-        UserError: The folder holds results of other settings, or of unknown ones; it cannot be
-            written to.
+        UserError: The folder has results of other or unknown settings, or is not writable.
     """
     folder, settings = usable_text(folder), json.loads(json.dumps(settings))
     file = folder / name
@@ -73,20 +72,20 @@ def claim(folder: str | Path, settings: dict[str, Any], name: str, results: str,
             old = json.loads(file.read_text(encoding='utf-8'))
         except ValueError as error:
             raise UserError(
-                f'{file} cannot be read: {error}; remove {folder}, or give another name.'
+                f'{file} cannot be read: {error}; remove {folder}, or give another folder.'
             ) from error
         old = old if isinstance(old, dict) else {}
         other = [key for key in settings if old.get(key) != settings[key]]
         if other:
             raise UserError(
-                f'{folder} holds {what} of other settings ({", ".join(other)}); remove it, or '
-                f'give another name.'
+                f'{folder} holds {what} of other settings ({", ".join(other)}); remove it, or give '
+                f'another folder.'
             )
         return True
     if folder.is_dir() and any(folder.glob(results)):
         raise UserError(
-            f'{folder} holds {what}, but no {name} that says whose; remove it, or give '
-            f'another name.'
+            f'{folder} holds {what}, but no {name} with their settings; remove it, or give '
+            f'another folder.'
         )
     make_folder(folder)
     write_text(file, json.dumps(settings, indent=2) + '\n')

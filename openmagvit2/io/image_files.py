@@ -1,10 +1,10 @@
-"""Image files below a folder, in a fixed order.
+"""Find image files below a folder, in a fixed order.
 
-An image is a file whose name ends in one of ``ENDINGS``, in any case. Excluded are hidden files and
-folders, folders that systems and programs reserve for themselves (``SYSTEM``), and the ``grid.png``
-that our own tools write beside their images. Linked folders are followed, unless they lead back to
-a folder that contains them. Files are sorted by name, folder by folder, by code points ('10' before
-'2', 'B' before 'a'), on every machine.
+An image is a file whose name ends in one of ``ENDINGS``, in upper or lower case. Hidden files and
+folders are excluded, as are folders that systems and programs reserve for themselves (``SYSTEM``)
+and the ``grid.png`` that our tools write. Links to folders are followed, unless they lead to a
+folder that contains them. On every machine, files are sorted by name, folder by folder, by code
+points ('10' before '2', 'B' before 'a').
 """
 
 import glob
@@ -43,22 +43,22 @@ SYSTEM = {
     'System Volume Information',
     'lost+found',
 }
-# Our tools mark their grids with this text; another file with this name is an image.
+# Our tools mark their grids with this text; other files with this name are images.
 GRID_NAME, GRID_MARK = 'grid.png', ('openmagvit2', 'grid')
 
 
 def is_hidden(name: str) -> bool:
-    """Return whether a file or folder of this name is skipped."""
+    """Return whether a file or folder with this name is excluded."""
     return (name.startswith('.') and name not in ('.', '..')) or name in SYSTEM
 
 
 def has_ending(name: str) -> bool:
-    """Return whether the name is that of an image."""
+    """Return whether a name is that of an image."""
     return name.lower().endswith(ENDINGS)
 
 
 def by_name(name: str) -> tuple[str, str]:
-    """Return a sort key for a name, independent of how the file system stores accents."""
+    """Return a sort key that does not depend on how the file system stores accents."""
     return unicodedata.normalize('NFC', name), name
 
 
@@ -66,7 +66,7 @@ def find_images(folder: str | Path, least: int = 1) -> list[Path]:
     """Return all images below a folder, in order.
 
     Raises:
-        UserError: There are fewer than ``least`` (0 or 1), or a folder cannot be listed.
+        UserError: There are fewer than ``least`` (0 or 1) images, or a folder cannot be listed.
     """
     found = [Path(path) for path in _walk(os.fspath(folder), ())]
     if len(found) < least:
@@ -75,7 +75,7 @@ def find_images(folder: str | Path, least: int = 1) -> list[Path]:
 
 
 def find_folders(folder: str | Path) -> list[str]:
-    """Return the names of the folders in a folder, including linked ones, in order."""
+    """Return the names of the subfolders of a folder, including linked ones, in order."""
     return [entry.name for entry in _entries(os.fspath(folder)) if _is_folder(entry)]
 
 
@@ -83,11 +83,11 @@ def gather_images(paths: Sequence[str | Path]) -> list[Path]:
     """Return the images that a command line names.
 
     Args:
-        paths: Files, which are taken as they are; folders, by their images; or patterns as
-            ``photos/**/*.jpg``, by the images that match. What exists is never a pattern.
+        paths: Files, which need not be named like images; folders, for all images in them; or
+            patterns such as ``photos/**/*.jpg``. A path that exists is never a pattern.
 
     Raises:
-        UserError: A path does not exist; a folder holds no images, or nothing matches a pattern.
+        UserError: A path does not exist, a folder has no images, or a pattern matches none.
     """
     files: list[Path] = []
     for path in map(usable, paths):
@@ -96,7 +96,7 @@ def gather_images(paths: Sequence[str | Path]) -> list[Path]:
         elif path.is_file():
             files.append(path)
         elif path.exists():
-            raise UserError(f'{path} is a pipe or a device; name a file.')
+            raise UserError(f'{path} is a pipe or a device; give a file.')
         elif glob.has_magic(str(path)):
             files += _matching(path)
         else:
@@ -106,7 +106,7 @@ def gather_images(paths: Sequence[str | Path]) -> list[Path]:
 
 def _matching(pattern: Path) -> list[Path]:
     matches = [Path(name) for name in glob.glob(str(pattern), recursive=True)]
-    # A hidden folder that the pattern itself names is wanted.
+    # Hidden folders are included if the pattern names them.
     files = [
         path
         for path in matches
@@ -116,7 +116,7 @@ def _matching(pattern: Path) -> list[Path]:
         and not is_own_grid(path)
     ]
     if not files:
-        raise UserError(f'{pattern} does not exist, and as a pattern it matches no image.')
+        raise UserError(f'{pattern} does not exist and, as a pattern, matches no images.')
     return sorted(files, key=lambda path: [by_name(part) for part in path.parts])
 
 
@@ -129,12 +129,12 @@ def is_own_grid(path: str | Path) -> bool:
     try:
         with open(path, 'rb') as file:
             return f'tEXt{text}'.encode() in file.read(256)
-    except OSError:  # for the reader to report
+    except OSError:  # the reader of images reports it
         return False
 
 
 def _walk(folder: str, above: tuple[str, ...]) -> Iterator[str]:
-    """Yield the paths of the images below; ``above`` are the resolved folders on the way here."""
+    """Yield the paths of the images below a folder; ``above`` are its resolved parents."""
     here = os.path.realpath(folder)
     if here in above:
         return
@@ -142,14 +142,12 @@ def _walk(folder: str, above: tuple[str, ...]) -> Iterator[str]:
         if _is_folder(entry):
             yield from _walk(entry.path, (*above, here))
         elif has_ending(entry.name):
-            # A link to nothing is for the reader to report: it stands for an image.
+            # Broken links stand for images too; the reader of images reports them.
             broken_link = entry.is_symlink() and not os.path.exists(entry.path)
             if broken_link or (entry.is_file() and not is_own_grid(entry.path)):
                 yield entry.path
         elif entry.is_symlink() and not os.path.exists(entry.path):
-            print_log(
-                f'{entry.path} links to nothing and is passed over.', 'current', logging.WARNING
-            )
+            print_log(f'{entry.path} is a broken link and is skipped.', 'current', logging.WARNING)
 
 
 def _entries(folder: str) -> list[os.DirEntry]:
@@ -163,5 +161,5 @@ def _entries(folder: str) -> list[os.DirEntry]:
 
 
 def _is_folder(entry: os.DirEntry) -> bool:
-    # DirEntry.is_dir fails on a link that leads to itself.
+    # DirEntry.is_dir fails on links that lead to themselves.
     return os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()

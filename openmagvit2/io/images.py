@@ -1,17 +1,18 @@
-"""The one reader of images: whatever Pillow opens, as uint8 (H, W, 3) RGB.
+"""Read images of all formats that Pillow opens, as uint8 (H, W, 3) RGB.
 
-Every entry point reads through :func:`read_image`, so that a file has the same pixels everywhere:
+Every entry point uses :func:`read_image`, so that a file has the same pixels everywhere:
 
-- gray, palette, 1-bit, CMYK, YCbCr, HSV and LAB become RGB; colour profiles (ICC) are not applied
-- 16-bit gray keeps its high byte, as Pillow itself does with 16-bit colour; 32-bit integers and
-  floats, for which no convention defines white, are refused
-- transparent pixels (an alpha channel, a transparent palette entry or colour) lie on a background,
-  white unless another is given: what is hidden stays hidden
+- gray, palette, 1-bit, CMYK, YCbCr, HSV and LAB become RGB; color profiles (ICC) are not applied
+- 16-bit gray keeps its high byte, as Pillow does with 16-bit color; 32-bit integers and floats are
+  refused, because no convention defines their white
+- transparent pixels (an alpha channel, a transparent palette entry or color) are composed with a
+  background, white by default, so that hidden colors stay hidden
 - the EXIF orientation is applied
-- an animation gives its first frame
-- more pixels than ``PIL.Image.MAX_IMAGE_PIXELS`` are refused; Pillow only warns up to twice as many
+- of an animation, the first frame is read
+- images with more pixels than ``PIL.Image.MAX_IMAGE_PIXELS`` are refused; Pillow only warns up to
+  twice as many
 
-``docs/guides/data.md`` has the same as a table.
+``docs/guides/data.md`` has these rules as a table.
 """
 
 import contextlib
@@ -29,7 +30,7 @@ from openmagvit2.errors import UserError
 Source = str | os.PathLike | bytes | BinaryIO | Image.Image
 Colour = str | Sequence[int]
 
-# Version of these rules, part of the key of cached results; raise it when pixels change.
+# Version of these rules in the keys of cached results; increase it when pixels change.
 IMAGE_RULES = 2
 
 ORIENTATION = 0x0112
@@ -42,7 +43,7 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# TIFF's tag for the bits of a sample: 12-bit data comes as I;16 with four empty bits.
+# TIFF's tag for the bits of a sample: 12-bit data is opened as I;16 with four empty bits.
 BITS_PER_SAMPLE = 258
 
 
@@ -63,56 +64,46 @@ class UnreadableImage(UserError):
         return type(self), (self.name, self.reason, self.remedy)
 
     def with_way_out(self, way: str) -> UserError:
-        """Return the same error with one more remedy."""
+        """Return the same error with another remedy added."""
         return UserError(f'{str(self).removesuffix(".")}, or {way}.')
 
 
 def read_image(source: Source, background: Colour = 'white', name: str | None = None) -> np.ndarray:
-    """Read an image by the rules above.
-
-    Args:
-        source, background, name: See :func:`read_picture`.
-
-    Returns:
-        uint8 (H, W, 3), RGB.
-
-    Raises:
-        UnreadableImage: See :func:`read_picture`.
-    """
+    """Read an image as uint8 (H, W, 3), RGB; see :func:`read_picture`."""
     return np.array(read_picture(source, background, name))
 
 
 def read_picture(
     source: Source, background: Colour = 'white', name: str | None = None
 ) -> Image.Image:
-    """Read an image by the rules above as one of Pillow's, of mode 'RGB'.
+    """Read an image as a PIL image of mode 'RGB', by the rules at the top of this file.
 
     Args:
         source: A path, the bytes of a file, an open binary file, or a PIL image.
-        background: Colour behind transparent pixels; see :func:`to_colour`.
-        name: Name of the image in errors; the path by default.
+        background: Color behind transparent pixels; see :func:`to_colour`.
+        name: Name of the image in errors; by default the path.
 
     Raises:
-        UnreadableImage: It is not an image, damaged, too large, or of a kind that is refused.
+        UnreadableImage: The source is not an image, or a damaged, too large or unsupported one.
     """
-    colour = to_colour(background)
+    color = to_colour(background)
     name = name or (os.fspath(source) if isinstance(source, (str, os.PathLike)) else 'in memory')
     try:
         image, orientation = _decode(source)
-    except Exception as error:  # Pillow fails in many ways, and with errors of any type
+    except Exception as error:  # Pillow raises errors of many types
         raise UnreadableImage(name, *_why(error, source)) from error
-    rgb = _to_rgb(image, colour, name)
+    rgb = _to_rgb(image, color, name)
     return rgb.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else rgb
 
 
 def to_colour(background: Colour) -> tuple[int, int, int]:
-    """Return a colour as red, green and blue from 0 to 255.
+    """Return a color as red, green and blue from 0 to 255.
 
     Args:
-        background: A name or a code as ``'white'`` or ``'#808080'``, or three whole numbers.
+        background: A name or a code such as ``'white'`` or ``'#808080'``, or three integers.
 
     Raises:
-        UserError: It is not a colour.
+        UserError: ``background`` is not a color.
     """
     if isinstance(background, str):
         with contextlib.suppress(ValueError):
@@ -121,8 +112,8 @@ def to_colour(background: Colour) -> tuple[int, int, int]:
         if all(isinstance(value, int) and 0 <= value <= 255 for value in background):
             return tuple(background)
     raise UserError(
-        f'background={background!r} is no colour; give a name or a code as white or #808080, or '
-        f'three whole numbers from 0 to 255.'
+        f'background={background!r} is not a color; give a name or a code such as white or '
+        f'#808080, or three integers from 0 to 255.'
     )
 
 
@@ -130,7 +121,7 @@ def _decode(source: Source) -> tuple[Image.Image, int]:
     """Return the image with its pixels loaded, and its EXIF orientation."""
     if isinstance(source, bytes):
         source = io.BytesIO(source)
-    # A caller's image stays open.
+    # An image of the caller stays open.
     opened = (
         contextlib.nullcontext(source) if isinstance(source, Image.Image) else Image.open(source)
     )
@@ -147,7 +138,7 @@ def _decode(source: Source) -> tuple[Image.Image, int]:
 
 
 def _why(error: Exception, source: Source) -> tuple[str, str]:
-    """Return reason and remedy."""
+    """Return the reason and the remedy of an error."""
     path = source if isinstance(source, (str, os.PathLike)) else None
     if isinstance(error, FileNotFoundError):
         return 'there is no such file', 'check the path'
@@ -165,12 +156,12 @@ def _why(error: Exception, source: Source) -> tuple[str, str]:
             and os.fspath(path).lower().endswith('.avif')
             and 'AVIF' not in Image.OPEN
         ):
-            return 'this Pillow has no AVIF', 'install Pillow 11.3 or later'
+            return 'this Pillow does not support AVIF', 'install Pillow 11.3 or later'
         return 'no image format that Pillow knows', remedy
     return str(error) or type(error).__name__, remedy
 
 
-def _to_rgb(image: Image.Image, colour: tuple[int, int, int], name: str) -> Image.Image:
+def _to_rgb(image: Image.Image, color: tuple[int, int, int], name: str) -> Image.Image:
     if image.mode == 'F' or image.mode.startswith('I'):
         image = _eight_bits(image, name)
     if image.mode == 'LAB':
@@ -179,7 +170,7 @@ def _to_rgb(image: Image.Image, colour: tuple[int, int, int], name: str) -> Imag
         image = image.convert(image.mode.upper())
     if _is_transparent(image):
         image = image.convert('RGBA')
-        canvas = Image.new('RGB', image.size, colour)
+        canvas = Image.new('RGB', image.size, color)
         canvas.paste(image, mask=image)
         return canvas
     return image if image.mode == 'RGB' else image.convert('RGB')
@@ -195,10 +186,10 @@ def _is_transparent(image: Image.Image) -> bool:
 
 def _eight_bits(image: Image.Image, name: str) -> Image.Image:
     """Convert 16-bit gray to 'L', or to 'LA' if one of its values is transparent."""
-    # Some versions of Pillow open 16-bit PNG and PGM as 'I'.
+    # Some versions of Pillow open 16-bit PNG and PGM files as 'I'.
     sixteen = image.mode.startswith('I;16')
     if not sixteen and not (image.mode == 'I' and image.format in ('PNG', 'PPM')):
-        kind = 'floating-point numbers' if image.mode == 'F' else 'integers of 32 bits'
+        kind = 'floating-point numbers' if image.mode == 'F' else '32-bit integers'
         reason = f'its pixels are {kind} (mode {image.mode}), which have no defined white'
         raise UnreadableImage(name, reason, 'save it with 8 or 16 bits')
     bits = getattr(image, 'tag_v2', {}).get(BITS_PER_SAMPLE, (16,))[0]

@@ -1,4 +1,4 @@
-"""A large file that several processes write in parts."""
+"""Write a large file in parts, with several processes."""
 
 import errno
 import os
@@ -11,10 +11,10 @@ _BINARY = getattr(os, 'O_BINARY', 0)
 
 
 def reserve(path: str | Path, size: int) -> None:
-    """Make a file of ``size`` zero bytes whose space on the disk is allocated.
+    """Create a file of ``size`` zero bytes and allocate its space on the disk.
 
     Raises:
-        UserError: There is no room, or the file cannot be written; no file is left.
+        UserError: There is not enough space, or the file cannot be written; it is removed.
     """
     path = Path(path)
     try:
@@ -35,14 +35,13 @@ def reserve(path: str | Path, size: int) -> None:
 def write_range(path: str | Path, start: int, content: bytes | memoryview) -> None:
     """Write bytes at ``start`` into an existing file and flush them to the disk.
 
-    All other bytes stay as they are, including those that another machine writes at the same time.
-
-    Memory mapping would write whole pages: on a network file system this would overwrite the bytes
-    of other machines with this machine's outdated copies. A write that the system rounds up to
-    pages would too, which NFS does not do for files opened with O_DSYNC.
+    All other bytes stay as they are, even if another machine writes them at the same time. A memory
+    map would write whole pages and, on a network file system, overwrite the bytes of other machines
+    with outdated copies. NFS could also round up a plain write to pages, but not if the file was
+    opened with O_DSYNC.
 
     Raises:
-        UserError: The file cannot be written; the text names it.
+        UserError: The file cannot be written.
     """
     try:
         descriptor = os.open(path, os.O_WRONLY | getattr(os, 'O_DSYNC', 0) | _BINARY)
@@ -53,13 +52,13 @@ def write_range(path: str | Path, start: int, content: bytes | memoryview) -> No
             os.fsync(file.fileno())
     except OSError as error:
         raise UserError(
-            f'{path} cannot be written ({error.strerror}); what it has is kept. Free space, and '
+            f'{path} cannot be written ({error.strerror}); its content is kept. Free space and '
             f'start again.'
         ) from error
 
 
 def _allocate(descriptor: int, size: int) -> bool:
-    """Allocate the space; return False if the file system cannot."""
+    """Allocate space; return False if the file system cannot."""
     if not hasattr(os, 'posix_fallocate') or not size:
         return False
     try:

@@ -1,4 +1,4 @@
-"""Paths that users give, which the system may refuse before it looks whether anything is there."""
+"""Check paths of users, which the system may refuse even to look up."""
 
 import os
 import sys
@@ -10,30 +10,30 @@ from openmagvit2.errors import UserError
 
 
 def usable(path: str | Path) -> Path:
-    """Return a path that can be looked up, whether or not there is anything.
+    """Return a path that the system can look up; it need not exist.
 
     Raises:
-        UserError: It is a number or the like, or the system refuses it: it is too long, holds a
-            NUL byte, leads through a folder without permission or through links without end.
+        UserError: The value is not a path, or the path is too long, contains a NUL byte or a loop
+            of links, or leads through a folder without permission.
     """
     if not isinstance(path, (str, os.PathLike)):
-        raise UserError(f'{path!r} is no path; give the name of a file or folder.')
+        raise UserError(f'{path!r} is not a path; give the name of a file or folder.')
     try:
         with reading(path), suppress(FileNotFoundError, NotADirectoryError):
             os.stat(path)
     except UserError:
         raise
     except ValueError as error:
-        raise UserError(f'{str(path)!r} is no path ({error}); give another name.') from error
+        raise UserError(f'{str(path)!r} is not a path ({error}); give another name.') from error
     return Path(path)
 
 
 def usable_text(path: str | Path) -> Path:
-    """Return a path that can be looked up and that libraries in C++ take too.
+    """Return a path that the system can look up and that libraries in C++ accept.
 
     Raises:
-        UserError: See :func:`usable`; or its name is not UTF-8, or was not read as UTF-8, at which
-            torch fails to read and OpenCV crashes.
+        UserError: See :func:`usable`; or the name is not UTF-8, or Python did not read it as UTF-8.
+            With such a name, torch fails and OpenCV crashes.
     """
     try:
         str(path).encode()
@@ -43,7 +43,7 @@ def usable_text(path: str | Path) -> Path:
 
 
 def _not_utf8(path: str | Path) -> str:
-    """Return what is wrong with a name: bytes on the disk, or how Python was told to read them."""
+    """Return what is wrong with a name: its bytes, or how Python is configured to read them."""
     try:
         name = os.fsencode(path).decode()
     except UnicodeError:
@@ -56,10 +56,10 @@ def _not_utf8(path: str | Path) -> str:
 
 @contextmanager
 def reading(path: str | Path) -> Iterator[None]:
-    """Turn what the system says of a path into one sentence.
+    """Convert errors of the system about a path to one sentence.
 
     Raises:
-        UserError: It cannot be looked up or read, as without permission; the text names it.
+        UserError: The path cannot be looked up or read, for example without permission.
     """
     try:
         yield
@@ -67,5 +67,5 @@ def reading(path: str | Path) -> Iterator[None]:
         denied = isinstance(error, PermissionError)
         raise UserError(
             f'{path} cannot be read ({error.strerror or error}); '
-            f'{"change its permissions, or " if denied else ""}name another path.'
+            f'{"change its permissions, or " if denied else ""}give another path.'
         ) from error

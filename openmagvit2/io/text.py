@@ -1,4 +1,4 @@
-"""Text files with an entry on each line."""
+"""Read text files with an entry on each line."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from openmagvit2.errors import UserError
 def read_lines(path: str | Path) -> list[tuple[int, str]]:
     """Read the nonempty lines, stripped, each with its number from 1.
 
-    The text is UTF-8, with or without a byte order mark; lines end as on any system.
+    The text is UTF-8, with or without a byte order mark; lines may end as on any system.
 
     Raises:
         UserError: The file cannot be read, or is not UTF-8.
@@ -23,7 +23,7 @@ def read_lines(path: str | Path) -> list[tuple[int, str]]:
             text = line.decode('utf-8').strip()
         except UnicodeDecodeError:
             text = '\0'
-        # UTF-16 without accents is valid UTF-8, every other byte of it a zero.
+        # UTF-16 without accents is valid UTF-8, in which every other byte is zero.
         if '\0' in text:
             raise UserError(f'{path}, line {number}: this is not UTF-8; save the file as UTF-8.')
         if text:

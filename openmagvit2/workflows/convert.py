@@ -22,11 +22,11 @@ from openmagvit2.checkpoint import (
 )
 from openmagvit2.checkpoint.containers import packed
 from openmagvit2.checkpoint.converters import Converter, choose
-from openmagvit2.checkpoint.ledger import Misfit, Report
 from openmagvit2.checkpoint.names import fitted
 from openmagvit2.checkpoint.sharded import is_sharded
 from openmagvit2.checkpoint.spill import Spill
 from openmagvit2.checkpoint.stages import is_generator
+from openmagvit2.checkpoint.transfer import Misfit, Report
 from openmagvit2.errors import UserError
 from openmagvit2.io import make_folder, usable, usable_text
 from openmagvit2.workflows.resembling import advice
@@ -209,20 +209,19 @@ def bit_order_note(model: nn.Module, state: dict[str, Tensor]) -> str:
 def _write(
     content: dict, target: Path, to: str, converter: Converter, sources: Sequence[str | Path]
 ) -> None:
-    """Write what was converted; official parts with files of their own go beside."""
+    """Write what was converted; an official tokenizer with a file of its own goes beside."""
     make_folder(target.parent)
     if to == 'ours':
         write_checkpoint(content, target, sources=sources)
         return
     state = content['state_dict']
-    for part, beginnings in converter.separate.items():
-        other = {name: tensor for name, tensor in state.items() if name.startswith(beginnings)}
-        # The file of the part itself stays in one piece.
-        if other and len(other) < len(state):
-            state = {name: tensor for name, tensor in state.items() if name not in other}
-            beside = target.with_name(f'{target.stem}_{part}{target.suffix}')
-            print(f'{part}: a file of its own in this system, {beside}')
-            _write_official(dict(state_dict=other), beside, converter, sources)
+    tokenizer = {name: x for name, x in state.items() if name.startswith(converter.tokenizer)}
+    # The file of a tokenizer itself stays in one piece.
+    if tokenizer and len(tokenizer) < len(state):
+        state = {name: x for name, x in state.items() if name not in tokenizer}
+        beside = target.with_name(f'{target.stem}_tokenizer{target.suffix}')
+        print(f'tokenizer: a file of its own in this system, {beside}')
+        _write_official(dict(state_dict=tokenizer), beside, converter, sources)
     _write_official(content | dict(state_dict=state), target, converter, sources)
 
 

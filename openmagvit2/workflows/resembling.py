@@ -83,10 +83,10 @@ def _likeness(converter: Converter, name: str, state: dict[str, Tensor]) -> floa
 def _tensors(system: type[Converter], name: str) -> Tensors:
     """Return the tensors of a config by official names; none where the system has no place."""
     converter, model = system(), init_model(name, device='meta')
-    own = model.state_dict()
+    own, (links, homeless) = model.state_dict(), converter.match(model)
     return {
         (official, x.shape)
-        for link in ([] if converter.homeless(model) else converter.links(model))
+        for link in ([] if homeless else links)
         for official, x in zip(
             link.official, link.to_official([own[name] for name in link.ours]), strict=True
         )

@@ -1,4 +1,4 @@
-"""What the API accepts: arrays, tensors, indices, and files, some of them broken."""
+"""Arrays, tensors, indices and files that the API accepts or refuses."""
 
 import warnings
 
@@ -74,7 +74,7 @@ def test_named_ranges(low_high):
 def test_a_doubtful_range_is_one_warning():
     module._warn_once.cache_clear()
     unit = np.linspace(0, 1, 48, dtype=np.float32).reshape(4, 4, 3)
-    with pytest.warns(UserWarning, match=r'within \[0, 1\].*say value_range=\(0, 1\)') as message:
+    with pytest.warns(UserWarning, match=r'from 0 to 1.*give value_range=\(0, 1\)') as message:
         to_list([unit, unit])
         to_list(unit)
     assert len(message) == 1
@@ -97,7 +97,7 @@ def holding(value: float) -> np.ndarray:
     [
         (holding(np.nan), 'values that are infinite or NaN'),
         (torch.from_numpy(holding(np.inf)).permute(2, 0, 1), 'values that are infinite or NaN'),
-        (holding(-1.1), r'must lie in \[-1, 1\], got values from -1.1 to 0; scale it, or name'),
+        (holding(-1.1), r'must lie in \[-1, 1\], got values from -1.1 to 0; scale it, or give'),
         (IMAGE.astype(int), r'must be uint8 or floats, .*, got int64 \(6, 5, 3\)'),
         (IMAGE[..., :2], r'must be uint8 or floats, .*, got uint8 \(6, 5, 2\)'),
         (IMAGE[:0], r'must have pixels, got \(3, 0, 5\)'),
@@ -146,9 +146,9 @@ def test_indices_of_any_kind(tokenizer):
     [
         (torch.zeros(1, 2, 2), 'must be whole numbers .*, got torch.float32'),
         (torch.zeros(1, 2, 2, dtype=torch.bool), 'must be whole numbers .*, got torch.bool'),
-        (np.zeros((1, 2, 2)), 'must be whole numbers .*, got float64'),
+        (np.zeros((1, 2, 2)), 'must be integers .*, got float64'),
         (np.zeros(4, int), r'must have the shape \(B, h, w\), got \(4,\)'),
-        (np.zeros((0, 2, 2), int), r'those of an image, got none: \(0, 2, 2\)'),
+        (np.zeros((0, 2, 2), int), r'must not be empty, got \(0, 2, 2\)'),
         ([[1, 2], [3, 4]], 'in a tensor or an array, got list'),
         (np.full((2, 2), -1), 'from 0 to 255 .* got -1'),
         (np.full((2, 2), 256), 'from 0 to 255 .* got 256'),
@@ -177,7 +177,7 @@ def test_a_broken_file_among_others(tokenizer, tmp_path):
 
 @pytest.mark.parametrize('value', [float('nan'), float('inf')])
 def test_damaged_weights_give_no_indices(value):
-    """They would look like any others."""
+    """Indices of damaged weights would look like any others."""
     tokenizer = Tokenizer.from_config('tiny/lfq_32')
     list(tokenizer.model.encoder.parameters())[-1].data[0] = value
     with pytest.raises(UserError, match='NaN or infinite numbers for these images: the weights'):

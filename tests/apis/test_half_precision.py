@@ -1,4 +1,4 @@
-"""Every tiny model works with all of its weights in 16 bits, as one would store them on a GPU."""
+"""Every tiny model works with all of its weights in 16 bits."""
 
 import numpy as np
 import pytest
@@ -9,8 +9,6 @@ from openmagvit2.apis.models import config_path
 from openmagvit2.config import load_config
 
 NAMES = list_models('tiny/*')
-# Five classes of 32 codes, as an official file of tests.
-ODD = {'tiny/maskgit_32_official'}
 
 
 @pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])

@@ -1,4 +1,4 @@
-"""Model folders: they load again after saving, and nothing in a stranger's folder is executed."""
+"""Model folders load again after saving, and nothing in a stranger's folder is executed."""
 
 import json
 import os
@@ -55,7 +55,7 @@ def test_weights_of_another_hash_are_refused(tokenizer, tmp_path, size):
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    with pytest.raises(UserError, match=r'its weights are not those of which config\.json names'):
+    with pytest.raises(UserError, match=r'its weights do not have the hash in config\.json'):
         Tokenizer.from_pretrained(tmp_path, device='cpu')
     config = json.loads((tmp_path / 'config.json').read_text())
     del config['weights_sha256']
@@ -105,7 +105,7 @@ def test_generator_in_shards_keeps_its_samples_settings_and_names(tmp_path):
     again = Generator.from_pretrained(tmp_path, device='cpu')
     np.testing.assert_array_equal(again.sample([3, 7], seed=1), generator.sample([3, 7], seed=1))
     assert again.sampling == generator.sampling and again.class_names[3] == 'class 3'
-    # A smaller model in the same folder leaves no part of the first.
+    # Saving a smaller model in the same folder removes all parts of the first.
     generator.save_pretrained(tmp_path)
     assert not list(tmp_path.glob('model-*')) and not list(tmp_path.glob('*.index.json'))
 
@@ -122,12 +122,12 @@ def test_generator_in_shards_keeps_its_samples_settings_and_names(tmp_path):
         ('model.encoder.chanels', 32, 'chanels'),
         ('weights', 3, 'weights'),
         ('model.encoder.channels', float('nan'), 'channels must be a plain value'),
-        ('model.encoder.channels', 10**30, 'channels is 10+, which is no size'),
+        ('model.encoder.channels', 10**30, 'channels is 10+, beyond 16777216'),
         ('model.encoder.channels', 32 * 10**5, 'does not fit this config'),
-        ('model.encoder.channels', -32, 'channels must be a whole number from 1, got -32'),
-        ('model.encoder.num_res_blocks', 10**9, 'num_res_blocks is 10+, which is no size'),
-        ('model.encoder.num_res_blocks', 10**7, 'num_res_blocks is 10+; 128 are the most'),
-        ('model.decoder.channel_multipliers', [1] * 999, 'has 999 entries; 128 are the most'),
+        ('model.encoder.channels', -32, 'channels must be a positive integer, got -32'),
+        ('model.encoder.num_res_blocks', 10**9, 'num_res_blocks is 10+, beyond 16777216'),
+        ('model.encoder.num_res_blocks', 10**7, 'num_res_blocks is 10+, more than 128'),
+        ('model.decoder.channel_multipliers', [1] * 999, 'has 999 entries, more than 128'),
         ('model.encoder.channel_multipliers', [1] * 70_000, 'channel_multipliers has 70000'),
         ('model.quantizer.type', 'PatchGAN', 'PatchGAN'),
     ],
@@ -177,7 +177,7 @@ def test_the_config_in_a_checkpoint_imports_no_module(tokenizer, tmp_path, monke
 
 @pytest.mark.parametrize('kind', ['os.system', 'subprocess.getoutput', 'SubTokenSampler'])
 def test_hostile_sampling_runs_nothing(tmp_path, kind):
-    """A dotted name in the settings of the sampling would be imported and called."""
+    """A dotted name in the settings for sampling would be imported and called."""
     Generator.from_config('tiny/ar_32', device='cpu').save_pretrained(tmp_path / 'model')
     file, target = tmp_path / 'model' / 'config.json', tmp_path / 'executed'
     config = json.loads(file.read_text())
@@ -284,13 +284,13 @@ def test_model_given_alone_has_no_config(tokenizer, tmp_path):
 @pytest.mark.parametrize('name', ['config.json', 'model.safetensors'])
 @pytest.mark.parametrize('kind', ['pipe', 'device'])
 def test_pipes_and_devices_are_not_read(folder, name, kind):
-    """A pipe would be waited for, and a device has no end."""
+    """Reading a pipe would wait, and reading a device would never end."""
     (folder / name).unlink()
     if kind == 'pipe':
         os.mkfifo(folder / name)
     else:
         (folder / name).symlink_to('/dev/zero')
-    with pytest.raises(UserError, match=f'{name} (is no file|does not exist)'):
+    with pytest.raises(UserError, match=f'{name} (is not a file|does not exist)'):
         Tokenizer.from_pretrained(folder, device='cpu')
 
 

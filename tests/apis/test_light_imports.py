@@ -1,4 +1,4 @@
-"""The API and --help do not import what they do not need."""
+"""The API and --help import no packages that they do not need."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 TOOLS = sorted((Path(__file__).parents[2] / 'tools').glob('*.py'))
-# Each takes a second or more, or is needed by few.
+# Each takes a second or more, or few users need it.
 HEAVY = {'torchvision', 'torch_fidelity', 'transformers', 'matplotlib', 'timm', 'lpips'} | {
     'mmengine.runner',
     'mmengine.model',

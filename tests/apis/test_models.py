@@ -25,7 +25,7 @@ def test_a_name_that_is_not_there():
 
 
 class Drawn(TorchFunctionMode):
-    """Counts the initial weights that are drawn by the rules of torch."""
+    """Counts calls that draw initial weights."""
 
     count = 0
 

@@ -1,4 +1,4 @@
-"""Weights under an entry, or with a prefix, that belongs to no known system."""
+"""Weights under an entry or with a prefix that no known system uses."""
 
 import pytest
 import torch
@@ -65,7 +65,7 @@ SEVERAL = {
     'two entries': (
         lambda a, b: dict(params=a, ema=b),
         'ema',
-        'holds several sets of weights (`ema`, `params`): write one to a file of its own, python',
+        'has several sets of weights (`ema`, `params`): write one to a file of its own with python',
     ),
     'two beginnings': (
         lambda a, b: behind('net.', a) | behind('ema.', b),
@@ -80,7 +80,7 @@ SEVERAL = {
     'an entry and a beginning': (
         lambda a, b: dict(params=a, copies=behind('ema.', b)),
         'copies.ema',
-        'holds several sets of weights (`copies`, `params`)',
+        'has several sets of weights (`copies`, `params`)',
     ),
 }
 
@@ -143,5 +143,5 @@ def test_states_of_another_kind(tmp_path, ours):
         with pytest.raises(UserError, match=message):
             init_model(CONFIG, tmp_path / 'a.pth')
     torch.save({name: value.to('meta') for name, value in ours.items()}, tmp_path / 'b.pth')
-    with pytest.raises(UserError, match="b.pth holds shapes without numbers .as .*device 'meta'"):
+    with pytest.raises(UserError, match="b.pth holds shapes without values .as .*device 'meta'"):
         init_model(CONFIG, tmp_path / 'b.pth')

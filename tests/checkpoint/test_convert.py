@@ -1,4 +1,4 @@
-"""The converter on files that the tests write in the official layout."""
+"""Conversion of files in the official layout of Open-MAGVIT2."""
 
 import functools
 from pathlib import Path
@@ -27,7 +27,7 @@ TINY_AR = ROOT / 'configs' / 'tiny' / 'ar_32_official.py'
 
 
 def random_state(model: torch.nn.Module, averages: bool = True) -> dict:
-    """An official state dict of a model, filled with seeded numbers."""
+    """Return an official state dict of a model, filled with seeded values."""
     generator = torch.Generator().manual_seed(0)
     state = {
         official: torch.rand(model.state_dict()[name].shape, generator=generator)
@@ -175,7 +175,7 @@ def test_weights_choose(model):
         ),
         (
             lambda s: s.update({'encoder.conv_out.bias': torch.zeros(8).to(torch.float8_e5m2)}),
-            'encoder.conv_out.bias is float8_e5m2, which is not kept here; convert it to float32',
+            'encoder.conv_out.bias is float8_e5m2, which is not supported; convert it to float32',
         ),
     ],
 )
@@ -196,7 +196,7 @@ def test_each_format_is_refused_where_the_other_is_expected(model, tmp_path, run
         code, _, err = run(ours, target, '--config', TINY)
         assert code == 2 and ('of ours already' in err or 'the source itself' in err)
     assert ours.read_bytes() == before and not (tmp_path / 'x.pth').exists()
-    # An error names the file that it is about.
+    # Errors name the file.
     assert run(ours, 'x.bin', '--config', TINY)[2].startswith('error: x.bin: write a checkpoint')
     assert run(ours, tmp_path / 'x.pth', '--config', TINY)[2].startswith(f'error: {ours}: The file')
     with pytest.raises(ValueError, match='is an official one: convert it first'):
@@ -252,7 +252,7 @@ def test_what_is_left_out_is_reported(model):
 
 
 def one_step_from(checkpoint: Path):
-    """The config of one iteration that starts from some weights."""
+    """Return a config that trains for one iteration, starting from these weights."""
     options = {'train_cfg.max_iters': 1, 'load_from': str(checkpoint)}
     return load_config(TINY, options)
 
@@ -369,7 +369,7 @@ def test_counts_of_restarts_which_official_files_lack_begin_at_zero(name, run, t
     again = init_model(config, files[2])
     assert not again.quantizer.steps_unused.any()
     assert again.quantizer.table.equal(own.quantizer.table)
-    # A resumed training needs them.
+    # Resuming a training needs them.
     state = {k: v for k, v in own.state_dict().items() if not k.endswith('.steps_unused')}
     with pytest.raises(UserError, match='steps_unused'):
         check_weights(own, state, 'A file')

@@ -1,4 +1,4 @@
-"""Converting a full-size file takes the memory of a part of it, not of the whole."""
+"""Converting a full-size file needs only the memory of a part of it."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ LIMIT = 2 * 2**30
 RUN = f"""
 import runpy, sys
 code = runpy.run_path({str(ROOT / 'tools' / 'convert_checkpoint.py')!r})['main']()
-# Not ru_maxrss, which begins with what the parent process had.
+# Not ru_maxrss, which starts at the value of the parent process.
 status = dict(line.split(':', 1) for line in open('/proc/self/status'))
 print('peak', int(status['VmHWM'].split()[0]) * 1024)
 raise SystemExit(code)
@@ -24,7 +24,7 @@ raise SystemExit(code)
 
 
 def peak(*arguments: object) -> int:
-    """Bytes of memory that a run of the tool needed at most."""
+    """Return the peak memory of a run of the tool in bytes."""
     done = subprocess.run(
         [sys.executable, '-c', RUN, *map(str, arguments)], capture_output=True, text=True, cwd=ROOT
     )
@@ -38,7 +38,7 @@ def test_a_full_size_file_there_and_back(tmp_path):
     """AR-B with its tokenizer, 1.8 GB."""
     model = init_model('ar_b_256', device='meta')
     own, names = model.state_dict(), official_names(model)
-    # One block of numbers, each tensor a part of it from another place on.
+    # Each tensor is a part of one block of values, with another start.
     numbers = torch.rand(2**24, generator=torch.Generator().manual_seed(0))
     state = {
         official: numbers[i : i + own[name].numel()].clone().view(own[name].shape)

@@ -1,4 +1,4 @@
-"""Flax files: what is read, and what is refused."""
+"""Files of flax: what is read, and what is refused."""
 
 import sys
 
@@ -12,7 +12,7 @@ from openmagvit2.errors import UserError
 
 
 def packed(array: np.ndarray, code: int = 1, dtype: str | None = None) -> msgpack.ExtType:
-    """An array as flax writes it."""
+    """Return an array as flax writes it."""
     content = (array.shape, dtype or array.dtype.name, array.tobytes())
     return msgpack.ExtType(code, msgpack.packb(content, use_bin_type=True))
 

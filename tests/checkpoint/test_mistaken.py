@@ -1,4 +1,4 @@
-"""Files that users mistake for a checkpoint are named for what they are, or called damaged."""
+"""Errors state what files are that users mistake for checkpoints."""
 
 import io
 import tarfile
@@ -26,7 +26,7 @@ def array() -> bytes:
 
 
 def zipped() -> bytes:
-    """As latent diffusion's vq-f8.zip: a checkpoint in an archive."""
+    """Return a checkpoint in an archive, like latent diffusion's vq-f8.zip."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, 'w', zipfile.ZIP_DEFLATED) as content:
         content.writestr('model.ckpt', torn())
@@ -34,7 +34,7 @@ def zipped() -> bytes:
 
 
 def tar(mode: str) -> bytes:
-    """As RQ's imagenet_480M.tar.gz: two checkpoints in an archive."""
+    """Return two checkpoints in an archive, like RQ's imagenet_480M.tar.gz."""
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode=mode) as content:
         for stage in ('stage1/model.pt', 'stage2/model.pt'):
@@ -86,10 +86,10 @@ def test_files_of_other_kinds(tmp_path, name, content, message):
 @pytest.mark.parametrize(
     ('content', 'message'),
     [
-        (bytes(range(200, 256)), r'it is damaged, or no file of torch.save \('),
-        (torn(), r'it is damaged, or no file of torch.save \(PytorchStreamReader failed'),
-        # A first byte of msgpack's maps, but no key after it.
-        (b'\x89\x01' + bytes(30), r'it is damaged, or no file of torch.save \('),
+        (bytes(range(200, 256)), r'it is damaged, or not a file of torch.save \('),
+        (torn(), r'it is damaged, or not a file of torch.save \(PytorchStreamReader failed'),
+        # The first byte of a msgpack map, without a key after it.
+        (b'\x89\x01' + bytes(30), r'it is damaged, or not a file of torch.save \('),
     ],
 )
 def test_anything_else(tmp_path, content, message):

@@ -1,4 +1,4 @@
-"""Tensor names that torch.compile and data parallelism change."""
+"""Prefixes that torch.compile and data parallelism add to tensor names are removed."""
 
 import pytest
 import torch
@@ -28,9 +28,9 @@ def test_prefixes_are_taken_off(tmp_path, monkeypatch, prefix, ending):
 @pytest.mark.parametrize(
     ('given', 'read'),
     [
-        # As state_dict() of Sequential(torch.compile(Linear(2, 2))) has them.
+        # From state_dict() of Sequential(torch.compile(Linear(2, 2))).
         (['0._orig_mod.weight', '0._orig_mod.bias'], ['0.weight', '0.bias']),
-        # Names of other meaning stay.
+        # Names with another meaning stay.
         (list(PLAIN), list(PLAIN)),
         (['module.a', 'b'], ['module.a', 'b']),
         (['_orig_mod.a', 'a'], ['_orig_mod.a', 'a']),

@@ -1,4 +1,4 @@
-"""safetensors files written tensor by tensor, compared with those of the library."""
+"""safetensors files that are written tensor by tensor equal those of the library."""
 
 import pytest
 import torch
@@ -53,6 +53,6 @@ def test_released_pages_come_back(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize('name', ['file.ckpt', 'file.bin', 'file'])
 def test_a_file_with_another_ending(tmp_path, name):
-    """Files are known by their content."""
+    """The content determines the format."""
     save_file({'a': torch.ones(3)}, tmp_path / name)
     assert read_checkpoint(tmp_path / name)['state_dict']['a'].equal(torch.ones(3))

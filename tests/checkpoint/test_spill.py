@@ -27,7 +27,7 @@ def test_numbers(tmp_path, dtype):
 
 
 def mapped_from(path: Path, tensors: dict[str, torch.Tensor]) -> set[str]:
-    """Names of the tensors that lie in maps of a file."""
+    """Return the names of the tensors that are mapped from a file."""
     lines = [line.split(maxsplit=5) for line in Path('/proc/self/maps').read_text().splitlines()]
     spans = [fields[0].split('-') for fields in lines if fields[5:] == [str(path)]]
     ranges = [(int(start, 16), int(end, 16)) for start, end in spans]
@@ -36,7 +36,7 @@ def mapped_from(path: Path, tensors: dict[str, torch.Tensor]) -> set[str]:
 
 @pytest.mark.skipif(not Path('/proc/self/maps').exists(), reason='maps are listed on Linux')
 def test_joined_tensors_are_mapped_both_ways(tmp_path):
-    """Of RQ-Transformer queries, keys and values are three official tensors, here one."""
+    """RQ-Transformer's queries, keys and values are three official tensors and one of ours."""
     torch.manual_seed(0)
     model = init_model('tiny/ar_rq_32')
     own = model.state_dict()

@@ -1,4 +1,4 @@
-"""Tensors are read from TorchScript archives without compiling them."""
+"""Tensors are read from TorchScript archives without executing code."""
 
 import pickle
 import zipfile

@@ -1,4 +1,4 @@
-"""Untrusted checkpoints: what is not a checkpoint is refused, and nothing in a file is executed."""
+"""Untrusted checkpoints: nothing in a file is executed, and other files are refused."""
 
 import os
 import pickle
@@ -32,7 +32,7 @@ def test_a_cut_file_is_one_sentence(tmp_path):
     torch.save(STATE, tmp_path / 'x.pth')
     data = (tmp_path / 'x.pth').read_bytes()
     (tmp_path / 'x.pth').write_bytes(data[: len(data) // 2])
-    with pytest.raises(UserError, match='no file of torch.save') as info:
+    with pytest.raises(UserError, match='not a file of torch.save') as info:
         read_checkpoint(tmp_path / 'x.pth')
     assert '. ' not in str(info.value) and str(info.value).endswith('; fetch it again.')
 
@@ -56,7 +56,7 @@ def test_nothing_in_a_file_is_executed(tmp_path, monkeypatch, leftover, wanted, 
         torch.save(content, tmp_path / 'bad.ckpt', pickle_protocol=protocol)
     else:
         (tmp_path / 'bad.ckpt').write_bytes(pickle.dumps(content, protocol))
-    with pytest.raises(ValueError, match=f'wants `[a-z_., ]*{wanted}`, which could run code'):
+    with pytest.raises(ValueError, match=f'needs `[a-z_., ]*{wanted}`, which could run code'):
         read_checkpoint(tmp_path / 'bad.ckpt')
     assert not (tmp_path / 'executed').exists()
 
@@ -88,7 +88,7 @@ def test_harmless_leftovers_are_passed_over(tmp_path):
 
 @pytest.mark.parametrize('kind', [bool, bytes, dict, float, int, list, str, tuple])
 def test_types_of_settings_are_passed_over(tmp_path, kind):
-    """OmegaConf's configs say of which types their values are, as BSQ-ViT's files have them."""
+    """OmegaConf's configs in BSQ-ViT's files refer to the types of their values."""
     torch.save(dict(state_dict=STATE, config=[dict(object_type=kind)]), tmp_path / 'file.pt')
     assert read_checkpoint(tmp_path / 'file.pt')['state_dict'].keys() == STATE.keys()
 
@@ -97,13 +97,13 @@ def test_types_of_settings_are_passed_over(tmp_path, kind):
     'leftover', [np.random.default_rng(0).random(3), np.float64(3), defaultdict(list, a=[1])]
 )
 def test_arrays_beside_the_weights_are_passed_over(tmp_path, leftover):
-    """As states of random numbers, which trainers keep."""
+    """Trainers store states of random generators."""
     torch.save(dict(state_dict=STATE, rng=leftover), tmp_path / 'file.pt')
     assert read_checkpoint(tmp_path / 'file.pt')['state_dict'].keys() == STATE.keys()
 
 
 def test_a_type_makes_nothing(tmp_path):
-    """A type in a pickle could be called: with a number, as bytes, it would fill the memory."""
+    """A pickle could call bytes with a large number, which would exhaust the memory."""
 
     class Large:
         def __reduce__(self):
@@ -115,7 +115,7 @@ def test_a_type_makes_nothing(tmp_path):
 
 @pytest.mark.parametrize('where', ['pickle', 'directory'])
 def test_a_damaged_archive_of_protocol_4(tmp_path, where):
-    """Each part of a zip file has a sum of its bytes, which torch does not look at."""
+    """Each entry of a zip file has a checksum, which torch does not verify."""
     path = tmp_path / 'file.pth'
     torch.save(dict(state_dict=STATE), path, pickle_protocol=4)
     content = bytearray(path.read_bytes())

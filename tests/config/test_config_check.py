@@ -302,7 +302,7 @@ def test_a_changed_type_drops_keys_deep_inside(load):
         (
             'param_scheduler',
             [dict(type='WarmupDecayLR', final=-1)],
-            r'param_scheduler\.0\.final must be a number from 0, got -1',
+            r'param_scheduler\.0\.final must be a non-negative number, got -1',
         ),
         ('val_dataloader.dataset', {}, r'dataset must be a dict with a `type`, got {}'),
         ('val_dataloader.dataset', dict(pipeline=[]), r'dataset must be a dict with a `type`'),

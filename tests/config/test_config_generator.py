@@ -11,7 +11,7 @@ from openmagvit2.registry import MODELS
 
 TINY = Path(__file__).parents[2] / 'configs' / 'tiny'
 FRACTION = r' must be a number from 0 to 1, got '
-COUNT = r' must be a whole number from 1, got '
+COUNT = r' must be a positive integer, got '
 FOLLOWS = r' follows from the other parts, and is .*; leave it out instead of setting it to '
 
 
@@ -31,7 +31,7 @@ def build(name: str, options: dict):
         ('ar_32', 'backbone.dim', [0], COUNT),
         ('ar_32', 'backbone.num_layers', [0], COUNT),
         ('ar_32', 'backbone.num_heads', [0], COUNT),
-        ('maskgit_32', 'backbone.hidden', [0], r' must be a whole number from 1 or None, got '),
+        ('maskgit_32', 'backbone.hidden', [0], r' must be a positive integer or None, got '),
         ('ar_32', 'backbone.grid', [[], [1, 1]], FOLLOWS),
         ('ar_32', 'conditioner.dim', [0], COUNT),
         ('ar_32', 'conditioner.dim', [7], FOLLOWS),
@@ -41,7 +41,7 @@ def build(name: str, options: dict):
         ('ar_32', 'factorization.codebook_size', [0, 7], ': the tokenizer has 256 codes, not '),
         ('ar_32', 'head.embedding', [-1, [], {}, 'x'], ' must be one of TokenEmbedding'),
         ('var_32', 'head.norm', ['x', ''], ' must be one of rms_norm'),
-        ('maskgit_32', 'visible_weight', [-1, float('nan')], r' must be a number from 0, got '),
+        ('maskgit_32', 'visible_weight', [-1, float('nan')], r' must be a non-negative number'),
         (
             'ar_rq_32',
             'soft_targets',
@@ -51,7 +51,7 @@ def build(name: str, options: dict):
         ('ar_32', 'image_size', [[], [32], [32, 32, 32]], ' must be 2 whole numbers from 1, got '),
         ('titok_ar_32', 'image_size', [64], ': .* takes 32x32 only'),
         ('ar_32', 'output_size', [[], [32], [1, 2, 3]], ' must be 2 whole numbers from 1, got '),
-        ('ar_32', 'output_size', [0, [0, 1]], ' must be a whole number from 1 or a list'),
+        ('ar_32', 'output_size', [0, [0, 1]], ' must be a positive integer or a list'),
     ],
 )
 def test_values_that_cannot_be(name, key, values, message):
@@ -104,5 +104,5 @@ def test_a_frozen_tokenizer_without_a_seed_has_the_default_one():
 
 def test_a_checkpoint_of_a_frozen_tokenizer_is_a_path():
     model = build('ar_32', {'model.tokenizer.checkpoint': 3})
-    with pytest.raises(UserError, match='3 is no path; give the name of a file'):
+    with pytest.raises(UserError, match='3 is not a path; give the name of a file'):
         model.init_weights()

@@ -1,6 +1,4 @@
-"""A folder of odd image files, with the pixels or the error message that docs/guides/data.md
-promises.
-"""
+"""Odd image files, with the pixels or the error message that docs/guides/data.md promises."""
 
 import io
 import struct
@@ -19,10 +17,10 @@ FLAT = np.broadcast_to(np.array([200, 100, 50], np.uint8), BASE.shape)
 WHITE = (255, 255, 255)
 
 
-def over(colour: np.ndarray, alpha: np.ndarray, background=WHITE) -> np.ndarray:
-    """Alpha compositing by its definition."""
+def over(color: np.ndarray, alpha: np.ndarray, background=WHITE) -> np.ndarray:
+    """Compose with a background, by the definition of alpha compositing."""
     weight = alpha[..., None] / 255
-    return np.round(colour * weight + np.array(background) * (1 - weight))
+    return np.round(color * weight + np.array(background) * (1 - weight))
 
 
 def triple(gray: np.ndarray) -> np.ndarray:
@@ -36,7 +34,7 @@ def encoded(image: Image.Image, kind: str, **options) -> bytes:
 
 
 def png_header(height: int, width: int) -> bytes:
-    """A PNG that announces many pixels and has none."""
+    """Return a PNG that announces many pixels but has none."""
     chunks = [(b'IHDR', struct.pack('>IIBBBBB', width, height, 8, 2, 0, 0, 0)), (b'IDAT', b'')]
     parts = [
         struct.pack('>I', len(data)) + name + data + struct.pack('>I', zlib.crc32(name + data))
@@ -46,7 +44,7 @@ def png_header(height: int, width: int) -> bytes:
 
 
 def turned(orientation: int) -> np.ndarray:
-    """How a camera stores BASE under this EXIF orientation."""
+    """Return BASE as a camera stores it with this EXIF orientation."""
     mirrored = BASE.transpose(1, 0, 2)
     return {
         1: BASE,
@@ -68,7 +66,7 @@ def with_exif(orientation: int, kind: str, **options) -> bytes:
 
 
 def palette_image() -> tuple[Image.Image, np.ndarray]:
-    """Four colours, and where each is."""
+    """Return a palette image with four colors, and its pixels."""
     places = (np.arange(HEIGHT * WIDTH) % 4).reshape(HEIGHT, WIDTH).astype(np.uint8)
     image = Image.fromarray(places)
     image.putpalette([10, 20, 30, 40, 50, 60, 70, 80, 90, 255, 0, 0])
@@ -76,7 +74,7 @@ def palette_image() -> tuple[Image.Image, np.ndarray]:
 
 
 def readable() -> dict[str, tuple[bytes, np.ndarray, int]]:
-    """Files by name: content, pixels uint8 (H, W, 3), and by how much these may be off."""
+    """Return content, pixels uint8 (H, W, 3) and their tolerance of each file, by name."""
     rgb, gray = Image.fromarray(BASE), Image.fromarray(GRAY)
     frames = [rgb, Image.fromarray(255 - BASE)]
     flat = Image.fromarray(FLAT)
@@ -100,13 +98,13 @@ def readable() -> dict[str, tuple[bytes, np.ndarray, int]]:
         ),
     }
     files['bits.png'] = files['bits.png'][0], triple(255 * (GRAY > 99).astype(np.uint8))
-    # A GIF has a palette: what its first frame holds is written beforehand.
-    mapped, colours = palette_image()
+    # A GIF has a palette, so write an image with a known one.
+    mapped, colors = palette_image()
     files['animated.gif'] = (
         encoded(mapped, 'GIF', save_all=True, append_images=[mapped.transpose(0)]),
-        colours,
+        colors,
     )
-    return files | _with_16_bits() | _transparent() | _oriented() | _other_colours(flat)
+    return files | _with_16_bits() | _transparent() | _oriented() | _other_colors(flat)
 
 
 def _with_16_bits() -> dict[str, tuple]:
@@ -119,31 +117,31 @@ def _with_16_bits() -> dict[str, tuple]:
         'gray 16.png': (encoded(sixteen, 'PNG'), triple(GRAY)),
         'gray 16 little.tiff': (encoded(sixteen, 'TIFF'), triple(GRAY)),
         'gray 16 big.tiff': (encoded(big_endian, 'TIFF'), triple(GRAY)),
-        'gray 16 colour key.png': (encoded(sixteen, 'PNG', transparency=hidden[0]), hidden[1]),
+        'gray 16 color key.png': (encoded(sixteen, 'PNG', transparency=hidden[0]), hidden[1]),
     }
 
 
 def _transparent() -> dict[str, tuple]:
     rgba = Image.fromarray(np.dstack([BASE, ALPHA]))
     la = Image.merge('LA', (Image.fromarray(GRAY), Image.fromarray(ALPHA)))
-    mapped, colours = palette_image()
+    mapped, colors = palette_image()
     entries = bytes([0, 128, 255, 255])
     alpha = np.array([0, 128, 255, 255])[np.asarray(mapped)]
     key = tuple(int(value) for value in BASE[2, 3])
     keyed, gray_keyed = BASE.copy(), triple(GRAY).copy()
     keyed[2, 3] = gray_keyed[0, 2] = WHITE
-    one_hidden = np.where((np.asarray(mapped) == 3)[..., None], 255, colours)
+    one_hidden = np.where((np.asarray(mapped) == 3)[..., None], 255, colors)
     return {
         'rgba.png': (encoded(rgba, 'PNG'), over(BASE, ALPHA), 1),
         'alpha.tif': (encoded(rgba, 'TIFF'), over(BASE, ALPHA), 1),
         'gray alpha.png': (encoded(la, 'PNG'), over(triple(GRAY), ALPHA), 1),
         'palette alpha.png': (
             encoded(mapped, 'PNG', transparency=entries),
-            over(colours, alpha),
+            over(colors, alpha),
             1,
         ),
         'palette key.gif': (encoded(mapped, 'GIF', transparency=3), one_hidden),
-        'colour key.png': (encoded(Image.fromarray(BASE), 'PNG', transparency=key), keyed),
+        'color key.png': (encoded(Image.fromarray(BASE), 'PNG', transparency=key), keyed),
         'gray key.png': (encoded(Image.fromarray(GRAY), 'PNG', transparency=10), gray_keyed),
     }
 
@@ -159,7 +157,7 @@ def _oriented() -> dict[str, tuple]:
     }
 
 
-def _other_colours(flat: Image.Image) -> dict[str, tuple]:
+def _other_colors(flat: Image.Image) -> dict[str, tuple]:
     inks = np.broadcast_to(np.array([10, 120, 200, 40], np.uint8), (HEIGHT, WIDTH, 4))
     printed = np.round(
         (255 - inks[..., :3].astype(float)) * (255 - inks[..., 3:].astype(float)) / 255
@@ -168,7 +166,7 @@ def _other_colours(flat: Image.Image) -> dict[str, tuple]:
     lab = Image.new('LAB', (WIDTH, HEIGHT), (255, 128, 128))
     return {
         'inks.tif': (encoded(cmyk, 'TIFF'), printed, 1),
-        # Pillow writes the inverted values of Adobe's programs.
+        # Pillow writes inverted values, as Adobe's programs do.
         'print.jpg': (encoded(cmyk, 'JPEG', quality=100), printed, 3),
         'luma.tif': (encoded(flat.convert('YCbCr'), 'TIFF'), FLAT, 2),
         'lab.tif': (encoded(lab, 'TIFF'), np.full_like(BASE, 255), 2),
@@ -176,7 +174,7 @@ def _other_colours(flat: Image.Image) -> dict[str, tuple]:
 
 
 def refused() -> dict[str, tuple[bytes, str]]:
-    """Files by name: content, and a part of the sentence."""
+    """Return content and a part of the error message of each file, by name."""
     numbers = Image.fromarray(
         np.linspace(0, 1, HEIGHT * WIDTH, dtype=np.float32).reshape(HEIGHT, -1)
     )
@@ -185,7 +183,7 @@ def refused() -> dict[str, tuple[bytes, str]]:
     jpeg, png = (encoded(Image.fromarray(noise), kind) for kind in ('JPEG', 'PNG'))
     return {
         'float.tif': (encoded(numbers, 'TIFF'), 'floating-point numbers (mode F)'),
-        'long.tif': (encoded(integers, 'TIFF'), 'integers of 32 bits (mode I)'),
+        'long.tif': (encoded(integers, 'TIFF'), '32-bit integers (mode I)'),
         'cut.jpg': (jpeg[: len(jpeg) // 2], 'truncated'),
         'cut too.png': (png[: len(png) // 2], ''),
         'bomb.png': (png_header(10_000, 10_000), 'more than 89478485 pixels'),
@@ -195,7 +193,7 @@ def refused() -> dict[str, tuple[bytes, str]]:
     }
 
 
-# Passed over, though each holds an image.
+# Files that are skipped although they are images.
 HIDDEN = (
     '._plain.png',
     '.DS_Store.png',

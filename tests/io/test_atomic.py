@@ -1,4 +1,4 @@
-"""A file is written completely or not at all, and only leftovers of dead processes are removed."""
+"""Files are written completely or not at all; only leftovers of dead processes are removed."""
 
 import errno
 import os
@@ -51,7 +51,7 @@ def test_images_and_locks_on_a_full_disk(tmp_path, monkeypatch):
         with pytest.raises(ValueError, match=r'\.png cannot be written \(No space left on device'):
             write()
     monkeypatch.setattr(os, 'fdopen', full)
-    # An empty lock would keep the next training out.
+    # An empty lock would block the next training.
     with pytest.raises(ValueError, match=r'running.json cannot be written'), lock(tmp_path):
         pass
     assert list(tmp_path.iterdir()) == [tmp_path / 'a.png']
@@ -109,7 +109,7 @@ def test_only_dead_writers_leave_leftovers(tmp_path):
     remove_leftovers(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)
     assert alive(mine, started(mine)) and not alive(gone)
-    # The number of a dead process may belong to another one by now.
+    # Another process may have got the number of a dead one.
     assert started(mine) is None or not alive(mine, '1')
 
 

@@ -1,4 +1,4 @@
-"""The same odd files through data set, tar shard, API, reconstruct and evaluate_npz."""
+"""Data sets, tar shards, the API and the tools read odd files alike."""
 
 import io
 import itertools
@@ -25,7 +25,7 @@ TOOL = runpy.run_path(str(Path(__file__).parents[2] / 'tools' / 'reconstruct.py'
 
 
 class Mirror:
-    """A tokenizer that loses nothing."""
+    """A tokenizer without loss."""
 
     def reconstruct(self, image: np.ndarray) -> list[np.ndarray]:
         return [image]
@@ -36,7 +36,7 @@ def folder(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp('odd') / 'files [of] all kinds'
     write_files(folder, GOOD | BAD)
     write_files(folder, {name: (encoded(Image.fromarray(BASE), 'PNG'),) for name in HIDDEN})
-    # A folder elsewhere, linked; and one that leads back to where it lies.
+    # A link to another folder, and one to its own parent.
     elsewhere = folder.parent / 'elsewhere'
     write_files(elsewhere, {'linked.png': GOOD['plain.png']})
     (folder / 'link').symlink_to(elsewhere)
@@ -113,7 +113,7 @@ def test_tar_shard(folder, tmp_path, monkeypatch):
             info.size = len(content)
             tar.addfile(info, io.BytesIO(content))
     data = TarShards(urls=str(tmp_path / '0.tar'), resampled=False, shuffle=1)
-    # One more than there are, so that the end of the shard is reached.
+    # One more than there are, to reach the end of the shard.
     samples = list(itertools.islice(data, len(ALL_GOOD) + 1))
     assert samples[0]['label'] == -1 and samples[0]['image'].equal(samples[-1]['image'])
     images = [sample['image'].permute(1, 2, 0).numpy() for sample in samples[:-1]]
@@ -163,7 +163,7 @@ def test_reconstruct(folder, tmp_path):
     errors = {Path(error.name).relative_to(folder).as_posix(): str(error) for error in broken}
     check(images, errors)
     assert errors.keys() == ALL_BAD.keys()
-    # What the tool wrote is a set of images, without its grid.
+    # The output of the tool is a set of images, without the grid.
     assert len(find_images(tmp_path)) == len(ALL_GOOD) and (tmp_path / 'grid.png').is_file()
 
 

@@ -1,4 +1,4 @@
-"""Folders for results."""
+"""Output folders."""
 
 import pytest
 

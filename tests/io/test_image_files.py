@@ -1,4 +1,4 @@
-"""Which files are images, in which order, and what a command line names."""
+"""Which files are images, in which order, and which ones a command line names."""
 
 import os
 import sys
@@ -32,7 +32,7 @@ def test_all_endings_in_any_case(tmp_path):
 
 
 def test_order_is_folder_by_folder_by_code_points(tmp_path):
-    # 'e' with an accent, in the two ways that file systems store it.
+    # 'e' with an accent, in both forms that file systems store.
     touch(tmp_path, 'a-b.png', 'a/b.png', 'B.png', '10.png', '2.png', 'e\u0301b.png', '\xe9a.png')
     found = ['10.png', '2.png', 'B.png', 'a/b.png', 'a-b.png', '\xe9a.png', 'e\u0301b.png']
     assert names(tmp_path) == found
@@ -55,7 +55,7 @@ def test_a_link_to_nothing_is_reported(tmp_path, monkeypatch):
     (tmp_path / 'part').symlink_to(tmp_path / 'gone')
     (tmp_path / 'b.png').symlink_to(tmp_path / 'gone.png')
     assert names(tmp_path) == ['a.png', 'b.png']
-    assert logged == [f'{tmp_path / "part"} links to nothing and is passed over.']
+    assert logged == [f'{tmp_path / "part"} is a broken link and is skipped.']
 
 
 def test_what_is_no_file_is_no_image(tmp_path):
@@ -69,7 +69,7 @@ def test_only_our_own_grid_is_left_out(tmp_path):
     save_grid([[PIXEL]], tmp_path)
     with pytest.raises(UserError, match='holds no images'):
         find_images(tmp_path)
-    # Under another name it is wanted.
+    # With another name, it is an image.
     (tmp_path / 'renamed.png').write_bytes((tmp_path / 'grid.png').read_bytes())
     assert names(tmp_path) == ['renamed.png']
     Image.fromarray(PIXEL).save(tmp_path / 'grid.png')
@@ -102,7 +102,7 @@ def test_an_existing_path_is_no_pattern(tmp_path, monkeypatch):
     ('path', 'message'),
     [
         ('nothing.png', 'nothing.png does not exist.'),
-        ('nothing*.png', 'nothing.*png does not exist, and as a pattern it matches no image.'),
+        ('nothing*.png', 'nothing.*png does not exist and, as a pattern, matches no images.'),
         ('empty', 'Folder empty holds no images .*.jpg'),
     ],
 )
@@ -124,5 +124,5 @@ def test_a_folder_that_cannot_be_listed_is_named(tmp_path):
 
 def test_a_pipe_is_no_image(tmp_path):
     os.mkfifo(tmp_path / 'a.png')
-    with pytest.raises(UserError, match=r'a\.png is a pipe or a device; name a file\.'):
+    with pytest.raises(UserError, match=r'a\.png is a pipe or a device; give a file\.'):
         gather_images([tmp_path / 'a.png'])

@@ -1,4 +1,4 @@
-"""The image reader where the common folder of files does not reach: modes, colours, errors."""
+"""Modes, colors and errors of the image reader that the odd files do not cover."""
 
 import io
 import pickle
@@ -15,7 +15,7 @@ LAB = {(136, 128, 128): (128, 128, 128), (136, 208, 195): (255, 0, 13)}
 
 
 @pytest.mark.parametrize(
-    ('mode', 'colour', 'expected'),
+    ('mode', 'color', 'expected'),
     [
         ('1', 1, 255),
         ('L', 77, 77),
@@ -32,8 +32,8 @@ LAB = {(136, 128, 128): (128, 128, 128), (136, 208, 195): (255, 0, 13)}
         ('I;16B', 20000, 20000 >> 8),
     ],
 )
-def test_modes_of_open_images(mode, colour, expected):
-    image = read_image(Image.new(mode, (3, 2), colour))
+def test_modes_of_open_images(mode, color, expected):
+    image = read_image(Image.new(mode, (3, 2), color))
     assert image.shape == (2, 3, 3) and image.dtype == np.uint8 and (image == expected).all()
 
 
@@ -53,16 +53,16 @@ def test_12_bits_of_a_tiff_are_scaled(tmp_path):
     Image.fromarray(np.full((4, 4), 2048, np.uint16)).save(tmp_path / 'x.tif')
     image = Image.open(tmp_path / 'x.tif')
     image.load()
-    # As a camera's file of 12 bits a sample opens.
+    # Pillow opens a camera's 12-bit file like this.
     image.tag_v2[258] = (12,)
     assert (read_image(image) == 128).all()
 
 
 def test_integers_are_16_bits_where_the_format_has_no_more(tmp_path):
-    """As older versions of Pillow open PNG; a plain PGM has them in every version."""
+    """Older versions of Pillow open PNG like this, and all versions open a plain PGM like this."""
     (tmp_path / 'x.pgm').write_bytes(b'P5 2 1 65535\n' + bytes([0, 0, 200, 7]))
     assert read_image(tmp_path / 'x.pgm')[0, :, 0].tolist() == [0, 200]
-    with pytest.raises(UnreadableImage, match='integers of 32 bits'):
+    with pytest.raises(UnreadableImage, match='32-bit integers'):
         read_image(Image.new('I', (2, 2), 300))
 
 
@@ -77,7 +77,7 @@ def test_a_callers_image_stays_open_and_unchanged(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('background', 'colour'),
+    ('background', 'color'),
     [
         ('white', (255, 255, 255)),
         ('#804020', (128, 64, 32)),
@@ -85,13 +85,13 @@ def test_a_callers_image_stays_open_and_unchanged(tmp_path):
         ((0, 0, 0), (0, 0, 0)),
     ],
 )
-def test_colours(background, colour):
-    assert to_colour(background) == colour
+def test_colors(background, color):
+    assert to_colour(background) == color
 
 
 @pytest.mark.parametrize('background', ['whitte', '', (1, 2), (1, 2, 256), (0.5, 0, 0), None, 7])
 def test_what_is_no_colour(background):
-    with pytest.raises(UserError, match='background=.* is no colour; give a name or a code'):
+    with pytest.raises(UserError, match='background=.* is not a color; give a name or a code'):
         to_colour(background)
 
 

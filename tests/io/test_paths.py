@@ -51,7 +51,7 @@ DOORS = {
 def test_refused_by_the_system(door, path, tmp_path, monkeypatch):
     monkeypatch.setenv('OPENMAGVIT2_WEIGHTS', str(tmp_path))
     with pytest.raises(
-        UserError, match=r'cannot be read \(File name too long\)|is no path|a\\x00b'
+        UserError, match=r'cannot be read \(File name too long\)|is not a path|a\\x00b'
     ):
         door(path)
 
@@ -88,7 +88,7 @@ def test_missing_files_are_left_to_the_caller(tmp_path):
 
 @pytest.mark.parametrize('path', [3, 1e9, True, None, ['a']])
 def test_what_is_no_path(path):
-    with pytest.raises(UserError, match='is no path; give the name of a file or folder'):
+    with pytest.raises(UserError, match='is not a path; give the name of a file or folder'):
         usable(path)
 
 
@@ -99,7 +99,7 @@ def test_names_that_are_no_text(tmp_path):
     for call in (usable_text, read_checkpoint, make_folder):
         with pytest.raises(UserError, match=r'udcff.pth. is not UTF-8; give another name.$'):
             call(path)
-    with pytest.raises(UserError, match='is no path'):
+    with pytest.raises(UserError, match='is not a path'):
         usable('\ud800')
 
 
@@ -124,10 +124,10 @@ def test_no_permission(tmp_path, monkeypatch):
         raise PermissionError(13, 'Permission denied', str(path))
 
     monkeypatch.setattr(os, 'stat', refuse)
-    message = r'^/a/b cannot be read \(Permission denied\); change its permissions, or name'
+    message = r'^/a/b cannot be read \(Permission denied\); change its permissions, or give'
     with pytest.raises(UserError, match=message):
         usable('/a/b')
-    with pytest.raises(UserError, match='^c cannot be read .*, or name another path'), reading('c'):
+    with pytest.raises(UserError, match='^c cannot be read .*, or give another path'), reading('c'):
         refuse('c')
 
 

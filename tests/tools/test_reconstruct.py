@@ -60,7 +60,7 @@ def test_mistakes_come_before_the_work(run, tmp_path):
     photograph(tmp_path / 'photos' / 'a.png')
     for arguments, message in (
         ([tmp_path / 'photos', tmp_path / 'nothing.png'], 'nothing.png does not exist'),
-        ([tmp_path / 'photos', '--background', 'whitte'], "background='whitte' is no colour"),
+        ([tmp_path / 'photos', '--background', 'whitte'], "background='whitte' is not a color"),
         ([tmp_path / 'photos', '--size', '0'], 'size must be a number of pixels'),
     ):
         code, _, errors = run(*arguments)
@@ -81,7 +81,7 @@ def test_reconstructions_are_not_mixed(run, tmp_path):
     assert code == 2 and 'holds reconstructions of other settings (weights)' in errors
     (tmp_path / 'out' / 'reconstructions.json').unlink()
     code, _, errors = run(tmp_path / 'photos')
-    assert code == 2 and 'but no reconstructions.json that says whose' in errors
+    assert code == 2 and 'but no reconstructions.json with their settings' in errors
     assert (tmp_path / 'out' / '00000_a.png').read_bytes() == before
 
 

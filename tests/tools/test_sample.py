@@ -99,7 +99,7 @@ def test_samples_are_not_mixed(tool, checkpoint, tmp_path):
         assert code == 2 and f'holds samples of other settings ({key})' in message
     (tmp_path / 'samples.json').unlink()
     code, message = start('--labels', '0')
-    assert code == 2 and 'no samples.json that says whose' in message
+    assert code == 2 and 'no samples.json with their settings' in message
 
 
 def test_many_classes_are_one_short_line():

@@ -68,7 +68,9 @@ def test_files_that_contradict_each_other_are_refused(files):
     other['encoder.conv_in.bias'] += 1
     for value in (other['encoder.conv_in.bias'], torch.zeros(2), torch.eye(3).to_sparse(), 3, None):
         torch.save(other | {'encoder.conv_in.bias': value}, folder / 'other.pth')
-        with pytest.raises(UserError, match='both have encoder.conv_in.bias, with other values'):
+        with pytest.raises(
+            UserError, match='both have encoder.conv_in.bias, with different values'
+        ):
             convert([folder / 'vae.pth', folder / 'other.pth'], folder / 'x.pth', 'tiny/var_32')
 
 
@@ -93,7 +95,7 @@ def test_a_discriminator_beside_the_weights_is_no_model(tmp_path, config):
         (
             'ar_llamagen_32',
             lambda s: s | {'freqs_cis': torch.zeros(65, 8, dtype=torch.complex64)},
-            'freqs_cis is complex64, which is not kept here; convert it to float32',
+            'freqs_cis is complex64, which is not supported; convert it to float32',
         ),
         (
             'rq_32',

@@ -1,4 +1,4 @@
-"""The converter slot: official files to ours and back, one file for each system."""
+"""The converter slot: official files to ours and back, one module for each system."""
 
 from openmagvit2.checkpoint.converters import rules
 from openmagvit2.checkpoint.converters.base import (

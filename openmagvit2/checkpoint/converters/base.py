@@ -1,4 +1,4 @@
-"""The contract of converters: how to detect a system's files, what is in them, and the rules."""
+"""The base class of converters, and the choice of the converter for a model and a file."""
 
 import re
 from typing import ClassVar
@@ -6,50 +6,56 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from openmagvit2.checkpoint.converters.rules import NO_RESTARTS, Link, Lost, Rule, first_link
+from openmagvit2.checkpoint.converters.rules import Link, Lost, Rule, first_link
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.errors import UserError
 from openmagvit2.registry import CONVERTERS
 
+# Tensors of ours that official files do not have: of all systems, of those that set no
+# `discriminator`, and of those whose `stage` is 'generator'.
+NO_LECAM = Lost('lecam.', 'averages of LeCAM: official files have none')
+NO_RESTARTS = Lost(
+    lambda name: name.endswith('.steps_unused'),
+    'official files have none',
+    label='counts of restarts',
+)
+NO_DISCRIMINATOR = Lost('discriminator.', 'discriminators of this system are not converted')
+NO_TOKENIZER = Lost('tokenizer.', 'has a file of its own', label='tokenizer')
+
 
 class Converter:
-    """Converts between the files of an official system and checkpoints of ours.
+    """Converts between the files of an official system and our checkpoints.
 
-    A subclass defines :meth:`rules`. Published files are in the ``metafile.yml`` of their configs.
+    A subclass defines :meth:`rules`, and :attr:`marks` or :meth:`detects`; the defaults of all
+    others are right for a file with the state dict of one model. Published files are listed in the
+    ``metafile.yml`` of their configs.
 
     Attributes:
-        stage: 'tokenizer' or 'generator', where all files are of one.
-        configs: Names of small configs; a shared test converts each there and back.
-        marks: Beginnings of names that files of this system have and ours never.
-        averages: Beginning of the names of averaged weights, None where files have none.
-        weights: Beginnings of names of networks: each such tensor must have a place in the model,
+        stage: 'tokenizer' or 'generator' if the system has files of one stage only.
+        configs: Names of small configs; a shared test converts each in both directions.
+        marks: Prefixes of names that files of this system have and ours never have.
+        weights: Prefixes of names in networks: each such tensor must have a place in the model,
             others are reported and dropped.
-        training_only: Beginnings of official names of parts that only a training needs: dropped
-            where the config or the file has no discriminator.
-        separate: Parts with files of their own, which are written beside on the way back: name of
-            the part to beginnings of official names.
-        bare: A file is the state dict itself, not a dict that has it as ``state_dict``.
-        container: Name of the state dict in a file that is not bare.
-        nested: Where a training's own file keeps the state dicts of its parts, whose names differ:
-            paths of entries, as ``'trainer.net'``. Together they are the state dict.
-        beside: Names of entries beside the state dict that are state dicts of parts. Their
-            tensors get the names ``beside.<entry>.<name>``.
-        prefixes: What wrappers of the model put before the names of an entry's tensors, by entry;
-            written on the way back.
+        averages: Prefix of the names of averaged weights; None if files have none.
+        discriminator: Prefix of the names of the discriminator; None if it is not converted.
+        tokenizer: Prefixes of names in the tokenizer, if it has a file of its own.
+        bare: Whether a file is the state dict itself, not a dict of entries.
+        entries: Entries of a file that are state dicts, and what wrappers put before the names in
+            each. The first is the model's; names in the others begin with ``beside.<entry>.`` here.
+        nested: Dotted paths of the entries in which a trainer's own file keeps the state dicts of
+            the parts, such as ``'trainer.net'``; they are joined.
     """
 
     stage: str | None = None
     configs: tuple[str, ...] = ()
     marks: tuple[str, ...] = ()
-    averages: str | None = None
     weights: tuple[str, ...] = ('',)
-    training_only: tuple[str, ...] = ()
-    separate: ClassVar[dict[str, tuple[str, ...]]] = {}
+    averages: str | None = None
+    discriminator: str | None = None
+    tokenizer: tuple[str, ...] = ()
     bare: bool = False
-    container: str = 'state_dict'
+    entries: ClassVar[dict[str, str]] = {'state_dict': ''}
     nested: tuple[str, ...] = ()
-    beside: tuple[str, ...] = ()
-    prefixes: ClassVar[dict[str, str]] = {}
 
     def detects(self, state: dict[str, Tensor]) -> bool:
         """Return whether an official state dict is one of this system's."""
@@ -58,42 +64,54 @@ class Converter:
     def rules(self, model: nn.Module) -> list[Rule]:
         """Return the rules for a model, which may be on the meta device; the first match wins.
 
-        It is of the system's :attr:`stage`, and has no :meth:`misfit`.
+        The model has the system's :attr:`stage` and no :meth:`misfit`.
         """
         raise NotImplementedError
 
     def misfit(self, model: nn.Module) -> str | None:
-        """Return a part of the model that the system cannot hold although its tensors might fit."""
+        """Return a part that the system does not have, although its tensors might fit; or None."""
         return None
 
     def unified(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return an official state dict by the names that :meth:`rules` give, where files of the
-        system have several spellings of one name.
+        """Return an official state dict with the names of :meth:`rules`, if files of the system
+        spell some names in several ways.
         """
         return state
 
     def unpublished(self, state: dict[str, Tensor]) -> str:
-        """Return advice on a file of a kind that is not among the published ones; mostly empty."""
+        """Return advice about a file of a kind that was not published; empty for all others."""
         return ''
 
     def average(self, official: str) -> str:
-        """Return the name of the average of a parameter."""
-        raise NotImplementedError
+        """Return the name of the average of an official parameter; needs :attr:`averages`."""
+        return f'{self.averages}{official}'
 
-    def homeless(self, model: nn.Module) -> list[str]:
-        """Return what the system has no place for: a part of another kind, or names of ours that no
-        rule covers.
+    def match(self, model: nn.Module) -> tuple[list[Link], list[str]]:
+        """Return the links of a model, and what the system has no place for.
+
+        The latter is the :meth:`misfit`, or the names of tensors that no rule covers.
         """
         stage = 'generator' if is_generator(model) else 'tokenizer'
         part = self.misfit(model) if self.stage in (None, stage) else stage
         if part:
-            return [part]
+            return [], [part]
         rules, lost = self.rules(model), self.lost(model)
-        return [
-            name
-            for name in model.state_dict()
-            if first_link(rules, name) is None and not any(rule.covers(name) for rule in lost)
-        ]
+        links: list[Link] = []
+        homeless: list[str] = []
+        placed: set[str] = set()
+        for name in model.state_dict():
+            if name in placed:
+                continue
+            if link := first_link(rules, name):
+                links.append(link)
+                placed.update(link.ours)
+            elif not any(rule.covers(name) for rule in lost):
+                homeless.append(name)
+        return links, homeless
+
+    def homeless(self, model: nn.Module) -> list[str]:
+        """Return what the system has no place for; see :meth:`match`."""
+        return self.match(model)[1]
 
     def links(self, model: nn.Module) -> list[Link]:
         """Return all links of a model, in the order of its state dict.
@@ -101,23 +119,22 @@ class Converter:
         Raises:
             UserError: A tensor of the model has no place in the official layout.
         """
-        homeless = self.homeless(model)
+        links, homeless = self.match(model)
         if homeless:
             raise UserError(
                 f'The official layout of {type(self).__name__} has no place for {homeless[0]} '
                 f'({len(homeless)} such): the config is of no model of that system.'
             )
-        rules, links, placed = self.rules(model), [], set()
-        for name in model.state_dict():
-            link = None if name in placed else first_link(rules, name)
-            if link:
-                links.append(link)
-                placed.update(link.ours)
         return links
 
     def lost(self, model: nn.Module) -> list[Lost]:
-        """Return the rules for official tensors that ours do not keep."""
-        return [*(rule for rule in self.rules(model) if isinstance(rule, Lost)), NO_RESTARTS]
+        """Return the rules for tensors that are not converted."""
+        lost = [rule for rule in self.rules(model) if isinstance(rule, Lost)]
+        if self.discriminator is None:
+            lost.append(NO_DISCRIMINATOR)
+        if self.stage == 'generator':
+            lost.append(NO_TOKENIZER)
+        return [*lost, NO_LECAM, NO_RESTARTS]
 
 
 def converters() -> list[Converter]:
@@ -135,16 +152,16 @@ def is_official(state: dict[str, Tensor]) -> bool:
 def choose(
     model: nn.Module, state: dict[str, Tensor] | None = None, name: str | None = None
 ) -> Converter:
-    """Return the converter of a model: one whose system can hold all of its tensors.
+    """Return the converter of a model: one whose system has a place for all of its tensors.
 
     Args:
-        model: What the config builds.
-        state: Tensors of an official file, if any: converters that know its names come first.
-        name: Name of the class, where several systems hold the same model.
+        model: The model that the config builds.
+        state: Tensors of an official file, if any: converters that detect it come first.
+        name: Name of the class, if several systems have such a model.
 
     Returns:
-        The first that fits both; the first that knows the file, or the first of all, where none
-        does: its errors say what is wrong.
+        The first that fits both; if none does, the first that detects the file, or the first of
+        all: its errors say what is wrong.
 
     Raises:
         UserError: There is no converter called ``name``.
@@ -157,6 +174,19 @@ def choose(
             raise UserError(f'There is no converter {name!r}; choose one of {listed}.')
     known = [c for c in every if state is not None and c.detects(state)] or every
     return next((c for c in known if not c.homeless(model)), known[0])
+
+
+def other_class(slot: str, part: nn.Module, name: str, exact: bool = False) -> str | None:
+    """Return a part as a :meth:`Converter.misfit` if it is of another class; None if it fits.
+
+    Args:
+        slot: What the part is, such as 'quantizer'.
+        part: The part.
+        name: Name of the class that it must have.
+        exact: Whether a subclass is another class.
+    """
+    classes = [cls.__name__ for cls in type(part).__mro__]
+    return None if name in (classes[:1] if exact else classes) else f'{slot} {classes[0]}'
 
 
 def bit_values(bits: int) -> Tensor:

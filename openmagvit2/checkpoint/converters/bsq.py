@@ -1,4 +1,4 @@
-"""BSQ-ViT's tokenizers, files of zhaoyue-zephyrus/bsq-vit.
+"""BSQ-ViT's tokenizers, published by zhaoyue-zephyrus/bsq-vit.
 
 See docs/reference/specification.md, BSQ-ViT.
 """
@@ -45,7 +45,7 @@ EMA = 'ema_state_dict'
 
 @CONVERTERS.register_module()
 class Bsq(Converter):
-    """Tokenizers with averages beside the weights; the discriminator of a file stays behind."""
+    """Tokenizers whose files have averages in a second entry."""
 
     stage = 'tokenizer'
     configs = ('tiny/bsq_32',)
@@ -59,8 +59,7 @@ class Bsq(Converter):
         'quantize.group_basis',
     )
     averages = f'beside.{EMA}.'
-    beside = (EMA,)
-    prefixes = {'state_dict': 'module.', EMA: 'module.module.'}
+    entries = {'state_dict': 'module.', EMA: 'module.module.'}
 
     def detects(self, state: dict[str, Tensor]) -> bool:
         return 'encoder.conv1.weight' in state and 'quant_embed.weight' in state
@@ -74,25 +73,16 @@ class Bsq(Converter):
                 lambda x: _patches(x, model),
                 lambda x: x.flatten(1),
             ),
-            Lost(
-                lambda name: name.removeprefix(self.averages).startswith('quantize.'),
-                'powers of two, which follow from the bits; made anew on the way back',
-                label='places of bits',
-                fill=self._places(model),
-            ),
-            Lost('discriminator.', 'official discriminators have another layout'),
+            Lost(self._powers(model), 'follow from the bits', label='powers of two'),
         ]
 
     def misfit(self, model: Any) -> str | None:
-        """Return a quantizer that is not binary on a sphere."""
+        """Return a quantizer that is not binary and spherical."""
         spherical = getattr(model.quantizer, 'spherical', False)
         return None if spherical else 'quantizer that is not binary and spherical'
 
-    def average(self, official: str) -> str:
-        return self.averages + official
-
-    def _places(self, model: Any) -> dict[str, Tensor]:
-        """Return the buffers of the quantizer, in raw weights and in averages."""
+    def _powers(self, model: Any) -> dict[str, Tensor]:
+        """Return the buffers of the quantizer, for raw weights and for averages."""
         bits = model.quantizer.num_bits
         sizes = {'basis': bits, 'group_basis': bits // model.quantizer.entropy_groups}
         return {
@@ -103,6 +93,6 @@ class Bsq(Converter):
 
 
 def _patches(x: Tensor, model: Any) -> Tensor:
-    """Map weights (D, 3 p^2) of patches as vectors to those of a convolution (D, 3, p, p)."""
+    """Map the weight of a linear patch embedding (D, 3 p^2) to a convolution's (D, 3, p, p)."""
     side = model.encoder.stride[0]
     return x.unflatten(1, (-1, side, side))

@@ -1,54 +1,43 @@
-"""Cosmos' discrete image tokenizers, TorchScript archives of encoder, decoder or both.
+"""Cosmos' discrete image tokenizers: TorchScript archives of encoder, decoder or both.
 
 See docs/reference/specification.md, Show-o and Cosmos.
 """
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import nn
 
-from openmagvit2.checkpoint.converters.base import Converter
-from openmagvit2.checkpoint.converters.rules import UNKEPT, Derived, Link, Rule, first_link
+from openmagvit2.checkpoint.converters.base import Converter, other_class
+from openmagvit2.checkpoint.converters.rules import Adapt, Derived, Link, Rule
 from openmagvit2.checkpoint.converters.taming import NETWORKS
 from openmagvit2.registry import CONVERTERS
 
 
-class Float32(Rule):
-    """Rules whose official tensors may be of half precision; ours are float32."""
-
-    def __init__(self, *rules: Rule) -> None:
-        self.rules = rules
-
-    def link(self, name: str) -> Link | None:
-        found = first_link(self.rules, name)
-        return found and Link(
-            found.ours,
-            found.official,
-            lambda tensors: [x.float() for x in found.to_ours(tensors)],
-            found.to_official,
-        )
+def _float32(link: Link) -> Link:
+    """Return a link that converts official tensors, which may be in half precision, to float32."""
+    return replace(link, to_ours=lambda tensors: [x.float() for x in link.to_ours(tensors)])
 
 
 @CONVERTERS.register_module()
 class Cosmos(Converter):
-    """A tokenizer around finite scalar codes; the way back has the names of the official class."""
+    """Tokenizers with FSQ; the names on the way back are those of the official class."""
 
     stage = 'tokenizer'
     configs = ('tiny/cosmos_32',)
     marks = ('quant_conv.', 'post_quant_conv.', 'quantizer._levels', 'inv_quant.')
 
     def rules(self, model: nn.Module) -> list[Rule]:
-        return [Float32(*NETWORKS), *_buffers(model), *UNKEPT]
+        return [Adapt(NETWORKS, _float32), *_buffers(model)]
 
     def misfit(self, model: nn.Module) -> str | None:
-        """Return a quantizer of another kind."""
-        kinds = [cls.__name__ for cls in type(model.quantizer).__mro__]
-        return None if 'FSQ' in kinds else f'quantizer {kinds[0]}'
+        """Return a quantizer of another class."""
+        return other_class('quantizer', model.quantizer, 'FSQ')
 
 
 def _buffers(model: nn.Module) -> list[Rule]:
-    """Return what archives have beside their weights: wavelets, levels and table of codes."""
+    """Return the rule for the buffers of the archives: wavelets, levels and table of codes."""
     levels = model.quantizer.levels
     if math.prod(levels) > 2**20:
         return []

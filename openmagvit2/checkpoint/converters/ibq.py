@@ -1,10 +1,11 @@
-"""IBQ's files, written by Lightning: tokenizers, and transformers that contain theirs.
+"""IBQ's tokenizers and transformers, files of Lightning.
 
 See docs/reference/specification.md, Index backpropagation.
 """
 
 from torch import Tensor, nn
 
+from openmagvit2.checkpoint.converters.base import other_class
 from openmagvit2.checkpoint.converters.open_magvit2 import DROPPED, OpenMagvit2
 from openmagvit2.checkpoint.converters.rules import Rename, Rule, Under
 from openmagvit2.checkpoint.converters.taming import CONVOLUTION, NETWORKS
@@ -26,8 +27,9 @@ TRANSFORMER = (
 
 @CONVERTERS.register_module()
 class Ibq(OpenMagvit2):
-    """Tokenizers with a table and 1x1 convolutions around it, and transformers over its rows with
-    modulated norms.
+    """Tokenizers with a table between 1x1 convolutions, and transformers with modulated norms.
+
+    The file of a transformer contains its tokenizer.
     """
 
     configs = ('tiny/ibq_32', 'tiny/ar_ibq_32')
@@ -39,11 +41,9 @@ class Ibq(OpenMagvit2):
         return any(name.startswith(names) for name in state)
 
     def rules(self, model: nn.Module) -> list[Rule]:
-        tokenizer = (*NETWORKS, Rename('discriminator.', 'loss.discriminator.'))
+        tokenizer = (*NETWORKS, Rename('discriminator.', self.discriminator))
         return [*(TRANSFORMER if is_generator(model) else tokenizer), *DROPPED]
 
     def misfit(self, model: nn.Module) -> str | None:
-        """Return a quantizer of another kind: other systems have the same names."""
-        quantizer = tokenizer_of(model).quantizer
-        kinds = [cls.__name__ for cls in type(quantizer).__mro__]
-        return None if 'IBQ' in kinds else f'quantizer {kinds[0]}'
+        """Return a quantizer of another class, because other systems have the same names."""
+        return other_class('quantizer', tokenizer_of(model).quantizer, 'IBQ')

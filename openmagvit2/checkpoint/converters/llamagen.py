@@ -1,4 +1,4 @@
-"""LlamaGen's files: tokenizers.
+"""LlamaGen's tokenizers.
 
 See docs/reference/specification.md, LlamaGen.
 """
@@ -9,40 +9,38 @@ import torch
 from torch import nn
 
 from openmagvit2.checkpoint.converters.base import Converter, count
-from openmagvit2.checkpoint.converters.rules import NO_LECAM, Lost, Rename, Rule
+from openmagvit2.checkpoint.converters.rules import Lost, Rename, Rule
 from openmagvit2.checkpoint.converters.taming import TABLE, table_misfit
 from openmagvit2.registry import CONVERTERS
 
 MIDDLE = ('block_1', 'attn_1', 'block_2')
 USED = Lost(
-    'quantize.codebook_used',
-    'tokens of the last steps of a training, for its log',
-    fill={'quantize.codebook_used': torch.zeros(65536, device='cpu')},
+    {'quantize.codebook_used': torch.zeros(65536, device='cpu')},
+    'tokens of the last training steps, for the log',
+    label='quantize.codebook_used',
 )
 
 
 @CONVERTERS.register_module()
 class LlamaGen(Converter):
-    """Tokenizers with unit codes, whose levels are listed in the order of execution."""
+    """Tokenizers with codes of unit length, whose levels are numbered in the order of execution."""
 
     stage = 'tokenizer'
     configs = ('tiny/llamagen_vq_32',)
     marks = ('encoder.conv_blocks.', 'decoder.conv_blocks.')
-    container = 'model'
-    beside = ('discriminator',)
-    training_only = ('discriminator.', 'beside.discriminator.')
+    discriminator = 'beside.discriminator.'
+    entries = {'model': '', 'discriminator': ''}
 
     def rules(self, model: Any) -> list[Rule]:
-        discriminator = Rename('discriminator.', 'beside.discriminator.')
-        return [*_tokenizer(model), discriminator, NO_LECAM, USED]
+        return [*_tokenizer(model), Rename('discriminator.', self.discriminator), USED]
 
     def misfit(self, model: Any) -> str | None:
-        """Return a quantizer of another kind: other systems have the same names."""
+        """Return a part of another kind, because other systems have the same names."""
         return table_misfit(model, unit=True)
 
 
 def _tokenizer(tokenizer: nn.Module) -> list[Rule]:
-    """Return rules of a tokenizer; entry 0 of the decoder is the level of lowest resolution."""
+    """Return the rules; block 0 of the official decoder is the level of lowest resolution."""
     rules: list[Rule] = [
         Rename(f'{part}.mid.{name}.', f'{part}.mid.{i}.')
         for part in ('encoder', 'decoder')

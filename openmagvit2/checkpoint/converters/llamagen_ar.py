@@ -1,4 +1,4 @@
-"""LlamaGen's transformers, whose tokenizer has a file of its own.
+"""LlamaGen's transformers.
 
 See docs/reference/specification.md, LlamaGen.
 """
@@ -7,14 +7,13 @@ from typing import Any
 
 import torch
 
-from openmagvit2.checkpoint.converters.base import Converter
-from openmagvit2.checkpoint.converters.rules import NO_TOKENIZER, Derived, Rename, Rule
+from openmagvit2.checkpoint.converters.base import Converter, other_class
+from openmagvit2.checkpoint.converters.rules import Derived, Rename, Rule
 from openmagvit2.checkpoint.converters.taming import table_misfit
 from openmagvit2.models.layers.rope import rope_table
 from openmagvit2.registry import CONVERTERS
 
 RULES = (
-    NO_TOKENIZER,
     Rename('class_embedding.', 'cls_embedding.embedding_table.'),
     Rename('head.embeddings.0.', 'tok_embeddings.'),
     Rename('backbone.blocks.', 'layers.'),
@@ -25,30 +24,28 @@ RULES = (
 
 @CONVERTERS.register_module()
 class LlamaGenAr(Converter):
-    """Llama over whole indices."""
+    """Transformers over undivided indices; their tokenizer has a file of its own."""
 
     stage = 'generator'
     configs = ('tiny/ar_llamagen_32',)
     marks = ('cls_embedding.', 'tok_embeddings.', 'layers.')
-    # XXL and 3B are bare state dicts, which the official loader takes either way.
-    container = 'model'
+    # The files of XXL and 3B are bare state dicts; the official loader accepts both.
+    entries = {'model': ''}
 
     def rules(self, model: Any) -> list[Rule]:
         return [*RULES, _angles(model.backbone)]
 
     def misfit(self, model: Any) -> str | None:
-        """Return a backbone or a quantizer of another kind: other systems have the same names."""
-        kind = type(model.backbone).__name__
-        if kind != 'Llama':
-            return f'backbone {kind}'
-        return table_misfit(model.tokenizer, unit=True)
+        """Return a part of another kind, because other systems have the same names."""
+        backbone = other_class('backbone', model.backbone, 'Llama', exact=True)
+        return backbone or table_misfit(model.tokenizer, unit=True)
 
 
 def _angles(backbone: Any) -> Rule:
-    """Return the rule of the rotary angles, which older files hold."""
+    """Return the rule for the rotary angles, which older files contain."""
     with torch.device('cpu'):
         table = rope_table(backbone.grid, backbone.dim // backbone.num_heads)
-    # Angles in half precision differ by less.
+    # Rounding to half precision changes the angles by less.
     return Derived(
         {'freqs_cis': table},
         'table of rotary angles',

@@ -1,4 +1,4 @@
-"""MaskGIT's tokenizer and transformer, two files written by flax.
+"""MaskGIT's tokenizer and transformer, two files of flax.
 
 See docs/reference/specification.md, MaskGIT.
 """
@@ -10,7 +10,6 @@ from torch import Tensor
 
 from openmagvit2.checkpoint.converters.base import Converter, count
 from openmagvit2.checkpoint.converters.rules import (
-    UNKEPT,
     Convert,
     Lost,
     Rename,
@@ -29,9 +28,9 @@ BLOCK = 'backbone.blocks.{i}.'
 
 @CONVERTERS.register_module()
 class MaskGit(Converter):
-    """Two files that, given together, become one of ours.
+    """Files of tokenizer and transformer, which may be converted together.
 
-    A transformer may also have a tokenizer of another kind, which official files cannot hold.
+    The tokenizer of a transformer may be of another kind; then it is not converted.
     """
 
     configs = ('tiny/maskgit_32_official', 'tiny/maskgit_vq_32')
@@ -43,12 +42,12 @@ class MaskGit(Converter):
         'params.decoder.',
         'params.quantizer.',
     )
-    separate = {'tokenizer': ('params.encoder.', 'params.decoder.', 'params.quantizer.')}
+    tokenizer = ('params.encoder.', 'params.decoder.', 'params.quantizer.')
 
     def rules(self, model: Any) -> list[Rule]:
-        """See :meth:`Converter.rules`; a tokenizer of another kind is lost."""
+        """See :meth:`Converter.rules`."""
         if not is_generator(model):
-            return [*_tokenizer(model), *UNKEPT]
+            return _tokenizer(model)
         own = _tokenizer(model.tokenizer)
         tokenizer: Rule = Lost('tokenizer.', "not of MaskGIT's kind", label='tokenizer')
         if all(first_link(own, name) for name in model.tokenizer.state_dict()):
@@ -93,7 +92,7 @@ class MaskGit(Converter):
 
 
 def _tokenizer(model: Any) -> list[Rule]:
-    """Return rules of the convolutional tokenizer: flax numbers its layers in their order."""
+    """Return the rules of the tokenizer; flax numbers its layers in order."""
     names = model.state_dict()
     levels = count(names, r'encoder\.down\.(\d+)\.')
     per_level = count(names, r'encoder\.down\.0\.block\.(\d+)\.')
@@ -120,7 +119,7 @@ def _tokenizer(model: Any) -> list[Rule]:
 
 
 def _conv(ours: str, official: str) -> list[Rule]:
-    """Return rules of a convolution; flax orders its axes height, width, input, output."""
+    """Return the rules of a convolution; flax orders its axes height, width, input, output."""
     return [
         permute(f'{ours}.weight', f'{official}.kernel', (3, 2, 0, 1)),
         Rename(f'{ours}.bias', f'{official}.bias'),
@@ -133,7 +132,7 @@ def _heads(x: Tensor, heads: int, axis: int) -> Tensor:
 
 
 def _linear(ours: str, official: str) -> list[Rule]:
-    """Return rules of a linear layer; flax stores its weight transposed."""
+    """Return the rules of a linear layer; flax stores its weight transposed."""
     return [
         permute(f'{ours}.weight', f'{official}.kernel', (1, 0)),
         Rename(f'{ours}.bias', f'{official}.bias'),

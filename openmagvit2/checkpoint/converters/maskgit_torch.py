@@ -1,12 +1,12 @@
-"""MaskGIT's tokenizer as TiTok's authors and RAR's have it in torch."""
+"""The port of MaskGIT's tokenizer to torch by the authors of TiTok and RAR."""
 
 from torch import Tensor, nn
 
 from openmagvit2.checkpoint.converters.base import Converter
-from openmagvit2.checkpoint.converters.rules import UNKEPT, Rename, Rule, Under
+from openmagvit2.checkpoint.converters.rules import Rename, Rule, Under
 from openmagvit2.registry import CONVERTERS
 
-# MaskGIT's convolutional networks in torch.
+# Rules of the encoder or the decoder.
 MASKGIT = (
     Rename('mid_block.', 'mid.'),
     Rename('up.{i}.upsample.conv.', 'up.{i}.upsample_conv.'),
@@ -16,7 +16,7 @@ MASKGIT = (
 
 @CONVERTERS.register_module()
 class MaskGitTorch(Converter):
-    """The torch port of MaskGIT's tokenizer, which TiTok and RAR use."""
+    """The tokenizer that RAR uses, and from which TiTok takes its proxy codes."""
 
     stage = 'tokenizer'
     configs = ('tiny/titok_proxy_32',)
@@ -31,10 +31,9 @@ class MaskGitTorch(Converter):
             Rename('quantizer.embedding.weight', 'quantize.embedding.weight'),
             Under('encoder.', 'encoder.', MASKGIT),
             Under('decoder.', 'decoder.', MASKGIT),
-            *UNKEPT,
         ]
 
     def misfit(self, model: nn.Module) -> str | None:
-        """Return a decoder with parts that the port does not have."""
+        """Return the adaptive norm, which the port does not have."""
         adaptive = any(name.startswith('decoder.adaptive.') for name in model.state_dict())
         return 'decoder.adaptive' if adaptive else None

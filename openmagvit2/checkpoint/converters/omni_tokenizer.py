@@ -1,4 +1,4 @@
-"""OmniTokenizer's files, Lightning's of FoundationVision/OmniTokenizer: what images need of them.
+"""OmniTokenizer's tokenizers of images, files of Lightning from FoundationVision/OmniTokenizer.
 
 See docs/reference/specification.md, OmniTokenizer.
 """
@@ -25,7 +25,7 @@ ATTENTION = (
     ('bias.layers.0.', 'spatial_rel_pos_bias.net.0.0.'),
     ('bias.layers.2.', 'spatial_rel_pos_bias.net.1.0.'),
     ('bias.layers.4.', 'spatial_rel_pos_bias.net.2.'),
-    # Windows.
+    # Attention in windows.
     ('qkv.', 'qkv.'),
     ('proj.', 'proj.'),
     ('bias', 'relative_position_bias_table'),
@@ -35,7 +35,7 @@ KINDS = ('spatial', 'temporal')
 
 
 def _blocks(part: str, short: str, kind: str) -> list[Rule]:
-    """Return rules of one transformer."""
+    """Return the rules of one transformer."""
     official = f'{part}.{short}_{kind}_transformer'
     block, layer = f'{part}.{kind}.blocks.{{i}}', f'{official}.layers.{{i}}'
     return [
@@ -49,7 +49,7 @@ def _blocks(part: str, short: str, kind: str) -> list[Rule]:
 
 
 def _frames(x: Tensor) -> Tensor:
-    """Give a kernel (D, 1, 3, 3) two earlier frames, all zero."""
+    """Extend a kernel (D, 1, 3, 3) by two earlier frames of zeros."""
     return torch.stack([torch.zeros_like(x), torch.zeros_like(x), x], 2)
 
 
@@ -73,13 +73,13 @@ RULES = (
     Rename('quantizer.embedding.weight', 'codebook.embeddings'),
     Rename('quantizer.code_count', 'codebook.N'),
     Rename('quantizer.code_sum', 'codebook.z_avg'),
-    # Whether the table was set to latents before, which no official tensor says.
+    # Whether the table was initialized; no official tensor says so.
     Convert(['quantizer.started'], [], lambda _: [torch.ones((), dtype=torch.int64)], lambda _: []),
 )
 
 
 def _discriminator(model: Any) -> list[Rule]:
-    """Return rules of the discriminator, whose pixels are half as far apart in the file."""
+    """Return the rules of the discriminator; official pixels have half the range of ours."""
     part = getattr(model, 'discriminator', None)
     layers = part.main if isinstance(part, PatchGAN) else ()
     last = sum(isinstance(layer, nn.Conv2d) for layer in layers) - 1
@@ -97,7 +97,7 @@ def _discriminator(model: Any) -> list[Rule]:
         Rename('discriminator.main.0.bias', f'{official}.model0.0.bias'),
     ]
     for n in range(1, last):
-        # A filter stands before the convolutions of stride 2, without weights.
+        # A filter without weights precedes the convolutions of stride 2.
         first = int(layers[3 * n - 1].stride[0] == 2)
         rules += [
             Rename(f'discriminator.main.{3 * n - 1 + k}.', f'{official}.model{n}.{first + k}.')
@@ -108,7 +108,7 @@ def _discriminator(model: Any) -> list[Rule]:
 
 @CONVERTERS.register_module()
 class OmniTokenizer(Converter):
-    """Tokenizers of images and videos, of which images are converted."""
+    """Tokenizers of images and videos; what only videos need is not converted."""
 
     stage = 'tokenizer'
     configs = ('tiny/omni_tokenizer_32', 'tiny/omni_tokenizer_bias_32')
@@ -122,7 +122,7 @@ class OmniTokenizer(Converter):
         'image_discriminator.',
         'video_discriminator.',
     )
-    training_only = ('image_discriminator.',)
+    discriminator = 'image_discriminator.'
 
     def detects(self, state: dict[str, Tensor]) -> bool:
         return 'encoder.to_patch_emb_first_frame.1.weight' in state
@@ -132,21 +132,21 @@ class OmniTokenizer(Converter):
             *RULES,
             *_discriminator(model),
             *_without_place(model),
-            Lost('encoder.to_patch_emb.', 'patches of videos'),
-            Lost('decoder.to_pixels.', 'patches of videos'),
-            Lost('video_discriminator.', 'of videos'),
-            Lost('perceptual_model.', 'LPIPS, which is no part of the model'),
+            Lost('encoder.to_patch_emb.', 'for videos'),
+            Lost('decoder.to_pixels.', 'for videos'),
+            Lost('video_discriminator.', 'for videos'),
+            Lost('perceptual_model.', 'LPIPS, not part of the model'),
         ]
 
     def misfit(self, model: nn.Module) -> str | None:
-        """Return networks without blocks over frames, or a quantizer without a table."""
+        """Return a missing part: the blocks over frames, or the table."""
         names = ('encoder.temporal.norm', 'decoder.temporal.norm', 'quantizer.embedding')
         state = model.state_dict()
         return next((name for name in names if f'{name}.weight' not in state), None)
 
 
 def _without_place(model: Any) -> list[Rule]:
-    """Return rules of official tensors that ours do not have, all of attentions but the counts."""
+    """Return the rules for official tensors of attentions and for counts, which we do not keep."""
     shifts: dict[str, Tensor] = {}
     offsets: dict[str, Tensor] = {}
     frames: dict[str, Tensor] = {}
@@ -170,22 +170,15 @@ def _without_place(model: Any) -> list[Rule]:
     table = len(model.quantizer.embedding.weight)
     counts = {'codebook.codebook_usage': torch.zeros(table, device='cpu')}
     return [
-        Derived(shifts, 'shift of norms, which is zero'),
+        Derived(shifts, 'shift of norms, zero'),
         Derived(offsets, 'table of offsets'),
         Lost(
-            frames.__contains__,
-            'of videos: an image has one frame, whose attention is its value; neutral on the '
-            'way back',
+            frames,
+            'for videos: with one frame, attention returns its value; neutral on the way back',
             label='queries and keys over frames',
-            fill=frames,
         ),
-        Lost(
-            others.__contains__,
-            'norms that the official code never reads',
-            label='context_norm',
-            fill=others,
-        ),
-        Lost('codebook.codebook_usage', 'counts, which nothing reads', fill=counts),
+        Lost(others, 'norms that the official code never reads', label='context_norm'),
+        Lost(counts, 'counts, which nothing reads', label='codebook.codebook_usage'),
     ]
 
 
@@ -195,7 +188,7 @@ def _norm(name: str, dim: int) -> dict[str, Tensor]:
 
 
 def _queries_and_keys(official: str, dim: int, inner: int, heads: int) -> dict[str, Tensor]:
-    """Return norm, queries, scales and biases of one attention of ``inner`` channels."""
+    """Return norm, queries, scales and biases of an attention with ``inner`` channels."""
     tensors = _norm(f'{official}.norm', dim)
     tensors[f'{official}.to_q.weight'] = torch.zeros(inner, dim, device='cpu')
     for name in ('q_scale', 'k_scale'):

@@ -1,10 +1,13 @@
-"""RAR's transformers, bare state dicts (docs/reference/specification.md, RAR)."""
+"""RAR's transformers.
+
+See docs/reference/specification.md, RAR.
+"""
 
 import torch
 from torch import Tensor, nn
 
 from openmagvit2.checkpoint.converters.base import Converter
-from openmagvit2.checkpoint.converters.rules import NO_TOKENIZER, Convert, Rename, Rule, squeeze
+from openmagvit2.checkpoint.converters.rules import Convert, Rename, Rule, squeeze
 from openmagvit2.registry import CONVERTERS
 
 OURS, OFFICIAL = 'backbone.blocks.{i}.', 'blocks.{i}.'
@@ -24,11 +27,11 @@ TABLES = (
 
 
 def shared_table(official: str, codes: int) -> Rule:
-    """Return a rule for one table of codes, a row for the mask, classes and the null class.
+    """Return the rule for one table of codes, the mask, classes and the null class.
 
     Args:
-        official: Its name.
-        codes: Number of codes; ours keeps the mask behind them.
+        official: Name of the table.
+        codes: Number of codes; our table of tokens has these and the mask.
     """
     return Convert(
         ['head.embeddings.0.weight', 'class_embedding.weight'],
@@ -40,7 +43,7 @@ def shared_table(official: str, codes: int) -> Rule:
 
 @CONVERTERS.register_module()
 class Rar(Converter):
-    """Transformers over tokens of any order; their tokenizer has a file of its own."""
+    """Transformers over tokens in any order; their tokenizer has a file of its own."""
 
     stage = 'generator'
     configs = ('tiny/rar_32',)
@@ -52,7 +55,6 @@ class Rar(Converter):
 
     def rules(self, model: nn.Module) -> list[Rule]:
         return [
-            NO_TOKENIZER,
             squeeze('backbone.start', 'cls_token', (0, 1)),
             *(squeeze(f'backbone.{a}.weight', b, (0,)) for a, b in TABLES),
             shared_table('embeddings.weight', model.head.vocab_sizes[0]),

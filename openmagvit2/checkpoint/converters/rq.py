@@ -1,4 +1,4 @@
-"""RQ-VAE's and RQ-Transformer's files, one of each in an archive.
+"""RQ-VAE's tokenizers and RQ-Transformers; an archive contains one file of each.
 
 See docs/reference/specification.md, Residual quantization.
 """
@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from openmagvit2.checkpoint.converters.base import Converter
 from openmagvit2.checkpoint.converters.rules import (
-    NO_LECAM,
     Change,
     Convert,
     Rename,
@@ -45,7 +44,7 @@ TRANSFORMER = (
 
 @CONVERTERS.register_module()
 class Rq(Converter):
-    """Two files, of tokenizer and transformer; given together, they become one of ours."""
+    """Files of tokenizer and transformer, which may be converted together."""
 
     configs = ('tiny/rq_32', 'tiny/ar_rq_32')
     marks = (
@@ -60,31 +59,26 @@ class Rq(Converter):
         'head_mlp.',
         'classifier.layer_norm.',
     )
-    beside = ('discriminator',)
-    training_only = ('discriminator.', 'beside.discriminator.')
-    separate = {
-        'tokenizer': (
-            'encoder.',
-            'decoder.',
-            'quantizer.',
-            'quant_conv.',
-            'post_quant_conv.',
-            'beside.',
-        )
-    }
+    discriminator = 'beside.discriminator.'
+    tokenizer = (
+        'encoder.',
+        'decoder.',
+        'quantizer.',
+        'quant_conv.',
+        'post_quant_conv.',
+        'beside.',
+    )
+    entries = {'state_dict': '', 'discriminator': ''}
 
     def rules(self, model: nn.Module) -> list[Rule]:
         if is_generator(model):
             tokenizer = Under('tokenizer.', '', _tokenizer(model.tokenizer.quantizer))
             return [tokenizer, *TRANSFORMER]
-        return [
-            *_tokenizer(model.quantizer),
-            Rename('discriminator.', 'beside.discriminator.'),
-            NO_LECAM,
-        ]
+        discriminator = Rename('discriminator.', self.discriminator)
+        return [*_tokenizer(model.quantizer), discriminator]
 
     def misfit(self, model: Any) -> str | None:
-        """Return a quantizer without a table of running averages for all depths."""
+        """Return a quantizer that does not share one table with averages among several depths."""
         tokenizer = tokenizer_of(model)
         averages = 'quantizer.quantizer.code_count' in tokenizer.state_dict()
         depth = getattr(tokenizer.quantizer, 'depth', None)
@@ -109,11 +103,11 @@ def _shared(
     to_ours: Change = keep,
     to_official: Change = keep,
 ) -> Rule:
-    """Return a rule for one tensor of ours that the file has once for each depth, all equal."""
+    """Return the rule for a tensor that official files repeat for each depth."""
     names = [f'{TABLE}.{i}.{official}' for i in range(depth)]
 
     def one(tensors: list[Tensor]) -> list[Tensor]:
-        """Return the first of equal tensors; raise UserError if one differs."""
+        """Return the first tensor; raise UserError if another differs."""
         for name, tensor in zip(names, tensors, strict=True):
             if not tensor.equal(tensors[0]):
                 raise UserError(f'{name} differs from {names[0]}; the two must be equal.')
@@ -123,9 +117,9 @@ def _shared(
 
 
 def _unpadded(tables: list[Tensor]) -> list[Tensor]:
-    """Remove the last row, which pads shorter sequences; raise UserError if it is not zero."""
+    """Remove the last row, which is for padding; raise UserError if it is not zero."""
     if not tables[0].is_meta and tables[0][-1].any():
-        raise UserError(f'{TABLE}.0.weight: the last 1 rows must be zero.')
+        raise UserError(f'{TABLE}.0.weight: the last row must be zero.')
     return [tables[0][:-1]]
 
 

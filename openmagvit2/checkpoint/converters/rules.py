@@ -1,14 +1,15 @@
-"""Two-way rules between tensors of ours and official ones.
+"""Rules that rename and convert tensors between our checkpoints and official files.
 
-A rule maps one name of ours to a :class:`Link`: which official tensors hold the same numbers, and
-how to convert either way. All are a :class:`Convert`, of which :class:`Rename`, :func:`squeeze`,
-:func:`permute`, :func:`join` and :func:`reshape` are short forms, or such ones :class:`Under` a
-prefix. :class:`Lost` and :class:`Derived` describe official tensors that ours do not have.
+A rule maps one of our names to a :class:`Link`: the official tensors that hold the same numbers,
+and how to convert them in both directions. :class:`Convert` is the general rule; :class:`Rename`,
+:func:`squeeze`, :func:`permute`, :func:`join` and :func:`reshape` are short forms of it.
+:class:`Under` and :class:`Adapt` change the links of other rules. :class:`Lost` and
+:class:`Derived` describe tensors that are not converted.
 """
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -30,7 +31,8 @@ class Link:
 
     Attributes:
         ours, official: Their names.
-        to_ours: Tensors of ``official``, in order, to those of ``ours``; the device may be 'meta'.
+        to_ours: Converts the tensors of ``official`` to those of ``ours``, in order; the device may
+            be 'meta'.
         to_official: The inverse, bit for bit.
     """
 
@@ -44,22 +46,22 @@ class Pattern:
     """A name, or a prefix if it ends with a dot; ``{i}`` matches any number."""
 
     def __init__(self, text: str) -> None:
-        self.text, self.prefix = text, text.endswith('.')
+        self.text = text + '{rest}' if text.endswith('.') else text
         escaped = re.sub(r'\\{(\w+)\\}', r'(?P<\1>[0-9]+)', re.escape(text))
-        self.regex = re.compile(escaped + ('(?P<rest>.+)' if self.prefix else ''))
+        self.regex = re.compile(escaped + ('(?P<rest>.+)' if text.endswith('.') else ''))
 
     def match(self, name: str) -> dict[str, str] | None:
-        """Return the numbers and what follows a prefix; None if the name does not match."""
+        """Return the numbers, and what follows a prefix; None if the name does not match."""
         found = self.regex.fullmatch(name)
         return found.groupdict() if found else None
 
     def name(self, found: dict[str, str]) -> str:
-        """Return the name for the numbers and the rest that another pattern has matched."""
-        return self.text.format(**found) + (found.get('rest', '') if self.prefix else '')
+        """Return the name for what another pattern has matched."""
+        return self.text.format(**found)
 
 
 class Rule:
-    """A way to find the official tensors of a tensor of ours."""
+    """A way to find the official tensors for one of our tensors."""
 
     def link(self, name: str) -> Link | None:
         """Return the link with ``name`` among ours; None if the rule does not cover it."""
@@ -70,9 +72,10 @@ class Convert(Rule):
     """Tensors of ours that two functions convert to official tensors and back.
 
     Args:
-        ours, official: :class:`Pattern` each, in the order of the functions' tensors. There may be
-            no official one.
-        to_ours, to_official: The functions, of lists of tensors; inverse to each other bit for bit.
+        ours, official: A :class:`Pattern` for each tensor, in the order in which the functions take
+            and return them. ``official`` may be empty.
+        to_ours, to_official: Functions from a list of tensors to a list of tensors, inverse to each
+            other bit for bit.
     """
 
     def __init__(
@@ -94,8 +97,9 @@ class Rename(Convert):
     """The same tensor under another name.
 
     Args:
-        ours, official: :class:`Pattern` each, as ``'head.norm.'`` and ``'transformer.norm.'``, or
-            ``'blocks.{i}.wo.weight'`` and ``'layers.{i}.out.weight'``; one alone is both.
+        ours, official: A :class:`Pattern` each, such as ``'head.norm.'`` and
+            ``'transformer.norm.'``, or ``'blocks.{i}.wo.weight'`` and ``'layers.{i}.out.weight'``.
+            Without ``official``, the names are equal.
     """
 
     def __init__(self, ours: str, official: str | None = None) -> None:
@@ -103,10 +107,10 @@ class Rename(Convert):
 
 
 class Under(Rule):
-    """Rules of a part that has a prefix here, such as the tokenizer of a generator.
+    """Rules of a part whose names have a prefix, such as the tokenizer of a generator.
 
     Args:
-        ours, official: Prefixes before the names that ``rules`` know.
+        ours, official: Prefixes to put before the names of ``rules``.
         rules: Rules of the part.
     """
 
@@ -117,12 +121,32 @@ class Under(Rule):
         if not name.startswith(self.ours):
             return None
         found = first_link(self.rules, name.removeprefix(self.ours))
-        return found and Link(
-            tuple(self.ours + name for name in found.ours),
-            tuple(self.official + name for name in found.official),
-            found.to_ours,
-            found.to_official,
+        return found and replace(
+            found,
+            ours=tuple(self.ours + name for name in found.ours),
+            official=tuple(self.official + name for name in found.official),
         )
+
+
+class Adapt(Rule):
+    """Other rules, with a function applied to each of their links.
+
+    Args:
+        rules: The rules.
+        change: Returns the adapted link.
+    """
+
+    def __init__(self, rules: Sequence[Rule], change: Callable[[Link], Link]) -> None:
+        self.rules, self.change = rules, change
+
+    def link(self, name: str) -> Link | None:
+        found = first_link(self.rules, name)
+        return found and self.change(found)
+
+
+def first_link(rules: Sequence[Rule], name: str) -> Link | None:
+    """Return the link of the first rule that covers one of our names."""
+    return next((link for link in (rule.link(name) for rule in rules) if link), None)
 
 
 def reshape(
@@ -131,31 +155,31 @@ def reshape(
     to_ours: Callable[[Tensor], Tensor],
     to_official: Callable[[Tensor], Tensor],
 ) -> Rule:
-    """Return a rule for one tensor that changes its shape."""
+    """Return a rule for one tensor that two functions convert."""
     return Convert([ours], [official], lambda x: [to_ours(x[0])], lambda x: [to_official(x[0])])
 
 
 def squeeze(ours: str, official: str, axes: Sequence[int] = (-1,)) -> Rule:
-    """Return a rule for official tensors with axes of one element that ours do not have.
+    """Return a rule for an official tensor with axes of length 1 that ours does not have.
 
     Args:
         ours, official: Patterns of the names.
-        axes: Axes of the official tensor; -1 makes a 1x1 Conv2d of ours a Conv1d.
+        axes: Axes of the official tensor; -1 maps the weight of a 1x1 Conv2d to that of a Conv1d.
     """
-    return reshape(ours, official, lambda x: x.squeeze(tuple(axes)), lambda x: _grown(x, axes))
 
+    def unsqueeze(x: Tensor) -> Tensor:
+        size = x.dim() + len(axes)
+        for axis in sorted(axis % size for axis in axes):
+            x = x.unsqueeze(axis)
+        return x
 
-def _grown(x: Tensor, axes: Sequence[int]) -> Tensor:
-    size = x.dim() + len(axes)
-    for axis in sorted(axis % size for axis in axes):
-        x = x.unsqueeze(axis)
-    return x
+    return reshape(ours, official, lambda x: x.squeeze(tuple(axes)), unsqueeze)
 
 
 def permute(ours: str, official: str, axes: Sequence[int]) -> Rule:
-    """Return a rule for permuted axes: axis i of ours is official axis ``axes[i]``.
+    """Return a rule for permuted axes: axis i of ours is the official axis ``axes[i]``.
 
-    For kernels of flax, ``axes`` is (3, 2, 0, 1).
+    For convolution kernels of flax, ``axes`` is (3, 2, 0, 1).
     """
     back = [list(axes).index(i) for i in range(len(axes))]
     return reshape(
@@ -171,20 +195,22 @@ def join(ours: str, official: Sequence[str], axis: int = 0) -> Rule:
 
     Args:
         ours: Pattern of the name.
-        official: Patterns in order.
+        official: Patterns of the names, in order.
         axis: Axis along which they are concatenated.
     """
-    return Convert(
-        [ours],
-        official,
-        lambda x: [torch.cat(x, axis)],
-        lambda x: _parts(x[0], len(official), axis),
-    )
+
+    def split(x: list[Tensor]) -> list[Tensor]:
+        # Copies: for views, a file would store the whole tensor each time.
+        return [part.clone() for part in x[0].chunk(len(official), axis)]
+
+    return Convert([ours], official, lambda x: [torch.cat(x, axis)], split)
 
 
 def join_qkv(ours: str, official: str) -> list[Rule]:
-    """Return rules for weight and bias of ``qkv`` of ours, which officially are of ``query``,
-    ``key`` and ``value``, behind a prefix each.
+    """Return rules that join ``query``, ``key`` and ``value`` to ``qkv``, weights and biases.
+
+    Args:
+        ours, official: Prefixes of these names.
     """
     names = ('query', 'key', 'value')
     return [
@@ -193,103 +219,78 @@ def join_qkv(ours: str, official: str) -> list[Rule]:
     ]
 
 
-def _parts(x: Tensor, number: int, axis: int) -> list[Tensor]:
-    """Split into copies: views would make a file store the whole tensor for each."""
-    return [part.clone() for part in x.chunk(number, axis)]
-
-
 class Lost(Rule):
-    """Official tensors that ours do not keep; the report names them.
+    """Tensors, official or ours, that are not converted; the report names them.
 
     Args:
-        names: Pattern of official names, or a function that says whether a name is one.
-        why: What they are, and the reason not to keep them.
+        names: Pattern of the names, a function that says whether a name is one, or a dict: official
+            tensors by name, which are written on the way back because the official loader expects
+            them.
+        why: What they are, or the reason to drop them.
         label: Name in the report; the pattern by default.
-        fill: Tensors to write on the way back, by official name: where the official loader wants
-            the names, and any value will do.
     """
+
+    fill: Mapping[str, Tensor] = {}
 
     def __init__(
         self,
-        names: str | Callable[[str], bool],
+        names: str | Callable[[str], bool] | Mapping[str, Tensor],
         why: str,
         label: str | None = None,
-        fill: Mapping[str, Tensor] | None = None,
     ) -> None:
-        self.names, self.why, self.fill = names, why, fill or {}
+        self.why = why
         self.label = label or str(names).rstrip('.')
-
-    def covers(self, name: str) -> bool:
-        """Return whether an official tensor is one of these."""
-        if callable(self.names):
-            return self.names(name)
-        return Pattern(self.names).match(name) is not None
+        if isinstance(names, str):
+            pattern = Pattern(names)
+            self.covers: Callable[[str], bool] = lambda name: pattern.match(name) is not None
+        elif isinstance(names, Mapping):
+            self.covers, self.fill = names.__contains__, names
+        else:
+            self.covers = names
 
     def check(self, name: str, found: object) -> None:
-        """Raise UserError if a file has another value there than it must; here any will do."""
+        """Raise UserError if a file has a wrong value for this name; here, any value is right."""
 
 
 class Derived(Lost):
     """Official tensors that follow from the model: checked when read, computed when written.
 
     Args:
-        tensors: By official name, as masks, tables of levels, wavelets. A file may lack them.
+        tensors: By official name, such as masks, tables of levels and wavelets. A file may lack
+            them.
         what: Name in the report.
-        written: Write them on the way back; False where only some layouts have them.
-        tolerance: Largest difference of equal ones, where their last bits depend on the machine.
-        otherwise: What a file with other values is.
+        written: Whether to write them on the way back; False if only some layouts have them.
+        tolerance: Maximum difference of values whose last bits depend on the machine.
+        otherwise: What is true of a file with other values, for the error.
     """
 
     def __init__(
         self,
-        tensors: dict[str, Tensor],
+        tensors: Mapping[str, Tensor],
         what: str,
         written: bool = True,
         tolerance: float | None = None,
         otherwise: str = 'belongs to another model',
     ) -> None:
-        fill = tensors if written else {}
-        super().__init__(tensors.__contains__, 'follows from the config', what, fill)
+        super().__init__(tensors, 'follows from the config', what)
         self.tensors, self.tolerance, self.otherwise = tensors, tolerance, otherwise
+        self.fill = tensors if written else {}
 
     def check(self, name: str, found: object) -> None:
-        """Check that a tensor of the file has the values that follow from the config."""
+        """Raise UserError if a tensor of the file differs from what follows from the config."""
         own = self.tensors[name]
-        # A table of another size is one of another model.
+        # The shape is compared below: a table of another size belongs to another model.
         fault = unfit(found, found if isinstance(found, Tensor) else own)
         if fault:
-            raise UserError(f'The file is no file of this system: {name} is {fault}.')
-        if not self._holds(own, found):
+            raise UserError(f'The file does not belong to this system: {name} is {fault}.')
+        if unfit(found, own) or not self._equal(found, own):
             raise UserError(
                 f'{name} is not the {self.label} of this config: the file {self.otherwise}.'
             )
 
-    def _holds(self, own: Tensor, found: object) -> bool:
-        if not isinstance(found, Tensor) or unfit(found, own):
-            return False
+    def _equal(self, found: Tensor, own: Tensor) -> bool:
         if self.tolerance is None:
             return found.equal(own.to(found.dtype))
-        # A file of half precision has the table in that.
+        # A file in half precision has its tables in half precision too.
         tolerance = max(self.tolerance, torch.finfo(found.dtype).eps)
         return torch.allclose(found.float(), own, rtol=0, atol=tolerance)
-
-
-# What trains a tokenizer, and the tokenizer of a generator, where official files have no place for
-# them.
-UNKEPT = (
-    Lost('discriminator.', 'official files keep none'),
-    Lost('lecam.', 'averages of LeCAM: official files keep none'),
-)
-NO_DISCRIMINATOR, NO_LECAM = UNKEPT
-# A table of any system may be trained with restarts.
-NO_RESTARTS = Lost(
-    lambda name: name.endswith('.steps_unused'),
-    'official files keep none',
-    label='counts of restarts',
-)
-NO_TOKENIZER = Lost('tokenizer.', 'official files keep none', label='tokenizer')
-
-
-def first_link(rules: Sequence[Rule], name: str) -> Link | None:
-    """Return the link of the first rule that covers a name of ours."""
-    return next((link for link in (rule.link(name) for rule in rules) if link), None)

@@ -1,4 +1,4 @@
-"""Show-o's tokenizer, one file with taming's networks around lookup-free codes.
+"""Show-o's tokenizer.
 
 See docs/reference/specification.md, Show-o and Cosmos.
 """
@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from openmagvit2.checkpoint.converters.base import Converter, bit_values
-from openmagvit2.checkpoint.converters.rules import UNKEPT, Derived, Rename, Rule, squeeze
+from openmagvit2.checkpoint.converters.rules import Derived, Rename, Rule, squeeze
 from openmagvit2.checkpoint.converters.taming import CNN
 from openmagvit2.registry import CONVERTERS
 
@@ -21,25 +21,23 @@ PROJECTIONS = (
 
 @CONVERTERS.register_module()
 class ShowO(Converter):
-    """A tokenizer without averages and discriminator, and with a table of its signs."""
+    """The tokenizer: taming's networks with LFQ, and a table of all codes."""
 
     stage = 'tokenizer'
     configs = ('tiny/show_o_32',)
     marks = ('encoder.quant_conv.', 'decoder.post_quant_conv.', 'quantize.power_vals')
 
     def rules(self, model: nn.Module) -> list[Rule]:
-        return [*PROJECTIONS, *CNN, *_table(model), *UNKEPT]
+        return [*PROJECTIONS, *CNN, *_table(model)]
 
     def misfit(self, model: nn.Module) -> str | None:
-        """Return a quantizer that is not binary, or of another order of bits."""
+        """Return a quantizer that is not LFQ, or that orders bits otherwise."""
         order = getattr(model.quantizer, 'bit_order', None)
         return None if order == 'msb' else f'model.quantizer.bit_order={order!r}'
 
 
 def _table(model: nn.Module) -> list[Rule]:
-    """Return the signs of all codes and the values of the bits, the first of which is the
-    highest.
-    """
+    """Return the rules for the table of all codes and the values of bits, the highest first."""
     bits = model.quantizer.num_bits
     if bits > 20:
         return []

@@ -1,10 +1,11 @@
-"""Networks of taming-transformers, which the files of many systems have."""
+"""Rules for the networks of taming-transformers, which many systems share."""
 
-from torch import nn
+from typing import Any
 
+from openmagvit2.checkpoint.converters.base import other_class
 from openmagvit2.checkpoint.converters.rules import Rename, Rule, join_qkv, squeeze
 
-# A middle without attention has two blocks.
+# In a middle without attention, our blocks are numbered from 0.
 CNN = (
     *(
         Rename(f'{part}.mid_block.{i}.', f'{part}.mid.block_{i + 1}.')
@@ -21,14 +22,14 @@ PROJECTIONS = (
     squeeze('quantizer.project_out.weight', 'post_quant_conv.weight'),
     Rename('quantizer.project_out.bias', 'post_quant_conv.bias'),
 )
-# Beginnings of the names of quant_conv, and of its averages.
+# Prefixes of the names of quant_conv and its averages.
 CONVOLUTION = ('quant_conv.', 'model_ema.quant_conv')
 TABLE = (Rename('quantizer.embedding.weight', 'quantize.embedding.weight'), *PROJECTIONS)
 NETWORKS = (*CNN, *TABLE)
 
 
 def gpt_block(ours: str, official: str) -> list[Rule]:
-    """Return rules of a block of minGPT behind a prefix each."""
+    """Return the rules of a block of minGPT with these prefixes."""
     return [
         *join_qkv(f'{ours}attention.', f'{official}attn.'),
         Rename(f'{ours}attention.out.', f'{official}attn.proj.'),
@@ -39,22 +40,18 @@ def gpt_block(ours: str, official: str) -> list[Rule]:
     ]
 
 
-def table_misfit(tokenizer: nn.Module, *, unit: bool) -> str | None:
-    """Return what distinguishes a tokenizer from VQGAN's: a plain table between convolutions with
-    biases.
+def table_misfit(tokenizer: Any, *, unit: bool) -> str | None:
+    """Return how a tokenizer differs from VQGAN's, with a plain table and biases of convolutions.
 
     Args:
-        tokenizer: A tokenizer.
-        unit: Whether the vectors of the table must be of unit length.
+        tokenizer: The tokenizer.
+        unit: Whether the rows of the table must have unit length.
     """
-    parts = dict(tokenizer.named_children())
-    quantizer = parts['quantizer']
-    kinds = [cls.__name__ for cls in type(quantizer).__mro__]
-    if kinds[0] != 'VQ':
-        return f'quantizer {kinds[0]}'
-    if getattr(quantizer, 'l2_norm', None) is not unit:
-        return f'quantizer of {"other" if unit else "unit"} vectors'
-    # MaskGIT's have none.
-    if 'conv_in.bias' not in parts['encoder'].state_dict():
+    if kind := other_class('quantizer', tokenizer.quantizer, 'VQ', exact=True):
+        return kind
+    if tokenizer.quantizer.l2_norm is not unit:
+        return f'quantizer with vectors of {"any" if unit else "unit"} length'
+    # MaskGIT's convolutions have none.
+    if 'conv_in.bias' not in tokenizer.encoder.state_dict():
         return 'encoder without encoder.conv_in.bias'
     return None

@@ -1,13 +1,15 @@
-"""TiTok's tokenizers, and the torch port of MaskGIT's that they start from: bare state dicts.
+"""TiTok's tokenizers.
 
 See docs/reference/specification.md, TiTok.
 """
+
+from typing import Any
 
 from torch import Tensor, nn
 
 from openmagvit2.checkpoint.converters.base import Converter
 from openmagvit2.checkpoint.converters.maskgit_torch import MASKGIT
-from openmagvit2.checkpoint.converters.rules import UNKEPT, Lost, Rename, Rule, Under, squeeze
+from openmagvit2.checkpoint.converters.rules import Lost, Rename, Rule, Under, squeeze
 from openmagvit2.registry import CONVERTERS
 
 BLOCK = (
@@ -22,7 +24,7 @@ BLOCK = (
 
 
 def _vit(part: str) -> list[Rule]:
-    """Return rules of the transformer of encoder or decoder."""
+    """Return the rules of the transformer of the encoder or the decoder."""
     ours, official = f'{part}.vit.blocks.{{i}}.', f'{part}.transformer.{{i}}.'
     return [*(Rename(ours + a, official + b) for a, b in BLOCK), Rename(f'{part}.vit.', f'{part}.')]
 
@@ -38,12 +40,12 @@ PAIR = (
     Rename('decoder.mask_token'),
     *_vit('decoder'),
 )
-# Which tensors the decoder ends with: pixels, logits of codes, or an image of the proxy's.
+# The end of the decoder predicts proxy codes, possibly decoded by the proxy's decoder, or pixels.
 CODES = (
     Rename('decoder.head.ffn.{i}.', 'decoder.ffn.{i}.'),
     Rename('decoder.head.table', 'pixel_quantize.embedding.weight'),
     Under('decoder.head.decoder.', 'pixel_decoder.', MASKGIT),
-    Lost('pixels.tokenizer.', 'the tokenizer whose codes are predicted has a file of its own'),
+    Lost('pixels.tokenizer.', 'has a file of its own'),
 )
 PIXELS = (
     Rename('decoder.head.ffn.', 'decoder.ffn.0.'),
@@ -53,7 +55,7 @@ PIXELS = (
 
 @CONVERTERS.register_module()
 class TiTok(Converter):
-    """Tokenizers of latent tokens, of one stage or two; the first of two stages too."""
+    """Tokenizers of latent tokens, trained in one or two stages; also those of the first stage."""
 
     stage = 'tokenizer'
     configs = ('tiny/titok_32', 'tiny/titok_stage1_32', 'tiny/titok_stage2_32')
@@ -65,23 +67,22 @@ class TiTok(Converter):
 
     def rules(self, model: nn.Module) -> list[Rule]:
         pixels = 'decoder.head.conv_out.weight' in model.state_dict()
-        return [*PAIR, *(PIXELS if pixels else CODES), *UNKEPT]
+        return [*PAIR, *(PIXELS if pixels else CODES)]
 
-    def misfit(self, model: nn.Module) -> str | None:
-        """Return the reshape of the encoder's output, which no tensor shows."""
-        encoder = dict(model.named_children()).get('encoder')
-        legacy = getattr(encoder, 'legacy_reshape', None)
+    def misfit(self, model: Any) -> str | None:
+        """Return the wrong order of the encoder's output, which no tensor shows."""
+        legacy = getattr(model.encoder, 'legacy_reshape', None)
         pixels = 'decoder.head.conv_out.weight' in model.state_dict()
         if legacy is None or legacy != pixels:
             return None
-        return f'encoder.legacy_reshape={legacy}: it belongs to models of two stages, and only them'
+        return f'encoder.legacy_reshape={legacy}, which is True in models of two stages alone'
 
     def unpublished(self, state: dict[str, Tensor]) -> str:
-        """Name files of the first of two stages."""
+        """Return advice about a file of the first of two stages."""
         pixels = ('pixel_', 'decoder.conv_out.')
         if any(name.startswith(pixels) for name in state):
             return ''
         return (
-            'It looks like a file of the first stage, which makes codes instead of pixels: give '
-            'the config of that stage, such as configs/titok/s128_stage1.py.'
+            'It looks like a file of the first stage, which predicts codes instead of pixels: '
+            'give the config of that stage, such as configs/titok/s128_stage1.py.'
         )

@@ -1,4 +1,4 @@
-"""TiTok's generators of masked tokens, bare state dicts without a tokenizer, of two kinds.
+"""TiTok's masked generators.
 
 See docs/reference/specification.md, TiTok.
 """
@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from openmagvit2.checkpoint.converters.base import Converter
 from openmagvit2.checkpoint.converters.rar import shared_table
 from openmagvit2.checkpoint.converters.rules import (
-    NO_TOKENIZER,
     Lost,
     Rename,
     Rule,
@@ -31,7 +30,7 @@ BERT = (
     Rename(f'{OURS}fc2.', f'{LAYER}output.dense.'),
     Rename(f'{OURS}ffn_norm.', f'{LAYER}output.LayerNorm.'),
     Rename('head.classifiers.0.', 'model.lm_head.'),
-    Lost(f'{EMBEDDINGS}position_ids', 'numbers of positions, which some files have'),
+    Lost(f'{EMBEDDINGS}position_ids', 'numbers of positions, in some files'),
 )
 BLOCK = (
     ('norm1.', 'norm1.'),
@@ -60,7 +59,7 @@ UVIT = (
 
 @CONVERTERS.register_module()
 class TiTokMasked(Converter):
-    """Transformers of masked latent tokens, BERT's or U-ViT's; the tokenizer's file is another."""
+    """Transformers like BERT or U-ViT; their tokenizer has a file of its own."""
 
     stage = 'generator'
     configs = ('tiny/titok_ar_32', 'tiny/titok_ar_uvit_32')
@@ -81,4 +80,4 @@ class TiTokMasked(Converter):
     def rules(self, model: nn.Module) -> list[Rule]:
         skips = any(name.startswith('backbone.skips.') for name in model.state_dict())
         own, table = (UVIT, 'embeddings.weight') if skips else (BERT, TABLE)
-        return [NO_TOKENIZER, shared_table(table, model.head.vocab_sizes[0]), *own]
+        return [shared_table(table, model.head.vocab_sizes[0]), *own]

@@ -1,4 +1,4 @@
-"""VAR's files, tokenizer and transformer, each a bare state dict.
+"""VAR's tokenizer and transformers.
 
 See docs/reference/specification.md, VAR.
 """
@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from openmagvit2.checkpoint.converters.base import Converter
 from openmagvit2.checkpoint.converters.rules import (
-    UNKEPT,
     Derived,
     Lost,
     Rename,
@@ -56,7 +55,7 @@ HITS = 'quantize.ema_vocab_hit_SV'
 
 @CONVERTERS.register_module()
 class Var(Converter):
-    """Two files, of tokenizer and transformer; given together, they become one of ours."""
+    """Files of tokenizer and transformer, which may be converted together."""
 
     configs = ('tiny/var_tokenizer_32', 'tiny/var_32')
     marks = (
@@ -70,45 +69,44 @@ class Var(Converter):
         'word_embed.',
         'head_nm.',
     )
-    separate = {
-        'tokenizer': ('encoder.', 'decoder.', 'quantize.', 'quant_conv.', 'post_quant_conv.')
-    }
+    tokenizer = ('encoder.', 'decoder.', 'quantize.', 'quant_conv.', 'post_quant_conv.')
     bare = True
     nested = ('trainer.var_wo_ddp', 'trainer.vae_local')
 
     def detects(self, state: dict[str, Tensor]) -> bool:
-        """See :class:`Converter`.
+        """See :meth:`Converter.detects`.
 
         Raises:
-            UserError: A transformer from before April 2024, which had another attention.
+            UserError: The transformer is from before April 2024 and has another attention.
         """
         found = super().detects(state)
         if 'pos_1LC' in state and not any(name.endswith('scale_mul_1H11') for name in state):
             raise UserError(
-                'The file is of a VAR transformer from before 16 April 2024, whose attention was '
-                'another (it has no scale_mul_1H11): fetch the present file.'
+                'The file is a VAR transformer from before 16 April 2024, with another attention '
+                '(it has no scale_mul_1H11): fetch the present file.'
             )
         return found
 
     def rules(self, model: nn.Module) -> list[Rule]:
         if not is_generator(model):
-            return [*TOKENIZER, *self._lost(model.quantizer)]
-        return [*TRANSFORMER, *self._lost(model.tokenizer.quantizer), *_derived(model)]
+            return [*TOKENIZER, _hits(model.quantizer)]
+        return [*TRANSFORMER, _hits(model.tokenizer.quantizer), *_derived(model)]
 
     def misfit(self, model: nn.Module) -> str | None:
-        """Return a quantizer without the convolutions of a multi-scale one."""
+        """Return a quantizer without the convolutions of VAR's multi-scale quantizer."""
         tokenizer = tokenizer_of(model)
         found = any(name.startswith('quantizer.phi.') for name in tokenizer.state_dict())
         return None if found else 'quantizer without convolutions of scales'
 
-    def _lost(self, quantizer: Any) -> list[Rule]:
-        hits = 'counts of codes in their training, which nothing reads; zero on the way back'
-        zeros = torch.zeros(len(quantizer.scales), quantizer.codebook_sizes[0], device='cpu')
-        return [Lost(HITS, hits, fill={HITS: zeros}), *UNKEPT]
+
+def _hits(quantizer: Any) -> Rule:
+    why = 'counts of codes during training, never read; zero on the way back'
+    zeros = torch.zeros(len(quantizer.scales), quantizer.codebook_sizes[0], device='cpu')
+    return Lost({HITS: zeros}, why, label=HITS)
 
 
 def _derived(model: nn.Module) -> list[Rule]:
-    """Return tables of levels and masks, and the bias of keys, which is zero."""
+    """Return the rules for tables of levels, masks, and the bias of keys, which is zero."""
     backbone = dict(model.named_children())['backbone']
     if not backbone.levels:
         return []

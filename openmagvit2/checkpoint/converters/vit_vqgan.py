@@ -1,7 +1,9 @@
-"""ViT-VQGAN's tokenizers and transformers, Lightning files of thuanz123/enhancing-transformers.
+"""ViT-VQGAN's tokenizers and transformers, files of thuanz123/enhancing-transformers.
 
 See docs/reference/specification.md, ViT-VQGAN.
 """
+
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -54,7 +56,7 @@ GPT_BLOCK = (
 
 @CONVERTERS.register_module()
 class VitVqgan(Converter):
-    """Tokenizers of patches; the discriminator of a file stays behind."""
+    """Tokenizers of patches."""
 
     stage = 'tokenizer'
     configs = ('tiny/vit_vqgan_32',)
@@ -64,28 +66,25 @@ class VitVqgan(Converter):
     def detects(self, state: dict[str, Tensor]) -> bool:
         return 'encoder.to_patch_embedding.0.weight' in state and 'pre_quant.weight' in state
 
-    def rules(self, model: nn.Module) -> list[Rule]:
-        """See :meth:`Converter.rules`."""
-        parts = dict(model.named_children())
+    def rules(self, model: Any) -> list[Rule]:
         tables = {}
         for part, name in (('encoder', 'en'), ('decoder', 'de')):
-            network = parts.get(part)
+            network: Any = model.get_submodule(part)
             positions = getattr(network, 'positions', None)
             if isinstance(positions, Tensor):
-                height, width = (side // parts['encoder'].stride[0] for side in network.image_size)
+                height, width = (side // model.encoder.stride[0] for side in network.image_size)
                 table = sine_positions(height, width, positions.shape[1])
                 tables[f'{part}.{name}_pos_embedding'] = table[None]
         return [
             *RULES,
             Derived(tables, 'table of positions', tolerance=1e-5),
-            Lost('loss.', 'losses and their networks: of the training, not of the model'),
-            Lost('discriminator.', 'official discriminators see other pixels'),
+            Lost('loss.', 'losses and their networks, not part of the model'),
         ]
 
 
 @CONVERTERS.register_module()
 class VitVqganGpt(Converter):
-    """Transformers of the public code's second stage, of which no file was published."""
+    """Transformers of the second stage; no file was published."""
 
     stage = 'generator'
     configs = ('tiny/vit_vqgan_ar_32',)
@@ -98,7 +97,6 @@ class VitVqganGpt(Converter):
     def rules(self, model: nn.Module) -> list[Rule]:
         ours, attention = 'backbone.blocks.{i}.', f'{GPT}attn.'
         return [
-            Lost('tokenizer.', 'has a file of its own', label='tokenizer'),
             Rename('class_embedding.weight', 'transformer.tok_emb_cond.weight'),
             Rename('head.embeddings.0.weight', 'transformer.tok_emb_code.weight'),
             Convert(
@@ -115,6 +113,6 @@ class VitVqganGpt(Converter):
         ]
 
     def misfit(self, model: nn.Module) -> str | None:
-        """Return the mixing that all official transformers have."""
+        """Return the missing mixing over time, which all official transformers have."""
         mixing = 'backbone.blocks.0.attention.mixing.weight' in model.state_dict()
         return None if mixing else 'backbone.time_mixing=False'

@@ -1,4 +1,4 @@
-"""VQGAN's files (taming-transformers) and the first stages of latent diffusion, by Lightning.
+"""VQGAN's tokenizers and transformers, and the first stages of latent diffusion (Lightning).
 
 See docs/reference/specification.md, VQGAN.
 """
@@ -28,8 +28,9 @@ TRANSFORMER = (
 
 @CONVERTERS.register_module()
 class Vqgan(OpenMagvit2):
-    """Tokenizers with a table and 1x1 convolutions around it, and GPT over its rows, whose files
-    contain their tokenizer.
+    """Tokenizers with a table between 1x1 convolutions, and GPT over its rows.
+
+    The file of a transformer contains its tokenizer.
     """
 
     configs = ('tiny/vqgan_32', 'tiny/sd_vq_32', 'tiny/ar_vqgan_32')
@@ -39,7 +40,7 @@ class Vqgan(OpenMagvit2):
         """Return whether there are 1x1 convolutions around a table, or minGPT's positions.
 
         Raises:
-            UserError: It is of a diffusion model, whose first stage has no table.
+            UserError: The file is a diffusion model, whose first stage has no table.
         """
         if any(name.startswith('model.diffusion_model.') for name in state):
             raise UserError(
@@ -52,17 +53,17 @@ class Vqgan(OpenMagvit2):
 
     def rules(self, model: nn.Module) -> list[Rule]:
         if not is_generator(model):
-            discriminator = Rename('discriminator.', 'loss.discriminator.')
+            discriminator = Rename('discriminator.', self.discriminator)
             return [*NETWORKS, discriminator, *DROPPED]
         return [*TRANSFORMER, *_masks(model), *DROPPED]
 
     def misfit(self, model: nn.Module) -> str | None:
-        """Return a quantizer of another kind: other systems have the same names."""
+        """Return a part of another kind, because other systems have the same names."""
         return table_misfit(tokenizer_of(model), unit=False)
 
 
 def _masks(model: Any) -> list[Rule]:
-    """Return the rule of minGPT's causal masks, one for each block."""
+    """Return the rule for minGPT's causal masks, one in each block."""
     state = model.backbone.state_dict()
     table = state.get('position_embedding.weight')
     if table is None:

@@ -1,4 +1,4 @@
-"""WeTok's files: Open-MAGVIT2's layout with grouped codes and any number of sub-tokens.
+"""WeTok's tokenizers and transformers: Open-MAGVIT2's with grouped codes and more sub-tokens.
 
 See docs/reference/specification.md, WeTok.
 """
@@ -13,14 +13,12 @@ from openmagvit2.registry import CONVERTERS
 
 @CONVERTERS.register_module()
 class WeTok(OpenMagvit2):
-    """Tokenizers with several codebooks, and transformers whose embeddings are numbered:
-    ``0_emb``, ``1_emb``, …
-    """
+    """Tokenizers with several codebooks, and transformers with embeddings ``0_emb``, ``1_emb`` …"""
 
     configs = ('tiny/lfq_grouped_32', 'tiny/ar_grouped_32_official')
 
     def detects(self, state: dict[str, Tensor]) -> bool:
-        """Return whether the file may be a tokenizer, or its embeddings are numbered."""
+        """Return whether the file may be a tokenizer, or has numbered embeddings."""
         if any(name.startswith('transformer.') for name in state):
             return 'transformer.0_emb.weight' in state
         return super().detects(state)
@@ -32,9 +30,7 @@ class WeTok(OpenMagvit2):
         return [counted, *TRANSFORMER, *DROPPED]
 
     def misfit(self, model: nn.Module) -> str | None:
-        """Return a head of two sub-tokens, which have names of their own, or convolutions with
-        biases.
-        """
+        """Return a head with two sub-tokens, as in Open-MAGVIT2, or a bias of a convolution."""
         if is_generator(model):
             return 'head of 2 sub-tokens' if len(model.head.vocab_sizes) == 2 else None
         return self.biases(model)

@@ -1,4 +1,4 @@
-"""Every registered converter converts there and back: all tensors, bit for bit."""
+"""Every registered converter converts all tensors in both directions, bit for bit."""
 
 import re
 
@@ -14,7 +14,7 @@ CASES = [(converter, config) for converter in converters() for config in convert
 
 
 def filled(model: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """Other numbers in each tensor of a model."""
+    """Return other values for each tensor of a model."""
     generator = torch.Generator().manual_seed(0)
     return {
         name: torch.rand(x.shape, generator=generator) if x.is_floating_point() else x + 1
@@ -38,7 +38,7 @@ def test_there_and_back(converter, config):
     assert not is_ours(dict(state_dict=official), model) and not is_official(ours)
     assert type(choose(model, official)) is type(converter)
     again, _ = to_ours(official, model)
-    # What only ours has: parts that official files keep elsewhere or not at all.
+    # Leave out parts that official files do not have.
     lost = converter.lost(model)
     kept = {name for name in ours if not any(rule.covers(name) for rule in lost)}
     assert again['state_dict'].keys() == kept
@@ -94,7 +94,7 @@ def test_averages_alone_lack_the_raw_weights(config):
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize('converter', converters(), ids=lambda c: type(c).__name__)
 def test_files_of_half_precision(converter, dtype):
-    """Tables that follow from the config are in the file's precision too."""
+    """Tables that follow from the config have the precision of the file."""
     model = init_model(converter.configs[0])
     ours = filled(model)
     official = to_official(dict(state_dict=ours), model, converter=converter)[0]['state_dict']
@@ -130,7 +130,7 @@ def test_no_tensor_is_passed_over(converter, config):
 
 
 def test_tables_of_all_depths_must_be_one():
-    """RQ's files have the table once for each depth, with a last row of zeros."""
+    """RQ's files repeat the table for each depth, with a last row of zeros."""
     model = init_model('tiny/rq_32')
     official = to_official(dict(state_dict=filled(model)), model)[0]['state_dict']
     name = 'quantizer.codebooks.1.weight'
@@ -138,5 +138,5 @@ def test_tables_of_all_depths_must_be_one():
     with pytest.raises(UserError, match=f'{name} differs from quantizer.codebooks.0.weight'):
         to_ours(official | {name: official[name] + 1}, model)
     more = {name: x + 1 for name, x in official.items() if re.match(r'.*codebooks.*weight', name)}
-    with pytest.raises(UserError, match='0.weight: the last 1 rows must be zero'):
+    with pytest.raises(UserError, match='0.weight: the last row must be zero'):
         to_ours(official | more, model)

@@ -1,4 +1,4 @@
-"""Published networks at full size on the meta device: numbers of tensors and of parameters."""
+"""Numbers of tensors and parameters of published networks, on the meta device."""
 
 import re
 
@@ -7,8 +7,8 @@ import pytest
 from openmagvit2.apis import init_model
 from openmagvit2.checkpoint import to_official, to_ours
 from openmagvit2.checkpoint.converters import choose
-from openmagvit2.checkpoint.ledger import Misfit
 from openmagvit2.checkpoint.stages import is_generator
+from openmagvit2.checkpoint.transfer import Misfit
 from openmagvit2.workflows.resembling import advice
 
 VAE = {
@@ -106,7 +106,7 @@ def test_as_published(config, options, parameters, tensors):
         ('sd_vq/vq_f8_256_n256', 354 - 33),
         ('sd_vq/vq_f4_256', 260 - 33),
         ('sd_vq/vq_f4_256_noattn', 240 - 33),
-        # A training's file.
+        # As training writes them, with a discriminator.
         ('llamagen/vq_16', 344 + 22),
         ('llamagen/vq_8', 300 + 22),
     ],

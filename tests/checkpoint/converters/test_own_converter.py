@@ -1,4 +1,4 @@
-"""A user's own converter: the one that docs/guides/checkpoints.md shows."""
+"""A user's converter: the example in docs/guides/checkpoints.md."""
 
 import textwrap
 from pathlib import Path
@@ -23,7 +23,7 @@ OPTIONS = {
 
 @pytest.fixture
 def own():
-    """The class of the guide, registered for one test."""
+    """Register the class of the guide for one test."""
     text = GUIDE.read_text()
     start = text.index('    from openmagvit2.checkpoint.converters import Converter')
     code = text[start : text.index('\nA rule maps one of our names')]

@@ -1,4 +1,4 @@
-"""Each conversion rule in both directions, on numbers that distinguish rows and axes."""
+"""Each rule converts in both directions; the values distinguish rows and axes."""
 
 import pytest
 import torch
@@ -65,7 +65,7 @@ def test_there_and_back(rule, name, official, theirs, ours):
     assert rule.link('another') is None
     assert all(a.equal(b) for a, b in zip(link.to_ours(theirs), ours, strict=True))
     assert all(a.equal(b) for a, b in zip(link.to_official(ours), theirs, strict=True))
-    # Shapes of a file are checked on the meta device.
+    # The shapes of a file are checked on the meta device.
     shapes = [x.shape for x in link.to_official([x.to('meta') for x in ours])]
     assert shapes == [x.shape for x in theirs]
 

@@ -104,7 +104,7 @@ def test_wrong_numbers_are_one_sentence(model):
 
 @pytest.mark.parametrize('size', [0, -1, 1.5, None, True])
 def test_wrong_sets_are_one_sentence(model, size):
-    with pytest.raises(ValueError, match='batch_size must be a whole number from 1, got'):
+    with pytest.raises(ValueError, match='batch_size must be a positive integer, got'):
         Generator(model).sample_pairs([(1, 0)], batch_size=size)
     with pytest.raises(ValueError, match='pairs must have at least one label'):
         Generator(model).sample_pairs([])

@@ -1,4 +1,4 @@
-"""What becomes of each tensor of a file that is converted: none is dropped silently."""
+"""Transfer the tensors of a file to new names: none is dropped silently."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -18,12 +18,12 @@ OPTIONAL = ('discriminator.', 'tokenizer.')
 
 @dataclass
 class Report:
-    """The tensors of a file and what was done with them: (group, number, action)."""
+    """Groups of tensors and what was done with them: rows of (group, number, action)."""
 
     rows: list[tuple[str, int, str]] = field(default_factory=list)
 
     def add(self, group: str, count: int, action: str) -> None:
-        """Add a row; empty groups have none."""
+        """Add a row for a group that is not empty."""
         if count:
             self.rows.append((group, count, action))
 
@@ -35,33 +35,33 @@ class Report:
 
 
 class Misfit(UserError):
-    """A file of a system that is of another config.
+    """A file that belongs to another config.
 
     Args:
-        problem: What does not fit, a sentence.
-        converter: Converter of the system.
+        problem: A sentence that says what does not fit.
+        converter: The converter that was chosen for the file.
         state: All tensors of the file.
     """
 
     def __init__(self, problem: str, converter: Converter, state: dict[str, Tensor]) -> None:
         super().__init__(
-            f'{problem} Give the config that belongs to it; --list shows those of the official '
-            f'files.'
+            f'{problem} Give the config that belongs to it; --list shows the configs of the '
+            f'official files.'
         )
         self.problem, self.converter, self.state = problem, converter, state
 
 
-class Ledger:
-    """The tensors of a file, each of which is taken, is dropped for a reason, or is an error.
+class Transfer:
+    """The tensors of a file on their way: each is converted, dropped for a reason, or an error.
 
     Args:
-        converter: Knows the names of the system.
-        model: What the config builds.
+        converter: Converter of the system.
+        model: The model that the config builds.
         state: All tensors of the file.
-        spill: Takes the tensors that are computed; in memory by default.
+        spill: Stores computed tensors in a file; by default they stay in memory.
 
     Attributes:
-        left: Tensors of which nothing is decided yet.
+        remaining: Tensors that are neither converted nor dropped yet.
         report: What was done so far.
     """
 
@@ -73,31 +73,28 @@ class Ledger:
         spill: Spill | None = None,
     ) -> None:
         self.converter, self.model, self.state, self.spill = converter, model, state, spill
-        self.left = dict(state)
+        self.remaining = dict(state)
         self.report = Report()
 
     def take(self, links: Sequence[Link], what: str) -> dict[str, Tensor]:
-        """Convert tensors that are left to ours, but those of an optional part that is absent.
+        """Convert tensors and return them by our names.
 
         Args:
-            links: Which tensors become which.
+            links: Links of all tensors of the model; those of optional parts may be missing.
             what: Kind of the weights, for the report: 'raw' or 'averages'.
 
-        Returns:
-            Tensors by our names.
-
         Raises:
-            UserError: One is missing or misshaped.
+            UserError: A tensor is missing or misshaped.
         """
-        there = [link for link in links if any(name in self.left for name in link.official)]
-        absent = tuple(p for p in OPTIONAL if not any(link.ours[0].startswith(p) for link in there))
+        found = [link for link in links if any(name in self.remaining for name in link.official)]
+        absent = tuple(p for p in OPTIONAL if not any(link.ours[0].startswith(p) for link in found))
         present = [link for link in links if not link.ours[0].startswith(absent)]
         self._check(present, what)
         taken: dict[str, Tensor] = {}
         for link in present:
-            tensors = [self.left.pop(name) for name in link.official]
+            tensors = [self.remaining.pop(name) for name in link.official]
             taken.update(zip(link.ours, changed(link.to_ours, tensors, self.spill), strict=True))
-        for group, count in _groups(taken, 'tokenizer.').items():
+        for group, count in _groups(taken).items():
             self.report.add(group, count, f'taken, {what}')
         for part in absent:
             count = sum(name.startswith(part) for link in links for name in link.ours)
@@ -109,56 +106,61 @@ class Ledger:
         for link in links:
             expected = link.to_official([own[name].detach().to('meta') for name in link.ours])
             for name, tensor in zip(link.official, expected, strict=True):
-                absent = name not in self.left
-                fault = 'missing' if absent else unfit(self.left[name], tensor)
+                missing = name not in self.remaining
+                fault = 'missing' if missing else unfit(self.remaining[name], tensor)
                 wrong += [f'{name} is {fault}'] if fault else []
         if wrong:
             kind = 'raw weights' if what == 'raw' else what
             problem = f'The file does not fit this config ({kind}): {few(wrong)}.'
             raise Misfit(problem, self.converter, self.state)
 
-    def account(self) -> None:
-        """Drop the tensors that are left, and report why.
+    def drop_remaining(self) -> None:
+        """Drop all other tensors and report why.
 
         Raises:
-            UserError: Some belong to a network, which the config does not have.
+            UserError: A network in the file has tensors that the config does not have.
         """
         for lost in self.converter.lost(self.model):
-            names = [name for name in self.left if lost.covers(name)]
+            names = [name for name in self.remaining if lost.covers(name)]
             for name in names:
-                lost.check(name, self.left[name])
-            self._drop(lost.label, names, f'dropped: {lost.why}')
-        self._drop_training()
-        foreign = [name for name in self.left if name.startswith(self.converter.weights)]
+                lost.check(name, self.remaining[name])
+            self._drop(lost.label, names, lost.why)
+        self._drop_discriminator()
+        foreign = [name for name in self.remaining if name.startswith(self.converter.weights)]
         if foreign:
             problem = f'The file has tensors that this config does not: {few(foreign)}.'
             raise Misfit(problem, self.converter, self.state)
-        for group, count in _groups(self.left, 'loss.').items():
+        for group, count in _groups(self.remaining).items():
             self.report.add(group, count, 'dropped: not part of the model')
 
-    def _drop_training(self) -> None:
-        """Drop the discriminator, with its averages, where the config or the file has none."""
-        configured = 'discriminator' in dict(self.model.named_children())
-        only, averages = self.converter.training_only, self.converter.averages or ()
-        raw = [name for name in self.state if not name.startswith(averages)]
-        if configured and any(name.startswith(only) for name in raw):
+    def _drop_discriminator(self) -> None:
+        """Drop a discriminator and its averages if the config or the file has no discriminator."""
+        official = self.converter.discriminator
+        if official is None:
             return
-        why = f'dropped: {"the file" if configured else "the config"} has no discriminator'
-        for prefix in only:
-            self._drop(prefix, [name for name in self.left if name.startswith(prefix)], why)
+        prefixes = ['discriminator.', official]
+        configured = 'discriminator' in dict(self.model.named_children())
+        if configured and any(name.startswith(tuple(prefixes)) for name in self.state):
+            return
+        if self.converter.averages:
+            prefixes.append(self.converter.average(official))
+        why = f'{"the file" if configured else "the config"} has no discriminator'
+        for prefix in prefixes:
+            self._drop(prefix, [name for name in self.remaining if name.startswith(prefix)], why)
 
-    def _drop(self, group: str, names: Sequence[str], action: str) -> None:
-        self.report.add(group.rstrip('.'), len(names), action)
+    def _drop(self, group: str, names: Sequence[str], why: str) -> None:
+        self.report.add(group.rstrip('.'), len(names), f'dropped: {why}')
         for name in names:
-            del self.left[name]
+            del self.remaining[name]
 
 
 def changed(change: Change, tensors: list[Tensor], spill: Spill | None) -> list[Tensor]:
-    """Apply one side of a link."""
+    """Convert tensors with one function of a link; store computed ones in ``spill``."""
     found = change(tensors)
     return found if spill is None else spill.keep(found, tensors)
 
 
-def _groups(names: Iterable[str], deep: str) -> Counter[str]:
-    """Count names by their first part, or by the first two if they begin with ``deep``."""
+def _groups(names: Iterable[str]) -> Counter[str]:
+    """Count names by their first part, by the first two in our tokenizers and official losses."""
+    deep = ('tokenizer.', 'loss.')
     return Counter('.'.join(n.split('.')[: 2 if n.startswith(deep) else 1]) for n in names)
