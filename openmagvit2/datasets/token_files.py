@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from openmagvit2.errors import UserError
-from openmagvit2.io import map_array, usable
+from openmagvit2.io import map_array, usable, write_text
 
 HEADER, TOKENS, LABELS = 'header.json', 'tokens.bin', 'labels.npy'
 # Version of the format of the header and the files beside it.
@@ -54,6 +54,27 @@ def read_header(folder: Path) -> dict:
         )
     _check_header(path, header)
     return header
+
+
+def read_finished(folder: Path) -> dict:
+    """Read the header of a finished token cache, and check the sizes of its files.
+
+    Raises:
+        UserError: The cache is not finished, or a file is missing, damaged or of another size.
+    """
+    header = read_header(folder)
+    if not header['finished']:
+        raise UserError(
+            f'TokenCache: {folder} is not finished; run tools/tokenize_dataset.py again with the '
+            f'same arguments.'
+        )
+    check_sizes(folder, header)
+    return header
+
+
+def write_header(folder: Path, header: dict) -> None:
+    """Write the header of a token cache."""
+    write_text(folder / HEADER, json.dumps(header, indent=2, default=str) + '\n')
 
 
 def _check_header(path: Path, header: dict) -> None:

@@ -16,10 +16,9 @@ from openmagvit2.datasets.labels import Labelled
 from openmagvit2.datasets.token_files import (
     TOKENS,
     beyond,
-    check_sizes,
     codebooks,
     open_tokens,
-    read_header,
+    read_finished,
     read_labels,
 )
 from openmagvit2.errors import UserError
@@ -44,13 +43,7 @@ class TokenCache(Labelled, Dataset):
 
     def __init__(self, *, data_root: str, seed: int = 0, check_images: bool = True) -> None:
         self.folder, self.seed, self.check_images = Path(data_root), seed, check_images
-        self.header = read_header(self.folder)
-        if not self.header['finished']:
-            raise UserError(
-                f'TokenCache: {data_root} is not finished; start tools/tokenize_dataset.py again '
-                f'with the same arguments.'
-            )
-        check_sizes(self.folder, self.header)
+        self.header = read_finished(self.folder)
         self.labels, self.classes = read_labels(self.folder, self.header), self.header['classes']
         self.codebooks = codebooks(self.header)
         # Opened by each loader worker for itself.

@@ -1,6 +1,5 @@
 """The folder of a token cache while it is written, block by block."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from openmagvit2.datasets.token_files import (
     check_sizes,
     read_header,
     token_bytes,
+    write_header,
 )
 from openmagvit2.errors import UserError
 from openmagvit2.io import (
@@ -58,7 +58,7 @@ class TokenFolder:
         if not old['finished']:
             return False
         if old.get('listing') != self.header['listing']:
-            self._write_header(old | dict(listing=self.header['listing']))
+            write_header(self.path, old | dict(listing=self.header['listing']))
         # A kill may have come between the end and the clearing up.
         self._remove_marks()
         return True
@@ -72,7 +72,7 @@ class TokenFolder:
         with write_atomically(self.path / LABELS) as file:
             np.save(file, np.zeros(self.header['num_images'], np.int64))
         # Last, since it says that the others are there.
-        self._write_header(self.header)
+        write_header(self.path, self.header)
 
     def _compare(self, old: dict) -> None:
         known = {key: value for key, value in old.items() if key not in NOT_COMPARED}
@@ -112,12 +112,9 @@ class TokenFolder:
     def finish(self) -> dict:
         """Write the finished header and only then remove the marks; return the header."""
         header = self.header | dict(finished=True)
-        self._write_header(header)
+        write_header(self.path, header)
         self._remove_marks()
         return header
-
-    def _write_header(self, header: dict) -> None:
-        write_text(self.path / HEADER, json.dumps(header, indent=2, default=str) + '\n')
 
     def _mark(self, number: int) -> Path:
         return self.path / f'.block-{number:06d}'
