@@ -92,7 +92,7 @@ def main() -> None:
     from openmagvit2.config.annotations import check_options
     from openmagvit2.io import usable_text
     from openmagvit2.registry import FEATURES
-    from openmagvit2.workflows.compare import compare_sets
+    from openmagvit2.workflows.compare import Generated, compare_sets
 
     sets = (args.samples, args.reference, args.config or args.samples)
     if args.out and not usable_text(args.out).absolute().parent.is_dir():
@@ -102,20 +102,22 @@ def main() -> None:
     if args.out and Path(args.out).resolve() in map(Path.resolve, map(Path, sets)):
         raise UserError(f'--out {args.out}: this is a set that is read; name another file.')
     check_options('--rejection', args.rejection, FEATURES.find('TimmFeatures'))
+    samples: str | Generated = args.samples
+    if args.config:
+        drawn = args.labels == 'random'
+        images = (args.num_per_class, args.seed, drawn, args.rejection)
+        samples = Generated(args.config, args.samples, *images)
+    elif args.labels != 'all' or args.rejection:
+        raise UserError('--labels and --rejection need --config: a set of images is not sampled.')
     result = compare_sets(
-        args.samples,
+        samples,
         args.reference,
         metrics=tuple(args.metrics.split(',')) if args.metrics else None,
         features=dict(type=args.features, **args.features_options),
         batch_size=args.batch_size,
         device=args.device,
         skip_broken=args.skip_broken,
-        config=args.config,
-        num_per_class=args.num_per_class,
-        seed=args.seed,
         background=args.background,
-        drawn=args.labels == 'random',
-        rejection=args.rejection,
     )
     # Write before printing: a failing terminal must not lose the result.
     try:

@@ -49,6 +49,7 @@ def test_mistakes_end_before_an_image_is_read(run, tmp_path):
         ([samples, tmp_path / 'both.npz'], 'arr_0 must be uint8'),
         ([samples, samples, '--metrics', 'fid'], '--metrics fid: choose from fd, is'),
         ([samples, samples, '--batch-size', 0], 'must be at least 1'),
+        ([samples, samples, '--labels', 'random'], '--labels and --rejection need --config'),
         ([samples, samples, '--device', 'nothing'], '--device nothing'),
         ([samples, samples, '--features', 'Inception'], 'No `Inception` in the features slot'),
         ([samples, samples, '--features-options', 'weight=x'], '--features-options: '),

@@ -17,7 +17,7 @@ from openmagvit2.evaluation.features import TimmFeatures
 from openmagvit2.evaluation.metrics import SampleInceptionScore
 from openmagvit2.models.generators import AutoregressiveGenerator
 from openmagvit2.registry import FEATURES, METRICS, MODELS
-from openmagvit2.workflows.compare import compare_sets
+from openmagvit2.workflows.compare import Generated, compare_sets
 from openmagvit2.workflows.test import test as measure
 
 # 16 tokens an image.
@@ -81,15 +81,9 @@ def configured(folder, generator='AutoregressiveGenerator'):
 
 def test_columns(files, capfd):
     values = measure(configured(files), str(files / 'model.pth'), str(files / 'work'))
-    expected = compare_sets(
-        files / 'model.pth',
-        files / 'reference.npz',
-        features=features(files),
-        batch_size=7,
-        config=files / 'ar_16.py',
-        num_per_class=2,
-        seed=3,
-    ).values
+    sampled = Generated(files / 'ar_16.py', files / 'model.pth', num_per_class=2, seed=3)
+    settings = dict(features=features(files), batch_size=7)
+    expected = compare_sets(sampled, files / 'reference.npz', **settings).values
     assert values == pytest.approx(expected, rel=1e-6) and len(values) == 5
     assert '20 samples in 1 process(es): the first batch took' in capfd.readouterr().out
     record = json.loads((files / 'work' / 'metrics.json').read_text())
@@ -108,16 +102,15 @@ def test_rejection_and_drawn_labels_measure_the_same_in_both_tools(files):
     config.test_cfg = dict(type='GenerationLoop', num_per_class=1, labels='random', seed=3)
     config.eval_rejection = rejection
     values = measure(config, str(files / 'model.pth'), str(files / 'work'))
-    expected = compare_sets(
+    sampled = Generated(
+        files / 'ar_16.py',
         files / 'model.pth',
-        reference,
-        features=network,
-        config=files / 'ar_16.py',
         num_per_class=1,
         seed=3,
         drawn=True,
         rejection=rejection,
     )
+    expected = compare_sets(sampled, reference, features=network)
     assert values['fd_pixel_classifier'] == pytest.approx(
         expected.values['fd_pixel_classifier'], rel=1e-6
     )
