@@ -21,7 +21,7 @@ from openmagvit2.engine.checks import check_schedulers
 from openmagvit2.engine.numerics import set_numerics
 from openmagvit2.engine.run_folder import default_folder
 from openmagvit2.errors import UserError
-from openmagvit2.evaluation.metrics.base import MeanMetric
+from openmagvit2.evaluation.metrics.base import StreamingMetric
 from openmagvit2.io import make_folder
 from openmagvit2.protocols import Preparing
 from openmagvit2.registry import METRICS
@@ -172,15 +172,15 @@ def count_once(config: Config) -> None:
 
 def prepare(evaluators: ConfigDict | Sequence[ConfigDict]) -> list[BaseMetric]:
     """Build evaluators and load their networks, so that missing weights fail before any image."""
-    metrics = [METRICS.build(evaluator.to_dict()) for evaluator in listed(evaluators)]
     settings = [evaluator.to_dict() for evaluator in listed(evaluators)]
-    names = [
-        m.name if isinstance(m, MeanMetric) else s for m, s in zip(metrics, settings, strict=True)
-    ]
-    for name, setting in zip(names, settings, strict=True):
-        # mmengine finds out at the end.
-        if names.count(name) > 1:
+    metrics = [METRICS.build(setting) for setting in settings]
+    # mmengine notices two metrics of one name only at the end.
+    names: list[str | dict] = []
+    for metric, setting in zip(metrics, settings, strict=True):
+        name = metric.name if isinstance(metric, StreamingMetric) else ''
+        if (name or setting) in names:
             raise UserError(f'{setting["type"]} would be measured twice; remove one of the two.')
+        names.append(name or setting)
     for metric in metrics:
         if isinstance(metric, Preparing):
             metric.prepare()

@@ -2,12 +2,12 @@
 
 from torch import Tensor
 
-from openmagvit2.evaluation.metrics.base import MeanMetric
+from openmagvit2.evaluation.metrics.base import StreamingMetric
 from openmagvit2.registry import METRICS
 
 
 @METRICS.register_module()
-class NegativeLogLikelihood(MeanMetric):
+class NegativeLogLikelihood(StreamingMetric):
     """``nll``: mean nats per image, summed over its tokens and sub-tokens, given its class;
     comparable for one tokenizer only.
     """

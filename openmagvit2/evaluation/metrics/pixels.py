@@ -8,7 +8,7 @@ from torch import Tensor
 
 from openmagvit2.dtypes import as_double
 from openmagvit2.errors import check_choice
-from openmagvit2.evaluation.metrics.base import MeanMetric
+from openmagvit2.evaluation.metrics.base import StreamingMetric
 from openmagvit2.evaluation.names import PROTOCOLS
 from openmagvit2.evaluation.pixel_errors import psnr, ssim, to_unit
 from openmagvit2.registry import METRICS
@@ -23,7 +23,7 @@ def official_original(image: Tensor) -> Tensor:
     return (((as_double(image) + 1) * 127.5).round() / 127.5 - 1).float()
 
 
-class _PixelMetric(MeanMetric):
+class _PixelMetric(StreamingMetric):
     """Mean over images of a function of image and reconstruction.
 
     Args:
