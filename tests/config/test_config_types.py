@@ -44,7 +44,7 @@ def test_a_value_is_of_a_type(hint, right, wrong):
 
 def test_types_in_words():
     assert spoken(int | Sequence[int] | None) == (
-        'a whole number from 0 or a list, each a whole number from 0 or None'
+        'a non-negative integer or a list, each a non-negative integer or None'
     )
     assert spoken(Mapping[str, dict | None] | None) == 'a dict or None'
 
@@ -85,7 +85,7 @@ def test_arguments_of_base_classes_and_of_other_packages():
         ('ar_32', 'model.tokenizer.quantizer', 5, 'must be a dict of the quantizer slot, got 5'),
         ('ar_32', 'model.backbone', 5, 'must be a dict of the backbone slot, got 5'),
         ('ar_32', 'model.conditioner.num_classes', 'ten', 'must be a whole number from'),
-        ('ar_32', 'val_dataloader.dataset.num_images', 'all', 'a whole number from 0 or'),
+        ('ar_32', 'val_dataloader.dataset.num_images', 'all', 'a non-negative integer or'),
     ],
 )
 def test_a_value_of_another_type_is_one_sentence_with_its_key(config, key, value, message):
