@@ -116,7 +116,7 @@ def test_list_file(imagenet):
     assert [path.name for path, _ in data.samples[1:3]] == ['0.png', 'a name.png']
     listing.write_text('val/n01/1.png\n' + ''.join(f'train/{i}.png\n' for i in range(5)))
     message = (
-        r'names 5 files that do not exist \(line 2: .*0.png, line 3: .*1.png, line 4: '
+        r'lists 5 files that do not exist \(line 2: .*0.png, line 3: .*1.png, line 4: '
         r'.*2.png, …\)'
     )
     with pytest.raises(ValueError, match=message):
@@ -155,8 +155,8 @@ def test_lists_of_every_editor(tmp_path, content, labels):
         ('a.png\nä.png\n'.encode('latin-1'), 'list.txt, line 2: this is not UTF-8; save'),
         ('a.png\nb.png\n'.encode('utf-16'), 'list.txt, line 1: this is not UTF-8; save'),
         ('a.png\nb.png\n'.encode('utf-16-be'), 'list.txt, line 1: this is not UTF-8; save'),
-        (b'a.png 0\nb.png 9223372036854775808\n', 'list.txt, line 2: 92.*08 is no class'),
-        (b' \n', 'list.txt names no image'),
+        (b'a.png 0\nb.png 9223372036854775808\n', 'list.txt, line 2: 92.*08 is not a class'),
+        (b' \n', 'list.txt lists no image'),
     ],
 )
 def test_mistakes_in_lists(tmp_path, content, message):
@@ -279,7 +279,7 @@ def test_external_files(tmp_path):
         (
             idx(np.zeros((2, 28, 28), np.uint8))[:-1],
             b'',
-            'train-images-idx3-ubyte announces 1568 bytes and holds 1567',
+            'train-images-idx3-ubyte should contain 1568 bytes of data, but contains 1567',
         ),
         (idx(np.zeros((2, 28, 28), np.uint8))[:9], b'', 'is not an idx file of bytes with 3 axes'),
         (idx(np.zeros((2, 32, 32), np.uint8)), b'', r'images of \[32, 32\] pixels'),
@@ -293,7 +293,11 @@ def test_external_files(tmp_path):
             idx(np.zeros((2, 28, 28), np.uint8)),
             'train-labels-idx1-ubyte is not an idx file',
         ),
-        (idx(np.zeros((2, 28, 28), np.uint8)), idx(np.array([0, 12], np.uint8)), 'has a label 12'),
+        (
+            idx(np.zeros((2, 28, 28), np.uint8)),
+            idx(np.array([0, 12], np.uint8)),
+            'has the label 12',
+        ),
     ],
 )
 def test_wrong_external_files(tmp_path, images, labels, text):

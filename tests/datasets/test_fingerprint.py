@@ -64,7 +64,7 @@ def test_images_that_have_changed_are_not_trained_on(tmp_path, generator, said):
     assert not said
     shutil.rmtree(tmp_path / 'photos')
     check(cache, generator)
-    assert len(said) == 1 and f'is not known: Folder {tmp_path / "photos"} does not' in said[0]
+    assert len(said) == 1 and f'have changed: Folder {tmp_path / "photos"} does not' in said[0]
 
 
 def test_unreadable_images_are_part_of_the_fingerprint(tmp_path, generator, said):
@@ -96,7 +96,7 @@ def test_caches_of_before(tmp_path, generator, said):
     content['recipe']['dataset']['on_error'] = 'skip'
     header.write_text(json.dumps(content))
     check(header.parent, generator)
-    assert len(said) == 1 and 'the cache does not say what they were like' in said[0]
+    assert len(said) == 1 and 'the cache has no fingerprint of them' in said[0]
 
 
 @pytest.mark.parametrize(

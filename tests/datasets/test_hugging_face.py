@@ -80,7 +80,7 @@ def test_images_and_classes_of_the_package(tmp_path):
 def test_mistakes(folder, tmp_path, monkeypatch):
     for options, text in (
         (dict(path=str(folder / 'nothing')), 'there is no parquet file; correct `path`'),
-        (dict(path=str(folder), image='picture'), "no column 'picture' but image, label"),
+        (dict(path=str(folder), image='picture'), "no column 'picture', but image, label"),
     ):
         for kind in (HFDataset, HFStream):
             with pytest.raises(ValueError, match=text):
@@ -109,9 +109,9 @@ def test_mistakes(folder, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ('labels', 'told'),
     [
-        (['0', 'a'], "row 0 of .* holds '0' instead of a whole number"),
-        ([0.5, 1.5], 'row 0 of .* holds 0.5 instead of a whole number'),
-        (pa.array([0, 1], pa.timestamp('s')), 'row 0 of .*datetime.* instead of a whole number'),
+        (['0', 'a'], "row 0 of .* holds '0' instead of an integer"),
+        ([0.5, 1.5], 'row 0 of .* holds 0.5 instead of an integer'),
+        (pa.array([0, 1], pa.timestamp('s')), 'row 0 of .*datetime.* instead of an integer'),
         (pa.array([0, 2**63], pa.uint64()), 'row 1 of .* holds 9223372036854775808 instead of'),
     ],
 )

@@ -77,7 +77,7 @@ def test_readers_share_the_shards_out(folder, monkeypatch):
         parts.append(set(values(TarShards(urls=str(folder), resampled=False, shuffle=1), 10)))
     assert not parts[0] & parts[1] and sorted(parts[0] | parts[1]) == EVERYTHING
     as_rank(monkeypatch, 0, 5)
-    with pytest.raises(ValueError, match='4 shards cannot be shared out to 5 readers'):
+    with pytest.raises(ValueError, match='4 shards cannot be distributed over 5 readers'):
         values(TarShards(urls=str(folder), resampled=False), 1)
 
 
@@ -145,7 +145,7 @@ def test_shard_without_a_key(folder, monkeypatch):
     logged = []
     monkeypatch.setattr(module, 'print_log', lambda text, logger, level: logged.append(text))
     with pytest.raises(
-        ValueError, match=r'\d.tar has no sample with an ending of webp; correct `keys`'
+        ValueError, match=r'\d.tar has no sample with an extension of webp; correct `keys`'
     ):
         values(TarShards(urls=str(folder), keys=('webp',)), 1)
     assert not logged
@@ -157,7 +157,7 @@ def test_shard_without_a_key(folder, monkeypatch):
     ]
     assert len(logged) == 1
     assert (
-        'some.tar: a and 1 more there cannot be read (no ending of png); 2 so far in reader 0'
+        'some.tar: a and 1 more there cannot be read (no extension of png); 2 so far in reader 0'
         in logged[0]
     )
 
@@ -199,7 +199,7 @@ def test_nothing_readable_is_an_error_not_an_endless_loop(folder, monkeypatch):
     monkeypatch.setattr(streams, 'MAX_UNREADABLE', 20)
     write(folder / 'bad.tar', {f'{i}.png': b'bad' for i in range(7)})
     with pytest.raises(
-        ValueError, match='the last 20 samples could not be read, as .*bad.tar: 5; correct'
+        ValueError, match='the last 20 samples could not be read, such as .*bad.tar: 5; correct'
     ):
         values(TarShards(urls=[str(folder / 'bad.tar')], shuffle=1), 1)
     (folder / 'none.tar').write_bytes(b'<html>' * 1000)
@@ -263,7 +263,7 @@ def test_training_from_shards(folder, tmp_path):
     assert read_checkpoint(tmp_path / 'run' / 'iter_5.pth')['meta']['iter'] == 5
     wrong = options | {'train_dataloader.sampler': dict(type='ResumableInfiniteSampler')}
     with pytest.raises(
-        ValueError, match='endless stream: a training needs train_dataloader.sampler=None'
+        ValueError, match='endless stream: training on it needs train_dataloader.sampler=None'
     ):
         train(load_config(CONFIG, wrong), str(tmp_path / 'other'))
     options |= {

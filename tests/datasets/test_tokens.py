@@ -151,8 +151,8 @@ def test_streams_have_no_tokens(checkpoint, tmp_path):
         pass
     shards = dict(_delete_=True, type='TarShards', urls=str(tmp_path))
     message = (
-        'train_dataloader.dataset: tokens need images that can be read by number; '
-        'TarShards has none'
+        'train_dataloader.dataset: tokenizing needs images that can be read by index, '
+        'which TarShards does not have'
     )
     with pytest.raises(ValueError, match=message):
         tokenize(
