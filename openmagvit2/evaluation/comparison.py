@@ -1,9 +1,10 @@
 """Comparison of a generated set with a reference: metrics and their record.
 
-The metrics are torch-fidelity's with the definitions of the ADM evaluator: generated set first,
-precision and recall with the 3rd neighbour, the Inception score in consecutive splits of 5,000, and
-the Fréchet distance to the statistics in the reference file if it has any. In ADM's files these are
-of the whole training set; their 10,000 images are used for precision and recall only.
+The metrics are torch-fidelity's, with the definitions of the ADM evaluator: generated set first,
+precision and recall with the 3rd nearest neighbor, the Inception score in consecutive splits of
+5,000, and the Fréchet distance to the statistics in the reference file if it has any. In ADM's
+files, the statistics cover the whole training set, and the 10,000 images are used only for
+precision and recall.
 """
 
 from dataclasses import dataclass, field
@@ -40,10 +41,10 @@ class Result:
 
 
 def choose_metrics(names: tuple[str, ...] | None, reference: Reference) -> tuple[str, ...]:
-    """Check names against the reference; by default all that it allows, except KID.
+    """Return the metrics to compute: ``names``, by default all that the reference allows but KID.
 
     Raises:
-        UserError: An unknown name, or one that needs images of a reference that has none.
+        UserError: A name is unknown, or needs images that the reference does not have.
     """
     if names is None:
         return ('fd', 'is', 'precision_recall') if reference.images else ('fd', 'is')
@@ -52,8 +53,8 @@ def choose_metrics(names: tuple[str, ...] | None, reference: Reference) -> tuple
             raise UserError(f'--metrics {name}: choose from {", ".join(METRICS)}.')
         if KINDS[name].needs == 'images' and not reference.images:
             raise UserError(
-                f'--metrics {name} compares images: the reference must hold arr_0, or be a '
-                f'folder, not statistics alone.'
+                f'--metrics {name} compares images, but the reference has only statistics; give '
+                f'an npz with arr_0 or a folder.'
             )
     return names
 
@@ -61,12 +62,13 @@ def choose_metrics(names: tuple[str, ...] | None, reference: Reference) -> tuple
 def compare(
     samples: Images, reference: Reference, metrics: tuple[str, ...], batch_size: int = 50
 ) -> Result:
-    """Measure a generated set against a reference, through the reference's network.
+    """Compare a generated set with a reference, using the reference's network.
 
-    Memory: a batch, sums, and for metrics that compare single images the features of both sets.
+    Memory holds a batch, sums, and for metrics that compare single images the features of both
+    sets.
 
     Raises:
-        UserError: An image or file that cannot be read, or too few of them for a metric.
+        UserError: An image or file cannot be read, or there are too few for a metric.
     """
     extractor, count, values = reference.extractor, 0, {}
     extractor.prepare()

@@ -1,4 +1,4 @@
-"""Likelihood of images' tokens under a generator."""
+"""Likelihood of the tokens of images under a generator."""
 
 from torch import Tensor
 

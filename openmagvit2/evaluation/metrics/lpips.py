@@ -16,11 +16,11 @@ class LPIPS(StreamingMetric):
     (docs/reference/specification.md, Reconstruction metrics).
 
     Args:
-        net: 'alex' (the metric's usual) or 'vgg'.
-        weights: File of torchvision's trunk; by default where :func:`find_weights` looks.
+        net: 'alex' (the usual one for metrics) or 'vgg'.
+        weights: File of torchvision's trunk; by default as :func:`find_weights` finds it.
 
     Raises:
-        UserError: ``net`` is not known.
+        UserError: ``net`` is not one of the two.
     """
 
     stage = 'tokenizer'
