@@ -132,7 +132,7 @@ def write(result: 'Result', out: str) -> None:
     from openmagvit2.io import write_text
 
     if Path(out).is_file():
-        print(f'{out} is of an earlier evaluation and is replaced.', file=sys.stderr)
+        print(f'{out} is from an earlier evaluation and is replaced.', file=sys.stderr)
     text = json.dumps(asdict(result), indent=2, ensure_ascii=False) + '\n'
     # File names may contain bytes that are not valid text.
     text = text.encode('utf-8', 'backslashreplace').decode()

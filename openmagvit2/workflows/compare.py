@@ -1,4 +1,4 @@
-"""Generated images against a reference: what ``tools/evaluate_npz.py`` does."""
+"""Comparison of generated images with a reference, as in ``tools/evaluate_npz.py``."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,18 +119,18 @@ def compare_sets(
 
 
 def _file(path: str | Path, images: Images | None) -> dict:
-    """Return what the record calls a file or folder, and its hash."""
+    """Return the path of a file or folder and its hash, for the record."""
     whole = images.hash() if isinstance(images, ImageSet) else file_hash(Path(path))
     return dict(file=str(path), sha256=whole)
 
 
 def _network(config: dict) -> FeatureExtractor:
-    """Return the network of a config, whose keys come from the command line."""
+    """Build the network of a config whose keys are from the command line."""
     kind = FEATURES.find(config['type'])
     known = accepted(kind) if kind is not None else set(config)
     for key in config.keys() - known - {'type'}:
         raise UserError(
-            f'--features-options: {kind.__name__} takes no `{key}`; it takes '
+            f'--features-options: {kind.__name__} has no argument `{key}`; it has '
             f'{", ".join(sorted(known)) or "none"}.'
         )
     check_options('--features-options', config, kind)

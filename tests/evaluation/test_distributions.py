@@ -231,9 +231,9 @@ def test_bad_statistics_are_explained(tmp_path):
     broken = cov.copy()
     broken[1, 2] = np.nan
     cases = [
-        (dict(mu=mean), 'has mu alone'),
+        (dict(mu=mean), 'has only mu'),
         (dict(sigma=cov), 'has sigma alone'),
-        (dict(mu=mean, arr_0=random_images(2)), 'has mu alone'),
+        (dict(mu=mean, arr_0=random_images(2)), 'has only mu'),
         (dict(mu=mean, sigma=cov[:, :3]), r'sigma is float64 \(4, 3\)'),
         (dict(mu=mean[None], sigma=cov), r'mu is float64 \(1, 4\)'),
         (dict(mu=np.array(0.0), sigma=cov), r'mu is float64 \(\)'),
@@ -253,7 +253,7 @@ def test_bad_statistics_are_explained(tmp_path):
     np.savez(tmp_path / 'single.npz', mu=mean.astype(np.float32), sigma=cov.astype(np.float32))
     assert read_statistics(tmp_path / 'single.npz', 4)[1].equal(torch.eye(4, dtype=torch.float64))
     with pytest.raises(
-        ValueError, match=r'single.npz holds statistics \(mu, sigma\) where images are needed'
+        ValueError, match=r'single.npz has statistics \(mu, sigma\), but images are needed'
     ):
         ImageSet(tmp_path / 'single.npz')
 

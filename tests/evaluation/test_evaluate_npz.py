@@ -124,7 +124,7 @@ def test_a_finished_result_is_not_lost(tmp_path, capsys, monkeypatch):
     assert 'is replaced' not in capsys.readouterr().err
     assert json.loads(out.read_text())['skipped'] == dict(samples=['\udcff.png'])
     write(result, str(out))
-    assert f'{out} is of an earlier evaluation and is replaced' in capsys.readouterr().err
+    assert f'{out} is from an earlier evaluation and is replaced' in capsys.readouterr().err
 
     def full(*args):
         raise OSError(errno.ENOSPC, 'No space left on device')

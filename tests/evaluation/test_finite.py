@@ -14,7 +14,7 @@ from openmagvit2.evaluation.precision_recall import precision_recall
 from openmagvit2.evaluation.reference import Reference
 from openmagvit2.registry import METRICS
 
-MESSAGE = r'are not finite \(NaN or infinite\), so no metric can be taken of them'
+MESSAGE = r'are not finite \(NaN or infinite\), so no metric can be computed'
 
 
 class Roots(FeatureExtractor):

@@ -234,7 +234,7 @@ def test_official_reconstruction_frechet_does_not_round():
     assert values['corrected'] == pytest.approx(0, abs=1e-4)
     assert values['official'] == pytest.approx(12 / 16, rel=0.02)
     with pytest.raises(
-        ValueError, match='TileMeans takes images of 8 bits only: use protocol="corrected"'
+        ValueError, match='TileMeans accepts only images of 8 bits: use protocol="corrected"'
     ):
         metric = METRICS.build(
             dict(type='ReconstructionFrechet', features=dict(type=TileMeans), protocol='official')

@@ -66,7 +66,7 @@ def test_classifiers_of_timm(tmp_path):
     assert outputs['logits'].shape == (2, 5) and outputs['features'].equal(outputs['logits'])
     assert rejection.key() == dict(keep=0.5, classifier=rejection.classifier.key())
     assert rejection.best(draw, 1, 2, 3).shape == (2, 3, 8, 8)
-    with pytest.raises(UserError, match='knows classes from 0 to 4, .* samples of 5'):
+    with pytest.raises(UserError, match='has the classes 0 to 4, but class 5 is sampled'):
         rejection.prepare([0, 5], 'cpu')
     wrong = build_rejection(dict(options, keep=0.5, weights=str(tmp_path / 'x.pth'), num_classes=4))
     with pytest.raises(UserError, match=r'x\.pth does not fit tf_efficientnet_lite0'):
@@ -82,7 +82,7 @@ def test_mistakes():
         build_rejection(dict(kep=0.5, type='PixelClassifier'))
     rejection = Rejection(0.5, PixelClassifier())
     rejection.classifier.forward = lambda images: dict(features=images)
-    with pytest.raises(UserError, match='pixel_classifier gives features only'):
+    with pytest.raises(UserError, match='pixel_classifier returns only features'):
         rejection.prepare([0], 'cpu')
     with pytest.raises(UserError, match=r'eval_rejection\.modle'):
         load_config(

@@ -72,7 +72,7 @@ def test_sizes_metrics_and_record(folder, checkpoint, tmp_path):
 
 @pytest.mark.parametrize('size', [[32, 64], '0', '32x64', 0, True])
 def test_sizes_that_are_none(folder, checkpoint, tmp_path, size):
-    message = r"--size must be one number of pixels \(the crops are square\) or 'original', got"
+    message = r"--size must be a positive integer \(the crops are square\) or 'original', got"
     with pytest.raises(ValueError, match=message):
         run_test(config(folder), checkpoint, str(tmp_path / 'x'), size=size)
     assert not (tmp_path / 'x').exists()
@@ -84,6 +84,19 @@ def test_unknown_and_missing(folder, checkpoint, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
     with pytest.raises(ValueError, match='weights-inception-2015-12-05-6726825d.pth'):
         run_test(config(folder), checkpoint, str(tmp_path / 'x'), metrics=['psnr', 'rfid'])
+    assert not (tmp_path / 'x').exists()
+
+
+def test_a_checkpoint_of_another_model_is_reported_before_the_config(
+    folder, checkpoint, tmp_path, capfd
+):
+    other = config(folder)
+    other.model.encoder.channels *= 2
+    with pytest.raises(
+        ValueError, match='Checkpoint .*model.pth does not fit this config: .*unfit'
+    ):
+        run_test(other, checkpoint, str(tmp_path / 'x'), metrics=['psnr'])
+    assert 'VisualTokenizer' not in ''.join(capfd.readouterr())
     assert not (tmp_path / 'x').exists()
 
 
@@ -161,10 +174,10 @@ def test_images_of_mixed_sizes_are_one_sentence(workers, folder, checkpoint, tmp
 
 def test_choices_that_do_not_fit(checkpoint, tmp_path):
     generator = load_config(ROOT / 'configs' / 'tiny' / 'ar_32.py')
-    with pytest.raises(ValueError, match='--protocol goes with PSNR, SSIM and rFID'):
+    with pytest.raises(ValueError, match='--protocol is for PSNR, SSIM and rFID'):
         run_test(generator, checkpoint, str(tmp_path / 'x'), protocol='official')
     with pytest.raises(
-        ValueError, match='--pad goes with tokenizers; AutoregressiveGenerator has no pad_value'
+        ValueError, match='--pad is for tokenizers; AutoregressiveGenerator has no pad_value'
     ):
         run_test(generator, checkpoint, str(tmp_path / 'x'), pad='gray')
     assert not (tmp_path / 'x').exists()

@@ -1,4 +1,4 @@
-"""Generated images compared with a reference, while they are sampled and from a file of the same
+"""Comparison of generated images with a reference, as they are sampled and from a file of the same
 samples.
 """
 
@@ -70,5 +70,5 @@ def test_bugs_in_a_users_network_are_not_reported_as_wrong_options(tmp_path):
     files = (tmp_path / 'a.npz', tmp_path / 'b.npz')
     with pytest.raises(TypeError, match='has no len'):
         compare_sets(*files, features=dict(type=Broken))
-    with pytest.raises(UserError, match='^--features-options: Broken takes no `weight`'):
+    with pytest.raises(UserError, match='^--features-options: Broken has no argument `weight`'):
         compare_sets(*files, features=dict(type=Broken, weight='x'))

@@ -125,7 +125,7 @@ def test_a_tokenizer_is_put_in_where_there_is_none(files, capsys, tokenizer):
     }
     write_checkpoint(dict(state_dict=own), folder / 'ours.pth')
     convert([folder / 'var.pth'], folder / 'out.pth', 'tiny/var_32', tokenizer=folder / tokenizer)
-    assert 'holds no tokenizer: the raw weights of' in capsys.readouterr().out
+    assert 'contains no tokenizer: the raw weights of' in capsys.readouterr().out
     state = read_checkpoint(folder / 'out.pth')['state_dict']
     assert state.keys() == ours.keys() and all(state[name].equal(ours[name]) for name in ours)
     convert(

@@ -174,7 +174,7 @@ def test_mistakes(files):
     config, checkpoint = load_config(files / 'ar_16.py'), str(files / 'model.pth')
     with pytest.raises(UserError, match='Some of the metrics measure samples and others a data'):
         measure(config, checkpoint, str(files / 'work'), metrics=['nll', 'fid'])
-    with pytest.raises(UserError, match='--size goes with metrics of a data set'):
+    with pytest.raises(UserError, match='--size is for metrics of a data set'):
         measure(configured(files), checkpoint, str(files / 'work'), size=64)
     config = configured(files)
     config.test_evaluator[0].reference = None

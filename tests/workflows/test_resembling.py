@@ -1,4 +1,4 @@
-"""Which published file one resembles that does not fit the config."""
+"""Advice about the published file that a file resembles if it does not fit the config."""
 
 import re
 
@@ -43,7 +43,7 @@ def test_a_damaged_file_with_networks_of_losses():
     state |= {f'loss.perceptual_loss.{i}': torch.zeros(1) for i in range(33)}
     state['encoder.conv_in.weight'] = torch.zeros(3)
     del state['decoder.conv_in.weight']
-    text = 'It looks like imagenet_128_L.ckpt: give configs/lfq_128.py, or fetch the file again'
+    text = 'It looks like imagenet_128_L.ckpt: give configs/lfq_128.py, or download the file again'
     assert advice(OpenMagvit2(), state).startswith(text)
 
 
@@ -57,7 +57,7 @@ def test_damaged_tensors(converter, monkeypatch):
     for value in (None, torch.zeros(()), torch.zeros(3), 'text'):
         damaged = dict.fromkeys(list(state['state_dict'])[::5], value)
         text = advice(converter, state['state_dict'] | damaged)
-        assert text.startswith(f'It looks like a file: give configs/{config}.py, or fetch')
+        assert text.startswith(f'It looks like a file: give configs/{config}.py, or download')
 
 
 def test_a_network_of_another_size_resembles_none(tmp_path):

@@ -47,7 +47,9 @@ def make(folder: Path, grid: list[int], codebook_size, dtype: str) -> np.ndarray
 def test_a_missing_source_is_reported_as_missing(tmp_path, name):
     with pytest.raises(UserError, match=f'^{tmp_path / name} does not exist; give a folder of npy'):
         import_tokens(tmp_path / name, tmp_path / 'out')
-    with pytest.raises(UserError, match=f'^TokenCache: there is no folder {tmp_path / name};'):
+    with pytest.raises(
+        UserError, match=f'^TokenCache: the folder {tmp_path / name} does not exist;'
+    ):
         export_tokens(tmp_path / name, tmp_path / 'out', 'npy')
     assert not (tmp_path / 'out').exists()
 

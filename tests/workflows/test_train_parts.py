@@ -18,14 +18,14 @@ CONFIG = Path(__file__).parents[2] / 'configs' / 'tiny' / 'lfq_32.py'
 @pytest.mark.parametrize(
     ('key', 'value', 'message'),
     [
-        ('model', None, 'The config has no model; a training needs one'),
+        ('model', None, 'The config has no model, which a training needs'),
         ('optim_wrapper', None, 'The config has no optim_wrapper'),
         ('train_dataloader', dict(_delete_=True), 'The config has no train_dataloader'),
         ('train_dataloader.dataset', None, 'has no train_dataloader.dataset'),
         (
             'train_cfg',
             dict(_delete_=True, type='IterBasedTrainLoop', max_iters=2),
-            'train_cfg.type=IterBasedTrainLoop: a training runs in an IterationLoop',
+            'train_cfg.type=IterBasedTrainLoop must be IterationLoop',
         ),
     ],
 )
