@@ -29,17 +29,17 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--batch-size', type=int, default=50)
     parser.add_argument('--device', **console.DEVICE)
     parser.add_argument(
-        '--config', help='config of a generator: measure its images as they are sampled, keep none'
+        '--config', help='config of a generator: measure its samples without storing them'
     )
     parser.add_argument(
-        '--num-per-class', type=int, default=50, help='images of each class, with --config'
+        '--num-per-class', type=int, default=50, help='images per class, with --config'
     )
     parser.add_argument('--seed', type=int, default=0, help='seed of the samples, with --config')
     parser.add_argument(
         '--labels',
         choices=['all', 'random'],
         default='all',
-        help='random: draw the class of each image, with --config',
+        help='random: draw the class of each image; with --config',
     )
     parser.add_argument('--rejection', help='see tools/sample.py, with --config', **OPTIONS)
     parser.add_argument('--out', help='also write the result as JSON')
@@ -51,7 +51,7 @@ def add_sets(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         'samples',
         help=(
-            'npz with arr_0 (uint8, N x H x W x 3), or a folder; with --config the checkpoint of '
+            'npz with arr_0 (uint8, N x H x W x 3), or a folder; with --config, the checkpoint of '
             'a generator'
         ),
     )
@@ -61,30 +61,30 @@ def add_sets(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--metrics',
         help=(
-            f'with commas, of {", ".join(METRICS)}; default: all that the reference allows, but kid'
+            f'comma-separated: {", ".join(METRICS)}; default: all that the reference allows but kid'
         ),
     )
     parser.add_argument(
         '--features',
         default='FIDInception',
-        help='network: FIDInception, TimmFeatures, or a class of your own',
+        help='network: FIDInception, TimmFeatures, or your own class',
     )
     parser.add_argument(
-        '--features-options', help='options of the network, as weights=FILE', **OPTIONS
+        '--features-options', help='arguments of the network, such as weights=FILE', **OPTIONS
     )
     parser.add_argument(
         '--skip-broken',
         action='store_true',
-        help='leave out files of a folder that cannot be read; they are listed',
+        help='skip and list files of a folder that cannot be read',
     )
     parser.add_argument(
         '--background',
         default='white',
-        help='colour behind transparent pixels of files; default: white',
+        help='color behind transparent pixels of files; default: white',
     )
 
 
-@console.tool(smaller='take a smaller --batch-size')
+@console.tool(smaller='use a smaller --batch-size')
 def main() -> None:
     args = parse_args()
 
@@ -100,7 +100,7 @@ def main() -> None:
     if args.out and Path(args.out).is_dir():
         raise UserError(f'--out {args.out}: this is a folder; name a file.')
     if args.out and Path(args.out).resolve() in map(Path.resolve, map(Path, sets)):
-        raise UserError(f'--out {args.out}: this is a set that is read; name another file.')
+        raise UserError(f'--out {args.out}: this is an input; name another file.')
     check_options('--rejection', args.rejection, FEATURES.find('TimmFeatures'))
     samples: str | Generated = args.samples
     if args.config:

@@ -302,7 +302,7 @@ def test_timm_features_and_missing_package(tmp_path, monkeypatch):
     assert own.key() != TimmFeatures(layers=['blocks.3']).key()
     with pytest.raises(ValueError, match="has no layer 'nothing'"):
         TimmFeatures(layers=['nothing'])
-    with pytest.raises(ValueError, match="timm has no model 'resnet19'; near: resnet1"):
+    with pytest.raises(ValueError, match="timm has no model 'resnet19'; similar: resnet1"):
         TimmFeatures(model='resnet19')
     tokens = TimmFeatures(model='vit_tiny_patch16_224', layers=['blocks.1', 'fc_norm'])
     assert tokens.dim == 2 * 192 and tokens.name == 'vit_tiny_patch16_224'

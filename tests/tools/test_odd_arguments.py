@@ -73,7 +73,7 @@ CONFIG = f'{ROOT}/configs/tiny/fsq_32.py fsq.pth'
         (f'sample {AR} --rejection keep=0.5 size=-1', '--rejection.size must be a whole number'),
         (f'sample {AR} --rejection keep=0.5 mean=x', '--rejection.mean must be a number'),
         ('evaluate_npz a b --features TimmFeatures --features-options model=5', 'must be a string'),
-        ('evaluate_npz a.npz images --out ./a.npz', './a.npz: this is a set that is read'),
+        ('evaluate_npz a.npz images --out ./a.npz', './a.npz: this is an input'),
         ('benchmark lfq --device nope', '--device nope cannot be used here'),
         ('plot a --smooth 0', "argument --smooth: '0' is no whole number from 1"),
         ('benchmark lfq --threads -1', "argument --threads: '-1' is no whole number from 1"),
@@ -81,7 +81,7 @@ CONFIG = f'{ROOT}/configs/tiny/fsq_32.py fsq.pth'
         # What is there twice, or would be read and written.
         (f'test {CONFIG} --metrics psnr,psnr --work-dir t', 'PSNR would be measured twice'),
         (f'test {CONFIG} --metrics usage,usage --work-dir t', 'CodebookUsage would be measured'),
-        (f'reconstruct {FSQ} images --out-dir images', '--out-dir images has images that are rea'),
+        (f'reconstruct {FSQ} images --out-dir images', '--out-dir images has input images'),
         # What is missing.
         (
             f'tokenize_dataset {CONFIG} --out t --split val --cfg-options val_dataloader=None',

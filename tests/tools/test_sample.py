@@ -36,14 +36,14 @@ def test_classes_by_name():
     # Alone, a name may hold commas; a number is a number, whatever the classes are called.
     assert parse('tabby, tabby cat', 4, NAMES) == [0] and parse('3', 4, NAMES) == [3]
     for text, message in (
-        ('Bags', r"or by name; no class is called 'Bags', near: Bag\.$"),
-        ('bag', 'near: Bag'),
+        ('Bags', r"or by name; no class is called 'Bags', similar: Bag\.$"),
+        ('bag', 'similar: Bag'),
         ('1,zebra', r"no class is called 'zebra'\.$"),
         ('7', 'classes go from 0 to 3'),
     ):
         with pytest.raises(ValueError, match=message):
             parse(text, 4, NAMES)
-    with pytest.raises(ValueError, match='this checkpoint keeps no names of classes'):
+    with pytest.raises(ValueError, match='this checkpoint has no names of classes'):
         parse('Bag', 4)
 
 
@@ -117,7 +117,7 @@ def test_many_classes_are_one_short_line():
         (['--labels', ''], '--labels: a value is empty'),
         (['--labels=-2'], 'write classes as'),
         (['--labels=-1,10'], 'class 10 occurs more than once'),
-        (['--labels', 'Bag'], 'this checkpoint keeps no names of classes'),
+        (['--labels', 'Bag'], 'this checkpoint has no names of classes'),
         (['--guidance', '1e30'], 'guidance must be at least 0 and at most 1000000'),
         (['--labels', '0-99999999999'], 'classes go from 0 to 9'),
         (['--labels', '1,1'], 'class 1 occurs more than once'),

@@ -131,7 +131,7 @@ def test_a_header_makes_other_options_an_error(tmp_path, tokenizer, name, monkey
     monkeypatch.setattr(sys, 'argv', ['convert_tokens.py', *words])
     main = runpy.run_path(str(CONFIG.parents[2] / 'tools' / 'convert_tokens.py'))['main']
     assert main() == 2
-    assert f'--{name} goes with making a cache' in capsys.readouterr().err
+    assert f'--{name} is for making a cache' in capsys.readouterr().err
 
 
 def test_mistakes(tmp_path, tokenizer):

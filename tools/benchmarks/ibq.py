@@ -11,7 +11,7 @@ from benchmarks.memory import PeakMemory, memory_by_default
 from benchmarks.report import Result, number
 from openmagvit2.models.quantizers import IBQ
 
-# Bytes that the paper's largest codebook may take beyond the table and its gradient.
+# Maximum bytes for the paper's largest codebook, beyond the table and its gradient.
 MOST_BYTES = 1.5e9
 
 
@@ -53,8 +53,8 @@ def measure_ibq(
 
 
 def plain_loss(x: Tensor, table: Tensor, temperature: float) -> Tensor:
-    """Return the losses plus a term that uses the codes, computed as in the official code, from all
-    logits of (M, D).
+    """Compute the losses and a term of the codes from all logits of x (M, D), like the official
+    code.
     """
     logits = x @ table.T
     p = logits.softmax(-1)
