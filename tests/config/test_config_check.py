@@ -200,7 +200,7 @@ def test_a_changed_type_drops_keys_deep_inside(load):
         'model.training.adversarial.discriminator.type': 'BlurPatchGAN',
     }
     found = load('', options, base=base).model.training.adversarial
-    # A weight stands beside the arguments of each class.
+    # A weight is allowed in addition to the arguments of each class.
     assert found.regularizers == [dict(type='R1', weight=0.5)]
     assert found.discriminator == dict(type='BlurPatchGAN')
 

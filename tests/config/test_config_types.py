@@ -33,7 +33,7 @@ TINY = Path(__file__).parents[2] / 'configs' / 'tiny'
         (Sequence[str], [['a'], ()], ['abc', [1]]),
         (list[dict] | None, [[{}], None], [{}, [None]]),
         (Mapping[str, float], [{'a': 1}], [3, ['a']]),
-        # No config can write one, so the class itself has to say whether it is right.
+        # A config cannot contain it, so the class itself has to check it.
         (Path | None, [3, 'a', None], []),
     ],
 )
@@ -106,7 +106,7 @@ def test_a_type_that_is_no_class(kind):
 
 
 def test_1e3_is_a_whole_number_where_one_is_asked_for():
-    """It is accepted by the check, and arrives in the class as an int, in lists too."""
+    """Such a float is accepted, and the class receives an int, also in lists."""
     options = {'model.encoder.channels': 1024.0, 'model.encoder.num_res_blocks': (1e3, 1, 1)}
     taken = whole_numbers(CnnEncoder, load_config(TINY / 'lfq_32.py', options).model.encoder)
     assert [taken['channels'], *taken['num_res_blocks']] == [1024, 1000, 1, 1]

@@ -202,7 +202,7 @@ def photograph(path, size):
 
 @pytest.fixture
 def broken(tmp_path):
-    """Five JPEGs of 61 to 65 pixels, the third cut in the middle, the fourth not an image."""
+    """Five JPEGs of 61 to 65 pixels; the third is truncated, and the fourth is not an image."""
     for i in range(5):
         photograph(tmp_path / 'broken' / f'{i}.jpg', 61 + i)
     cut = (tmp_path / 'broken' / '2.jpg').read_bytes()

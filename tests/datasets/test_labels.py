@@ -1,5 +1,5 @@
-"""Labels are checked against the model's classes: precise errors before the first step, one warning
-line, and -1 for no class.
+"""The check of labels against the classes of the model: errors before the first step, one warning,
+and -1 for no class.
 """
 
 import logging
@@ -45,7 +45,7 @@ def test_known_labels_are_checked_exactly(tmp_path):
         image_list(tmp_path, 3, -2).check_model(model(4))
     with pytest.raises(ValueError, match='FashionMNIST: image 9 has the label 9'):
         FashionMNIST(num_images=30).check_model(model(9))
-    # A tokenizer reads no labels.
+    # A tokenizer uses no labels.
     data.check_model(SimpleNamespace())
 
 
@@ -56,7 +56,7 @@ def test_classes_that_the_data_lack_are_reported(tmp_path):
         .check_model(model(1000))
         .startswith('FashionMNIST has 10 classes, but the model has 1000')
     )
-    # Without names of classes, the largest label counts.
+    # Without names of classes, the largest label is used.
     data = image_list(tmp_path, 0, 4)
     assert data.num_classes == 5
     assert data.check_model(model(6)).startswith('ImageList has 5 classes, but the model has 6 ')
@@ -85,7 +85,7 @@ def test_a_training_warns_in_one_line(key, monkeypatch):
 
 
 class Unread(ImageDataset):
-    """Class names alone are known before the images are read."""
+    """Only class names are known before the images are read."""
 
     classes = ['a', 'b', 'c']
 
@@ -107,7 +107,7 @@ def test_unknown_labels_fall_back_to_the_number_of_classes():
 
 @pytest.mark.parametrize('side', ['train', 'val'])
 def test_a_training_stops_before_its_first_step(side, tmp_path):
-    """Nine classes of ten: the tenth would train as the null class."""
+    """Nine classes for ten labels: the tenth would be trained as the null class."""
     options = {'model.conditioner.num_classes': 9}
     if side == 'val':
         # The first nine training images are of the first nine classes.

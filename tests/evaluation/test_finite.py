@@ -1,4 +1,4 @@
-"""NaN or infinite features are an error of every distribution metric, never a number."""
+"""NaN or infinite features are an error in every distribution metric."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ MESSAGE = r'are not finite \(NaN or infinite\), so no metric can be computed'
 
 
 class Roots(FeatureExtractor):
-    """NaN for dark images, as of a network whose weights overflow."""
+    """Returns NaN for dark images, like a network whose weights overflow."""
 
     name, dim = 'roots', 3
 

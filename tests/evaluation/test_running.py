@@ -1,4 +1,4 @@
-"""Evaluating a checkpoint: sizes, geometry, choice of metrics, and the record."""
+"""Evaluation of a checkpoint: sizes, geometry, choice of metrics, and the record."""
 
 import json
 from pathlib import Path
@@ -24,7 +24,7 @@ CONFIG = ROOT / 'configs' / 'tiny' / 'lfq_32.py'
 
 @pytest.fixture
 def folder(tmp_path):
-    """Photographs of mixed sizes in the layout of COCO."""
+    """Images of mixed sizes in the layout of COCO."""
     rng = np.random.default_rng(0)
     for i, (height, width) in enumerate([(33, 47), (64, 40), (50, 50), (41, 90), (32, 32)]):
         path = tmp_path / 'coco' / 'val2017' / f'{i:012d}.png'
@@ -101,7 +101,7 @@ def test_a_checkpoint_of_another_model_is_reported_before_the_config(
 
 
 class Plain(BaseMetric):
-    """One of mmengine's kind, which counts images."""
+    """A plain metric of mmengine, which counts images."""
 
     default_prefix = ''
 
@@ -185,9 +185,7 @@ def test_choices_that_do_not_fit(checkpoint, tmp_path):
 
 @pytest.mark.parametrize('layout', ['coco', 'imagenet'])
 def test_original_resolution_of_forty_files(layout, checkpoint, tmp_path, monkeypatch):
-    """With a model that changes nothing, crops that give the input back have no error, whatever the
-    border.
-    """
+    """With a model that changes nothing, the error is zero for every border."""
     rng = np.random.default_rng(0)
     for i in range(40):
         place = f'val2017/{i:012d}.png' if layout == 'coco' else f'val/n{i % 3:08d}/{i}.png'
@@ -228,7 +226,7 @@ def test_original_resolution_of_forty_files(layout, checkpoint, tmp_path, monkey
 
 
 class Identity(nn.Module):
-    """Encoder or decoder: pixels pass as they are."""
+    """Encoder or decoder that returns its input."""
 
     stride = (16, 16)
 
@@ -242,7 +240,7 @@ class Identity(nn.Module):
 
 
 class OneCode(nn.Module):
-    """Quantizer: pixels pass, and have the index 0."""
+    """Quantizer that returns its input and the index 0."""
 
     codebook_sizes = (2,)
 

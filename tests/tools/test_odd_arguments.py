@@ -1,4 +1,4 @@
-"""Arguments that no tool can use give one sentence, before anything is written."""
+"""Invalid arguments are reported in one sentence, before anything is written."""
 
 from pathlib import Path
 
@@ -44,14 +44,14 @@ CONFIG = f'{ROOT}/configs/tiny/fsq_32.py fsq.pth'
 @pytest.mark.parametrize(
     ('line', 'told'),
     [
-        # A config that is none.
+        # Files that are not configs.
         ('sample empty.py ar.pth', 'empty.py has no model'),
         ('reconstruct empty.py fsq.pth images', 'empty.py has no model'),
         ('convert_checkpoint fsq.pth c.pth --config empty.py', 'empty.py has no model'),
         ('tokenize_dataset empty.py fsq.pth --out t', 'no train_dataloader.dataset to tokenize'),
         ('test empty.py fsq.pth', 'empty.py has no model'),
         ('sample link.py ar.pth', 'link.py does not exist.'),
-        # Values that are empty, as of a variable that is not set.
+        # Empty values, such as those of a variable that is not set.
         (f"sample {AR} --out-dir ''", '--out-dir: a value is empty'),
         (f"sample {AR} --npz ''", '--npz: a value is empty'),
         (f'tokenize_dataset {CONFIG} --out=', '--out: a value is empty'),
@@ -78,11 +78,11 @@ CONFIG = f'{ROOT}/configs/tiny/fsq_32.py fsq.pth'
         ('plot a --smooth 0', "argument --smooth: '0' is no whole number from 1"),
         ('benchmark lfq --threads -1', "argument --threads: '-1' is no whole number from 1"),
         ('benchmark lfq --repeats 0', "argument --repeats: '0' is no whole number from 1"),
-        # What is there twice, or would be read and written.
+        # Duplicates, and inputs that would be overwritten.
         (f'test {CONFIG} --metrics psnr,psnr --work-dir t', 'PSNR would be measured twice'),
         (f'test {CONFIG} --metrics usage,usage --work-dir t', 'CodebookUsage would be measured'),
         (f'reconstruct {FSQ} images --out-dir images', '--out-dir images has input images'),
-        # What is missing.
+        # Missing files.
         (
             f'tokenize_dataset {CONFIG} --out t --split val --cfg-options val_dataloader=None',
             'has no val_dataloader.dataset to tokenize',

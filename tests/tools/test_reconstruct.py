@@ -1,4 +1,4 @@
-"""tools/reconstruct.py as a command: exit codes, file names, and what it leaves behind."""
+"""tools/reconstruct.py as a command: exit codes, file names and outputs."""
 
 from pathlib import Path
 
@@ -40,7 +40,7 @@ def test_a_broken_file_does_not_stop_the_rest(run, tmp_path):
     lines = [line for line in errors.splitlines() if line.startswith('error: ')]
     assert len(lines) == 2 and 'b.jpg cannot be read: no image format' in lines[0]
     assert lines[1] == 'error: 1 of 3 images cannot be read'
-    # The numbers are those of the inputs; the folder is one that evaluate_npz reads.
+    # The numbers are those of the inputs; evaluate_npz can read the folder.
     files = sorted((tmp_path / 'out').glob('0*.png'))
     assert [path.name for path in files] == ['00000_a.png', '00002_c [1].png']
     tokenizer = Tokenizer.from_config('tiny/lfq_32', tmp_path / 'model.pth')

@@ -1,4 +1,4 @@
-"""Mistakes in calls of tools/sample.py give one line, before anything is written."""
+"""Mistakes in calls of tools/sample.py are reported in one line, before anything is written."""
 
 from pathlib import Path
 
@@ -33,7 +33,7 @@ NAMES = ['tabby, tabby cat', 'Bag', 'T-shirt', '7']
 def test_classes_by_name():
     parse = parse_labels
     assert parse('T-shirt, Bag,0', 4, NAMES) == [2, 1, 0]
-    # Alone, a name may hold commas; a number is a number, whatever the classes are called.
+    # A single name may contain commas; a number is never read as a name.
     assert parse('tabby, tabby cat', 4, NAMES) == [0] and parse('3', 4, NAMES) == [3]
     for text, message in (
         ('Bags', r"or by name; no class is called 'Bags', similar: Bag\.$"),
@@ -66,7 +66,7 @@ def test_the_classes_are_printed(tool, checkpoint, tmp_path):
 
 
 def test_a_checkpoint_with_other_settings_is_reported(checkpoint, tmp_path, monkeypatch):
-    # Of another size the weights are the same.
+    # The weights are the same for another size.
     trained = load_config(config_path('tiny/ar_32'), {'model.image_size': 16}).pretty_text
     trained = trained.replace('seed=0', 'seed=1').replace('dropout=0.0', 'dropout=0.5', 1)
     content = torch.load(checkpoint, weights_only=True) | dict(meta=dict(cfg=trained))

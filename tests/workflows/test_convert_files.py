@@ -1,4 +1,4 @@
-"""Converting several files: joining, splitting again, and supplying a tokenizer."""
+"""Conversion of several files: joining, splitting, and adding a tokenizer."""
 
 import pytest
 import torch
@@ -28,7 +28,7 @@ def filled(config) -> dict[str, torch.Tensor]:
 
 @pytest.fixture
 def files(tmp_path):
-    """VAR's two official files, each a bare state dict, and our checkpoint of both."""
+    """VAR's two official files, each a bare state dict, and our checkpoint with both."""
     ours = filled('tiny/var_32')
     official = to_official(dict(state_dict=ours), init_model('tiny/var_32'))[0]['state_dict']
     parts = ('encoder.', 'decoder.', 'quantize.', 'quant_conv.', 'post_quant_conv.')

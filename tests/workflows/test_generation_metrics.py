@@ -20,7 +20,7 @@ from openmagvit2.registry import FEATURES, METRICS, MODELS
 from openmagvit2.workflows.compare import Generated, compare_sets
 from openmagvit2.workflows.test import test as measure
 
-# 16 tokens an image.
+# 16 tokens per image.
 SMALL = "_base_ = ['{base}']\nmodel = dict(image_size=16)\n"
 
 
@@ -41,8 +41,8 @@ def files(tmp_path):
 
 @MODELS.register_module()
 class DoubleGenerator(AutoregressiveGenerator):
-    """A generator and its tokenizer in float64: a draw or a pixel close to a border falls on the
-    same side in every batch and at every number of threads.
+    """A generator and its tokenizer in float64, whose draws and pixels do not depend on the batch
+    or the number of threads through rounding.
     """
 
     def __init__(self, **parts):
@@ -52,7 +52,7 @@ class DoubleGenerator(AutoregressiveGenerator):
 
 @FEATURES.register_module()
 class DoubleFeatures(TimmFeatures):
-    """A network in float64: its rounding does not tell how images were split into batches."""
+    """A network in float64, whose features do not depend on the batch through rounding."""
 
     def load_weights(self) -> None:
         super().load_weights()
@@ -71,7 +71,7 @@ def configured(folder, generator='AutoregressiveGenerator'):
         dict(type='SamplePrecisionRecall', features=network, reference=reference),
     ]
     loop = dict(type='GenerationLoop', num_per_class=2, batch_size=7, seed=3)
-    # Never built: the test needs no data set.
+    # It is never built, because the test uses no data set.
     images = dict(type='ImageNet', data_root='nowhere', split='val')
     loader = dict(batch_size=1, dataset=images, sampler=dict(type='DefaultSampler'))
     options = dict(test_evaluator=parts, test_cfg=loop, test_dataloader=loader)
@@ -139,7 +139,7 @@ def test_two_processes_share_the_samples(files):
 
 
 def test_inception_score_of_splits_in_any_order(files):
-    """Against the definition, per split; batches cross the border of two splits."""
+    """Compare with the definition per split; batches contain samples of two splits."""
     metric = SampleInceptionScore(features=features(files), split_size=4)
     logits = torch.randn(6, 5, generator=torch.Generator().manual_seed(0))
     metric.outputs = lambda sample: dict(logits=logits[sample['places']])

@@ -23,7 +23,7 @@ TINY = Path(__file__).parents[2] / 'configs' / 'tiny'
     ],
 )
 def test_a_part_without_its_file(name, key, way_on):
-    # The Runner calls it before a training.
+    # The Runner calls it before training.
     model = init_model(TINY / f'{name}.py', cfg_options={key: 'gone.pth'})
     text = f'{re.escape(key)}: gone.pth does not exist; .*{way_on}'
     with pytest.raises(UserError, match=text):

@@ -1,4 +1,4 @@
-"""Trainings that end before they begin, and schedules that cannot be followed."""
+"""Trainings that fail before they begin, and invalid schedules."""
 
 from pathlib import Path
 
@@ -121,7 +121,7 @@ def test_settings_that_are_of_no_use(tmp_path, given, message):
 def test_settings_that_mmengine_has_and_a_training_can_follow(tmp_path):
     given = options(param_scheduler={}) | {'randomness.diff_rank_seed': True}
     runner = train(load_config(CONFIG, given | dict(seed=3)), str(tmp_path))
-    # The order is a function of the seed, the same on all processes.
+    # The order depends only on the seed, and is the same in all processes.
     assert runner.iter == 2 and runner.train_dataloader.sampler.seed == 3
 
 
@@ -130,7 +130,7 @@ def test_bugs_of_other_schedulers_keep_their_traceback(tmp_path, monkeypatch):
         def _get_value(self):
             raise ValueError('a bug')
 
-    # The name goes when the test ends.
+    # The name is removed after the test.
     monkeypatch.setitem(PARAM_SCHEDULERS.module_dict, 'Broken', Broken)
     scheduler = dict(type='Broken', by_epoch=False)
     config = load_config(CONFIG, options(param_scheduler=[scheduler]))

@@ -21,7 +21,7 @@ TINY = 'tiny/lfq_32_official'
 
 
 def official(config: str) -> dict[str, torch.Tensor]:
-    """The tensors of an official file, without values; averages too where it may have them."""
+    """Return the tensors of an official file without values, with averages if it may have them."""
     model = init_model(config, device='meta')
     own = model.state_dict()
     names = [official_names(model)]
@@ -68,7 +68,7 @@ def test_a_network_of_another_size_resembles_none(tmp_path):
 
 
 def test_the_tool_names_the_config(tmp_path):
-    """A discriminator of the published size is all that is there."""
+    """A file with only a discriminator of the published size."""
     state = {name: torch.empty(x.shape) for name, x in official('lfq_128').items()}
     torch.save(dict(state_dict={k: x for k, x in state.items() if 'disc' in k}), tmp_path / 'a.pt')
     with pytest.raises(UserError, match='a.pt: The file does .* like .* give configs/.*lfq_128.py'):

@@ -1,4 +1,4 @@
-"""Token caches to LlamaGen's and RAR's files and back."""
+"""Conversion of token caches to LlamaGen's and RAR's files and back."""
 
 import json
 import runpy
@@ -88,7 +88,7 @@ def tokenizer(tmp_path_factory):
 
 
 def foreign(folder: Path, top: int = 256) -> Path:
-    """Write LlamaGen's files of three images, as another program would: without a header."""
+    """Write LlamaGen's files of three images without a header, like another program."""
     for kind in ('codes', 'labels'):
         (folder / f'imagenet32_{kind}').mkdir(parents=True)
     for i in range(3):

@@ -91,7 +91,7 @@ def test_a_training_whose_workers_start_anew(tmp_path, monkeypatch, name):
 
 
 def test_two_runs_of_a_process_share_no_log_and_no_history(tmp_path):
-    """Built one after the other, in less than the second that mmengine tells runs apart by."""
+    """Two Runners that are built within a second, by which mmengine distinguishes runs."""
     first, second = (build_runner(load_config(CONFIG), str(tmp_path / name)) for name in 'ab')
     assert first.message_hub is not second.message_hub and first.logger is not second.logger
     assert first.visualizer is not second.visualizer
