@@ -8,8 +8,8 @@ import numpy as np
 from mmengine.logging import print_log
 from PIL import Image
 
-from openmagvit2.checkpoint.hashing import digest
 from openmagvit2.datasets.base import ImageDataset
+from openmagvit2.datasets.fingerprint import fingerprint_of
 from openmagvit2.datasets.packed import PackedSamples
 from openmagvit2.errors import UserError, check_choice
 from openmagvit2.io import Colour, UnreadableImage, read_picture, to_colour
@@ -58,11 +58,7 @@ class FileDataset(ImageDataset):
 
     def fingerprint(self) -> str:
         """Return a hash of the names, sizes and modification times of the files."""
-        lines = (
-            f'{path}\0{found.st_size}\0{found.st_mtime_ns}\n'
-            for path, found in ((path, path.stat()) for path, _ in self.samples)
-        )
-        return digest(line.encode('utf-8', 'surrogateescape') for line in lines)
+        return fingerprint_of(path for path, _ in self.samples)
 
     def load(self, index: int) -> tuple[np.ndarray, int]:
         """Return uint8 (H, W, 3) RGB and the label.

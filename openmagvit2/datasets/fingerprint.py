@@ -1,8 +1,20 @@
-"""Check whether images have changed since they were tokenized."""
+"""Fingerprints of files, and the check whether images have changed since they were tokenized."""
 
+from collections.abc import Iterable
+from pathlib import Path
+
+from openmagvit2.checkpoint.hashing import digest
 from openmagvit2.datasets.base import ImageDataset
 from openmagvit2.errors import UserError
 from openmagvit2.registry import DATASETS
+
+
+def fingerprint_of(paths: Iterable[str | Path]) -> str:
+    """Return a hash of the names, sizes and modification times of files."""
+    found = ((path, Path(path).stat()) for path in paths)
+    lines = (f'{path}\0{stat.st_size}\0{stat.st_mtime_ns}\n' for path, stat in found)
+    # Names that are not UTF-8 contain surrogates.
+    return digest(line.encode('utf-8', 'surrogateescape') for line in lines)
 
 
 def changed(header: dict) -> bool:

@@ -1,11 +1,9 @@
 """Images in parquet files and on the Hugging Face hub, read by the package ``datasets``."""
 
-from pathlib import Path
-
 import numpy as np
 
-from openmagvit2.checkpoint.hashing import digest
 from openmagvit2.datasets.base import ImageDataset
+from openmagvit2.datasets.fingerprint import fingerprint_of
 from openmagvit2.datasets.hugging_face_files import (
     class_names,
     label_of,
@@ -78,9 +76,8 @@ class HFDataset(ImageDataset):
 
     def fingerprint(self) -> str | None:
         """Return a hash of the names, sizes and times of local files; None for the hub."""
-        found = [(path, Path(path).stat()) for path in local_files(self.path)]
-        lines = (f'{path}\0{stat.st_size}\0{stat.st_mtime_ns}\n' for path, stat in found)
-        return digest(line.encode('utf-8', 'surrogateescape') for line in lines) if found else None
+        files = local_files(self.path)
+        return fingerprint_of(files) if files else None
 
     def load(self, index: int) -> tuple[np.ndarray, int]:
         """Return uint8 (H, W, 3) RGB and the label.

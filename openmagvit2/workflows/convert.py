@@ -53,8 +53,7 @@ def convert(
         config: Config of the model.
         to: 'ours' or 'official'.
         weights: 'both', 'ema' or 'raw'.
-        tokenizer: File of a generator's tokenizer, which is compared with the tokenizer in the
-            sources, or added if they have none.
+        tokenizer: File of a generator's tokenizer: compared with that in the sources, or added.
         cfg_options: Overrides for the config.
         system: Name of the converter, if several systems have files of this model.
         entry: Which weights of the source; see :func:`openmagvit2.checkpoint.read_checkpoint`.

@@ -3,9 +3,11 @@
 import copy
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 from mmengine.dist import is_main_process
+from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
@@ -94,20 +96,37 @@ def test(
     with one_size(), watched(config, None):
         values = runner.test()
     if is_main_process():
-        earlier = Path(runner.work_dir) / 'metrics.json'
-        if earlier.is_file():
-            print_log(f'{earlier} is from an earlier evaluation and is replaced.', 'current')
-        source = dict(
-            file=str(checkpoint),
-            sha256=file_hash(Path(checkpoint)),
-            averaged='ema_state_dict' in content,
-        )
-        record = dict(config=config, stage='test', metrics=prepared, model=model)
-        record |= dict(checkpoint=source, size=size or "the config's")
-        record |= dict(images=len(runner.test_dataloader.dataset))
-        record |= dict(samples=runner.test_loop.settings if sampling else None)
-        write_record(runner.work_dir, values, **record)
+        source = dict(file=str(checkpoint), sha256=file_hash(Path(checkpoint)))
+        source |= dict(averaged='ema_state_dict' in content)
+        _write(runner, values, config, prepared, source, size or "the config's", sampling)
     return values
+
+
+def _write(
+    runner: Runner,
+    values: dict[str, float],
+    config: Config,
+    metrics: Sequence[BaseMetric],
+    checkpoint: dict[str, Any],
+    size: int | str,
+    sampling: bool,
+) -> None:
+    """Write ``metrics.json``; see :func:`write_record`."""
+    earlier = Path(runner.work_dir) / 'metrics.json'
+    if earlier.is_file():
+        print_log(f'{earlier} is from an earlier evaluation and is replaced.', 'current')
+    write_record(
+        runner.work_dir,
+        values,
+        config=config,
+        stage='test',
+        metrics=metrics,
+        images=len(runner.test_dataloader.dataset),
+        model=unwrap(runner.model),
+        checkpoint=checkpoint,
+        size=size,
+        samples=runner.test_loop.settings if sampling else None,
+    )
 
 
 def _check_checkpoint(config: Config, content: dict, source: str) -> None:

@@ -61,7 +61,10 @@ class StreamingMetric(BaseMetric):
         """Load what the metric needs before the first image, so that a missing file fails early."""
 
     def statement(self) -> str:
-        """Describe what the value measures, for the record; complete after :meth:`prepare`."""
+        """Describe the metric for the record, after :meth:`prepare`.
+
+        By default, this is the first paragraph of the docstring of the class.
+        """
         return ' '.join((type(self).__doc__ or '').split('\n\n')[0].split())
 
     def evaluate(self, size: int) -> dict[str, float]:
