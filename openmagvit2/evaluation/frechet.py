@@ -45,7 +45,7 @@ def frechet_distance(mean_1: Tensor, cov_1: Tensor, mean_2: Tensor, cov_2: Tenso
     product = _root(cov_1, mean_1).T @ _root(cov_2, mean_2)
     trace = torch.linalg.svdvals(product).sum()
     distance = (mean_1 - mean_2).square().sum() + cov_1.trace() + cov_2.trace() - 2 * trace
-    # For two equal sets, rounding may give a negative distance.
+    # Two equal sets may come out below zero by rounding.
     return max(distance.item(), 0.0)
 
 
