@@ -9,7 +9,7 @@ from typing import Any
 
 from openmagvit2.config.annotations import check_argument
 from openmagvit2.config.dataloaders import check_dataloader
-from openmagvit2.config.keys import SETTINGS, check_top, keys_of, nearest, top_level, unknown
+from openmagvit2.config.keys import check_top, keys_of, nearest, top_level, unknown
 from openmagvit2.config.slots import MMENGINE, Place, class_of, entries, walk
 from openmagvit2.config.values import check_typed, check_value
 from openmagvit2.errors import UserError
@@ -31,10 +31,11 @@ def check(config: dict) -> None:
     for path, node, place in walk(config):
         _check_dict(path, node, place)
         for here, value, inner in entries(path, node, place):
-            _check_settings(here, value)
             check_value(here, value)
             if isinstance(inner, Slot):
                 _check_part(here, value, inner, place)
+        if path.endswith('_dataloader'):
+            check_dataloader(path, node)
     # Arguments come last: a wrong type may be due to a part in the wrong place.
     for path, node, place in walk(config):
         cls = class_of(place, node)
@@ -70,14 +71,6 @@ def _check_dict(path: str, node: dict, place: Place) -> None:
             of = f' of {cls.__name__}' if cls else ' there'
             hint = cls.KEY_HINTS.get(key) if isinstance(cls, Hinting) else None
             raise UserError(unknown(f'{path}.{key}', set(keys.known) - {'type'}, of, hint))
-
-
-def _check_settings(path: str, value: Any) -> None:
-    """Check mmengine's dicts without a ``type``."""
-    if path.endswith('_dataloader') and isinstance(value, dict):
-        check_dataloader(path, value)
-    if path in SETTINGS and not isinstance(value, dict | None):
-        raise UserError(f'{path} must be a dict, got {value!r}.')
 
 
 def _check_part(path: str, value: Any, slot: Slot, owner: Place) -> None:

@@ -1,16 +1,15 @@
-"""The check of data loader settings that torch would reject late, or not at all."""
+"""The check of data loader settings that torch would reject late or ignore."""
 
-from openmagvit2.config.values import check_value
 from openmagvit2.errors import UserError
 
 NEEDING_WORKERS = ('persistent_workers', 'prefetch_factor', 'timeout', 'multiprocessing_context')
 
 
 def check_dataloader(path: str, value: dict) -> None:
-    """Check the values of a data loader's settings, and their combinations.
+    """Check the settings of a data loader, whose values have been checked one by one.
 
     Raises:
-        UserError: torch does not accept a value or a combination.
+        UserError: A setting is not used, or needs another one.
     """
     if path == 'train_dataloader' and 'batch_size' in value:
         raise UserError(
@@ -19,8 +18,6 @@ def check_dataloader(path: str, value: dict) -> None:
         )
     if path != 'train_dataloader' and value.get('dataset', 0) is None:
         raise UserError(f'{path}.dataset is None; set {path}=None for no images.')
-    for key, item in value.items():
-        check_value(f'{path}.{key}', item)
     for key in NEEDING_WORKERS:
         if value.get(key) and not value.get('num_workers'):
             raise UserError(
