@@ -76,7 +76,7 @@ def _check_dict(path: str, node: dict, place: Place) -> None:
 def _check_part(path: str, value: Any, slot: Slot, owner: Place) -> None:
     """Check that the config of a part is a dict, or several; mmengine checks objects."""
     if slot.registry.registered(value) is not None:
-        raise UserError(f'{path} must be a dict, as dict(type={value!r}), got {value!r}.')
+        raise UserError(f'{path} must be a dict such as dict(type={value!r}), got {value!r}.')
     if owner is not None:
         # A loss may be a number, and a class of another package may accept names.
         return

@@ -26,7 +26,7 @@ def check_clipping(path: str, value: Any) -> None:
     if value is None:
         return
     if not isinstance(value, dict) or not value:
-        raise UserError(f'{path} must be a dict, as dict(max_norm=1.0), or None, got {value!r}.')
+        raise UserError(f'{path} must be a dict such as dict(max_norm=1.0) or None, got {value!r}.')
     kind = value.get('type', 'norm')
     check_choice(f'{path}.type', kind, FUNCTIONS)
     function, bound = FUNCTIONS[kind], BOUNDS[kind]

@@ -97,7 +97,7 @@ VALUES: dict[str, Kind] = {
     **dict.fromkeys(('train_dataloader', 'val_dataloader', 'test_dataloader'), SETTINGS),
     '*_dataloader.batch_size': whole(1, none=False),
     '*_dataloader.collate_fn': Kind(
-        "a dict, as dict(type='default_collate')", lambda x: isinstance(x, dict) or callable(x)
+        "a dict such as dict(type='default_collate')", lambda x: isinstance(x, dict) or callable(x)
     ),
     '*_dataloader.drop_last': some(bool, 'True or False'),
     '*_dataloader.in_order': SWITCH,

@@ -51,7 +51,7 @@ def measure(args: argparse.Namespace, machine: Any) -> Iterator[Any]:
                 ),
                 floor_of=f'{dtype} weights read once, or their products',
                 plain=plain,
-                plain_of='float32, two passes for guidance, caches joined anew at each position',
+                plain_of='float32, two passes for guidance, caches concatenated at each position',
             )
     seconds, counts = jacobi_seconds(model, model.num_tokens if steps < 8 else steps, args.window)
     yield Result(

@@ -46,7 +46,7 @@ def measure_ibq(
         floor_of='matrix products',
         plain=plain_seconds,
         plain_peak=plain_peak,
-        plain_of='all logits at once, glibc as it is',
+        plain_of='all logits at once, default glibc settings',
         passed=peak < MOST_BYTES,
         notes=[f'{number(MOST_BYTES / 1e6)} MB are allowed'],
     )

@@ -73,7 +73,9 @@ def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
         if tokens * 2**bits * 4 <= args.dense_limit * 1e9:
             with memory_by_default():
                 result.plain, result.plain_peak = _measure(lambda z=z: _dense_loss(z), 1, z)
-            result.plain_of = 'softmax over all codes, as the official code, glibc as it is'
+            result.plain_of = (
+                'softmax over all codes, like the official code, default glibc settings'
+            )
         yield result
     if sizes is SIZES:
         yield from measure_ibq(2**18, 256, 256, machine)

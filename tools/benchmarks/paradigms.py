@@ -45,7 +45,7 @@ def _result(config: str, repeats: int, machine: Any) -> Result:
         generator.sample([0])
     seconds, tokens = min(_times(generator) for _ in range(max(repeats, 1)))
     notes = [
-        f'{own / 1e6:.0f} M parameters beside the tokenizer; {model.num_tokens} tokens in '
+        f'{own / 1e6:.0f} M parameters without the tokenizer; {model.num_tokens} tokens in '
         f'{number(tokens)} s, then pixels; {generator.sampling}'
     ]
     return Result(

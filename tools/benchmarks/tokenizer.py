@@ -83,7 +83,7 @@ def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
                 floor_of='its convolutions, each alone in its faster layout',
                 plain=beside[0],
                 plain_peak=beside[1],
-                plain_of='float32, x * sigmoid(x) after group norm, glibc as it is',
+                plain_of='float32, x * sigmoid(x) after group norm, default glibc settings',
                 notes=notes,
             )
 

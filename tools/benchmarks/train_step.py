@@ -68,7 +68,7 @@ def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
             plain_peak=plain[1],
             plain_of=(
                 'float32, a reconstruction for each optimizer, softmax over all codes, '
-                'x * sigmoid(x), glibc as it is'
+                'x * sigmoid(x), default glibc settings'
             ),
         )
 
