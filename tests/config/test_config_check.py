@@ -282,7 +282,11 @@ def test_a_changed_type_drops_keys_deep_inside(load):
         ('train_dataloader.multiprocessing_context', 'spawn', 'needs worker processes, and train'),
         ('custom_hooks', dict(type='SampleGridHook'), 'custom_hooks must be a list of dicts, got'),
         ('custom_hooks', [dict(type='SampleGridHook', priority='x')], r'priority must be an int'),
-        ('custom_hooks', [dict(type='SampleGridHook', priority=101)], r'0\.priority must be a who'),
+        (
+            'custom_hooks',
+            [dict(type='SampleGridHook', priority=101)],
+            r'0\.priority must be an int',
+        ),
         (
             'optim_wrapper',
             dict(clip_grad=dict(max_norm=1, norm_type=0)),

@@ -184,5 +184,5 @@ def test_custom_imports_come_last_in_the_path(write, monkeypatch):
 
 def test_bases_of_the_newer_kind_are_refused(write):
     text = 'from mmengine.config import read_base\nwith read_base():\n    from .base import *\n'
-    with pytest.raises(UserError, match=r'a.py imports its bases with `read_base`; name their'):
+    with pytest.raises(UserError, match=r'a.py imports its bases with `read_base`; write their'):
         load_config(write('a.py', text))
