@@ -54,7 +54,7 @@ def test_external_files(tmp_path):
         (
             idx(np.zeros((2, 28, 28), np.uint8)),
             idx(np.zeros(3, np.uint8)),
-            'holds 2 images and 3 labels of train',
+            'contains 2 images and 3 labels of train',
         ),
         (
             idx(np.zeros((2, 28, 28), np.uint8))[:-1],
