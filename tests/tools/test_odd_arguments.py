@@ -65,7 +65,10 @@ CONFIG = f'{ROOT}/configs/tiny/fsq_32.py fsq.pth'
         (f'tokenize_dataset {CONFIG} --out t --num-workers 99999', 'more than this machine can'),
         (f'tokenize_dataset {CONFIG} --out t --crops random:²', 'N from 1 to 10000, got'),
         (f'tokenize_dataset {CONFIG} --out t --crops random:{10**12}', 'N from 1 to 10000, got'),
-        (f'test {CONFIG} --size ² --work-dir t', "number of pixels (the crops are square) or 'or"),
+        (
+            f'test {CONFIG} --size ² --work-dir t',
+            "a positive integer (the crops are square) or 'or",
+        ),
         (f'test {CONFIG} --size {10**6} --work-dir t', 'gives images of 4000 GB; this machine'),
         (f'reconstruct {FSQ} images --out-dir o --size {10**6}', 'gives images of 4000 GB'),
         (f'sample {AR}000000 --out-dir o', '1000000 images are too many for one grid'),

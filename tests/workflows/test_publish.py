@@ -71,7 +71,7 @@ def test_folders_that_are_no_training(work, tmp_path):
         publish(tmp_path, tmp_path / 'model')
     for content in (b'{"metrics": ', b'[]', b'\xff\xd8'):
         (work / 'metrics.json').write_bytes(content)
-        with pytest.raises(UserError, match='metrics.json cannot be read .*; remove it, or write'):
+        with pytest.raises(UserError, match='metrics.json cannot be read .*; remove it, or run'):
             publish(work, tmp_path / 'model')
     (work / 'metrics.json').unlink()
     (work / 'iter_3.pth').unlink()
