@@ -34,7 +34,7 @@ class ImageList(FileDataset):
             raise UserError(f'List file {list_file} does not exist.')
         lines = [(number, *_name_and_label(line)) for number, line in read_lines(list_file)]
         if not lines:
-            raise UserError(f'List file {list_file} lists no image.')
+            raise UserError(f'List file {list_file} names no image.')
         _check_labels(list_file, [(number, label) for number, _, label in lines])
         samples = [
             (Path(data_root) / name, UNLABELLED if label is None else label)
@@ -48,7 +48,7 @@ class ImageList(FileDataset):
         ]
         if missing:
             raise UserError(
-                f'{list_file} lists {len(missing)} files that do not exist ({few(missing)}); '
+                f'{list_file} names {len(missing)} files that do not exist ({few(missing)}); '
                 f'correct the list or data_root.'
             )
         self.max_label = max(label for _, label in samples)

@@ -166,8 +166,8 @@ def _in_another_format(file: dict, model: nn.Module, source: str | Path, same: b
     """
     if same:
         raise UserError(
-            'The file is our own format already; convert it with --to official, or give a target '
-            'with the other extension, .pth or .safetensors.'
+            'The file is a checkpoint of ours already; convert it with --to official, or give a '
+            'target with the other extension, .pth or .safetensors.'
         )
     check_weights(model, file['state_dict'], f'Checkpoint {source}', TRAINING_ONLY)
     kept = {key: file[key] for key in ('state_dict', 'ema_state_dict') if file.get(key)}

@@ -99,7 +99,7 @@ def test_list_file(imagenet):
     assert [path.name for path, _ in data.samples[1:3]] == ['0.png', 'a name.png']
     listing.write_text('val/n01/1.png\n' + ''.join(f'train/{i}.png\n' for i in range(5)))
     message = (
-        r'lists 5 files that do not exist \(line 2: .*0.png, line 3: .*1.png, line 4: '
+        r'names 5 files that do not exist \(line 2: .*0.png, line 3: .*1.png, line 4: '
         r'.*2.png, …\)'
     )
     with pytest.raises(ValueError, match=message):
@@ -139,7 +139,7 @@ def test_lists_of_every_editor(tmp_path, content, labels):
         ('a.png\nb.png\n'.encode('utf-16'), 'list.txt, line 1: this is not UTF-8; save'),
         ('a.png\nb.png\n'.encode('utf-16-be'), 'list.txt, line 1: this is not UTF-8; save'),
         (b'a.png 0\nb.png 9223372036854775808\n', 'list.txt, line 2: 92.*08 is not a class'),
-        (b' \n', 'list.txt lists no image'),
+        (b' \n', 'list.txt names no image'),
     ],
 )
 def test_mistakes_in_lists(tmp_path, content, message):

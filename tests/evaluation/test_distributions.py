@@ -232,7 +232,7 @@ def test_bad_statistics_are_explained(tmp_path):
     broken[1, 2] = np.nan
     cases = [
         (dict(mu=mean), 'has only mu'),
-        (dict(sigma=cov), 'has sigma alone'),
+        (dict(sigma=cov), 'has only sigma'),
         (dict(mu=mean, arr_0=random_images(2)), 'has only mu'),
         (dict(mu=mean, sigma=cov[:, :3]), r'sigma is float64 \(4, 3\)'),
         (dict(mu=mean[None], sigma=cov), r'mu is float64 \(1, 4\)'),
