@@ -241,8 +241,8 @@ def test_bad_statistics_are_explained(tmp_path):
         (dict(mu=mean.astype(str), sigma=cov), 'mu is <U'),
         (dict(mu=mean[:3], sigma=cov[:3, :3]), 'statistics of another network'),
         (dict(mu=mean, sigma=broken), 'not finite'),
-        (dict(mu=mean, sigma=cov + np.triu(np.ones((4, 4)), 1)), 'no covariance'),
-        (dict(mu=mean, sigma=-cov), 'no covariance'),
+        (dict(mu=mean, sigma=cov + np.triu(np.ones((4, 4)), 1)), 'not a covariance'),
+        (dict(mu=mean, sigma=-cov), 'not a covariance'),
     ]
     for name in ('x.npz', 'x.NPZ'):
         for arrays, message in cases:
