@@ -177,7 +177,7 @@ def test_tokens_beyond_their_codebook(cache, content, sizes, wrong):
     (cache / tokens.TOKENS).write_bytes(content)
     data = TokenCache(data_root=str(cache))
     assert data[0]['indices'].tolist() == list(content[: len(content) // 2])
-    with pytest.raises(UserError, match=f'image 1 of .* has the token {wrong}, its codebook'):
+    with pytest.raises(UserError, match=f'image 1 of .* has the token {wrong}, but its codebook'):
         data[1]
 
 
@@ -316,7 +316,9 @@ def test_a_shard_that_unpacks_to_more_than_the_memory(tmp_path, monkeypatch):
     seen = [int(sample['image'][0, 0, 0]) for _, sample in zip(range(2), dataset, strict=False)]
     assert seen == [7, 7]
     for name, size in (('0.tar: large.png', 1 << 40), ('1.tar: zeros.png', 5_000_000)):
-        assert any(f'{name} cannot be read ({size} bytes are more' in text for text in said), said
+        assert any(f'{name} cannot be read ({size} bytes are too large' in text for text in said), (
+            said
+        )
 
 
 def test_a_module_beside_a_config_replaces_none(tmp_path, target, monkeypatch):

@@ -101,5 +101,5 @@ def test_a_compressed_data_file_of_any_length(tmp_path, monkeypatch):
         path = tmp_path / f'train-{name}-ubyte.gz'
         path.write_bytes(gzip.compress(head + bytes(5_000_000)))
     monkeypatch.setattr(fashion_mnist, 'LARGEST', 1_000_000)
-    with pytest.raises(UserError, match='announces 7056 bytes and holds 999984'):
+    with pytest.raises(UserError, match='should contain 7056 bytes of data, but contains 999984'):
         fashion_mnist.FashionMNIST(data_root=str(tmp_path))

@@ -24,14 +24,14 @@ def find(paths: list[str]) -> list[Path]:
     for path in map(usable, paths):
         inside = sorted(path.glob('*.py')) if path.is_dir() else [path]
         if not inside or not path.exists():
-            raise UserError(f'{path} is no config and no folder of configs.')
+            raise UserError(f'{path} is neither a config nor a folder of configs.')
         files += inside
     return files
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description='Train and test each config with each seed; a second start goes on.'
+        description='Train and test each config with each seed; repeat the command to continue.'
     )
     parser.add_argument('configs', nargs='+', help='config files, or folders of them')
     parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
@@ -39,25 +39,25 @@ def parse_args() -> argparse.Namespace:
         '--work-dir',
         type=Path,
         required=True,
-        help='receives all runs, table.json, table.md and table.png',
+        help='folder for all runs, table.json, table.md and table.png',
     )
-    parser.add_argument('--jobs', type=console.count, default=1, help='trainings at a time')
+    parser.add_argument('--jobs', type=console.count, default=1, help='simultaneous trainings')
     parser.add_argument(
         '--tokenizer',
         type=Path,
-        help="config of a tokenizer to train first, for generators' configs",
+        help='config of a tokenizer to train first, if the configs are generators',
     )
     parser.add_argument(
         '--judge',
         action='store_true',
-        help='Fashion-MNIST: accuracy of a classifier on samples, and their diversity',
+        help='Fashion-MNIST: accuracy of a classifier on samples, and diversity of the samples',
     )
     parser.add_argument('--metrics', nargs='+', help='columns of the table; default: all')
     parser.add_argument('--cfg-options', help='overrides for every config', **OPTIONS)
     return parser.parse_args()
 
 
-@console.tool(stopped='the same command goes on from here')
+@console.tool(stopped='repeat the command to continue')
 def main() -> None:
     args = parse_args()
 

@@ -1,4 +1,4 @@
-"""Measure parts on this machine, compared with its limits and with plain implementations:
+"""Benchmark parts on this machine, against its limits and against plain implementations:
 python tools/benchmark.py lfq|tokenizer|train_step|…|all [--json] [--device cuda] [--help].
 """
 
@@ -70,7 +70,7 @@ def one_part(module: ModuleType, args: argparse.Namespace) -> int:
     results: list[Result] = []
     interrupted = False
     try:
-        say(f'{machine}\nfloat32 unless said; memory is beyond inputs and weights')
+        say(f'{machine}\nfloat32 unless stated; memory is beyond inputs and weights')
         say(f'\n---- {args.part}')
         for result in module.measure(args, machine):
             results.append(result)
@@ -85,9 +85,11 @@ def one_part(module: ModuleType, args: argparse.Namespace) -> int:
 
 
 def _parser(part: str | None, module: ModuleType | None) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description='Measure time and memory of parts.')
+    parser = argparse.ArgumentParser(description='Measure the time and memory of parts.')
     commands = parser.add_subparsers(dest='part', required=True)
-    parsers = [commands.add_parser('all', help='every part with its defaults, one after the other')]
+    parsers = [
+        commands.add_parser('all', help='all parts with their defaults, one after the other')
+    ]
     for name in benchmarks.PARTS:
         text = _docstring(name)
         parsers.append(commands.add_parser(name, help=' '.join(text.split()), description=text))

@@ -18,14 +18,14 @@ def parse() -> argparse.Namespace:
         'sources',
         nargs='*',
         metavar='SRC',
-        help='file to read; nothing in it is executed; several files of one model are joined; '
-        'a sharded checkpoint (a folder iter_<number>.dcp) becomes one file',
+        help='file to read, without executing anything in it; several files of one model are '
+        'joined; a sharded checkpoint (a folder iter_<number>.dcp) becomes a single file',
     )
     parser.add_argument(
         'target',
         nargs='?',
         metavar='DST',
-        help='file to write, or to replace: .pth or .safetensors; official: .ckpt too',
+        help='file to write or replace: .pth or .safetensors; official files also .ckpt',
     )
     parser.add_argument('--config', help='config of the model')
     parser.add_argument(
@@ -34,27 +34,26 @@ def parse() -> argparse.Namespace:
     parser.add_argument('--to', choices=['ours', 'official'], default='ours')
     parser.add_argument(
         '--converter',
-        help='the official layout, where several systems have files of the same model, as '
+        help='the official layout, if several systems have files of the same model; for example '
         'MaskGitTorch',
     )
     parser.add_argument(
-        '--entry', help='which weights of SRC, where it has several: an entry, as ema or model.net'
+        '--entry', help='which weights of SRC, if it has several: an entry such as ema or model.net'
     )
     parser.add_argument(
         '--tokenizer',
-        help="generators: say which weights of this tokenizer's file are inside, or put them in "
-        'where none are',
+        help='generators: compare the tokenizer in SRC with this file, or add it if SRC has none',
     )
     parser.add_argument('--cfg-options', help='overrides for the config', **OPTIONS)
     parser.add_argument(
-        '--list', action='store_true', help='the official files, where they are, and their configs'
+        '--list', action='store_true', help='list the official files, their places and configs'
     )
     args = parser.parse_args()
     # argparse assigns all paths to the first of the two arguments.
     if args.target is None and args.sources:
         args.target = args.sources.pop()
     if not args.list and not (args.sources and args.target and args.config):
-        parser.error('SRC, DST and --config are needed (or --list)')
+        parser.error('SRC, DST and --config are required (or --list)')
     return args
 
 

@@ -1,4 +1,4 @@
-"""Convert token caches to other code bases' files and back: python tools/convert_tokens.py CACHE
+"""Convert token caches to files of other code bases and back: python tools/convert_tokens.py CACHE
 OUT --to npy|jsonl, and python tools/convert_tokens.py SOURCE CACHE.
 """
 
@@ -11,19 +11,21 @@ from openmagvit2 import console
 @console.tool()
 def main() -> None:
     parser = argparse.ArgumentParser(
-        description="Write a token cache as LlamaGen's npy folders or RAR's jsonl file, or make "
-        'one of these.'
+        description="Convert a token cache to LlamaGen's npy folders or RAR's jsonl file, or these "
+        'to a token cache.'
     )
     parser.add_argument('source', help='a token cache; without --to, a folder or a jsonl file')
-    parser.add_argument('out', help='receives the files; an empty or a new folder')
-    parser.add_argument('--to', choices=['npy', 'jsonl'], help='write a cache in this form')
+    parser.add_argument('out', help='folder for the files, empty or new')
     parser.add_argument(
-        '--name', default='imagenet256', help='begins the names of npy folders (imagenet256)'
+        '--to', choices=['npy', 'jsonl'], help='convert a token cache to this format'
     )
-    parser.add_argument('--config', help='config of the tokenizer, where there is no header.json')
+    parser.add_argument(
+        '--name', default='imagenet256', help='prefix of the names of npy folders (imagenet256)'
+    )
+    parser.add_argument('--config', help='config of the tokenizer, if there is no header.json')
     parser.add_argument('--checkpoint', help='its checkpoint')
-    parser.add_argument('--size', type=int, help='pixels of the images')
-    parser.add_argument('--views', type=int, help='lines of an image in a jsonl file (1)')
+    parser.add_argument('--size', type=int, help='side of the images in pixels')
+    parser.add_argument('--views', type=int, help='lines per image in a jsonl file (1)')
     args = parser.parse_args()
 
     # Imported after parsing, so that --help does not wait for them.
@@ -34,7 +36,7 @@ def main() -> None:
     if args.to:
         for name in ('config', 'checkpoint', 'size', 'views'):
             if getattr(args, name) is not None:
-                raise UserError(f'--{name} goes with making a cache; leave it out with --to.')
+                raise UserError(f'--{name} is for making a cache; leave it out with --to.')
         images = export_tokens(args.source, args.out, args.to, args.name)
     else:
         config = load_config(args.config) if args.config else None

@@ -12,15 +12,22 @@ from openmagvit2.errors import UserError
 @console.tool()
 def main() -> None:
     parser = argparse.ArgumentParser(
-        description='Show reconstructions and samples on a page of this machine, by default those '
-        "of the quickstart's models."
+        description='Show reconstructions and samples on a local web page, by default those of the '
+        "quickstart's models."
     )
     more = 'CONFIG CKPT, or a model folder or hub name; may be given several times'
     parser.add_argument('--tokenizer', nargs='+', action='append', default=[], help=more)
     parser.add_argument('--generator', nargs='+', action='append', default=[], help=more)
     parser.add_argument('--port', type=int, default=7860)
-    parser.add_argument('--side', type=int, default=512, help='pixels that pictures are shrunk to')
-    parser.add_argument('--max-upload', type=int, default=10, help='MB of an upload (10)')
+    parser.add_argument(
+        '--side',
+        type=int,
+        default=512,
+        help='maximum side of uploaded images in pixels; larger ones are shrunk',
+    )
+    parser.add_argument(
+        '--max-upload', type=int, default=10, help='maximum size of an upload in MB (10)'
+    )
     parser.add_argument('--device', **console.DEVICE)
     args = parser.parse_args()
 
@@ -35,7 +42,7 @@ def main() -> None:
 
 
 def serve(page, port: int, max_upload: int) -> None:
-    """Serve the page on this machine only, one request at a time, until Ctrl-C.
+    """Serve the page locally, one request at a time, until Ctrl-C.
 
     Raises:
         UserError: The port is not free.

@@ -29,17 +29,17 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--batch-size', type=int, default=50)
     parser.add_argument('--device', **console.DEVICE)
     parser.add_argument(
-        '--config', help='config of a generator: measure its images as they are sampled, keep none'
+        '--config', help='config of a generator: measure its samples without storing them'
     )
     parser.add_argument(
-        '--num-per-class', type=int, default=50, help='images of each class, with --config'
+        '--num-per-class', type=int, default=50, help='images per class, with --config'
     )
     parser.add_argument('--seed', type=int, default=0, help='seed of the samples, with --config')
     parser.add_argument(
         '--labels',
         choices=['all', 'random'],
         default='all',
-        help='random: draw the class of each image, with --config',
+        help='random: draw the class of each image; with --config',
     )
     parser.add_argument('--rejection', help='see tools/sample.py, with --config', **OPTIONS)
     parser.add_argument('--out', help='also write the result as JSON')
@@ -51,7 +51,7 @@ def add_sets(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         'samples',
         help=(
-            'npz with arr_0 (uint8, N x H x W x 3), or a folder; with --config the checkpoint of '
+            'npz with arr_0 (uint8, N x H x W x 3), or a folder; with --config, the checkpoint of '
             'a generator'
         ),
     )
@@ -61,30 +61,30 @@ def add_sets(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--metrics',
         help=(
-            f'with commas, of {", ".join(METRICS)}; default: all that the reference allows, but kid'
+            f'comma-separated: {", ".join(METRICS)}; default: all that the reference allows but kid'
         ),
     )
     parser.add_argument(
         '--features',
         default='FIDInception',
-        help='network: FIDInception, TimmFeatures, or a class of your own',
+        help='network: FIDInception, TimmFeatures, or your own class',
     )
     parser.add_argument(
-        '--features-options', help='options of the network, as weights=FILE', **OPTIONS
+        '--features-options', help='arguments of the network, such as weights=FILE', **OPTIONS
     )
     parser.add_argument(
         '--skip-broken',
         action='store_true',
-        help='leave out files of a folder that cannot be read; they are listed',
+        help='skip and list files of a folder that cannot be read',
     )
     parser.add_argument(
         '--background',
         default='white',
-        help='colour behind transparent pixels of files; default: white',
+        help='color behind transparent pixels of files; default: white',
     )
 
 
-@console.tool(smaller='take a smaller --batch-size')
+@console.tool(smaller='use a smaller --batch-size')
 def main() -> None:
     args = parse_args()
 
@@ -92,7 +92,7 @@ def main() -> None:
     from openmagvit2.config.annotations import check_options
     from openmagvit2.io import usable_text
     from openmagvit2.registry import FEATURES
-    from openmagvit2.workflows.compare import compare_sets
+    from openmagvit2.workflows.compare import Generated, compare_sets
 
     sets = (args.samples, args.reference, args.config or args.samples)
     if args.out and not usable_text(args.out).absolute().parent.is_dir():
@@ -100,22 +100,24 @@ def main() -> None:
     if args.out and Path(args.out).is_dir():
         raise UserError(f'--out {args.out}: this is a folder; name a file.')
     if args.out and Path(args.out).resolve() in map(Path.resolve, map(Path, sets)):
-        raise UserError(f'--out {args.out}: this is a set that is read; name another file.')
+        raise UserError(f'--out {args.out}: this is an input; name another file.')
     check_options('--rejection', args.rejection, FEATURES.find('TimmFeatures'))
+    samples: str | Generated = args.samples
+    if args.config:
+        drawn = args.labels == 'random'
+        images = (args.num_per_class, args.seed, drawn, args.rejection)
+        samples = Generated(args.config, args.samples, *images)
+    elif args.labels != 'all' or args.rejection:
+        raise UserError('--labels and --rejection need --config: a set of images is not sampled.')
     result = compare_sets(
-        args.samples,
+        samples,
         args.reference,
         metrics=tuple(args.metrics.split(',')) if args.metrics else None,
         features=dict(type=args.features, **args.features_options),
         batch_size=args.batch_size,
         device=args.device,
         skip_broken=args.skip_broken,
-        config=args.config,
-        num_per_class=args.num_per_class,
-        seed=args.seed,
         background=args.background,
-        drawn=args.labels == 'random',
-        rejection=args.rejection,
     )
     # Write before printing: a failing terminal must not lose the result.
     try:
@@ -130,7 +132,7 @@ def write(result: 'Result', out: str) -> None:
     from openmagvit2.io import write_text
 
     if Path(out).is_file():
-        print(f'{out} is of an earlier evaluation and is replaced.', file=sys.stderr)
+        print(f'{out} is from an earlier evaluation and is replaced.', file=sys.stderr)
     text = json.dumps(asdict(result), indent=2, ensure_ascii=False) + '\n'
     # File names may contain bytes that are not valid text.
     text = text.encode('utf-8', 'backslashreplace').decode()

@@ -21,8 +21,8 @@ PLACES = ('step', 'iter', 'epoch', 'time', 'data_time', 'memory')
 def read_curves(work_dir: str | Path) -> dict[str, Curve]:
     """Return the values of a training by name and iteration.
 
-    A folder has one log per start. From its first iteration on, a log replaces the earlier ones, so
-    that a resumed training gives one curve.
+    A folder has one log per start. From its first iteration on, each log replaces the earlier ones,
+    so that a resumed training gives one curve.
 
     Raises:
         UserError: There is no log, or a line is not JSON.
@@ -32,7 +32,7 @@ def read_curves(work_dir: str | Path) -> dict[str, Curve]:
     logs = sorted(usable(work_dir).glob('*/vis_data/scalars.json'))
     if not logs:
         raise UserError(
-            f'{work_dir}: no <time>/vis_data/scalars.json; name a folder of a training.'
+            f'{work_dir}: no <time>/vis_data/scalars.json; name the folder of a training.'
         )
     curves: dict[str, Curve] = {}
     for log in logs:
@@ -59,7 +59,7 @@ def _rows(log: Path) -> list[dict]:
         except json.JSONDecodeError as error:
             if number == len(lines):  # the training is still writing it, or was killed
                 break
-            raise UserError(f'{log}, line {number} is no JSON: {error}.') from error
+            raise UserError(f'{log}, line {number} is not JSON: {error}.') from error
         if isinstance(row, dict) and isinstance(row.get('step'), int):
             rows.append(row)
     return rows
@@ -142,11 +142,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description='Plot curves of one or several trainings.')
     parser.add_argument('work_dirs', nargs='+', metavar='WORK_DIR')
     parser.add_argument(
-        '--keys', nargs='+', default=['*'], help="names or patterns, as loss 'usage*'; all"
+        '--keys',
+        nargs='+',
+        default=['*'],
+        help="names or patterns, such as loss 'usage*'; default: all",
     )
     parser.add_argument('--out', help='.png, .svg or .pdf; default: curves.png in the first folder')
-    parser.add_argument('--smooth', type=console.count, default=1, help='values to average over')
-    parser.add_argument('--log', action='store_true', help='logarithmic values')
+    parser.add_argument(
+        '--smooth', type=console.count, default=1, help='number of values to average over'
+    )
+    parser.add_argument('--log', action='store_true', help='logarithmic scale')
     args = parser.parse_args()
     out = args.out or Path(args.work_dirs[0]) / 'curves.png'
     runs = {folder: read_curves(folder) for folder in args.work_dirs}

@@ -9,15 +9,15 @@ from pathlib import Path
 from openmagvit2 import console
 
 
-@console.tool(stopped='the same command goes on from here')
+@console.tool(stopped='repeat the command to continue')
 def main() -> None:
     parser = argparse.ArgumentParser(
-        description='Train a tokenizer and a generator on embedded images, and show what they make.'
+        description='Train a tokenizer and a generator on embedded images, and show their images.'
     )
     parser.add_argument(
         '--minutes',
         type=float,
-        help='budget in minutes of this machine; default: the full trainings',
+        help='approximate training time on this machine; default: the full trainings',
     )
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/quickstart'))
     args = parser.parse_args()

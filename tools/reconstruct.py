@@ -1,7 +1,7 @@
 """Reconstruct images: python tools/reconstruct.py CONFIG CKPT IMAGE_OR_FOLDER… --out-dir DIR
 [--size N].
 
-Exit codes: 0, all images are done; 1, some files could not be read and are listed, all others are
+Exit codes: 0, all images are done; 1, some files cannot be read and are listed, all others are
 done; 2, a mistake before the first image, such as a path that does not exist.
 """
 
@@ -45,8 +45,8 @@ def fitting(tokenizer: 'Tokenizer', size: int | None) -> list['Resize | CenterCr
         encoder.check_size(crop)
     if size is None:
         print(
-            f'{type(encoder).__name__} takes {crop[0]}x{crop[1]} only: images are resized to cover '
-            f'that, and their middle is cut out.'
+            f'{type(encoder).__name__} accepts only {crop[0]}x{crop[1]}: images are resized to '
+            f'cover that, and cropped at the center.'
         )
     return [Resize(size=max(crop)), CenterCrop(size=crop)]
 
@@ -103,13 +103,13 @@ def begin(
 
     # Otherwise, the next call would read the reconstructions as images.
     if Path(out_dir).resolve() in {file.parent.resolve() for file in files}:
-        raise UserError(f'--out-dir {out_dir} has images that are read; give another folder.')
+        raise UserError(f'--out-dir {out_dir} has input images; give another folder.')
     settings = dict(weights=weights_hash(tokenizer.model), background=background, size=size)
     numbered = f'{"[0-9]" * 5}_*.png'
     if claim(out_dir, settings, 'reconstructions.json', numbered, 'reconstructions'):
         print(
-            f'{out_dir} has reconstructions of the same tokenizer; those of these images, by '
-            f'number and name, are made anew.'
+            f'{out_dir} has reconstructions of the same tokenizer; those with the number and name '
+            f'of these images are replaced.'
         )
 
 
@@ -126,30 +126,30 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('config', help='config file of a tokenizer')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument(
-        'images', nargs='+', help="images, folders, or patterns as 'photos/**/*.jpg'"
+        'images', nargs='+', help="images, folders, or patterns such as 'photos/**/*.jpg'"
     )
     parser.add_argument(
         '--out-dir',
         default='reconstructions',
-        help='receives the reconstructions as PNG, their settings, and grid.png (originals above, '
-        f'at most {GRID_SIDE} pixels wide and high)',
+        help='folder for the reconstructions as PNG, their settings, and grid.png (originals '
+        f'above, at most {GRID_SIDE} pixels wide and high)',
     )
     parser.add_argument(
         '--background',
         default='white',
-        help="colour behind transparent pixels, as black or '#808080'; default: white",
+        help="color behind transparent pixels, such as black or '#808080'; default: white",
     )
     parser.add_argument(
         '--size',
         type=int,
-        help='resize the short side to this and cut out the middle; default: images as they are, '
-        'or the one size that the tokenizer takes',
+        help='resize the shorter side to this and crop the center; default: no change, or the only '
+        'size that the tokenizer accepts',
     )
     parser.add_argument('--device', **console.DEVICE)
     return parser.parse_args()
 
 
-@console.tool(smaller='take smaller images, with --size')
+@console.tool(smaller='use smaller images, with --size')
 def main() -> int:
     args = parse_args()
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from openmagvit2.apis import Generator
     from openmagvit2.evaluation.rejection import Rejection
 
-# Maximum number of classes that are listed in a line.
+# Maximum number of classes that are printed.
 SHOWN = 20
 # Maximum number of images in memory, for the grid.
 MOST_FILES = 100_000
@@ -65,11 +65,11 @@ def _labels_of(part: str, text: str, num_classes: int, names: list[str] | None) 
 def _or_by_name(part: str, names: list[str] | None) -> str:
     """Return the part of the error about names, with the closest matches."""
     if names is None:
-        return ' (this checkpoint keeps no names of classes)'
+        return ' (this checkpoint has no names of classes)'
     near = {name.lower(): name for name in names}
     found = [near[name] for name in difflib.get_close_matches(part.lower(), near, n=3)]
     return f', or by name; no class is called {part!r}' + (
-        f', near: {", ".join(found)}' if found else ''
+        f', similar: {", ".join(found)}' if found else ''
     )
 
 
@@ -105,8 +105,7 @@ def sample_files(
     settings = dict(seed=args.seed) | identity(samples)
     if claim(args.out_dir, settings, 'samples.json', 'class_*', 'samples'):
         print(
-            f'{args.out_dir} has samples of the same settings; those of these classes are '
-            f'made anew.'
+            f'{args.out_dir} has samples of the same settings; those of these classes are replaced.'
         )
     images = []
     for part in tqdm(samples.parts(args.batch_size), desc='batches'):
@@ -124,32 +123,30 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--labels',
         help=(
-            'classes, as 0-9 or 1,5,7, or by name; -1: any class; random, with --npz: drawn for '
-            'each image; default: 0-9, with --npz all'
+            'classes, such as 0-9 or 1,5,7, or by name; -1: any class; random, with --npz: a '
+            'random class for each image; default: 0-9, with --npz all'
         ),
     )
-    parser.add_argument('--num', type=int, default=16, help='images of each class')
+    parser.add_argument('--num', type=int, default=16, help='images per class')
     parser.add_argument(
         '--out-dir',
         default='samples',
-        help='receives class_<label>/<number>.png, grid.png and samples.json',
+        help='folder for class_<label>/<number>.png, grid.png and samples.json',
     )
     parser.add_argument(
         '--npz',
         help=(
-            'write one npz instead (arr_0: images, arr_1: labels), in parts that a second start '
-            'goes on with'
+            'write one npz instead (arr_0: images, arr_1: labels); repeat an interrupted command '
+            'to continue'
         ),
     )
-    parser.add_argument(
-        '--num-per-class', type=int, default=50, help='images of each class in the npz'
-    )
+    parser.add_argument('--num-per-class', type=int, default=50, help='images per class in the npz')
     parser.add_argument('--batch-size', type=int, default=20)
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--device', **console.DEVICE)
-    parser.add_argument('--launcher', help='with --npz: share the work out', **console.LAUNCHER)
+    parser.add_argument('--launcher', help='distribute the work, with --npz', **console.LAUNCHER)
     parser.add_argument(
-        '--image-size', type=int, help='side of the images; default: as the config says'
+        '--image-size', type=int, help='side of the images; default: that of the config'
     )
     add_sampling(parser)
     return parser.parse_args()
@@ -167,29 +164,29 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
             f'--{name}',
             type=kind,
             nargs='+',
-            help="one number, or one a sub-token; default: the config's eval_sampling",
+            help="one number, or one per sub-token; default: the config's eval_sampling",
         )
     parser.add_argument(
         '--schedule',
         nargs='+',
-        help='guidance schedule: constant, linear, cosine, interval; one, or one a sub-token',
+        help='guidance schedule: constant, linear, cosine, interval; one, or one per sub-token',
     )
     parser.add_argument(
         '--interval',
         type=float,
         nargs=2,
-        help='part of the decoding with guidance, for --schedule interval',
+        help='part of the decoding that is guided, for --schedule interval',
     )
     parser.add_argument(
         '--rejection',
-        help='keep the samples of a class that a classifier finds most probable, as keep=0.05 '
+        help='keep the samples with the highest probability of their class, such as keep=0.05 '
         "model=resnet101 weights=FILE; keep=1 keeps all; default: the config's eval_rejection",
         **OPTIONS,
     )
 
 
 def given_sampling(args: argparse.Namespace) -> dict:
-    """Return the sampling settings of the command line; a list of one becomes its value."""
+    """Return the sampling settings of the command line; a list of one becomes its element."""
     given = {name: getattr(args, name) for name in SETTINGS}
     return {
         name: value[0] if len(value) == 1 else value
@@ -213,7 +210,7 @@ def run(args: argparse.Namespace) -> str:
     if min(args.num, args.num_per_class, args.batch_size, size) < 1:
         raise UserError('--num, --num-per-class, --batch-size and --image-size must be at least 1.')
     if args.launcher != 'none' and not args.npz:
-        raise UserError('--launcher goes with --npz.')
+        raise UserError('--launcher needs --npz.')
     check_options('--rejection', args.rejection, FEATURES.find('TimmFeatures'))
     launch.start(args.launcher)
     generator = Generator.from_config(args.config, args.checkpoint, args.device)
@@ -244,8 +241,8 @@ def run(args: argparse.Namespace) -> str:
 
 
 @console.tool(
-    stopped='with --npz the same command goes on from here',
-    smaller='take a smaller --batch-size',
+    stopped='with --npz, repeat the command to continue',
+    smaller='use a smaller --batch-size',
 )
 def main() -> None:
     done = run(parse_args())

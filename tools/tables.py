@@ -1,4 +1,4 @@
-"""Write the tables of models into the documentation, from the metafiles beside the configs."""
+"""Write the tables of models into the documentation, from the metafiles of the configs."""
 
 import argparse
 import sys
@@ -17,7 +17,7 @@ GENERATOR = dict(fid_inception='FID', inception_score='IS', precision='precision
 
 
 def load_systems() -> dict[str, list[dict]]:
-    """Read the entries of all metafiles, by folder; the paper's come first."""
+    """Read the entries of all metafiles by folder, with those of the paper first."""
     files = (ROOT / 'configs').rglob('metafile.yml')
     return {
         file.parent.relative_to(ROOT).as_posix(): yaml.safe_load(file.read_text('utf-8'))['models']

@@ -14,35 +14,35 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument(
-        '--metrics', help=f"instead of the config's, with commas: {', '.join(SHORT_NAMES)}"
+        '--metrics', help=f"instead of the config's, comma-separated: {', '.join(SHORT_NAMES)}"
     )
     parser.add_argument(
         '--size',
         help=(
-            "side of resize and centre crop, or 'original': images as they are, padded to "
+            "side of resize and center crop, or 'original': images at their own sizes, padded to "
             'the stride'
         ),
     )
     parser.add_argument(
         '--protocol',
         choices=PROTOCOLS,
-        help="official: PSNR, SSIM and rFID to the letter of the paper's repository",
+        help="official: PSNR, SSIM and rFID exactly as in the paper's repository",
     )
     parser.add_argument(
         '--pad', choices=['gray', 'black'], help='border for --size original; default: gray'
     )
     parser.add_argument(
         '--work-dir',
-        help='folder for logs and metrics.json; default work_dirs/<path below configs/>',
+        help='folder for logs and metrics.json; default: work_dirs/<path below configs/>',
     )
     parser.add_argument(
-        '--cfg-options', help='overrides, as test_dataloader.batch_size=4', **OPTIONS
+        '--cfg-options', help='overrides, such as test_dataloader.batch_size=4', **OPTIONS
     )
     parser.add_argument('--launcher', **console.LAUNCHER)
     return parser.parse_args()
 
 
-@console.tool(smaller='take a smaller test_dataloader.batch_size')
+@console.tool(smaller='use a smaller test_dataloader.batch_size')
 def main() -> None:
     args = parse_args()
 

@@ -10,12 +10,12 @@ from openmagvit2.cfg_options import OPTIONS
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description='Encode a data set once; a second start goes on where a killed one stopped.'
+        description='Encode a data set once; repeat an interrupted command to continue.'
     )
-    parser.add_argument('config', help='config file of a tokenizer; its data set is read')
+    parser.add_argument('config', help='config file of a tokenizer, whose data set is encoded')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument(
-        '--out', required=True, help='receives tokens.bin, labels.npy and header.json'
+        '--out', required=True, help='folder for tokens.bin, labels.npy and header.json'
     )
     parser.add_argument(
         '--crops', default='centre', help="'centre' (default), 'ten', or 'random:N'"
@@ -25,13 +25,13 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--batch-size', type=int, default=64)
     parser.add_argument('--num-workers', type=int, default=0)
     parser.add_argument('--device', **console.DEVICE)
-    options = 'overrides, as train_dataloader.dataset.data_root=DIR'
+    options = 'overrides, such as train_dataloader.dataset.data_root=DIR'
     parser.add_argument('--cfg-options', help=options, **OPTIONS)
     parser.add_argument('--launcher', **console.LAUNCHER)
     return parser.parse_args()
 
 
-@console.tool(stopped='the same command goes on from here', smaller='take a smaller --batch-size')
+@console.tool(stopped='repeat the command to continue', smaller='use a smaller --batch-size')
 def main() -> None:
     args = parse_args()
 

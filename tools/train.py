@@ -14,11 +14,13 @@ def main() -> None:
     parser.add_argument('config', help='config file')
     parser.add_argument(
         '--work-dir',
-        help='folder for logs and checkpoints; default work_dirs/<path below configs/>',
+        help='folder for logs and checkpoints; default: work_dirs/<path below configs/>',
     )
     resumed = 'a checkpoint, or a folder for its newest; alone: the newest of the work directory'
     parser.add_argument('--resume', nargs='?', const=True, default=False, help=resumed)
-    parser.add_argument('--cfg-options', help='overrides, as train_cfg.max_iters=300', **OPTIONS)
+    parser.add_argument(
+        '--cfg-options', help='overrides, such as train_cfg.max_iters=300', **OPTIONS
+    )
     parser.add_argument('--launcher', **console.LAUNCHER)
     args = parser.parse_args()
 

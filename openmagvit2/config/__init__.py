@@ -1,4 +1,4 @@
-"""Config files: read, merged, translated from version 1, checked."""
+"""Reading, merging and checking of config files, and their translation from version 1."""
 
 from openmagvit2.config.loading import load_config
 

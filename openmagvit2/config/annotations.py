@@ -1,4 +1,4 @@
-"""Values of a config against the annotations of the classes that get them."""
+"""The check of config values against the annotations of the classes that receive them."""
 
 import numbers
 import typing
@@ -8,9 +8,9 @@ from typing import Any
 from openmagvit2.errors import UserError
 from openmagvit2.signatures import annotations, members
 
-# What a config can write, in words.
+# Types that a config can contain, in words.
 WORDS: dict[Any, str] = {
-    int: 'a whole number from 0',
+    int: 'a non-negative integer',
     float: 'a number',
     bool: 'True or False',
     str: 'a string',
@@ -20,16 +20,16 @@ WORDS: dict[Any, str] = {
 
 
 def check_argument(path: str, value: Any, cls: Callable | None, of: str = '') -> None:
-    """Check the value of an argument, where this package's own annotations say what it takes.
+    """Check the value of an argument against its annotation, if it has one.
 
     Args:
-        path: Its key in the config; the last part is the name of the argument.
-        value: Its value.
-        cls: The class that gets it; None: no class is known.
-        of: What a dict there describes, for the message, as ' of the encoder slot'.
+        path: Key in the config; its last part is the name of the argument.
+        value: The value.
+        cls: The class that receives it, or None if it is not known.
+        of: Description of a dict for the message, such as ' of the encoder slot'.
 
     Raises:
-        UserError: It is of another type.
+        UserError: The value is of another type.
     """
     hint = annotations(cls).get(path.rpartition('.')[2]) if cls is not None else None
     if hint is not None:
@@ -37,13 +37,13 @@ def check_argument(path: str, value: Any, cls: Callable | None, of: str = '') ->
 
 
 def check_options(option: str, given: Mapping[str, Any], cls: Callable | None) -> None:
-    """Check what an option of the command line gives to a class, as KEY=VALUE."""
+    """Check the KEY=VALUE pairs of a command line option that are passed to a class."""
     for key, value in given.items():
         check_argument(f'{option}.{key}', value, cls)
 
 
 def check_kind(path: str, value: Any, hint: Any, of: str = '') -> None:
-    """Raise UserError if a value is not of a type; see :func:`check_argument`."""
+    """Raise UserError if a value is not of the annotated type; see :func:`check_argument`."""
     if not fits(value, hint):
         taken = spoken(hint).replace(WORDS[dict], WORDS[dict] + of)
         raise UserError(f'{path} must be {taken}, got {value!r}.')
@@ -54,9 +54,10 @@ def check_kind(path: str, value: Any, hint: Any, of: str = '') -> None:
 
 
 def fits(value: Any, hint: Any) -> bool:
-    """Return whether a value is of a type; of a type that no config can write, everything is.
+    """Return whether a value is of a type.
 
-    What a mapping holds is not looked at.
+    Every value is accepted for a type that no config can contain. Values inside a mapping are not
+    checked.
     """
     if len(members(hint)) > 1:
         return any(fits(value, kind) for kind in members(hint))
@@ -69,18 +70,18 @@ def fits(value: Any, hint: Any) -> bool:
         listed = isinstance(value, Sequence) and not isinstance(value, str)
         return listed and all(fits(item, inner[0]) for item in value if inner)
     if hint is int and isinstance(value, float):
-        # 1e5 is a number of iterations; 8.0 channels are a mistake.
+        # 1e5 is meant as a number of iterations; 8.0 channels are a mistake.
         return value.is_integer() and value >= 1000
     if hint in (int, float):
         kind = numbers.Integral if hint is int else numbers.Real
         number = isinstance(value, kind) and not isinstance(value, bool)
-        # NaN is unlike itself.
+        # NaN is not equal to itself.
         return number and (value == value if hint is float else value >= 0)
     return isinstance(value, hint) if hint in WORDS else True
 
 
 def spoken(hint: Any) -> str:
-    """Return a type in words."""
+    """Describe a type in words."""
     if len(members(hint)) > 1:
         return ' or '.join(map(spoken, members(hint)))
     if hint in WORDS or typing.get_origin(hint) is Mapping:

@@ -1,4 +1,4 @@
-"""The settings of ``clip_grad``: arguments of torch's functions, which fail at the first step."""
+"""The check of ``clip_grad``: torch would reject its arguments only at the first step."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from openmagvit2.errors import UserError, check_choice
 from openmagvit2.signatures import accepted
 
 FUNCTIONS = dict(norm=clip_grad_norm_, value=clip_grad_value_)
-# Numbers above 0: others would turn gradients around, or remove them.
+# They must be positive: others would reverse gradients, or remove them.
 BOUNDS = dict(norm='max_norm', value='clip_value')
 
 
@@ -17,16 +17,16 @@ def check_clipping(path: str, value: Any) -> None:
     """Check ``clip_grad`` of a config.
 
     Args:
-        path: Its key.
-        value: None, or the arguments; ``type`` is 'norm' (by default) or 'value'.
+        path: The key.
+        value: None, or the arguments; ``type`` is 'norm' (the default) or 'value'.
 
     Raises:
-        UserError: It is something else, or has an unknown key or a wrong value.
+        UserError: It is neither None nor a dict, or has an unknown key or a wrong value.
     """
     if value is None:
         return
     if not isinstance(value, dict) or not value:
-        raise UserError(f'{path} must be a dict, as dict(max_norm=1.0), or None, got {value!r}.')
+        raise UserError(f'{path} must be a dict such as dict(max_norm=1.0) or None, got {value!r}.')
     kind = value.get('type', 'norm')
     check_choice(f'{path}.type', kind, FUNCTIONS)
     function, bound = FUNCTIONS[kind], BOUNDS[kind]

@@ -1,4 +1,4 @@
-"""Reading of one config file, Python with templates (``templates.py``), and of its ``_base_``."""
+"""Reading of config files, which are Python with templates (``templates.py``), and their bases."""
 
 import ast
 import copy
@@ -22,8 +22,9 @@ def read_file(
     """Read a file and its bases.
 
     Args:
-        path: A Python file; ``_base_`` in it names files relative to it, one or a list.
-        join: Merges the content of a file into that of its bases; called once a file, inner first.
+        path: A Python file; its ``_base_`` is a path relative to it, or a list of them.
+        join: Merges the content of a file into that of its bases; called once per file, bases
+            first.
         chain: The files that have this one as a base.
 
     Returns:
@@ -31,8 +32,8 @@ def read_file(
         they were last written.
 
     Raises:
-        UserError: The file is missing, does not parse, is its own base, or two of its bases have
-            the same key.
+        UserError: The file is missing, cannot be parsed or is its own base, or two of its bases
+            have the same key.
     """
     _check_path(path, chain)
     templates = Templates(_text(path), path)
@@ -58,14 +59,14 @@ def _check_path(path: Path, chain: tuple[Path, ...]) -> None:
     if not path.is_file():
         raise UserError(f'Config file {path} does not exist{_nearest(path)}')
     if path.suffix != '.py':
-        raise UserError(f'Config file {path}: configs are Python files, their names end in .py.')
+        raise UserError(f'Config file {path}: configs are Python files, whose names end in .py.')
     if path.resolve() in chain:
         raise UserError(f'Config file {path} is its own _base_.')
 
 
 def _nearest(path: Path) -> str:
-    """Return the question for a config that may be meant: the nearest of the folder, or one below
-    ``configs/`` of that name.
+    """Return a question about the config that may be meant: a similar name in the folder, or the
+    same name below ``configs/``.
     """
     beside = [str(found) for found in path.parent.glob('*.py') if found.exists()]
     near = difflib.get_close_matches(str(path), beside, n=1, cutoff=0.8)
@@ -80,7 +81,7 @@ def _text(path: Path) -> str:
         with reading(path):
             return path.read_text(encoding='utf-8')
     except UnicodeDecodeError as error:
-        raise UserError(f'Config file {path} is not written in UTF-8.') from error
+        raise UserError(f'Config file {path} is not UTF-8.') from error
 
 
 def _parse(templates: Templates) -> ast.Module:
@@ -92,8 +93,8 @@ def _parse(templates: Templates) -> ast.Module:
         raise UserError(f'Config file {path}, line {error.lineno}: {message}.') from error
     if any(isinstance(node, ast.alias) and node.name == 'read_base' for node in ast.walk(tree)):
         raise UserError(
-            f'Config file {path} imports its bases with `read_base`; name their files instead, as '
-            f"_base_ = ['../_base_/runtime.py']."
+            f'Config file {path} imports its bases with `read_base`; write their paths instead, '
+            f"such as _base_ = ['../_base_/runtime.py']."
         )
     return tree
 
@@ -108,15 +109,15 @@ def _take_bases(tree: ast.Module, templates: Templates) -> list[str]:
                 value = ast.literal_eval(Filler(templates, {}).visit(node.value))
             except ValueError as error:
                 raise UserError(
-                    f'Config file {templates.path}: _base_ must be a name or a list of names.'
+                    f'Config file {templates.path}: _base_ must be a path or a list of paths.'
                 ) from error
             bases = [value] if isinstance(value, str) else list(value)
     return bases
 
 
 def _run(code: types.CodeType, filler: Filler) -> dict[str, Any]:
-    """Run the code of a file; return what it writes, without functions and modules."""
-    # One namespace, as of a module: functions of the file see its variables.
+    """Run the code of a file; return its variables, without functions and modules."""
+    # A single namespace, as in a module, so that functions of the file see its variables.
     space = dict(filler.values)
     if '_base_' in filler.names:
         space['_base_'] = ConfigDict(copy.deepcopy(filler.base))
@@ -131,7 +132,7 @@ def _run(code: types.CodeType, filler: Filler) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Copy as plain dicts, so that a value used twice in a file can change in one place only."""
+    """Copy as plain dicts, so that a value that is used twice can be changed in one place."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if type(value) in (list, tuple):

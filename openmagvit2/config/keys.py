@@ -1,20 +1,21 @@
-"""Keys that no class declares: those at the top of a config, and of mmengine's settings."""
+"""Which keys a dict of a config may have, and which names are mistakes at the top level."""
 
 import difflib
 import functools
 import inspect
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from torch.utils.data import DataLoader
 
-from openmagvit2.config.slots import class_of, known_keys, walk
+from openmagvit2.config.slots import Place, class_of, known_keys, walk
 from openmagvit2.errors import UserError
 from openmagvit2.signatures import accepted
 
-# Hooks that mmengine's Runner has by default, which a name like theirs would not replace.
+# Names of the hooks that mmengine's Runner has by default; a misspelled name would add a hook.
 DEFAULT_HOOKS = {'runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint'}
-# Samplers shuffle, and no config can write a generator.
+# Samplers shuffle, and a config cannot contain a generator.
 DATALOADER = accepted(DataLoader) - {'shuffle', 'generator'} | {'num_batch_per_epoch'}
 # Keys of mmengine's dicts without a `type`, by path.
 SETTINGS = {
@@ -34,8 +35,8 @@ SETTINGS = {
 
 @functools.cache
 def top_level() -> frozenset[str]:
-    """Keys that a config may have at its top: those of mmengine's Runner, and our own."""
-    # Takes a second to import, which what only asks for names need not wait for.
+    """Return the top-level keys of a config: those of mmengine's Runner, and our own."""
+    # Importing this takes a second, and some callers only look up classes.
     from mmengine.runner import Runner
 
     return frozenset(inspect.signature(Runner.__init__).parameters) - {'self'} | {
@@ -49,56 +50,84 @@ def top_level() -> frozenset[str]:
     }
 
 
-def known_below(path: str) -> Collection[str]:
-    """Return the keys that mmengine reads in a dict without a ``type``; '' is the whole config."""
+@dataclass(frozen=True)
+class Keys:
+    """The keys of a dict.
+
+    Attributes:
+        known: Keys that have a meaning.
+        closed: Whether every other key is a mistake; otherwise one that resembles a known key is.
+    """
+
+    known: Collection[str]
+    closed: bool
+
+    def is_mistake(self, key: str) -> bool:
+        """Return whether the dict must not have this key."""
+        near = difflib.get_close_matches(key, self.known, n=1, cutoff=0.75)
+        return key not in self.known and (self.closed or bool(near))
+
+
+def keys_of(path: str, node: dict, place: Place) -> Keys:
+    """Return which keys a dict may have.
+
+    Args:
+        path, node, place: As :func:`openmagvit2.config.slots.walk` yields them.
+
+    Raises:
+        UserError: Its ``type`` is not in the slot.
+    """
+    if place is None:
+        known = DATALOADER if path.endswith('_dataloader') else SETTINGS.get(path)
+    else:
+        known = known_keys(place, node, path)
+    if known is not None:
+        return Keys(known, closed=True)
     if not path:
-        return top_level()
-    return DEFAULT_HOOKS if path == 'default_hooks' else settings(path) or ()
-
-
-def settings(path: str) -> set[str] | None:
-    """Return all keys of one of mmengine's dicts without a ``type``; None where others may be."""
-    return DATALOADER if path.endswith('_dataloader') else SETTINGS.get(path)
+        return Keys(top_level(), closed=False)
+    return Keys(DEFAULT_HOOKS if path == 'default_hooks' else (), closed=False)
 
 
 def unknown(
     path: str, known: Collection[str], where: str = ' there', hint: str | None = None
 ) -> str:
-    """Return the error text for an unknown key.
+    """Return the error message for an unknown key.
 
     Args:
         path: The key; its last part is compared with the known ones.
-        known: The keys that there are.
-        where: What has them, as ' of LFQ'.
-        hint: Advice in place of the nearest known key.
+        known: The known keys.
+        where: What has the known keys, such as ' of LFQ'.
+        hint: Advice instead of the most similar known key.
     """
     hint = f' {hint}.' if hint else f' {nearest(path, known)}'.rstrip()
     return f'Unknown config key `{path}`:{hint} Known{where}: {", ".join(sorted(known))}.'
 
 
 def nearest(path: str, known: Collection[str]) -> str:
-    """Return the question for the known key that is most like a path's last part; may be empty."""
+    """Return a question about the known key that is most similar to the last part of a path, or ''
+    if there are no known keys.
+    """
     near = difflib.get_close_matches(path.rpartition('.')[2], known, n=1, cutoff=0)
     return f'did you mean `{near[0]}`?' if near else ''
 
 
 def check_top(config: dict) -> None:
-    """Check the names at the top of a config.
+    """Check the top-level names of a config.
 
     Raises:
-        UserError: One is a mistake; see :func:`mistake_at_top`.
+        UserError: A name is a mistake; see :func:`mistake_at_top`.
     """
     for key, value in config.items():
         why = mistake_at_top(key, value, config)
-        # If the value occurs elsewhere, it is a variable whose use a merged config no longer shows.
+        # If the value occurs elsewhere, the name is a variable: merged configs do not show its use.
         if why and not _occurs(value, key, config):
             raise UserError(why)
 
 
 def mistake_at_top(key: str, value: Any, config: dict) -> str | None:
-    """Return the error text for a top-level key that looks like a mistake, or None.
+    """Return the error message for a top-level key that looks like a mistake, or None.
 
-    Any other name is a variable of the user's.
+    Every other name is a variable of the user.
 
     Args:
         key, value: A top-level entry.
@@ -111,7 +140,7 @@ def mistake_at_top(key: str, value: Any, config: dict) -> str | None:
     for path, name in _takers(key, config):
         return (
             f'Unknown config key `{key}` at the top level: it is an argument of {name}; '
-            f'did you mean `{path}.{key}`? Give a variable of your own another name.'
+            f'did you mean `{path}.{key}`? Give your own variables other names.'
         )
     items = value if isinstance(value, (list, tuple)) else [value]
     if any(isinstance(item, dict) and 'type' in item for item in items):
@@ -138,7 +167,7 @@ def _occurs(value: Any, name: str, config: dict) -> bool:
     rest = {key: item for key, item in config.items() if key != name}
 
     def within(key: str, item: Any) -> bool:
-        """Return whether the value stands in an item of that key, or below it."""
+        """Return whether the value is an item of that key, or inside it."""
         if (key == name or isinstance(value, (dict, list))) and item == value:
             return True
         if isinstance(item, dict):

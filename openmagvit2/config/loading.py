@@ -1,8 +1,8 @@
-"""Loading of configs, checked overrides, and the change of a ``type``.
+"""Loading of configs with overrides.
 
 One function merges all dicts: a child file into its ``_base_``, and ``--cfg-options`` into a file.
-If a ``type`` changes, inherited keys that the new class does not accept are dropped and a line is
-logged; keys written together with the new type are never dropped. ``files.py`` reads files,
+If a ``type`` changes, inherited keys that the new class does not accept are dropped and logged;
+keys that are written together with the new type are never dropped. ``files.py`` reads files,
 ``openmagvit2/cfg_options.py`` the command line; ``checks.py`` checks the result.
 """
 
@@ -20,9 +20,9 @@ from openmagvit2 import registry
 from openmagvit2.cfg_options import nest
 from openmagvit2.config.checks import check
 from openmagvit2.config.files import read_file
-from openmagvit2.config.keys import known_below, mistake_at_top, top_level, unknown
+from openmagvit2.config.keys import keys_of, mistake_at_top, top_level, unknown
 from openmagvit2.config.merging import merge
-from openmagvit2.config.slots import MMENGINE, Place, known_keys, place_of
+from openmagvit2.config.slots import MMENGINE, Place, place_of
 from openmagvit2.config.templates import fill_options
 from openmagvit2.config.text import TextConfig
 from openmagvit2.config.version_1 import translated
@@ -35,11 +35,11 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
 
     Args:
         path: A Python config file; ``_base_`` names files relative to it.
-        options: Overrides by dotted path, as ``--cfg-options`` gives them.
+        options: Overrides by dotted path, such as those of ``--cfg-options``.
 
     Raises:
-        UserError: The file is missing or does not parse; a key is unknown (the text names the
-            nearest known one).
+        UserError: The file is missing or cannot be parsed, or a key is unknown; the message names
+            the most similar known key.
     """
     path = Path(path)
     content, variables = read_file(path, _join)
@@ -52,7 +52,7 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
         content = merge(content, translated(given, content))
     for key in RESERVED_KEYS:
         if key in content:
-            raise UserError(f'Config file {path}: mmengine keeps the name `{key}` for itself.')
+            raise UserError(f'Config file {path}: mmengine reserves the name `{key}`.')
     content = _without_delete(content)
     config = TextConfig(content, filename=str(path))
     config.setdefault('default_scope', registry.SCOPE)
@@ -67,7 +67,7 @@ def _join(base: dict, written: dict, path: Path) -> dict:
 
 
 def _without_variables(content: dict, variables: set[str]) -> dict:
-    """Remove variables that have done their work and would be mistaken for keys."""
+    """Remove variables that have been used already and would be mistaken for keys."""
     done = {
         key
         for key, value in content.items()
@@ -86,9 +86,10 @@ def _without_delete(value: Any) -> Any:
 
 
 def _import_custom(content: dict, path: Path) -> None:
-    """Import what ``custom_imports`` names: installed, in the current directory, beside the config.
+    """Import the modules of ``custom_imports``: installed, in the current directory, or in the
+    folder of the config.
 
-    The two folders go to the end of ``sys.path``, so that no file in them shadows an installed
+    The two folders are appended to ``sys.path``, so that no file in them shadows an installed
     package.
     """
     wanted = content.get('custom_imports')
@@ -119,19 +120,19 @@ def _is_module(name: Any) -> bool:
 
 
 def _import_given(content: dict, given: dict, path: Path) -> None:
-    """Import what overrides name, before they are merged: they may name its classes."""
+    """Import the modules that overrides name, before the merge, which may need their classes."""
     key = 'custom_imports'
     if key in given:
         _import_custom(merge({key: content.get(key)}, {key: given[key]}), path)
 
 
 def _check_paths(content: dict, options: dict[str, Any], variables: set[str]) -> None:
-    """Check that an override below a dict without a ``type`` names a key that exists."""
+    """Check that overrides in dicts without a ``type`` name existing keys."""
     for path in options:
         parts = path.split('.')
         if parts[0] in variables and parts[0] not in top_level():
             raise UserError(
-                f'`{parts[0]}` is a variable of the config file, and its value is in its places '
+                f'`{parts[0]}` is a variable of the config file, and its value has been used '
                 f'already; override the keys that use it instead.'
             )
         _check_path(path, content, options)
@@ -142,11 +143,11 @@ def _check_path(path: str, content: dict, options: dict[str, Any]) -> None:
     place: Place = None
     parent = ''
     for part in path.split('.'):
-        # A constructor of optimizers knows the keys of its roles.
+        # The constructor of the optimizers knows the keys of its roles.
         if not isinstance(node, dict) or 'constructor' in node:
             return
         here = f'{parent}.{part}' if parent else part
-        known = {*node, *known_below(parent), *(known_keys(place, {}, path) or ())}
+        known = {*node, *keys_of(parent, {}, place).known}
         if part not in known and not _may_be_new(here, node, place, options):
             hint = None if parent else mistake_at_top(part, options[path], content)
             raise UserError(hint or unknown(here, known))
@@ -154,8 +155,8 @@ def _check_path(path: str, content: dict, options: dict[str, Any]) -> None:
 
 
 def _may_be_new(path: str, node: dict, place: Place, options: dict[str, Any]) -> bool:
-    """Return whether an override may add a key to a dict: the argument of a class, which is checked
-    after the merge, or a part with a name of its own.
+    """Return whether an override may add a key to a dict: an argument of a class, which is checked
+    after the merge, or a part by name.
 
     Args:
         path: The key.
@@ -167,6 +168,6 @@ def _may_be_new(path: str, node: dict, place: Place, options: dict[str, Any]) ->
         return True
     value = options.get(path)
     typed = f'{path}.type' in options or (isinstance(value, dict) and 'type' in value)
-    # A loss may be its weight alone.
+    # A loss may be given by its weight alone.
     number = isinstance(value, (int, float)) and place not in MMENGINE.values()
     return isinstance(place, Slot) and (typed or number)

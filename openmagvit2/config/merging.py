@@ -1,22 +1,22 @@
-"""Merging of dicts of configs, with the change of a ``type``."""
+"""Merging of configs, including changes of a ``type``."""
 
 from mmengine.logging import print_log
 
 from openmagvit2.config.slots import Place, known_keys, place_of
 from openmagvit2.errors import UserError
 
-# A training has one length: a given one replaces the inherited other one.
+# A training has one length: either replaces the inherited other one.
 LENGTHS = dict(max_iters='max_epochs', max_epochs='max_iters')
 
 
 def merge(base: dict, child: dict, path: str = '', place: Place = None) -> dict:
     """Merge ``child`` into a copy of ``base``, dict by dict.
 
-    ``_delete_=True`` in a dict of the child forgets the inherited one.
+    ``_delete_=True`` in a dict of the child discards the inherited one.
 
     Args:
         base, child: Two dicts of configs.
-        path, place: Their position in the config; by default they are the whole config.
+        path, place: Their position in the config; by default, they are whole configs.
     """
     if child.get('_delete_'):
         return {key: value for key, value in child.items() if key != '_delete_'}
@@ -55,8 +55,8 @@ def _merge_list(inherited: list | tuple, items: dict, path: str, place: Place) -
     for key, value in items.items():
         if not key.isdecimal() or int(key) >= len(result):
             raise UserError(
-                f'{path}.{key}: `{path}` is a list of {len(result)}; name an element by its '
-                f'position.'
+                f'{path}.{key}: `{path}` is a list of length {len(result)}; use the position of '
+                f'an element.'
             )
         old = result[int(key)]
         both = isinstance(old, dict) and isinstance(value, dict)

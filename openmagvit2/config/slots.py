@@ -1,4 +1,4 @@
-"""What each key of a config configures: a part in a class's ``slots``, or a part of mmengine."""
+"""What each key of a config configures: a part in the ``slots`` of a class, or one of mmengine."""
 
 import functools
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from openmagvit2.registry import Registry, Slot
 from openmagvit2.signatures import accepted
 
 HOOKS = Slot(registry.HOOKS, beside=dict(priority=None))
-# Keys of mmengine's Runner, data loaders, data sets and visualizers, wherever they stand; and ours.
+# Keys of mmengine's Runner, data loaders, data sets and visualizers, at any level; and our own.
 MMENGINE: dict[str, Slot] = dict(
     model=Slot(registry.MODELS),
     data_preprocessor=Slot(registry.MODELS),
@@ -37,7 +37,7 @@ MMENGINE: dict[str, Slot] = dict(
     log_processor=Slot(registry.LOG_PROCESSORS),
 )
 
-# Arguments that mmengine's Runner itself gives, by slot: no config can write them.
+# Arguments that mmengine's Runner passes itself, by slot: a config cannot contain them.
 GIVEN: dict[str, set[str]] = {
     registry.DATA_SAMPLERS.name: {'dataset', 'sampler'},
     registry.FUNCTIONS.name: {'data_batch', 'worker_id'},
@@ -48,22 +48,22 @@ GIVEN: dict[str, set[str]] = {
 
 
 class Anything:
-    """The place of a config that a class of another package builds in its own way."""
+    """The place of a config that a class of another package builds by itself."""
 
 
-# What a place in a config holds: parts of a slot (one, a list, some by name); the arguments of
-# a class without a `type`; Anything; None: no dicts with a `type`.
+# A place in a config contains parts of a slot (one, a list, or several by name), the arguments of a
+# class without a `type`, Anything, or, for None, no dicts with a `type`.
 Place = Slot | type | None
 
 
 def walk(node: dict, path: str = '', place: Place = None) -> Iterator[tuple[str, dict, Place]]:
-    """Yield (path, dict, place) of a dict and of all dicts below it, outer ones first.
+    """Yield (path, dict, place) of a dict and of all dicts in it, outer ones first.
 
-    The path of an element of a list has its position: ``'model.regularizers.0'``.
+    The path of a list element contains its position: ``'model.regularizers.0'``.
 
     Args:
         node: The dict.
-        path, place: Its position in the config; by default it is the whole config.
+        path, place: Its position in the config; by default, it is the whole config.
     """
     yield path, node, place
     for here, value, inner in entries(path, node, place):
@@ -81,7 +81,7 @@ def entries(path: str, node: dict, place: Place) -> Iterator[tuple[str, Any, Pla
 
 
 def class_of(place: Place, node: dict) -> type | None:
-    """Return the class whose arguments the keys of a dict are; None if no class is known."""
+    """Return the class that receives the keys of a dict as arguments; None if it is not known."""
     if isinstance(place, Slot):
         return place.registry.find(node.get('type'))
     return None if place is Anything else place
@@ -93,7 +93,7 @@ def place_of(place: Place, node: dict, key: str) -> Place:
     Args:
         place: The place of the dict.
         node: The dict, or the known part of it.
-        key: A key of it.
+        key: A key of the dict.
     """
     if isinstance(place, Slot) and node.get('type') is None:
         return place
@@ -101,7 +101,7 @@ def place_of(place: Place, node: dict, key: str) -> Place:
         cls = place.registry.find(node['type'])
         if key in place.beside:
             return _place(place.beside[key])
-        # Parts of our own slots, and classes that say so, build what they declare.
+        # Parts of our own slots, and classes that declare slots, build what they declare.
         slots = declared(cls)
         if slots is not None or place.registry.name in registry.SLOTS:
             return _place((slots or {}).get(key))
@@ -114,15 +114,15 @@ def place_of(place: Place, node: dict, key: str) -> Place:
 
 @functools.cache
 def declared(cls: type | None) -> dict[str, Any] | None:
-    """Return the slots that a class declares; None if it declares nothing."""
+    """Return the slots that a class declares, or None if it declares none."""
     return cls.slots if isinstance(cls, Slotted) else None
 
 
 def known_keys(place: Place, node: dict, path: str) -> set[str] | None:
-    """Return the keys that a dict at a place may have; None if any may.
+    """Return the keys that a dict at a place may have, or None if it may have any.
 
     Raises:
-        UserError: Its ``type`` is not in the slot.
+        UserError: The ``type`` is not in the slot.
     """
     cls, kind = class_of(place, node), node.get('type')
     if not isinstance(place, Slot):
@@ -139,8 +139,10 @@ def known_keys(place: Place, node: dict, path: str) -> set[str] | None:
 
 @functools.cache
 def _arguments(cls: type) -> set[str]:
-    """Return what a class accepts; cached here, as only classes stay: `accepted` gets methods too,
-    which would keep their models alive.
+    """Return the arguments that a class accepts.
+
+    `accepted` itself is not cached, because it is also called with methods, whose models the cache
+    would keep alive.
     """
     return accepted(cls)
 

@@ -1,17 +1,17 @@
-"""Templates in the text of a config file, as mmengine has them.
+"""Templates in the text of a config file, with mmengine's syntax.
 
 ==============================  ====================================================
 ``{{ fileDirname }}``           folder of the file, absolute
 ``{{ fileBasename }}``          its name
-``{{ fileBasenameNoExtension }}``  its name without the ending
-``{{ fileExtname }}``           its ending, as ``.py``
+``{{ fileBasenameNoExtension }}``  its name without the extension
+``{{ fileExtname }}``           its extension, such as ``.py``
 ``{{$NAME:default}}``           an environment variable
 ``{{_base_.model.encoder}}``    a value of the bases; without braces in Python code too
 ==============================  ====================================================
 
-Inside quotes a template becomes text; a template of a ``_base_`` value that is the whole string
-keeps its type. Outside of quotes it is a value: an environment variable is parsed as a Python
-literal if it is one. Values are inserted after parsing, so they may contain quotes and backslashes.
+Inside quotes, a template becomes text, except that a ``_base_`` value that is the whole string
+keeps its type. Outside quotes, it is a value: an environment variable is parsed as a Python literal
+if it is one. Values are inserted after parsing, so they may contain quotes and backslashes.
 """
 
 import ast
@@ -28,12 +28,12 @@ MARK = re.compile(r'_template_(\d+)_')
 
 
 class Templates:
-    """A text in which a name that Python can parse, a mark, stands for each template.
+    """A text in which each template is replaced by a mark, a name that Python can parse.
 
     Attributes:
         text: The text with the marks.
-        found: The templates, by the number of their mark.
-        path: The file, for its names and for errors.
+        found: The templates, indexed by the number of their mark.
+        path: The file, for ``{{ fileDirname }}`` and its like, and for errors.
     """
 
     def __init__(self, text: str, path: Path) -> None:
@@ -43,7 +43,7 @@ class Templates:
 
     def _mark(self, match: re.Match) -> str:
         self.found.append(match)
-        # Lines keep their numbers.
+        # Newlines are kept, so that line numbers stay correct.
         return f'_template_{len(self.found) - 1}_' + '\n' * match[0].count('\n')
 
     def restore(self, text: str) -> str:
@@ -52,10 +52,10 @@ class Templates:
 
 
 class Filler(ast.NodeTransformer):
-    """Fill the marks in parsed code or in a text, and record what the code reads.
+    """Replace the marks in parsed code or in a text, and record what the code reads.
 
     Attributes:
-        values: Values by the names that now stand for them in the code.
+        values: Values by the names that replace them in the code.
         names: Names that the code reads.
         keys: Top-level keys of the bases that templates or the code read.
     """
@@ -67,14 +67,14 @@ class Filler(ast.NodeTransformer):
         self.keys: set[str] = set()
 
     def fill(self, text: str) -> Any:
-        """Fill the marks in a string; a lone ``_base_`` value keeps its type."""
+        """Replace the marks in a string; a lone ``_base_`` value keeps its type."""
         whole = MARK.fullmatch(text)
         if whole and self.found[int(whole[1])]['base']:
             return self.value(int(whole[1]))
         return MARK.sub(lambda match: str(self._raw(self.found[int(match[1])])), text)
 
     def value(self, number: int) -> Any:
-        """Return the value of a template outside of quotes."""
+        """Return the value of a template outside quotes."""
         match = self.found[number]
         raw = self._raw(match)
         if match['name'] is None:
@@ -85,11 +85,11 @@ class Filler(ast.NodeTransformer):
             return raw
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST:
-        """Leave docstrings as they are, which may mention templates."""
+        """Leave docstrings unchanged, because they may mention templates."""
         return node if isinstance(node.value, ast.Constant) else self.generic_visit(node)
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:
-        """Fill the fixed parts of an f-string, and visit the others."""
+        """Replace the marks in the literal parts of an f-string, and visit the others."""
         for part in node.values:
             if isinstance(part, ast.Constant):
                 part.value = str(self.fill(part.value))
@@ -98,7 +98,7 @@ class Filler(ast.NodeTransformer):
         return node
 
     def visit_Constant(self, node: ast.Constant) -> ast.AST:
-        """Fill a string; a value of another type becomes a name that stands for it."""
+        """Replace the marks in a string; a value of another type is replaced by a name."""
         if not isinstance(node.value, str) or not MARK.search(node.value):
             return node
         value = self.fill(node.value)
@@ -109,7 +109,7 @@ class Filler(ast.NodeTransformer):
         return ast.copy_location(ast.Name(name, ast.Load()), node)
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
-        """Give a template's value to its mark, and record a name that the code reads."""
+        """Record the value of a mark, or a name that the code reads."""
         if match := MARK.fullmatch(node.id):
             self.values[node.id] = self.value(int(match[1]))
         elif isinstance(node.ctx, ast.Load):
@@ -123,7 +123,7 @@ class Filler(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def _raw(self, match: re.Match) -> Any:
-        """Return what a template stands for; a string, except for a value of the bases."""
+        """Return the value of a template: a string, except for a value of the bases."""
         if match['file']:
             return self._file(match['file'])
         if match['name']:
@@ -159,10 +159,10 @@ class Filler(ast.NodeTransformer):
 
 
 def fill_options(options: dict[str, Any], content: dict, path: Path) -> dict[str, Any]:
-    """Fill the templates of overrides as in the file itself, with its content as ``_base_``."""
+    """Replace the templates in overrides as in the file, whose content is ``_base_``."""
 
     def filled(value: Any) -> Any:
-        """Return a value with the strings in it filled; its containers keep their types."""
+        """Replace the templates in all strings of a value; containers keep their types."""
         if isinstance(value, dict):
             return {key: filled(item) for key, item in value.items()}
         if isinstance(value, (list, tuple)):

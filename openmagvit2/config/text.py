@@ -4,11 +4,11 @@ from mmengine.config import Config
 
 
 class TextConfig(Config):
-    """A config whose text is formatted once: mmengine's Runner and its hooks ask for it five times
-    before the first iteration, half a second each.
+    """A config that formats its text only once: mmengine's Runner and its hooks use the text five
+    times before the first iteration, and formatting takes half a second.
     """
 
-    # Content and text of the last config that was asked; a run has one.
+    # Content and text of the last config that was formatted; a run has one config.
     _last = ('', '')
 
     @property

@@ -1,4 +1,4 @@
-"""Values of the keys that no class takes: a wrong one would end in a traceback, or in silence."""
+"""Checks of values that no class checks: a wrong one would cause a traceback, or be ignored."""
 
 import math
 import os
@@ -13,22 +13,22 @@ from openmagvit2.signatures import Kind, Weight
 
 
 def some(types: Any, words: str) -> Kind:
-    """Return the values of some types."""
+    """Return the kind of all values of some types."""
     return Kind(words, lambda x: isinstance(x, types))
 
 
 def one_of(*choices: Any) -> Kind:
-    """Return a few values; a config may hold what cannot be hashed."""
+    """Return the kind of a few values. A value of a config may be unhashable."""
     return Kind(f'one of {", ".join(map(str, choices))}', choices.__contains__)
 
 
 def whole(least: int, none: bool = True, scientific: bool = False, most: float = math.inf) -> Kind:
-    """Return whole numbers.
+    """Return the kind of integers in a range.
 
     Args:
         least, most: The smallest and the largest.
-        none: None leaves the key to its default.
-        scientific: 1e5 is one, as a number of iterations.
+        none: Accept None, which leaves the key to its default.
+        scientific: Accept floats such as 1e5, for numbers of iterations.
     """
 
     def holds(x: Any) -> bool:
@@ -38,7 +38,9 @@ def whole(least: int, none: bool = True, scientific: bool = False, most: float =
         number = isinstance(x, int) or (scientific and isinstance(x, float) and x.is_integer())
         return number and least <= x <= most
 
-    return Kind(f'a whole number from {least}' + (f' to {most}' if most < math.inf else ''), holds)
+    if most < math.inf:
+        return Kind(f'an integer from {least} to {most}', holds)
+    return Kind('a positive integer' if least else 'a non-negative integer', holds)
 
 
 POSITIVE, ITERATIONS, SWITCH = (
@@ -49,11 +51,11 @@ POSITIVE, ITERATIONS, SWITCH = (
 PART, SETTINGS = some(dict, 'a dict'), some(dict | None, 'a dict or None')
 START_METHOD = one_of(None, 'fork', 'spawn', 'forkserver')
 LEVEL = one_of('CRITICAL', 'ERROR', 'WARNING', 'INFO', 'DEBUG')
-# Seeds go to torch, numpy and Python; numpy has the smallest range.
+# Seeds are used for torch, numpy and Python; numpy has the smallest range.
 LARGEST_SEED = 2**32 - 1
-# By path; * stands for what comes before.
+# By path; * matches any beginning.
 VALUES: dict[str, Kind] = {
-    # Below the top, None draws one.
+    # Except at the top level, None draws a random seed.
     'seed': whole(0, none=False, most=LARGEST_SEED),
     '*.seed': whole(0, most=LARGEST_SEED),
     'global_batch_size': POSITIVE,
@@ -77,14 +79,17 @@ VALUES: dict[str, Kind] = {
     'optim_wrapper': SETTINGS,
     'optim_wrapper.accumulative_counts': POSITIVE,
     'custom_hooks': some(list | tuple | None, 'a list of dicts'),
+    'custom_imports': SETTINGS,
     'default_hooks': SETTINGS,
     'default_hooks.checkpoint.interval': POSITIVE,
     'default_hooks.checkpoint.max_keep': POSITIVE,
     'default_hooks.logger.interval': POSITIVE,
+    'randomness': SETTINGS,
     'randomness.deterministic': SWITCH,
     'randomness.diff_rank_seed': SWITCH,
     'env_cfg': PART,
     'env_cfg.cudnn_benchmark': SWITCH,
+    'env_cfg.dist_cfg': SETTINGS,
     'env_cfg.resource_limit': whole(1, none=False),
     'env_cfg.mp_cfg': PART,
     'env_cfg.mp_cfg.opencv_num_threads': whole(0),
@@ -92,7 +97,7 @@ VALUES: dict[str, Kind] = {
     **dict.fromkeys(('train_dataloader', 'val_dataloader', 'test_dataloader'), SETTINGS),
     '*_dataloader.batch_size': whole(1, none=False),
     '*_dataloader.collate_fn': Kind(
-        "a dict, as dict(type='default_collate')", lambda x: isinstance(x, dict) or callable(x)
+        "a dict such as dict(type='default_collate')", lambda x: isinstance(x, dict) or callable(x)
     ),
     '*_dataloader.drop_last': some(bool, 'True or False'),
     '*_dataloader.in_order': SWITCH,
@@ -101,10 +106,10 @@ VALUES: dict[str, Kind] = {
     '*_dataloader.persistent_workers': SWITCH,
     '*_dataloader.pin_memory': SWITCH,
     '*_dataloader.prefetch_factor': POSITIVE,
-    '*_dataloader.timeout': Kind('a number from 0', lambda x: fits(x, Weight)),
+    '*_dataloader.timeout': Kind('a non-negative number', lambda x: fits(x, Weight)),
     '*_dataloader.worker_init_fn': PART,
 }
-# Processes that read images, also on a machine of few processors.
+# Loader workers that are allowed even on a machine with few processors.
 MOST_WORKERS = 256
 
 
@@ -112,7 +117,7 @@ def check_value(path: str, value: Any) -> None:
     """Check a value by the path of its key.
 
     Raises:
-        UserError: It is not what the key takes.
+        UserError: The key does not accept it.
     """
     kind = VALUES.get(path) or VALUES.get(re.sub(r'^.*(\.seed|_dataloader\.\w+)$', r'*\1', path))
     if kind:
@@ -132,21 +137,21 @@ def check_value(path: str, value: Any) -> None:
 
 
 def _check_priority(path: str, value: Any) -> None:
-    # Takes a second to import, which few configs need.
+    # Importing this takes a second, and few configs need it.
     from mmengine.runner.priority import Priority
 
     if not (isinstance(value, str) and value.upper() in Priority.__members__):
-        words = f'a whole number from 0 to 100, or one of {", ".join(Priority.__members__)}'
+        words = f'an integer from 0 to 100, or one of {", ".join(Priority.__members__)}'
         Kind(words, whole(0, most=100).holds).check(path, value)
 
 
 def check_typed(path: str, value: dict, registry: str) -> None:
-    """Check that a dict of settings says what they are of.
+    """Check that a dict with settings has a ``type``.
 
-    A dict of parts by name has dicts and None as values.
+    A dict of parts by name, whose values are dicts or None, needs none.
 
     Args:
-        path: Its key.
+        path: The key.
         value: The dict.
         registry: Name of the registry that builds it.
 
@@ -158,17 +163,17 @@ def check_typed(path: str, value: dict, registry: str) -> None:
     if value.get('type') is None and settings:
         raise UserError(
             f'{path} has {settings[0]}={value[settings[0]]!r}, but no `type`: name a class of the '
-            f'{registry} slot, or correct the key if it was to change another part.'
+            f'{registry} slot, or correct the key if another part was meant.'
         )
 
 
 def check_workers(name: str, value: Any) -> None:
-    """Check a number of processes that read images.
+    """Check a number of loader workers.
 
     Raises:
-        UserError: It is none, or more than this machine can run.
+        UserError: It is not a non-negative integer, or more than this machine can run.
     """
     whole(0, none=False).check(name, value)
     most = max(MOST_WORKERS, 4 * (os.cpu_count() or 1))
     if value > most:
-        raise UserError(f'{name}={value} is more than this machine can run; take {most} at most.')
+        raise UserError(f'{name}={value} is more than this machine can run; use at most {most}.')

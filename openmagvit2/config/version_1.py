@@ -1,7 +1,7 @@
-"""Keys of version 1, read as those of today: the merged config in a work directory has them.
+"""Translation of version 1's config keys, which merged configs in work directories contain.
 
 Each layer of a config, a file or the overrides of the command line, is translated before it is
-merged into what it inherits, with one logged line for each key.
+merged into the inherited config. Each translated key is logged.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,11 +15,11 @@ from openmagvit2.errors import UserError
 from openmagvit2.registry import ENCODERS, MODELS, Slot
 from openmagvit2.signatures import accepted
 
-# (version 1's keys of the layer, the inherited config and the other keys of the layer with today's
-# keys) -> today's keys.
+# (version 1's keys of the layer; the inherited config and the other keys of the layer, both with
+# current keys) -> current keys.
 Translation = Callable[[dict, dict, dict], dict]
 
-# The adversarial game that a discriminator implied.
+# The adversarial game that a discriminator implied in version 1.
 GAME = dict(type='Adversarial', discriminator=None)
 LECAM = dict(type='LeCAM', weight=0.05)
 
@@ -38,14 +38,14 @@ def tokenizer(old: dict, inherited: dict, rest: dict) -> dict:
 
 
 def _loss(name: str, old: dict, inherited: dict | None) -> dict:
-    """Translate a loss whose config and weight had a key each."""
+    """Translate a loss, whose config and weight had separate keys."""
     loss, weight = old.get(f'{name}_loss', inherited), old.get(f'{name}_weight')
     if f'{name}_loss' not in old and weight is None:
         return {}
     if loss is None and name == 'reconstruction':
         loss = dict(type='L1Loss')
     if loss is None:
-        # The weight waits for a file that adds the loss.
+        # A later file may add the loss of this weight.
         return {name: None if weight is None else dict(type=None, weight=weight)}
     own = dict(old.get(f'{name}_loss') or (dict(type=loss['type']) if 'type' in loss else {}))
     if weight is None and own.get('_delete_') and inherited and 'weight' in inherited:
@@ -54,7 +54,7 @@ def _loss(name: str, old: dict, inherited: dict | None) -> dict:
 
 
 def _game(old: dict, inherited: dict | None) -> dict:
-    """Translate the adversarial game, whose parts and numbers had keys side by side."""
+    """Translate the adversarial game, whose parts and numbers were keys of the tokenizer."""
     keys = {key for key in old if TOKENIZER[key].startswith('training.adversarial')}
     if not keys:
         return {}
@@ -84,13 +84,13 @@ def _adversarial_losses(loss: dict) -> dict:
 def _lecam(old: dict) -> dict:
     entry = dict(old.get('lecam_loss') or {})
     if 'type' in entry and entry['type'] != 'LeCAM':
-        # Its averages are `lecam.*` in checkpoints.
+        # Its moving averages are called `lecam.*` in checkpoints.
         entry['name'] = 'lecam'
     return entry | (dict(weight=old['lecam_weight']) if 'lecam_weight' in old else {})
 
 
 def _with_lecam(regularizers: list[dict], entry: dict, override: bool) -> list[dict] | dict:
-    """Return the regularizers with LeCAM, or the change of an inherited list by position."""
+    """Return the regularizers with LeCAM, or an override of the inherited list by position."""
     for i, regularizer in enumerate(regularizers):
         if regularizer.get('type') == 'LeCAM' or regularizer.get('name') == 'lecam':
             return {str(i): entry} if override else [merge(regularizer, entry)]
@@ -134,13 +134,13 @@ def _pixels(grid: Sequence[int], encoder: dict | None) -> list[int]:
     """Return the height and width of the images that a grid of tokens stands for."""
     if not encoder:
         raise UserError(
-            'model.grid of version 1 needs the config of the tokenizer beside it; give '
-            'model.image_size, height and width of the images in pixels, instead.'
+            'model.grid of version 1 needs the config of the tokenizer; set model.image_size, '
+            'height and width of the images in pixels, instead.'
         )
-    # On no device: only the stride is asked for.
+    # Without memory, because only the stride is needed.
     with torch.random.fork_rng(devices=[]), torch.device('meta'):
         stride = ENCODERS.build(dict(encoder, out_channels=1)).stride
-    # A list, as settings in checkpoints have it.
+    # A list, like the settings in checkpoints.
     return [side * step for side, step in zip(grid, stride, strict=True)]
 
 
@@ -150,8 +150,8 @@ GENERATOR = dict(
     class_dropout='conditioner.dropout',
     token_dropout='input_dropout',
 )
-# Key: an argument that only today's class has. Value: version 1's keys and their new places, and
-# the function that translates them.
+# Key: an argument that only the current class has. Value: version 1's keys with their new places,
+# and the function that translates them.
 TABLE: dict[str, tuple[dict[str, str], Translation]] = {
     'training': (TOKENIZER, tokenizer),
     'image_size': (GENERATOR, generator),
@@ -159,12 +159,12 @@ TABLE: dict[str, tuple[dict[str, str], Translation]] = {
 
 
 def translated(written: dict, base: dict, say: bool = True) -> dict:
-    """Translate one layer of a config to today's keys.
+    """Translate one layer of a config to current keys.
 
     Args:
         written: The content of the layer before merging.
-        base: The content it will be merged into, with today's keys.
-        say: Log a line for each key.
+        base: The content it will be merged into, with current keys.
+        say: Log each translated key.
     """
     model = written.get('model')
     if not isinstance(model, dict):
@@ -175,7 +175,7 @@ def translated(written: dict, base: dict, say: bool = True) -> dict:
 def _model(node: dict, base: Any, path: str, say: bool) -> dict:
     base = base if isinstance(base, dict) and not node.get('_delete_') else {}
     kind = node.get('type', base.get('type'))
-    # The text of a checkpoint's config may come from anyone.
+    # Nothing is imported, because the config of a checkpoint is not trusted.
     cls = MODELS.registered(kind)
     if cls is None:
         return node
@@ -188,7 +188,7 @@ def _model(node: dict, base: Any, path: str, say: bool) -> dict:
         new = translate(old, base, rest)
         for key in old if say else ():
             print_log(f'{path}.{key} → {path}.{keys[key]}', 'current')
-        # Today's keys in the same layer win.
+        # Current keys of the same layer take precedence.
         node = merge(new, rest, path, Slot(MODELS)) | {k: node[k] for k in node if k == '_delete_'}
     if isinstance(node.get('tokenizer'), dict):
         inner = _model(node['tokenizer'], base.get('tokenizer'), f'{path}.tokenizer', say)

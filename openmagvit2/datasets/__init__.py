@@ -1,4 +1,4 @@
-"""Data sets of images, labels and tokens, and the transforms of images."""
+"""Data sets of images, labels and tokens, and image transforms."""
 
 from openmagvit2.datasets import adm_transforms, transforms
 from openmagvit2.datasets.base import ImageDataset

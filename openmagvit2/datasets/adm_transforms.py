@@ -1,4 +1,5 @@
-"""ADM's crops (guided-diffusion): half the image while it is twice too large, then bicubic.
+"""ADM's crops (guided-diffusion): halve the image while it is at least twice too large, then resize
+bicubically.
 
 See docs/reference/specification.md, LlamaGen.
 """
@@ -12,7 +13,7 @@ from openmagvit2.registry import TRANSFORMS
 
 
 def adm_resized(image: np.ndarray, short: int) -> np.ndarray:
-    """Resize uint8 (H, W, 3) so that the short side has ``short`` pixels."""
+    """Resize uint8 (H, W, 3) so that the shorter side has ``short`` pixels."""
     picture = Image.fromarray(image)
     while min(picture.size) >= 2 * short:
         half = picture.width // 2, picture.height // 2
@@ -24,10 +25,10 @@ def adm_resized(image: np.ndarray, short: int) -> np.ndarray:
 
 @TRANSFORMS.register_module()
 class AdmCenterCrop:
-    """Resize the short side to ``size`` pixels as ADM does, and crop the middle.
+    """Resize the shorter side to ``size`` pixels as ADM does, and crop the center.
 
     Args:
-        size: Pixels of a square's side.
+        size: Side of the square crop in pixels.
     """
 
     def __init__(self, *, size: int) -> None:
@@ -43,12 +44,12 @@ class AdmCenterCrop:
 
 @TRANSFORMS.register_module()
 class AdmRandomCrop:
-    """Resize the short side to a random number of pixels as ADM does, and crop anywhere.
+    """Resize the shorter side to a random number of pixels as ADM does, and crop at random.
 
     Args:
-        size: Pixels of a square's side.
-        least, most: The smallest and the largest part of the short side that a crop covers: with
-            0.8 and 1.0 the short side has ``size`` to ``ceil(size / 0.8)`` pixels.
+        size: Side of the square crop in pixels.
+        least, most: The smallest and the largest fraction of the shorter side that a crop covers:
+            with 0.8 and 1.0, the shorter side has ``size`` to ``ceil(size / 0.8)`` pixels.
 
     Raises:
         UserError: 0 < least <= most <= 1 does not hold.

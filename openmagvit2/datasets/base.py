@@ -1,4 +1,4 @@
-"""The base class of data sets of images."""
+"""The base class of image data sets."""
 
 import copy
 from abc import abstractmethod
@@ -14,13 +14,13 @@ from openmagvit2.registry import TRANSFORMS
 
 
 class ImageDataset(Labelled, Dataset):
-    """Images with optional labels.
+    """Images with optional labels, which can be read by index.
 
-    Random transforms depend on (seed, epoch, index) alone, never on workers or on a resume.
+    Random transforms depend only on (seed, epoch, index), not on workers or on resuming.
 
     Args:
         pipeline: Configs of transforms, applied in order to ``dict(image=uint8 (H, W, 3), label,
-            index, rng)``; those of this package get a :class:`Picture` as the image.
+            index, rng)``; those of this package receive a :class:`Picture` as the image.
         seed: Random seed of the transforms.
     """
 
@@ -29,11 +29,11 @@ class ImageDataset(Labelled, Dataset):
         self.seed = seed
 
     def fingerprint(self) -> str | None:
-        """Return a hash that changes with the images, or None where the class has none."""
+        """Return a hash that changes with the images, or None if the class does not compute one."""
         return None
 
     def with_pipeline(self, pipeline: list[dict]) -> 'ImageDataset':
-        """Copy the data set with other transforms; files are not searched again."""
+        """Return a copy with other transforms, without searching for files again."""
         other = copy.copy(self)
         other.pipeline = [TRANSFORMS.build(step) for step in pipeline]
         return other
@@ -44,17 +44,17 @@ class ImageDataset(Labelled, Dataset):
 
     @abstractmethod
     def load(self, index: int) -> tuple[np.ndarray, int]:
-        """Return an image as uint8 (H, W, 3) RGB and its label; -1 if it has none."""
+        """Return an image as uint8 (H, W, 3) RGB and its label, -1 if it has none."""
 
     def read(self, index: int) -> tuple[np.ndarray | Image.Image, int]:
-        """Return what the pipeline begins with: that of :meth:`load`, or an RGB image of Pillow's
-        in a class whose files need no array.
+        """Return the input of the pipeline: the same as :meth:`load`, or a Pillow image in RGB
+        where a class need not make an array.
         """
         return self.load(index)
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        # A class that changes what its base class loads changes what its pipeline begins with.
+        # A class that overrides `load` also changes the input of its pipeline.
         if 'load' in vars(cls) and 'read' not in vars(cls):
             cls.read = ImageDataset.read  # type: ignore[method-assign]
 
@@ -77,7 +77,7 @@ class ImageDataset(Labelled, Dataset):
 
 
 def uniform(seed: int, epoch: int, index: int) -> float:
-    """Draw a number in [0, 1) for the model's random decisions on a sample, as dropping its label.
+    """Draw a number in [0, 1) for random decisions of the model, such as dropping a label.
 
     It is independent of the random numbers of the transforms.
     """

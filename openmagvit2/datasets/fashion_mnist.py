@@ -1,7 +1,7 @@
-"""Fashion-MNIST (Xiao et al., 2017): the data set that needs no download.
+"""Fashion-MNIST (Xiao et al., 2017), a data set that needs no download.
 
-The embedded file holds the first 1,000 training and 200 test images of each class, in the order of
-the original files.
+The embedded file contains the first 1,000 training and 200 test images of each class, in the order
+of the original files.
 """
 
 import gzip
@@ -19,7 +19,7 @@ from openmagvit2.registry import DATASETS
 
 EMBEDDED = Path(__file__).parent / 'embedded' / 'fashion_mnist_subset.npz'
 
-# Largest file in bytes; the one of 60,000 images has 47 million.
+# Maximum size of a file in bytes; that of 60,000 images has 47 million.
 LARGEST = 100_000_000
 
 
@@ -29,14 +29,15 @@ class FashionMNIST(ImageDataset):
 
     Args:
         split: 'train' or 'test'.
-        data_root: Folder with the four standard files (``train-images-idx3-ubyte.gz`` …, zipped or
-            not, also in torchvision's ``FashionMNIST/raw`` below it). None takes the embedded
+        data_root: Folder with the four standard files (``train-images-idx3-ubyte.gz`` …, compressed
+            or not, also in torchvision's subfolder ``FashionMNIST/raw``). By default, the embedded
             10,000 and 2,000 images, so that numbers are the same everywhere.
         num_images: Number of images to use, taken from the classes in turn; all by default.
         pipeline, seed: See :class:`ImageDataset`.
 
     Raises:
-        UserError: ``split`` or ``num_images`` is out of range, or the files do not fit each other.
+        UserError: ``split`` or ``num_images`` is out of range, or a file is missing, damaged or
+            does not match the other.
     """
 
     classes = [
@@ -72,13 +73,13 @@ class FashionMNIST(ImageDataset):
             self.labels = _read_idx(_find(data_root, f'{prefix}-labels-idx1-ubyte'), ())
             if len(self.images) != len(self.labels):
                 raise UserError(
-                    f'FashionMNIST: {data_root} holds {len(self.images)} images and '
+                    f'FashionMNIST: {data_root} contains {len(self.images)} images and '
                     f'{len(self.labels)} labels of {prefix}; replace both files.'
                 )
             if self.labels.max(initial=0) >= len(self.classes):
                 raise UserError(
-                    f'FashionMNIST: {data_root} has a label {self.labels.max()} in '
-                    f'{prefix}-labels-idx1-ubyte, they end at 9.'
+                    f'FashionMNIST: {data_root} has the label {self.labels.max()} in '
+                    f'{prefix}-labels-idx1-ubyte, but labels go from 0 to 9; replace the file.'
                 )
         if num_images is not None:
             if not 0 < num_images <= len(self.images):
@@ -106,7 +107,7 @@ class FashionMNIST(ImageDataset):
 
 
 def _classes_in_turn(labels: np.ndarray) -> np.ndarray:
-    """Return positions ordered so that each run of ten holds every class once."""
+    """Return indices ordered so that each group of ten contains every class once."""
     rank = np.zeros(len(labels), dtype=int)
     for label in np.unique(labels):
         rank[labels == label] = np.arange((labels == label).sum())
@@ -127,12 +128,12 @@ def _find(data_root: str, name: str) -> Path:
 def _read_idx(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     """Read uint8 (N, *shape) from an idx file.
 
-    The file has two zero bytes, 8 (for bytes), the number of axes, their lengths (big-endian), and
-    the data.
+    The file consists of two zero bytes, 8 (the type uint8), the number of axes, their lengths
+    (big-endian), and the data.
     """
     try:
         with (gzip.open if path.suffix == '.gz' else open)(path, 'rb') as file:
-            # No file of the data set is larger; a small .gz can unpack to any length.
+            # A limit, because a small .gz can unpack to any length.
             content = file.read(LARGEST)
     except (OSError, EOFError, zlib.error) as error:
         raise UserError(
@@ -147,12 +148,12 @@ def _read_idx(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     lengths = np.frombuffer(content, '>u4', axes, offset=4).tolist()
     if tuple(lengths[1:]) != shape:
         raise UserError(
-            f'FashionMNIST: {path} holds images of {lengths[1:]} pixels instead of {list(shape)}; '
-            f'replace the file.'
+            f'FashionMNIST: {path} contains images of {lengths[1:]} pixels instead of '
+            f'{list(shape)}; replace the file.'
         )
     if len(content) - header != math.prod(lengths):
         raise UserError(
-            f'FashionMNIST: {path} announces {math.prod(lengths)} bytes and holds '
+            f'FashionMNIST: {path} should contain {math.prod(lengths)} bytes of data, but contains '
             f'{len(content) - header}; replace the file.'
         )
     return np.frombuffer(content, np.uint8, offset=header).reshape(lengths)

@@ -1,4 +1,4 @@
-"""Images in files, whatever names them: read, left out if broken, and fingerprinted."""
+"""The base class of data sets of image files."""
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
@@ -8,8 +8,8 @@ import numpy as np
 from mmengine.logging import print_log
 from PIL import Image
 
-from openmagvit2.checkpoint.hashing import digest
 from openmagvit2.datasets.base import ImageDataset
+from openmagvit2.datasets.fingerprint import fingerprint_of
 from openmagvit2.datasets.packed import PackedSamples
 from openmagvit2.errors import UserError, check_choice
 from openmagvit2.io import Colour, UnreadableImage, read_picture, to_colour
@@ -21,13 +21,13 @@ class FileDataset(ImageDataset):
     Args:
         samples: (path, label) of each image.
         on_error: What to do with an unreadable file. 'raise': raise an error at its first use.
-            'skip': read every file once at the start, and log and leave out the unreadable ones,
-            so that ``len`` is exact and the same in every process.
-        background: Colour behind transparent pixels: a name or code, or three numbers up to 255.
+            'skip': read every file once at the start, and log and skip the unreadable ones, so that
+            ``len`` is exact and the same in every process.
+        background: Color behind transparent pixels: a name, a code, or three numbers up to 255.
         pipeline, seed: See :class:`ImageDataset`.
 
     Raises:
-        UserError: ``on_error`` or ``background`` is invalid; no file can be read.
+        UserError: ``on_error`` or ``background`` is invalid, or no file can be read.
     """
 
     def __init__(
@@ -58,26 +58,22 @@ class FileDataset(ImageDataset):
 
     def fingerprint(self) -> str:
         """Return a hash of the names, sizes and modification times of the files."""
-        lines = (
-            f'{path}\0{found.st_size}\0{found.st_mtime_ns}\n'
-            for path, found in ((path, path.stat()) for path, _ in self.samples)
-        )
-        return digest(line.encode('utf-8', 'surrogateescape') for line in lines)
+        return fingerprint_of(path for path, _ in self.samples)
 
     def load(self, index: int) -> tuple[np.ndarray, int]:
         """Return uint8 (H, W, 3) RGB and the label.
 
         Raises:
-            UserError: The file is not a readable image; the text names it.
+            UserError: The file is not a readable image; the message names it.
         """
         image, label = self._read(index)
         return np.array(image), label
 
     def read(self, index: int) -> tuple[Image.Image, int]:
-        """Return the same with an image of Pillow's, which is not copied."""
+        """Return the same with a Pillow image, without a copy."""
         return self._read(index)
 
-    # Apart from `read`, which in a subclass may be made of a `load` that calls this one's.
+    # Separate from `read`, which in a subclass may call an overridden `load` that calls ours.
     def _read(self, index: int) -> tuple[Image.Image, int]:
         path, label = self.samples[index]
         try:
@@ -88,7 +84,7 @@ class FileDataset(ImageDataset):
     def _readable(self, samples: list[tuple[Path, int]]) -> list[tuple[Path, int]]:
         """Return the samples that can be read; log the others.
 
-        All files are read before the first is used: if a file were left out later, the data set
+        All files are read before the first is used: if files were skipped later, the data set
         would differ between processes and batch sizes.
         """
         with ThreadPoolExecutor() as pool:

@@ -1,11 +1,9 @@
-"""Images in parquet files and on the Hugging Face hub, by the package ``datasets``."""
-
-from pathlib import Path
+"""Images in parquet files and on the Hugging Face hub, read by the package ``datasets``."""
 
 import numpy as np
 
-from openmagvit2.checkpoint.hashing import digest
 from openmagvit2.datasets.base import ImageDataset
+from openmagvit2.datasets.fingerprint import fingerprint_of
 from openmagvit2.datasets.hugging_face_files import (
     class_names,
     label_of,
@@ -20,19 +18,19 @@ from openmagvit2.registry import DATASETS
 
 @DATASETS.register_module()
 class HFDataset(ImageDataset):
-    """The rows of parquet files, or of a data set on the Hugging Face hub, by number.
+    """The rows of parquet files, or of a data set on the Hugging Face hub, by index.
 
     ``datasets`` copies the rows once to its cache (``HF_HOME``) and maps them from there, so that
     loader workers share the memory. Local files need no network.
 
     Args:
         path: A parquet file, a folder of them, a pattern such as ``data/train-*.parquet``, or a
-            name on the hub such as ``uoft-cs/cifar10``. A relative path that exists is a path.
-        split: Split of a data set on the hub; local files are one split.
-        image: Column of the images: the bytes of image files, or ``datasets.Image``.
-        label: Column of whole numbers from 0, -1 or null for no class; None: no labels.
+            name on the hub such as ``uoft-cs/cifar10``. A relative path that exists is local.
+        split: Split of a data set on the hub; local files are a single split.
+        image: Column of the images: bytes of image files, or ``datasets.Image``.
+        label: Column of class indices; -1 or null for no class. None: no labels.
         revision: Commit, tag or branch on the hub.
-        background: Colour behind transparent pixels: a name or code, or three numbers up to 255.
+        background: Color behind transparent pixels: a name, a code, or three numbers up to 255.
         pipeline, seed: See :class:`ImageDataset`.
 
     Raises:
@@ -64,7 +62,7 @@ class HFDataset(ImageDataset):
         """Return int64 (N,), without reading an image.
 
         Raises:
-            UserError: A label is no whole number.
+            UserError: A label is not an integer.
         """
         if self.label is None:
             return np.full(len(self), UNLABELLED, np.int64)
@@ -73,20 +71,19 @@ class HFDataset(ImageDataset):
         return np.fromiter(numbers, np.int64)
 
     def describe(self, index: int) -> str:
-        """Return the number of a row and the path."""
+        """Return the index of a row and the path."""
         return f'row {index} of {self.path}'
 
     def fingerprint(self) -> str | None:
-        """Return a hash of names, sizes and times of local files; None for the hub."""
-        found = [(path, Path(path).stat()) for path in local_files(self.path)]
-        lines = (f'{path}\0{stat.st_size}\0{stat.st_mtime_ns}\n' for path, stat in found)
-        return digest(line.encode('utf-8', 'surrogateescape') for line in lines) if found else None
+        """Return a hash of the names, sizes and times of local files; None for the hub."""
+        files = local_files(self.path)
+        return fingerprint_of(files) if files else None
 
     def load(self, index: int) -> tuple[np.ndarray, int]:
         """Return uint8 (H, W, 3) RGB and the label.
 
         Raises:
-            UserError: The row is not a readable image; the text names it.
+            UserError: The row is not a readable image; the message names it.
         """
         row = self.rows[int(index)]
         return read_row(row, self.image, self.label, self.background, self.describe(index))

@@ -1,4 +1,4 @@
-"""What the data sets over the package ``datasets`` share: loading, and what a row holds."""
+"""Loading and decoding of rows, which the data sets by the package ``datasets`` share."""
 
 import glob
 from collections.abc import Mapping
@@ -13,9 +13,9 @@ from openmagvit2.io import Colour, UnreadableImage, read_image, usable
 
 
 def local_files(path: str) -> list[str]:
-    """Return the parquet files that a path names, sorted: a file, a folder, or a pattern.
+    """Return the sorted parquet files of a path: a file, a folder, or a pattern.
 
-    A name of the hub gives none.
+    The list is empty for a name on the hub.
 
     Raises:
         UserError: The path is local and there is no parquet file.
@@ -40,18 +40,19 @@ def load_rows(
     revision: str | None = None,
     streaming: bool = False,
 ):
-    """Return the rows as a ``datasets.Dataset``, images undecoded; streamed: an IterableDataset.
+    """Return the rows as a ``datasets.Dataset`` or, if streamed, ``IterableDataset``, without
+    decoding images.
 
     Args:
-        name: Who asks, for errors.
-        path: Parquet files (see :func:`local_files`), or a data set of the Hugging Face hub.
-        split: Name of the split on the hub; local files are one split.
+        name: Name of the caller, for errors.
+        path: Parquet files (see :func:`local_files`), or a data set on the Hugging Face hub.
+        split: Name of the split on the hub; local files are a single split.
         image, label: Columns to keep.
         revision: Commit, tag or branch on the hub.
-        streaming: Read rows as they are asked for.
+        streaming: Read rows on demand.
 
     Raises:
-        UserError: The package, what is to be loaded, or a column is missing.
+        UserError: The package, the data or a column is missing.
     """
     try:
         import datasets
@@ -66,7 +67,7 @@ def load_rows(
     try:
         rows = datasets.load_dataset(**given, streaming=streaming)
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
-        # Of a damaged file "an error occurred", which the cause tells.
+        # For a damaged file, only the cause says what is wrong.
         why = error.__cause__ or error
         raise UserError(f'{name}: {path} (split {split}) cannot be loaded: {why}') from error
     wanted = [image] if label is None else [image, label]
@@ -81,13 +82,13 @@ def _check_columns(source: str, columns: list[str] | None, wanted: list[str]) ->
     missing = [column for column in wanted if columns is not None and column not in columns]
     if columns is not None and missing:
         raise UserError(
-            f'{source} has no column {missing[0]!r} but {", ".join(columns)}; name the columns '
-            f'in `image` and `label` (label=None: no labels).'
+            f'{source} has no column {missing[0]!r}, but {", ".join(columns)}; set `image` and '
+            f'`label` to columns (label=None: no labels).'
         )
 
 
 def class_names(rows: Any, label: str | None) -> list[str] | None:
-    """Return the names of the classes, where the rows' schema has them."""
+    """Return the names of the classes, if the schema of the rows has them."""
     import datasets
 
     kind = (rows.features or {}).get(label) if label is not None else None
@@ -97,44 +98,45 @@ def class_names(rows: Any, label: str | None) -> list[str] | None:
 def read_row(
     row: Mapping[str, Any], image: str, label: str | None, background: Colour, name: str
 ) -> tuple[np.ndarray, int]:
-    """Decode a row: uint8 (H, W, 3) RGB and its label, -1 if it has none.
+    """Decode a row to uint8 (H, W, 3) RGB and its label, -1 if it has none.
 
     The image is the bytes of a file, alone or in the package's ``dict(bytes, path)``.
 
     Raises:
-        UserError: It cannot be read, or the label is no whole number; the text names the row.
+        UserError: The image cannot be read, or the label is not an integer; the message names the
+            row.
     """
     value = row[image]
     if isinstance(value, Mapping):
-        # Bytes alone: a path in a file of data may lead anywhere.
+        # Only bytes: a path in a data file may point anywhere.
         value = value.get('bytes')
     if value is None or value == b'':
         raise UnreadableImage(name, 'the row does not hold the bytes of an image', 'remove the row')
     if not isinstance(value, bytes):
         raise UserError(
             f'{name}: column {image!r} holds {type(value).__name__} instead of encoded images; '
-            f'name the column of images in `image`.'
+            f'set `image` to the column of the images.'
         )
     number = UNLABELLED if label is None else label_of(row[label], label, name)
     return read_image(value, background, name), number
 
 
 def label_of(value: Any, label: str, name: str) -> int:
-    """Return the label in a row, -1 for null.
+    """Return the label of a row, -1 for null.
 
     Args:
-        value: What the column holds.
+        value: Value in the column.
         label: Name of the column, for errors.
         name: Name of the row, for errors.
 
     Raises:
-        UserError: It is no whole number, or one that no table of classes has.
+        UserError: It is not an integer, or too large for a class.
     """
     if value is None:
         return UNLABELLED
     if not isinstance(value, (int, np.integer)) or abs(int(value)) > LARGEST_LABEL:
         raise UserError(
-            f'{name}: column {label!r} holds {value!r} instead of a whole number; set '
-            f'label=None, or name another column.'
+            f'{name}: column {label!r} holds {value!r} instead of an integer; set label=None, or '
+            f'name another column.'
         )
     return int(value)

@@ -1,4 +1,4 @@
-"""Rows of parquet files and of the Hugging Face hub as an endless stream that resumes exactly."""
+"""Rows of parquet files or of the Hugging Face hub as an endless stream that resumes exactly."""
 
 import itertools
 import logging
@@ -19,22 +19,22 @@ from openmagvit2.registry import DATASETS
 
 @DATASETS.register_module()
 class HFStream(ImageStream):
-    """An endless stream over the rows that :class:`HFDataset` has by number; nothing is copied.
+    """An endless stream over the rows that :class:`HFDataset` reads by index, without copying them.
 
-    Each reader (process x loader worker) has a part of the rows: whole files where their number is
-    a multiple of that of the readers, else every n-th row, for which it passes over the others. A
-    resumed training with as many readers and the same batch goes on bit for bit; each reader passes
-    over the rows of its part that it had, without decoding them. Rows that cannot be read are
-    logged and left out; after those a resume repeats as many rows.
+    Each reader (process x loader worker) has a part of the rows: whole files if their number is a
+    multiple of the number of readers, otherwise every n-th row, where it skips the others. Resuming
+    with the same number of readers and batch size continues bit for bit: each reader skips the rows
+    that it has read, without decoding them. Unreadable rows are logged and skipped; after them,
+    resuming repeats as many rows.
 
     Args:
         path, split, image, label, revision, background: See :class:`HFDataset`.
-        shuffle: Rows in the buffer that each reader draws from, after an order of files that is
-            drawn anew for each pass; 1 keeps the order of the rows.
+        shuffle: Number of rows in each reader's shuffle buffer. The order of the files is also
+            random in each epoch. 1 keeps the order of files and rows.
         pipeline, seed: See :class:`ImageStream`.
 
     Raises:
-        UserError: See :class:`HFDataset`; nothing can be read.
+        UserError: See :class:`HFDataset`; or nothing can be read.
     """
 
     instead = 'use HFDataset'
@@ -62,14 +62,14 @@ class HFStream(ImageStream):
         self.classes = class_names(self.rows, label)
 
     def set_batch(self, size: int) -> None:
-        """Say how many samples of a process are one batch, which one worker makes."""
+        """Set the batch size per process; each batch is made by one worker."""
         self.batch = size
 
     def __iter__(self) -> Iterator[dict]:
-        """Yield ``dict(image=uint8 (3, H, W), label, index, uniform)``; ``index`` counts by part.
+        """Yield ``dict(image=uint8 (3, H, W), label, index, uniform)``; ``index`` counts per part.
 
-        Loader workers make batches in turn. After a resume worker 0 makes the next one, so that it
-        takes over the part whose turn it is.
+        Loader workers make batches in turn. After resuming, worker 0 makes the next batch, so it
+        takes the part whose turn it is.
         """
         rank, world = self.place or get_dist_info()
         worker = get_worker_info()
@@ -95,9 +95,9 @@ class HFStream(ImageStream):
         return read_row(row, self.image, self.label, self.background, name)
 
     def _rows(self, reader: int, readers: int) -> Iterator[dict]:
-        """Yield the undecoded rows of a reader's part, pass after pass.
+        """Yield the undecoded rows of a reader's part, epoch after epoch.
 
-        Order and buffer are ours: those of ``datasets`` differ between its versions.
+        We shuffle ourselves, because ``datasets`` shuffles differently in different versions.
         """
         files = self.rows.num_shards
         whole = files % readers == 0
@@ -116,13 +116,13 @@ class HFStream(ImageStream):
             if empty:
                 raise UserError(
                     f'HFStream: {self.path} has no row for reader {reader} of {readers} '
-                    f'(processes x num_workers); use fewer.'
+                    f'(processes x num_workers); use fewer readers.'
                 )
 
     def _rows_of(self, file: int) -> Iterator[dict]:
         part = self.rows.shard(num_shards=self.rows.num_shards, index=int(file))
         try:
-            # `iter` over batches, unlike the plain iterator, does not split by loader worker.
+            # Unlike the plain iterator, iterating over batches does not split by loader worker.
             for batch in part.iter(batch_size=16):
                 names = list(batch)
                 for values in zip(*batch.values(), strict=True):

@@ -1,4 +1,4 @@
-"""Images that a text file names."""
+"""Images listed in a text file."""
 
 import os
 import re
@@ -14,19 +14,19 @@ from openmagvit2.registry import DATASETS
 
 @DATASETS.register_module()
 class ImageList(FileDataset):
-    """Images named in a text file: a path on each line, and a label after it on all or on none.
+    """Images listed in a text file: each line has a path, and either all or no lines have a label.
 
-    A label is a whole number after spaces or a tab: a class from 0, or -1 for none, the default.
+    A label is an integer after spaces or a tab: a class, or -1 for none, which is the default.
 
     Args:
-        list_file: The text file, UTF-8; empty lines and spaces around a line do not count.
+        list_file: The text file, UTF-8; empty lines and spaces around a line are ignored.
         data_root: Folder that the paths are relative to.
         options: ``on_error``, ``background``, ``pipeline`` and ``seed`` of :class:`FileDataset`; a
-            file that does not exist is an error whatever ``on_error`` says.
+            file that does not exist is always an error, even with ``on_error='skip'``.
 
     Raises:
-        UserError: The list is missing, empty or not UTF-8, or names files that do not exist; some
-            lines have a label and others none.
+        UserError: The list is missing, empty or not UTF-8, lists files that do not exist, or has
+            labels on some lines only.
     """
 
     def __init__(self, *, list_file: str, data_root: str = '.', **options: Any) -> None:
@@ -43,7 +43,7 @@ class ImageList(FileDataset):
         missing = [
             f'line {number}: {path}'
             for (number, *_), (path, _) in zip(lines, samples, strict=True)
-            # False too where the system refuses a name, as one that is too long.
+            # Also False if the system rejects a name, such as one that is too long.
             if not os.path.isfile(path)
         ]
         if missing:
@@ -56,12 +56,12 @@ class ImageList(FileDataset):
 
     @property
     def num_classes(self) -> int | None:
-        """The largest label of the list + 1; None without labels."""
+        """The largest label + 1; None without labels."""
         return self.max_label + 1 if self.max_label >= 0 else None
 
 
 def _name_and_label(line: str) -> tuple[str, int | None]:
-    """Split a line; names may hold spaces, so only an integer at its end is a label."""
+    """Split a line; names may contain spaces, so only an integer at the end is a label."""
     found = re.fullmatch(r'(.*\S)\s+(-?[0-9]+)', line)
     return (found[1], int(found[2])) if found else (line, None)
 
@@ -70,7 +70,7 @@ def _check_labels(list_file: str, labels: list[tuple[int, int | None]]) -> None:
     first, wanted = labels[0]
     for number, label in labels:
         if abs(label or 0) > LARGEST_LABEL:
-            raise UserError(f'{list_file}, line {number}: {label} is no class.')
+            raise UserError(f'{list_file}, line {number}: {label} is not a class.')
         if (label is None) != (wanted is None):
             has = 'no label' if label is None else 'a label'
             other = 'a label' if label is None else 'none'

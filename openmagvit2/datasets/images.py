@@ -1,4 +1,4 @@
-"""Images that lie in folders."""
+"""Images in folders."""
 
 import fnmatch
 import logging
@@ -14,7 +14,7 @@ from openmagvit2.io import usable
 from openmagvit2.io.image_files import find_folders, find_images
 from openmagvit2.registry import DATASETS
 
-# The official runs leave this file out: 1,281,166 of 1,281,167 training images remain
+# The official runs skip this file: 1,281,166 of 1,281,167 training images remain
 # (docs/reference/specification.md, Data).
 EXCLUDED = {'n06596364_9591.JPEG'}
 
@@ -25,8 +25,8 @@ class ImageFolder(FileDataset):
 
     Args:
         data_root: The folder; see :mod:`openmagvit2.io.image_files` for what counts as an image.
-        pattern: Shell pattern that a path below it must match; ``*`` crosses folders:
-            ``'train*'`` takes ``train_1.png`` and ``train/1.png``.
+        pattern: Shell pattern that relative paths must match; ``*`` also matches ``/``, so that
+            ``'train*'`` includes ``train_1.png`` and ``train/1.png``.
         options: ``on_error``, ``background``, ``pipeline`` and ``seed`` of :class:`FileDataset`.
 
     Raises:
@@ -50,11 +50,11 @@ class ImageNet(FileDataset):
     """``data_root/<split>/<class folder>/**``; a label is the rank of its class folder's name.
 
     Names are sorted as text, as in torchvision's ``ImageFolder``: folders '0' to '10' have the
-    order '0', '1', '10', '2'. A class folder may be a link, and may hold more folders.
+    order '0', '1', '10', '2'. A class folder may be a link, and may have subfolders.
 
     Args:
         data_root: Folder with the splits.
-        split: Name of a folder below it; 'train' leaves out ``EXCLUDED``, as the official runs do.
+        split: Name of a subfolder; 'train' skips ``EXCLUDED``, like the official runs.
         options: ``on_error``, ``background``, ``pipeline`` and ``seed`` of :class:`FileDataset`.
 
     Raises:
@@ -70,7 +70,7 @@ class ImageNet(FileDataset):
         if len(empty) == len(images):
             raise UserError(f'Folder {folder} has no class folders with images in them.')
         if empty:
-            # It may be intended, but a stray folder shifts the labels of all that follow it.
+            # It may be intended, but a stray folder shifts the labels of all that follow.
             text = f'{folder}: {len(empty)} of {len(images)} folders hold no images and count as '
             print_log(f'{text}classes: {few(empty)}', 'current', logging.WARNING)
         excluded = EXCLUDED if split == 'train' else set()
@@ -91,7 +91,7 @@ class Coco(FileDataset):
 
     Args:
         data_root: Folder with the splits.
-        split: Name of a folder below it.
+        split: Name of a subfolder.
         options: ``on_error``, ``background``, ``pipeline`` and ``seed`` of :class:`FileDataset`.
     """
 

@@ -1,4 +1,4 @@
-"""What data sets say of their labels, and the check against a model before the first batch."""
+"""Labels of data sets, and their check against a model before the first batch."""
 
 import numpy as np
 from torch import nn
@@ -8,30 +8,30 @@ from openmagvit2.protocols import Classifying
 
 # The label of an image without a class; generators train the null class on it.
 UNLABELLED = -1
-# Larger numbers are no classes, and do not fit an int64.
+# Larger numbers are not classes, and may not fit in int64.
 LARGEST_LABEL = 2**62
 
 
 class Labelled:
-    """Base class of data sets whose samples have a label: a class from 0, or -1 for none."""
+    """Base class of data sets whose samples have a label: a class, or -1 for none."""
 
-    # Names of the classes, where they are known.
+    # Names of the classes, if known.
     classes: list[str] | None = None
     # Whether there are labels at all.
     labelled = True
 
     @property
     def metainfo(self) -> dict:
-        """What mmengine hands to evaluators: the names of the classes, where they are known."""
+        """What mmengine passes to evaluators: the names of the classes, if known."""
         return dict(classes=self.classes)
 
     @property
     def num_classes(self) -> int | None:
-        """Number of classes, or None where they are not known; before any image is read."""
+        """Number of classes, or None if it is not known without reading the images."""
         return None if self.classes is None else len(self.classes)
 
     def all_labels(self) -> np.ndarray | None:
-        """Return the label of each image (N,), or None if only reading the images gives them."""
+        """Return the label of each image (N,), or None if that requires reading the images."""
         return None
 
     def describe(self, index: int) -> str:
@@ -39,15 +39,16 @@ class Labelled:
         return f'image {index}'
 
     def check_model(self, model: nn.Module) -> str | None:
-        """Check the labels against the classes of a model, if it has any; called before a training
-        or a test.
+        """Check the labels against the classes of a model, if it has any, before training or
+        testing.
 
         Returns:
-            What a training would not learn, such as classes without images; None if it learns all.
+            A warning about what a training would not learn, such as classes without images, or
+            None.
 
         Raises:
-            UserError: A label is none of the model's classes, or there are more classes than the
-                model's and no labels before the images are read.
+            UserError: A label is not a class of the model, or the data set has more classes than
+                the model and its labels are not known without reading the images.
         """
         classes = model.num_classes if isinstance(model, Classifying) else None
         if classes is None:
@@ -62,19 +63,19 @@ class Labelled:
                 nothing = f'none of the {len(labels)} images has a label'
         elif own is not None and own > classes:
             raise UserError(
-                f'{name} has {own} classes, the model {classes}; set '
+                f'{name} has {own} classes, but the model has {classes}; set '
                 f'model.conditioner.num_classes={own}.'
             )
         if nothing:
             return (
                 f'{name}: {nothing} (all are {UNLABELLED}), so the training is unconditional: it '
-                f'learns the null class alone.'
+                f'learns only the null class.'
             )
         if own is None or own >= classes:
             return None
         return (
-            f'{name} has {own} classes, the model {classes} (model.conditioner.num_classes): '
-            f'classes without images are not learned.'
+            f'{name} has {own} classes, but the model has {classes} '
+            f'(model.conditioner.num_classes): classes without images are not learned.'
         )
 
     def _check_range(self, labels: np.ndarray, classes: int) -> None:
@@ -85,7 +86,7 @@ class Labelled:
         label, largest = int(labels[first]), int(labels.max())
         remedy = f'set model.conditioner.num_classes={largest + 1}, or correct the labels'
         if largest < classes:
-            remedy = f'correct the labels; {UNLABELLED} stands for no class'
+            remedy = f'correct the labels; {UNLABELLED} means no class'
         raise UserError(
             f'{type(self).__name__}: {self.describe(first)} has the label {label}, but the '
             f'{classes} classes of the model (model.conditioner.num_classes) go from 0 to '

@@ -9,10 +9,10 @@ import numpy as np
 
 
 class PackedSamples(Sequence[tuple[Path, int]]):
-    """Paths and labels in arrays, which read as a list of pairs.
+    """A sequence of pairs of path and label that is stored in arrays.
 
-    A list of 1.3 million pairs takes 0.4 GB, in each worker again, since counting references writes
-    to its pages; the arrays take about 0.1 GB and stay shared after a fork.
+    A list of 1.3 million pairs takes 0.4 GB, in each worker again, because reference counting
+    writes to its pages; the arrays take about 0.1 GB and stay shared after a fork.
 
     Args:
         samples: Pairs of path and label.
@@ -39,7 +39,7 @@ class PackedSamples(Sequence[tuple[Path, int]]):
     def __getitem__(self, index: int | slice) -> tuple[Path, int] | list[tuple[Path, int]]:
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
-        # Like a list's, negative indices count from the end, and those beyond it raise IndexError.
+        # As for a list: negative indices count from the end, others beyond it raise IndexError.
         index = range(len(self))[index]
         begin = self.ends[index - 1] if index else 0
         name = self.names[begin : self.ends[index]].tobytes()

@@ -1,4 +1,4 @@
-"""Images on their way through transforms, which stay Pillow's until they become tensors."""
+"""Images in a pipeline of transforms, which are Pillow images until they become tensors."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,16 +10,16 @@ from torch import Tensor
 
 
 class Picture:
-    """An RGB image; ``np.asarray`` turns it into uint8 (H, W, 3).
+    """An RGB image; ``np.asarray`` converts it to uint8 (H, W, 3).
 
-    A change of size waits for the next step: where that is a crop, it comes between Pillow's two
-    passes (first along rows, then along columns, rounded in between), which gives the same pixels
-    as a crop after both, and leaves out what would be cut off.
+    Resizing is delayed until the next step. If that is a crop, it is applied between Pillow's two
+    passes (first along rows, then along columns, rounded in between): the pixels are the same as
+    with a crop after both passes, and pixels that are cut off are not computed.
 
     Args:
-        image: Pillow's image, or an array uint8 (H, W, 3).
-        shape: Height and width that it is resized to; those of the image by default.
-        resample: Pillow's filter for that.
+        image: A Pillow image, or an array uint8 (H, W, 3).
+        shape: Height and width to resize to; those of the image by default.
+        resample: Pillow's filter for resizing.
     """
 
     def __init__(
@@ -33,29 +33,29 @@ class Picture:
         self.resample = resample
 
     def resize(self, height: int, width: int, resample: Image.Resampling) -> 'Picture':
-        """Resize with one of Pillow's filters, which have antialiasing."""
+        """Resize with one of Pillow's filters, which antialias."""
         return Picture(self.done(), (height, width), resample)
 
     def crop(self, top: int, left: int, height: int, width: int) -> 'Picture':
-        """Cut out a rectangle that lies in the image."""
+        """Crop a rectangle inside the image."""
         image = self._resized(self.shape[1], self.image.height)
         image = _cropped(image, 0, left, image.height, width)
         image = Picture(image, (self.shape[0], width), self.resample).done()
         return Picture(_cropped(image, top, 0, height, width))
 
     def mirror(self) -> 'Picture':
-        """Flip left and right."""
+        """Flip horizontally."""
         return Picture(self.done().transpose(Image.Transpose.FLIP_LEFT_RIGHT))
 
     def done(self) -> Image.Image:
-        """Return Pillow's image with nothing left to do."""
+        """Return the Pillow image, resized if that was delayed."""
         return self._resized(self.shape[1], self.shape[0])
 
     def to_tensor(self) -> Tensor:
         """Return uint8 (3, H, W)."""
         height, width = self.shape
-        # Pillow writes each row as its reds, its greens and its blues, so that the axes are
-        # exchanged by copies of whole rows.
+        # Pillow writes the red, green and blue values of each row one after the other, so that
+        # the axes are exchanged by copying whole rows.
         rows = np.frombuffer(self.done().tobytes('raw', 'RGB;L'), np.uint8)
         return torch.from_numpy(np.array(rows.reshape(height, 3, width).swapaxes(0, 1), order='C'))
 
@@ -69,14 +69,14 @@ class Picture:
 
 
 class PictureTransform:
-    """Base class of transforms of pictures; given an array, they return one."""
+    """Base class of transforms of pictures; for an array, they return an array."""
 
     def change(self, picture: Picture, sample: dict) -> Picture:
-        """Return the changed picture; ``sample`` has the random numbers."""
+        """Return the transformed picture; ``sample`` has the random generator."""
         raise NotImplementedError
 
     def __call__(self, sample: dict) -> dict:
-        """Change ``image``, a picture or uint8 (H, W, 3)."""
+        """Transform ``image``, a picture or uint8 (H, W, 3)."""
         image = sample['image']
         if isinstance(image, Picture):
             sample['image'] = self.change(image, sample)
@@ -89,8 +89,8 @@ def transformed(sample: dict, pipeline: Sequence[Any]) -> dict:
     """Apply transforms to a sample.
 
     Args:
-        sample: ``image`` is uint8 (H, W, 3) or an image of Pillow's.
-        pipeline: Transforms; those that are no :class:`PictureTransform` get an array.
+        sample: ``image`` is uint8 (H, W, 3) or a Pillow image.
+        pipeline: Transforms; each one that is not a :class:`PictureTransform` receives an array.
 
     Returns:
         The sample with ``image`` as uint8 (3, H, W).

@@ -1,4 +1,4 @@
-"""Images in tar shards, as a stream, by the ``webdataset`` package.
+"""Images in tar shards as a stream, read by the ``webdataset`` package.
 
 See docs/reference/specification.md, Data.
 """
@@ -23,7 +23,7 @@ from openmagvit2.io import Colour, read_lines, read_picture, usable
 from openmagvit2.io.image_files import ENDINGS
 from openmagvit2.registry import DATASETS
 
-# The first of these that a sample has is its image.
+# The first of these keys that a sample has is its image.
 KEYS = ('jpg', 'jpeg.jpg', 'jpg.jpg', 'jpeg', 'png', 'webp')
 KEYS += tuple(ending[1:] for ending in ENDINGS if ending[1:] not in KEYS)
 
@@ -33,25 +33,26 @@ class TarShards(ImageStream):
     """An endless stream of the images in tar files; see :class:`ImageStream`.
 
     All processes and loader workers draw the same order of shards from (seed, samples seen before,
-    pass), and each reads its own part of it. A resumed training thus goes on with another order
-    than it had, not bit for bit with the rest of the old one. Samples that cannot be read are named
-    and counted in the log of the process that met them, as errors, since mmengine keeps mere
-    warnings of all processes but the first.
+    epoch), and each reads its own part. A resumed training therefore continues with another order,
+    not bit for bit with the rest of the old one. Unreadable samples are named and counted in the
+    log of the process that reads them, as errors, because mmengine drops warnings of all processes
+    but the first.
 
     Args:
-        urls: A folder of ``*.tar``, a pattern as ``shards/{000..127}.tar``, or a list of files.
-        keys: Endings of image files in lower case, by preference; ``a.jpeg.jpg`` has the ending
-            ``jpeg.jpg``. By default all endings of images.
-        resampled: Shards are drawn with replacement, as in the official runs; False: each shard,
-            and so each sample, comes once in a pass.
-        shuffle: Samples in the buffer of encoded images that each reader draws from; 1 keeps the
-            order of a shard.
-        skip: File with the names of samples to skip: a JSON list, or a text file with one a line.
+        urls: A folder of ``*.tar``, a pattern such as ``shards/{000..127}.tar``, or a list of
+            files.
+        keys: Extensions of image files in lower case, in order of preference; ``a.jpeg.jpg`` has
+            the extension ``jpeg.jpg``. By default, all extensions of images.
+        resampled: Draw shards with replacement, as in the official runs. False: each shard, and so
+            each sample, occurs once per epoch.
+        shuffle: Number of encoded images in each reader's shuffle buffer; 1 keeps the order of a
+            shard.
+        skip: File with the names of samples to skip: a JSON list, or a text file with one per line.
         background, pipeline, seed: See :class:`ImageStream`.
 
     Raises:
-        UserError: No shards; fewer shards than readers without resampling; a shard without an
-            ending of ``keys``; nothing that can be read.
+        UserError: There are no shards, or without resampling fewer than readers; a shard has no
+            file with an extension of ``keys``; or nothing can be read.
     """
 
     correct = '`keys` or the files'
@@ -75,7 +76,7 @@ class TarShards(ImageStream):
         self.skip = _names(skip) if skip else frozenset()
 
     def __iter__(self) -> Iterator[dict]:
-        """Yield ``dict(image=uint8 (3, H, W), label=-1, index)``; ``index`` counts by reader."""
+        """Yield ``dict(image=uint8 (3, H, W), label=-1, index)``; ``index`` counts per reader."""
         rank, world = self.place or get_dist_info()
         worker = get_worker_info()
         workers = worker.num_workers if worker else 1
@@ -92,13 +93,13 @@ class TarShards(ImageStream):
             yield self.sample(image, UNLABELLED, index, rng)
 
     def _passes(self, reader: int, readers: int) -> Iterator[list[str]]:
-        """Yield this reader's shards of each pass: every n-th of an order shared by all."""
+        """Yield this reader's shards of each epoch: every n-th of an order that all share."""
         count = len(self.shards)
         if count < readers and not self.resampled:
             raise UserError(
-                f'TarShards: {count} shards cannot be shared out to {readers} readers (processes '
-                f'x num_workers); set resampled=True, use fewer workers, or cut the data into '
-                f'more shards.'
+                f'TarShards: {count} shards cannot be distributed over {readers} readers '
+                f'(processes x num_workers); set resampled=True, use fewer workers, or split the '
+                f'data into more shards.'
             )
         for epoch in itertools.count():
             rng = np.random.default_rng((self.seed, self.start, epoch))
@@ -111,7 +112,7 @@ class TarShards(ImageStream):
     def _encoded(
         self, passes: Iterator[list[str]], report: '_Report'
     ) -> Iterator[tuple[str, bytes]]:
-        """Yield names and files of the images to use."""
+        """Yield names and encoded images."""
         for shards in passes:
             found = 0
             for shard in shards:
@@ -122,7 +123,9 @@ class TarShards(ImageStream):
                 )
 
     def _of_shard(self, shard: str, report: '_Report') -> Generator[tuple[str, bytes], None, int]:
-        """Yield names and files of a shard's images; return its sample count with skipped ones."""
+        """Yield names and encoded images of a shard; return the number of its samples, including
+        skipped ones.
+        """
         count, broken = 0, False
         without: list[str] = []
         for sample in samples(shard):
@@ -143,22 +146,22 @@ class TarShards(ImageStream):
         endings = ', '.join(self.keys)
         if not count and not broken:
             raise UserError(
-                f'TarShards: {shard} has no sample with an ending of {endings}; correct `keys` '
+                f'TarShards: {shard} has no sample with an extension of {endings}; correct `keys` '
                 f'or `urls`.'
             )
         if without:
-            report.log(f'{shard}: {without[0]}', f'no ending of {endings}', len(without))
+            report.log(f'{shard}: {without[0]}', f'no extension of {endings}', len(without))
         return count
 
 
 class _Report:
-    """Count and log the samples that a reader could not read."""
+    """Counts and logs the samples that a reader cannot read."""
 
     def __init__(self, reader: int) -> None:
         self.reader, self.count = reader, 0
 
     def log(self, name: str, reason: object, count: int = 1) -> None:
-        """Log that ``count`` samples, the first of them ``name``, cannot be read, and why."""
+        """Log why ``count`` samples, the first of which is ``name``, cannot be read."""
         self.count += count
         more = f' and {count - 1} more there' if count > 1 else ''
         text = (
@@ -169,7 +172,7 @@ class _Report:
 
 
 def find_shards(urls: str | Sequence[str]) -> list[str]:
-    """Return the paths of the shards that ``urls`` of :class:`TarShards` names, sorted by folder.
+    """Return the paths of the shards of ``urls``, see :class:`TarShards`; those of a folder sorted.
 
     Raises:
         UserError: There are none, or the package is not installed.

@@ -1,4 +1,4 @@
-"""The base class of endless streams of images."""
+"""The base class of endless image streams."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -14,7 +14,7 @@ from openmagvit2.errors import UserError
 from openmagvit2.io import Colour, UnreadableImage, to_colour
 from openmagvit2.registry import TRANSFORMS
 
-# Unreadable samples in a row that raise an error.
+# Number of consecutive unreadable samples that raises an error.
 MAX_UNREADABLE = 1000
 Item = TypeVar('Item')
 Found = TypeVar('Found')
@@ -25,17 +25,17 @@ class ImageStream(Labelled, IterableDataset):
     ``train_dataloader.sampler=None``.
 
     Args:
-        background: Colour behind transparent pixels: a name or code, or three numbers up to 255.
+        background: Color behind transparent pixels: a name, a code, or three numbers up to 255.
         pipeline: Configs of transforms.
         seed: Random seed.
     """
 
     labelled = False
-    # Number of this process and their count, in a loader worker that is no fork of it.
+    # Rank of this process and number of processes, in a loader worker that is not a fork of it.
     place: tuple[int, int] | None = None
-    # What has images by number.
+    # Alternative with images by index, for errors.
     instead = 'name a data set of files'
-    # What a stream is of, and what to correct where none can be read.
+    # For errors: what the stream consists of, and what to correct if nothing can be read.
     items, correct = 'samples', 'the files'
 
     def __init__(self, background: Colour, pipeline: list[dict] | None, seed: int) -> None:
@@ -44,19 +44,19 @@ class ImageStream(Labelled, IterableDataset):
         self.seed, self.start = seed, 0
 
     def __getstate__(self) -> dict[str, Any]:
-        """Keep the place among the processes: a worker that is started anew has no group of them,
-        and would read what the first process reads.
+        """Add the rank: a spawned worker has no process group, and would read the data of the first
+        process.
         """
         return self.__dict__ | dict(place=get_dist_info())
 
     def __len__(self) -> int:
         raise UserError(
-            f'{type(self).__name__} is an endless stream: a training needs '
-            f'train_dataloader.sampler=None with it; to validate or to tokenize, {self.instead}.'
+            f'{type(self).__name__} is an endless stream: training on it needs '
+            f'train_dataloader.sampler=None; to validate or tokenize, {self.instead}.'
         )
 
     def seek(self, samples: int) -> None:
-        """Go on as a training that has seen ``samples`` samples, counted over all processes."""
+        """Continue after ``samples`` samples, counted over all processes."""
         self.start = samples
 
     def readable(
@@ -65,10 +65,10 @@ class ImageStream(Labelled, IterableDataset):
         read: Callable[[Item], Found],
         report: Callable[[UnreadableImage], None],
     ) -> Iterator[tuple[Item, Found]]:
-        """Yield the items that can be read, and what was read; report the others.
+        """Yield the items that can be read together with their content; report the others.
 
         Raises:
-            UserError: None of the last ``MAX_UNREADABLE`` can be read.
+            UserError: None of the last ``MAX_UNREADABLE`` items can be read.
         """
         in_a_row = 0
         for item in items:
@@ -80,7 +80,7 @@ class ImageStream(Labelled, IterableDataset):
                 if in_a_row == MAX_UNREADABLE:
                     raise UserError(
                         f'{type(self).__name__}: the last {in_a_row} {self.items} could not be '
-                        f'read, as {error.name}; correct {self.correct}.'
+                        f'read, such as {error.name}; correct {self.correct}.'
                     ) from error
                 continue
             in_a_row = 0
@@ -89,14 +89,14 @@ class ImageStream(Labelled, IterableDataset):
     def sample(
         self, image: np.ndarray | Image.Image, label: int, index: int, rng: np.random.Generator
     ) -> dict[str, Any]:
-        """Return ``dict(image=uint8 (3, H, W), label, index)`` after the transforms."""
+        """Apply the transforms and return ``dict(image=uint8 (3, H, W), label, index)``."""
         sample = dict(image=image, label=label, index=index, rng=rng)
         sample = transformed(sample, self.pipeline)
         return dict(image=sample['image'], label=sample['label'], index=index)
 
 
 def shuffled(items: Iterator[Item], size: int, rng: np.random.Generator) -> Iterator[Item]:
-    """Yield each item once, drawn from a buffer of ``size`` items."""
+    """Yield each item once, drawn at random from a buffer of ``size`` items."""
     buffer: list[Item] = []
     for item in items:
         buffer.append(item)

@@ -1,4 +1,4 @@
-"""Samples of a tar shard, in order."""
+"""Reading of the samples of a tar shard, in order."""
 
 import re
 import tarfile
@@ -9,10 +9,10 @@ from typing import IO
 
 from openmagvit2.io.image_files import is_hidden
 
-# Largest file in bytes. The largest image that is read, 89 million pixels, has 268 MB without
-# compression; a sparse or compressed archive of some kilobytes can announce terabytes.
+# Maximum size of a file in bytes. The largest allowed image, 89 million pixels, has 268 MB without
+# compression, but a sparse or compressed archive of a few kilobytes can unpack to terabytes.
 LARGEST = 300_000_000
-# Names that webdataset reserves for itself.
+# Names that webdataset reserves.
 META = re.compile(r'__[^/]*__($|/)')
 
 
@@ -23,13 +23,13 @@ class TooLarge:
     size: int
 
     def __str__(self) -> str:
-        return f'{self.size} bytes are more than an image of {LARGEST} can have'
+        return f'{self.size} bytes are too large for an image; at most {LARGEST} are read'
 
 
 def samples(shard: str) -> Iterator[dict]:
-    """Yield the samples of a shard: dicts from file ending to bytes or :class:`TooLarge`.
+    """Yield the samples of a shard: dicts from file extension to bytes or :class:`TooLarge`.
 
-    If the shard is truncated or damaged, a dict with ``__error__`` ends them.
+    If the shard is truncated or damaged, the last dict has the key ``__error__``.
     """
     from webdataset.tariterators import group_by_keys, url_opener
 
@@ -41,7 +41,7 @@ def samples(shard: str) -> Iterator[dict]:
 
 
 def _files(stream: IO[bytes], shard: str) -> Iterator[dict]:
-    """Yield files as webdataset's own iterator does, which however reads files of any size."""
+    """Yield files like webdataset's own iterator, but only up to a maximum size."""
     with tarfile.open(fileobj=stream, mode='r|*') as archive:
         for member in archive:
             # Otherwise the archive keeps all members in memory.
@@ -55,5 +55,5 @@ def _files(stream: IO[bytes], shard: str) -> Iterator[dict]:
 
 
 def is_wanted(name: str) -> bool:
-    """Return whether neither a file nor a folder above it is hidden."""
+    """Return whether neither a file nor a parent folder is hidden."""
     return not any(map(is_hidden, PurePosixPath(name).parts))

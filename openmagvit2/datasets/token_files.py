@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from openmagvit2.errors import UserError
-from openmagvit2.io import map_array, usable
+from openmagvit2.io import map_array, usable, write_text
 
 HEADER, TOKENS, LABELS = 'header.json', 'tokens.bin', 'labels.npy'
-# Version of the format of the header and the files beside it.
+# Version of the format of the header and the other files.
 FORMAT = 1
 # A .npy file of int64 has a header of 128 bytes.
 LABELS_START = 128
@@ -18,12 +18,12 @@ DTYPES = ('uint8', 'uint16', 'uint32', 'uint64')
 
 
 def token_dtype(codebook_size: int) -> np.dtype:
-    """Return the smallest unsigned integer type that holds every index."""
+    """Return the smallest unsigned integer type that can represent every index."""
     return next(np.dtype(kind) for kind in DTYPES if codebook_size - 1 <= np.iinfo(kind).max)
 
 
 def open_tokens(folder: Path, header: dict) -> np.memmap:
-    """Map the file of tokens as (images, views, *grid), read-only."""
+    """Map the file of tokens into memory as (images, views, *grid), read-only."""
     shape = (header['num_images'], header['num_views'], *header['grid'])
     return np.memmap(folder / TOKENS, np.dtype(header['dtype']), 'r', shape=shape)
 
@@ -32,14 +32,15 @@ def read_header(folder: Path) -> dict:
     """Read the header of a token cache.
 
     Raises:
-        UserError: There is no such folder, no header in it, or one of another format.
+        UserError: The folder or the header does not exist, or the header is invalid.
     """
     path = folder / HEADER
     if not usable(folder).is_dir():
-        raise UserError(f'TokenCache: there is no folder {folder}; correct the path.')
+        raise UserError(f'TokenCache: the folder {folder} does not exist; correct the path.')
     if not path.is_file():
         raise UserError(
-            f'TokenCache: no {HEADER} in {folder}; make it with tools/tokenize_dataset.py.'
+            f'TokenCache: {folder} has no {HEADER}; create the cache with '
+            f'tools/tokenize_dataset.py.'
         )
     try:
         header = json.loads(path.read_text(encoding='utf-8'))
@@ -56,8 +57,29 @@ def read_header(folder: Path) -> dict:
     return header
 
 
+def read_finished(folder: Path) -> dict:
+    """Read the header of a finished token cache, and check the sizes of its files.
+
+    Raises:
+        UserError: The cache is not finished, or a file is missing, damaged or of another size.
+    """
+    header = read_header(folder)
+    if not header['finished']:
+        raise UserError(
+            f'TokenCache: {folder} is not finished; run tools/tokenize_dataset.py again with the '
+            f'same arguments.'
+        )
+    check_sizes(folder, header)
+    return header
+
+
+def write_header(folder: Path, header: dict) -> None:
+    """Write the header of a token cache."""
+    write_text(folder / HEADER, json.dumps(header, indent=2, default=str) + '\n')
+
+
 def _check_header(path: Path, header: dict) -> None:
-    """Check the values that sizes are computed from: a header comes from a file.
+    """Check the values of a header, from which sizes are computed.
 
     Raises:
         UserError: A value is invalid.
@@ -92,17 +114,17 @@ def _is_count(value: object) -> bool:
 
 
 def codebooks(header: dict) -> np.ndarray:
-    """Return the number of codes of each digit of an index."""
+    """Return the codebook size of each digit of an index."""
     sizes = header['codebook_size']
     return np.array(sizes if isinstance(sizes, list) else [sizes])
 
 
 def beyond(tokens: np.ndarray, sizes: np.ndarray) -> int | None:
-    """Return the first token outside of its codebook, None where all are inside.
+    """Return the first token outside its codebook, or None.
 
     Args:
-        tokens: Whole numbers of any shape, the digits of an index last.
-        sizes: Number of codes of each digit.
+        tokens: Integers of any shape, with the digits of an index on the last axis.
+        sizes: Codebook size of each digit.
     """
     digits = tokens.reshape(-1, len(sizes))
     wrong = (digits < 0) | (digits >= sizes)
@@ -113,20 +135,20 @@ def read_labels(folder: Path, header: dict) -> np.ndarray:
     """Read the labels, int64 (images,).
 
     Raises:
-        UserError: The file holds something else, as pickled objects.
+        UserError: The file has other contents, such as pickled objects.
     """
     path = folder / LABELS
     labels = map_array(path)
     if labels.dtype != np.int64 or labels.shape != (header['num_images'],):
         raise UserError(
             f'TokenCache: {path} holds {labels.dtype} {labels.shape} instead of int64 '
-            f'({header["num_images"]},); copy it again, or make the folder anew.'
+            f'({header["num_images"]},); copy it again, or tokenize again.'
         )
     return np.array(labels)
 
 
 def token_bytes(header: dict) -> int:
-    """Return the length of the file of tokens."""
+    """Return the size of the file of tokens in bytes."""
     return (
         header['num_images']
         * header['num_views']
@@ -136,16 +158,16 @@ def token_bytes(header: dict) -> int:
 
 
 def check_sizes(folder: Path, header: dict) -> None:
-    """Check that the files have the length that the header gives.
+    """Check that the files have the sizes that follow from the header.
 
     Raises:
-        UserError: A length differs, as after an interrupted copy.
+        UserError: A size differs, for example after an interrupted copy.
     """
     labels = LABELS_START + 8 * header['num_images']
     for name, size in ((TOKENS, token_bytes(header)), (LABELS, labels)):
         found = (folder / name).stat().st_size if (folder / name).is_file() else 0
         if found != size:
             raise UserError(
-                f'TokenCache: {folder / name} has {found} of {size} bytes; copy it again, or make '
-                f'the folder anew.'
+                f'TokenCache: {folder / name} has {found} of {size} bytes; copy it again, or '
+                f'tokenize again.'
             )

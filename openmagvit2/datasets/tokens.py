@@ -1,4 +1,4 @@
-"""A data set of token indices, as ``tools/tokenize_dataset.py`` writes them."""
+"""A data set of token indices that ``tools/tokenize_dataset.py`` has written."""
 
 from pathlib import Path
 
@@ -16,10 +16,9 @@ from openmagvit2.datasets.labels import Labelled
 from openmagvit2.datasets.token_files import (
     TOKENS,
     beyond,
-    check_sizes,
     codebooks,
     open_tokens,
-    read_header,
+    read_finished,
     read_labels,
 )
 from openmagvit2.errors import UserError
@@ -28,15 +27,15 @@ from openmagvit2.registry import DATASETS
 
 @DATASETS.register_module()
 class TokenCache(Labelled, Dataset):
-    """Indices int64 (*grid) and label of each image; its view is drawn by (seed, epoch, index).
+    """Token indices int64 (*grid) and label of each image.
 
-    Views are crops and mirrored crops.
+    The view (crop, possibly mirrored) is drawn from (seed, epoch, index).
 
     Args:
         data_root: Folder with ``header.json``, ``tokens.bin`` and ``labels.npy``.
         seed: Random seed for the choice of views.
-        check_images: Raise an error if the names, sizes or times of the images have changed; set
-            False if only times differ, as after a copy.
+        check_images: Raise an error if the names, sizes or times of the images have changed. Set it
+            to False if only times differ, for example after a copy.
 
     Raises:
         UserError: The folder is not a token cache, is not finished, or lacks a file.
@@ -44,16 +43,10 @@ class TokenCache(Labelled, Dataset):
 
     def __init__(self, *, data_root: str, seed: int = 0, check_images: bool = True) -> None:
         self.folder, self.seed, self.check_images = Path(data_root), seed, check_images
-        self.header = read_header(self.folder)
-        if not self.header['finished']:
-            raise UserError(
-                f'TokenCache: {data_root} is not finished; start tools/tokenize_dataset.py again '
-                f'with the same arguments.'
-            )
-        check_sizes(self.folder, self.header)
+        self.header = read_finished(self.folder)
         self.labels, self.classes = read_labels(self.folder, self.header), self.header['classes']
         self.codebooks = codebooks(self.header)
-        # Opened by each loader worker for itself.
+        # Each loader worker opens it itself.
         self._tokens: np.memmap | None = None
 
     def all_labels(self) -> np.ndarray:
@@ -73,7 +66,7 @@ class TokenCache(Labelled, Dataset):
         The key is an index, or (index, epoch) from the training sampler.
 
         Raises:
-            UserError: A token is outside of its codebook.
+            UserError: A token is outside its codebook.
         """
         index, epoch = key if isinstance(key, tuple) else (key, 0)
         if self._tokens is None:
@@ -81,11 +74,11 @@ class TokenCache(Labelled, Dataset):
         views = self.header['num_views']
         rng = np.random.default_rng((self.seed, epoch, index))
         view = int(rng.integers(views)) if views > 1 else 0
-        # Compared as they are: a uint64 may be beyond int64.
+        # Checked before the conversion, because a uint64 may not fit in int64.
         wrong = beyond(self._tokens[index, view], self.codebooks)
         if wrong is not None:
             raise UserError(
-                f'TokenCache: {self.describe(index)} has the token {wrong}, its codebook '
+                f'TokenCache: {self.describe(index)} has the token {wrong}, but its codebook has '
                 f'{self.codebooks.max()} codes: {TOKENS} is damaged; copy it again.'
             )
         indices = torch.from_numpy(self._tokens[index, view].astype(np.int64))
@@ -97,20 +90,20 @@ class TokenCache(Labelled, Dataset):
         )
 
     def check_model(self, model: nn.Module) -> str | None:
-        """Check that tokenizer, labels and images match the model and the cache.
+        """Check that the cache matches the tokenizer and classes of the model, and its images.
 
         Raises:
-            UserError: It is another tokenizer, a label is none of the model's classes, or the
+            UserError: The tokenizer is another one, a label is not a class of the model, or the
                 images have changed.
         """
         if not is_generator(model):
-            raise UserError('TokenCache holds tokens, not images: it trains generators only.')
+            raise UserError('TokenCache has tokens, not images: it is only for generators.')
         tokenizer = model.tokenizer
         if weights_hash(tokenizer.encoder, tokenizer.quantizer) != self.header['tokenizer_hash']:
             raise UserError(
                 f'TokenCache: {self.folder} was made by another tokenizer '
-                f'({self.header["tokenizer"]["checkpoint"]}); name that one in '
-                f'model.tokenizer.checkpoint, or run tools/tokenize_dataset.py with this one.'
+                f'({self.header["tokenizer"]["checkpoint"]}); set model.tokenizer.checkpoint to '
+                f'that one, or run tools/tokenize_dataset.py with this one.'
             )
         doubt = super().check_model(model)
         if self.check_images:
@@ -118,12 +111,12 @@ class TokenCache(Labelled, Dataset):
         return doubt
 
     def _check_images(self) -> None:
-        """Raise UserError if the images have changed; log a line if they cannot be reached."""
+        """Raise UserError if the images have changed; log a line if they are not accessible."""
         try:
             differ = changed(self.header)
         except UserError as error:
             print_log(
-                f'TokenCache: whether the images of {self.folder} have changed since is not known: '
+                f'TokenCache: cannot check whether the images of {self.folder} have changed: '
                 f'{error}',
                 'current',
             )
@@ -132,5 +125,5 @@ class TokenCache(Labelled, Dataset):
             raise UserError(
                 f'TokenCache: the images of {self.folder} have changed since (names, sizes or '
                 f'times); run tools/tokenize_dataset.py with another --out, or set the data '
-                f"set's check_images=False where only times differ, as after a copy."
+                f"set's check_images=False if only times differ, for example after a copy."
             )

@@ -1,4 +1,4 @@
-"""Image transforms from sample dict to sample dict; ``image`` is a picture, or uint8 (H, W, 3).
+"""Image transforms from sample dict to sample dict; ``image`` is a picture or uint8 (H, W, 3).
 
 See docs/reference/specification.md, Data.
 """
@@ -24,14 +24,15 @@ CORNERS = ('top_left', 'top_right', 'bottom_left', 'bottom_right')
 
 @TRANSFORMS.register_module()
 class Resize(PictureTransform):
-    """Resize with Pillow's antialiased filters; OpenCV's bilinear has no antialias and moves rFID.
+    """Resize with Pillow's antialiased filters; OpenCV's bilinear filter does not antialias, which
+    changes rFID.
 
     Args:
-        size: Pixels of the short side, the long one in proportion; or [height, width].
+        size: Pixels of the shorter side, with the longer one in proportion; or [height, width].
         interpolation: A name in ``FILTERS``.
 
     Raises:
-        UserError: ``interpolation`` is not known.
+        UserError: ``interpolation`` is unknown.
     """
 
     def __init__(self, *, size: int | Sequence[int], interpolation: str = 'bilinear') -> None:
@@ -41,7 +42,7 @@ class Resize(PictureTransform):
         self.interpolation = interpolation
 
     def change(self, picture: Picture, sample: dict) -> Picture:
-        """Resize; the long side is truncated to whole pixels, as in torchvision."""
+        """Resize; the longer side is rounded down, as in torchvision."""
         height, width = picture.shape
         to = (self.height, self.width)
         if self.keep_proportions:
@@ -54,14 +55,14 @@ class _Crop(PictureTransform):
     """Base class of the crops.
 
     Args:
-        size: Pixels of a square's side, or [height, width].
+        size: Side of a square in pixels, or [height, width].
     """
 
     def __init__(self, *, size: int | Sequence[int]) -> None:
         self.size, (self.height, self.width) = size, height_and_width(size, type(self).__name__)
 
     def margins(self, picture: Picture) -> tuple[int, int]:
-        """Return the numbers of rows and columns to cut off.
+        """Return the number of rows and of columns to cut off.
 
         Raises:
             UserError: The image is smaller than the crop.
@@ -91,7 +92,7 @@ class RandomCrop(_Crop):
 
 @TRANSFORMS.register_module()
 class CenterCrop(_Crop):
-    """Crop to ``size`` in the middle."""
+    """Crop to ``size`` at the center."""
 
     def change(self, picture: Picture, sample: dict) -> Picture:
         """Raise UserError if an image is smaller than the crop."""
@@ -103,7 +104,7 @@ class CornerCrop(_Crop):
     """Crop to ``size`` at ``corner``, one of ``CORNERS``.
 
     Raises:
-        UserError: ``corner`` is not known.
+        UserError: ``corner`` is unknown.
     """
 
     def __init__(self, *, size: int | Sequence[int], corner: str) -> None:
@@ -119,9 +120,9 @@ class CornerCrop(_Crop):
 
 @TRANSFORMS.register_module()
 class RandomTenCrop(_Crop):
-    """Crop to ``size`` at a corner or in the middle, mirrored or not: one of ten, drawn uniformly.
+    """Crop to ``size`` at a corner or at the center, mirrored or not: one of ten, drawn uniformly.
 
-    What a token cache of ten crops holds (``tools/tokenize_dataset.py --crops ten``).
+    These are the views of a token cache of ten crops (``tools/tokenize_dataset.py --crops ten``).
     """
 
     def change(self, picture: Picture, sample: dict) -> Picture:
@@ -135,7 +136,7 @@ class RandomTenCrop(_Crop):
 
 @TRANSFORMS.register_module()
 class RandomFlip(PictureTransform):
-    """Flip left and right; the paper's recipes do not use it."""
+    """Flip horizontally; the paper's recipes do not use it."""
 
     def __init__(self, *, prob: float = 0.5) -> None:
         self.prob = prob
@@ -147,10 +148,10 @@ class RandomFlip(PictureTransform):
 
 @TRANSFORMS.register_module()
 class Pad:
-    """Pad with zeros (black) to ``size``, with the image in the middle.
+    """Pad with zeros (black) to ``size``, with the image at the center.
 
     Args:
-        size: Pixels of a square's side, or [height, width].
+        size: Side of a square in pixels, or [height, width].
     """
 
     def __init__(self, *, size: int | Sequence[int]) -> None:
@@ -171,17 +172,17 @@ class Pad:
 
 
 def height_and_width(size: int | Sequence[int], name: str) -> tuple[int, int]:
-    """Return height and width from a square's side or [height, width]."""
+    """Return height and width from the side of a square or [height, width]."""
     sides = tuple(size) if isinstance(size, (list, tuple)) else (size, size)
     if len(sides) != 2 or not all(type(side) is int and side > 0 for side in sides):
         raise UserError(
             f'{name}: size must be a number of pixels, or [height, width], got {size!r}.'
         )
     most = memory()
-    # Pillow takes 4 bytes a pixel.
+    # Pillow uses 4 bytes per pixel.
     if most is not None and 4 * sides[0] * sides[1] > most:
         raise UserError(
-            f'{name}: size={size!r} makes images of {4 * sides[0] * sides[1] / 1e9:.0f} GB; this '
-            f'machine has {most / 1e9:.0f}.'
+            f'{name}: size={size!r} gives images of {4 * sides[0] * sides[1] / 1e9:.0f} GB; this '
+            f'machine has {most / 1e9:.0f} GB.'
         )
     return sides

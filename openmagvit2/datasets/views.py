@@ -1,4 +1,4 @@
-"""Several views of each picture as one data set, for one data loader."""
+"""Several views of each image as one data set, for one data loader."""
 
 from collections.abc import Iterator, Sequence
 
@@ -9,11 +9,10 @@ from openmagvit2.errors import UserError
 
 
 class Views(Dataset):
-    """Images by (view, index), all of the shape of the first.
+    """Images by (view, index), all with the shape of the first.
 
     Args:
-        views: For each view, the pictures with its transforms, and the epoch of its random
-            numbers.
+        views: For each view, the data set with its transforms, and the epoch of its random numbers.
     """
 
     def __init__(self, views: Sequence[tuple[ImageDataset, int]]) -> None:
@@ -23,7 +22,7 @@ class Views(Dataset):
 
     @property
     def pictures(self) -> ImageDataset:
-        """The data set of which these are views."""
+        """The data set whose views these are."""
         return self.views[0][0]
 
     def __len__(self) -> int:
@@ -41,7 +40,7 @@ class Views(Dataset):
         if sample['image'].shape != self.shape:
             (height, width), (first_height, first_width) = sample['image'].shape[1:], self.shape[1:]
             raise UserError(
-                f'Image {index} of the data set is {height}x{width}, the first '
+                f'Image {index} of the data set is {height}x{width}, but the first is '
                 f"{first_height}x{first_width}; tokens need one size: set the data set's pipeline "
                 f'to Resize and a crop.'
             )
@@ -49,13 +48,13 @@ class Views(Dataset):
 
 
 class ViewBatches(Sampler):
-    """Batches of (view, index), block by block and within a block view by view.
+    """Batches of (view, index), block by block, and view by view within a block.
 
-    A batch holds one view of one block, so it does not depend on the blocks that a process has.
+    A batch contains one view of one block, so it does not depend on which blocks a process has.
 
     Args:
-        blocks: Indices of the pictures of each block.
-        num_views: Number of views of each picture.
+        blocks: Indices of the images of each block.
+        num_views: Number of views of each image.
         batch_size: The last batch of a view may be smaller.
     """
 

@@ -1,1 +1,1 @@
-"""Metrics of reconstructions and samples."""
+"""Metrics of reconstructions, samples and likelihoods."""

@@ -1,12 +1,12 @@
 """Comparison of a generated set with a reference: metrics and their record.
 
-The metrics are torch-fidelity's with the definitions of the ADM evaluator: generated set first,
-precision and recall with the 3rd neighbour, the Inception score in consecutive splits of 5,000, and
-the Fréchet distance to the statistics in the reference file if it has any. In ADM's files these are
-of the whole training set; their 10,000 images are used for precision and recall only.
+The metrics are torch-fidelity's, with the definitions of the ADM evaluator: generated set first,
+precision and recall with the 3rd nearest neighbor, the Inception score in consecutive splits of
+5,000, and the Fréchet distance to the statistics in the reference file if it has any. In ADM's
+files, the statistics cover the whole training set, and the 10,000 images are used only for
+precision and recall.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import version
 
@@ -14,24 +14,16 @@ import torch
 
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.distributions import Images, batches
-from openmagvit2.evaluation.metrics.samples import (
-    SampleFrechet,
-    SampleInceptionScore,
-    SampleKernelDistance,
-    SampleMetric,
-    SamplePrecisionRecall,
-)
+from openmagvit2.evaluation.metrics.sample_frechet import SampleFrechet
+from openmagvit2.evaluation.metrics.sample_inception_score import SampleInceptionScore
+from openmagvit2.evaluation.metrics.sample_pairs import SampleKernelDistance, SamplePrecisionRecall
+from openmagvit2.evaluation.metrics.samples import SampleMetric
 from openmagvit2.evaluation.names import METRICS
 from openmagvit2.evaluation.reference import Reference
 
-KINDS: dict[str, Callable[..., SampleMetric]] = dict(
+KINDS: dict[str, type[SampleMetric]] = dict(
     fd=SampleFrechet, precision_recall=SamplePrecisionRecall, kid=SampleKernelDistance
 ) | {'is': SampleInceptionScore}
-# Metrics that compare single images of both sets.
-PAIRED = {'precision_recall', 'kid'}
-# With fewer images the value depends on their number.
-ENOUGH = dict(fd=10_000, precision_recall=10_000, kid=1_000)
-ENOUGH_SAMPLES = ENOUGH | {'is': 5_000}
 
 
 @dataclass
@@ -49,20 +41,20 @@ class Result:
 
 
 def choose_metrics(names: tuple[str, ...] | None, reference: Reference) -> tuple[str, ...]:
-    """Check names against the reference; by default all that it allows, except KID.
+    """Return the metrics to compute: ``names``, by default all that the reference allows but KID.
 
     Raises:
-        UserError: An unknown name, or one that needs images of a reference that has none.
+        UserError: A name is unknown, or needs images that the reference does not have.
     """
     if names is None:
         return ('fd', 'is', 'precision_recall') if reference.images else ('fd', 'is')
     for name in names:
         if name not in METRICS:
             raise UserError(f'--metrics {name}: choose from {", ".join(METRICS)}.')
-        if name in PAIRED and not reference.images:
+        if KINDS[name].needs == 'images' and not reference.images:
             raise UserError(
-                f'--metrics {name} compares images: the reference must hold arr_0, or be a '
-                f'folder, not statistics alone.'
+                f'--metrics {name} compares images, but the reference has only statistics; give '
+                f'an npz with arr_0 or a folder.'
             )
     return names
 
@@ -70,19 +62,20 @@ def choose_metrics(names: tuple[str, ...] | None, reference: Reference) -> tuple
 def compare(
     samples: Images, reference: Reference, metrics: tuple[str, ...], batch_size: int = 50
 ) -> Result:
-    """Measure a generated set against a reference, through the reference's network.
+    """Compare a generated set with a reference, using the reference's network.
 
-    Memory: a batch, sums, and for metrics that compare single images the features of both sets.
+    Memory holds a batch, sums, and for metrics that compare single images the features of both
+    sets.
 
     Raises:
-        UserError: An image or file that cannot be read, or too few of them for a metric.
+        UserError: An image or file cannot be read, or there are too few for a metric.
     """
     extractor, count, values = reference.extractor, 0, {}
     extractor.prepare()
-    measured = [
-        KINDS[name](features=extractor, **({} if name == 'is' else dict(reference=reference)))
-        for name in metrics
-    ]
+    measured = []
+    for name in metrics:
+        against = dict(reference=reference) if KINDS[name].needs else {}
+        measured.append(KINDS[name](features=extractor, **against))
     for images in batches(samples, batch_size, extractor.device):
         places = torch.arange(count, count + len(images))
         batch = dict(samples=images, places=places, count=len(samples))
@@ -90,8 +83,8 @@ def compare(
         for metric in measured:
             metric.update(batch)
         count += len(images)
-    if PAIRED & set(metrics):
-        # Before the moments, which then need no pass of their own.
+    if any(metric.needs == 'images' for metric in measured):
+        # Before the moments, which then need no second pass.
         _ = reference.features
     for metric in measured:
         values |= metric.evaluate(count)
@@ -126,19 +119,20 @@ def _protocol(metrics: tuple[str, ...], reference: Reference) -> dict[str, str]:
 def _warnings(
     metrics: tuple[str, ...], samples: Images, count: int, reference: Reference
 ) -> list[str]:
+    chosen = {name: kind for name, kind in KINDS.items() if name in metrics}
     lines = [
-        f'{count} samples are few for {name}; below {least} it depends on their number.'
-        for name, least in ENOUGH_SAMPLES.items()
-        if name in metrics and count < least
+        f'{count} samples are few for {name}; below {kind.enough} it depends on their number.'
+        for name, kind in chosen.items()
+        if count < kind.enough
     ]
-    # The distance is to the statistics of the file where it has any.
-    paired = [name for name in ENOUGH if name in metrics and not (name == 'fd' and reference.given)]
-    lines += [
-        f'{reference.count} reference images are few for {name}; below {ENOUGH[name]} it depends '
-        f'on their number.'
-        for name in paired
-        if reference.count is not None and reference.count < ENOUGH[name]
-    ]
+    for name, kind in chosen.items():
+        # Statistics in the reference file take precedence over its images.
+        unread = kind.needs is None or (kind.needs == 'statistics' and reference.given)
+        if not unread and reference.count is not None and reference.count < kind.enough:
+            lines.append(
+                f'{reference.count} reference images are few for {name}; below {kind.enough} it '
+                f'depends on their number.'
+            )
     own, other = samples.size, reference.images.size if reference.images else None
     if own and other and own != other:
         (height, width), (other_height, other_width) = own, other

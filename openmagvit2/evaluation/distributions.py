@@ -1,4 +1,4 @@
-"""A set of images, batch by batch, and its features."""
+"""Sets of images, batch by batch, and their features."""
 
 import warnings
 from collections.abc import Iterator
@@ -17,11 +17,11 @@ class Images(Protocol):
 
     name: str
     skipped: list[str]
-    # (H, W), once known.
+    # (H, W), if known.
     size: tuple[int, int] | None
 
     def __len__(self) -> int:
-        """Return the number of images, including those that will be skipped."""
+        """Return the number of images, including those that may be skipped."""
 
     def batches(self, size: int) -> Iterator[np.ndarray]:
         """Yield arrays uint8 (B, H, W, 3)."""
@@ -32,7 +32,7 @@ def batches(images: Images, size: int, device: torch.device) -> Iterator[Tensor]
     with tqdm(total=len(images), desc=images.name, unit='image') as bar:
         for batch in images.batches(size):
             with warnings.catch_warnings():
-                # Of arrays that are not writable; they are only read.
+                # The warning is about read-only arrays, which are not written here.
                 warnings.simplefilter('ignore')
                 tensor = torch.from_numpy(batch)
             yield tensor.permute(0, 3, 1, 2).to(device)
@@ -40,10 +40,10 @@ def batches(images: Images, size: int, device: torch.device) -> Iterator[Tensor]
 
 
 def features(images: Images, extractor: FeatureExtractor, size: int) -> Iterator[Tensor]:
-    """Yield the features (B, dim) of a set by batches, where the network is.
+    """Yield the features (B, dim) of a set in batches, on the network's device.
 
     Raises:
-        UserError: The network gives NaN or infinite numbers.
+        UserError: The network returns NaN or infinite values.
     """
     for batch in batches(images, size, extractor.device):
         yield extractor.outputs(batch, f'images of {images.name}')['features']

@@ -1,4 +1,4 @@
-"""Values that enter a metric must be finite: a comparison with NaN gives 0, like a result."""
+"""Check that values are finite: a comparison with NaN would give 0, like a valid result."""
 
 from torch import Tensor
 
@@ -10,20 +10,20 @@ def check_finite(values: Tensor, what: str) -> Tensor:
 
     Args:
         values: A tensor of any shape.
-        what: Description in the plural for the error, as 'Features of the generated set'.
+        what: Plural description for the error, such as 'Features of the generated set'.
 
     Raises:
-        UserError: Some are NaN or infinite.
+        UserError: Some values are NaN or infinite.
     """
     if not values.isfinite().all():
         raise UserError(
-            f'{what} are not finite (NaN or infinite), so no metric can be taken of them; check '
-            f"the network's weights and the images."
+            f'{what} are not finite (NaN or infinite), so no metric can be computed; check the '
+            f"network's weights and the images."
         )
     return values
 
 
 def check_features(generated: Tensor, reference: Tensor) -> None:
-    """Raise UserError for features that are not finite: comparisons with NaN would give 0."""
+    """Raise UserError if features of either set are not finite."""
     for features, name in ((generated, 'generated'), (reference, 'reference')):
         check_finite(features, f'Features of the {name} set')

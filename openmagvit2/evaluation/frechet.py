@@ -12,7 +12,7 @@ def moments(total: Tensor, dim: int) -> tuple[int, Tensor, Tensor]:
     """Compute count, mean (dim,) and sample covariance (dim, dim) from :func:`sums`.
 
     Raises:
-        UserError: There are fewer than two images, which have no covariance.
+        UserError: There are fewer than two images, so that there is no covariance.
     """
     count = int(total[0])
     if count < 2:
@@ -23,13 +23,15 @@ def moments(total: Tensor, dim: int) -> tuple[int, Tensor, Tensor]:
 
 
 def sums(features: Tensor) -> Tensor:
-    """Sum ones, features (B, dim) and their outer products, float64 (1 + dim + dim^2,)."""
+    """Return count, sum and sum of outer products of features (B, dim), as one float64 vector
+    (1 + dim + dim^2,).
+    """
     x = as_double(features)
     return torch.cat([x.new_tensor([len(x)]), x.sum(0), (x.T @ x).flatten()])
 
 
 def frechet_distance(mean_1: Tensor, cov_1: Tensor, mean_2: Tensor, cov_2: Tensor) -> float:
-    """Compute ``|m1 - m2|^2 + tr(C1 + C2 - 2 sqrt(C1 C2))`` in float64, also without full rank.
+    """Compute ``|m1 - m2|^2 + tr(C1 + C2 - 2 sqrt(C1 C2))`` in float64, at any rank.
 
     The trace of the root is the sum of the singular values of sqrt(C1) sqrt(C2). Unlike with the
     eigenvalues of C1 C2, no root of a rounding error is taken.
@@ -50,8 +52,9 @@ def frechet_distance(mean_1: Tensor, cov_1: Tensor, mean_2: Tensor, cov_2: Tenso
 def _root(cov: Tensor, mean: Tensor) -> Tensor:
     """Return B (dim, rank) with B Bᵀ = cov, without directions that are zero up to rounding.
 
-    The covariance is a difference of second moments, so it is rounded as these are: fewer images
-    than dimensions leave eigenvalues of this size in place of zeros, and their roots would count.
+    The covariance is a difference of second moments and has their rounding errors. With fewer
+    images than dimensions, eigenvalues that should be zero have this size, and their roots would
+    change the distance.
     """
     values, vectors = torch.linalg.eigh((cov + cov.T) / 2)
     scale = values[-1].clamp_min(0) + mean.square().sum()

@@ -1,4 +1,4 @@
-"""Images of a set to evaluate, from an npz or a folder."""
+"""A set of images to evaluate, from an npz or a folder."""
 
 import zipfile
 import zlib
@@ -19,12 +19,13 @@ class ImageSet:
 
     Args:
         path: An npz with ``arr_0`` uint8 (N, H, W, 3), or a folder of images of one size.
-        skip_broken: Leave out files of a folder that cannot be read; they stand in ``skipped``.
-        background: Colour behind transparent pixels of a folder's files: a name or code, or three
+        skip_broken: Skip files of a folder that cannot be read, and list them in ``skipped``.
+        background: Color behind transparent pixels of a folder's files: a name, a code, or three
             numbers up to 255.
 
     Raises:
-        UserError: No such file; another layout or type; pickled objects; an empty folder.
+        UserError: The file does not exist, has another layout or type, or contains pickled objects;
+            or the folder is empty.
     """
 
     def __init__(
@@ -34,7 +35,7 @@ class ImageSet:
         self.background = to_colour(background)
         self.name = self.path.name
         self.skipped: list[str] = []
-        # (H, W) of an image, known for a folder once one is read.
+        # (H, W); for a folder, known after the first image is read.
         self.size: tuple[int, int] | None = None
         self._hash: str | None = None
         self.files: list[Path] = []
@@ -54,14 +55,14 @@ class ImageSet:
         return self._hash
 
     def key(self) -> str:
-        """Return a hash of the pixels: of the file, and for a folder also of how it is read."""
+        """Return a hash of the pixels: of the content, and for a folder also of how it is read."""
         if not self.files:
             return self.hash()
         return digest([f'{self.hash()} {IMAGE_RULES} {self.background}'.encode()])
 
     def _content(self) -> Iterator[bytes]:
         for file in self.files or [self.path]:
-            # Names that are not UTF-8 come with surrogates.
+            # Python represents names that are not UTF-8 with surrogates.
             name = file.relative_to(self.path).as_posix() if self.files else ''
             yield name.encode('utf-8', 'surrogateescape')
             try:
@@ -75,8 +76,8 @@ class ImageSet:
         """Yield batches of images in order.
 
         Raises:
-            UserError: A file of a folder is broken or of another size than the first, or all are
-                broken; the npz is damaged or ends early.
+            UserError: A file of a folder is broken or differs in size from the first, or all are
+                broken; or the npz is damaged or truncated.
         """
         self.skipped = []
         if self.files:
@@ -100,10 +101,10 @@ class ImageSet:
         except KeyError:
             if {'mu.npy', 'sigma.npy'} <= names:
                 raise UserError(
-                    f'{self.path} holds statistics (mu, sigma) where images are needed (arr_0).'
+                    f'{self.path} has statistics (mu, sigma), but images are needed (arr_0).'
                 ) from None
             raise UserError(
-                f'{self.path} has no arr_0, where the images belong (uint8, N x H x W x 3).'
+                f'{self.path} has no arr_0, the array of the images (uint8, N x H x W x 3).'
             ) from None
         except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError) as error:
             raise UserError(f'{self.path} is not a readable npz: {error}') from None
@@ -113,7 +114,7 @@ class ImageSet:
             )
         if dtype != np.uint8 or len(shape) != 4 or shape[3] != 3 or fortran or not shape[0]:
             raise UserError(f'{self.path}: arr_0 must be uint8 (N, H, W, 3), got {dtype} {shape}.')
-        # As for files: a small npz can announce, and unpack to, images that fill the memory.
+        # As for image files: a small npz can unpack to images that fill the memory.
         if Image.MAX_IMAGE_PIXELS and shape[1] * shape[2] > Image.MAX_IMAGE_PIXELS:
             raise UserError(
                 f'{self.path}: images of {shape[1]}x{shape[2]} have more than '
@@ -151,7 +152,7 @@ class ImageSet:
             self.size = first[:2]
             if image.shape != first:
                 raise UserError(
-                    f'{file} is {image.shape[0]}x{image.shape[1]}, the images before it '
+                    f'{file} is {image.shape[0]}x{image.shape[1]}, but the images before it are '
                     f'{first[0]}x{first[1]}; give images of one size.'
                 )
             batch.append(image)

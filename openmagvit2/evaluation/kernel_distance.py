@@ -11,12 +11,12 @@ def kernel_distance(
 ) -> dict[str, float]:
     """Compute KID: the unbiased squared MMD with torch-fidelity's cubic kernel.
 
-    The result is mean and standard deviation over subsets drawn from ``seed``.
+    The result is the mean and the standard deviation over random subsets.
 
     Args:
         generated, reference: Features (N, dim) and (M, dim).
-        subsets, size: How many subsets of how many images; a smaller set makes smaller subsets.
-        seed: Random seed of the draws.
+        subsets, size: Number of subsets, and images per subset; at most as many as a set has.
+        seed: Random seed of the subsets.
 
     Raises:
         UserError: A set has fewer than two images, or features that are not finite.

@@ -1,6 +1,6 @@
-"""Names of what is measured, on the command line; the tools' --help imports this file alone."""
+"""Command line names of the metrics; a tool's --help imports only this file."""
 
-# What `tools/test.py --metrics` calls evaluators.
+# Names of `tools/test.py --metrics`.
 SHORT_NAMES = dict(
     psnr=dict(type='PSNR'),
     ssim=dict(type='SSIM'),
@@ -14,8 +14,8 @@ SHORT_NAMES = dict(
     precision_recall=dict(type='SamplePrecisionRecall'),
 ) | {'is': dict(type='SampleInceptionScore')}
 
-# How `tools/test.py --protocol` forms PSNR, SSIM and rFID.
+# Protocols of PSNR, SSIM and rFID for `tools/test.py --protocol`.
 PROTOCOLS = ('corrected', 'official')
 
-# What `tools/evaluate_npz.py --metrics` computes of two sets of images.
+# Metrics of two sets of images for `tools/evaluate_npz.py --metrics`.
 METRICS = ('fd', 'is', 'precision_recall', 'kid')

@@ -10,9 +10,9 @@ from openmagvit2.errors import UserError
 
 
 def to_unit(image: Tensor, protocol: str = 'corrected') -> Tensor:
-    """Map [-1, 1] to the 256 levels of an 8-bit file in [0, 1], float64.
+    """Map [-1, 1] to the 256 levels of 8 bits in [0, 1], float64.
 
-    'corrected' rounds, 'official' truncates in float32.
+    The protocol 'corrected' rounds; 'official' truncates in float32.
     """
     if protocol == 'official':
         return as_double((255 * ((image.float() + 1) / 2)).clamp(0, 255).trunc()) / 255
@@ -36,8 +36,8 @@ def psnr_of_images(image: np.ndarray, other: np.ndarray) -> float:
 def ssim(a: Tensor, b: Tensor) -> Tensor:
     """Compute the structural similarity of each image, (B,), of two (B, C, H, W) in [0, 1].
 
-    scikit-image's defaults: 7x7 uniform window, sample covariance, mean over channels and over
-    positions where the window fits.
+    The definition is scikit-image's default: 7x7 uniform window, sample covariance, mean over
+    channels and over positions where the window fits.
     """
     if min(a.shape[-2:]) < 7:
         raise UserError(

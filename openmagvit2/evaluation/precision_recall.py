@@ -1,27 +1,26 @@
-"""Metrics that compare single images of two sets, by torch-fidelity: precision and recall."""
+"""Improved precision and recall, by torch-fidelity."""
 
 from torch import Tensor
 
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.finite import check_features
 
-# Rows whose distances to all others are held at once: 500 x 50,000 are 100 MB.
+# Rows whose distances to all others are in memory at a time: 500 x 50,000 take 100 MB.
 PART = 500
 
 
 def precision_recall(generated: Tensor, reference: Tensor, neighbours: int = 3) -> dict[str, float]:
     """Compute improved precision and recall (Kynkäänniemi et al., 2019).
 
-    ``precision`` is the part of the generated images that lie within the distance of some reference
-    image to its k-th neighbour among the reference images; ``recall`` is the same with the sets
-    exchanged.
+    ``precision`` is the fraction of generated images that are closer to some reference image than
+    its k-th nearest neighbor in the reference set; ``recall`` is the same with the sets exchanged.
 
     Args:
         generated, reference: Features (N, dim) and (M, dim), float32.
-        neighbours: k; the ADM evaluator takes 3.
+        neighbours: k; the ADM evaluator uses 3.
 
     Raises:
-        UserError: A set has no k-th neighbours, or features that are not finite.
+        UserError: A set has at most k images, or features that are not finite.
     """
     from torch_fidelity.metric_prc import prc_features_to_metric
 

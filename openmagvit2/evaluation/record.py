@@ -1,4 +1,4 @@
-"""``metrics.json``: values, and how they were measured."""
+"""``metrics.json``: metrics, and how they were measured."""
 
 import json
 from collections.abc import Sequence
@@ -44,17 +44,17 @@ def write_record(
     Args:
         folder: Folder of ``metrics.json``.
         values: Metrics by name.
-        config: The Runner's config; the record names its file, model, ``<stage>_evaluator`` and
+        config: The Runner's config; the record contains its file name, ``<stage>_evaluator`` and
             ``<stage>_dataloader``.
         stage: 'val' or 'test'.
         metrics: The evaluators, which state protocol, network and weights.
         images: Number of evaluated images.
-        model: As evaluated; the hash of its weights, those that only training needs aside, ties
-            validations of a training to its files.
-        checkpoint: What else is known of the weights.
+        model: The evaluated model. The hash of its weights, without those that only training needs,
+            identifies the checkpoint of a validation.
+        checkpoint: Further information about the weights.
         size: See :func:`openmagvit2.workflows.test.test`.
         trained_in: Compute type of each role in a training; evaluations compute in float32.
-        samples: How the images were sampled, where they are no data set's.
+        samples: How the images were sampled, if they are not from a data set.
     """
     record = dict(
         metrics=values,
@@ -92,7 +92,7 @@ def _dicts(evaluators: ConfigDict | Sequence[ConfigDict]) -> list[dict]:
 
 
 def _protocol(metrics: Sequence[BaseMetric]) -> list[str]:
-    """List the metrics' statements; those of other packages may have none."""
+    """Return the statements of the metrics; those of other packages may have none."""
     return [
         f'{type(metric).__name__}: {metric.statement()}'
         for metric in metrics
@@ -106,5 +106,5 @@ def _precision(trained_in: 'dict[str, Precision]') -> dict:
 
 
 def _versions() -> dict[str, str]:
-    # onedl-mmengine is imported under the same name, but is another distribution.
+    # onedl-mmengine is another distribution with the same import name.
     return dict(mmengine=mmengine.__version__) | {name: version(name) for name in PACKAGES}

@@ -1,4 +1,4 @@
-"""What samples are compared with."""
+"""The reference that samples are compared with."""
 
 import zipfile
 from functools import cached_property
@@ -16,7 +16,7 @@ from openmagvit2.io import Colour
 
 
 class Reference:
-    """A set of images, its statistics, or both, as ADM's files hold them.
+    """A set of images, its statistics, or both, as in ADM's files.
 
     Args:
         path: An npz of images, of statistics (``mu``, ``sigma``), or of both; or a folder.
@@ -27,10 +27,10 @@ class Reference:
     Attributes:
         given: Statistics in the file, if any.
         images: The images, if any.
-        count: Images that were read, or whose statistics were; None before, and of ``given``.
+        count: Number of images that were used; None until then, and if ``given`` is used.
 
     Raises:
-        UserError: It is none of these.
+        UserError: The path is none of these.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Reference:
     @cached_property
     def features(self) -> Tensor:
         """Features of the images, float32 (N, dim): 50,000 of 2,048 take 410 MB."""
-        # Allocated at once: joining parts at the end would need twice the memory.
+        # Allocated at once: concatenating parts at the end would need twice the memory.
         kept, self.count = torch.empty(len(self.images), self.extractor.dim), 0
         for part in features(self.images, self.extractor, self.batch_size):
             kept[self.count : self.count + len(part)] = part
@@ -61,7 +61,7 @@ class Reference:
 
     @cached_property
     def moments(self) -> tuple[Tensor, Tensor]:
-        """Mean and covariance: those in the file, else of the images."""
+        """Mean and covariance: those in the file if any, else those of the images."""
         if self.given:
             return self.given
         if self.count is None:

@@ -1,7 +1,7 @@
-"""Rejection of samples by a classifier: the rows "-re" of the paper's Table 4.
+"""Rejection sampling with a classifier: the rows "-re" of the paper's Table 4.
 
-For n samples of a class, n / keep are drawn, and the n that the classifier finds most probable for
-the class are kept (as VQ-VAE-2, VQGAN and RQ-Transformer).
+For n samples of a class, n / keep are drawn, and the n with the highest probability of the class
+are kept (as in VQ-VAE-2, VQGAN and RQ-Transformer).
 """
 
 import itertools
@@ -18,24 +18,23 @@ from openmagvit2.evaluation.finite import check_finite
 from openmagvit2.registry import FEATURES
 from openmagvit2.signatures import accepted
 
-# Images that the classifier gets at a time, whatever the batches they were sampled in: rounding may
-# depend on the number.
+# Batch size of the classifier. It is fixed, because rounding may depend on it.
 GROUP = 16
-# The published ones are of "an ImageNet ResNet-101"; which weights it had was not.
+# The papers name "an ImageNet ResNet-101", without its weights.
 CLASSIFIER = dict(type='TimmFeatures', model='resnet101', layers=(), weights='timm')
 # From labels and their numbers to images uint8 (B, 3, H, W).
 Draw = Callable[[Sequence[int], Sequence[int]], Tensor]
 
 
 class Rejection:
-    """Draw samples of a class, and keep those that a classifier finds most probable for it.
+    """Draw samples of a class, and keep those with the highest probability of it.
 
     Args:
-        keep: Part of the samples that is kept, above 0 and up to 1: the acceptance rate.
+        keep: Acceptance rate: the fraction of the samples that is kept, above 0 and at most 1.
         classifier: A network of the feature slot with logits of the generator's classes.
 
     Raises:
-        UserError: ``keep`` is out of its range.
+        UserError: ``keep`` is out of range.
     """
 
     def __init__(self, keep: float, classifier: FeatureExtractor) -> None:
@@ -53,10 +52,10 @@ class Rejection:
 
         Args:
             labels: Classes that will be drawn.
-            device: Where the classifier is to run.
+            device: Device of the classifier.
 
         Raises:
-            UserError: The weights are not found; the classifier does not know a class.
+            UserError: The weights are not found, or the classifier lacks a class.
         """
         self.classifier.prepare(device)
         blank = torch.zeros(1, 3, 32, 32, dtype=torch.uint8, device=device)
@@ -64,16 +63,16 @@ class Rejection:
         unknown = next((label for label in labels if not 0 <= label < known), None)
         if unknown is not None:
             raise UserError(
-                f'eval_rejection: {self.classifier.name} knows classes from 0 to {known - 1}, and '
-                f'there are to be samples of {unknown}; give a classifier of the same classes.'
+                f'eval_rejection: {self.classifier.name} has the classes 0 to {known - 1}, but '
+                f'class {unknown} is sampled; give a classifier of the same classes.'
             )
 
     def describe(self) -> dict[str, Any]:
-        """Return what decides about samples, for a record."""
+        """Return the settings that determine the samples, for a record."""
         return dict(keep=self.keep, classifier=self.classifier.describe())
 
     def key(self) -> dict[str, Any]:
-        """Return what decides about samples, wherever the weights lie."""
+        """Return the settings that determine the samples, independent of file paths."""
         return dict(keep=self.keep, classifier=self.classifier.key())
 
     def best(self, draw: Draw, label: int, count: int, batch_size: int) -> Tensor:
@@ -81,10 +80,10 @@ class Rejection:
         numbers.
 
         Args:
-            draw: Sampler of images.
+            draw: Draws images.
             label: Class.
             count: Images to keep.
-            batch_size: Images to draw at a time; which are kept does not depend on it.
+            batch_size: Images to draw at a time; the result does not depend on it.
         """
         numbers = range(self.drawn(count))
         batches = (numbers[start : start + batch_size] for start in numbers[::batch_size])
@@ -93,21 +92,21 @@ class Rejection:
         for start in numbers[::GROUP]:
             group = torch.stack(list(itertools.islice(images, GROUP)))
             scores = (-self.scores(group, label)).tolist()
-            # Copies: a view would keep its whole group.
+            # Copies, because a view would keep its whole group in memory.
             kept += zip(scores, itertools.count(start), map(torch.clone, group), strict=False)
-            # Of two equal ones the first.
+            # Of two equal scores, the first is kept.
             kept = sorted(kept, key=lambda sample: sample[:2])[:count]
         return torch.stack([image for _, _, image in sorted(kept, key=lambda sample: sample[1])])
 
     def scores(self, images: Tensor, label: int) -> Tensor:
-        """Return log p / (1 - p) float64 (B,) of a class's probability p for images uint8 (B, 3, H,
-        W).
+        """Return log(p / (1 - p)), float64 (B,), where p is the probability of a class for images
+        uint8 (B, 3, H, W).
         """
         last = images[-1:].expand(max(GROUP - len(images), 0), -1, -1, -1)
         whole = torch.cat([images, last]).to(self.classifier.device)
         logits = self._logits(whole)[: len(images)].cpu().double()
         others = logits.index_fill(1, torch.tensor([label]), -math.inf)
-        # The order of the probabilities, of which those near 1 would be equal after rounding.
+        # It orders images like p, but values of p near 1 would be equal after rounding.
         return check_finite(logits[:, label] - others.logsumexp(1), "The classifier's outputs")
 
     @torch.no_grad()
@@ -115,21 +114,20 @@ class Rejection:
         outputs = self.classifier(images)
         if 'logits' not in outputs:
             raise UserError(
-                f'eval_rejection needs a network that classifies; {self.classifier.name} gives '
-                f'features only.'
+                f'eval_rejection needs a classifier; {self.classifier.name} returns only features.'
             )
         return outputs['logits']
 
 
 def build_rejection(config: Mapping[str, Any] | None) -> Rejection | None:
-    """Return what ``eval_rejection`` of a config says; None where it keeps every sample.
+    """Build ``eval_rejection`` of a config; return None if it keeps every sample.
 
     Args:
-        config: ``keep``, and the keys of a network of the feature slot; timm's ResNet-101 with
-            timm's own weights by default.
+        config: ``keep``, and the keys of a network of the feature slot; by default timm's
+            ResNet-101 with timm's weights.
 
     Raises:
-        UserError: There is no ``keep``, or the network has no argument of a name.
+        UserError: ``keep`` is missing, or the network does not accept a key.
     """
     if not config:
         return None

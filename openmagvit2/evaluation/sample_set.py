@@ -1,4 +1,4 @@
-"""A set of a generator's samples: which they are, and how they are drawn."""
+"""A set of samples of a generator: their labels and numbers, and how they are drawn."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,32 +13,33 @@ from openmagvit2.errors import UserError
 from openmagvit2.evaluation.rejection import Rejection
 from openmagvit2.models.conditioners.base import Conditioner
 
-# What stands in the place of a list of labels where they are drawn.
+# Value of `labels` if the label of each sample is drawn.
 RANDOM = 'random'
-# Two hundred times the field's 50,000: a list of them still has its place in memory.
+# 200 times the usual 50,000; a list of as many labels still fits in memory.
 MOST = 10_000_000
-# Label of each sample, and its number within the label.
+# Label of each sample, and its number among the samples of that label.
 Pairs = Sequence[tuple[int, int]]
 
 
 class SampleSet:
-    """Samples of a generator, each a function of seed, label and number: however the set is shared
-    out to batches and processes, it is the same. It is also a set of images to measure
+    """Samples of a generator, each a function of seed, label and number.
+
+    The set does not depend on how it is split into batches and over processes. It can be measured
     (:class:`~openmagvit2.evaluation.distributions.Images`).
 
     Args:
         model: The generator.
-        labels: Classes, or other conditions as the model's conditioner takes them, each once; None:
-            all classes; 'random': drawn for each sample among all classes.
-        num_per_class: Samples of each label; of drawn ones on average.
-        sampling: Settings of sampling.
-        seed: Random seed of samples and drawn labels.
-        rejection: Keep the most probable of more samples of each label.
-        key: What the labels are called, for errors.
+        labels: Unique classes, or other conditions that the model's conditioner accepts; None: all
+            classes; 'random': a random class for each sample.
+        num_per_class: Samples per label; with random labels, on average.
+        sampling: Sampling settings.
+        seed: Random seed of samples and random labels.
+        rejection: Draw more samples of each label, and keep the most probable.
+        key: Config key or option of the labels, for errors.
 
     Raises:
-        UserError: A label, the seed or a setting is out of range; the classifier of the rejection
-            has no weights, or does not know a class.
+        UserError: A label, the seed or a setting is out of range; or the classifier of the
+            rejection has no weights, or lacks a class.
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class SampleSet:
             yield self.images(part, size).movedim(1, -1).cpu().numpy()
 
     def parts(self, size: int) -> list[Pairs]:
-        """Cut the set into parts of ``size`` samples; with a rejection, of one label each."""
+        """Split the set into parts of ``size`` samples; with a rejection, into one per label."""
         if self.rejection:
             return by_class(self.pairs)
         return [self.pairs[i : i + size] for i in range(0, len(self.pairs), size)]
@@ -80,7 +81,7 @@ class SampleSet:
         return draw(self.model, part, self.sampling, self.seed, batch_size, self.rejection)
 
     def describe(self) -> dict[str, Any]:
-        """Return what decides about the samples, for a record."""
+        """Return the settings that determine the samples, for a record."""
         record = dict(
             num_per_class=self.num_per_class,
             labels=RANDOM if self.drawn else len(self.labels),
@@ -101,15 +102,15 @@ def draw(
 ) -> Tensor:
     """Sample images in batches, uint8 (N, 3, H, W).
 
-    With a rejection, more images of each label are drawn, and as many kept as the label has pairs:
-    ordered by label, whatever the numbers of the pairs.
+    With a rejection, more images of each label are drawn, and as many are kept as the label has
+    pairs. They are ordered by label; the numbers of the pairs are not used.
 
     Args:
         model: The generator.
-        pairs: Label of each image, and its number within the label.
+        pairs: Label of each image, and its number among the samples of that label.
         sampling, seed, rejection: See :class:`SampleSet`.
         batch_size: Images at a time; the result does not depend on it.
-        device: Where the images go; that of the model by default.
+        device: Device of the result; that of the model by default.
     """
     place = device or next(model.parameters()).device
 
@@ -126,15 +127,15 @@ def draw(
 def listed(
     labels: Sequence[int] | str | None, conditioner: Conditioner, key: str
 ) -> tuple[Sequence[int], bool]:
-    """Return the classes of samples, and whether the class of each sample is drawn among them.
+    """Return the classes of samples, and whether the class of each sample is drawn from them.
 
     Args:
         labels: Classes; 'random', or None for all of them.
-        conditioner: The generator's.
-        key: What the labels are called, for the error.
+        conditioner: The generator's conditioner.
+        key: Config key or option of the labels, for the error.
 
     Raises:
-        UserError: Another word; the conditioner has no classes.
+        UserError: ``labels`` is another string, or the conditioner has no classes.
     """
     if not isinstance(labels, (str, type(None))):
         return labels, False
@@ -146,16 +147,16 @@ def listed(
 def sample_pairs(
     labels: Sequence[int], num_per_class: int, seed: int = 0, drawn: bool = False
 ) -> list[tuple[int, int]]:
-    """Return the label of each sample, and its number within the label.
+    """Return the label of each sample, and its number among the samples of that label.
 
     Args:
-        labels: Labels, each once.
-        num_per_class: Samples of each label; with ``drawn`` on average.
-        seed: Random seed for drawn labels, which do not depend on how a set is split.
-        drawn: Draw the label of each sample uniformly (LlamaGen), instead of label by label.
+        labels: Unique labels.
+        num_per_class: Samples per label; with ``drawn``, on average.
+        seed: Random seed of drawn labels.
+        drawn: Draw the label of each sample uniformly (as LlamaGen), instead of label by label.
 
     Raises:
-        UserError: There would be more than ``MOST``.
+        UserError: There would be more than ``MOST`` samples.
     """
     count = len(labels) * num_per_class
     if count > MOST:
@@ -172,7 +173,7 @@ def sample_pairs(
 
 
 def by_class(pairs: Pairs) -> list[Pairs]:
-    """Return (label, number) of samples as one list for each label, in order of appearance."""
+    """Group (label, number) of samples by label, in order of appearance."""
     groups: dict[int, list[tuple[int, int]]] = {}
     for label, number in pairs:
         groups.setdefault(label, []).append((label, number))

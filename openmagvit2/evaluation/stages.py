@@ -1,4 +1,4 @@
-"""Which metrics fit which model: reconstructions of a tokenizer, likelihoods of a generator."""
+"""The check that metrics fit the model: a tokenizer or a generator."""
 
 from collections.abc import Sequence
 
@@ -9,17 +9,17 @@ from openmagvit2.registry import METRICS, MODELS, Registry
 
 
 def check_stages(evaluators: Sequence[dict], model: dict, source: str) -> None:
-    """Check before building that each evaluator measures something that the model gives.
+    """Check, before anything is built, that each metric measures an output of the model.
 
-    Metrics and models without a ``stage``, as those of other packages, pass.
+    Metrics and models without a ``stage``, such as those of other packages, are accepted.
 
     Args:
         evaluators: Configs of metrics.
         model: Config of the model.
-        source: The config's file, for the error.
+        source: File name of the config, for the error.
 
     Raises:
-        UserError: A metric of reconstructions meets a generator, or one of likelihoods a tokenizer.
+        UserError: A metric of tokenizers is used with a generator, or vice versa.
     """
     own = _stage(MODELS, model)
     for evaluator in evaluators:
@@ -40,7 +40,7 @@ def _stage(registry: Registry, built: dict) -> str | None:
 
 
 def _name(evaluator: dict) -> str:
-    """Return the name of an evaluator on the command line."""
+    """Return the command line name of a metric, or its class name."""
     kind = evaluator['type']
     kind = kind if isinstance(kind, str) else kind.__name__
     return next((name for name, metric in SHORT_NAMES.items() if metric['type'] == kind), kind)

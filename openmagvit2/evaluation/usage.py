@@ -1,4 +1,4 @@
-"""How often the codes of codebooks occur: a table, or sorted values where a codebook is large."""
+"""How often the codes of codebooks occur: a table, or sorted values for a large codebook."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from openmagvit2.errors import UserError
 
-# Codes of the largest codebook whose counts are a table, of 128 MB; of a larger one only the codes
+# Size of the largest codebook whose counts are a table (128 MB); for a larger one, only the codes
 # that occur are counted.
 LARGEST_TABLE = 2**24
 
@@ -48,7 +48,7 @@ class Book:
         return Book(self.size, counts.new_zeros(len(values)).index_add(0, places, counts), values)
 
     def summed(self) -> 'Book':
-        """Return the sum over all processes, on the CPU; all must call this together."""
+        """Return the sum over all processes, on the CPU; all processes must call this together."""
         if not dist.is_initialized() or dist.get_world_size() == 1:
             values = None if self.values is None else self.values.cpu()
             return Book(self.size, self.counts.cpu(), values)
@@ -63,12 +63,12 @@ class Book:
 
     @property
     def used(self) -> int:
-        """Codes that occur."""
+        """Number of codes that occur."""
         return int((self.counts > 0).sum())
 
     @property
     def possible(self) -> int:
-        """Codes that as many tokens could use."""
+        """Number of codes that this number of tokens could use."""
         return min(self.size, int(self.counts.sum()))
 
     def numbers(self) -> dict[str, float]:
@@ -85,12 +85,12 @@ def count(indices: Tensor, sizes: Sequence[int], who: str) -> list[Book]:
     """Count the codes of each codebook.
 
     Args:
-        indices: Whole numbers (..., codebooks); of a single codebook of any shape.
-        sizes: Codes of each codebook.
+        indices: Integers (..., codebooks); for a single codebook, of any shape.
+        sizes: Number of codes of each codebook.
         who: Name of the caller, for the error.
 
     Raises:
-        UserError: An index is not in its codebook: the quantizer or its ``codebook_sizes`` is
+        UserError: An index is outside its codebook: the quantizer or its ``codebook_sizes`` is
             wrong.
     """
     digits = indices.reshape(-1, len(sizes))
@@ -107,7 +107,9 @@ def count(indices: Tensor, sizes: Sequence[int], who: str) -> list[Book]:
 
 
 def summary(books: Sequence[Book]) -> dict[str, float]:
-    """Average :meth:`Book.numbers` over codebooks; add each codebook's as ``usage_<n>``."""
+    """Average :meth:`Book.numbers` over codebooks; with several, add those of each, such as
+    ``usage_<n>``.
+    """
     every = [book.numbers() for book in books]
     values = {name: sum(book[name] for book in every) / len(every) for name in every[0]}
     for number, book in enumerate(every if len(every) > 1 else []):

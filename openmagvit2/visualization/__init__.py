@@ -1,4 +1,4 @@
-"""Grids of images, and in ``hooks`` the hooks that write them during a training."""
+"""Grids of images; ``hooks`` has the hooks that write them during training."""
 
 from openmagvit2.visualization.grids import image_grid, save_grid, save_image, shrink, to_uint8
 

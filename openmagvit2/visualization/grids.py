@@ -13,8 +13,8 @@ from openmagvit2.io import write_atomically
 from openmagvit2.io.image_files import GRID_MARK, GRID_NAME
 from openmagvit2.signatures import Kind
 
-# Columns of a hook's grid. They are bounded because memory must hold the whole grid.
-Columns = Annotated[int, Kind('a whole number from 1 to 100', lambda x: 1 <= x <= 100)]
+# Columns of a hook's grid, which must fit in memory.
+Columns = Annotated[int, Kind('an integer from 1 to 100', lambda x: 1 <= x <= 100)]
 
 
 def to_uint8(images: Tensor) -> np.ndarray:
@@ -23,12 +23,13 @@ def to_uint8(images: Tensor) -> np.ndarray:
 
 
 def image_grid(rows: Sequence[Sequence[np.ndarray]], gap: int = 2, scale: int = 1) -> np.ndarray:
-    """Arrange uint8 images (H, W, 3) in rows on white; each cell is as large as the largest image.
+    """Arrange uint8 images (H, W, 3) in rows on a white background; each cell has the size of the
+    largest image.
 
     Args:
-        rows: Images by row, from the top.
+        rows: Rows of images, from the top.
         gap: White pixels between cells.
-        scale: Each pixel becomes a square of this many pixels on a side.
+        scale: Each pixel becomes a square of this side.
     """
     height = max(image.shape[0] for row in rows for image in row)
     width = max(image.shape[1] for row in rows for image in row)
@@ -44,8 +45,8 @@ def image_grid(rows: Sequence[Sequence[np.ndarray]], gap: int = 2, scale: int = 
 
 
 def shrink(image: np.ndarray, side: int) -> np.ndarray:
-    """Shrink uint8 (H, W, 3) to at most ``side`` pixels on its longer side; smaller images stay as
-    they are.
+    """Shrink uint8 (H, W, 3) so that the longer side has at most ``side`` pixels; smaller images
+    are unchanged.
     """
     scale = side / max(image.shape[:2])
     if scale >= 1:
@@ -55,12 +56,14 @@ def shrink(image: np.ndarray, side: int) -> np.ndarray:
 
 
 def save_image(image: np.ndarray, path: str | Path) -> None:
-    """Write uint8 (H, W, 3) to ``path``, completely or not at all; create missing folders."""
+    """Write uint8 (H, W, 3) to ``path`` atomically, and create missing folders."""
     _write(image, Path(path))
 
 
 def save_grid(rows: Sequence[Sequence[np.ndarray]], folder: str | Path) -> Path:
-    """Write the :func:`image_grid` of rows as ``grid.png``, marked as not one of the images."""
+    """Write the :func:`image_grid` of rows as ``grid.png``, with a mark that readers of the folder
+    recognize, and return its path.
+    """
     path, info = Path(folder) / GRID_NAME, PngImagePlugin.PngInfo()
     info.add_text(*GRID_MARK)
     _write(image_grid(rows), path, pnginfo=info)

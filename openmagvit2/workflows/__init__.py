@@ -1,1 +1,1 @@
-"""What the commands in tools/ call: train, test, tokenize, sample, compare."""
+"""Functions that the commands in tools/ call: train, test, tokenize, sample, compare, …"""

@@ -1,4 +1,4 @@
-"""What ``tools/convert_checkpoint.py`` does: read, convert, report, write."""
+"""Conversion of checkpoints, as in ``tools/convert_checkpoint.py``."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -45,18 +45,18 @@ def convert(
     system: str | None = None,
     entry: str | None = None,
 ) -> None:
-    """Convert, print the report, write.
+    """Convert a checkpoint, print the report and write the result.
 
     Args:
-        sources: File to read; several are joined. A sharded checkpoint becomes one file.
+        sources: Files to read, which are joined. A sharded checkpoint becomes a single file.
         target: File to write.
         config: Config of the model.
         to: 'ours' or 'official'.
         weights: 'both', 'ema' or 'raw'.
-        tokenizer: File of a generator's tokenizer: compared with that in the sources, or put in.
+        tokenizer: File of a generator's tokenizer: compared with that in the sources, or added.
         cfg_options: Overrides for the config.
-        system: Name of the converter, where several systems have files of one model.
-        entry: Which weights of the source: see :func:`openmagvit2.checkpoint.read_checkpoint`.
+        system: Name of the converter, if several systems have files of this model.
+        entry: Which weights of the source; see :func:`openmagvit2.checkpoint.read_checkpoint`.
 
     Raises:
         UserError: A file cannot be read, or does not fit the config.
@@ -67,7 +67,7 @@ def convert(
         _gather(sources, target, model, weights)
         return
     if tokenizer and not is_generator(model):
-        raise UserError('--tokenizer goes with the file of a generator.')
+        raise UserError('--tokenizer is only for files of generators; leave it out.')
     mapped = [*sources, *([tokenizer] if tokenizer else [])]
     with Spill(target.parent, mapped) as spill:
         file = _read(sources, entry, model, system)
@@ -87,8 +87,8 @@ def convert(
 
 @contextmanager
 def _about(sources: Sequence[str | Path]) -> Iterator[None]:
-    """Put the names of the files before an error about their content that names none of them, and
-    say which published file they resemble if they do not fit the config.
+    """Add the names of the files to an error about their content that does not name them, and say
+    which published file they resemble if they do not fit the config.
     """
     try:
         yield
@@ -104,7 +104,7 @@ def _about(sources: Sequence[str | Path]) -> Iterator[None]:
 def _read(
     sources: Sequence[str | Path], entry: str | None, model: nn.Module, system: str | None
 ) -> dict:
-    """Return the content of files, by names that fit the model."""
+    """Return the content of files, with names that fit the model."""
     with _about(sources):
         file = read_checkpoints(sources, entry)
         return fitted(file, model, f'Checkpoint {sources[0]}', system)
@@ -113,7 +113,7 @@ def _read(
 def _converted(
     file: dict, model: nn.Module, to: str, weights: str, converter: Converter, spill: Spill
 ) -> dict:
-    """Return what to write of a file in the names of the other side; print the report."""
+    """Return the converted content of a file; print the report."""
     if to == 'official':
         content, report = to_official(file, model, weights, converter, spill)
         return _reported(file, content, report, bare=converter.bare)
@@ -121,13 +121,13 @@ def _converted(
 
 
 def _reported(file: dict, content: dict, report: Report, bare: bool = False) -> dict:
-    """Return what is written of a file: converted tensors, and names of classes; print the report.
+    """Return the content to write: converted tensors, and names of classes; print the report.
 
     Args:
-        file: What was read.
-        content: Its weights as they are written.
-        report: What was done with its tensors.
-        bare: The system's files hold weights alone.
+        file: Content that was read.
+        content: Converted weights.
+        report: Report on the tensors.
+        bare: Whether the system's files contain only weights.
     """
     meta = {} if bare else dataset_meta(file)
     kept = dict(meta=dict(dataset_meta=meta)) if meta else {}
@@ -138,9 +138,9 @@ def _reported(file: dict, content: dict, report: Report, bare: bool = False) -> 
 
 
 def _gather(sources: Sequence[str | Path], target: Path, model: nn.Module, weights: str) -> None:
-    """Write a sharded checkpoint as one file; a training can go on from ``.pth`` with 'both'."""
+    """Write a sharded checkpoint as one file; training can resume from ``.pth`` with 'both'."""
     if len(sources) > 1:
-        raise UserError(f'{sources[0]}: a sharded checkpoint is converted alone.')
+        raise UserError(f'{sources[0]} is a sharded checkpoint; give no other files.')
     shapes = read_checkpoint(sources[0], values=False)
     check_weights(model, shapes['state_dict'], f'Checkpoint {sources[0]}', TRAINING_ONLY)
     content = read_checkpoint(sources[0])
@@ -153,21 +153,21 @@ def _gather(sources: Sequence[str | Path], target: Path, model: nn.Module, weigh
 
 
 def _in_another_format(file: dict, model: nn.Module, source: str | Path, same: bool) -> dict:
-    """Return what to write of a checkpoint of ours; print the report.
+    """Return the content to write for a file that is ours already; print the report.
 
     Args:
-        file: Its content.
-        model: What the config builds.
-        source: Name of the file for errors.
-        same: Its format is that of the target.
+        file: Content of the file.
+        model: The model of the config.
+        source: Name of the file, for errors.
+        same: Whether the target has the same format.
 
     Raises:
         UserError: Nothing would change, or the file does not fit the config.
     """
     if same:
         raise UserError(
-            'The file is a checkpoint of ours already; --to official goes the other way, and the '
-            'ending .pth or .safetensors to the other format.'
+            'The file is a checkpoint of ours already; convert it with --to official, or give a '
+            'target with the other extension, .pth or .safetensors.'
         )
     check_weights(model, file['state_dict'], f'Checkpoint {source}', TRAINING_ONLY)
     kept = {key: file[key] for key in ('state_dict', 'ema_state_dict') if file.get(key)}
@@ -176,12 +176,12 @@ def _in_another_format(file: dict, model: nn.Module, source: str | Path, same: b
 
 
 def _checked_target(sources: Sequence[str | Path], target: Path, to: str) -> Path:
-    """Return the file to write, which must have an ending of checkpoints and be no source."""
+    """Return the target, which must have the extension of a checkpoint and not be a source."""
     if target.suffix not in ('.pth', '.safetensors') and not (
         target.suffix == '.ckpt' and to == 'official'
     ):
         raise UserError(
-            f'{target}: write a checkpoint as .pth or .safetensors (official ones as .ckpt too).'
+            f'{target}: write a checkpoint as .pth or .safetensors (official ones also as .ckpt).'
         )
     usable_text(target)
     for source in map(usable, sources):
@@ -191,9 +191,9 @@ def _checked_target(sources: Sequence[str | Path], target: Path, to: str) -> Pat
 
 
 def bit_order_note(model: nn.Module, state: dict[str, Tensor]) -> str:
-    """Return a line where the config's order of bits is not the file's, else ''.
+    """Return a line if the config's order of bits differs from the file's, else ''.
 
-    Pixels come out right in either order, indices do not; v1 files have no adaptive norm.
+    Pixels are correct in either order, but indices are not. Files of v1 have no adaptive norm.
     """
     order = None if is_generator(model) else model.quantizer.bit_order
     expected = 'lsb' if any(name.startswith('decoder.adaptive.') for name in state) else 'msb'
@@ -209,7 +209,7 @@ def bit_order_note(model: nn.Module, state: dict[str, Tensor]) -> str:
 def _write(
     content: dict, target: Path, to: str, converter: Converter, sources: Sequence[str | Path]
 ) -> None:
-    """Write what was converted; an official tokenizer with a file of its own goes beside."""
+    """Write the converted content; a tokenizer with a separate file is written next to it."""
     make_folder(target.parent)
     if to == 'ours':
         write_checkpoint(content, target, sources=sources)
@@ -228,7 +228,7 @@ def _write(
 def _write_official(
     content: dict, target: Path, converter: Converter, sources: Sequence[str | Path]
 ) -> None:
-    """Write a file as the system has it; a .safetensors file has no dicts, only names."""
+    """Write a file in the system's layout; a .safetensors file has no dicts, only names."""
     if target.suffix == '.safetensors':
         write_checkpoint(content, target, sources=sources)
         return

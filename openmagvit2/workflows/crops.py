@@ -1,26 +1,26 @@
-"""The crops of each picture that a token cache holds."""
+"""The crops of each image in a token cache."""
 
 from openmagvit2.errors import UserError
 
-# Crops of a pipeline that `--crops` replaces.
+# Crops that `--crops` replaces.
 CROPS = ('RandomCrop', 'CenterCrop', 'RandomTenCrop')
-# Views of an image are a data set each.
+# Each view is a data set.
 MOST_CROPS = 10000
 CORNERS = ('centre', 'top_left', 'top_right', 'bottom_left', 'bottom_right')
 
 
 def views_of(pipeline: list[dict], crops: str, flip: bool) -> list[tuple[list[dict], int]]:
-    """Return pipelines and epochs whose images are the views of a picture.
+    """Return the pipeline and the epoch of each view of an image.
 
     Args:
         pipeline: Pipeline of the data set; ``crops`` replaces its crop, and its random flip is
             removed.
-        crops: 'centre'; 'ten': corners and centre, each also mirrored; 'random:N': the crops that a
-            training sees in its first N epochs.
+        crops: 'centre'; 'ten': corners and center, each also mirrored; 'random:N': the crops of the
+            first N epochs of training.
         flip: Also mirror each view.
 
     Raises:
-        UserError: Another word, or no crop in the pipeline to replace.
+        UserError: ``crops`` is invalid, or the pipeline has no crop to replace.
     """
     steps = [dict(step) for step in pipeline if step['type'] != 'RandomFlip']
     places = [i for i, step in enumerate(steps) if step['type'] in CROPS]
@@ -47,7 +47,7 @@ def views_of(pipeline: list[dict], crops: str, flip: bool) -> list[tuple[list[di
 
 
 def _placed(steps: list[dict], places: list[int], corner: str) -> list[dict]:
-    """Return the pipeline with its crop at a corner or in the centre."""
+    """Return the pipeline with its crop at a corner or at the center."""
     step = 'CenterCrop' if corner == 'centre' else 'CornerCrop'
     extra = {} if corner == 'centre' else dict(corner=corner)
     return [

@@ -1,4 +1,4 @@
-"""What ``tools/publish.py`` does: a training's weights as a model folder."""
+"""Publishing of the weights of a training as a model folder, as in ``tools/publish.py``."""
 
 import json
 from pathlib import Path
@@ -31,22 +31,24 @@ def publish(
         work_dir: Work directory of a training.
         target: Folder to write.
         weights: 'averaged' or 'raw'.
-        checkpoint: Checkpoint in it; by default the newest of its run that can be read.
+        checkpoint: Checkpoint of the training; by default, the newest readable one of its run.
 
     Returns:
         SHA-256 of the weights, as in ``metrics.json``.
 
     Raises:
-        UserError: The folder is no work directory, or holds no checkpoint.
+        UserError: The folder is not a work directory, or has no checkpoint.
     """
     work_dir = Path(work_dir)
     run = read_run(usable(work_dir))
     if run is None:
-        raise UserError(f'{work_dir} is no work directory of a training: no {RUN}.')
+        raise UserError(
+            f'{work_dir} is not the work directory of a training, because it has no {RUN}.'
+        )
     if checkpoint is None:
         found = newest(work_dir)
         if found is None:
-            raise UserError(f'{work_dir} holds no checkpoint.')
+            raise UserError(f'{work_dir} has no checkpoint.')
         checkpoint = found[0]
     config = load_config(work_dir / Path(run.config).name)
     model = init_model(config, device='cpu')
@@ -60,7 +62,7 @@ def publish(
 
 
 def _metrics(work_dir: Path, hashed: str) -> dict[str, Any] | None:
-    """Return the content of ``metrics.json`` if these very weights were measured."""
+    """Return the content of ``metrics.json`` if these weights were measured."""
     path = work_dir / 'metrics.json'
     if not path.is_file():
         return None
@@ -69,9 +71,9 @@ def _metrics(work_dir: Path, hashed: str) -> dict[str, Any] | None:
         measured = metrics['checkpoint']['weights_sha256']
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(
-            f'{path} cannot be read ({error!r}); remove it, or write it anew with tools/test.py.'
+            f'{path} cannot be read ({error!r}); remove it, or run tools/test.py again.'
         ) from error
     if measured == hashed:
         return metrics
-    print_log(f'{path} is of other weights: the card has no measurements.', 'current')
+    print_log(f'{path} is about other weights: the model card has no measurements.', 'current')
     return None

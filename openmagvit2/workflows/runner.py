@@ -1,4 +1,4 @@
-"""mmengine's Runner of a config, as training and testing share it."""
+"""Building of mmengine's Runner from a config, for training and testing."""
 
 import contextlib
 import copy
@@ -21,27 +21,27 @@ from openmagvit2.engine.checks import check_schedulers
 from openmagvit2.engine.numerics import set_numerics
 from openmagvit2.engine.resume.run_folder import default_folder
 from openmagvit2.errors import UserError
-from openmagvit2.evaluation.metrics.base import MeanMetric
+from openmagvit2.evaluation.metrics.base import StreamingMetric
 from openmagvit2.io import make_folder
 from openmagvit2.protocols import Preparing
 from openmagvit2.registry import METRICS
 
 # Classes of mmengine that check their settings late, and the keys that configure them.
 CONFIGURED: dict[type, str] = {_ParamScheduler: 'param_scheduler', LogProcessor: 'log_processor'}
-# Where a fork of a process that has used an accelerator may crash, as Python's manual says.
+# Whether forking a process that has used an accelerator may crash, according to Python's manual.
 FORKS_CRASH = sys.platform == 'darwin'
-# What backends of mmengine's visualizer need beyond our own requirements.
+# Packages of mmengine's visualizer backends that are not among our requirements.
 BACKEND_PACKAGES = {'TensorboardVisBackend': 'tensorboard', 'WandbVisBackend': 'wandb'}
-# The second in which this process built its last Runner.
+# The second in which this process has built its last Runner.
 _last = 0
 
 
 def build_runner(
     config: Config, work_dir: str | None = None, launcher: str = 'none', kind: type[Runner] = Runner
 ) -> Runner:
-    """Build mmengine's Runner, or a subclass, of a config.
+    """Build mmengine's Runner, or a subclass, from a config.
 
-    The work directory defaults to :func:`default_folder`.
+    The default work directory is :func:`default_folder`.
     """
     config = copy.deepcopy(config)
     check_backends(config)
@@ -52,12 +52,13 @@ def build_runner(
     set_loops(config)
     leave_out_hooks(config)
     count_once(config)
-    # The Runner takes its seed from here, and hands it to the sampler; random transforms get the
-    # same.
+    # The Runner takes its seed from here and passes it to the sampler; random transforms get the
+    # same seed.
     config.randomness = set_numerics(config)
     loader = config.get('train_dataloader') or {}
     for part in (loader.get('dataset'), loader.get('sampler')):
-        # With `diff_rank_seed` mmengine gives a sampler none; its order is that of all processes.
+        # With `diff_rank_seed`, mmengine passes no seed to the sampler, whose order all processes
+        # share.
         if isinstance(part, dict):
             part.setdefault('seed', config.randomness['seed'])
     config.param_scheduler = config.get('param_scheduler') or None
@@ -70,8 +71,8 @@ def build_runner(
 
 @contextlib.contextmanager
 def own_second() -> Iterator[None]:
-    """Wait for a second in which this process has built no Runner: mmengine keeps logs and
-    histories of all runs of a process, and tells them apart by the second of their start.
+    """Wait for a second in which this process has built no Runner: mmengine distinguishes the logs
+    and histories of the runs of a process by the second of their start.
     """
     global _last
     while int(time.time()) == _last:
@@ -86,7 +87,7 @@ def check_backends(config: Config) -> None:
     """Check that the packages of the visualizer's backends are installed.
 
     Raises:
-        UserError: One is not.
+        UserError: A package is missing.
     """
     for backend in (config.get('visualizer') or {}).get('vis_backends') or ():
         package = BACKEND_PACKAGES.get(backend.get('type'))
@@ -98,8 +99,8 @@ def check_backends(config: Config) -> None:
 
 
 def set_wrapper(config: Config) -> None:
-    """Name the data-parallel wrapper with its scope: mmengine looks this one up before it knows
-    ours.
+    """Add the scope to the name of the data-parallel wrapper, which mmengine looks up before it
+    knows our scope.
     """
     kind = (config.get('model_wrapper_cfg') or {}).get('type')
     if isinstance(kind, str) and '.' not in kind:
@@ -107,8 +108,8 @@ def set_wrapper(config: Config) -> None:
 
 
 def set_workers(config: Config) -> None:
-    """Start loader workers by 'spawn' on macOS, as Python does, unless the config says otherwise;
-    mmengine forks.
+    """Start loader workers by 'spawn' on macOS, like Python but unlike mmengine, unless the config
+    sets another method.
     """
     if FORKS_CRASH:
         settings = config.get('env_cfg') or {}
@@ -117,14 +118,14 @@ def set_workers(config: Config) -> None:
 
 
 def set_test(config: Config) -> None:
-    """Test on what the config validates on, unless it says otherwise."""
+    """Test with the validation's data and metrics, unless the config has its own."""
     config.setdefault('test_dataloader', config.get('val_dataloader'))
     config.setdefault('test_evaluator', config.get('val_evaluator'))
 
 
 def set_loops(config: Config) -> None:
-    """Validate, and test, where the config has both images and metrics for that; mmengine wants all
-    three keys or none.
+    """Validate and test only if the config has both data and metrics; mmengine requires all three
+    keys or none.
     """
     for name, loop in (('val', 'ValidationLoop'), ('test', 'TestLoop')):
         keys = [f'{name}_dataloader', f'{name}_evaluator']
@@ -133,14 +134,14 @@ def set_loops(config: Config) -> None:
             config[f'{name}_cfg'] = config.get(f'{name}_cfg') or dict(type=loop)
             continue
         if name == 'val':
-            why = f', for there is {there[0]} alone' if there else ''
+            why = f', because there is only {there[0]}' if there else ''
             print_log(f'The training has no validation{why}.', 'current')
         for key in (*keys, f'{name}_cfg'):
             config[key] = None
 
 
 def leave_out_hooks(config: Config) -> None:
-    """Remove default hooks that are None; mmengine knows that of its own six alone."""
+    """Remove default hooks that are None; mmengine does so only for its own six."""
     hooks = config.get('default_hooks') or {}
     for name in [name for name, hook in hooks.items() if hook is None]:
         if name not in DEFAULT_HOOKS:
@@ -148,11 +149,11 @@ def leave_out_hooks(config: Config) -> None:
 
 
 def count_once(config: Config) -> None:
-    """Keep samplers of evaluations from padding: mmengine's repeats images, by default, until all
-    processes have as many.
+    """Disable padding in evaluation samplers: by default, mmengine's repeats images until all
+    processes have the same number.
 
     Raises:
-        UserError: One never ends, as that of a training.
+        UserError: A sampler is infinite, like that of a training.
     """
     for name in ('val_dataloader', 'test_dataloader'):
         sampler = (config.get(name) or {}).get('sampler') or {}
@@ -172,15 +173,15 @@ def count_once(config: Config) -> None:
 
 def prepare(evaluators: ConfigDict | Sequence[ConfigDict]) -> list[BaseMetric]:
     """Build evaluators and load their networks, so that missing weights fail before any image."""
-    metrics = [METRICS.build(evaluator.to_dict()) for evaluator in listed(evaluators)]
     settings = [evaluator.to_dict() for evaluator in listed(evaluators)]
-    names = [
-        m.name if isinstance(m, MeanMetric) else s for m, s in zip(metrics, settings, strict=True)
-    ]
-    for name, setting in zip(names, settings, strict=True):
-        # mmengine finds out at the end.
-        if names.count(name) > 1:
+    metrics = [METRICS.build(setting) for setting in settings]
+    # mmengine notices two metrics of one name only at the end.
+    names: list[str | dict] = []
+    for metric, setting in zip(metrics, settings, strict=True):
+        name = metric.name if isinstance(metric, StreamingMetric) else ''
+        if (name or setting) in names:
             raise UserError(f'{setting["type"]} would be measured twice; remove one of the two.')
+        names.append(name or setting)
     for metric in metrics:
         if isinstance(metric, Preparing):
             metric.prepare()
@@ -188,14 +189,14 @@ def prepare(evaluators: ConfigDict | Sequence[ConfigDict]) -> list[BaseMetric]:
 
 
 def listed(evaluators: ConfigDict | Sequence[ConfigDict]) -> Sequence[ConfigDict]:
-    """Return the configs of the evaluators as a list, also where there is one alone."""
+    """Return the configs of the evaluators as a list, even if there is only one."""
     return [evaluators] if isinstance(evaluators, dict) else evaluators
 
 
 @contextlib.contextmanager
 def settings_of_mmengine(more: Mapping[type, str] | None = None) -> Iterator[None]:
-    """Turn an error in one of mmengine's schedules, or in its log, into the user's mistake that it
-    is, as of a ``begin`` behind the end of the training.
+    """Raise UserError for errors in mmengine's schedules and log processor, which are due to their
+    settings, such as a ``begin`` after the end of the training.
 
     Args:
         more: Further classes, and the keys that configure them.
@@ -204,31 +205,31 @@ def settings_of_mmengine(more: Mapping[type, str] | None = None) -> Iterator[Non
     try:
         yield
     except Exception as error:
-        # mmengine replaces a TypeError within a hook, which every scheduler steps in.
+        # mmengine replaces a TypeError inside a hook, where all schedulers step.
         first = error.__context__ or error
         frames = [frame for frame, _ in traceback.walk_tb(first.__traceback__)]
         within = [f for f in frames if isinstance(f.f_locals.get('self'), tuple(configured))]
-        # In a method of one's own it is a bug.
+        # In a method of a user's class, it is a bug.
         if not within or not within[-1].f_globals['__name__'].startswith('mmengine.'):
             raise
         kind = type(within[-1].f_locals['self'])
         key = next(key for base, key in configured.items() if issubclass(kind, base))
         raise UserError(
-            f'{key}: {kind.__name__} cannot be used so: {str(first) or type(first).__name__}; '
-            f'correct its settings.'
+            f'{key}: {kind.__name__} fails with these settings: '
+            f'{str(first) or type(first).__name__}; correct them.'
         ) from error
 
 
 @contextlib.contextmanager
 def one_size() -> Iterator[None]:
-    """Turn torch's error of a batch that cannot be stacked into the user's mistake that it is."""
+    """Raise UserError for torch's error about a batch that cannot be stacked."""
     try:
         yield
     except RuntimeError as error:
         _, found, sizes = str(error).rpartition(
             'stack expects each tensor to be equal size, but got '
         )
-        # Elsewhere than where a batch is made of images it is a bug.
+        # Outside the collation of a batch, it is a bug.
         if not found or 'collate' not in ''.join(traceback.format_exception(error)):
             raise
         raise UserError(

@@ -1,4 +1,4 @@
-"""Samples as one ADM-style npz: what the evaluators of the field read."""
+"""Sampling to an npz in ADM's layout, which common evaluators read."""
 
 import shutil
 import zipfile
@@ -29,25 +29,28 @@ def sample_npz(
     rejection: Rejection | None = None,
     **sampling,
 ) -> int:
-    """Write ``arr_0`` uint8 (N, H, W, 3) and ``arr_1`` int64 (N,), by class or drawn; resumable.
+    """Write images ``arr_0`` uint8 (N, H, W, 3) and labels ``arr_1`` int64 (N,); resumable.
 
-    Processes write parts to ``<out>.parts``, which are then merged. Return the number of images.
+    Processes write parts to ``<out>.parts``, which are then merged.
 
     Args:
         generator: Generator to sample from.
         out: File to write.
         labels: Classes in file order; -1, stored as ``num_classes``, is the null class;
-            ``'random'`` draws that of each image.
-        num_per_class: Images per class; of drawn classes on average.
+            ``'random'`` draws the class of each image.
+        num_per_class: Images per class; with random classes, on average.
         seed: Random seed for sampling.
         batch_size: Images per call of the generator.
-        part: Images between two marks of progress; with a rejection, these are classes.
-        rejection: Keep the most probable of more samples.
+        part: Images per part; with a rejection, a part is a class.
+        rejection: Draw more samples, and keep the most probable.
         sampling: See :meth:`Generator.sample`.
 
+    Returns:
+        The number of images.
+
     Raises:
-        UserError: The file exists or cannot be written, parts of other settings exist, or a label
-            or a setting is wrong.
+        UserError: The file exists or cannot be written, there are parts of other settings, or a
+            label or a setting is wrong.
     """
     out = Path(out)
     _check_target(out)
@@ -71,11 +74,11 @@ def _check_target(out: Path) -> None:
     if out.suffix != '.npz':
         raise UserError(f'{out}: the name of the file must end in .npz.')
     if usable_text(out).exists():
-        raise UserError(f'{out} exists; remove it or give another name.')
+        raise UserError(f'{out} exists already; remove it or give another name.')
 
 
 def identity(samples: SampleSet) -> dict:
-    """Return the weights, the sampling settings, and what is not as by default."""
+    """Return the settings that determine the samples, for comparison with another call."""
     identity = dict(weights=weights_hash(samples.model), sampling=samples.sampling)
     if samples.model.output_size:
         identity.update(size=samples.model.output_size)
@@ -85,7 +88,7 @@ def identity(samples: SampleSet) -> dict:
 
 
 def _write_parts(samples: SampleSet, folder: Path, parts: Sequence[Pairs], batch_size: int) -> None:
-    """Sample and write the missing parts of this process."""
+    """Sample and write the missing parts that belong to this process."""
     rank, world = get_dist_info()
     left = [
         number
@@ -107,7 +110,7 @@ def _read(part: Path) -> np.ndarray:
 
 
 def _merge(folder: Path, out: Path, labels: list[int], parts: int) -> None:
-    """Stream the parts into the zip file, with memory for one part, and remove them."""
+    """Stream the parts into the zip file, one at a time in memory, and remove them."""
     shape = _read(_part(folder, 0)).shape
     with (
         write_atomically(out) as whole,

@@ -1,17 +1,27 @@
-"""Measure a checkpoint: what ``tools/test.py`` does."""
+"""Evaluation of a checkpoint, as in ``tools/test.py``."""
 
 import copy
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 from mmengine.dist import is_main_process
+from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from openmagvit2.apis.other_model import say_other_model
-from openmagvit2.checkpoint import load_model_weights, read_checkpoint
+from openmagvit2.checkpoint import (
+    TRAINING_ONLY,
+    check_weights,
+    choose_weights,
+    load_model_weights,
+    read_checkpoint,
+)
 from openmagvit2.checkpoint.hashing import file_hash
+from openmagvit2.checkpoint.loading import CODES
+from openmagvit2.checkpoint.names import fitted
 from openmagvit2.engine.checks import check_datasets
 from openmagvit2.engine.parallel.peers import watched
 from openmagvit2.engine.resume.run_folder import RUN, results
@@ -23,6 +33,7 @@ from openmagvit2.evaluation.record import write_record
 from openmagvit2.evaluation.stages import check_stages
 from openmagvit2.registry import DATASETS, METRICS, MODELS, Registry
 from openmagvit2.signatures import accepted
+from openmagvit2.workflows.bare_model import bare_model, quiet
 from openmagvit2.workflows.runner import (
     build_runner,
     count_once,
@@ -32,15 +43,15 @@ from openmagvit2.workflows.runner import (
     set_test,
 )
 
-# What a training has, and no test needs.
+# Keys of a training that a test does not need.
 TRAINING = ('train_dataloader', 'train_cfg', 'optim_wrapper')
 
 
 class TestRunner(Runner):
-    """A Runner that measures; the merged config of a training in its folder stays as it is."""
+    """A Runner for tests, which keeps the merged config of a training in the same folder."""
 
     def dump_config(self) -> None:
-        """Write the merged config where no training has."""
+        """Write the merged config, unless the folder has that of a training."""
         if not (Path(self.work_dir, RUN).is_file() or results(self.work_dir)):
             super().dump_config()
 
@@ -55,28 +66,29 @@ def test(
     protocol: str | None = None,
     pad: str | None = None,
 ) -> dict[str, float]:
-    """Measure a checkpoint, with its averaged weights if any, by the config's evaluators.
+    """Measure a checkpoint, with averaged weights if it has them, by the config's evaluators.
 
     Args:
         config, checkpoint: Config and checkpoint of a tokenizer or a generator.
-        work_dir: Receives logs and ``metrics.json``, which says what was measured how.
+        work_dir: Receives logs and ``metrics.json``, which records what was measured and how.
         launcher: See :func:`train`.
-        metrics: Short names (``evaluation.names.SHORT_NAMES``) instead of all the config's
-            evaluators; one that the config has keeps its settings, as a protocol or a file of
-            weights.
-        size: Side of resize and centre crop instead of the config's; 'original' measures images as
-            they are, one by one.
+        metrics: Short names (``evaluation.names.SHORT_NAMES``) instead of the config's evaluators.
+            An evaluator that the config has too keeps its settings, such as its protocol.
+        size: Side of resize and center crop instead of the config's; 'original' measures images at
+            their own sizes, one by one.
         protocol: 'official' or 'corrected', for the metrics that have both.
         pad: 'gray' or 'black': border around images whose sides the stride does not divide.
 
     Raises:
-        UserError: An unknown name; a metric of the other kind of model; weights of a metric that
-            are not found (before anything is written); labels that the model does not have.
+        UserError: A metric is unknown or for the other kind of model, its weights are not found
+            (raised before anything is written), the checkpoint does not fit the config, or the
+            model lacks a label.
     """
-    averaged = 'ema_state_dict' in read_checkpoint(checkpoint, values=False)
+    content = read_checkpoint(checkpoint, values=False)
     given, config = config, copy.deepcopy(config)
     sampling = _configure(config, metrics, size, protocol, pad)
     prepared = prepare(config.test_evaluator)
+    _check_checkpoint(config, content, f'Checkpoint {checkpoint}')
     runner = build_runner(config, work_dir, launcher, TestRunner)
     model = unwrap(runner.model)
     say_other_model(given, load_model_weights(model, checkpoint), f'Checkpoint {checkpoint}')
@@ -84,16 +96,45 @@ def test(
     with one_size(), watched(config, None):
         values = runner.test()
     if is_main_process():
-        earlier = Path(runner.work_dir) / 'metrics.json'
-        if earlier.is_file():
-            print_log(f'{earlier} is of an earlier evaluation and is replaced.', 'current')
-        source = dict(file=str(checkpoint), sha256=file_hash(Path(checkpoint)), averaged=averaged)
-        record = dict(config=config, stage='test', metrics=prepared, model=model)
-        record |= dict(checkpoint=source, size=size or "the config's")
-        record |= dict(images=len(runner.test_dataloader.dataset))
-        record |= dict(samples=runner.test_loop.settings if sampling else None)
-        write_record(runner.work_dir, values, **record)
+        source = dict(file=str(checkpoint), sha256=file_hash(Path(checkpoint)))
+        source |= dict(averaged='ema_state_dict' in content)
+        _write(runner, values, config, prepared, source, size or "the config's", sampling)
     return values
+
+
+def _write(
+    runner: Runner,
+    values: dict[str, float],
+    config: Config,
+    metrics: Sequence[BaseMetric],
+    checkpoint: dict[str, Any],
+    size: int | str,
+    sampling: bool,
+) -> None:
+    """Write ``metrics.json``; see :func:`write_record`."""
+    earlier = Path(runner.work_dir) / 'metrics.json'
+    if earlier.is_file():
+        print_log(f'{earlier} is from an earlier evaluation and is replaced.', 'current')
+    write_record(
+        runner.work_dir,
+        values,
+        config=config,
+        stage='test',
+        metrics=metrics,
+        images=len(runner.test_dataloader.dataset),
+        model=unwrap(runner.model),
+        checkpoint=checkpoint,
+        size=size,
+        samples=runner.test_loop.settings if sampling else None,
+    )
+
+
+def _check_checkpoint(config: Config, content: dict, source: str) -> None:
+    """Raise UserError if a checkpoint does not fit the model; a missing tokenizer is accepted."""
+    with quiet():
+        model = bare_model(config)
+        state = choose_weights(fitted(content, model, source))
+    check_weights(model, state, source, (*TRAINING_ONLY, 'tokenizer.', CODES))
 
 
 def _configure(
@@ -112,12 +153,12 @@ def _configure(
         raise UserError(
             f'{config.filename} has nothing to test: give test_dataloader and test_evaluator.'
         )
-    # mmengine's Runner would put these weights in the place of the checkpoint's.
+    # mmengine's Runner would replace the checkpoint's weights by these.
     config.load_from, config.resume = None, False
-    # mmengine wants all parts of a training or none, and a test needs none.
+    # mmengine requires all parts of a training or none, and a test needs none.
     if not all(config.get(key) for key in TRAINING):
         config.update(dict.fromkeys((*TRAINING, 'param_scheduler')))
-    # A test needs no shards.
+    # A test does not shard the model.
     config.model_wrapper_cfg = dict(type='openmagvit2.RoleDDP')
     if metrics is not None:
         config.test_evaluator = [
@@ -127,10 +168,10 @@ def _configure(
     sampling = choose_loop(config)
     if size is not None:
         if sampling:
-            raise UserError('--size goes with metrics of a data set; these are of samples.')
+            raise UserError('--size is for metrics of a data set, but these measure samples.')
         _resize(config.test_dataloader, size)
     if pad is not None:
-        _require(MODELS, config.model, 'pad_value', '--pad goes with tokenizers')
+        _require(MODELS, config.model, 'pad_value', '--pad is for tokenizers')
         config.model.pad_value = dict(gray=0.0, black=-1.0)[pad]
     if protocol is not None:
         _set_protocol(listed(config.test_evaluator), protocol)
@@ -138,20 +179,20 @@ def _configure(
 
 
 def choose_loop(config: Config) -> bool:
-    """Set ``test_cfg`` to the loop that the metrics need; whether they measure samples.
+    """Set ``test_cfg`` to the loop that the metrics need; return whether they measure samples.
 
     Raises:
-        UserError: Some measure samples, others a data set.
+        UserError: Some metrics measure samples, and others a data set.
     """
     kinds = [METRICS.find(part['type']) for part in listed(config.test_evaluator)]
     samples = {measures_samples(kind) for kind in kinds}
     if len(samples) > 1:
         raise UserError(
-            'Some of the metrics measure samples and others a data set; name one kind with '
-            '--metrics, and call it again for the other.'
+            'Some of the metrics measure samples and others a data set; choose those of one kind '
+            'with --metrics, and run the command again for the others.'
         )
     sampling = samples == {True}
-    # A loop of the user's own stays.
+    # A custom loop is kept.
     kind = (config.get('test_cfg') or {}).get('type', 'TestLoop')
     if kind == ('TestLoop' if sampling else 'GenerationLoop'):
         config.test_cfg = dict(type='GenerationLoop' if sampling else 'TestLoop')
@@ -159,7 +200,7 @@ def choose_loop(config: Config) -> bool:
 
 
 def _named(name: str, evaluators: Sequence[dict]) -> dict:
-    """Return the config's evaluator of a short name, or the plain one."""
+    """Return the config's evaluator of a short name, or one with default settings."""
     if name not in SHORT_NAMES:
         raise UserError(f'No metric `{name}`; choose from {", ".join(SHORT_NAMES)}.')
     plain = SHORT_NAMES[name]
@@ -169,7 +210,7 @@ def _named(name: str, evaluators: Sequence[dict]) -> dict:
 
 
 def _within(part: dict, whole: dict) -> bool:
-    """Return whether ``whole`` has all that ``part`` says."""
+    """Return whether ``whole`` contains ``part``."""
     return all(
         _within(value, whole.get(key) or {}) if isinstance(value, dict) else whole.get(key) == value
         for key, value in part.items()
@@ -177,7 +218,7 @@ def _within(part: dict, whole: dict) -> bool:
 
 
 def _takes(registry: Registry, built: dict, key: str) -> bool:
-    """Return whether the class of a config has an argument; building reports an unknown class."""
+    """Return whether the class of a config has an argument; False for an unknown class."""
     kind = registry.find(built['type'])
     return kind is not None and key in accepted(kind)
 
@@ -191,14 +232,14 @@ def _set_protocol(evaluators: Sequence[dict], protocol: str) -> None:
     """Set the protocol of the evaluators that have more than one."""
     having = [evaluator for evaluator in evaluators if _takes(METRICS, evaluator, 'protocol')]
     if not having:
-        raise UserError('--protocol goes with PSNR, SSIM and rFID; none of them is measured here.')
+        raise UserError('--protocol is for PSNR, SSIM and rFID, but none of them is measured.')
     for evaluator in having:
         evaluator['protocol'] = protocol
 
 
 def _resize(dataloader, size: int | str) -> None:
-    """Set another side for the crops of a data loader's pipeline, or none at all."""
-    _require(DATASETS, dataloader.dataset, 'pipeline', '--size goes with data sets of images')
+    """Replace a data loader's pipeline by a resize and crop to another size, or by none."""
+    _require(DATASETS, dataloader.dataset, 'pipeline', '--size is for data sets of images')
     if isinstance(size, str) and size.isdecimal():
         size = int(size)
     if size == 'original':
@@ -210,6 +251,5 @@ def _resize(dataloader, size: int | str) -> None:
         ]
     else:
         raise UserError(
-            f"--size must be one number of pixels (the crops are square) or 'original', got "
-            f'{size!r}.'
+            f"--size must be a positive integer (the crops are square) or 'original', got {size!r}."
         )

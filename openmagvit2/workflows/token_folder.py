@@ -1,6 +1,5 @@
-"""The folder of a token cache while it is written, block by block."""
+"""Writing of a token cache, block by block."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from openmagvit2.datasets.token_files import (
     check_sizes,
     read_header,
     token_bytes,
+    write_header,
 )
 from openmagvit2.errors import UserError
 from openmagvit2.io import (
@@ -24,30 +24,29 @@ from openmagvit2.io import (
     write_text,
 )
 
-# The same tokenizer may lie elsewhere, and new files that cannot be read change no token.
+# The tokenizer may have been moved, and new unreadable files change no token.
 NOT_COMPARED = ('finished', 'tokenizer', 'listing')
 
 
 class TokenFolder:
-    """Write the tokens of a data set by blocks of images, so that a killed call can go on.
+    """Write the tokens of a data set in blocks of images, so that a killed call can be resumed.
 
-    The mark of a finished block is a file. Marks belong to blocks, not to processes: a second start
-    may have another number of them.
+    A file marks each finished block. Marks belong to blocks, not to processes, so that the next
+    start may use another number of processes.
 
     Args:
         path: The folder.
-        header: What its header says: sizes, how the tokens are made, and ``block``, the images of
-            a block.
+        header: The header: sizes, how the tokens are made, and ``block``, the images per block.
     """
 
     def __init__(self, path: Path, header: dict) -> None:
         self.path, self.header = path, header
 
     def begin(self) -> bool:
-        """Make the folder, or check what is there; return whether it is finished.
+        """Make the folder, or check its content; return whether it is finished.
 
         Raises:
-            UserError: It cannot be written to, or holds other tokens.
+            UserError: It cannot be written, or contains other tokens.
         """
         if not (usable_text(self.path) / HEADER).is_file():
             self._make()
@@ -58,32 +57,32 @@ class TokenFolder:
         if not old['finished']:
             return False
         if old.get('listing') != self.header['listing']:
-            self._write_header(old | dict(listing=self.header['listing']))
-        # A kill may have come between the end and the clearing up.
+            write_header(self.path, old | dict(listing=self.header['listing']))
+        # The last call may have been killed before it removed the marks.
         self._remove_marks()
         return True
 
     def _make(self) -> None:
         make_folder(self.path)
-        # They would stand for blocks of a header that is gone.
+        # They belong to a header that no longer exists.
         self._remove_marks()
-        # Better here than after hours.
+        # A full disk is reported now, not after hours.
         reserve(self.path / TOKENS, token_bytes(self.header))
         with write_atomically(self.path / LABELS) as file:
             np.save(file, np.zeros(self.header['num_images'], np.int64))
-        # Last, since it says that the others are there.
-        self._write_header(self.header)
+        # Last, because a header means that the other files exist.
+        write_header(self.path, self.header)
 
     def _compare(self, old: dict) -> None:
         known = {key: value for key, value in old.items() if key not in NOT_COMPARED}
         other = [key for key, value in known.items() if self.header.get(key) != value]
-        # The same recipe gives other images.
+        # The recipe is the same, but the images have changed.
         if other and set(other) <= {'fingerprint', 'num_images', 'classes'}:
             raise UserError(
                 f'{self.path} holds tokens of images that have changed since (names, sizes or '
                 f'times); give another --out, or remove it.'
             )
-        # Other settings may choose other images.
+        # Other settings may select other images.
         other = [key for key in other if key != 'fingerprint']
         if other:
             raise UserError(
@@ -102,22 +101,19 @@ class TokenFolder:
         return range(start, min(start + self.header['block'], self.header['num_images']))
 
     def write(self, number: int, tokens: np.ndarray, labels: np.ndarray) -> None:
-        """Write tokens (images, views, *grid) and labels (images,) of a block, and its mark."""
+        """Write tokens (images, views, *grid) and labels (images,) of a block, then its mark."""
         start = self.rows(number).start
         write_range(self.path / TOKENS, start * tokens[0].nbytes, tokens.data)
         write_range(self.path / LABELS, LABELS_START + start * labels.itemsize, labels.data)
-        # Not on the disk before what it stands for.
+        # It is on the disk only after the data.
         write_text(self._mark(number), 'done\n')
 
     def finish(self) -> dict:
-        """Write the finished header and only then remove the marks; return the header."""
+        """Write the finished header, then remove the marks; return the header."""
         header = self.header | dict(finished=True)
-        self._write_header(header)
+        write_header(self.path, header)
         self._remove_marks()
         return header
-
-    def _write_header(self, header: dict) -> None:
-        write_text(self.path / HEADER, json.dumps(header, indent=2, default=str) + '\n')
 
     def _mark(self, number: int) -> Path:
         return self.path / f'.block-{number:06d}'

@@ -1,4 +1,4 @@
-"""Tokens of a whole data set, once and for all trainings of generators."""
+"""Tokenizing of a data set, once for all trainings of generators."""
 
 import json
 from collections.abc import Iterator
@@ -39,26 +39,29 @@ def tokenize(
     device: str | None = None,
     block: int = 1024,
 ) -> dict:
-    """Write the token cache of a data set; resume where a killed call stopped, to the same bytes.
+    """Write the token cache of a data set.
+
+    A call that was killed can be repeated: it continues, and the bytes are the same.
 
     Args:
         config: Config of a tokenizer; ``<split>_dataloader.dataset`` is tokenized.
-        checkpoint: Its weights; averaged ones where there are any.
+        checkpoint: Its checkpoint; averaged weights are used if it has them.
         out: Receives ``tokens.bin``, ``labels.npy`` and ``header.json``.
         crops, flip: See :func:`openmagvit2.workflows.crops.views_of`.
         split: 'train' or 'val'.
         batch_size, num_workers, device: Settings of this process.
-        block: Images between two marks of progress; processes take blocks in turn.
+        block: Images per block; processes take blocks in turn, and a call continues after the
+            finished blocks.
 
     Returns:
         The header.
 
     Raises:
-        UserError: ``out`` holds tokens of other settings; the config is of no tokenizer; its data
-            set has no images by number; the checkpoint's encoder gives NaN or infinite numbers.
+        UserError: ``out`` has tokens of other settings, the config is not that of a tokenizer, its
+            images cannot be read by index, or the encoder returns NaN or infinite values.
     """
     _check_numbers(batch_size, num_workers)
-    # The seed that a training's random crops have.
+    # The same seed as for the random crops of a training.
     spec = dict(seed=seed_of(config)) | _data_set(config, f'{split}_dataloader')
     model = Tokenizer.from_config(config, checkpoint, device).model
     views = _views(spec, crops, flip, f'{split}_dataloader.dataset')
@@ -67,10 +70,10 @@ def tokenize(
     header |= dict(batch_size=batch_size, block=block)
     folder = TokenFolder(Path(out), header)
     if on_main(folder.begin):
-        print_log(f'{out} is finished already, with these settings and images.', 'current')
+        print_log(f'{out} is already finished, with these settings and images.', 'current')
         return header | dict(finished=True)
     _encode_blocks(model, views, folder, num_workers)
-    # Blocks are as uneven as the machines.
+    # Machines may differ in speed by hours.
     long_barrier()
     return on_main(folder.finish)
 
@@ -92,15 +95,16 @@ def _views(spec: dict, crops: str, flip: bool, key: str) -> Views:
     dataset = DATASETS.build(spec)
     if not isinstance(dataset, ImageDataset):
         raise UserError(
-            f'{key}: tokens need images that can be read by number; {spec["type"]} has none.'
+            f'{key}: tokenizing needs images that can be read by index, which {spec["type"]} does '
+            f'not have.'
         )
     steps = views_of(spec.get('pipeline') or [], crops, flip)
     return Views([(dataset.with_pipeline(pipeline), epoch) for pipeline, epoch in steps])
 
 
 def _encode_blocks(model, views: Views, folder: TokenFolder, num_workers: int) -> None:
-    """Encode this process's part of the blocks that are left, by one loader: starting its workers
-    can take longer than a block.
+    """Encode the unfinished blocks of this process with a single loader, because starting workers
+    may take longer than a block.
     """
     rank, world = get_dist_info()
     left = [number for number in folder.left() if number % world == rank]
@@ -122,8 +126,7 @@ def _encode_block(
     """Return tokens (images, views, *grid) and labels (images,) of one block.
 
     Raises:
-        UserError: The encoder gives NaN or infinite numbers, whose tokens would look like any
-            others.
+        UserError: The encoder returns NaN or infinite values, whose tokens would look valid.
     """
     size, checkpoint = header['batch_size'], header['tokenizer']['checkpoint']
     tokens = np.empty((len(rows), header['num_views'], *header['grid']), header['dtype'])
@@ -157,15 +160,16 @@ def _header(model, config: Config, checkpoint: str, views: Views, recipe: dict) 
 def tokenizer_header(
     model, config: Config, checkpoint: str | Path, size: tuple[int, int]
 ) -> dict[str, Any]:
-    """Return what the header of a cache says of the tokenizer and its tokens.
+    """Return the entries of a cache's header about the tokenizer and its tokens.
 
     Args:
+        model, config, checkpoint: The tokenizer.
         size: Height and width of the images.
     """
     sizes = model.quantizer.codebook_sizes
     return dict(
         format=FORMAT,
-        # With several codebooks the last axis is theirs.
+        # With several codebooks, they are the last axis.
         grid=list(model.quantizer.token_shape(model.encoder.grid(size))),
         dtype=str(token_dtype(max(sizes))),
         codebook_size=sizes[0] if len(sizes) == 1 else list(sizes),
@@ -176,13 +180,13 @@ def tokenizer_header(
 
 
 def _as_json(value: dict) -> dict:
-    """Return the value as it is read again from the header."""
+    """Return the value as it will be read from the header."""
     return json.loads(json.dumps(value, default=str))
 
 
 def _fingerprints(images: ImageDataset, spec: dict) -> dict[str, str | None]:
-    """Fingerprint the images, and the listing of all files that the data set's config names; the
-    listing can be checked again without reading images.
+    """Return the fingerprint of the images, and that of all files of the data set's config, which
+    can be checked again without reading images.
     """
     found = images.fingerprint()
     if spec.get('on_error') != 'skip':

@@ -1,4 +1,4 @@
-"""The tokenizer in a generator's file, which is compared with a tokenizer's own file."""
+"""Comparison of the tokenizer in a generator's file with a separate file of the tokenizer."""
 
 from pathlib import Path
 
@@ -12,16 +12,16 @@ from openmagvit2.errors import UserError
 def compare_or_add(
     generator: dict[str, Tensor], path: str | Path, tokenizer: nn.Module, add: bool
 ) -> str:
-    """Compare the tokenizer in a generator with that of a file, or add it where there is none.
+    """Compare the tokenizer in a generator with that of a file, or add it if there is none.
 
     Args:
-        generator: Weights by our names; the tokenizer is added to them.
+        generator: Weights by our names, to which the tokenizer may be added.
         path: The tokenizer's file, official or ours.
-        tokenizer: The generator's tokenizer, as the config builds it.
-        add: Whether a missing tokenizer is added.
+        tokenizer: The generator's tokenizer, as built from the config.
+        add: Whether to add a missing tokenizer.
 
     Returns:
-        A sentence that says what was found or done.
+        A sentence about what was found or done.
 
     Raises:
         UserError: The file cannot be read, or does not fit the config.
@@ -31,10 +31,10 @@ def compare_or_add(
     if weights:
         return compare_tokenizers(weights, *map(encoder_and_decoder, parts))
     if not add:
-        return f'There is no tokenizer inside to compare with {path}.'
+        return f'The file contains no tokenizer to compare with {path}.'
     own = tokenizer.state_dict()
     generator |= {f'tokenizer.{name}': x for name, x in parts[0].items() if name in own}
-    return f'The file holds no tokenizer: the raw weights of {path} are put in.'
+    return f'The file contains no tokenizer: the raw weights of {path} are added.'
 
 
 def _tokenizer_file(path: str | Path, tokenizer: nn.Module) -> list[dict[str, Tensor]]:
@@ -51,8 +51,9 @@ def _tokenizer_file(path: str | Path, tokenizer: nn.Module) -> list[dict[str, Te
 def compare_tokenizers(
     inside: dict[str, Tensor], raw: dict[str, Tensor], averaged: dict[str, Tensor]
 ) -> str:
-    """Say which weights of a tokenizer a generator holds: a sentence. All three are encoder and
-    decoder by our names.
+    """Return a sentence about which weights of a tokenizer a generator contains.
+
+    All arguments are encoder and decoder by our names.
     """
     pairs = (('raw', raw), ('averaged', averaged))
     kinds = [kind for kind, weights in pairs if _same(inside, weights)]
@@ -61,7 +62,7 @@ def compare_tokenizers(
 
 
 def encoder_and_decoder(weights: dict[str, Tensor], prefix: str = '') -> dict[str, Tensor]:
-    """Return the part of some weights that makes codes and pixels, without ``prefix``."""
+    """Return the weights of encoder and decoder, without ``prefix``."""
     parts = (f'{prefix}encoder.', f'{prefix}decoder.')
     return {
         name.removeprefix(prefix): tensor
@@ -71,5 +72,5 @@ def encoder_and_decoder(weights: dict[str, Tensor], prefix: str = '') -> dict[st
 
 
 def _same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
-    """Return whether two groups of tensors have the same names and values, in whatever dtype."""
+    """Return whether two dicts of tensors have the same names and values, in any dtype."""
     return a.keys() == b.keys() and all(a[name].double().equal(b[name].double()) for name in a)

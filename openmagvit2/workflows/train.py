@@ -1,4 +1,4 @@
-"""Train a config: what ``tools/train.py`` does."""
+"""Training of a config, as in ``tools/train.py``."""
 
 import contextlib
 import copy
@@ -19,13 +19,13 @@ from openmagvit2.engine.lock import lock
 from openmagvit2.engine.loops import IterationLoop
 from openmagvit2.engine.parallel.peers import watched
 from openmagvit2.engine.resume.run_folder import Run, default_or_old, newest, resume_run, start_run
-from openmagvit2.engine.unwrap import unwrap
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.stages import check_stages
 from openmagvit2.io import make_folder, named_if_full, usable
 from openmagvit2.processes import on_main
 from openmagvit2.registry import LOOPS
 from openmagvit2.sizes import enough_memory
+from openmagvit2.workflows.bare_model import bare_model
 from openmagvit2.workflows.runner import (
     build_runner,
     listed,
@@ -34,8 +34,8 @@ from openmagvit2.workflows.runner import (
     settings_of_mmengine,
 )
 
-# What to do where the memory is full.
-SMALLER = 'take a smaller global_batch_size, or more optim_wrapper.accumulative_counts'
+# What to do if the memory is full.
+SMALLER = 'use a smaller global_batch_size, or more optim_wrapper.accumulative_counts'
 
 
 def train(
@@ -49,22 +49,23 @@ def train(
 
     Args:
         config: A loaded config.
-        work_dir: Receives logs, the merged config, checkpoints and ``run.json``, the run's
-            identity; default: :func:`default_folder`.
-        resume: A checkpoint; a folder for the newest readable one in it; or True for that of the
-            work directory (a fresh start where there is none).
-        launcher: 'none', 'pytorch', or 'slurm'; the process group exists already.
-        hooks: Hooks beside those of the config, as objects.
+        work_dir: Receives logs, the merged config, checkpoints and ``run.json``, which identifies
+            the run; default: :func:`default_folder`.
+        resume: A checkpoint; a folder, for its newest readable checkpoint; or True for that of the
+            work directory, with a fresh start if there is none.
+        launcher: 'none', 'pytorch', or 'slurm'; the process group must exist already.
+        hooks: Further hooks, as objects.
 
     Raises:
-        UserError: The config or a checkpoint is wrong, or the work directory holds the results
+        UserError: The config or a checkpoint is wrong, or the work directory contains the results
             of another run or is in use.
-        ProcessLost: Another process is gone.
-        TrainingStopped: A signal came; the state is saved.
+        ProcessLost: Another process has ended.
+        TrainingStopped: A signal has stopped the training; its state is saved.
     """
     config = copy.deepcopy(config)
     _check_parts(config)
-    # The main process looks and broadcasts: views of a shared file system can differ for a while.
+    # The main process looks and broadcasts, because processes may see a shared file system
+    # differently for a while.
     folder, source = on_main(lambda: _find(config, work_dir, resume))
     content = _set_start(config, source)
     if config.get('val_dataloader') and config.get('val_evaluator'):
@@ -73,14 +74,14 @@ def train(
     with contextlib.ExitStack() as stack:
         run = on_main(lambda: _claim(stack, folder, config, source, content))
         content = {}
+        if config.get('load_from') and '://' not in config.load_from:
+            _check_start(config, resume=bool(source))
         runner = build_runner(config, str(folder), launcher)
         for hook in hooks:
             runner.register_hook(hook)
         for hook in runner.hooks:
             if isinstance(hook, ResumableCheckpointHook):
                 hook.run = run
-        if config.get('load_from') and '://' not in config.load_from:
-            _check_start(runner, config.load_from, resume=bool(source))
         if is_main_process():
             run.write(folder)
         with _in_a_sentence(config, folder):
@@ -90,7 +91,7 @@ def train(
 
 @contextlib.contextmanager
 def _in_a_sentence(config: Config, folder: Path) -> Iterator[None]:
-    """Turn what settings, data, disk, memory and other processes end a training with into one."""
+    """Raise one-sentence errors if settings, data, disk, memory or other processes end a run."""
     with (
         enough_memory(SMALLER),
         one_size(),
@@ -104,9 +105,9 @@ def _in_a_sentence(config: Config, folder: Path) -> Iterator[None]:
 def _check_parts(config: Config) -> None:
     for key in ('model', 'train_cfg', 'train_dataloader', 'optim_wrapper'):
         if not config.get(key):
-            raise UserError(f'The config has no {key}; a training needs one.')
+            raise UserError(f'The config has no {key}, which a training needs.')
     if not config.train_dataloader.get('dataset'):
-        raise UserError('The config has no train_dataloader.dataset; a training needs one.')
+        raise UserError('The config has no train_dataloader.dataset, which a training needs.')
     if not {'constructor', 'optimizer'} & config.optim_wrapper.keys():
         raise UserError(
             "optim_wrapper has neither constructor nor optimizer; set constructor='RoleOptim"
@@ -116,25 +117,26 @@ def _check_parts(config: Config) -> None:
     kind = LOOPS.find(given)
     if not inspect.isclass(kind) or not issubclass(kind, IterationLoop):
         raise UserError(
-            f'train_cfg.type={given}: a training runs in an IterationLoop or a class derived from '
-            f'it, which counts the samples that a checkpoint resumes at.'
+            f'train_cfg.type={given} must be IterationLoop or a subclass, which counts the samples '
+            f'for resuming.'
         )
 
 
 def _set_start(config: Config, source: Path | None) -> dict:
-    """Set the weights that the Runner starts from; return the checkpoint of a resume, or {}."""
+    """Set the weights that the Runner starts from; return the checkpoint to resume, or {}."""
     if source:
         config.resume, config.load_from = True, str(source)
         return _read_resumable(source)
     if config.get('resume'):
-        # A merged config names what its training was resumed from.
-        print_log(f'A fresh start: load_from={config.get("load_from")} was of a resume.', 'current')
+        # A merged config contains the checkpoint that its training was resumed from.
+        ignored = f'load_from={config.get("load_from")}, from which an earlier run was resumed'
+        print_log(f'A fresh start, which ignores {ignored}.', 'current')
         config.resume, config.load_from = False, None
     return {}
 
 
 def _find(config: Config, work_dir: str | None, resume: str | bool) -> tuple[Path, Path | None]:
-    """Return the folder of a training, and the checkpoint that it goes on from."""
+    """Return the folder of a training, and the checkpoint to resume, if any."""
     folder = Path(work_dir or config.get('work_dir') or default_or_old(config, resume))
     if not resume:
         return folder, None
@@ -150,17 +152,17 @@ def _find(config: Config, work_dir: str | None, resume: str | bool) -> tuple[Pat
 
 
 def _read_resumable(source: Path) -> dict:
-    """Read a checkpoint that a training can go on from.
+    """Read a checkpoint that a training can resume from.
 
     Raises:
-        UserError: It holds a config, or weights only.
+        UserError: The checkpoint contains a config, or only weights.
     """
     content = read_checkpoint(source, values=False)
     if 'config' in content.get('meta', {}):
         # mmengine would execute it.
         raise UserError(
-            f'Checkpoint {source} carries a config in `meta.config`, which is not how we '
-            f'write them; remove the key.'
+            f'Checkpoint {source} carries a config in `meta.config`, which mmengine would execute; '
+            f'remove the key.'
         )
     if not {'meta', 'optimizer'} <= content.keys():
         raise UserError(
@@ -173,25 +175,26 @@ def _read_resumable(source: Path) -> dict:
 def _claim(
     stack: contextlib.ExitStack, folder: Path, config: Config, source: Path | None, content: dict
 ) -> Run:
-    """Hold the folder until the end, for the run that it is of."""
+    """Lock the folder until the end, and begin or continue its run."""
     make_folder(folder)
     stack.enter_context(lock(folder))
     return resume_run(folder, config, source, content) if source else start_run(folder, config)
 
 
-def _check_start(runner: Runner, path: str, resume: bool) -> None:
-    """Check the weights to start from before the first image is read; averages too."""
+def _check_start(config: Config, resume: bool) -> None:
+    """Check the weights to start from, averages too, before the Runner is built."""
+    path = config.load_from
     if not resume and Path(path).suffix == '.safetensors':
         raise UserError(
-            f'load_from={path}: a training starts from a .pth file; tools/convert_checkpoint.py '
-            f'writes one from the original.'
+            f'load_from={path} must be a .pth file; tools/convert_checkpoint.py writes one from '
+            f'the original.'
         )
     if not resume and not usable(path).exists():
         raise UserError(
             f'load_from={path} does not exist; name another file, or set load_from=None to start '
             f'from random weights.'
         )
-    model = unwrap(runner.model)
+    model = bare_model(config)
     content = read_checkpoint(path, values=False)
     what, optional = (f'Checkpoint {path}', ()) if resume else (f'load_from={path}', TRAINING_ONLY)
     for averaged in (False, True):

@@ -1,4 +1,4 @@
-"""Loading configs, overriding keys, and changing a type."""
+"""Loading of configs, overrides, and changes of a type."""
 
 import ast
 from pathlib import Path

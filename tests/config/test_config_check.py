@@ -102,7 +102,7 @@ def test_merged_configs_of_before_show_no_use_of_a_variable(load):
 
 @pytest.mark.parametrize('seed', [-1, 2**32, 1.5, 'x', None, True])
 def test_seeds(load, seed):
-    with pytest.raises(UserError, match=r'^seed must be a whole number from 0 to 4294967295, got '):
+    with pytest.raises(UserError, match=r'^seed must be an integer from 0 to 4294967295, got '):
         load(f'seed = {seed!r}')
     if seed is not None:
         with pytest.raises(UserError, match=r'^train_dataloader.dataset.seed must be'):
@@ -124,7 +124,7 @@ def test_settings_of_workers_need_workers(load, key, value):
         load(f'train_dataloader = dict({key}={value}, num_workers=2)').train_dataloader[key]
         == value
     )
-    with pytest.raises(UserError, match='train_dataloader.num_workers must be a whole number'):
+    with pytest.raises(UserError, match='train_dataloader.num_workers must be a non-negative'):
         load('train_dataloader = dict(num_workers=-1)')
 
 
@@ -198,7 +198,7 @@ def test_a_changed_type_drops_keys_deep_inside(load):
         'model.training.adversarial.discriminator.type': 'BlurPatchGAN',
     }
     found = load('', options, base=base).model.training.adversarial
-    # A weight stands beside the arguments of each class.
+    # A weight is allowed in addition to the arguments of each class.
     assert found.regularizers == [dict(type='R1', weight=0.5)]
     assert found.discriminator == dict(type='BlurPatchGAN')
 
@@ -206,16 +206,16 @@ def test_a_changed_type_drops_keys_deep_inside(load):
 @pytest.mark.parametrize(
     ('key', 'value', 'message'),
     [
-        ('train_cfg.max_iters', -1, r'train_cfg\.max_iters must be a whole number from 1, got -1'),
-        ('train_cfg.max_iters', 2.5, 'must be a whole number from 1, got 2.5'),
-        ('train_cfg.max_iters', '3', "must be a whole number from 1, got '3'"),
-        ('train_cfg.val_interval', 0, 'val_interval must be a whole number from 1'),
-        ('global_batch_size', -4, 'global_batch_size must be a whole number from 1, got -4'),
-        ('global_batch_size', '8', "global_batch_size must be a whole number from 1, got '8'"),
+        ('train_cfg.max_iters', -1, r'train_cfg\.max_iters must be a positive integer, got -1'),
+        ('train_cfg.max_iters', 2.5, 'must be a positive integer, got 2.5'),
+        ('train_cfg.max_iters', '3', "must be a positive integer, got '3'"),
+        ('train_cfg.val_interval', 0, 'val_interval must be a positive integer'),
+        ('global_batch_size', -4, 'global_batch_size must be a positive integer, got -4'),
+        ('global_batch_size', '8', "global_batch_size must be a positive integer, got '8'"),
         ('default_hooks.checkpoint.interval', -1, r'checkpoint\.interval must be'),
         ('default_hooks', dict(chekpoint=dict(interval=3)), 'did you mean `checkpoint`'),
-        ('optim_wrapper', dict(accumulative_counts=0), 'accumulative_counts must be a whole'),
-        ('optim_wrapper', dict(clip_grad=1.0), r'clip_grad must be a dict, as dict\(max_norm'),
+        ('optim_wrapper', dict(accumulative_counts=0), 'accumulative_counts must be a positive'),
+        ('optim_wrapper', dict(clip_grad=1.0), r'clip_grad must be a dict such as dict\(max_norm'),
         ('optim_wrapper', dict(encoder=dict(clip_grad=1)), r'encoder\.clip_grad must be a dict'),
         ('randomness', dict(sed=1), r'Unknown config key `randomness\.sed`: did you mean `seed`'),
         ('env_cfg', None, 'env_cfg must be a dict, got None'),
@@ -228,10 +228,10 @@ def test_a_changed_type_drops_keys_deep_inside(load):
         ),
         ('param_scheduler', [dict(begn=1)], r'param_scheduler\.0 has begn=1, but no `type`'),
         ('param_scheduler', dict(gan=[dict(begn=1)]), r'param_scheduler\.gan\.0 has begn=1'),
-        ('val_dataloader.batch_size', 0, 'val_dataloader.batch_size must be a whole number from 1'),
+        ('val_dataloader.batch_size', 0, 'val_dataloader.batch_size must be a positive integer'),
         ('env_cfg', dict(mp_cfg=dict(mp_start_method='frok')), 'one of None, fork, spawn, forks'),
-        ('env_cfg', dict(dist_cfg=5), r'env_cfg\.dist_cfg must be a dict, got 5'),
-        ('randomness', 5, 'randomness must be a dict, got 5'),
+        ('env_cfg', dict(dist_cfg=5), r'env_cfg\.dist_cfg must be a dict or None, got 5'),
+        ('randomness', 5, 'randomness must be a dict or None, got 5'),
         ('load_from', 5, 'load_from must be the path of a checkpoint, got 5'),
         ('model', 3, 'model is in the model slot, whose parts are dicts with a `type`; got 3'),
         ('custom_hooks', ['X'], 'custom_hooks is in the hook slot, .* got .X.'),
@@ -241,9 +241,9 @@ def test_a_changed_type_drops_keys_deep_inside(load):
         ('optim_wrapper.constructor', 'Mine', 'No `Mine` in the optimizer wrapper constructor slo'),
         ('optim_wrapper.constructor', 5, 'No `5` in the optimizer wrapper constructor slot, which'),
         ('default_scope', 'mmengine', "default_scope must be 'openmagvit2', .* got 'mmengine'"),
-        ('val_dataloader.collate_fn', None, r'collate_fn must be a dict, as dict\(type='),
+        ('val_dataloader.collate_fn', None, r'collate_fn must be a dict such as dict\(type='),
         ('val_dataloader.collate_fn', dict(type='abc'), 'No `abc` in the function slot, which has'),
-        ('val_dataloader.batch_size', None, 'val_dataloader.batch_size must be a whole number fro'),
+        ('val_dataloader.batch_size', None, 'val_dataloader.batch_size must be a positive integer'),
         ('val_dataloader.dataset', None, 'dataset is None; set val_dataloader=None for no images'),
         ('val_dataloader.num_workers', 10**9, 'num_workers=10{9} is more than this machine can'),
         ('train_dataloader.sampler', {}, r'sampler must be a dict with a `type`, got {}'),
@@ -257,11 +257,11 @@ def test_a_changed_type_drops_keys_deep_inside(load):
         ('default_hooks', dict(logger={}), r'default_hooks\.logger must be a dict with a `type`'),
         ('default_hooks', dict(logger=[]), r'default_hooks\.logger must be a dict of the hook sl'),
         ('visualizer', [], r'visualizer must be a dict or None, got \[\]'),
-        ('env_cfg', dict(resource_limit=None), 'resource_limit must be a whole number from 1'),
+        ('env_cfg', dict(resource_limit=None), 'resource_limit must be a positive integer'),
         ('log_processor', [], r'log_processor must be a dict or None, got \[\]'),
         ('val_cfg', dict(a=1), 'val_cfg has a=1, but no `type`: name a class of the loop slot'),
         ('env_cfg', dict(mp_cfg=None), r'env_cfg\.mp_cfg must be a dict, got None'),
-        ('env_cfg', dict(mp_cfg=dict(opencv_num_threads='x')), 'threads must be a whole number fr'),
+        ('env_cfg', dict(mp_cfg=dict(opencv_num_threads='x')), 'threads must be a non-negative'),
         ('custom_hooks', [None], 'custom_hooks is in the hook slot, .* got None'),
         ('val_dataloader.sampler', dict(type=None), r'sampler\.type must be the name of a class'),
         ('default_hooks', dict(logger=dict(type=None)), r'logger\.type must be the name of a clas'),
@@ -269,10 +269,10 @@ def test_a_changed_type_drops_keys_deep_inside(load):
         ('train_dataloader.generator', 3, r'Unknown config key `train_dataloader\.generator`'),
         ('sync_bn', 'x', 'sync_bn must be one of None, torch, mmcv, got .x.'),
         ('train_dataloader.drop_last', None, r'drop_last must be True or False, got None'),
-        ('train_dataloader.timeout', -1, r'timeout must be a number from 0, got -1'),
-        ('train_dataloader.timeout', None, r'timeout must be a number from 0, got None'),
-        ('train_dataloader.prefetch_factor', 0, r'prefetch_factor must be a whole number from 1'),
-        ('train_dataloader.num_batch_per_epoch', 0, 'num_batch_per_epoch must be a whole number'),
+        ('train_dataloader.timeout', -1, r'timeout must be a non-negative number, got -1'),
+        ('train_dataloader.timeout', None, r'timeout must be a non-negative number, got None'),
+        ('train_dataloader.prefetch_factor', 0, r'prefetch_factor must be a positive integer'),
+        ('train_dataloader.num_batch_per_epoch', 0, 'num_batch_per_epoch must be a positive int'),
         ('train_dataloader.worker_init_fn', 'x', r'worker_init_fn must be a dict, got'),
         ('train_dataloader.worker_init_fn', None, r'worker_init_fn must be a dict.*, got None'),
         ('train_dataloader.worker_init_fn', dict(type='no'), 'No `no` in the function slot'),
@@ -281,8 +281,12 @@ def test_a_changed_type_drops_keys_deep_inside(load):
         ('train_dataloader.multiprocessing_context', 'x', 'context must be one of None, fork, sp'),
         ('train_dataloader.multiprocessing_context', 'spawn', 'needs worker processes, and train'),
         ('custom_hooks', dict(type='SampleGridHook'), 'custom_hooks must be a list of dicts, got'),
-        ('custom_hooks', [dict(type='SampleGridHook', priority='x')], r'priority must be a whole'),
-        ('custom_hooks', [dict(type='SampleGridHook', priority=101)], r'0\.priority must be a who'),
+        ('custom_hooks', [dict(type='SampleGridHook', priority='x')], r'priority must be an int'),
+        (
+            'custom_hooks',
+            [dict(type='SampleGridHook', priority=101)],
+            r'0\.priority must be an int',
+        ),
         (
             'optim_wrapper',
             dict(clip_grad=dict(max_norm=1, norm_type=0)),
@@ -306,7 +310,7 @@ def test_a_changed_type_drops_keys_deep_inside(load):
         ),
         ('val_dataloader.dataset', {}, r'dataset must be a dict with a `type`, got {}'),
         ('val_dataloader.dataset', dict(pipeline=[]), r'dataset must be a dict with a `type`'),
-        ('optim_wrapper', dict(clip_grad={}), r'clip_grad must be a dict, as dict\(max_norm'),
+        ('optim_wrapper', dict(clip_grad={}), r'clip_grad must be a dict such as dict\(max_norm'),
         ('optim_wrapper', dict(clip_grad=dict(type='a')), r'clip_grad\.type must be one of norm'),
         ('optim_wrapper', dict(clip_grad=dict(max_nrm=1)), r'`optim_wrapper\.clip_grad\.max_nrm`'),
         ('optim_wrapper', dict(clip_grad=dict(max_norm=-1)), r'max_norm must be a number above 0'),
@@ -322,7 +326,7 @@ def test_a_changed_type_drops_keys_deep_inside(load):
             dict(type='LogProcessor', by_epoch='x'),
             'by_epoch must be True or False',
         ),
-        ('log_processor', dict(type='LogProcessor', window_size=0), 'window_size must be a whole'),
+        ('log_processor', dict(type='LogProcessor', window_size=0), 'window_size must be a pos'),
         (
             'val_dataloader.sampler',
             dict(type='DefaultSampler', shuffle='no'),
@@ -331,12 +335,12 @@ def test_a_changed_type_drops_keys_deep_inside(load):
         (
             'custom_hooks',
             [dict(type='SampleGridHook', num_per_class=10**9)],
-            r'custom_hooks\.0\.num_per_class must be a whole number from 1 to 100, got 10{9}\.',
+            r'custom_hooks\.0\.num_per_class must be an integer from 1 to 100, got 10{9}\.',
         ),
         (
             'custom_hooks',
             [dict(type='ReconstructionGridHook', num_images=0)],
-            r'custom_hooks\.0\.num_images must be a whole number from 1 to 100, got 0\.',
+            r'custom_hooks\.0\.num_images must be an integer from 1 to 100, got 0\.',
         ),
     ],
 )

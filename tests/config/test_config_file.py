@@ -11,7 +11,7 @@ from openmagvit2.errors import UserError
 
 @pytest.fixture
 def write(tmp_path):
-    """Writes a file below the temporary folder and gives its path."""
+    """Write a file in the temporary folder and return its path."""
 
     def call(name: str, text: str) -> Path:
         path = tmp_path / name
@@ -94,7 +94,7 @@ def test_environment_variables_outside_of_quotes_are_values(write, monkeypatch):
 def test_an_environment_variable_that_is_missing(write):
     with pytest.raises(UserError, match='OPENMAGVIT2_TEST_NOTHING is not set'):
         load_config(write('a.py', "work_dir = '{{$OPENMAGVIT2_TEST_NOTHING:}}'\n"))
-    # Comments and docstrings only speak of it.
+    # Comments and docstrings only mention it.
     text = (
         '"""For {{$OPENMAGVIT2_TEST_NOTHING:}}."""\n# '
         '{{$OPENMAGVIT2_TEST_NOTHING:}}\nwork_dir = "a"\n'
@@ -184,5 +184,5 @@ def test_custom_imports_come_last_in_the_path(write, monkeypatch):
 
 def test_bases_of_the_newer_kind_are_refused(write):
     text = 'from mmengine.config import read_base\nwith read_base():\n    from .base import *\n'
-    with pytest.raises(UserError, match=r'a.py imports its bases with `read_base`; name their'):
+    with pytest.raises(UserError, match=r'a.py imports its bases with `read_base`; write their'):
         load_config(write('a.py', text))

@@ -1,4 +1,4 @@
-"""Impossible settings of generators: one sentence that names the key."""
+"""Invalid settings of generators are one-sentence errors that name the key."""
 
 from pathlib import Path
 

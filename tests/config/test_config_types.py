@@ -33,7 +33,7 @@ TINY = Path(__file__).parents[2] / 'configs' / 'tiny'
         (Sequence[str], [['a'], ()], ['abc', [1]]),
         (list[dict] | None, [[{}], None], [{}, [None]]),
         (Mapping[str, float], [{'a': 1}], [3, ['a']]),
-        # No config can write one, so the class itself has to say whether it is right.
+        # A config cannot contain it, so the class itself has to check it.
         (Path | None, [3, 'a', None], []),
     ],
 )
@@ -44,7 +44,7 @@ def test_a_value_is_of_a_type(hint, right, wrong):
 
 def test_types_in_words():
     assert spoken(int | Sequence[int] | None) == (
-        'a whole number from 0 or a list, each a whole number from 0 or None'
+        'a non-negative integer or a list, each a non-negative integer or None'
     )
     assert spoken(Mapping[str, dict | None] | None) == 'a dict or None'
 
@@ -90,7 +90,7 @@ def test_arguments_of_base_classes_and_of_other_packages():
         ('ar_32', 'model.tokenizer.quantizer', 5, 'must be a dict of the quantizer slot, got 5'),
         ('ar_32', 'model.backbone', 5, 'must be a dict of the backbone slot, got 5'),
         ('ar_32', 'model.conditioner.num_classes', 'ten', 'must be a positive integer'),
-        ('ar_32', 'val_dataloader.dataset.num_images', 'all', 'a whole number from 0 or'),
+        ('ar_32', 'val_dataloader.dataset.num_images', 'all', 'a non-negative integer or'),
     ],
 )
 def test_a_value_of_another_type_is_one_sentence_with_its_key(config, key, value, message):
@@ -111,7 +111,7 @@ def test_a_type_that_is_no_class(kind):
 
 
 def test_1e3_is_a_whole_number_where_one_is_asked_for():
-    """It is accepted by the check, and arrives in the class as an int, in lists too."""
+    """Such a float is accepted, and the class receives an int, also in lists."""
     options = {'model.encoder.channels': 1024.0, 'model.encoder.num_res_blocks': (1e3, 1, 1)}
     taken = whole_numbers(CnnEncoder, load_config(TINY / 'lfq_32.py', options).model.encoder)
     assert [taken['channels'], *taken['num_res_blocks']] == [1024, 1000, 1, 1]

@@ -47,7 +47,7 @@ model = dict({PARTS},
 
 @pytest.fixture
 def training(tmp_path):
-    """The ``training`` of the text of a file on a base, with overrides."""
+    """Return ``training`` of a file with a base and overrides."""
 
     def load(base: str, options: dict | None = None, child: str = '') -> dict:
         (tmp_path / 'base.py').write_text(base)
@@ -81,7 +81,7 @@ def test_overrides_of_an_old_file(training):
     assert found['adversarial']['regularizers'] == [dict(type='LeCAM', weight=0)]
     assert found['quantizer_losses'] == dict(entropy=0.3, commitment=1.0)
     assert found['losses'] == dict(perceptual=None)
-    # Today's spelling is the last word on an old file.
+    # Current keys override those of an old file.
     assert training(OLD, {'model.training.adversarial': None})['adversarial'] is None
 
 
@@ -138,7 +138,7 @@ def test_a_weight_waits_for_its_loss(training):
         )
     found = training(base, {'model.perceptual_weight': 0.5})['losses']
     assert found == dict(perceptual=dict(type=None, weight=0.5))
-    # Such a model has no such loss.
+    # The model has no such loss.
     assert list(Training(losses=found).losses) == ['reconstruction']
 
 
@@ -183,7 +183,7 @@ model = dict(
 
 @pytest.fixture
 def generator(tmp_path):
-    """The model of the text of a file on a base, with overrides."""
+    """Return the model of a file with a base and overrides."""
 
     def load(base: str, options: dict | None = None, child: str = '') -> dict:
         (tmp_path / 'base.py').write_text(base)
@@ -198,7 +198,7 @@ def test_a_generator(generator, monkeypatch):
     monkeypatch.setattr(version_1, 'print_log', lambda line, *args: lines.append(line))
     found = generator(GENERATOR)
     assert found['conditioner'] == dict(type='ClassLabel', num_classes=7, dropout=0.2)
-    # Two downsamplings: 4 pixels a token.
+    # Two downsamplings: 4 pixels per token.
     assert found['image_size'] == [8, 12] and found['input_dropout'] == 0.3
     assert not found.keys() & {'grid', 'num_classes', 'class_dropout', 'token_dropout'}
     assert sorted(lines) == [
@@ -213,7 +213,7 @@ def test_overrides_of_a_generator(generator):
     found = generator(GENERATOR, {'model.num_classes': 9, 'model.grid': (5, 5)})
     assert found['conditioner'] == dict(type='ClassLabel', num_classes=9, dropout=0.2)
     assert found['image_size'] == [20, 20]
-    # A grid beside another tokenizer is one of that tokenizer.
+    # A grid in a file with another tokenizer refers to that tokenizer.
     child = 'model = dict(tokenizer=dict(encoder=dict(channel_multipliers=(1, 2))), grid=(5, 5))'
     assert generator(GENERATOR, child=child)['image_size'] == [10, 10]
 

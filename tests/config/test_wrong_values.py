@@ -1,6 +1,4 @@
-"""Values of a model's config that torch would refuse at the first step, or that nothing would
-read.
-"""
+"""Values of a model's config that torch would reject only at the first step, or ignore."""
 
 from pathlib import Path
 

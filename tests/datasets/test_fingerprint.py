@@ -1,4 +1,4 @@
-"""Before a training, cached tokens are compared with the images that they were made from."""
+"""Before training, the images of cached tokens are checked for changes."""
 
 import json
 import os
@@ -27,7 +27,7 @@ def said(monkeypatch):
 
 @pytest.fixture
 def generator(tmp_path):
-    """Over the tokenizer of x.pth."""
+    """A config of a generator with the tokenizer x.pth."""
     write_checkpoint(dict(state_dict=init_model('tiny/lfq_32').state_dict()), tmp_path / 'x.pth')
     options = {'model.tokenizer.checkpoint': str(tmp_path / 'x.pth')}
     model = init_model('tiny/ar_32', cfg_options=options)
@@ -64,16 +64,16 @@ def test_images_that_have_changed_are_not_trained_on(tmp_path, generator, said):
     assert not said
     shutil.rmtree(tmp_path / 'photos')
     check(cache, generator)
-    assert len(said) == 1 and f'is not known: Folder {tmp_path / "photos"} does not' in said[0]
+    assert len(said) == 1 and f'have changed: Folder {tmp_path / "photos"} does not' in said[0]
 
 
 def test_unreadable_images_are_part_of_the_fingerprint(tmp_path, generator, said):
-    """With on_error='skip' no image is read to look whether all are the same."""
+    """With on_error='skip', no image is read for the check."""
     photo(tmp_path / 'photos' / '0.png')
     (tmp_path / 'photos' / '1.png').write_bytes(b'none')
     cache = tokens_of(tmp_path, on_error='skip')
     check(cache, generator)
-    # No token changes with another such file: the same command says so, and the training goes on.
+    # Another unreadable file changes no token: the command says so, and training continues.
     (tmp_path / 'photos' / '2.png').write_bytes(b'none')
     with pytest.raises(UserError, match='have changed since'):
         check(cache, generator)
@@ -86,7 +86,7 @@ def test_unreadable_images_are_part_of_the_fingerprint(tmp_path, generator, said
 
 
 def test_caches_of_before(tmp_path, generator, said):
-    """Their headers have the fingerprint alone, and lack what could not be read."""
+    """Headers of old caches have only the fingerprint, which lacks unreadable files."""
     photo(tmp_path / 'photos' / '0.png')
     header = tokens_of(tmp_path) / 'header.json'
     content = json.loads(header.read_text())
@@ -96,7 +96,7 @@ def test_caches_of_before(tmp_path, generator, said):
     content['recipe']['dataset']['on_error'] = 'skip'
     header.write_text(json.dumps(content))
     check(header.parent, generator)
-    assert len(said) == 1 and 'the cache does not say what they were like' in said[0]
+    assert len(said) == 1 and 'the cache has no fingerprint of them' in said[0]
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def write(path: Path, images: list[bytes], **columns) -> None:
 
 @pytest.fixture
 def folder(tmp_path):
-    """Two files of 6 images, each of one value: 10 * file + number."""
+    """Two files of 6 images with a constant value: 10 * file + number."""
     for file in range(2):
         values = [10 * file + i for i in range(6)]
         images = [png(np.full((8, 8, 3), value, np.uint8)) for value in values]
@@ -60,7 +60,7 @@ def test_rows_by_number(folder):
 
 
 def test_images_and_classes_of_the_package(tmp_path):
-    """As the package itself writes them, with the features in the file's metadata."""
+    """A file as the package itself writes it, with features in its metadata."""
     features = datasets.Features(
         picture=datasets.Image(), kind=datasets.ClassLabel(names=['cat', 'dog'])
     )
@@ -80,7 +80,7 @@ def test_images_and_classes_of_the_package(tmp_path):
 def test_mistakes(folder, tmp_path, monkeypatch):
     for options, text in (
         (dict(path=str(folder / 'nothing')), 'there is no parquet file; correct `path`'),
-        (dict(path=str(folder), image='picture'), "no column 'picture' but image, label"),
+        (dict(path=str(folder), image='picture'), "no column 'picture', but image, label"),
     ):
         for kind in (HFDataset, HFStream):
             with pytest.raises(ValueError, match=text):
@@ -109,9 +109,9 @@ def test_mistakes(folder, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ('labels', 'told'),
     [
-        (['0', 'a'], "row 0 of .* holds '0' instead of a whole number"),
-        ([0.5, 1.5], 'row 0 of .* holds 0.5 instead of a whole number'),
-        (pa.array([0, 1], pa.timestamp('s')), 'row 0 of .*datetime.* instead of a whole number'),
+        (['0', 'a'], "row 0 of .* holds '0' instead of an integer"),
+        ([0.5, 1.5], 'row 0 of .* holds 0.5 instead of an integer'),
+        (pa.array([0, 1], pa.timestamp('s')), 'row 0 of .*datetime.* instead of an integer'),
         (pa.array([0, 2**63], pa.uint64()), 'row 1 of .* holds 9223372036854775808 instead of'),
     ],
 )
@@ -124,7 +124,7 @@ def test_labels_that_are_no_classes(tmp_path, labels, told):
 
 
 def test_damaged_and_unequal_files(folder):
-    """The package says that "an error occurred", or lets pyarrow's errors through."""
+    """The package only says that "an error occurred", or raises pyarrow's errors."""
     path = folder / '1.parquet'
     content = path.read_bytes()
     path.write_bytes(content[:10] + bytes(60) + content[70:])
@@ -166,7 +166,7 @@ def test_a_stream_has_each_row_once_in_a_pass_and_goes_on(folder):
 
 
 def test_readers_share_the_rows_and_go_on(folder, monkeypatch):
-    """Two processes: each has its half, whole files or every second row."""
+    """Each of two processes has half of the rows: whole files, or every second row."""
     for path in (folder, folder / '0.parquet'):
         halves = []
         for rank in range(2):

@@ -1,5 +1,5 @@
-"""Labels are checked against the model's classes: precise errors before the first step, one warning
-line, and -1 for no class.
+"""The check of labels against the classes of the model: errors before the first step, one warning,
+and -1 for no class.
 """
 
 import logging
@@ -40,12 +40,12 @@ def test_known_labels_are_checked_exactly(tmp_path):
     with pytest.raises(ValueError, match=r'3\.png has the label 13'):
         data.check_model(model(13))
     assert data.check_model(model(14)) is None
-    message = r'1\.png has the label -2, .*; correct the labels; -1 stands for no class\.'
+    message = r'1\.png has the label -2, .*; correct the labels; -1 means no class\.'
     with pytest.raises(ValueError, match=message):
         image_list(tmp_path, 3, -2).check_model(model(4))
     with pytest.raises(ValueError, match='FashionMNIST: image 9 has the label 9'):
         FashionMNIST(num_images=30).check_model(model(9))
-    # A tokenizer reads no labels.
+    # A tokenizer uses no labels.
     data.check_model(SimpleNamespace())
 
 
@@ -54,12 +54,12 @@ def test_classes_that_the_data_lack_are_reported(tmp_path):
     assert (
         FashionMNIST(num_images=3)
         .check_model(model(1000))
-        .startswith('FashionMNIST has 10 classes, the model 1000')
+        .startswith('FashionMNIST has 10 classes, but the model has 1000')
     )
-    # Without names of classes, the largest label counts.
+    # Without names of classes, the largest label is used.
     data = image_list(tmp_path, 0, 4)
     assert data.num_classes == 5
-    assert data.check_model(model(6)).startswith('ImageList has 5 classes, the model 6 ')
+    assert data.check_model(model(6)).startswith('ImageList has 5 classes, but the model has 6 ')
     assert image_list(tmp_path, 4, -1).check_model(model(5)) is None
     assert (
         image_list(tmp_path, -1, -1, -1)
@@ -78,12 +78,14 @@ def test_a_training_warns_in_one_line(key, monkeypatch):
     checks.check_datasets({key: loader, 'other': SimpleNamespace(dataset=[])}, model(12))
     assert len(logged) == (key == 'train_dataloader')
     for text, level in logged:
-        assert text.startswith('train_dataloader: FashionMNIST has 10 classes, the model 12')
+        assert text.startswith(
+            'train_dataloader: FashionMNIST has 10 classes, but the model has 12'
+        )
         assert level == logging.WARNING
 
 
 class Unread(ImageDataset):
-    """Class names alone are known before the images are read."""
+    """Only class names are known before the images are read."""
 
     classes = ['a', 'b', 'c']
 
@@ -96,7 +98,8 @@ class Unread(ImageDataset):
 
 def test_unknown_labels_fall_back_to_the_number_of_classes():
     with pytest.raises(
-        ValueError, match='Unread has 3 classes, the model 2; set model.conditioner.num_classes=3'
+        ValueError,
+        match='Unread has 3 classes, but the model has 2; set model.conditioner.num_classes=3',
     ):
         Unread().check_model(model(2))
     assert Unread().check_model(model(3)) is None
@@ -104,7 +107,7 @@ def test_unknown_labels_fall_back_to_the_number_of_classes():
 
 @pytest.mark.parametrize('side', ['train', 'val'])
 def test_a_training_stops_before_its_first_step(side, tmp_path):
-    """Nine classes of ten: the tenth would train as the null class."""
+    """Nine classes for ten labels: the tenth would be trained as the null class."""
     options = {'model.conditioner.num_classes': 9}
     if side == 'val':
         # The first nine training images are of the first nine classes.

@@ -38,7 +38,7 @@ def png(value: int, size: int = 32) -> bytes:
 
 @pytest.fixture
 def folder(tmp_path):
-    """Four shards of five images, each of one value: 10 * shard + number."""
+    """Four shards of five images with a constant value: 10 * shard + number."""
     for shard in range(4):
         files = {
             f'{shard}_{i}.{ending}': content
@@ -77,7 +77,7 @@ def test_readers_share_the_shards_out(folder, monkeypatch):
         parts.append(set(values(TarShards(urls=str(folder), resampled=False, shuffle=1), 10)))
     assert not parts[0] & parts[1] and sorted(parts[0] | parts[1]) == EVERYTHING
     as_rank(monkeypatch, 0, 5)
-    with pytest.raises(ValueError, match='4 shards cannot be shared out to 5 readers'):
+    with pytest.raises(ValueError, match='4 shards cannot be distributed over 5 readers'):
         values(TarShards(urls=str(folder), resampled=False), 1)
 
 
@@ -102,7 +102,7 @@ def test_loader_workers_share_too(folder):
 
 
 def test_resampled_readers_take_parts_of_one_order(folder, monkeypatch):
-    """With shuffle=1 the shards of a stream can be read off its samples: five each."""
+    """Return the shards of a stream with shuffle=1, from which five samples each are drawn."""
     urls = str(folder / '{000..003}.tar')
 
     def shards(rank: int, world: int, count: int) -> list[int]:
@@ -110,7 +110,7 @@ def test_resampled_readers_take_parts_of_one_order(folder, monkeypatch):
         return [value // 10 for value in values(TarShards(urls=urls, shuffle=1), 5 * count)[::5]]
 
     whole = shards(0, 1, 200)
-    # Passes of four draws with replacement: 4! / 4^4 = 9% of them hold all four shards.
+    # Of all epochs of four draws with replacement, 4! / 4^4 = 9% contain all four shards.
     passes = [set(whole[i : i + 4]) for i in range(0, 200, 4)]
     assert 0 < sum(len(each) == 4 for each in passes) < 15
     assert [whole.count(shard) for shard in range(4)] == pytest.approx([50] * 4, abs=20)
@@ -121,13 +121,13 @@ def test_resampled_readers_take_parts_of_one_order(folder, monkeypatch):
 def test_keys_and_skipped_names(folder):
     (folder / 'skip.json').write_text(json.dumps(['0_0', '3_4']))
     seen = values(TarShards(urls=str(folder), resampled=False, skip=str(folder / 'skip.json')), 18)
-    # The buffer of 1,000 mixes passes, so only the set is certain.
+    # The buffer of 1,000 mixes epochs, so only the set is certain.
     assert not {0, 34} & set(seen)
     write(folder / 'other.tar', {'a.jpeg.jpg': png(1), 'b.jpeg.jpg': png(2)})
     assert set(
         values(TarShards(urls=[str(folder / 'other.tar')], keys=('jpeg.jpg',), shuffle=1), 4)
     ) <= {1, 2}
-    # The first that a sample has, in the order of `keys`.
+    # The first of `keys` that a sample has.
     write(folder / 'both.tar', {'a.png': png(3), 'a.webp': png(4), 'b.png': png(5)})
     assert values(
         TarShards(urls=[str(folder / 'both.tar')], keys=('webp', 'png'), shuffle=1), 2
@@ -145,7 +145,7 @@ def test_shard_without_a_key(folder, monkeypatch):
     logged = []
     monkeypatch.setattr(module, 'print_log', lambda text, logger, level: logged.append(text))
     with pytest.raises(
-        ValueError, match=r'\d.tar has no sample with an ending of webp; correct `keys`'
+        ValueError, match=r'\d.tar has no sample with an extension of webp; correct `keys`'
     ):
         values(TarShards(urls=str(folder), keys=('webp',)), 1)
     assert not logged
@@ -157,7 +157,7 @@ def test_shard_without_a_key(folder, monkeypatch):
     ]
     assert len(logged) == 1
     assert (
-        'some.tar: a and 1 more there cannot be read (no ending of png); 2 so far in reader 0'
+        'some.tar: a and 1 more there cannot be read (no extension of png); 2 so far in reader 0'
         in logged[0]
     )
 
@@ -186,7 +186,7 @@ def test_unreadable_samples_are_named(folder, monkeypatch):
     )
     # mmengine drops anything below an error in all processes but the first.
     assert {level for _, level in logged} == {logging.ERROR}
-    # Into the contents of the third of ten files.
+    # Inside the content of the third of ten files.
     cut = (folder / '000.tar').read_bytes()
     (folder / 'cut.tar').write_bytes(cut[: 5 * 512 + 100])
     logged.clear()
@@ -199,7 +199,7 @@ def test_nothing_readable_is_an_error_not_an_endless_loop(folder, monkeypatch):
     monkeypatch.setattr(streams, 'MAX_UNREADABLE', 20)
     write(folder / 'bad.tar', {f'{i}.png': b'bad' for i in range(7)})
     with pytest.raises(
-        ValueError, match='the last 20 samples could not be read, as .*bad.tar: 5; correct'
+        ValueError, match='the last 20 samples could not be read, such as .*bad.tar: 5; correct'
     ):
         values(TarShards(urls=[str(folder / 'bad.tar')], shuffle=1), 1)
     (folder / 'none.tar').write_bytes(b'<html>' * 1000)
@@ -249,7 +249,7 @@ def test_training_from_shards(folder, tmp_path):
         'train_dataloader.sampler': None,
         'global_batch_size': 4,
         'train_cfg.max_iters': 3,
-        # mmengine asks for the length of what is read when it builds any of them.
+        # mmengine asks for the length of the data set when it builds a loop.
         'param_scheduler': [
             dict(type='WarmupDecayLR', warmup=1, by_epoch=False),
             dict(type='MultiStepLR', milestones=[2], end=5, by_epoch=False),
@@ -263,7 +263,7 @@ def test_training_from_shards(folder, tmp_path):
     assert read_checkpoint(tmp_path / 'run' / 'iter_5.pth')['meta']['iter'] == 5
     wrong = options | {'train_dataloader.sampler': dict(type='ResumableInfiniteSampler')}
     with pytest.raises(
-        ValueError, match='endless stream: a training needs train_dataloader.sampler=None'
+        ValueError, match='endless stream: training on it needs train_dataloader.sampler=None'
     ):
         train(load_config(CONFIG, wrong), str(tmp_path / 'other'))
     options |= {

@@ -16,7 +16,7 @@ def test_each_is_drawn_about_as_often():
     for _ in range(500):
         found = step(dict(image=image, rng=rng))['image']
         counts += [np.array_equal(found, view) for view in ten]
-    # Four deviations of a share of one in ten.
+    # Four standard deviations of a fraction of one in ten.
     assert counts.sum() == 500 and np.abs(counts - 50).max() < 27
 
 

@@ -1,6 +1,4 @@
-"""Token caches: they train like the images, survive killed runs, hold several views, and report
-mistakes.
-"""
+"""Token caches: training like on images, killed runs, several views, and mistakes."""
 
 import errno
 import os
@@ -40,7 +38,7 @@ def test_training_from_tokens_and_from_images_is_the_same(checkpoint, tmp_path):
         'model.tokenizer.checkpoint': str(checkpoint),
         'default_hooks.logger.interval': 1,
         'custom_hooks': [],
-        # Into the second epoch.
+        # Until the second epoch.
         'train_cfg.max_iters': 6,
         'train_cfg.val_interval': None,
         'val_dataloader.dataset.num_images': 4,
@@ -138,7 +136,7 @@ def test_damaged_caches(checkpoint, tmp_path):
             with pytest.raises(ValueError, match=message):
                 use()
         (out / name).write_bytes(whole[name])
-    # Killed between the end and the clearing up; nothing is made again.
+    # Killed between the end and the removal of the marks; nothing is computed again.
     (out / '.block-000000').write_text('done')
     before = (out / 'tokens.bin').stat().st_mtime_ns
     assert tokenize(config, str(checkpoint), out)['finished']
@@ -151,8 +149,8 @@ def test_streams_have_no_tokens(checkpoint, tmp_path):
         pass
     shards = dict(_delete_=True, type='TarShards', urls=str(tmp_path))
     message = (
-        'train_dataloader.dataset: tokens need images that can be read by number; '
-        'TarShards has none'
+        'train_dataloader.dataset: tokenizing needs images that can be read by index, '
+        'which TarShards does not have'
     )
     with pytest.raises(ValueError, match=message):
         tokenize(
@@ -192,9 +190,7 @@ def test_views(checkpoint, tmp_path):
 
 
 def test_labels_and_names_of_classes(checkpoint, tmp_path):
-    """From the images by way of the cache into the checkpoint of a generator, and to those who
-    sample from it.
-    """
+    """Class names are passed from the images through the cache to the checkpoint of a generator."""
     out, classes = tmp_path / 'tokens', FashionMNIST.classes
     images = {'train_dataloader.dataset.num_images': 20}
     tokenize(load_config(TINY / 'lfq_32.py', images), str(checkpoint), out)
@@ -263,7 +259,7 @@ def test_a_damaged_encoder_makes_no_tokens(value, tmp_path):
     message = rf'model.tokenizer.checkpoint: Checkpoint {path}: encoder\..* has NaN or infinite'
     with pytest.raises(ValueError, match=message):
         generator.init_weights()
-    # A second start does not take what is there for finished.
+    # The next start does not consider the files finished.
     with pytest.raises(ValueError, match='NaN or infinite'):
         tokenize(config, str(path), tmp_path / 'tokens', batch_size=8)
 

@@ -84,7 +84,7 @@ def test_two_processes_write_the_same_bytes(checkpoint, tmp_path):
         assert (tmp_path / 'one' / name).read_bytes() == (tmp_path / 'two' / name).read_bytes(), (
             name
         )
-    # A refusal is message by every process, and none waits for another.
+    # Every process reports the error, and none waits for another.
     done = subprocess.run(
         [*two, '--flip', '--launcher', 'pytorch'],
         env=environment,

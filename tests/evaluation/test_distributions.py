@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class Means(FeatureExtractor):
-    """Colour means of eight tiles, as a network without weights."""
+    """Mean colors of eight tiles: a network without weights."""
 
     name, dim = 'means', 24
 
@@ -104,11 +104,11 @@ def test_inception_score_in_splits(batch):
         metric = SampleInceptionScore(features=Means(), **settings)
         metric.outputs = lambda sample: dict(logits=logits[sample['places']])
         for places in torch.arange(23).split(batch):
-            # As many were expected, of which some could not be read.
+            # More were expected, but some could not be read.
             metric.update(dict(places=places, count=55))
         return metric.evaluate(0)
 
-    # ADM's evaluator: rows 0-9, 10-19, and the three that are left.
+    # ADM's evaluator: rows 0-9, 10-19, and the last three.
     p = scipy.special.softmax(logits.double().numpy(), 1)
     parts = [p[start : start + 10] for start in (0, 10, 20)]
     expected = [
@@ -124,7 +124,7 @@ def test_inception_score_in_splits(batch):
 
 def test_precision_is_of_the_generated_set():
     reference = features(40, 5, 1)
-    # Half of what is generated lies where the reference is, and all of that in one corner of it.
+    # Half of the generated features are inside the reference, all in one corner of it.
     generated = torch.cat([reference[:6] + 1e-3, reference[:6] + 1000])
     distances = [
         torch.cdist(a, b)
@@ -144,7 +144,7 @@ def test_precision_is_of_the_generated_set():
 
 
 def test_a_reference_with_statistics_and_images(tmp_path):
-    """As ADM's files: the distance is to the statistics, precision and recall to the images."""
+    """As with ADM's files, the distance uses the statistics, precision and recall the images."""
     extractor = Means().prepare('cpu')
     whole, few, samples = (
         random_images(60, seed=1),
@@ -231,9 +231,9 @@ def test_bad_statistics_are_explained(tmp_path):
     broken = cov.copy()
     broken[1, 2] = np.nan
     cases = [
-        (dict(mu=mean), 'has mu alone'),
-        (dict(sigma=cov), 'has sigma alone'),
-        (dict(mu=mean, arr_0=random_images(2)), 'has mu alone'),
+        (dict(mu=mean), 'has only mu'),
+        (dict(sigma=cov), 'has only sigma'),
+        (dict(mu=mean, arr_0=random_images(2)), 'has only mu'),
         (dict(mu=mean, sigma=cov[:, :3]), r'sigma is float64 \(4, 3\)'),
         (dict(mu=mean[None], sigma=cov), r'mu is float64 \(1, 4\)'),
         (dict(mu=np.array(0.0), sigma=cov), r'mu is float64 \(\)'),
@@ -241,8 +241,8 @@ def test_bad_statistics_are_explained(tmp_path):
         (dict(mu=mean.astype(str), sigma=cov), 'mu is <U'),
         (dict(mu=mean[:3], sigma=cov[:3, :3]), 'statistics of another network'),
         (dict(mu=mean, sigma=broken), 'not finite'),
-        (dict(mu=mean, sigma=cov + np.triu(np.ones((4, 4)), 1)), 'no covariance'),
-        (dict(mu=mean, sigma=-cov), 'no covariance'),
+        (dict(mu=mean, sigma=cov + np.triu(np.ones((4, 4)), 1)), 'not a covariance'),
+        (dict(mu=mean, sigma=-cov), 'not a covariance'),
     ]
     for name in ('x.npz', 'x.NPZ'):
         for arrays, message in cases:
@@ -253,7 +253,7 @@ def test_bad_statistics_are_explained(tmp_path):
     np.savez(tmp_path / 'single.npz', mu=mean.astype(np.float32), sigma=cov.astype(np.float32))
     assert read_statistics(tmp_path / 'single.npz', 4)[1].equal(torch.eye(4, dtype=torch.float64))
     with pytest.raises(
-        ValueError, match=r'single.npz holds statistics \(mu, sigma\) where images are needed'
+        ValueError, match=r'single.npz has statistics \(mu, sigma\), but images are needed'
     ):
         ImageSet(tmp_path / 'single.npz')
 
@@ -275,7 +275,7 @@ def test_official_features_equal_pytorch_fid(inception, monkeypatch):
         features = ours.unrounded(images)
         rounded = ours((images * 255).round().byte())['features']
     assert (features - expected).norm() <= 1e-5 * expected.norm()
-    # The corrected protocol is another resize of other images.
+    # The corrected protocol resizes differently, and other images.
     assert (rounded - expected).norm() > 1e-3 * expected.norm()
     assert ours.describe(unrounded=True)['preprocessing'] == 'bilinear to 299 as pytorch-fid'
 
@@ -302,7 +302,7 @@ def test_timm_features_and_missing_package(tmp_path, monkeypatch):
     assert own.key() != TimmFeatures(layers=['blocks.3']).key()
     with pytest.raises(ValueError, match="has no layer 'nothing'"):
         TimmFeatures(layers=['nothing'])
-    with pytest.raises(ValueError, match="timm has no model 'resnet19'; near: resnet1"):
+    with pytest.raises(ValueError, match="timm has no model 'resnet19'; similar: resnet1"):
         TimmFeatures(model='resnet19')
     tokens = TimmFeatures(model='vit_tiny_patch16_224', layers=['blocks.1', 'fc_norm'])
     assert tokens.dim == 2 * 192 and tokens.name == 'vit_tiny_patch16_224'

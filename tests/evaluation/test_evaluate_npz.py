@@ -49,6 +49,7 @@ def test_mistakes_end_before_an_image_is_read(run, tmp_path):
         ([samples, tmp_path / 'both.npz'], 'arr_0 must be uint8'),
         ([samples, samples, '--metrics', 'fid'], '--metrics fid: choose from fd, is'),
         ([samples, samples, '--batch-size', 0], 'must be at least 1'),
+        ([samples, samples, '--labels', 'random'], '--labels and --rejection need --config'),
         ([samples, samples, '--device', 'nothing'], '--device nothing'),
         ([samples, samples, '--features', 'Inception'], 'No `Inception` in the features slot'),
         ([samples, samples, '--features-options', 'weight=x'], '--features-options: '),
@@ -63,7 +64,7 @@ def test_mistakes_end_before_an_image_is_read(run, tmp_path):
 
 @pytest.fixture(scope='module')
 def small(tmp_path_factory):
-    """A file of random weights of the network that a package ships."""
+    """A file with random weights of the network whose weights a pip package has."""
     path = tmp_path_factory.mktemp('weights') / 'small.pth'
     torch.manual_seed(0)
     torch.save(TimmFeatures().network.state_dict(), path)
@@ -99,7 +100,7 @@ def test_networks_through_the_command(run, tmp_path, network, request):
     expected = fid_statistics_to_metric(*theirs, False)['frechet_inception_distance']
     bound = 1e-6 * sum(np.trace(s['sigma']) for s in theirs)
     assert abs(record['values'][name] - expected) < bound + 1e-9
-    # The same against statistics, and again from the cache.
+    # The same with statistics, and again from the cache.
     np.savez(tmp_path / 'stats.npz', **theirs[1])
     code, out, err = run(files[0], tmp_path / 'stats.npz', *options)
     assert code == 0 and 'against' in out, err
@@ -115,7 +116,7 @@ def test_networks_through_the_command(run, tmp_path, network, request):
 
 
 def test_a_finished_result_is_not_lost(tmp_path, capsys, monkeypatch):
-    """Neither to a full disk, nor to names of files that are no text."""
+    """Neither a full disk nor file names that are not text lose a result."""
     sides = dict(count=1), dict(images=1, statistics=False), dict(name='x')
     result = Result(dict(fd=1.5), *sides, protocol={}, skipped=dict(samples=['\udcff.png']))
     out = tmp_path / 'result.json'
@@ -123,7 +124,7 @@ def test_a_finished_result_is_not_lost(tmp_path, capsys, monkeypatch):
     assert 'is replaced' not in capsys.readouterr().err
     assert json.loads(out.read_text())['skipped'] == dict(samples=['\udcff.png'])
     write(result, str(out))
-    assert f'{out} is of an earlier evaluation and is replaced' in capsys.readouterr().err
+    assert f'{out} is from an earlier evaluation and is replaced' in capsys.readouterr().err
 
     def full(*args):
         raise OSError(errno.ENOSPC, 'No space left on device')

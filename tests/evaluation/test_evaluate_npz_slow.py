@@ -1,6 +1,4 @@
-"""tools/evaluate_npz.py on larger sets: memory, and whether a small network ranks distortions of
-photographs.
-"""
+"""tools/evaluate_npz.py on larger sets: memory, and ranking of distortions by a small network."""
 
 import json
 import subprocess
@@ -29,10 +27,10 @@ PHOTOS = (
 
 
 def evaluate(*arguments: object) -> float:
-    """Run the command in a process of its own; its peak memory in MB.
+    """Run the command in a separate process and return its peak memory in MB.
 
-    Linux hands the peak of the parent, which has made the images, on to what getrusage says of a
-    child; VmHWM begins anew.
+    On Linux, getrusage of a child includes the peak of its parent, which has made the images; VmHWM
+    does not.
     """
     program = (
         'import re, runpy, sys; sys.argv = ["evaluate_npz.py", *sys.argv[1:]]\n'
@@ -57,7 +55,7 @@ def random_weights(network: str, folder: Path) -> Path:
         torch.save(TimmFeatures().network.state_dict(), path)
         return path
     with pytest.MonkeyPatch.context() as patch:
-        # The constructor reads a file; what it makes before that is all that is wanted here.
+        # The constructor fails to read a file, after it has built the network.
         patch.setattr(torch, 'load', lambda *args, **kwargs: None)
         patch.setattr(FeatureExtractorInceptionV3, 'load_state_dict', lambda self, state: None)
         torch.save(

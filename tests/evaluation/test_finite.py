@@ -1,4 +1,4 @@
-"""NaN or infinite features are an error of every distribution metric, never a number."""
+"""NaN or infinite features are an error in every distribution metric."""
 
 import numpy as np
 import pytest
@@ -14,11 +14,11 @@ from openmagvit2.evaluation.precision_recall import precision_recall
 from openmagvit2.evaluation.reference import Reference
 from openmagvit2.registry import METRICS
 
-MESSAGE = r'are not finite \(NaN or infinite\), so no metric can be taken of them'
+MESSAGE = r'are not finite \(NaN or infinite\), so no metric can be computed'
 
 
 class Roots(FeatureExtractor):
-    """NaN for dark images, as of a network whose weights overflow."""
+    """Returns NaN for dark images, like a network whose weights overflow."""
 
     name, dim = 'roots', 3
 

@@ -1,4 +1,4 @@
-"""Fréchet distance: rounding errors must not show in the result."""
+"""Fréchet distance: rounding errors must not affect the result."""
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ def distance(first, second, batch):
 
 
 def test_fewer_images_than_dimensions_far_from_zero():
-    """Directions without variance hold rounding errors of the second moments: none may count."""
+    """Directions without variance contain rounding errors of the second moments."""
     generator = torch.Generator().manual_seed(0)
     first = torch.randn(20, 150, generator=generator, dtype=torch.float64)
     second = torch.randn(12, 150, generator=generator, dtype=torch.float64)

@@ -87,7 +87,7 @@ def test_broken_and_odd_files_of_a_folder(tmp_path):
     lenient = ImageSet(tmp_path, skip_broken=True)
     assert sum(map(len, lenient.batches(2))) == 3 and lenient.skipped == [str(tmp_path / '2.png')]
     Image.fromarray(random_images(1, 20)[0]).save(tmp_path / '3.png')
-    with pytest.raises(ValueError, match=r'3.png is 20x20, the images before it 16x16'):
+    with pytest.raises(ValueError, match=r'3.png is 20x20, but the images before it are 16x16'):
         list(ImageSet(tmp_path, skip_broken=True).batches(2))
 
 

@@ -77,7 +77,7 @@ def test_psnr_and_ssim_on_photographs_of_odd_sizes():
 
 
 def test_official_protocol_equals_scikit_image_near_the_levels():
-    """A reconstruction that lies a little beside a level is truncated like any other."""
+    """A reconstruction slightly off a level is truncated like any other."""
     photo = skimage.data.coffee()[:61, :47]
     rng = np.random.default_rng(0)
     exact = (photo / 127.5 - 1).astype(np.float32)
@@ -99,7 +99,7 @@ def test_official_protocol_equals_scikit_image_near_the_levels():
         key: torch.from_numpy(v).permute(2, 0, 1)[None]
         for key, v in dict(image=exact, reconstruction=other).items()
     }
-    # The loader of this package divides in float32: that makes no other numbers.
+    # The loader of this package divides in float32, which changes no number.
     sample['image'] = torch.from_numpy(photo).permute(2, 0, 1)[None].float() / 127.5 - 1
     expected = dict(
         psnr=peak_signal_noise_ratio(x, y, data_range=1),
@@ -151,7 +151,7 @@ def test_no_image_is_an_error(name):
 
 @pytest.fixture(scope='module')
 def trunk(tmp_path_factory):
-    """AlexNet with random weights, as torchvision's file would hold it."""
+    """AlexNet with random weights, in the layout of torchvision's file."""
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp('weights') / 'alexnet-owt-7be5be79.pth'
     torch.save(torchvision.models.alexnet().features.state_dict(prefix='features.'), path)
@@ -174,7 +174,7 @@ def test_lpips_equals_the_package(trunk, monkeypatch):
         parameter.data.copy_(state[name.split('.', 1)[1]])
     expected = network(a.float(), b.float()).mean().item()
     assert metric.evaluate(5)['lpips_alex'] == pytest.approx(expected, rel=1e-5)
-    # A random trunk is a warning.
+    # A random trunk is stated.
     assert 'NOT the published one' in metric.statement()
     monkeypatch.setattr(torch.hub, 'get_dir', lambda: '/nowhere')
     with pytest.raises(ValueError, match='vgg16-397923af.pth .* put the file there'):
@@ -182,7 +182,7 @@ def test_lpips_equals_the_package(trunk, monkeypatch):
 
 
 class TileMeans(FeatureExtractor):
-    """Colour means of tiles: features without a file."""
+    """Mean colors of tiles: features without a file."""
 
     name, dim = 'tile_means', 12
 
@@ -210,14 +210,14 @@ def test_reconstruction_frechet_is_that_of_all_features_at_once():
 
 
 class UnroundedTileMeans(TileMeans):
-    """The same of floats."""
+    """Return the same for floats."""
 
     def unrounded(self, images: torch.Tensor) -> torch.Tensor:
         return self(images * 255)['features']
 
 
 def test_official_reconstruction_frechet_does_not_round():
-    """A quarter of a level is nothing on 8 bits; on floats it moves every mean by as much."""
+    """A quarter of a level is lost on 8 bits, but moves every mean of floats."""
     a, _ = images(40, 16, 16)
     values = {}
     for protocol in ('corrected', 'official'):
@@ -230,11 +230,11 @@ def test_official_reconstruction_frechet_does_not_round():
         )
         metric.process({}, [dict(image=a, reconstruction=(a * 127.5 - 0.25) / 127.5)])
         values[protocol] = metric.evaluate(40)['rfd_tile_means']
-    # Where a level is 0 the float is clamped: a little less than 12 means squared.
+    # At level 0 the float is clamped: slightly less than 12 squared means.
     assert values['corrected'] == pytest.approx(0, abs=1e-4)
     assert values['official'] == pytest.approx(12 / 16, rel=0.02)
     with pytest.raises(
-        ValueError, match='TileMeans takes images of 8 bits only: use protocol="corrected"'
+        ValueError, match='TileMeans accepts only images of 8 bits: use protocol="corrected"'
     ):
         metric = METRICS.build(
             dict(type='ReconstructionFrechet', features=dict(type=TileMeans), protocol='official')

@@ -1,4 +1,4 @@
-"""The samples that a classifier finds most probable, compared with a search by hand."""
+"""Rejection by a classifier, compared with a search by hand."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def test_the_most_probable_are_kept_in_order(keep, count, drawn):
     for batch_size in (1, 7, 64):
         found = rejection.best(draw, label, count, batch_size)
         assert found.equal(IMAGES[label, best])
-    # Rounding does not depend on the batches that samples came in.
+    # Rounding does not depend on how samples were batched.
     assert set(rejection.classifier.rows) == {16}
 
 
@@ -56,7 +56,7 @@ def test_classifiers_of_timm(tmp_path):
     options = dict(model='tf_efficientnet_lite0', layers=(), num_classes=5, size=32)
     torch.manual_seed(0)
     state = TimmFeatures(**options, weights='timm').network.state_dict()
-    # As files of old versions of torch.
+    # Like files of old versions of torch.
     bare = {k: x for k, x in state.items() if not k.endswith('num_batches_tracked')}
     assert len(bare) < len(state)
     torch.save(bare, tmp_path / 'x.pth')
@@ -66,7 +66,7 @@ def test_classifiers_of_timm(tmp_path):
     assert outputs['logits'].shape == (2, 5) and outputs['features'].equal(outputs['logits'])
     assert rejection.key() == dict(keep=0.5, classifier=rejection.classifier.key())
     assert rejection.best(draw, 1, 2, 3).shape == (2, 3, 8, 8)
-    with pytest.raises(UserError, match='knows classes from 0 to 4, .* samples of 5'):
+    with pytest.raises(UserError, match='has the classes 0 to 4, but class 5 is sampled'):
         rejection.prepare([0, 5], 'cpu')
     wrong = build_rejection(dict(options, keep=0.5, weights=str(tmp_path / 'x.pth'), num_classes=4))
     with pytest.raises(UserError, match=r'x\.pth does not fit tf_efficientnet_lite0'):
@@ -82,7 +82,7 @@ def test_mistakes():
         build_rejection(dict(kep=0.5, type='PixelClassifier'))
     rejection = Rejection(0.5, PixelClassifier())
     rejection.classifier.forward = lambda images: dict(features=images)
-    with pytest.raises(UserError, match='pixel_classifier gives features only'):
+    with pytest.raises(UserError, match='pixel_classifier returns only features'):
         rejection.prepare([0], 'cpu')
     with pytest.raises(UserError, match=r'eval_rejection\.modle'):
         load_config(

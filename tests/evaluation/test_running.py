@@ -1,4 +1,4 @@
-"""Evaluating a checkpoint: sizes, geometry, choice of metrics, and the record."""
+"""Evaluation of a checkpoint: sizes, geometry, choice of metrics, and the record."""
 
 import json
 from pathlib import Path
@@ -24,7 +24,7 @@ CONFIG = ROOT / 'configs' / 'tiny' / 'lfq_32.py'
 
 @pytest.fixture
 def folder(tmp_path):
-    """Photographs of mixed sizes in the layout of COCO."""
+    """Images of mixed sizes in the layout of COCO."""
     rng = np.random.default_rng(0)
     for i, (height, width) in enumerate([(33, 47), (64, 40), (50, 50), (41, 90), (32, 32)]):
         path = tmp_path / 'coco' / 'val2017' / f'{i:012d}.png'
@@ -72,7 +72,7 @@ def test_sizes_metrics_and_record(folder, checkpoint, tmp_path):
 
 @pytest.mark.parametrize('size', [[32, 64], '0', '32x64', 0, True])
 def test_sizes_that_are_none(folder, checkpoint, tmp_path, size):
-    message = r"--size must be one number of pixels \(the crops are square\) or 'original', got"
+    message = r"--size must be a positive integer \(the crops are square\) or 'original', got"
     with pytest.raises(ValueError, match=message):
         run_test(config(folder), checkpoint, str(tmp_path / 'x'), size=size)
     assert not (tmp_path / 'x').exists()
@@ -87,8 +87,21 @@ def test_unknown_and_missing(folder, checkpoint, tmp_path, monkeypatch):
     assert not (tmp_path / 'x').exists()
 
 
+def test_a_checkpoint_of_another_model_is_reported_before_the_config(
+    folder, checkpoint, tmp_path, capfd
+):
+    other = config(folder)
+    other.model.encoder.channels *= 2
+    with pytest.raises(
+        ValueError, match='Checkpoint .*model.pth does not fit this config: .*unfit'
+    ):
+        run_test(other, checkpoint, str(tmp_path / 'x'), metrics=['psnr'])
+    assert 'VisualTokenizer' not in ''.join(capfd.readouterr())
+    assert not (tmp_path / 'x').exists()
+
+
 class Plain(BaseMetric):
-    """One of mmengine's kind, which counts images."""
+    """A plain metric of mmengine, which counts images."""
 
     default_prefix = ''
 
@@ -161,10 +174,10 @@ def test_images_of_mixed_sizes_are_one_sentence(workers, folder, checkpoint, tmp
 
 def test_choices_that_do_not_fit(checkpoint, tmp_path):
     generator = load_config(ROOT / 'configs' / 'tiny' / 'ar_32.py')
-    with pytest.raises(ValueError, match='--protocol goes with PSNR, SSIM and rFID'):
+    with pytest.raises(ValueError, match='--protocol is for PSNR, SSIM and rFID'):
         run_test(generator, checkpoint, str(tmp_path / 'x'), protocol='official')
     with pytest.raises(
-        ValueError, match='--pad goes with tokenizers; AutoregressiveGenerator has no pad_value'
+        ValueError, match='--pad is for tokenizers; AutoregressiveGenerator has no pad_value'
     ):
         run_test(generator, checkpoint, str(tmp_path / 'x'), pad='gray')
     assert not (tmp_path / 'x').exists()
@@ -172,9 +185,7 @@ def test_choices_that_do_not_fit(checkpoint, tmp_path):
 
 @pytest.mark.parametrize('layout', ['coco', 'imagenet'])
 def test_original_resolution_of_forty_files(layout, checkpoint, tmp_path, monkeypatch):
-    """With a model that changes nothing, crops that give the input back have no error, whatever the
-    border.
-    """
+    """With a model that changes nothing, the error is zero for every border."""
     rng = np.random.default_rng(0)
     for i in range(40):
         place = f'val2017/{i:012d}.png' if layout == 'coco' else f'val/n{i % 3:08d}/{i}.png'
@@ -215,7 +226,7 @@ def test_original_resolution_of_forty_files(layout, checkpoint, tmp_path, monkey
 
 
 class Identity(nn.Module):
-    """Encoder or decoder: pixels pass as they are."""
+    """Encoder or decoder that returns its input."""
 
     stride = (16, 16)
 
@@ -229,7 +240,7 @@ class Identity(nn.Module):
 
 
 class OneCode(nn.Module):
-    """Quantizer: pixels pass, and have the index 0."""
+    """Quantizer that returns its input and the index 0."""
 
     codebook_sizes = (2,)
 

@@ -13,7 +13,7 @@ def test_drawn_labels_are_uniform_and_each_sample_is_another():
     pairs = sample_pairs(range(10), 500, seed=1, drawn=True)
     assert len(pairs) == len(set(pairs)) == 5000
     counts = Counter(label for label, _ in pairs)
-    # Chi squared of 9 degrees of freedom: 27.9 is its 99.9 % point; a balanced set has 0.
+    # Chi-squared with 9 degrees of freedom: 27.9 is the 99.9 % quantile; a balanced set has 0.
     chi = sum((counts[label] - 500) ** 2 / 500 for label in range(10))
     assert 1 < chi < 27.9
     assert {number for label, number in pairs if label == 4} == set(range(counts[4]))

@@ -1,6 +1,4 @@
-"""Metrics for the other kind of model are refused in one sentence, before anything is built or
-written.
-"""
+"""Metrics for the other kind of model are rejected before anything is built or written."""
 
 from pathlib import Path
 

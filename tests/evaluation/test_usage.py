@@ -1,4 +1,4 @@
-"""Usage of several codebooks, computed by hand, and over processes one of which has no image."""
+"""Usage of several codebooks, computed by hand, and over processes of which one has no image."""
 
 import math
 
@@ -9,7 +9,7 @@ import torch.distributed as dist
 from openmagvit2.evaluation.usage import Book, count
 from openmagvit2.registry import METRICS
 
-# One image of three tokens with a digit of 4 and one of 2 codes.
+# One image of three tokens, each with a digit of 4 codes and one of 2.
 INDICES = torch.tensor([[[0, 1], [1, 1], [1, 1]]])
 ENTROPY = -(1 / 3 * math.log(1 / 3) + 2 / 3 * math.log(2 / 3))
 VALUES = dict(
@@ -30,7 +30,7 @@ def test_each_codebook_has_its_table():
     for part in (INDICES[:, :1], INDICES[:, 1:]):
         metric.process({}, [dict(indices=part, codebook_sizes=(4, 2))])
     assert metric.evaluate(1) == pytest.approx(VALUES)
-    # Samples of before: several codebooks of one size.
+    # Samples of version 1: several codebooks of one size.
     metric.process({}, [dict(indices=INDICES, codebook_size=4, num_codebooks=2)])
     values = metric.evaluate(1)
     assert (values['usage_0'], values['usage_1']) == (2 / 4, 1 / 4)
@@ -44,7 +44,7 @@ def test_an_index_beyond_its_codebook_is_named(digit):
 
 
 def test_a_process_without_an_image_has_the_values_of_all(monkeypatch):
-    """As if another process had counted: its sizes and its sums come from outside."""
+    """The sizes and sums of a simulated second process are included."""
     full, empty = (METRICS.build(dict(type='CodebookUsage')) for _ in range(2))
     full.process({}, [dict(indices=INDICES, codebook_sizes=(4, 2))])
 
@@ -64,7 +64,7 @@ def test_a_process_without_an_image_has_the_values_of_all(monkeypatch):
 
 
 def test_usage_of_a_codebook_too_large_for_a_table():
-    """The same numbers from the codes that occur, of 2^40, beside a small codebook."""
+    """A codebook of 2^40 codes, of which only those that occur are counted, and a small one."""
     metric = METRICS.build(dict(type='CodebookUsage'))
     far = 2**40 - 1
     for rows in ([[far, 0], [7, 1]], [[7, 1], [2**33, 1]]):

@@ -1,4 +1,4 @@
-"""Many trainings in separate processes, and Ctrl-C."""
+"""Several trainings in separate processes, and Ctrl-C."""
 
 import os
 import pickle
@@ -15,7 +15,7 @@ from studies import ablation, as_markdown, summarize
 
 
 class Pool(ThreadPoolExecutor):
-    """Threads in the place of processes; counts what is submitted and not done."""
+    """Threads instead of processes; counts submitted tasks that are not done."""
 
     waiting: list[int] = []
 
@@ -31,7 +31,7 @@ class Pool(ThreadPoolExecutor):
 
 @pytest.fixture
 def runs(monkeypatch):
-    """The names of the runs that begin; the one called 'stopped' meets Ctrl-C."""
+    """Return the names of the runs that begin; that called 'stopped' raises KeyboardInterrupt."""
     begun = []
 
     def run_one(path, seed, *settings):
@@ -53,7 +53,7 @@ def test_all_runs_are_made_a_few_at_a_time(runs, tmp_path, jobs):
     assert sorted((r['seed'], r['config']) for r in results) == [
         (seed, config) for seed in range(3) for config in 'ab'
     ]
-    # A process pool begins what is submitted even after a stop.
+    # A process pool starts submitted tasks even after a stop.
     assert max(Pool.waiting) == jobs
 
 

@@ -9,7 +9,7 @@ from benchmarks.machine import Machine
 
 
 def test_memory_of_a_head_by_hand():
-    """All logits: the table, its logarithms and their gradient; slices: a few of one size."""
+    """All logits: the table, its logarithms and their gradient; slices: a few of their size."""
     plain = ar_train.head_bytes(2**16, 64, 512, ar_train.plain_loss)
     own = ar_train.head_bytes(2**16, 64, 512, ar_train.own_loss)
     table = 512 * 2**16 * 4
@@ -18,7 +18,7 @@ def test_memory_of_a_head_by_hand():
 
 
 def test_single_head_of_the_paper_stays_below_a_gigabyte():
-    """256 tokens, batch 4, 2^18 codes; the table of logits alone has 1.07 GB."""
+    """With 256 tokens, batch 4 and 2^18 codes, the table of logits alone has 1.07 GB."""
     assert ar_train.head_bytes(2**18, 1024, 1024, ar_train.own_loss) < 1e9
     assert ar_train.head_bytes(2**18, 1024, 1024, ar_train.plain_loss) > 2e9
 

@@ -1,4 +1,4 @@
-"""The benchmark of growth measures each series and writes a picture."""
+"""The benchmark of growth measures each series and writes a figure."""
 
 import argparse
 

@@ -30,7 +30,7 @@ def test_figures(monkeypatch):
 def test_memory_that_came_and_went():
     with resident_peak() as memory:
         torch.ones(2**24).sum()
-    # The system counts in steps of some pages.
+    # The system counts in steps of several pages.
     assert 0.98 * 4 * 2**24 < memory['beyond'] < 6 * 2**24
     with resident_peak() as memory:
         pass

@@ -1,4 +1,4 @@
-"""The plain step that the benchmark of a training step runs beside ours does the same."""
+"""The plain step in the benchmark of a training step computes the same as ours."""
 
 import copy
 
@@ -33,7 +33,7 @@ def test_the_plain_step_has_the_same_losses(monkeypatch):
             logs.append(own.train_step(data, wrapper, iteration=10))
     for name in ('loss', 'reconstruction', 'entropy', 'commitment', 'adversarial'):
         assert logs[1][name].item() == pytest.approx(logs[0][name].item(), rel=1e-4), name
-    # The plain discriminator sees a reconstruction of the weights after the first step.
+    # The plain discriminator sees a reconstruction by the updated weights.
     assert logs[1]['disc_loss'].item() != logs[0]['disc_loss'].item()
     assert sizes == [(128, 8)] * 2
 

@@ -1,4 +1,4 @@
-"""The tools as a user runs them, in separate processes."""
+"""The tools in separate processes, as a user runs them."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What the demo computes, without a browser, and its page in a headless one if there is one."""
+"""The demo without a browser, and its page in a headless browser if there is one."""
 
 import math
 import re
@@ -73,7 +73,7 @@ def test_equal_tokens_have_equal_colours(tokens, digits, grid):
 
 @pytest.fixture(scope='module')
 def saved(tmp_path_factory):
-    """Weights of a tokenizer and of a generator on it."""
+    """Weights of a tokenizer and of a generator that uses it."""
     folder = tmp_path_factory.mktemp('models')
     torch.manual_seed(1)
     for name in ('lfq_32', 'ar_32'):
@@ -122,14 +122,14 @@ def test_settings_out_of_range(tool):
 
 
 def chromium() -> str:
-    """Return the path of a browser; skip the test where there is none."""
+    """Return the path of a browser; skip the test if there is none."""
     names = ('chromium', 'chromium-browser', 'google-chrome', 'chromium-headless-shell')
     program = next(filter(None, map(shutil.which, names)), None)
     return program or pytest.skip('needs a browser: apt install chromium')
 
 
 def upload(folder: Path) -> None:
-    """Write a picture, and half of its file."""
+    """Write an image, and a truncated copy of it."""
     pixels = np.linspace(0, 255, 64 * 64 * 3).reshape(64, 64, 3).astype(np.uint8)
     Image.fromarray(pixels).save(folder / 'photograph.png')
     content = (folder / 'photograph.png').read_bytes()
@@ -138,7 +138,7 @@ def upload(folder: Path) -> None:
 
 @pytest.mark.slow
 def test_page_in_a_browser(saved, tmp_path):
-    """Upload a picture, read the result; move a slider, look at the samples; two screenshots."""
+    """Upload an image, move a slider, check the results, and take two screenshots."""
     pytest.importorskip('gradio', reason='needs pip install "openmagvit2[demo]"')
     browsers = pytest.importorskip('playwright.sync_api', reason='needs pip install playwright')
     program = chromium()

@@ -1,4 +1,4 @@
-"""The imports of a tool before the package decide how its threads wait."""
+"""Imports of a tool before the package determine how its threads wait."""
 
 import ast
 import subprocess

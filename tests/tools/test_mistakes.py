@@ -1,5 +1,5 @@
-"""Users' mistakes give one sentence, bugs in users' parts keep their traceback, and a failing
-terminal loses nothing.
+"""Mistakes of users are reported in one sentence, bugs in their parts keep the traceback, and a
+failing terminal loses no result.
 """
 
 import errno

@@ -1,4 +1,4 @@
-"""Arguments that no tool can use give one sentence, before anything is written."""
+"""Invalid arguments are reported in one sentence, before anything is written."""
 
 from pathlib import Path
 
@@ -44,27 +44,33 @@ CONFIG = f'{ROOT}/configs/tiny/fsq_32.py fsq.pth'
 @pytest.mark.parametrize(
     ('line', 'told'),
     [
-        # A config that is none.
+        # Files that are not configs.
         ('sample empty.py ar.pth', 'empty.py has no model'),
         ('reconstruct empty.py fsq.pth images', 'empty.py has no model'),
         ('convert_checkpoint fsq.pth c.pth --config empty.py', 'empty.py has no model'),
         ('tokenize_dataset empty.py fsq.pth --out t', 'no train_dataloader.dataset to tokenize'),
         ('test empty.py fsq.pth', 'empty.py has no model'),
         ('sample link.py ar.pth', 'link.py does not exist.'),
-        # Values that are empty, as of a variable that is not set.
+        # Empty values, such as those of a variable that is not set.
         (f"sample {AR} --out-dir ''", '--out-dir: a value is empty'),
         (f"sample {AR} --npz ''", '--npz: a value is empty'),
         (f'tokenize_dataset {CONFIG} --out=', '--out: a value is empty'),
         (f"reconstruct {FSQ} '' --out-dir o", 'fsq.pth: a value is empty'),
         # Numbers.
-        (f'sample {AR} --device meta', 'the meta device computes nothing'),
-        (f'tokenize_dataset {CONFIG} --out t --num-workers -1', 'whole number from 0, got -1'),
+        (f'sample {AR} --device meta', 'a device without memory computes nothing'),
+        (
+            f'tokenize_dataset {CONFIG} --out t --num-workers -1',
+            'must be a non-negative integer, got -1',
+        ),
         (f'tokenize_dataset {CONFIG} --out t --num-workers 99999', 'more than this machine can'),
         (f'tokenize_dataset {CONFIG} --out t --crops random:²', 'N from 1 to 10000, got'),
         (f'tokenize_dataset {CONFIG} --out t --crops random:{10**12}', 'N from 1 to 10000, got'),
-        (f'test {CONFIG} --size ² --work-dir t', "number of pixels (the crops are square) or 'or"),
-        (f'test {CONFIG} --size {10**6} --work-dir t', 'makes images of 4000 GB; this machine'),
-        (f'reconstruct {FSQ} images --out-dir o --size {10**6}', 'makes images of 4000 GB'),
+        (
+            f'test {CONFIG} --size ² --work-dir t',
+            "a positive integer (the crops are square) or 'or",
+        ),
+        (f'test {CONFIG} --size {10**6} --work-dir t', 'gives images of 4000 GB; this machine'),
+        (f'reconstruct {FSQ} images --out-dir o --size {10**6}', 'gives images of 4000 GB'),
         (f'sample {AR}000000 --out-dir o', '1000000 images are too many for one grid'),
         (f'sample {AR} --npz o.npz --num-per-class {10**12}', 'samples are too many; sample at'),
         (
@@ -73,16 +79,16 @@ CONFIG = f'{ROOT}/configs/tiny/fsq_32.py fsq.pth'
         ),
         (f'sample {AR} --rejection keep=0.5 mean=x', '--rejection.mean must be a number'),
         ('evaluate_npz a b --features TimmFeatures --features-options model=5', 'must be a string'),
-        ('evaluate_npz a.npz images --out ./a.npz', './a.npz: this is a set that is read'),
+        ('evaluate_npz a.npz images --out ./a.npz', './a.npz: this is an input'),
         ('benchmark lfq --device nope', '--device nope cannot be used here'),
         ('plot a --smooth 0', "argument --smooth: '0' is not a positive integer"),
         ('benchmark lfq --threads -1', "argument --threads: '-1' is not a positive integer"),
         ('benchmark lfq --repeats 0', "argument --repeats: '0' is not a positive integer"),
-        # What is there twice, or would be read and written.
+        # Duplicates, and inputs that would be overwritten.
         (f'test {CONFIG} --metrics psnr,psnr --work-dir t', 'PSNR would be measured twice'),
         (f'test {CONFIG} --metrics usage,usage --work-dir t', 'CodebookUsage would be measured'),
-        (f'reconstruct {FSQ} images --out-dir images', '--out-dir images has images that are rea'),
-        # What is missing.
+        (f'reconstruct {FSQ} images --out-dir images', '--out-dir images has input images'),
+        # Missing files.
         (
             f'tokenize_dataset {CONFIG} --out t --split val --cfg-options val_dataloader=None',
             'has no val_dataloader.dataset to tokenize',

@@ -1,4 +1,4 @@
-"""The length of a quickstart: a budget, a plan that is kept, and estimates from measured times."""
+"""The length of a quickstart: a budget, a plan, and estimates from measured times."""
 
 import re
 
@@ -15,7 +15,7 @@ from quickstart_lib.plan import (
     read_plan,
 )
 
-# 400 + 200 seconds of training, and what is no training at half the rate of the README's machine.
+# 400 + 200 seconds of training, and everything else at half the speed of the README's machine.
 PLAN = Plan(None, 25.0, dict(tokenizer=Stage(4000, 0.1), generator=Stage(1000, 0.2)))
 
 
@@ -54,7 +54,7 @@ def test_an_estimate_expects_later_stages_to_be_as_late():
     on_time = pace.estimate('tokenizer', 4000, 0.1)
     assert on_time == pytest.approx(PLAN.total_minutes, rel=1e-3)
     assert pace.estimate('tokenizer', 4000, 0.3) == pytest.approx(3 * on_time, rel=1e-3)
-    # Nothing of the tokenizer is left once the generator runs.
+    # No time of the tokenizer is left once the generator runs.
     assert pace.estimate('generator', 500, 0.2) == pytest.approx(
         (100 + 2 * OTHER_SECONDS) / 60, rel=1e-3
     )

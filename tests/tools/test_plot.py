@@ -1,4 +1,4 @@
-"""Curves of trainings from their logs."""
+"""Training curves from logs."""
 
 import json
 import warnings

@@ -1,4 +1,4 @@
-"""Estimates and pictures during a training do not change it."""
+"""Estimates and pictures during training do not change it."""
 
 from pathlib import Path
 

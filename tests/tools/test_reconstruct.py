@@ -1,4 +1,4 @@
-"""tools/reconstruct.py as a command: exit codes, file names, and what it leaves behind."""
+"""tools/reconstruct.py as a command: exit codes, file names and outputs."""
 
 from pathlib import Path
 
@@ -40,7 +40,7 @@ def test_a_broken_file_does_not_stop_the_rest(run, tmp_path):
     lines = [line for line in errors.splitlines() if line.startswith('error: ')]
     assert len(lines) == 2 and 'b.jpg cannot be read: no image format' in lines[0]
     assert lines[1] == 'error: 1 of 3 images cannot be read'
-    # The numbers are those of the inputs; the folder is one that evaluate_npz reads.
+    # The numbers are those of the inputs; evaluate_npz can read the folder.
     files = sorted((tmp_path / 'out').glob('0*.png'))
     assert [path.name for path in files] == ['00000_a.png', '00002_c [1].png']
     tokenizer = Tokenizer.from_config('tiny/lfq_32', tmp_path / 'model.pth')
@@ -72,7 +72,7 @@ def test_reconstructions_are_not_mixed(run, tmp_path):
     photograph(tmp_path / 'photos' / 'a.png')
     assert run(tmp_path / 'photos')[0] == 0
     code, out, _ = run(tmp_path / 'photos')
-    assert code == 0 and 'has reconstructions of the same tokenizer; those of these' in out
+    assert code == 0 and 'has reconstructions of the same tokenizer; those with the number' in out
     before = (tmp_path / 'out' / '00000_a.png').read_bytes()
     torch.manual_seed(1)
     other = dict(state_dict=init_model('tiny/lfq_32').state_dict())
@@ -120,7 +120,7 @@ def test_a_size_is_cut_out_of_the_middle(run, tmp_path):
 def test_a_tokenizer_of_one_size_gets_it(run, tmp_path):
     photograph(tmp_path / 'photos' / 'a.png')
     code, out, _ = run(tmp_path / 'photos')
-    assert code == 0 and 'takes 32x32 only: images are resized to cover that' in out
+    assert code == 0 and 'accepts only 32x32: images are resized to cover that' in out
     assert size_of(tmp_path / 'out' / '00000_a.png') == (32, 32)
     code, _, errors = run(tmp_path / 'photos', '--size', '16')
     assert code == 2 and 'The image is 16x16' in errors and '32x32 only' in errors

@@ -1,4 +1,4 @@
-"""Mistakes in calls of tools/sample.py give one line, before anything is written."""
+"""Mistakes in calls of tools/sample.py are reported in one line, before anything is written."""
 
 from pathlib import Path
 
@@ -33,17 +33,17 @@ NAMES = ['tabby, tabby cat', 'Bag', 'T-shirt', '7']
 def test_classes_by_name():
     parse = parse_labels
     assert parse('T-shirt, Bag,0', 4, NAMES) == [2, 1, 0]
-    # Alone, a name may hold commas; a number is a number, whatever the classes are called.
+    # A single name may contain commas; a number is never read as a name.
     assert parse('tabby, tabby cat', 4, NAMES) == [0] and parse('3', 4, NAMES) == [3]
     for text, message in (
-        ('Bags', r"or by name; no class is called 'Bags', near: Bag\.$"),
-        ('bag', 'near: Bag'),
+        ('Bags', r"or by name; no class is called 'Bags', similar: Bag\.$"),
+        ('bag', 'similar: Bag'),
         ('1,zebra', r"no class is called 'zebra'\.$"),
         ('7', 'classes go from 0 to 3'),
     ):
         with pytest.raises(ValueError, match=message):
             parse(text, 4, NAMES)
-    with pytest.raises(ValueError, match='this checkpoint keeps no names of classes'):
+    with pytest.raises(ValueError, match='this checkpoint has no names of classes'):
         parse('Bag', 4)
 
 
@@ -66,7 +66,7 @@ def test_the_classes_are_printed(tool, checkpoint, tmp_path):
 
 
 def test_a_checkpoint_with_other_settings_is_reported(checkpoint, tmp_path, monkeypatch):
-    # Of another size the weights are the same.
+    # The weights are the same for another size.
     trained = load_config(config_path('tiny/ar_32'), {'model.image_size': 16}).pretty_text
     trained = trained.replace('seed=0', 'seed=1').replace('dropout=0.0', 'dropout=0.5', 1)
     content = torch.load(checkpoint, weights_only=True) | dict(meta=dict(cfg=trained))
@@ -117,7 +117,7 @@ def test_many_classes_are_one_short_line():
         (['--labels', ''], '--labels: a value is empty'),
         (['--labels=-2'], 'write classes as'),
         (['--labels=-1,10'], 'class 10 occurs more than once'),
-        (['--labels', 'Bag'], 'this checkpoint keeps no names of classes'),
+        (['--labels', 'Bag'], 'this checkpoint has no names of classes'),
         (['--guidance', '1e30'], 'guidance must be at least 0 and at most 1000000'),
         (['--labels', '0-99999999999'], 'classes go from 0 to 9'),
         (['--labels', '1,1'], 'class 1 occurs more than once'),

@@ -1,4 +1,4 @@
-"""The memory of a training step, as the studies log it."""
+"""The memory of a training step that the studies log."""
 
 from types import SimpleNamespace
 
@@ -16,7 +16,7 @@ def test_the_second_iteration_is_measured():
     weight = torch.ones(1000)
     for size in (5000, 1000, 9000):
         hook.before_train_iter(runner, 0)
-        # Two results live at once.
+        # Two results exist at the same time.
         first = weight[0] * torch.ones(size)
         del first
         hook.after_train_iter(runner, 0)

@@ -1,4 +1,4 @@
-"""Grids and log lines of a short training."""
+"""Image grids and logs of a short training."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,7 +24,7 @@ OPTIONS = {'train_cfg.max_iters': 3, 'train_cfg.val_interval': 2, 'global_batch_
 
 
 def cells(path: Path, size: int = 32, gap: int = 2) -> np.ndarray:
-    """Rows and columns of a grid's images, (rows, columns, size, size, 3)."""
+    """Split a grid into its images (rows, columns, size, size, 3)."""
     grid = np.array(Image.open(path))
     step = size + gap
     rows, columns = ((n + gap) // step for n in grid.shape[:2])
@@ -47,7 +47,7 @@ def test_reconstructions_and_log(tmp_path):
     dataset = DATASETS.build(config.val_dataloader.dataset)
     images = [dataset[i]['image'].permute(1, 2, 0).numpy() for i in range(8)]
     assert np.array_equal(originals, images)
-    # The grid shows the averaged weights, which the checkpoint keeps and the front door loads.
+    # The grid shows the averaged weights, which the checkpoint contains and the API loads.
     tokenizer = Tokenizer.from_config(tmp_path / 'lfq_32.py', tmp_path / 'iter_3.pth')
     again = tokenizer.decode(tokenizer.encode(images))
     assert np.abs(reconstructions.astype(int) - again).max() <= 1
@@ -121,7 +121,7 @@ def test_settings_that_do_not_fit_are_refused_before_the_training():
 
 @pytest.mark.slow
 def test_one_line_of_the_config_names_who_watches(tmp_path):
-    """TensorBoard and the local files get losses, metrics, usage and grids."""
+    """TensorBoard and local files receive losses, metrics, usage and grids."""
     accumulator = pytest.importorskip(
         'tensorboard.backend.event_processing.event_accumulator',
         reason='needs pip install tensorboard',

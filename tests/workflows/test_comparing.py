@@ -1,4 +1,4 @@
-"""Generated images compared with a reference, while they are sampled and from a file of the same
+"""Comparison of generated images with a reference, as they are sampled and from a file of the same
 samples.
 """
 
@@ -11,7 +11,7 @@ from openmagvit2.checkpoint import write_checkpoint
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.features import TimmFeatures
 from openmagvit2.evaluation.sample_set import SampleSet
-from openmagvit2.workflows.compare import compare_sets
+from openmagvit2.workflows.compare import Generated, compare_sets
 from openmagvit2.workflows.sample import sample_npz
 
 
@@ -44,14 +44,8 @@ def test_samples_on_the_fly_are_those_of_the_file(checkpoint, tmp_path):
         batch_size=7,
     )
     from_file = compare_sets(tmp_path / 'samples.npz', tmp_path / 'reference.npz', **settings)
-    live = compare_sets(
-        checkpoint,
-        tmp_path / 'reference.npz',
-        config='tiny/ar_32',
-        num_per_class=2,
-        seed=3,
-        **settings,
-    )
+    generated = Generated('tiny/ar_32', checkpoint, num_per_class=2, seed=3)
+    live = compare_sets(generated, tmp_path / 'reference.npz', **settings)
     assert live.values == pytest.approx(from_file.values, rel=1e-2)
     assert live.values['fd_efficientnet_lite0'] > 0
     assert live.samples['sampling'] == dict(guidance=2.0)
@@ -61,8 +55,8 @@ def test_samples_on_the_fly_are_those_of_the_file(checkpoint, tmp_path):
 
 
 def test_mistakes(checkpoint, tmp_path):
-    with pytest.raises(ValueError, match='must be at least 1'):
-        compare_sets(checkpoint, tmp_path, num_per_class=0)
+    with pytest.raises(UserError, match='--num-per-class must be at least 1, got 0'):
+        Generated('tiny/ar_32', checkpoint, num_per_class=0)
     with pytest.raises(ValueError, match='holds no images'):
         (tmp_path / 'empty').mkdir()
         compare_sets(checkpoint, tmp_path / 'empty')
@@ -76,5 +70,5 @@ def test_bugs_in_a_users_network_are_not_reported_as_wrong_options(tmp_path):
     files = (tmp_path / 'a.npz', tmp_path / 'b.npz')
     with pytest.raises(TypeError, match='has no len'):
         compare_sets(*files, features=dict(type=Broken))
-    with pytest.raises(UserError, match='^--features-options: Broken takes no `weight`'):
+    with pytest.raises(UserError, match='^--features-options: Broken has no argument `weight`'):
         compare_sets(*files, features=dict(type=Broken, weight='x'))

@@ -1,4 +1,4 @@
-"""Converting several files: joining, splitting again, and supplying a tokenizer."""
+"""Conversion of several files: joining, splitting, and adding a tokenizer."""
 
 import pytest
 import torch
@@ -28,7 +28,7 @@ def filled(config) -> dict[str, torch.Tensor]:
 
 @pytest.fixture
 def files(tmp_path):
-    """VAR's two official files, each a bare state dict, and our checkpoint of both."""
+    """VAR's two official files, each a bare state dict, and our checkpoint with both."""
     ours = filled('tiny/var_32')
     official = to_official(dict(state_dict=ours), init_model('tiny/var_32'))[0]['state_dict']
     parts = ('encoder.', 'decoder.', 'quantize.', 'quant_conv.', 'post_quant_conv.')
@@ -127,7 +127,7 @@ def test_a_tokenizer_is_put_in_where_there_is_none(files, capsys, tokenizer):
     }
     write_checkpoint(dict(state_dict=own), folder / 'ours.pth')
     convert([folder / 'var.pth'], folder / 'out.pth', 'tiny/var_32', tokenizer=folder / tokenizer)
-    assert 'holds no tokenizer: the raw weights of' in capsys.readouterr().out
+    assert 'contains no tokenizer: the raw weights of' in capsys.readouterr().out
     state = read_checkpoint(folder / 'out.pth')['state_dict']
     assert state.keys() == ours.keys() and all(state[name].equal(ours[name]) for name in ours)
     convert(

@@ -17,10 +17,10 @@ from openmagvit2.evaluation.features import TimmFeatures
 from openmagvit2.evaluation.metrics import SampleInceptionScore
 from openmagvit2.models.generators import AutoregressiveGenerator
 from openmagvit2.registry import FEATURES, METRICS, MODELS
-from openmagvit2.workflows.compare import compare_sets
+from openmagvit2.workflows.compare import Generated, compare_sets
 from openmagvit2.workflows.test import test as measure
 
-# 16 tokens an image.
+# 16 tokens per image.
 SMALL = "_base_ = ['{base}']\nmodel = dict(image_size=16)\n"
 
 
@@ -41,8 +41,8 @@ def files(tmp_path):
 
 @MODELS.register_module()
 class DoubleGenerator(AutoregressiveGenerator):
-    """A generator and its tokenizer in float64: a draw or a pixel close to a border falls on the
-    same side in every batch and at every number of threads.
+    """A generator and its tokenizer in float64, whose draws and pixels do not depend on the batch
+    or the number of threads through rounding.
     """
 
     def __init__(self, **parts):
@@ -52,7 +52,7 @@ class DoubleGenerator(AutoregressiveGenerator):
 
 @FEATURES.register_module()
 class DoubleFeatures(TimmFeatures):
-    """A network in float64: its rounding does not tell how images were split into batches."""
+    """A network in float64, whose features do not depend on the batch through rounding."""
 
     def load_weights(self) -> None:
         super().load_weights()
@@ -71,7 +71,7 @@ def configured(folder, generator='AutoregressiveGenerator'):
         dict(type='SamplePrecisionRecall', features=network, reference=reference),
     ]
     loop = dict(type='GenerationLoop', num_per_class=2, batch_size=7, seed=3)
-    # Never built: the test needs no data set.
+    # It is never built, because the test uses no data set.
     images = dict(type='ImageNet', data_root='nowhere', split='val')
     loader = dict(batch_size=1, dataset=images, sampler=dict(type='DefaultSampler'))
     options = dict(test_evaluator=parts, test_cfg=loop, test_dataloader=loader)
@@ -81,15 +81,9 @@ def configured(folder, generator='AutoregressiveGenerator'):
 
 def test_columns(files, capfd):
     values = measure(configured(files), str(files / 'model.pth'), str(files / 'work'))
-    expected = compare_sets(
-        files / 'model.pth',
-        files / 'reference.npz',
-        features=features(files),
-        batch_size=7,
-        config=files / 'ar_16.py',
-        num_per_class=2,
-        seed=3,
-    ).values
+    sampled = Generated(files / 'ar_16.py', files / 'model.pth', num_per_class=2, seed=3)
+    settings = dict(features=features(files), batch_size=7)
+    expected = compare_sets(sampled, files / 'reference.npz', **settings).values
     assert values == pytest.approx(expected, rel=1e-6) and len(values) == 5
     assert '20 samples in 1 process(es): the first batch took' in capfd.readouterr().out
     record = json.loads((files / 'work' / 'metrics.json').read_text())
@@ -108,16 +102,15 @@ def test_rejection_and_drawn_labels_measure_the_same_in_both_tools(files):
     config.test_cfg = dict(type='GenerationLoop', num_per_class=1, labels='random', seed=3)
     config.eval_rejection = rejection
     values = measure(config, str(files / 'model.pth'), str(files / 'work'))
-    expected = compare_sets(
+    sampled = Generated(
+        files / 'ar_16.py',
         files / 'model.pth',
-        reference,
-        features=network,
-        config=files / 'ar_16.py',
         num_per_class=1,
         seed=3,
         drawn=True,
         rejection=rejection,
     )
+    expected = compare_sets(sampled, reference, features=network)
     assert values['fd_pixel_classifier'] == pytest.approx(
         expected.values['fd_pixel_classifier'], rel=1e-6
     )
@@ -146,7 +139,7 @@ def test_two_processes_share_the_samples(files):
 
 
 def test_inception_score_of_splits_in_any_order(files):
-    """Against the definition, per split; batches cross the border of two splits."""
+    """Compare with the definition per split; batches contain samples of two splits."""
     metric = SampleInceptionScore(features=features(files), split_size=4)
     logits = torch.randn(6, 5, generator=torch.Generator().manual_seed(0))
     metric.outputs = lambda sample: dict(logits=logits[sample['places']])
@@ -181,7 +174,7 @@ def test_mistakes(files):
     config, checkpoint = load_config(files / 'ar_16.py'), str(files / 'model.pth')
     with pytest.raises(UserError, match='Some of the metrics measure samples and others a data'):
         measure(config, checkpoint, str(files / 'work'), metrics=['nll', 'fid'])
-    with pytest.raises(UserError, match='--size goes with metrics of a data set'):
+    with pytest.raises(UserError, match='--size is for metrics of a data set'):
         measure(configured(files), checkpoint, str(files / 'work'), size=64)
     config = configured(files)
     config.test_evaluator[0].reference = None

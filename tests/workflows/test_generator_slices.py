@@ -1,4 +1,4 @@
-"""From tokenizers with several digits, or one axis, to samples: training, tokens, generator."""
+"""Training, tokens, generator and samples with tokenizers of several digits or one axis."""
 
 import math
 from pathlib import Path
@@ -61,18 +61,18 @@ def test_a_tokenizer_its_tokens_and_a_generator(name, tmp_path):
         'default_hooks.logger.interval': 1,
     }
     if load_config(TINY / f'{name}.py').model.get('soft_targets'):
-        # A token cache keeps no distributions.
+        # A token cache does not store distributions.
         options['model.soft_targets'] = None
     config = load_config(TINY / f'{name}.py', options)
     train(config, str(tmp_path / 'generator'))
     losses = list(read_curves(tmp_path / 'generator')['loss'].values())
-    # A fresh head is uniform; twenty steps learn at least which codes there are.
+    # A new head is uniform; twenty steps learn at least which codes occur.
     assert losses[0] == pytest.approx(math.log(math.prod(sizes)), abs=0.1 * len(sizes))
     assert losses[-1] < losses[0] - 0.3
     generator = Generator.from_config(config, tmp_path / 'generator' / 'iter_20.pth')
     guided = {} if generator.model.conditioner.null(1) is None else dict(guidance=2.0)
     assert generator.sample([0, 1, 2], **guided).shape == (3, 32, 32, 3)
-    # Evaluation: nats of the generator, and how many codes of each codebook occur.
+    # Evaluation: nats of the generator, and usage of each codebook.
     measured = run_test(config, str(tmp_path / 'generator' / 'iter_20.pth'))
     assert 0 < measured['nll'] < losses[0] * math.prod(shape[:-1] if len(sizes) > 2 else shape)
     usage = run_test(load_config(TINY / f'{tokenizer}.py'), weights)

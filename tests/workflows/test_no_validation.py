@@ -23,7 +23,7 @@ def test_a_training_without_images_or_metrics_to_validate_with(tmp_path, absent)
     runner = train(load_config(CONFIG, options), str(tmp_path))
     assert runner.iter == 2 and runner.val_loop is None
     assert (tmp_path / 'iter_2.pth').is_file() and not (tmp_path / 'metrics.json').exists()
-    # The merged config of the folder is as good as the first one.
+    # The merged config of the folder works like the original.
     again = load_config(tmp_path / 'ar_32.py')
     with pytest.raises(UserError, match='has nothing to test: give test_dataloader'):
         run_test(again, str(tmp_path / 'iter_2.pth'), str(tmp_path / 'test'))

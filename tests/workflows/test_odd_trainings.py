@@ -1,4 +1,4 @@
-"""Trainings that end before they begin, and schedules that cannot be followed."""
+"""Trainings that fail before they begin, and invalid schedules."""
 
 from pathlib import Path
 
@@ -53,11 +53,20 @@ def test_values_that_no_iteration_has_are_named_in_the_log(tmp_path, monkeypatch
 @pytest.mark.parametrize(
     ('scheduler', 'message'),
     [
-        (dict(type='LinearLR', begin=2), 'LinearLR cannot be used so: .*end should be larger'),
-        (dict(type='StepLR', step_size=0), 'StepLR cannot be used so: .*modulo by zero'),
-        (dict(type='StepLR', step_size=None), "StepLR cannot be used so: .*'NoneType'; correct"),
-        (dict(type='WarmupDecayLR', last_step='x'), 'WarmupDecayLR cannot be used so: Asserti'),
-        (dict(type='MultiStepLR', milestones=3), 'MultiStepLR cannot be used so: .*int'),
+        (
+            dict(type='LinearLR', begin=2),
+            'LinearLR fails with these settings: .*end should be larger',
+        ),
+        (dict(type='StepLR', step_size=0), 'StepLR fails with these settings: .*modulo by zero'),
+        (
+            dict(type='StepLR', step_size=None),
+            "StepLR fails with these settings: .*'NoneType'; correct",
+        ),
+        (
+            dict(type='WarmupDecayLR', last_step='x'),
+            'WarmupDecayLR fails with these settings: Asserti',
+        ),
+        (dict(type='MultiStepLR', milestones=3), 'MultiStepLR fails with these settings: .*int'),
     ],
 )
 def test_schedules_of_mmengine_that_cannot_be_followed(tmp_path, scheduler, message):
@@ -81,12 +90,12 @@ def test_schedules_of_mmengine_that_cannot_be_followed(tmp_path, scheduler, mess
 def test_logs_of_mmengine_that_cannot_be_written(tmp_path, settings):
     log = dict(type='LogProcessor', by_epoch=False, **settings)
     config = load_config(CONFIG, options(log_processor=log))
-    with pytest.raises(UserError, match='^log_processor: LogProcessor cannot be used so: '):
+    with pytest.raises(UserError, match='^log_processor: LogProcessor fails with these settings: '):
         train(config, str(tmp_path))
 
 
 @pytest.mark.parametrize(
-    ('given', 'told'),
+    ('given', 'message'),
     [
         ({'optim_wrapper.type': 'AmpOptimWrapper'}, r'optim_wrapper\.type=.* is not used here'),
         ({ROLE: dict(no_decay='embed')}, "no_decay must be a list .* got 'embed'"),
@@ -100,19 +109,19 @@ def test_logs_of_mmengine_that_cannot_be_written(tmp_path, settings):
         ),
         (
             {'custom_hooks': [dict(type='EarlyStoppingHook', monitor='x')]},
-            '^custom_hooks: EarlyStoppingHook cannot be used so: Cannot infer the rule for x',
+            '^custom_hooks: EarlyStoppingHook fails with these settings: Cannot infer the rule',
         ),
     ],
 )
-def test_settings_that_are_of_no_use(tmp_path, given, told):
-    with pytest.raises(UserError, match=told):
+def test_settings_that_are_of_no_use(tmp_path, given, message):
+    with pytest.raises(UserError, match=message):
         train(load_config(CONFIG, options() | given), str(tmp_path))
 
 
 def test_settings_that_mmengine_has_and_a_training_can_follow(tmp_path):
     given = options(param_scheduler={}) | {'randomness.diff_rank_seed': True}
     runner = train(load_config(CONFIG, given | dict(seed=3)), str(tmp_path))
-    # The order is a function of the seed, the same on all processes.
+    # The order depends only on the seed, and is the same in all processes.
     assert runner.iter == 2 and runner.train_dataloader.sampler.seed == 3
 
 
@@ -121,7 +130,7 @@ def test_bugs_of_other_schedulers_keep_their_traceback(tmp_path, monkeypatch):
         def _get_value(self):
             raise ValueError('a bug')
 
-    # The name goes when the test ends.
+    # The name is removed after the test.
     monkeypatch.setitem(PARAM_SCHEDULERS.module_dict, 'Broken', Broken)
     scheduler = dict(type='Broken', by_epoch=False)
     config = load_config(CONFIG, options(param_scheduler=[scheduler]))
@@ -131,7 +140,7 @@ def test_bugs_of_other_schedulers_keep_their_traceback(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ('given', 'told'),
+    ('given', 'message'),
     [
         ({'train_dataloader.sampler': None}, 'sampler: SequentialSampler cannot resume at'),
         ({'train_dataloader.sampler': []}, 'sampler: list cannot resume at a sample; set dict'),
@@ -142,13 +151,13 @@ def test_bugs_of_other_schedulers_keep_their_traceback(tmp_path, monkeypatch):
         ),
         (
             {'train_dataloader.dataset.pipeline.0.size': 10**6},
-            'Pad: size=10{6} makes images of 4',
+            'Pad: size=10{6} gives images of 4',
         ),
         ({'optim_wrapper': dict(_delete_=True, type='AutocastOptimWrapper')}, 'has neither const'),
     ],
 )
-def test_what_no_training_can_use(tmp_path, given, told):
-    with pytest.raises(UserError, match=told):
+def test_what_no_training_can_use(tmp_path, given, message):
+    with pytest.raises(UserError, match=message):
         train(load_config(CONFIG, options() | given), str(tmp_path))
 
 
@@ -157,6 +166,6 @@ def test_a_memory_that_is_full(tmp_path):
         def before_train_iter(self, runner, batch_idx, data_batch=None):
             torch.empty(10**15)
 
-    told = r'^The memory is full \(.*\); take a smaller global_batch_size'
-    with pytest.raises(UserError, match=told):
+    message = r'^The memory is full \(.*\); use a smaller global_batch_size'
+    with pytest.raises(UserError, match=message):
         train(load_config(CONFIG, options()), str(tmp_path), hooks=[Large()])

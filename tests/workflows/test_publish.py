@@ -1,4 +1,4 @@
-"""A work directory becomes a model folder, and our checkpoints change their format."""
+"""Publishing of a work directory, and conversion of our checkpoints to the other format."""
 
 import json
 import shutil
@@ -47,10 +47,10 @@ def test_averages_and_raw_weights(work, tmp_path):
     name = 'encoder.conv_in.weight'
     assert averaged.model.state_dict()[name].equal(2 * raw.model.state_dict()[name])
     assert averaged.model.dataset_meta == dict(classes=['a'])
-    # Whoever may read the card may read the weights.
+    # The weights have the same permissions as the model card.
     modes = {path.stat().st_mode for path in (tmp_path / 'model').iterdir()}
     assert len(modes) == 1
-    # The measurement is of the averages alone.
+    # Only the averaged weights were measured.
     assert '| PSNR | 20.5 |' in (tmp_path / 'model' / 'README.md').read_text()
     assert 'PSNR' not in (tmp_path / 'raw' / 'README.md').read_text()
     assert json.loads((tmp_path / 'model' / 'config.json').read_text())['name'] == 'tiny/lfq_32'
@@ -71,7 +71,7 @@ def test_folders_that_are_no_training(work, tmp_path):
         publish(tmp_path, tmp_path / 'model')
     for content in (b'{"metrics": ', b'[]', b'\xff\xd8'):
         (work / 'metrics.json').write_bytes(content)
-        with pytest.raises(UserError, match='metrics.json cannot be read .*; remove it, or write'):
+        with pytest.raises(UserError, match='metrics.json cannot be read .*; remove it, or run'):
             publish(work, tmp_path / 'model')
     (work / 'metrics.json').unlink()
     (work / 'iter_3.pth').unlink()

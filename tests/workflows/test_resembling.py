@@ -1,4 +1,4 @@
-"""Which published file one resembles that does not fit the config."""
+"""Advice about the published file that a file resembles if it does not fit the config."""
 
 import re
 
@@ -21,7 +21,7 @@ TINY = 'tiny/lfq_32_official'
 
 
 def official(config: str) -> dict[str, torch.Tensor]:
-    """The tensors of an official file, without values; averages too where it may have them."""
+    """Return the tensors of an official file without values, with averages if it may have them."""
     model = init_model(config, device='meta')
     own = model.state_dict()
     names = [official_names(model)]
@@ -43,7 +43,7 @@ def test_a_damaged_file_with_networks_of_losses():
     state |= {f'loss.perceptual_loss.{i}': torch.zeros(1) for i in range(33)}
     state['encoder.conv_in.weight'] = torch.zeros(3)
     del state['decoder.conv_in.weight']
-    text = 'It looks like imagenet_128_L.ckpt: give configs/lfq_128.py, or fetch the file again'
+    text = 'It looks like imagenet_128_L.ckpt: give configs/lfq_128.py, or download the file again'
     assert advice(OpenMagvit2(), state).startswith(text)
 
 
@@ -57,7 +57,7 @@ def test_damaged_tensors(converter, monkeypatch):
     for value in (None, torch.zeros(()), torch.zeros(3), 'text'):
         damaged = dict.fromkeys(list(state['state_dict'])[::5], value)
         text = advice(converter, state['state_dict'] | damaged)
-        assert text.startswith(f'It looks like a file: give configs/{config}.py, or fetch')
+        assert text.startswith(f'It looks like a file: give configs/{config}.py, or download')
 
 
 def test_a_network_of_another_size_resembles_none(tmp_path):
@@ -68,7 +68,7 @@ def test_a_network_of_another_size_resembles_none(tmp_path):
 
 
 def test_the_tool_names_the_config(tmp_path):
-    """A discriminator of the published size is all that is there."""
+    """A file with only a discriminator of the published size."""
     state = {name: torch.empty(x.shape) for name, x in official('lfq_128').items()}
     torch.save(dict(state_dict={k: x for k, x in state.items() if 'disc' in k}), tmp_path / 'a.pt')
     with pytest.raises(UserError, match='a.pt: The file does .* like .* give configs/.*lfq_128.py'):

@@ -16,7 +16,7 @@ from openmagvit2.workflows.sample import sample_npz
 
 def make() -> Generator:
     torch.manual_seed(0)
-    # 16 tokens an image.
+    # 16 tokens per image.
     options = {'model.conditioner.num_classes': 3, 'model.image_size': 16}
     model = init_model('tiny/ar_32', cfg_options=options)
     for classifier in model.head.classifiers:
@@ -112,7 +112,7 @@ def _two(rank: int, folder: str) -> None:
     best = Rejection(0.25, PixelClassifier())
     kept = Path(folder) / 'two_kept.npz'
     sample_npz(generator, kept, [2, 0, 1], 2, seed=5, batch_size=3, rejection=best)
-    # Parts of other settings: each process gets the error, and none waits for another.
+    # Parts of other settings: every process raises the error, and none waits for another.
     if rank == 0:
         (Path(folder) / 'y.npz.parts').mkdir()
         (Path(folder) / 'y.npz.parts' / 'settings.json').write_text('{"seed": 1}')
@@ -147,7 +147,7 @@ def test_rejection_keeps_the_best_of_more_numbers(generator, tmp_path):
         drawn = generator.sample([label] * 8, 5, range(8))
         scores = best.scores(torch.from_numpy(drawn).movedim(-1, 1), label)
         assert np.abs(drawn[scores.topk(2)[1].sort()[0]].astype(int) - kept).max() <= 1
-    # Parts of another acceptance rate are others.
+    # Parts of another acceptance rate are not reused.
     (tmp_path / 'y.npz.parts').mkdir()
     (tmp_path / 'y.npz.parts' / 'settings.json').write_text('{"seed": 5}')
     with pytest.raises(ValueError, match='parts of other settings .*rejection'):

@@ -1,4 +1,4 @@
-"""Token caches to LlamaGen's and RAR's files and back."""
+"""Conversion of token caches to LlamaGen's and RAR's files and back."""
 
 import json
 import runpy
@@ -45,9 +45,11 @@ def make(folder: Path, grid: list[int], codebook_size, dtype: str) -> np.ndarray
 
 @pytest.mark.parametrize('name', ['llamagen', 'rar/pretokenized.jsonl', 'codes/0.npy'])
 def test_a_missing_source_is_reported_as_missing(tmp_path, name):
-    with pytest.raises(UserError, match=f'^There is no {tmp_path / name}: give a folder of npy'):
+    with pytest.raises(UserError, match=f'^{tmp_path / name} does not exist; give a folder of npy'):
         import_tokens(tmp_path / name, tmp_path / 'out')
-    with pytest.raises(UserError, match=f'^TokenCache: there is no folder {tmp_path / name};'):
+    with pytest.raises(
+        UserError, match=f'^TokenCache: the folder {tmp_path / name} does not exist;'
+    ):
         export_tokens(tmp_path / name, tmp_path / 'out', 'npy')
     assert not (tmp_path / 'out').exists()
 
@@ -86,7 +88,7 @@ def tokenizer(tmp_path_factory):
 
 
 def foreign(folder: Path, top: int = 256) -> Path:
-    """Write LlamaGen's files of three images, as another program would: without a header."""
+    """Write LlamaGen's files of three images without a header, like another program."""
     for kind in ('codes', 'labels'):
         (folder / f'imagenet32_{kind}').mkdir(parents=True)
     for i in range(3):
@@ -104,7 +106,7 @@ def test_names_stay_in_the_folder(tmp_path):
 
 def test_files_of_other_programs(tmp_path, tokenizer):
     source = foreign(tmp_path / 'codes')
-    with pytest.raises(ValueError, match='has no header.json beside it; name the tokenizer'):
+    with pytest.raises(ValueError, match='has no header.json next to it; give the tokenizer'):
         import_tokens(source, tmp_path / 'cache')
     header = import_tokens(source, tmp_path / 'cache', *tokenizer, size=32)
     assert (header['num_images'], header['num_views'], header['grid']) == (3, 2, [8, 8])
@@ -122,55 +124,55 @@ def test_a_header_makes_other_options_an_error(tmp_path, tokenizer, name, monkey
     make(tmp_path / 'cache', [4, 4], 300, 'uint16')
     export_tokens(tmp_path / 'cache', tmp_path / 'out', 'jsonl')
     value = dict(config=tokenizer[0], checkpoint=tokenizer[1], size=32, views=2)[name]
-    with pytest.raises(UserError, match=rf'out/header\.json says of what .*; leave out --{name}'):
+    with pytest.raises(UserError, match=rf'out/header\.json records .*; leave out --{name}'):
         import_tokens(tmp_path / 'out', tmp_path / 'again', **{name: value})
     assert not (tmp_path / 'again').exists()
     words = [str(tmp_path / 'cache'), str(tmp_path / 'x'), '--to', 'npy', f'--{name}', '1']
     monkeypatch.setattr(sys, 'argv', ['convert_tokens.py', *words])
     main = runpy.run_path(str(CONFIG.parents[2] / 'tools' / 'convert_tokens.py'))['main']
     assert main() == 2
-    assert f'--{name} goes with making a cache' in capsys.readouterr().err
+    assert f'--{name} is for making a cache' in capsys.readouterr().err
 
 
 def test_mistakes(tmp_path, tokenizer):
-    with pytest.raises(ValueError, match='Image 0 has tokens outside of 0 to 255'):
+    with pytest.raises(ValueError, match='Image 0 has tokens outside 0 to 255'):
         import_tokens(foreign(tmp_path / 'a', 9999), tmp_path / 'cache', *tokenizer, size=32)
-    with pytest.raises(ValueError, match='has .2, 64. .views, tokens., the header says .2, 16.'):
+    with pytest.raises(ValueError, match='has .2, 64. .views, tokens., but the header'):
         import_tokens(tmp_path / 'a', tmp_path / 'cache', *tokenizer, size=16)
-    with pytest.raises(ValueError, match='is no folder with one <name>_codes'):
+    with pytest.raises(ValueError, match='must contain one folder <name>_codes'):
         import_tokens(tmp_path, tmp_path / 'cache', *tokenizer, size=32)
     for text, reason in (
         ('{"tokens": [1]}', 'line 1 is not {"class_id"'),
-        ('{"class_id": 1, "tokens": [0.5]}', 'line 1: class and tokens are no whole numbers'),
-        ('{"class_id": 1, "tokens": [1, 1, 1, 1]}\n' * 3, 'no multiple of 2 views; correct'),
+        ('{"class_id": 1, "tokens": [0.5]}', 'line 1: class_id and tokens must be integers'),
+        ('{"class_id": 1, "tokens": [1, 1, 1, 1]}\n' * 3, 'not divisible by 2 views; correct'),
     ):
         (tmp_path / 'a.jsonl').write_text(text)
         with pytest.raises(ValueError, match=reason):
             import_tokens(tmp_path / 'a.jsonl', tmp_path / 'x', *tokenizer, size=8, views=2)
     (tmp_path / 'a.jpg').write_bytes(b'\xff\xd8\xff\xe0 a photograph')
-    with pytest.raises(UserError, match='a.jpg is no jsonl file: it is not written in UTF-8'):
+    with pytest.raises(UserError, match='a.jpg is not a jsonl file, because it is not UTF-8'):
         import_tokens(tmp_path / 'a.jpg', tmp_path / 'x', *tokenizer, size=8)
     for given in (dict(views=0), dict(size=-32), dict(size=0)):
-        with pytest.raises(UserError, match=f'--{next(iter(given))} must be a whole number from 1'):
+        with pytest.raises(UserError, match=f'--{next(iter(given))} must be a positive integer'):
             import_tokens(tmp_path / 'a.jsonl', tmp_path / 'x', *tokenizer, **given)
     with pytest.raises(UserError, match='The image is 33x33; height and width must be divisible'):
         import_tokens(tmp_path / 'a', tmp_path / 'x', *tokenizer, size=33)
     make(tmp_path / 'whole', [2, 2], 9, 'uint8')
-    with pytest.raises(ValueError, match='whole holds files; give an empty or a new folder'):
+    with pytest.raises(ValueError, match='whole contains files; give an empty or a new folder'):
         export_tokens(tmp_path / 'whole', tmp_path / 'whole', 'npy')
 
 
 @pytest.mark.parametrize(
-    ('tokens', 'label', 'told'),
+    ('tokens', 'label', 'message'),
     [
         (np.zeros((1, 0, 64), np.int64), 0, r'have the shapes \(1, 0, 64\) and \(1,\) instead'),
-        (np.zeros((1, 1, 64), np.int64), 2**63, 'holds 9223372036854775808, which is no class'),
+        (np.zeros((1, 1, 64), np.int64), 2**63, '9223372036854775808, which is not a class'),
     ],
 )
-def test_a_cache_that_nothing_could_read_is_not_made(tmp_path, tokenizer, tokens, label, told):
+def test_a_cache_that_nothing_could_read_is_not_made(tmp_path, tokenizer, tokens, label, message):
     for folder, array in (('a_codes', tokens), ('a_labels', np.array([label], np.uint64))):
         (tmp_path / 'in' / folder).mkdir(parents=True)
         np.save(tmp_path / 'in' / folder / '0.npy', array)
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=message):
         import_tokens(tmp_path / 'in', tmp_path / 'out', *tokenizer, size=32)
     assert not (tmp_path / 'out' / 'header.json').exists()

@@ -40,6 +40,6 @@ def test_images_without_labels(config, tmp_path):
 
 @pytest.mark.parametrize('batch_size', [1, 3])
 def test_sizes_that_differ(config, tmp_path, batch_size):
-    message = 'Image 2 of the data set is 64x32, the first 32x40; tokens need one size'
+    message = 'Image 2 of the data set is 64x32, but the first is 32x40; tokens need one size'
     with pytest.raises(UserError, match=message):
         tokenize(config([]), tmp_path / 'x.pth', tmp_path / 'out', batch_size=batch_size)

@@ -1,6 +1,4 @@
-"""How tokenizing reads and writes: workers started once, and byte ranges for the blocks of several
-processes.
-"""
+"""Tokenizing starts loader workers once, and several processes write byte ranges."""
 
 from pathlib import Path
 
@@ -37,7 +35,7 @@ def checkpoint(tmp_path_factory):
 
 
 def test_workers_start_once(checkpoint, tmp_path, monkeypatch):
-    """Not for each 1,024 images and view, as long as they may take to start."""
+    """Workers do not start for each block and view, because starting may take long."""
     starts = []
     start = DataLoader.__iter__
     monkeypatch.setattr(
@@ -45,7 +43,7 @@ def test_workers_start_once(checkpoint, tmp_path, monkeypatch):
     )
     made = tokenize(config(2100, 8), checkpoint, tmp_path / 'a', flip=True, num_workers=2)
     assert (made['num_images'], made['num_views'], starts) == (2100, 2, [2])
-    # Finished: nothing to read.
+    # Finished, so nothing is read.
     tokenize(config(2100, 8), checkpoint, tmp_path / 'a', flip=True, num_workers=2)
     assert starts == [2]
 
@@ -83,7 +81,7 @@ def test_batches_hold_one_view_of_one_block():
 
 @pytest.mark.skipif(not Path('/proc/self/maps').exists(), reason='needs the maps of a process')
 def test_no_file_is_mapped(checkpoint, tmp_path, monkeypatch):
-    """Pages that two machines map are lost at the borders of their blocks."""
+    """Pages that two machines map would be lost at the borders of their blocks."""
     maps = []
     encode = VisualTokenizer.encode
 
@@ -97,7 +95,7 @@ def test_no_file_is_mapped(checkpoint, tmp_path, monkeypatch):
 
 
 class TwoBits(BaseQuantizer):
-    """The signs of two channels, each a codebook of two codes."""
+    """Signs of two channels, each with a codebook of two codes."""
 
     in_channels, code_dim, codebook_sizes = 2, 2, (2, 2)
 
@@ -110,7 +108,7 @@ class TwoBits(BaseQuantizer):
 
 
 def test_several_codebooks_have_an_axis(tmp_path):
-    """From the tokens to the metrics of usage; `codebook_size` would be an error."""
+    """Tokens and usage of a quantizer without ``codebook_size``."""
     made = config(6, 8)
     made.model.quantizer = dict(type=TwoBits)
     torch.manual_seed(0)
@@ -142,7 +140,7 @@ def _tokenize(rank: int, folder: str, checkpoint: str) -> None:
 @pytest.mark.slow
 @pytest.mark.smoke
 def test_two_processes_write_blocks_in_turn(checkpoint, tmp_path):
-    """Nine blocks of 5 x 2 x 36 bytes, none at the border of a page."""
+    """Nine blocks of 5 x 2 x 36 bytes, none at a page border."""
     run_in_two(_tokenize, tmp_path, checkpoint)
     tokenize(
         config(44), checkpoint, tmp_path / 'one', flip=True, batch_size=3, block=5, num_workers=2

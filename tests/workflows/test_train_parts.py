@@ -18,14 +18,14 @@ CONFIG = Path(__file__).parents[2] / 'configs' / 'tiny' / 'lfq_32.py'
 @pytest.mark.parametrize(
     ('key', 'value', 'message'),
     [
-        ('model', None, 'The config has no model; a training needs one'),
+        ('model', None, 'The config has no model, which a training needs'),
         ('optim_wrapper', None, 'The config has no optim_wrapper'),
         ('train_dataloader', dict(_delete_=True), 'The config has no train_dataloader'),
         ('train_dataloader.dataset', None, 'has no train_dataloader.dataset'),
         (
             'train_cfg',
             dict(_delete_=True, type='IterBasedTrainLoop', max_iters=2),
-            'train_cfg.type=IterBasedTrainLoop: a training runs in an IterationLoop',
+            'train_cfg.type=IterBasedTrainLoop must be IterationLoop',
         ),
     ],
 )
@@ -91,7 +91,7 @@ def test_a_training_whose_workers_start_anew(tmp_path, monkeypatch, name):
 
 
 def test_two_runs_of_a_process_share_no_log_and_no_history(tmp_path):
-    """Built one after the other, in less than the second that mmengine tells runs apart by."""
+    """Two Runners that are built within a second, by which mmengine distinguishes runs."""
     first, second = (build_runner(load_config(CONFIG), str(tmp_path / name)) for name in 'ab')
     assert first.message_hub is not second.message_hub and first.logger is not second.logger
     assert first.visualizer is not second.visualizer

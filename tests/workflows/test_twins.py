@@ -1,4 +1,4 @@
-"""Tiny twins learn in 300 iterations what docs/guides/twins.md says: about a minute each."""
+"""Tiny twins learn in 300 iterations what docs/guides/twins.md states, in about a minute each."""
 
 from pathlib import Path
 
@@ -8,12 +8,12 @@ from openmagvit2.config import load_config
 from openmagvit2.workflows.train import train
 
 TINY = Path(__file__).parents[2] / 'configs' / 'tiny'
-# Of the mean of the training images, on the 100 test images; a twin must be 3 dB above it.
+# PSNR of the mean training image on the 100 test images; a twin must be 3 dB better.
 MEAN_IMAGE_PSNR = 11.94
 
 
 def trained(name: str, folder: Path, **options) -> dict[str, float]:
-    """Train a twin and return what its last validation measured."""
+    """Train a twin and return the metrics of its last validation."""
     options = {
         'train_cfg.max_iters': 300,
         'train_cfg.val_interval': None,

@@ -1,5 +1,5 @@
-"""A training step of a generator on cached tokens: its matrix products, the wait for data, and the
-memory of a single classifier over the whole codebook.
+"""Training step of a generator on cached tokens: matrix products, waiting for data, and the memory
+of a single classifier over the whole codebook.
 """
 
 import argparse
@@ -36,7 +36,7 @@ from openmagvit2.models.heads import SingleHead
 
 # Fraction of a step that may be spent waiting for data, and bytes that the single head may take.
 MOST_WAIT, MOST_BYTES = 0.02, 1e9
-# Operations from which a product counts as large.
+# Number of operations from which a product counts as large.
 LARGE = 1e8
 
 
@@ -50,7 +50,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--head-dim', type=console.count, default=1024)
     parser.add_argument(
-        '--head-tokens', type=console.count, default=256, help='timed; memory is of 4 images'
+        '--head-tokens',
+        type=console.count,
+        default=256,
+        help='tokens for the time; the memory is that of 4 images',
     )
 
 
@@ -206,7 +209,7 @@ def head_bytes(codes: int, dim: int, tokens: int, form: Callable) -> float:
     """
     with FakeTensorMode():
         head, x, target = _head_inputs(codes, dim, tokens, torch.device('cpu'))
-        # Allocations that are made once and kept, such as tables.
+        # Excludes allocations that are made once and kept, such as tables.
         with PeakMemory() as memory:
             form(head, x, target).backward()
         used = (*(p for p in head.parameters() if p.grad is not None), x)

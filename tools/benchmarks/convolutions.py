@@ -1,4 +1,4 @@
-"""Time the convolutions of a network by themselves, to see what the rest of the network costs."""
+"""Time of the convolutions of a network alone, to measure what the rest of it costs."""
 
 from collections.abc import Callable
 
@@ -19,7 +19,7 @@ def seconds_alone(model: nn.Module, run: Callable[[], object], repeats: int = 3)
     Args:
         model: Network with 2-d convolutions.
         run: Calls the network, without gradients.
-        repeats: Calls of each convolution; the median counts.
+        repeats: Calls of each convolution, of which the median is used.
     """
     calls: dict[tuple, list[nn.Conv2d]] = {}
 

@@ -1,5 +1,5 @@
-"""Loading images in one process (read, resize, crop to a square), compared with a plain PIL
-pipeline and torchvision's.
+"""Loading of images in one process (read, resize, center crop), compared with plain pipelines of
+PIL and torchvision.
 """
 
 import argparse
@@ -19,13 +19,13 @@ from openmagvit2.datasets import ImageFolder
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this benchmark to the command line."""
-    parser.add_argument('--images', type=console.count, default=64, help='JPEG files that are made')
+    parser.add_argument('--images', type=console.count, default=64, help='number of JPEG files')
     parser.add_argument('--size', type=console.count, default=256)
     parser.add_argument('--repeats', type=console.count, default=3)
 
 
 def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
-    """Yield one result; its plain form is the faster of the two other pipelines."""
+    """Yield one result, compared with the faster of the two plain pipelines."""
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder, f'{i:04}.jpg') for i in range(args.images)]
         for i, path in enumerate(paths):

@@ -1,4 +1,4 @@
-"""Time per token of an auto-regressive generator for each form of its weights, compared with the
+"""Time per token of an autoregressive generator for each form of its weights, compared with the
 floor and a plain loop; acceptance of Jacobi decoding.
 """
 
@@ -26,9 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--config', default='ar_b_256', help='a generator, with random weights')
     parser.add_argument('--batch-sizes', type=console.count, nargs='+', default=[1, 8, 32])
     parser.add_argument('--steps', type=console.count, default=8, help='positions to decode')
-    parser.add_argument(
-        '--window', type=console.count, default=8, help='positions at a time, for Jacobi'
-    )
+    parser.add_argument('--window', type=console.count, default=8, help='window of Jacobi decoding')
 
 
 def measure(args: argparse.Namespace, machine: Any) -> Iterator[Any]:
@@ -53,7 +51,7 @@ def measure(args: argparse.Namespace, machine: Any) -> Iterator[Any]:
                 ),
                 floor_of=f'{dtype} weights read once, or their products',
                 plain=plain,
-                plain_of='float32, two passes for guidance, caches joined anew at each position',
+                plain_of='float32, two passes for guidance, caches concatenated at each position',
             )
     seconds, counts = jacobi_seconds(model, model.num_tokens if steps < 8 else steps, args.window)
     yield Result(
@@ -66,7 +64,7 @@ def measure(args: argparse.Namespace, machine: Any) -> Iterator[Any]:
 
 
 def forms(model: nn.Module, half: nn.Module | None) -> Iterator[tuple[str, nn.Module, str]]:
-    """Yield what to time: a name, the model, and its setting of ``sampling.weights``."""
+    """Yield the cases: a name, the model, and its setting of ``sampling.weights``."""
     auto = chosen('auto', model.backbone, model.head)
     for weights in dict.fromkeys(('plain', auto, 'int8')):
         yield f'weights {weights}', model, weights
@@ -90,8 +88,8 @@ def weights_read(model: nn.Module) -> int:
 
 
 def starts(model: nn.Module, batch: int, guided: bool = True) -> Tensor:
-    """Return the prefix rows: (2 * batch, P, dim), the second half of the null condition, or if not
-    guided (batch, P, dim).
+    """Return the prefix rows (2 * batch, P, dim), whose second half is the null condition; without
+    guidance, (batch, P, dim).
     """
     labels = [i % (model.num_classes or 1) for i in range(batch)]
     condition, _ = model.conditioner.requests(labels)
@@ -103,7 +101,7 @@ def starts(model: nn.Module, batch: int, guided: bool = True) -> Tensor:
 
 @torch.no_grad()
 def token_seconds(model: nn.Module, batch: int, steps: int, weights: str) -> float:
-    """Return the median seconds of a position, without the first."""
+    """Return the median seconds per position, except the first."""
     backbone, head = for_decoding(model.backbone, weights), for_decoding(model.head, weights)
     start, sampler = starts(model, batch), SubTokenSampler(guidance=GUIDANCE)
     random = torch.rand(batch, steps, len(head.vocab_sizes), dtype=torch.float64)
@@ -150,7 +148,7 @@ def jacobi_seconds(model: nn.Module, steps: int, window: int) -> tuple[float, li
     sampler = SubTokenSampler(guidance=GUIDANCE, decoding='jacobi', window=window)
     random = torch.rand(1, steps, len(head.vocab_sizes), dtype=torch.float64)
     start = starts(model, 1)
-    # The first one packs the weights.
+    # The first run packs the weights.
     for _ in range(2):
         counts: list[int] = []
         begin = time.perf_counter()

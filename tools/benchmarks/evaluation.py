@@ -1,5 +1,5 @@
-"""Time of metrics, compared with encoding and decoding the same images; networks of metrics are
-timed separately if their weights are available.
+"""Time of metrics, compared with encoding and decoding the same images; metrics with networks are
+timed if their weights are available.
 """
 
 import argparse

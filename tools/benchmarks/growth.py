@@ -1,5 +1,5 @@
-"""How cost grows: the LFQ loss with bits, a tokenizer with image size, decoding with the batch, and
-a backbone with sequence length; also as a picture.
+"""Growth of cost: the LFQ loss with bits, a tokenizer with image size, decoding with batch size,
+and a backbone with sequence length; also as a figure.
 """
 
 import argparse
@@ -30,11 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--batch-sizes', type=console.count, nargs='+', default=[1, 2, 4, 8, 16])
     parser.add_argument('--lengths', type=console.count, nargs='+', default=[16, 32, 64, 128, 256])
     parser.add_argument('--repeats', type=console.count, default=1)
-    parser.add_argument('--plot', type=Path, help='file of a picture, as growth.svg')
+    parser.add_argument('--plot', type=Path, help='file of a figure, such as growth.svg')
 
 
 def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
-    """Yield one result per point, series by series, then write the picture."""
+    """Yield one result per point, series by series, then write the figure."""
     generator = Generator.from_config(args.generator).model.to(machine.device)
     panels = []
     network = f'of {args.generator}'
@@ -62,7 +62,7 @@ def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
 
 
 def _loss(bits: int, machine: Machine, repeats: int) -> float:
-    """Return the seconds of the loss of 256 tokens, forward and backward."""
+    """Return the seconds of the loss on 256 tokens, forward and backward."""
     lfq = LFQ(num_bits=bits).to(machine.device)
     z = torch.randn(1, bits, TOKENS, device=machine.device, requires_grad=True)
     return seconds_of(lambda: sum(lfq(z).losses.values()).backward(), machine.device, repeats)
@@ -93,7 +93,7 @@ def _backbone(model: torch.nn.Module, length: int, machine: Machine, repeats: in
 
 
 def plot(panels: Sequence[tuple[str, Sequence[int], Sequence[float]]], path: Path) -> None:
-    """Plot the seconds of each series; all axes are logarithmic, except that of bits."""
+    """Plot the seconds of each series; all axes except that of bits are logarithmic."""
     import matplotlib
 
     matplotlib.use('Agg')

@@ -11,7 +11,7 @@ from benchmarks.memory import PeakMemory, memory_by_default
 from benchmarks.report import Result, number
 from openmagvit2.models.quantizers import IBQ
 
-# Bytes that the paper's largest codebook may take beyond the table and its gradient.
+# Maximum bytes for the paper's largest codebook, beyond the table and its gradient.
 MOST_BYTES = 1.5e9
 
 
@@ -46,15 +46,15 @@ def measure_ibq(
         floor_of='matrix products',
         plain=plain_seconds,
         plain_peak=plain_peak,
-        plain_of='all logits at once, glibc as it is',
+        plain_of='all logits at once, default glibc settings',
         passed=peak < MOST_BYTES,
         notes=[f'{number(MOST_BYTES / 1e6)} MB are allowed'],
     )
 
 
 def plain_loss(x: Tensor, table: Tensor, temperature: float) -> Tensor:
-    """Return the losses plus a term that uses the codes, computed as in the official code, from all
-    logits of (M, D).
+    """Compute the losses and a term of the codes from all logits of x (M, D), like the official
+    code.
     """
     logits = x @ table.T
     p = logits.softmax(-1)

@@ -1,5 +1,5 @@
 """Time and peak memory of the LFQ losses, forward and backward, by bits and tokens, compared with
-the dense definition where that fits in memory; then of IBQ.
+the dense definition if it fits in memory; then those of IBQ.
 """
 
 import argparse
@@ -38,7 +38,7 @@ def dense_entropies(x: Tensor, temperature: float, eps: float) -> tuple[Tensor, 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this benchmark to the command line."""
     parser.add_argument(
-        '--bits', type=console.count, nargs='+', help='with --tokens, each pair of both'
+        '--bits', type=console.count, nargs='+', help='with --tokens, all pairs are measured'
     )
     parser.add_argument('--tokens', type=console.count, nargs='+')
     parser.add_argument('--repeats', type=console.count, default=9)
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--dense-limit',
         type=float,
         default=0.5,
-        help='GB that one table of the dense form may take; it makes several',
+        help='maximum GB of a table of the dense form, which has several',
     )
 
 
@@ -73,7 +73,9 @@ def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
         if tokens * 2**bits * 4 <= args.dense_limit * 1e9:
             with memory_by_default():
                 result.plain, result.plain_peak = _measure(lambda z=z: _dense_loss(z), 1, z)
-            result.plain_of = 'softmax over all codes, as the official code, glibc as it is'
+            result.plain_of = (
+                'softmax over all codes, like the official code, default glibc settings'
+            )
         yield result
     if sizes is SIZES:
         yield from measure_ibq(2**18, 256, 256, machine)

@@ -15,15 +15,15 @@ import torch.nn.functional as F
 
 from openmagvit2.engine.device import usable_device
 
-# More than a processor's caches hold.
+# Larger than a processor's caches.
 READ_BYTES = 256 * 2**20
 
 
 def seconds_of(
     step: Callable[[], object], device: str | torch.device = 'cpu', repeats: int = 3
 ) -> float:
-    """Return the median seconds of a call, including the wait for the device; the first call is not
-    counted.
+    """Return the median seconds of a call, including waiting for the device, without the first
+    call.
     """
     times = []
     for _ in range(repeats + 1):
@@ -68,7 +68,9 @@ class Machine:
         return names[0] if names else platform.processor() or platform.machine()
 
     def _matrix_rate(self, dtype: torch.dtype = torch.float32) -> float:
-        """Return the operations per second of a large matrix product; a multiply-add is two."""
+        """Return the operations per second of a large matrix product; a multiply-add counts as
+        two.
+        """
         # Processors without bfloat16 units are a hundred times slower in bfloat16.
         slow = self.device.type == 'cpu' and dtype != torch.float32
         size = 8192 if self.device.type != 'cpu' else 256 if slow else 1024
@@ -110,7 +112,7 @@ class Machine:
         read: float = 0.0,
         dtype: torch.dtype = torch.float32,
     ) -> float:
-        """Return the least time that some work takes, in seconds.
+        """Return the minimum time of some work, in seconds.
 
         Args:
             matrix, convolution: Operations; a multiply-add counts as two.

@@ -1,4 +1,4 @@
-"""Measure the peak memory of a call."""
+"""Peak memory of a call."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -15,10 +15,10 @@ from openmagvit2.memory import give_back, keep_freed_memory, set_thresholds
 
 
 class PeakMemory(TorchDispatchMode):
-    """Adds up the storages that are alive at the same time, from the operation that creates one
-    until Python frees it: repeatable, and the same on every device.
+    """Sums the storages that exist at the same time, from the operation that creates them until
+    Python frees them: repeatable, and the same on every device.
 
-    Storages that existed before are not counted, and neither is memory used inside an operation.
+    Earlier storages and memory inside an operation are not counted.
     """
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class PeakMemory(TorchDispatchMode):
 
 
 def timed(step: Callable[[], object], machine: Machine, repeats: int) -> tuple[float, float]:
-    """Return the seconds of a call and the peak bytes of its tensors, after one to warm up."""
+    """Return the seconds of a call and the peak bytes of its tensors, after a warm-up call."""
     step()
     with PeakMemory() as memory:
         step()
@@ -56,7 +56,7 @@ def timed(step: Callable[[], object], machine: Machine, repeats: int) -> tuple[f
 def timed_by_default(
     step: Callable[[], object], machine: Machine, repeats: int
 ) -> tuple[float, float]:
-    """Do the same with glibc's memory settings of a program without this package."""
+    """Do the same with the memory settings that glibc has without this package."""
     step()
     with PeakMemory() as memory:
         step()
@@ -66,9 +66,9 @@ def timed_by_default(
 
 @contextlib.contextmanager
 def memory_by_default(largest: int = 2**25) -> Iterator[None]:
-    """Use glibc's memory settings of a program without this package: an allocation larger than the
-    ``largest`` freed before, or than 32 MB, comes from the system, and free memory of twice that
-    size goes back to it.
+    """Use the memory settings that glibc has without this package: an allocation larger than the
+    ``largest`` one freed before, or than 32 MB, is requested from the system, and free memory of
+    twice that size is returned to it.
     """
     largest = min(largest, 2**25)
     set_thresholds(largest, 2 * largest)
@@ -83,15 +83,15 @@ def memory_by_default(largest: int = 2**25) -> Iterator[None]:
 def resident_peak() -> Iterator[dict[str, int]]:
     """Measure the peak bytes of this process, ``beyond`` those that it held before.
 
-    They include all memory on the CPU, also that inside operations. Only Linux can tell; elsewhere
-    the dict stays empty.
+    They include all CPU memory, also that used inside operations. On systems other than Linux, the
+    dict stays empty.
     """
     found: dict[str, int] = {}
     own = Path('/proc/self')
     if not (own / 'clear_refs').exists():
         yield found
         return
-    # Freed memory that the process keeps would be reused without being counted.
+    # Otherwise, freed memory that the process keeps would be reused without being counted.
     give_back()
     # Resets the high-water mark.
     (own / 'clear_refs').write_text('5')

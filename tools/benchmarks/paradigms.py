@@ -1,4 +1,4 @@
-"""Time and memory of one image, from label to pixels, for generators of different paradigms."""
+"""Time and memory of one image, from label to pixels, for generators of several paradigms."""
 
 import argparse
 import time
@@ -19,11 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--configs',
         nargs='+',
         default=['ar_b_256', 'var/ar_d16_256'],
-        help='generators with random weights; the others are compared with the first',
+        help='generators, with random weights; all are compared with the first',
     )
-    parser.add_argument(
-        '--repeats', type=console.count, default=1, help='images after one to warm up'
-    )
+    parser.add_argument('--repeats', type=console.count, default=1, help='images after a warm-up')
 
 
 def measure(args: argparse.Namespace, machine: Any) -> Iterator[Result]:
@@ -47,7 +45,7 @@ def _result(config: str, repeats: int, machine: Any) -> Result:
         generator.sample([0])
     seconds, tokens = min(_times(generator) for _ in range(max(repeats, 1)))
     notes = [
-        f'{own / 1e6:.0f} M parameters beside the tokenizer; {model.num_tokens} tokens in '
+        f'{own / 1e6:.0f} M parameters without the tokenizer; {model.num_tokens} tokens in '
         f'{number(tokens)} s, then pixels; {generator.sampling}'
     ]
     return Result(
@@ -56,7 +54,7 @@ def _result(config: str, repeats: int, machine: Any) -> Result:
 
 
 def _times(generator: Generator) -> tuple[float, float]:
-    """Return the seconds of a whole image, and those of its tokens alone."""
+    """Return the seconds of a whole image, and those of its tokens only."""
     begin = time.perf_counter()
     # The copy to the CPU waits for the device.
     indices = generator.sample_indices([0]).cpu()

@@ -1,4 +1,4 @@
-"""The result of a measurement, and how it is printed."""
+"""Results of measurements, and their formats."""
 
 import dataclasses
 import json
@@ -7,18 +7,18 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Result:
-    """Time and memory of a piece of work, with a lower bound and those of a plain implementation.
+    """Time and memory of some work, with a lower bound and a plain implementation for comparison.
 
     Attributes:
-        name: What was done, with sizes and compute type.
-        seconds: Its time, the median of some repeats.
-        amount, unit: What was processed in this time: 256 'tokens'.
+        name: Description of the work, with sizes and compute type.
+        seconds: Time, the median of several repeats.
+        amount, unit: What was processed in this time, such as 256 'tokens'.
         peak: Peak bytes beyond those allocated before; None: not measured.
-        floor: Least seconds that this machine needs, by its measured rates.
-        floor_of: What the floor counts.
+        floor: Minimum seconds that this machine needs, by its measured rates.
+        floor_of: Operations that the floor includes.
         plain: Seconds of a plain implementation.
-        plain_peak: Its peak bytes.
-        plain_of: What the plain implementation is.
+        plain_peak: Peak bytes of the plain implementation.
+        plain_of: Description of the plain implementation.
         notes: Further lines.
         passed: False makes the tool return 1.
     """

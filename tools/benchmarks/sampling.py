@@ -1,4 +1,4 @@
-"""Time and resident memory of sampling with caches, next to the size of weights and caches."""
+"""Time and resident memory of sampling, compared with the size of weights and caches."""
 
 import argparse
 import time
@@ -18,7 +18,7 @@ from openmagvit2.apis import Generator
 from openmagvit2.errors import UserError
 from openmagvit2.models.samplers import SubTokenSampler, decode_tokens
 
-# Allowed peak memory, divided by the bytes of weights and caches.
+# Maximum peak memory, divided by the bytes of weights and caches.
 LIMIT = 1.2
 
 
@@ -26,7 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this benchmark to the command line."""
     parser.add_argument('--config', default='ar_b_256', help='a generator, with random weights')
     parser.add_argument('--batch-size', type=console.count, default=8)
-    parser.add_argument('--guidance', type=float, default=2.0, help='1 runs without the null half')
+    parser.add_argument(
+        '--guidance', type=float, default=2.0, help='1 samples without the null half'
+    )
     parser.add_argument(
         '--steps',
         type=console.count,
@@ -36,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
     """Yield a result on the CPU in float32, which fails if the memory or the number of caches
-    exceeds what the formula allows.
+    exceeds the formula.
     """
     with resident_peak() as memory:
         model = Generator.from_config(args.config).model
@@ -53,7 +55,7 @@ def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
     formula = row_bytes * (
         len(model.backbone.blocks) * model.num_tokens + len(inner) * len(model.head.vocab_sizes)
     )
-    # The system provides memory at the first write: positions that were not decoded are allocated
+    # The system provides memory at the first write: positions that were not decoded are allocated,
     # but not resident.
     unwritten = row_bytes * len(model.backbone.blocks) * (model.num_tokens - steps)
     used = memory['beyond'] + unwritten
@@ -87,7 +89,7 @@ def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
 
 @torch.no_grad()
 def _sample(model: nn.Module, batch: int, guidance: float, steps: int) -> None:
-    """Do what ``model.generate`` does, up to a position."""
+    """Do the same as ``model.generate``, up to a position."""
     sampler, k = SubTokenSampler(guidance=guidance), len(model.head.vocab_sizes)
     random = torch.rand(batch, steps, k, dtype=torch.float64)
     start = starts(model, batch, sampler.guided)

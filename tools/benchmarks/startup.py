@@ -1,4 +1,4 @@
-"""Time to import openmagvit2.apis and to print a tool's --help, compared with importing torch."""
+"""Time to import openmagvit2.apis and to print --help of a tool, compared with importing torch."""
 
 import argparse
 import subprocess

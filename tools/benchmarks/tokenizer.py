@@ -1,5 +1,5 @@
-"""Encoder, quantizer and decoder in one forward pass, compared with their convolutions alone and
-with the same network in plain float32 operations.
+"""A forward pass of encoder, quantizer and decoder, compared with their convolutions alone and with
+the same network in plain float32 operations.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from benchmarks.report import Result
 from openmagvit2 import console
 from openmagvit2.apis import init_model
 
-# Config, pixels, batch: that of the table, the largest, then more to see how cost grows.
+# Config, pixels, batch: that of the table, the largest, then others to show the growth of cost.
 SIZES = (('lfq_128', 128, 2), ('lfq_256', 256, 1), ('lfq_128', 128, 1), ('lfq_128', 64, 2))
 PLACES = ('layers.residual', 'encoders.cnn', 'decoders.cnn')
 
@@ -60,7 +60,7 @@ def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
         for config, size, batch in sizes
     ]
     with plain_networks():
-        # First, before other forms leave memory that these could reuse.
+        # First, before the other forms leave memory that these could reuse.
         plain = [
             timed_by_default(partial(model.reconstruct, image), machine, args.repeats)
             for model, image in cases
@@ -83,7 +83,7 @@ def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
                 floor_of='its convolutions, each alone in its faster layout',
                 plain=beside[0],
                 plain_peak=beside[1],
-                plain_of='float32, x * sigmoid(x) after group norm, glibc as it is',
+                plain_of='float32, x * sigmoid(x) after group norm, default glibc settings',
                 notes=notes,
             )
 

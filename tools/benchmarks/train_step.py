@@ -1,5 +1,5 @@
-"""One training step of a tokenizer with its discriminator, beside a step that reconstructs once for
-each optimizer with plain operations, and takes the entropy of LFQ over all codes.
+"""Training step of a tokenizer with its discriminator, compared with a step that reconstructs once
+per optimizer with plain operations, and computes the entropy of LFQ over all codes.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
     from openmagvit2.registry import MODELS
 
     config = load_config(config_path(args.config))
-    # Not every machine has its weights.
+    # Its weights may not be available.
     config.model.training.losses.pop('perceptual', None)
     config.model.training.adversarial.start = 0
     model = MODELS.build(config.model).to(machine.device).train()
@@ -68,7 +68,7 @@ def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
             plain_peak=plain[1],
             plain_of=(
                 'float32, a reconstruction for each optimizer, softmax over all codes, '
-                'x * sigmoid(x), glibc as it is'
+                'x * sigmoid(x), default glibc settings'
             ),
         )
 
@@ -100,8 +100,8 @@ def dense_entropy() -> Iterator[None]:
 
 @contextlib.contextmanager
 def twice(model: Any, data: dict) -> Iterator[None]:
-    """Let the discriminator's step reconstruct for itself, with its graph, as loops with one
-    optimizer index do.
+    """Make the discriminator's step compute its own reconstruction, with its graph, like loops with
+    an optimizer index.
     """
     own = model.discriminator_step
 

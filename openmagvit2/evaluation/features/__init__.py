@@ -1,4 +1,4 @@
-"""The feature slot: networks that distribution metrics look through."""
+"""The feature slot: networks of distribution metrics."""
 
 from openmagvit2.evaluation.features.base import FeatureExtractor
 from openmagvit2.evaluation.features.inception import FIDInception

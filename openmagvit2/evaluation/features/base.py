@@ -12,20 +12,19 @@ from openmagvit2.evaluation.finite import check_finite
 
 
 class FeatureExtractor(nn.Module, ABC):
-    """Images uint8 (B, 3, H, W) to ``{'features': float32 (B, dim)}``; classifiers add 'logits'.
-
-    'logits' are (B, classes).
+    """Map images uint8 (B, 3, H, W) to ``{'features': float32 (B, dim)}``; classifiers add
+    ``'logits'`` (B, classes).
 
     The constructor touches no file; :meth:`load_weights` does, once, before the first image.
 
     Attributes:
-        name: Names the distance ``fd_<name>``; only 'fid_inception' may call it FID.
+        name: The distance is called ``fd_<name>``; only that of 'fid_inception' is called FID.
         dim: Length of a feature.
-        layer: Output of the network that the features are.
+        layer: Layer of the network whose output is the features.
         preprocessing: Preprocessing of an image before the network.
         unrounded_preprocessing: Preprocessing of :meth:`unrounded`, if it differs.
         weights_info: After loading: file and hash, for the record.
-        device: Where :meth:`prepare` put the network.
+        device: Device that :meth:`prepare` has moved the network to.
     """
 
     name: str
@@ -41,7 +40,7 @@ class FeatureExtractor(nn.Module, ABC):
 
     @property
     def distance_name(self) -> str:
-        """What a Fréchet distance over these features is called."""
+        """Name of a Fréchet distance over these features."""
         return self.name if self.name.startswith('fid_') else f'fd_{self.name}'
 
     def describe(self, unrounded: bool = False) -> dict[str, str | int | bool]:
@@ -58,10 +57,10 @@ class FeatureExtractor(nn.Module, ABC):
         return digest([json.dumps(parts, sort_keys=True).encode()])
 
     def prepare(self, device: torch.device | str | None = None) -> 'FeatureExtractor':
-        """Load the weights if that has not been done, and move to a device, where one is given.
+        """Load the weights if that has not been done, and move to a device if one is given.
 
         Raises:
-            UserError: Their file is not found.
+            UserError: The file of the weights is not found.
         """
         if not self.loaded:
             self.load_weights()
@@ -72,14 +71,14 @@ class FeatureExtractor(nn.Module, ABC):
 
     @torch.no_grad()
     def outputs(self, images: Tensor, what: str) -> dict[str, Tensor]:
-        """Return :meth:`forward` of images, on their device, checked.
+        """Return :meth:`forward` of images, computed on their device, after a check.
 
         Args:
             images: uint8 (B, 3, H, W).
-            what: Names the images in the error, as 'images of samples.npz'.
+            what: Description of the images for the error, such as 'images of samples.npz'.
 
         Raises:
-            UserError: The network gives NaN or infinite numbers.
+            UserError: The network returns NaN or infinite values.
         """
         outputs = self.prepare(images.device)(images)
         for kind, values in outputs.items():
@@ -98,8 +97,8 @@ class FeatureExtractor(nn.Module, ABC):
         """Map float images (B, 3, H, W) in [0, 1], not rounded to 8 bits, to features (B, dim).
 
         Raises:
-            UserError: The network takes 8 bits only.
+            UserError: The network accepts only images of 8 bits.
         """
         raise UserError(
-            f'{type(self).__name__} takes images of 8 bits only: use protocol="corrected".'
+            f'{type(self).__name__} accepts only images of 8 bits: use protocol="corrected".'
         )

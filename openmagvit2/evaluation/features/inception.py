@@ -13,7 +13,7 @@ from openmagvit2.evaluation.features.base import FeatureExtractor
 from openmagvit2.registry import FEATURES
 
 FILE = 'weights-inception-2015-12-05-6726825d.pth'
-# torch-fidelity's names of the parts, in their order.
+# torch-fidelity's names of the layers, in order.
 PARTS = (
     'Conv2d_1a_3x3 Conv2d_2a_3x3 Conv2d_2b_3x3 MaxPool_1 Conv2d_3b_1x1 Conv2d_4a_3x3 MaxPool_2 '
     'Mixed_5b Mixed_5c Mixed_5d '
@@ -25,12 +25,12 @@ PARTS = (
 class FIDInception(FeatureExtractor):
     """2048 features of the last pooling, 1008 logits without bias, at 299 pixels (TensorFlow 1).
 
-    :meth:`unrounded` is pytorch-fid's way into the same network: torch's resize, on floats
+    :meth:`unrounded` preprocesses like pytorch-fid: torch's resize, on floats
     (docs/reference/specification.md, Reconstruction metrics).
 
     Args:
-        weights: File of the weights, as torch-fidelity publishes it; see :func:`find_weights` for
-            where it is looked for.
+        weights: File of the weights that torch-fidelity publishes; by default as
+            :func:`find_weights` finds it.
     """
 
     name = 'fid_inception'
@@ -44,7 +44,11 @@ class FIDInception(FeatureExtractor):
         self.weights = weights
 
     def load_weights(self) -> None:
-        """Load the weights; warn if the file is not the published one, raise if there is none."""
+        """Load the weights; log a warning if the file is not the published one.
+
+        Raises:
+            UserError: The file is not found.
+        """
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
         path = find_weights(
@@ -53,7 +57,7 @@ class FIDInception(FeatureExtractor):
             'the `weights` of FIDInception',
             self.weights,
         )
-        # torch-fidelity reads the file again with its own reader; this refuses files that run code.
+        # torch-fidelity reads the file again itself; this rejects files that would run code.
         read_pickle(path)
         self.network = FeatureExtractorInceptionV3(
             'inception-v3-compat', ['2048', 'logits_unbiased'], str(path)
@@ -63,7 +67,7 @@ class FIDInception(FeatureExtractor):
         )
         if not self.weights_info['published']:
             print_log(
-                f'{path} is not the published {FILE}: its numbers are no FID.',
+                f'{path} is not the published {FILE}: its values are not FID.',
                 'current',
                 logging.WARNING,
             )

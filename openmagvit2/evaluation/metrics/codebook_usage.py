@@ -22,7 +22,7 @@ class CodebookUsage(StreamingMetric):
     stage = 'tokenizer'
 
     def __init__(self) -> None:
-        # The sum is the number of tokens.
+        # The only sum is the number of tokens.
         super().__init__(1, torch.int64)
 
     def reset(self) -> None:
@@ -34,7 +34,7 @@ class CodebookUsage(StreamingMetric):
         """Count the indices of a batch.
 
         Raises:
-            UserError: An index is not in its codebook.
+            UserError: An index is outside its codebook.
         """
         sizes = sample.get('codebook_sizes')
         if sizes is None:
@@ -44,11 +44,11 @@ class CodebookUsage(StreamingMetric):
         self.total += sample['indices'].numel() // len(sizes)
 
     def evaluate(self, size: int) -> dict[str, float]:
-        """Return the usage over all processes, and start anew."""
+        """Return the usage over all processes, and reset the counts."""
         self.summed()
         books = self.books
         if dist.is_initialized() and dist.get_world_size() > 1:
-            # A process without a batch learns from the others which codebooks there are.
+            # A process without a batch learns the codebooks from the others.
             sizes = [()] * dist.get_world_size()
             dist.all_gather_object(sizes, tuple(book.size for book in books))
             empty = torch.zeros(0, dtype=torch.int64)

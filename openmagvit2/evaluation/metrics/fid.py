@@ -1,9 +1,9 @@
 """Fréchet distance between images and their reconstructions (rFID).
 
-The evaluation images, cropped and resized for the model, are compared with its reconstructions:
-features of the FID Inception network are folded into float64 sums over all processes. This is not
-the FID of samples against training statistics, and cannot be compared across resolutions or sets
-(docs/guides/evaluate.md).
+The evaluation images, resized and cropped for the model, are compared with its reconstructions.
+Features of the FID Inception network are folded into float64 sums over all processes. This is not
+the FID of samples against training statistics, and values of different resolutions or data sets are
+not comparable (docs/guides/evaluate.md).
 """
 
 import torch
@@ -24,9 +24,9 @@ class ReconstructionFrechet(StreamingMetric):
 
     Args:
         features: Config of the network.
-        protocol: 'corrected' rounds both to 8 bits, as files of images are; 'official' leaves both
-            unrounded, as the numbers of the paper's repository do, which also come by another
-            resize before the network (docs/reference/specification.md, Reconstruction metrics).
+        protocol: 'corrected' rounds both to 8 bits, like image files; 'official' does not round,
+            and resizes for the network in another way, like the numbers of the paper's repository
+            (docs/reference/specification.md, Reconstruction metrics).
     """
 
     stage = 'tokenizer'
@@ -44,7 +44,7 @@ class ReconstructionFrechet(StreamingMetric):
         self.extractor.prepare('cpu')
 
     def statement(self) -> str:
-        """Return protocol, images and network in words."""
+        """Describe protocol, images and network."""
         official = self.protocol == 'official'
         how = 'not rounded' if official else 'both rounded to 8 bits'
         network = ', '.join(
@@ -59,7 +59,7 @@ class ReconstructionFrechet(StreamingMetric):
         """Fold a batch of images and reconstructions in [-1, 1].
 
         Raises:
-            UserError: The network gives NaN or infinite features.
+            UserError: The network returns NaN or infinite features.
         """
         extractor, parts = self.extractor.prepare(sample['image'].device), []
         for key in ('image', 'reconstruction'):

@@ -6,21 +6,21 @@ from openmagvit2.checkpoint.hashing import file_hash
 from openmagvit2.checkpoint.lpips import TRUNK_FILES, load_lpips
 from openmagvit2.checkpoint.weights import find_weights, is_published
 from openmagvit2.errors import check_choice
-from openmagvit2.evaluation.metrics.base import MeanMetric
+from openmagvit2.evaluation.metrics.base import StreamingMetric
 from openmagvit2.registry import METRICS
 
 
 @METRICS.register_module()
-class LPIPS(MeanMetric):
+class LPIPS(StreamingMetric):
     """``lpips_<net>``: mean over images, on [-1, 1] without rounding
     (docs/reference/specification.md, Reconstruction metrics).
 
     Args:
-        net: 'alex' (the metric's usual) or 'vgg'.
-        weights: File of torchvision's trunk; by default where :func:`find_weights` looks.
+        net: 'alex' (the usual one for metrics) or 'vgg'.
+        weights: File of torchvision's trunk; by default as :func:`find_weights` finds it.
 
     Raises:
-        UserError: ``net`` is not known.
+        UserError: ``net`` is not one of the two.
     """
 
     stage = 'tokenizer'

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from openmagvit2.dtypes import as_double
 from openmagvit2.errors import check_choice
-from openmagvit2.evaluation.metrics.base import MeanMetric
+from openmagvit2.evaluation.metrics.base import StreamingMetric
 from openmagvit2.evaluation.names import PROTOCOLS
 from openmagvit2.evaluation.pixel_errors import psnr, ssim, to_unit
 from openmagvit2.registry import METRICS
@@ -17,18 +17,18 @@ from openmagvit2.registry import METRICS
 def official_original(image: Tensor) -> Tensor:
     """Return images in [-1, 1] as the official loader computes them from 8 bits.
 
-    It divides in float64 and then converts to float32. Which levels truncation moves down hangs on
-    the last bit: 95 of the 256 (docs/reference/specification.md, Reconstruction metrics).
+    It divides in float64 and then converts to float32. The last bit decides which levels truncation
+    moves down: 95 of the 256 (docs/reference/specification.md, Reconstruction metrics).
     """
     return (((as_double(image) + 1) * 127.5).round() / 127.5 - 1).float()
 
 
-class _PixelMetric(MeanMetric):
+class _PixelMetric(StreamingMetric):
     """Mean over images of a function of image and reconstruction.
 
     Args:
-        protocol: 'corrected' rounds both to 8 bits; 'official' truncates both, as the numbers of
-            the paper's repository do.
+        protocol: 'corrected' rounds both to 8 bits; 'official' truncates both, like the numbers of
+            the paper's repository.
     """
 
     stage = 'tokenizer'
@@ -49,7 +49,7 @@ class _PixelMetric(MeanMetric):
         image, reconstruction = sample['image'], sample['reconstruction']
         if self.protocol == 'official':
             exact = official_original(image).to(image.device)
-            # What a model hands through stays equal to its original.
+            # Pixels that the model returns unchanged stay equal to their original.
             reconstruction = torch.where(reconstruction == image, exact, reconstruction.float())
             image = exact
         return self.measure(*(to_unit(x, self.protocol) for x in (reconstruction, image)))
@@ -57,8 +57,8 @@ class _PixelMetric(MeanMetric):
 
 @METRICS.register_module()
 class PSNR(_PixelMetric):
-    """``psnr``: mean over images of the PSNR in dB, of whole images against their reconstructions,
-    data range 1.
+    """``psnr``: mean over images of the PSNR in dB between an image and its reconstruction, data
+    range 1.
     """
 
     name, definition = 'psnr', '10 log10(1 / mean squared error)'

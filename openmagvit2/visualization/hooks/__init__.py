@@ -1,6 +1,6 @@
-"""Hooks that draw a grid of images at every validation, with the averaged weights if there are any.
+"""Hooks that write a grid of images at every validation, with averaged weights if there are any.
 
-Grids go to ``<work_dir>/grids`` and to the backends of the config's ``visualizer``.
+Grids are written to ``<work_dir>/grids`` and to the backends of the config's ``visualizer``.
 """
 
 from openmagvit2.visualization.hooks.reconstructions import ReconstructionGridHook

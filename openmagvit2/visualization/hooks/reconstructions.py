@@ -1,4 +1,4 @@
-"""A grid of images and their reconstructions at every validation."""
+"""The hook that writes a grid of reconstructions."""
 
 from collections.abc import Sequence
 
@@ -25,7 +25,7 @@ class ReconstructionGridHook(Hook):
         self.num_images = num_images
 
     def before_val_epoch(self, runner) -> None:
-        """Forget the images of the last validation."""
+        """Clear the images of the last validation."""
         self.pairs: list[tuple[Tensor, Tensor]] = []
 
     def after_val_iter(
@@ -43,9 +43,9 @@ class ReconstructionGridHook(Hook):
             )
 
     def after_val_epoch(self, runner, metrics: dict | None = None) -> None:
-        """Write the grid, unless the validation was cut short and has no metrics."""
+        """Write the grid, unless the validation was interrupted and has no metrics."""
         if metrics and self.pairs and is_main_process():
-            # One by one, because the images of a validation may differ in size.
+            # One by one, because images may differ in size.
             rows = [
                 [to_uint8(image[None])[0] for image in images]
                 for images in zip(*self.pairs, strict=True)

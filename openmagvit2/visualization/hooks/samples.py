@@ -1,4 +1,4 @@
-"""A grid of samples at every validation."""
+"""The hook that writes a grid of samples."""
 
 from collections.abc import Sequence
 
@@ -35,8 +35,8 @@ class SampleGridHook(Hook):
         """Choose the labels to show and check them.
 
         Raises:
-            UserError: There are no classes, the model does not have one of the labels, or a setting
-                of ``eval_sampling`` does not fit the model.
+            UserError: There are no classes, the model lacks one of the labels, or a setting of
+                ``eval_sampling`` does not fit the model.
         """
         model = unwrap(runner.model)
         remedy = 'give SampleGridHook (custom_hooks) the conditions to show as `labels`'
@@ -45,12 +45,12 @@ class SampleGridHook(Hook):
         model.check(self.shown, self._sampling(runner), self.seed)
 
     def after_val_epoch(self, runner, metrics: dict | None = None) -> None:
-        """Sample and write the grid in the main process, unless the validation was cut short."""
+        """Sample and write the grid in the main process, unless the validation was interrupted."""
         if not metrics or not is_main_process():
             return
         model = unwrap(runner.model)
         wanted = [label for label in self.shown for _ in range(self.num_per_class)]
-        # On a CPU, a large generator takes minutes per image.
+        # On a CPU, a large generator may take minutes per image.
         print_log(f'Sampling {len(wanted)} images for the grid of SampleGridHook.', 'current')
         images = model.images(wanted, self._sampling(runner), self.seed)
         rows = to_uint8(images).reshape(len(self.shown), self.num_per_class, *images.shape[2:], 3)
@@ -58,5 +58,5 @@ class SampleGridHook(Hook):
 
     @staticmethod
     def _sampling(runner) -> dict:
-        # mmengine's ConfigDict is a subclass of dict; the sampler wants a plain one.
+        # The sampler needs a plain dict, not mmengine's ConfigDict.
         return dict(runner.cfg.get('eval_sampling') or {})

@@ -1,4 +1,4 @@
-"""The one place that decides where grids go."""
+"""Output of grids."""
 
 from pathlib import Path
 
