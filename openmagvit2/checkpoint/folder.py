@@ -97,13 +97,19 @@ def check_folder(model: nn.Module, folder: str | Path) -> None:
     check_weights(model, _weights(Path(folder)), f'Model folder {folder}', TRAINING_ONLY)
 
 
-def load_folder(model: nn.Module, folder: str | Path, sha256: str | None = None) -> None:
+def load_folder(
+    model: nn.Module,
+    folder: str | Path,
+    sha256: str | None = None,
+    again: str = 'fetch it again',
+) -> None:
     """Load the weights of a folder into the model that its config builds.
 
     Args:
         model: The model.
         folder: The folder.
         sha256: Hash that its ``config.json`` names, if any.
+        again: What to do if its weights have another hash.
 
     Raises:
         UserError: A file is missing, damaged, does not fit the config, or has other weights than
@@ -113,7 +119,7 @@ def load_folder(model: nn.Module, folder: str | Path, sha256: str | None = None)
     if sha256 is not None and state_hash(weights, TRAINING_ONLY) != sha256:
         raise UserError(
             f'Model folder {folder}: its weights are not those of which {CONFIG} names the hash; '
-            f'fetch it again, or remove weights_sha256 from {CONFIG} if they were changed on '
+            f'{again}, or remove weights_sha256 from {CONFIG} if they were changed on '
             f'purpose.'
         )
     load_weights(model, weights, f'Model folder {folder}', TRAINING_ONLY)
