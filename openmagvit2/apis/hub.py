@@ -12,6 +12,7 @@ from torch import nn
 
 from openmagvit2.apis.card import model_card
 from openmagvit2.apis.folder_contents import folder_config, model_name, users_modules
+from openmagvit2.apis.hub_errors import hub_error
 from openmagvit2.apis.init_model import init_model
 from openmagvit2.apis.models import config_path, model_info
 from openmagvit2.apis.official import load_official
@@ -79,7 +80,11 @@ class Pretrained:
         config = Config(entries | dict(model_name=content.get('name', folder.name)))
         check_folder(_draft(config, folder), folder)
         door = cls.from_config(config, device=device, dtype=dtype)
-        load_folder(door.model, folder, content.get('weights_sha256'))
+        again = 'fetch it again'
+        if not usable(name).is_dir():
+            # A file that lies in the cache is not fetched a second time.
+            again = f'delete {folder.parents[1]} to fetch {name} again'
+        load_folder(door.model, folder, content.get('weights_sha256'), again)
         door.model.dataset_meta = content.get('dataset_meta', {})
         return door
 
@@ -140,10 +145,12 @@ class Pretrained:
     ) -> str:
         """Upload what :meth:`save_pretrained` writes.
 
+        Weights that are there already are replaced.
+
         Args:
             name: ``owner/name`` on the hub; the repository is created if necessary.
             private: Whether a new repository is private.
-            revision: Branch to write to.
+            revision: Branch to write to; created if necessary.
             token: Access token; by default that of ``hf auth login``.
             message: Commit message.
 
@@ -153,19 +160,26 @@ class Pretrained:
         Raises:
             UserError: The hub refuses the upload or cannot be reached.
         """
+        if not REPOSITORY.fullmatch(name):
+            raise UserError(f'{name} is not a name of the hub; give owner/name.')
         with tempfile.TemporaryDirectory() as folder:
             self.save_pretrained(folder)
             hub = huggingface_hub.HfApi(token=token)
             try:
                 hub.create_repo(name, private=private, exist_ok=True)
-                return str(
-                    hub.upload_folder(
-                        repo_id=name, folder_path=folder, revision=revision, commit_message=message
-                    )
+                if revision:
+                    hub.create_branch(name, branch=revision, exist_ok=True)
+                commit = hub.upload_folder(
+                    repo_id=name,
+                    folder_path=folder,
+                    revision=revision,
+                    commit_message=message,
+                    # Parts of an earlier model would be read in place of this one's file.
+                    delete_patterns=PATTERNS,
                 )
             except Exception as error:  # as in `fetch`
-                reason = str(error).partition('\n')[0]
-                raise UserError(f'{name} cannot be written on the hub ({reason}).') from error
+                raise hub_error(name, 'cannot be written on the hub', error, revision) from error
+            return str(commit)
 
 
 def fetch(name: str | Path, revision: str | None = None) -> Path:
@@ -187,8 +201,7 @@ def fetch(name: str | Path, revision: str | None = None) -> Path:
             huggingface_hub.snapshot_download(str(name), revision=revision, allow_patterns=PATTERNS)
         )
     except Exception as error:  # a download fails in many ways, with classes of several packages
-        reason = str(error).partition('\n')[0]
-        raise UserError(f'{name} cannot be fetched from the hub ({reason}).') from error
+        raise hub_error(str(name), 'cannot be fetched from the hub', error, revision) from error
 
 
 def _draft(config: Config, folder: Path) -> nn.Module:

@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import nn
 
+from openmagvit2.apis.hub_errors import reason
 from openmagvit2.apis.models import model_info
 from openmagvit2.checkpoint import choose_weights, is_ours, load_whole, read_checkpoints, to_ours
 from openmagvit2.checkpoint.hashing import file_hash
@@ -57,11 +58,13 @@ def fetch_file(name: str, entry: dict[str, Any], revision: str | None = None) ->
     try:
         path = Path(huggingface_hub.hf_hub_download(repository, file, revision=revision))
     except Exception as error:  # a download fails in many ways, with classes of several packages
-        reason = str(error).partition('\n')[0]
         raise UserError(
-            f'{name}: {file} of {repository} cannot be fetched ({reason}); fetch it by hand, then '
-            f'{by_hand}.'
+            f'{name}: {file} of {repository} cannot be fetched: {reason(error, revision)}; or '
+            f'fetch it by hand, then {by_hand}.'
         ) from error
     if entry['sha256'] and file_hash(path) != entry['sha256']:
-        raise UserError(f'{path} is not the published file: its SHA-256 differs.')
+        raise UserError(
+            f'{path} is not the published {file} of {repository}: its SHA-256 differs; delete '
+            f'{path.resolve()} to fetch it again.'
+        )
     return path

@@ -93,13 +93,19 @@ def check_folder(model: nn.Module, folder: str | Path) -> None:
     check_weights(model, _weights(Path(folder)), f'Model folder {folder}', TRAINING_ONLY)
 
 
-def load_folder(model: nn.Module, folder: str | Path, sha256: str | None = None) -> None:
+def load_folder(
+    model: nn.Module,
+    folder: str | Path,
+    sha256: str | None = None,
+    again: str = 'fetch it again',
+) -> None:
     """Load the weights of a folder into the model that its config builds.
 
     Args:
         model: The model.
         folder: The folder.
         sha256: ``weights_sha256`` of its ``config.json``, if any.
+            again: Advice if the weights have another hash.
 
     Raises:
         UserError: A file is missing or damaged, or the weights do not fit the config or the hash.
@@ -107,8 +113,8 @@ def load_folder(model: nn.Module, folder: str | Path, sha256: str | None = None)
     weights = _weights(Path(folder))
     if sha256 is not None and state_hash(weights, TRAINING_ONLY) != sha256:
         raise UserError(
-            f'Model folder {folder}: its weights do not have the hash in {CONFIG}; fetch it again, '
-            f'or remove weights_sha256 from {CONFIG} if they were changed on purpose.'
+            f'Model folder {folder}: its weights do not have the hash in {CONFIG}; {again}, or '
+            f'remove weights_sha256 from {CONFIG} if they were changed on purpose.'
         )
     load_weights(model, weights, f'Model folder {folder}', TRAINING_ONLY)
 

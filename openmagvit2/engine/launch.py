@@ -17,8 +17,8 @@ from openmagvit2.processes import leave, make_long_group
 
 __all__ = ['finish', 'is_main_process', 'start']
 
-# Environment variables that a launcher sets. A batch script of slurm has no step: it is one process,
-# which would wait for the others.
+# Environment variables that a launcher sets. A batch script of Slurm has no step: it is a single
+# process, which would wait for the others.
 NEEDED = dict(
     pytorch=('RANK', 'WORLD_SIZE'), slurm=('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_STEP_ID')
 )

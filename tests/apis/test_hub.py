@@ -209,7 +209,7 @@ def test_a_hub_that_is_not_reached_is_one_sentence(monkeypatch):
         raise OSError('no network\nmore')
 
     monkeypatch.setattr('huggingface_hub.snapshot_download', offline)
-    with pytest.raises(UserError, match=r'someone/model cannot be fetched .*\(no network\)\.$'):
+    with pytest.raises(UserError, match=r'someone/model cannot be fetched .*: no network; check'):
         Tokenizer.from_pretrained('someone/model')
 
 
@@ -244,7 +244,7 @@ def test_published_weights_by_name(tmp_path, monkeypatch, tokenizer):
     model = init_model('tiny/lfq_32', pretrained=True, device='cpu')
     assert all(model.state_dict()[k].equal(v) for k, v in state.items() if 'coder' in k)
     entry['sha256'] = '0' * 64
-    with pytest.raises(UserError, match='not the published file'):
+    with pytest.raises(UserError, match=r'not the published official\.ckpt of someone/model: '):
         init_model('tiny/lfq_32', pretrained=True)
     entry['repository'] = 'https://somewhere/else'
     with pytest.raises(UserError, match='by hand, then python .* official.ckpt OUT.pth'):
