@@ -32,3 +32,10 @@ def unfit(found: object, expected: Tensor) -> str | None:
 
 def _name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix('torch.')
+
+
+def is_finite(tensor: Tensor) -> bool:
+    """Return whether a tensor has no NaN and no infinite number; this copies nothing."""
+    if not tensor.is_floating_point() or not tensor.numel():
+        return True
+    return all(bool(extreme.isfinite()) for extreme in tensor.aminmax())

@@ -22,6 +22,8 @@ from openmagvit2.checkpoint import (
 )
 from openmagvit2.checkpoint.containers import packed
 from openmagvit2.checkpoint.converters import Converter, choose
+from openmagvit2.checkpoint.faults import is_finite
+from openmagvit2.checkpoint.mapped import EVERY, release
 from openmagvit2.checkpoint.names import fitted
 from openmagvit2.checkpoint.sharded import is_sharded
 from openmagvit2.checkpoint.spill import Spill
@@ -81,8 +83,12 @@ def convert(
         ours = (file if to == 'official' else content)['state_dict']
         if tokenizer:
             print(compare_or_add(ours, tokenizer, model.tokenizer, add=to == 'ours'))
+        pages = [*mapped, *([spill.path] if spill.path else [])]
+        with _about(mapped):
+            # Official files may have infinite numbers in their masks.
+            _check_finite(file if to == 'official' else content, pages)
         print(bit_order_note(model, ours), end='')
-        _write(content, target, to, converter, [*mapped, *([spill.path] if spill.path else [])])
+        _write(content, target, to, converter, pages)
 
 
 @contextmanager
@@ -118,6 +124,30 @@ def _converted(
         content, report = to_official(file, model, weights, converter, spill)
         return _reported(file, content, report, bare=converter.bare)
     return _reported(file, *to_ours(file['state_dict'], model, weights, converter, spill))
+
+
+def _check_finite(content: dict, sources: Sequence[str | Path]) -> None:
+    """Refuse NaN and infinite weights: nothing that the model computes would be of use.
+
+    Args:
+        content: Weights by our names.
+        sources: Files that they are mapped from, whose memory is released meanwhile.
+
+    Raises:
+        UserError: A tensor has such numbers.
+    """
+    paths, read = {str(Path(path).resolve()) for path in sources}, 0
+    for weights in ('state_dict', 'ema_state_dict'):
+        for name, tensor in content.get(weights, {}).items():
+            if not is_finite(tensor):
+                raise UserError(
+                    f'{name} has NaN or infinite numbers: the file is damaged, or its training '
+                    f'diverged; fetch it again, or use another checkpoint.'
+                )
+            read += tensor.nbytes
+            if read >= EVERY:
+                release(paths)
+                read = 0
 
 
 def _reported(file: dict, content: dict, report: Report, bare: bool = False) -> dict:

@@ -74,6 +74,26 @@ def test_files_that_contradict_each_other_are_refused(files):
             convert([folder / 'vae.pth', folder / 'other.pth'], folder / 'x.pth', 'tiny/var_32')
 
 
+@pytest.mark.parametrize('number', ['nan', 'inf', '-inf'])
+def test_numbers_that_are_not_finite_are_refused(files, number):
+    folder, ours = files
+    state = torch.load(folder / 'vae.pth', weights_only=True)
+    state['decoder.conv_in.weight'][0, 0] = float(number)
+    torch.save(state, folder / 'vae.pth')
+    with pytest.raises(UserError, match=r'vae\.pth: tokenizer\.decoder\.conv_in\.weight has NaN'):
+        convert([folder / 'var.pth', folder / 'vae.pth'], folder / 'ours.pth', 'tiny/var_32')
+    save_atomically(dict(state_dict=ours), folder / 'good.pth')
+    ours['head.classifiers.0.bias'][1] = float(number)
+    save_atomically(dict(state_dict=ours), folder / 'bad.pth')
+    # The infinite numbers of VAR's own mask are no fault.
+    convert([folder / 'good.pth'], folder / 'back.pth', 'tiny/var_32', to='official')
+    for target in ('back_2.pth', 'bad.safetensors'):
+        to = 'official' if target.endswith('.pth') else 'ours'
+        with pytest.raises(UserError, match=r'bad\.pth: head\.classifiers\.0\.bias has NaN'):
+            convert([folder / 'bad.pth'], folder / target, 'tiny/var_32', to=to)
+        assert not (folder / target).exists()
+
+
 @pytest.mark.parametrize('config', ['rq_32', 'llamagen_vq_32'])
 def test_a_discriminator_beside_the_weights_is_no_model(tmp_path, config):
     model = init_model(f'tiny/{config}', device='cpu')
