@@ -116,7 +116,7 @@ def test_a_format_that_this_pillow_lacks(tmp_path, monkeypatch):
     monkeypatch.delitem(Image.OPEN, 'AVIF', raising=False)
     monkeypatch.setattr(Image, 'ID', [name for name in Image.ID if name != 'AVIF'])
     (tmp_path / 'x.AVIF').write_bytes(b'\0\0\0\x20ftypavif')
-    with pytest.raises(UnreadableImage, match='no AVIF; install Pillow 11.3 or later'):
+    with pytest.raises(UnreadableImage, match='not support AVIF; install Pillow 11.3 or later'):
         read_image(tmp_path / 'x.AVIF')
 
 
