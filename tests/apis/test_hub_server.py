@@ -12,6 +12,9 @@ from openmagvit2.errors import UserError
 IMAGES = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
 NAME = 'someone/model'
 
+# Older versions bind the address of the hub on import, where the fixture cannot replace it.
+pytest.importorskip('huggingface_hub', minversion='1.0')
+
 
 @pytest.fixture(scope='module')
 def tokenizer():
