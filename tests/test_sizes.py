@@ -14,13 +14,17 @@ from openmagvit2.registry import MODELS
 
 TINY = Path(__file__).parents[1] / 'configs' / 'tiny'
 MANY = 10**9
+# Counting to the limit takes seconds; one case of each kind is enough for every run.
+SLOW = pytest.mark.slow
 
 
 @pytest.mark.parametrize(
     ('config', 'key', 'part', 'number'),
     [
         ('lfq_32', 'model.encoder.channels', 'CnnEncoder', 'channels'),
-        ('lfq_32', 'model.encoder.num_res_blocks', 'CnnEncoder', 'num_res_blocks'),
+        pytest.param(
+            'lfq_32', 'model.encoder.num_res_blocks', 'CnnEncoder', 'num_res_blocks', marks=SLOW
+        ),
         ('vq_32', 'model.quantizer.codebook_size', 'VQ', 'codebook_size'),
         ('ar_32', 'model.backbone.dim', 'Llama', 'dim'),
         ('ar_32', 'model.backbone.num_layers', 'Llama', 'num_layers'),
@@ -37,8 +41,8 @@ def test_a_billion_of_anything_names_the_part_and_the_number(config, key, part, 
 @pytest.mark.parametrize(
     ('config', 'key'),
     [
-        ('lfq_32', 'model.training.adversarial.discriminator.num_layers'),
-        ('infinity_32', 'model.quantizer.num_phi'),
+        pytest.param('lfq_32', 'model.training.adversarial.discriminator.num_layers', marks=SLOW),
+        pytest.param('infinity_32', 'model.quantizer.num_phi', marks=SLOW),
         ('vit_vqgan_32', 'model.decoder.num_layers'),
     ],
 )
