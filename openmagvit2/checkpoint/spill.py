@@ -35,6 +35,11 @@ class Spill:
     def __exit__(self, *error: object) -> None:
         self.stack.close()
 
+    @property
+    def pages(self) -> list[str | Path]:
+        """All files that tensors are mapped from: the sources and, if it exists, this one."""
+        return [*self.sources, *([self.path] if self.path else [])]
+
     def keep(self, tensors: list[Tensor], given: list[Tensor]) -> list[Tensor]:
         """Return tensors, moved to the file unless they share the memory of ``given``."""
         known = {tensor.untyped_storage().data_ptr() for tensor in given}

@@ -53,8 +53,7 @@ def convert(
         sources: Files to read, which are joined. A sharded checkpoint becomes a single file.
         target: File to write.
         config: Config of the model.
-        to: 'ours' or 'official'.
-        weights: 'both', 'ema' or 'raw'.
+        to, weights: 'ours' or 'official'; 'both', 'ema' or 'raw'.
         tokenizer: File of a generator's tokenizer: compared with that in the sources, or added.
         cfg_options: Overrides for the config.
         system: Name of the converter, if several systems have files of this model.
@@ -76,19 +75,16 @@ def convert(
         with _about(sources):
             converter = choose(model, None if to == 'official' else file['state_dict'], system)
             if to == 'ours' and is_ours(file, model):
-                same = entry is None and Path(sources[0]).suffix == target.suffix
-                content = _in_another_format(file, model, sources[0], same)
+                content = _in_another_format(file, model, sources[0], target, entry)
             else:
                 content = _converted(file, model, to, weights, converter, spill)
         ours = (file if to == 'official' else content)['state_dict']
         if tokenizer:
             print(compare_or_add(ours, tokenizer, model.tokenizer, add=to == 'ours'))
-        pages = [*mapped, *([spill.path] if spill.path else [])]
         with _about(mapped):
-            # Official files may have infinite numbers in their masks.
-            _check_finite(file if to == 'official' else content, pages)
+            _check_finite(file if to == 'official' else content, spill.pages)
         print(bit_order_note(model, ours), end='')
-        _write(content, target, to, converter, pages)
+        _write(content, target, to, converter, spill.pages)
 
 
 @contextmanager
@@ -127,11 +123,11 @@ def _converted(
 
 
 def _check_finite(content: dict, sources: Sequence[str | Path]) -> None:
-    """Refuse NaN and infinite weights: nothing that the model computes would be of use.
+    """Refuse NaN and infinite weights, with which the model computes nothing of use.
 
     Args:
-        content: Weights by our names.
-        sources: Files that they are mapped from, whose memory is released meanwhile.
+        content: Our weights; the masks of some official files have infinite numbers.
+        sources: Files that the weights are mapped from; their pages are released meanwhile.
 
     Raises:
         UserError: A tensor has such numbers.
@@ -182,19 +178,22 @@ def _gather(sources: Sequence[str | Path], target: Path, model: nn.Module, weigh
     print(f'{sources[0]}: one file with {", ".join(content)}.')
 
 
-def _in_another_format(file: dict, model: nn.Module, source: str | Path, same: bool) -> dict:
+def _in_another_format(
+    file: dict, model: nn.Module, source: str | Path, target: Path, entry: str | None
+) -> dict:
     """Return the content to write for a file that is ours already; print the report.
 
     Args:
         file: Content of the file.
         model: The model of the config.
-        source: Name of the file, for errors.
-        same: Whether the target has the same format.
+        source: Path of the file.
+        target: File to write, in the other format unless ``entry`` selects some weights.
+        entry: See :func:`convert`.
 
     Raises:
         UserError: Nothing would change, or the file does not fit the config.
     """
-    if same:
+    if entry is None and Path(source).suffix == target.suffix:
         raise UserError(
             'The file is a checkpoint of ours already; convert it with --to official, or give a '
             'target with the other extension, .pth or .safetensors.'

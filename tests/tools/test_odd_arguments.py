@@ -57,7 +57,7 @@ CONFIG = f'{ROOT}/configs/tiny/fsq_32.py fsq.pth'
         (f'tokenize_dataset {CONFIG} --out=', '--out: a value is empty'),
         (f"reconstruct {FSQ} '' --out-dir o", 'fsq.pth: a value is empty'),
         # Numbers.
-        (f'sample {AR} --device meta', 'a device without memory computes nothing'),
+        (f'sample {AR} --device meta', 'the meta device computes nothing'),
         (
             f'tokenize_dataset {CONFIG} --out t --num-workers -1',
             'must be a non-negative integer, got -1',
