@@ -18,7 +18,6 @@ from openmagvit2.errors import UserError
 if TYPE_CHECKING:
     from openmagvit2.apis import Tokenizer
     from openmagvit2.datasets.transforms import CenterCrop, Resize
-    from openmagvit2.io import UnreadableImage
 
 GRID_COLUMNS = 8
 # Maximum side of an image in the grid, whose cells have the size of the largest image.
@@ -57,24 +56,31 @@ def reconstruct(
     out_dir: Path,
     background: str,
     transforms: Sequence['Resize | CenterCrop'] = (),
-) -> list['UnreadableImage']:
-    """Write the reconstructions and the grid; return the errors of files that cannot be read."""
+) -> list[UserError]:
+    """Write the reconstructions and the grid; return the errors of files that cannot be read or
+    have a size that the tokenizer does not accept.
+    """
     from tqdm import tqdm
 
     from openmagvit2.evaluation.pixel_errors import psnr_of_images
     from openmagvit2.io import UnreadableImage, read_image
     from openmagvit2.visualization import save_grid, save_image, shrink
 
-    pairs, broken = [], []
+    pairs, failed = [], []
     for i, path in enumerate(tqdm(files, desc='images')):
         try:
             image = read_image(path, background)
         except UnreadableImage as error:
-            broken.append(error)
+            failed.append(error)
             continue
         for transform in transforms:
             image = transform(dict(image=image))['image']
-        (out,) = tokenizer.reconstruct(image)
+        try:
+            (out,) = tokenizer.reconstruct(image)
+        except UserError as error:
+            # Images of a folder may differ in size, and only some may fit.
+            failed.append(UserError(f'{path}: {error} --size N resizes it to a square.'))
+            continue
         tqdm.write(f'{ascii_if_needed(path)}: {psnr_of_images(image, out):.2f} dB')
         # The number distinguishes files of the same name in different folders.
         save_image(out, out_dir / f'{i:05d}_{path.stem[:LONGEST_NAME]}.png')
@@ -82,7 +88,7 @@ def reconstruct(
             pairs.append((shrink(image, GRID_SIDE), shrink(out, GRID_SIDE)))
     if pairs:
         save_grid([[image for image, _ in pairs], [out for _, out in pairs]], out_dir)
-    return broken
+    return failed
 
 
 def begin(
@@ -161,14 +167,16 @@ def main() -> int:
     tokenizer = Tokenizer.from_config(args.config, args.checkpoint, args.device)
     transforms = fitting(tokenizer, args.size)
     begin(tokenizer, files, args.out_dir, args.background, args.size)
-    broken = reconstruct(tokenizer, files, Path(args.out_dir), args.background, transforms)
-    for error in broken:
+    failed = reconstruct(tokenizer, files, Path(args.out_dir), args.background, transforms)
+    for error in failed:
         print(f'error: {error}', file=sys.stderr)
-    if broken:
-        print(f'error: {len(broken)} of {len(files)} images cannot be read', file=sys.stderr)
-    grid = ' and grid.png' if len(broken) < len(files) else ''
-    print(f'{len(files) - len(broken)} reconstructions{grid} in {args.out_dir}')
-    return 1 if broken else 0
+    if failed:
+        print(
+            f'error: {len(failed)} of {len(files)} images cannot be reconstructed', file=sys.stderr
+        )
+    grid = ' and grid.png' if len(failed) < len(files) else ''
+    print(f'{len(files) - len(failed)} reconstructions{grid} in {args.out_dir}')
+    return 1 if failed else 0
 
 
 if __name__ == '__main__':

@@ -39,13 +39,25 @@ def test_a_broken_file_does_not_stop_the_rest(run, tmp_path):
     assert code == 1 and '2 reconstructions and grid.png in' in out
     lines = [line for line in errors.splitlines() if line.startswith('error: ')]
     assert len(lines) == 2 and 'b.jpg cannot be read: no image format' in lines[0]
-    assert lines[1] == 'error: 1 of 3 images cannot be read'
+    assert lines[1] == 'error: 1 of 3 images cannot be reconstructed'
     # The numbers are those of the inputs; evaluate_npz can read the folder.
     files = sorted((tmp_path / 'out').glob('0*.png'))
     assert [path.name for path in files] == ['00000_a.png', '00002_c [1].png']
     tokenizer = Tokenizer.from_config('tiny/lfq_32', tmp_path / 'model.pth')
     (batch,) = ImageSet(tmp_path / 'out').batches(10)
     assert np.array_equal(batch, tokenizer.reconstruct(images))
+
+
+@pytest.mark.parametrize('run', ['tiny/var_tokenizer_32'], indirect=True)
+def test_an_image_of_another_size_does_not_stop_the_rest(run, tmp_path):
+    for name, side in (('a', 32), ('b', 48), ('c', 32)):
+        path = tmp_path / 'photos' / f'{name}.png'
+        path.parent.mkdir(exist_ok=True)
+        Image.new('RGB', (side, side)).save(path)
+    code, out, errors = run(tmp_path / 'photos')
+    assert code == 1 and '2 reconstructions and grid.png in' in out
+    assert 'b.png: ' in errors and '--size N resizes it to a square' in errors
+    assert run(tmp_path / 'photos', '--size', '32')[0] != 0  # other settings, same folder
 
 
 def test_nothing_can_be_read(run, tmp_path):
