@@ -105,7 +105,7 @@ def load_folder(
         model: The model.
         folder: The folder.
         sha256: ``weights_sha256`` of its ``config.json``, if any.
-            again: Advice if the weights have another hash.
+        again: Advice if the weights have another hash.
 
     Raises:
         UserError: A file is missing or damaged, or the weights do not fit the config or the hash.

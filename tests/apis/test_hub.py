@@ -20,12 +20,6 @@ from openmagvit2.registry import QUANTIZERS
 IMAGES = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
 
 
-@pytest.fixture(scope='module')
-def tokenizer():
-    torch.manual_seed(0)
-    return Tokenizer.from_config('tiny/lfq_32', device='cpu')
-
-
 @pytest.fixture
 def folder(tokenizer, tmp_path):
     tokenizer.save_pretrained(tmp_path / 'model')

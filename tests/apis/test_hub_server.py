@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 from hub_server import Refusal, serve
 from huggingface_hub import constants
 
@@ -14,12 +13,6 @@ NAME = 'someone/model'
 
 # Older versions bind the address of the hub on import, where the fixture cannot replace it.
 pytest.importorskip('huggingface_hub', minversion='1.0')
-
-
-@pytest.fixture(scope='module')
-def tokenizer():
-    torch.manual_seed(0)
-    return Tokenizer.from_config('tiny/lfq_32', device='cpu')
 
 
 @pytest.fixture
