@@ -18,6 +18,7 @@ from benchmarks.memory import timed, timed_by_default
 from benchmarks.report import Result
 from openmagvit2 import console
 from openmagvit2.apis import init_model
+from openmagvit2.models.layers import winograd
 
 # Config, pixels, batch: that of the table, the largest, then others to show the growth of cost.
 SIZES = (('lfq_128', 128, 2), ('lfq_256', 256, 1), ('lfq_128', 128, 1), ('lfq_128', 64, 2))
@@ -32,8 +33,9 @@ def plain_norm_silu_conv(norm: nn.GroupNorm, conv: nn.Module, x: Tensor) -> Tens
 
 @contextlib.contextmanager
 def plain_networks() -> Iterator[None]:
-    """Run the convolutional networks with :func:`plain_norm_silu_conv`."""
+    """Run the convolutional networks with :func:`plain_norm_silu_conv` and torch's convolutions."""
     with contextlib.ExitStack() as stack:
+        stack.enter_context(mock.patch.object(winograd, 'faster', lambda x, weight: False))
         for place in PLACES:
             name = f'openmagvit2.models.{place}.norm_silu_conv'
             stack.enter_context(mock.patch(name, plain_norm_silu_conv))
@@ -80,10 +82,13 @@ def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
                 'images',
                 peak=peak,
                 floor=seconds_alone(form, run, args.repeats),
-                floor_of='its convolutions, each alone in its faster layout',
+                floor_of="torch's convolutions of its layers, each alone in its faster layout",
                 plain=beside[0],
                 plain_peak=beside[1],
-                plain_of='float32, x * sigmoid(x) after group norm, default glibc settings',
+                plain_of=(
+                    "float32, torch's convolutions, x * sigmoid(x) after group norm, default glibc "
+                    'settings'
+                ),
                 notes=notes,
             )
 

@@ -1,5 +1,6 @@
 """Normalization layers."""
 
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from openmagvit2.dtypes import autocast_dtype, without_autocast
+from openmagvit2.models.layers import winograd
 
 
 class GroupNorm(nn.GroupNorm):
@@ -41,7 +43,7 @@ def norm_silu_conv(norm: nn.GroupNorm, conv: nn.Module, x: Tensor) -> Tensor:
 def _is_plain(conv: nn.Module) -> bool:
     """Return whether a convolution is plain and can be bypassed: zero padding and no hooks."""
     hooks = (conv._forward_hooks, conv._forward_pre_hooks, conv._backward_hooks)
-    zeros = type(conv) is nn.Conv2d and conv.padding_mode == 'zeros'
+    zeros = type(conv) in (nn.Conv2d, winograd.Conv3x3) and conv.padding_mode == 'zeros'
     return zeros and not isinstance(conv.padding, str) and not any(hooks)
 
 
@@ -78,23 +80,36 @@ class _NormSiluConv(torch.autograd.Function):
         x, scale, shift = inputs
         with torch.enable_grad(), _autocast(x.device, ctx.dtype):
             act = F.silu(torch.group_norm(x, ctx.norm.num_groups, scale, shift, ctx.norm.eps))
-        grad_act, grad_weight, grad_bias = torch.ops.aten.convolution_backward(
-            grad,
-            act.detach().to(grad.dtype),
-            weight.to(grad.dtype),
-            None if conv.bias is None else [conv.out_channels],
-            conv.stride,
-            conv.padding,
-            conv.dilation,
-            False,
-            [0, 0],
-            conv.groups,
-            [any(needed), need_weight, need_bias],
+        grad_act, grad_weight, grad_bias = _conv_backward(
+            conv, grad, act.detach().to(grad.dtype), weight, (any(needed), need_weight, need_bias)
         )
-        wanted = [x for x in inputs if x.requires_grad]
-        found = iter(torch.autograd.grad(act, wanted, grad_act.to(act.dtype)) if wanted else ())
+        found: Iterator[Tensor] = iter(())
+        if grad_act is not None:
+            wanted = [x for x in inputs if x.requires_grad]
+            found = iter(torch.autograd.grad(act, wanted, grad_act.to(act.dtype)))
         grads = [next(found) if need else None for need in needed]
         return (*grads, grad_weight, grad_bias, None, None)
+
+
+def _conv_backward(
+    conv: nn.Conv2d, grad: Tensor, x: Tensor, weight: Tensor, needed: tuple[bool, bool, bool]
+) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    """Return the gradients of a convolution by input, weight and bias, as far as ``needed``."""
+    if isinstance(conv, winograd.Conv3x3) and winograd.faster(x, weight):
+        return winograd.convolve_backward(grad, x, weight, needed)
+    return torch.ops.aten.convolution_backward(
+        grad,
+        x,
+        weight.to(grad.dtype),
+        None if conv.bias is None else [conv.out_channels],
+        conv.stride,
+        conv.padding,
+        conv.dilation,
+        False,
+        [0, 0],
+        conv.groups,
+        list(needed),
+    )
 
 
 def _autocast(device: torch.device, dtype: torch.dtype | None) -> AbstractContextManager:

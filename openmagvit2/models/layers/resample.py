@@ -5,6 +5,8 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from openmagvit2.models.layers.winograd import Conv3x3
+
 
 class PaddedConv(nn.Conv2d):
     """Stride-2 convolution with zero padding at the bottom and right only, as in taming's VQGAN
@@ -26,7 +28,7 @@ class DepthToSpace(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(channels, 4 * channels, 3, padding=1)
+        self.conv1 = Conv3x3(channels, 4 * channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, H, W) to (B, C, 2H, 2W)."""
@@ -38,7 +40,7 @@ class NearestConv(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv = Conv3x3(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, H, W) to (B, C, 2H, 2W)."""

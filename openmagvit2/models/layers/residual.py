@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from openmagvit2.errors import UserError, check_choice
 from openmagvit2.models.layers.norm import GroupNorm, norm_silu_conv
+from openmagvit2.models.layers.winograd import Conv3x3
 
 
 def group_norm(channels: int) -> nn.GroupNorm:
@@ -48,9 +49,9 @@ class ResidualBlock(nn.Module):
         check_choice('shortcut', shortcut, ('input', 'branch'))
         self.shortcut, self.dropout = shortcut, dropout
         self.norm1 = group_norm(in_channels)
-        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=bias)
+        self.conv1 = Conv3x3(in_channels, out_channels, bias=bias)
         self.norm2 = group_norm(out_channels)
-        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=bias)
+        self.conv2 = Conv3x3(out_channels, out_channels, bias=bias)
         self.nin_shortcut = None
         if in_channels != out_channels:
             read = in_channels if shortcut == 'input' else out_channels
