@@ -1,10 +1,16 @@
 """Fixtures and settings that all tests share."""
 
+import os
 import runpy
 import sys
 from pathlib import Path
 
 import pytest
+
+# Before torch is imported, also by child processes: with as many threads as processor cores in each
+# of several processes, torch's threads wait for each other.
+if workers := os.environ.get('PYTEST_XDIST_WORKER_COUNT'):
+    os.environ.setdefault('OMP_NUM_THREADS', str(max(1, (os.cpu_count() or 1) // int(workers))))
 
 TOOLS = Path(__file__).parents[1] / 'tools'
 
