@@ -94,4 +94,5 @@ def test_ctrl_c_is_left_to_the_parent():
         text=True,
         timeout=60,
     )
-    assert (done.returncode, done.stderr) == (130, '')
+    # Some versions of torch and mmengine warn on import.
+    assert done.returncode == 130 and 'Traceback' not in done.stderr
