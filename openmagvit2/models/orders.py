@@ -121,7 +121,6 @@ class Random(Order):
     def __call__(
         self, batch: int, iteration: int | None = None, uniform: Tensor | None = None
     ) -> Tensor | None:
-        """See :meth:`Order.__call__`."""
         share = 0.0 if iteration is None else self.share(iteration)
         if not share or uniform is None:
             return None

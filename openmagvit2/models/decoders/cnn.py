@@ -109,7 +109,6 @@ class CnnDecoder(BaseDecoder):
 
     @property
     def last_layer(self) -> Tensor:
-        """Weight of the output convolution."""
         return self.conv_out.weight
 
     def forward(

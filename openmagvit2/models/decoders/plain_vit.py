@@ -62,7 +62,6 @@ class PlainVitDecoder(BaseDecoder):
 
     @property
     def last_layer(self) -> Tensor:
-        """Weight of the layer that outputs pixels."""
         return self.out.weight
 
     def forward(

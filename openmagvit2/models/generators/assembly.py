@@ -8,7 +8,7 @@ from mmengine.model import BaseModel
 from torch import Tensor, nn
 
 from openmagvit2.checkpoint import load_tokenizer_weights
-from openmagvit2.errors import UserError
+from openmagvit2.errors import UserError, about
 from openmagvit2.models.backbones.base import Backbone
 from openmagvit2.models.conditioners.base import Conditioner
 from openmagvit2.models.factorization import TokenFactorization
@@ -205,10 +205,8 @@ class Assembly(BaseModel):
             UserError: The tokenizer's checkpoint is missing or does not fit.
         """
         if self.tokenizer_checkpoint:
-            try:
+            with about('model.tokenizer.checkpoint'):
                 load_tokenizer_weights(self.tokenizer, self.tokenizer_checkpoint)
-            except UserError as error:
-                raise UserError(f'model.tokenizer.checkpoint: {error}') from error
 
 
 def _is_temperature(settings: dict) -> bool:

@@ -78,7 +78,6 @@ class CumulativeCodeHead(Head):
     def logits(
         self, context: Tensor, sub_indices: Tensor, rows: Rows | None = None
     ) -> list[Tensor]:
-        """See :meth:`Head.logits`."""
         assert rows is not None
         sums = rows(sub_indices)[..., :-1, :].cumsum(-2)
         x = torch.cat([context[:, :, None], self._projected(sums)], 2) + self.depth_embedding
@@ -99,7 +98,6 @@ class CumulativeCodeHead(Head):
         cache: list[LayerCache] | None = None,
         rows: Rows | None = None,
     ) -> Tensor:
-        """See :meth:`Head.sample`."""
         assert rows is not None
         cache = cache or self.new_cache()
         for layer in cache:

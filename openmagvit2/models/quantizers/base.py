@@ -35,13 +35,11 @@ class QuantizerOutput:
     finite: Tensor | None = None
 
     def check_finite(self, what: str) -> None:
-        """Check that the encoder's output is finite; synchronizes with the device.
+        """Raise UserError if the encoder's output is NaN or infinite, whose indices would look like
+        any others; synchronizes with the device.
 
         Args:
             what: How the error refers to the images and, where known, the weights.
-
-        Raises:
-            UserError: A value is NaN or infinite; its index would look like any other.
         """
         if self.finite is not None and not self.finite:
             raise UserError(

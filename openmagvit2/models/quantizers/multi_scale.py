@@ -98,7 +98,6 @@ class MultiScale(BaseQuantizer):
 
     @property
     def indivisible(self) -> str | None:
-        """See :attr:`BaseQuantizer.indivisible`."""
         return asked_again(self, self.quantizer)
 
     def quantize(self, z: Tensor) -> QuantizerOutput:

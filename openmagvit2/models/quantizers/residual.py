@@ -45,8 +45,6 @@ class Residual(BaseQuantizer, PerIteration):
     )
 
     def __init__(self, *, quantizer: dict, depth: Count, projection: Count | None = None) -> None:
-        if depth < 1:
-            raise UserError(f'model.quantizer.depth must be at least 1, got {depth}.')
         inner = build_inner(quantizer, digits=1)
         super().__init__(width=inner.in_channels, projection=projection)
         self.quantizer, self.depth = inner, depth
@@ -54,7 +52,6 @@ class Residual(BaseQuantizer, PerIteration):
 
     @property
     def indivisible(self) -> str | None:
-        """See :attr:`BaseQuantizer.indivisible`."""
         if not self.quantizer.averages:
             return asked_again(self, self.quantizer)
         return (

@@ -7,10 +7,8 @@ from openmagvit2.errors import UserError
 
 
 def check_decoded(out: Tensor, what: str) -> None:
-    """Check the decoder's output (B, C, *size); synchronizes with the device.
-
-    Raises:
-        UserError: It contains NaN or infinity, which 8 bits would hide.
+    """Raise UserError if the decoder's output has NaN or infinity, which 8 bits would hide;
+    synchronizes with the device.
     """
     if not out.isfinite().all():
         raise UserError(

@@ -9,12 +9,9 @@ from openmagvit2.models.layers.arguments import written
 
 
 def check_pair(encoder: nn.Module, decoder: nn.Module) -> None:
-    """Check that the decoder maps the encoder's grid back to the size of the encoder's image.
+    """Raise UserError if the decoder does not map the encoder's grid back to the size of the image.
 
     Parts that do not derive from the base class of their slot are not checked.
-
-    Raises:
-        UserError: The sizes differ, or the decoder does not accept the grid.
     """
     if not (isinstance(encoder, BaseEncoder) and isinstance(decoder, BaseDecoder)):
         return

@@ -350,11 +350,7 @@ class VisualTokenizer(BaseModel):
         return dict(disc_loss=loss, **losses, **stats)
 
     def check_micro_batches(self) -> None:
-        """Check that an iteration may be cut into micro-batches.
-
-        Raises:
-            UserError: The quantizer needs the whole batch in one pass.
-        """
+        """Raise UserError if the quantizer needs the whole batch in one pass."""
         if self.quantizer.indivisible:
             raise UserError(f'model.quantizer: {self.quantizer.indivisible}')
 
