@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -24,8 +23,6 @@ class BaseDecoder(nn.Module, ABC):
         grid: The only grid of codes that it accepts, or None for any map (h, w).
         upscale: Pixels per cell and axis, if ``image_size`` is None.
         takes_noise: Whether the output depends on a noise map.
-        test_arguments: Arguments for the contract test, without the channels.
-        test_grids: Grids of codes for this test.
     """
 
     in_channels: int
@@ -34,8 +31,6 @@ class BaseDecoder(nn.Module, ABC):
     grid: tuple[int, ...] | None = None
     upscale: int | None = None
     takes_noise: bool = False
-    test_arguments: ClassVar[dict] = {}
-    test_grids: ClassVar[tuple[tuple[int, ...], ...]] = ((2, 3),)
 
     @property
     @abstractmethod

@@ -4,7 +4,6 @@ ones (docs/reference/specification.md, Residual quantization).
 
 from collections.abc import Sequence
 from functools import partial
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -40,7 +39,6 @@ class CumulativeCodeHead(Head):
     """
 
     shared_classifier = True
-    test_arguments: ClassVar = dict(vocab_sizes=[6, 6], num_heads=4, row_dim=5)
 
     def __init__(
         self,

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -39,8 +39,6 @@ class MaskedBitHead(Head):
     Raises:
         UserError: There is no embedding.
     """
-
-    test_arguments: ClassVar[dict[str, Any]] = dict(steps=2)
 
     def __init__(
         self,

@@ -24,7 +24,6 @@ class Grouped(BaseQuantizer):
     """
 
     slots = dict(quantizer=QUANTIZERS)
-    test_arguments = dict(quantizer=dict(type='LFQ', num_bits=5), groups=3)
 
     def __init__(self, *, quantizer: dict, groups: Count, projection: Count | None = None) -> None:
         inner = build_inner(quantizer, digits=1)

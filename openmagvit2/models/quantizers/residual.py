@@ -39,10 +39,6 @@ class Residual(BaseQuantizer, PerIteration):
     """
 
     slots = dict(quantizer=QUANTIZERS)
-    test_arguments = dict(
-        quantizer=dict(type='VQ', codebook_size=20, code_dim=4, l2_norm=False, ema_decay=0.9),
-        depth=3,
-    )
 
     def __init__(self, *, quantizer: dict, depth: Count, projection: Count | None = None) -> None:
         inner = build_inner(quantizer, digits=1)
