@@ -62,8 +62,10 @@ def rope_table(grid: Sequence[int], head_dim: int, base: float = 10000.0) -> Ten
     """Return :func:`rope` of one prefix row and a grid in raster order, float32 (1 + cells,
     head_dim / 2, 2).
     """
-    cells = grid_cells(grid)
-    return rope(torch.cat([torch.full_like(cells[:1], -1), cells]), head_dim, base)
+    # On the device 'meta', the first call of `torch.cat` imports PyTorch's compiler: a second.
+    cells = grid_cells(grid, torch.device('cpu'))
+    table = rope(torch.cat([torch.full_like(cells[:1], -1), cells]), head_dim, base)
+    return table.to(torch.get_default_device())
 
 
 def apply_rope(x: Tensor, table: Tensor) -> Tensor:
