@@ -120,28 +120,24 @@ def precision_recall(generated: Tensor, reference: Tensor, neighbours: int = 3) 
     return dict(precision=out['precision'], recall=out['recall'])
 
 
-def kernel_distance(
-    generated: Tensor, reference: Tensor, subsets: int = 100, size: int = 1000, seed: int = 2020
-) -> dict[str, float]:
+def kernel_distance(generated: Tensor, reference: Tensor) -> dict[str, float]:
     """Compute the kernel Inception distance: the unbiased squared MMD with a cubic kernel, mean and
-    standard deviation over random subsets.
+    standard deviation over 100 random subsets of at most 1000 images.
 
     Args:
         generated, reference: Features (N, dim) and (M, dim).
-        subsets, size: Number of subsets, and images per subset; at most as many as a set has.
-        seed: Random seed of the subsets.
 
     Raises:
         UserError: A set has fewer than two images.
     """
     from torch_fidelity.metric_kid import kid_features_to_metric
 
-    size = min(size, len(generated), len(reference))
+    size = min(1000, len(generated), len(reference))
     if size < 2:
         raise UserError(
             f'KID needs at least 2 images in each set, got {len(generated)} and {len(reference)}.'
         )
-    settings = dict(kid_subsets=subsets, kid_subset_size=size, rng_seed=seed)
+    settings = dict(kid_subsets=100, kid_subset_size=size, rng_seed=2020)
     out = kid_features_to_metric(generated, reference, **settings, verbose=False)
     name = 'kernel_inception_distance'
     return dict(kid=out[f'{name}_mean'], kid_std=out[f'{name}_std'])

@@ -96,16 +96,10 @@ class BaseDecoder(nn.Module, ABC):
         return torch.randn(codes.shape[1:], generator=generator).to(codes).expand_as(codes)
 
 
-def run_decoder(
-    decoder: nn.Module,
-    codes: Tensor,
-    size: Sequence[int] | None = None,
-    noise: Tensor | None = None,
-) -> Tensor:
-    """Call a decoder with ``codes`` and with ``size`` and ``noise``, if given and accepted.
-
-    Decoders of version 1 accept only codes.
+def run_decoder(decoder: nn.Module, codes: Tensor, size: Sequence[int] | None = None) -> Tensor:
+    """Call a decoder with ``codes``, and with ``size`` if given; decoders of version 1 accept only
+    codes.
     """
-    given = {k: v for k, v in dict(size=size, noise=noise).items() if v is not None}
-    known = accepted(decoder.forward) if given else ()
-    return decoder(codes, **{key: value for key, value in given.items() if key in known})
+    if size is None or 'size' not in accepted(decoder.forward):
+        return decoder(codes)
+    return decoder(codes, size=size)
