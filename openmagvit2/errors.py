@@ -1,6 +1,7 @@
 """Exceptions that end a run without being a bug: a user's mistake, or a signal."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -34,6 +35,20 @@ def check_choice(key: str, value: Any, choices: Iterable[Any]) -> None:
     # A list, because values from a config may be unhashable.
     if value not in list(choices):
         raise UserError(f'{key} must be one of {", ".join(map(str, choices))}, got {value!r}.')
+
+
+@contextmanager
+def about(subject: str) -> Iterator[None]:
+    """Put the key or the file that a UserError in the context is about before its message."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f'{subject}: {error}') from error
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error of another package without its dot, or else its name."""
+    return str(error).strip().partition('\n')[0].rstrip('.') or type(error).__name__
 
 
 def few(names: Sequence[str], most: int = 3) -> str:

@@ -104,11 +104,7 @@ def _spelled(kind: Any) -> str:
 
 
 def _check_keys(what: str, part: Callable, cfg: dict) -> None:
-    """Check that a config has all required arguments of a class, and no unknown ones.
-
-    Raises:
-        UserError: An argument is missing or unknown.
-    """
+    """Raise UserError if a config lacks an argument of a class, or has an unknown one."""
     missing = [name for name in _required(part) if name not in cfg]
     if missing:
         raise UserError(f'{what} needs {", ".join(missing)}: set it beside `type`.')

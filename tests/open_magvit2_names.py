@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from openmagvit2.checkpoint.converters import OpenMagvit2
+from openmagvit2.checkpoint.converters.open_magvit2 import OpenMagvit2
 
 
 def official_names(model: nn.Module) -> dict[str, str]:

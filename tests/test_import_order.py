@@ -44,7 +44,6 @@ EXCEPTIONS = {
     ('engine/generation_loop.py', 'evaluation.rejection'),
     ('engine/generation_loop.py', 'evaluation.sample_set'),
     ('engine/hooks/codebook_usage.py', 'evaluation.usage'),
-    ('engine/hooks/record.py', 'evaluation.record'),
     # A step tells modules where an iteration ends; frozen modules of a role go past DDP.
     ('engine/step.py', 'models.layers.iteration'),
     ('engine/parallel/ddp.py', 'models.tokenizers.autoencoder'),

@@ -26,7 +26,7 @@ from openmagvit2.checkpoint.folder import (
 )
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.config import load_config
-from openmagvit2.errors import UserError
+from openmagvit2.errors import UserError, first_line
 from openmagvit2.io import usable
 
 Door = TypeVar('Door', bound='Pretrained')
@@ -215,5 +215,5 @@ def _draft(config: Config, folder: Path) -> nn.Module:
     except UserError:
         raise
     except Exception as error:  # wrong sizes fail in many ways
-        reason = str(error).partition('\n')[0].rstrip('.') or type(error).__name__
+        reason = first_line(error)
         raise UserError(f'{folder}: its config.json does not build a model: {reason}.') from error

@@ -1,6 +1,6 @@
 """Errors of the Hugging Face hub, each as a reason and what to do."""
 
-from openmagvit2.errors import UserError
+from openmagvit2.errors import UserError, first_line
 
 
 def hub_error(name: str, what: str, error: Exception, revision: str | None = None) -> UserError:
@@ -37,7 +37,7 @@ def reason(error: Exception, revision: str | None = None) -> str:
         errors.OfflineModeIsEnabled: (
             'HF_HUB_OFFLINE is set, and the cache has no complete copy; unset it and call again'
         ),
-        errors.HFValidationError: _first_line(error),
+        errors.HFValidationError: first_line(error),
     }
     for kind, text in remedies.items():
         if isinstance(error, kind):
@@ -47,8 +47,4 @@ def reason(error: Exception, revision: str | None = None) -> str:
             return 'the hub wants a valid access token; log in with `hf auth login`'
         if error.response.status_code == 403:
             return 'the access token does not permit it; use one that does, with `hf auth login`'
-    return f'{_first_line(error)}; check the network and call again'
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition('\n')[0].rstrip('.') or type(error).__name__
+    return f'{first_line(error)}; check the network and call again'

@@ -86,7 +86,9 @@ def published_files() -> list[tuple[str, dict[str, Any]]]:
 
 
 def _entries(metafile: Path) -> list[dict[str, Any]]:
-    return yaml.safe_load(metafile.read_text(encoding='utf-8'))['models']
+    # The loader in C is ten times as fast; not every build of PyYAML has it.
+    loader = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
+    return yaml.load(metafile.read_text(encoding='utf-8'), loader)['models']
 
 
 def config_path(config: str | Path) -> Path:

@@ -5,7 +5,7 @@ from typing import Any
 
 from openmagvit2 import registry
 from openmagvit2.config.checks import check as check_keys
-from openmagvit2.errors import UserError
+from openmagvit2.errors import UserError, about
 
 # Keys that make mmengine import code or read other files.
 FORBIDDEN = ('_scope_', '_base_', '_delete_', 'custom_imports', 'checkpoint', 'init_cfg')
@@ -57,10 +57,8 @@ def check(config: Any, source: str) -> None:
     # The sampler is built from its settings too.
     for key in ('model', 'eval_sampling'):
         _check_below(config.get(key), key, source)
-    try:
+    with about(source):
         check_keys(dict(model=config['model']))
-    except UserError as error:
-        raise UserError(f'{source}: {error}') from error
 
 
 def _check_below(value: Any, path: str, source: str) -> None:

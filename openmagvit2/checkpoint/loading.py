@@ -30,16 +30,14 @@ def choose_weights(checkpoint: dict, ema: bool = True) -> dict[str, Tensor]:
 def check_weights(
     model: nn.Module, state: dict[str, Tensor], source: str, optional: tuple[str, ...] = ()
 ) -> None:
-    """Check that ``state`` has every tensor of the model in its shape, and no others.
+    """Raise UserError if tensors are missing, unexpected or misshaped, or the file is an official
+    one.
 
     Args:
         model: The model to load the weights into.
         state: Weights by name.
         source: Name of the weights, for errors.
         optional: Prefixes of tensors that may be missing from the model or from ``state``.
-
-    Raises:
-        UserError: Tensors are missing, unexpected or misshaped, or the file is an official one.
     """
     if is_official(state):
         raise UserError(

@@ -20,16 +20,13 @@ WORDS: dict[Any, str] = {
 
 
 def check_argument(path: str, value: Any, cls: Callable | None, of: str = '') -> None:
-    """Check the value of an argument against its annotation, if it has one.
+    """Raise UserError if the value of an argument does not fit its annotation, if it has one.
 
     Args:
         path: Key in the config; its last part is the name of the argument.
         value: The value.
         cls: The class that receives it, or None if it is not known.
         of: Description of a dict for the message, such as ' of the encoder slot'.
-
-    Raises:
-        UserError: The value is of another type.
     """
     hint = annotations(cls).get(path.rpartition('.')[2]) if cls is not None else None
     if hint is not None:

@@ -1,17 +1,16 @@
 """The check of a merged config: keys, values and parts of each dict.
 
-``keys.py`` knows which keys a dict may have; ``values.py``, ``dataloaders.py`` and, for arguments
-of classes, ``annotations.py`` check values.
+``keys.py`` knows which keys a dict may have; ``values.py`` and, for arguments of classes,
+``annotations.py`` check values.
 """
 
 import inspect
 from typing import Any
 
 from openmagvit2.config.annotations import check_argument
-from openmagvit2.config.dataloaders import check_dataloader
 from openmagvit2.config.keys import check_top, keys_of, nearest, top_level, unknown
 from openmagvit2.config.slots import MMENGINE, Place, class_of, entries, walk
-from openmagvit2.config.values import check_typed, check_value
+from openmagvit2.config.values import check_dataloader, check_typed, check_value
 from openmagvit2.errors import UserError
 from openmagvit2.protocols import Hinting
 from openmagvit2.registry import MODELS, SLOTS, Slot
@@ -22,11 +21,7 @@ ALONE = ('dataset', 'data sampler', 'function', 'transform', 'visualizer', 'vis_
 
 
 def check(config: dict) -> None:
-    """Check the keys and values of all dicts of a config.
-
-    Raises:
-        UserError: A key or value is wrong; the message names the most similar known key.
-    """
+    """Raise UserError if a key or value is wrong; the message names the most similar known key."""
     check_top(config)
     for path, node, place in walk(config):
         _check_dict(path, node, place)

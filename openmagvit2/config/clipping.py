@@ -14,14 +14,8 @@ BOUNDS = dict(norm='max_norm', value='clip_value')
 
 
 def check_clipping(path: str, value: Any) -> None:
-    """Check ``clip_grad`` of a config.
-
-    Args:
-        path: The key.
-        value: None, or the arguments; ``type`` is 'norm' (the default) or 'value'.
-
-    Raises:
-        UserError: It is neither None nor a dict, or has an unknown key or a wrong value.
+    """Raise UserError if ``clip_grad`` at a path is neither None nor the arguments of a function of
+    torch, that of its ``type``: 'norm' (the default) or 'value'.
     """
     if value is None:
         return

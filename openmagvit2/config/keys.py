@@ -112,11 +112,7 @@ def nearest(path: str, known: Collection[str]) -> str:
 
 
 def check_top(config: dict) -> None:
-    """Check the top-level names of a config.
-
-    Raises:
-        UserError: A name is a mistake; see :func:`mistake_at_top`.
-    """
+    """Raise UserError if a top-level name is a mistake; see :func:`mistake_at_top`."""
     for key, value in config.items():
         why = mistake_at_top(key, value, config)
         # If the value occurs elsewhere, the name is a variable: merged configs do not show its use.

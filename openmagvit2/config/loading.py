@@ -24,10 +24,28 @@ from openmagvit2.config.keys import keys_of, mistake_at_top, top_level, unknown
 from openmagvit2.config.merging import merge
 from openmagvit2.config.slots import MMENGINE, Place, place_of
 from openmagvit2.config.templates import fill_options
-from openmagvit2.config.text import TextConfig
 from openmagvit2.config.version_1 import translated
 from openmagvit2.errors import UserError
 from openmagvit2.registry import Slot
+
+
+class TextConfig(Config):
+    """A config that formats its text only once: mmengine's Runner and its hooks use the text five
+    times before the first iteration, and formatting takes half a second.
+    """
+
+    # Content and text of the last config that was formatted; a run has one config.
+    _last = ('', '')
+
+    @property
+    def pretty_text(self) -> str:
+        """Formatted Python code of the config."""
+        content = repr(self.to_dict())
+        known, text = TextConfig._last
+        if known != content:
+            text = super().pretty_text
+            TextConfig._last = content, text
+        return text
 
 
 def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Config:

@@ -111,14 +111,11 @@ VALUES: dict[str, Kind] = {
 }
 # Loader workers that are allowed even on a machine with few processors.
 MOST_WORKERS = 256
+NEEDING_WORKERS = ('persistent_workers', 'prefetch_factor', 'timeout', 'multiprocessing_context')
 
 
 def check_value(path: str, value: Any) -> None:
-    """Check a value by the path of its key.
-
-    Raises:
-        UserError: The key does not accept it.
-    """
+    """Raise UserError if the key at a path does not accept a value."""
     kind = VALUES.get(path) or VALUES.get(re.sub(r'^.*(\.seed|_dataloader\.\w+)$', r'*\1', path))
     if kind:
         kind.check(path, value)
@@ -146,17 +143,9 @@ def _check_priority(path: str, value: Any) -> None:
 
 
 def check_typed(path: str, value: dict, registry: str) -> None:
-    """Check that a dict with settings has a ``type``.
+    """Raise UserError if the dict at a path has settings, but no ``type`` for its registry.
 
     A dict of parts by name, whose values are dicts or None, needs none.
-
-    Args:
-        path: The key.
-        value: The dict.
-        registry: Name of the registry that builds it.
-
-    Raises:
-        UserError: It has settings, but no ``type``.
     """
     kinds = (dict, list, tuple, type(None))
     settings = [key for key, item in value.items() if key != 'type' and not isinstance(item, kinds)]
@@ -168,12 +157,27 @@ def check_typed(path: str, value: dict, registry: str) -> None:
 
 
 def check_workers(name: str, value: Any) -> None:
-    """Check a number of loader workers.
-
-    Raises:
-        UserError: It is not a non-negative integer, or more than this machine can run.
-    """
+    """Raise UserError if a number of loader workers is more than this machine can run."""
     whole(0, none=False).check(name, value)
     most = max(MOST_WORKERS, 4 * (os.cpu_count() or 1))
     if value > most:
         raise UserError(f'{name}={value} is more than this machine can run; use at most {most}.')
+
+
+def check_dataloader(path: str, value: dict) -> None:
+    """Raise UserError if a setting of a data loader is not used, or needs another one; torch would
+    reject it late, or ignore it.
+    """
+    if path == 'train_dataloader' and 'batch_size' in value:
+        raise UserError(
+            'train_dataloader.batch_size is not used: set global_batch_size, which is divided by '
+            'processes and accumulation.'
+        )
+    if path != 'train_dataloader' and value.get('dataset', 0) is None:
+        raise UserError(f'{path}.dataset is None; set {path}=None for no images.')
+    for key in NEEDING_WORKERS:
+        if value.get(key) and not value.get('num_workers'):
+            raise UserError(
+                f'{path}.{key}={value[key]} needs worker processes, and {path}.num_workers is 0: '
+                f'increase it, or remove {path}.{key}.'
+            )

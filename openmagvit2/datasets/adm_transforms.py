@@ -35,7 +35,6 @@ class AdmCenterCrop:
         self.size, _ = height_and_width(size, 'AdmCenterCrop')
 
     def __call__(self, sample: dict) -> dict:
-        """Crop the sample's image."""
         image = adm_resized(sample['image'], self.size)
         top, left = ((side - self.size) // 2 for side in image.shape[:2])
         sample['image'] = image[top : top + self.size, left : left + self.size]
@@ -64,7 +63,6 @@ class AdmRandomCrop:
         self.least, self.most = least, most
 
     def __call__(self, sample: dict) -> dict:
-        """Crop the sample's image."""
         rng = sample['rng']
         shortest, longest = (int(np.ceil(self.size / part)) for part in (self.most, self.least))
         image = adm_resized(sample['image'], int(rng.integers(shortest, longest + 1)))

@@ -44,7 +44,11 @@ class ImageDataset(Labelled, Dataset):
 
     @abstractmethod
     def load(self, index: int) -> tuple[np.ndarray, int]:
-        """Return an image as uint8 (H, W, 3) RGB and its label, -1 if it has none."""
+        """Return an image as uint8 (H, W, 3) RGB and its label, -1 if it has none.
+
+        Raises:
+            UserError: It cannot be read; the message names it.
+        """
 
     def read(self, index: int) -> tuple[np.ndarray | Image.Image, int]:
         """Return the input of the pipeline: the same as :meth:`load`, or a Pillow image in RGB

@@ -79,11 +79,7 @@ def write_header(folder: Path, header: dict) -> None:
 
 
 def _check_header(path: Path, header: dict) -> None:
-    """Check the values of a header, from which sizes are computed.
-
-    Raises:
-        UserError: A value is invalid.
-    """
+    """Raise UserError if a value of a header, from which sizes are computed, is invalid."""
     counts = {key: [header.get(key)] for key in ('num_images', 'num_views')}
     for key in ('grid', 'codebook_size'):
         value = header.get(key)
@@ -158,10 +154,8 @@ def token_bytes(header: dict) -> int:
 
 
 def check_sizes(folder: Path, header: dict) -> None:
-    """Check that the files have the sizes that follow from the header.
-
-    Raises:
-        UserError: A size differs, for example after an interrupted copy.
+    """Raise UserError if a file has another size than follows from the header, for example after an
+    interrupted copy.
     """
     labels = LABELS_START + 8 * header['num_images']
     for name, size in ((TOKENS, token_bytes(header)), (LABELS, labels)):

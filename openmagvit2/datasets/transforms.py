@@ -52,7 +52,7 @@ class Resize(PictureTransform):
 
 
 class _Crop(PictureTransform):
-    """Base class of the crops.
+    """Base class of the crops; an image that is smaller is an error.
 
     Args:
         size: Side of a square in pixels, or [height, width].
@@ -85,7 +85,6 @@ class RandomCrop(_Crop):
     """Crop to ``size`` at a uniformly random position."""
 
     def change(self, picture: Picture, sample: dict) -> Picture:
-        """Raise UserError if an image is smaller than the crop."""
         places = (int(sample['rng'].integers(margin + 1)) for margin in self.margins(picture))
         return self.cut(picture, *places)
 
@@ -95,7 +94,6 @@ class CenterCrop(_Crop):
     """Crop to ``size`` at the center."""
 
     def change(self, picture: Picture, sample: dict) -> Picture:
-        """Raise UserError if an image is smaller than the crop."""
         return self.cut(picture, *(round(margin / 2) for margin in self.margins(picture)))
 
 
@@ -113,7 +111,6 @@ class CornerCrop(_Crop):
         self.bottom, self.right = corner.startswith('bottom'), corner.endswith('right')
 
     def change(self, picture: Picture, sample: dict) -> Picture:
-        """Raise UserError if an image is smaller than the crop."""
         top, left = self.margins(picture)
         return self.cut(picture, top * self.bottom, left * self.right)
 
@@ -126,7 +123,6 @@ class RandomTenCrop(_Crop):
     """
 
     def change(self, picture: Picture, sample: dict) -> Picture:
-        """Raise UserError if an image is smaller than the crop."""
         view = int(sample['rng'].integers(10))
         top, left = self.margins(picture)
         places = [(0, 0), (0, left), (top, 0), (top, left), (round(top / 2), round(left / 2))]
@@ -142,7 +138,6 @@ class RandomFlip(PictureTransform):
         self.prob = prob
 
     def change(self, picture: Picture, sample: dict) -> Picture:
-        """Flip with probability ``prob``."""
         return picture.mirror() if sample['rng'].random() < self.prob else picture
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
 from openmagvit2.engine.unwrap import unwrap
-from openmagvit2.errors import UserError
+from openmagvit2.errors import UserError, about
 from openmagvit2.protocols import ChecksModel, Seeking
 from openmagvit2.registry import PARAM_SCHEDULERS
 from openmagvit2.sizes import memory
@@ -20,13 +20,11 @@ ALWAYS_FITS = 2**16
 
 
 def check_schedulers(schedulers: Any) -> None:
-    """Check that each scheduler of a config steps by iteration, as the training loop does.
+    """Raise UserError if a scheduler of a config would never step, because it counts epochs,
+    mmengine's default, and the training loop counts iterations.
 
     Args:
         schedulers: ``param_scheduler``: a config, a list, a dict by role, or None.
-
-    Raises:
-        UserError: A scheduler would never step because it counts epochs, mmengine's default.
     """
     if isinstance(schedulers, Mapping) and 'type' in schedulers:
         kind = PARAM_SCHEDULERS.find(schedulers['type'])
@@ -67,10 +65,8 @@ def check_datasets(loaders: Mapping[str, DataLoader], model: nn.Module) -> None:
     for key, loader in loaders.items():
         if not isinstance(loader.dataset, ChecksModel):
             continue
-        try:
+        with about(key):
             warning = loader.dataset.check_model(model)
-        except UserError as error:
-            raise UserError(f'{key}: {error}') from error
         if warning and key == 'train_dataloader':
             print_log(f'{key}: {warning}', 'current', logging.WARNING)
 

@@ -5,7 +5,7 @@ import os
 import torch
 from mmengine.device import get_device
 
-from openmagvit2.errors import UserError
+from openmagvit2.errors import UserError, first_line
 
 
 def default_device() -> str:
@@ -34,8 +34,7 @@ def usable_device(name: str | torch.device, said: str | None = None) -> torch.de
         return torch.empty(0, device=name).device
     # torch without CUDA raises an AssertionError.
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).partition('\n')[0].rstrip('.')
         raise UserError(
-            f'{said or f"device {str(name)!r}"} cannot be used here ({reason}); leave it out for '
-            f'the default.'
+            f'{said or f"device {str(name)!r}"} cannot be used here ({first_line(error)}); leave '
+            f'it out for the default.'
         ) from error

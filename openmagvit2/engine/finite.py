@@ -82,11 +82,7 @@ class FiniteWatch:
 
 
 def check_parameters(model: nn.Module, state: Mapping[str, Tensor], iteration: int) -> None:
-    """Check that parameters are finite before they are saved; buffers may be infinite.
-
-    Raises:
-        NonFiniteError: A parameter is not finite.
-    """
+    """Raise NonFiniteError if a parameter to save is not finite; buffers may be infinite."""
     for name, _ in model.named_parameters():
         value = state.get(name)
         if value is not None and value.is_floating_point() and not value.isfinite().all():
@@ -99,10 +95,8 @@ def check_parameters(model: nn.Module, state: Mapping[str, Tensor], iteration: i
 def check_parameters_together(
     model: nn.Module, state: Mapping[str, Tensor], iteration: int
 ) -> None:
-    """Check the shards of all processes, so that all processes save or none does.
-
-    Raises:
-        NonFiniteError: A parameter is not finite in some process; raised in all processes.
+    """Raise NonFiniteError in all processes if a parameter is not finite in one of them, so that
+    all save or none does.
     """
     problem = None
     try:

@@ -19,6 +19,7 @@ from openmagvit2.evaluation.metrics.base import measures_samples
 from openmagvit2.evaluation.rejection import build_rejection
 from openmagvit2.evaluation.sample_set import Pairs, SampleSet
 from openmagvit2.registry import LOOPS
+from openmagvit2.signatures import Count
 
 
 class SamplePlan:
@@ -63,7 +64,7 @@ class GenerationLoop(BaseLoop):
         seed: Random seed of the samples.
 
     Raises:
-        UserError: A number is below 1, or a metric measures a data set.
+        UserError: A metric measures a data set.
     """
 
     def __init__(
@@ -72,13 +73,11 @@ class GenerationLoop(BaseLoop):
         dataloader: Any,
         evaluator: Evaluator | dict | list,
         *,
-        num_per_class: int = 50,
+        num_per_class: Count = 50,
         labels: Sequence | str | None = None,
-        batch_size: int = 50,
+        batch_size: Count = 50,
         seed: int = 0,
     ) -> None:
-        if min(num_per_class, batch_size) < 1:
-            raise UserError('test_cfg: num_per_class and batch_size must be at least 1.')
         self._runner = runner
         built = isinstance(evaluator, Evaluator)
         self.evaluator = evaluator if built else runner.build_evaluator(evaluator)

@@ -12,7 +12,7 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.dist import is_main_process
 
-from openmagvit2.errors import UserError
+from openmagvit2.errors import UserError, first_line
 from openmagvit2.processes import leave, make_long_group
 
 __all__ = ['finish', 'is_main_process', 'start']
@@ -59,11 +59,10 @@ def start(launcher: str, config: Config | None = None) -> None:
         dist.init_process_group(backend, timeout=timedelta(seconds=timeout))
         make_long_group()
     except (KeyError, RuntimeError, ValueError) as error:
-        reason = str(error).partition('\n')[0].rstrip('.')
         raise UserError(
-            f'--launcher {launcher}: this process cannot join the others ({reason}). Check that '
-            f'MASTER_PORT is free on MASTER_ADDR and can be reached from every node; set '
-            f'NCCL_SOCKET_IFNAME and GLOO_SOCKET_IFNAME to the network interface of the nodes.'
+            f'--launcher {launcher}: this process cannot join the others ({first_line(error)}). '
+            f'Check that MASTER_PORT is free on MASTER_ADDR and can be reached from every node; '
+            f'set NCCL_SOCKET_IFNAME and GLOO_SOCKET_IFNAME to the network interface of the nodes.'
         ) from error
 
 

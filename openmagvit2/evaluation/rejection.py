@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 
 from openmagvit2.errors import UserError
-from openmagvit2.evaluation.features.base import FeatureExtractor
-from openmagvit2.evaluation.finite import check_finite
+from openmagvit2.evaluation.features.base import FeatureExtractor, check_finite
 from openmagvit2.registry import FEATURES
 from openmagvit2.signatures import accepted
 

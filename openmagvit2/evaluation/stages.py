@@ -9,17 +9,15 @@ from openmagvit2.registry import METRICS, MODELS, Registry
 
 
 def check_stages(evaluators: Sequence[dict], model: dict, source: str) -> None:
-    """Check, before anything is built, that each metric measures an output of the model.
+    """Raise UserError if a metric of tokenizers is used with a generator, or vice versa.
 
-    Metrics and models without a ``stage``, such as those of other packages, are accepted.
+    Metrics and models without a ``stage``, such as those of other packages, are accepted. Nothing
+    is built yet.
 
     Args:
         evaluators: Configs of metrics.
         model: Config of the model.
         source: File name of the config, for the error.
-
-    Raises:
-        UserError: A metric of tokenizers is used with a generator, or vice versa.
     """
     own = _stage(MODELS, model)
     for evaluator in evaluators:

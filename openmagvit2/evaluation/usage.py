@@ -6,8 +6,7 @@ from functools import reduce
 from operator import add
 
 import torch
-import torch.distributed as dist
-from mmengine.dist import all_reduce
+from mmengine.dist import all_gather_object, all_reduce
 from torch import Tensor
 
 from openmagvit2.errors import UserError
@@ -49,17 +48,12 @@ class Book:
 
     def summed(self) -> 'Book':
         """Return the sum over all processes, on the CPU; all processes must call this together."""
-        if not dist.is_initialized() or dist.get_world_size() == 1:
-            values = None if self.values is None else self.values.cpu()
-            return Book(self.size, self.counts.cpu(), values)
-        if self.values is None:
-            counts = self.counts.clone()
-            all_reduce(counts)
-            return Book(self.size, counts.cpu())
-        own = Book(self.size, self.counts.cpu(), self.values.cpu())
-        books = [own] * dist.get_world_size()
-        dist.all_gather_object(books, own)
-        return reduce(add, books)
+        if self.values is not None:
+            own = Book(self.size, self.counts.cpu(), self.values.cpu())
+            return reduce(add, all_gather_object(own))
+        counts = self.counts.clone()
+        all_reduce(counts)
+        return Book(self.size, counts.cpu())
 
     @property
     def used(self) -> int:

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -22,10 +21,8 @@ class Order:
         groups: Sizes of the groups that are predicted in parallel, in order; their sum is T.
         num_uniforms: How many uniform numbers the order of a training sample needs.
         needs: Features that the backbone must support (see :class:`Backbone`).
-        test_arguments: Arguments for the contract test.
     """
 
-    test_arguments: ClassVar[dict[str, Any]] = dict(num_tokens=6)
     num_uniforms: int = 0
     needs: frozenset[str] = frozenset()
 
@@ -75,8 +72,6 @@ class NextScale(Order):
         UserError: The maps have another number of tokens than ``num_tokens``.
     """
 
-    test_arguments = dict(num_tokens=14, scales=(1, 2, (3, 3)))
-
     def __init__(self, *, num_tokens: int, scales: Sequence[int | Sequence[int]]) -> None:
         super().__init__(num_tokens=num_tokens)
         self.groups = tuple(math.prod(as_pair(side)) for side in scales)
@@ -102,7 +97,6 @@ class Random(Order):
     """
 
     needs = frozenset({'positions', 'targets'})
-    test_arguments = dict(num_tokens=6, start=10, end=20)
 
     def __init__(self, *, num_tokens: int, start: int, end: int) -> None:
         super().__init__(num_tokens=num_tokens)
@@ -121,7 +115,6 @@ class Random(Order):
     def __call__(
         self, batch: int, iteration: int | None = None, uniform: Tensor | None = None
     ) -> Tensor | None:
-        """See :meth:`Order.__call__`."""
         share = 0.0 if iteration is None else self.share(iteration)
         if not share or uniform is None:
             return None

@@ -123,14 +123,11 @@ def _converted(
 
 
 def _check_finite(content: dict, sources: Sequence[str | Path]) -> None:
-    """Refuse NaN and infinite weights, with which the model computes nothing of use.
+    """Raise UserError if a weight is NaN or infinite: the model would compute nothing of use.
 
     Args:
         content: Our weights; the masks of some official files have infinite numbers.
         sources: Files that the weights are mapped from; their pages are released meanwhile.
-
-    Raises:
-        UserError: A tensor has such numbers.
     """
     paths, read = {str(Path(path).resolve()) for path in sources}, 0
     for weights in ('state_dict', 'ema_state_dict'):

@@ -84,11 +84,7 @@ def own_second() -> Iterator[None]:
 
 
 def check_backends(config: Config) -> None:
-    """Check that the packages of the visualizer's backends are installed.
-
-    Raises:
-        UserError: A package is missing.
-    """
+    """Raise UserError if the package of a backend of the visualizer is not installed."""
     for backend in (config.get('visualizer') or {}).get('vis_backends') or ():
         package = BACKEND_PACKAGES.get(backend.get('type'))
         if package and find_spec(package) is None:

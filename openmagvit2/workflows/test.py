@@ -3,11 +3,9 @@
 import copy
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from mmengine.config import Config
 from mmengine.dist import is_main_process
-from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
@@ -24,12 +22,12 @@ from openmagvit2.checkpoint.loading import CODES
 from openmagvit2.checkpoint.names import fitted
 from openmagvit2.engine.checks import check_datasets
 from openmagvit2.engine.parallel.peers import watched
+from openmagvit2.engine.record import write_record
 from openmagvit2.engine.resume.run_folder import RUN, results
 from openmagvit2.engine.unwrap import unwrap
 from openmagvit2.errors import UserError
 from openmagvit2.evaluation.metrics.base import measures_samples
 from openmagvit2.evaluation.names import SHORT_NAMES
-from openmagvit2.evaluation.record import write_record
 from openmagvit2.evaluation.stages import check_stages
 from openmagvit2.registry import DATASETS, METRICS, MODELS, Registry
 from openmagvit2.signatures import accepted
@@ -98,35 +96,12 @@ def test(
     if is_main_process():
         source = dict(file=str(checkpoint), sha256=file_hash(Path(checkpoint)))
         source |= dict(averaged='ema_state_dict' in content)
-        _write(runner, values, config, prepared, source, size or "the config's", sampling)
+        earlier = Path(runner.work_dir) / 'metrics.json'
+        if earlier.is_file():
+            print_log(f'{earlier} is from an earlier evaluation and is replaced.', 'current')
+        samples = runner.test_loop.settings if sampling else None
+        write_record(runner, values, 'test', prepared, source, size or "the config's", samples)
     return values
-
-
-def _write(
-    runner: Runner,
-    values: dict[str, float],
-    config: Config,
-    metrics: Sequence[BaseMetric],
-    checkpoint: dict[str, Any],
-    size: int | str,
-    sampling: bool,
-) -> None:
-    """Write ``metrics.json``; see :func:`write_record`."""
-    earlier = Path(runner.work_dir) / 'metrics.json'
-    if earlier.is_file():
-        print_log(f'{earlier} is from an earlier evaluation and is replaced.', 'current')
-    write_record(
-        runner.work_dir,
-        values,
-        config=config,
-        stage='test',
-        metrics=metrics,
-        images=len(runner.test_dataloader.dataset),
-        model=unwrap(runner.model),
-        checkpoint=checkpoint,
-        size=size,
-        samples=runner.test_loop.settings if sampling else None,
-    )
 
 
 def _check_checkpoint(config: Config, content: dict, source: str) -> None:

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from openmagvit2.checkpoint import read_checkpoint, to_ours
 from openmagvit2.checkpoint.converters import is_official
-from openmagvit2.errors import UserError
+from openmagvit2.errors import about
 
 
 def compare_or_add(
@@ -40,11 +40,9 @@ def compare_or_add(
 def _tokenizer_file(path: str | Path, tokenizer: nn.Module) -> list[dict[str, Tensor]]:
     """Return raw and averaged weights of a tokenizer's file by our names."""
     file = read_checkpoint(path)
-    try:
-        if is_official(file['state_dict']):
+    if is_official(file['state_dict']):
+        with about(f'--tokenizer {path}'):
             file = to_ours(file['state_dict'], tokenizer)[0]
-    except UserError as error:
-        raise UserError(f'--tokenizer {path}: {error}') from error
     return [file.get(key) or {} for key in ('state_dict', 'ema_state_dict')]
 
 

@@ -7,7 +7,7 @@ import torch
 
 from openmagvit2.engine.checks import check_schedulers
 from openmagvit2.engine.numerics import set_numerics
-from openmagvit2.evaluation.record import numerics
+from openmagvit2.engine.record import numerics
 
 
 @pytest.fixture(autouse=True)

@@ -20,9 +20,8 @@ from openmagvit2.evaluation.comparison import choose_metrics, compare
 from openmagvit2.evaluation.features import FeatureExtractor, TimmFeatures
 from openmagvit2.evaluation.frechet import frechet_distance, moments, sums
 from openmagvit2.evaluation.images import ImageSet
-from openmagvit2.evaluation.kernel_distance import kernel_distance
 from openmagvit2.evaluation.metrics import SampleInceptionScore
-from openmagvit2.evaluation.precision_recall import precision_recall
+from openmagvit2.evaluation.metrics.sample_pairs import kernel_distance, precision_recall
 from openmagvit2.evaluation.reference import Reference
 from openmagvit2.evaluation.statistics_files import cached_moments, read_statistics
 from openmagvit2.registry import FEATURES

@@ -6,11 +6,8 @@ import torch
 
 from openmagvit2.evaluation.comparison import compare
 from openmagvit2.evaluation.features import FeatureExtractor
-from openmagvit2.evaluation.frechet import frechet_distance
 from openmagvit2.evaluation.images import ImageSet
-from openmagvit2.evaluation.kernel_distance import kernel_distance
 from openmagvit2.evaluation.metrics import SampleInceptionScore
-from openmagvit2.evaluation.precision_recall import precision_recall
 from openmagvit2.evaluation.reference import Reference
 from openmagvit2.registry import METRICS
 
@@ -30,24 +27,7 @@ class Roots(FeatureExtractor):
         return dict(features=features, logits=features)
 
 
-@pytest.mark.parametrize('value', [float('nan'), float('inf')])
-@pytest.mark.parametrize('measure', [precision_recall, kernel_distance])
-def test_sets_of_features(measure, value):
-    good = torch.randn(20, 4, generator=torch.Generator().manual_seed(0))
-    bad = good.clone()
-    bad[7, 2] = value
-    with pytest.raises(ValueError, match=f'Features of the generated set {MESSAGE}'):
-        measure(bad, good)
-    with pytest.raises(ValueError, match=f'Features of the reference set {MESSAGE}'):
-        measure(good, bad)
-
-
-def test_moments_and_logits():
-    mean, cov = torch.zeros(3, dtype=torch.float64), torch.eye(3, dtype=torch.float64)
-    with pytest.raises(ValueError, match=f'of the second set {MESSAGE}'):
-        frechet_distance(mean, cov, mean * float('nan'), cov)
-    with pytest.raises(ValueError, match=f'of the first set {MESSAGE}'):
-        frechet_distance(mean, cov / 0, mean, cov)
+def test_logits():
     metric = SampleInceptionScore(features=Roots())
     dark = torch.zeros(1, 3, 4, 4, dtype=torch.uint8)
     metric.extractor.forward = lambda images: dict(logits=images.float() / 0)

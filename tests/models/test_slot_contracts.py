@@ -4,6 +4,7 @@ deliberately broken ones are caught.
 
 import pytest
 import torch
+from contract_arguments import arguments, grids
 from torch import nn
 
 from openmagvit2.errors import UserError
@@ -21,7 +22,7 @@ from openmagvit2.models.losses import (
     Adversarial,
     L1Loss,
     LinearWeight,
-    ReconstructionLoss,
+    LogitLaplaceLoss,
 )
 from openmagvit2.models.orders import Random
 from openmagvit2.models.samplers import SubTokenSampler
@@ -35,9 +36,10 @@ def gradient(output, source) -> None:
 
 
 def check_encoder(cls) -> None:
-    encoder = cls(out_channels=6, **cls.test_arguments)
+    encoder = cls(out_channels=6, **arguments(cls))
     assert encoder.out_channels == 6
-    sizes = encoder.test_sizes or [tuple(n * d for d in encoder.stride) for n in (1, 2)]
+    sizes = [encoder.image_size] if encoder.image_size else []
+    sizes = sizes or [tuple(n * d for d in encoder.stride) for n in (1, 2)]
     if encoder.stride is not None and encoder.image_size is None:
         first, *rest = encoder.stride
         sizes = [*sizes, (2 * first, *(3 * d for d in rest))]
@@ -54,9 +56,9 @@ def check_encoder(cls) -> None:
 
 
 def check_decoder(cls) -> None:
-    decoder = cls(in_channels=6, out_channels=4, **cls.test_arguments).eval()
+    decoder = cls(in_channels=6, out_channels=4, **arguments(cls)).eval()
     assert (decoder.in_channels, decoder.out_channels) == (6, 4)
-    for grid in decoder.test_grids:
+    for grid in grids(cls):
         codes = torch.randn(2, 6, *grid, requires_grad=True)
         image = decoder(codes)
         size = image.shape[2:]
@@ -77,7 +79,7 @@ def check_decoder(cls) -> None:
 
 def check_discriminator(cls) -> None:
     image = torch.randn(2, 3, 64, 64, requires_grad=True)
-    logits = cls(**cls.test_arguments)(image)
+    logits = cls(**arguments(cls))(image)
     assert logits.dim() == 4 and logits.shape[:2] == (2, 1)
     assert (min(logits.shape[2:]) > 1) == cls.patches
     gradient(logits, image)
@@ -87,7 +89,7 @@ def check_loss(cls) -> None:
     if cls in (AdaptiveWeight, Adversarial, LinearWeight, R1):
         return  # Weights, the game and its penalty have a test of their own, test_adversarial_game.
     loss = cls()
-    channels = loss.test_channels if isinstance(loss, ReconstructionLoss) else 3
+    channels = 6 if cls is LogitLaplaceLoss else 3
     a, b = torch.rand(2, channels, 8, 8, requires_grad=True), torch.rand(2, 3, 8, 8)
     if hasattr(loss, 'load_weights'):
         return  # Needs weights of its own; tests of the perceptual loss cover it.
@@ -142,7 +144,7 @@ def check_backbone(cls) -> None:
 
 def check_head(cls) -> None:
     sizes = dict(vocab_sizes=[12] if cls.joint else [4, 3], dim=64)
-    head = cls(**sizes | cls.test_arguments).eval()
+    head = cls(**sizes | arguments(cls)).eval()
     rows = torch.randn(2, 6, 5)
     given = (
         dict(rows=lambda sub: torch.stack([rows[i, x] for i, x in enumerate(sub.unbind(-1))], 2))
@@ -216,8 +218,8 @@ def check_conditioner(cls) -> None:
 
 
 def check_order(cls) -> None:
-    order = cls(**cls.test_arguments)
-    tokens = cls.test_arguments['num_tokens']
+    order = cls(**arguments(cls))
+    tokens = arguments(cls)['num_tokens']
     assert sum(order.groups) == tokens and min(order.groups) > 0
     uniform = torch.rand(3, max(order.num_uniforms, 1))
     for given in ((), (0, uniform)):

@@ -184,7 +184,7 @@ def test_titok_two_stages():
     out = quantizer(z)
     assert out.indices.flatten().tolist() == [1, 3, 0]
     check(
-        decoder.proxy_logits(out.codes),
+        decoder.head.ffn(decoder.features(out.codes)),
         -0.014670,
         0.489016,
         [-0.303407, -0.407825, -0.623592, 0.817976],

@@ -9,7 +9,8 @@ from open_magvit2_names import ema_names, official_names
 from openmagvit2.apis import init_model
 from openmagvit2.apis.models import published_files
 from openmagvit2.checkpoint import to_official, to_ours
-from openmagvit2.checkpoint.converters import OpenMagvit2, converters
+from openmagvit2.checkpoint.converters import converters
+from openmagvit2.checkpoint.converters.open_magvit2 import OpenMagvit2
 from openmagvit2.checkpoint.transfer import Misfit
 from openmagvit2.errors import UserError
 from openmagvit2.workflows import resembling

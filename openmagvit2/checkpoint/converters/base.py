@@ -95,7 +95,8 @@ class Converter:
         part = self.misfit(model) if self.stage in (None, stage) else stage
         if part:
             return [], [part]
-        rules, lost = self.rules(model), self.lost(model)
+        rules = self.rules(model)
+        lost = self._lost(rules)
         links: list[Link] = []
         homeless: list[str] = []
         placed: set[str] = set()
@@ -129,7 +130,10 @@ class Converter:
 
     def lost(self, model: nn.Module) -> list[Lost]:
         """Return the rules for tensors that are not converted."""
-        lost = [rule for rule in self.rules(model) if isinstance(rule, Lost)]
+        return self._lost(self.rules(model))
+
+    def _lost(self, rules: list[Rule]) -> list[Lost]:
+        lost = [rule for rule in rules if isinstance(rule, Lost)]
         if self.discriminator is None:
             lost.append(NO_DISCRIMINATOR)
         if self.stage == 'generator':

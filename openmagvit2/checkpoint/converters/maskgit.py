@@ -45,7 +45,6 @@ class MaskGit(Converter):
     tokenizer = ('params.encoder.', 'params.decoder.', 'params.quantizer.')
 
     def rules(self, model: Any) -> list[Rule]:
-        """See :meth:`Converter.rules`."""
         if not is_generator(model):
             return _tokenizer(model)
         own = _tokenizer(model.tokenizer)

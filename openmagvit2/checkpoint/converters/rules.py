@@ -85,7 +85,6 @@ class Convert(Rule):
         self.to_ours, self.to_official = to_ours, to_official
 
     def link(self, name: str) -> Link | None:
-        """See :meth:`Rule.link`."""
         found = next((m for m in (p.match(name) for p in self.ours) if m is not None), None)
         if found is None:
             return None

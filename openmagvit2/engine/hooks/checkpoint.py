@@ -54,10 +54,6 @@ class ResumableCheckpointHook(Hook):
         sharded: bool = False,
     ) -> None:
         check_choice('default_hooks.checkpoint.rule', rule, ('greater', 'less'))
-        if max_keep < 1:
-            raise UserError(
-                f'default_hooks.checkpoint.max_keep must be at least 1, got {max_keep}.'
-            )
         self.interval, self.max_keep, self.sharded = interval, max_keep, sharded
         self.save_best, self.rule = save_best, rule
         # The iteration of the last checkpoint in the work directory.

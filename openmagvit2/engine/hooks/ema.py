@@ -12,6 +12,7 @@ from openmagvit2.engine.unwrap import unwrap
 from openmagvit2.errors import UserError
 from openmagvit2.protocols import PartlyFrozen
 from openmagvit2.registry import HOOKS
+from openmagvit2.signatures import Fraction
 
 
 @HOOKS.register_module()
@@ -35,13 +36,9 @@ class SubmoduleEMAHook(Hook):
     def __init__(
         self,
         modules: Sequence[str] = ('encoder', 'quantizer', 'decoder'),
-        momentum: float = 0.001,
+        momentum: Fraction = 0.001,
         warmup: bool = False,
     ) -> None:
-        if not 0 <= momentum <= 1:
-            raise UserError(
-                f'custom_hooks.*.momentum of SubmoduleEMAHook must be from 0 to 1, got {momentum}.'
-            )
         self.modules = tuple(modules)
         self.momentum, self.warmup = momentum, warmup
         self.step = get_ema_multi_avg_fn(1 - momentum)
@@ -75,7 +72,6 @@ class SubmoduleEMAHook(Hook):
     def after_train_iter(
         self, runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
     ) -> None:
-        """Update the averages."""
         raw = self._parameters()
         if raw:
             averages = [part(self.averages[name]) for name in raw]

@@ -4,8 +4,7 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 
 from openmagvit2.engine.hooks.ema import SubmoduleEMAHook
-from openmagvit2.engine.unwrap import unwrap
-from openmagvit2.evaluation.record import write_record
+from openmagvit2.engine.record import write_record
 from openmagvit2.registry import HOOKS
 
 
@@ -20,17 +19,6 @@ class MetricsRecordHook(Hook):
         """Write the file; an interrupted validation has no metrics."""
         if not metrics or not is_main_process():
             return
-        write_record(
-            runner.work_dir,
-            metrics,
-            config=runner.cfg,
-            stage='val',
-            metrics=runner.val_loop.evaluator.metrics,
-            images=len(runner.val_dataloader.dataset),
-            model=unwrap(runner.model),
-            checkpoint=dict(
-                iteration=runner.iter,
-                averaged=any(isinstance(hook, SubmoduleEMAHook) for hook in runner.hooks),
-            ),
-            trained_in={name: wrapper.precision for name, wrapper in runner.optim_wrapper.items()},
-        )
+        averaged = any(isinstance(hook, SubmoduleEMAHook) for hook in runner.hooks)
+        checkpoint = dict(iteration=runner.iter, averaged=averaged)
+        write_record(runner, metrics, 'val', runner.val_loop.evaluator.metrics, checkpoint)

@@ -14,7 +14,7 @@ from openmagvit2.engine.optim.wrapper import AutocastOptimWrapper, RoleOptimWrap
 from openmagvit2.engine.parallel.shards import DTensor
 from openmagvit2.engine.precision import fastest_precision
 from openmagvit2.engine.unwrap import unwrap
-from openmagvit2.errors import UserError, check_choice
+from openmagvit2.errors import UserError, check_choice, first_line
 from openmagvit2.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
 from openmagvit2.signatures import accepted
 
@@ -154,8 +154,7 @@ def _errors_of_torch(key: str, kind: type | None) -> Iterator[None]:
     except (AssertionError, RuntimeError, TypeError, ValueError) as error:
         if isinstance(error, UserError) or not _is_of_torch(kind):
             raise
-        reason = str(error).partition('\n')[0].rstrip('.') or type(error).__name__
-        raise UserError(f'{key}: {reason}.') from error
+        raise UserError(f'{key}: {first_line(error)}.') from error
 
 
 def _build(key: str, cfg: dict, params: list) -> torch.optim.Optimizer:

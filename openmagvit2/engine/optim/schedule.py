@@ -95,17 +95,13 @@ class WarmupDecayLR(LRSchedulerMixin, _ParamScheduler):
 
 
 def check_states(schedulers: Any, states: Any) -> None:
-    """Check that the schedulers of a training can resume from those of a checkpoint.
+    """Raise UserError if number or settings of the schedulers differ from those of a checkpoint.
 
-    They need the same settings, except :class:`WarmupDecayLR`, whose rate is a function of the
-    iteration.
+    Settings of :class:`WarmupDecayLR` may, because its rate is a function of the iteration.
 
     Args:
         schedulers: A list, a dict of lists by role, or None.
         states: Their states in the checkpoint.
-
-    Raises:
-        UserError: Their number or their settings differ.
     """
     own, saved = (x if isinstance(x, dict) else {'': x or []} for x in (schedulers, states))
     for role in dict.fromkeys([*own, *saved]):

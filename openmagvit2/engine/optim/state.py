@@ -25,16 +25,13 @@ CHANGEABLE = (
 
 
 def check_state(role: str, optimizer: Optimizer, state: dict, kind: str | None) -> None:
-    """Check that a state fits an optimizer.
+    """Raise UserError if a state belongs to another optimizer or to other parameter groups.
 
     Args:
         role: Name of the role, for errors.
         optimizer: The optimizer to load the state.
         state: A ``state_dict`` of torch.
         kind: Class of the optimizer that the state belongs to; None if unknown.
-
-    Raises:
-        UserError: The state belongs to another optimizer or to other parameter groups.
     """
     own = type(optimizer).__name__
     if kind not in (None, own):

@@ -8,7 +8,24 @@ from torch import Tensor, nn
 
 from openmagvit2.checkpoint.hashing import digest
 from openmagvit2.errors import UserError
-from openmagvit2.evaluation.finite import check_finite
+
+
+def check_finite(values: Tensor, what: str) -> Tensor:
+    """Return values if all are finite: a comparison with NaN would give 0, like a valid result.
+
+    Args:
+        values: A tensor of any shape.
+        what: Plural description for the error, such as 'Features of the generated set'.
+
+    Raises:
+        UserError: Some values are NaN or infinite.
+    """
+    if not values.isfinite().all():
+        raise UserError(
+            f'{what} are not finite (NaN or infinite), so no metric can be computed; check the '
+            f"network's weights and the images."
+        )
+    return values
 
 
 class FeatureExtractor(nn.Module, ABC):

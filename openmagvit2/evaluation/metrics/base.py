@@ -1,8 +1,7 @@
 """The base class of metrics that fold batches into sums."""
 
 import torch
-import torch.distributed as dist
-from mmengine.dist import all_reduce
+from mmengine.dist import all_gather_object, all_reduce
 from mmengine.evaluator import BaseMetric
 from torch import Tensor
 
@@ -68,11 +67,7 @@ class StreamingMetric(BaseMetric):
         return ' '.join((type(self).__doc__ or '').split('\n\n')[0].split())
 
     def evaluate(self, size: int) -> dict[str, float]:
-        """Return the values over all processes and reset; ``size`` is not used.
-
-        Raises:
-            UserError: No process has had a batch.
-        """
+        """Return the values over all processes and reset; ``size`` is not used."""
         total = self.summed()
         self.reset()
         return self.result(total)
@@ -85,10 +80,7 @@ class StreamingMetric(BaseMetric):
         """
         # A metric may learn the number of its sums from its first batch; a process without a batch
         # learns it from the others.
-        lengths = [self.total.numel()]
-        if dist.is_initialized() and dist.get_world_size() > 1:
-            lengths = [0] * dist.get_world_size()
-            dist.all_gather_object(lengths, self.total.numel())
+        lengths = all_gather_object(self.total.numel())
         if not self.total.numel():
             self.total = torch.zeros(max(lengths), dtype=self.total.dtype)
         total = self.total.clone()

@@ -3,7 +3,7 @@
 from operator import add
 
 import torch
-import torch.distributed as dist
+from mmengine.dist import all_gather_object
 
 from openmagvit2.evaluation.metrics.base import StreamingMetric
 from openmagvit2.evaluation.usage import Book, count, summary
@@ -26,7 +26,6 @@ class CodebookUsage(StreamingMetric):
         super().__init__(1, torch.int64)
 
     def reset(self) -> None:
-        """Reset the counts."""
         super().reset()
         self.books: list[Book] = []
 
@@ -44,15 +43,10 @@ class CodebookUsage(StreamingMetric):
         self.total += sample['indices'].numel() // len(sizes)
 
     def evaluate(self, size: int) -> dict[str, float]:
-        """Return the usage over all processes, and reset the counts."""
         self.summed()
-        books = self.books
-        if dist.is_initialized() and dist.get_world_size() > 1:
-            # A process without a batch learns the codebooks from the others.
-            sizes = [()] * dist.get_world_size()
-            dist.all_gather_object(sizes, tuple(book.size for book in books))
-            empty = torch.zeros(0, dtype=torch.int64)
-            books = books or [Book.of(empty, size) for size in max(sizes, key=len)]
-        books = [book.summed() for book in books]
+        # A process without a batch learns the codebooks from the others.
+        sizes = max(all_gather_object([book.size for book in self.books]), key=len)
+        empty = torch.zeros(0, dtype=torch.int64)
+        books = [book.summed() for book in self.books or [Book.of(empty, size) for size in sizes]]
         self.reset()
         return summary(books)

@@ -10,8 +10,7 @@ import torch
 
 from openmagvit2.dtypes import to_bytes
 from openmagvit2.errors import check_choice
-from openmagvit2.evaluation.features import FeatureExtractor
-from openmagvit2.evaluation.finite import check_finite
+from openmagvit2.evaluation.features.base import FeatureExtractor, check_finite
 from openmagvit2.evaluation.frechet import frechet_distance, moments, sums
 from openmagvit2.evaluation.metrics.base import StreamingMetric
 from openmagvit2.evaluation.names import PROTOCOLS
@@ -40,11 +39,9 @@ class ReconstructionFrechet(StreamingMetric):
         super().__init__(2 * (1 + dim + dim * dim))
 
     def prepare(self) -> None:
-        """Load the network before the first image."""
         self.extractor.prepare('cpu')
 
     def statement(self) -> str:
-        """Describe protocol, images and network."""
         official = self.protocol == 'official'
         how = 'not rounded' if official else 'both rounded to 8 bits'
         network = ', '.join(
@@ -76,6 +73,5 @@ class ReconstructionFrechet(StreamingMetric):
         return extractor(to_bytes(image))['features']
 
     def result(self, total) -> dict[str, float]:
-        """Compute the distance from the sums of both sets."""
         (_, *first), (_, *second) = (moments(half, self.extractor.dim) for half in total.chunk(2))
         return {f'r{self.extractor.distance_name}': frechet_distance(*first, *second)}

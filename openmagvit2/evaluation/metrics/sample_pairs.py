@@ -1,14 +1,15 @@
-"""Metrics that compare single samples with single images of a reference."""
+"""Metrics that compare single samples with single images of a reference, by torch-fidelity."""
 
 import torch
-import torch.distributed as dist
-from mmengine.dist import get_world_size, is_main_process
+from mmengine.dist import gather_object
 from torch import Tensor
 
-from openmagvit2.evaluation.kernel_distance import kernel_distance
+from openmagvit2.errors import UserError
 from openmagvit2.evaluation.metrics.samples import SampleMetric
-from openmagvit2.evaluation.precision_recall import precision_recall
 from openmagvit2.registry import METRICS
+
+# Rows whose distances to all others are in memory at a time: 500 x 50,000 take 100 MB.
+PART = 500
 
 
 class PairedMetric(SampleMetric):
@@ -28,25 +29,20 @@ class PairedMetric(SampleMetric):
         raise NotImplementedError
 
     def reset(self) -> None:
-        """Reset the features."""
         super().reset()
         self.places: list[Tensor] = []
         self.features: list[Tensor] = []
 
     def update(self, sample: dict) -> None:
-        """Keep a batch's features."""
         self.features.append(self.outputs(sample)['features'].float().cpu())
         self.places.append(torch.as_tensor(sample['places']))
         self.total += len(self.places[-1])
 
     def summed(self) -> Tensor:
         """Return the number of samples; gather the features of all in the main process."""
-        mine = (self.places, self.features)
-        if get_world_size() > 1:
-            parts: list = [None] * get_world_size()
-            dist.gather_object(mine, parts if is_main_process() else None, dst=0)
-            if is_main_process():
-                self.places, self.features = (sum(part, []) for part in zip(*parts, strict=True))
+        parts = gather_object((self.places, self.features))
+        if parts:
+            self.places, self.features = (sum(part, []) for part in zip(*parts, strict=True))
         return super().summed()
 
     def result(self, total: Tensor) -> dict[str, float]:
@@ -86,7 +82,7 @@ class SamplePrecisionRecall(PairedMetric):
 @METRICS.register_module()
 class SampleKernelDistance(PairedMetric):
     """``kid`` and ``kid_std``: kernel distance to a reference's images, mean and deviation over
-    subsets (:mod:`openmagvit2.evaluation.kernel_distance`).
+    subsets (:func:`kernel_distance`).
 
     Args:
         features, reference: See :class:`SampleMetric`.
@@ -97,3 +93,51 @@ class SampleKernelDistance(PairedMetric):
 
     def compared(self, generated: Tensor, reference: Tensor) -> dict[str, float]:
         return kernel_distance(generated, reference)
+
+
+def precision_recall(generated: Tensor, reference: Tensor, neighbours: int = 3) -> dict[str, float]:
+    """Compute improved precision and recall (Kynkäänniemi et al., 2019).
+
+    ``precision`` is the fraction of generated images that are closer to some reference image than
+    its k-th nearest neighbor in the reference set; ``recall`` is the same with the sets exchanged.
+
+    Args:
+        generated, reference: Features (N, dim) and (M, dim), float32.
+        neighbours: k.
+
+    Raises:
+        UserError: A set has at most k images.
+    """
+    from torch_fidelity.metric_prc import prc_features_to_metric
+
+    if min(len(generated), len(reference)) <= neighbours:
+        raise UserError(
+            f'Precision and recall need more than {neighbours} images in each set, got '
+            f'{len(generated)} and {len(reference)}.'
+        )
+    settings = dict(prc_neighborhood=neighbours, prc_batch_size=PART, save_cpu_ram=True)
+    out = prc_features_to_metric(generated, reference, **settings, verbose=False)
+    return dict(precision=out['precision'], recall=out['recall'])
+
+
+def kernel_distance(generated: Tensor, reference: Tensor) -> dict[str, float]:
+    """Compute the kernel Inception distance: the unbiased squared MMD with a cubic kernel, mean and
+    standard deviation over 100 random subsets of at most 1000 images.
+
+    Args:
+        generated, reference: Features (N, dim) and (M, dim).
+
+    Raises:
+        UserError: A set has fewer than two images.
+    """
+    from torch_fidelity.metric_kid import kid_features_to_metric
+
+    size = min(1000, len(generated), len(reference))
+    if size < 2:
+        raise UserError(
+            f'KID needs at least 2 images in each set, got {len(generated)} and {len(reference)}.'
+        )
+    settings = dict(kid_subsets=100, kid_subset_size=size, rng_seed=2020)
+    out = kid_features_to_metric(generated, reference, **settings, verbose=False)
+    name = 'kernel_inception_distance'
+    return dict(kid=out[f'{name}_mean'], kid_std=out[f'{name}_std'])

@@ -98,7 +98,6 @@ class Gpt(Backbone):
         cache: list[LayerCache] | None = None,
         **others: Any,
     ) -> Tensor:
-        """See :meth:`Backbone.forward`."""
         self.reject(**others)
         start, size = cache[0].filled if cache else 0, x.shape[1]
         x = x + self.position_embedding.weight[start : start + size]

@@ -88,7 +88,6 @@ class Llama(Backbone):
         cache: list[LayerCache] | None = None,
         **others: Any,
     ) -> Tensor:
-        """See :meth:`Backbone.forward`."""
         self.reject(condition=condition, **others)
         start = cache[0].filled if cache else 0
         rows = slice(start, start + x.shape[1])

@@ -76,7 +76,7 @@ class Labelled(Conditioner):
 
 
 def check_labels(labels: Tensor, num_classes: int, null: bool = True) -> None:
-    """Check that the labels of a data loader are from -1 to ``num_classes - 1``.
+    """Raise UserError if a label of a data loader is not from -1 to ``num_classes - 1``.
 
     Labels that are already on an accelerator are not checked: that would synchronize with it.
 
@@ -84,9 +84,6 @@ def check_labels(labels: Tensor, num_classes: int, null: bool = True) -> None:
         labels: Integers (B,).
         num_classes: Number of classes of the model.
         null: Whether the model has a null class; without one, labels start from 0.
-
-    Raises:
-        UserError: A label is out of range.
     """
     if labels.device.type != 'cpu' or not labels.numel():
         return

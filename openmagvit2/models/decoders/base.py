@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -24,8 +23,6 @@ class BaseDecoder(nn.Module, ABC):
         grid: The only grid of codes that it accepts, or None for any map (h, w).
         upscale: Pixels per cell and axis, if ``image_size`` is None.
         takes_noise: Whether the output depends on a noise map.
-        test_arguments: Arguments for the contract test, without the channels.
-        test_grids: Grids of codes for this test.
     """
 
     in_channels: int
@@ -34,8 +31,6 @@ class BaseDecoder(nn.Module, ABC):
     grid: tuple[int, ...] | None = None
     upscale: int | None = None
     takes_noise: bool = False
-    test_arguments: ClassVar[dict] = {}
-    test_grids: ClassVar[tuple[tuple[int, ...], ...]] = ((2, 3),)
 
     @property
     @abstractmethod
@@ -101,16 +96,10 @@ class BaseDecoder(nn.Module, ABC):
         return torch.randn(codes.shape[1:], generator=generator).to(codes).expand_as(codes)
 
 
-def run_decoder(
-    decoder: nn.Module,
-    codes: Tensor,
-    size: Sequence[int] | None = None,
-    noise: Tensor | None = None,
-) -> Tensor:
-    """Call a decoder with ``codes`` and with ``size`` and ``noise``, if given and accepted.
-
-    Decoders of version 1 accept only codes.
+def run_decoder(decoder: nn.Module, codes: Tensor, size: Sequence[int] | None = None) -> Tensor:
+    """Call a decoder with ``codes``, and with ``size`` if given; decoders of version 1 accept only
+    codes.
     """
-    given = {k: v for k, v in dict(size=size, noise=noise).items() if v is not None}
-    known = accepted(decoder.forward) if given else ()
-    return decoder(codes, **{key: value for key, value in given.items() if key in known})
+    if size is None or 'size' not in accepted(decoder.forward):
+        return decoder(codes)
+    return decoder(codes, size=size)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -53,8 +52,6 @@ class CnnDecoder(BaseDecoder):
             is two residual blocks.
         attention_levels, shortcut, qkv, dropout: See :class:`CnnEncoder`.
     """
-
-    test_arguments: ClassVar = dict(channels=32, channel_multipliers=(1, 2, 1), num_res_blocks=1)
 
     def __init__(
         self,
@@ -109,7 +106,6 @@ class CnnDecoder(BaseDecoder):
 
     @property
     def last_layer(self) -> Tensor:
-        """Weight of the output convolution."""
         return self.conv_out.weight
 
     def forward(

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -23,10 +22,6 @@ class VitDecoder(BaseDecoder):
     """
 
     positions: Tensor
-    test_arguments: ClassVar = dict(
-        image_size=16, patch_size=4, dim=32, num_layers=2, num_heads=2, head_dim=12, hidden=48
-    )
-    test_grids: ClassVar = ((4, 4),)
 
     def __init__(
         self,
@@ -56,7 +51,6 @@ class VitDecoder(BaseDecoder):
 
     @property
     def last_layer(self) -> Tensor:
-        """Weight of the transposed convolution."""
         return self.to_pixels.weight
 
     def forward(

@@ -1,7 +1,6 @@
 """BSQ-ViT's decoder: a vision transformer with learned positions (Zhao et al. 2024)."""
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -28,11 +27,6 @@ class PlainVitDecoder(BaseDecoder):
         bound: Clamp the output to [-bound, bound], also in training, where clamped values get no
             gradient (BSQ-ViT: 1); None disables it.
     """
-
-    test_arguments: ClassVar = dict(
-        image_size=16, patch_size=4, dim=32, num_layers=2, num_heads=2, hidden=48
-    )
-    test_grids: ClassVar = ((4, 4),)
 
     def __init__(
         self,
@@ -62,7 +56,6 @@ class PlainVitDecoder(BaseDecoder):
 
     @property
     def last_layer(self) -> Tensor:
-        """Weight of the layer that outputs pixels."""
         return self.out.weight
 
     def forward(

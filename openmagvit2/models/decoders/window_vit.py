@@ -1,7 +1,6 @@
 """OmniTokenizer's decoder on images: global attention (Wang et al. 2024)."""
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -23,10 +22,6 @@ class WindowVitDecoder(BaseDecoder):
         patch_size, dim, num_heads, head_dim, spatial, temporal, window, positions: See
             :class:`WindowVitEncoder`.
     """
-
-    test_arguments: ClassVar = dict(
-        patch_size=4, dim=32, num_heads=2, head_dim=12, spatial='tt', temporal='t'
-    )
 
     def __init__(
         self,
@@ -55,7 +50,6 @@ class WindowVitDecoder(BaseDecoder):
 
     @property
     def last_layer(self) -> Tensor:
-        """Weight of the layer that outputs pixels."""
         return self.out.weight
 
     def forward(

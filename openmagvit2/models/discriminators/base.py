@@ -1,7 +1,6 @@
 """Contract of the discriminator slot."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -15,11 +14,9 @@ class BaseDiscriminator(nn.Module, ABC):
 
     Attributes:
         patches: Whether there is one logit per patch, or a single one for the whole image.
-        test_arguments: Arguments for the contract test, with images of 64 pixels.
     """
 
     patches: bool = True
-    test_arguments: ClassVar[dict] = {}
 
     @abstractmethod
     def forward(self, image: Tensor) -> Tensor:

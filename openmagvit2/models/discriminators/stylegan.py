@@ -4,7 +4,6 @@
 
 import math
 from collections.abc import Sequence
-from typing import ClassVar
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -54,7 +53,6 @@ class StyleGAN(BaseDiscriminator):
     """
 
     patches = False
-    test_arguments: ClassVar = dict(image_size=64, channels=8, channel_multipliers=(2, 2))
 
     def __init__(
         self,

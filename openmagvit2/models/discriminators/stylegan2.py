@@ -1,7 +1,6 @@
 """StyleGAN2's discriminator (Karras et al. 2020), as used by ViT-VQGAN."""
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -98,7 +97,6 @@ class StyleGAN2(BaseDiscriminator):
     """
 
     patches = False
-    test_arguments: ClassVar = dict(image_size=64, widths=(8, 8, 16, 16, 16))
 
     def __init__(self, *, image_size: Count = 256, widths: Sequence[Count] | None = None) -> None:
         super().__init__()

@@ -3,7 +3,6 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
-from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -21,14 +20,10 @@ class BaseEncoder(nn.Module, ABC):
         out_channels: Number of channels of ``z``; the tokenizer passes ``quantizer.in_channels``.
         image_size: The only size that the network accepts, or None if it accepts any multiple of
             ``stride``.
-        test_arguments: Arguments for the contract test, without ``out_channels``.
-        test_sizes: Image sizes for this test; empty for a few small multiples of ``stride``.
     """
 
     out_channels: int
     image_size: tuple[int, ...] | None = None
-    test_arguments: ClassVar[dict] = {}
-    test_sizes: ClassVar[tuple[tuple[int, ...], ...]] = ()
 
     # Cached properties, so that an instance can override them with plain attributes.
     @cached_property

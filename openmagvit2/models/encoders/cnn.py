@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -48,8 +47,6 @@ class CnnEncoder(BaseEncoder):
         qkv: 'separate' or 'joint'; see :class:`AttnBlock`.
         dropout: Dropout rate in residual blocks.
     """
-
-    test_arguments: ClassVar = dict(channels=32, channel_multipliers=(1, 2, 1), num_res_blocks=1)
 
     def __init__(
         self,

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -33,10 +32,6 @@ class VitEncoder(BaseEncoder):
     """
 
     positions: Tensor
-    test_arguments: ClassVar = dict(
-        image_size=16, patch_size=4, dim=32, num_layers=2, num_heads=2, head_dim=12, hidden=48
-    )
-    test_sizes: ClassVar = ((16, 16),)
 
     def __init__(
         self,

@@ -1,7 +1,6 @@
 """BSQ-ViT's encoder: a vision transformer with learned positions (Zhao et al. 2024)."""
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -29,11 +28,6 @@ class PlainVitEncoder(BaseEncoder):
         dim, num_layers, num_heads: Width, number of blocks and number of heads.
         hidden: Hidden width of the feed-forward; 4 * dim by default.
     """
-
-    test_arguments: ClassVar = dict(
-        image_size=16, patch_size=4, dim=32, num_layers=2, num_heads=2, hidden=48
-    )
-    test_sizes: ClassVar = ((16, 16),)
 
     def __init__(
         self,

@@ -1,7 +1,6 @@
 """OmniTokenizer's encoder on images: window and global attention (Wang et al. 2024)."""
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -27,10 +26,6 @@ class WindowVitEncoder(BaseEncoder):
         spatial, temporal, window: See :func:`spatial_and_temporal`; with window blocks, ``window``
             times ``patch_size`` must divide the sides of images.
     """
-
-    test_arguments: ClassVar = dict(
-        patch_size=4, dim=32, num_heads=2, head_dim=12, spatial='tt', temporal='t'
-    )
 
     def __init__(
         self,

@@ -4,17 +4,20 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import torch
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
 from openmagvit2.checkpoint import load_tokenizer_weights
-from openmagvit2.errors import UserError
+from openmagvit2.dtypes import without_autocast
+from openmagvit2.errors import UserError, about
 from openmagvit2.models.backbones.base import Backbone
 from openmagvit2.models.conditioners.base import Conditioner
 from openmagvit2.models.factorization import TokenFactorization
 from openmagvit2.models.generators import parts
 from openmagvit2.models.heads.base import Head
 from openmagvit2.models.layers.arguments import handed
+from openmagvit2.models.layers.rope import grid_cells
 from openmagvit2.models.orders import Order
 from openmagvit2.models.tokenizers.frozen import frozen_tokenizer
 from openmagvit2.registry import (
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
 
 
 class Assembly(BaseModel):
-    """The parts of a generator.
+    """The parts of a generator, and the inputs that they make of images and conditions.
 
     Args:
         tokenizer: Config of a tokenizer. Its ``checkpoint`` key names the weights; without one,
@@ -205,10 +208,90 @@ class Assembly(BaseModel):
             UserError: The tokenizer's checkpoint is missing or does not fit.
         """
         if self.tokenizer_checkpoint:
-            try:
+            with about('model.tokenizer.checkpoint'):
                 load_tokenizer_weights(self.tokenizer, self.tokenizer_checkpoint)
-            except UserError as error:
-                raise UserError(f'model.tokenizer.checkpoint: {error}') from error
+
+    # ---- inputs ----------------------------------------------------------------------------------
+    def cells(self, device: torch.device | None = None) -> Tensor:
+        """Return the coordinates of the tokens in raster order, int64 (T, axes)."""
+        return grid_cells(self.grid, device)
+
+    def split(self, indices: Tensor) -> Tensor:
+        """Map indices (B, *token_shape) to sub-tokens (B, T, k)."""
+        return self.factorization.split(indices)
+
+    def merge(self, sub_indices: Tensor) -> Tensor:
+        """Map sub-tokens (B, T, k) to indices (B, *token_shape)."""
+        return self.factorization.merge(sub_indices, self.token_shape)
+
+    @torch.no_grad()
+    def tokenize(self, image: Tensor) -> Tensor:
+        """Map images (B, 3, H, W) in [-1, 1] to sub-tokens int64 (B, T, k).
+
+        Raises:
+            UserError: The shape of the tokens is not the model's, or, except in training, the
+                encoder outputs NaN or infinity.
+        """
+        with without_autocast(image.device):
+            out = self.tokenizer.encode(image)
+        if not self.training:
+            # The check synchronizes with the device, which a training step must avoid.
+            out.check_finite('images')
+        self._check_shape(out.indices, f'images of {tuple(image.shape[2:])} pixels make')
+        return self.split(out.indices)
+
+    def sub_indices(self, data: dict) -> Tensor:
+        """Return the sub-tokens (B, T, k) of a batch of images or of cached indices."""
+        if 'indices' not in data:
+            return self.tokenize(data['image'])
+        self._check_shape(data['indices'], 'the token cache has')
+        return self.split(data['indices'])
+
+    @torch.no_grad()
+    def soft_tokens(self, data: dict, uniform: Tensor) -> tuple[Tensor, Tensor]:
+        """Draw tokens of images from the quantizer's :meth:`soft_codes`.
+
+        Args:
+            data: A batch with ``image`` (B, 3, H, W) in [-1, 1].
+            uniform: Numbers (B, T * k) in [0, 1).
+
+        Returns:
+            Sub-tokens int64 (B, T, k), and the distributions (B, T, k, V) that they are drawn from.
+
+        Raises:
+            UserError: The batch comes from a token cache; the quantizer has no soft codes.
+        """
+        if 'indices' in data:
+            raise UserError(
+                'model.soft_targets: a token cache keeps no distributions; train on the images '
+                'themselves (train_dataloader.dataset), or set model.soft_targets=None.'
+            )
+        tokenizer, image = self.tokenizer, data['image']
+        draws = uniform.unflatten(1, (self.num_tokens, -1))
+        with without_autocast(image.device):
+            z = tokenizer.encoder(tokenizer.pixels.to_network(image))
+            settings = self.soft_targets or {}
+            indices, targets = tokenizer.quantizer.soft_codes(z, **settings, uniform=draws)
+        self._check_shape(indices, f'images of {tuple(image.shape[2:])} pixels make')
+        return self.split(indices), targets
+
+    def _check_shape(self, indices: Tensor, what: str) -> None:
+        if indices.shape[1:] != self.token_shape:
+            raise UserError(
+                f'model.image_size and the tokenizer make tokens of the shape {self.token_shape}, '
+                f'{what} {tuple(indices.shape[1:])}.'
+            )
+
+    def embed(self, condition: dict[str, Tensor]) -> tuple[Tensor, dict[str, Any]]:
+        """Return the prefix (B, P, dim) of conditions, and backbone arguments: the pooled vector as
+        ``condition`` if the backbone supports it.
+        """
+        prefix, pooled = self.conditioner.embed(condition, self.head.embeddings)
+        return prefix, dict(condition=pooled) if 'condition' in self.backbone.supports else {}
+
+    def rows(self) -> dict[str, Any]:
+        """Return the ``rows`` argument of a head that embeds with code vectors; else nothing."""
+        return dict(rows=parts.code_rows(self.tokenizer.quantizer)) if self.head.needs_rows else {}
 
 
 def _is_temperature(settings: dict) -> bool:

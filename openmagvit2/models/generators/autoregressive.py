@@ -12,6 +12,7 @@ from openmagvit2.models.layers.decoding_weights import chosen, for_decoding
 from openmagvit2.models.orders import in_order, to_raster
 from openmagvit2.models.samplers import SubTokenSampler, decode_jacobi, decode_tokens
 from openmagvit2.registry import MODELS
+from openmagvit2.signatures import Fraction
 
 
 # The second name is for configs of version 1.
@@ -28,15 +29,13 @@ class AutoregressiveGenerator(BaseGenerator):
         parts: Arguments of :class:`Assembly`.
 
     Raises:
-        UserError: ``token_noise`` is not in [0, 1], or the parts do not fit each other.
+        UserError: The parts do not fit each other.
     """
 
     decodings = ('sequential', 'jacobi')
 
-    def __init__(self, *, token_noise: float = 0.0, **parts: Any) -> None:
+    def __init__(self, *, token_noise: Fraction = 0.0, **parts: Any) -> None:
         super().__init__(**parts)
-        if not 0 <= token_noise <= 1:
-            raise UserError(f'model.token_noise must be between 0 and 1, got {token_noise}.')
         self.token_noise = token_noise
 
     def check_parts(self) -> None:
@@ -142,7 +141,6 @@ class AutoregressiveGenerator(BaseGenerator):
         return self.head.loss(self.context(inputs, condition, cells), sub_indices, **given)
 
     def nll(self, sub_indices: Tensor, condition: dict[str, Tensor]) -> Tensor:
-        """See :meth:`BaseGenerator.nll`."""
         cells = self._cells(len(sub_indices))
         sub_indices = in_order(sub_indices, cells)
         context = self.context(sub_indices, condition, cells)
@@ -151,7 +149,6 @@ class AutoregressiveGenerator(BaseGenerator):
     def decode(
         self, condition: dict[str, Tensor], sampler: SubTokenSampler, random: Tensor
     ) -> Tensor:
-        """See :meth:`Sampling.decode`."""
         prefix, given = self.embed(condition)
         cells = self._cells(len(prefix))
         given |= self._places(prefix.shape[1], cells, prefix.device) | self.rows()

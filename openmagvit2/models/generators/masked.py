@@ -216,7 +216,6 @@ class MaskedGenerator(BaseGenerator):
     def decode(
         self, condition: dict[str, Tensor], sampler: SubTokenSampler, random: Tensor
     ) -> Tensor:
-        """See :meth:`Sampling.decode`."""
         assert isinstance(sampler, MaskedSampler)
         return self.decode_steps(condition, sampler, random)[-1]
 

@@ -57,12 +57,10 @@ class NextScaleGenerator(BaseGenerator):
         nn.init.zeros_(self.code_embedding.bias)
 
     def backbone_arguments(self) -> dict[str, Any]:
-        """See :meth:`Assembly.backbone_arguments`."""
         levels = [height * width for height, width in self._quantizer.scales]
         return super().backbone_arguments() | dict(levels=levels)
 
     def order_arguments(self) -> dict[str, Any]:
-        """See :meth:`Assembly.order_arguments`."""
         return super().order_arguments() | dict(scales=self._quantizer.scales)
 
     @property
@@ -89,7 +87,6 @@ class NextScaleGenerator(BaseGenerator):
             )
 
     def trained_parts(self) -> dict[str, nn.Module]:
-        """See :meth:`Assembly.trained_parts`."""
         return super().trained_parts() | dict(code_embedding=self.code_embedding)
 
     # ---- training --------------------------------------------------------------------------------
@@ -114,12 +111,10 @@ class NextScaleGenerator(BaseGenerator):
     def losses(
         self, sub_indices: Tensor, condition: dict[str, Tensor], targets: Tensor | None = None
     ) -> dict[str, Tensor]:
-        """See :meth:`Assembly.losses`."""
         given: dict[str, Any] = {} if targets is None else dict(targets=targets)
         return self.head.loss(self.context(sub_indices, condition), sub_indices, **given)
 
     def nll(self, sub_indices: Tensor, condition: dict[str, Tensor]) -> Tensor:
-        """See :meth:`BaseGenerator.nll`."""
         context = self.context(sub_indices, condition)
         return self.head.losses_per_token(context, sub_indices).sum((1, 2))
 

@@ -9,7 +9,7 @@ import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from openmagvit2.errors import UserError
+from openmagvit2.errors import UserError, about
 from openmagvit2.models.backbones.base import Backbone
 from openmagvit2.models.factorization import TokenFactorization
 from openmagvit2.models.heads.base import Head
@@ -63,10 +63,8 @@ def image_grid(
             'model.image_size: the tokenizer takes images of any size; give the height and width '
             'of those that this model generates, in pixels.'
         )
-    try:
+    with about('model.image_size'):
         encoder.check_size(size)
-    except UserError as error:
-        raise UserError(f'model.image_size: {error}') from error
     return tuple(tokenizer.grid(size))
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from openmagvit2.dtypes import uniform_to
 from openmagvit2.errors import UserError
 from openmagvit2.models.conditioners.labels import Labels
-from openmagvit2.models.generators.tokens import Tokens
+from openmagvit2.models.generators.assembly import Assembly
 from openmagvit2.models.samplers import SubTokenSampler, build_sampler, uniforms
 
 # Sampling settings as users pass them; None selects the defaults.
@@ -23,7 +23,7 @@ LEAST_ROWS = 4
 LARGE = 2**23
 
 
-class Sampling(Tokens):
+class Sampling(Assembly):
     """Sampling code of all generators; a paradigm adds :meth:`decode`."""
 
     # Supported values of `sampling.decoding`.

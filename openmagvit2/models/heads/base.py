@@ -3,7 +3,7 @@ classifiers.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -49,8 +49,6 @@ class Head(nn.Module):
     joint = False
     # Whether all sub-tokens, then of one vocabulary size, share a classifier.
     shared_classifier = False
-    # Arguments that the contract test passes in addition to its own.
-    test_arguments: ClassVar[dict[str, Any]] = {}
     # A class of `embeddings.py`, a class like these, or None.
     embeddings: Any
 

@@ -4,7 +4,6 @@ ones (docs/reference/specification.md, Residual quantization).
 
 from collections.abc import Sequence
 from functools import partial
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -40,7 +39,6 @@ class CumulativeCodeHead(Head):
     """
 
     shared_classifier = True
-    test_arguments: ClassVar = dict(vocab_sizes=[6, 6], num_heads=4, row_dim=5)
 
     def __init__(
         self,
@@ -78,7 +76,6 @@ class CumulativeCodeHead(Head):
     def logits(
         self, context: Tensor, sub_indices: Tensor, rows: Rows | None = None
     ) -> list[Tensor]:
-        """See :meth:`Head.logits`."""
         assert rows is not None
         sums = rows(sub_indices)[..., :-1, :].cumsum(-2)
         x = torch.cat([context[:, :, None], self._projected(sums)], 2) + self.depth_embedding
@@ -99,7 +96,6 @@ class CumulativeCodeHead(Head):
         cache: list[LayerCache] | None = None,
         rows: Rows | None = None,
     ) -> Tensor:
-        """See :meth:`Head.sample`."""
         assert rows is not None
         cache = cache or self.new_cache()
         for layer in cache:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -37,10 +37,8 @@ class MaskedBitHead(Head):
         options: Other arguments of :class:`Head`.
 
     Raises:
-        UserError: ``steps`` is below 1, or there is no embedding.
+        UserError: There is no embedding.
     """
-
-    test_arguments: ClassVar[dict[str, Any]] = dict(steps=2)
 
     def __init__(
         self,
@@ -107,7 +105,6 @@ class MaskedBitHead(Head):
         cache: list[LayerCache] | None = None,
         rows: Rows | None = None,
     ) -> Tensor:
-        """See :meth:`Head.sample`."""
         drawn: list[Tensor] = []
         for group in self.groups:
             logits = self._predicted(context, drawn, group, rows)
@@ -134,13 +131,7 @@ class MaskedBitHead(Head):
 
 
 def grouped(count: int, steps: int) -> list[range]:
-    """Split ``count`` sub-tokens into groups of at least one, with sizes from a cosine schedule.
-
-    Raises:
-        UserError: ``steps`` is below 1.
-    """
-    if steps < 1:
-        raise UserError(f'model.head.steps must be at least 1, got {steps}.')
+    """Split ``count`` sub-tokens into groups of at least one, with sizes from a cosine schedule."""
     steps = min(steps, count)
     ends = [0]
     for step in range(1, steps + 1):

@@ -53,7 +53,6 @@ class NextSubTokenHead(Head):
     def logits(
         self, context: Tensor, sub_indices: Tensor, rows: Rows | None = None
     ) -> list[Tensor]:
-        """See :meth:`Head.logits`."""
         before = [
             self.embeddings.digit(i, sub_indices[..., i], rows)
             for i in range(len(self.vocab_sizes) - 1)
@@ -75,7 +74,6 @@ class NextSubTokenHead(Head):
         cache: list[LayerCache] | None = None,
         rows: Rows | None = None,
     ) -> Tensor:
-        """See :meth:`Head.sample`."""
         cache = cache or self.new_cache()
         for layer in cache:
             layer.cut(0)

@@ -43,5 +43,4 @@ class SeparateHead(Head):
         cache: list[LayerCache] | None = None,
         rows: Rows | None = None,
     ) -> Tensor:
-        """See :meth:`Head.sample`."""
         return torch.stack([draw(x, i) for i, x in enumerate(self.logits(context))], -1)

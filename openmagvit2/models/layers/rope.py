@@ -7,6 +7,9 @@ from torch import Tensor
 
 from openmagvit2.errors import UserError
 
+# Longest wavelength, divided by 2 pi.
+BASE = 10000.0
+
 
 def grid_cells(grid: Sequence[int], device: torch.device | None = None) -> Tensor:
     """Return the coordinates of a grid's cells in raster order: int64 (cells, len(grid))."""
@@ -22,18 +25,17 @@ def cell_numbers(positions: Tensor, grid: Sequence[int]) -> Tensor:
     return torch.where((positions < 0).any(-1), -1, number)
 
 
-def rope(positions: Tensor, head_dim: int, base: float = 10000.0) -> Tensor:
+def rope(positions: Tensor, head_dim: int) -> Tensor:
     """Return the cosines and sines of the rotation angles of channel pairs, for each position.
 
     The pairs are divided evenly among the axes; the first axis gets the remainder. The j-th of an
-    axis with n pairs is rotated by ``coordinate * base^(-j / n)``. A row with a negative coordinate
+    axis with n pairs is rotated by ``coordinate * BASE^(-j / n)``. A row with a negative coordinate
     is a prefix row, such as that of the class: cosine *and* sine are zero, so its query and key
     vanish. Official weights depend on this.
 
     Args:
         positions: (..., axes), integers or floats.
         head_dim: Width of an attention head, an even number.
-        base: Longest wavelength, divided by 2 pi.
 
     Returns:
         float32 (..., head_dim / 2, 2).
@@ -52,18 +54,20 @@ def rope(positions: Tensor, head_dim: int, base: float = 10000.0) -> Tensor:
     for axis, coordinates in enumerate(positions.float().unbind(-1)):
         count = pairs // axes + (pairs % axes if axis == 0 else 0)
         steps = torch.arange(count, dtype=torch.float32, device=positions.device)
-        angles.append(coordinates[..., None] * base ** (-steps / count))
+        angles.append(coordinates[..., None] * BASE ** (-steps / count))
     turned = torch.cat(angles, -1)
     table = torch.stack([turned.cos(), turned.sin()], -1)
     return table.masked_fill((positions < 0).any(-1)[..., None, None], 0.0)
 
 
-def rope_table(grid: Sequence[int], head_dim: int, base: float = 10000.0) -> Tensor:
+def rope_table(grid: Sequence[int], head_dim: int) -> Tensor:
     """Return :func:`rope` of one prefix row and a grid in raster order, float32 (1 + cells,
     head_dim / 2, 2).
     """
-    cells = grid_cells(grid)
-    return rope(torch.cat([torch.full_like(cells[:1], -1), cells]), head_dim, base)
+    # On the device 'meta', the first call of `torch.cat` imports PyTorch's compiler: a second.
+    cells = grid_cells(grid, torch.device('cpu'))
+    table = rope(torch.cat([torch.full_like(cells[:1], -1), cells]), head_dim)
+    return table.to(torch.get_default_device())
 
 
 def apply_rope(x: Tensor, table: Tensor) -> Tensor:

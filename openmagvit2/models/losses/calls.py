@@ -13,7 +13,7 @@ MISSING = nn.Module.forward
 
 
 def check_call(key: str, part: Any, method: str, *needed: str, maybe: tuple[str, ...] = ()) -> None:
-    """Check that a part has a method with the arguments of its caller.
+    """Raise UserError if a part has no method with the arguments of its caller.
 
     Args:
         key: Key of the part, for the error.
@@ -21,9 +21,6 @@ def check_call(key: str, part: Any, method: str, *needed: str, maybe: tuple[str,
         method: Name of the method.
         needed: Names of the arguments that are passed by position.
         maybe: Names of the arguments that are passed by name if the method accepts them.
-
-    Raises:
-        UserError: The part has no such method, or the method takes other arguments.
     """
     if _takes(getattr(part, method, None), needed, maybe):
         return

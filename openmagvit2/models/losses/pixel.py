@@ -1,7 +1,5 @@
 """Reconstruction losses on pixels."""
 
-from typing import ClassVar
-
 from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
@@ -14,11 +12,7 @@ class ReconstructionLoss(nn.Module):
 
     Other losses take images in [-1, 1]: ``loss(reconstruction, image)``.
 
-    Attributes:
-        test_channels: Channels of the network's output in the contract test.
     """
-
-    test_channels: ClassVar[int] = 3
 
 
 @LOSSES.register_module()
@@ -55,8 +49,6 @@ class LogitLaplaceLoss(ReconstructionLoss):
     """Mean negative log-density of logit-Laplace distributions in nats per channel, for
     ``LogitLaplacePixels`` (DALL-E; the paper of ViT-VQGAN).
     """
-
-    test_channels = 6
 
     def forward(self, out: Tensor, target: Tensor) -> Tensor:
         """Map locations and log-scales (B, 6, *size) and targets in (0, 1) (B, 3, *size) to a

@@ -7,6 +7,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from openmagvit2.dtypes import without_autocast
 from openmagvit2.errors import UserError
 from openmagvit2.registry import LOSSES
+from openmagvit2.signatures import Count
 
 
 @LOSSES.register_module()
@@ -19,15 +20,10 @@ class R1(nn.Module):
     Args:
         interval: Compute the penalty only every this many iterations, multiplied by the interval
             to keep its mean strength (StyleGAN2's lazy regularization).
-
-    Raises:
-        UserError: ``interval`` is below 1.
     """
 
-    def __init__(self, *, interval: int = 1) -> None:
+    def __init__(self, *, interval: Count = 1) -> None:
         super().__init__()
-        if interval < 1:
-            raise UserError(f'R1.interval must be at least 1, got {interval}.')
         self.interval = interval
 
     def forward(

@@ -2,6 +2,7 @@
 
 from openmagvit2.errors import UserError
 from openmagvit2.registry import LOSSES
+from openmagvit2.signatures import Count
 
 
 class LossWeight:
@@ -19,7 +20,6 @@ class ConstantWeight(LossWeight):
         self.value = value
 
     def __call__(self, iteration: int) -> float:
-        """Return the constant."""
         return self.value
 
 
@@ -30,19 +30,13 @@ class LinearWeight(LossWeight):
     Args:
         start: Weight in the first iteration.
         end: Weight after ``steps`` iterations.
-        steps: Number of iterations of the linear part, at least 1.
-
-    Raises:
-        UserError: ``steps`` is below 1.
+        steps: Number of iterations of the linear part.
     """
 
-    def __init__(self, *, start: float, end: float, steps: int) -> None:
-        if steps < 1:
-            raise UserError(f'LinearWeight.steps must be at least 1, got {steps}.')
+    def __init__(self, *, start: float, end: float, steps: Count) -> None:
         self.start, self.end, self.steps = start, end, steps
 
     def __call__(self, iteration: int) -> float:
-        """See :class:`LossWeight`."""
         return self.start + (self.end - self.start) * min(iteration / self.steps, 1.0)
 
 

@@ -4,7 +4,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -35,13 +34,11 @@ class QuantizerOutput:
     finite: Tensor | None = None
 
     def check_finite(self, what: str) -> None:
-        """Check that the encoder's output is finite; synchronizes with the device.
+        """Raise UserError if the encoder's output is NaN or infinite, whose indices would look like
+        any others; synchronizes with the device.
 
         Args:
             what: How the error refers to the images and, where known, the weights.
-
-        Raises:
-            UserError: A value is NaN or infinite; its index would look like any other.
         """
         if self.finite is not None and not self.finite:
             raise UserError(
@@ -71,7 +68,6 @@ class BaseQuantizer(nn.Module, ABC):
         fixed_grid: The only grid that the quantizer accepts; None if it accepts any.
         bit_order: 'lsb' or 'msb' if indices are made of bits, else None.
         averages: Whether training updates the table by exponential moving averages.
-        test_arguments, test_grids: Arguments and grids for the contract test.
     """
 
     in_channels: int
@@ -82,8 +78,6 @@ class BaseQuantizer(nn.Module, ABC):
     # Not called `projection`, because a user's class may have a part of that name.
     _projects: bool = False
     averages: bool = False
-    test_arguments: ClassVar[dict] = {}
-    test_grids: ClassVar[list[tuple[int, ...]]] = [(7,), (4, 6), (2, 3, 4)]
 
     def __init__(
         self,

@@ -2,7 +2,6 @@
 
 from torch import Tensor
 
-from openmagvit2.errors import UserError
 from openmagvit2.models.quantizers.base import BaseQuantizer, QuantizerOutput
 from openmagvit2.models.quantizers.wrapping import build_inner
 from openmagvit2.registry import QUANTIZERS
@@ -19,20 +18,14 @@ class Grouped(BaseQuantizer):
 
     Args:
         quantizer: Config of a quantizer whose indices have a single digit.
-        groups: Number of groups, at least 1; group 0 holds the first channels.
+        groups: Number of groups; group 0 holds the first channels.
         projection: Channels of encoder and decoder, if not ``groups`` times the quantizer's; adds
             a 1x1 convolution before and one after quantization.
-
-    Raises:
-        UserError: ``groups`` is below 1.
     """
 
     slots = dict(quantizer=QUANTIZERS)
-    test_arguments = dict(quantizer=dict(type='LFQ', num_bits=5), groups=3)
 
     def __init__(self, *, quantizer: dict, groups: Count, projection: Count | None = None) -> None:
-        if groups < 1:
-            raise UserError(f'model.quantizer.groups must be at least 1, got {groups}.')
         inner = build_inner(quantizer, digits=1)
         super().__init__(width=groups * inner.in_channels, projection=projection)
         self.quantizer, self.groups = inner, groups
@@ -40,7 +33,6 @@ class Grouped(BaseQuantizer):
 
     @property
     def indivisible(self) -> str | None:
-        """See :attr:`BaseQuantizer.indivisible`."""
         return self.quantizer.indivisible
 
     def quantize(self, z: Tensor) -> QuantizerOutput:

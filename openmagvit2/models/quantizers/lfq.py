@@ -109,8 +109,8 @@ class LFQ(BaseQuantizer, PerIteration):
         super().__init__(width=num_bits, projection=projection)
         self.num_bits, self.index_bits = num_bits, index_bits
         self.codebook_sizes = tuple(2**bits for bits in index_bits)
-        places = [torch.arange(bits) for bits in index_bits]
-        shifts = torch.cat([s if bit_order == 'lsb' else s.flip(0) for s in places])
+        step = 1 if bit_order == 'lsb' else -1
+        shifts = torch.tensor([place for bits in index_bits for place in range(bits)[::step]])
         digits = torch.tensor([digit for digit, bits in enumerate(index_bits) for _ in range(bits)])
         # For each channel: the position of its bit in a digit, and the digit's number.
         self.register_buffer('shifts', shifts, persistent=False)

@@ -46,10 +46,6 @@ class MultiScale(BaseQuantizer):
     """
 
     slots = dict(quantizer=QUANTIZERS)
-    test_arguments = dict(
-        quantizer=dict(type='VQ', codebook_size=20, code_dim=4, l2_norm=False), scales=(1, 2, 4)
-    )
-    test_grids = [(4, 4)]
 
     def __init__(
         self,
@@ -98,7 +94,6 @@ class MultiScale(BaseQuantizer):
 
     @property
     def indivisible(self) -> str | None:
-        """See :attr:`BaseQuantizer.indivisible`."""
         return asked_again(self, self.quantizer)
 
     def quantize(self, z: Tensor) -> QuantizerOutput:

@@ -39,14 +39,8 @@ class Residual(BaseQuantizer, PerIteration):
     """
 
     slots = dict(quantizer=QUANTIZERS)
-    test_arguments = dict(
-        quantizer=dict(type='VQ', codebook_size=20, code_dim=4, l2_norm=False, ema_decay=0.9),
-        depth=3,
-    )
 
     def __init__(self, *, quantizer: dict, depth: Count, projection: Count | None = None) -> None:
-        if depth < 1:
-            raise UserError(f'model.quantizer.depth must be at least 1, got {depth}.')
         inner = build_inner(quantizer, digits=1)
         super().__init__(width=inner.in_channels, projection=projection)
         self.quantizer, self.depth = inner, depth
@@ -54,7 +48,6 @@ class Residual(BaseQuantizer, PerIteration):
 
     @property
     def indivisible(self) -> str | None:
-        """See :attr:`BaseQuantizer.indivisible`."""
         if not self.quantizer.averages:
             return asked_again(self, self.quantizer)
         return (

@@ -109,7 +109,6 @@ class VQ(BaseQuantizer, Codebook):
     def soft_codes(
         self, z: Tensor, temperature: float, uniform: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """See :meth:`BaseQuantizer.soft_codes`."""
         with without_autocast(z.device):
             x, table = self._vectors(self.projected(z.float())), self.table
             with exact_matmul():

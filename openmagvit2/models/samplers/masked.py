@@ -12,6 +12,7 @@ from torch import Tensor
 from openmagvit2.errors import UserError, check_choice
 from openmagvit2.models.samplers.sub_token import LEAST_TEMPERATURE, SubTokenSampler
 from openmagvit2.registry import SAMPLERS
+from openmagvit2.signatures import Count
 
 # Lower bound of the mask ratio of all schedules.
 LEAST_RATIO = 1e-6
@@ -82,7 +83,7 @@ class MaskedSampler(SubTokenSampler):
     def __init__(
         self,
         *,
-        steps: int = 8,
+        steps: Count = 8,
         choice_temperature: float = 4.5,
         mask_schedule: str = 'cosine',
         confidence: str = 'log_probability',
@@ -91,8 +92,6 @@ class MaskedSampler(SubTokenSampler):
         **settings: Any,
     ) -> None:
         super().__init__(**settings)
-        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-            raise UserError(f'sampling.steps must be a whole number from 1, got {steps!r}.')
         if not 0 <= choice_temperature < math.inf:
             raise UserError(
                 f'sampling.choice_temperature must be at least 0, got {choice_temperature!r}.'

@@ -12,6 +12,7 @@ from openmagvit2.models.layers.decoding_weights import WEIGHTS
 from openmagvit2.models.samplers.filters import draw, top_k, top_p
 from openmagvit2.models.samplers.guidance import SCHEDULES, guide, scheduled
 from openmagvit2.registry import SAMPLERS
+from openmagvit2.signatures import Count
 
 Setting = float | Sequence[float]
 
@@ -67,7 +68,7 @@ class SubTokenSampler:
         power: float = 1.0,
         closed: bool = True,
         decoding: str = 'sequential',
-        window: int = 8,
+        window: Count = 8,
         weights: str = 'auto',
     ) -> None:
         self.power, self.closed = power, closed
@@ -91,9 +92,6 @@ class SubTokenSampler:
             raise UserError(f'sampling.power must be at least 0 and finite, got {self.power!r}.')
         check_choice('sampling.decoding', self.decoding, ('sequential', 'jacobi', 'smooth'))
         check_choice('sampling.weights', self.weights, WEIGHTS)
-        window = self.window
-        if isinstance(window, bool) or not isinstance(window, int) or window < 1:
-            raise UserError(f'sampling.window must be a whole number from 1, got {window!r}.')
 
     def _check_schedule(self) -> None:
         for name in self.schedules:

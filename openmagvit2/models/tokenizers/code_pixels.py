@@ -9,7 +9,7 @@ from mmengine.logging import print_log
 from torch import Tensor
 
 from openmagvit2.checkpoint import load_tokenizer_weights
-from openmagvit2.errors import UserError
+from openmagvit2.errors import about
 from openmagvit2.models.tokenizers.frozen import frozen_tokenizer
 from openmagvit2.models.tokenizers.pixels import Pixels
 from openmagvit2.registry import MODELS, Slot
@@ -49,10 +49,8 @@ class CodePixels(Pixels):
             text = 'model.pixels.tokenizer has no checkpoint: its codes are those of random weights'
             print_log(text, 'current', logging.WARNING)
             return
-        try:
+        with about('model.pixels.tokenizer.checkpoint'):
             load_tokenizer_weights(self.tokenizer, self.checkpoint)
-        except UserError as error:
-            raise UserError(f'model.pixels.tokenizer.checkpoint: {error}') from error
 
     @torch.no_grad()
     def target(self, image: Tensor) -> Tensor:

@@ -18,8 +18,7 @@ from openmagvit2.models.layers.iteration import PerIteration
 from openmagvit2.models.losses import Adversarial
 from openmagvit2.models.quantizers.base import BaseQuantizer, QuantizerOutput
 from openmagvit2.models.tokenizers.autoencoder import AutoEncoder
-from openmagvit2.models.tokenizers.decoded import check_decoded, named_batch
-from openmagvit2.models.tokenizers.pairs import check_pair
+from openmagvit2.models.tokenizers.checks import check_decoded, check_pair, named_batch
 from openmagvit2.models.tokenizers.training import Training
 from openmagvit2.protocols import LoadsWeights
 from openmagvit2.registry import DECODERS, ENCODERS, MODELS, QUANTIZERS
@@ -350,11 +349,7 @@ class VisualTokenizer(BaseModel):
         return dict(disc_loss=loss, **losses, **stats)
 
     def check_micro_batches(self) -> None:
-        """Check that an iteration may be cut into micro-batches.
-
-        Raises:
-            UserError: The quantizer needs the whole batch in one pass.
-        """
+        """Raise UserError if the quantizer needs the whole batch in one pass."""
         if self.quantizer.indivisible:
             raise UserError(f'model.quantizer: {self.quantizer.indivisible}')
 

@@ -43,5 +43,5 @@ def test_targets_stay_clean(model):
         logits = model.head.logits(context, sub_indices)[0]
         wanted = torch.nn.functional.cross_entropy(logits.flatten(0, 1), sub_indices.flatten())
     torch.testing.assert_close(found, wanted)
-    with pytest.raises(UserError, match='token_noise must be between'):
+    with pytest.raises(UserError, match='token_noise must be a number from 0 to 1'):
         init_model(CONFIG, cfg_options={'model.token_noise': 2.0})

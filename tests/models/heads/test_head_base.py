@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from contract_arguments import arguments
 from torch import nn
 from torch.testing import assert_close
 
@@ -22,7 +23,7 @@ def build(name: str, **options) -> nn.Module:
     torch.manual_seed(0)
     cls = HEADS.get(name)
     sizes = SIZES[:1] if cls.joint else SIZES
-    own = dict(type=name, vocab_sizes=sizes, dim=64) | cls.test_arguments | options
+    own = dict(type=name, vocab_sizes=sizes, dim=64) | arguments(cls) | options
     head = HEADS.build(own).eval()
     for classifier in head.classifiers:
         nn.init.normal_(classifier.weight)

@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from contract_arguments import arguments
 from torch import nn
 
 from openmagvit2.models.decoders import CnnDecoder
@@ -90,6 +91,6 @@ def test_initial_weights_are_drawn_in_the_order_of_the_state_dict(build, monkeyp
     original = nn.Conv2d.reset_parameters
     monkeypatch.setattr(nn.Conv2d, 'reset_parameters', draw)
     width = dict(out_channels=4) if build is CnnEncoder else dict(in_channels=4)
-    network = build(**width, **build.test_arguments)
+    network = build(**width, **arguments(build))
     in_order = [part for part in network.modules() if isinstance(part, nn.Conv2d)]
     assert len(in_order) > 8 and all(a is b for a, b in zip(drawn, in_order, strict=True))

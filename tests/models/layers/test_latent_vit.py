@@ -5,7 +5,7 @@ import torch
 
 from openmagvit2.errors import UserError
 from openmagvit2.models.decoders import LatentVitDecoder
-from openmagvit2.models.decoders.vit import PixelHead
+from openmagvit2.models.decoders.latent_vit import PixelHead
 from openmagvit2.models.encoders import LatentVitEncoder
 
 SMALL, BASE, LARGE = (

@@ -5,6 +5,7 @@ from copy import deepcopy
 
 import pytest
 import torch
+from contract_arguments import arguments, grids
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -12,7 +13,7 @@ from openmagvit2.models.factorization import TokenFactorization
 from openmagvit2.models.quantizers import FSQ, LFQ, BaseQuantizer, Grouped, QuantizerOutput
 from openmagvit2.registry import QUANTIZERS
 
-CASES = [(name, grid) for name in QUANTIZERS.names() for grid in QUANTIZERS.get(name).test_grids]
+CASES = [(name, grid) for name in QUANTIZERS.names() for grid in grids(QUANTIZERS.get(name))]
 
 
 def check_contract(quantizer, grid: tuple[int, ...]) -> None:
@@ -62,7 +63,7 @@ def check_output(quantizer, out, z) -> None:
 @pytest.mark.parametrize(('name', 'grid'), CASES)
 def test_contract(name, grid):
     cls = QUANTIZERS.get(name)
-    quantizer = cls(**cls.test_arguments)
+    quantizer = cls(**arguments(cls))
     check_contract(quantizer, grid)
     indices = quantizer(torch.randn(2, quantizer.in_channels, *grid)).indices
     rows = quantizer.rows(indices)
@@ -73,7 +74,7 @@ def test_contract(name, grid):
 @pytest.mark.parametrize(('name', 'grid'), [case for case in CASES if len(case[1]) == 2])
 def test_projections_are_part_of_the_codes(name, grid):
     cls = QUANTIZERS.get(name)
-    quantizer = cls(**cls.test_arguments, projection=6)
+    quantizer = cls(**arguments(cls), projection=6)
     assert quantizer.in_channels == quantizer.code_dim == 6
     assert {'project_in.weight', 'project_out.bias'} < set(quantizer.state_dict())
     check_contract(quantizer, grid)
@@ -93,8 +94,8 @@ class Waits(TorchDispatchMode):
 @pytest.mark.parametrize('name', QUANTIZERS.names())
 def test_a_training_pass_does_not_wait_for_the_device(name):
     cls = QUANTIZERS.get(name)
-    quantizer = cls(**cls.test_arguments).train()
-    z = torch.randn(2, quantizer.in_channels, *cls.test_grids[-1], requires_grad=True)
+    quantizer = cls(**arguments(cls)).train()
+    z = torch.randn(2, quantizer.in_channels, *grids(cls)[-1], requires_grad=True)
     with Waits():
         out = quantizer(z)
         sum([out.codes.sum(), *out.losses.values()]).backward()

@@ -79,8 +79,6 @@ def test_soft_codes_are_drawn_from_their_distribution():
 
 
 def test_mistakes():
-    with pytest.raises(ValueError, match='model.quantizer.depth must be at least 1'):
-        make(depth=0)
     with pytest.raises(ValueError, match='indices of LFQ have 2 digits; here they must have 1'):
         Residual(quantizer=dict(type='LFQ', num_bits=4, index_bits=[2, 2]), depth=2)
     inner = dict(type='LFQ', num_bits=3)

@@ -15,7 +15,7 @@ from openmagvit2.models.layers.decoding_weights import (
     chosen,
     for_decoding,
 )
-from openmagvit2.models.samplers import SubTokenSampler
+from openmagvit2.models.samplers import build_sampler
 from openmagvit2.models.samplers.jacobi import GumbelNoise
 
 
@@ -106,7 +106,7 @@ def test_distribution_is_that_of_plain_decoding():
 def test_mistakes_are_named():
     for wrong in (dict(decoding='guess'), dict(window=0), dict(weights='int3')):
         with pytest.raises(UserError, match=f'sampling.{next(iter(wrong))}'):
-            SubTokenSampler(**wrong)
+            build_sampler(wrong)
 
 
 def test_packed_rows_do_not_depend_on_the_batch():

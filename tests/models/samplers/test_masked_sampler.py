@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from openmagvit2.errors import UserError
+from openmagvit2.models.samplers import build_sampler
 from openmagvit2.models.samplers.masked import MaskedSampler, masked_share
 
 # Masked tokens of 256 after each step, as the official code has them in float32.
@@ -115,4 +116,4 @@ def test_guidance_and_confidence():
 )
 def test_settings_out_of_range(settings):
     with pytest.raises(UserError, match=f'sampling.{next(iter(settings))}'):
-        MaskedSampler(**settings)
+        build_sampler(dict(settings, type='MaskedSampler'))

@@ -9,7 +9,7 @@ from torch.testing import assert_close
 from openmagvit2.apis import init_model
 from openmagvit2.checkpoint import is_ours, read_checkpoint, to_official, to_ours
 from openmagvit2.checkpoint.containers import packed
-from openmagvit2.checkpoint.converters import Bsq
+from openmagvit2.checkpoint.converters.bsq import Bsq
 
 FILE = GOLDENS / 'systems' / 'bsqvit_tiny.ckpt'
 VIT = dict(image_size=16, patch_size=4, dim=48, num_layers=2, num_heads=4)

@@ -9,7 +9,8 @@ from torch.testing import assert_close
 from openmagvit2.apis import init_model
 from openmagvit2.checkpoint import read_checkpoint, to_official, to_ours
 from openmagvit2.checkpoint.containers import packed
-from openmagvit2.checkpoint.converters import Infinity, choose
+from openmagvit2.checkpoint.converters import choose
+from openmagvit2.checkpoint.converters.infinity import Infinity
 
 FILE = GOLDENS / 'systems' / 'infinity_vae_tiny.ckpt'
 # Constructor arguments of the golden.

@@ -9,7 +9,7 @@ from torch.testing import assert_close
 from openmagvit2.apis import init_model
 from openmagvit2.checkpoint import read_checkpoint, to_official, to_ours
 from openmagvit2.checkpoint.containers import packed
-from openmagvit2.checkpoint.converters import LlamaGen
+from openmagvit2.checkpoint.converters.llamagen import LlamaGen
 from openmagvit2.errors import UserError
 
 # Constructor arguments of the goldens.

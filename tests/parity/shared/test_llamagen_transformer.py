@@ -10,7 +10,7 @@ from torch.testing import assert_close
 from openmagvit2.apis import init_model
 from openmagvit2.checkpoint import read_checkpoint, to_official, to_ours
 from openmagvit2.checkpoint.containers import packed
-from openmagvit2.checkpoint.converters import LlamaGenAr
+from openmagvit2.checkpoint.converters.llamagen_ar import LlamaGenAr
 from openmagvit2.errors import UserError
 from openmagvit2.models.samplers import SubTokenSampler
 

@@ -11,7 +11,7 @@ from torch.testing import assert_close
 from openmagvit2.apis import init_model
 from openmagvit2.checkpoint import read_checkpoint, read_checkpoints, to_official, to_ours
 from openmagvit2.checkpoint.containers import packed
-from openmagvit2.checkpoint.converters import Rq
+from openmagvit2.checkpoint.converters.rq import Rq
 from openmagvit2.errors import UserError
 from openmagvit2.workflows.convert import convert
 

@@ -59,4 +59,4 @@ def test_official_weights(name):
     codes = case['codes'].squeeze(2)
     near(decoder(codes, size=(16, 16)), case['recon'])
     if more:
-        near(decoder.proxy_logits(codes), case['proxy_logits'])
+        near(decoder.head.ffn(decoder.features(codes)), case['proxy_logits'])

@@ -117,10 +117,6 @@ class LatentVitDecoder(BaseDecoder):
     """
 
     slots: ClassVar = dict(proxy_decoder=DECODERS)
-    test_arguments: ClassVar = dict(
-        image_size=16, patch_size=4, num_tokens=5, dim=32, num_layers=2, num_heads=2
-    )
-    test_grids: ClassVar = ((5,),)
 
     def __init__(
         self,
@@ -167,7 +163,6 @@ class LatentVitDecoder(BaseDecoder):
 
     @property
     def last_layer(self) -> Tensor:
-        """Weight of the head's last convolution."""
         return self.head.last_layer
 
     def features(self, codes: Tensor) -> Tensor:
@@ -176,10 +171,6 @@ class LatentVitDecoder(BaseDecoder):
         cells = self.mask_token.expand(len(codes), self.patches[0] * self.patches[1], -1)
         cells, _ = self.vit(cells, latents)
         return cells.transpose(1, 2).unflatten(2, self.patches)
-
-    def proxy_logits(self, codes: Tensor) -> Tensor:
-        """Map codes (B, in_channels, num_tokens) to logits of the proxy's codes (B, K, h, w)."""
-        return self.head.ffn(self.features(codes))
 
     def forward(
         self, codes: Tensor, size: Sequence[int] | None = None, noise: Tensor | None = None

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -36,10 +35,6 @@ class LatentVitEncoder(BaseEncoder):
     """
 
     stride = None
-    test_arguments: ClassVar = dict(
-        image_size=16, patch_size=4, num_tokens=5, dim=32, num_layers=2, num_heads=2
-    )
-    test_sizes: ClassVar = ((16, 16),)
 
     def __init__(
         self,
