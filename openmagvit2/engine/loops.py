@@ -162,6 +162,8 @@ class IterationLoop(BaseLoop):
         if self._validation_is_missing():
             self._validate(stop)
         while self._iter < self.max_iters and not self.stop_training:
+            for hook in self._checkpoint_hooks():
+                hook.save_if_due(self.runner)
             batch, error = _next(batches)
             if stop.agreed(failed=error is not None):
                 self._end_together(stop, error)
