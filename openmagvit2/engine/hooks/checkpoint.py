@@ -20,6 +20,7 @@ from openmagvit2.engine.unwrap import unwrap
 from openmagvit2.errors import UserError, check_choice
 from openmagvit2.io import remove_leftovers
 from openmagvit2.registry import HOOKS
+from openmagvit2.signatures import Count
 
 
 @HOOKS.register_module()
@@ -47,8 +48,8 @@ class ResumableCheckpointHook(Hook):
 
     def __init__(
         self,
-        interval: int | None = None,
-        max_keep: int = 2,
+        interval: Count | None = None,
+        max_keep: Count = 2,
         save_best: str | None = None,
         rule: str = 'greater',
         sharded: bool = False,

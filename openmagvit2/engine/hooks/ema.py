@@ -12,6 +12,7 @@ from openmagvit2.engine.unwrap import unwrap
 from openmagvit2.errors import UserError
 from openmagvit2.protocols import PartlyFrozen
 from openmagvit2.registry import HOOKS
+from openmagvit2.signatures import Fraction
 
 
 @HOOKS.register_module()
@@ -35,7 +36,7 @@ class SubmoduleEMAHook(Hook):
     def __init__(
         self,
         modules: Sequence[str] = ('encoder', 'quantizer', 'decoder'),
-        momentum: float = 0.001,
+        momentum: Fraction = 0.001,
         warmup: bool = False,
     ) -> None:
         if not 0 <= momentum <= 1:
