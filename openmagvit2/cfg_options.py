@@ -94,5 +94,7 @@ def nest(options: dict[str, Any]) -> dict:
             node = node.setdefault(part, {})
             if not isinstance(node, dict):
                 raise UserError(f'{path}: another override sets `{part}`; combine the two.')
+        if last in node:
+            raise UserError(f'{path}: another override sets a key below it; combine the two.')
         node[last] = value
     return result

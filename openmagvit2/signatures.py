@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import math
 import types
 import typing
 from collections.abc import Callable
@@ -39,7 +40,7 @@ class Kind:
 
 # Annotations of arguments, checked by `config/annotations.py`.
 Fraction = Annotated[float, Kind('a number from 0 to 1', lambda x: 0 <= x <= 1)]
-Weight = Annotated[float, Kind('a non-negative number', lambda x: x >= 0)]
+Weight = Annotated[float, Kind('a non-negative number', lambda x: 0 <= x < math.inf)]
 # Divides logits.
 Temperature = Annotated[float, Kind('a number from 1e-6 to 1e6', lambda x: 1e-6 <= x <= 1e6)]
 Count = Annotated[int, Kind('a positive integer', lambda x: x >= 1)]

@@ -99,13 +99,8 @@ class Saves(Hook):
     def __init__(self, pipe: Connection) -> None:
         self.pipe = pipe
 
-    def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
-        """As the hook that saves does."""
-        if batch_idx and batch_idx % SAVES == 0:
-            self.pipe.send('save')
-
-    def after_train(self, runner) -> None:
-        """The end is saved too."""
+    def before_save_checkpoint(self, runner, checkpoint) -> None:
+        """Before the file is written."""
         self.pipe.send('save')
 
     def before_val_epoch(self, runner) -> None:
@@ -114,15 +109,13 @@ class Saves(Hook):
 
 
 class Iterations(Hook):
-    """Says that an iteration begins, after a save in the same place."""
-
-    priority = 'LOWEST'
+    """Says that an iteration begins."""
 
     def __init__(self, pipe: Connection) -> None:
         self.pipe = pipe
 
     def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
-        """Registered later than the hook that saves, so it comes after it."""
+        """After a save that is due."""
         self.pipe.send('iteration')
 
 

@@ -91,3 +91,6 @@ def test_settings_of_processes():
 def test_a_value_and_a_key_below_it():
     with pytest.raises(UserError, match='head.type: another override sets `head`; combine the two'):
         nest({'model.head': None, 'model.head.type': 'SingleHead'})
+    # In the other order, the first one would be lost.
+    with pytest.raises(UserError, match=r'model\.head: another override sets a key below it'):
+        nest({'model.head.type': 'SingleHead', 'model.head': None})

@@ -16,7 +16,7 @@ from openmagvit2.protocols import Hinting
 from openmagvit2.registry import MODELS, SLOTS, Slot
 
 # Registries whose configs all name a class; those of ALONE cannot be dicts of parts by name either.
-TYPED = ('dataset', 'parameter scheduler', 'hook', 'loop', 'metric')
+TYPED = ('dataset', 'parameter scheduler', 'hook', 'loop', 'metric', 'model_wrapper')
 ALONE = ('dataset', 'data sampler', 'function', 'transform', 'visualizer', 'vis_backend')
 
 

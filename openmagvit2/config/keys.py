@@ -39,7 +39,7 @@ def top_level() -> frozenset[str]:
     # Importing this takes a second, and some callers only look up classes.
     from mmengine.runner import Runner
 
-    return frozenset(inspect.signature(Runner.__init__).parameters) - {'self'} | {
+    return frozenset(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'} | {
         'global_batch_size',
         'seed',
         'custom_imports',
@@ -64,7 +64,7 @@ class Keys:
 
     def is_mistake(self, key: str) -> bool:
         """Return whether the dict must not have this key."""
-        near = difflib.get_close_matches(key, self.known, n=1, cutoff=0.75)
+        near = difflib.get_close_matches(str(key), self.known, n=1, cutoff=0.75)
         return key not in self.known and (self.closed or bool(near))
 
 

@@ -53,7 +53,7 @@ def _keep_accepted(base: dict, kind: str, path: str, place: Place) -> dict:
 def _merge_list(inherited: list | tuple, items: dict, path: str, place: Place) -> list:
     result = list(inherited)
     for key, value in items.items():
-        if not key.isdecimal() or int(key) >= len(result):
+        if not str(key).isdecimal() or int(key) >= len(result):
             raise UserError(
                 f'{path}.{key}: `{path}` is a list of length {len(result)}; use the position of '
                 f'an element.'

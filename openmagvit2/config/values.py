@@ -60,10 +60,13 @@ VALUES: dict[str, Kind] = {
     '*.seed': whole(0, most=LARGEST_SEED),
     'global_batch_size': POSITIVE,
     'resume': SWITCH,
-    'load_from': some(str | None, 'the path of a checkpoint'),
+    'load_from': Kind(
+        'the path of a checkpoint', lambda x: x is None or (isinstance(x, str) and x != '')
+    ),
+    'launcher': one_of(None, 'none', 'pytorch', 'slurm'),
     'work_dir': some(str | None, 'the path of a folder'),
     'experiment_name': some(str | None, 'a name'),
-    'default_scope': Kind(f"'{SCOPE}', whose parts are built", SCOPE.__eq__),
+    'default_scope': Kind(f"'{SCOPE}', whose parts are built", lambda x: x == SCOPE),
     'sync_bn': one_of(None, 'torch', 'mmcv'),
     # A level may also be its number.
     'log_level': Kind(LEVEL.words, lambda x: isinstance(x, int) or LEVEL.holds(x)),
@@ -72,6 +75,11 @@ VALUES: dict[str, Kind] = {
     'log_processor.num_digits': whole(0),
     'log_processor.mean_pattern': some(str, 'a regular expression'),
     'visualizer': SETTINGS,
+    'model_wrapper_cfg': SETTINGS,
+    'auto_scale_lr': Kind(
+        'None, because each role has its learning rate',
+        lambda x: x is None or (isinstance(x, dict) and not x.get('enable')),
+    ),
     'train_cfg.max_iters': ITERATIONS,
     'train_cfg.max_epochs': ITERATIONS,
     'train_cfg.val_interval': ITERATIONS,
@@ -95,6 +103,7 @@ VALUES: dict[str, Kind] = {
     'env_cfg.mp_cfg.opencv_num_threads': whole(0),
     'env_cfg.mp_cfg.mp_start_method': START_METHOD,
     **dict.fromkeys(('train_dataloader', 'val_dataloader', 'test_dataloader'), SETTINGS),
+    '*_dataloader.batch_sampler': SETTINGS,
     '*_dataloader.batch_size': whole(1, none=False),
     '*_dataloader.collate_fn': Kind(
         "a dict such as dict(type='default_collate')", lambda x: isinstance(x, dict) or callable(x)
@@ -105,6 +114,7 @@ VALUES: dict[str, Kind] = {
     '*_dataloader.num_batch_per_epoch': POSITIVE,
     '*_dataloader.persistent_workers': SWITCH,
     '*_dataloader.pin_memory': SWITCH,
+    '*_dataloader.pin_memory_device': some(str, 'the name of a device'),
     '*_dataloader.prefetch_factor': POSITIVE,
     '*_dataloader.timeout': Kind('a non-negative number', lambda x: fits(x, Weight)),
     '*_dataloader.worker_init_fn': PART,

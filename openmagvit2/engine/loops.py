@@ -12,16 +12,20 @@ from torch import nn
 from torch.utils.data import IterableDataset
 
 from openmagvit2.engine.checks import check_batches, check_datasets, check_source
-from openmagvit2.engine.finite import NonFiniteError
+from openmagvit2.engine.finite import NonFiniteError, check_parameters_together
 from openmagvit2.engine.hooks.checkpoint import ResumableCheckpointHook
 from openmagvit2.engine.parallel.peers import is_lost
 from openmagvit2.engine.random_state import set_random_state
 from openmagvit2.engine.step import TrainStep
 from openmagvit2.engine.stop import StopRequest, listening
 from openmagvit2.engine.stream import StreamLoader
+from openmagvit2.engine.unwrap import unwrap
 from openmagvit2.errors import TrainingStopped, UserError, check_choice
 from openmagvit2.protocols import Describing, TakesBatches
 from openmagvit2.registry import LOOPS
+
+# Largest number of iterations; schedules end there at the latest.
+LONGEST = 1_000_000_000
 
 
 @LOOPS.register_module()
@@ -44,8 +48,9 @@ class IterationLoop(BaseLoop):
         max_skips: Number of iterations to skip before 'skip' stops too.
 
     Raises:
-        UserError: The data set has no length and no ``max_iters`` is given, the dataloader has a
-            ``batch_size``, or the global batch is not divisible by processes and micro-batches.
+        UserError: The data set has no length and no ``max_iters`` is given, the training is longer
+            than 10^9 iterations, the dataloader has a ``batch_size``, or the global batch is not
+            divisible by processes and micro-batches.
     """
 
     def __init__(
@@ -76,7 +81,9 @@ class IterationLoop(BaseLoop):
                 f'set train_cfg.max_iters instead.'
             )
         self._per_epoch = per_epoch
-        self.max_iters = max_iters if max_iters is not None else max_epochs * per_epoch
+        # A config may have 1e5.
+        self.max_iters = int(max_iters if max_iters is not None else max_epochs * per_epoch)
+        _check_length(self.max_iters)
         self.max_epochs = math.ceil(self.max_iters / per_epoch)
         self.val_interval = val_interval or self.max_iters
         # mmengine's Runner sets it when a training resumes.
@@ -162,6 +169,8 @@ class IterationLoop(BaseLoop):
         if self._validation_is_missing():
             self._validate(stop)
         while self._iter < self.max_iters and not self.stop_training:
+            for hook in self._checkpoint_hooks():
+                hook.save_if_due(self.runner)
             batch, error = _next(batches)
             if stop.agreed(failed=error is not None):
                 self._end_together(stop, error)
@@ -224,6 +233,9 @@ class IterationLoop(BaseLoop):
 
     def _validate(self, stop: StopRequest) -> None:
         self.step.watch.check()
+        # The last step may have changed them; the loss shows it only in the next iteration.
+        model = unwrap(self.runner.model)
+        check_parameters_together(model, dict(model.named_parameters()), self._iter)
         self.runner.val_loop.run(stop)
         if self.runner.val_loop.completed:
             self.validated_iter = self._iter
@@ -253,6 +265,14 @@ def _check_settings(
     if 'batch_size' in dataloader:
         raise UserError(
             'train_dataloader.batch_size is not used; set global_batch_size at the top level.'
+        )
+
+
+def _check_length(max_iters: int) -> None:
+    if max_iters > LONGEST:
+        raise UserError(
+            f'train_cfg: max_iters or max_epochs gives {max_iters} iterations; at most {LONGEST} '
+            f'are possible.'
         )
 
 

@@ -49,8 +49,9 @@ def build_runner(
     make_folder(config.work_dir)
     config.launcher = launcher
     set_test(config)
+    set_loaders(config)
     set_loops(config)
-    leave_out_hooks(config)
+    set_hooks(config)
     count_once(config)
     # The Runner takes its seed from here and passes it to the sampler; random transforms get the
     # same seed.
@@ -95,12 +96,12 @@ def check_backends(config: Config) -> None:
 
 
 def set_wrapper(config: Config) -> None:
-    """Add the scope to the name of the data-parallel wrapper, which mmengine looks up before it
-    knows our scope.
+    """Wrap models by role, unless the config says otherwise; add the scope to the wrapper's name,
+    which mmengine looks up before it knows our scope.
     """
-    kind = (config.get('model_wrapper_cfg') or {}).get('type')
-    if isinstance(kind, str) and '.' not in kind:
-        config.model_wrapper_cfg.type = f'openmagvit2.{kind}'
+    wrapper = config.get('model_wrapper_cfg') or dict(type='RoleDDP')
+    if isinstance(wrapper['type'], str) and '.' not in wrapper['type']:
+        config.model_wrapper_cfg = dict(wrapper, type=f'openmagvit2.{wrapper["type"]}')
 
 
 def set_workers(config: Config) -> None:
@@ -117,6 +118,23 @@ def set_test(config: Config) -> None:
     """Test with the validation's data and metrics, unless the config has its own."""
     config.setdefault('test_dataloader', config.get('val_dataloader'))
     config.setdefault('test_evaluator', config.get('val_evaluator'))
+
+
+def set_loaders(config: Config) -> None:
+    """Stack samples to tensors, as torch does by default; mmengine's default makes lists. Without a
+    sampler, read the data in order.
+
+    Raises:
+        UserError: A loader has no data set.
+    """
+    for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        loader = config.get(name)
+        if not loader:
+            continue
+        if 'dataset' not in loader:
+            raise UserError(f'{name} has no dataset; add one, or set {name}=None for no images.')
+        loader.setdefault('collate_fn', dict(type='default_collate'))
+        loader.setdefault('sampler', None)
 
 
 def set_loops(config: Config) -> None:
@@ -136,12 +154,17 @@ def set_loops(config: Config) -> None:
             config[key] = None
 
 
-def leave_out_hooks(config: Config) -> None:
-    """Remove default hooks that are None; mmengine does so only for its own six."""
-    hooks = config.get('default_hooks') or {}
-    for name in [name for name, hook in hooks.items() if hook is None]:
-        if name not in DEFAULT_HOOKS:
-            del hooks[name]
+def set_hooks(config: Config) -> None:
+    """Write checkpoints that resume, unless the config says otherwise: mmengine's do not.
+
+    Default hooks that are None are removed; mmengine does so only for its own six.
+    """
+    hooks = dict(checkpoint=dict(type='ResumableCheckpointHook')) | (
+        config.get('default_hooks') or {}
+    )
+    config.default_hooks = {
+        name: hook for name, hook in hooks.items() if hook or name in DEFAULT_HOOKS
+    }
 
 
 def count_once(config: Config) -> None:

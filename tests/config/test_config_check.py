@@ -276,7 +276,7 @@ def test_a_changed_type_drops_keys_deep_inside(load):
         ('train_dataloader.worker_init_fn', 'x', r'worker_init_fn must be a dict, got'),
         ('train_dataloader.worker_init_fn', None, r'worker_init_fn must be a dict.*, got None'),
         ('train_dataloader.worker_init_fn', dict(type='no'), 'No `no` in the function slot'),
-        ('val_dataloader.batch_sampler', 'x', r'batch_sampler is in the data sampler slot'),
+        ('val_dataloader.batch_sampler', 'x', r'batch_sampler must be a dict or None, got .x.'),
         ('val_dataloader.batch_sampler', {}, r'batch_sampler must be a dict with a `type`'),
         ('train_dataloader.multiprocessing_context', 'x', 'context must be one of None, fork, sp'),
         ('train_dataloader.multiprocessing_context', 'spawn', 'needs worker processes, and train'),

@@ -42,6 +42,13 @@ class Poison(Hook):
             data_batch['image'][0] = math.nan
 
 
+class PoisonWeights(Hook):
+    """Put a NaN into a weight after the first iteration."""
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        next(runner.model.decoder.parameters()).data.view(-1)[0] = math.nan
+
+
 def files(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.glob('*.pth'))
 
@@ -102,6 +109,13 @@ def test_a_huge_learning_rate_stops_with_the_last_finite_checkpoint(tmp_path):
             for value in read_checkpoint(path)['state_dict'].values()
             if value.is_floating_point()
         )
+
+
+def test_weights_are_finite_before_a_validation(tmp_path):
+    options = {'train_cfg.val_interval': 1, 'custom_hooks': []}
+    with pytest.raises(UserError, match=r'^Iteration 1: decoder\.\S+ has NaN or infinite numbers'):
+        train(config(2, 9, **options), str(tmp_path), hooks=[PoisonWeights()])
+    assert files(tmp_path) == []
 
 
 def test_the_loss_and_the_images_are_named(tmp_path):

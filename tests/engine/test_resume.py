@@ -178,6 +178,12 @@ def test_resume_from_an_older_file_keeps_what_it_writes(tmp_path):
     with pytest.raises(TrainingStopped):
         train(config(0, 1, hook), str(folder), resume=str(folder / 'iter_2.pth'))
     assert (folder / 'iter_3.pth').is_file()
+    # Each iteration is in the histories once, also the first one after a resume.
+    for done in (2, 3, 8):
+        hub = read_checkpoint(folder / f'iter_{done}.pth')['message_hub']
+        for name in ('loss', 'autoencoder.lr', 'time', 'data_time'):
+            values, counts = hub['log_scalars'][f'train/{name}']
+            assert len(values) == sum(counts) == done, (done, name)
 
 
 def test_loading_weights_is_not_a_resume(tmp_path, straight):

@@ -79,6 +79,13 @@ def test_a_run_without_checkpoints_leaves_its_folder(tmp_path):
     assert json.loads((tmp_path / 'run.json').read_text())['id'] != first
 
 
+def test_a_config_without_hooks_writes_checkpoints_that_resume(tmp_path):
+    bare = config(2, val_evaluator=None)
+    bare.default_hooks = {}
+    train(bare, str(tmp_path))
+    assert checkpoints(tmp_path) == [tmp_path / 'iter_2.pth']
+
+
 def test_the_best_of_a_validation_is_a_result_too(tmp_path):
     folder = tmp_path / 'run'
     best = {'default_hooks.checkpoint.save_best': 'psnr', 'train_cfg.val_interval': 1}

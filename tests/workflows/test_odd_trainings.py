@@ -1,5 +1,6 @@
 """Trainings that fail before they begin, and invalid schedules."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,9 @@ from openmagvit2.workflows.train import train
 
 ROLE = 'optim_wrapper.autoencoder'
 CONFIG = Path(__file__).parents[2] / 'configs' / 'tiny' / 'lfq_32.py'
+
+IMAGES = dict(type='FashionMNIST', num_images=8, pipeline=[dict(type='Pad', size=32)])
+LOADER = dict(_delete_=True, dataset=IMAGES)
 
 
 def options(**more) -> dict:
@@ -103,6 +107,8 @@ def test_logs_of_mmengine_that_cannot_be_written(tmp_path, settings):
         ({ROLE: dict(no_decay_1d='x')}, 'no_decay_1d must be one of True, False'),
         ({f'{ROLE}.no_dcay': 3}, r'Unknown config key `optim_wrapper\.autoencoder\.no_dcay`'),
         ({ROLE: dict(optimizer=dict(params=3))}, 'params are those of the role'),
+        ({f'{ROLE}.optimizer.lr': math.inf}, r'optimizer\.lr must be a finite number, got inf'),
+        ({f'{ROLE}.optimizer.betas': [0.5, None]}, r'optimizer\.betas must be a list of 2 numbers'),
         (
             {'param_scheduler': [dict(type='StepLR', by_epoch=False, convert_to_iter_based=True)]},
             'convert_to_iter_based goes with by_epoch=True',
@@ -125,6 +131,11 @@ def test_settings_that_mmengine_has_and_a_training_can_follow(tmp_path):
     assert runner.iter == 2 and runner.train_dataloader.sampler.seed == 3
 
 
+def test_a_loader_stacks_tensors_by_default(tmp_path):
+    loader = LOADER | dict(sampler=dict(type='ResumableInfiniteSampler'))
+    assert train(load_config(CONFIG, options(train_dataloader=loader)), str(tmp_path)).iter == 2
+
+
 def test_bugs_of_other_schedulers_keep_their_traceback(tmp_path, monkeypatch):
     class Broken(LinearLR):
         def _get_value(self):
@@ -143,6 +154,10 @@ def test_bugs_of_other_schedulers_keep_their_traceback(tmp_path, monkeypatch):
     ('given', 'message'),
     [
         ({'train_dataloader.sampler': None}, 'sampler: SequentialSampler cannot resume at'),
+        ({'train_dataloader': LOADER}, 'sampler: SequentialSampler cannot resume at'),
+        ({'train_dataloader.collate_fn.type': 'pseudo_collate'}, 'n: pseudo_collate makes lists'),
+        ({'val_dataloader': dict(_delete_=True, batch_size=2)}, 'val_dataloader has no dataset'),
+        ({'train_cfg.max_iters': 1e30}, r'max_iters or max_epochs gives 10+19\d+ iterations'),
         ({'train_dataloader.sampler': []}, 'sampler: list cannot resume at a sample; set dict'),
         ({'global_batch_size': 10**9}, r'10{9} samples at once, .* have 3\d{3} GB; this machine'),
         (

@@ -20,6 +20,7 @@ from openmagvit2.engine.unwrap import unwrap
 from openmagvit2.errors import UserError, check_choice
 from openmagvit2.io import remove_leftovers
 from openmagvit2.registry import HOOKS
+from openmagvit2.signatures import Count
 
 
 @HOOKS.register_module()
@@ -47,8 +48,8 @@ class ResumableCheckpointHook(Hook):
 
     def __init__(
         self,
-        interval: int | None = None,
-        max_keep: int = 2,
+        interval: Count | None = None,
+        max_keep: Count = 2,
         save_best: str | None = None,
         rule: str = 'greater',
         sharded: bool = False,
@@ -72,9 +73,13 @@ class ResumableCheckpointHook(Hook):
             remove_leftovers(runner.work_dir)
             remove_sharded_leftovers(runner.work_dir)
 
-    def before_train_iter(self, runner, batch_idx: int, data_batch: dict | None = None) -> None:
-        """Save at each interval, before the next iteration, so that a validation is included."""
-        if self.interval and batch_idx and batch_idx % self.interval == 0:
+    def save_if_due(self, runner) -> None:
+        """Save at each interval.
+
+        The loop calls this before an iteration, so that a validation is included, and before the
+        hooks of the iteration, which add to the histories: a resumed training calls them again.
+        """
+        if self.interval and runner.iter and runner.iter % self.interval == 0:
             self.save(runner)
 
     def after_val_epoch(self, runner, metrics: dict[str, float] | None = None) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor
 from openmagvit2.engine.unwrap import unwrap
 from openmagvit2.evaluation.usage import Book, count, summary
 from openmagvit2.registry import HOOKS
+from openmagvit2.signatures import Count, Fraction
 
 
 @HOOKS.register_module()
@@ -31,7 +32,9 @@ class CodebookUsageHook(Hook):
 
     priority = 'NORMAL'
 
-    def __init__(self, window: int = 2048, interval: int = 50, warn_below: float = 0.1) -> None:
+    def __init__(
+        self, window: Count = 2048, interval: Count = 50, warn_below: Fraction = 0.1
+    ) -> None:
         self.window, self.interval, self.warn_below = window, interval, warn_below
 
     def before_train(self, runner) -> None:

@@ -8,6 +8,7 @@ from mmengine.runner import LogProcessor
 
 from openmagvit2.engine.hooks.scalars import flush_scalars
 from openmagvit2.registry import HOOKS
+from openmagvit2.signatures import Count
 
 
 @HOOKS.register_module()
@@ -22,7 +23,7 @@ class IterationLoggerHook(LoggerHook):
     # Number of values to keep of each history; the log processor averages over fewer.
     kept = 1000
 
-    def __init__(self, interval: int = 50) -> None:
+    def __init__(self, interval: Count = 50) -> None:
         # Metrics of validations are logged by iteration, not by epoch.
         super().__init__(interval=interval, log_metric_by_epoch=False)
         self.sources_are_known = False

@@ -1,6 +1,7 @@
 """Build one optimizer for each role of a model."""
 
 import inspect
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,6 +11,7 @@ from mmengine.device import get_device
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
+from openmagvit2.config.annotations import fits
 from openmagvit2.engine.optim.wrapper import AutocastOptimWrapper, RoleOptimWrappers
 from openmagvit2.engine.parallel.shards import DTensor
 from openmagvit2.engine.precision import fastest_precision
@@ -161,11 +163,14 @@ def _build(key: str, cfg: dict, params: list) -> torch.optim.Optimizer:
     """Build an optimizer; raise UserError if torch rejects a setting, such as a negative rate."""
     kind = OPTIMIZERS.find(cfg['type'])
     for name, parameter in inspect.signature(kind).parameters.items() if kind else ():
-        # Of `betas` and the like, torch checks the length only at the first step.
         default, value = parameter.default, cfg.get(name)
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UserError(f'{key}.{name} must be a finite number, got {value}.')
+        # Of `betas` and the like, torch checks the length only at the first step.
         if not isinstance(default, tuple) or name not in cfg:
             continue
-        if not isinstance(value, (list, tuple)) or len(value) != len(default):
+        listed = isinstance(value, (list, tuple)) and all(fits(item, float) for item in value)
+        if not listed or len(value) != len(default):
             raise UserError(
                 f'{key}.{name} must be a list of {len(default)} numbers, such as {list(default)}, '
                 f'got {value!r}.'
