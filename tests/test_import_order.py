@@ -47,6 +47,8 @@ EXCEPTIONS = {
     # A step tells modules where an iteration ends; frozen modules of a role go past DDP.
     ('engine/step.py', 'models.layers.iteration'),
     ('engine/parallel/ddp.py', 'models.tokenizers.autoencoder'),
+    # Arguments of an optimizer have the annotations of torch's class, which no slot knows.
+    ('engine/optim/constructor.py', 'config.annotations'),
     # Settings of a sampler also come with a call, and are checked as those of a config.
     ('models/samplers/build.py', 'config.annotations'),
     # The type of an argument: conditions have classes, or none.

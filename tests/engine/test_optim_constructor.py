@@ -47,7 +47,6 @@ def test_settings_of_several_numbers(betas):
     [
         (dict(type='AdamW', capturable=True), 'capturable=True'),
         (dict(type='AdamW', fused=True, foreach=True), '`fused` and `foreach`'),
-        (dict(type='AdamW', betas=[0.9, 'x']), 'not supported between'),
         (dict(type='LBFGS'), 'closure'),
         (dict(type='SparseAdam'), 'dense gradients'),
     ],
