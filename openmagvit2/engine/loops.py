@@ -140,6 +140,11 @@ class IterationLoop(BaseLoop):
 
     def _check(self) -> None:
         """Raise UserError if data, model and settings do not fit together."""
+        if self._iter and not self.samples_seen:
+            raise UserError(
+                'Runner.resume does not restore the position in the data; set resume=True and '
+                'load_from in the config, or call openmagvit2.workflows.train.train.'
+            )
         loaders = dict(train_dataloader=self.dataloader)
         if self.runner.val_loop is not None:
             loaders['val_dataloader'] = self.runner.val_loop.dataloader

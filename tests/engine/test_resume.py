@@ -18,6 +18,7 @@ from openmagvit2.engine.resume.run_folder import newest
 from openmagvit2.engine.stop import StopRequest
 from openmagvit2.errors import TrainingStopped
 from openmagvit2.registry import HOOKS
+from openmagvit2.workflows.runner import build_runner
 from openmagvit2.workflows.test import test as run_test
 from openmagvit2.workflows.train import train
 
@@ -193,6 +194,22 @@ def test_loading_weights_is_not_a_resume(tmp_path, straight):
     train(new, str(tmp_path))
     old, weights = (read_checkpoint(file)['state_dict'] for file in (old, tmp_path / 'iter_8.pth'))
     assert any(not old[key].equal(weights[key]) for key in old)
+
+
+def test_a_runner_resumes_by_its_config(tmp_path, straight):
+    folder = straight('lfq_32', 0, 1)
+    runner = build_runner(config(0, 1), str(tmp_path / 'a'))
+    runner.resume(str(folder / 'iter_8.pth'))
+    with pytest.raises(ValueError, match=r'Runner\.resume does not restore .* set resume=True and'):
+        runner.train()
+    # mmengine finds the checkpoint by this file.
+    (tmp_path / 'b').mkdir()
+    (tmp_path / 'b' / 'last_checkpoint').write_text(str(folder / 'iter_8.pth'))
+    resumed = config(0, 1)
+    resumed.resume = True
+    runner = build_runner(resumed, str(tmp_path / 'b'))
+    runner.train()
+    assert runner.train_loop.samples_seen == 32
 
 
 def test_a_role_has_no_accumulation_of_its_own(tmp_path):

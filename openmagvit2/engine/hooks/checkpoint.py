@@ -197,5 +197,6 @@ class ResumableCheckpointHook(Hook):
         take_weights(runner, checkpoint, resumes)
         if resumes:
             restore(runner, checkpoint)
-            if Path(runner.cfg.load_from).resolve() in checkpoints(Path(runner.work_dir).resolve()):
+            source = Path(runner.cfg.get('load_from') or '')
+            if source.resolve() in checkpoints(Path(runner.work_dir).resolve()):
                 self.saved = checkpoint['meta']['iter']

@@ -42,6 +42,7 @@ class SubmoduleEMAHook(Hook):
         self.modules = tuple(modules)
         self.momentum, self.warmup = momentum, warmup
         self.step = get_ema_multi_avg_fn(1 - momentum)
+        self.averages: dict[str, Tensor] = {}
 
     def before_run(self, runner) -> None:
         """Copy the parameters; a resumed training overwrites the copies later.
