@@ -160,9 +160,9 @@ def main() -> int:
     args = parse_args()
 
     from openmagvit2.apis import Tokenizer
-    from openmagvit2.io import gather_images, to_colour
+    from openmagvit2.io import gather_images, to_color
 
-    to_colour(args.background)
+    to_color(args.background)
     files = gather_images(args.images)
     tokenizer = Tokenizer.from_config(args.config, args.checkpoint, args.device)
     transforms = fitting(tokenizer, args.size)

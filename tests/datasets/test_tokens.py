@@ -184,9 +184,22 @@ def test_views(checkpoint, tmp_path):
         ]
         == 6
     )
-    assert [steps[1]['type'] for steps, _ in views_of(pipeline, 'centre', False)] == ['CenterCrop']
+    assert [steps[1]['type'] for steps, _ in views_of(pipeline, 'center', False)] == ['CenterCrop']
     with pytest.raises(ValueError, match='--crops must be'):
         views_of(pipeline, 'random:x', False)
+
+
+def test_the_former_spelling_of_center(checkpoint, tmp_path):
+    """Caches and commands of earlier versions say 'centre'."""
+    config = load_config(TINY / 'lfq_32.py', {'train_dataloader.dataset.num_images': 20})
+    tokenize(config, str(checkpoint), tmp_path)
+    header = tmp_path / 'header.json'
+    header.write_text(header.read_text().replace('"crops": "center"', '"crops": "centre"'))
+    old = header.read_text()
+    assert '"centre"' in old
+    for crops in ('center', 'centre'):
+        assert tokenize(config, str(checkpoint), tmp_path, crops=crops)['finished']
+    assert header.read_text() == old
 
 
 def test_labels_and_names_of_classes(checkpoint, tmp_path):

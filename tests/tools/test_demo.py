@@ -66,7 +66,7 @@ def test_the_page_shows_small_pictures_enlarged(picture):
         (np.array([[1, 0], [0, 1], [0, 1], [7, 7]]), 2, (2, 2)),
     ],
 )
-def test_equal_tokens_have_equal_colours(tokens, digits, grid):
+def test_equal_tokens_have_equal_colors(tokens, digits, grid):
     cells = token_map(tokens, digits, grid).reshape(-1, 3)
     assert (cells[1] == cells[2]).all() and len(np.unique(cells[[0, 1, 3]], axis=0)) == 3
 

@@ -60,23 +60,29 @@ class SamplePrecisionRecall(PairedMetric):
 
     Args:
         features, reference: See :class:`SampleMetric`.
-        neighbours: k of the k-th nearest neighbor; the ADM evaluator uses 3.
+        neighbors: k of the k-th nearest neighbor; the ADM evaluator uses 3.
+        neighbours: Earlier spelling of ``neighbors``, which old configs contain.
     """
 
     enough = 10_000
     definition = 'precision and recall of all samples'
 
     def __init__(
-        self, *, features: dict | None = None, reference: str | None = None, neighbours: int = 3
+        self,
+        *,
+        features: dict | None = None,
+        reference: str | None = None,
+        neighbors: int = 3,
+        neighbours: int | None = None,
     ) -> None:
-        self.neighbours = neighbours
+        self.neighbors = neighbors if neighbours is None else neighbours
         super().__init__(features=features, reference=reference)
 
     def statement(self) -> str:
-        return f'{super().statement()}; neighbour {self.neighbours}'
+        return f'{super().statement()}; neighbor {self.neighbors}'
 
     def compared(self, generated: Tensor, reference: Tensor) -> dict[str, float]:
-        return precision_recall(generated, reference, self.neighbours)
+        return precision_recall(generated, reference, self.neighbors)
 
 
 @METRICS.register_module()

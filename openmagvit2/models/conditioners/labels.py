@@ -55,7 +55,7 @@ def class_numbers(labels: Labels, num_classes: int, null: bool = True) -> list[i
     return [num_classes if label == -1 else label for label in numbers]
 
 
-class Labelled(Conditioner):
+class Labeled(Conditioner):
     """Base class of conditioners on class labels: ``label``, integers from 0.
 
     Attributes:

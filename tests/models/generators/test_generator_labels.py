@@ -32,7 +32,7 @@ def step(model, *labels: int) -> None:
     model.train_step(batch(*labels), OptimWrapperDict(transformer=OptimWrapper(optimizer)))
 
 
-def test_unlabelled_images_train_the_null_class(model, monkeypatch):
+def test_unlabeled_images_train_the_null_class(model, monkeypatch):
     # The wrapper would clear the gradients before and after its step.
     monkeypatch.setattr(OptimWrapper, 'zero_grad', lambda self: None)
     for labels, rows in (((-1, -1), [10]), ((3, -1), [3, 10])):

@@ -105,19 +105,19 @@ def test_initial_weights():
 
 
 @torch.no_grad()
-def test_pixels_of_a_patch_are_row_column_colour():
+def test_pixels_of_a_patch_are_row_column_color():
     head = PixelHead(1, 3, 2)
     head.ffn.weight.zero_()
     head.ffn.bias.copy_(torch.arange(12.0))
     # A convolution that passes the image as it is.
     head.conv_out.weight.zero_()
     head.conv_out.bias.zero_()
-    for colour in range(3):
-        head.conv_out.weight[colour, colour, 1, 1] = 1
+    for color in range(3):
+        head.conv_out.weight[color, color, 1, 1] = 1
     image = head(torch.zeros(1, 1, 2, 2))
-    for row, column, colour in ((0, 1, 2), (1, 0, 0), (1, 1, 1)):
-        expected = (2 * row + column) * 3 + colour
-        assert image[0, colour, 2 + row, column].item() == expected
+    for row, column, color in ((0, 1, 2), (1, 0, 0), (1, 1, 1)):
+        expected = (2 * row + column) * 3 + color
+        assert image[0, color, 2 + row, column].item() == expected
 
 
 def test_mistakes_are_named():

@@ -69,7 +69,7 @@ def test_averages_move_once_a_pass():
     ('count', 'wanted'),
     [(4, [0, 0, 1, 1, 1, 2, 2, 3, 3, 3]), (1, [0] * 10), (2, [0] * 5 + [1] * 5)],
 )
-def test_neighbouring_scales_share_a_convolution(count, wanted):
+def test_neighboring_scales_share_a_convolution(count, wanted):
     quantizer = MultiScale(quantizer=TABLE, num_phi=count)
     assert [quantizer._phi(s) for s in range(10)] == wanted
 
