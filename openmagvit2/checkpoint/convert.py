@@ -12,7 +12,7 @@ from openmagvit2.checkpoint.names import official_names
 from openmagvit2.checkpoint.spill import Spill
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.checkpoint.transfer import Misfit, Report, Transfer, changed
-from openmagvit2.errors import UserError
+from openmagvit2.errors import UserError, few
 
 NO_AVERAGES = 'The file has no averaged weights; convert it with --weights raw or both.'
 # Prefixes of names that only our checkpoints have; names of encoders and decoders may be equal.
@@ -119,11 +119,11 @@ def is_ours(checkpoint: dict, model: nn.Module) -> bool:
 
 def _check_system(converter: Converter, model: nn.Module, state: dict[str, Tensor]) -> None:
     """Raise Misfit if the file belongs to the converter's system and the model does not."""
-    homeless = converter.homeless(model)
-    if homeless and converter.detects(state):
+    unmapped = converter.unmapped(model)
+    if unmapped and converter.detects(state):
         problem = (
-            f'The file belongs to another system than this config: its layout has no place for '
-            f'{homeless[0]} ({len(homeless)} such).'
+            f'The file has the layout of {type(converter).__name__}, which does not cover the '
+            f'model of this config ({few(unmapped)}).'
         )
         raise Misfit(problem, converter, state)
 

@@ -155,7 +155,7 @@ def _reported(file: dict, content: dict, report: Report, bare: bool = False) -> 
     meta = {} if bare else dataset_meta(file)
     kept = dict(meta=dict(dataset_meta=meta)) if meta else {}
     beside = [str(key) for key in file if key not in ('state_dict', 'ema_state_dict', *kept)]
-    report.add(', '.join(beside), len(beside), 'dropped: entries beside the weights')
+    report.add(', '.join(beside), len(beside), 'not read: entries other than the weights')
     print(report)
     return content | kept
 
