@@ -48,9 +48,9 @@ def build(name: str, options: dict):
             [dict(a=1), dict(temperature=0)],
             r' must be dict\(temperature',
         ),
-        ('ar_32', 'image_size', [[], [32], [32, 32, 32]], ' must be 2 whole numbers from 1, got '),
-        ('titok_ar_32', 'image_size', [64], ': .* takes 32x32 only'),
-        ('ar_32', 'output_size', [[], [32], [1, 2, 3]], ' must be 2 whole numbers from 1, got '),
+        ('ar_32', 'image_size', [[], [32], [32, 32, 32]], ' must be 2 integers ≥ 1, got '),
+        ('titok_ar_32', 'image_size', [64], ': .* only accepts 32x32'),
+        ('ar_32', 'output_size', [[], [32], [1, 2, 3]], ' must be 2 integers ≥ 1, got '),
         ('ar_32', 'output_size', [0, [0, 1]], ' must be a positive integer or a list'),
     ],
 )

@@ -265,7 +265,7 @@ def test_a_damaged_encoder_makes_no_tokens(value, tmp_path):
     path = tmp_path / 'damaged.pth'
     write_checkpoint(dict(state_dict=model.state_dict()), path)
     config = load_config(TINY / 'lfq_32.py', {'train_dataloader.dataset.num_images': 20})
-    message = rf'NaN or infinite numbers for images 0 to 7 with the weights of {path}: the weights'
+    message = rf'NaN or infinity for images 0 to 7 with the weights of {path}: the weights'
     with pytest.raises(ValueError, match=message):
         tokenize(config, str(path), tmp_path / 'tokens', batch_size=8)
     generator = init_model(TINY / 'ar_32.py', cfg_options={'model.tokenizer.checkpoint': str(path)})
@@ -273,7 +273,7 @@ def test_a_damaged_encoder_makes_no_tokens(value, tmp_path):
     with pytest.raises(ValueError, match=message):
         generator.init_weights()
     # The next start does not consider the files finished.
-    with pytest.raises(ValueError, match='NaN or infinite'):
+    with pytest.raises(ValueError, match='NaN or infinity'):
         tokenize(config, str(path), tmp_path / 'tokens', batch_size=8)
 
 

@@ -86,7 +86,7 @@ def test_a_second_start_does_the_rest(generator, tmp_path, monkeypatch):
         (dict(labels=[0, 4]), 'labels must be from 0 to 2'),
         (dict(labels=[0, -2]), 'labels must be from 0 to 2'),
         (dict(labels=[1, 0, 1]), 'class 1 occurs more than once'),
-        (dict(guidance=[1.0, 2.0, 3.0]), 'one for each of 2 sub-tokens'),
+        (dict(guidance=[1.0, 2.0, 3.0]), 'one for each of the 2 sub-tokens'),
         (dict(schedule='steep'), 'schedule must be one of'),
         (dict(width=3), 'width'),
         (dict(out='x.zip'), 'must end in .npz'),

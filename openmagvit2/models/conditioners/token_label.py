@@ -50,7 +50,7 @@ class TokenLabel(Labeled):
         """
         table = next(iter(tokens.parameters()), None) if tokens is not None else None
         if table is None or tokens.needs_rows:
-            raise UserError('model.conditioner: TokenLabel needs a head with a table of tokens.')
+            raise UserError('model.conditioner: TokenLabel needs a head with a token embedding.')
         wanted = self._first(tokens) + self.num_classes
         if len(table) < wanted:
             raise UserError(

@@ -44,7 +44,7 @@ class Assembly(BaseModel):
         backbone, head: Configs; ``grid``, ``dim``, ``num_heads`` and ``vocab_sizes`` are derived
             from the other parts.
         factorization: Config; one sub-token per codebook of the tokenizer by default. With a head
-            that predicts whole indices, a token is always one sub-token.
+            that predicts whole tokens, a token is always one sub-token.
         conditioner: Config; ImageNet classes by default.
         order: Config of the token order; the default depends on the paradigm.
         image_size: Height and width of the images in pixels, or one number for squares; optional
@@ -175,20 +175,20 @@ class Assembly(BaseModel):
         missing = sorted(self.order.needs - self.backbone.supports)
         if missing:
             raise UserError(
-                f'model.order: {type(self.order).__name__} needs a backbone that takes '
+                f'model.order: {type(self.order).__name__} needs a backbone that supports '
                 f'{" and ".join(missing)}; {type(self.backbone).__name__} does not.'
             )
         if self.soft_targets and not _is_temperature(dict(self.soft_targets)):
             raise UserError(
-                f'model.soft_targets must be dict(temperature=…) with a number above 0, or None, '
+                f'model.soft_targets must be dict(temperature=…) with a positive number, or None, '
                 f'got {dict(self.soft_targets)!r}.'
             )
         sizes = list(self.tokenizer.quantizer.codebook_sizes)
         if self.soft_targets and self.factorization.vocab_sizes != sizes:
             raise UserError(
-                f'model.soft_targets: distributions are over codebooks of {sizes} codes, '
-                f'sub-tokens have {self.factorization.vocab_sizes}; leave model.factorization to '
-                f'its default.'
+                f'model.soft_targets: distributions are over codebooks of {sizes} codes, but '
+                f'sub-tokens have {self.factorization.vocab_sizes}; use the default '
+                f'model.factorization.'
             )
 
     def roles(self) -> dict[str, nn.Module]:

@@ -125,10 +125,10 @@ def test_mistakes_are_named():
         LatentVitEncoder(out_channels=6, **TINY | dict(patch_size=5))
     with pytest.raises(UserError, match='divisible by `num_heads`, got 32 and 3'):
         LatentVitEncoder(out_channels=6, **TINY | dict(num_heads=3))
-    with pytest.raises(UserError, match='belong together'):
+    with pytest.raises(UserError, match='set both `proxy` and `proxy_decoder`'):
         LatentVitDecoder(in_channels=6, proxy=(8, 4), **TINY)
-    with pytest.raises(UserError, match='takes 16x16 only'):
+    with pytest.raises(UserError, match='only accepts 16x16'):
         LatentVitEncoder(out_channels=6, **TINY)(torch.zeros(1, 3, 16, 32))
     decoder = LatentVitDecoder(in_channels=6, **TINY)
-    with pytest.raises(UserError, match='makes images of 16x16 only'):
+    with pytest.raises(UserError, match='to images of 16x16, not'):
         decoder(torch.zeros(1, 6, 5), size=(32, 32))

@@ -41,7 +41,7 @@ def test_the_discriminator_of_256_pixels():
     assert sum(p.numel() for p in part.parameters()) == 28_864_129
     with pytest.raises(UserError, match='power of two'):
         StyleGAN2(image_size=48)
-    with pytest.raises(UserError, match='have 3 numbers for images of 16 pixels, got 2'):
+    with pytest.raises(UserError, match='have 3 entries for images of 16 pixels, got 2'):
         StyleGAN2(image_size=16, widths=(8, 8))
 
 

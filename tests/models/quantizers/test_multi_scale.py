@@ -75,7 +75,7 @@ def test_neighboring_scales_share_a_convolution(count, wanted):
 
 
 def test_mistakes():
-    with pytest.raises(ValueError, match=r'scales ends with \(4, 4\), .* grid of \(4, 6\)'):
+    with pytest.raises(ValueError, match=r'scales ends with \(4, 4\), .* grid is \(4, 6\)'):
         make()(torch.zeros(1, 4, 4, 6))
     with pytest.raises(ValueError, match='upsample must be one of bicubic, bilinear'):
         make(upsample='nearest')
