@@ -126,7 +126,7 @@ def _to_range(image: Tensor, low: float, high: float, named: bool) -> Tensor:
     if least < low - slack or most > high + slack:
         raise UserError(
             f'An image of floats must lie in [{low:g}, {high:g}], got values from {least:g} to '
-            f'{most:g}; scale it, or give its range as value_range.'
+            f'{most:g}; scale it, or pass its range as value_range.'
         )
     if not named and 0 <= least < most <= 1:
         _warn_once()

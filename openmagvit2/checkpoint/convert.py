@@ -41,9 +41,7 @@ def to_ours(
             are no averages.
     """
     if is_ours(dict(state_dict=state), model):
-        raise UserError(
-            'The file is a checkpoint of ours already; convert it back with --to official.'
-        )
+        raise UserError('The file is already in our layout; convert it back with --to official.')
     converter = converter or choose(model, state)
     state = converter.unified(state)
     _check_system(converter, model, state)
@@ -80,7 +78,7 @@ def to_official(
     state = checkpoint['state_dict']
     if is_official(state):
         raise UserError(
-            'The file is an official one already; convert it to ours without --to official.'
+            'The file already has the official layout; convert it to ours without --to official.'
         )
     converter = converter or choose(model)
     links = converter.links(model)

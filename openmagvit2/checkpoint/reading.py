@@ -68,8 +68,8 @@ def read_checkpoints(paths: Sequence[str | Path], entry: str | None = None) -> d
         for name in sorted(both):
             if not _equal(file['state_dict'][name], other['state_dict'][name]):
                 raise UserError(
-                    f'{paths[0]} and {path} both have {name}, with different values; give files '
-                    f'that belong together.'
+                    f'{paths[0]} and {path} both have {name}, with different values; pass files '
+                    f'of one model.'
                 )
         file = other | file | dict(state_dict=file['state_dict'] | other['state_dict'])
     return file

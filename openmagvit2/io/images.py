@@ -112,7 +112,7 @@ def to_color(background: Color) -> tuple[int, int, int]:
         if all(isinstance(value, int) and 0 <= value <= 255 for value in background):
             return tuple(background)
     raise UserError(
-        f'background={background!r} is not a color; give a name or a code such as white or '
+        f'background={background!r} is not a color; use a name or a code such as white or '
         f'#808080, or three integers from 0 to 255.'
     )
 

@@ -88,14 +88,14 @@ class TokenFolder:
         if other and set(other) <= {'fingerprint', 'num_images', 'classes'}:
             raise UserError(
                 f'{self.path} holds tokens of images that have changed since (names, sizes or '
-                f'times); give another --out, or remove it.'
+                f'times); choose another --out, or remove it.'
             )
         # Other settings may select other images.
         other = [key for key in other if key != 'fingerprint']
         if other:
             raise UserError(
-                f'{self.path} holds tokens of other settings ({", ".join(other)}); give another '
-                f'--out, or remove it.'
+                f'{self.path} holds tokens with other settings ({", ".join(other)}); choose '
+                f'another --out, or remove it.'
             )
 
     def left(self) -> list[int]:

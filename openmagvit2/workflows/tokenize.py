@@ -57,8 +57,8 @@ def tokenize(
         The header.
 
     Raises:
-        UserError: ``out`` has tokens of other settings, the config is not that of a tokenizer, its
-            images cannot be read by index, or the encoder returns NaN or infinite values.
+        UserError: ``out`` has tokens with other settings, the config is not of a tokenizer, images
+            cannot be read by index, or the encoder returns NaN or infinite values.
     """
     _check_numbers(batch_size, num_workers)
     crops = crops.replace('centre', 'center')  # the spelling of earlier versions

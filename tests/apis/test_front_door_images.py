@@ -97,7 +97,7 @@ def holding(value: float) -> np.ndarray:
     [
         (holding(np.nan), 'values that are infinite or NaN'),
         (torch.from_numpy(holding(np.inf)).permute(2, 0, 1), 'values that are infinite or NaN'),
-        (holding(-1.1), r'must lie in \[-1, 1\], got values from -1.1 to 0; scale it, or give'),
+        (holding(-1.1), r'must lie in \[-1, 1\], got values from -1.1 to 0; scale it, or pass'),
         (IMAGE.astype(int), r'must be uint8 or floats, .*, got int64 \(6, 5, 3\)'),
         (IMAGE[..., :2], r'must be uint8 or floats, .*, got uint8 \(6, 5, 2\)'),
         (IMAGE[:0], r'must have pixels, got \(3, 0, 5\)'),

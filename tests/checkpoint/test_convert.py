@@ -198,7 +198,7 @@ def test_each_format_is_refused_where_the_other_is_expected(model, tmp_path, run
     before = ours.read_bytes()
     for target in (tmp_path / 'x.pth', ours):
         code, _, err = run(ours, target, '--config', TINY)
-        assert code == 2 and ('of ours already' in err or 'the source itself' in err)
+        assert code == 2 and ('already in our layout' in err or 'the source itself' in err)
     assert ours.read_bytes() == before and not (tmp_path / 'x.pth').exists()
     # Errors name the file.
     assert run(ours, 'x.bin', '--config', TINY)[2].startswith('error: x.bin: write a checkpoint')

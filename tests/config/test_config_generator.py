@@ -104,5 +104,5 @@ def test_a_frozen_tokenizer_without_a_seed_has_the_default_one():
 
 def test_a_checkpoint_of_a_frozen_tokenizer_is_a_path():
     model = build('ar_32', {'model.tokenizer.checkpoint': 3})
-    with pytest.raises(UserError, match='3 is not a path; give the name of a file'):
+    with pytest.raises(UserError, match='3 is not a path; pass the path of a file'):
         model.init_weights()

@@ -91,7 +91,7 @@ def test_colors(background, color):
 
 @pytest.mark.parametrize('background', ['whitte', '', (1, 2), (1, 2, 256), (0.5, 0, 0), None, 7])
 def test_what_is_no_color(background):
-    with pytest.raises(UserError, match='background=.* is not a color; give a name or a code'):
+    with pytest.raises(UserError, match='background=.* is not a color; use a name or a code'):
         to_color(background)
 
 

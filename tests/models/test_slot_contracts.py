@@ -208,7 +208,7 @@ def check_conditioner(cls) -> None:
     assert keys[0] == keys[2] != keys[1], 'keys must tell conditions apart'
     prefix, pooled = conditioner.embed(data, tokens)
     assert prefix.shape[::2] == (3, 8) and pooled.shape == (3, 8)
-    assert not prefix[0].equal(prefix[1]), 'another condition must give another prefix'
+    assert not prefix[0].equal(prefix[1]), 'another condition must choose another prefix'
     conditioner.check_batch(data)
     with pytest.raises(UserError):
         conditioner.requests([4])

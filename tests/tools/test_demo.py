@@ -111,7 +111,7 @@ def test_a_port_that_is_not_free(problem):
         def launch(self, server_port, **settings):
             raise problem
 
-    with pytest.raises(UserError, match='--port 99999 is not free .*; give another'):
+    with pytest.raises(UserError, match='--port 99999 is not free .*; choose another'):
         demo.serve(Page(), 99999, 10)
 
 
@@ -180,7 +180,7 @@ def test_page_in_a_browser(saved, tmp_path):
             tab.screenshot(path=tmp_path / 'sample.png')
             tab.get_by_label('Seed').fill('')
             tab.get_by_role('button', name='Sample', exact=True).click()
-            tab.get_by_text('Seed is empty; give a number.').wait_for(timeout=60_000)
+            tab.get_by_text('Seed is empty; enter a number.').wait_for(timeout=60_000)
             browser.close()
     finally:
         page.close()

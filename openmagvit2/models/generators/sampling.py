@@ -16,7 +16,7 @@ from openmagvit2.models.samplers import SubTokenSampler, build_sampler, uniforms
 
 # Sampling settings as users pass them; None selects the defaults.
 Settings = dict | SubTokenSampler | None
-# With fewer rows, matrix products round differently, and a draw near a boundary may give another
+# With fewer rows, matrix products round differently, and a draw near a boundary may choose another
 # token.
 LEAST_ROWS = 4
 # A network with this many parameters keeps a CPU busy with one image.
