@@ -101,7 +101,7 @@ class SampleKernelDistance(PairedMetric):
         return kernel_distance(generated, reference)
 
 
-def precision_recall(generated: Tensor, reference: Tensor, neighbours: int = 3) -> dict[str, float]:
+def precision_recall(generated: Tensor, reference: Tensor, neighbors: int = 3) -> dict[str, float]:
     """Compute improved precision and recall (Kynkäänniemi et al., 2019).
 
     ``precision`` is the fraction of generated images that are closer to some reference image than
@@ -109,19 +109,19 @@ def precision_recall(generated: Tensor, reference: Tensor, neighbours: int = 3) 
 
     Args:
         generated, reference: Features (N, dim) and (M, dim), float32.
-        neighbours: k.
+        neighbors: k.
 
     Raises:
         UserError: A set has at most k images.
     """
     from torch_fidelity.metric_prc import prc_features_to_metric
 
-    if min(len(generated), len(reference)) <= neighbours:
+    if min(len(generated), len(reference)) <= neighbors:
         raise UserError(
-            f'Precision and recall need more than {neighbours} images in each set, got '
+            f'Precision and recall need more than {neighbors} images in each set, got '
             f'{len(generated)} and {len(reference)}.'
         )
-    settings = dict(prc_neighborhood=neighbours, prc_batch_size=PART, save_cpu_ram=True)
+    settings = dict(prc_neighborhood=neighbors, prc_batch_size=PART, save_cpu_ram=True)
     out = prc_features_to_metric(generated, reference, **settings, verbose=False)
     return dict(precision=out['precision'], recall=out['recall'])
 

@@ -237,7 +237,7 @@ class Assembly(BaseModel):
         if not self.training:
             # The check synchronizes with the device, which a training step must avoid.
             out.check_finite('images')
-        self._check_shape(out.indices, f'images of {tuple(image.shape[2:])} pixels make')
+        self._check_shape(out.indices, f'images of {tuple(image.shape[2:])} pixels give')
         return self.split(out.indices)
 
     def sub_indices(self, data: dict) -> Tensor:
@@ -263,8 +263,8 @@ class Assembly(BaseModel):
         """
         if 'indices' in data:
             raise UserError(
-                'model.soft_targets: a token cache keeps no distributions; train on the images '
-                'themselves (train_dataloader.dataset), or set model.soft_targets=None.'
+                'model.soft_targets: a token cache stores no distributions; train on images '
+                '(train_dataloader.dataset), or set model.soft_targets=None.'
             )
         tokenizer, image = self.tokenizer, data['image']
         draws = uniform.unflatten(1, (self.num_tokens, -1))
@@ -272,13 +272,13 @@ class Assembly(BaseModel):
             z = tokenizer.encoder(tokenizer.pixels.to_network(image))
             settings = self.soft_targets or {}
             indices, targets = tokenizer.quantizer.soft_codes(z, **settings, uniform=draws)
-        self._check_shape(indices, f'images of {tuple(image.shape[2:])} pixels make')
+        self._check_shape(indices, f'images of {tuple(image.shape[2:])} pixels give')
         return self.split(indices), targets
 
     def _check_shape(self, indices: Tensor, what: str) -> None:
         if indices.shape[1:] != self.token_shape:
             raise UserError(
-                f'model.image_size and the tokenizer make tokens of the shape {self.token_shape}, '
+                f'model.image_size and the tokenizer give tokens of shape {self.token_shape}, but '
                 f'{what} {tuple(indices.shape[1:])}.'
             )
 
