@@ -1,4 +1,4 @@
-"""Synchronize the processes of a run: wait for hours, or for the main process."""
+"""Synchronization of processes: a barrier with a long timeout, and calls in the main process."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -9,25 +9,26 @@ from mmengine.dist import broadcast_object_list, is_main_process
 
 from openmagvit2.errors import UserError
 
-# How long processes that finish early wait for the others.
+# Timeout of the long barrier.
 LONG = timedelta(days=7)
 _long_group: dist.ProcessGroup | None = None
 
 
 def make_long_group() -> None:
-    """Create the group of :func:`long_barrier`; all processes must call this before their work."""
+    """Create the process group of :func:`long_barrier`; call this in all processes at the start."""
     global _long_group
     _long_group = dist.new_group(backend='gloo', timeout=LONG)
 
 
 def long_barrier() -> None:
-    """Wait for all processes, for days if necessary, after work of uneven length.
+    """Wait until all processes get here, for up to a week.
 
-    This uses no device and fails at once if another process ends. Without
-    :func:`make_long_group`, the first call must happen within the timeout of the default group.
+    Use it after work that takes processes different times. It uses gloo, and fails immediately if
+    another process exits. Without :func:`make_long_group`, all processes must make their first call
+    within the timeout of the default group.
 
     Raises:
-        UserError: Another process has ended.
+        UserError: Another process has exited.
     """
     if not dist.is_initialized() or dist.get_world_size() == 1:
         return
@@ -37,15 +38,15 @@ def long_barrier() -> None:
         dist.barrier(group=_long_group)
     except RuntimeError as error:
         raise UserError(
-            'Another process has ended; its output may say why. The same command continues from '
-            'what is done.'
+            'Another process has exited; see its output for the reason. Repeat the command to '
+            'continue.'
         ) from error
 
 
 def leave() -> None:
-    """Leave the process group when all processes have called this."""
+    """Destroy the process group once all processes have called this."""
     global _long_group
-    # The others still use the store of the first process.
+    # Rank 0 hosts the store, which the others still use.
     dist.barrier()
     dist.destroy_process_group()
     _long_group = None
@@ -57,12 +58,12 @@ def on_main(function: Callable[[], Any], wait: Callable[[], None] | None = None)
     All processes must call this together.
 
     Args:
-        function: The function.
-        wait: Waits for the main process, such as :func:`long_barrier` if the function may take
+        function: Called in the main process only.
+        wait: Barrier before the result is broadcast: :func:`long_barrier` if the function may take
             longer than the timeout of the group.
 
     Raises:
-        UserError: The function raised it; then it is raised in all processes.
+        UserError: The function raised it; all processes raise it again.
     """
     answer: list = [None]
     if is_main_process():

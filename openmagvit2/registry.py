@@ -174,7 +174,7 @@ QUANTIZERS = _slot('quantizer', 'models.quantizers')
 DECODERS = _slot('decoder', 'models.decoders')
 # image -> patch logits
 DISCRIMINATORS = _slot('discriminator', 'models.discriminators')
-# reconstruction losses, the adversarial game with its regularizers, and weight schedules
+# reconstruction losses, adversarial training with its regularizers, and weight schedules
 LOSSES = _slot('loss', 'models.losses')
 # indices <-> sub-indices
 FACTORIZATIONS = _slot('factorization', 'models.factorization')

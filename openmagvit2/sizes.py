@@ -1,4 +1,4 @@
-"""Report parts that are too large for this machine before they fill its memory."""
+"""Report models that do not fit in memory before they are built, and out-of-memory errors."""
 
 import contextlib
 import errno
@@ -25,7 +25,7 @@ REFUSALS = (
 
 @contextlib.contextmanager
 def bounded(what: str, config: dict) -> Iterator[None]:
-    """Stop the construction of a part that this machine cannot hold.
+    """Abort the construction of a part that does not fit in memory.
 
     Args:
         what: How the error refers to the part.
@@ -67,14 +67,14 @@ def enough_memory(remedy: str) -> Iterator[None]:
         remedy: What to do, for the error.
 
     Raises:
-        UserError: The memory of the device or of the machine is full.
+        UserError: The device or the machine is out of memory.
     """
     try:
         yield
     except (MemoryError, OSError, RuntimeError) as error:
         if not _is_full(error):
             raise
-        raise UserError(f'The memory is full ({_reason(error)}); {remedy}.') from error
+        raise UserError(f'Out of memory ({_reason(error)}); {remedy}.') from error
 
 
 def _is_full(error: Exception) -> bool:

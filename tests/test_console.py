@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def end(statement: str) -> subprocess.CompletedProcess:
-    code = f'from openmagvit2 import console\nconsole.forgive()\n{statement}'
+    code = f'from openmagvit2 import console\nconsole.set_up_output()\n{statement}'
     program = [sys.executable, '-c', code]
     return subprocess.run(program, cwd=ROOT, capture_output=True, text=True)
 

@@ -1,6 +1,7 @@
 """House rules that no linter checks: lengths, and how parts are asked what they are."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,6 +85,21 @@ def test_own_classes_are_not_asked_for_attributes(trees):
 )
 def test_what_the_code_does_not_say(folders, text):
     assert not [str(path) for path, content in sources(*folders) if text in content]
+
+
+def test_spelling_is_american():
+    british = r'(?i)\w*(?:colour|centre|neighbour|behaviour|labelled|normalis|initialis|optimis)\w*'
+    found = {
+        (path.as_posix(), word)
+        for path, text in sources('openmagvit2', 'tools', 'configs')
+        for word in re.findall(british, text)
+    }
+    # Earlier spellings that are still accepted.
+    assert found == {
+        ('openmagvit2/evaluation/metrics/sample_pairs.py', 'neighbours'),
+        ('openmagvit2/workflows/token_folder.py', 'centre'),
+        ('openmagvit2/workflows/tokenize.py', 'centre'),
+    }
 
 
 def test_the_loading_of_configs_names_no_argument_of_a_model():

@@ -86,9 +86,7 @@ def test_the_memory_of_this_machine():
 
 
 def test_a_memory_that_is_full_while_a_model_runs():
-    with pytest.raises(
-        UserError, match=r'^The memory is full \(.*allocate \d+ bytes.*\); do less\.$'
-    ):
+    with pytest.raises(UserError, match=r'^Out of memory \(.*allocate \d+ bytes.*\); do less\.$'):
         with sizes.enough_memory('do less'):
             torch.empty(10**15)
     for error in (RuntimeError('a shape'), OverflowError('a number')):

@@ -13,7 +13,7 @@ from openmagvit2.errors import UserError
 
 # In a training's process, Ctrl-C during startup prints one line.
 if __name__ == '__mp_main__':
-    console.forgive()
+    console.set_up_output()
 
 
 def find(paths: list[str]) -> list[Path]:

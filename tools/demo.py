@@ -56,7 +56,7 @@ def serve(page, port: int, max_upload: int) -> None:
             show_error=True,
         )
     except (OSError, OverflowError) as error:
-        raise UserError(f'--port {port} is not free ({error}); give another.') from error
+        raise UserError(f'--port {port} is not free ({error}); choose another.') from error
 
 
 if __name__ == '__main__':

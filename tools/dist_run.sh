@@ -4,7 +4,7 @@
 set -euo pipefail
 fail() { echo "error: $1" >&2; exit 2; }
 [ $# -ge 2 ] || fail "usage: $0 TOOL PROCESSES [arguments]"
-[[ "$2" =~ ^([1-9][0-9]*|auto|gpu|cpu)$ ]] || fail "the number of processes must be a whole number from 1, got '$2'."
+[[ "$2" =~ ^([1-9][0-9]*|auto|gpu|cpu)$ ]] || fail "the number of processes must be a positive integer, got '$2'."
 PORT="${PORT:-29500}"
 [[ "$PORT" =~ ^[0-9]{1,5}$ ]] || fail "PORT must be a number, got '$PORT'."
 [ "${NNODES:-1}" = 1 ] || [ -n "${MASTER_ADDR:-}" ] || fail "NNODES=$NNODES: set MASTER_ADDR to the address of the first node, on each."

@@ -113,7 +113,7 @@ def plot(
 
     kind = Path(out).suffix[1:].lower()
     if kind not in ('png', 'svg', 'pdf'):
-        raise UserError(f'--out {out}: give a file that ends in .png, .svg or .pdf.')
+        raise UserError(f'--out {out}: choose a file that ends in .png, .svg or .pdf.')
     columns = min(len(names), 3)
     rows = -(-len(names) // columns)
     size = (5 * columns, 3.2 * rows)

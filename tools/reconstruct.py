@@ -109,7 +109,7 @@ def begin(
 
     # Otherwise, the next call would read the reconstructions as images.
     if Path(out_dir).resolve() in {file.parent.resolve() for file in files}:
-        raise UserError(f'--out-dir {out_dir} has input images; give another folder.')
+        raise UserError(f'--out-dir {out_dir} has input images; choose another folder.')
     settings = dict(weights=weights_hash(tokenizer.model), background=background, size=size)
     numbered = f'{"[0-9]" * 5}_*.png'
     if claim(out_dir, settings, 'reconstructions.json', numbered, 'reconstructions'):
@@ -160,9 +160,9 @@ def main() -> int:
     args = parse_args()
 
     from openmagvit2.apis import Tokenizer
-    from openmagvit2.io import gather_images, to_colour
+    from openmagvit2.io import gather_images, to_color
 
-    to_colour(args.background)
+    to_color(args.background)
     files = gather_images(args.images)
     tokenizer = Tokenizer.from_config(args.config, args.checkpoint, args.device)
     transforms = fitting(tokenizer, args.size)

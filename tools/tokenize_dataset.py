@@ -1,5 +1,5 @@
 """Tokenize a data set: python tools/tokenize_dataset.py CONFIG CKPT --out DIR [--crops
-centre|ten|random:N] [--flip].
+center|ten|random:N] [--flip].
 """
 
 import argparse
@@ -18,7 +18,7 @@ def parse_args() -> argparse.Namespace:
         '--out', required=True, help='folder for tokens.bin, labels.npy and header.json'
     )
     parser.add_argument(
-        '--crops', default='centre', help="'centre' (default), 'ten', or 'random:N'"
+        '--crops', default='center', help="'center' (default), 'ten', or 'random:N'"
     )
     parser.add_argument('--flip', action='store_true', help='also mirror each view')
     parser.add_argument('--split', choices=['train', 'val'], default='train')

@@ -1,4 +1,4 @@
-# The CPU twin of titok/ar_s128.py: titok_ar_32.py with a U-ViT, and guidance that rises towards the
+# The CPU twin of titok/ar_s128.py: titok_ar_32.py with a U-ViT, and guidance that rises toward the
 # end.
 _base_ = './titok_ar_32.py'
 model = dict(

@@ -30,7 +30,7 @@ def reason(error: Exception, revision: str | None = None) -> str:
             'it does not exist or is private; check the name, or log in with `hf auth login`'
         ),
         errors.RevisionNotFoundError: (
-            f'it has no revision {revision}; give another branch, tag or commit'
+            f'it has no revision {revision}; choose another branch, tag or commit'
         ),
         errors.LocalEntryNotFoundError: 'the cache has no complete copy of it; fetch it online',
         errors.EntryNotFoundError: 'it has no such file',

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from openmagvit2.errors import UserError
-from openmagvit2.io import Colour, Source, read_image
+from openmagvit2.io import Color, Source, read_image
 
 ImageLike = str | Path | bytes | BinaryIO | Image.Image | np.ndarray | Tensor
 # How far rounding may move a float out of its range, as a fraction of half the range.
@@ -23,7 +23,7 @@ SLACK = 1e-3
 
 def to_list(
     images: ImageLike | Sequence[ImageLike],
-    background: Colour = 'white',
+    background: Color = 'white',
     value_range: tuple[float, float] | None = None,
 ) -> list[Tensor]:
     """Map images to float tensors (3, H, W) in [-1, 1].
@@ -75,7 +75,7 @@ def to_indices(indices: Tensor | np.ndarray, axes: int) -> Tensor:
     return indices[None] if indices.ndim == axes - 1 else indices
 
 
-def _to_tensor(image: ImageLike, background: Colour) -> Tensor:
+def _to_tensor(image: ImageLike, background: Color) -> Tensor:
     """Return an image as (3, H, W), uint8 or floats, with its own values."""
     is_file = isinstance(image, (str, os.PathLike, bytes, Image.Image)) or hasattr(image, 'read')
     if is_file:
@@ -126,7 +126,7 @@ def _to_range(image: Tensor, low: float, high: float, named: bool) -> Tensor:
     if least < low - slack or most > high + slack:
         raise UserError(
             f'An image of floats must lie in [{low:g}, {high:g}], got values from {least:g} to '
-            f'{most:g}; scale it, or give its range as value_range.'
+            f'{most:g}; scale it, or pass its range as value_range.'
         )
     if not named and 0 <= least < most <= 1:
         _warn_once()

@@ -14,7 +14,7 @@ from openmagvit2.apis.hub import Pretrained
 from openmagvit2.apis.images import ImageLike, one_by_one, to_indices, to_list
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.errors import UserError, check_choice
-from openmagvit2.io import Colour, UnreadableImage
+from openmagvit2.io import Color, UnreadableImage
 from openmagvit2.visualization import to_uint8
 
 
@@ -45,7 +45,7 @@ class Tokenizer(Pretrained):
     def encode(
         self,
         images: ImageLike | Sequence[ImageLike],
-        background: Colour = 'white',
+        background: Color = 'white',
         value_range: tuple[float, float] | None = None,
     ) -> Tensor:
         """Map images to indices int64 (B, *token_shape), for most tokenizers (B, h, w).
@@ -92,7 +92,7 @@ class Tokenizer(Pretrained):
     def reconstruct(
         self,
         images: ImageLike | Sequence[ImageLike],
-        background: Colour = 'white',
+        background: Color = 'white',
         value_range: tuple[float, float] | None = None,
         on_error: str = 'raise',
     ) -> list[np.ndarray | None]:

@@ -12,7 +12,7 @@ from openmagvit2.checkpoint.names import official_names
 from openmagvit2.checkpoint.spill import Spill
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.checkpoint.transfer import Misfit, Report, Transfer, changed
-from openmagvit2.errors import UserError
+from openmagvit2.errors import UserError, few
 
 NO_AVERAGES = 'The file has no averaged weights; convert it with --weights raw or both.'
 # Prefixes of names that only our checkpoints have; names of encoders and decoders may be equal.
@@ -41,9 +41,7 @@ def to_ours(
             are no averages.
     """
     if is_ours(dict(state_dict=state), model):
-        raise UserError(
-            'The file is a checkpoint of ours already; convert it back with --to official.'
-        )
+        raise UserError('The file is already in our layout; convert it back with --to official.')
     converter = converter or choose(model, state)
     state = converter.unified(state)
     _check_system(converter, model, state)
@@ -80,7 +78,7 @@ def to_official(
     state = checkpoint['state_dict']
     if is_official(state):
         raise UserError(
-            'The file is an official one already; convert it to ours without --to official.'
+            'The file already has the official layout; convert it to ours without --to official.'
         )
     converter = converter or choose(model)
     links = converter.links(model)
@@ -119,11 +117,11 @@ def is_ours(checkpoint: dict, model: nn.Module) -> bool:
 
 def _check_system(converter: Converter, model: nn.Module, state: dict[str, Tensor]) -> None:
     """Raise Misfit if the file belongs to the converter's system and the model does not."""
-    homeless = converter.homeless(model)
-    if homeless and converter.detects(state):
+    unmapped = converter.unmapped(model)
+    if unmapped and converter.detects(state):
         problem = (
-            f'The file belongs to another system than this config: its layout has no place for '
-            f'{homeless[0]} ({len(homeless)} such).'
+            f'The file has the layout of {type(converter).__name__}, which does not cover the '
+            f'model of this config ({few(unmapped)}).'
         )
         raise Misfit(problem, converter, state)
 

@@ -1,4 +1,4 @@
-"""What is wrong with a tensor of a file, in words."""
+"""Describe what is wrong with a value in a file."""
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ def unfit(found: object, expected: Tensor) -> str | None:
         The text, or None if the value fits.
     """
     if not isinstance(found, Tensor):
-        return f'a {type(found).__name__} instead of a tensor'
+        return f'{described(found)} instead of a tensor'
     if found.shape != expected.shape:
         return f'{tuple(found.shape)} instead of {tuple(expected.shape)}'
     if found.layout is not torch.strided or found.is_quantized:
@@ -28,6 +28,18 @@ def unfit(found: object, expected: Tensor) -> str | None:
         kept = expected.dtype if expected.dtype in DTYPES else torch.float32
         return f'{_name(found.dtype)}, which is not supported; convert it to {_name(kept)}'
     return None
+
+
+def described(value: object) -> str:
+    """Return the kind of a value that was read from a file, such as 'a list'."""
+    if value is None:
+        return 'None'
+    cls = type(value)
+    # The classes are stand-ins; see openmagvit2.checkpoint.untrusted.
+    if cls.__module__.partition('.')[0] == 'numpy':
+        return 'a NumPy scalar' if cls.__name__ == 'scalar' else 'a NumPy array'
+    name = 'tensor' if isinstance(value, Tensor) else cls.__name__
+    return f'{"an" if name[0] in "aeiou" else "a"} {name}'
 
 
 def _name(dtype: torch.dtype) -> str:

@@ -77,7 +77,7 @@ def read_config(folder: str | Path) -> dict[str, Any]:
     path = Path(folder) / CONFIG
     if path.exists() and not path.is_file():
         # Reading a pipe would wait, and reading a device would never end.
-        raise UserError(f'{path} is not a file; give another folder.')
+        raise UserError(f'{path} is not a file; choose another folder.')
     try:
         config = json.loads(path.read_text(encoding='utf-8'))
     except FileNotFoundError as error:

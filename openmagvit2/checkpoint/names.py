@@ -74,8 +74,8 @@ def fitted(file: dict, model: nn.Module, source: str, system: str | None = None)
 
 def official_names(converter: Converter, model: nn.Module) -> set[str]:
     """Return the names of a model's tensors in official files; none if the system lacks a part."""
-    links, homeless = converter.match(model)
-    return set() if homeless else {name for link in links for name in link.official}
+    links, unmapped = converter.match(model)
+    return set() if unmapped else {name for link in links for name in link.official}
 
 
 def _beginnings(

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from openmagvit2.checkpoint.containers import joined, opened, picked
+from openmagvit2.checkpoint.faults import described
 from openmagvit2.checkpoint.flax_msgpack import is_msgpack, read_msgpack
 from openmagvit2.checkpoint.mistaken import check_beginning
 from openmagvit2.checkpoint.names import unwrapped
@@ -67,8 +68,8 @@ def read_checkpoints(paths: Sequence[str | Path], entry: str | None = None) -> d
         for name in sorted(both):
             if not _equal(file['state_dict'][name], other['state_dict'][name]):
                 raise UserError(
-                    f'{paths[0]} and {path} both have {name}, with different values; give files '
-                    f'that belong together.'
+                    f'{paths[0]} and {path} both have {name}, with different values; pass files '
+                    f'of one model.'
                 )
         file = other | file | dict(state_dict=file['state_dict'] | other['state_dict'])
     return file
@@ -105,13 +106,16 @@ def _weights(content: Any, path: Path, entry: str | None) -> dict:
 
 def _check_state(state: Any, source: str) -> None:
     """Raise UserError if keys of a state dict are not names, or tensors have no values."""
-    if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
-        raise UserError(f'{source} no tensors by name, but a {type(state).__name__}.')
+    found = None if isinstance(state, dict) else described(state)
+    if found is None and not all(isinstance(name, str) for name in state):
+        found = 'a dict with keys that are not strings'
+    if found:
+        raise UserError(f'{source} {found} instead of a state dict (tensors by name).')
     empty = [name for name, x in state.items() if isinstance(x, Tensor) and x.is_meta]
     if empty:
         raise UserError(
-            f'{source} shapes without values (as {empty[0]}): it was saved from a model on the '
-            f"device 'meta'."
+            f'{source} tensors without values, such as {empty[0]}: it was saved from a model on '
+            f"the device 'meta'."
         )
 
 

@@ -118,7 +118,7 @@ def _open(path: Path) -> tuple[dict, 'SafeReader']:
 
     content = read_pickle(path / CONTENT)
     if not isinstance(content, dict) or not isinstance(content.get('state_dict'), dict):
-        raise UserError(f'Checkpoint {path}: {CONTENT} holds no tensors by name.')
+        raise UserError(f'Checkpoint {path}: {CONTENT} has no state dict (tensors by name).')
     reader = SafeReader(path)
     reader.check(flat(content))
     return content, reader

@@ -131,7 +131,7 @@ class Transfer:
             problem = f'The file has tensors that this config does not: {few(foreign)}.'
             raise Misfit(problem, self.converter, self.state)
         for group, count in _groups(self.remaining).items():
-            self.report.add(group, count, 'dropped: not part of the model')
+            self.report.add(group, count, 'not read: the model has no part of this name')
 
     def _drop_discriminator(self) -> None:
         """Drop a discriminator and its averages if the config or the file has no discriminator."""

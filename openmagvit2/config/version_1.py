@@ -19,7 +19,7 @@ from openmagvit2.signatures import accepted
 # current keys) -> current keys.
 Translation = Callable[[dict, dict, dict], dict]
 
-# The adversarial game that a discriminator implied in version 1.
+# The adversarial losses that a discriminator implied in version 1.
 GAME = dict(type='Adversarial', discriminator=None)
 LECAM = dict(type='LeCAM', weight=0.05)
 
@@ -54,7 +54,7 @@ def _loss(name: str, old: dict, inherited: dict | None) -> dict:
 
 
 def _game(old: dict, inherited: dict | None) -> dict:
-    """Translate the adversarial game, whose parts and numbers were keys of the tokenizer."""
+    """Translate the adversarial losses, whose parts and numbers were keys of the tokenizer."""
     keys = {key for key in old if TOKENIZER[key].startswith('training.adversarial')}
     if not keys:
         return {}

@@ -8,12 +8,12 @@ import numpy as np
 from PIL import Image
 from torch.utils.data import Dataset
 
-from openmagvit2.datasets.labels import Labelled
+from openmagvit2.datasets.labels import Labeled
 from openmagvit2.datasets.pictures import transformed
 from openmagvit2.registry import TRANSFORMS
 
 
-class ImageDataset(Labelled, Dataset):
+class ImageDataset(Labeled, Dataset):
     """Images with optional labels, which can be read by index.
 
     Random transforms depend only on (seed, epoch, index), not on workers or on resuming.

@@ -12,7 +12,7 @@ from openmagvit2.datasets.base import ImageDataset
 from openmagvit2.datasets.fingerprint import fingerprint_of
 from openmagvit2.datasets.packed import PackedSamples
 from openmagvit2.errors import UserError, check_choice
-from openmagvit2.io import Colour, UnreadableImage, read_picture, to_colour
+from openmagvit2.io import Color, UnreadableImage, read_picture, to_color
 
 
 class FileDataset(ImageDataset):
@@ -36,13 +36,13 @@ class FileDataset(ImageDataset):
         /,
         *,
         on_error: str = 'raise',
-        background: Colour = 'white',
+        background: Color = 'white',
         pipeline: list[dict] | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__(pipeline=pipeline, seed=seed)
         check_choice(f'{type(self).__name__}: on_error', on_error, ('raise', 'skip'))
-        self.background = to_colour(background)
+        self.background = to_color(background)
         self.samples = PackedSamples(self._readable(samples) if on_error == 'skip' else samples)
 
     def __len__(self) -> int:

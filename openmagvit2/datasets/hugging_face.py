@@ -11,8 +11,8 @@ from openmagvit2.datasets.hugging_face_files import (
     local_files,
     read_row,
 )
-from openmagvit2.datasets.labels import UNLABELLED
-from openmagvit2.io import Colour, to_colour
+from openmagvit2.datasets.labels import UNLABELED
+from openmagvit2.io import Color, to_color
 from openmagvit2.registry import DATASETS
 
 
@@ -45,13 +45,13 @@ class HFDataset(ImageDataset):
         image: str = 'image',
         label: str | None = 'label',
         revision: str | None = None,
-        background: Colour = 'white',
+        background: Color = 'white',
         pipeline: list[dict] | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__(pipeline=pipeline, seed=seed)
         self.path, self.image, self.label = path, image, label
-        self.background = to_colour(background)
+        self.background = to_color(background)
         self.rows = load_rows(type(self).__name__, path, split, image, label, revision)
         self.classes = class_names(self.rows, label)
 
@@ -60,7 +60,7 @@ class HFDataset(ImageDataset):
 
     def all_labels(self) -> np.ndarray:
         if self.label is None:
-            return np.full(len(self), UNLABELLED, np.int64)
+            return np.full(len(self), UNLABELED, np.int64)
         column = self.rows.select_columns([self.label])[:][self.label]
         numbers = (label_of(x, self.label, self.describe(i)) for i, x in enumerate(column))
         return np.fromiter(numbers, np.int64)

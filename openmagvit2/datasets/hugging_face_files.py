@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from openmagvit2.datasets.labels import LARGEST_LABEL, UNLABELLED
+from openmagvit2.datasets.labels import LARGEST_LABEL, UNLABELED
 from openmagvit2.errors import UserError
-from openmagvit2.io import Colour, UnreadableImage, read_image, usable
+from openmagvit2.io import Color, UnreadableImage, read_image, usable
 
 
 def local_files(path: str) -> list[str]:
@@ -96,7 +96,7 @@ def class_names(rows: Any, label: str | None) -> list[str] | None:
 
 
 def read_row(
-    row: Mapping[str, Any], image: str, label: str | None, background: Colour, name: str
+    row: Mapping[str, Any], image: str, label: str | None, background: Color, name: str
 ) -> tuple[np.ndarray, int]:
     """Decode a row to uint8 (H, W, 3) RGB and its label, -1 if it has none.
 
@@ -117,7 +117,7 @@ def read_row(
             f'{name}: column {image!r} holds {type(value).__name__} instead of encoded images; '
             f'set `image` to the column of the images.'
         )
-    number = UNLABELLED if label is None else label_of(row[label], label, name)
+    number = UNLABELED if label is None else label_of(row[label], label, name)
     return read_image(value, background, name), number
 
 
@@ -133,7 +133,7 @@ def label_of(value: Any, label: str, name: str) -> int:
         UserError: It is not an integer, or too large for a class.
     """
     if value is None:
-        return UNLABELLED
+        return UNLABELED
     if not isinstance(value, (int, np.integer)) or abs(int(value)) > LARGEST_LABEL:
         raise UserError(
             f'{name}: column {label!r} holds {value!r} instead of an integer; set label=None, or '

@@ -13,7 +13,7 @@ from openmagvit2.datasets.base import uniform
 from openmagvit2.datasets.hugging_face_files import class_names, load_rows, read_row
 from openmagvit2.datasets.streams import ImageStream, shuffled
 from openmagvit2.errors import UserError
-from openmagvit2.io import Colour
+from openmagvit2.io import Color
 from openmagvit2.registry import DATASETS
 
 
@@ -49,13 +49,13 @@ class HFStream(ImageStream):
         label: str | None = 'label',
         revision: str | None = None,
         shuffle: int = 1000,
-        background: Colour = 'white',
+        background: Color = 'white',
         pipeline: list[dict] | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__(background, pipeline, seed)
         self.path, self.image, self.label = path, image, label
-        self.labelled = label is not None
+        self.labeled = label is not None
         self.shuffle, self.batch = shuffle, 1
         name = type(self).__name__
         self.rows = load_rows(name, path, split, image, label, revision, streaming=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from openmagvit2.datasets.files import FileDataset
-from openmagvit2.datasets.labels import LARGEST_LABEL, UNLABELLED
+from openmagvit2.datasets.labels import LARGEST_LABEL, UNLABELED
 from openmagvit2.errors import UserError, few
 from openmagvit2.io import read_lines, usable
 from openmagvit2.registry import DATASETS
@@ -37,7 +37,7 @@ class ImageList(FileDataset):
             raise UserError(f'List file {list_file} names no image.')
         _check_labels(list_file, [(number, label) for number, _, label in lines])
         samples = [
-            (Path(data_root) / name, UNLABELLED if label is None else label)
+            (Path(data_root) / name, UNLABELED if label is None else label)
             for _, name, label in lines
         ]
         missing = [

@@ -8,7 +8,7 @@ from typing import Any
 from mmengine.logging import print_log
 
 from openmagvit2.datasets.files import FileDataset
-from openmagvit2.datasets.labels import UNLABELLED
+from openmagvit2.datasets.labels import UNLABELED
 from openmagvit2.errors import UserError, few
 from openmagvit2.io import usable
 from openmagvit2.io.image_files import find_folders, find_images
@@ -36,7 +36,7 @@ class ImageFolder(FileDataset):
     def __init__(self, *, data_root: str, pattern: str = '*', **options: Any) -> None:
         folder = _folder(Path(data_root), 'images')
         samples = [
-            (path, UNLABELLED)
+            (path, UNLABELED)
             for path in find_images(folder)
             if fnmatch.fnmatchcase(path.relative_to(folder).as_posix(), pattern)
         ]
@@ -97,7 +97,7 @@ class Coco(FileDataset):
 
     def __init__(self, *, data_root: str, split: str = 'val2017', **options: Any) -> None:
         folder = _folder(Path(data_root) / split, f'the images of COCO {split}')
-        samples = [(path, UNLABELLED) for path in find_images(folder)]
+        samples = [(path, UNLABELED) for path in find_images(folder)]
         super().__init__(samples, **options)
 
 

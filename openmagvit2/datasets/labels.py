@@ -7,18 +7,18 @@ from openmagvit2.errors import UserError
 from openmagvit2.protocols import Classifying
 
 # The label of an image without a class; generators train the null class on it.
-UNLABELLED = -1
+UNLABELED = -1
 # Larger numbers are not classes, and may not fit in int64.
 LARGEST_LABEL = 2**62
 
 
-class Labelled:
+class Labeled:
     """Base class of data sets whose samples have a label: a class, or -1 for none."""
 
     # Names of the classes, if known.
     classes: list[str] | None = None
     # Whether there are labels at all.
-    labelled = True
+    labeled = True
 
     @property
     def metainfo(self) -> dict:
@@ -54,12 +54,12 @@ class Labelled:
         if classes is None:
             return None
         name, own, labels = type(self).__name__, self.num_classes, self.all_labels()
-        nothing = None if self.labelled else 'images have no labels'
+        nothing = None if self.labeled else 'images have no labels'
         if labels is not None and len(labels):
             self._check_range(np.asarray(labels), classes)
             largest = int(np.max(labels))
             own = largest + 1 if own is None else own
-            if largest == UNLABELLED:
+            if largest == UNLABELED:
                 nothing = f'none of the {len(labels)} images has a label'
         elif own is not None and own > classes:
             raise UserError(
@@ -68,7 +68,7 @@ class Labelled:
             )
         if nothing:
             return (
-                f'{name}: {nothing} (all are {UNLABELLED}), so the training is unconditional: it '
+                f'{name}: {nothing} (all are {UNLABELED}), so the training is unconditional: it '
                 f'learns only the null class.'
             )
         if own is None or own >= classes:
@@ -79,14 +79,14 @@ class Labelled:
         )
 
     def _check_range(self, labels: np.ndarray, classes: int) -> None:
-        wrong = (labels < UNLABELLED) | (labels >= classes)
+        wrong = (labels < UNLABELED) | (labels >= classes)
         if not wrong.any():
             return
         first = int(wrong.argmax())
         label, largest = int(labels[first]), int(labels.max())
         remedy = f'set model.conditioner.num_classes={largest + 1}, or correct the labels'
         if largest < classes:
-            remedy = f'correct the labels; {UNLABELLED} means no class'
+            remedy = f'correct the labels; {UNLABELED} means no class'
         raise UserError(
             f'{type(self).__name__}: {self.describe(first)} has the label {label}, but the '
             f'{classes} classes of the model (model.conditioner.num_classes) go from 0 to '

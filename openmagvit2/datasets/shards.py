@@ -15,11 +15,11 @@ from mmengine.dist import get_dist_info
 from mmengine.logging import print_log
 from torch.utils.data import get_worker_info
 
-from openmagvit2.datasets.labels import UNLABELLED
+from openmagvit2.datasets.labels import UNLABELED
 from openmagvit2.datasets.streams import ImageStream, shuffled
 from openmagvit2.datasets.tar_files import TooLarge, samples
 from openmagvit2.errors import UserError
-from openmagvit2.io import Colour, read_lines, read_picture, usable
+from openmagvit2.io import Color, read_lines, read_picture, usable
 from openmagvit2.io.image_files import ENDINGS
 from openmagvit2.registry import DATASETS
 
@@ -65,7 +65,7 @@ class TarShards(ImageStream):
         resampled: bool = True,
         shuffle: int = 1000,
         skip: str | None = None,
-        background: Colour = 'white',
+        background: Color = 'white',
         pipeline: list[dict] | None = None,
         seed: int = 0,
     ) -> None:
@@ -90,7 +90,7 @@ class TarShards(ImageStream):
             lambda error: report.log(error.name, error.reason),
         )
         for index, (_, image) in enumerate(images):
-            yield self.sample(image, UNLABELLED, index, rng)
+            yield self.sample(image, UNLABELED, index, rng)
 
     def _passes(self, reader: int, readers: int) -> Iterator[list[str]]:
         """Yield this reader's shards of each epoch: every n-th of an order that all share."""

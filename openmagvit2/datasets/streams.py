@@ -8,10 +8,10 @@ from mmengine.dist import get_dist_info
 from PIL import Image
 from torch.utils.data import IterableDataset
 
-from openmagvit2.datasets.labels import Labelled
+from openmagvit2.datasets.labels import Labeled
 from openmagvit2.datasets.pictures import transformed
 from openmagvit2.errors import UserError
-from openmagvit2.io import Colour, UnreadableImage, to_colour
+from openmagvit2.io import Color, UnreadableImage, to_color
 from openmagvit2.registry import TRANSFORMS
 
 # Number of consecutive unreadable samples that raises an error.
@@ -20,7 +20,7 @@ Item = TypeVar('Item')
 Found = TypeVar('Found')
 
 
-class ImageStream(Labelled, IterableDataset):
+class ImageStream(Labeled, IterableDataset):
     """Base class of endless streams: a training on one needs ``train_cfg.max_iters`` and
     ``train_dataloader.sampler=None``.
 
@@ -30,7 +30,7 @@ class ImageStream(Labelled, IterableDataset):
         seed: Random seed.
     """
 
-    labelled = False
+    labeled = False
     # Rank of this process and number of processes, in a loader worker that is not a fork of it.
     place: tuple[int, int] | None = None
     # Alternative with images by index, for errors.
@@ -38,8 +38,8 @@ class ImageStream(Labelled, IterableDataset):
     # For errors: what the stream consists of, and what to correct if nothing can be read.
     items, correct = 'samples', 'the files'
 
-    def __init__(self, background: Colour, pipeline: list[dict] | None, seed: int) -> None:
-        self.background = to_colour(background)
+    def __init__(self, background: Color, pipeline: list[dict] | None, seed: int) -> None:
+        self.background = to_color(background)
         self.pipeline = [TRANSFORMS.build(step) for step in pipeline or []]
         self.seed, self.start = seed, 0
 

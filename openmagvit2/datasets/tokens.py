@@ -12,7 +12,7 @@ from openmagvit2.checkpoint.hashing import weights_hash
 from openmagvit2.checkpoint.stages import is_generator
 from openmagvit2.datasets.base import uniform
 from openmagvit2.datasets.fingerprint import changed
-from openmagvit2.datasets.labels import Labelled
+from openmagvit2.datasets.labels import Labeled
 from openmagvit2.datasets.token_files import (
     TOKENS,
     beyond,
@@ -26,7 +26,7 @@ from openmagvit2.registry import DATASETS
 
 
 @DATASETS.register_module()
-class TokenCache(Labelled, Dataset):
+class TokenCache(Labeled, Dataset):
     """Token indices int64 (*grid) and label of each image.
 
     The view (crop, possibly mirrored) is drawn from (seed, epoch, index).

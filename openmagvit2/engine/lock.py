@@ -60,13 +60,15 @@ def _take(path: Path) -> None:
             except OSError as error:
                 path.unlink(missing_ok=True)
                 raise UserError(
-                    f'{path} cannot be written ({error.strerror}). Free space, or give another '
+                    f'{path} cannot be written ({error.strerror}). Free space, or choose another '
                     f'--work-dir.'
                 ) from error
             return
         with contextlib.suppress(FileNotFoundError):
             _remove_stale(path)
-    raise UserError(f'{path.parent}: another training is starting there; give another --work-dir.')
+    raise UserError(
+        f'{path.parent}: another training is starting there; choose another --work-dir.'
+    )
 
 
 def _remove_stale(path: Path) -> None:
@@ -80,7 +82,7 @@ def _remove_stale(path: Path) -> None:
         wait = '' if here else f' (if it is over, remove {path}, or wait two minutes)'
         raise UserError(
             f'{path.parent}: a training runs there, process {holder.get("pid", "unknown")} on '
-            f'{holder.get("host", "an unknown machine")}; give another --work-dir, or end that '
+            f'{holder.get("host", "an unknown machine")}; choose another --work-dir, or end that '
             f'training{wait}.'
         )
     aside = path.with_name(f'{path.name}.{uuid.uuid4().hex}')

@@ -109,7 +109,7 @@ def _protocol(metrics: tuple[str, ...], reference: Reference) -> dict[str, str]:
         of = "the reference file's statistics (mu, sigma)"
     texts = dict(
         fd=f'Fréchet distance to {of}',
-        precision_recall="generated set first, 3rd neighbour, against the reference's images",
+        precision_recall="generated set first, 3rd neighbor, against the reference's images",
         kid="100 subsets of at most 1,000, cubic kernel, against the reference's images",
     )
     texts['is'] = 'consecutive splits of 5,000, not shuffled; the reference plays no part'

@@ -10,7 +10,7 @@ from PIL import Image
 
 from openmagvit2.checkpoint.hashing import chunks, digest
 from openmagvit2.errors import UserError
-from openmagvit2.io import IMAGE_RULES, Colour, UnreadableImage, read_image, to_colour, usable
+from openmagvit2.io import IMAGE_RULES, Color, UnreadableImage, read_image, to_color, usable
 from openmagvit2.io.image_files import find_images
 
 
@@ -29,10 +29,10 @@ class ImageSet:
     """
 
     def __init__(
-        self, path: str | Path, skip_broken: bool = False, background: Colour = 'white'
+        self, path: str | Path, skip_broken: bool = False, background: Color = 'white'
     ) -> None:
         self.path, self.skip_broken = Path(path), skip_broken
-        self.background = to_colour(background)
+        self.background = to_color(background)
         self.name = self.path.name
         self.skipped: list[str] = []
         # (H, W); for a folder, known after the first image is read.

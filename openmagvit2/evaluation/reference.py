@@ -12,7 +12,7 @@ from openmagvit2.evaluation.features import FeatureExtractor
 from openmagvit2.evaluation.frechet import moments, sums
 from openmagvit2.evaluation.images import ImageSet
 from openmagvit2.evaluation.statistics_files import cached_moments, read_statistics
-from openmagvit2.io import Colour
+from openmagvit2.io import Color
 
 
 class Reference:
@@ -39,7 +39,7 @@ class Reference:
         extractor: FeatureExtractor,
         batch_size: int = 50,
         skip_broken: bool = False,
-        background: Colour = 'white',
+        background: Color = 'white',
     ) -> None:
         path = Path(path)
         self.extractor, self.batch_size = extractor, batch_size

@@ -63,7 +63,7 @@ class Rejection:
         if unknown is not None:
             raise UserError(
                 f'eval_rejection: {self.classifier.name} has the classes 0 to {known - 1}, but '
-                f'class {unknown} is sampled; give a classifier of the same classes.'
+                f'class {unknown} is sampled; use a classifier of the same classes.'
             )
 
     def describe(self) -> dict[str, Any]:

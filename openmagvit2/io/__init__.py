@@ -6,12 +6,12 @@ from openmagvit2.io.folders import claim, make_folder, named_if_full
 from openmagvit2.io.image_files import ENDINGS, find_images, gather_images
 from openmagvit2.io.images import (
     IMAGE_RULES,
-    Colour,
+    Color,
     Source,
     UnreadableImage,
     read_image,
     read_picture,
-    to_colour,
+    to_color,
 )
 from openmagvit2.io.parts import reserve, write_range
 from openmagvit2.io.paths import reading, usable, usable_text
@@ -20,7 +20,7 @@ from openmagvit2.io.text import read_lines
 __all__ = [
     'ENDINGS',
     'IMAGE_RULES',
-    'Colour',
+    'Color',
     'Source',
     'UnreadableImage',
     'claim',
@@ -35,7 +35,7 @@ __all__ = [
     'reading',
     'remove_leftovers',
     'reserve',
-    'to_colour',
+    'to_color',
     'usable',
     'usable_text',
     'write_atomically',

@@ -45,7 +45,7 @@ def write_atomically(path: str | Path) -> Iterator[IO[bytes]]:
         long = cause.errno == errno.ENAMETOOLONG
         raise UserError(
             f'{path} cannot be written ({cause.strerror or cause}); what was there before is '
-            f'kept. {"Give a shorter name" if long else "Free space, or give another folder"}.'
+            f'kept. {"Choose a shorter name" if long else "Free space, or choose another folder"}.'
         ) from error
 
 

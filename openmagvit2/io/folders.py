@@ -1,4 +1,4 @@
-"""Output folders, and the settings of the results in them."""
+"""Output folders, and the settings that their results were made with."""
 
 import errno
 import json
@@ -14,7 +14,7 @@ from openmagvit2.io.paths import usable_text
 
 
 def make_folder(folder: str | Path) -> Path:
-    """Create a folder if necessary, and check that it is writable.
+    """Create a folder if it does not exist, and check that it is writable.
 
     Raises:
         UserError: The folder cannot be created or is not writable.
@@ -26,17 +26,17 @@ def make_folder(folder: str | Path) -> Path:
             pass
     except OSError as error:
         raise UserError(
-            f'{folder} cannot be written to ({error.strerror}); give another folder.'
+            f'{folder} is not writable ({error.strerror}); choose another folder.'
         ) from error
     return folder
 
 
 @contextmanager
 def named_if_full(folder: str | Path) -> Iterator[None]:
-    """Report a full disk when other libraries write, such as mmengine its logs.
+    """Convert disk-full errors of other libraries, such as from mmengine's logger, to UserError.
 
     Raises:
-        UserError: There is no space left, or the quota is exhausted; the message names the folder.
+        UserError: No space is left on the device, or the quota is exceeded.
     """
     try:
         yield
@@ -44,26 +44,26 @@ def named_if_full(folder: str | Path) -> Iterator[None]:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise UserError(
-            f'{error.filename or folder} cannot be written ({error.strerror}). Free space and '
+            f'{error.filename or folder} cannot be written ({error.strerror}). Free disk space and '
             f'continue with --resume; the checkpoints in {folder} are kept.'
         ) from error
 
 
 def claim(folder: str | Path, settings: dict[str, Any], name: str, results: str, what: str) -> bool:
-    """Create a folder for results, or check that an existing one belongs to the same settings.
+    """Create an output folder, or check that its results were made with the same settings.
 
     Args:
-        folder: Folder for the results.
-        settings: Settings of the results, plain values.
+        folder: Output folder.
+        settings: Settings of the results, as plain values.
         name: Name of the file in the folder that stores the settings.
-        results: Pattern of the names of results.
-        what: Name of the results, for errors.
+        results: Glob pattern of the result files.
+        what: What the results are called in errors.
 
     Returns:
-        Whether the folder with these settings existed.
+        Whether the folder already existed with these settings.
 
     Raises:
-        UserError: The folder has results of other or unknown settings, or is not writable.
+        UserError: The folder has results with other or unknown settings, or is not writable.
     """
     folder, settings = usable_text(folder), json.loads(json.dumps(settings))
     file = folder / name
@@ -72,19 +72,19 @@ def claim(folder: str | Path, settings: dict[str, Any], name: str, results: str,
             old = json.loads(file.read_text(encoding='utf-8'))
         except ValueError as error:
             raise UserError(
-                f'{file} cannot be read: {error}; remove {folder}, or give another folder.'
+                f'{file} cannot be read: {error}; remove {folder}, or choose another folder.'
             ) from error
         old = old if isinstance(old, dict) else {}
         other = [key for key in settings if old.get(key) != settings[key]]
         if other:
             raise UserError(
-                f'{folder} holds {what} of other settings ({", ".join(other)}); remove it, or give '
-                f'another folder.'
+                f'{folder} contains {what} with other settings ({", ".join(other)}); remove it, or '
+                f'choose another folder.'
             )
         return True
     if folder.is_dir() and any(folder.glob(results)):
         raise UserError(
-            f'{folder} holds {what}, but no {name} with their settings; remove it, or give '
+            f'{folder} contains {what}, but no {name} with their settings; remove it, or choose '
             f'another folder.'
         )
     make_folder(folder)

@@ -96,7 +96,7 @@ def gather_images(paths: Sequence[str | Path]) -> list[Path]:
         elif path.is_file():
             files.append(path)
         elif path.exists():
-            raise UserError(f'{path} is a pipe or a device; give a file.')
+            raise UserError(f'{path} is a pipe or a device; pass a regular file.')
         elif glob.has_magic(str(path)):
             files += _matching(path)
         else:

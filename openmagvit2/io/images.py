@@ -28,7 +28,7 @@ from PIL import Image, ImageColor, UnidentifiedImageError
 from openmagvit2.errors import UserError
 
 Source = str | os.PathLike | bytes | BinaryIO | Image.Image
-Colour = str | Sequence[int]
+Color = str | Sequence[int]
 
 # Version of these rules in the keys of cached results; increase it when pixels change.
 IMAGE_RULES = 2
@@ -68,25 +68,25 @@ class UnreadableImage(UserError):
         return UserError(f'{str(self).removesuffix(".")}, or {way}.')
 
 
-def read_image(source: Source, background: Colour = 'white', name: str | None = None) -> np.ndarray:
+def read_image(source: Source, background: Color = 'white', name: str | None = None) -> np.ndarray:
     """Read an image as uint8 (H, W, 3), RGB; see :func:`read_picture`."""
     return np.array(read_picture(source, background, name))
 
 
 def read_picture(
-    source: Source, background: Colour = 'white', name: str | None = None
+    source: Source, background: Color = 'white', name: str | None = None
 ) -> Image.Image:
     """Read an image as a PIL image of mode 'RGB', by the rules at the top of this file.
 
     Args:
         source: A path, the bytes of a file, an open binary file, or a PIL image.
-        background: Color behind transparent pixels; see :func:`to_colour`.
+        background: Color behind transparent pixels; see :func:`to_color`.
         name: Name of the image in errors; by default the path.
 
     Raises:
         UnreadableImage: The source is not an image, or a damaged, too large or unsupported one.
     """
-    color = to_colour(background)
+    color = to_color(background)
     name = name or (os.fspath(source) if isinstance(source, (str, os.PathLike)) else 'in memory')
     try:
         image, orientation = _decode(source)
@@ -96,7 +96,7 @@ def read_picture(
     return rgb.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else rgb
 
 
-def to_colour(background: Colour) -> tuple[int, int, int]:
+def to_color(background: Color) -> tuple[int, int, int]:
     """Return a color as red, green and blue from 0 to 255.
 
     Args:
@@ -112,7 +112,7 @@ def to_colour(background: Colour) -> tuple[int, int, int]:
         if all(isinstance(value, int) and 0 <= value <= 255 for value in background):
             return tuple(background)
     raise UserError(
-        f'background={background!r} is not a color; give a name or a code such as white or '
+        f'background={background!r} is not a color; use a name or a code such as white or '
         f'#808080, or three integers from 0 to 255.'
     )
 

@@ -28,7 +28,7 @@ def reserve(path: str | Path, size: int) -> None:
         path.unlink(missing_ok=True)
         raise UserError(
             f'{path} cannot be written: {size} bytes are needed ({error.strerror}). Free space, '
-            f'or give another folder.'
+            f'or choose another folder.'
         ) from error
 
 

@@ -17,14 +17,14 @@ def usable(path: str | Path) -> Path:
             of links, or leads through a folder without permission.
     """
     if not isinstance(path, (str, os.PathLike)):
-        raise UserError(f'{path!r} is not a path; give the name of a file or folder.')
+        raise UserError(f'{path!r} is not a path; pass the path of a file or folder.')
     try:
         with reading(path), suppress(FileNotFoundError, NotADirectoryError):
             os.stat(path)
     except UserError:
         raise
     except ValueError as error:
-        raise UserError(f'{str(path)!r} is not a path ({error}); give another name.') from error
+        raise UserError(f'{str(path)!r} is not a path ({error}); choose another name.') from error
     return Path(path)
 
 
@@ -47,7 +47,7 @@ def _not_utf8(path: str | Path) -> str:
     try:
         name = os.fsencode(path).decode()
     except UnicodeError:
-        return f'The path {str(path)!r} is not UTF-8; give another name.'
+        return f'The path {str(path)!r} is not UTF-8; choose another name.'
     return (
         f'The path {name!r} cannot be used where Python reads names as '
         f'{sys.getfilesystemencoding()}; set PYTHONUTF8=1.'
@@ -67,5 +67,5 @@ def reading(path: str | Path) -> Iterator[None]:
         denied = isinstance(error, PermissionError)
         raise UserError(
             f'{path} cannot be read ({error.strerror or error}); '
-            f'{"change its permissions, or " if denied else ""}give another path.'
+            f'{"change its permissions, or " if denied else ""}choose another path.'
         ) from error

@@ -60,14 +60,14 @@ class TokenFactorization(nn.Module):
                     f'{math.prod(codebook_sizes)} codes, not {codebook_size}; leave it out.'
                 )
         if bits is not None and vocab_sizes is not None:
-            raise UserError('model.factorization: give only one of `bits` and `vocab_sizes`.')
+            raise UserError('model.factorization: set only one of `bits` and `vocab_sizes`.')
         key = 'bits' if bits is not None else 'vocab_sizes'
         if bits is not None:
             vocab_sizes = [2**b if b > 0 else 0 for b in bits]
         elif vocab_sizes is None:
             vocab_sizes = codebook_sizes
         if vocab_sizes is None:
-            raise UserError('model.factorization: give `bits` or `vocab_sizes`.')
+            raise UserError('model.factorization: set `bits` or `vocab_sizes`.')
         self.vocab_sizes = [int(size) for size in vocab_sizes]
         if not self.vocab_sizes or min(self.vocab_sizes) < 1:
             raise UserError(
@@ -79,14 +79,14 @@ class TokenFactorization(nn.Module):
         if product != math.prod(self.codebook_sizes):
             raise UserError(
                 f'model.factorization.{key}: sub-vocabularies {self.vocab_sizes} make {product} '
-                f'tokens, the tokenizer has {math.prod(self.codebook_sizes)}; correct the sizes.'
+                f'codes, but the tokenizer has {math.prod(self.codebook_sizes)}; correct the sizes.'
             )
         self.blocks = _blocks(self.codebook_sizes, self.vocab_sizes)
         largest = max(math.prod(books) for books, _ in self.blocks)
         if largest > LARGEST:
             raise UserError(
-                f'model.factorization.{key}: {self.vocab_sizes} cuts across codebooks with '
-                f'{largest} codes in total, but such a cut can join at most 2^62 codes; cut at '
+                f'model.factorization.{key}: {self.vocab_sizes} splits across codebooks with '
+                f'{largest} codes in total, but a split can join at most 2^62 codes; split at '
                 f'the codebooks {list(self.codebook_sizes)}.'
             )
 

@@ -77,8 +77,8 @@ class NextScale(Order):
         self.groups = tuple(math.prod(as_pair(side)) for side in scales)
         if sum(self.groups) != num_tokens:
             raise UserError(
-                f'model.order.scales: maps of {self.groups} tokens make {sum(self.groups)}, the '
-                f'tokenizer makes {num_tokens}.'
+                f'model.order.scales: maps of {self.groups} tokens have {sum(self.groups)} in '
+                f'total, but the tokenizer has {num_tokens}.'
             )
 
 

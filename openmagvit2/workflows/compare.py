@@ -17,7 +17,7 @@ from openmagvit2.evaluation.images import ImageSet
 from openmagvit2.evaluation.reference import Reference
 from openmagvit2.evaluation.rejection import build_rejection
 from openmagvit2.evaluation.sample_set import RANDOM, SampleSet
-from openmagvit2.io import Colour
+from openmagvit2.io import Color
 from openmagvit2.registry import FEATURES
 from openmagvit2.signatures import accepted
 
@@ -81,7 +81,7 @@ def compare_sets(
     batch_size: int = 50,
     device: str | None = None,
     skip_broken: bool = False,
-    background: Colour = 'white',
+    background: Color = 'white',
 ) -> Result:
     """Compare ``samples`` with ``reference``; the result records files, hashes and versions.
 

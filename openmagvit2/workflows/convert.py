@@ -155,7 +155,7 @@ def _reported(file: dict, content: dict, report: Report, bare: bool = False) -> 
     meta = {} if bare else dataset_meta(file)
     kept = dict(meta=dict(dataset_meta=meta)) if meta else {}
     beside = [str(key) for key in file if key not in ('state_dict', 'ema_state_dict', *kept)]
-    report.add(', '.join(beside), len(beside), 'dropped: entries beside the weights')
+    report.add(', '.join(beside), len(beside), 'not read: entries other than the weights')
     print(report)
     return content | kept
 
@@ -163,7 +163,7 @@ def _reported(file: dict, content: dict, report: Report, bare: bool = False) -> 
 def _gather(sources: Sequence[str | Path], target: Path, model: nn.Module, weights: str) -> None:
     """Write a sharded checkpoint as one file; training can resume from ``.pth`` with 'both'."""
     if len(sources) > 1:
-        raise UserError(f'{sources[0]} is a sharded checkpoint; give no other files.')
+        raise UserError(f'{sources[0]} is a sharded checkpoint; pass no other files.')
     shapes = read_checkpoint(sources[0], values=False)
     check_weights(model, shapes['state_dict'], f'Checkpoint {sources[0]}', TRAINING_ONLY)
     content = read_checkpoint(sources[0])
@@ -192,7 +192,7 @@ def _in_another_format(
     """
     if entry is None and Path(source).suffix == target.suffix:
         raise UserError(
-            'The file is a checkpoint of ours already; convert it with --to official, or give a '
+            'The file is already in our layout; convert it with --to official, or choose a '
             'target with the other extension, .pth or .safetensors.'
         )
     check_weights(model, file['state_dict'], f'Checkpoint {source}', TRAINING_ONLY)

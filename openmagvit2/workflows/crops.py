@@ -6,7 +6,7 @@ from openmagvit2.errors import UserError
 CROPS = ('RandomCrop', 'CenterCrop', 'RandomTenCrop')
 # Each view is a data set.
 MOST_CROPS = 10000
-CORNERS = ('centre', 'top_left', 'top_right', 'bottom_left', 'bottom_right')
+CORNERS = ('center', 'top_left', 'top_right', 'bottom_left', 'bottom_right')
 
 
 def views_of(pipeline: list[dict], crops: str, flip: bool) -> list[tuple[list[dict], int]]:
@@ -15,7 +15,7 @@ def views_of(pipeline: list[dict], crops: str, flip: bool) -> list[tuple[list[di
     Args:
         pipeline: Pipeline of the data set; ``crops`` replaces its crop, and its random flip is
             removed.
-        crops: 'centre'; 'ten': corners and center, each also mirrored; 'random:N': the crops of the
+        crops: 'center'; 'ten': corners and center, each also mirrored; 'random:N': the crops of the
             first N epochs of training.
         flip: Also mirror each view.
 
@@ -27,8 +27,8 @@ def views_of(pipeline: list[dict], crops: str, flip: bool) -> list[tuple[list[di
     kind, _, count = crops.partition(':')
     if kind == 'random' and count.isdecimal() and 0 < int(count) <= MOST_CROPS:
         views = [(steps, epoch) for epoch in range(int(count))]
-    elif crops == 'centre':
-        views = [(_placed(steps, places, 'centre'), 0)]
+    elif crops == 'center':
+        views = [(_placed(steps, places, 'center'), 0)]
     elif crops == 'ten':
         if not places:
             raise UserError(
@@ -37,7 +37,7 @@ def views_of(pipeline: list[dict], crops: str, flip: bool) -> list[tuple[list[di
         views, flip = [(_placed(steps, places, corner), 0) for corner in CORNERS], True
     else:
         raise UserError(
-            f"--crops must be 'centre', 'ten', or 'random:N' with N from 1 to {MOST_CROPS}, got "
+            f"--crops must be 'center', 'ten', or 'random:N' with N from 1 to {MOST_CROPS}, got "
             f'{crops!r}.'
         )
     if flip:
@@ -48,8 +48,8 @@ def views_of(pipeline: list[dict], crops: str, flip: bool) -> list[tuple[list[di
 
 def _placed(steps: list[dict], places: list[int], corner: str) -> list[dict]:
     """Return the pipeline with its crop at a corner or at the center."""
-    step = 'CenterCrop' if corner == 'centre' else 'CornerCrop'
-    extra = {} if corner == 'centre' else dict(corner=corner)
+    step = 'CenterCrop' if corner == 'center' else 'CornerCrop'
+    extra = {} if corner == 'center' else dict(corner=corner)
     return [
         dict(type=step, size=old['size'], **extra) if i in places else old
         for i, old in enumerate(steps)

@@ -67,10 +67,10 @@ def _likeness(converter: Converter, name: str, state: dict[str, Tensor]) -> floa
 def _tensors(system: type[Converter], name: str) -> Tensors:
     """Return the tensors of a config by official names; none if the system cannot store them."""
     converter, model = system(), init_model(name, device='meta')
-    own, (links, homeless) = model.state_dict(), converter.match(model)
+    own, (links, unmapped) = model.state_dict(), converter.match(model)
     return {
         (official, x.shape)
-        for link in ([] if homeless else links)
+        for link in ([] if unmapped else links)
         for official, x in zip(
             link.official, link.to_official([own[name] for name in link.ours]), strict=True
         )

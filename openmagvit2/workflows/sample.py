@@ -49,7 +49,7 @@ def sample_npz(
         The number of images.
 
     Raises:
-        UserError: The file exists or cannot be written, there are parts of other settings, or a
+        UserError: The file exists or cannot be written, there are parts with other settings, or a
             label or a setting is wrong.
     """
     out = Path(out)
@@ -74,7 +74,7 @@ def _check_target(out: Path) -> None:
     if out.suffix != '.npz':
         raise UserError(f'{out}: the name of the file must end in .npz.')
     if usable_text(out).exists():
-        raise UserError(f'{out} exists already; remove it or give another name.')
+        raise UserError(f'{out} exists already; remove it or choose another name.')
 
 
 def identity(samples: SampleSet) -> dict:

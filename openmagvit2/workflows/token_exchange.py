@@ -119,7 +119,7 @@ def _check_arguments(source: Path, size: int | None, views: int | None) -> None:
         if number is not None and number < 1:
             raise UserError(f'--{name} must be a positive integer, got {number}.')
     if not source.exists():
-        raise UserError(f'{source} does not exist; give a folder of npy files or a jsonl file.')
+        raise UserError(f'{source} does not exist; pass a folder of npy files or a jsonl file.')
 
 
 def _known_header(header: Path, given: dict[str, object]) -> dict:
@@ -139,7 +139,7 @@ def _new_header(
     """Make the header that a cache of this tokenizer has, without a fingerprint of the images."""
     if config is None or checkpoint is None or size is None:
         raise UserError(
-            f'{source} has no {HEADER} next to it; give the tokenizer that made the tokens by '
+            f'{source} has no {HEADER} next to it; pass the tokenizer of the tokens by '
             f'--config and --checkpoint, and the side of the images in pixels by --size.'
         )
     model = Tokenizer.from_config(config, checkpoint, 'cpu').model
@@ -151,7 +151,7 @@ def _new_header(
 def _make_empty(out: Path) -> None:
     """Make a folder; raise UserError if it contains files."""
     if out.is_dir() and any(out.iterdir()):
-        raise UserError(f'{out} contains files; give an empty or a new folder.')
+        raise UserError(f'{out} contains files; choose an empty or a new folder.')
     make_folder(out)
 
 

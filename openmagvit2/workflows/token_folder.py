@@ -28,6 +28,14 @@ from openmagvit2.io import (
 NOT_COMPARED = ('finished', 'tokenizer', 'listing')
 
 
+def _respelled(header: dict) -> dict:
+    """Return the header with ``crops='center'`` for 'centre', the spelling of earlier versions."""
+    recipe = header.get('recipe')
+    if isinstance(recipe, dict) and recipe.get('crops') == 'centre':
+        return header | dict(recipe=recipe | dict(crops='center'))
+    return header
+
+
 class TokenFolder:
     """Write the tokens of a data set in blocks of images, so that a killed call can be resumed.
 
@@ -51,7 +59,7 @@ class TokenFolder:
         if not (usable_text(self.path) / HEADER).is_file():
             self._make()
             return False
-        old = read_header(self.path)
+        old = _respelled(read_header(self.path))
         self._compare(old)
         check_sizes(self.path, old)
         if not old['finished']:
@@ -80,14 +88,14 @@ class TokenFolder:
         if other and set(other) <= {'fingerprint', 'num_images', 'classes'}:
             raise UserError(
                 f'{self.path} holds tokens of images that have changed since (names, sizes or '
-                f'times); give another --out, or remove it.'
+                f'times); choose another --out, or remove it.'
             )
         # Other settings may select other images.
         other = [key for key in other if key != 'fingerprint']
         if other:
             raise UserError(
-                f'{self.path} holds tokens of other settings ({", ".join(other)}); give another '
-                f'--out, or remove it.'
+                f'{self.path} holds tokens with other settings ({", ".join(other)}); choose '
+                f'another --out, or remove it.'
             )
 
     def left(self) -> list[int]:

@@ -107,7 +107,7 @@ def _lines(source: Path) -> Iterator[str]:
             yield from file
     except UnicodeDecodeError as error:
         raise UserError(
-            f'{source} is not a jsonl file, because it is not UTF-8; give a folder of npy files '
+            f'{source} is not a jsonl file, because it is not UTF-8; pass a folder of npy files '
             f'or a jsonl file.'
         ) from error
 

@@ -31,7 +31,7 @@ def tokenize(
     config: Config,
     checkpoint: str,
     out: str | Path,
-    crops: str = 'centre',
+    crops: str = 'center',
     flip: bool = False,
     split: str = 'train',
     batch_size: int = 64,
@@ -57,10 +57,11 @@ def tokenize(
         The header.
 
     Raises:
-        UserError: ``out`` has tokens of other settings, the config is not that of a tokenizer, its
-            images cannot be read by index, or the encoder returns NaN or infinite values.
+        UserError: ``out`` has tokens with other settings, the config is not of a tokenizer, images
+            cannot be read by index, or the encoder returns NaN or infinite values.
     """
     _check_numbers(batch_size, num_workers)
+    crops = crops.replace('centre', 'center')  # the spelling of earlier versions
     # The same seed as for the random crops of a training.
     spec = dict(seed=seed_of(config)) | _data_set(config, f'{split}_dataloader')
     model = Tokenizer.from_config(config, checkpoint, device).model

@@ -34,7 +34,7 @@ from openmagvit2.workflows.runner import (
     settings_of_mmengine,
 )
 
-# What to do if the memory is full.
+# Remedy if memory runs out.
 SMALLER = 'use a smaller global_batch_size, or more optim_wrapper.accumulative_counts'
 
 
@@ -59,7 +59,7 @@ def train(
     Raises:
         UserError: The config or a checkpoint is wrong, or the work directory contains the results
             of another run or is in use.
-        ProcessLost: Another process has ended.
+        ProcessLost: Another process has exited.
         TrainingStopped: A signal has stopped the training; its state is saved.
     """
     config = copy.deepcopy(config)

@@ -97,7 +97,7 @@ def holding(value: float) -> np.ndarray:
     [
         (holding(np.nan), 'values that are infinite or NaN'),
         (torch.from_numpy(holding(np.inf)).permute(2, 0, 1), 'values that are infinite or NaN'),
-        (holding(-1.1), r'must lie in \[-1, 1\], got values from -1.1 to 0; scale it, or give'),
+        (holding(-1.1), r'must lie in \[-1, 1\], got values from -1.1 to 0; scale it, or pass'),
         (IMAGE.astype(int), r'must be uint8 or floats, .*, got int64 \(6, 5, 3\)'),
         (IMAGE[..., :2], r'must be uint8 or floats, .*, got uint8 \(6, 5, 2\)'),
         (IMAGE[:0], r'must have pixels, got \(3, 0, 5\)'),
@@ -144,8 +144,8 @@ def test_indices_of_any_kind(tokenizer):
 @pytest.mark.parametrize(
     ('given', 'message'),
     [
-        (torch.zeros(1, 2, 2), 'must be whole numbers .*, got torch.float32'),
-        (torch.zeros(1, 2, 2, dtype=torch.bool), 'must be whole numbers .*, got torch.bool'),
+        (torch.zeros(1, 2, 2), 'must be integers .*, got torch.float32'),
+        (torch.zeros(1, 2, 2, dtype=torch.bool), 'must be integers .*, got torch.bool'),
         (np.zeros((1, 2, 2)), 'must be integers .*, got float64'),
         (np.zeros(4, int), r'must have the shape \(B, h, w\), got \(4,\)'),
         (np.zeros((0, 2, 2), int), r'must not be empty, got \(0, 2, 2\)'),
@@ -180,5 +180,5 @@ def test_damaged_weights_give_no_indices(value):
     """Indices of damaged weights would look like any others."""
     tokenizer = Tokenizer.from_config('tiny/lfq_32')
     list(tokenizer.model.encoder.parameters())[-1].data[0] = value
-    with pytest.raises(UserError, match='NaN or infinite numbers for these images: the weights'):
+    with pytest.raises(UserError, match='NaN or infinity for these images: the weights'):
         tokenizer.encode(IMAGE)

@@ -50,7 +50,7 @@ def test_revisions(tokenizer, hub):
     for revision in ('new', commit):
         again = Generator.from_pretrained(NAME, revision=revision, device='cpu')
         np.testing.assert_array_equal(again.sample([3], seed=1), generator.sample([3], seed=1))
-    with pytest.raises(UserError, match=r'someone/model .*: it has no revision v3; give another'):
+    with pytest.raises(UserError, match=r'someone/model .*: it has no revision v3; choose another'):
         Generator.from_pretrained(NAME, revision='v3')
     with pytest.raises(UserError, match=r'someone/model holds no model|no config\.json'):
         Generator.from_pretrained(NAME)
@@ -63,7 +63,7 @@ def test_revisions(tokenizer, hub):
         (401, '', 'the hub wants a valid access token; log in with `hf auth login`'),
         (403, '', 'the access token does not permit it; use one that does'),
         (403, 'GatedRepo', 'access to it must be granted; ask for it on its page'),
-        (404, 'RevisionNotFound', 'it has no revision None; give another branch, tag or commit'),
+        (404, 'RevisionNotFound', 'it has no revision None; choose another branch, tag or commit'),
         (500, '', "Server error '500 Internal Server Error'.*; check the network and call again"),
     ],
 )

@@ -159,7 +159,11 @@ def test_weights_choose(model):
         ),
         (
             lambda s: s.update({'decoder.conv_out.bias': 3}),
-            'decoder.conv_out.bias is a int instead of a tensor',
+            'decoder.conv_out.bias is an int instead of a tensor',
+        ),
+        (
+            lambda s: s.update({'decoder.conv_out.bias': None}),
+            'decoder.conv_out.bias is None instead of a tensor',
         ),
         (
             lambda s: s.update({'encoder.conv_out.bias': torch.zeros(8, dtype=torch.int64)}),
@@ -194,7 +198,7 @@ def test_each_format_is_refused_where_the_other_is_expected(model, tmp_path, run
     before = ours.read_bytes()
     for target in (tmp_path / 'x.pth', ours):
         code, _, err = run(ours, target, '--config', TINY)
-        assert code == 2 and ('of ours already' in err or 'the source itself' in err)
+        assert code == 2 and ('already in our layout' in err or 'the source itself' in err)
     assert ours.read_bytes() == before and not (tmp_path / 'x.pth').exists()
     # Errors name the file.
     assert run(ours, 'x.bin', '--config', TINY)[2].startswith('error: x.bin: write a checkpoint')
@@ -348,8 +352,17 @@ def test_generator_there_and_back(tmp_path, run):
 
 
 def test_models_without_an_official_layout_are_refused(tmp_path, run):
-    with pytest.raises(ValueError, match='no place for quantizer'):
+    with pytest.raises(ValueError, match=r'does not cover this model \(quantizer'):
         official_names(init_model('tiny/vq_32'))
+    model = init_model('tiny/vq_32')
+    write_checkpoint(dict(state_dict=model.state_dict()), tmp_path / 'vq.pth')
+    arguments = [tmp_path / 'vq.pth', tmp_path / 'x.pth', '--config', 'configs/tiny/vq_32.py']
+    arguments += ['--to', 'official']
+    code, _, err = run(*arguments)
+    assert code == 2 and 'No system has an official layout for this model' in err
+    assert 'Bsq, Cosmos' in err and 'Rar' not in err and '--list shows their configs' in err
+    code, _, err = run(*arguments, '--converter', 'Bsq')
+    assert code == 2 and 'The layout of Bsq does not cover this model (quantizer that' in err
     code, _, err = run(tmp_path / 'nothing.ckpt', tmp_path / 'x.pth', '--config', TINY)
     assert code == 2 and 'nothing.ckpt does not exist' in err
     listed = run('--list')[1].splitlines()

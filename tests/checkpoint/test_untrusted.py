@@ -15,10 +15,22 @@ from openmagvit2.errors import UserError
 STATE = {'weight': torch.ones(2, 3), 'bias': torch.zeros(3)}
 
 
-@pytest.mark.parametrize('content', [[torch.zeros(1)], dict(state_dict=[1]), {3: torch.zeros(1)}])
-def test_files_without_names_are_refused(tmp_path, content):
+@pytest.mark.parametrize(
+    ('content', 'found'),
+    [
+        ([torch.zeros(1)], 'a list'),
+        (torch.zeros(1), 'a tensor'),
+        (np.zeros(1), 'a NumPy array'),
+        (np.float64(1), 'a NumPy scalar'),
+        (dict(state_dict=np.zeros(1)), 'a NumPy array'),
+        (dict(state_dict=[1]), 'a list'),
+        (3, 'an int'),
+        ({3: torch.zeros(1)}, 'a dict with keys that are not strings'),
+    ],
+)
+def test_files_without_names_are_refused(tmp_path, content, found):
     torch.save(content, tmp_path / 'list.pth')
-    with pytest.raises(ValueError, match='holds no tensors by name'):
+    with pytest.raises(UserError, match=f'list.pth holds {found} instead of a state dict'):
         read_checkpoint(tmp_path / 'list.pth')
 
 

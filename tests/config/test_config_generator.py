@@ -48,9 +48,9 @@ def build(name: str, options: dict):
             [dict(a=1), dict(temperature=0)],
             r' must be dict\(temperature',
         ),
-        ('ar_32', 'image_size', [[], [32], [32, 32, 32]], ' must be 2 whole numbers from 1, got '),
-        ('titok_ar_32', 'image_size', [64], ': .* takes 32x32 only'),
-        ('ar_32', 'output_size', [[], [32], [1, 2, 3]], ' must be 2 whole numbers from 1, got '),
+        ('ar_32', 'image_size', [[], [32], [32, 32, 32]], ' must be 2 integers ≥ 1, got '),
+        ('titok_ar_32', 'image_size', [64], ': .* only accepts 32x32'),
+        ('ar_32', 'output_size', [[], [32], [1, 2, 3]], ' must be 2 integers ≥ 1, got '),
         ('ar_32', 'output_size', [0, [0, 1]], ' must be a positive integer or a list'),
     ],
 )
@@ -104,5 +104,5 @@ def test_a_frozen_tokenizer_without_a_seed_has_the_default_one():
 
 def test_a_checkpoint_of_a_frozen_tokenizer_is_a_path():
     model = build('ar_32', {'model.tokenizer.checkpoint': 3})
-    with pytest.raises(UserError, match='3 is not a path; give the name of a file'):
+    with pytest.raises(UserError, match='3 is not a path; pass the path of a file'):
         model.init_weights()

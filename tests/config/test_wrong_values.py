@@ -28,7 +28,7 @@ GAME = 'training.adversarial.discriminator'
         ('lfq_32', 'quantizer.entropy_weights', [], r'must be two numbers, got \[\]'),
         ('lfq_32', 'training.start', dict(a=1), r'Unknown config key `model\.training\.start\.a`'),
         ('lfq_32', 'training.start', dict(checkpoint=3), 'must be a string or None, got 3'),
-        ('lfq_32', f'{GAME}.padding', 4, 'must be a whole number from 0 to 3, got 4'),
+        ('lfq_32', f'{GAME}.padding', 4, 'must be an integer from 0 to 3, got 4'),
         ('titok_stage2_32', f'{GAME}.num_stages', 10**9, 'is too large for this machine'),
     ],
 )
@@ -81,5 +81,5 @@ def test_codes_of_another_grid():
     loss, logits = CodeCrossEntropy(), torch.zeros(2, 5, 4, 4)
     assert loss(logits, torch.zeros(2, 4, 4, dtype=torch.int64)) > 0
     assert loss(logits, torch.full((2, 5, 4, 4), 0.2)) > 0
-    with pytest.raises(UserError, match='makes 4x4 codes .* and model.pixels.tokenizer 2x2'):
+    with pytest.raises(UserError, match='outputs 4x4 codes .* but model.pixels.tokenizer has 2x2'):
         loss(logits, torch.zeros(2, 2, 2, dtype=torch.int64))

@@ -23,7 +23,7 @@ def test_halves_with_a_box_and_then_resizes():
     assert np.array_equal(found, np.array(half.resize((38, 30), Image.Resampling.BICUBIC)))
 
 
-def test_centre():
+def test_center():
     image = noise(32, 45)
     found = AdmCenterCrop(size=32)(dict(image=image))['image']
     assert np.array_equal(found, image[:, 6:38])

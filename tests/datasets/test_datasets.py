@@ -249,7 +249,7 @@ def test_flip_mirrors_half_of_the_images():
 
 
 @pytest.mark.parametrize('shape', [(70, 45), (33, 90), (31, 31)])
-def test_resize_and_centre_crop_equal_torchvision(shape):
+def test_resize_and_center_crop_equal_torchvision(shape):
     image = np.random.default_rng(1).integers(0, 256, (*shape, 3), dtype=np.uint8)
     sample = TRANSFORMS.build(dict(type='Resize', size=32))(dict(image=image))
     ours = TRANSFORMS.build(dict(type='CenterCrop', size=32))(sample)['image']

@@ -24,4 +24,4 @@ def test_the_cache_of_all_ten_replaces_it():
     pipeline = [dict(type='Pad', size=40), dict(type='RandomTenCrop', size=32)]
     views = views_of(pipeline, 'ten', False)
     assert len(views) == 10
-    assert [steps[1]['type'] for steps, _ in views_of(pipeline, 'centre', False)] == ['CenterCrop']
+    assert [steps[1]['type'] for steps, _ in views_of(pipeline, 'center', False)] == ['CenterCrop']

@@ -65,7 +65,9 @@ def test_another_tokenizer_is_refused(checkpoint, tmp_path):
     }
     with pytest.raises(ValueError, match='was made by another tokenizer'):
         train(load_config(TINY / 'ar_32.py', options), str(tmp_path / 'run'))
-    with pytest.raises(ValueError, match=r'holds tokens of other settings \(num_images, recipe\)'):
+    with pytest.raises(
+        ValueError, match=r'holds tokens with other settings \(num_images, recipe\)'
+    ):
         tokenize(
             load_config(TINY / 'lfq_32.py', {'train_dataloader.dataset.num_images': 21}),
             str(checkpoint),
@@ -80,9 +82,9 @@ def test_mistakes_leave_nothing_behind(checkpoint, tmp_path):
     config = load_config(TINY / 'lfq_32.py', {'train_dataloader.dataset.num_images': 20})
     with pytest.raises(ValueError, match='--batch-size must be at least 1, got 0'):
         tokenize(config, str(checkpoint), tmp_path / 'tokens', batch_size=0)
-    with pytest.raises(ValueError, match='tokens cannot be written to'):
+    with pytest.raises(ValueError, match='tokens is not writable'):
         tokenize(config, str(checkpoint), tmp_path / 'file' / 'tokens')
-    with pytest.raises(ValueError, match='run cannot be written to'):
+    with pytest.raises(ValueError, match='run is not writable'):
         train(load_config(TINY / 'ar_32.py'), str(tmp_path / 'file' / 'run'))
     assert [path.name for path in tmp_path.iterdir()] == ['file']
 
@@ -184,9 +186,22 @@ def test_views(checkpoint, tmp_path):
         ]
         == 6
     )
-    assert [steps[1]['type'] for steps, _ in views_of(pipeline, 'centre', False)] == ['CenterCrop']
+    assert [steps[1]['type'] for steps, _ in views_of(pipeline, 'center', False)] == ['CenterCrop']
     with pytest.raises(ValueError, match='--crops must be'):
         views_of(pipeline, 'random:x', False)
+
+
+def test_the_former_spelling_of_center(checkpoint, tmp_path):
+    """Caches and commands of earlier versions say 'centre'."""
+    config = load_config(TINY / 'lfq_32.py', {'train_dataloader.dataset.num_images': 20})
+    tokenize(config, str(checkpoint), tmp_path)
+    header = tmp_path / 'header.json'
+    header.write_text(header.read_text().replace('"crops": "center"', '"crops": "centre"'))
+    old = header.read_text()
+    assert '"centre"' in old
+    for crops in ('center', 'centre'):
+        assert tokenize(config, str(checkpoint), tmp_path, crops=crops)['finished']
+    assert header.read_text() == old
 
 
 def test_labels_and_names_of_classes(checkpoint, tmp_path):
@@ -252,7 +267,7 @@ def test_a_damaged_encoder_makes_no_tokens(value, tmp_path):
     path = tmp_path / 'damaged.pth'
     write_checkpoint(dict(state_dict=model.state_dict()), path)
     config = load_config(TINY / 'lfq_32.py', {'train_dataloader.dataset.num_images': 20})
-    message = rf'NaN or infinite numbers for images 0 to 7 with the weights of {path}: the weights'
+    message = rf'NaN or infinity for images 0 to 7 with the weights of {path}: the weights'
     with pytest.raises(ValueError, match=message):
         tokenize(config, str(path), tmp_path / 'tokens', batch_size=8)
     generator = init_model(TINY / 'ar_32.py', cfg_options={'model.tokenizer.checkpoint': str(path)})
@@ -260,7 +275,7 @@ def test_a_damaged_encoder_makes_no_tokens(value, tmp_path):
     with pytest.raises(ValueError, match=message):
         generator.init_weights()
     # The next start does not consider the files finished.
-    with pytest.raises(ValueError, match='NaN or infinite'):
+    with pytest.raises(ValueError, match='NaN or infinity'):
         tokenize(config, str(path), tmp_path / 'tokens', batch_size=8)
 
 

@@ -93,7 +93,7 @@ def test_two_processes_write_the_same_bytes(checkpoint, tmp_path):
         text=True,
         timeout=100,
     )
-    assert done.returncode != 0 and 'holds tokens of other settings (recipe)' in done.stderr
+    assert done.returncode != 0 and 'holds tokens with other settings (recipe)' in done.stderr
 
 
 KILLED = """

@@ -30,6 +30,6 @@ def test_gradients_are_averaged_before_their_norms(tmp_path):
     whole = AdaptiveWeight()(*losses(slice(0, 8)))
     assert two[0].equal(two[1]) and not two[0].requires_grad
     torch.testing.assert_close(two[0], whole, rtol=1e-5, atol=0)
-    # Norms before averaging would give another number.
+    # Norms before averaging would choose another number.
     alone = [AdaptiveWeight()(*losses(slice(i, i + 4))) for i in (0, 4)]
     assert abs(sum(alone) / 2 - whole) > 0.02 * whole

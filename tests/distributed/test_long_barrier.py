@@ -35,7 +35,7 @@ def test_a_long_barrier_outlasts_the_timeout(tmp_path):
 def _one_ends(rank: int, folder: str) -> None:
     processes.make_long_group()
     if rank == 0:
-        with pytest.raises(UserError, match='Another process has ended'):
+        with pytest.raises(UserError, match='Another process has exited'):
             processes.long_barrier()
     # Leaving the group would need both processes.
     os._exit(0)

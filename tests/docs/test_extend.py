@@ -155,7 +155,7 @@ def test_a_data_set(folder, monkeypatch):
     data = DATASETS.build(dict(type='Tartans', number=6))
     first, second = data[0]['image'], data[1]['image']
     assert first.shape == (3, 32, 32) and len(data) == 6 and data.num_classes == 2
-    # Rows of one colour, and columns.
+    # Rows of one color, and columns.
     assert (first == first[:, :, :1]).all() and not (first == first[:, :1]).all()
     assert (second == second[:, :1]).all() and [data[i]['label'] for i in range(3)] == [0, 1, 0]
 

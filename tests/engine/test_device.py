@@ -66,7 +66,7 @@ def test_scripts_report_wrong_processes_and_ports():
 
     for wrong in ('0', '-1', 'x', '--work-dir', '2.5', ''):
         code, _, error = run(wrong)
-        assert code == 2 and error.startswith('error: the number of processes must be a whole')
+        assert code == 2 and error.startswith('error: the number of processes must be a positive')
     code, out, _ = run('2')
     assert code == 0 and '--nproc_per_node=2 tools/train.py --launcher pytorch a --resume' in out
     with socket.socket() as taken:

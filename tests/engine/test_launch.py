@@ -27,7 +27,7 @@ def test_a_mistake_is_one_sentence_with_and_without_workers(num_workers):
     with pytest.raises(ValueError) as caught:
         next(iter(DataLoader(data, num_workers=num_workers)))
     assert (
-        console.sentence(caught.value)
+        console.message(caught.value)
         == 'CenterCrop(size=64) got an image of 28x28; put Resize(size=64) before it.'
     )
 

@@ -54,7 +54,7 @@ def test_a_folder_belongs_to_its_run(tmp_path):
     assert not (folder / LOCK).exists()
     message = (
         r'holds the results of another run of .*lfq_32.py \(iter_2.pth\); continue it with '
-        r'--resume, or give'
+        r'--resume, or choose'
     )
     with pytest.raises(ValueError, match=message):
         train(config(), str(folder))

@@ -13,6 +13,6 @@ def test_folders_are_made_and_left_empty(tmp_path):
 def test_a_place_below_a_file_is_named(tmp_path):
     (tmp_path / 'file').write_text('x')
     with pytest.raises(
-        ValueError, match='below cannot be written to .Not a directory.; give another folder'
+        ValueError, match='below is not writable .Not a directory.; choose another folder'
     ):
         make_folder(tmp_path / 'file' / 'below')

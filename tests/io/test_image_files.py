@@ -124,5 +124,5 @@ def test_a_folder_that_cannot_be_listed_is_named(tmp_path):
 
 def test_a_pipe_is_no_image(tmp_path):
     os.mkfifo(tmp_path / 'a.png')
-    with pytest.raises(UserError, match=r'a\.png is a pipe or a device; give a file\.'):
+    with pytest.raises(UserError, match=r'a\.png is a pipe or a device; pass a regular file\.'):
         gather_images([tmp_path / 'a.png'])

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from openmagvit2.errors import UserError
-from openmagvit2.io import UnreadableImage, read_image, to_colour
+from openmagvit2.io import UnreadableImage, read_image, to_color
 
 # sRGB of CIE L*a*b* under D50 by its formula, Bradford-adapted: mid gray, and a red.
 LAB = {(136, 128, 128): (128, 128, 128), (136, 208, 195): (255, 0, 13)}
@@ -86,13 +86,13 @@ def test_a_callers_image_stays_open_and_unchanged(tmp_path):
     ],
 )
 def test_colors(background, color):
-    assert to_colour(background) == color
+    assert to_color(background) == color
 
 
 @pytest.mark.parametrize('background', ['whitte', '', (1, 2), (1, 2, 256), (0.5, 0, 0), None, 7])
-def test_what_is_no_colour(background):
-    with pytest.raises(UserError, match='background=.* is not a color; give a name or a code'):
-        to_colour(background)
+def test_what_is_no_color(background):
+    with pytest.raises(UserError, match='background=.* is not a color; use a name or a code'):
+        to_color(background)
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ def test_missing_files_are_left_to_the_caller(tmp_path):
 
 @pytest.mark.parametrize('path', [3, 1e9, True, None, ['a']])
 def test_what_is_no_path(path):
-    with pytest.raises(UserError, match='is not a path; give the name of a file or folder'):
+    with pytest.raises(UserError, match='is not a path; pass the path of a file or folder'):
         usable(path)
 
 
@@ -97,7 +97,7 @@ def test_names_that_are_no_text(tmp_path):
     path.write_bytes(b'a')
     assert usable(path) == path
     for call in (usable_text, read_checkpoint, make_folder):
-        with pytest.raises(UserError, match=r'udcff.pth. is not UTF-8; give another name.$'):
+        with pytest.raises(UserError, match=r'udcff.pth. is not UTF-8; choose another name.$'):
             call(path)
     with pytest.raises(UserError, match='is not a path'):
         usable('\ud800')
@@ -124,10 +124,13 @@ def test_no_permission(tmp_path, monkeypatch):
         raise PermissionError(13, 'Permission denied', str(path))
 
     monkeypatch.setattr(os, 'stat', refuse)
-    message = r'^/a/b cannot be read \(Permission denied\); change its permissions, or give'
+    message = r'^/a/b cannot be read \(Permission denied\); change its permissions, or choose'
     with pytest.raises(UserError, match=message):
         usable('/a/b')
-    with pytest.raises(UserError, match='^c cannot be read .*, or give another path'), reading('c'):
+    with (
+        pytest.raises(UserError, match='^c cannot be read .*, or choose another path'),
+        reading('c'),
+    ):
         refuse('c')
 
 
@@ -139,7 +142,7 @@ def test_a_name_in_a_list_of_images(tmp_path):
 
 def test_a_name_that_is_too_long_for_its_temporary_file(tmp_path):
     with pytest.raises(
-        UserError, match='b.pth cannot be written .* is kept. Give a shorter name.$'
+        UserError, match='b.pth cannot be written .* is kept. Choose a shorter name.$'
     ):
         write_checkpoint(dict(state_dict={}), tmp_path / f'{"b" * 250}.pth')
     assert not list(tmp_path.iterdir())

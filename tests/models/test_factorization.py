@@ -19,7 +19,7 @@ def test_factorization_round_trip(sizes):
 
 
 def test_bits_must_fit_the_codebook():
-    with pytest.raises(ValueError, match='make 262144 tokens, the tokenizer has 1000'):
+    with pytest.raises(ValueError, match='make 262144 codes, but the tokenizer has 1000'):
         TokenFactorization(bits=[6, 12], codebook_size=1000)
 
 
@@ -67,10 +67,10 @@ def test_it_alone_turns_token_shapes_into_sequences(books, vocabs, grid):
     ('settings', 'message'),
     [
         (dict(bits=[2], vocab_sizes=[4]), 'only one of `bits` and `vocab_sizes`'),
-        (dict(), 'give `bits` or `vocab_sizes`'),
+        (dict(), 'set `bits` or `vocab_sizes`'),
         (dict(bits=[0, 4]), r'model.factorization.bits: .* positive size, got \[0, 4\]'),
         (dict(vocab_sizes=[0, 4]), 'model.factorization.vocab_sizes: .* positive size'),
-        (dict(bits=[3, 4], codebook_sizes=(8, 8)), 'bits: .* make 128 tokens, .* has 64'),
+        (dict(bits=[3, 4], codebook_sizes=(8, 8)), 'bits: .* make 128 codes, .* has 64'),
     ],
 )
 def test_mistakes_name_the_key(settings, message):

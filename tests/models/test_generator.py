@@ -231,11 +231,11 @@ def test_mistakes_are_named():
     with pytest.raises(ValueError, match=r'sampling.top_p must be at least 0 and at most 1, got 2'):
         SubTokenSampler(top_p=2)
     model = tiny()
-    with pytest.raises(ValueError, match='one for each of 2 sub-tokens'):
+    with pytest.raises(ValueError, match='one for each of the 2 sub-tokens'):
         model.generate(torch.tensor([1]), dict(guidance=[1.0, 2.0, 3.0]))
     with pytest.raises(ValueError, match='labels must be from 0 to 9'):
         model.generate(torch.tensor([11]))
-    with pytest.raises(ValueError, match='make 1024 tokens'):
+    with pytest.raises(ValueError, match='make 1024 codes'):
         tiny(**{'model.factorization.bits': [5, 5]})
 
 
@@ -320,7 +320,7 @@ def test_schedule_changes_the_tokens():
     ('settings', 'told'),
     [
         (dict(schedule='quadratic'), 'schedule must be one of'),
-        (dict(interval=(0.5, 0.2)), 'interval must be two numbers'),
+        (dict(interval=(0.5, 0.2)), 'interval must be two increasing numbers'),
     ],
 )
 def test_wrong_schedules_are_named(settings, told):

@@ -11,7 +11,9 @@ def test_sets():
     assert Raster(num_tokens=3).groups == (1, 1, 1)
     assert Masked(num_tokens=3).groups == (3,)
     assert NextScale(num_tokens=20, scales=(1, 2, (3, 5))).groups == (1, 4, 15)
-    with pytest.raises(UserError, match=r'\(1, 4\) tokens make 5, the tokenizer makes 6'):
+    with pytest.raises(
+        UserError, match=r'\(1, 4\) tokens have 5 in total, but the tokenizer has 6'
+    ):
         NextScale(num_tokens=6, scales=(1, 2))
 
 

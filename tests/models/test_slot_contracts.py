@@ -65,7 +65,7 @@ def check_decoder(cls) -> None:
         assert image.shape == (2, 4, *size) and len(size) == 2
         assert decoder(codes, size=tuple(size)).equal(image)
         assert decoder.image_size_of(grid) == tuple(size)
-        with pytest.raises(UserError, match='makes images of'):
+        with pytest.raises(UserError, match=r'decodes \S+ codes to images of'):
             decoder(codes, size=[side + 1 for side in size])
         alone = decoder(codes[1:])
         assert torch.allclose(alone[0], image[1], atol=1e-4), 'no image depends on its batch'
@@ -73,7 +73,7 @@ def check_decoder(cls) -> None:
         assert decoder(codes, noise=noise).equal(image) != decoder.takes_noise
         gradient(image, codes)
         gradient(decoder(codes), decoder.last_layer)
-    with pytest.raises(UserError, match='codes are 2x3x2'):
+    with pytest.raises(UserError, match='codes, got 2x3x2'):
         decoder(torch.zeros(1, 6, 2, 3, 2))
 
 
@@ -132,7 +132,7 @@ def check_backbone(cls) -> None:
     check_what_a_backbone_says(backbone)
     if not backbone.causal:
         assert found[:, 3:].any(), 'a bidirectional backbone must see later positions'
-        with pytest.raises(UserError, match='no cache'):
+        with pytest.raises(UserError, match='does not support a KV cache'):
             backbone.new_cache()
         return
     assert not found[:, 3:].any(), 'position t must not see later ones'
@@ -208,7 +208,7 @@ def check_conditioner(cls) -> None:
     assert keys[0] == keys[2] != keys[1], 'keys must tell conditions apart'
     prefix, pooled = conditioner.embed(data, tokens)
     assert prefix.shape[::2] == (3, 8) and pooled.shape == (3, 8)
-    assert not prefix[0].equal(prefix[1]), 'another condition must give another prefix'
+    assert not prefix[0].equal(prefix[1]), 'another condition must choose another prefix'
     conditioner.check_batch(data)
     with pytest.raises(UserError):
         conditioner.requests([4])

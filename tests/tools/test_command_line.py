@@ -103,7 +103,7 @@ def test_quickstart_then_sample_and_reconstruct(tmp_path):
         k: v for k, v in metrics.items() if k not in changing
     }
     other = run(*start[:3], '7', *start[4:])
-    assert other.returncode == 2 and 'holds a run of --minutes 0.05' in other.stderr
+    assert other.returncode == 2 and 'contains a run of --minutes 0.05' in other.stderr
     _check_grids(tmp_path)
     _check_npz(tmp_path)
     _check_reconstructions(tmp_path)

@@ -66,7 +66,7 @@ def test_the_page_shows_small_pictures_enlarged(picture):
         (np.array([[1, 0], [0, 1], [0, 1], [7, 7]]), 2, (2, 2)),
     ],
 )
-def test_equal_tokens_have_equal_colours(tokens, digits, grid):
+def test_equal_tokens_have_equal_colors(tokens, digits, grid):
     cells = token_map(tokens, digits, grid).reshape(-1, 3)
     assert (cells[1] == cells[2]).all() and len(np.unique(cells[[0, 1, 3]], axis=0)) == 3
 
@@ -111,7 +111,7 @@ def test_a_port_that_is_not_free(problem):
         def launch(self, server_port, **settings):
             raise problem
 
-    with pytest.raises(UserError, match='--port 99999 is not free .*; give another'):
+    with pytest.raises(UserError, match='--port 99999 is not free .*; choose another'):
         demo.serve(Page(), 99999, 10)
 
 
@@ -180,7 +180,7 @@ def test_page_in_a_browser(saved, tmp_path):
             tab.screenshot(path=tmp_path / 'sample.png')
             tab.get_by_label('Seed').fill('')
             tab.get_by_role('button', name='Sample', exact=True).click()
-            tab.get_by_text('Seed is empty; give a number.').wait_for(timeout=60_000)
+            tab.get_by_text('Seed is empty; enter a number.').wait_for(timeout=60_000)
             browser.close()
     finally:
         page.close()

@@ -62,14 +62,14 @@ def test_bugs_in_a_part_keep_their_traceback(tmp_path, monkeypatch, tool, body, 
 def test_a_terminal_without_the_letters(monkeypatch):
     stream = io.TextIOWrapper(io.BytesIO(), encoding='ascii')
     monkeypatch.setattr(sys, 'stdout', stream)
-    console.forgive()
+    console.set_up_output()
     print('FSQ → VQ: é.png')
     stream.flush()
     assert stream.buffer.getvalue() == b'FSQ ? VQ: ?.png\n'
 
 
 @pytest.mark.parametrize('path', sorted((ROOT / 'tools').glob('*.py')), ids=lambda path: path.stem)
-def test_all_tools_forgive_the_terminal(path, monkeypatch):
+def test_all_tools_set_up_their_output(path, monkeypatch):
     stream = io.TextIOWrapper(io.BytesIO(), encoding='ascii', errors='strict')
     monkeypatch.setattr(sys, 'stdout', stream)
     monkeypatch.setattr(sys, 'argv', [path.name, '--help'])
@@ -131,5 +131,5 @@ def test_a_memory_that_is_full(tool, name, front, arguments, remedy, error, tmp_
     words = arguments.format(c=ROOT / 'configs/tiny/lfq_32.py', i=tmp_path / 'i.png').split()
     code, _, errors = tool(name, *words)
     told = errors.strip()
-    assert code == 2 and told.startswith('error: The memory is full (')
+    assert code == 2 and told.startswith('error: Out of memory (')
     assert remedy in told and '\n' not in told

@@ -52,12 +52,12 @@ CONFIG = f'{ROOT}/configs/tiny/fsq_32.py fsq.pth'
         ('test empty.py fsq.pth', 'empty.py has no model'),
         ('sample link.py ar.pth', 'link.py does not exist.'),
         # Empty values, such as those of a variable that is not set.
-        (f"sample {AR} --out-dir ''", '--out-dir: a value is empty'),
-        (f"sample {AR} --npz ''", '--npz: a value is empty'),
-        (f'tokenize_dataset {CONFIG} --out=', '--out: a value is empty'),
-        (f"reconstruct {FSQ} '' --out-dir o", 'fsq.pth: a value is empty'),
+        (f"sample {AR} --out-dir ''", '--out-dir: the value is empty'),
+        (f"sample {AR} --npz ''", '--npz: the value is empty'),
+        (f'tokenize_dataset {CONFIG} --out=', '--out: the value is empty'),
+        (f"reconstruct {FSQ} '' --out-dir o", 'fsq.pth: the value is empty'),
         # Numbers.
-        (f'sample {AR} --device meta', 'the meta device computes nothing'),
+        (f'sample {AR} --device meta', 'the meta device cannot compute'),
         (
             f'tokenize_dataset {CONFIG} --out t --num-workers -1',
             'must be a non-negative integer, got -1',
@@ -109,4 +109,4 @@ def test_a_test_needs_no_training(run, key):
 def test_samples_of_another_size_are_not_mixed(run):
     assert run(f'sample {AR} --out-dir sizes')[0] == 0
     code, error = run(f'sample {AR} --out-dir sizes --image-size 48')
-    assert code == 2 and 'sizes holds samples of other settings (size)' in error
+    assert code == 2 and 'sizes contains samples with other settings (size)' in error

@@ -41,11 +41,11 @@ def test_a_second_start_keeps_the_plan(tmp_path):
     plan.write(tmp_path / 'plan.json')
     assert read_plan(tmp_path / 'plan.json', 8.0) == plan == read_plan(tmp_path / 'plan.json', None)
     with pytest.raises(
-        UserError, match='holds a run of --minutes 8; give the same, or another --work-dir'
+        UserError, match='contains a run of --minutes 8; use the same, or another --work-dir'
     ):
         read_plan(tmp_path / 'plan.json', 9.0)
     (tmp_path / 'plan.json').write_text('{"minutes": 11}')
-    with pytest.raises(UserError, match='no plan of this version'):
+    with pytest.raises(UserError, match='is not a valid plan'):
         read_plan(tmp_path / 'plan.json', None)
 
 

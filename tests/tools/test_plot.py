@@ -55,7 +55,7 @@ def test_letters_that_no_font_has_are_no_warning(tmp_path):
 def test_mistakes(runs, tmp_path, tool):
     for more, text in (
         (['--keys', 'lss'], '--keys lss: no such curve; there are loss, lr, psnr.'),
-        (['--out', 'x.gif'], '--out x.gif: give a file that ends in .png, .svg or .pdf.'),
+        (['--out', 'x.gif'], '--out x.gif: choose a file that ends in .png, .svg or .pdf.'),
         ([str(tmp_path)], f'{tmp_path}: no <time>/vis_data/scalars.json'),
     ):
         code, _, errors = tool('plot', runs[0], *more)

@@ -96,7 +96,7 @@ def test_samples_are_not_mixed(tool, checkpoint, tmp_path):
     assert code == 0 and 'has samples of the same settings' in message
     for options, key in ((['--seed', '1'], 'seed'), (['--top-k', '5'], 'sampling')):
         code, message = start('--labels', '0', *options)
-        assert code == 2 and f'holds samples of other settings ({key})' in message
+        assert code == 2 and f'contains samples with other settings ({key})' in message
     (tmp_path / 'samples.json').unlink()
     code, message = start('--labels', '0')
     assert code == 2 and 'no samples.json with their settings' in message
@@ -114,20 +114,20 @@ def test_many_classes_are_one_short_line():
     [
         (['--labels', '0-'], 'write classes as'),
         (['--labels', '5-2'], 'write classes as'),
-        (['--labels', ''], '--labels: a value is empty'),
+        (['--labels', ''], '--labels: the value is empty'),
         (['--labels=-2'], 'write classes as'),
         (['--labels=-1,10'], 'class 10 occurs more than once'),
         (['--labels', 'Bag'], 'this checkpoint has no names of classes'),
         (['--guidance', '1e30'], 'guidance must be at least 0 and at most 1000000'),
         (['--labels', '0-99999999999'], 'classes go from 0 to 9'),
         (['--labels', '1,1'], 'class 1 occurs more than once'),
-        (['--seed=-1'], 'seed must be at least 0'),
+        (['--seed=-1'], 'seed must be an integer ≥ 0'),
         (['--top-k=-1'], 'top_k must be at least 0'),
         (['--guidance', 'inf'], 'guidance must be a finite number'),
         (['--guidance', 'nan'], 'guidance must be a number'),
         (['--device', 'abacus'], "device 'abacus' cannot be used here"),
-        (['--out-dir', '{file}/below'], 'below cannot be written to (Not a directory)'),
-        (['--npz', '{file}/x.npz'], 'cannot be written to (Not a directory)'),
+        (['--out-dir', '{file}/below'], 'below is not writable (Not a directory)'),
+        (['--npz', '{file}/x.npz'], 'is not writable (Not a directory)'),
     ],
 )
 def test_mistakes_are_one_line_and_leave_nothing(tool, checkpoint, options, message, tmp_path):

@@ -1,5 +1,7 @@
 """Conversion of several files: joining, splitting, and adding a tokenizer."""
 
+import re
+
 import pytest
 import torch
 
@@ -99,8 +101,20 @@ def test_a_discriminator_beside_the_weights_is_no_model(tmp_path, config):
     model = init_model(f'tiny/{config}', device='cpu')
     official = to_official(dict(state_dict=model.state_dict()), model)[0]['state_dict']
     save_atomically(packed(official, choose(model)), tmp_path / 'official.pt')
-    with pytest.raises(UserError, match='layout has no place for|does not fit'):
+    with pytest.raises(UserError, match='does not cover|does not fit'):
         convert([tmp_path / 'official.pt'], tmp_path / 'x.pth', 'tiny/lfq_32')
+
+
+def test_unknown_parts_of_a_file_are_reported_as_not_read(tmp_path, capsys):
+    model = init_model('tiny/vqgan_32', device='cpu')
+    official = to_official(dict(state_dict=model.state_dict()), model)[0]['state_dict']
+    state = official | {'extra.weight': torch.zeros(2), 'extra.bias': torch.zeros(2)}
+    content = dict(state_dict=state, other=dict(weight=torch.zeros(2)), epoch=3)
+    torch.save(content, tmp_path / 'official.ckpt')
+    convert([tmp_path / 'official.ckpt'], tmp_path / 'ours.pth', 'tiny/vqgan_32')
+    out = capsys.readouterr().out
+    assert re.search(r'^extra +2  not read: the model has no part of this name$', out, re.M)
+    assert re.search(r'^other, epoch +2  not read: entries other than the weights$', out, re.M)
 
 
 @pytest.mark.parametrize(

@@ -154,6 +154,13 @@ def test_inception_score_of_splits_in_any_order(files):
     assert out['inception_score_std'] == pytest.approx(np.std(scores), rel=1e-12)
 
 
+def test_the_former_spelling_of_neighbors(files):
+    for key in ('neighbors', 'neighbours'):
+        config = dict(type='SamplePrecisionRecall', features=features(files))
+        metric = METRICS.build(config | {key: 5})
+        assert metric.neighbors == 5 and metric.statement().endswith('; neighbor 5')
+
+
 def test_full_size_configs_name_reference_and_number():
     for name in ('ar_b_256', 'ar_l_256', 'ar_xl_256'):
         config = load_config(f'configs/{name}.py')

@@ -181,6 +181,6 @@ def test_a_memory_that_is_full(tmp_path):
         def before_train_iter(self, runner, batch_idx, data_batch=None):
             torch.empty(10**15)
 
-    message = r'^The memory is full \(.*\); use a smaller global_batch_size'
+    message = r'^Out of memory \(.*\); use a smaller global_batch_size'
     with pytest.raises(UserError, match=message):
         train(load_config(CONFIG, options()), str(tmp_path), hooks=[Large()])

@@ -88,5 +88,5 @@ def test_safetensors_and_back(work, tmp_path):
         assert old[key].keys() == new[key].keys()
         assert all(old[key][name].equal(new[key][name]) for name in old[key])
     assert new['meta']['dataset_meta'] == dict(classes=['a'])
-    with pytest.raises(UserError, match='a checkpoint of ours already'):
+    with pytest.raises(UserError, match='already in our layout'):
         convert([first], tmp_path / 'c.pth', config)

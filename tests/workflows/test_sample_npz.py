@@ -71,7 +71,7 @@ def test_a_second_start_does_the_rest(generator, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         sample_npz(generator, tmp_path / 'x.npz', **settings)
     assert not (tmp_path / 'x.npz').exists()
-    with pytest.raises(ValueError, match=r'parts of other settings \(seed\)'):
+    with pytest.raises(ValueError, match=r'parts with other settings \(seed\)'):
         sample_npz(generator, tmp_path / 'x.npz', seed=1, **settings)
     sample_npz(generator, tmp_path / 'x.npz', **settings)
     assert [label for labels in calls for label in labels] == [0] * 4 + [1] * 4 + [1] * 4
@@ -86,7 +86,7 @@ def test_a_second_start_does_the_rest(generator, tmp_path, monkeypatch):
         (dict(labels=[0, 4]), 'labels must be from 0 to 2'),
         (dict(labels=[0, -2]), 'labels must be from 0 to 2'),
         (dict(labels=[1, 0, 1]), 'class 1 occurs more than once'),
-        (dict(guidance=[1.0, 2.0, 3.0]), 'one for each of 2 sub-tokens'),
+        (dict(guidance=[1.0, 2.0, 3.0]), 'one for each of the 2 sub-tokens'),
         (dict(schedule='steep'), 'schedule must be one of'),
         (dict(width=3), 'width'),
         (dict(out='x.zip'), 'must end in .npz'),
@@ -112,7 +112,7 @@ def _two(rank: int, folder: str) -> None:
     best = Rejection(0.25, PixelClassifier())
     kept = Path(folder) / 'two_kept.npz'
     sample_npz(generator, kept, [2, 0, 1], 2, seed=5, batch_size=3, rejection=best)
-    # Parts of other settings: every process raises the error, and none waits for another.
+    # Parts with other settings: every process raises the error, and none waits for another.
     if rank == 0:
         (Path(folder) / 'y.npz.parts').mkdir()
         (Path(folder) / 'y.npz.parts' / 'settings.json').write_text('{"seed": 1}')
@@ -150,7 +150,7 @@ def test_rejection_keeps_the_best_of_more_numbers(generator, tmp_path):
     # Parts of another acceptance rate are not reused.
     (tmp_path / 'y.npz.parts').mkdir()
     (tmp_path / 'y.npz.parts' / 'settings.json').write_text('{"seed": 5}')
-    with pytest.raises(ValueError, match='parts of other settings .*rejection'):
+    with pytest.raises(ValueError, match='parts with other settings .*rejection'):
         sample_npz(generator, tmp_path / 'y.npz', **settings)
 
 

@@ -45,7 +45,7 @@ def make(folder: Path, grid: list[int], codebook_size, dtype: str) -> np.ndarray
 
 @pytest.mark.parametrize('name', ['llamagen', 'rar/pretokenized.jsonl', 'codes/0.npy'])
 def test_a_missing_source_is_reported_as_missing(tmp_path, name):
-    with pytest.raises(UserError, match=f'^{tmp_path / name} does not exist; give a folder of npy'):
+    with pytest.raises(UserError, match=f'^{tmp_path / name} does not exist; pass a folder of npy'):
         import_tokens(tmp_path / name, tmp_path / 'out')
     with pytest.raises(
         UserError, match=f'^TokenCache: the folder {tmp_path / name} does not exist;'
@@ -106,7 +106,7 @@ def test_names_stay_in_the_folder(tmp_path):
 
 def test_files_of_other_programs(tmp_path, tokenizer):
     source = foreign(tmp_path / 'codes')
-    with pytest.raises(ValueError, match='has no header.json next to it; give the tokenizer'):
+    with pytest.raises(ValueError, match='has no header.json next to it; pass the tokenizer'):
         import_tokens(source, tmp_path / 'cache')
     header = import_tokens(source, tmp_path / 'cache', *tokenizer, size=32)
     assert (header['num_images'], header['num_views'], header['grid']) == (3, 2, [8, 8])
@@ -158,7 +158,7 @@ def test_mistakes(tmp_path, tokenizer):
     with pytest.raises(UserError, match='The image is 33x33; height and width must be divisible'):
         import_tokens(tmp_path / 'a', tmp_path / 'x', *tokenizer, size=33)
     make(tmp_path / 'whole', [2, 2], 9, 'uint8')
-    with pytest.raises(ValueError, match='whole contains files; give an empty or a new folder'):
+    with pytest.raises(ValueError, match='whole contains files; choose an empty or a new folder'):
         export_tokens(tmp_path / 'whole', tmp_path / 'whole', 'npy')
 
 

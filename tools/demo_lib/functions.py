@@ -78,7 +78,7 @@ def reconstruct(
 
 
 def token_map(indices: np.ndarray, digits: int, size: tuple[int, int]) -> np.ndarray:
-    """Draw each token as a colour, equal tokens in equal colours, as uint8 (*size, 3).
+    """Draw each token as a color, equal tokens in equal colors, as uint8 (*size, 3).
 
     Args:
         indices: (h, w) or (N,), plus a last axis of digits if there are several.
@@ -94,11 +94,11 @@ def token_map(indices: np.ndarray, digits: int, size: tuple[int, int]) -> np.nda
     if indices.ndim == 1:
         columns = math.isqrt(len(indices) - 1) + 1
         indices = np.pad(indices, (0, -len(indices) % columns)).reshape(-1, columns)
-    # Multiples of the golden ratio and of other irrational numbers give neighbouring indices very
-    # different colours.
+    # Multiples of the golden ratio and of other irrational numbers give neighboring indices very
+    # different colors.
     steps = np.array([0.6180339887, 0.7548776662, 0.5698402910])
-    colours = (indices.astype(np.float64)[..., None] * steps % 1 * 255).astype(np.uint8)
-    picture = Image.fromarray(colours).resize(size[::-1], Image.Resampling.NEAREST)
+    colors = (indices.astype(np.float64)[..., None] * steps % 1 * 255).astype(np.uint8)
+    picture = Image.fromarray(colors).resize(size[::-1], Image.Resampling.NEAREST)
     return np.array(picture)
 
 

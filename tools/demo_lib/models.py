@@ -20,7 +20,7 @@ def load(door: type, given: Sequence[str], device: str | None):
         return door.from_pretrained(given[0], device=device)
     if len(given) == 2:
         return door.from_config(*given, device=device)
-    raise UserError(f'{" ".join(given)}: give a model folder, or a config and a checkpoint.')
+    raise UserError(f'{" ".join(given)}: pass a model folder, or a config and a checkpoint.')
 
 
 def named(kind: str, door: type, listed: Sequence[Sequence[str]], device: str | None) -> dict:

@@ -111,7 +111,7 @@ def _sample_tab(gr, generators: dict[str, Generator]) -> None:
         try:
             for field, value in zip(fields, settings, strict=True):
                 if value is None:
-                    raise UserError(f'{field.label} is empty; give a number.')
+                    raise UserError(f'{field.label} is empty; enter a number.')
             return sample(generators[name], *settings)
         except UserError as error:
             # The page shows the message; the console need not repeat it.

@@ -89,12 +89,12 @@ def read_plan(path: Path, minutes: float | None) -> Plan:
         plan = Plan(content['minutes'], content['rate'], stages)
     except DAMAGE as error:
         raise UserError(
-            f'{path} is no plan of this version ({error!r}); give another --work-dir, or remove it.'
+            f'{path} is not a valid plan ({error!r}); choose another --work-dir, or remove it.'
         ) from None
     if minutes is not None and minutes != plan.minutes:
         length = 'the full length' if plan.minutes is None else f'--minutes {plan.minutes:g}'
         raise UserError(
-            f'{path.parent} holds a run of {length}; give the same, or another --work-dir.'
+            f'{path.parent} contains a run of {length}; use the same, or another --work-dir.'
         )
     return plan
 

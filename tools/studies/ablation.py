@@ -107,7 +107,7 @@ def run_one(path: Path, seed: int, work_dir: Path, options: dict, judge: bool) -
         result = json.loads(kept.read_text())
         if result['settings'] != settings:
             raise UserError(
-                f'{folder} holds a run with other settings ({result["settings"]}); give another '
+                f'{folder} holds a run with other settings ({result["settings"]}); choose another '
                 f'--work-dir.'
             )
         return result

@@ -1,5 +1,5 @@
 # ImageNet: the short side is resized to 256 pixels; training takes a random crop and validation the
-# centre. There is no flip (docs/reference/specification.md, Data).
+# center. There is no flip (docs/reference/specification.md, Data).
 global_batch_size = 256
 train_dataloader = dict(
     num_workers=8, persistent_workers=True, pin_memory=True,

@@ -1,4 +1,4 @@
-# Web images in tar shards for training: short side resized to 256 pixels, centre crop, no flip
+# Web images in tar shards for training: short side resized to 256 pixels, center crop, no flip
 # (docs/reference/specification.md, Data). Validation uses ImageNet.
 _base_ = './imagenet_256.py'
 train_dataloader = dict(

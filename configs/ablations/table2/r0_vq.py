@@ -1,5 +1,5 @@
 # Paper Table 2 at 128x128, the row before the first tick: a learned codebook of 2^10 codes of 256
-# channels, average pooling, nearest-neighbour upsampling, two residual blocks per level, and no
+# channels, average pooling, nearest-neighbor upsampling, two residual blocks per level, and no
 # adaptive norm. The paper gives no number; MAGVIT-v2 reports rFID 2.65 for its own model
 # (unverified).
 _base_ = '../../lfq_128.py'

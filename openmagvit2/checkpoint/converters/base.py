@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from openmagvit2.checkpoint.converters.rules import Link, Lost, Rule, first_link
 from openmagvit2.checkpoint.stages import is_generator
-from openmagvit2.errors import UserError
+from openmagvit2.errors import UserError, few
 from openmagvit2.registry import CONVERTERS
 
 # Tensors of ours that official files do not have: of all systems, of those that set no
@@ -69,7 +69,7 @@ class Converter:
         raise NotImplementedError
 
     def misfit(self, model: nn.Module) -> str | None:
-        """Return a part that the system does not have, although its tensors might fit; or None."""
+        """Return a part that the system lacks although its tensors might fit, or None."""
         return None
 
     def unified(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -87,9 +87,9 @@ class Converter:
         return f'{self.averages}{official}'
 
     def match(self, model: nn.Module) -> tuple[list[Link], list[str]]:
-        """Return the links of a model, and what the system has no place for.
+        """Return the links of a model, and what the official layout does not cover.
 
-        The latter is the :meth:`misfit`, or the names of tensors that no rule covers.
+        The latter is the :meth:`misfit`, or the names of tensors without a rule.
         """
         stage = 'generator' if is_generator(model) else 'tokenizer'
         part = self.misfit(model) if self.stage in (None, stage) else stage
@@ -98,7 +98,7 @@ class Converter:
         rules = self.rules(model)
         lost = self._lost(rules)
         links: list[Link] = []
-        homeless: list[str] = []
+        unmapped: list[str] = []
         placed: set[str] = set()
         for name in model.state_dict():
             if name in placed:
@@ -107,24 +107,23 @@ class Converter:
                 links.append(link)
                 placed.update(link.ours)
             elif not any(rule.covers(name) for rule in lost):
-                homeless.append(name)
-        return links, homeless
+                unmapped.append(name)
+        return links, unmapped
 
-    def homeless(self, model: nn.Module) -> list[str]:
-        """Return what the system has no place for; see :meth:`match`."""
+    def unmapped(self, model: nn.Module) -> list[str]:
+        """Return what the official layout does not cover; see :meth:`match`."""
         return self.match(model)[1]
 
     def links(self, model: nn.Module) -> list[Link]:
         """Return all links of a model, in the order of its state dict.
 
         Raises:
-            UserError: A tensor of the model has no place in the official layout.
+            UserError: The official layout does not cover the model.
         """
-        links, homeless = self.match(model)
-        if homeless:
+        links, unmapped = self.match(model)
+        if unmapped:
             raise UserError(
-                f'The official layout of {type(self).__name__} has no place for {homeless[0]} '
-                f'({len(homeless)} such): the config is of no model of that system.'
+                f'The layout of {type(self).__name__} does not cover this model ({few(unmapped)}).'
             )
         return links
 
@@ -139,6 +138,22 @@ class Converter:
         if self.stage == 'generator':
             lost.append(NO_TOKENIZER)
         return [*lost, NO_LECAM, NO_RESTARTS]
+
+
+class NoSystem(Converter):
+    """Stands for the system of a model that no registered system covers."""
+
+    def rules(self, model: nn.Module) -> list[Rule]:
+        return []
+
+    def links(self, model: nn.Module) -> list[Link]:
+        """Raise UserError, which lists the systems with official files of this kind of model."""
+        stage = 'generator' if is_generator(model) else 'tokenizer'
+        names = [type(c).__name__ for c in converters() if c.stage in (None, stage)]
+        raise UserError(
+            f'No system has an official layout for this model. {stage.capitalize()}s of '
+            f'{", ".join(names)} have one; --list shows their configs.'
+        )
 
 
 def converters() -> list[Converter]:
@@ -156,7 +171,7 @@ def is_official(state: dict[str, Tensor]) -> bool:
 def choose(
     model: nn.Module, state: dict[str, Tensor] | None = None, name: str | None = None
 ) -> Converter:
-    """Return the converter of a model: one whose system has a place for all of its tensors.
+    """Return the converter of a model: one whose layout covers all of its tensors.
 
     Args:
         model: The model that the config builds.
@@ -164,8 +179,8 @@ def choose(
         name: Name of the class, if several systems have such a model.
 
     Returns:
-        The first that fits both; if none does, the first that detects the file, or the first of
-        all: its errors say what is wrong.
+        The first that fits both; if none does, the first that detects the file, or
+        :class:`NoSystem`. Their errors say what is wrong.
 
     Raises:
         UserError: There is no converter called ``name``.
@@ -176,8 +191,10 @@ def choose(
         if not every:
             listed = ', '.join(CONVERTERS.names())
             raise UserError(f'There is no converter {name!r}; choose one of {listed}.')
-    known = [c for c in every if state is not None and c.detects(state)] or every
-    return next((c for c in known if not c.homeless(model)), known[0])
+    detected = [c for c in every if state is not None and c.detects(state)]
+    fitting = (c for c in detected or every if not c.unmapped(model))
+    rest = detected or (every if name is not None else [NoSystem()])
+    return next(fitting, rest[0])
 
 
 def other_class(slot: str, part: nn.Module, name: str, exact: bool = False) -> str | None:

@@ -24,7 +24,7 @@ class MaskGitTorch(Converter):
     bare = True
 
     def detects(self, state: dict[str, Tensor]) -> bool:
-        return 'encoder.mid.0.conv1.weight' in state
+        return any(name.startswith('encoder.mid.0.') for name in state)
 
     def rules(self, model: nn.Module) -> list[Rule]:
         return [

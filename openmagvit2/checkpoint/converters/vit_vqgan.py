@@ -91,9 +91,6 @@ class VitVqganGpt(Converter):
     marks = ('transformer.pos_emb_c', 'transformer.tok_emb_c')
     weights = ('transformer.',)
 
-    def detects(self, state: dict[str, Tensor]) -> bool:
-        return 'transformer.blocks.0.attn.time_mix' in state
-
     def rules(self, model: nn.Module) -> list[Rule]:
         ours, attention = 'backbone.blocks.{i}.', f'{GPT}attn.'
         return [

@@ -37,7 +37,7 @@ class Vqgan(OpenMagvit2):
     weights = (*OpenMagvit2.weights, 'first_stage_model.')
 
     def detects(self, state: dict[str, Tensor]) -> bool:
-        """Return whether there are 1x1 convolutions around a table, or minGPT's positions.
+        """Return whether there are 1x1 convolutions around a table, or minGPT's own names.
 
         Raises:
             UserError: The file is a diffusion model, whose first stage has no table.
@@ -48,7 +48,7 @@ class Vqgan(OpenMagvit2):
                 'lacks quantize.embedding.weight. Give the file of the first stage, such as '
                 'vq-f8.zip.'
             )
-        names = (*CONVOLUTION, 'transformer.pos_emb')
+        names = (*CONVOLUTION, 'transformer.pos_emb', 'transformer.ln_f.')
         return any(name.startswith(names) for name in state)
 
     def rules(self, model: nn.Module) -> list[Rule]:

@@ -3,6 +3,8 @@
 See docs/reference/specification.md, WeTok.
 """
 
+import re
+
 from torch import Tensor, nn
 
 from openmagvit2.checkpoint.converters.open_magvit2 import DROPPED, TRANSFORMER, OpenMagvit2
@@ -20,7 +22,7 @@ class WeTok(OpenMagvit2):
     def detects(self, state: dict[str, Tensor]) -> bool:
         """Return whether the file may be a tokenizer, or has numbered embeddings."""
         if any(name.startswith('transformer.') for name in state):
-            return 'transformer.0_emb.weight' in state
+            return any(re.match(r'transformer\.\d+_emb\.', name) for name in state)
         return super().detects(state)
 
     def rules(self, model: nn.Module) -> list[Rule]:

@@ -49,7 +49,7 @@ def watched(config: Config, folder: str | None) -> Iterator[None]:
         folder: Folder of a training's checkpoints, for the message; None for a test.
 
     Raises:
-        ProcessLost: Another process has ended or does not answer.
+        ProcessLost: Another process has exited or does not answer.
         UserError: The heartbeat is not a positive number.
     """
     settings = config.get('env_cfg', {}).get('dist_cfg') or {}

@@ -39,7 +39,7 @@ def check_changes(runner, meta: dict[str, Any]) -> None:
     if done > loop.max_iters:
         raise UserError(
             f'train_cfg.max_iters={loop.max_iters}: the checkpoint has {done} iterations; set a '
-            f'larger number, or give an older checkpoint to --resume.'
+            f'larger number, or pass an older checkpoint to --resume.'
         )
     batch = before.get('global_batch_size') or loop.global_batch_size
     if batch != loop.global_batch_size and runner.cfg.train_cfg.get('max_epochs'):

@@ -95,8 +95,8 @@ def read_run(folder: str | Path) -> Run | None:
         return Run(str(content['id']), str(content.get('config', '')), content.get('parent'))
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(
-            f'{path} cannot be read ({error}); give another --work-dir, or remove the file if all '
-            f'checkpoints belong to one run.'
+            f'{path} cannot be read ({error}); choose another --work-dir, or remove the file if '
+            f'all checkpoints belong to one run.'
         ) from error
 
 
@@ -205,7 +205,7 @@ def start_run(folder: Path, config: Config) -> Run:
     if found:
         raise UserError(
             f'{folder} holds the results of another run{of} ({found[0].name}); continue it with '
-            f'--resume, or give another --work-dir.'
+            f'--resume, or choose another --work-dir.'
         )
     if old:
         print_log(

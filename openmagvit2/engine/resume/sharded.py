@@ -53,7 +53,7 @@ def write_sharded(content: dict, path: Path) -> None:
         reason = known or str(cause).partition('\n')[0]
         raise UserError(
             f'{path} cannot be written ({reason}, in process {rank}); what was there before is '
-            f'kept. Free space, or give another folder.'
+            f'kept. Free space, or choose another folder.'
         ) from cause
 
 

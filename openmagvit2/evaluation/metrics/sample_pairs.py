@@ -60,23 +60,29 @@ class SamplePrecisionRecall(PairedMetric):
 
     Args:
         features, reference: See :class:`SampleMetric`.
-        neighbours: k of the k-th nearest neighbor; the ADM evaluator uses 3.
+        neighbors: k of the k-th nearest neighbor; the ADM evaluator uses 3.
+        neighbours: Earlier spelling of ``neighbors``, which old configs contain.
     """
 
     enough = 10_000
     definition = 'precision and recall of all samples'
 
     def __init__(
-        self, *, features: dict | None = None, reference: str | None = None, neighbours: int = 3
+        self,
+        *,
+        features: dict | None = None,
+        reference: str | None = None,
+        neighbors: int = 3,
+        neighbours: int | None = None,
     ) -> None:
-        self.neighbours = neighbours
+        self.neighbors = neighbors if neighbours is None else neighbours
         super().__init__(features=features, reference=reference)
 
     def statement(self) -> str:
-        return f'{super().statement()}; neighbour {self.neighbours}'
+        return f'{super().statement()}; neighbor {self.neighbors}'
 
     def compared(self, generated: Tensor, reference: Tensor) -> dict[str, float]:
-        return precision_recall(generated, reference, self.neighbours)
+        return precision_recall(generated, reference, self.neighbors)
 
 
 @METRICS.register_module()
@@ -95,7 +101,7 @@ class SampleKernelDistance(PairedMetric):
         return kernel_distance(generated, reference)
 
 
-def precision_recall(generated: Tensor, reference: Tensor, neighbours: int = 3) -> dict[str, float]:
+def precision_recall(generated: Tensor, reference: Tensor, neighbors: int = 3) -> dict[str, float]:
     """Compute improved precision and recall (Kynkäänniemi et al., 2019).
 
     ``precision`` is the fraction of generated images that are closer to some reference image than
@@ -103,19 +109,19 @@ def precision_recall(generated: Tensor, reference: Tensor, neighbours: int = 3) 
 
     Args:
         generated, reference: Features (N, dim) and (M, dim), float32.
-        neighbours: k.
+        neighbors: k.
 
     Raises:
         UserError: A set has at most k images.
     """
     from torch_fidelity.metric_prc import prc_features_to_metric
 
-    if min(len(generated), len(reference)) <= neighbours:
+    if min(len(generated), len(reference)) <= neighbors:
         raise UserError(
-            f'Precision and recall need more than {neighbours} images in each set, got '
+            f'Precision and recall need more than {neighbors} images in each set, got '
             f'{len(generated)} and {len(reference)}.'
         )
-    settings = dict(prc_neighborhood=neighbours, prc_batch_size=PART, save_cpu_ram=True)
+    settings = dict(prc_neighborhood=neighbors, prc_batch_size=PART, save_cpu_ram=True)
     out = prc_features_to_metric(generated, reference, **settings, verbose=False)
     return dict(precision=out['precision'], recall=out['recall'])
 

@@ -37,7 +37,7 @@ class Backbone(nn.Module):
         Raises:
             UserError: The backbone does not support a KV cache.
         """
-        raise UserError(f'model.backbone: {type(self).__name__} has no cache to decode with.')
+        raise UserError(f'model.backbone: {type(self).__name__} does not support a KV cache.')
 
     def forward(
         self,
@@ -75,6 +75,6 @@ class Backbone(nn.Module):
             if value is not None and name not in self.supports:
                 known = ', '.join(sorted(self.supports)) or 'none of the optional arguments'
                 raise UserError(
-                    f'model.backbone: {type(self).__name__} takes no `{name}` (it takes {known}); '
-                    f'use a backbone that does.'
+                    f'model.backbone: {type(self).__name__} does not support `{name}` (it supports '
+                    f'{known}); choose a backbone that does.'
                 )

@@ -72,7 +72,8 @@ class Conditioner(nn.Module):
         """
         if self.num_classes is None:
             raise UserError(
-                f'model.conditioner: {type(self).__name__} has no numbered classes; {remedy}.'
+                f'model.conditioner: {type(self).__name__} is not conditioned on class labels; '
+                f'{remedy}.'
             )
         return range(self.num_classes)
 

@@ -8,13 +8,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from openmagvit2.errors import UserError
-from openmagvit2.models.conditioners.labels import Labelled
+from openmagvit2.models.conditioners.labels import Labeled
 from openmagvit2.registry import CONDITIONERS
 from openmagvit2.signatures import Count, Fraction
 
 
 @CONDITIONERS.register_module()
-class ClassLabel(Labelled):
+class ClassLabel(Labeled):
     """Embed a class label with a learned row per class, and one for the null class.
 
     Labels are integers from 0; -1 and ``num_classes`` are the null class.

@@ -32,30 +32,30 @@ def class_numbers(labels: Labels, num_classes: int, null: bool = True) -> list[i
     try:
         labels = torch.as_tensor(labels)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise UserError(f'labels must be a list of whole numbers: {error}.') from error
+        raise UserError(f'labels must be a list of integers: {error}.') from error
     if labels.dim() != 1 or not len(labels):
         raise UserError(
-            f'labels must be a list of at least one class, got the shape {tuple(labels.shape)}.'
+            f'labels must be a non-empty list of integers, got shape {tuple(labels.shape)}.'
         )
     if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
-        raise UserError(f'labels must be whole numbers, got {labels.dtype}.')
+        raise UserError(f'labels must be integers, got {labels.dtype}.')
     # A single transfer from the device.
     numbers = labels.tolist()
     for label in numbers:
         if null and not -1 <= label <= num_classes:
             raise UserError(
-                f'labels must be from 0 to {num_classes - 1} (or -1 or {num_classes}: the null '
-                f'class, any class), got {label}.'
+                f'labels must be from 0 to {num_classes - 1}, or -1 or {num_classes} for the null '
+                f'class, got {label}.'
             )
         if not null and not 0 <= label < num_classes:
             raise UserError(
-                f'labels must be from 0 to {num_classes - 1} (the model has no null class, -1 or '
-                f'{num_classes}), got {label}.'
+                f'labels must be from 0 to {num_classes - 1} (the model has no null class), got '
+                f'{label}.'
             )
     return [num_classes if label == -1 else label for label in numbers]
 
 
-class Labelled(Conditioner):
+class Labeled(Conditioner):
     """Base class of conditioners on class labels: ``label``, integers from 0.
 
     Attributes:
@@ -89,9 +89,9 @@ def check_labels(labels: Tensor, num_classes: int, null: bool = True) -> None:
         return
     for label in (labels.min().item(), labels.max().item()):
         if not (-1 if null else 0) <= label < num_classes:
-            other = 'and -1 stands for no class' if null else 'and it has no null class'
+            other = 'or -1 for the null class' if null else 'without a null class'
             raise UserError(
-                f'The data set gives the label {label}; the {num_classes} classes of the model go '
-                f'from 0 to {num_classes - 1}, {other}: set model.conditioner.num_classes to the '
-                'number of classes, or correct the labels.'
+                f'The data set has label {label}, but the model expects 0 to {num_classes - 1}, '
+                f'{other}: set model.conditioner.num_classes to the number of classes, or correct '
+                f'the labels.'
             )

@@ -6,13 +6,13 @@ from typing import Any
 from torch import Tensor
 
 from openmagvit2.errors import UserError, check_choice
-from openmagvit2.models.conditioners.labels import Labelled
+from openmagvit2.models.conditioners.labels import Labeled
 from openmagvit2.registry import CONDITIONERS
 from openmagvit2.signatures import Count
 
 
 @CONDITIONERS.register_module()
-class TokenLabel(Labelled):
+class TokenLabel(Labeled):
     """Embed a class label with a row of the token embedding table; it has no parameters of its own
     and no null class.
 
@@ -50,7 +50,7 @@ class TokenLabel(Labelled):
         """
         table = next(iter(tokens.parameters()), None) if tokens is not None else None
         if table is None or tokens.needs_rows:
-            raise UserError('model.conditioner: TokenLabel needs a head with a table of tokens.')
+            raise UserError('model.conditioner: TokenLabel needs a head with a token embedding.')
         wanted = self._first(tokens) + self.num_classes
         if len(table) < wanted:
             raise UserError(

@@ -64,10 +64,10 @@ class BaseDecoder(nn.Module, ABC):
         if self.image_size is None and self.upscale is None:
             return None
         if tuple(grid) != self.grid if self.grid else len(grid) != 2:
-            takes = f'{written(self.grid)} codes only' if self.grid else 'maps (height, width)'
+            expected = written(self.grid) if self.grid else '(height, width)'
             raise UserError(
-                f'model.decoder: {type(self).__name__} takes {takes}, the codes are '
-                f'{written(grid)}; choose an encoder that makes them.'
+                f'model.decoder: {type(self).__name__} expects a grid of {expected} codes, got '
+                f'{written(grid)}; choose a matching encoder.'
             )
         return self.image_size or tuple(side * (self.upscale or 1) for side in grid)
 
@@ -80,8 +80,8 @@ class BaseDecoder(nn.Module, ABC):
         made = self.image_size_of(grid)
         if made is not None and size is not None and tuple(size) != tuple(made):
             raise UserError(
-                f'{type(self).__name__} makes images of {written(made)} only from '
-                f'{written(grid)} codes, not {written(size)}.'
+                f'{type(self).__name__} decodes {written(grid)} codes to images of '
+                f'{written(made)}, not {written(size)}.'
             )
 
     def noise_for(self, codes: Tensor) -> Tensor:

@@ -136,7 +136,7 @@ class LatentVitDecoder(BaseDecoder):
     ) -> None:
         super().__init__()
         if (proxy is None) != (proxy_decoder is None):
-            raise UserError('`proxy` and `proxy_decoder` of model.decoder belong together.')
+            raise UserError('model.decoder: set both `proxy` and `proxy_decoder`, or neither.')
         check_choice('model.decoder.output', output, ('pixels', 'codes'))
         self.in_channels, self.out_channels = in_channels, out_channels
         self.image_size: tuple[int, ...] = as_pair(image_size)

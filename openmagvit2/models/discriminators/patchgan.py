@@ -32,7 +32,7 @@ class PatchGAN(BaseDiscriminator):
         *,
         channels: Count = 64,
         num_layers: int = 3,
-        padding: Annotated[int, Kind('a whole number from 0 to 3', lambda x: 0 <= x <= 3)] = 1,
+        padding: Annotated[int, Kind('an integer from 0 to 3', lambda x: 0 <= x <= 3)] = 1,
         bias: bool = False,
         noise: bool = False,
     ) -> None:
@@ -79,7 +79,7 @@ class PatchGAN(BaseDiscriminator):
                 left = (left + 2 * self.padding - 4) // layer.stride[0] + 1
             if left < 1:
                 raise UserError(
-                    f'{KEY}: images of {side} pixels are too small for so many stages; take a '
+                    f'{KEY}: images of {side} pixels are too small for so many stages; use a '
                     f'smaller num_layers, or a larger padding.'
                 )
 

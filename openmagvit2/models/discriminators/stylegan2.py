@@ -102,12 +102,12 @@ class StyleGAN2(BaseDiscriminator):
         super().__init__()
         steps = image_size.bit_length() - 3
         if image_size < 8 or image_size & (image_size - 1):
-            raise UserError(f'{KEY}.image_size must be a power of two from 8, got {image_size}.')
+            raise UserError(f'{KEY}.image_size must be a power of two ≥ 8, got {image_size}.')
         if widths is None:
             widths = [WIDTHS[image_size >> i] for i in range(steps + 1)]
         if len(widths) != steps + 1:
             raise UserError(
-                f'{KEY}.widths must have {steps + 1} numbers for images of {image_size} pixels, '
+                f'{KEY}.widths must have {steps + 1} entries for images of {image_size} pixels, '
                 f'got {len(widths)}.'
             )
         last = widths[-1]
@@ -128,7 +128,7 @@ class StyleGAN2(BaseDiscriminator):
         """
         if image.shape[2:] != (self.image_size, self.image_size):
             raise UserError(
-                f'The discriminator takes images of {self.image_size}x{self.image_size}, got '
+                f'The discriminator expects images of {self.image_size}x{self.image_size}, got '
                 f'{written(image.shape[2:])}; set its image_size.'
             )
         x = with_deviation(self.blocks(self.stem(image)))

@@ -62,8 +62,8 @@ class BaseEncoder(nn.Module, ABC):
         """
         if self.image_size is not None and tuple(size) != tuple(self.image_size):
             raise UserError(
-                f'The image is {written(size)}; {type(self).__name__} takes '
-                f'{written(self.image_size)} only. Resize or crop it.'
+                f'The image is {written(size)}; {type(self).__name__} only accepts '
+                f'{written(self.image_size)}. Resize or crop it.'
             )
         if self.stride and any(a % b for a, b in zip(size, self.stride, strict=True)):
             strides = ' and '.join(map(str, dict.fromkeys(self.stride)))

@@ -65,7 +65,7 @@ class WindowVitEncoder(BaseEncoder):
         if any(side % self.unit for side in size):
             raise UserError(
                 f'The image is {written(size)}; height and width must be divisible by '
-                f'{self.unit}, the pixels of a window. Pad or resize it.'
+                f'{self.unit}, the side of a window in pixels. Pad or resize it.'
             )
 
     def forward(self, image: Tensor) -> Tensor:

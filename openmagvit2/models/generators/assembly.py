@@ -44,7 +44,7 @@ class Assembly(BaseModel):
         backbone, head: Configs; ``grid``, ``dim``, ``num_heads`` and ``vocab_sizes`` are derived
             from the other parts.
         factorization: Config; one sub-token per codebook of the tokenizer by default. With a head
-            that predicts whole indices, a token is always one sub-token.
+            that predicts whole tokens, a token is always one sub-token.
         conditioner: Config; ImageNet classes by default.
         order: Config of the token order; the default depends on the paradigm.
         image_size: Height and width of the images in pixels, or one number for squares; optional
@@ -175,20 +175,20 @@ class Assembly(BaseModel):
         missing = sorted(self.order.needs - self.backbone.supports)
         if missing:
             raise UserError(
-                f'model.order: {type(self.order).__name__} needs a backbone that takes '
+                f'model.order: {type(self.order).__name__} needs a backbone that supports '
                 f'{" and ".join(missing)}; {type(self.backbone).__name__} does not.'
             )
         if self.soft_targets and not _is_temperature(dict(self.soft_targets)):
             raise UserError(
-                f'model.soft_targets must be dict(temperature=…) with a number above 0, or None, '
+                f'model.soft_targets must be dict(temperature=…) with a positive number, or None, '
                 f'got {dict(self.soft_targets)!r}.'
             )
         sizes = list(self.tokenizer.quantizer.codebook_sizes)
         if self.soft_targets and self.factorization.vocab_sizes != sizes:
             raise UserError(
-                f'model.soft_targets: distributions are over codebooks of {sizes} codes, '
-                f'sub-tokens have {self.factorization.vocab_sizes}; leave model.factorization to '
-                f'its default.'
+                f'model.soft_targets: distributions are over codebooks of {sizes} codes, but '
+                f'sub-tokens have {self.factorization.vocab_sizes}; use the default '
+                f'model.factorization.'
             )
 
     def roles(self) -> dict[str, nn.Module]:
@@ -237,7 +237,7 @@ class Assembly(BaseModel):
         if not self.training:
             # The check synchronizes with the device, which a training step must avoid.
             out.check_finite('images')
-        self._check_shape(out.indices, f'images of {tuple(image.shape[2:])} pixels make')
+        self._check_shape(out.indices, f'images of {tuple(image.shape[2:])} pixels give')
         return self.split(out.indices)
 
     def sub_indices(self, data: dict) -> Tensor:
@@ -263,8 +263,8 @@ class Assembly(BaseModel):
         """
         if 'indices' in data:
             raise UserError(
-                'model.soft_targets: a token cache keeps no distributions; train on the images '
-                'themselves (train_dataloader.dataset), or set model.soft_targets=None.'
+                'model.soft_targets: a token cache stores no distributions; train on images '
+                '(train_dataloader.dataset), or set model.soft_targets=None.'
             )
         tokenizer, image = self.tokenizer, data['image']
         draws = uniform.unflatten(1, (self.num_tokens, -1))
@@ -272,13 +272,13 @@ class Assembly(BaseModel):
             z = tokenizer.encoder(tokenizer.pixels.to_network(image))
             settings = self.soft_targets or {}
             indices, targets = tokenizer.quantizer.soft_codes(z, **settings, uniform=draws)
-        self._check_shape(indices, f'images of {tuple(image.shape[2:])} pixels make')
+        self._check_shape(indices, f'images of {tuple(image.shape[2:])} pixels give')
         return self.split(indices), targets
 
     def _check_shape(self, indices: Tensor, what: str) -> None:
         if indices.shape[1:] != self.token_shape:
             raise UserError(
-                f'model.image_size and the tokenizer make tokens of the shape {self.token_shape}, '
+                f'model.image_size and the tokenizer give tokens of shape {self.token_shape}, but '
                 f'{what} {tuple(indices.shape[1:])}.'
             )
 

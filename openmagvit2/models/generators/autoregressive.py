@@ -47,7 +47,7 @@ class AutoregressiveGenerator(BaseGenerator):
         super().check_parts()
         if max(self.order.groups) > 1:
             raise UserError(
-                f'model.order: AutoregressiveGenerator predicts one token after the other, '
+                f'model.order: AutoregressiveGenerator predicts one token at a time, but '
                 f'{type(self.order).__name__} predicts several at once.'
             )
 

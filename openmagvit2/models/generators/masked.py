@@ -1,4 +1,4 @@
-"""Masked token prediction: a few steps uncover all tokens, many at a time (MaskGIT)."""
+"""Masked token prediction: a few steps unmask all tokens, many at a time (MaskGIT)."""
 
 from collections.abc import Callable
 from typing import Any
@@ -74,15 +74,15 @@ class MaskedGenerator(BaseGenerator):
         super().check_parts()
         if self.backbone.causal and 'groups' not in self.backbone.supports:
             raise UserError(
-                f'model.backbone: {type(self.backbone).__name__} sees earlier tokens only; a '
-                f'masked generator needs one that takes `groups`, or Bert.'
+                f'model.backbone: {type(self.backbone).__name__} only attends to earlier tokens; a '
+                f'masked generator needs one that supports `groups`, or Bert.'
             )
         labels = self.conditioner.more_rows
         rows = len(self._table()) - self.head.vocab_sizes[0]
         if rows <= labels:
             raise UserError(
-                f'model.head.more_rows must be at least {labels + 1}, {labels} for labels and one '
-                f'for the mask; it is {rows}.'
+                f'model.head.more_rows must be at least {labels + 1} ({labels} for labels and one '
+                f'for the mask), got {rows}.'
             )
 
     def _table(self) -> Tensor:
@@ -91,7 +91,7 @@ class MaskedGenerator(BaseGenerator):
             next(iter(self.head.embeddings.parameters()), None) if self.head.embeddings else None
         )
         if table is None or self.head.needs_rows:
-            raise UserError('model.head.embedding: a masked generator needs a table of tokens.')
+            raise UserError('model.head.embedding: a masked generator needs a token embedding.')
         return table
 
     # ---- training --------------------------------------------------------------------------------
@@ -161,7 +161,7 @@ class MaskedGenerator(BaseGenerator):
         """Estimate an upper bound of the negative log-likelihood of each image, in nats (B,).
 
         The mean over n = 1 … T of (T / n) times the loss of n masked tokens bounds it, whatever the
-        order of uncovering. It is evaluated at a few n, with the same masks for all images.
+        order of unmasking. It is evaluated at a few n, with the same masks for all images.
         """
         scores = np.random.default_rng(SEED).random((len(LEVELS), self.num_tokens))
         bounds = []
@@ -186,20 +186,20 @@ class MaskedGenerator(BaseGenerator):
 
         Raises:
             UserError: The sampler is not a :class:`MaskedSampler`, or it has more steps than there
-                are tokens (each step uncovers at least one).
+                are tokens (each step unmasks at least one).
         """
         if not callable(sampling):
             sampling = dict(type='MaskedSampler') | (sampling or {})
         sampler = super().check(labels, sampling, seed, once)
         if not isinstance(sampler, MaskedSampler):
             raise UserError(
-                f'sampling.type: a masked generator needs MaskedSampler or a class on it, got '
+                f'sampling.type: a masked generator needs MaskedSampler or a subclass, got '
                 f'{type(sampler).__name__}.'
             )
         if sampler.steps > self.num_tokens:
             raise UserError(
-                f'sampling.steps={sampler.steps} is more than the {self.num_tokens} tokens of an '
-                f'image, of which each step uncovers one at least; take fewer.'
+                f'sampling.steps={sampler.steps} exceeds the {self.num_tokens} tokens of an image, '
+                f'of which each step unmasks at least one; use fewer steps.'
             )
         return sampler
 

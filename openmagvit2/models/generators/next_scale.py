@@ -45,8 +45,8 @@ class NextScaleGenerator(BaseGenerator):
         cls = class_of(BACKBONES, backbone)
         if cls is not None and 'levels' not in accepted(cls):
             raise UserError(
-                f'model.backbone: {cls.__name__} does not take `levels` of tokens; use '
-                f'AdaLnTransformer or one like it.'
+                f'model.backbone: {cls.__name__} does not support `levels`; use '
+                f'AdaLnTransformer or a similar backbone.'
             )
         super().__init__(backbone=backbone, **parts)
         self.code_embedding = nn.Linear(self.tokenizer.quantizer.width, self.backbone.dim)
@@ -70,7 +70,7 @@ class NextScaleGenerator(BaseGenerator):
         if not isinstance(quantizer, Scaled):
             raise UserError(
                 f'model.tokenizer.quantizer: {type(quantizer).__name__} has no '
-                f'scales to predict one after the other; use MultiScale.'
+                f'scales; use MultiScale.'
             )
         return quantizer
 
@@ -129,7 +129,7 @@ class NextScaleGenerator(BaseGenerator):
         """
         if _smooth(sampler):
             raise UserError(
-                "sampling.decoding='smooth' mixes codes, so there are no indices of the images; "
+                "sampling.decoding='smooth' mixes codes and produces no indices; "
                 'sample images instead.'
             )
         uniform = random.split(self.order.groups, 1)
@@ -182,8 +182,8 @@ class NextScaleGenerator(BaseGenerator):
             return super().draw_shape(sampler)
         if len(self.head.vocab_sizes) > 1:
             raise UserError(
-                "sampling.decoding='smooth' mixes whole codes; the tokens of this model have "
-                f'{len(self.head.vocab_sizes)} parts.'
+                "sampling.decoding='smooth' needs one sub-token per token; this model has "
+                f'{len(self.head.vocab_sizes)}.'
             )
         return self.num_tokens, *self.head.vocab_sizes
 

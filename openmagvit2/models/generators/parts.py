@@ -60,8 +60,8 @@ def image_grid(
     size = sides(image_size, 'model.image_size', axes) or encoder.image_size
     if size is None:
         raise UserError(
-            'model.image_size: the tokenizer takes images of any size; give the height and width '
-            'of those that this model generates, in pixels.'
+            'model.image_size: the tokenizer accepts any image size; set the height and width of '
+            'the images to generate, in pixels.'
         )
     with about('model.image_size'):
         encoder.check_size(size)
@@ -83,7 +83,7 @@ def sides(size: int | Sequence[int] | None, path: str, axes: int = 2) -> tuple[i
         return None
     found = (size, size) if isinstance(size, int) else tuple(size)
     if len(found) != axes or min(found) < 1:
-        raise UserError(f'{path} must be {axes} whole numbers from 1, got {size!r}.')
+        raise UserError(f'{path} must be {axes} integers ≥ 1, got {size!r}.')
     return found
 
 
@@ -96,7 +96,7 @@ def class_of(registry: Registry, config: dict) -> Any:
 def build_factorization(
     config: dict | None, head: dict, quantizer: BaseQuantizer
 ) -> TokenFactorization:
-    """Build the factorization; for a head that predicts whole indices, one sub-token per token."""
+    """Build the factorization; one sub-token per token for a head that predicts whole tokens."""
     cls, config = class_of(HEADS, head), dict(config or dict(type='TokenFactorization'))
     sizes = quantizer.codebook_sizes
     if cls is not None and cls.joint:
@@ -108,7 +108,7 @@ def build_factorization(
         size = math.prod(sizes)
         config = dict(type='TokenFactorization', vocab_sizes=[size])
         print_log(
-            f'model.factorization: {cls.__name__} predicts whole indices, so it is [{size}].',
+            f'model.factorization: {cls.__name__} does not factorize tokens, so it is [{size}].',
             'current',
             logging.INFO,
         )

@@ -16,7 +16,7 @@ from openmagvit2.models.samplers import SubTokenSampler, build_sampler, uniforms
 
 # Sampling settings as users pass them; None selects the defaults.
 Settings = dict | SubTokenSampler | None
-# With fewer rows, matrix products round differently, and a draw near a boundary may give another
+# With fewer rows, matrix products round differently, and a draw near a boundary may choose another
 # token.
 LEAST_ROWS = 4
 # A network with this many parameters keeps a CPU busy with one image.
@@ -162,7 +162,7 @@ class Sampling(Assembly):
                 number of values than there are sub-tokens.
         """
         if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-            raise UserError(f'seed must be at least 0 and a whole number, got {seed!r}.')
+            raise UserError(f'seed must be an integer ≥ 0, got {seed!r}.')
         _, keys = self.conditioner.requests(labels)
         twice = next((key for key, count in Counter(keys).items() if count > 1), None)
         if once and twice is not None:
@@ -175,7 +175,7 @@ class Sampling(Assembly):
         decoding = decoding_of(sampler)
         if decoding not in self.decodings:
             raise UserError(
-                f'sampling.decoding={decoding!r}: {type(self).__name__} has '
+                f'sampling.decoding={decoding!r}: {type(self).__name__} supports '
                 f'{", ".join(self.decodings)}.'
             )
         if sampler.guided and self.conditioner.null(1) is None:
@@ -227,7 +227,5 @@ def _numbers(keys: list[int], numbers: Sequence[int] | None) -> list[int]:
     found = numbers.tolist() if isinstance(numbers, (Tensor, np.ndarray)) else list(numbers)
     whole = all(isinstance(x, (int, np.integer)) and x >= 0 for x in found)
     if len(found) != len(keys) or not whole:
-        raise UserError(
-            f'numbers must be {len(keys)} whole numbers from 0, one for each label, got {found}.'
-        )
+        raise UserError(f'numbers must be {len(keys)} integers ≥ 0, one per label, got {found}.')
     return found

@@ -26,7 +26,7 @@ NORMS: dict[str | None, Callable[[int], nn.Module]] = {
 class Head(nn.Module):
     """Map context vectors to distributions over sub-tokens, and sub-tokens to embeddings.
 
-    A subclass implements :meth:`logits` and :meth:`sample`. A subclass that predicts whole indices
+    A subclass implements :meth:`logits` and :meth:`sample`. A subclass that predicts whole tokens
     sets ``joint = True``; the generator then uses one sub-token per token.
 
     Args:
@@ -66,8 +66,8 @@ class Head(nn.Module):
     ) -> None:
         if self.joint and len(vocab_sizes) != 1:
             raise UserError(
-                f'model.head.vocab_sizes: {type(self).__name__} predicts one index, got '
-                f'{list(vocab_sizes)}.'
+                f'model.head.vocab_sizes: {type(self).__name__} does not factorize tokens and '
+                f'needs one size, got {list(vocab_sizes)}.'
             )
         super().__init__()
         self.vocab_sizes, self.label_smoothing = list(vocab_sizes), label_smoothing
@@ -109,7 +109,7 @@ class Head(nn.Module):
         if self.embeddings is None:
             raise UserError(
                 'model.head.embedding is None, but this generator embeds the previous tokens; '
-                'leave the key out.'
+                'remove the key.'
             )
         return self.embeddings(sub_indices, rows)
 

@@ -53,8 +53,8 @@ class CumulativeCodeHead(Head):
     ) -> None:
         if len(set(vocab_sizes)) > 1:
             raise UserError(
-                f'model.head: CumulativeCodeHead has one classifier for all codes of a token, '
-                f'which must come from codebooks of one size, got {list(vocab_sizes)}; use '
+                f'model.head: CumulativeCodeHead shares one classifier among all codes of a '
+                f'token, so codebook sizes must be equal, got {list(vocab_sizes)}; use '
                 f'NextSubTokenHead.'
             )
         super().__init__(

@@ -40,7 +40,7 @@ def per_level(key: str, value: int | Sequence[int], levels: int) -> tuple[int, .
     if len(numbers) != levels:
         raise UserError(
             f'`{key}` has {len(numbers)} numbers for {levels} levels (`channel_multipliers`); give '
-            f'one number, or one a level.'
+            f'one number, or one per level.'
         )
     return numbers
 

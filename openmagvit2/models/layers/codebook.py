@@ -210,7 +210,7 @@ def _check(
             f'model.quantizer needs codebook_size >= 2 and code_dim >= 1, got {size} and {dim}.'
         )
     if decay is not None and not 0 < decay < 1:
-        raise UserError(f'model.quantizer.ema_decay must lie between 0 and 1, got {decay}.')
+        raise UserError(f'model.quantizer.ema_decay must be in (0, 1), got {decay}.')
     if after is not None and after < 1:
         raise UserError(
             f'model.quantizer.restart_after must be at least 1, or None for no restarts, got '

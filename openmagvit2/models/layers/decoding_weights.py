@@ -146,8 +146,8 @@ def chosen(weights: str, *modules: nn.Module) -> str:
     packable = weights in ('auto', 'packed') and all(can_pack(module) for module in modules)
     if weights == 'packed' and not packable:
         raise UserError(
-            "sampling.weights='packed' needs float32 weights, or bfloat16 where the processor "
-            'multiplies in it, on a CPU with AVX2 and torch with oneDNN; leave it to its default, '
+            "sampling.weights='packed' needs a CPU with AVX2, torch with oneDNN, and float32 "
+            'weights (or bfloat16, if the CPU supports it natively); use the default, '
             "'auto'."
         )
     if weights != 'auto':

@@ -200,7 +200,7 @@ def spatial_and_temporal(
     )
     for key, letters, known in (('spatial', spatial, 'tw'), ('temporal', temporal, 't')):
         if set(letters) - set(known):
-            raise UserError(f'{key} has a letter of {known!r} for each block, got {letters!r}.')
+            raise UserError(f'{key} must have one letter of {known!r} per block, got {letters!r}.')
     blocks = [GridBlock(dim, own[letter](), peg=letter == 't') for letter in spatial]
     frames = [GridBlock(dim, FrameAttention(dim, num_heads * head_dim)) for _ in temporal]
     return GridTransformer(dim, blocks), GridTransformer(dim, frames)

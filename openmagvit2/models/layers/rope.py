@@ -47,8 +47,8 @@ def rope(positions: Tensor, head_dim: int) -> Tensor:
     pairs, odd = divmod(head_dim, 2)
     if odd or pairs < axes:
         raise UserError(
-            f'model.backbone: rotary embedding over {axes} axes needs attention heads of an even '
-            f'width of at least {2 * axes}, dim / num_heads is {head_dim}.'
+            f'model.backbone: rotary embedding over {axes} axes needs an even head width of at '
+            f'least {2 * axes}, got dim / num_heads = {head_dim}.'
         )
     angles = []
     for axis, coordinates in enumerate(positions.float().unbind(-1)):

@@ -1,4 +1,4 @@
-"""The adversarial game of stage I: losses, weights, start, and which side steps first."""
+"""Adversarial training of stage I: losses, weights, start, and which side steps first."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,20 +24,20 @@ GIVEN = ('discriminator', 'image', 'iteration')
 
 @LOSSES.register_module()
 class Adversarial(nn.Module):
-    """Compute the losses of the adversarial game.
+    """Compute the adversarial losses of both sides.
 
     The discriminator and the regularizers belong to the model (:meth:`build_parts`), which passes
     them to each call, with or without data-parallel wrappers.
 
     Args:
-        discriminator: Config; None disables the game.
+        discriminator: Config; None disables adversarial training.
         generator_loss, discriminator_loss: Names of :mod:`adversarial_losses`, or configs of parts
             with a method of that name.
         weight: Weight of the generator's loss: a number, a schedule, or ``AdaptiveWeight``.
         discriminator_weight: Weight of the discriminator's loss without regularizers.
         features: Weight of the feature matching loss; it requires a discriminator with
             ``features(image) -> list of tensors``.
-        start: Iteration from which the game is played.
+        start: Iteration at which adversarial training starts.
         first: Side that steps first on a reconstruction: 'generator' or 'discriminator'.
         regularizers: Configs of penalties of the discriminator, each with a ``weight`` and,
             optionally, a ``name`` for logs and checkpoints (by default from its class):
@@ -99,8 +99,8 @@ class Adversarial(nn.Module):
             check_call(f'{KEY}.regularizers.{name}', parts[name], 'forward', *LOGITS, maybe=GIVEN)
         return parts
 
-    def is_played(self, iteration: int) -> bool:
-        """Return whether the game is played after ``iteration`` finished iterations."""
+    def is_active(self, iteration: int) -> bool:
+        """Return whether adversarial training is on after ``iteration`` finished iterations."""
         return self.discriminator is not None and iteration >= self.start
 
     def generator_terms(

@@ -1,4 +1,4 @@
-"""Check parts of the loss slot where they are used: losses, games, penalties and schedules."""
+"""Check parts of the loss slot where they are used: losses, penalties and schedules."""
 
 import inspect
 from types import MethodType
@@ -25,7 +25,7 @@ def check_call(key: str, part: Any, method: str, *needed: str, maybe: tuple[str,
     if _takes(getattr(part, method, None), needed, maybe):
         return
     raise UserError(
-        f'{key}: {type(part).__name__} cannot be used here; a part here needs the method '
+        f'{key}: {type(part).__name__} cannot be used here; it must have the method '
         f'{method}({", ".join(needed)}).'
     )
 

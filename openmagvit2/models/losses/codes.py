@@ -24,8 +24,8 @@ class CodeCrossEntropy(ReconstructionLoss):
         """
         if out.shape[2:] != target.shape[-len(out.shape[2:]) :]:
             raise UserError(
-                f'model.decoder makes {written(out.shape[2:])} codes of an image, and '
-                f'model.pixels.tokenizer {written(target.shape[-len(out.shape[2:]) :])}; give it '
-                f'as many, as by its patch_size.'
+                f'model.decoder outputs {written(out.shape[2:])} codes per image, but '
+                f'model.pixels.tokenizer has {written(target.shape[-len(out.shape[2:]) :])}; '
+                f'change the patch_size of the decoder to match.'
             )
         return F.cross_entropy(out, target)

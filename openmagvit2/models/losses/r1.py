@@ -44,8 +44,8 @@ class R1(nn.Module):
             return None
         if any(isinstance(module, _BatchNorm) for module in discriminator.modules()):
             raise UserError(
-                'R1 needs the gradient of each image alone, but the discriminator has BatchNorm, '
-                'which mixes images; choose another, such as BlurPatchGAN.'
+                'R1 needs a gradient per image, but the discriminator has BatchNorm, which couples '
+                'the images of a batch; choose another, such as BlurPatchGAN.'
             )
         image = image.detach().float().requires_grad_()
         with without_autocast(image.device):

@@ -42,8 +42,8 @@ class QuantizerOutput:
         """
         if self.finite is not None and not self.finite:
             raise UserError(
-                f'The encoder gives NaN or infinite numbers for {what}: the weights are damaged, '
-                'or their training has diverged; use another checkpoint.'
+                f'The encoder outputs NaN or infinity for {what}: the weights are damaged, or '
+                'training diverged; use another checkpoint.'
             )
 
 
@@ -187,14 +187,13 @@ class BaseQuantizer(nn.Module, ABC):
         """
         if indices.is_floating_point() or indices.is_complex() or indices.dtype == torch.bool:
             raise UserError(
-                f'indices must be whole numbers (int64), got {indices.dtype}; convert them '
-                f'with .long().'
+                f'indices must be integers (int64), got {indices.dtype}; convert them with .long().'
             )
         indices, sizes = indices.long(), self.codebook_sizes
         if len(sizes) > 1 and indices.shape[-1:] != (len(sizes),):
             raise UserError(
-                f'the last axis of indices must have length {len(sizes)}, one for each codebook, '
-                f'got the shape {tuple(indices.shape)}.'
+                f'the last axis of indices must have length {len(sizes)}, one per codebook, '
+                f'got shape {tuple(indices.shape)}.'
             )
         limits = torch.tensor(sizes, device=indices.device)
         wrong = ((indices < 0) | (indices >= limits)).nonzero()

@@ -47,7 +47,7 @@ class FSQ(BaseQuantizer):
     ) -> None:
         levels = [int(level) for level in levels]
         if not levels or min(levels) < 2:
-            raise UserError(f'model.quantizer.levels must be integers of at least 2, got {levels}.')
+            raise UserError(f'model.quantizer.levels must be integers ≥ 2, got {levels}.')
         super().__init__(width=len(levels), projection=projection)
         self.levels = levels
         self.codebook_sizes = (math.prod(levels),)

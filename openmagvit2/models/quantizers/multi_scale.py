@@ -86,8 +86,8 @@ class MultiScale(BaseQuantizer):
         """
         if tuple(grid) != self.scales[-1]:
             raise UserError(
-                f'model.quantizer.scales ends with {self.scales[-1]}, but the images make a grid '
-                f'of {tuple(grid)}; use images of another size or other scales.'
+                f'model.quantizer.scales ends with {self.scales[-1]}, but the latent grid '
+                f'is {tuple(grid)}; use images of another size or other scales.'
             )
         digits = len(self.codebook_sizes)
         return (sum(self.groups),) if digits == 1 else (sum(self.groups), digits)

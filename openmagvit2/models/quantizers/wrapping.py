@@ -25,12 +25,13 @@ def build_inner(config: dict, digits: int | None = None) -> BaseQuantizer:
     if digits is not None and found != digits:
         raise UserError(
             f'model.quantizer.quantizer: indices of {type(quantizer).__name__} have {found} '
-            f'digits; here they must have {digits}.'
+            f'digits; this wrapper needs {digits}.'
         )
     if quantizer.in_channels != quantizer.code_dim:
         raise UserError(
-            f'model.quantizer.quantizer: {type(quantizer).__name__} turns '
-            f'{quantizer.in_channels} channels into {quantizer.code_dim}; here it must keep them.'
+            f'model.quantizer.quantizer: {type(quantizer).__name__} maps '
+            f'{quantizer.in_channels} channels to {quantizer.code_dim}; this wrapper needs equal '
+            f'widths.'
         )
     return quantizer
 

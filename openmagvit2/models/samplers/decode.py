@@ -49,8 +49,8 @@ class Finite:
         """Raise UserError if some logits were not finite; synchronizes with the device."""
         if not self.so_far:
             raise UserError(
-                "The model's logits are not finite (NaN or infinite), so its samples would mean "
-                'nothing; use another checkpoint, or float32 where the model runs in another dtype.'
+                "The model's logits are NaN or infinite; use another checkpoint, or float32 if the "
+                'model runs in another dtype.'
             )
 
 

@@ -102,7 +102,7 @@ class MaskedSampler(SubTokenSampler):
         check_choice('sampling.confidence', confidence, ('log_probability', 'logit'))
         if len(annealing) != 2 or not all(0 < x < math.inf for x in annealing):
             raise UserError(
-                f'sampling.annealing must be two numbers above 0 and finite, got {annealing!r}.'
+                f'sampling.annealing must be two positive finite numbers, got {annealing!r}.'
             )
         self.confidence, self.annealing = confidence, tuple(annealing)
 

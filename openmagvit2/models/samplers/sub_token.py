@@ -98,21 +98,21 @@ class SubTokenSampler:
             check_choice('sampling.schedule', name, SCHEDULES)
         if len(self.interval) != 2 or not 0 <= self.interval[0] <= self.interval[1] <= 1:
             raise UserError(
-                f'sampling.interval must be two numbers from 0 to 1 in order, got {self.interval}.'
+                f'sampling.interval must be two increasing numbers in [0, 1], got {self.interval}.'
             )
 
     def check(self, sub_tokens: int) -> None:
         """Raise UserError if a list of values has another length than ``sub_tokens``."""
         if len(self.schedules) not in (1, sub_tokens):
             raise UserError(
-                f'sampling.schedule={self.schedules}: give one name, or one for each of '
+                f'sampling.schedule={self.schedules}: give one name, or one for each of the '
                 f'{sub_tokens} sub-tokens.'
             )
         for name, values in self.settings.items():
             if len(values) not in (1, sub_tokens):
                 raise UserError(
-                    f'sampling.{name}={values}: give one number, or one for each of {sub_tokens} '
-                    f'sub-tokens.'
+                    f'sampling.{name}={values}: give one number, or one for each of the '
+                    f'{sub_tokens} sub-tokens.'
                 )
 
     def setting(self, name: str, i: int) -> float:
@@ -172,4 +172,4 @@ def _check_number(name: str, value: Any) -> None:
         limit = f' and at most {largest}' if largest < math.inf else ''
         raise UserError(f'sampling.{name} must be at least 0{limit}, got {value}.')
     if name == 'top_k' and value != int(value):
-        raise UserError(f'sampling.top_k must be a whole number, got {value}.')
+        raise UserError(f'sampling.top_k must be an integer, got {value}.')

@@ -35,9 +35,7 @@ def check_decoded(out: Tensor, what: str) -> None:
     synchronizes with the device.
     """
     if not out.isfinite().all():
-        raise UserError(
-            f'The decoder gives NaN or infinite numbers for {what}; use another checkpoint.'
-        )
+        raise UserError(f'The decoder outputs NaN or infinity for {what}; use another checkpoint.')
 
 
 def named_batch(index: Tensor | None) -> str:

@@ -27,7 +27,7 @@ class Pixels(nn.Module):
     def __init__(self, *, range: Sequence[float] = (-1.0, 1.0)) -> None:
         super().__init__()
         if len(range) != 2 or not range[0] < range[1]:
-            raise UserError(f'model.pixels.range must be two rising numbers, got {tuple(range)}.')
+            raise UserError(f'model.pixels.range must be increasing, got {tuple(range)}.')
         self.low, self.high = (float(value) for value in range)
 
     def to_network(self, image: Tensor) -> Tensor:

@@ -29,7 +29,7 @@ class Start:
 
 
 class Training(nn.Module):
-    """Losses and their weights, the adversarial game, and the frozen parts.
+    """Losses and their weights, adversarial training, and the frozen parts.
 
     Args:
         losses: Configs of reconstruction losses by their names in the log, each with a ``weight``
@@ -98,8 +98,8 @@ class Training(nn.Module):
         check_call('training.adversarial', game, 'build_parts')
         if game.adaptive and game.discriminator is not None and not self.losses:
             raise UserError(
-                'training.adversarial.weight: AdaptiveWeight compares with the losses of a '
-                'reconstruction, and every one is removed; set a number.'
+                'training.adversarial.weight: AdaptiveWeight needs a reconstruction loss, '
+                'but all are removed; set a number.'
             )
         return game
 

@@ -32,7 +32,7 @@ class VisualTokenizer(BaseModel):
     Args:
         encoder, quantizer, decoder: Configs of the slots.
         pixels: Config of the pixel range inside the networks, [-1, 1] by default.
-        training: Arguments of :class:`Training`: losses, the adversarial game, frozen parts.
+        training: Arguments of :class:`Training`: losses, the adversarial training, frozen parts.
         pad_value: Padding value in evaluation for images whose sides the stride does not divide:
             0 is gray, -1 is black.
         data_preprocessor: Config; maps uint8 batches to [-1, 1] by default.
@@ -263,7 +263,7 @@ class VisualTokenizer(BaseModel):
             optim_wrapper: One wrapper for each role.
             handles: Data-parallel wrappers of the roles; None for the modules themselves, as in a
                 single process.
-            iteration: Number of finished iterations, for schedules and the start of the game.
+            iteration: Number of finished iterations, for schedules.
 
         Returns:
             Detached scalars for the log.
@@ -321,7 +321,7 @@ class VisualTokenizer(BaseModel):
             terms, losses = [*terms, term], losses | played
         if not terms:
             raise UserError(
-                'model.training: every loss is removed, and the quantizer emits none; give one '
+                'model.training: all losses are removed, and the quantizer emits none; add one '
                 'under model.training.losses.'
             )
         return terms, losses, stats
@@ -369,7 +369,7 @@ class VisualTokenizer(BaseModel):
 
     def _game(self, iteration: int) -> Adversarial | None:
         game = self.recipe.adversarial
-        return game if game is not None and game.is_played(iteration) else None
+        return game if game is not None and game.is_active(iteration) else None
 
     def _regularizers(self) -> dict[str, nn.Module]:
         return {name: getattr(self, name) for name in self.regularizer_names}

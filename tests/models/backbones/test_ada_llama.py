@@ -1,4 +1,4 @@
-"""AdaLlama: one block against its formula, and the behaviour of a new one."""
+"""AdaLlama: one block against its formula, and the behavior of a new one."""
 
 import torch
 import torch.nn.functional as F

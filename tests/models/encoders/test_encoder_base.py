@@ -57,7 +57,7 @@ def test_latent_tokens_have_no_stride():
     encoder = Latent()
     assert encoder.stride is None and encoder.grid((8, 8)) == (5,)
     assert encoder(torch.zeros(2, 3, 8, 8)).shape == (2, 3, 5)
-    with pytest.raises(UserError, match='8x16; Latent takes 8x8 only'):
+    with pytest.raises(UserError, match='8x16; Latent only accepts 8x8'):
         encoder(torch.zeros(2, 3, 8, 16))
     with pytest.raises(NotImplementedError, match='no single `downscale`'):
         encoder.downscale  # noqa: B018

@@ -181,10 +181,10 @@ def test_soft_targets():
     assert not drawn.equal(model.tokenizer.encode(image).indices)
     logits = model(model.split(drawn), data['label'])[0]
     assert_close(log['loss'], -(p[:, :, 0] * logits.log_softmax(-1)).sum(-1).mean().detach())
-    with pytest.raises(UserError, match='a token cache keeps no distributions'):
+    with pytest.raises(UserError, match='a token cache stores no distributions'):
         step(model, dict(data, indices=drawn))
     kind['factorization'] = dict(type='TokenFactorization', bits=[1, 1])
-    with pytest.raises(UserError, match=r'codebooks of \[4\] codes, sub-tokens have \[2, 2\]'):
+    with pytest.raises(UserError, match=r'codebooks of \[4\] codes, but sub-tokens have \[2, 2\]'):
         generator(**kind)
 
 
@@ -234,13 +234,13 @@ def test_a_conditioner_takes_the_place_of_another():
     [
         (
             dict(order=dict(type='Masked')),
-            'predicts one token after the other, Masked predicts several',
+            'predicts one token at a time, but Masked predicts several',
         ),
         (
             dict(order=dict(type='Random', start=1, end=2)),
-            'Random needs a backbone that takes targets',
+            'Random needs a backbone that supports targets',
         ),
-        (dict(image_size=None), 'model.image_size: the tokenizer takes images of any size'),
+        (dict(image_size=None), 'model.image_size: the tokenizer accepts any image size'),
         (dict(image_size=5), 'must be divisible by 2'),
         (dict(conditioner=dict(type='TokenLabel', num_classes=9)), '9 classes need 9 rows'),
     ],
@@ -252,9 +252,11 @@ def test_parts_that_do_not_go_together_are_named(options, sentence):
 
 def test_other_tokens_are_named():
     model = generator()
-    with pytest.raises(UserError, match=r'shape \(2, 3\), the token cache has \(3, 2\)'):
+    with pytest.raises(UserError, match=r'shape \(2, 3\), but the token cache has \(3, 2\)'):
         model.val_step(
             dict(indices=torch.zeros(1, 3, 2, dtype=torch.int64), label=torch.tensor([0]))
         )
-    with pytest.raises(UserError, match=r'shape \(2, 3\), images of \(6, 4\) pixels make \(3, 2\)'):
+    with pytest.raises(
+        UserError, match=r'shape \(2, 3\), but images of \(6, 4\) pixels give \(3, 2\)'
+    ):
         model.tokenize(torch.zeros(1, 3, 6, 4))

@@ -91,7 +91,7 @@ def test_a_sample_is_a_function_of_seed_class_and_number(model):
 def test_more_steps_than_tokens(model):
     assert model.generate([1], dict(steps=16)).shape == (1, 4, 4)
     for steps in (17, 10**9):
-        with pytest.raises(UserError, match=f'sampling.steps={steps} is more than the 16 tokens'):
+        with pytest.raises(UserError, match=f'sampling.steps={steps} exceeds the 16 tokens'):
             model.generate([1], dict(steps=steps))
 
 

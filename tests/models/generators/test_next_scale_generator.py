@@ -95,7 +95,7 @@ def test_what_does_not_go_together_is_named():
         ({'model.head.embedding': 'TokenEmbedding'}, 'model.head.embedding must be None'),
         (
             {'model.backbone': dict(_delete_=True, type='Llama', dim=64)},
-            'Llama does not take `levels`',
+            'Llama does not support `levels`',
         ),
         (
             {'model.tokenizer.quantizer': dict(_delete_=True, type='LFQ', num_bits=6)},

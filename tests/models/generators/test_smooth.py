@@ -34,13 +34,13 @@ def test_images_of_mixtures():
     torch.testing.assert_close(alone[0], images[2], atol=1e-4, rtol=0)
     hard = dict(smooth, decoding='sequential')
     assert not torch.allclose(model.images([0], hard, seed=3), images[:1], atol=1e-3)
-    with pytest.raises(UserError, match='there are no indices of the images'):
+    with pytest.raises(UserError, match='mixes codes and produces no indices'):
         model.generate([0], smooth)
 
 
 def test_other_paradigms_have_none():
     model = init_model('tiny/ar_32')
     with pytest.raises(
-        UserError, match="decoding='smooth': Autoregressive.* has sequential, jacobi"
+        UserError, match="decoding='smooth': Autoregressive.* supports sequential, jacobi"
     ):
         model.images([0], dict(decoding='smooth'))

@@ -77,9 +77,9 @@ def test_sides_and_letters():
     own = dict(patch_size=4, dim=16, num_heads=2, head_dim=8, temporal='t')
     encoder = WindowVitEncoder(out_channels=5, spatial='tw', window=2, **own)
     assert encoder(torch.zeros(1, 3, 8, 16)).shape == (1, 5, 2, 4)
-    with pytest.raises(UserError, match='divisible by 8, the pixels of a window'):
+    with pytest.raises(UserError, match='divisible by 8, the side of a window in pixels'):
         encoder(torch.zeros(1, 3, 8, 12))
-    with pytest.raises(UserError, match="spatial has a letter of 'tw' for each block, got 'tx'"):
+    with pytest.raises(UserError, match="spatial must have one letter of 'tw' per block, got 'tx'"):
         WindowVitDecoder(in_channels=5, spatial='tx', **own)
 
 

@@ -105,19 +105,19 @@ def test_initial_weights():
 
 
 @torch.no_grad()
-def test_pixels_of_a_patch_are_row_column_colour():
+def test_pixels_of_a_patch_are_row_column_color():
     head = PixelHead(1, 3, 2)
     head.ffn.weight.zero_()
     head.ffn.bias.copy_(torch.arange(12.0))
     # A convolution that passes the image as it is.
     head.conv_out.weight.zero_()
     head.conv_out.bias.zero_()
-    for colour in range(3):
-        head.conv_out.weight[colour, colour, 1, 1] = 1
+    for color in range(3):
+        head.conv_out.weight[color, color, 1, 1] = 1
     image = head(torch.zeros(1, 1, 2, 2))
-    for row, column, colour in ((0, 1, 2), (1, 0, 0), (1, 1, 1)):
-        expected = (2 * row + column) * 3 + colour
-        assert image[0, colour, 2 + row, column].item() == expected
+    for row, column, color in ((0, 1, 2), (1, 0, 0), (1, 1, 1)):
+        expected = (2 * row + column) * 3 + color
+        assert image[0, color, 2 + row, column].item() == expected
 
 
 def test_mistakes_are_named():
@@ -125,10 +125,10 @@ def test_mistakes_are_named():
         LatentVitEncoder(out_channels=6, **TINY | dict(patch_size=5))
     with pytest.raises(UserError, match='divisible by `num_heads`, got 32 and 3'):
         LatentVitEncoder(out_channels=6, **TINY | dict(num_heads=3))
-    with pytest.raises(UserError, match='belong together'):
+    with pytest.raises(UserError, match='set both `proxy` and `proxy_decoder`'):
         LatentVitDecoder(in_channels=6, proxy=(8, 4), **TINY)
-    with pytest.raises(UserError, match='takes 16x16 only'):
+    with pytest.raises(UserError, match='only accepts 16x16'):
         LatentVitEncoder(out_channels=6, **TINY)(torch.zeros(1, 3, 16, 32))
     decoder = LatentVitDecoder(in_channels=6, **TINY)
-    with pytest.raises(UserError, match='makes images of 16x16 only'):
+    with pytest.raises(UserError, match='to images of 16x16, not'):
         decoder(torch.zeros(1, 6, 5), size=(32, 32))

@@ -30,7 +30,7 @@ def test_the_decoder_puts_pixels_in_the_same_order_and_cuts_them():
     image.sum().backward()
     inside = torch.linspace(-1, 1, 48).abs() < 0.5
     assert (decoder.out.bias.grad != 0).equal(inside)
-    with pytest.raises(UserError, match='images of 8x8 only'):
+    with pytest.raises(UserError, match='images of 8x8, not 16x16'):
         decoder(torch.zeros(1, 5, 2, 2), size=(16, 16))
 
 

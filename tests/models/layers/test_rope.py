@@ -55,5 +55,5 @@ def test_turned_vectors_know_the_distance_alone():
 
 def test_narrow_heads_are_named():
     for head_dim in (7, 4):
-        with pytest.raises(UserError, match=f'over 3 axes .* of at least 6, .* is {head_dim}'):
+        with pytest.raises(UserError, match=f'over 3 axes .* of at least 6, .* = {head_dim}'):
             rope(grid_cells((2, 2, 2)), head_dim)

@@ -1,4 +1,4 @@
-"""ViT-VQGAN's parts: positions, parameter counts, gradients past the normalisation, StyleGAN2."""
+"""ViT-VQGAN's parts: positions, parameter counts, gradients past the normalization, StyleGAN2."""
 
 import pytest
 import torch
@@ -27,7 +27,7 @@ def test_heads_have_a_width_of_their_own():
         VitBlock(32, 2, head_dim=12, hidden=48, activation='relu')
 
 
-def test_a_raw_gradient_passes_no_normalisation():
+def test_a_raw_gradient_passes_no_normalization():
     for raw in (True, False):
         quantizer = VQ(codebook_size=8, code_dim=4, restart_after=None, raw_gradient=raw)
         z, weights = torch.randn(2, 4, 3, requires_grad=True), torch.randn(2, 4, 3)
@@ -41,7 +41,7 @@ def test_the_discriminator_of_256_pixels():
     assert sum(p.numel() for p in part.parameters()) == 28_864_129
     with pytest.raises(UserError, match='power of two'):
         StyleGAN2(image_size=48)
-    with pytest.raises(UserError, match='have 3 numbers for images of 16 pixels, got 2'):
+    with pytest.raises(UserError, match='have 3 entries for images of 16 pixels, got 2'):
         StyleGAN2(image_size=16, widths=(8, 8))
 
 

@@ -10,7 +10,7 @@ from openmagvit2.models.losses import ClassifierLoss
 
 
 class Small(nn.Module):
-    """Mean colours, and two logits of them."""
+    """Mean colors, and two logits of them."""
 
     def __init__(self) -> None:
         super().__init__()

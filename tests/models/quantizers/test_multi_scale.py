@@ -69,13 +69,13 @@ def test_averages_move_once_a_pass():
     ('count', 'wanted'),
     [(4, [0, 0, 1, 1, 1, 2, 2, 3, 3, 3]), (1, [0] * 10), (2, [0] * 5 + [1] * 5)],
 )
-def test_neighbouring_scales_share_a_convolution(count, wanted):
+def test_neighboring_scales_share_a_convolution(count, wanted):
     quantizer = MultiScale(quantizer=TABLE, num_phi=count)
     assert [quantizer._phi(s) for s in range(10)] == wanted
 
 
 def test_mistakes():
-    with pytest.raises(ValueError, match=r'scales ends with \(4, 4\), .* grid of \(4, 6\)'):
+    with pytest.raises(ValueError, match=r'scales ends with \(4, 4\), .* grid is \(4, 6\)'):
         make()(torch.zeros(1, 4, 4, 6))
     with pytest.raises(ValueError, match='upsample must be one of bicubic, bilinear'):
         make(upsample='nearest')

@@ -79,7 +79,7 @@ def test_soft_codes_are_drawn_from_their_distribution():
 
 
 def test_mistakes():
-    with pytest.raises(ValueError, match='indices of LFQ have 2 digits; here they must have 1'):
+    with pytest.raises(ValueError, match='indices of LFQ have 2 digits; this wrapper needs 1'):
         Residual(quantizer=dict(type='LFQ', num_bits=4, index_bits=[2, 2]), depth=2)
     inner = dict(type='LFQ', num_bits=3)
     with pytest.raises(ValueError, match='Residual has no soft codes|LFQ has no soft codes'):

@@ -203,11 +203,11 @@ def test_spherical_entropy_is_that_of_the_dense_distribution():
 @pytest.mark.parametrize(
     ('kind', 'settings', 'message'),
     [
-        (FSQ, dict(levels=[8, 1]), 'levels must be integers of at least 2'),
+        (FSQ, dict(levels=[8, 1]), 'levels must be integers ≥ 2'),
         (LFQ, dict(num_bits=0), 'num_bits must be from 1 to 62'),
         (VQ, dict(codebook_size=1), 'codebook_size >= 2'),
         (VQ, dict(restart_after=0), 'restart_after must be at least 1'),
-        (VQ, dict(ema_decay=1.5), 'ema_decay must lie between 0 and 1'),
+        (VQ, dict(ema_decay=1.5), r'ema_decay must be in \(0, 1\)'),
         (VQ, dict(restart_below=1.0), 'restart_below must be a positive number and needs ema_'),
         (VQ, dict(ema_decay=0.9, ema_smoothing=0.0), 'ema_smoothing must be a positive number'),
         (LFQ, dict(num_bits=6, index_bits=[4, 4]), 'or the sum of index_bits'),

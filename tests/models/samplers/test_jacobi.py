@@ -81,7 +81,7 @@ def p_value(a, b):
 @pytest.mark.slow
 def test_distribution_is_that_of_plain_decoding():
     """50,000 draws of 6 positions of 2^4 codes each way; codes of each position and pairs of
-    neighbours.
+    neighbors.
     """
     model = tiny(**{'model.tokenizer.quantizer.num_bits': 4, 'model.factorization.bits': [2, 2]})
     model.eval()
@@ -124,7 +124,7 @@ def test_packed_rows_do_not_depend_on_the_batch():
 
 
 @pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
-def test_a_packed_row_does_not_depend_on_its_neighbours(dtype):
+def test_a_packed_row_does_not_depend_on_its_neighbors(dtype):
     generator = torch.Generator().manual_seed(0)
     # Long enough for oneDNN to split the sum.
     layer = torch.nn.Linear(2816, 64, bias=False, dtype=dtype)

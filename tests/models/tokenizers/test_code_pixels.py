@@ -73,7 +73,7 @@ def test_a_file_without_the_codes_takes_them_from_the_config(first, tmp_path):
     assert all(v.equal(first.state_dict()[k]) for k, v in model.state_dict().items())
 
 
-def test_the_classifier_sees_normalised_images_of_224_pixels():
+def test_the_classifier_sees_normalized_images_of_224_pixels():
     loss = ClassifierLoss(model='resnet50')
     seen = []
 

@@ -45,7 +45,7 @@ def test_codes_have_one_axis_of_positions():
 
 
 def test_other_sizes_are_refused(tokenizer):
-    with pytest.raises(UserError, match='The image is 40x32; LatentVitEncoder takes 32x32 only'):
+    with pytest.raises(UserError, match='The image is 40x32; LatentVitEncoder only accepts 32x32'):
         tokenizer.encode([np.zeros((40, 32, 3), np.uint8)])
     with pytest.raises(UserError, match=r'indices must have .* shape'):
         tokenizer.decode(torch.zeros(1, 4, 4, dtype=torch.int64))

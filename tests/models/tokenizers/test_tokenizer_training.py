@@ -144,7 +144,7 @@ def test_none_removes_a_loss():
 def test_a_training_without_any_loss_is_one_sentence():
     fsq = dict(type='FSQ', levels=[3, 3])
     model = tokenizer(fsq, training=dict(losses=dict(reconstruction=None)))
-    with pytest.raises(UserError, match='^model.training: every loss is removed'):
+    with pytest.raises(UserError, match='^model.training: all losses are removed'):
         model.train_step(batch(), optimizers(model))
 
 
@@ -165,7 +165,7 @@ def test_pixels_of_another_range():
     )
     assert_close(found, expected)
     for wrong in ((1, 0), (0,), ()):
-        with pytest.raises(UserError, match='model.pixels.range must be two rising numbers'):
+        with pytest.raises(UserError, match='model.pixels.range must be increasing'):
             tokenizer(pixels=dict(type='Pixels', range=wrong))
 
 
@@ -196,7 +196,7 @@ def test_micro_batches_of_an_iteration_know_the_whole_batch():
 def test_an_adaptive_weight_needs_a_loss_to_compare_with():
     training = dict(losses=dict(reconstruction=None))
     training['adversarial'] = GAME | dict(weight=dict(type='AdaptiveWeight'))
-    with pytest.raises(UserError, match='AdaptiveWeight compares with the losses of a recon'):
+    with pytest.raises(UserError, match='AdaptiveWeight needs a reconstruction loss'):
         tokenizer(training=training)
     # Without a discriminator there is nothing to weigh.
     training['adversarial']['discriminator'] = None

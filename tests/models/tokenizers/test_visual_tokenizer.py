@@ -36,7 +36,7 @@ def test_indices_are_checked(quantizer):
             with pytest.raises(ValueError, match=rf'from 0 to {size - 1} .* got {value}\.'):
                 decode(wrong)
         for wrong, told in (
-            (good.float(), r'whole numbers \(int64\), got torch.float32'),
+            (good.float(), r'integers \(int64\), got torch.float32'),
             (good.bool(), 'got torch.bool'),
             (good[0, 0], r'must have the shape \(B, h, w\), got \(2,\)'),
             (good[None], r'got \(1, 1, 2, 2\)'),
@@ -63,7 +63,7 @@ def test_a_damaged_encoder_has_no_metrics(quantizer, value):
     with pytest.raises(
         ValueError,
         match=(
-            r'encoder gives NaN or infinite numbers for the batch of images 8, 9, 10, …: '
+            r'encoder outputs NaN or infinity for the batch of images 8, 9, 10, …: '
             r'the weights'
         ),
     ):
@@ -78,6 +78,6 @@ def test_a_damaged_decoder_has_no_metrics():
     model = tokenizer(QUANTIZERS[0])
     model.decoder.last_layer.data[0, 0, 0, 0] = float('nan')
     with pytest.raises(
-        ValueError, match='The decoder gives NaN or infinite numbers for a batch of images'
+        ValueError, match='The decoder outputs NaN or infinity for a batch of images'
     ):
         model.val_step(dict(image=torch.zeros(1, 3, 8, 8, dtype=torch.uint8)))

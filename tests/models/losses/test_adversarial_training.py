@@ -109,9 +109,9 @@ def test_terms_of_the_discriminator():
 
 def test_adversarial_start_and_missing_discriminator():
     game = Adversarial(discriminator=dict(type='Dot'), start=3)
-    assert [game.is_played(i) for i in (0, 2, 3)] == [False, False, True]
+    assert [game.is_active(i) for i in (0, 2, 3)] == [False, False, True]
     nothing = Adversarial(discriminator=None, regularizers=[dict(type='LeCAM')])
-    assert not nothing.is_played(10) and nothing.build_parts() == {}
+    assert not nothing.is_active(10) and nothing.build_parts() == {}
 
 
 def test_a_type_of_none_removes_a_regularizer():
