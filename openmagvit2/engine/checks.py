@@ -69,7 +69,8 @@ def check_datasets(loaders: Mapping[str, DataLoader], model: nn.Module) -> None:
     """
     model = unwrap(model)
     for key, loader in loaders.items():
-        collate = loader.collate_fn
+        # A plan of samples to draw collates nothing.
+        collate = loader.collate_fn if isinstance(loader, DataLoader) else None
         lists = isinstance(collate, functools.partial) and collate.func is pseudo_collate
         if lists and type(model).__module__.startswith(f'{OWN}.'):
             raise UserError(
