@@ -104,7 +104,7 @@ def test_samples_of_conditions_that_are_no_classes(tmp_path):
     conditioner = Conditioner()
     model = SimpleNamespace(conditioner=conditioner, check=lambda labels, sampling, seed: None)
     runner = SimpleNamespace(model=model, cfg={})
-    with pytest.raises(UserError, match='no numbered classes; give SampleGridHook'):
+    with pytest.raises(UserError, match='not conditioned on class labels; give SampleGridHook'):
         SampleGridHook().before_train(runner)
     hook = SampleGridHook(labels=['a cat', 'a dog'])
     hook.before_train(runner)
