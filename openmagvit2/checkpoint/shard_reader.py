@@ -4,6 +4,7 @@ import io
 import pickle
 import re
 import zipfile
+from enum import Enum, EnumMeta
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -126,6 +127,13 @@ def _layout(name: str) -> torch.layout:
     return torch.strided
 
 
+def _member(kind: Any, name: str) -> Enum:
+    """Return a member of an enum, which Python 3.11.0 to 3.11.3 pickle by ``getattr``."""
+    if not (isinstance(kind, EnumMeta) and name in kind.__members__):
+        raise UserError(unsafe('builtins.getattr'))
+    return kind[name]
+
+
 class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         """Return a class that ``.metadata`` may contain; raise UserError for any other."""
@@ -134,6 +142,8 @@ class _Unpickler(pickle.Unpickler):
             return PurePosixPath
         if (module, name) == ('torch.serialization', '_get_layout'):
             return _layout
+        if (module, name) == ('builtins', 'getattr'):
+            return _member
         value = torch.__dict__.get(name) if module == 'torch' else None
         if isinstance(value, torch.dtype):
             return value

@@ -208,6 +208,30 @@ def _all_are(length: int, found) -> None:
         info.offset, info.length = 0, length
 
 
+def test_enums_that_are_pickled_by_name(tmp_path, monkeypatch):
+    """Python 3.11.0 to 3.11.3 pickle a member of an enum as ``getattr(class, name)``."""
+    kind = metadata._MEM_FORMAT_ENCODING
+    monkeypatch.setattr(kind, '__reduce_ex__', lambda self, protocol: (getattr, (kind, self.name)))
+    path = tmp_path / 'iter_3.dcp'
+    write_sharded(content(), path)
+    assert b'getattr' in (path / INDEX).read_bytes()
+    assert torch.equal(read_checkpoint(path)['state_dict']['a.b'], content()['state_dict']['a.b'])
+
+
+@pytest.mark.parametrize(
+    'arguments',
+    [(metadata.Metadata, '__init__'), (metadata._MEM_FORMAT_ENCODING, '__class__')],
+)
+def test_other_attributes_by_name_are_refused(folder, arguments):
+    class Attribute:
+        def __reduce__(self):
+            return getattr, arguments
+
+    (folder / INDEX).write_bytes(pickle.dumps(Attribute()))
+    with pytest.raises(UserError, match='cannot be read safely.*getattr'):
+        read_checkpoint(folder)
+
+
 def test_payloads(folder, tmp_path):
     target = tmp_path / 'executed'
     for name in (INDEX, CONTENT):
