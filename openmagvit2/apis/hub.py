@@ -80,10 +80,10 @@ class Pretrained:
         config = Config(entries | dict(model_name=content.get('name', folder.name)))
         check_folder(_draft(config, folder), folder)
         door = cls.from_config(config, device=device, dtype=dtype)
-        again = 'fetch it again'
+        again = 'download it again'
         if not usable(name).is_dir():
-            # A file that lies in the cache is not fetched a second time.
-            again = f'delete {folder.parents[1]} to fetch {name} again'
+            # A cached file would not be downloaded again.
+            again = f'delete {folder.parents[1]} to download {name} again'
         load_folder(door.model, folder, content.get('weights_sha256'), again)
         door.model.dataset_meta = content.get('dataset_meta', {})
         return door
@@ -201,7 +201,7 @@ def fetch(name: str | Path, revision: str | None = None) -> Path:
             huggingface_hub.snapshot_download(str(name), revision=revision, allow_patterns=PATTERNS)
         )
     except Exception as error:  # a download fails in many ways, with classes of several packages
-        raise hub_error(str(name), 'cannot be fetched from the hub', error, revision) from error
+        raise hub_error(str(name), 'cannot be downloaded from the hub', error, revision) from error
 
 
 def _draft(config: Config, folder: Path) -> nn.Module:

@@ -135,7 +135,7 @@ def _check_finite(content: dict, sources: Sequence[str | Path]) -> None:
             if not is_finite(tensor):
                 raise UserError(
                     f'{name} has NaN or infinite numbers: the file is damaged, or its training '
-                    f'diverged; fetch it again, or use another checkpoint.'
+                    f'diverged; download it again, or use another checkpoint.'
                 )
             read += tensor.nbytes
             if read >= EVERY:
