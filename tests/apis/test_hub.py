@@ -194,7 +194,7 @@ def test_hostile_index_is_refused(folder):
 def test_folder_without_a_model_and_names_that_are_none(tmp_path):
     with pytest.raises(UserError, match='no config.json'):
         Tokenizer.from_pretrained(tmp_path)
-    with pytest.raises(UserError, match='neither a folder nor a name'):
+    with pytest.raises(UserError, match='neither a folder nor a repository'):
         Tokenizer.from_pretrained('nothing')
 
 

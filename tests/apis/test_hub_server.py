@@ -114,5 +114,7 @@ def test_an_official_file_that_is_missing_or_another(hub, monkeypatch):
 
 
 def test_names_without_an_owner_are_refused_before_anything_is_sent(tokenizer):
-    with pytest.raises(UserError, match='model is not a name of the hub; give owner/name'):
+    with pytest.raises(
+        UserError, match='model is not the name of a hub repository; use owner/name'
+    ):
         tokenizer.push_to_hub('model')
