@@ -68,7 +68,7 @@ class Registry(MMEngineRegistry):
     def registered(self, name: Any) -> Any:
         """Return the class for a name, of this package or of mmengine; None if there is none.
 
-        Nothing else is imported, because the name may come from a stranger.
+        Nothing else is imported, because the name may be untrusted.
         """
         self.import_from_location()
         slot = self

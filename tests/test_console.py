@@ -55,14 +55,14 @@ def test_output_that_is_closed_or_on_a_full_disk():
     code = 'import sys\nfrom openmagvit2 import console\n'
     code += 'sys.exit(console.tool()(lambda: print(1))())'
     command = f'"{sys.executable}" -c "{code}"'
-    for end, told, status in (
+    for end, message, status in (
         ('>&-', '', 0),
         ('>/dev/full', 'error: the output cannot be written (No space left on device).', 1),
     ):
         done = subprocess.run(
             f'{command} {end}', shell=True, cwd=ROOT, capture_output=True, text=True
         )
-        assert (done.returncode, done.stderr.strip()) == (status, told)
+        assert (done.returncode, done.stderr.strip()) == (status, message)
 
 
 @pytest.mark.parametrize('stopped', ['', 'go on'])
@@ -85,6 +85,6 @@ console.finish(main())
     done = subprocess.run(
         [sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True, timeout=60
     )
-    told = f'stopped; {stopped}' if stopped else 'Stopped by Ctrl-C.'
-    assert done.stderr.strip() == told
+    message = f'stopped; {stopped}' if stopped else 'Stopped by Ctrl-C.'
+    assert done.stderr.strip() == message
     assert done.returncode in (130, -signal.SIGINT)

@@ -100,7 +100,7 @@ def test_imports_run_downwards():
 
 
 def test_slots_meet_in_their_base_and_in_layers():
-    """A head uses no backbone; what both need lies in `layers`."""
+    """A head uses no backbone; what both need is in `layers`."""
     # Generators put all slots together.
     exceptions = {
         # The type of the vectors that a draw hands to the head.

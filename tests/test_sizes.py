@@ -49,8 +49,8 @@ def test_a_billion_of_anything_names_the_part_and_the_number(config, key, part, 
 def test_layers_that_nothing_holds_yet_count(config, key):
     """A list of convolutions has no layer inside until it is whole."""
     model = load_config(TINY / f'{config}.py', {key: MANY}).model
-    told = f'layers and tensors.; .*{key.rpartition(".")[2]}=10{{9}}'
-    with on_meta(), pytest.raises(UserError, match=told):
+    message = f'layers and tensors.; .*{key.rpartition(".")[2]}=10{{9}}'
+    with on_meta(), pytest.raises(UserError, match=message):
         MODELS.build(model)
 
 

@@ -1,4 +1,4 @@
-# The CPU twin of LlamaGen's transformer: it predicts whole indices, over the tokenizer of
+# The CPU twin of LlamaGen's transformer: it predicts unfactorized indices, over the tokenizer of
 # llamagen_vq_32.py with seeded RANDOM weights. A few seconds on two cores; for trying out code, not
 # for quality.
 _base_ = './ar_32.py'

@@ -1,6 +1,6 @@
-# The CPU twin of VQGAN's transformer: a GPT over whole indices, where classes share rows of the
-# token embedding with the codes, over the tokenizer of vqgan_32.py with seeded RANDOM weights. A
-# few seconds on two cores; for trying out code, not for quality.
+# The CPU twin of VQGAN's transformer: a GPT over unfactorized indices, where classes share rows of
+# the token embedding with the codes, over the tokenizer of vqgan_32.py with seeded RANDOM weights.
+# A few seconds on two cores; for trying out code, not for quality.
 _base_ = './ar_32.py'
 model = dict(
     tokenizer=dict(

@@ -116,7 +116,7 @@ class Generator(Pretrained):
         if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
             raise UserError(f'batch_size must be a positive integer, got {batch_size!r}.')
         if not pairs:
-            raise UserError('pairs must have at least one label with its number.')
+            raise UserError('pairs must not be empty.')
 
         from openmagvit2.evaluation.sample_set import draw
 

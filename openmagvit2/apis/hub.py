@@ -80,10 +80,10 @@ class Pretrained:
         config = Config(entries | dict(model_name=content.get('name', folder.name)))
         check_folder(_draft(config, folder), folder)
         door = cls.from_config(config, device=device, dtype=dtype)
-        again = 'fetch it again'
+        again = 'download it again'
         if not usable(name).is_dir():
-            # A file that lies in the cache is not fetched a second time.
-            again = f'delete {folder.parents[1]} to fetch {name} again'
+            # A cached file would not be downloaded again.
+            again = f'delete {folder.parents[1]} to download {name} again'
         load_folder(door.model, folder, content.get('weights_sha256'), again)
         door.model.dataset_meta = content.get('dataset_meta', {})
         return door
@@ -126,7 +126,7 @@ class Pretrained:
         """
         if self.config is None:
             raise UserError(
-                f'{type(self).__name__}: the model was given without its config; use from_config.'
+                f'{type(self).__name__}: the model was passed without its config; use from_config.'
             )
         name = name or model_name(self.config)
         meta = getattr(self.model, 'dataset_meta', None)
@@ -161,7 +161,7 @@ class Pretrained:
             UserError: The hub refuses the upload or cannot be reached.
         """
         if not REPOSITORY.fullmatch(name):
-            raise UserError(f'{name} is not a name of the hub; give owner/name.')
+            raise UserError(f'{name} is not the name of a hub repository; use owner/name.')
         with tempfile.TemporaryDirectory() as folder:
             self.save_pretrained(folder)
             hub = huggingface_hub.HfApi(token=token)
@@ -195,13 +195,13 @@ def fetch(name: str | Path, revision: str | None = None) -> Path:
     if usable(name).is_dir():
         return Path(name)
     if not REPOSITORY.fullmatch(str(name)):
-        raise UserError(f'{name} is neither a folder nor a name on the hub (owner/name).')
+        raise UserError(f'{name} is neither a folder nor a repository of the hub (owner/name).')
     try:
         return Path(
             huggingface_hub.snapshot_download(str(name), revision=revision, allow_patterns=PATTERNS)
         )
     except Exception as error:  # a download fails in many ways, with classes of several packages
-        raise hub_error(str(name), 'cannot be fetched from the hub', error, revision) from error
+        raise hub_error(str(name), 'cannot be downloaded from the hub', error, revision) from error
 
 
 def _draft(config: Config, folder: Path) -> nn.Module:

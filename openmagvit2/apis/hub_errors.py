@@ -8,7 +8,7 @@ def hub_error(name: str, what: str, error: Exception, revision: str | None = Non
 
     Args:
         name: Repository, ``owner/name``.
-        what: What failed, as 'cannot be fetched from the hub'.
+        what: What failed, as 'cannot be downloaded from the hub'.
         error: What a call of huggingface_hub raised.
         revision: Branch, tag or commit that was asked for.
     """
@@ -32,7 +32,7 @@ def reason(error: Exception, revision: str | None = None) -> str:
         errors.RevisionNotFoundError: (
             f'it has no revision {revision}; choose another branch, tag or commit'
         ),
-        errors.LocalEntryNotFoundError: 'the cache has no complete copy of it; fetch it online',
+        errors.LocalEntryNotFoundError: 'the cache has no complete copy of it; download it online',
         errors.EntryNotFoundError: 'it has no such file',
         errors.OfflineModeIsEnabled: (
             'HF_HUB_OFFLINE is set, and the cache has no complete copy; unset it and call again'
@@ -44,7 +44,7 @@ def reason(error: Exception, revision: str | None = None) -> str:
             return text
     if isinstance(error, errors.HfHubHTTPError) and error.response is not None:
         if error.response.status_code == 401:
-            return 'the hub wants a valid access token; log in with `hf auth login`'
+            return 'the hub requires a valid access token; log in with `hf auth login`'
         if error.response.status_code == 403:
             return 'the access token does not permit it; use one that does, with `hf auth login`'
     return f'{first_line(error)}; check the network and call again'

@@ -42,7 +42,7 @@ def to_list(
     """
     low, high = value_range or (-1.0, 1.0)
     if not low < high:
-        raise UserError(f'value_range must be black and white of floats, got {value_range}.')
+        raise UserError(f'value_range must be two increasing floats, got {value_range}.')
     tensors = [_to_tensor(image, background) for image in one_by_one(images)]
     return [_to_range(image, low, high, named=value_range is not None) for image in tensors]
 
@@ -71,7 +71,7 @@ def to_indices(indices: Tensor | np.ndarray, axes: int) -> Tensor:
         kind = getattr(indices, 'dtype', None) or type(indices).__name__
         raise UserError(f'Indices must be integers in a tensor or an array, got {kind}.')
     if not indices.numel():
-        raise UserError(f'Indices must not be empty, got {tuple(indices.shape)}.')
+        raise UserError(f'Indices must not be empty, got shape {tuple(indices.shape)}.')
     return indices[None] if indices.ndim == axes - 1 else indices
 
 
@@ -95,7 +95,7 @@ def _to_tensor(image: ImageLike, background: Color) -> Tensor:
     if image.dtype != torch.uint8 and not image.is_floating_point():
         raise UserError(f'An image as a tensor must be uint8 or floats, got {image.dtype}.')
     if not image.numel():
-        raise UserError(f'An image must have pixels, got {tuple(image.shape)}.')
+        raise UserError(f'An image must not be empty, got shape {tuple(image.shape)}.')
     return image.expand(3, -1, -1)
 
 
@@ -137,6 +137,6 @@ def _to_range(image: Tensor, low: float, high: float, named: bool) -> Tensor:
 def _warn_once() -> None:
     warnings.warn(
         'An image of floats has values from 0 to 1, but is read as one from -1 (black) to 1 '
-        '(white); give value_range=(0, 1) if black is 0, or value_range=(-1, 1) if that is right.',
+        '(white); pass value_range=(0, 1) if black is 0, or value_range=(-1, 1) if that is right.',
         stacklevel=2,
     )

@@ -55,7 +55,9 @@ def init_model(
         UserError: A key is unknown, the device or a file does not exist, or weights do not fit.
     """
     if pretrained and (checkpoint is not None or isinstance(config, Config)):
-        raise UserError('pretrained needs the name of a shipped config, and no checkpoint.')
+        raise UserError(
+            'pretrained=True needs the name of a config of the package, and no checkpoint.'
+        )
     name = str(config)
     device = usable_device(device or default_device())
     if not isinstance(config, Config):

@@ -25,7 +25,7 @@ def configs_folder() -> Path:
         if folder.is_dir():
             return folder
     raise UserError(
-        f'The configs of openmagvit2 are not beside {PACKAGE}: install it with pip, or pass paths '
+        f'The configs of openmagvit2 are not next to {PACKAGE}: install it with pip, or pass paths '
         f'of configs.'
     )
 

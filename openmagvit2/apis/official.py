@@ -54,17 +54,17 @@ def fetch_file(name: str, entry: dict[str, Any], revision: str | None = None) ->
         f'{name}'
     )
     if repository.startswith('https://'):
-        raise UserError(f'{name}: fetch {file} from {repository} by hand, then {by_hand}.')
+        raise UserError(f'{name}: download {file} from {repository} manually, then {by_hand}.')
     try:
         path = Path(huggingface_hub.hf_hub_download(repository, file, revision=revision))
     except Exception as error:  # a download fails in many ways, with classes of several packages
         raise UserError(
-            f'{name}: {file} of {repository} cannot be fetched: {reason(error, revision)}; or '
-            f'fetch it by hand, then {by_hand}.'
+            f'{name}: {file} of {repository} cannot be downloaded: {reason(error, revision)}; or '
+            f'download it manually, then {by_hand}.'
         ) from error
     if entry['sha256'] and file_hash(path) != entry['sha256']:
         raise UserError(
             f'{path} is not the published {file} of {repository}: its SHA-256 differs; delete '
-            f'{path.resolve()} to fetch it again.'
+            f'{path.resolve()} to download it again.'
         )
     return path

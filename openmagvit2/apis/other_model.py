@@ -27,4 +27,4 @@ def say_other_model(config: Config, checkpoint: dict[str, Any], source: str) -> 
         for text in (str(text), f'model = {config.model.to_dict()!r}')
     )
     for line in model_differences(before, now):
-        print_log(f'{source} was trained otherwise: {line}', 'current', logging.WARNING)
+        print_log(f'{source} was trained with other settings: {line}', 'current', logging.WARNING)

@@ -97,7 +97,7 @@ def load_folder(
     model: nn.Module,
     folder: str | Path,
     sha256: str | None = None,
-    again: str = 'fetch it again',
+    again: str = 'download it again',
 ) -> None:
     """Load the weights of a folder into the model that its config builds.
 

@@ -1,4 +1,4 @@
-"""Check the ``config.json`` of a model folder, which may come from a stranger."""
+"""Check the ``config.json`` of a model folder, which may be untrusted."""
 
 import math
 from typing import Any

@@ -12,7 +12,7 @@ UNPACK = 'unpack it and name the checkpoint in it'
 ARCHIVE = f'it is an archive; {UNPACK}'
 # The first bytes of such files, and the end of the error message.
 BEGINNINGS = {
-    b'version https://git-lfs': 'it is a pointer of Git LFS; fetch the file itself, as by '
+    b'version https://git-lfs': 'it is a pointer of Git LFS; download the file itself, as by '
     '`git lfs pull`',
     b'<': 'it is a web page; download the file itself',
     b'\x89PNG': PICTURE,
@@ -46,7 +46,7 @@ def check_beginning(path: Path) -> None:
     if _is_text(begin) and last != b'.':
         line = begin.decode(errors='ignore').strip().partition('\n')[0][:40]
         listed = path.name.endswith('.index.json')
-        remedy = 'name the files that it lists' if listed else 'fetch the file itself'
+        remedy = 'name the files that it lists' if listed else 'download the file itself'
         raise UserError(
             f'{path} is not a checkpoint: it is a text that begins with {line!r}; {remedy}.'
         )

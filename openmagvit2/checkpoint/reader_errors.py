@@ -27,7 +27,7 @@ def reader_errors(path: Path, kind: str) -> Iterator[None]:
     except Exception as error:  # a damaged file can fail in any way
         raise UserError(
             f'Checkpoint {path} cannot be read safely: it is damaged, or not a {kind} '
-            f'({_reason(error)}); fetch it again.'
+            f'({_reason(error)}); download it again.'
         ) from error
 
 

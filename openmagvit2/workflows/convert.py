@@ -135,7 +135,7 @@ def _check_finite(content: dict, sources: Sequence[str | Path]) -> None:
             if not is_finite(tensor):
                 raise UserError(
                     f'{name} has NaN or infinite numbers: the file is damaged, or its training '
-                    f'diverged; fetch it again, or use another checkpoint.'
+                    f'diverged; download it again, or use another checkpoint.'
                 )
             read += tensor.nbytes
             if read >= EVERY:
@@ -212,7 +212,7 @@ def _checked_target(sources: Sequence[str | Path], target: Path, to: str) -> Pat
     usable_text(target)
     for source in map(usable, sources):
         if source.exists() and target.exists() and source.samefile(target):
-            raise UserError(f'{target} is the source itself; name another file to write.')
+            raise UserError(f'{target} is the source itself; choose another target.')
     return target
 
 
@@ -246,7 +246,7 @@ def _write(
     if tokenizer and len(tokenizer) < len(state):
         state = {name: x for name, x in state.items() if name not in tokenizer}
         beside = target.with_name(f'{target.stem}_tokenizer{target.suffix}')
-        print(f'tokenizer: a file of its own in this system, {beside}')
+        print(f'tokenizer: in a separate file, as in this system: {beside}')
         _write_official(dict(state_dict=tokenizer), beside, converter, sources)
     _write_official(content | dict(state_dict=state), target, converter, sources)
 

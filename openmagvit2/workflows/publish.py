@@ -75,5 +75,5 @@ def _metrics(work_dir: Path, hashed: str) -> dict[str, Any] | None:
         ) from error
     if measured == hashed:
         return metrics
-    print_log(f'{path} is about other weights: the model card has no measurements.', 'current')
+    print_log(f'{path} describes other weights, so the model card has no measurements.', 'current')
     return None

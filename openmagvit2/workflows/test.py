@@ -126,7 +126,7 @@ def _configure(
         raise UserError(f'{config.filename} has no model.')
     if not config.test_dataloader or not (config.test_evaluator or metrics):
         raise UserError(
-            f'{config.filename} has nothing to test: give test_dataloader and test_evaluator.'
+            f'{config.filename} has nothing to test: set test_dataloader and test_evaluator.'
         )
     # mmengine's Runner would replace the checkpoint's weights by these.
     config.load_from, config.resume = None, False

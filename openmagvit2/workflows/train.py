@@ -130,7 +130,7 @@ def _set_start(config: Config, source: Path | None) -> dict:
     if config.get('resume'):
         # A merged config contains the checkpoint that its training was resumed from.
         ignored = f'load_from={config.get("load_from")}, from which an earlier run was resumed'
-        print_log(f'A fresh start, which ignores {ignored}.', 'current')
+        print_log(f'Starting from scratch; ignored: {ignored}.', 'current')
         config.resume, config.load_from = False, None
     return {}
 
@@ -147,7 +147,7 @@ def _find(config: Config, work_dir: str | None, resume: str | bool) -> tuple[Pat
     if found is None and resume is not True:
         raise UserError(f'--resume {where}: there is no checkpoint iter_<number>.pth in it.')
     if found is None:
-        print_log(f'Nothing to resume in {folder}: a fresh start.', 'current')
+        print_log(f'Nothing to resume in {folder}: starting from scratch.', 'current')
     return folder, found[0] if found else None
 
 

@@ -1,4 +1,4 @@
-"""What tests of the front door share."""
+"""Fixtures shared by the tests of the main API."""
 
 import pytest
 import torch

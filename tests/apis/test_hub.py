@@ -1,4 +1,4 @@
-"""Model folders load again after saving, and nothing in a stranger's folder is executed."""
+"""Model folders load again after saving, and nothing in an untrusted folder is executed."""
 
 import json
 import os
@@ -194,7 +194,7 @@ def test_hostile_index_is_refused(folder):
 def test_folder_without_a_model_and_names_that_are_none(tmp_path):
     with pytest.raises(UserError, match='no config.json'):
         Tokenizer.from_pretrained(tmp_path)
-    with pytest.raises(UserError, match='neither a folder nor a name'):
+    with pytest.raises(UserError, match='neither a folder nor a repository'):
         Tokenizer.from_pretrained('nothing')
 
 
@@ -203,7 +203,9 @@ def test_a_hub_that_is_not_reached_is_one_sentence(monkeypatch):
         raise OSError('no network\nmore')
 
     monkeypatch.setattr('huggingface_hub.snapshot_download', offline)
-    with pytest.raises(UserError, match=r'someone/model cannot be fetched .*: no network; check'):
+    with pytest.raises(
+        UserError, match=r'someone/model cannot be downloaded .*: no network; check'
+    ):
         Tokenizer.from_pretrained('someone/model')
 
 
@@ -241,10 +243,10 @@ def test_published_weights_by_name(tmp_path, monkeypatch, tokenizer):
     with pytest.raises(UserError, match=r'not the published official\.ckpt of someone/model: '):
         init_model('tiny/lfq_32', pretrained=True)
     entry['repository'] = 'https://somewhere/else'
-    with pytest.raises(UserError, match='by hand, then python .* official.ckpt OUT.pth'):
+    with pytest.raises(UserError, match='manually, then python .* official.ckpt OUT.pth'):
         init_model('tiny/lfq_32', pretrained=True)
     entry['file'] = 'official.zip (model.ckpt)'
-    with pytest.raises(UserError, match='by hand, then python .*checkpoint.py FILE OUT.pth'):
+    with pytest.raises(UserError, match='manually, then python .*checkpoint.py FILE OUT.pth'):
         init_model('tiny/lfq_32', pretrained=True)
 
 

@@ -39,7 +39,9 @@ def test_a_tokenizer_goes_to_the_hub_and_back(tokenizer, hub, monkeypatch):
     assert Tokenizer.from_pretrained(NAME, device='cpu').encode(IMAGES).equal(indices)
     monkeypatch.setattr(constants, 'HF_HUB_OFFLINE', True)
     assert Tokenizer.from_pretrained(NAME, device='cpu').encode(IMAGES).equal(indices)
-    with pytest.raises(UserError, match=r'other/model cannot be fetched.*: HF_HUB_OFFLINE is set'):
+    with pytest.raises(
+        UserError, match=r'other/model cannot be downloaded.*: HF_HUB_OFFLINE is set'
+    ):
         Tokenizer.from_pretrained('other/model')
 
 
@@ -60,7 +62,7 @@ def test_revisions(tokenizer, hub):
     ('status', 'code', 'remedy'),
     [
         (401, 'RepoNotFound', 'it does not exist or is private; check the name, or log in with'),
-        (401, '', 'the hub wants a valid access token; log in with `hf auth login`'),
+        (401, '', 'the hub requires a valid access token; log in with `hf auth login`'),
         (403, '', 'the access token does not permit it; use one that does'),
         (403, 'GatedRepo', 'access to it must be granted; ask for it on its page'),
         (404, 'RevisionNotFound', 'it has no revision None; choose another branch, tag or commit'),
@@ -69,7 +71,7 @@ def test_revisions(tokenizer, hub):
 )
 def test_a_refusal_is_one_sentence_with_a_remedy(tokenizer, hub, status, code, remedy):
     hub.refuse = Refusal(status, code)
-    with pytest.raises(UserError, match=rf'^{NAME} cannot be fetched from the hub: {remedy}'):
+    with pytest.raises(UserError, match=rf'^{NAME} cannot be downloaded from the hub: {remedy}'):
         Tokenizer.from_pretrained(NAME)
     with pytest.raises(UserError, match=rf'^{NAME} cannot be written on the hub: {remedy}'):
         tokenizer.push_to_hub(NAME)
@@ -93,7 +95,7 @@ def test_a_damaged_copy_in_the_cache(tokenizer, hub, tmp_path):
     content[-1] ^= 1
     path.write_bytes(content)
     folder = tmp_path / 'cache' / 'models--someone--model'
-    with pytest.raises(UserError, match=f'; delete {folder} to fetch {NAME} again, or remove'):
+    with pytest.raises(UserError, match=f'; delete {folder} to download {NAME} again, or remove'):
         Tokenizer.from_pretrained(NAME, device='cpu')
 
 
@@ -102,7 +104,9 @@ def test_an_official_file_that_is_missing_or_another(hub, monkeypatch):
     monkeypatch.setattr(official, 'model_info', lambda name: dict(official=entry))
     hub.repos[NAME] = {}
     hub.add(NAME, 'main', {'b.pt': b'x'})
-    with pytest.raises(UserError, match=rf'a\.pt of {NAME} cannot be fetched: it has no such file'):
+    with pytest.raises(
+        UserError, match=rf'a\.pt of {NAME} cannot be downloaded: it has no such file'
+    ):
         official.fetch_file('tiny', entry)
     entry['file'] = 'b.pt'
     with pytest.raises(UserError, match=rf'not the published b\.pt of {NAME}: .*; delete .*blobs'):
@@ -110,5 +114,7 @@ def test_an_official_file_that_is_missing_or_another(hub, monkeypatch):
 
 
 def test_names_without_an_owner_are_refused_before_anything_is_sent(tokenizer):
-    with pytest.raises(UserError, match='model is not a name of the hub; give owner/name'):
+    with pytest.raises(
+        UserError, match='model is not the name of a hub repository; use owner/name'
+    ):
         tokenizer.push_to_hub('model')

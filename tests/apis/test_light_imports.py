@@ -21,7 +21,7 @@ def imported_by(code: str) -> set[str]:
     return set(done.stderr.split())
 
 
-def test_front_door_imports_nothing_that_few_need():
+def test_the_api_imports_nothing_that_few_need():
     found = imported_by(
         'from openmagvit2.apis import Generator, Tokenizer, list_models; list_models()'
     )

@@ -66,7 +66,7 @@ def test_a_cut_file_is_refused(tmp_path):
 @pytest.mark.parametrize('data', [b'\x81\xa1a' * 5000 + b'\x01', b'\x81\xa1a\xc1'])
 def test_what_msgpack_says_nothing_of_has_a_reason(tmp_path, data):
     (tmp_path / 'file').write_bytes(data)
-    with pytest.raises(UserError, match=r'read safely: \w.*; fetch it again\.$'):
+    with pytest.raises(UserError, match=r'read safely: \w.*; download it again\.$'):
         read_checkpoint(tmp_path / 'file')
 
 

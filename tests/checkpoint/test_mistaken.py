@@ -62,7 +62,7 @@ LFS = b'version https://git-lfs.github.com/spec/v1\noid sha256:b806\nsize 707166
     ('content', 'message'),
     [
         (b'', 'is empty; copy or download it again'),
-        (LFS, 'is not a checkpoint: it is a pointer of Git LFS; fetch the file itself, as'),
+        (LFS, 'is not a checkpoint: it is a pointer of Git LFS; download the file itself, as'),
         (b'<!DOCTYPE html><html>', 'is not a checkpoint: it is a web page; download the file'),
         (picture('PNG'), 'is not a checkpoint: it is a picture; name a checkpoint'),
         (picture('JPEG'), 'is not a checkpoint: it is a picture; name a checkpoint'),

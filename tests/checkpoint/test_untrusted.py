@@ -46,7 +46,7 @@ def test_a_cut_file_is_one_sentence(tmp_path):
     (tmp_path / 'x.pth').write_bytes(data[: len(data) // 2])
     with pytest.raises(UserError, match='not a file of torch.save') as info:
         read_checkpoint(tmp_path / 'x.pth')
-    assert '. ' not in str(info.value) and str(info.value).endswith('; fetch it again.')
+    assert '. ' not in str(info.value) and str(info.value).endswith('; download it again.')
 
 
 class Malicious:

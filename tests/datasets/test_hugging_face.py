@@ -107,7 +107,7 @@ def test_mistakes(folder, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ('labels', 'told'),
+    ('labels', 'message'),
     [
         (['0', 'a'], "row 0 of .* holds '0' instead of an integer"),
         ([0.5, 1.5], 'row 0 of .* holds 0.5 instead of an integer'),
@@ -115,11 +115,11 @@ def test_mistakes(folder, tmp_path, monkeypatch):
         (pa.array([0, 2**63], pa.uint64()), 'row 1 of .* holds 9223372036854775808 instead of'),
     ],
 )
-def test_labels_that_are_no_classes(tmp_path, labels, told):
+def test_labels_that_are_no_classes(tmp_path, labels, message):
     write(tmp_path / 'a.parquet', [png(np.zeros((8, 8, 3), np.uint8))] * 2, label=labels)
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=message):
         HFDataset(path=str(tmp_path)).all_labels()
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=message):
         values(HFStream(path=str(tmp_path), shuffle=1), 2)
 
 

@@ -17,7 +17,7 @@ def _name(node: ast.AST) -> str | None:
 
 
 def test_walks_of_at_most_twelve_stops_that_exist():
-    walks = TEXT.partition('## Three walks')[2].split('\n**')[1:]
+    walks = TEXT.partition('## Three walkthroughs')[2].split('\n**')[1:]
     assert len(walks) == 3
     for walk in walks:
         stops = re.findall(r'^\d+\. `([\w/.]+\.py):([\w.]+)`', walk, re.MULTILINE)
@@ -32,7 +32,7 @@ def test_walks_of_at_most_twelve_stops_that_exist():
 
 def test_walks_never_go_back_up_a_floor():
     floors = ('tools', 'workflows', 'apis', 'models datasets engine evaluation', 'checkpoint io')
-    for walk in TEXT.partition('## Three walks')[2].split('\n**')[1:]:
+    for walk in TEXT.partition('## Three walkthroughs')[2].split('\n**')[1:]:
         folders = re.findall(r'^\d+\. `(?:openmagvit2/)?(\w+)/', walk, re.MULTILINE)
         heights = [i for name in folders for i, floor in enumerate(floors) if name in floor.split()]
         assert len(heights) == len(folders) and heights == sorted(heights)

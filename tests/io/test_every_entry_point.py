@@ -128,7 +128,7 @@ def test_tar_shard(folder, tmp_path, monkeypatch):
     check(dict(zip(ALL_GOOD, images, strict=True)), errors)
 
 
-def test_front_door(folder):
+def test_the_api(folder):
     images, errors = {}, {}
     for name in [*ALL_GOOD, *ALL_BAD]:
         try:
@@ -141,7 +141,7 @@ def test_front_door(folder):
     assert errors.keys() == ALL_BAD.keys()
 
 
-def test_front_door_with_open_images_and_bytes():
+def test_the_api_with_open_images_and_bytes():
     for name, (content, pixels, *tolerance) in GOOD.items():
         image = Image.open(io.BytesIO(content))
         for source in (image, content, io.BytesIO(content)):

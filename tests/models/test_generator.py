@@ -317,14 +317,14 @@ def test_schedule_changes_the_tokens():
 
 
 @pytest.mark.parametrize(
-    ('settings', 'told'),
+    ('settings', 'message'),
     [
         (dict(schedule='quadratic'), 'schedule must be one of'),
         (dict(interval=(0.5, 0.2)), 'interval must be two increasing numbers'),
     ],
 )
-def test_wrong_schedules_are_named(settings, told):
-    with pytest.raises(ValueError, match=told):
+def test_wrong_schedules_are_named(settings, message):
+    with pytest.raises(ValueError, match=message):
         SubTokenSampler(**settings)
 
 

@@ -130,6 +130,6 @@ def test_a_memory_that_is_full(tool, name, front, arguments, remedy, error, tmp_
     monkeypatch.setattr('openmagvit2.workflows.test.read_checkpoint', lambda *a, **k: {})
     words = arguments.format(c=ROOT / 'configs/tiny/lfq_32.py', i=tmp_path / 'i.png').split()
     code, _, errors = tool(name, *words)
-    told = errors.strip()
-    assert code == 2 and told.startswith('error: Out of memory (')
-    assert remedy in told and '\n' not in told
+    message = errors.strip()
+    assert code == 2 and message.startswith('error: Out of memory (')
+    assert remedy in message and '\n' not in message

@@ -42,7 +42,7 @@ CONFIG = f'{ROOT}/configs/tiny/fsq_32.py fsq.pth'
 
 
 @pytest.mark.parametrize(
-    ('line', 'told'),
+    ('line', 'message'),
     [
         # Files that are not configs.
         ('sample empty.py ar.pth', 'empty.py has no model'),
@@ -95,9 +95,9 @@ CONFIG = f'{ROOT}/configs/tiny/fsq_32.py fsq.pth'
         ),
     ],
 )
-def test_one_sentence(run, line, told):
+def test_one_sentence(run, line, message):
     code, error = run(line)
-    assert code == 2 and told in error, error
+    assert code == 2 and message in error, error
 
 
 @pytest.mark.parametrize('key', ['train_dataloader', 'train_cfg', 'optim_wrapper'])

@@ -74,7 +74,7 @@ def test_a_checkpoint_with_other_settings_is_reported(checkpoint, tmp_path, monk
     said: list[str] = []
     monkeypatch.setattr(other_model, 'print_log', lambda text, *rest: said.append(text))
     init_model('tiny/ar_32', tmp_path / 'x.pth')
-    assert [line.partition('trained otherwise: ')[2] for line in said] == [
+    assert [line.partition('trained with other settings: ')[2] for line in said] == [
         'model.backbone.dropout=0.0 replaces 0.5.',
         'model.image_size=32 replaces 16.',
     ]

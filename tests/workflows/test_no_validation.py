@@ -25,5 +25,5 @@ def test_a_training_without_images_or_metrics_to_validate_with(tmp_path, absent)
     assert (tmp_path / 'iter_2.pth').is_file() and not (tmp_path / 'metrics.json').exists()
     # The merged config of the folder works like the original.
     again = load_config(tmp_path / 'ar_32.py')
-    with pytest.raises(UserError, match='has nothing to test: give test_dataloader'):
+    with pytest.raises(UserError, match='has nothing to test: set test_dataloader'):
         run_test(again, str(tmp_path / 'iter_2.pth'), str(tmp_path / 'test'))

@@ -165,7 +165,7 @@ def _single_head(args: argparse.Namespace, machine: Machine) -> Result:
         seconds_of(lambda form=form: losses(*inputs, form), machine.device, args.repeats)
         for form in (own_loss, plain_loss)
     )
-    # The three products of the plain form, plus the logits a second time.
+    # The three products of the plain implementation, plus the logits a second time.
     floor = machine.floor(matrix=3 * 2 * tokens * args.head_dim * codes)
     peaks = [head_bytes(codes, args.head_dim, 4 * tokens, form) for form in (own_loss, plain_loss)]
     return Result(

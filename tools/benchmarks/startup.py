@@ -23,7 +23,7 @@ def measure(args: argparse.Namespace, machine: Machine) -> Iterator[Result]:
     torch = _seconds(['-c', 'import torch'], args.repeats)
     door = _seconds(['-c', 'from openmagvit2.apis import Tokenizer, list_models'], args.repeats)
     yield Result(
-        'import of the front door',
+        'import of openmagvit2.apis',
         door,
         floor=torch,
         floor_of='import torch',

@@ -83,7 +83,7 @@ class Var(Converter):
         if 'pos_1LC' in state and not any(name.endswith('scale_mul_1H11') for name in state):
             raise UserError(
                 'The file is a VAR transformer from before 16 April 2024, with another attention '
-                '(it has no scale_mul_1H11): fetch the present file.'
+                '(it has no scale_mul_1H11): download the current file.'
             )
         return found
 

@@ -156,7 +156,7 @@ def newest(folder: str | Path) -> tuple[Path, dict[str, Any]] | None:
     if found:
         names = ', '.join(path.name for path in found)
         raise UserError(
-            f'{folder}: none of its checkpoints is readable and belongs to its run ({names}); give '
+            f'{folder}: none of its checkpoints is readable and belongs to its run ({names}); pass '
             f'a checkpoint to --resume, or another --work-dir to start a new run.'
         )
     return None
@@ -230,7 +230,7 @@ def resume_run(folder: Path, config: Config, source: Path, content: dict[str, An
     others = [path for path in results(folder) if path.resolve() != source.resolve()]
     if not at_home and others and (old is None or old.id != owner):
         raise UserError(
-            f'{folder} holds the results of another run ({others[0].name}) than {source}; give '
+            f'{folder} holds the results of another run ({others[0].name}) than {source}; choose '
             f'another --work-dir.'
         )
     if at_home and old:
@@ -260,6 +260,6 @@ def _check_config(folder: Path, config: Config) -> None:
     own = sorted(path.stem for path in folder.glob('*.py'))
     if own and Path(config.filename).stem not in own:
         raise UserError(
-            f'{folder} holds the run of {own[0]}.py, not of {Path(config.filename).name}; give '
+            f'{folder} holds the run of {own[0]}.py, not of {Path(config.filename).name}; choose '
             f'another --work-dir.'
         )

@@ -24,11 +24,11 @@ def test_the_last_early_output_goes_to_the_first_late_block():
 
 
 def test_sizes_that_do_not_fit():
-    for wrong, told in (
+    for wrong, message in (
         (dict(num_layers=3), 'even number of layers, got 3'),
         (dict(dim=9), '`dim` must be divisible by `num_heads`, got 9 and 2'),
     ):
-        with pytest.raises(UserError, match=told):
+        with pytest.raises(UserError, match=message):
             UVit(grid=(5,), **dict(dim=8, num_layers=4, num_heads=2) | wrong)
     with pytest.raises(UserError, match='must be one of tanh, none'):
         Bert(grid=(5,), dim=8, num_heads=2, approximate='erf')

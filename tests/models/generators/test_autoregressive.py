@@ -35,7 +35,7 @@ class Backwards(Order):
 
 
 class Aimed(Llama):
-    """A backbone that is told the cells that it predicts."""
+    """A backbone that receives the cells that it predicts."""
 
     supports = frozenset({'positions', 'groups', 'targets', 'condition'})
 

@@ -73,7 +73,7 @@ def test_null_class_and_kinds_of_labels(model):
 
 
 @pytest.mark.parametrize(
-    ('labels', 'told'),
+    ('labels', 'message'),
     [
         ([1.5], 'labels must be integers, got torch.float32'),
         ([True], 'labels must be integers, got torch.bool'),
@@ -86,8 +86,8 @@ def test_null_class_and_kinds_of_labels(model):
         ([1, [2, 3]], 'labels must be a list of integers'),
     ],
 )
-def test_wrong_labels_are_one_sentence(model, labels, told):
-    with pytest.raises(ValueError, match=told):
+def test_wrong_labels_are_one_sentence(model, labels, message):
+    with pytest.raises(ValueError, match=message):
         Generator(model).sample(labels)
 
 

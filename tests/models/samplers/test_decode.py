@@ -60,7 +60,7 @@ def test_tiny_temperatures_are_greedy(temperature):
 
 
 @pytest.mark.parametrize(
-    ('name', 'value', 'told'),
+    ('name', 'value', 'message'),
     [
         ('temperature', 2**70, 'at least 0 and at most 1000000, got 1180591620717411303424'),
         ('temperature', [1.0, 1e38], 'at least 0 and at most 1000000, got 1e'),
@@ -70,8 +70,8 @@ def test_tiny_temperatures_are_greedy(temperature):
         ('top_k', -float('inf'), 'a finite number, got -inf'),
     ],
 )
-def test_numbers_that_no_draw_can_use(name, value, told):
-    with pytest.raises(ValueError, match=f'sampling.{name} must be {told}'):
+def test_numbers_that_no_draw_can_use(name, value, message):
+    with pytest.raises(ValueError, match=f'sampling.{name} must be {message}'):
         SubTokenSampler(**{name: value})
 
 

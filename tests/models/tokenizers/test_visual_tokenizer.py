@@ -35,13 +35,13 @@ def test_indices_are_checked(quantizer):
             wrong[0, 1, 1] = value
             with pytest.raises(ValueError, match=rf'from 0 to {size - 1} .* got {value}\.'):
                 decode(wrong)
-        for wrong, told in (
+        for wrong, message in (
             (good.float(), r'integers \(int64\), got torch.float32'),
             (good.bool(), 'got torch.bool'),
             (good[0, 0], r'must have the shape \(B, h, w\), got \(2,\)'),
             (good[None], r'got \(1, 1, 2, 2\)'),
         ):
-            with pytest.raises(ValueError, match=told):
+            with pytest.raises(ValueError, match=message):
                 decode(wrong)
     last = torch.full_like(good, size - 1)
     for kind in (torch.uint8, torch.int16, torch.int32):

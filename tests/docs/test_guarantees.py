@@ -1,4 +1,4 @@
-"""Each promise of docs/reference/promises.md names tests that exist."""
+"""Each guarantee of docs/reference/guarantees.md names tests that exist."""
 
 import re
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = ('docs/reference/promises.md', 'SECURITY.md')
+PAGES = ('docs/reference/guarantees.md', 'SECURITY.md')
 
 
 def named(page: str) -> list[tuple[str, str]]:
@@ -24,11 +24,11 @@ def test_named_tests_exist(page):
         assert f'\ndef {test}' in (ROOT / file).read_text(), f'{file}::{test}'
 
 
-def test_each_promise_has_a_test():
+def test_each_guarantee_has_a_test():
     rows = [
         line
         for line in (ROOT / PAGES[0]).read_text().splitlines()
-        if line.startswith('| ') and not line.startswith('| promise')
+        if line.startswith('| ') and not line.startswith('| guarantee')
     ]
     assert len(rows) > 25
     for row in rows:
