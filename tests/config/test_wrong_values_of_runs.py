@@ -30,6 +30,7 @@ def hook(kind: str, **arguments) -> list[dict]:
         ('val_dataloader.pin_memory_device', 3, 'pin_memory_device must be the name of a device'),
         ('train_dataloader.sampler', {1: 2}, r'Unknown config key `train_dataloader\.sampler\.1`'),
         ('val_dataloader', {1: 2}, r'Unknown config key `val_dataloader\.1`'),
+        ('test_dataloader.num_batch_per_epoch', 10**18, 'must be an integer from 1 to 10{9}'),
         ('param_scheduler.0.final', float('inf'), 'final must be a non-negative number, got inf'),
         ('custom_hooks', hook('CodebookUsageHook', interval=0), r'0\.interval must be a positive'),
         ('custom_hooks', hook('CodebookUsageHook', window=0), r'0\.window must be a positive'),
