@@ -81,7 +81,8 @@ def _exit_code(main: Callable[..., int | None], args: tuple, stopped: str, small
         with enough_memory(smaller):
             return main(*args) or 0
     except UserError as error:
-        print(f'error: {message(error)}', file=sys.stderr)
+        if not error.elsewhere:
+            print(f'error: {message(error)}', file=sys.stderr)
         return 2
     except TrainingStopped as stop:
         code, text = 128 + stop.signal_number, f'{stop}: saved; continue with --resume'

@@ -10,7 +10,12 @@ class UserError(ValueError):
 
     The tools print it as one sentence and exit with code 2. Any other exception is a bug, here or
     in a user's part, and keeps its traceback.
+
+    Attributes:
+        elsewhere: Whether the main process raises the same error, and prints it.
     """
+
+    elsewhere = False
 
 
 class TrainingStopped(Exception):

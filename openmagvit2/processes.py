@@ -75,5 +75,6 @@ def on_main(function: Callable[[], Any], wait: Callable[[], None] | None = None)
         wait()
     broadcast_object_list(answer)
     if isinstance(answer[0], UserError):
+        answer[0].elsewhere = not is_main_process()
         raise answer[0]
     return answer[0]

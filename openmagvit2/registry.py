@@ -43,6 +43,10 @@ class Registry(MMEngineRegistry):
         part = self.get(kind) if isinstance(kind, str) else kind
         if part is None and kind is not None:
             raise UserError(self.unknown(kind))
+        if not callable(part) and kind is not None:
+            raise UserError(
+                f'The {self.name} slot: type must be the name of a class, got {kind!r}.'
+            )
         if not callable(part):
             return super().build(cfg, *args, **kwargs)
         what = f'`{_spelled(kind)}` in the {self.name} slot'

@@ -22,11 +22,12 @@ from openmagvit2.config.checks import check
 from openmagvit2.config.files import read_file
 from openmagvit2.config.keys import keys_of, mistake_at_top, top_level, unknown
 from openmagvit2.config.merging import merge
-from openmagvit2.config.slots import MMENGINE, Place, place_of
+from openmagvit2.config.slots import MMENGINE, Place, class_of, place_of, walk
 from openmagvit2.config.templates import fill_options
 from openmagvit2.config.version_1 import translated
 from openmagvit2.errors import UserError
 from openmagvit2.registry import Slot
+from openmagvit2.signatures import whole_numbers
 
 
 class TextConfig(Config):
@@ -72,10 +73,10 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
         if key in content:
             raise UserError(f'Config file {path}: mmengine reserves the name `{key}`.')
     content = _without_delete(content)
-    config = TextConfig(content, filename=str(path))
-    config.setdefault('default_scope', registry.SCOPE)
-    check(config.to_dict())
-    return config
+    content.setdefault('default_scope', registry.SCOPE)
+    check(content)
+    _set_integers(content)
+    return TextConfig(content, filename=str(path))
 
 
 def _join(base: dict, written: dict, path: Path) -> dict:
@@ -101,6 +102,16 @@ def _without_delete(value: Any) -> Any:
     if type(value) in (list, tuple):
         return type(value)(_without_delete(item) for item in value)
     return value
+
+
+def _set_integers(content: dict) -> None:
+    """Convert floats such as 1e5 to integers where a class expects integers: mmengine builds most
+    parts without our registries, which would convert them.
+    """
+    for _, node, place in walk(content):
+        cls = class_of(place, node)
+        if cls is not None:
+            node.update(whole_numbers(cls, node))
 
 
 def _import_custom(content: dict, path: Path) -> None:

@@ -111,7 +111,7 @@ VALUES: dict[str, Kind] = {
     '*_dataloader.drop_last': some(bool, 'True or False'),
     '*_dataloader.in_order': SWITCH,
     '*_dataloader.multiprocessing_context': START_METHOD,
-    '*_dataloader.num_batch_per_epoch': POSITIVE,
+    '*_dataloader.num_batch_per_epoch': whole(1, most=10**9),
     '*_dataloader.persistent_workers': SWITCH,
     '*_dataloader.pin_memory': SWITCH,
     '*_dataloader.pin_memory_device': some(str, 'the name of a device'),

@@ -1,12 +1,10 @@
 """Checks of data sets and schedulers against model and loop, before the first image is read."""
 
-import functools
 import inspect
 import logging
 from collections.abc import Mapping
 from typing import Any
 
-from mmengine.dataset import pseudo_collate
 from mmengine.logging import print_log
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
@@ -15,7 +13,6 @@ from openmagvit2.engine.unwrap import unwrap
 from openmagvit2.errors import UserError, about
 from openmagvit2.protocols import ChecksModel, Seeking
 from openmagvit2.registry import PARAM_SCHEDULERS
-from openmagvit2.signatures import OWN
 from openmagvit2.sizes import memory
 
 # Number of samples that fits any machine.
@@ -55,28 +52,17 @@ def check_schedulers(schedulers: Any) -> None:
 
 
 def check_datasets(loaders: Mapping[str, DataLoader], model: nn.Module) -> None:
-    """Check that batches are tensors, and call ``check_model`` of each data set that has it.
-
-    Its warning about the training data is logged.
+    """Call ``check_model`` of each data set that has it; log its warning about the training data.
 
     Args:
         loaders: Data loaders by config key, such as ``train_dataloader``.
         model: The model, or its data-parallel wrapper.
 
     Raises:
-        UserError: Batches are lists, tokens are from another tokenizer, or the model does not have
-            the labels.
+        UserError: Tokens are from another tokenizer, or the model does not have the labels.
     """
     model = unwrap(model)
     for key, loader in loaders.items():
-        # A plan of samples to draw collates nothing.
-        collate = loader.collate_fn if isinstance(loader, DataLoader) else None
-        lists = isinstance(collate, functools.partial) and collate.func is pseudo_collate
-        if lists and type(model).__module__.startswith(f'{OWN}.'):
-            raise UserError(
-                f'{key}.collate_fn: pseudo_collate makes lists, and {type(model).__name__} needs '
-                f"tensors; set dict(type='default_collate')."
-            )
         if not isinstance(loader.dataset, ChecksModel):
             continue
         with about(key):

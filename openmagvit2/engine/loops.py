@@ -81,8 +81,7 @@ class IterationLoop(BaseLoop):
                 f'set train_cfg.max_iters instead.'
             )
         self._per_epoch = per_epoch
-        # A config may have 1e5.
-        self.max_iters = int(max_iters if max_iters is not None else max_epochs * per_epoch)
+        self.max_iters = max_iters if max_iters is not None else max_epochs * per_epoch
         _check_length(self.max_iters)
         self.max_epochs = math.ceil(self.max_iters / per_epoch)
         self.val_interval = val_interval or self.max_iters

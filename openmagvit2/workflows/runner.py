@@ -8,6 +8,7 @@ import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
+from typing import Any
 
 from mmengine.config import Config, ConfigDict
 from mmengine.evaluator import BaseMetric
@@ -24,7 +25,8 @@ from openmagvit2.errors import UserError
 from openmagvit2.evaluation.metrics.base import StreamingMetric
 from openmagvit2.io import make_folder
 from openmagvit2.protocols import Preparing
-from openmagvit2.registry import METRICS
+from openmagvit2.registry import METRICS, MODELS
+from openmagvit2.signatures import OWN
 
 # Classes of mmengine that check their settings late, and the keys that configure them.
 CONFIGURED: dict[type, str] = {_ParamScheduler: 'param_scheduler', LogProcessor: 'log_processor'}
@@ -125,16 +127,30 @@ def set_loaders(config: Config) -> None:
     sampler, read the data in order.
 
     Raises:
-        UserError: A loader has no data set.
+        UserError: A loader has no data set and its loop needs one, or a model of this package would
+            get lists.
     """
+    sampled = (config.get('test_cfg') or {}).get('type') == 'GenerationLoop'
     for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         loader = config.get(name)
         if not loader:
             continue
-        if 'dataset' not in loader:
+        if 'dataset' not in loader and not (sampled and name == 'test_dataloader'):
             raise UserError(f'{name} has no dataset; add one, or set {name}=None for no images.')
         loader.setdefault('collate_fn', dict(type='default_collate'))
         loader.setdefault('sampler', None)
+        if _gets_lists(config.model.type, loader.collate_fn):
+            raise UserError(
+                f'{name}.collate_fn: pseudo_collate makes lists, and {config.model.type} needs '
+                f"tensors; set dict(type='default_collate')."
+            )
+
+
+def _gets_lists(model: str, collate: Any) -> bool:
+    """Return whether a model of this package, which needs tensors, would get lists."""
+    kind = MODELS.find(model)
+    ours = kind is not None and kind.__module__.startswith(f'{OWN}.')
+    return ours and isinstance(collate, dict) and collate.get('type') == 'pseudo_collate'
 
 
 def set_loops(config: Config) -> None:

@@ -272,7 +272,7 @@ def test_a_changed_type_drops_keys_deep_inside(load):
         ('train_dataloader.timeout', -1, r'timeout must be a non-negative number, got -1'),
         ('train_dataloader.timeout', None, r'timeout must be a non-negative number, got None'),
         ('train_dataloader.prefetch_factor', 0, r'prefetch_factor must be a positive integer'),
-        ('train_dataloader.num_batch_per_epoch', 0, 'num_batch_per_epoch must be a positive int'),
+        ('train_dataloader.num_batch_per_epoch', 0, 'num_batch_per_epoch must be an integer from'),
         ('train_dataloader.worker_init_fn', 'x', r'worker_init_fn must be a dict, got'),
         ('train_dataloader.worker_init_fn', None, r'worker_init_fn must be a dict.*, got None'),
         ('train_dataloader.worker_init_fn', dict(type='no'), 'No `no` in the function slot'),

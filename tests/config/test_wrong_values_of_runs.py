@@ -30,7 +30,10 @@ def hook(kind: str, **arguments) -> list[dict]:
         ('val_dataloader.pin_memory_device', 3, 'pin_memory_device must be the name of a device'),
         ('train_dataloader.sampler', {1: 2}, r'Unknown config key `train_dataloader\.sampler\.1`'),
         ('val_dataloader', {1: 2}, r'Unknown config key `val_dataloader\.1`'),
+        ('test_dataloader.num_batch_per_epoch', 10**18, 'must be an integer from 1 to 10{9}'),
         ('param_scheduler.0.final', float('inf'), 'final must be a non-negative number, got inf'),
+        ('test_evaluator', hook('SampleFrechet', features=dict(type=3)), r'features\.type must be'),
+        ('test_evaluator', hook('SampleFrechet', features=dict(type='x')), r'0\.features: No `x`'),
         ('custom_hooks', hook('CodebookUsageHook', interval=0), r'0\.interval must be a positive'),
         ('custom_hooks', hook('CodebookUsageHook', window=0), r'0\.window must be a positive'),
         ('custom_hooks', hook('CodebookUsageHook', warn_below=2), 'must be a number from 0 to 1'),
@@ -47,6 +50,24 @@ def test_refused_when_the_config_is_loaded(key, value, message):
 def test_a_position_may_be_a_number(tmp_path):
     (tmp_path / 'a.py').write_text(f'_base_ = {str(CONFIG)!r}\ncustom_hooks = {{0: {GRID!r}}}\n')
     assert load_config(tmp_path / 'a.py').custom_hooks == [GRID]
+
+
+@pytest.mark.parametrize(
+    ('key', 'value'),
+    [
+        ('train_cfg.max_iters', 1e5),
+        ('val_dataloader.dataset.num_images', 1e3),
+        ('custom_hooks', hook('CodebookUsageHook', window=1e4)),
+        ('test_cfg', dict(type='GenerationLoop', batch_size=1e3)),
+    ],
+)
+def test_integers_in_scientific_notation_arrive_as_integers(key, value):
+    options = {'test_dataloader': '{{_base_.val_dataloader}}', key: value}
+    node = load_config(CONFIG, options | dict(test_evaluator=hook('SampleInceptionScore')))
+    for part in key.split('.'):
+        node = node[part]
+    numbers = [node] if key.count('.') else [*(node[0] if key == 'custom_hooks' else node).values()]
+    assert {type(number) for number in numbers} <= {int, str}
 
 
 def test_cfg_is_a_variable():

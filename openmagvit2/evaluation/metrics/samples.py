@@ -33,6 +33,7 @@ class SampleMetric(StreamingMetric):
             folder of images; or the reference itself.
     """
 
+    slots = dict(features=FEATURES)
     stage = 'generator'
     measures_samples = True
     # What the reference must provide: 'images', or 'statistics', which images provide too; None:
