@@ -1,4 +1,4 @@
-"""Each guarantee of docs/reference/guarantees.md names tests that exist."""
+"""Each guarantee of docs/reference/promises.md names tests that exist."""
 
 import re
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = ('docs/reference/guarantees.md', 'SECURITY.md')
+PAGES = ('docs/reference/promises.md', 'SECURITY.md')
 
 
 def named(page: str) -> list[tuple[str, str]]:
