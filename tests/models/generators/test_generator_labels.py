@@ -104,5 +104,5 @@ def test_wrong_numbers_are_one_sentence(model):
 def test_wrong_sets_are_one_sentence(model, size):
     with pytest.raises(ValueError, match='batch_size must be a positive integer, got'):
         Generator(model).sample_pairs([(1, 0)], batch_size=size)
-    with pytest.raises(ValueError, match='pairs must have at least one label'):
+    with pytest.raises(ValueError, match='pairs must not be empty'):
         Generator(model).sample_pairs([])
