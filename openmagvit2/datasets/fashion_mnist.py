@@ -94,6 +94,7 @@ class FashionMNIST(ImageDataset):
         return len(self.images)
 
     def all_labels(self) -> np.ndarray:
+        """Return uint8 (N,)."""
         return self.labels
 
     def fingerprint(self) -> str:

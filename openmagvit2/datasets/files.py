@@ -49,6 +49,7 @@ class FileDataset(ImageDataset):
         return len(self.samples)
 
     def all_labels(self) -> np.ndarray:
+        """Return int64 (N,)."""
         return self.samples.labels
 
     def describe(self, index: int) -> str:
@@ -60,6 +61,11 @@ class FileDataset(ImageDataset):
         return fingerprint_of(path for path, _ in self.samples)
 
     def load(self, index: int) -> tuple[np.ndarray, int]:
+        """Return uint8 (H, W, 3) RGB and the label.
+
+        Raises:
+            UserError: The file is not a readable image; the message names it.
+        """
         image, label = self._read(index)
         return np.array(image), label
 

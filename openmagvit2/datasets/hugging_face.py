@@ -59,6 +59,11 @@ class HFDataset(ImageDataset):
         return len(self.rows)
 
     def all_labels(self) -> np.ndarray:
+        """Return int64 (N,), without reading an image.
+
+        Raises:
+            UserError: A label is not an integer.
+        """
         if self.label is None:
             return np.full(len(self), UNLABELED, np.int64)
         column = self.rows.select_columns([self.label])[:][self.label]
@@ -75,5 +80,10 @@ class HFDataset(ImageDataset):
         return fingerprint_of(files) if files else None
 
     def load(self, index: int) -> tuple[np.ndarray, int]:
+        """Return uint8 (H, W, 3) RGB and the label.
+
+        Raises:
+            UserError: The row is not a readable image; the message names it.
+        """
         row = self.rows[int(index)]
         return read_row(row, self.image, self.label, self.background, self.describe(index))

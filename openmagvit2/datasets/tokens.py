@@ -50,9 +50,11 @@ class TokenCache(Labeled, Dataset):
         self._tokens: np.memmap | None = None
 
     def all_labels(self) -> np.ndarray:
+        """Return int64 (N,)."""
         return self.labels
 
     def describe(self, index: int) -> str:
+        """Return the name of an image for error messages."""
         return f'image {index} of {self.folder}'
 
     def __len__(self) -> int:

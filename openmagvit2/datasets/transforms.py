@@ -85,6 +85,7 @@ class RandomCrop(_Crop):
     """Crop to ``size`` at a uniformly random position."""
 
     def change(self, picture: Picture, sample: dict) -> Picture:
+        """Raise UserError if an image is smaller than the crop."""
         places = (int(sample['rng'].integers(margin + 1)) for margin in self.margins(picture))
         return self.cut(picture, *places)
 
@@ -94,6 +95,7 @@ class CenterCrop(_Crop):
     """Crop to ``size`` at the center."""
 
     def change(self, picture: Picture, sample: dict) -> Picture:
+        """Raise UserError if an image is smaller than the crop."""
         return self.cut(picture, *(round(margin / 2) for margin in self.margins(picture)))
 
 
@@ -111,6 +113,7 @@ class CornerCrop(_Crop):
         self.bottom, self.right = corner.startswith('bottom'), corner.endswith('right')
 
     def change(self, picture: Picture, sample: dict) -> Picture:
+        """Raise UserError if an image is smaller than the crop."""
         top, left = self.margins(picture)
         return self.cut(picture, top * self.bottom, left * self.right)
 
@@ -123,6 +126,7 @@ class RandomTenCrop(_Crop):
     """
 
     def change(self, picture: Picture, sample: dict) -> Picture:
+        """Raise UserError if an image is smaller than the crop."""
         view = int(sample['rng'].integers(10))
         top, left = self.margins(picture)
         places = [(0, 0), (0, left), (top, 0), (top, left), (round(top / 2), round(left / 2))]
@@ -138,6 +142,7 @@ class RandomFlip(PictureTransform):
         self.prob = prob
 
     def change(self, picture: Picture, sample: dict) -> Picture:
+        """Flip with probability ``prob``."""
         return picture.mirror() if sample['rng'].random() < self.prob else picture
 
 

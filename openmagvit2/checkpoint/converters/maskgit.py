@@ -45,6 +45,7 @@ class MaskGit(Converter):
     tokenizer = ('params.encoder.', 'params.decoder.', 'params.quantizer.')
 
     def rules(self, model: Any) -> list[Rule]:
+        """Return rules for the tokenizer or, if the model is a generator, for its transformer."""
         if not is_generator(model):
             return _tokenizer(model)
         own = _tokenizer(model.tokenizer)

@@ -31,6 +31,7 @@ class IterationLoggerHook(LoggerHook):
     def after_train_iter(
         self, runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
     ) -> None:
+        """Log a line at each interval."""
         done = batch_idx + 1
         if done % self.interval and done not in (1, runner.max_iters):
             return

@@ -34,9 +34,11 @@ class ProgressBarHook(Hook):
     def after_train_iter(
         self, runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
     ) -> None:
+        """Advance the bar by one iteration."""
         if batch_idx % 20 == 0 and outputs:
             self.bar.set_postfix(loss=f'{float(outputs["loss"]):.3f}', refresh=False)
         self.bar.update()
 
     def after_train(self, runner) -> None:
+        """Close the bar."""
         self.bar.close()

@@ -26,6 +26,7 @@ class ScalarsHook(RuntimeInfoHook):
     def after_train_iter(
         self, runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
     ) -> None:
+        """Keep the outputs."""
         if outputs:
             self.waiting.append({k: _detached(v) for k, v in outputs.items()})
         if len(self.waiting) >= self.most:
@@ -37,6 +38,7 @@ class ScalarsHook(RuntimeInfoHook):
         super().before_val(runner)
 
     def after_train(self, runner) -> None:
+        """Flush."""
         self.flush(runner)
 
     def flush(self, runner) -> None:

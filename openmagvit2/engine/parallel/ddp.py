@@ -23,9 +23,11 @@ class RoleWrapper(nn.Module):
         return counted_step(self.module, data, optim_wrapper, self.handles(), iteration)
 
     def val_step(self, data: dict) -> list[dict]:
+        """Call the model's ``val_step``."""
         return self.module.val_step(data)
 
     def test_step(self, data: dict) -> list[dict]:
+        """Call the model's ``test_step``."""
         return self.module.test_step(data)
 
 

@@ -82,6 +82,7 @@ class RoleFSDP(RoleWrapper):
         self._is_whole = whole_parameters
 
     def handles(self) -> dict[str, nn.Module]:
+        """Return the sharded roles."""
         return self._handles
 
 

@@ -73,10 +73,12 @@ class FIDInception(FeatureExtractor):
             )
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """Map uint8 (B, 3, H, W) to features (B, 2048) and logits (B, 1008)."""
         features, logits = self.network(images)
         return dict(features=features, logits=logits)
 
     def unrounded(self, images: Tensor) -> Tensor:
+        """Map images in [0, 1], float (B, 3, H, W), to features (B, 2048)."""
         x = F.interpolate(images.float(), (299, 299), mode='bilinear', align_corners=False) * 2 - 1
         for part in PARTS:
             x = getattr(self.network, part)(x)

@@ -26,6 +26,7 @@ class CodebookUsage(StreamingMetric):
         super().__init__(1, torch.int64)
 
     def reset(self) -> None:
+        """Reset the counts."""
         super().reset()
         self.books: list[Book] = []
 
@@ -43,6 +44,7 @@ class CodebookUsage(StreamingMetric):
         self.total += sample['indices'].numel() // len(sizes)
 
     def evaluate(self, size: int) -> dict[str, float]:
+        """Return the usage over all processes, and reset the counts."""
         self.summed()
         # A process without a batch learns the codebooks from the others.
         sizes = max(all_gather_object([book.size for book in self.books]), key=len)

@@ -39,9 +39,11 @@ class ReconstructionFrechet(StreamingMetric):
         super().__init__(2 * (1 + dim + dim * dim))
 
     def prepare(self) -> None:
+        """Load the network before the first image."""
         self.extractor.prepare('cpu')
 
     def statement(self) -> str:
+        """Describe protocol, images and network."""
         official = self.protocol == 'official'
         how = 'not rounded' if official else 'both rounded to 8 bits'
         network = ', '.join(
@@ -73,5 +75,6 @@ class ReconstructionFrechet(StreamingMetric):
         return extractor(to_bytes(image))['features']
 
     def result(self, total) -> dict[str, float]:
+        """Compute the distance from the sums of both sets."""
         (_, *first), (_, *second) = (moments(half, self.extractor.dim) for half in total.chunk(2))
         return {f'r{self.extractor.distance_name}': frechet_distance(*first, *second)}

@@ -32,6 +32,7 @@ class LPIPS(StreamingMetric):
         self._network: nn.Module | None = None
 
     def prepare(self) -> None:
+        """Load the network before the first image."""
         self._network = self._network or load_lpips(
             self.net, 'the `weights` of LPIPS', self.weights
         )

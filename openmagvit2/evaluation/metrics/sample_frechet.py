@@ -27,9 +27,11 @@ class SampleFrechet(SampleMetric):
         self.reset()
 
     def update(self, sample: dict) -> None:
+        """Fold a batch."""
         self.total += sums(self.outputs(sample)['features']).cpu()
 
     def result(self, total: Tensor) -> dict[str, float]:
+        """Compute the distance from the sums."""
         _, *ours = moments(total, self.extractor.dim)
         distance = frechet_distance(*ours, *self.reference.moments)
         return {self.extractor.distance_name: distance}

@@ -29,11 +29,13 @@ class PairedMetric(SampleMetric):
         raise NotImplementedError
 
     def reset(self) -> None:
+        """Reset the features."""
         super().reset()
         self.places: list[Tensor] = []
         self.features: list[Tensor] = []
 
     def update(self, sample: dict) -> None:
+        """Keep a batch's features."""
         self.features.append(self.outputs(sample)['features'].float().cpu())
         self.places.append(torch.as_tensor(sample['places']))
         self.total += len(self.places[-1])

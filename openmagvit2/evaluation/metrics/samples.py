@@ -104,6 +104,7 @@ class SampleMetric(StreamingMetric):
         return known[key]
 
     def evaluate(self, size: int) -> dict[str, float]:
+        """Return the values by name, in all processes; ``size`` is not used."""
         total = self.summed()
         try:
             return on_main(lambda: self.result(total), wait=long_barrier)

@@ -98,6 +98,7 @@ class Gpt(Backbone):
         cache: list[LayerCache] | None = None,
         **others: Any,
     ) -> Tensor:
+        """Map rows (B, S, dim) to context vectors (B, S, dim); see :meth:`Backbone.forward`."""
         self.reject(**others)
         start, size = cache[0].filled if cache else 0, x.shape[1]
         x = x + self.position_embedding.weight[start : start + size]

@@ -88,6 +88,7 @@ class Llama(Backbone):
         cache: list[LayerCache] | None = None,
         **others: Any,
     ) -> Tensor:
+        """Map rows (B, S, dim) to context vectors (B, S, dim); see :meth:`Backbone.forward`."""
         self.reject(condition=condition, **others)
         start = cache[0].filled if cache else 0
         rows = slice(start, start + x.shape[1])

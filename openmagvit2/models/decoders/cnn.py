@@ -106,6 +106,7 @@ class CnnDecoder(BaseDecoder):
 
     @property
     def last_layer(self) -> Tensor:
+        """Weight of the output convolution."""
         return self.conv_out.weight
 
     def forward(

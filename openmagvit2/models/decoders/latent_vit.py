@@ -163,6 +163,7 @@ class LatentVitDecoder(BaseDecoder):
 
     @property
     def last_layer(self) -> Tensor:
+        """Weight of the head's last convolution."""
         return self.head.last_layer
 
     def features(self, codes: Tensor) -> Tensor:

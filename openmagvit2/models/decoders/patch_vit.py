@@ -51,6 +51,7 @@ class VitDecoder(BaseDecoder):
 
     @property
     def last_layer(self) -> Tensor:
+        """Weight of the transposed convolution."""
         return self.to_pixels.weight
 
     def forward(

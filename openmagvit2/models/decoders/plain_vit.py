@@ -56,6 +56,7 @@ class PlainVitDecoder(BaseDecoder):
 
     @property
     def last_layer(self) -> Tensor:
+        """Weight of the layer that outputs pixels."""
         return self.out.weight
 
     def forward(

@@ -50,6 +50,7 @@ class WindowVitDecoder(BaseDecoder):
 
     @property
     def last_layer(self) -> Tensor:
+        """Weight of the layer that outputs pixels."""
         return self.out.weight
 
     def forward(

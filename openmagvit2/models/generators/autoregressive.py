@@ -141,6 +141,7 @@ class AutoregressiveGenerator(BaseGenerator):
         return self.head.loss(self.context(inputs, condition, cells), sub_indices, **given)
 
     def nll(self, sub_indices: Tensor, condition: dict[str, Tensor]) -> Tensor:
+        """Return the negative log-likelihood of each image in nats, (B,), in the cell order."""
         cells = self._cells(len(sub_indices))
         sub_indices = in_order(sub_indices, cells)
         context = self.context(sub_indices, condition, cells)
@@ -149,6 +150,7 @@ class AutoregressiveGenerator(BaseGenerator):
     def decode(
         self, condition: dict[str, Tensor], sampler: SubTokenSampler, random: Tensor
     ) -> Tensor:
+        """Sample int64 (B, T, k) position by position, or by Jacobi iterations over a window."""
         prefix, given = self.embed(condition)
         cells = self._cells(len(prefix))
         given |= self._places(prefix.shape[1], cells, prefix.device) | self.rows()

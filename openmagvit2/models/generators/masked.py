@@ -216,6 +216,7 @@ class MaskedGenerator(BaseGenerator):
     def decode(
         self, condition: dict[str, Tensor], sampler: SubTokenSampler, random: Tensor
     ) -> Tensor:
+        """Sample int64 (B, T, k): the tokens after the last step of :meth:`decode_steps`."""
         assert isinstance(sampler, MaskedSampler)
         return self.decode_steps(condition, sampler, random)[-1]
 

@@ -57,10 +57,12 @@ class NextScaleGenerator(BaseGenerator):
         nn.init.zeros_(self.code_embedding.bias)
 
     def backbone_arguments(self) -> dict[str, Any]:
+        """Return the arguments of the backbone, among them the number of cells of each scale."""
         levels = [height * width for height, width in self._quantizer.scales]
         return super().backbone_arguments() | dict(levels=levels)
 
     def order_arguments(self) -> dict[str, Any]:
+        """Return the arguments of the order, among them the (height, width) of each scale."""
         return super().order_arguments() | dict(scales=self._quantizer.scales)
 
     @property
@@ -87,6 +89,7 @@ class NextScaleGenerator(BaseGenerator):
             )
 
     def trained_parts(self) -> dict[str, nn.Module]:
+        """Return the trained parts by name, among them the embedding of code vectors."""
         return super().trained_parts() | dict(code_embedding=self.code_embedding)
 
     # ---- training --------------------------------------------------------------------------------
@@ -111,10 +114,12 @@ class NextScaleGenerator(BaseGenerator):
     def losses(
         self, sub_indices: Tensor, condition: dict[str, Tensor], targets: Tensor | None = None
     ) -> dict[str, Tensor]:
+        """Return the cross-entropy by name for int64 (B, T, k), all scales at once."""
         given: dict[str, Any] = {} if targets is None else dict(targets=targets)
         return self.head.loss(self.context(sub_indices, condition), sub_indices, **given)
 
     def nll(self, sub_indices: Tensor, condition: dict[str, Tensor]) -> Tensor:
+        """Return the negative log-likelihood of each image in nats, (B,), of all scales."""
         context = self.context(sub_indices, condition)
         return self.head.losses_per_token(context, sub_indices).sum((1, 2))
 

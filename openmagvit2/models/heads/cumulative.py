@@ -76,6 +76,7 @@ class CumulativeCodeHead(Head):
     def logits(
         self, context: Tensor, sub_indices: Tensor, rows: Rows | None = None
     ) -> list[Tensor]:
+        """Map context (B, T, dim) to logits (B, T, V) of each depth, given the depths before."""
         assert rows is not None
         sums = rows(sub_indices)[..., :-1, :].cumsum(-2)
         x = torch.cat([context[:, :, None], self._projected(sums)], 2) + self.depth_embedding
@@ -96,6 +97,7 @@ class CumulativeCodeHead(Head):
         cache: list[LayerCache] | None = None,
         rows: Rows | None = None,
     ) -> Tensor:
+        """Sample int64 (B, T, k) depth by depth; see :meth:`Head.sample`."""
         assert rows is not None
         cache = cache or self.new_cache()
         for layer in cache:

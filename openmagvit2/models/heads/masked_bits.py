@@ -105,6 +105,7 @@ class MaskedBitHead(Head):
         cache: list[LayerCache] | None = None,
         rows: Rows | None = None,
     ) -> Tensor:
+        """Sample int64 (B, T, k), one group of bits in each step; see :meth:`Head.sample`."""
         drawn: list[Tensor] = []
         for group in self.groups:
             logits = self._predicted(context, drawn, group, rows)

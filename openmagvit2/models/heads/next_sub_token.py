@@ -53,6 +53,7 @@ class NextSubTokenHead(Head):
     def logits(
         self, context: Tensor, sub_indices: Tensor, rows: Rows | None = None
     ) -> list[Tensor]:
+        """Map context (B, T, dim) to logits (B, T, V_i) of each sub-token, given previous ones."""
         before = [
             self.embeddings.digit(i, sub_indices[..., i], rows)
             for i in range(len(self.vocab_sizes) - 1)
@@ -74,6 +75,7 @@ class NextSubTokenHead(Head):
         cache: list[LayerCache] | None = None,
         rows: Rows | None = None,
     ) -> Tensor:
+        """Sample int64 (B, T, k) sub-token by sub-token; see :meth:`Head.sample`."""
         cache = cache or self.new_cache()
         for layer in cache:
             layer.cut(0)

@@ -43,4 +43,5 @@ class SeparateHead(Head):
         cache: list[LayerCache] | None = None,
         rows: Rows | None = None,
     ) -> Tensor:
+        """Sample int64 (B, T, k), each sub-token independently; see :meth:`Head.sample`."""
         return torch.stack([draw(x, i) for i, x in enumerate(self.logits(context))], -1)

@@ -33,6 +33,7 @@ class Grouped(BaseQuantizer):
 
     @property
     def indivisible(self) -> str | None:
+        """The inner quantizer's reason against micro-batches, or None."""
         return self.quantizer.indivisible
 
     def quantize(self, z: Tensor) -> QuantizerOutput:

@@ -94,6 +94,7 @@ class MultiScale(BaseQuantizer):
 
     @property
     def indivisible(self) -> str | None:
+        """Reason why an iteration cannot be cut into micro-batches, or None."""
         return asked_again(self, self.quantizer)
 
     def quantize(self, z: Tensor) -> QuantizerOutput:

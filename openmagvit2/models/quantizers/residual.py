@@ -48,6 +48,7 @@ class Residual(BaseQuantizer, PerIteration):
 
     @property
     def indivisible(self) -> str | None:
+        """Reason why an iteration cannot be cut into micro-batches, or None."""
         if not self.quantizer.averages:
             return asked_again(self, self.quantizer)
         return (

@@ -109,6 +109,7 @@ class VQ(BaseQuantizer, Codebook):
     def soft_codes(
         self, z: Tensor, temperature: float, uniform: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
+        """Draw indices; return them, (B, *grid), and the distributions, (B, T, 1, V)."""
         with without_autocast(z.device):
             x, table = self._vectors(self.projected(z.float())), self.table
             with exact_matmul():
