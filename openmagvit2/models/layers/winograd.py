@@ -3,8 +3,8 @@
 A tile of 2x2 outputs takes 16 products of each pair of channels instead of 36: ``Y = A' [(G w G') *
 (B' d B)] A`` for a tile of 4x4 inputs ``d`` (Lavin and Gray, "Fast Algorithms for Convolutional
 Neural Networks", 2016, section 4.1). The sum over input channels is one matrix product for each of
-the 16 positions. Strips of a few rows stay in the cache between the transforms and the products,
-which torch's convolutions on a CPU cannot do. Measured in docs/reference/performance.md.
+the 16 positions. Strips of a few rows stay in the cache between the transforms and the products.
+Measured in docs/reference/performance.md.
 """
 
 from typing import Any
